@@ -1,0 +1,43 @@
+# make demo   sets up, then shows the whole path on sounds made on the spot (about five minutes on two cores)
+# make test   sets up, then runs the tests
+# make check  the linters, the types and the layers; make bench measures speed side by side with other tools
+# Everything lives in .venv, which is made once and reused.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test test-slow check format bench clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,media,dev]'
+	touch .venv/ready
+
+demo: setup
+	$(BIN)/python -m demo.run
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf .venv demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,54 @@
+"""The command line: one verb a file. Each imports what it needs inside its command, so that --help is instant.
+
+Exit status: 0 all done; 1 some recordings could not be read; 2 wrong usage, or an input that contradicts itself;
+130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from earmark.cli.check import check
+from earmark.cli.evaluate import evaluate
+from earmark.cli.index import index
+from earmark.cli.list import list_
+from earmark.cli.tag import tag
+from earmark.cli.train import train
+from earmark.errors import AudioError, EarmarkError
+
+app = typer.Typer(
+    help="Turn recordings into tags, and say when each thing is heard.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (index, train, evaluate, tag, check):
+    app.command()(verb)
+app.command("list")(list_)
+
+
+@app.callback(invoke_without_command=True)
+def top(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    if version:
+        from importlib.metadata import version as of
+
+        print(of("earmark"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point: runs a command and turns errors into messages and exit statuses."""
+    try:
+        app()
+    except EarmarkError as error:
+        print(f"earmark: {error}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, AudioError) else 2)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        print("earmark: stopped", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,93 @@
+"""What the commands share: lines and progress on stderr, results on stdout, files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from earmark.manifest import Manifest
+
+
+def say(line: str) -> None:
+    """One line for the user, on stderr, where it does not get into the results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress() -> Progress:
+    """A progress bar on stderr; silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    ]
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """A table on stdout: drawn for a terminal, tab-separated for a pipe."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            print("\t".join(str(cell) for cell in row))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title or None, box=box.SIMPLE, title_justify="left")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+@contextlib.contextmanager
+def output(path: Path | None) -> Iterator[TextIO]:
+    """stdout, or a file that appears under its name only once it is whole."""
+    if path is None:
+        yield sys.stdout
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        yield file
+    os.replace(partial, path)
+
+
+def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
+    """Paths and reasons of what could not be read, as CSV, where the user asked for it."""
+    if path is not None:
+        with output(path) as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "reason"])
+            writer.writerows(rows)
+
+
+def open_data(data: Path, dataset: str | None, options: dict[str, Any] | None = None) -> Manifest:
+    """A manifest file, or a data set in its official layout."""
+    from earmark import datasets, manifest
+
+    if data.is_file() and dataset != "table":
+        return manifest.read(data)
+    if dataset is None:
+        from earmark.errors import EarmarkError
+        from earmark.registry import DATASETS
+
+        raise EarmarkError(
+            f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
+            "or give a manifest made with `earmark index`"
+        )
+    return datasets.index(dataset, data, **(options or {}))

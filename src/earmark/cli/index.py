@@ -1,0 +1,46 @@
+"""`earmark index`: a data set's official layout → a manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def index(
+    dataset: Annotated[str, typer.Argument(help="The layout: see `earmark list datasets`.")],
+    root: Annotated[Path, typer.Argument(help="The folder (or table) of the data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write: .csv, .tsv or .parquet.")],
+    options: Annotated[list[str] | None, typer.Option("--set", help="key=value for the data set.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Deal the clips into so many folds, groups kept together.")] = None,
+    seed: Annotated[int, typer.Option(help="Of --folds.")] = 0,
+    hashes: Annotated[bool, typer.Option(help="Look for the same audio in several folds.")] = True,
+) -> None:
+    """Write the manifest of a data set, and warn of clips that lie on both sides of its split."""
+    import yaml
+
+    from earmark import datasets, manifest
+    from earmark.cli.console import say
+    from earmark.errors import EarmarkError
+
+    told = {}
+    for option in options or []:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise EarmarkError(f"--set {option}: has the form key=value")
+        told[key] = yaml.safe_load(value)
+    clips = datasets.index(dataset, root, **told)
+    if folds is not None:
+        clips = manifest.assign_folds(clips, folds, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write(clips, out)
+    for key, value in clips.facts.items():
+        say(f"{key}: {value}")
+    found = manifest.leaks(clips, hashes=hashes)
+    for leak in found[:10]:
+        say(f"warning: {leak}")
+    if len(found) > 10:
+        say(f"warning: and {len(found) - 10} more of the kind")
+    names = clips.fold_names()
+    say(f"{out}: {len(clips)} clips, {len(clips.vocabulary)} tags, {len(names)} folds{': ' + ', '.join(names[:12]) if names else ''}")

@@ -1,0 +1,101 @@
+"""Names → functions: the nets, features, data sets, augmentations and metrics that recipes and commands name.
+
+A plug-in is a function with a decorator in a file of its kind's package. Nothing lists the files: they are found when
+the first name is looked up. Two functions of one name are an error, and an unknown name is answered with the nearest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from earmark.errors import EarmarkError, UnknownName
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """', did you mean …?' for the nearest known name, or '.': the end of a sentence about an unknown one."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else "."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered function. facts: what its decorator was told, such as the paper."""
+
+    name: str
+    function: Callable[..., Any]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    def arguments(self) -> dict[str, inspect.Parameter]:
+        """The parameters that a recipe may set, by name."""
+        return dict(inspect.signature(self.function).parameters)
+
+
+class Registry:
+    """The functions of one kind. home: the module or package that holds them, imported on first use."""
+
+    def __init__(self, kind: str, home: str):
+        self.kind = kind
+        self.home = home
+        self._entries: dict[str, Entry] = {}
+        self._found = False
+
+    def register(self, name: str | None = None, **facts: Any) -> Callable[[Function], Function]:
+        """Decorator: registers a function or class under `name` (default: its own name)."""
+
+        def add(function: Function) -> Function:
+            key = name or function.__name__
+            other = self._entries.get(key)
+            if other is not None and other.function.__module__ != function.__module__:
+                raise EarmarkError(
+                    f"two {self.kind}s are called {key!r}: one in {other.function.__module__}, "
+                    f"one in {function.__module__}. Rename one of them"
+                )
+            self._entries[key] = Entry(key, function, facts)
+            return function
+
+        return add
+
+    def _find(self) -> None:
+        if self._found:
+            return
+        home = importlib.import_module(self.home)
+        for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
+            importlib.import_module(f"{self.home}.{module.name}")
+        self._found = True
+
+    def names(self) -> list[str]:
+        self._find()
+        return sorted(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        self._find()
+        return name in self._entries
+
+    def __getitem__(self, name: str) -> Entry:
+        self._find()
+        if name not in self._entries:
+            raise UnknownName(
+                f"no {self.kind} is called {name!r}{did_you_mean(name, self._entries)} "
+                f"Known: {', '.join(self.names()) or 'none'}"
+            )
+        return self._entries[name]
+
+
+NETS = Registry("net", "earmark.nets")
+FEATURES = Registry("feature", "earmark.features")
+DATASETS = Registry("data set", "earmark.datasets")
+AUGMENTATIONS = Registry("augmentation", "earmark.augment")
+METRICS = Registry("metric", "earmark.metrics")

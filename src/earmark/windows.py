@@ -1,0 +1,166 @@
+"""How a recording is cut into windows, and how the windows' scores become one score for the whole.
+
+A window starts at every multiple of the hop that leaves it inside the recording. `last` says what happens to the rest
+(align: one more window that ends with the recording; pad: one more that is zero-padded; drop: it is left out), `short`
+what happens to a recording shorter than one window (pad: zeros behind it; centre: zeros on both sides; repeat: it is
+repeated). `skip_below` leaves windows whose level is below so many dB re full scale out of the whole's score, since
+digital silence holds no evidence; where all are that quiet, all count. Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Last = Literal["align", "pad", "drop"]
+Short = Literal["pad", "centre", "repeat"]
+Combine = Literal["mean", "geometric", "max"]
+
+TINY = 1e-12  # the smallest probability that the geometric mean tells from nought
+
+
+@dataclass(frozen=True)
+class Windows:
+    """length, hop: seconds. skip_below: dB; see the module's docstring for the rest."""
+
+    length: float
+    hop: float
+    last: Last = "align"
+    short: Short = "pad"
+    combine: Combine = "mean"
+    skip_below: float | None = None
+
+    def samples(self, sample_rate: int) -> tuple[int, int]:
+        """(length, hop) in samples, each at least 1."""
+        return max(1, round(self.length * sample_rate)), max(1, round(self.hop * sample_rate))
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def starts(total: int, length: int, hop: int, last: Last = "align") -> NDArray[np.int64]:
+    """First samples of the windows over `total` samples; one window at 0 where total ≤ length."""
+    if total <= length:
+        return np.zeros(1, np.int64)
+    regular = np.arange(0, total - length + 1, hop, dtype=np.int64)
+    end = int(regular[-1]) + length
+    if end == total or last == "drop":
+        return regular
+    extra = total - length if last == "align" else int(regular[-1]) + hop
+    # a hop longer than the window may step over the end: then there is nothing left to pad
+    return np.append(regular, extra) if extra < total else regular
+
+
+def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray[np.float32]:
+    """A recording of at most `length` samples → exactly `length` samples."""
+    missing = length - len(wave)
+    if missing <= 0:
+        return wave[:length]
+    if short == "repeat" and len(wave):
+        return np.resize(wave, length)
+    before = missing // 2 if short == "centre" else 0
+    return np.pad(wave, (before, missing - before))
+
+
+def level(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Root-mean-square level of windows (n, length), dB re full scale; -inf for digital silence."""
+    power = np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1]
+    with np.errstate(divide="ignore"):
+        return np.asarray(10.0 * np.log10(power))
+
+
+class Cutter:
+    """Cuts a stream into windows: the same windows however the stream is divided into blocks.
+
+    Feed blocks with `push`, then call `finish`: both return windows (n, length) float32 and their first samples (n,).
+    Holds at most one window and one hop of samples.
+    """
+
+    def __init__(self, length: int, hop: int, last: Last = "align", short: Short = "pad"):
+        self.length, self.hop, self.last, self.short = length, hop, last, short
+        self._held = np.zeros(0, np.float32)
+        self._at = 0  # the sample of the recording that _held[0] is
+        self._next = 0  # the start of the next window
+        self._ended_at = 0  # the end of the last window given out
+        self.total = 0
+
+    def push(self, block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        self.total += len(block)
+        self._held = np.concatenate([self._held, block])
+        ready = np.arange(self._next, self.total - self.length + 1, self.hop, dtype=np.int64)
+        windows = self._cut(ready)
+        if len(ready):
+            self._next = int(ready[-1]) + self.hop
+            self._ended_at = int(ready[-1]) + self.length
+        # `align` may yet ask for the last `length` samples; anything older than the next window and those can go
+        keep_from = max(self._at, min(self._next, self.total - self.length))
+        self._held = self._held[keep_from - self._at :]
+        self._at = keep_from
+        return windows, ready
+
+    def finish(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        none = np.zeros((0, self.length), np.float32), np.zeros(0, np.int64)
+        if self._ended_at == 0:  # shorter than one window
+            return fit(self._held, self.length, self.short)[None], np.zeros(1, np.int64)
+        if self._ended_at >= self.total or self.last == "drop":
+            return none
+        start = self.total - self.length if self.last == "align" else self._next
+        if start >= self.total:
+            return none
+        rest = self._held[start - self._at :]
+        return fit(rest, self.length)[None], np.array([start], np.int64)
+
+    def _cut(self, first: NDArray[np.int64]) -> NDArray[np.float32]:
+        if not len(first):
+            return np.zeros((0, self.length), np.float32)
+        views = np.lib.stride_tricks.sliding_window_view(self._held, self.length)
+        return np.ascontiguousarray(views[first - self._at])
+
+
+class Pool:
+    """Scores of windows → one score a tag, without keeping the windows.
+
+    `mean` and `max` are taken over probabilities; `geometric` is the geometric mean (paper 004). `normalise` makes the
+    latter two sum to one again where the tags exclude each other. Windows that are not `audible` count only where none
+    is.
+    """
+
+    def __init__(self, combine: Combine, normalise: bool = False):
+        self.combine, self.normalise = combine, normalise
+        self._sums: dict[bool, NDArray[np.float64]] = {}
+        self.counts = {True: 0, False: 0}
+
+    def add(self, values: NDArray[np.float32], audible: NDArray[np.bool_] | None = None) -> None:
+        """values: (windows, tags). audible: (windows,), default all."""
+        for i, row in enumerate(np.asarray(values, np.float64)):  # in order: the sum must not depend on batching
+            term = np.log(np.maximum(row, TINY)) if self.combine == "geometric" else row
+            kind = bool(audible is None or audible[i])
+            if kind not in self._sums:
+                self._sums[kind] = term.copy()
+            elif self.combine == "max":
+                np.maximum(self._sums[kind], term, out=self._sums[kind])
+            else:
+                self._sums[kind] += term
+            self.counts[kind] += 1
+
+    def result(self) -> NDArray[np.float32]:
+        """(tags,) float32."""
+        kind = True in self._sums
+        total, count = self._sums[kind], self.counts[kind]
+        if self.combine == "max":
+            value = total
+        elif self.combine == "mean":
+            value = total / count
+        else:
+            value = np.exp(total / count)
+        if self.normalise and self.combine != "mean":
+            value = value / max(float(value.sum()), TINY)
+        return value.astype(np.float32)
+
+
+def audible(windows: NDArray[np.float32], skip_below: float | None) -> NDArray[np.bool_]:
+    """(n,): which windows (n, length) are loud enough to count."""
+    return np.ones(len(windows), bool) if skip_below is None else level(windows) >= skip_below

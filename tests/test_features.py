@@ -1,0 +1,115 @@
+"""Log-mel against librosa on real clips, and its shapes, gradients and refusals."""
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.features import LogMel, Spectrum, hz_to_mel, mel_filters, mel_to_hz
+
+librosa = pytest.importorskip("librosa")
+
+
+@pytest.fixture(scope="module")
+def clips(data):
+    soundfile = pytest.importorskip("soundfile")
+    paths = sorted((data / "esc10" / "audio").glob("*.ogg"))[::57]
+    assert len(paths) >= 7
+    return [soundfile.read(path, dtype="float32")[0] for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "bands", "centre", "kind"),
+    [(2048, 256, 128, False, "hann"), (2048, 512, 128, True, "hamming"), (1024, 441, 64, True, "hann")],
+)
+def test_decibels_equal_librosas(clips, window, hop, bands, centre, kind):
+    feature = LogMel(44100, window / 44100, hop / 44100, bands, centre=centre, window_kind=kind)
+    for clip in clips:
+        # double precision there: what is compared is our error, not the sum of both
+        power = librosa.feature.melspectrogram(
+            y=clip.astype(np.float64), sr=44100, n_fft=window, hop_length=hop, n_mels=bands, center=centre, window=kind
+        )
+        expected = librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None)
+        got = feature(torch.from_numpy(clip)[None])[0, 0].numpy()
+        assert got.shape == expected.shape == (bands, feature.frames(len(clip)))
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_the_vggish_front_end(clips):
+    """Paper 003's: magnitudes, HTK mel of height one, natural logarithm with an offset, an FFT longer than the window."""
+    feature = LogMel(
+        16000, 0.025, 0.01, 64, 125, 7500, fft=512, mel_scale="htk", equal_area=False, magnitude=True, log="ln", floor=0.01
+    )
+    wave = librosa.resample(clips[0].astype(np.float64), orig_sr=44100, target_sr=16000)
+    stft = librosa.stft(wave, n_fft=512, hop_length=160, win_length=400, center=False)
+    mel = librosa.filters.mel(sr=16000, n_fft=512, n_mels=64, fmin=125, fmax=7500, htk=True, norm=None) @ np.abs(stft)
+    got = feature(torch.from_numpy(wave.astype(np.float32))[None])[0, 0].numpy()
+    np.testing.assert_allclose(got, np.log(mel + 0.01), atol=1e-4)
+
+
+def test_filters_equal_librosas():
+    for scale, htk in (("slaney", False), ("htk", True)):
+        ours = mel_filters(44100, 2048, 128, 0, 22050, scale)
+        np.testing.assert_allclose(ours, librosa.filters.mel(sr=44100, n_fft=2048, n_mels=128, htk=htk), atol=1e-7)
+
+
+def test_mel_and_back():
+    hz = np.array([0.0, 440.0, 999.9, 1000.0, 8000.0, 20000.0])
+    for scale in ("slaney", "htk"):
+        np.testing.assert_allclose(mel_to_hz(hz_to_mel(hz, scale), scale), hz, rtol=1e-12, atol=1e-9)
+
+
+def test_a_sine_lands_in_its_bin():
+    """A closed form: a sine of amplitude 1 at bin 32 has the power (sum of the window / 2)² there."""
+    spectrum = Spectrum(512, 128, 512)
+    wave = torch.cos(2 * torch.pi * 32 / 512 * torch.arange(4096, dtype=torch.float64)).float()
+    power = spectrum(wave[None])[0]
+    assert power.shape == (257, spectrum.frames(4096))
+    assert (power.argmax(0) == 32).all()
+    np.testing.assert_allclose(power[32].numpy(), (256 / 2) ** 2, rtol=1e-4)
+
+
+def test_a_batch_is_its_members_and_gradients_flow():
+    feature = LogMel(16000, 0.025, 0.01, 40)
+    waves = torch.randn(3, 8000, generator=torch.Generator().manual_seed(0))
+    together = feature(waves)
+    assert together.shape == (3, 1, 40, feature.frames(8000))
+    assert feature.samples(feature.frames(8000)) <= 8000 < feature.samples(feature.frames(8000) + 1)
+    for i in range(3):
+        torch.testing.assert_close(feature(waves[i : i + 1])[0], together[i])
+    waves.requires_grad_()
+    with_gradient = feature(waves)
+    torch.testing.assert_close(with_gradient, together)
+    with_gradient.sum().backward()
+    assert waves.grad is not None
+    assert waves.grad.abs().sum(1).min() > 0
+
+
+def test_autocast_does_not_touch_the_spectrum():
+    feature = LogMel(16000, 0.025, 0.01, 40)
+    waves = torch.randn(2, 8000)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(feature(waves), feature(waves.double().float()))
+        assert feature(waves).dtype == torch.float32
+
+
+def test_nothing_is_stored():
+    assert LogMel(16000).state_dict() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"high": 9000}, "do not fit below half the sample rate, 8000 Hz"),
+        ({"bands": 400, "window": 0.01}, "narrower than an FFT bin"),
+        ({"window": 0.1, "fft": 512}, "1600 samples does not fit an FFT of 512"),
+        ({"hop": 0.0}, "a hop of 0 samples"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LogMel(16000, **arguments)
+
+
+def test_too_short_a_wave_is_refused():
+    with pytest.raises(ValueError, match="10 samples are fewer than one frame of 400"):
+        LogMel(16000, 0.025, 0.01, 40)(torch.zeros(1, 10))

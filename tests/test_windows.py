@@ -1,0 +1,114 @@
+"""Windows: hand-worked cases, and the stream against cutting the whole."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earmark.windows import Cutter, Pool, Windows, audible, fit, level, starts
+
+
+@pytest.mark.parametrize(
+    ("total", "last", "expected"),
+    [
+        (10, "align", [0, 3, 6]),  # 6 + 4 ends with the recording
+        (12, "align", [0, 3, 6, 8]),
+        (12, "pad", [0, 3, 6, 9]),
+        (12, "drop", [0, 3, 6]),
+        (4, "align", [0]),
+        (2, "drop", [0]),  # shorter than a window: one, filled up
+    ],
+)
+def test_starts_by_hand(total, last, expected):
+    assert starts(total, 4, 3, last).tolist() == expected
+
+
+def test_pad_adds_no_window_beyond_the_end():
+    assert starts(9, 4, 6, "pad").tolist() == [0, 6]
+    assert starts(6, 4, 6, "pad").tolist() == [0]  # the next would start where nothing is left
+
+
+def test_fit():
+    wave = np.array([1, 2], np.float32)
+    assert fit(wave, 5).tolist() == [1, 2, 0, 0, 0]
+    assert fit(wave, 5, "centre").tolist() == [0, 1, 2, 0, 0]
+    assert fit(wave, 5, "repeat").tolist() == [1, 2, 1, 2, 1]
+    assert fit(np.zeros(0, np.float32), 3, "repeat").tolist() == [0, 0, 0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    total=st.integers(1, 200),
+    length=st.integers(1, 30),
+    hop=st.integers(1, 40),
+    last=st.sampled_from(["align", "pad", "drop"]),
+    short=st.sampled_from(["pad", "centre", "repeat"]),
+    cuts=st.lists(st.integers(0, 200), max_size=12),
+)
+def test_a_stream_gives_the_windows_of_the_whole(total, length, hop, last, short, cuts):
+    wave = np.arange(1, total + 1, dtype=np.float32)
+    cutter = Cutter(length, hop, last, short)
+    edges = [0, *sorted(min(c, total) for c in cuts), total]
+    parts = [cutter.push(wave[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)] + [cutter.finish()]
+    got = np.concatenate([p[0] for p in parts])
+    first = np.concatenate([p[1] for p in parts])
+    expected = starts(total, length, hop, last)
+    assert first.tolist() == expected.tolist()
+    for window, start in zip(got, expected, strict=True):
+        whole = total < length
+        assert window.tolist() == fit(wave[start : start + length], length, short if whole else "pad").tolist()
+
+
+def test_a_stream_holds_little():
+    cutter = Cutter(100, 10, "align", "pad")
+    for _ in range(1000):
+        cutter.push(np.zeros(50, np.float32))
+    assert len(cutter._held) < 200
+
+
+def test_pools_by_hand():
+    values = np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
+    expected = {
+        "mean": [0.7, 0.3],
+        "max": [0.9, 0.5],
+        "geometric": [np.sqrt(0.45), np.sqrt(0.05)],
+    }
+    for combine, numbers in expected.items():
+        pool = Pool(combine)
+        pool.add(values)
+        np.testing.assert_allclose(pool.result(), numbers, rtol=1e-6)
+        pool = Pool(combine, normalise=True)
+        pool.add(values[:1])
+        pool.add(values[1:])
+        np.testing.assert_allclose(pool.result(), np.array(numbers) / sum(numbers), rtol=1e-6)
+
+
+def test_geometric_mean_survives_a_nought():
+    pool = Pool("geometric")
+    pool.add(np.array([[0.0, 1.0], [1.0, 1.0]], np.float32))
+    assert 0 < pool.result()[0] < 1e-5
+
+
+def test_quiet_windows_count_only_where_all_are_quiet():
+    values = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
+    pool = Pool("mean")
+    pool.add(values, np.array([False, True]))
+    np.testing.assert_allclose(pool.result(), [0.6, 0.4], rtol=1e-6)
+    pool = Pool("mean")
+    pool.add(values, np.array([False, False]))
+    np.testing.assert_allclose(pool.result(), [0.4, 0.6], rtol=1e-6)
+
+
+def test_level_of_known_signals():
+    t = np.arange(1000) / 1000
+    waves = np.stack([np.ones(1000), 0.1 * np.sin(2 * np.pi * 10 * t), np.zeros(1000)]).astype(np.float32)
+    got = level(waves)
+    np.testing.assert_allclose(got[:2], [0.0, -20 - 10 * np.log10(2)], atol=1e-4)
+    assert got[2] == -np.inf
+    assert audible(waves, -30).tolist() == [True, True, False]
+    assert audible(waves, None).all()
+
+
+def test_seconds_become_samples_once():
+    assert Windows(2.0, 5120 / 44100).samples(44100) == (88200, 5120)
+    assert Windows(2048 / 44100, 256 / 44100).samples(44100) == (2048, 256)
