@@ -37,7 +37,18 @@ def test_decibels_equal_librosas(clips, window, hop, bands, centre, kind):
 def test_the_vggish_front_end(clips):
     """Paper 003's: magnitudes, HTK mel of height one, natural logarithm with an offset, an FFT longer than the window."""
     feature = LogMel(
-        16000, 0.025, 0.01, 64, 125, 7500, fft=512, mel_scale="htk", equal_area=False, magnitude=True, log="ln", floor=0.01
+        16000,
+        0.025,
+        0.01,
+        64,
+        125,
+        7500,
+        fft=512,
+        mel_scale="htk",
+        equal_area=False,
+        magnitude=True,
+        log="ln",
+        floor=0.01,
     )
     wave = librosa.resample(clips[0].astype(np.float64), orig_sr=44100, target_sr=16000)
     stft = librosa.stft(wave, n_fft=512, hop_length=160, win_length=400, center=False)

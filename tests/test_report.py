@@ -335,22 +335,6 @@ def test_pictures_of_few_and_of_many_tags(tmp_path: Path, count: int) -> None:
     assert size(reports.write(report, tmp_path, "m")[3])[1] < 4000
 
 
-def test_a_picture_says_which_tags_it_leaves_out() -> None:
-    tags = tuple(f"tag{i:03d}" for i in range(100))
-    scores, manifest = several(300, tags=tags)
-    figure = reports._bars_figure(reports.evaluate(scores, manifest, "many", resamples=0))
-    assert "20 tags between the best and the worst 40 are not drawn" in figure.axes[0].get_title(loc="left")
-    assert len(figure.axes[0].get_yticklabels()) == 80
-
-
-def test_cells_of_the_confusion_picture_hold_the_counts() -> None:
-    report = reports.evaluate(*single(), "one", resamples=0)
-    axes = reports._confusion_figure(report).axes[0]
-    cells = {(round(t.get_position()[1]), round(t.get_position()[0])): int(t.get_text()) for t in axes.texts}
-    assert cells == {(r, c): n for r, row in enumerate(report["confusion"]) for c, n in enumerate(row) if n}
-    assert [label.get_text() for label in axes.get_yticklabels()] == list(TAGS)
-
-
 @pytest.mark.parametrize("stem", ["", "a/b", "..", "."])
 def test_a_report_is_written_into_its_folder_only(tmp_path: Path, stem: str) -> None:
     with pytest.raises(ScoresError, match="a file name without folders"):
@@ -367,53 +351,3 @@ def test_drawing_does_not_touch_the_callers_figures(tmp_path: Path) -> None:
 
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
-
-
-HISTORY = [
-    {"epoch": 1, "train_loss": 2.0, "valid_loss": 1.9, "valid_map": 0.3, "lr": 1e-3},
-    {"epoch": 2, "train_loss": 1.0, "valid_loss": 1.2, "valid_map": 0.7, "lr": 1e-3},
-    {"epoch": 3, "train_loss": 0.5, "valid_loss": 1.1, "valid_map": 0.6, "lr": 1e-4, "valid_dprime": 2.1},
-    {"epoch": 4, "train_loss": float("nan"), "valid_loss": None, "valid_map": None, "lr": 0.0},
-]
-
-
-@pytest.mark.parametrize(
-    ("monitor", "told"),
-    [
-        (None, "best epoch 2: valid map 0.7"),
-        ("valid_loss", "best epoch 3: valid loss 1.1"),
-        ("valid_dprime", "best epoch 3: valid dprime 2.1"),
-    ],
-)
-def test_curves_mark_the_best_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str | None, told: str
-) -> None:
-    drawn = []
-    original = reports._curves_figure
-
-    def keep(*args: Any) -> Any:
-        drawn.append(original(*args))
-        return drawn[-1]
-
-    monkeypatch.setattr(reports, "_curves_figure", keep)
-    path = reports.curves(HISTORY, tmp_path / "curves.png", monitor)
-    assert min(size(path)) > 300
-    assert drawn[0].axes[0].get_title(loc="left") == told
-    assert [axes.get_ylabel() for axes in drawn[0].axes] == ["loss", "metric", "", "learning rate"]
-
-
-def test_curves_of_one_epoch_and_of_losses_alone(tmp_path: Path) -> None:
-    reports.curves(HISTORY[:1], tmp_path / "one.png")
-    reports.curves([{"epoch": 0, "train_loss": 1.0}, {"epoch": 1, "train_loss": None}], tmp_path / "loss.png")
-    reports.curves([{"epoch": 0, "train_loss": 1.0, "valid_loss": float("nan"), "lr": 0.0}], tmp_path / "nan.png")
-
-
-def test_curves_say_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ScoresError, match="no epochs"):
-        reports.curves([], tmp_path / "c.png")
-    with pytest.raises(ScoresError, match="a row of the history has no 'epoch'; it has loss"):
-        reports.curves([{"loss": 1.0}], tmp_path / "c.png")
-    with pytest.raises(ScoresError, match="no 'valid_mpa', did you mean 'valid_map'"):
-        reports.curves(HISTORY, tmp_path / "c.png", monitor="valid_mpa")
-    with pytest.raises(ScoresError, match="nothing but epochs"):
-        reports.curves([{"epoch": 1}], tmp_path / "c.png")

@@ -10,7 +10,7 @@ from earmark.scores import Scores, concat
 @pytest.fixture
 def scores() -> Scores:
     values = np.random.default_rng(0).random((4, 3)).astype(np.float32)
-    ids = np.array(["a", "a", "b", "Ünï, \"c\""])
+    ids = np.array(["a", "a", "b", 'Ünï, "c"'])
     start = np.array([0.0, 1 / 3, 0.0, 2.0])
     return Scores(values, ids, start, start + 1, ("dog", "Male speech, man speaking", "cat"), {"tagger": "x", "n": 3})
 

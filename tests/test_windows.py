@@ -1,5 +1,7 @@
 """Windows: hand-worked cases, and the stream against cutting the whole."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,7 +51,7 @@ def test_a_stream_gives_the_windows_of_the_whole(total, length, hop, last, short
     wave = np.arange(1, total + 1, dtype=np.float32)
     cutter = Cutter(length, hop, last, short)
     edges = [0, *sorted(min(c, total) for c in cuts), total]
-    parts = [cutter.push(wave[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)] + [cutter.finish()]
+    parts = [cutter.push(wave[a:b]) for a, b in pairwise(edges)] + [cutter.finish()]
     got = np.concatenate([p[0] for p in parts])
     first = np.concatenate([p[1] for p in parts])
     expected = starts(total, length, hop, last)

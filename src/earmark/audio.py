@@ -12,7 +12,8 @@ Conventions
     slice       load(start, seconds) is the whole recording's [s : s + n], s = round(start · rate) and
                 n = round(seconds · rate). Where a file can be entered exactly (PCM and float WAV, AIFF, AU, CAF, W64;
                 FLAC) it is entered shortly before, and equal to 2e-6 of full scale. Elsewhere it is decoded from its
-                beginning, and equal bit for bit: a seek in Ogg or MP3 may land hundreds of frames beside the mark
+                beginning, and equal bit for bit: a seek in Ogg or MP3 may land hundreds of frames beside the mark,
+                and pairs of rates with more than 1000 phases drift
     reports     what is mixed, replaced or left out is said once a call: to `report`, or else to the log
     errors      AudioError for what is wrong with a file, EarmarkError for what is wrong with a request
 """
@@ -30,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 import soundfile
@@ -46,6 +47,7 @@ LOWEST, HIGHEST = 1_000, 384_000  # Hz
 BLOCK = 2**18  # frames decoded at a time: 6 s at 44.1 kHz, so that most clips take one call
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
+PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halving the rate); beyond, it drifts slowly
 ROUNDING = 0.05  # seconds that a clip may reach past the end: tables give times in hundredths
 SHORT_BY = 0.1  # seconds; containers round durations and codecs delay, so that less is no sign of a cut
 LEFT_OVER = 4_096  # bytes; no more than this behind the sound is padding, or read ahead
@@ -187,17 +189,23 @@ class _Damaged(Exception):
         self.frames, self.problem, self.remedy = frames, problem, remedy
 
 
+class _Fault(NamedTuple):
+    problem: str
+    remedy: str
+    readable: float | None = None  # seconds
+
+
 class _Source(Protocol):
     """An open recording.
 
     exact: whether `mono` may begin anywhere and still give the samples of the whole. floats: whether the file stores
-    floats. fault: (problem, remedy) that show before anything is decoded.
+    floats. fault: what shows before anything is decoded.
     """
 
     info: Info
     exact: bool
     floats: bool
-    fault: tuple[str, str] | None
+    fault: _Fault | None
 
     def mono(self, begin: int) -> Iterator[Wave]:
         """Blocks of the mix, from the native frame `begin` on. Raises _Damaged where the sound breaks off."""
@@ -234,7 +242,7 @@ def _part(source: _Source, rate: int, start: float, seconds: float | None, salva
     # frame k·p and sample k·q are the same moment: entered there, the filter meets the phases that it has in the whole
     p, q = native // math.gcd(native, rate), rate // math.gcd(native, rate)
     settle = math.ceil(SETTLE * max(1.0, rate / native))
-    entry = max(0, first - settle) // q if source.exact else 0
+    entry = max(0, first - settle) // q if source.exact and q <= PHASES else 0
     parts: list[Wave] = []
     have = entry * q
     for part in _resampled(source, entry * p, rate, salvage, say):
@@ -292,17 +300,17 @@ def _checked(source: _Source, begin: int, salvage: bool, say: Report) -> Iterato
     stream = source.mono(begin)
     try:
         for block in stream:
-            low, high = float(block.min()), float(block.max())
-            if not (low > -LARGEST and high < LARGEST):  # NaN fails every comparison
-                unusable = ~(np.abs(block) < LARGEST)
-                first_bad = first_bad if bad else at + int(np.argmax(unusable))
-                bad += int(np.count_nonzero(unusable))
-                if not salvage:
-                    bad += sum(int(np.count_nonzero(~(np.abs(rest) < LARGEST))) for rest in stream)
-                    raise _no_numbers(path, bad, first_bad / rate)
-                block = np.where(unusable, np.float32(0), block)
-                low, high = float(block.min()), float(block.max())
-            peak = max(peak, -low, high)
+            # integers are always usable, and a NaN out of a lossy decoder shows in the sum: one pass instead of three
+            if source.floats or not math.isfinite(_sum(block)):
+                unusable = _unusable(block)
+                if unusable.any():
+                    first_bad = first_bad if bad else at + int(np.argmax(unusable))
+                    bad += int(np.count_nonzero(unusable))
+                    if not salvage:
+                        bad += sum(int(np.count_nonzero(_unusable(rest))) for rest in stream)
+                        raise _no_numbers(path, bad, first_bad / rate)
+                    block = np.where(unusable, np.float32(0), block)
+                peak = max(peak, float(np.abs(block).max()))
             at += len(block)
             yield block
     except _Damaged as damage:
@@ -315,6 +323,16 @@ def _checked(source: _Source, begin: int, salvage: bool, say: Report) -> Iterato
         say(f"{bad} samples are no usable numbers, the first at {first_bad / rate:.3f} s; 0 is used for them")
     if peak > 1 and source.floats:
         say(f"reaches {peak:.3g} times full scale; kept as it is")
+
+
+def _sum(block: Wave) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(block.sum())
+
+
+def _unusable(block: Wave) -> NDArray[np.bool_]:
+    usable: NDArray[np.bool_] = np.abs(block) < LARGEST  # not so for NaN either
+    return ~usable
 
 
 def _no_numbers(path: Path, count: int, second: float) -> AudioError:
@@ -331,9 +349,10 @@ def _mix(frames: Wave) -> Wave:
     channels = frames.shape[1]
     if channels == 1:
         return frames[:, 0]
-    total: Wave = frames[:, 0] + frames[:, 1]
-    for channel in range(2, channels):
-        total += frames[:, channel]
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite values are found later
+        total: Wave = frames[:, 0] + frames[:, 1]
+        for channel in range(2, channels):
+            total += frames[:, channel]
     total *= np.float32(1 / channels)
     return total
 
@@ -381,17 +400,19 @@ def _file(path: Path) -> BinaryIO:
 def _opened(path: Path, salvage: bool, say: Report) -> Iterator[_Source]:
     """The recording at `path`; what is wrong with it at first sight is raised or, with salvage, said."""
     with _file(path) as file:
-        source = _decoder(path, file, salvage, say)
+        try:
+            source = _decoder(path, file, salvage, say)
+        except OSError as error:
+            raise AudioError(path, f"cannot be read ({error.strerror})", "Check its disk or card") from error
         try:
             native = source.info.sample_rate
             if not LOWEST <= native <= HIGHEST:
                 problem = f"has a sample rate of {native} Hz; earmark reads {LOWEST} to {HIGHEST} Hz"
                 raise AudioError(path, problem, "Correct its header if that is wrong, or resample the file first")
             if source.fault is not None:
-                problem, remedy = source.fault
                 if not salvage:
-                    raise AudioError(path, problem, remedy, source.info.duration)
-                say(f"{problem}; what could be read is used")
+                    raise AudioError(path, *source.fault)
+                say(f"{source.fault.problem}; what could be read is used")
             if source.info.channels > 1:
                 say(f"{source.info.channels} channels mixed to one (mean)")
             yield source
@@ -437,7 +458,8 @@ class _Libsndfile:
         # entered in the middle, an ADPCM decoder has no history; Ogg and MP3 miss the mark
         self.exact = sound.subtype.startswith("PCM_") or sound.subtype in {"FLOAT", "DOUBLE", "ULAW", "ALAW"}
         self.floats = sound.subtype in {"FLOAT", "DOUBLE"}
-        self.fault = _fault(file, duration)
+        # the index of ALAC states frames that may not be there
+        self.fault = _fault(file, None if sound.subtype.startswith("ALAC") else duration)
         self._step = max(4_096, min(BLOCK, BLOCK_VALUES // sound.channels))
 
     def _open(self) -> _Straight:
@@ -514,14 +536,17 @@ class _FFmpeg:
             raise AudioError(path, f"is no recording: {looks}", AGAIN)
         if av is None:
             raise AudioError(path, f"is in no format that libsndfile reads ({refused})", MEDIA)
-        self._path, self._say, self._error = path, say, av.FFmpegError
+        self._path, self._say = path, say
+        self._errors = (av.FFmpegError, OSError, ValueError)  # OSError: it seeks where a damaged file tells it to
         self.fault = _fault(file, None)
         file.seek(0)
+        # Without its name, for FFmpeg takes anything for sound or pictures that is called .gsm or .raw, and without
+        # protocols: a playlist must not lead to other files or to addresses.
+        nameless = open(file.fileno(), "rb", closefd=False)  # noqa: SIM115
         try:
-            # no protocol: a playlist must not lead to other files or to addresses
             options = {"protocol_whitelist": "none"}
-            self._container = av.open(file, metadata_errors="replace", options=options)
-        except (av.FFmpegError, ValueError) as error:
+            self._container = av.open(nameless, metadata_errors="replace", options=options)
+        except self._errors as error:
             problem = f"is no recording that can be decoded (libsndfile: {refused}; FFmpeg: {_reason(error)})"
             raise AudioError(path, problem, f"See whether another program plays it. {AGAIN}") from error
         try:
@@ -555,7 +580,7 @@ class _FFmpeg:
         try:
             for packet in self._container.demux(self._track):
                 yield from packet.decode()
-        except self._error as error:
+        except self._errors as error:
             seconds = self._at / self.info.sample_rate if self._at else 0.0
             problem = f"is damaged: {seconds:.2f} s can be read, then FFmpeg reports '{_reason(error)}'"
             raise _Damaged(self._at, problem, CUT) from error
@@ -670,25 +695,27 @@ def _size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _fault(file: BinaryIO, duration: float | None) -> tuple[str, str] | None:
-    """(problem, remedy) where the container shows that sound is missing. duration: seconds that can be read."""
+def _fault(file: BinaryIO, readable: float | None) -> _Fault | None:
+    """Where the container shows that sound is missing. readable: seconds, where the decoder knows."""
     head = _peek(file, 0, 64)
     if head[:4] == b"OggS":
-        return _ogg_fault(file, head)
+        seen = _ogg_problem(file, head)
+        return _Fault(*seen, readable) if seen else None
     sizes = _sound_bytes(file, head)
     if sizes is None:
         return None
     stated, there = sizes
     if stated == 0 and there > LEFT_OVER:
-        return f"was never finished: its header states no sound, and {there} bytes follow", CUT
+        return _Fault(f"was never finished: its header states no sound, and {there} bytes follow", CUT, 0.0)
     if there >= stated:
         return None
     if there <= 0:
-        return f"holds no sound: its header states {stated} bytes of it, none is there", AGAIN
-    if not duration:
-        return f"is cut off: its header states {stated} bytes of sound, {there} are there", CUT
-    whole = duration * stated / there
-    return f"is cut off: its header states {whole:.2f} s of sound, {duration:.2f} s are there", CUT
+        return _Fault(f"holds no sound: its header states {stated} bytes of it, none is there", AGAIN, 0.0)
+    if not readable:
+        return _Fault(f"is cut off: its header states {stated} bytes of sound, {there} are there", CUT)
+    whole = readable * stated / there
+    problem = f"is cut off: its header states {whole:.2f} s of sound, {readable:.2f} s are there"
+    return _Fault(problem, CUT, readable)
 
 
 def _sound_bytes(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
@@ -703,9 +730,9 @@ def _sound_bytes(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
     width = 4 + struct.calcsize(number)
     stated_64 = None
     for _ in range(1_000):  # no sane file has more chunks, and a damaged one could have millions
-        chunk = _peek(file, at, 32)
-        if len(chunk) < width:
+        if at + width > size:
             return None
+        chunk = _peek(file, at, 32)
         stated = struct.unpack(number, chunk[4:width])[0]
         if chunk[:4] == b"ds64" and len(chunk) >= 24:
             stated_64 = struct.unpack("<Q", chunk[16:24])[0]
@@ -721,17 +748,20 @@ def _unknown(stated: int) -> bool:
     return stated < 0 or 0x7FFFF000 <= stated <= 0x80000100 or 0xFFFFF000 <= stated <= 0xFFFFFFFF
 
 
-def _ogg_fault(file: BinaryIO, head: bytes) -> tuple[str, str] | None:
+def _ogg_problem(file: BinaryIO, head: bytes) -> tuple[str, str] | None:
     """Ogg states no length, but marks its last page, and every page names its stream."""
-    tail = _peek(file, max(0, _size(file) - 2**16), 2**16)  # a page has at most 65,307 bytes
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    whole = len(page) > 26 and len(page) >= (body := 27 + page[26]) and len(page) >= body + sum(page[27:body])
-    if page[:4] != b"OggS":
+    for reach in (2**13, 2**16):  # pages have about 4 KiB, and at most 65,307 bytes
+        tail = _peek(file, max(0, _size(file) - reach), reach)
+        page = tail[max(0, tail.rfind(b"OggS")) :]
+        if page[:4] == b"OggS":
+            break
+    else:
         return None  # something else lies behind the sound
+    whole = len(page) > 26 and len(page) >= (body := 27 + page[26]) and len(page) >= body + sum(page[27:body])
     if not (whole and page[5] & 4):
         return "is cut off: its last page is missing or incomplete", CUT
     if page[14:18] != head[14:18]:
-        return "holds several recordings one after another, or several tracks; the first would be read", CONVERT
+        return "holds several recordings one after another, or several tracks; only the first can be read", CONVERT
     return None
 
 

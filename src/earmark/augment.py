@@ -58,7 +58,7 @@ class Span:
     length: int | None = None
 
 
-@AUGMENTATIONS.register("trim", stage="clip")
+@AUGMENTATIONS.register("trim", stage="clip", resizes=True)
 class Trim:
     """Cut the quiet off both ends, so that crops fall on sound.
 
@@ -72,7 +72,7 @@ class Trim:
         """Nothing is left to chance: the plan follows from the wave."""
         block = self.block_samples
         blocks = np.pad(wave, (0, -len(wave) % block)).reshape(-1, block)
-        loud = np.flatnonzero(np.abs(blocks).max(1) > 10.0 ** (self.below / 20.0))
+        loud = np.flatnonzero(np.abs(blocks).max(1) >= 10.0 ** (self.below / 20.0))
         if not len(loud):
             return Span(0, len(wave))
         return Span(int(loud[0]) * block, min(len(wave), (int(loud[-1]) + 1) * block))

@@ -57,7 +57,9 @@ def mel_filters(
 ) -> NDArray[np.float32]:
     """Triangular filters (bands, fft // 2 + 1) between `low` and `high` Hz."""
     if not 0 <= low < high <= sample_rate / 2:
-        raise ValueError(f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz")
+        raise ValueError(
+            f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz"
+        )
     bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
     lowest, highest = hz_to_mel(np.array([low, high]), scale)
     edges = mel_to_hz(np.linspace(lowest, highest, bands + 2), scale)
@@ -131,7 +133,8 @@ class Spectrum(nn.Module):
     def power(self, frames: Tensor) -> Tensor:
         """Frames (n, fft) → power (n, bins), float32."""
         bins = torch.fft.rfft(frames * self.window)
-        return (bins.real.square() + bins.imag.square()).float()
+        power: Tensor = bins.real.square().addcmul_(bins.imag, bins.imag)
+        return power.float()
 
     def forward(self, waves: Tensor) -> Tensor:
         with torch.autocast(waves.device.type, enabled=False):

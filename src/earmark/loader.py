@@ -28,6 +28,7 @@ MEMORY = 4 << 30  # bytes of decoded audio that are kept
 class Waves:
     """The decoded clips of a manifest, in memory as far as `memory` bytes go; the rest is decoded when asked for.
 
+    All are decoded once here, so that what cannot be read is known before training and whatever the memory.
     failures: (row, error) of the clips that could not be read; `readable` are the rows of the others. notes: what was
     done to the audio (channels mixed, …), one line each.
     """
@@ -51,7 +52,8 @@ class Waves:
         self._room = memory
         self._lock = threading.Lock()
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-            for row, outcome in enumerate(pool.map(self._first_look, range(len(manifest)))):
+            for row, (outcome, notes) in enumerate(pool.map(self._first_look, range(len(manifest)))):
+                self.notes += notes
                 if on_clip:
                     on_clip()
                 if outcome is None:
@@ -71,29 +73,26 @@ class Waves:
     def __getitem__(self, row: int) -> Wave:
         """(samples,) of the clip in a row of the manifest. Raises AudioError."""
         held = self._held.get(row)
-        return held if held is not None else self._decode(row)
+        return held if held is not None else self._decode(row, lambda note: None)  # it was said at the first look
 
-    def _decode(self, row: int) -> Wave:
+    def _decode(self, row: int, report: Callable[[str], None]) -> Wave:
         start, end = float(self.manifest.start[row]), float(self.manifest.end[row])
         first = None if np.isnan(start) else start
         seconds = None if np.isnan(end) else end - (first or 0.0)
-        wave: Wave = audio.load(
-            self._paths[row], self.sample_rate, first, seconds, salvage=self.salvage, report=self.notes.append
-        )
+        wave: Wave = audio.load(self._paths[row], self.sample_rate, first, seconds, salvage=self.salvage, report=report)
         return wave
 
-    def _first_look(self, row: int) -> AudioError | None:
-        if self._room <= 0:
-            return None
+    def _first_look(self, row: int) -> tuple[AudioError | None, list[str]]:
+        notes: list[str] = []
         try:
-            wave = self._decode(row)
+            wave = self._decode(row, notes.append)
         except AudioError as error:
-            return error
+            return error, notes
         with self._lock:
-            self._room -= wave.nbytes
-            if self._room > 0:
+            if wave.nbytes <= self._room:
+                self._room -= wave.nbytes
                 self._held[row] = wave
-        return None
+        return None, notes
 
 
 def training_batches(

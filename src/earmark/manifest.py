@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import hashlib
 import json
 import os
 import re
@@ -105,12 +104,12 @@ class Manifest:
         Raises ManifestError for tags that the vocabulary lacks, unless `ignore_others`.
         """
         names = self.vocabulary if vocabulary is None else tuple(vocabulary)
-        rows, codes = _tag_codes(self.table["tags"], names)
+        rows, codes = tag_codes(self.table["tags"], names)
         if (codes < 0).any() and not ignore_others:
             others = sorted(set(self.vocabulary) - set(names))
             raise ManifestError(
                 f"{len(np.unique(rows[codes < 0]))} clips have tags that are not among the {len(names)} asked for: "
-                f"{_few(others)}. Take these clips out, or say that other tags are to be ignored"
+                f"{few(others)}. Take these clips out, or say that other tags are to be ignored"
             )
         result = np.zeros((len(self), len(names)), bool)
         result[rows[codes >= 0], codes[codes >= 0]] = True
@@ -131,7 +130,7 @@ class Manifest:
         """The clips of these folds; "" names the clips without one."""
         wanted = {names} if isinstance(names, str) else {str(name) for name in names}
         known = self.fold_names()
-        unknown = sorted(wanted - set(known) - ({""} if (self.folds == "").any() else set()), key=_natural)
+        unknown = sorted(wanted - set(known) - ({""} if (self.folds == "").any() else set()), key=natural)
         if unknown or not wanted:
             asked = ", ".join(repr(name) for name in unknown) or "none at all"
             exist = f"There are {', '.join(known)}" if known else "The manifest has none: make them with assign_folds"
@@ -140,7 +139,7 @@ class Manifest:
 
     def fold_names(self) -> list[str]:
         """The folds in natural order: 2 before 10."""
-        return sorted((name for name in pc.unique(self.table["fold"]).to_pylist() if name is not None), key=_natural)
+        return sorted((name for name in pc.unique(self.table["fold"]).to_pylist() if name is not None), key=natural)
 
 
 def build(
@@ -182,7 +181,7 @@ def build(
     wrong += _contradictions(table, order)
     mistakes = [f"{what}: {_at(mask, table['id'])}" for what, mask in wrong if mask.any()]
     if len(set(order)) < len(order):
-        mistakes.append(f"the vocabulary names tags twice: {_few(sorted({t for t in order if order.count(t) > 1}))}")
+        mistakes.append(f"the vocabulary names tags twice: {few(sorted({t for t in order if order.count(t) > 1}))}")
     if mistakes:
         _refuse(name, mistakes)
     arrays = [table[column] for column in SCHEMA.names]
@@ -200,8 +199,8 @@ def read(file: str | Path, /, *, root: str | Path | None = None, **columns: str)
     raw = load_table(file)
     unknown = [option for option in columns if option not in SCHEMA.names]
     if unknown:
-        hint = _did_you_mean(unknown[0], SCHEMA.names)
-        raise ManifestError(f"a manifest has no column {unknown[0]!r}{hint}. It has {', '.join(SCHEMA.names)}")
+        hint = _did_you_mean(unknown[0], SCHEMA.names) or "."
+        raise ManifestError(f"a manifest has no column {unknown[0]!r}{hint} It has {', '.join(SCHEMA.names)}")
     names = {column: columns.get(column, column) for column in SCHEMA.names}
     absent = [
         f"no column {columns[c]!r} for {c}{_did_you_mean(columns[c], raw.column_names)}"
@@ -270,64 +269,6 @@ def write(manifest: Manifest, file: str | Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Manifest]:
-    """(rest, held): holds out about `fraction` of the clips, whole groups, with about the same share of every tag."""
-    if not 0 < fraction < 1:
-        raise ManifestError(f"fraction is {fraction}; a part of the clips to hold out lies between 0 and 1")
-    dealt = _deal(manifest, np.array([1 - fraction, fraction]), seed)
-    if not (dealt == 1).any() or (dealt == 1).all():
-        groups = pc.count_distinct(pc.coalesce(manifest.table["group"], manifest.table["id"])).as_py()
-        raise ManifestError(
-            f"cannot hold out {fraction:g} of {len(manifest)} clips in {groups} groups: one side would be empty, "
-            "since a group is never divided. Take another fraction, or smaller groups"
-        )
-    facts = {"fraction": fraction, "seed": seed}
-    return (
-        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **facts}}),
-        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **facts}}),
-    )
-
-
-def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
-    """The manifest with folds "1" … "k" of about equal size and tags, instead of any that it had. Groups stay whole."""
-    if k < 2:
-        raise ManifestError(f"k is {k}; there must be 2 folds or more")
-    dealt = _deal(manifest, np.full(k, 1 / k), seed)
-    filled = len(np.unique(dealt))
-    if filled < k:
-        raise ManifestError(
-            f"{k} folds are too many: with whole groups, {len(manifest)} clips fill only {filled}. Take fewer folds"
-        )
-    names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
-    table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
-    return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Clips that lie on several sides of a split and should not.
-
-    kind: group (one group), overlap (overlapping clips of one recording), recording (other clips of one recording that
-    name no common group) or audio (files with the same bytes). folds: "" is no fold.
-    """
-
-    kind: str
-    folds: tuple[str, ...]
-    ids: tuple[str, ...]
-    sentence: str
-
-
-def leaks(manifest: Manifest, *, hashes: bool = True) -> list[Leak]:
-    """What ties clips of different folds together; clips without a fold count as one fold more.
-
-    hashes: compare contents too. Only files are read whose size coincides with that of a file in another fold.
-    """
-    if len(manifest.fold_names()) + bool((manifest.folds == "").any()) < 2:
-        return []
-    found = [*_group_leaks(manifest), *_recording_leaks(manifest)]
-    return found + (_audio_leaks(manifest) if hashes else [])
-
-
 # Messages
 
 
@@ -341,7 +282,7 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(repr(name) for name in names[:SHOWN]) + more
 
@@ -354,7 +295,7 @@ def _at(mask: NDArray[np.bool_], ids: pa.Array) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
 
 
-def _natural(name: str) -> list[Any]:
+def natural(name: str) -> list[Any]:
     # split on a captured pattern alternates text and digits, so that like is compared with like
     return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
 
@@ -467,7 +408,7 @@ def _parses(text: str | None) -> bool:
     return True
 
 
-def _tag_codes(tags: pa.ChunkedArray | pa.Array, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def tag_codes(tags: pa.ChunkedArray | pa.Array, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The row and the place in `names` of every tag of every row, flat; the place is -1 for others."""
     if isinstance(tags, pa.ChunkedArray):
         tags = tags.combine_chunks()
@@ -483,7 +424,7 @@ def _contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> li
     # codes count up in order of appearance: a new id exceeds all before it
     first = codes > np.concatenate([[-1], np.maximum.accumulate(codes)[:-1]])
     start, end = table["start"].to_numpy(zero_copy_only=False), table["end"].to_numpy(zero_copy_only=False)
-    tag_rows, tag_codes = _tag_codes(table["tags"], vocabulary)
+    tag_rows, codes_of_tags = tag_codes(table["tags"], vocabulary)
     barred = pc.fill_null(pc.match_substring(pc.list_flatten(table["tags"]), JOINT), False)
     checks = [
         ("no id", codes < 0),
@@ -495,9 +436,9 @@ def _contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> li
             f"a tag holds {JOINT!r}, which separates tags",
             _rows_of(tag_rows, barred.to_numpy(zero_copy_only=False), rows),
         ),
-        ("a tag that the vocabulary lacks", _rows_of(tag_rows, tag_codes < 0, rows)),
+        ("a tag that the vocabulary lacks", _rows_of(tag_rows, codes_of_tags < 0, rows)),
     ]
-    return checks + _event_contradictions(table["events"], start, end, tag_rows, tag_codes, vocabulary)
+    return checks + _event_contradictions(table["events"], start, end, tag_rows, codes_of_tags, vocabulary)
 
 
 def _rows_of(rows: NDArray[np.int64], wrong: NDArray[np.bool_], total: int) -> NDArray[np.bool_]:
@@ -511,7 +452,7 @@ def _event_contradictions(
     start: NDArray[np.float64],
     end: NDArray[np.float64],
     tag_rows: NDArray[np.int64],
-    tag_codes: NDArray[np.int64],
+    codes_of_tags: NDArray[np.int64],
     vocabulary: Sequence[str],
 ) -> list[tuple[str, NDArray[np.bool_]]]:
     rows = np.repeat(np.arange(len(events)), pc.fill_null(pc.list_value_length(events), 0).to_numpy())
@@ -520,7 +461,7 @@ def _event_contradictions(
     codes = pc.index_in(pc.struct_field(flat, "tag"), value_set=pa.array(vocabulary, pa.string()))
     codes = pc.fill_null(codes, -1).to_numpy().astype(np.int64)
     width = len(vocabulary) + 1
-    tagged = pc.is_in(pa.array(rows * width + codes), value_set=pa.array(tag_rows * width + tag_codes))
+    tagged = pc.is_in(pa.array(rows * width + codes), value_set=pa.array(tag_rows * width + codes_of_tags))
     untagged = (codes < 0) | ~tagged.to_numpy(zero_copy_only=False)
     low, high = np.nan_to_num(start, nan=0.0)[rows], np.nan_to_num(end, nan=np.inf)[rows]
     # written so that a null, nan here, is wrong
@@ -587,132 +528,3 @@ def _flat(table: pa.Table) -> pa.Table:
     ]
     table = table.set_column(SCHEMA.get_field_index("tags"), "tags", tags)
     return table.set_column(SCHEMA.get_field_index("events"), "events", pa.array(events, pa.string()))
-
-
-# Splits
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """A whole number for each distinct string in order of appearance, and the strings."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
-
-
-def _deal(manifest: Manifest, shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Deal whole groups to parts of the given shares (parts,), summing to 1 → the part of each row (rows,).
-
-    Greedy: groups with the rarest tags first, large before small, otherwise shuffled by `seed`. Each goes to the part
-    that lacks most, of its tags (rare ones weigh more) and of clips altogether, in proportion to what was dealt so far.
-    That small groups come last evens out what the large ones left.
-    """
-    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
-    row, tag = _tag_codes(manifest.table["tags"], manifest.vocabulary)
-    width = len(manifest.vocabulary)
-    size = np.bincount(group)
-    pairs, count = np.unique(group[row] * width + tag, return_counts=True)
-    owner, tag = pairs // max(width, 1), pairs % max(width, 1)
-    total = np.bincount(tag, count, minlength=width)
-    bounds = np.searchsorted(owner, np.arange(len(names) + 1)).tolist()
-    rarest = np.full(len(names), np.inf)
-    np.minimum.at(rarest, owner, total[tag])
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    order = shuffled[np.lexsort((-size[shuffled], rarest[shuffled]))]
-
-    seen, filled = np.zeros(width), np.zeros((len(shares), width))
-    dealt, held = 0, np.zeros(len(shares))
-    part_of = np.zeros(len(names), np.int64)
-    for g in order.tolist():
-        mine, clips = tag[bounds[g] : bounds[g + 1]], count[bounds[g] : bounds[g + 1]]
-        dealt += size[g]
-        lack = shares * dealt - held
-        if len(mine):
-            seen[mine] += clips
-            weight = clips / total[mine]
-            lack += (shares[:, None] * seen[mine] - filled[:, mine]) @ (weight / weight.sum())
-        part = int(lack.argmax())
-        part_of[g] = part
-        held[part] += size[g]
-        filled[part, mine] += clips
-    return part_of[group]
-
-
-# Leaks
-
-
-def _leak(kind: str, manifest: Manifest, rows: NDArray[np.int64], what: str) -> Leak:
-    folds = tuple(sorted(set(manifest.folds[rows].tolist()), key=_natural))
-    ids = tuple(manifest.ids[rows].tolist())
-    named = [f"fold {name}" if name else "no fold" for name in folds]
-    sentence = f"{what} in {', '.join(named[:-1])} and {named[-1]}: {len(ids)} clips, {_few(ids)}"
-    return Leak(kind, folds, ids, sentence)
-
-
-def _across_folds(keys: NDArray[np.int64], folds: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows of each key that occurs in several folds, in order of the keys."""
-    width = int(folds.max()) + 1
-    pairs = np.unique(keys * width + folds)
-    several = np.flatnonzero(np.bincount(pairs // width, minlength=int(keys.max()) + 1) > 1)
-    rows = np.flatnonzero(np.isin(keys, several))
-    rows = rows[np.argsort(keys[rows], kind="stable")]
-    return np.split(rows, np.flatnonzero(np.diff(keys[rows])) + 1) if len(rows) else []
-
-
-def _group_leaks(manifest: Manifest) -> list[Leak]:
-    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
-    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
-    found = _across_folds(group, fold)
-    return [_leak("group", manifest, rows, f"group {names[group[rows[0]]]!r} lies") for rows in found]
-
-
-def _recording_leaks(manifest: Manifest) -> list[Leak]:
-    path, names = _codes(manifest.table["path"])
-    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
-    found = []
-    for rows in _across_folds(path, fold):
-        name = names[path[rows[0]]]
-        both = _overlapping(manifest, rows, fold)
-        if len(both):
-            found.append(_leak("overlap", manifest, both, f"overlapping clips of {name} lie"))
-        elif len(set(manifest.groups[rows].tolist())) > 1:  # one group would have been reported already
-            found.append(_leak("recording", manifest, rows, f"clips of {name} lie"))
-    return found
-
-
-def _overlapping(manifest: Manifest, rows: NDArray[np.int64], fold: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Those of the rows, clips of one recording, that share time with one of another fold."""
-    start = np.nan_to_num(manifest.start[rows], nan=0.0)
-    end = np.nan_to_num(manifest.end[rows], nan=np.inf)
-    hit = np.zeros(len(rows), bool)
-    for first in range(len(rows)):
-        shared = (start < end[first]) & (end > start[first]) & (fold[rows] != fold[rows[first]])
-        hit[first] = shared.any()
-    return rows[hit]
-
-
-def _audio_leaks(manifest: Manifest) -> list[Leak]:
-    path, names = _codes(manifest.table["path"])
-    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
-    sizes = np.zeros(len(names), np.int64)
-    absent = []
-    for place, name in enumerate(names):
-        try:
-            sizes[place] = os.stat(manifest.root / name).st_size
-        except OSError:
-            absent.append(name)
-    if absent:
-        raise ManifestError(f"{len(absent)} recordings are not there under {manifest.root}: {_few(absent)}")
-    found = []
-    for alike in _across_folds(sizes[path], fold):
-        hashes = {p: _sha1(manifest.root / names[p]) for p in dict.fromkeys(path[alike].tolist())}
-        digests = {digest: place for place, digest in enumerate(dict.fromkeys(hashes.values()))}
-        content = np.array([digests[hashes[p]] for p in path[alike].tolist()])
-        for places in _across_folds(content, fold[alike]):
-            rows = alike[places]
-            if len(set(path[rows].tolist())) > 1:
-                found.append(_leak("audio", manifest, rows, "files with the same bytes lie"))
-    return found
-
-
-def _sha1(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()

@@ -2,12 +2,14 @@
 
 All mistakes are found at once, each with the path of its key. Names of nets, features and augmentations are looked up,
 and their arguments are compared with the function's own signature, so a recipe can set whatever the function takes.
-Quantities are seconds and Hz; `2048/44100` is read as a fraction, so that a window of whole samples can be written down.
+Quantities are seconds and Hz; `2048/44100` is read as a fraction, so that a window of whole samples can be written down,
+and `1e-3` as a number. A key that is given twice is a mistake.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,13 +18,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from earmark.errors import RecipeError
 from earmark.registry import AUGMENTATIONS, DATASETS, FEATURES, NETS, Registry, did_you_mean
 from earmark.windows import Windows
 
 FRACTION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*$")
+# YAML 1.1 takes 1e-3 for text, because of the missing point; nobody who writes it does
+EXPONENT = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
+TEXTS = {"name", "summary"}  # keys whose value is text even where it looks like a number
+FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
+# The beginnings of pydantic's types of error → what the value should have been
+KINDS = {
+    "model_type": "keys and values",
+    "dict_type": "keys and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+}
 # What the tagger itself passes on, so that no recipe may set it
 FILLED_IN = {"tags", "channels", "bands", "sample_rate", "root"}
 
@@ -30,7 +47,7 @@ FILLED_IN = {"tags", "channels", "bands", "sample_rate", "root"}
 class Part(BaseModel):
     """Base of the sections: unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Component(BaseModel):
@@ -69,20 +86,33 @@ class Data(Part):
     def _folds_are_names(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {k: _names(v) if k in ("test", "validation", "train") else v for k, v in value.items()}
+        return {k: _names(v) if k in FOLDS else v for k, v in value.items()}
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _list_or_number(cls, value: Any) -> Any:
+        if isinstance(value, list) or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return value
+        raise ValueError("should be a fraction of the clips or a list of folds")
 
     @model_validator(mode="after")
     def _parts_do_not_meet(self) -> Data:
         if isinstance(self.validation, float) and not 0 < self.validation < 1:
-            raise ValueError(f"validation is {self.validation:g}: a fraction lies between 0 and 1, a fold is a name in a list")
+            raise ValueError(
+                f"validation is {self.validation:g}: a fraction lies between 0 and 1, a fold is a name in a list"
+            )
         parts = {"test": self.test, "train": self.train or []}
         if isinstance(self.validation, list):
             parts["validation"] = self.validation
         seen: dict[str, str] = {}
         for part, folds in parts.items():
             for fold in folds:
+                if seen.get(fold) == part:
+                    raise ValueError(f"fold {fold!r} is in {part} twice")
                 if fold in seen:
-                    raise ValueError(f"fold {fold!r} is in both {seen[fold]} and {part}: a figure on it would mean nothing")
+                    raise ValueError(
+                        f"fold {fold!r} is in both {seen[fold]} and {part}: a figure on it would mean nothing"
+                    )
                 seen[fold] = part
         return self
 
@@ -144,7 +174,7 @@ class Recipe(Part):
 
     name: str = ""
     summary: str = ""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     task: Literal["one", "many"]
     sample_rate: int = Field(ge=1000, le=384_000)
     data: Data
@@ -166,14 +196,34 @@ def _names(value: Any) -> Any:
     return value
 
 
-def _fractions(value: Any) -> Any:
-    """'2048/44100' → 0.0464…, anywhere below `value`."""
+def _numbers(value: Any) -> Any:
+    """'2048/44100' → 0.0464… and '1e-3' → 0.001, anywhere below `value`, in new lists and dicts."""
     if isinstance(value, dict):
-        return {k: _fractions(v) for k, v in value.items()}
+        return {k: v if k in TEXTS or (k in FOLDS and isinstance(v, list)) else _numbers(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_fractions(v) for v in value]
-    match = FRACTION.match(value) if isinstance(value, str) else None
+        return [_numbers(v) for v in value]
+    if not isinstance(value, str):
+        return value
+    if EXPONENT.match(value):
+        return float(value)
+    match = FRACTION.match(value)
     return float(match[1]) / float(match[2]) if match and float(match[2]) else value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key that is given twice is an error: the first would be lost without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def shipped() -> dict[str, Path]:
@@ -190,8 +240,11 @@ def find(name: str | Path) -> Path:
     known = shipped()
     if str(name) in known:
         return known[str(name)]
+    if path.is_dir():
+        raise RecipeError(str(name), ["is a folder: give the recipe's file"])
     raise RecipeError(
-        str(name), [f"no such file, and no recipe of that name{did_you_mean(str(name), known)} Known: {', '.join(known)}"]
+        str(name),
+        [f"no such file, and no recipe of that name{did_you_mean(str(name), known)} Known: {', '.join(known)}"],
     )
 
 
@@ -202,20 +255,29 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
     """
     path = find(name)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # an alias stands for a copy, so that a setting changes one place
+        raw = _numbers(yaml.load(path.read_text(encoding="utf-8-sig"), _Loader))
+    except RecursionError as error:
+        raise RecipeError(str(name), ["holds itself, by an alias, or is nested too deeply"]) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that there is not
         raise RecipeError(str(name), [f"is not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(raw, dict):
-        raise RecipeError(str(name), [f"holds {type(raw).__name__}, not keys and values"])
+        held = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)
+        raise RecipeError(str(name), [f"holds {held}, not keys and values"])
     raw.setdefault("name", path.stem)
-    for setting in settings:
-        _put(raw, setting, str(name))
-    return parse(raw, str(name))
+    unfit = [mistake for setting in settings for mistake in _put(raw, setting)]
+    try:
+        recipe = parse(raw, str(name))
+    except RecipeError as error:
+        raise RecipeError(str(name), unfit + error.mistakes) from error
+    if unfit:
+        raise RecipeError(str(name), unfit)
+    return recipe
 
 
 def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     """A recipe from plain values, checked. Raises RecipeError with all mistakes."""
-    raw = _fractions(dict(raw))
+    raw = _numbers(dict(raw))
     mistakes: list[str] = []
     recipe: Recipe | None = None
     try:
@@ -230,53 +292,52 @@ def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     return recipe
 
 
-def _put(raw: dict[str, Any], setting: str, name: str) -> None:
-    """`train.epochs=3` → raw["train"]["epochs"] = 3; numbers in the path are places in a list."""
+def _put(raw: dict[str, Any], setting: str) -> list[str]:
+    """`train.epochs=3` → raw["train"]["epochs"] = 3; numbers in the path are places in a list. What is wrong with it."""
     key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise RecipeError(name, [f"--set {setting}: has the form key.path=value, such as train.epochs=30"])
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(name, [f"--set {setting}: the value is not YAML ({' '.join(str(error).split())})"]) from error
-    # YAML 1.1 takes 1e-3 for text; nobody who types it here does
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
-        value = float(value)
-    place: Any = raw
     steps = key.split(".")
+    if not equals or not all(steps):
+        return [f"--set {setting}: has the form key.path=value, such as train.epochs=30"]
+    try:
+        value = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        return [f"--set {setting}: the value is not YAML ({' '.join(str(error).split())})"]
+    place: Any = raw
     for i, step in enumerate(steps):
-        if isinstance(place, list):
-            if not step.isdigit() or int(step) >= len(place):
-                raise RecipeError(name, [f"--set {setting}: {'.'.join(steps[:i])} is a list of {len(place)}, {step!r} is none of its places"])
-            here: Any = int(step)
-        else:
-            here = step
+        if isinstance(place, list) and not (step.isdecimal() and int(step) < len(place)):
+            return [f"--set {setting}: {'.'.join(steps[:i])} has places 0 to {len(place) - 1}, not {step!r}"]
+        here: Any = int(step) if isinstance(place, list) else step
         if i == len(steps) - 1:
             place[here] = value
-            return
-        below = place[here] if isinstance(place, list) else place.setdefault(here, {})
-        if isinstance(below, str):  # a component given by its name alone
-            below = place[here] = {"name": below}
-        if below is None:
-            below = place[here] = {}
+            break
+        below = place[here] if isinstance(place, list) else place.get(here)
+        if isinstance(below, str) and steps[:i] in ([], ["augment"]) and steps[0] in ("net", "features", "augment"):
+            below = {"name": below}  # a component given by its name alone
+        below = {} if below is None else below
         if not isinstance(below, dict | list):
-            raise RecipeError(name, [f"--set {setting}: {'.'.join(steps[: i + 1])} is {below!r} and has nothing below it"])
+            return [f"--set {setting}: {'.'.join(steps[: i + 1])} is {below!r} and has nothing below it"]
+        place[here] = below
         place = below
+    return []
 
 
 def _sentence(problem: dict[str, Any]) -> str:
     """One of pydantic's errors → 'key.path: what is wrong'."""
-    where = [str(step) for step in problem["loc"] if not str(step).startswith(("list[", "float", "function-"))]
+    where = [str(s) for s in problem["loc"] if s != "float" and not str(s).startswith(("list[", "function-"))]
     path = ".".join(where) or "recipe"
-    if problem["type"] == "extra_forbidden":
+    kind, got = problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
         known = _keys_at(where[:-1])
         return f"{path}: no such key{did_you_mean(where[-1], known)} Known here: {', '.join(known)}"
-    if problem["type"] == "missing":
+    if kind == "missing":
         return f"{path}: is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    got = problem.get("input")
-    told = "" if isinstance(got, dict | list) else f" (it is {got!r})"
-    return f"{path}: {message[0].lower()}{message[1:]}{told}"
+    wanted = next((f"should be {what}" for start, what in KINDS.items() if kind.startswith(start)), "")
+    message = wanted or str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if problem.get("ctx", {}).get("class_name") == "Component":
+        message = "should be a name, or a name and arguments"
+    told = "it is a list" if isinstance(got, list) else "it is empty" if got is None else f"it is {got!r}"
+    # where keys contradict each other, the message says which
+    return f"{path}: {message[0].lower()}{message[1:]}" + ("" if isinstance(got, dict) else f" ({told})")
 
 
 def _keys_at(path: Sequence[str]) -> list[str]:
@@ -303,8 +364,11 @@ def _component_mistakes(raw: Mapping[str, Any]) -> list[str]:
             mistakes += _check_component(AUGMENTATIONS, f"augment.{i}", part)
     data = raw.get("data")
     if isinstance(data, dict) and isinstance(data.get("dataset"), str):
-        options = data.get("options") or {}
-        mistakes += _check_component(DATASETS, "data.options", {"name": data["dataset"], **options}, named_at="data.dataset")
+        options = data.get("options")
+        named = {**(options if isinstance(options, dict) else {}), "name": data["dataset"]}
+        mistakes += _check_component(DATASETS, "data.options", named, named_at="data.dataset")
+        if isinstance(options, dict) and "name" in options:
+            mistakes.append("data.options.name: the data set is named by data.dataset")
     return mistakes
 
 
@@ -316,28 +380,35 @@ def _check_component(
         return []  # the structure's own check tells
     name = part["name"]
     if name not in registry:
-        return [f"{named_at or where + '.name'}: no {registry.kind} is called {name!r}{did_you_mean(name, registry.names())} Known: {', '.join(registry.names())}"]
+        names = registry.names()
+        known = f"{did_you_mean(name, names)} Known: {', '.join(names)}"
+        return [f"{named_at or where + '.name'}: no {registry.kind} is called {name!r}{known}"]
     entry = registry[name]
     function = entry.function.__init__ if inspect.isclass(entry.function) else entry.function
     hints = typing.get_type_hints(function)
-    known = [key for key in entry.arguments() if key not in filled_in and key != "self"]
+    takes = [key for key in entry.arguments() if key not in filled_in and key != "self"]
     mistakes = []
     for key, value in part.items():
-        if key == "name":
+        if key == "name" or not isinstance(key, str):  # the structure's own check tells
             continue
         if key in filled_in and key in entry.arguments():
             mistakes.append(f"{where}.{key}: is filled in by the tagger and cannot be set")
-        elif key not in known:
-            mistakes.append(f"{where}.{key}: {name} takes no such argument{did_you_mean(key, known)} It takes {', '.join(known) or 'none'}")
+        elif key not in takes:
+            mistakes.append(
+                f"{where}.{key}: {name} takes no such argument{did_you_mean(key, takes)} It takes {', '.join(takes) or 'none'}"
+            )
         elif key in hints:
             mistakes += _check_value(hints[key], value, f"{where}.{key}")
-    needed = [k for k in known if entry.arguments()[k].default is inspect.Parameter.empty and k not in part]
+    needed = [k for k in takes if entry.arguments()[k].default is inspect.Parameter.empty and k not in part]
     return mistakes + [f"{where}.{key}: is missing ({name} needs it)" for key in needed]
 
 
 def _check_value(hint: Any, value: Any, where: str) -> list[str]:
+    """The function is given the value as it is, so nothing is converted here: '64' is no number and true is none."""
     try:
-        TypeAdapter(hint).validate_python(value)
+        # as JSON, because there a list may stand for a tuple even where nothing else is converted
+        text = json.dumps(value, default=str, skipkeys=True)
+        TypeAdapter(hint, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_json(text)
     except ValidationError as error:
         return [_sentence({**problem, "loc": (*where.split("."), *problem["loc"])}) for problem in error.errors()[:1]]
     return []
@@ -351,11 +422,32 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         mistakes.append(f"features: is missing: {recipe.net.name} listens to spectrograms")
     if eats == "waves" and recipe.features is not None:
         mistakes.append(f"features: {recipe.net.name} listens to the raw waveform: leave `features` out")
-    stages = [AUGMENTATIONS[part.name].facts.get("stage") for part in recipe.augment]
-    if not any(AUGMENTATIONS[part.name].facts.get("crops") for part in recipe.augment):
-        mistakes.append(f"augment: nothing makes clips of any length into windows of {recipe.windows.length:g} s: add `crop`")
-    if "batch" in stages and "clip" in stages[stages.index("batch") :]:
-        mistakes.append("augment: augmentations of single clips come before those of whole batches")
     if recipe.task == "many" and recipe.train.choose == "accuracy":
         mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
+    return mistakes + _augment_mistakes(recipe)
+
+
+def _augment_mistakes(recipe: Recipe) -> list[str]:
+    """Values that an augmentation refuses, and an order that cannot be."""
+    mistakes = []
+    entries = [AUGMENTATIONS[part.name] for part in recipe.augment]
+    for i, (entry, part) in enumerate(zip(entries, recipe.augment, strict=True)):
+        given = {"sample_rate": recipe.sample_rate} if "sample_rate" in entry.arguments() else {}
+        try:
+            entry.function(**given, **part.arguments)
+        except ValueError as error:
+            mistakes.append(f"augment.{i}: {error}")
+    crops = [i for i, entry in enumerate(entries) if entry.facts.get("crops")]
+    if not crops:
+        mistakes.append(
+            f"augment: nothing makes clips of any length into windows of {recipe.windows.length:g} s: add `crop`"
+        )
+    for i, entry in enumerate(entries):
+        if crops and i > crops[0] and entry.facts.get("crops"):
+            mistakes.append(f"augment.{i}: {entry.name} has nothing left to do: augment.{crops[0]} made the windows")
+        if crops and i > crops[0] and entry.facts.get("resizes"):
+            mistakes.append(f"augment.{i}: {entry.name} changes the length of the windows: put it before the crop")
+    stages = [entry.facts.get("stage") for entry in entries]
+    if "batch" in stages and "clip" in stages[stages.index("batch") :]:
+        mistakes.append("augment: augmentations of single clips come before those of whole batches")
     return mistakes

@@ -43,6 +43,10 @@ class Entry:
         return dict(inspect.signature(self.function).parameters)
 
 
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 class Registry:
     """The functions of one kind. home: the module or package that holds them, imported on first use."""
 
@@ -58,10 +62,11 @@ class Registry:
         def add(function: Function) -> Function:
             key = name or function.__name__
             other = self._entries.get(key)
-            if other is not None and other.function.__module__ != function.__module__:
+            # a module that is imported again registers the same functions again
+            if other is not None and _place(other.function) != _place(function):
                 raise EarmarkError(
-                    f"two {self.kind}s are called {key!r}: one in {other.function.__module__}, "
-                    f"one in {function.__module__}. Rename one of them"
+                    f"two {self.kind}s are called {key!r}: {_place(other.function)} and {_place(function)}. "
+                    "Rename one of them"
                 )
             self._entries[key] = Entry(key, function, facts)
             return function

@@ -57,7 +57,9 @@ class Scores:
     def __post_init__(self) -> None:
         rows = len(self.values)
         if self.values.ndim != 2 or self.values.shape[1] != len(self.tags):
-            raise ScoresError(f"values have the shape {self.values.shape}; {len(self.tags)} tags need (rows, {len(self.tags)})")
+            raise ScoresError(
+                f"values have the shape {self.values.shape}; {len(self.tags)} tags need (rows, {len(self.tags)})"
+            )
         for name in ("ids", "start", "end"):
             if len(getattr(self, name)) != rows:
                 raise ScoresError(f"{name} has {len(getattr(self, name))} rows, values have {rows}")
@@ -66,7 +68,9 @@ class Scores:
             raise ScoresError(f"tags named twice: {', '.join(twice)}")
         if not np.isfinite(self.values).all():
             row, column = np.argwhere(~np.isfinite(self.values))[0]
-            raise ScoresError(f"the score of {self.tags[column]!r} in row {row} ({self.ids[row]}) is not a finite number")
+            raise ScoresError(
+                f"the score of {self.tags[column]!r} in row {row} ({self.ids[row]}) is not a finite number"
+            )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -77,7 +81,11 @@ class Scores:
         from pyarrow import csv, parquet
 
         path = Path(path)
-        rows = {"id": pa.array(self.ids.tolist(), pa.string()), "start": pa.array(self.start), "end": pa.array(self.end)}
+        rows = {
+            "id": pa.array(self.ids.tolist(), pa.string()),
+            "start": pa.array(self.start),
+            "end": pa.array(self.end),
+        }
         if path.suffix == ".csv":
             clash = set(rows) & set(self.tags)
             if clash:
@@ -91,7 +99,9 @@ class Scores:
             table = pa.table(rows).replace_schema_metadata({FORMAT: json.dumps(head)})
             parquet.write_table(table, path)
         else:
-            raise ScoresError(f"{path}: scores are written as .parquet or .csv, not {path.suffix or 'a name without ending'}")
+            raise ScoresError(
+                f"{path}: scores are written as .parquet or .csv, not {path.suffix or 'a name without ending'}"
+            )
 
     @staticmethod
     def load(path: str | Path) -> Scores:
@@ -113,7 +123,11 @@ def _load_csv(path: Path) -> Scores:
         raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")
     rows = table.num_rows
     tags = tuple(name for name in table.column_names if name not in ("id", "start", "end"))
-    values = np.stack([table[tag].to_numpy().astype(np.float32) for tag in tags], 1) if tags else np.zeros((rows, 0), np.float32)
+    values = (
+        np.stack([table[tag].to_numpy().astype(np.float32) for tag in tags], 1)
+        if tags
+        else np.zeros((rows, 0), np.float32)
+    )
     seconds = {
         name: table[name].to_numpy().astype(np.float64) if name in table.column_names else np.full(rows, fill)
         for name, fill in (("start", 0.0), ("end", np.nan))
@@ -129,7 +143,9 @@ def _load_parquet(path: Path) -> Scores:
     if not head:
         raise ScoresError(f"{path}: is a Parquet file, but not one with scores in it")
     if head["version"] > VERSION:
-        raise ScoresError(f"{path}: was written by a newer earmark (scores version {head['version']}, this one reads {VERSION}). Upgrade earmark")
+        raise ScoresError(
+            f"{path}: was written by a newer earmark (scores version {head['version']}, this one reads {VERSION}). Upgrade earmark"
+        )
     tags = tuple(head["tags"])
     flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     values = flat.reshape(table.num_rows, len(tags)).astype(np.float32)

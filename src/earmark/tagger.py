@@ -31,6 +31,8 @@ from earmark.windows import Windows
 FORMAT = "earmark-tagger"
 VERSION = 1
 LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
+# What a header can raise that is not as it should be: no JSON, JSON of another shape, JSON without end
+UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class Tagger(nn.Module):
@@ -78,10 +80,13 @@ class Tagger(nn.Module):
         """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
         mode = self.training
         self.eval()
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(waves, np.float32)).to(self.device)
-            values = probabilities(self(batch), self.task).cpu().numpy()
-        self.train(mode)
+        try:
+            with torch.inference_mode():
+                # torch warns of arrays that cannot be written to, as memory maps are
+                batch = torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(self.device)
+                values = probabilities(self(batch), self.task).cpu().numpy()
+        finally:
+            self.train(mode)
         return np.asarray(values, np.float32)
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
@@ -115,33 +120,39 @@ class Tagger(nn.Module):
             "vocabulary": list(self.vocabulary),
             "facts": self.facts,
         }
+        head = json.loads(json.dumps(head))  # as it will be read: a key 5 is a key "5"
         head["sha256"] = _digest(weights, head)
         partial = path.with_name(path.name + ".part")
-        partial.write_bytes(save(weights, {FORMAT: json.dumps(head, ensure_ascii=False)}))
-        os.replace(partial, path)
+        try:
+            partial.write_bytes(save(weights, {FORMAT: json.dumps(head, ensure_ascii=False)}))
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
     """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
-    facts = NETS[recipe.net.name].facts
+    maps = NETS[recipe.net.name].facts["eats"] == "maps"
+    features: nn.Module = nn.Identity()
+    arguments = recipe.net.arguments
+    where = "features"
+    # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
     try:
-        features: nn.Module = nn.Identity()
-        arguments = recipe.net.arguments
         if recipe.features is not None:
             features = FEATURES[recipe.features.name].function(recipe.sample_rate, **recipe.features.arguments)
-        if facts["eats"] == "maps":
+        if maps:
             arguments = {**arguments, "channels": features.channels, "bands": features.bands}
+        where = "net"
         net = NETS[recipe.net.name].function(tags=len(vocabulary), **arguments)
-        inputs, what = recipe.windows.build().samples(recipe.sample_rate)[0], "samples"
-        if facts["eats"] == "maps":
-            inputs, what = features.frames(inputs), "frames"  # type: ignore[operator]
-        if inputs < net.shortest:
-            raise ValueError(
-                f"windows of {recipe.windows.length:g} s are {inputs} {what}; {recipe.net.name} needs at least "
-                f"{net.shortest}: make windows.length longer"
-            )
-    except ValueError as error:
-        raise RecipeError(recipe.name, [str(error)]) from error
+    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+    samples, _ = recipe.windows.build().samples(recipe.sample_rate)
+    inputs = max(0, features.frames(samples)) if maps else samples  # type: ignore[operator]
+    if inputs < net.shortest:
+        told = f"{recipe.windows.length:g} s are {inputs} {'frames' if maps else 'samples'}"
+        need = f"{recipe.net.name} needs at least {net.shortest}: make it longer"
+        raise RecipeError(recipe.name, [f"windows.length: {told}; {need}"])
     return Tagger(features, net, vocabulary, recipe)
 
 
@@ -157,6 +168,8 @@ def load(name: str | Path, device: str | Literal["cpu"] = "cpu") -> Tagger:
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version.
     """
     path = Path(name)
+    if path.is_dir():
+        raise TaggerError(f"{path}: is a folder. Give the tagger file in it, such as {path / 'tagger.safetensors'}")
     if not path.is_file():
         known = shipped()
         if str(name) not in known:
@@ -175,7 +188,11 @@ def load(name: str | Path, device: str | Literal["cpu"] = "cpu") -> Tagger:
         tagger = build(recipe, head["vocabulary"])
         tagger.facts = head["facts"]
         tagger.load_state_dict(weights)
-    except (EarmarkError, KeyError, RuntimeError, TypeError) as error:
+    except EarmarkError as error:
+        raise TaggerError(
+            f"{path}: this earmark cannot build it ({error}). Upgrade earmark, or add the plug-in that it was made with"
+        ) from error
+    except (KeyError, RuntimeError, TypeError) as error:
         raise TaggerError(f"{path}: the header and the weights do not fit together: {error}") from error
     return tagger.to(device).eval()
 
@@ -183,32 +200,50 @@ def load(name: str | Path, device: str | Literal["cpu"] = "cpu") -> Tagger:
 def read_head(path: str | Path) -> dict[str, Any]:
     """What a tagger file tells of itself, without reading the weights. Raises TaggerError."""
     path = Path(path)
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= LONGEST_HEADER:
-            raise TaggerError(f"{path}: is not a tagger file (it does not open like one)")
-        if length > size - 8:
-            raise TaggerError(f"{path}: is cut or not a tagger file: its header should take {length:,} bytes, the file has {size:,}")
-        text = file.read(length)
+    text, size = _read_header(path)
     try:
         header = json.loads(text)
         told = header["__metadata__"][FORMAT]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TaggerError(f"{path}: is not an earmark tagger") from error
+        ends = [value["data_offsets"][1] for key, value in header.items() if key != "__metadata__"]
+        end = 8 + len(text) + max(ends, default=0)
+    except UNFIT as error:
+        raise TaggerError(f"{path}: is not an earmark tagger, or its header is damaged") from error
     try:
         head = json.loads(told)
         if head["format"] != FORMAT or not isinstance(head["version"], int):
             raise ValueError("unknown format")
-    except (ValueError, KeyError, TypeError) as error:
+    except UNFIT as error:
         raise TaggerError(f"{path}: its description is damaged ({error})") from error
     if head["version"] > VERSION:
-        raise TaggerError(f"{path}: was written by a newer earmark (format {head['version']}, this one reads up to {VERSION}). Upgrade earmark")
-    end = 8 + length + max((v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"), default=0)
+        raise TaggerError(
+            f"{path}: was written by a newer earmark (format {head['version']}, this one reads up to {VERSION}). Upgrade earmark"
+        )
     if end != size:
-        raise TaggerError(f"{path}: is cut or has been added to: it should be {end:,} bytes long and is {size:,}. Fetch it again")
+        raise TaggerError(
+            f"{path}: is cut or has been added to: it should be {end:,} bytes long and is {size:,}. Fetch it again"
+        )
     return dict(head)
+
+
+def _read_header(path: Path) -> tuple[bytes, int]:
+    """The JSON of a safetensors file, and the file's size in bytes."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            text = file.read(length) if 2 <= length <= min(size - 8, LONGEST_HEADER) else b""
+    except OSError as error:
+        raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
+    if not size:
+        raise TaggerError(f"{path}: is empty. Fetch it again")
+    if not 2 <= length <= LONGEST_HEADER:
+        raise TaggerError(f"{path}: is not a tagger file (it does not open like one)")
+    if len(text) < length:
+        raise TaggerError(
+            f"{path}: is cut or not a tagger file: its header should take {length:,} bytes, the file has {size:,}"
+        )
+    return text, size
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -38,14 +38,15 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import augment, loader, metrics
+from earmark import augment, loader, metrics, pictures
 from earmark import tagger as taggers
 from earmark.errors import EarmarkError, ManifestError
 from earmark.loader import Waves
-from earmark.manifest import Manifest, split
+from earmark.manifest import Manifest
 from earmark.nets.blocks import loss, probabilities
 from earmark.recipe import Recipe, Train
 from earmark.registry import AUGMENTATIONS
+from earmark.splits import split
 from earmark.windows import TINY, Pool, audible
 
 STATE = "state.safetensors"
@@ -78,7 +79,9 @@ def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> 
     test = np.isin(folds, data.test)
     missing = sorted(set(data.test) - set(folds.tolist()))
     if missing:
-        raise ManifestError(f"the recipe tests on fold {missing[0]!r}; the manifest has {', '.join(manifest.fold_names()) or 'no folds'}")
+        raise ManifestError(
+            f"the recipe tests on fold {missing[0]!r}; the manifest has {', '.join(manifest.fold_names()) or 'no folds'}"
+        )
     rest = np.isin(folds, data.train) if data.train is not None else ~test
     if isinstance(data.validation, list):
         held = np.isin(folds, data.validation)
@@ -88,7 +91,9 @@ def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> 
         parts = Parts(train, validation, manifest.select(test))
     for name in ("train", "validation"):
         if not len(getattr(parts, name)):
-            raise ManifestError(f"no clip is left for {name}: the recipe takes test {data.test}, validation {data.validation}")
+            raise ManifestError(
+                f"no clip is left for {name}: the recipe takes test {data.test}, validation {data.validation}"
+            )
     groups = {name: set(getattr(parts, name).groups.tolist()) for name in ("train", "validation", "test")}
     for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
         if both := groups[a] & groups[b]:
@@ -155,7 +160,9 @@ class Lesson(pl.LightningModule):
         optimiser: torch.optim.Optimizer
         if told.name == "sgd":
             nesterov = told.momentum > 0
-            optimiser = torch.optim.SGD(parameters, told.lr, told.momentum, nesterov=nesterov, weight_decay=told.weight_decay)
+            optimiser = torch.optim.SGD(
+                parameters, told.lr, told.momentum, nesterov=nesterov, weight_decay=told.weight_decay
+            )
         else:
             kind = torch.optim.AdamW if told.name == "adamw" else torch.optim.Adam
             optimiser = kind(parameters, told.lr, told.betas, weight_decay=told.weight_decay)
@@ -241,7 +248,9 @@ class Lesson(pl.LightningModule):
         if self.plan.keep == "last":
             self.course.best_epoch = row["epoch"]
         self.tagger.facts["chosen"] = {"epoch": row["epoch"], "of": self.plan.epochs, "by": by}
-        self.tagger.facts["validation"] = {k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")}
+        self.tagger.facts["validation"] = {
+            k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")
+        }
         self.tagger.save(self.folder / TAGGER)
 
 
@@ -294,7 +303,9 @@ def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], Course]:
     with safe_open(str(path), framework="pt") as file:
         plain = json.loads(file.metadata()["state"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    tagger.load_state_dict({name.removeprefix("tagger/"): v for name, v in tensors.items() if name.startswith("tagger/")})
+    tagger.load_state_dict(
+        {name.removeprefix("tagger/"): v for name, v in tensors.items() if name.startswith("tagger/")}
+    )
     state: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser/"):
@@ -321,8 +332,7 @@ def choose_precision(lesson: Lesson, asked: str) -> tuple[str, str]:
     waves, targets = next(iter(lesson.train_dataloader()))
     seconds = {bf16: _time_step(copy.deepcopy(lesson.tagger), waves, targets, bf16) for bf16 in (False, True)}
     ratio = seconds[False] / seconds[True]
-    faster = "bf16 autocast" if ratio > 1.1 else "float32"
-    why = f"a training step takes {seconds[False]:.2f} s in float32 and {seconds[True]:.2f} s in bf16 autocast ({ratio:.1f} times): {faster}"
+    why = f"a training step takes {seconds[False]:.2f} s in float32, {seconds[True]:.2f} s in bf16 autocast ({ratio:.1f} times)"
     return ("bf16-mixed" if ratio > 1.1 else "32-true"), why
 
 
@@ -333,7 +343,7 @@ def _time_step(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: boo
         started = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             prediction = tagger(waves)
-        loss(prediction, targets, tagger.task).backward()
+        loss(prediction, targets, tagger.task).backward()  # type: ignore[no-untyped-call]
         best = min(best, time.perf_counter() - started)
     return best
 
@@ -387,7 +397,11 @@ def train(
     for name in ("train", "validation"):
         waves[name] = Waves(getattr(parts, name), recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
     _report_audio(waves, folder, say)
-    tagger.facts = {"data": {"dataset": recipe.data.dataset, **manifest.facts}, "split": parts.facts(), "versions": versions()}
+    tagger.facts = {
+        "data": {"dataset": recipe.data.dataset, **manifest.facts},
+        "split": parts.facts(),
+        "versions": versions(),
+    }
     course, optimiser_state = Course(), None
     state = folder / STATE
     if resume and state.is_file():
@@ -397,7 +411,7 @@ def train(
     lesson.optimiser_state = optimiser_state
     if _done(course, recipe.train):
         say(f"this run has ended, after epoch {course.epochs}")
-        return _finish(folder, course, say)
+        return _finish(folder, course, recipe.train.choose, say)
     if any(isinstance(layer, nn.Conv2d) for layer in tagger.modules()):
         # oneDNN and cuDNN both prefer channels last for 2D maps; the weights' layout decides for the whole net
         tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -406,7 +420,7 @@ def train(
         say(f"precision {course.precision}: {why}")
     _write_json(folder / "run.json", {**tagger.facts, "precision": course.precision, "recipe": recipe.name})
     _fit(lesson, recipe.train.epochs - course.epochs, course.precision, device, listener)
-    return _finish(folder, course, say)
+    return _finish(folder, course, recipe.train.choose, say)
 
 
 def _fit(lesson: Lesson, epochs: int, precision: str, device: str, listener: Any) -> None:
@@ -460,7 +474,9 @@ def _done(course: Course, plan: Train) -> bool:
 
 def _check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:
     if len(vocabulary) < 2 and recipe.task == "one":
-        raise ManifestError(f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart")
+        raise ManifestError(
+            f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart"
+        )
     truth = parts.train.truth(vocabulary)
     unheard = [tag for tag, count in zip(vocabulary, truth.sum(0), strict=True) if not count]
     if unheard:
@@ -488,7 +504,9 @@ def _prepare_folder(folder: Path, recipe: Recipe, parts: Parts, resume: bool) ->
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
     if kept.read_text(encoding="utf-8") != told:
-        raise EarmarkError(f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out")
+        raise EarmarkError(
+            f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
+        )
     if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.facts():
         raise EarmarkError(f"{folder}: was started with other clips than --data gives now: take another --out")
 
@@ -510,10 +528,8 @@ def _report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
         say(f"{len(rows)} clips could not be read and are left out: {folder / 'errors.csv'}")
 
 
-def _finish(folder: Path, course: Course, say: Say) -> Path:
-    from earmark.report import curves
-
-    curves(course.history, folder / "curves.png")
+def _finish(folder: Path, course: Course, choose: str, say: Say) -> Path:
+    pictures.save(pictures.curves(course.history, f"valid_{choose}"), folder / "curves.png")
     say(f"kept epoch {course.best_epoch} of {course.epochs}")
     return folder / TAGGER
 

@@ -4,7 +4,9 @@ A window starts at every multiple of the hop that leaves it inside the recording
 (align: one more window that ends with the recording; pad: one more that is zero-padded; drop: it is left out), `short`
 what happens to a recording shorter than one window (pad: zeros behind it; centre: zeros on both sides; repeat: it is
 repeated). `skip_below` leaves windows whose level is below so many dB re full scale out of the whole's score, since
-digital silence holds no evidence; where all are that quiet, all count. Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
+digital silence holds no evidence; where all are that quiet, all count.
+
+Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
 """
 
 from __future__ import annotations

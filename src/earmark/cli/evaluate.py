@@ -17,8 +17,12 @@ def evaluate(
     tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
     data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")],
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout.")] = False,
     seen: Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
@@ -43,9 +47,14 @@ def evaluate(
         import numpy as np
 
         clips = clips.select(np.isin(clips.ids, scores.ids))
-    facts = {"tagger": judged.identity(), "data": str(name), "folds": clips.fold_names(), "unreadable": len(failures)}
-    told = {key: judged.facts[key] for key in ("chosen", "split", "validation") if key in judged.facts}
-    result = report.evaluate(scores, clips, judged.task, {**facts, **told}, resamples=resamples)
+    facts: dict[str, Any] = {
+        "tagger": judged.identity(),
+        "data": str(name),
+        "folds": clips.fold_names(),
+        "unreadable": len(failures),
+    }
+    facts |= {key: judged.facts[key] for key in ("chosen", "split", "validation") if key in judged.facts}
+    result = report.evaluate(scores, clips, judged.task, facts, resamples=resamples)
     folder = out or _beside(tagger, clips.fold_names())
     if folder is not None:
         report.write(result, folder, "report")
@@ -53,7 +62,9 @@ def evaluate(
         say(f"{folder}: report.md, report.json, pictures and scores.parquet")
     print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else report.summary(result))
     if failures:
-        say(f"{len(failures)} of {len(clips) + len(failures)} clips could not be read, the first: {': '.join(failures[0])}")
+        say(
+            f"{len(failures)} of {len(clips) + len(failures)} clips could not be read, the first: {': '.join(failures[0])}"
+        )
         raise typer.Exit(1)
 
 
@@ -81,13 +92,15 @@ def _score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: b
 
     from earmark.cli.console import progress, say
     from earmark.scores import Scores
-    from earmark.tag import Failure, Recording, score
+    from earmark.tag import Failure, Heard, Recording, score
 
     todo = [
         Recording(path, None if np.isnan(start) else float(start), None if np.isnan(end) else float(end), str(id_))
         for path, start, end, id_ in zip(clips.paths(), clips.start, clips.end, clips.ids, strict=True)
     ]
-    heard, failures, notes = [], [], []
+    heard: list[Heard] = []
+    failures: list[tuple[str, str]] = []
+    notes: list[str] = []
     with progress() as bar:
         task = bar.add_task("scoring", total=len(todo), told="")
         for result in score(tagger, todo, batch=batch, workers=workers, salvage=salvage):

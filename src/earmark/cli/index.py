@@ -20,7 +20,7 @@ def index(
     """Write the manifest of a data set, and warn of clips that lie on both sides of its split."""
     import yaml
 
-    from earmark import datasets, manifest
+    from earmark import datasets, manifest, splits
     from earmark.cli.console import say
     from earmark.errors import EarmarkError
 
@@ -32,15 +32,17 @@ def index(
         told[key] = yaml.safe_load(value)
     clips = datasets.index(dataset, root, **told)
     if folds is not None:
-        clips = manifest.assign_folds(clips, folds, seed)
+        clips = splits.assign_folds(clips, folds, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest.write(clips, out)
     for key, value in clips.facts.items():
         say(f"{key}: {value}")
-    found = manifest.leaks(clips, hashes=hashes)
+    found = splits.leaks(clips, hashes=hashes)
     for leak in found[:10]:
-        say(f"warning: {leak}")
+        say(f"warning: {leak.sentence}")
     if len(found) > 10:
         say(f"warning: and {len(found) - 10} more of the kind")
     names = clips.fold_names()
-    say(f"{out}: {len(clips)} clips, {len(clips.vocabulary)} tags, {len(names)} folds{': ' + ', '.join(names[:12]) if names else ''}")
+    say(
+        f"{out}: {len(clips)} clips, {len(clips.vocabulary)} tags, {len(names)} folds{': ' + ', '.join(names[:12]) if names else ''}"
+    )

@@ -77,7 +77,9 @@ def tag(
         scores.concat(kept).save(windows)
     write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures])
     if not found:
-        say(f"no recordings in {', '.join(str(path) for path in paths)}: files with other endings are tried when given by name")
+        say(
+            f"no recordings in {', '.join(str(path) for path in paths)}: files with other endings are tried when given by name"
+        )
     if failures:
         if errors is None:
             for _, reason in failures[:20]:

@@ -38,7 +38,9 @@ def train(
             if bar.disable and share == 1.0:
                 return
             told = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
-            bar.update(task, description=f"epoch {epoch}/{epochs}", total=epochs, completed=epoch - 1 + share, told=told)
+            bar.update(
+                task, description=f"epoch {epoch}/{epochs}", total=epochs, completed=epoch - 1 + share, told=told
+            )
 
         try:
             path = training.train(

@@ -43,7 +43,7 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
     for option in options:
         if option not in known:
             raise ManifestError(
-                f"data set {name!r} has no option {option!r}{did_you_mean(option, known)}. "
+                f"data set {name!r} has no option {option!r}{did_you_mean(option, known) or '.'} "
                 f"It has {', '.join(known) or 'none'}"
             )
     root = Path(root)
@@ -112,7 +112,10 @@ def recordings(root: Path, folder: str, names: Sequence[str]) -> list[str]:
 
 def columns(table: Any, file: Path, *names: str) -> list[list[Any]]:
     """These columns of an Arrow table as lists. Raises ManifestError naming those that the table lacks."""
-    absent = [f"{name!r}{did_you_mean(name, table.column_names)}" for name in names if name not in table.column_names]
+    absent = [name for name in names if name not in table.column_names]
     if absent:
-        raise ManifestError(f"{file}: no column {' nor '.join(absent)}. It has {', '.join(table.column_names)}")
+        raise ManifestError(
+            f"{file}: no column {' nor '.join(map(repr, absent))}{did_you_mean(absent[0], table.column_names) or '.'} "
+            f"It has {', '.join(table.column_names)}"
+        )
     return [table[name].to_pylist() for name in names]

@@ -22,7 +22,7 @@ TEST_TAKES = 5  # the first takes of every digit and speaker are the official te
 
 @dataset(licence="CC BY-SA 4.0", clips=3000, tags=10)
 def fsdd(root: Path, split: Literal["official", "speaker"] = "official") -> Manifest:
-    """Free Spoken Digit Dataset: 3000 recordings of 0.1 to 2.3 s at 8 kHz, 10 tags "0" … "9", 6 speakers.
+    """Free Spoken Digit Dataset: 3000 clips of 0.1 to 2.3 s at 8 kHz, 10 tags "0" … "9", 6 speakers.
 
     Licence: CC BY-SA 4.0. From: https://github.com/Jakobovski/free-spoken-digit-dataset (Z. Jackson and others).
     Groups: the speaker. split="official": folds "test" (takes 0 to 4 of every digit and speaker) and "train". Every

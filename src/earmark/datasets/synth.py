@@ -231,7 +231,8 @@ def synth(root: Path, clips: int = 360, seed: int = 0) -> Manifest:
 def synth_scenes(root: Path, clips: int = 200, seed: int = 0) -> Manifest:
     """Synthesised scenes, several tags a clip: 200 clips of 6 to 10 s at 16 kHz, 12 tags, with onsets and offsets.
 
-    As `synth`, but with one to four sounds of different kinds a clip, which may overlap.
+    As `synth` (no licence needed), but with one to four sounds of different kinds a clip, which may overlap, and which
+    are no fainter than the noise.
     """
     return _make(root, SCENES, clips, seed)
 

@@ -61,6 +61,7 @@ def table(
 ) -> Manifest:
     """Your own recordings, listed in a CSV, TSV or Parquet file with a header.
 
+    Clips and tags: what the table says; the recordings must be there.
     root: the table, or a folder with the table `file` in it (or with one table only). path, tags, fold, group, start,
     end, onset, offset, id: what the columns are called; all but start, end and id are guessed from the usual names.
     separator: what stands between several tags. audio: the folder that the paths are relative to, from the table's.
@@ -90,7 +91,7 @@ def table(
         guessed["audio"] = where
     left_out = [name for name in raw.column_names if name not in chosen.values()]
     facts: dict[str, Any] = {
-        "table": str(place),
+        "table": place.name,
         "form": "a row an event" if strong else "a row a clip",
         "guessed": guessed,
     }
@@ -125,8 +126,8 @@ def _choose(names: list[str], named: dict[str, str | None], place: Path) -> tupl
     for column, name in named.items():
         if name is not None:
             if name not in names:
-                hint = did_you_mean(name, names)
-                raise ManifestError(f"{place}: no column {name!r} for {column}{hint}. It has {', '.join(names)}")
+                hint = did_you_mean(name, names) or "."
+                raise ManifestError(f"{place}: no column {name!r} for {column}{hint} It has {', '.join(names)}")
             chosen[column] = name
             continue
         usual = [

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 Task = Literal["one", "many"]
 
-# Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here
+# Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here. Statistics that move so
+# slowly need some hundred steps to leave their start: recipes for small data sets set `momentum` to 0.1.
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
 
 
@@ -58,12 +59,12 @@ def check_length(got: int, shortest: int, what: str) -> None:
         raise ValueError(f"{got} {what} are too few: this net needs at least {shortest}. Take a longer window")
 
 
-def norm1d(channels: int) -> nn.BatchNorm1d:
-    return nn.BatchNorm1d(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
+def norm1d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(channels, eps=NORM_EPSILON, momentum=momentum)
 
 
-def norm2d(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
+def norm2d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=momentum)
 
 
 class Residual1d(nn.Module):
@@ -72,16 +73,16 @@ class Residual1d(nn.Module):
     Where the channels grow, the shortcut repeats each input channel in place, without parameters.
     """
 
-    def __init__(self, channels_in: int, channels: int):
+    def __init__(self, channels_in: int, channels: int, momentum: float = NORM_MOMENTUM):
         super().__init__()
         if channels % channels_in:
             raise ValueError(f"{channels_in} channels cannot be repeated to make {channels}: take a multiple")
         self.repeats = channels // channels_in
         self.conv1 = nn.Conv1d(channels_in, channels, 3, padding=1)
-        self.norm1 = norm1d(channels)
+        self.norm1 = norm1d(channels, momentum)
         self.conv2 = nn.Conv1d(channels, channels, 3, padding=1)
-        self.norm2 = norm1d(channels)
-        self.norm3 = norm1d(channels)
+        self.norm2 = norm1d(channels, momentum)
+        self.norm3 = norm1d(channels, momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x.repeat_interleave(self.repeats, dim=1) if self.repeats > 1 else x

@@ -13,30 +13,31 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from earmark.nets import net
-from earmark.nets.blocks import Prediction, check_length, initialise, norm1d, norm2d
+from earmark.nets.blocks import NORM_MOMENTUM, Prediction, check_length, initialise, norm1d, norm2d
 
 
 class SpecStage(nn.Sequential):
     """Conv → ReLU → max-pool → BN over (batch, channels, bands, frames): bands zero-padded, frames not.
 
-    pool: (bands, frames).
+    pool: (bands, frames). The maximum is taken before the ReLU: both only pick or cut values, so the result is the
+    same, and the ReLU has a quarter or a tenth of the work.
     """
 
-    def __init__(self, channels_in: int, channels: int, kernel: int, pool: tuple[int, int]):
+    def __init__(self, channels_in: int, channels: int, kernel: int, pool: tuple[int, int], momentum: float):
         super().__init__(
             nn.Conv2d(channels_in, channels, kernel, padding=(kernel // 2, 0)),
-            nn.ReLU(),
             nn.MaxPool2d(pool),
-            norm2d(channels),
+            nn.ReLU(),
+            norm2d(channels, momentum),
         )
 
 
 class DenseHead(nn.Module):
     """Features (batch, width) → dense → ReLU → BN → dense tags."""
 
-    def __init__(self, width: int, hidden: int, tags: int):
+    def __init__(self, width: int, hidden: int, tags: int, momentum: float):
         super().__init__()
-        self.hidden = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), norm1d(hidden))
+        self.hidden = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), norm1d(hidden, momentum))
         self.out = nn.Linear(hidden, tags)
 
     def forward(self, features: Tensor) -> Prediction:
@@ -55,15 +56,18 @@ class SpecBranch(nn.Module):
         kernels: Sequence[int],
         band_pools: Sequence[int],
         frame_pools: Sequence[int],
+        momentum: float = NORM_MOMENTUM,
     ):
         super().__init__()
         stages: list[nn.Module] = []
         before, left = channels, bands
         for width, kernel, band_pool, frame_pool in zip(widths, kernels, band_pools, frame_pools, strict=True):
-            stages.append(SpecStage(before, width, kernel, (band_pool, frame_pool)))
+            stages.append(SpecStage(before, width, kernel, (band_pool, frame_pool), momentum))
             before, left = width, left // band_pool
         if left < 1:
-            raise ValueError(f"{bands} bands are pooled to nothing by {list(band_pools)}: take more bands or smaller pools")
+            raise ValueError(
+                f"{bands} bands are pooled to nothing by {list(band_pools)}: take more bands or smaller pools"
+            )
         self.stages = nn.Sequential(*stages)
         self.width = before * left
         self.shortest = 1
@@ -79,10 +83,10 @@ class SpecBranch(nn.Module):
 class CnnSpec(nn.Module):
     """Maps (batch, channels, bands, frames) → Prediction. See `cnnspec`."""
 
-    def __init__(self, branch: SpecBranch, hidden: int, tags: int):
+    def __init__(self, branch: SpecBranch, hidden: int, tags: int, momentum: float):
         super().__init__()
         self.branch = branch
-        self.head = DenseHead(branch.width, hidden, tags)
+        self.head = DenseHead(branch.width, hidden, tags, momentum)
         self.shortest = branch.shortest
         initialise(self)
 
@@ -101,10 +105,13 @@ def cnnspec(
     band_pools: Sequence[int] = (2, 2, 2, 2, 2, 2),
     frame_pools: Sequence[int] = (2, 2, 5, 1, 1, 1),
     hidden: int = 512,
+    momentum: float = NORM_MOMENTUM,
 ) -> CnnSpec:
     """Log-mel: six stages of 2D convolution, maximum over time, two dense layers (CNN_SPEC).
 
     2,398,761 parameters and running statistics for 41 tags, a reconstruction that gives the combined net's published
     total. The defaults expect 128 bands with a hop of 256 samples at 44.1 kHz; any length from 156 frames (0.95 s).
+    momentum: of the batch normalisation's running statistics.
     """
-    return CnnSpec(SpecBranch(channels, bands, widths, kernels, band_pools, frame_pools), hidden, tags)
+    branch = SpecBranch(channels, bands, widths, kernels, band_pools, frame_pools, momentum)
+    return CnnSpec(branch, hidden, tags, momentum)

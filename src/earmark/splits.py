@@ -1,0 +1,206 @@
+"""Splits of a manifest: parts and folds that keep groups whole, and the leaks that a split should not have.
+
+A group is what must stay together: a recording, a speaker, an uploader. Tags are spread evenly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from earmark.errors import ManifestError
+from earmark.manifest import SCHEMA, Manifest, few, natural, tag_codes
+
+
+def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Manifest]:
+    """(rest, held): holds out about `fraction` of the clips, whole groups, with about the same share of every tag."""
+    if not 0 < fraction < 1:
+        raise ManifestError(f"fraction is {fraction}; a part of the clips to hold out lies between 0 and 1")
+    dealt = _deal(manifest, np.array([1 - fraction, fraction]), seed)
+    if not (dealt == 1).any() or (dealt == 1).all():
+        groups = pc.count_distinct(pc.coalesce(manifest.table["group"], manifest.table["id"])).as_py()
+        raise ManifestError(
+            f"cannot hold out {fraction:g} of {len(manifest)} clips (groups: {groups}): one side would be empty, "
+            "since a group is never divided. Take another fraction, or smaller groups"
+        )
+    facts = {"fraction": fraction, "seed": seed}
+    return (
+        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **facts}}),
+        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **facts}}),
+    )
+
+
+def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
+    """The manifest with folds "1" … "k" of about equal size and tags, instead of any that it had. Groups stay whole."""
+    if k < 2:
+        raise ManifestError(f"k is {k}; there must be 2 folds or more")
+    dealt = _deal(manifest, np.full(k, 1 / k), seed)
+    filled = len(np.unique(dealt))
+    if filled < k:
+        raise ManifestError(
+            f"{k} folds are too many: with whole groups, {len(manifest)} clips fill only {filled}. Take fewer folds"
+        )
+    names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
+    table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
+    return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Clips that lie on several sides of a split and should not.
+
+    kind: group (one group), overlap (overlapping clips of one recording), recording (other clips of one recording that
+    name no common group) or audio (files with the same bytes). folds: "" is no fold.
+    """
+
+    kind: str
+    folds: tuple[str, ...]
+    ids: tuple[str, ...]
+    sentence: str
+
+
+def leaks(manifest: Manifest, *, hashes: bool = True) -> list[Leak]:
+    """What ties clips of different folds together; clips without a fold count as one fold more.
+
+    hashes: compare contents too. Only files are read whose size coincides with that of a file in another fold.
+    """
+    if len(manifest.fold_names()) + bool((manifest.folds == "").any()) < 2:
+        return []
+    found = [*_group_leaks(manifest), *_recording_leaks(manifest)]
+    return found + (_audio_leaks(manifest) if hashes else [])
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """A whole number for each distinct string in order of appearance, and the strings."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _deal(manifest: Manifest, shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """Deal whole groups to parts of the given shares (parts,), summing to 1 → the part of each row (rows,).
+
+    Greedy: tag by tag from the rarest, groups with many clips first, else shuffled by `seed`. Each goes to the part
+    that lacks most, of its tags (rare ones weigh more) and of clips altogether, in proportion to what was dealt so far.
+    That small groups come last evens out what the large ones left.
+    """
+    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
+    row, tag = tag_codes(manifest.table["tags"], manifest.vocabulary)
+    width = len(manifest.vocabulary)
+    size = np.bincount(group)
+    pairs, count = np.unique(group[row] * width + tag, return_counts=True)
+    owner, tag = pairs // max(width, 1), pairs % max(width, 1)
+    total = np.bincount(tag, count, minlength=width)
+    bounds = np.searchsorted(owner, np.arange(len(names) + 1)).tolist()
+    rank = np.argsort(np.argsort(total, kind="stable"), kind="stable")  # of tags, rare before common
+    rarest = np.full(len(names), width)
+    np.minimum.at(rarest, owner, rank[tag])
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = shuffled[np.lexsort((-size[shuffled], rarest[shuffled]))]
+
+    seen, filled = np.zeros(width), np.zeros((len(shares), width))
+    dealt, held = 0, np.zeros(len(shares))
+    part_of = np.zeros(len(names), np.int64)
+    for g in order.tolist():
+        mine, clips = tag[bounds[g] : bounds[g + 1]], count[bounds[g] : bounds[g + 1]]
+        dealt += size[g]
+        lack = shares * dealt - held
+        if len(mine):
+            seen[mine] += clips
+            weight = clips / total[mine]
+            lack += (shares[:, None] * seen[mine] - filled[:, mine]) @ (weight / weight.sum())
+        part = int(lack.argmax())
+        part_of[g] = part
+        held[part] += size[g]
+        filled[part, mine] += clips
+    return part_of[group]
+
+
+# Leaks
+
+
+def _leak(kind: str, manifest: Manifest, rows: NDArray[np.int64], what: str) -> Leak:
+    folds = tuple(sorted(set(manifest.folds[rows].tolist()), key=natural))
+    ids = tuple(manifest.ids[rows].tolist())
+    named = [f"fold {name}" if name else "no fold" for name in folds]
+    sentence = f"{what} in {', '.join(named[:-1])} and {named[-1]}: {len(ids)} clips, {few(ids)}"
+    return Leak(kind, folds, ids, sentence)
+
+
+def _across_folds(keys: NDArray[np.int64], folds: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each key that occurs in several folds, in order of the keys."""
+    width = int(folds.max()) + 1
+    pairs = np.unique(keys * width + folds)
+    several = np.flatnonzero(np.bincount(pairs // width, minlength=int(keys.max()) + 1) > 1)
+    rows = np.flatnonzero(np.isin(keys, several))
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    return np.split(rows, np.flatnonzero(np.diff(keys[rows])) + 1) if len(rows) else []
+
+
+def _group_leaks(manifest: Manifest) -> list[Leak]:
+    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
+    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
+    found = _across_folds(group, fold)
+    return [_leak("group", manifest, rows, f"group {names[group[rows[0]]]!r} lies") for rows in found]
+
+
+def _recording_leaks(manifest: Manifest) -> list[Leak]:
+    path, names = _codes(manifest.table["path"])
+    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
+    found = []
+    for rows in _across_folds(path, fold):
+        name = names[path[rows[0]]]
+        both = _overlapping(manifest, rows, fold)
+        if len(both):
+            found.append(_leak("overlap", manifest, both, f"overlapping clips of {name} lie"))
+        elif len(set(manifest.groups[rows].tolist())) > 1:  # one group would have been reported already
+            found.append(_leak("recording", manifest, rows, f"clips of {name} lie"))
+    return found
+
+
+def _overlapping(manifest: Manifest, rows: NDArray[np.int64], fold: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the rows, clips of one recording, that share time with one of another fold."""
+    start = np.nan_to_num(manifest.start[rows], nan=0.0)
+    end = np.nan_to_num(manifest.end[rows], nan=np.inf)
+    hit = np.zeros(len(rows), bool)
+    for first in range(len(rows)):
+        shared = (start < end[first]) & (end > start[first]) & (fold[rows] != fold[rows[first]])
+        hit[first] = shared.any()
+    return rows[hit]
+
+
+def _audio_leaks(manifest: Manifest) -> list[Leak]:
+    path, names = _codes(manifest.table["path"])
+    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
+    sizes = np.zeros(len(names), np.int64)
+    absent = []
+    for place, name in enumerate(names):
+        try:
+            sizes[place] = os.stat(manifest.root / name).st_size
+        except OSError:
+            absent.append(name)
+    if absent:
+        raise ManifestError(
+            f"{len(absent)} of {len(names)} recordings are not there under {manifest.root}: {few(absent)}"
+        )
+    found = []
+    for alike in _across_folds(sizes[path], fold):
+        hashes = {p: _sha1(manifest.root / names[p]) for p in dict.fromkeys(path[alike].tolist())}
+        digests = {digest: place for place, digest in enumerate(dict.fromkeys(hashes.values()))}
+        content = np.array([digests[hashes[p]] for p in path[alike].tolist()])
+        for places in _across_folds(content, fold[alike]):
+            rows = alike[places]
+            if len(set(path[rows].tolist())) > 1:
+                found.append(_leak("audio", manifest, rows, "files with the same bytes lie"))
+    return found
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
