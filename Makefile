@@ -17,7 +17,8 @@ setup: .venv/ready
 	touch .venv/ready
 
 demo: setup
-	$(BIN)/python -m demo.run
+	rm -rf demo
+	$(BIN)/earmark demo --out demo
 
 test: setup
 	$(BIN)/python -m pytest
@@ -40,4 +41,4 @@ bench: setup
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf .venv demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from earmark import manifest as manifests
+from earmark import splits
 from earmark.errors import ManifestError
 from earmark.manifest import Manifest, build
 from earmark.splits import assign_folds, leaks, split

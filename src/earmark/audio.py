@@ -27,6 +27,7 @@ import os
 import stat
 import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ CHUNKED = {
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 # Containers that state their duration; for others FFmpeg divides the size by a bit rate.
 TIMED = {"mov", "matroska", "asf", "caf", "flac", "ogg", "aiff", "wav"}
+
+MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # each byte with its bits reversed
 
 SALVAGE = "use --salvage (salvage=True)"
 AGAIN = "Copy it again from the recorder or card, or record it again"
@@ -455,8 +458,12 @@ class _Libsndfile:
         self.info = Info(
             path, sound.samplerate, sound.channels, frames, duration, sound.format, sound.subtype, "libsndfile"
         )
-        # entered in the middle, an ADPCM decoder has no history; Ogg and MP3 miss the mark
+        # entered in the middle, an ADPCM decoder has no history; Ogg and MP3 miss the mark, and so does a FLAC whose
+        # blocks are not all of one size, where the header lies about it
         self.exact = sound.subtype.startswith("PCM_") or sound.subtype in {"FLOAT", "DOUBLE", "ULAW", "ALAW"}
+        if sound.format == "FLAC":
+            head = _peek(file, 0, 12)
+            self.exact = head[:4] == b"fLaC" and head[8:10] == head[10:12]
         self.floats = sound.subtype in {"FLOAT", "DOUBLE"}
         # the index of ALAC states frames that may not be there
         self.fault = _fault(file, None if sound.subtype.startswith("ALAC") else duration)
@@ -475,7 +482,7 @@ class _Libsndfile:
         at, stated = begin, self._sound.frames
         try:
             if begin:
-                self._sound.seek(begin)
+                self._enter(begin)
             while at < stated:
                 wanted = min(self._step, stated - at)
                 frames = self._sound.read(wanted, "float32", always_2d=True)
@@ -494,14 +501,24 @@ class _Libsndfile:
             raise _Damaged(at, problem, CUT) from error
         self._check_end(at)
 
-    def _rescue(self, at: int) -> Wave:
-        """(frames, channels) between `at` and the damage: a read that fails does not tell how far it came."""
+    def _enter(self, begin: int) -> None:
+        try:
+            self._sound.seek(begin)
+        except soundfile.SoundFileError:  # a damaged index; the sound itself may be whole
+            self._again(begin)
+
+    def _again(self, at: int) -> None:
+        """Open the file once more and read on to the frame `at`."""
         self._sound.close()
         self._sound = self._open()
+        for done in range(0, at, self._step):
+            self._sound.read(min(self._step, at - done), "float32")
+
+    def _rescue(self, at: int) -> Wave:
+        """(frames, channels) between `at` and the damage: a read that fails does not tell how far it came."""
         frames = np.full((self._step, self.info.channels), np.nan, np.float32)
         try:
-            for done in range(0, at, self._step):
-                self._sound.read(min(self._step, at - done), "float32")
+            self._again(at)
             self._sound.read(out=frames)
         except soundfile.SoundFileError:
             pass
@@ -511,18 +528,34 @@ class _Libsndfile:
     def _check_end(self, at: int) -> None:
         """What was read against what the header states and what the file holds."""
         rate, stated, kind = self.info.sample_rate, self.info.frames, self.info.container
+        seconds = f"{at / rate:.2f} s"
         if stated is not None and at < stated:
-            short = f"its header states {stated / rate:.2f} s of sound, {at / rate:.2f} s are there"
+            short = f"its header states {stated / rate:.2f} s of sound, {seconds} are there"
             if kind != "MP3" or stated - at > MP3_FRAME:
                 raise _Damaged(at, f"is cut off: {short}", CUT)
             self._say(short)
-        if kind in {"MP3", "FLAC", "OGG"} and self.fault is None:
-            left = _left_over(self._file)
-            if left > LEFT_OVER:
-                problem = (
-                    f"goes on behind its stated end: libsndfile stops at {at / rate:.2f} s, {left} bytes before the end"
-                )
-                raise _Damaged(at, problem, CONVERT if stated is not None else f"{MEDIA}; so does this MP3")
+        if kind not in {"MP3", "FLAC", "OGG"} or self.fault is not None:
+            return
+        left = _left_over(self._file)
+        if left > LEFT_OVER and stated is None:
+            problem = f"does not state its length; libsndfile stops at {seconds}, {left} bytes before the end"
+            raise _Damaged(at, problem, f"{MEDIA}; so does such an MP3")
+        if left > LEFT_OVER:
+            raise _Damaged(at, f"goes on behind the {seconds} that it states, with {left} bytes of sound", CONVERT)
+
+
+class _Nameless:
+    """A file for FFmpeg: without its name, as anything called .gsm or .raw is sound or pictures to it."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, to: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(to, whence)
+        except OSError as error:  # a damaged file sends it anywhere; an exception would be printed
+            return -(error.errno or 1)
 
 
 class _FFmpeg:
@@ -537,15 +570,13 @@ class _FFmpeg:
         if av is None:
             raise AudioError(path, f"is in no format that libsndfile reads ({refused})", MEDIA)
         self._path, self._say = path, say
-        self._errors = (av.FFmpegError, OSError, ValueError)  # OSError: it seeks where a damaged file tells it to
+        self._errors = (av.FFmpegError, OSError, ValueError)
         self.fault = _fault(file, None)
         file.seek(0)
-        # Without its name, for FFmpeg takes anything for sound or pictures that is called .gsm or .raw, and without
-        # protocols: a playlist must not lead to other files or to addresses.
-        nameless = open(file.fileno(), "rb", closefd=False)  # noqa: SIM115
         try:
+            # no protocols: a playlist must not lead to other files or to addresses
             options = {"protocol_whitelist": "none"}
-            self._container = av.open(nameless, metadata_errors="replace", options=options)
+            self._container = av.open(_Nameless(file), metadata_errors="replace", options=options)
         except self._errors as error:
             problem = f"is no recording that can be decoded (libsndfile: {refused}; FFmpeg: {_reason(error)})"
             raise AudioError(path, problem, f"See whether another program plays it. {AGAIN}") from error
@@ -760,9 +791,18 @@ def _ogg_problem(file: BinaryIO, head: bytes) -> tuple[str, str] | None:
     whole = len(page) > 26 and len(page) >= (body := 27 + page[26]) and len(page) >= body + sum(page[27:body])
     if not (whole and page[5] & 4):
         return "is cut off: its last page is missing or incomplete", CUT
+    page = page[: body + sum(page[27:body])]
+    if _ogg_sum(page[:22] + bytes(4) + page[26:]) != page[22:26]:
+        return "is damaged: its last page is not what was written", CUT
     if page[14:18] != head[14:18]:
         return "holds several recordings one after another, or several tracks; only the first can be read", CONVERT
     return None
+
+
+def _ogg_sum(page: bytes) -> bytes:
+    """The check sum of a page whose own is zeroed: zlib's, but bits the other way round, and no complement."""
+    mirrored = zlib.crc32(page.translate(MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return mirrored.to_bytes(4, "big").translate(MIRROR)
 
 
 def _mp3_states_length(file: BinaryIO) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures: a confusion matrix, the tags of a report as bars, a training's curves.
+"""Pictures: a confusion matrix, the tags of a report as bars, a training's curves, a recording over time.
 
 Each function returns a matplotlib figure of its own, without pyplot's state or a window system; `save` writes a PNG.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
 from earmark.registry import did_you_mean
+from earmark.scores import Event, Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -204,3 +205,66 @@ def _panels(
         told = f"best epoch {epochs[best]:g}: {monitor.replace('_', ' ')} {series[monitor][best]:.4g}"
         grid[0].set_title(told, color=INK, fontsize=11, loc="left")
     return figure
+
+
+def timeline(
+    spectrum: NDArray[np.float32],
+    band_edges: Sequence[float],
+    scores: Scores,
+    title: str,
+    *,
+    strongest: int = 5,
+    reference: Sequence[Event] = (),
+) -> Figure:
+    """A recording over time: its spectrogram above, the scores of its strongest tags below, and what is known of it.
+
+    spectrum: (bands, frames) dB over the whole recording. band_edges: Hz, (bands + 1,). scores: its windows; a score is
+    drawn over its window's middle. reference: events that are known, drawn as bars between the two.
+    """
+    duration = float(scores.end.max())
+    figure = _figure(10, 6 if reference else 5.4)
+    heights = [1.0, 0.35, 1.0] if reference else [1.0, 1.0]
+    rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    top = float(np.percentile(spectrum, 99.8))
+    rows[0].imshow(
+        np.maximum(spectrum, top - 80), origin="lower", aspect="auto", cmap="magma",
+        extent=(0, duration, 0, len(spectrum)), interpolation="nearest",
+    )  # fmt: skip
+    wanted = [hz for hz in (100, 200, 500, 1000, 2000, 5000, 10000, 20000) if band_edges[0] < hz < band_edges[-1]]
+    places = np.interp(wanted, band_edges, np.arange(len(band_edges)))
+    rows[0].set_yticks(places, [f"{hz / 1000:g}" for hz in wanted])
+    rows[0].set_ylabel("kHz", color=GREY)
+    rows[0].set_title(title, color=INK, fontsize=11, loc="left", parse_math=False)
+    peak = scores.values.max(0)
+    named = {event.tag for event in reference}
+    order = np.argsort(-peak, kind="stable").tolist()[:strongest]
+    order += [i for i, tag in enumerate(scores.tags) if tag in named and i not in order]
+    colours = {scores.tags[i]: LINES[k % len(LINES)] for k, i in enumerate(order)}
+    middle = (scores.start + scores.end) / 2
+    for i in order:
+        tag = scores.tags[i]
+        rows[-1].plot(
+            middle, scores.values[:, i], color=colours[tag], linewidth=1.8, marker=".", markersize=4, label=tag
+        )
+    rows[-1].set_ylim(-0.02, 1.02)
+    rows[-1].set_ylabel("score", color=GREY)
+    rows[-1].set_xlabel("seconds", color=GREY)
+    rows[-1].grid(color=PALE)
+    rows[-1].legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="center left", bbox_to_anchor=(1.005, 0.5))
+    if reference:
+        _bars_of_events(rows[1], reference, colours)
+    for axes in rows:
+        _bare(axes, keep=("bottom",) if axes is rows[-1] else ())
+    rows[-1].set_xlim(0, duration)
+    return figure
+
+
+def _bars_of_events(axes: Axes, events: Sequence[Event], colours: Mapping[str, str]) -> None:
+    """One bar an event, each tag on a line of its own."""
+    tags = sorted({event.tag for event in events}, key=lambda tag: min(e.onset for e in events if e.tag == tag))
+    for event in events:
+        colour = colours.get(event.tag, GREY)
+        axes.barh(tags.index(event.tag), event.offset - event.onset, left=event.onset, height=0.7, color=colour)
+    axes.set_yticks(range(len(tags)), _short(tags), fontsize=8.5, parse_math=False)
+    axes.invert_yaxis()
+    axes.set_ylabel("known", color=GREY)

@@ -90,17 +90,13 @@ class Data(Part):
 
     @field_validator("validation", mode="before")
     @classmethod
-    def _list_or_number(cls, value: Any) -> Any:
-        if isinstance(value, list) or (isinstance(value, int | float) and not isinstance(value, bool)):
+    def _list_or_fraction(cls, value: Any) -> Any:
+        if isinstance(value, list) or (isinstance(value, float) and 0 < value < 1):
             return value
-        raise ValueError("should be a fraction of the clips or a list of folds")
+        raise ValueError("should be a list of folds, or a fraction between 0 and 1")
 
     @model_validator(mode="after")
     def _parts_do_not_meet(self) -> Data:
-        if isinstance(self.validation, float) and not 0 < self.validation < 1:
-            raise ValueError(
-                f"validation is {self.validation:g}: a fraction lies between 0 and 1, a fold is a name in a list"
-            )
         parts = {"test": self.test, "train": self.train or []}
         if isinstance(self.validation, list):
             parts["validation"] = self.validation

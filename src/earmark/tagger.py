@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -162,22 +162,28 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
-def load(name: str | Path, device: str | Literal["cpu"] = "cpu") -> Tagger:
+def find(name: str | Path) -> Path:
+    """A tagger's file, by path or by the name of a shipped one. Raises TaggerError."""
+    path = Path(name)
+    if path.is_dir():
+        raise TaggerError(f"{path}: is a folder. Give the tagger file in it, such as {path / 'tagger.safetensors'}")
+    if path.is_file():
+        return path
+    known = shipped()
+    if str(name) not in known:
+        raise TaggerError(
+            f"{name}: no such file, and no shipped tagger of that name{did_you_mean(str(name), known)} "
+            f"Shipped: {', '.join(known) or 'none'}"
+        )
+    return known[str(name)]
+
+
+def load(name: str | Path, device: str = "cpu") -> Tagger:
     """A tagger by file or by the name of a shipped one, in evaluation mode.
 
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version.
     """
-    path = Path(name)
-    if path.is_dir():
-        raise TaggerError(f"{path}: is a folder. Give the tagger file in it, such as {path / 'tagger.safetensors'}")
-    if not path.is_file():
-        known = shipped()
-        if str(name) not in known:
-            raise TaggerError(
-                f"{name}: no such file, and no shipped tagger of that name{did_you_mean(str(name), known)} "
-                f"Shipped: {', '.join(known) or 'none'}"
-            )
-        path = known[str(name)]
+    path = find(name)
     head = read_head(path)
     weights = _read_weights(path)
     told = {key: value for key, value in head.items() if key != "sha256"}

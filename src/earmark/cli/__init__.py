@@ -11,9 +11,11 @@ import sys
 import typer
 
 from earmark.cli.check import check
+from earmark.cli.demo import demo
 from earmark.cli.evaluate import evaluate
 from earmark.cli.index import index
 from earmark.cli.list import list_
+from earmark.cli.show import show
 from earmark.cli.tag import tag
 from earmark.cli.train import train
 from earmark.errors import AudioError, EarmarkError
@@ -25,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (index, train, evaluate, tag, check):
+for verb in (index, train, evaluate, tag, show, check, demo):
     app.command()(verb)
 app.command("list")(list_)
 

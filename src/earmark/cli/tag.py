@@ -29,6 +29,7 @@ def tag(
     form: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout.")] = None,
     windows: Annotated[Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="A folder for a picture of each recording over time.")] = None,
     errors: Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read.")] = None,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
@@ -37,7 +38,7 @@ def tag(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Say what is heard in each recording, however long it is."""
-    from earmark import audio, scores
+    from earmark import audio, scores, timeline
     from earmark import tagger as taggers
     from earmark.cli.console import output, progress, say, write_errors
     from earmark.tag import Failure, Recording, score
@@ -46,6 +47,7 @@ def tag(
     found = audio.find(paths)
     failures: list[tuple[str, str]] = []
     kept = []
+    drawn: set[str] = set()
     with output(out) as file, progress() as bar:
         writer = {Format.table: Table, Format.json: Json, Format.jsonl: JsonLines, Format.csv: Csv}[form](file)
         task = bar.add_task(f"{len(found)} recordings", total=len(found), told="")
@@ -58,7 +60,7 @@ def tag(
 
         results = score(
             listener, [Recording(path) for path in found],
-            batch=batch, workers=workers, salvage=salvage, keep_windows=windows is not None, on_audio=on_audio,
+            batch=batch, workers=workers, salvage=salvage, keep_windows=windows is not None or pictures is not None, on_audio=on_audio,
         )  # fmt: skip
         for result in results:
             bar.advance(task)
@@ -70,8 +72,10 @@ def tag(
             for note in result.notes:
                 bar.console.print(note, style="dim") if not bar.disable else say(note)
             writer.add(result, result.tags(listener.vocabulary, top))
-            if result.windows is not None:
+            if windows is not None and result.windows is not None:
                 kept.append(result.windows)
+            if pictures is not None:
+                timeline.draw(result, listener.sample_rate, picture_path(pictures, result, drawn), salvage=salvage)
         writer.close()
     if windows is not None and kept:
         scores.concat(kept).save(windows)
@@ -86,6 +90,16 @@ def tag(
                 say(reason)
         say(f"{len(failures)} of {len(found)} recordings could not be read")
         raise typer.Exit(1)
+
+
+def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
+    """folder/name.png, numbered where recordings of different folders have one name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name, number = heard.recording.path.name, 2
+    while name in taken:
+        name, number = f"{heard.recording.path.name}-{number}", number + 1
+    taken.add(name)
+    return folder / f"{name}.png"
 
 
 class Table:
