@@ -20,12 +20,17 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import tone
 from earmark import audio
 from earmark.errors import AudioError, EarmarkError
 
 RATE = 16_000
 NO_AV = pytest.mark.skipif(audio._av() is None, reason="needs the extra 'media' (PyAV)")
+
+
+def tone(frequency: float, seconds: float, sample_rate: int) -> np.ndarray:
+    """The formula: a sine of amplitude 0.5."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
 
 
 def noise(frames: int, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -183,9 +188,9 @@ def test_blocks_join_to_the_whole_bit_for_bit(formats, kind):
     whole = audio.load(formats[kind], RATE, report=lambda _: None)
     read = soundfile.read(formats[kind], dtype="float32", always_2d=True)[0]
     rate = audio.info(formats[kind]).sample_rate
-    if kind != "mp3":  # soundfile reads the whole of it in one go: the independent witness
-        mean = (read[:, 0] + read[:, -1]) / 2
-        assert np.array_equal(whole, soxr.resample(mean, rate, RATE))
+    # soundfile reads the whole of it in one go: in parts, it gives other samples of an MP3
+    mean = (read[:, 0] + read[:, -1]) / 2
+    assert np.array_equal(whole, soxr.resample(mean, rate, RATE))
     for seconds in (0.01, 0.77, 3.0, 7.4, 100.0):
         parts = list(audio.blocks(formats[kind], RATE, seconds, report=lambda _: None))
         assert np.array_equal(np.concatenate(parts), whole)
@@ -659,16 +664,13 @@ def test_without_av_the_extra_is_named(tmp_path, without_av):
 
 
 @NO_AV
-def test_a_playlist_leads_nowhere(tmp_path):
+def test_a_playlist_leads_nowhere(tmp_path, monkeypatch):
     """FFmpeg would open what a playlist names, files and addresses alike."""
-    soundfile.write(tmp_path / "secret.ogg", noise(RATE), RATE)
-    for text in (
-        "ffconcat version 1.0\nfile 'secret.ogg'\n",
-        f"ffconcat version 1.0\nfile '{tmp_path}/secret.ogg'\n#\x01",
-    ):
-        (tmp_path / "list.wav").write_text(text)
-        with pytest.raises(AudioError, match="is no recording"):
-            audio.load(tmp_path / "list.wav", RATE)
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("secret.ogg", noise(RATE), RATE)
+    Path("list.wav").write_text("ffconcat version 1.0\nfile secret.ogg\n")
+    with pytest.raises(AudioError, match="is no recording"):
+        audio.load("list.wav", RATE)
 
 
 @pytest.mark.parametrize("ending", ["raw", "vox", "gsm", "au", "mp3", "txt", "wav.ogg", ""])

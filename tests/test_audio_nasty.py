@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from conftest import tone
 from earmark import audio
 from earmark.errors import AudioError
 
@@ -31,6 +30,12 @@ REFUSED = {
 # tinytag__id3_frames.mp3, which does not state its length.)
 DISAGREE = 128
 PADDED = {"tinytag__mpeg2_id3v1.mp3"}  # FFmpeg keeps the silence that the encoder added and its header tells to drop
+
+
+def tone(frequency: float, seconds: float, sample_rate: int) -> np.ndarray:
+    """The formula: a sine of amplitude 0.5."""
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
 
 
 def rows(data: Path) -> list[dict[str, str]]:

@@ -129,7 +129,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(clips, tmp_path, how):
     plan = recipe(train__epochs=5, train__schedule={"name": "plateau", "patience": 1})
     manifests.write(clips, tmp_path / "clips.csv")
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan.as_dict()))
-    unbroken = training.train(plan, clips, tmp_path / "unbroken")
+    unbroken = training.train(plan, manifests.read(tmp_path / "clips.csv"), tmp_path / "unbroken")
     command = [sys.executable, "-c", SCRIPT, tmp_path / "plan.yaml", tmp_path / "clips.csv", tmp_path / "run"]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     log = tmp_path / "run" / "log.csv"

@@ -47,6 +47,7 @@ Report = Callable[[str], None]
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
 BLOCK = 2**18  # frames decoded at a time: 6 s at 44.1 kHz, so that most clips take one call
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
+PIECE = 2**15  # frames resampled at a time: they stay in the cache
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
 PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halving the rate); beyond, it drifts slowly
 ROUNDING = 0.05  # seconds that a clip may reach past the end: tables give times in hundredths
@@ -284,9 +285,12 @@ def _rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterat
         yield from parts
         return
     stream = soxr.ResampleStream(from_rate, to_rate, 1, "float32", "HQ")
-    for part in parts:
-        yield stream.resample_chunk(part)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    held = np.zeros(0, np.float32)
+    for part in parts:  # a piece behind the others, for soxr is quicker where it knows which is the last
+        for first in range(0, len(part), PIECE):
+            yield stream.resample_chunk(held)
+            held = part[first : first + PIECE]
+    yield stream.resample_chunk(held, last=True)
 
 
 def _joined(parts: Iterable[Wave]) -> Wave:
@@ -303,8 +307,8 @@ def _checked(source: _Source, begin: int, salvage: bool, say: Report) -> Iterato
     stream = source.mono(begin)
     try:
         for block in stream:
-            # integers are always usable, and a NaN out of a lossy decoder shows in the sum: one pass instead of three
-            if source.floats or not math.isfinite(_sum(block)):
+            # only stored floats can be as large as LARGEST: for all else the quicker question is enough
+            if source.floats or not np.isfinite(block).all():
                 unusable = _unusable(block)
                 if unusable.any():
                     first_bad = first_bad if bad else at + int(np.argmax(unusable))
@@ -326,11 +330,6 @@ def _checked(source: _Source, begin: int, salvage: bool, say: Report) -> Iterato
         say(f"{bad} samples are no usable numbers, the first at {first_bad / rate:.3f} s; 0 is used for them")
     if peak > 1 and source.floats:
         say(f"reaches {peak:.3g} times full scale; kept as it is")
-
-
-def _sum(block: Wave) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(block.sum())
 
 
 def _unusable(block: Wave) -> NDArray[np.bool_]:
@@ -452,21 +451,20 @@ class _Libsndfile:
     def __init__(self, path: Path, file: BinaryIO, say: Report):
         self._file, self._say = file, say
         self._sound = sound = self._open()
-        guessed = sound.frames >= 2**62 or (sound.format == "MP3" and not _mp3_states_length(file))
+        container, codec = str(sound.format), str(sound.subtype)  # each asks libsndfile for all that it knows
+        guessed = sound.frames >= 2**62 or (container == "MP3" and not _mp3_states_length(file))
         frames = None if guessed else int(sound.frames)
         duration = None if frames is None else frames / sound.samplerate
-        self.info = Info(
-            path, sound.samplerate, sound.channels, frames, duration, sound.format, sound.subtype, "libsndfile"
-        )
+        self.info = Info(path, sound.samplerate, sound.channels, frames, duration, container, codec, "libsndfile")
         # entered in the middle, an ADPCM decoder has no history; Ogg and MP3 miss the mark, and so does a FLAC whose
         # blocks are not all of one size, where the header lies about it
-        self.exact = sound.subtype.startswith("PCM_") or sound.subtype in {"FLOAT", "DOUBLE", "ULAW", "ALAW"}
-        if sound.format == "FLAC":
+        self.exact = codec.startswith("PCM_") or codec in {"FLOAT", "DOUBLE", "ULAW", "ALAW"}
+        if container == "FLAC":
             head = _peek(file, 0, 12)
             self.exact = head[:4] == b"fLaC" and head[8:10] == head[10:12]
-        self.floats = sound.subtype in {"FLOAT", "DOUBLE"}
+        self.floats = codec in {"FLOAT", "DOUBLE"}
         # the index of ALAC states frames that may not be there
-        self.fault = _fault(file, None if sound.subtype.startswith("ALAC") else duration)
+        self.fault = _fault(file, None if codec.startswith("ALAC") else duration)
         self._step = max(4_096, min(BLOCK, BLOCK_VALUES // sound.channels))
 
     def _open(self) -> _Straight:

@@ -22,6 +22,7 @@ from earmark.manifest import Manifest
 from earmark.windows import Cutter, Windows
 
 Wave = NDArray[np.float32]
+ORDER, CROP, BATCH, NET = 1, 2, 3, 4  # what a generator is for: part of its seed, so that no two are alike
 MEMORY = 4 << 30  # bytes of decoded audio that are kept
 
 
@@ -108,7 +109,7 @@ def training_batches(
 
     A last batch of a single clip is joined to the one before it: batch normalisation needs two.
     """
-    order = waves.readable[np.random.default_rng([seed, epoch]).permutation(len(waves.readable))]
+    order = waves.readable[np.random.default_rng([seed, epoch, ORDER]).permutation(len(waves.readable))]
     cuts = list(range(0, len(order), batch))
     if len(cuts) > 1 and len(order) - cuts[-1] == 1:
         cuts.pop()
@@ -131,7 +132,7 @@ class _Crops(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         self.length, self.seed, self.epoch = length, seed, epoch
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        generator = np.random.default_rng([self.seed, self.epoch, row])
+        generator = np.random.default_rng([self.seed, self.epoch, CROP, row])
         wave = self.waves[row]
         for augmentation in self.augmentations:
             wave = augmentation.apply(augmentation.draw(generator, wave, self.length), wave)

@@ -155,14 +155,13 @@ class Train(Part):
     """epochs: at most. stop_after: epochs without a gain in `choose`, or none. keep: which epoch becomes the tagger."""
 
     epochs: int = Field(ge=1)
-    batch: int = Field(default=16, ge=1)
+    batch: int = Field(default=16, ge=2)  # batch normalisation needs two
     optimiser: Optimiser = Optimiser()
     schedule: Schedule = Schedule()
     choose: Literal["loss", "accuracy", "map"] = "loss"
     keep: Literal["best", "last"] = "best"
     stop_after: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    validate_every: int = Field(default=1, ge=1)
 
 
 class Recipe(Part):

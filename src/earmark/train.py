@@ -171,7 +171,7 @@ class Lesson(pl.LightningModule):
         return optimiser
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(int(np.random.default_rng([self.recipe.seed, self.epoch]).integers(2**62)))
+        torch.manual_seed(int(np.random.default_rng([self.recipe.seed, self.epoch, loader.NET]).integers(2**62)))
         self.losses.clear()
         self.course.lr = learning_rate(self.plan, self.course)
         for group in self.trainer.optimizers[0].param_groups:
@@ -180,7 +180,7 @@ class Lesson(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         waves, targets = batch
         if self.of_batches:
-            generator = np.random.default_rng([self.recipe.seed, self.epoch, index, 1])
+            generator = np.random.default_rng([self.recipe.seed, self.epoch, loader.BATCH, index])
             plain = targets.cpu().numpy()
             for augmentation in self.of_batches:
                 waves, targets = augmentation.apply(augmentation.draw(generator, plain), waves, targets)
@@ -198,11 +198,9 @@ class Lesson(pl.LightningModule):
                 f"the loss became {row['train_loss']} in epoch {self.epoch}: take a lower train.optimiser.lr "
                 f"(it is {self.course.lr:g}) or train.precision=float32"
             )
-        validated = self.epoch % self.plan.validate_every == 0 or self.epoch == self.plan.epochs
-        if validated:
-            row |= self._validate()
+        row |= self._validate()
         course.history.append(row)
-        gained = validated and self._gained(row)
+        gained = self._gained(row)
         course.since_gain = 0 if gained else course.since_gain + 1
         course.since_cut = 0 if gained else course.since_cut + 1
         if gained or self.plan.keep == "last":
@@ -520,6 +518,8 @@ def _report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
             rows.append({"path": error.path, "reason": error.problem, "part": name, "id": str(part.manifest.ids[row])})
         if not len(part.readable):
             raise part.failures[0][1]
+        if name == "train" and len(part.readable) < 2:
+            raise ManifestError("one clip is left for train: batch normalisation needs two at least")
     if rows:
         with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))

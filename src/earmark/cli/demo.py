@@ -29,7 +29,7 @@ def demo(
     started = time.monotonic()
     sounds, table, run = out / "sounds", out / "sounds.csv", out / "run"
     tagger = run / "tagger.safetensors"
-    more = ["--set", f"train.epochs={epochs}"] if epochs else []
+    more: list[object] = ["--set", f"train.epochs={epochs}"] if epochs else []
     step("1. Make twelve kinds of sound, 360 clips in noise, and index them", "index", "synth", sounds, "-o", table)
     step(
         "2. Train a small tagger on folds 1-3; fold 4 chooses the epoch",
@@ -47,8 +47,8 @@ def demo(
     for path, tags in zip(scenes.paths(), scenes.table["tags"].to_pylist(), strict=True):
         say(f"   {path.name} holds: {', '.join(tags)}")
     recordings = sorted(scenes.paths())
-    more = ["--windows", out / "windows.csv", "--pictures", out / "pictures"]
-    step("", "tag", *recordings, "--tagger", tagger, "--top", 5, *more)
+    written = ["--windows", out / "windows.csv", "--pictures", out / "pictures"]
+    step("", "tag", *recordings, "--tagger", tagger, "--top", 5, *written)
     step("5. What the shipped tagger knows", "show", "esc10")
     say(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
     for made in (run / "curves.png", run / "evaluation-fold-5" / "report.md", out / "windows.csv", out / "pictures"):

@@ -1,0 +1,133 @@
+"""Whether tagging a long recording needs more memory than tagging a short one, and how long it takes.
+
+Both are made on the spot, block by block, and tagged in a process of their own by a tiny untrained tagger, so that what
+is measured is decoding, cutting and pooling; the time says little of a real net.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RATE = 16_000
+SHORT, LONG = 3 * 60, 3 * 3600  # seconds of audio
+GOAL = 100.0  # MB that the long one may need more
+MINUTE = 60
+ROOT = Path(__file__).parent.parent
+
+
+def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Peaks of memory and seconds; quick: ten times shorter a recording."""
+    lengths = {"short": SHORT, "long": LONG // 10 if quick else LONG}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        tagger = make_tagger(place / "tiny.safetensors")
+        told = {}
+        for name, seconds in lengths.items():
+            say(f"a recording of {_words(seconds)}")
+            told[name] = measure(tagger, make_recording(place / f"{name}.wav", seconds))
+    rows = [
+        [_words(lengths[name]), t["peak"], t["before"], t["seconds"], lengths[name] / MINUTE / t["seconds"]]
+        for name, t in told.items()
+    ]
+    title = "tagging one recording, 1 s windows, 16 kHz, a tiny untrained tagger"
+    more = told["long"]["peak"] - told["short"]["peak"]
+    what = f"MB that {_words(lengths['long'])} need more than {_words(lengths['short'])}"
+    columns = ["", "peak, MB", "before it, MB", "seconds", "hours a minute"]
+    return {
+        "tables": [{"title": title, "columns": columns, "rows": rows}],
+        "goals": [{"what": what, "value": more, "at_most": GOAL}],
+        "missing": [],
+        "notes": [
+            "Peak: of the process's resident memory, with PyTorch in it; `before it` is the peak once the tagger is loaded."
+        ],
+    }
+
+
+def _words(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / MINUTE:g} min"
+
+
+def make_tagger(path: Path) -> Path:
+    """A tagger file with a net of one block."""
+    from earmark import recipe, tagger
+
+    plan = recipe.parse(
+        {
+            "task": "many",
+            "sample_rate": RATE,
+            "data": {"dataset": "folder"},
+            "windows": {"length": 1.0, "hop": 1.0},
+            "net": {"name": "convnet1d", "widths": [4], "blocks": [1]},
+            "augment": ["crop"],
+            "train": {"epochs": 1},
+        },
+        "benchmark",
+    )
+    tagger.build(plan, ["a", "b", "c"]).save(path)
+    return path
+
+
+def make_recording(path: Path, seconds: int) -> Path:
+    """A 16-bit WAV at 16 kHz: noise, and a tone that changes its pitch every minute."""
+    import soundfile
+
+    chance = np.random.default_rng(0)
+    t = np.arange(MINUTE * RATE) / RATE
+    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
+        for _ in range(0, seconds, MINUTE):
+            tone = 0.3 * np.sin(2 * np.pi * chance.uniform(200, 4000) * t)
+            file.write((tone + 0.05 * chance.standard_normal(len(t))).astype(np.float32))
+    return path
+
+
+def measure(tagger: Path, recording: Path) -> dict[str, float]:
+    """peak, before: MB. seconds: from the open file to the scores. In a process of its own."""
+    run = [sys.executable, "-m", "benchmarks.memory", str(tagger), str(recording)]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"tagging {recording.name} failed:\n{done.stderr[-2000:]}")
+    told: dict[str, float] = json.loads(done.stdout)
+    return told
+
+
+def listen(tagger: Path, recording: Path) -> dict[str, float]:
+    """What `measure` runs."""
+    from earmark import tag
+    from earmark import tagger as taggers
+
+    heard_by = taggers.load(tagger)
+    before = peak_memory()
+    begin = time.perf_counter()
+    (heard,) = tag.score(heard_by, [tag.Recording(recording)])
+    seconds = time.perf_counter() - begin
+    if isinstance(heard, tag.Failure):
+        raise heard.error
+    return {"peak": peak_memory(), "before": before, "seconds": seconds, "duration": heard.duration}
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, MB.
+
+    On Linux from /proc: `ru_maxrss` there begins with what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+if __name__ == "__main__":
+    print(json.dumps(listen(Path(sys.argv[1]), Path(sys.argv[2]))))

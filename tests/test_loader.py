@@ -1,0 +1,261 @@
+"""Batches: the same whatever the memory and the threads, and what cannot be read is told."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from earmark import augment
+from earmark.errors import AudioError
+from earmark.loader import Waves, training_batches, validation_batches
+from earmark.manifest import build
+from earmark.windows import Windows, fit, starts
+
+RATE = 4000
+LENGTH = 400
+
+
+def signal(clip: int, samples: int):
+    """A ramp that tells each sample of each clip from all others: clip / 100 + place / 1e6, which 24 bits hold."""
+    return (clip / 100 + np.arange(samples) / 1e6).astype(np.float32)
+
+
+SAMPLES = [1000, 350, 400, 2111, 777, 401, 1200]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    for clip, samples in enumerate(SAMPLES):
+        soundfile.write(tmp_path / f"{clip}.wav", signal(clip, samples), RATE, "FLOAT")
+    return of_files(tmp_path, [f"{clip}.wav" for clip in range(len(SAMPLES))])
+
+
+def of_files(folder, paths, **columns):
+    ids = [f"c{i}" for i in range(len(paths))]
+    tags = [["even" if i % 2 == 0 else "odd"] for i in range(len(paths))]
+    return build({"id": ids, "path": paths, "tags": tags, **columns}, folder, vocabulary=("even", "odd"))
+
+
+@pytest.fixture
+def with_broken(tmp_path, manifest):
+    """Rows 2 and 5 cannot be read."""
+    (tmp_path / "2.wav").write_bytes(b"RIFF, but no recording")
+    (tmp_path / "5.wav").unlink()
+    return manifest
+
+
+def augmentations(*names):
+    return [augment.build(name, {}, RATE) for name in (names or ("gain", "crop"))]
+
+
+def batches(waves, *, batch=3, seed=0, epoch=1, names=()):
+    targets = waves.manifest.truth().astype(np.float32)
+    loaded = training_batches(waves, targets, augmentations(*names), LENGTH, batch, seed, epoch)
+    return list(loaded)
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(one, other, strict=True)
+    )
+
+
+def clips_of(batch_list):
+    """Which clips the windows come from, told by their values; needs crops without gain and without padding."""
+    return [round(float(wave.max()) * 100 - 0.1) for waves, _ in batch_list for wave in waves]
+
+
+# Waves
+
+
+def test_waves_are_the_recordings(manifest):
+    waves = Waves(manifest, RATE)
+    assert waves.readable.tolist() == list(range(7))
+    assert waves.failures == []
+    assert waves.notes == []
+    assert waves.held == 7
+    for row, samples in enumerate(SAMPLES):
+        np.testing.assert_array_equal(waves[row], signal(row, samples))
+
+
+def test_start_and_end_of_a_clip(tmp_path, manifest):
+    """Seconds of the manifest: 0.1 s are 400 samples. Nan is from the beginning, or to the end."""
+    clips = of_files(tmp_path, ["3.wav"] * 4, start=[None, 0.1, 0.1, None], end=[None, None, 0.35, 0.25])
+    whole = signal(3, 2111)
+    waves = Waves(clips, RATE)
+    for row, part in enumerate([whole, whole[400:], whole[400:1400], whole[:1000]]):
+        np.testing.assert_array_equal(waves[row], part)
+    on_demand = Waves(clips, RATE, memory=0)
+    assert on_demand.held == 0
+    assert all(np.array_equal(waves[row], on_demand[row]) for row in range(4))
+
+
+def test_a_clip_beyond_the_end_of_its_recording(tmp_path, manifest):
+    clips = of_files(tmp_path, ["0.wav", "0.wav"], start=[0.0, 0.5], end=[0.2, 0.6])
+    waves = Waves(clips, RATE)
+    assert waves.readable.tolist() == [0]
+    ((row, error),) = waves.failures
+    assert row == 1
+    assert "has no sound at 0.50 s" in str(error)
+
+
+def test_another_rate(manifest):
+    waves = Waves(manifest, RATE // 2)
+    assert [len(waves[row]) for row in range(7)] == [500, 175, 200, 1056, 389, 201, 600]
+
+
+@pytest.mark.parametrize("memory", [0, 5000, 10**9])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_cannot_be_read_is_told_whatever_the_memory(with_broken, memory, workers):
+    """Clips that do not fit into memory are looked at too: training must not stop at them after an hour."""
+    seen = []
+    waves = Waves(with_broken, RATE, memory=memory, workers=workers, on_clip=lambda: seen.append(1))
+    assert len(seen) == 7
+    assert waves.readable.tolist() == [0, 1, 3, 4, 6]
+    assert [row for row, _ in waves.failures] == [2, 5]
+    assert all(isinstance(error, AudioError) for _, error in waves.failures)
+    assert "2.wav" in str(waves.failures[0][1])
+    assert "5.wav" in str(waves.failures[1][1])
+    with pytest.raises(AudioError, match=r"2\.wav"):
+        waves[2]
+
+
+@pytest.mark.parametrize("memory", [0, 10**9])
+def test_strict_stops_at_the_first(with_broken, memory):
+    with pytest.raises(AudioError, match=r"2\.wav"):
+        Waves(with_broken, RATE, strict=True, memory=memory)
+
+
+def test_memory_is_kept_to(manifest):
+    """Seven clips of 6239 samples of four bytes: 12 000 bytes hold some of them, in whatever order they come."""
+    waves = Waves(manifest, RATE, memory=12_000, workers=1)
+    assert sum(waves._held[row].nbytes for row in waves._held) <= 12_000
+    # in order: 4000, 1400, 1600 bytes are 7000; 8444 more do not fit, but the 3108 and 1604 behind them do
+    assert sorted(waves._held) == [0, 1, 2, 4, 5]
+    for row, samples in enumerate(SAMPLES):
+        np.testing.assert_array_equal(waves[row], signal(row, samples))
+
+
+def test_notes_are_said_once_and_in_order(tmp_path):
+    """However often a clip is decoded again."""
+    for clip in range(6):
+        soundfile.write(tmp_path / f"{clip}.wav", np.stack([signal(clip, 500)] * 2, 1), RATE, "FLOAT")
+    stereo = of_files(tmp_path, [f"{clip}.wav" for clip in range(6)])
+    waves = Waves(stereo, RATE, memory=0, workers=3)
+    before = list(waves.notes)
+    assert len(before) == 6
+    assert all(f"{clip}.wav" in note or "channels" in note for clip, note in enumerate(before))
+    batches(waves)
+    assert waves.notes == before
+    assert waves.notes == Waves(stereo, RATE, workers=1).notes
+
+
+# Training
+
+
+@pytest.mark.parametrize("arguments", [{"memory": 0}, {"memory": 6000}, {"workers": 1}, {"workers": 4}])
+def test_batches_do_not_depend_on_memory_or_workers(with_broken, arguments):
+    expected = batches(Waves(with_broken, RATE))
+    assert same(batches(Waves(with_broken, RATE, **arguments)), expected)
+    assert same(batches(Waves(with_broken, RATE)), expected)  # nor on what was run before
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002 (that is the point)
+    assert same(batches(Waves(with_broken, RATE)), expected)
+
+
+def test_shapes_and_targets(manifest):
+    got = batches(Waves(manifest, RATE), names=["crop"])
+    assert [len(waves) for waves, _ in got] == [3, 4]
+    assert all(waves.shape[1:] == (LENGTH,) and waves.dtype == torch.float32 for waves, _ in got)
+    assert all(targets.shape[1:] == (2,) and targets.dtype == torch.float32 for _, targets in got)
+    clips = clips_of(got)
+    targets = torch.cat([targets for _, targets in got])
+    assert targets.argmax(1).tolist() == [clip % 2 for clip in clips]
+    assert targets.sum(1).tolist() == [1] * 7
+
+
+def test_each_readable_clip_once_an_epoch(manifest, with_broken):
+    waves = Waves(with_broken, RATE)
+    orders = {tuple(clips_of(batches(waves, epoch=epoch, names=["crop"]))) for epoch in range(1, 9)}
+    assert all(sorted(order) == [0, 1, 3, 4, 6] for order in orders)
+    assert len(orders) > 4  # of 120 orders
+
+
+def test_seed_and_epoch_change_order_and_crops(manifest):
+    waves = Waves(manifest, RATE)
+    first = batches(waves, seed=0, epoch=1)
+    assert same(first, batches(waves, seed=0, epoch=1))
+    for changes in ([{"seed": seed} for seed in range(6)], [{"epoch": epoch} for epoch in range(1, 7)]):
+        runs = [batches(waves, names=["crop"], **change) for change in changes]
+        assert len({tuple(clips_of(run)) for run in runs}) > 3
+        crops = [torch.cat([w for w, _ in run])[clips_of(run).index(3), 0].item() for run in runs]
+        assert len(set(crops)) > 3  # clip 3 has 1712 places to crop from
+
+
+def test_clips_are_cropped_each_in_its_own_place(tmp_path, manifest):
+    waves = Waves(of_files(tmp_path, ["3.wav"] * 6), RATE)
+    assert len(set(torch.cat([w for w, _ in batches(waves, names=["crop"])])[:, 0].tolist())) > 3
+
+
+def test_a_crop_does_not_depend_on_the_batch_it_is_in(manifest):
+    """The draw belongs to (seed, epoch, clip)."""
+    waves = Waves(manifest, RATE)
+    by_size = []
+    for batch in (2, 3, 7):
+        got = torch.cat([w for w, _ in batches(waves, batch=batch, names=["crop"])])
+        order = got.max(1).values.argsort()
+        by_size.append(got[order])
+    assert torch.equal(by_size[0], by_size[1])
+    assert torch.equal(by_size[0], by_size[2])
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [(2, [2, 2, 3]), (3, [3, 4]), (4, [4, 3]), (6, [7]), (7, [7]), (8, [7]), (100, [7])],
+)
+def test_a_last_single_clip_joins_the_batch_before(manifest, batch, sizes):
+    assert [len(waves) for waves, _ in batches(Waves(manifest, RATE), batch=batch)] == sizes
+
+
+def test_one_clip_is_one_batch(manifest):
+    assert [len(waves) for waves, _ in batches(Waves(manifest.select([3]), RATE), batch=2)] == [1]
+
+
+def test_augmentation_leaves_the_recordings_alone(manifest):
+    waves = Waves(manifest, RATE)
+    targets = manifest.truth().astype(np.float32)
+    kept = targets.copy()
+    for batch, told in training_batches(waves, targets, augmentations("trim", "gain", "crop"), LENGTH, 3, 0, 1):
+        batch.fill_(9)
+        told.fill_(9)
+    for row, samples in enumerate(SAMPLES):
+        np.testing.assert_array_equal(waves[row], signal(row, samples))
+    np.testing.assert_array_equal(targets, kept)
+
+
+# Validation
+
+
+@pytest.mark.parametrize("last", ["align", "pad", "drop"])
+@pytest.mark.parametrize("short", ["pad", "centre", "repeat"])
+@pytest.mark.parametrize("batch", [1, 4, 1000])
+def test_validation_windows_are_those_of_the_whole_clips(with_broken, last, short, batch):
+    windows = Windows(LENGTH / RATE, 0.04, last, short)  # a hop of 160 samples
+    expected, rows = [], []
+    for row in (0, 1, 3, 4, 6):
+        wave = signal(row, SAMPLES[row])
+        for start in starts(len(wave), LENGTH, 160, last):
+            part = wave[start : start + LENGTH]
+            expected.append(fit(part, LENGTH, short if len(wave) < LENGTH else "pad"))
+            rows.append(row)
+    for memory in (0, 10**9):
+        got = list(validation_batches(Waves(with_broken, RATE, memory=memory), windows, batch))
+        assert max(len(waves) for waves, _ in got) <= batch
+        assert min(len(waves) for waves, _ in got) > 0
+        np.testing.assert_array_equal(np.concatenate([waves for waves, _ in got]), np.stack(expected))
+        assert np.concatenate([r for _, r in got]).tolist() == rows
+
+
+def test_validation_of_nothing(tmp_path, with_broken):
+    waves = Waves(with_broken.select([2]), RATE)
+    assert list(validation_batches(waves, Windows(0.1, 0.1), 4)) == []
