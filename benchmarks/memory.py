@@ -103,7 +103,9 @@ def listen(tagger: Path, recording: Path) -> dict[str, float]:
     """What `measure` runs."""
     from earmark import tag
     from earmark import tagger as taggers
+    from earmark.allocator import keep_freed_memory
 
+    keep_freed_memory()  # as `earmark tag` does
     heard_by = taggers.load(tagger)
     before = peak_memory()
     begin = time.perf_counter()

@@ -1,85 +1,143 @@
 """How long a training step takes: earmark's own against plain eager PyTorch in float32, with the same net and batch.
 
-A step is what `earmark.train.Lesson` does with a batch (mixing, log-mel, net, loss), then backward and Adam. earmark
-lays 2D nets out channels last and takes bf16 autocast where its probe finds it faster on this machine.
+A step is what `earmark.train.Lesson` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
+earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, and bf16 autocast
+is taken where earmark's probe finds it faster. Each way lives in a process of its own, since the second holds for a
+whole process; they take their steps in turn.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from benchmarks.timing import compare, interleave
 
-RECIPES = "esc10-cnnspec", "esc10-convnet1d"
+PLAIN = "plain float32"
+LAST, KEPT, BF16 = "channels last", "memory kept", "bf16 autocast"
+WAYS = {  # of each recipe; the first is the base
+    "esc10-cnnspec": ((), (LAST,), (LAST, KEPT), (LAST, KEPT, BF16)),
+    "esc10-convnet1d": ((), (KEPT,), (KEPT, BF16)),
+}
 GOAL = 2.0  # for a 2D net
-PLAIN, LAST, BF16, BOTH = "plain float32", "channels last", "bf16 autocast", "channels last, bf16 autocast"
 TAGS = 10
+ROOT = Path(__file__).parent.parent
+
+Ask = Callable[[str], Any]
 
 
 def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Figures of a 2D and a 1D net."""
     tables, goals, notes = [], [], []
-    with tempfile.TemporaryDirectory() as place:
-        for recipe in RECIPES:
-            say(f"training step of {recipe}")
-            table, default, note = _net(recipe, Path(place), 2 if quick else 7)
-            tables.append(table)
-            notes.append(note)
-            if default["flat"]:
-                goals.append({"what": table["title"], "value": default["ratio"], "at_least": GOAL})
+    for recipe, ways in WAYS.items():
+        say(f"training step of {recipe}")
+        table, ratio, note = _net(recipe, ways, 2 if quick else 7)
+        tables.append(table)
+        notes.append(note)
+        if any(LAST in way for way in ways):
+            goals.append({"what": table["title"], "value": ratio, "at_least": GOAL})
     return {"tables": tables, "goals": goals, "missing": [], "notes": notes}
 
 
-def _net(name: str, place: Path, rounds: int) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """The table of one net, the figures of what earmark does by default, and what else there is to say."""
-    from earmark import train
-
-    plain, ours = _lesson(name, place), _lesson(name, place)
-    flat = any(isinstance(layer, nn.Conv2d) for layer in ours.tagger.modules())
-    if flat:
-        ours.tagger.net.to(memory_format=torch.channels_last)
-    precision, why = train.choose_precision(ours, "auto")
-    steps = {PLAIN: _step(plain, False)}
-    steps |= {LAST: _step(ours, False), BOTH: _step(ours, True)} if flat else {BF16: _step(ours, True)}
-    autocast = precision != "32-true"
-    default = (BOTH if autocast else LAST) if flat else (BF16 if autocast else PLAIN)
-    rows = compare(interleave(steps, rounds), PLAIN)
-    batch, seconds = plain.plan.batch, plain.recipe.windows.length
-    columns = ["", "ratio", "best", "median, ms", "min, ms", "spread", "clips/s"]
-    cells: list[list[Any]] = [
+def _net(recipe: str, ways: tuple[tuple[str, ...], ...], rounds: int) -> tuple[dict[str, Any], float, str]:
+    """The table of one net, the ratio of what earmark does by default, and what its probe says."""
+    with contextlib.ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        workers = {way: stack.enter_context(_worker(recipe, place, way)) for way in ways}
+        facts = workers[ways[-1]]("facts")
+        steps = {way: lambda ask=ask: ask("step") for way, ask in workers.items()}
+        rows = compare(interleave({_name(way): step for way, step in steps.items()}, rounds), PLAIN)
+    default = _name(ways[-1] if facts["precision"] != "32-true" else ways[-2])
+    cells = [
         [
-            f"{way} (earmark's choice)" if way == default else way,
+            f"{name} (earmark)" if name == default else name,
             row["ratio"],
             row["best"],
             1e3 * row["median"],
             1e3 * row["min"],
             row["spread"],
-            batch / row["median"],
+            facts["batch"] / row["median"],
         ]
-        for way, row in rows.items()
+        for name, row in rows.items()
     ]
-    title = f"training step of {name}, batch {batch}, {seconds:g} s"
-    note = f"{name}: the probe says: {why}{_features_note(plain)}"
-    return {"title": title, "columns": columns, "rows": cells}, {**rows[default], "flat": flat}, note
+    title = f"training step of {recipe}, batch {facts['batch']}, {facts['seconds']:g} s"
+    columns = ["", "ratio", "best", "median, ms", "min, ms", "spread", "clips/s"]
+    note = f"{recipe}: the probe says: {facts['why']}"
+    if facts["features"]:
+        note += f"; the features of a batch take {1e3 * facts['features']:.0f} ms of every step"
+    return {"title": title, "columns": columns, "rows": cells}, rows[default]["ratio"], note
 
 
-def _lesson(name: str, place: Path) -> Any:
+def _name(way: tuple[str, ...]) -> str:
+    return ", ".join(way) or PLAIN
+
+
+@contextlib.contextmanager
+def _worker(recipe: str, place: Path, way: tuple[str, ...]) -> Iterator[Ask]:
+    """A process that does what it is asked: see `serve`."""
+    run = [sys.executable, "-m", "benchmarks.step", recipe, str(place), *way]
+    process = subprocess.Popen(run, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+
+    def ask(request: str) -> Any:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(request + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the training of {recipe} ({_name(way)}) ended with status {process.wait()}")
+        return json.loads(answer)
+
+    try:
+        ask("ready")  # one after the other: what they prepare in `place` is shared
+        yield ask
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+
+def serve(recipe: str, place: Path, way: tuple[str, ...]) -> None:
+    """Answers lines of stdin with lines of JSON: `step` once a step is done, `facts` with what was chosen and why."""
+    answers = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        lesson = _lesson(recipe, place, way)
+        step = _step(lesson, BF16 in way)
+        for request in sys.stdin:
+            answer: Any = request.strip()
+            if answer == "step":
+                step()
+            elif answer == "facts":
+                answer = _facts(lesson)
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     """The lesson of a recipe on a batch's worth of noise."""
+    import torch
+
     from earmark import recipe, tagger, train
+    from earmark.allocator import keep_freed_memory
     from earmark.loader import Waves
 
+    if KEPT in way:
+        keep_freed_memory()
     plan = recipe.load(name)
     manifest = _clips(place, plan.train.batch, plan.sample_rate, plan.windows.length + 1)
-    torch.manual_seed(0)
     waves = Waves(manifest, plan.sample_rate)
-    return train.Lesson(tagger.build(plan, manifest.vocabulary), waves, waves, place, train.Course())
+    torch.manual_seed(0)
+    lesson = train.Lesson(tagger.build(plan, manifest.vocabulary), waves, waves, place, train.Course())
+    if LAST in way:
+        lesson.tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return lesson
 
 
 def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
@@ -89,7 +147,7 @@ def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
     from earmark.manifest import build
 
     chance = np.random.default_rng(0)
-    names = [f"{sample_rate}-{seconds:g}-{i}.wav" for i in range(count)]
+    names = [f"{i}.wav" for i in range(count)]
     for name in names:
         if not (place / name).is_file():
             soundfile.write(place / name, 0.1 * chance.standard_normal(round(seconds * sample_rate)), sample_rate)
@@ -98,6 +156,8 @@ def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
 
 def _step(lesson: Any, bf16: bool) -> Callable[[], None]:
     """One step on one batch, in the order and under the autocast in which Lightning runs it."""
+    import torch
+
     batch = next(iter(lesson.train_dataloader()))
     optimiser = lesson.configure_optimizers()
     lesson.train()
@@ -113,11 +173,21 @@ def _step(lesson: Any, bf16: bool) -> Callable[[], None]:
     return step
 
 
-def _features_note(lesson: Any) -> str:
-    """How much of a step the log-mel is, which no layout and no autocast makes faster."""
-    if isinstance(lesson.tagger.features, nn.Identity):
-        return ""
-    waves, _ = next(iter(lesson.train_dataloader()))
-    with torch.no_grad():
-        taken = interleave({"features": lambda: lesson.tagger.features(waves)}, 5)["features"]
-    return f"; the features of a batch take {1e3 * float(np.median(taken)):.0f} ms of every step"
+def _facts(lesson: Any) -> dict[str, Any]:
+    """What the probe chooses and why, and the seconds of a step that no layout and no autocast makes fewer."""
+    import torch
+
+    from earmark import train
+
+    precision, why = train.choose_precision(lesson, "auto")
+    features = 0.0
+    if lesson.recipe.features is not None:
+        waves, _ = next(iter(lesson.train_dataloader()))
+        with torch.no_grad():
+            features = float(np.median(interleave({"": lambda: lesson.tagger.features(waves)}, 5)[""]))
+    told = {"batch": lesson.plan.batch, "seconds": lesson.recipe.windows.length, "features": features}
+    return {**told, "precision": precision, "why": why}
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], Path(sys.argv[2]), tuple(sys.argv[3:]))

@@ -25,7 +25,7 @@ def interleave(ways: Mapping[str, Callable[[], object]], rounds: int, at_least: 
     repeats = {}
     for name, way in ways.items():
         way()
-        repeats[name] = max(1, round(at_least / max(_seconds(way, 1), 1e-9)))
+        repeats[name] = max(1, round(at_least / max(_seconds(way, 1), 1e-9))) if at_least else 1
     times = {name: np.zeros(rounds) for name in ways}
     for turn in range(rounds):
         for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):

@@ -224,3 +224,30 @@ def test_index_train_evaluate_tag(tmp_path):
     assert earmark(*common, "--fold", 1, "--seen", "--resamples", 10).returncode == 0
     tagged = earmark("tag", tmp_path / "synth", "--tagger", run / "tagger.safetensors", "--format", "jsonl")
     assert len(tagged.stdout.splitlines()) == 60
+
+
+def test_show_tells_what_a_file_says_of_itself(tagger):
+    done = earmark("show", tagger)
+    assert done.returncode == 0
+    assert "3: dog, rain, sea" in done.stdout
+    assert "8,000 Hz, in windows of 0.5 s every 0.25 s" in done.stdout
+    head = json.loads(earmark("show", tagger, "--json").stdout)
+    assert head["vocabulary"] == ["dog", "rain", "sea"]
+
+
+def test_pictures_of_recordings(folder, tagger, tmp_path):
+    done = earmark("tag", folder / "a.wav", folder / "deep", "--tagger", tagger, "--pictures", tmp_path / "p")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["a.wav.png", "b.flac.png", "c.ogg.png"]
+
+
+def test_the_demo(tmp_path):
+    """With one epoch: that every step of it runs. It refuses a folder that holds something."""
+    done = earmark("demo", "--out", tmp_path / "demo", "--epochs", 1)
+    assert done.returncode == 0, done.stderr
+    for made in ("sounds.csv", "run/tagger.safetensors", "run/evaluation-fold-5/report.md", "windows.csv"):
+        assert (tmp_path / "demo" / made).is_file()
+    assert len(list((tmp_path / "demo" / "pictures").iterdir())) == 3
+    again = earmark("demo", "--out", tmp_path / "demo")
+    assert again.returncode == 2
+    assert "is not empty" in again.stderr

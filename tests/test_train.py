@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from earmark import manifest as manifests
+from earmark import recipe as recipes
 from earmark import tagger as taggers
 from earmark.errors import EarmarkError, ManifestError
 from earmark.recipe import Optimiser, Schedule, Train, parse
@@ -129,6 +130,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(clips, tmp_path, how):
     plan = recipe(train__epochs=5, train__schedule={"name": "plateau", "patience": 1})
     manifests.write(clips, tmp_path / "clips.csv")
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan.as_dict()))
+    plan = recipes.load(tmp_path / "plan.yaml")
     unbroken = training.train(plan, manifests.read(tmp_path / "clips.csv"), tmp_path / "unbroken")
     command = [sys.executable, "-c", SCRIPT, tmp_path / "plan.yaml", tmp_path / "clips.csv", tmp_path / "run"]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -192,7 +194,7 @@ def test_what_cannot_be_trained_is_refused(clips, tmp_path):
     two = manifests.build(
         {"id": ["a", "b"], "path": ["a", "b"], "tags": [["x", "y"], ["x"]], "fold": ["1", "4"]}, tmp_path
     )
-    with pytest.raises(ManifestError, match="1 clips do not have exactly one tag, such as 'a'"):
+    with pytest.raises(ManifestError, match="1 clips do not have exactly one tag, such as 'a':"):
         training.train(recipe(data__test=[]), two, tmp_path / "run")
 
 
@@ -257,3 +259,18 @@ def test_learning_rates_by_hand():
     cosine = Schedule(name="cosine", lowest=0.0, warm_up=1)
     expected = [0.05, *[0.05 * (1 + np.cos(np.pi * k / 5)) for k in range(5)]]
     np.testing.assert_allclose(rates(cosine, [True] * 6), expected)
+
+
+def test_without_validation_the_last_epoch_is_kept(clips, tmp_path):
+    plan = recipe(data__validation=[], train__keep="last", train__schedule={"name": "cosine"}, train__epochs=2)
+    tagger = taggers.load(training.train(plan, clips, tmp_path / "run"))
+    assert tagger.facts["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
+    assert tagger.facts["split"]["train"] == {
+        **tagger.facts["split"]["train"],
+        "clips": 48,
+        "folds": ["1", "2", "3", "4"],
+    }
+    assert tagger.facts["split"]["validation"]["clips"] == 0
+    assert tagger.facts["validation"] == {}
+    with pytest.raises(EarmarkError, match="keep: best needs validation clips"):
+        recipe(data__validation=[])

@@ -47,7 +47,6 @@ Report = Callable[[str], None]
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
 BLOCK = 2**18  # frames decoded at a time: 6 s at 44.1 kHz, so that most clips take one call
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
-PIECE = 2**15  # frames resampled at a time: they stay in the cache
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
 PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halving the rate); beyond, it drifts slowly
 ROUNDING = 0.05  # seconds that a clip may reach past the end: tables give times in hundredths
@@ -123,7 +122,7 @@ def load(
     with _opened(path, salvage, say) as source:
         if start is not None or seconds is not None:
             return _part(source, sample_rate, start or 0.0, seconds, salvage, say)
-        wave = _joined(_resampled(source, 0, sample_rate, salvage, say))
+        wave = _joined(_resampled(source, sample_rate, salvage, say))
         return wave if len(wave) else _refuse_short(source, sample_rate)
 
 
@@ -133,7 +132,7 @@ def blocks(
     """A recording of any length, in constant memory, in arrays of `seconds` each, the last one shorter.
 
     Joined they are `load(path, sample_rate)`, bit for bit. Raises what `load` raises: what the header gives away before
-    the first array, damage further on where it is reached.
+    the first array, damage further on when decoding reaches it, some seconds ahead of the arrays given out.
     """
     check_rate(sample_rate)
     length = round(seconds * sample_rate) if math.isfinite(seconds) else 0
@@ -211,8 +210,11 @@ class _Source(Protocol):
     floats: bool
     fault: _Fault | None
 
-    def mono(self, begin: int) -> Iterator[Wave]:
-        """Blocks of the mix, from the native frame `begin` on. Raises _Damaged where the sound breaks off."""
+    def mono(self, begin: int, end: int) -> Iterator[Wave]:
+        """Blocks of the mix from the native frame `begin` to `end` or later, or to the end of the sound.
+
+        Raises _Damaged where the sound breaks off.
+        """
 
     def close(self) -> None: ...
 
@@ -221,7 +223,7 @@ def _blocks(path: Path, sample_rate: int, length: int, salvage: bool, say: Repor
     with _opened(path, salvage, say) as source:
         held: list[Wave] = []
         count, empty = 0, True
-        for part in _resampled(source, 0, sample_rate, salvage, say):
+        for part in _resampled(source, sample_rate, salvage, say):
             held.append(part)
             count += len(part)
             if count >= length:
@@ -245,11 +247,14 @@ def _part(source: _Source, rate: int, start: float, seconds: float | None, salva
         raise _no_sound_at(path, start, known / native)
     # frame k·p and sample k·q are the same moment: entered there, the filter meets the phases that it has in the whole
     p, q = native // math.gcd(native, rate), rate // math.gcd(native, rate)
-    settle = math.ceil(SETTLE * max(1.0, rate / native))
-    entry = max(0, first - settle) // q if source.exact and q <= PHASES else 0
+    entry, until = 0, sys.maxsize
+    if source.exact and q <= PHASES:
+        settle = math.ceil(SETTLE * max(1.0, rate / native))
+        entry = max(0, first - settle) // q
+        until = -(-(end + settle) * native // rate)
     parts: list[Wave] = []
     have = entry * q
-    for part in _resampled(source, entry * p, rate, salvage, say):
+    for part in _resampled(source, rate, salvage, say, entry * p, until):
         parts.append(part)
         have += len(part)
         if have >= end:
@@ -275,8 +280,10 @@ def _refuse_short(source: _Source, rate: int) -> Wave:
     raise AudioError(source.info.path, problem, AGAIN, 0.0)
 
 
-def _resampled(source: _Source, begin: int, rate: int, salvage: bool, say: Report) -> Iterator[Wave]:
-    return _rate_changed(_checked(source, begin, salvage, say), source.info.sample_rate, rate)
+def _resampled(
+    source: _Source, rate: int, salvage: bool, say: Report, begin: int = 0, end: int = sys.maxsize
+) -> Iterator[Wave]:
+    return _rate_changed(_checked(source, begin, end, salvage, say), source.info.sample_rate, rate)
 
 
 def _rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterator[Wave]:
@@ -285,12 +292,13 @@ def _rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterat
         yield from parts
         return
     stream = soxr.ResampleStream(from_rate, to_rate, 1, "float32", "HQ")
-    held = np.zeros(0, np.float32)
-    for part in parts:  # a piece behind the others, for soxr is quicker where it knows which is the last
-        for first in range(0, len(part), PIECE):
+    held: Wave | None = None
+    for part in parts:  # one behind: soxr is quicker where it knows which is the last
+        if held is not None:
             yield stream.resample_chunk(held)
-            held = part[first : first + PIECE]
-    yield stream.resample_chunk(held, last=True)
+        held = part
+    if held is not None:
+        yield stream.resample_chunk(held, last=True)
 
 
 def _joined(parts: Iterable[Wave]) -> Wave:
@@ -300,11 +308,11 @@ def _joined(parts: Iterable[Wave]) -> Wave:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _checked(source: _Source, begin: int, salvage: bool, say: Report) -> Iterator[Wave]:
+def _checked(source: _Source, begin: int, end: int, salvage: bool, say: Report) -> Iterator[Wave]:
     """The stream of a source with every value a usable number, at least one of them, and the reports at its end."""
     path, rate = source.info.path, source.info.sample_rate
     at, bad, first_bad, peak = begin, 0, 0, 0.0
-    stream = source.mono(begin)
+    stream = source.mono(begin, end)
     try:
         for block in stream:
             # only stored floats can be as large as LARGEST: for all else the quicker question is enough
@@ -383,14 +391,14 @@ def _reporter(path: Path, report: Report | None) -> Report:
 def _file(path: Path) -> BinaryIO:
     """The file, open and unbuffered. Only a file with something in it will do: a pipe would block."""
     try:
-        status = path.stat()
+        status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise AudioError(path, "is a folder, not a recording", "Name the recordings in it")
         if not stat.S_ISREG(status.st_mode):
             raise AudioError(path, "is a device or a pipe, not a file", "Copy the sound into a file first")
         if not status.st_size:
             raise AudioError(path, "is empty (0 bytes)", AGAIN, 0.0)
-        return path.open("rb", buffering=0)
+        return open(path, "rb", buffering=0)
     except FileNotFoundError as error:
         raise AudioError(path, "does not exist", "Check the path, and that its disk or card is connected") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
@@ -476,13 +484,13 @@ class _Libsndfile:
     def close(self) -> None:
         self._sound.close()
 
-    def mono(self, begin: int) -> Iterator[Wave]:
-        at, stated = begin, self._sound.frames
+    def mono(self, begin: int, end: int) -> Iterator[Wave]:
+        at, stop = begin, min(end, self._sound.frames)
         try:
             if begin:
                 self._enter(begin)
-            while at < stated:
-                wanted = min(self._step, stated - at)
+            while at < stop:
+                wanted = min(self._step, stop - at)
                 frames = self._sound.read(wanted, "float32", always_2d=True)
                 at += len(frames)
                 if len(frames):
@@ -497,7 +505,8 @@ class _Libsndfile:
             seconds = at / self.info.sample_rate
             problem = f"is damaged: {seconds:.2f} s can be read, then libsndfile reports '{_reason(error)}'"
             raise _Damaged(at, problem, CUT) from error
-        self._check_end(at)
+        if at < end:
+            self._check_end(at)
 
     def _enter(self, begin: int) -> None:
         try:
@@ -532,7 +541,7 @@ class _Libsndfile:
             if kind != "MP3" or stated - at > MP3_FRAME:
                 raise _Damaged(at, f"is cut off: {short}", CUT)
             self._say(short)
-        if kind not in {"MP3", "FLAC", "OGG"} or self.fault is not None:
+        if kind not in {"MP3", "FLAC"} or self.fault is not None:
             return
         left = _left_over(self._file)
         if left > LEFT_OVER and stated is None:
@@ -557,12 +566,12 @@ class _Nameless:
 
 
 class _FFmpeg:
-    """A recording that FFmpeg decodes. refused: what libsndfile says of it."""
+    """A recording that FFmpeg decodes. refused: what libsndfile says of it, or nothing where it would read it."""
 
     exact = False
 
     def __init__(self, path: Path, file: BinaryIO, say: Report, refused: str):
-        av, looks = _av(), _looks(file)
+        av, looks = _av(), _looks(file) if refused else ""
         if looks:
             raise AudioError(path, f"is no recording: {looks}", AGAIN)
         if av is None:
@@ -576,7 +585,8 @@ class _FFmpeg:
             options = {"protocol_whitelist": "none"}
             self._container = av.open(_Nameless(file), metadata_errors="replace", options=options)
         except self._errors as error:
-            problem = f"is no recording that can be decoded (libsndfile: {refused}; FFmpeg: {_reason(error)})"
+            said = f"libsndfile: {refused}; FFmpeg: {_reason(error)}" if refused else f"FFmpeg: {_reason(error)}"
+            problem = f"is no recording that can be decoded ({said})"
             raise AudioError(path, problem, f"See whether another program plays it. {AGAIN}") from error
         try:
             self._track = self._choose()
@@ -635,7 +645,7 @@ class _FFmpeg:
         names = container.format.name, track.codec_context.name
         return Info(self._path, first.sample_rate, first.layout.nb_channels, None, duration, *names, "ffmpeg")
 
-    def mono(self, begin: int) -> Iterator[Wave]:
+    def mono(self, begin: int, end: int) -> Iterator[Wave]:
         assert begin == 0, "not exact: from the beginning only"
         held: list[Wave] = []
         given = 0

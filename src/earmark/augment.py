@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark import audio
 from earmark.registry import AUGMENTATIONS
 from earmark.windows import fit
 
@@ -121,6 +122,27 @@ class Gain:
     def apply(self, plan: object, wave: Wave) -> Wave:
         assert isinstance(plan, float)
         return wave * np.float32(10.0 ** (plan / 20.0))
+
+
+@AUGMENTATIONS.register("speed", stage="clip", resizes=True)
+class Speed:
+    """Faster and higher, or slower and lower: the wave is resampled by a factor from 1 / most to `most`.
+
+    The factor's logarithm is evenly drawn.
+    """
+
+    def __init__(self, sample_rate: int, most: float = 1.15):
+        if not 1 <= most <= 4:
+            raise ValueError(f"most is {most:g}: it lies between 1 and 4")
+        self.sample_rate, self.most = sample_rate, most
+
+    def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> float:
+        return float(self.most ** generator.uniform(-1, 1))
+
+    def apply(self, plan: object, wave: Wave) -> Wave:
+        assert isinstance(plan, float)
+        # the wave is taken as if recorded at another rate; whole Hz are fine enough and keep the filter short
+        return audio.resample(wave, round(self.sample_rate * plan), self.sample_rate)
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,10 @@ class Component(BaseModel):
 class Data(Part):
     """Which clips. dataset: a registered layout. test: folds that are reported and never trained or chosen on.
 
-    validation: folds, or the fraction of the remaining clips (whole groups, stratified by tag), that choose the epoch.
-    train: folds; default: all others. shared_groups: whether a group (recording, speaker) on two sides of the split
-    is an error, or reported and borne, as with official splits that do not keep speakers apart.
+    validation: folds, or the fraction of the remaining clips (whole groups, stratified by tag), that choose the epoch;
+    an empty list for none, where the number of epochs is known beforehand. train: folds; default: all others.
+    shared_groups: whether a group (recording, speaker) on two sides of the split is an error, or reported and borne, as
+    with official splits that do not keep speakers apart.
     """
 
     dataset: str
@@ -152,7 +153,12 @@ class Schedule(Part):
 
 
 class Train(Part):
-    """epochs: at most. stop_after: epochs without a gain in `choose`, or none. keep: which epoch becomes the tagger."""
+    """epochs: at most. stop_after: epochs without a gain in `choose`, or none. keep: which epoch becomes the tagger.
+
+    renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
+    crops before they were mixed. Where epochs have few steps, statistics that follow the training lag behind the
+    weights, and those of mixtures are not those of clips.
+    """
 
     epochs: int = Field(ge=1)
     batch: int = Field(default=16, ge=2)  # batch normalisation needs two
@@ -161,6 +167,7 @@ class Train(Part):
     choose: Literal["loss", "accuracy", "map"] = "loss"
     keep: Literal["best", "last"] = "best"
     stop_after: int | None = Field(default=None, ge=1)
+    renew_statistics: bool = False
     precision: Literal["auto", "float32", "bf16"] = "auto"
 
 
@@ -419,6 +426,14 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         mistakes.append(f"features: {recipe.net.name} listens to the raw waveform: leave `features` out")
     if recipe.task == "many" and recipe.train.choose == "accuracy":
         mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
+    if recipe.data.validation == []:
+        needs = "needs validation clips, and data.validation is empty"
+        if recipe.train.keep == "best":
+            mistakes.append(f"train.keep: best {needs}: take last")
+        if recipe.train.schedule.name == "plateau":
+            mistakes.append(f"train.schedule.name: plateau {needs}: take constant or cosine")
+        if recipe.train.stop_after is not None:
+            mistakes.append(f"train.stop_after: {needs}: leave it out")
     return mistakes + _augment_mistakes(recipe)
 
 

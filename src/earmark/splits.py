@@ -9,6 +9,7 @@ import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,10 +31,10 @@ def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Man
             f"cannot hold out {fraction:g} of {len(manifest)} clips (groups: {groups}): one side would be empty, "
             "since a group is never divided. Take another fraction, or smaller groups"
         )
-    facts = {"fraction": fraction, "seed": seed}
+    told = {"fraction": fraction, "seed": seed}
     return (
-        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **facts}}),
-        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **facts}}),
+        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **told}}),
+        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **told}}),
     )
 
 
@@ -50,6 +51,12 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
     table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
     return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
+
+
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """What identifies a part of a data set: the number of clips, the folds, and a digest of the clips' ids."""
+    digest = hashlib.sha256("\n".join(sorted(manifest.ids.tolist())).encode()).hexdigest()[:16]
+    return {"clips": len(manifest), "folds": manifest.fold_names(), "sha256": digest}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import csv
-import hashlib
 import json
 import logging
 import math
@@ -38,15 +37,15 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import augment, loader, metrics, pictures
+from earmark import augment, loader, metrics, pictures, splits
 from earmark import tagger as taggers
+from earmark.allocator import keep_freed_memory
 from earmark.errors import EarmarkError, ManifestError
 from earmark.loader import Waves
 from earmark.manifest import Manifest
 from earmark.nets.blocks import loss, probabilities
 from earmark.recipe import Recipe, Train
 from earmark.registry import AUGMENTATIONS
-from earmark.splits import split
 from earmark.windows import TINY, Pool, audible
 
 STATE = "state.safetensors"
@@ -64,12 +63,7 @@ class Parts:
 
     def facts(self) -> dict[str, Any]:
         """What a tagger file says of the split: folds and a digest of the clips of each part."""
-        told = {}
-        for name in ("train", "validation", "test"):
-            part: Manifest = getattr(self, name)
-            digest = hashlib.sha256("\n".join(sorted(part.ids.tolist())).encode()).hexdigest()[:16]
-            told[name] = {"clips": len(part), "folds": part.fold_names(), "sha256": digest}
-        return told
+        return {name: splits.facts(getattr(self, name)) for name in ("train", "validation", "test")}
 
 
 def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> Parts:
@@ -87,9 +81,9 @@ def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> 
         held = np.isin(folds, data.validation)
         parts = Parts(manifest.select(rest & ~held), manifest.select(held), manifest.select(test))
     else:
-        train, validation = split(manifest.select(rest), data.validation, recipe.seed)
+        train, validation = splits.split(manifest.select(rest), data.validation, recipe.seed)
         parts = Parts(train, validation, manifest.select(test))
-    for name in ("train", "validation"):
+    for name in ("train", "validation") if data.validation != [] else ("train",):
         if not len(getattr(parts, name)):
             raise ManifestError(
                 f"no clip is left for {name}: the recipe takes test {data.test}, validation {data.validation}"
@@ -198,9 +192,12 @@ class Lesson(pl.LightningModule):
                 f"the loss became {row['train_loss']} in epoch {self.epoch}: take a lower train.optimiser.lr "
                 f"(it is {self.course.lr:g}) or train.precision=float32"
             )
-        row |= self._validate()
+        if self.plan.renew_statistics:
+            self._renew_statistics()
+        if len(self.validation_waves.readable):
+            row |= self._validate()
         course.history.append(row)
-        gained = self._gained(row)
+        gained = "valid_loss" in row and self._gained(row)
         course.since_gain = 0 if gained else course.since_gain + 1
         course.since_cut = 0 if gained else course.since_cut + 1
         if gained or self.plan.keep == "last":
@@ -216,6 +213,22 @@ class Lesson(pl.LightningModule):
             return False
         self.course.best, self.course.best_epoch = figure, row["epoch"]
         return True
+
+    def _renew_statistics(self) -> None:
+        """See `earmark.recipe.Train`. The plain mean over the epoch's batches; everything else is in evaluation mode."""
+        norms = [m for m in self.tagger.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        self.tagger.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch's word for the plain mean
+            norm.train()
+        with torch.no_grad(), self.trainer.precision_plugin.forward_context():
+            for waves, _ in self.train_dataloader():
+                self.tagger(waves.to(self.device))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        self.tagger.train()
 
     def _validate(self) -> dict[str, float]:
         """Figures over whole clips, their windows combined as in tagging; in the precision of training."""
@@ -385,6 +398,7 @@ def train(
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
     another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
     """
+    keep_freed_memory()
     parts = divide(recipe, manifest, say)
     vocabulary = manifest.vocabulary
     _check_vocabulary(parts, vocabulary, recipe, say)
@@ -484,7 +498,7 @@ def _check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe,
             wrong = np.flatnonzero(part.truth(vocabulary).sum(1) != 1)
             if len(wrong):
                 raise ManifestError(
-                    f"{len(wrong)} clips do not have exactly one tag, such as {part.ids[wrong[0]]!r}: "
+                    f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
                     "with task: one they cannot be used. Take task: many, or mend the manifest"
                 )
 
@@ -516,9 +530,9 @@ def _report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
             say(f"{len(part.notes)} notes on the {name} clips' audio, the first: {part.notes[0]}")
         for row, error in part.failures:
             rows.append({"path": error.path, "reason": error.problem, "part": name, "id": str(part.manifest.ids[row])})
-        if not len(part.readable):
+        if part.failures and not len(part.readable):
             raise part.failures[0][1]
-        if name == "train" and len(part.readable) < 2:
+        if name == "train" and len(part.readable) == 1:
             raise ManifestError("one clip is left for train: batch normalisation needs two at least")
     if rows:
         with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
@@ -529,7 +543,8 @@ def _report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
 
 
 def _finish(folder: Path, course: Course, choose: str, say: Say) -> Path:
-    pictures.save(pictures.curves(course.history, f"valid_{choose}"), folder / "curves.png")
+    monitor = f"valid_{choose}" if f"valid_{choose}" in course.history[-1] else None
+    pictures.save(pictures.curves(course.history, monitor), folder / "curves.png")
     say(f"kept epoch {course.best_epoch} of {course.epochs}")
     return folder / TAGGER
 

@@ -25,6 +25,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout.")] = False,
     seen: Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
     batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 32,
     workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
@@ -36,8 +37,10 @@ def evaluate(
     """Score the clips of a fold and report every figure with its 95 % interval."""
     from earmark import report
     from earmark import tagger as taggers
+    from earmark.allocator import keep_freed_memory
     from earmark.cli.console import open_data, say, write_errors
 
+    keep_freed_memory()
     judged = taggers.load(tagger, device)
     name = dataset or judged.facts.get("data", {}).get("dataset")
     clips = _choose(judged, open_data(data, name, judged.recipe.data.options), fold, name, seen)
@@ -47,6 +50,8 @@ def evaluate(
         import numpy as np
 
         clips = clips.select(np.isin(clips.ids, scores.ids))
+    from earmark.splits import facts as told_of
+
     facts: dict[str, Any] = {
         "tagger": judged.identity(),
         "data": str(name),
@@ -60,6 +65,10 @@ def evaluate(
         report.write(result, folder, "report")
         scores.save(folder / "scores.parquet")
         say(f"{folder}: report.md, report.json, pictures and scores.parquet")
+    if record:
+        judged.facts["test"] = {"data": str(name), **told_of(clips), "metrics": result["metrics"]}
+        judged.save(taggers.find(tagger))
+        say(f"{tagger}: holds these figures now")
     print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else report.summary(result))
     if failures:
         say(

