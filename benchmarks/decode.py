@@ -34,7 +34,7 @@ EARMARK = "earmark.audio.load, 1 thread"
 EARMARK_2 = "earmark.audio.load, 2 threads"
 
 
-def main(data: Path, rounds: int = 8, files: int = 64, group: int = 16) -> dict[str, Any]:
+def main(data: Path, rounds: int = 8, files: int = 64, group: int = 32) -> dict[str, Any]:
     """data: a folder of recordings, or one that holds esc10/audio. files: how many of them, spread over the folder."""
     folder = data / "esc10" / "audio" if (data / "esc10" / "audio").is_dir() else data
     paths = audio.find([folder])

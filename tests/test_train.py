@@ -19,7 +19,7 @@ from earmark import manifest as manifests
 from earmark import recipe as recipes
 from earmark import tagger as taggers
 from earmark.errors import EarmarkError, ManifestError
-from earmark.recipe import Optimiser, Schedule, Train, parse
+from earmark.recipe import parse
 from earmark.tag import Recording, score
 
 training = pytest.importorskip("earmark.train")
@@ -239,26 +239,6 @@ def test_many_tags(clips, tmp_path):
     assert "valid_accuracy" not in log[0]
     assert tagger.facts["chosen"]["epoch"] == int(max(log, key=lambda row: float(row["valid_map"]))["epoch"])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["precision"] == "32-true"
-
-
-def test_learning_rates_by_hand():
-    def rates(schedule, gains, epochs=6, lr=0.1):
-        plan = Train(epochs=epochs, optimiser=Optimiser(lr=lr), schedule=schedule)
-        course = training.Course()
-        got = []
-        for epoch, gained in enumerate(gains):
-            course.lr = training.learning_rate(plan, course)
-            got.append(course.lr)
-            course.history.append({"epoch": epoch + 1})
-            course.since_cut = 0 if gained else course.since_cut + 1
-        return got
-
-    assert rates(Schedule(name="constant"), [True] * 3) == [0.1] * 3
-    plateau = Schedule(name="plateau", patience=2, factor=0.5, lowest=0.03)
-    assert rates(plateau, [True, False, False, False, False, False, False]) == [0.1, 0.1, 0.1, 0.05, 0.05, 0.03, 0.03]
-    cosine = Schedule(name="cosine", lowest=0.0, warm_up=1)
-    expected = [0.05, *[0.05 * (1 + np.cos(np.pi * k / 5)) for k in range(5)]]
-    np.testing.assert_allclose(rates(cosine, [True] * 6), expected)
 
 
 def test_without_validation_the_last_epoch_is_kept(clips, tmp_path):

@@ -21,12 +21,11 @@ import csv
 import json
 import logging
 import math
-import os
 import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +39,12 @@ from torch import Tensor, nn
 from earmark import augment, loader, metrics, pictures, splits
 from earmark import tagger as taggers
 from earmark.allocator import keep_freed_memory
+from earmark.course import Course, ended, learning_rate, load_state, save_state, write_log
 from earmark.errors import EarmarkError, ManifestError
 from earmark.loader import Waves
 from earmark.manifest import Manifest
 from earmark.nets.blocks import loss, probabilities
-from earmark.recipe import Recipe, Train
+from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
 from earmark.windows import TINY, Pool, audible
 
@@ -99,23 +99,6 @@ def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> 
                 )
             say(f"{told}: figures are better than on groups never heard")
     return parts
-
-
-@dataclass
-class Course:
-    """How far a run has come: what is saved and resumed besides the tensors."""
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best: float | None = None  # the figure that chooses, the larger the better
-    best_epoch: int = 0
-    lr: float = 0.0
-    since_gain: int = 0  # epochs since `best`
-    since_cut: int = 0  # epochs since a gain or a cut of the learning rate
-    precision: str = ""
-
-    @property
-    def epochs(self) -> int:
-        return len(self.history)
 
 
 class Lesson(pl.LightningModule):
@@ -273,69 +256,6 @@ def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) 
     return float(-np.where(truth, np.log(p), np.log1p(-p)).mean())
 
 
-def learning_rate(plan: Train, course: Course) -> float:
-    """The learning rate of the next epoch. See `earmark.recipe.Schedule`."""
-    told, top, epoch = plan.schedule, plan.optimiser.lr, course.epochs
-    if epoch < told.warm_up:
-        return top * (epoch + 1) / (told.warm_up + 1)
-    if told.name == "constant":
-        return top
-    if told.name == "cosine":
-        done = (epoch - told.warm_up) / max(1, plan.epochs - told.warm_up)
-        return told.lowest + (top - told.lowest) * 0.5 * (1 + math.cos(math.pi * done))
-    rate = course.lr if epoch > told.warm_up else top
-    if course.since_cut >= told.patience:
-        course.since_cut = 0
-        return max(told.lowest, rate * told.factor)
-    return rate
-
-
-def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, course: Course) -> None:
-    """Everything that the next epoch depends on, in one file that is replaced in one step."""
-    from safetensors.torch import save
-
-    told = optimiser.state_dict()
-    tensors = {f"tagger/{name}": value for name, value in tagger.state_dict().items()}
-    for index, values in told["state"].items():
-        for name, value in values.items():
-            if value is not None:
-                tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
-    plain = {"course": vars(course), "groups": told["param_groups"]}
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(save(tensors, {"state": json.dumps(plain)}))
-    os.replace(partial, path)
-
-
-def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], Course]:
-    """Puts the weights into the tagger; gives the optimiser's state and how far the run had come."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as file:
-        plain = json.loads(file.metadata()["state"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    tagger.load_state_dict(
-        {name.removeprefix("tagger/"): v for name, v in tensors.items() if name.startswith("tagger/")}
-    )
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = value
-    return {"state": state, "param_groups": plain["groups"]}, Course(**plain["course"])
-
-
-def write_log(path: Path, history: list[dict[str, Any]]) -> None:
-    """One row an epoch, replaced in one step."""
-    columns = list(dict.fromkeys(key for row in history for key in row))
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
-    os.replace(partial, path)
-
-
 def choose_precision(lesson: Lesson, asked: str) -> tuple[str, str]:
     """("32-true" or "bf16-mixed", why). `auto` times a step of this net both ways, on a copy, and takes the faster."""
     if asked != "auto":
@@ -421,7 +341,7 @@ def train(
         say(f"going on after epoch {course.epochs} of {recipe.train.epochs}")
     lesson = Lesson(tagger, waves["train"], waves["validation"], folder, course)
     lesson.optimiser_state = optimiser_state
-    if _done(course, recipe.train):
+    if ended(course, recipe.train):
         say(f"this run has ended, after epoch {course.epochs}")
         return _finish(folder, course, recipe.train.choose, say)
     if any(isinstance(layer, nn.Conv2d) for layer in tagger.modules()):
@@ -478,10 +398,6 @@ def _quiet_lightning() -> Iterator[None]:
         finally:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
-
-
-def _done(course: Course, plan: Train) -> bool:
-    return course.epochs >= plan.epochs or (plan.stop_after is not None and course.since_gain >= plan.stop_after)
 
 
 def _check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:

@@ -1,0 +1,105 @@
+"""How far a training has come: what is kept from epoch to epoch, and all that a stopped one needs to go on.
+
+The state is one safetensors file: the tagger's and the optimiser's tensors, and the history as JSON in its header. It is
+replaced in one step, and no code can come out of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from earmark.recipe import Train
+
+
+@dataclass
+class Course:
+    """How far a run has come: what is saved and resumed besides the tensors."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None  # the figure that chooses, the larger the better
+    best_epoch: int = 0
+    lr: float = 0.0
+    since_gain: int = 0  # epochs since `best`
+    since_cut: int = 0  # epochs since a gain or a cut of the learning rate
+    precision: str = ""
+
+    @property
+    def epochs(self) -> int:
+        return len(self.history)
+
+
+def learning_rate(plan: Train, course: Course) -> float:
+    """The learning rate of the next epoch. See `earmark.recipe.Schedule`."""
+    told, top, epoch = plan.schedule, plan.optimiser.lr, course.epochs
+    if epoch < told.warm_up:
+        return top * (epoch + 1) / (told.warm_up + 1)
+    if told.name == "constant":
+        return top
+    if told.name == "cosine":
+        done = (epoch - told.warm_up) / max(1, plan.epochs - told.warm_up)
+        return told.lowest + (top - told.lowest) * 0.5 * (1 + math.cos(math.pi * done))
+    rate = course.lr if epoch > told.warm_up else top
+    if course.since_cut >= told.patience:
+        course.since_cut = 0
+        return max(told.lowest, rate * told.factor)
+    return rate
+
+
+def ended(course: Course, plan: Train) -> bool:
+    """Whether there is nothing left to do."""
+    return course.epochs >= plan.epochs or (plan.stop_after is not None and course.since_gain >= plan.stop_after)
+
+
+def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, course: Course) -> None:
+    """Everything that the next epoch depends on, in one file that is replaced in one step."""
+    from safetensors.torch import save
+
+    told = optimiser.state_dict()
+    tensors = {f"tagger/{name}": value for name, value in tagger.state_dict().items()}
+    for index, values in told["state"].items():
+        for name, value in values.items():
+            if value is not None:
+                tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
+    plain = {"course": vars(course), "groups": told["param_groups"]}
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(save(tensors, {"state": json.dumps(plain)}))
+    os.replace(partial, path)
+
+
+def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], Course]:
+    """Puts the weights into the tagger; gives the optimiser's state and how far the run had come."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        plain = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    tagger.load_state_dict(
+        {name.removeprefix("tagger/"): v for name, v in tensors.items() if name.startswith("tagger/")}
+    )
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser/"):
+            _, index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = value
+    return {"state": state, "param_groups": plain["groups"]}, Course(**plain["course"])
+
+
+def write_log(path: Path, history: list[dict[str, Any]]) -> None:
+    """One row an epoch, replaced in one step."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
+    os.replace(partial, path)
