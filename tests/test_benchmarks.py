@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
 
-from benchmarks import logmel, run, timing
+from benchmarks import logmel, memory, run, step, timing
 
 WAYS = {
-    "soundfile + soxr, 1 thread": {"ratio": 1.0, "best": 1.0, "clips_per_second": 148.0},
-    "earmark.audio.load, 1 thread": {"ratio": 0.96, "best": 0.97, "clips_per_second": 142.1},
+    "soundfile + soxr, 1 thread": {"ratio": 1.0, "best": 1.0, "cpu": 1.0, "clips_per_second": 148.0},
+    "earmark.audio.load, 1 thread": {"ratio": 0.96, "best": 0.97, "cpu": 0.95, "clips_per_second": 142.1},
 }
 DECODED = {
     "files": 80,
@@ -23,7 +23,7 @@ DECODED = {
     "rounds": 6,
     "missing": ["av"],
     "ways": WAYS,
-    "two_threads_over_one": {"earmark.audio.load": {"ratio": 1.7, "best": 1.9}},
+    "two_threads_over_one": {"earmark.audio.load": {"ratio": 1.7, "best": 1.9, "cpu": 1.0}},
 }
 MACHINE = {
     "date": "2026-01-02",
@@ -106,7 +106,7 @@ def test_goals(goal, expected):
 
 def test_decodes_figures_in_the_form_of_the_others():
     result = run.of_decode(DECODED)
-    assert result["tables"][0]["rows"][1] == ["earmark.audio.load, 1 thread", 0.96, 0.97, 142.1]
+    assert result["tables"][0]["rows"][1] == ["earmark.audio.load, 1 thread", 0.96, 0.97, 0.95, 142.1]
     assert [run.goal_line(goal).partition(":")[0] for goal in result["goals"]] == ["met", "missed"]
     told = run.part_text("decode", {**result, "seconds": 12.3})
     assert told.startswith("decode (12.3 s)\ndecode to 16 kHz: 80 files, 400 s of sound, 6 rounds\n")
@@ -178,3 +178,28 @@ def test_the_peak_is_the_processs_own():
     before, after = map(float, done.stdout.split())
     assert before < 100
     assert 190 < after - before < 230
+
+
+@pytest.mark.slow
+def test_a_step_in_a_process_of_its_own(tmp_path):
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(
+        "{task: one, sample_rate: 16000, data: {dataset: folder}, windows: {length: 0.5, hop: 0.5},"
+        " features: {name: logmel, window: 0.064, hop: 0.016, bands: 32},"
+        " net: {name: cnnspec, widths: [8, 8], kernels: [3, 3], band_pools: [2, 2], frame_pools: [2, 2], hidden: 8},"
+        " augment: [crop], train: {epochs: 1, batch: 4}}"
+    )
+    ways = (), (step.LAST, step.KEPT), (step.LAST, step.KEPT, step.BF16)
+    table, ratio, note = step._net(str(recipe), ways, 2)
+    assert [row[0].removesuffix(" (earmark)") for row in table["rows"]] == [step._name(way) for way in ways]
+    assert [row[1] for row in table["rows"] if row[0].endswith("(earmark)")] == [ratio]
+    assert table["title"].endswith("batch 4, 0.5 s")
+    assert "the probe says: a training step takes" in note
+
+
+@pytest.mark.slow
+def test_a_longer_recording_takes_no_more_memory(tmp_path):
+    tagger = memory.make_tagger(tmp_path / "tiny.safetensors")
+    short, long = (memory.measure(tagger, memory.make_recording(tmp_path / f"{s}.wav", s)) for s in (60, 1800))
+    assert (short["duration"], long["duration"]) == (60, 1800)
+    assert long["peak"] - short["peak"] < 50  # the samples alone are 115 MB as float32

@@ -115,14 +115,15 @@ def test_a_bad_file_is_a_failure_in_its_place(files, tmp_path):
     assert salvaged[0].notes
 
 
-def test_digital_silence_has_no_say(tmp_path):
+def test_windows_can_count_by_their_level(tmp_path):
     path = tmp_path / "half.wav"
-    wave = np.concatenate([np.full(RATE, 0.25), np.zeros(3 * RATE)]).astype(np.float32)
+    wave = np.concatenate([np.full(RATE, 0.25), np.full(RATE, 0.05), np.zeros(2 * RATE)]).astype(np.float32)
     soundfile.write(path, wave, RATE, subtype="FLOAT")
     (plain,) = score(Listener(Windows(1.0, 1.0)), [Recording(path)])
-    (skipping,) = score(Listener(Windows(1.0, 1.0, skip_below=-60)), [Recording(path)])
-    np.testing.assert_allclose(plain.values, [0.0625, 0.0625, 0.9375])
-    np.testing.assert_allclose(skipping.values, [0.25, 0.25, 0.75])
+    (weighed,) = score(Listener(Windows(1.0, 1.0, weigh="level")), [Recording(path)])
+    np.testing.assert_allclose(plain.values, [0.075, 0.075, 0.925], rtol=1e-6)
+    peak = (0.25 * 0.25 + 0.05 * 0.05) / 0.3
+    np.testing.assert_allclose(weighed.values, [peak, peak, 1 - peak], rtol=1e-6)
 
 
 def test_nothing_to_do():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark.windows import Cutter, Pool, Windows, audible, fit, level, starts
+from earmark.windows import Cutter, Pool, Windows, fit, starts, weights
 
 
 @pytest.mark.parametrize(
@@ -91,24 +91,27 @@ def test_geometric_mean_survives_a_nought():
     assert 0 < pool.result()[0] < 1e-5
 
 
-def test_quiet_windows_count_only_where_all_are_quiet():
+def test_weights_by_hand():
     values = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
     pool = Pool("mean")
-    pool.add(values, np.array([False, True]))
+    pool.add(values, np.array([1.0, 3.0]))
+    np.testing.assert_allclose(pool.result(), [0.5, 0.5], rtol=1e-6)
+    pool = Pool("geometric")
+    pool.add(values, np.array([0.0, 3.0]))
     np.testing.assert_allclose(pool.result(), [0.6, 0.4], rtol=1e-6)
     pool = Pool("mean")
-    pool.add(values, np.array([False, False]))
+    pool.add(values, np.array([0.0, 0.0]))  # nothing but silence: all count the same
     np.testing.assert_allclose(pool.result(), [0.4, 0.6], rtol=1e-6)
+    pool = Pool("max")
+    pool.add(values, np.array([1.0, 0.0]))
+    np.testing.assert_allclose(pool.result(), [0.6, 0.8], rtol=1e-6)
 
 
-def test_level_of_known_signals():
+def test_levels_of_known_signals():
     t = np.arange(1000) / 1000
-    waves = np.stack([np.ones(1000), 0.1 * np.sin(2 * np.pi * 10 * t), np.zeros(1000)]).astype(np.float32)
-    got = level(waves)
-    np.testing.assert_allclose(got[:2], [0.0, -20 - 10 * np.log10(2)], atol=1e-4)
-    assert got[2] == -np.inf
-    assert audible(waves, -30).tolist() == [True, True, False]
-    assert audible(waves, None).all()
+    waves = np.stack([np.full(1000, -0.5), 0.1 * np.sin(2 * np.pi * 10 * t), np.zeros(1000)]).astype(np.float32)
+    np.testing.assert_allclose(weights(waves, "level"), [0.5, 0.1 / np.sqrt(2), 0], rtol=1e-6)
+    assert weights(waves, "equal").tolist() == [1, 1, 1]
 
 
 def test_seconds_become_samples_once():

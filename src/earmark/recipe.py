@@ -122,7 +122,7 @@ class WindowsPart(Part):
     last: Literal["align", "pad", "drop"] = "align"
     short: Literal["pad", "centre", "repeat"] = "pad"
     combine: Literal["mean", "geometric", "max"] = "mean"
-    skip_below: float | None = None
+    weigh: Literal["equal", "level"] = "equal"
 
     def build(self) -> Windows:
         return Windows(**self.model_dump())

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from earmark import audio
 from earmark.errors import AudioError
 from earmark.scores import Scores, Tag
-from earmark.windows import Cutter, Pool, Windows, audible
+from earmark.windows import Cutter, Pool, Windows, weights
 
 Wave = NDArray[np.float32]
 
@@ -240,7 +240,7 @@ def _run(
     for job, waves, first in taken:
         own = values[at : at + len(waves)]
         at += len(waves)
-        job.pool.add(own, audible(waves, scorer.windows.skip_below))
+        job.pool.add(own, weights(waves, scorer.windows.weigh))
         job.waiting -= len(waves)
         if keep:
             job.values.append(own)

@@ -46,7 +46,7 @@ from earmark.manifest import Manifest
 from earmark.nets.blocks import loss, probabilities
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
-from earmark.windows import TINY, Pool, audible
+from earmark.windows import TINY, Pool, weights
 
 STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"
@@ -221,11 +221,11 @@ class Lesson(pl.LightningModule):
         tagger.eval()
         with torch.no_grad(), self.trainer.precision_plugin.forward_context():
             for waves, rows in loader.validation_batches(self.validation_waves, windows, 2 * self.plan.batch):
-                loud = audible(waves, windows.skip_below)
+                counts = weights(waves, windows.weigh)
                 values = probabilities(tagger(torch.from_numpy(waves).to(self.device)), task).cpu().numpy()
-                for row, value, keep in zip(rows.tolist(), values, loud, strict=True):
+                for row, value, weight in zip(rows.tolist(), values, counts, strict=True):
                     pool = pools.setdefault(row, Pool(windows.combine, normalise=task == "one"))
-                    pool.add(value[None], keep[None])
+                    pool.add(value[None], weight[None])
         tagger.train()
         readable = np.array(sorted(pools), np.int64)
         scores = np.stack([pools[row].result() for row in readable])

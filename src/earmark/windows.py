@@ -3,8 +3,8 @@
 A window starts at every multiple of the hop that leaves it inside the recording. `last` says what happens to the rest
 (align: one more window that ends with the recording; pad: one more that is zero-padded; drop: it is left out), `short`
 what happens to a recording shorter than one window (pad: zeros behind it; centre: zeros on both sides; repeat: it is
-repeated). `skip_below` leaves windows whose level is below so many dB re full scale out of the whole's score, since
-digital silence holds no evidence; where all are that quiet, all count.
+repeated). `weigh` says how much a window counts: all the same, or by its level (root-mean-square amplitude), so that
+the pauses of a recording, which sound like the pauses of any other, have little say.
 
 Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
 """
@@ -20,20 +20,21 @@ from numpy.typing import NDArray
 Last = Literal["align", "pad", "drop"]
 Short = Literal["pad", "centre", "repeat"]
 Combine = Literal["mean", "geometric", "max"]
+Weigh = Literal["equal", "level"]
 
 TINY = 1e-12  # the smallest probability that the geometric mean tells from nought
 
 
 @dataclass(frozen=True)
 class Windows:
-    """length, hop: seconds. skip_below: dB; see the module's docstring for the rest."""
+    """length, hop: seconds. See the module's docstring for the rest."""
 
     length: float
     hop: float
     last: Last = "align"
     short: Short = "pad"
     combine: Combine = "mean"
-    skip_below: float | None = None
+    weigh: Weigh = "equal"
 
     def samples(self, sample_rate: int) -> tuple[int, int]:
         """(length, hop) in samples, each at least 1."""
@@ -67,11 +68,11 @@ def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray
     return np.pad(wave, (before, missing - before))
 
 
-def level(windows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Root-mean-square level of windows (n, length), dB re full scale; -inf for digital silence."""
-    power = np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1]
-    with np.errstate(divide="ignore"):
-        return np.asarray(10.0 * np.log10(power))
+def weights(windows: NDArray[np.float32], weigh: Weigh) -> NDArray[np.float64]:
+    """(n,): how much each of the windows (n, length) counts."""
+    if weigh == "equal":
+        return np.ones(len(windows))
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1]))
 
 
 class Cutter:
@@ -125,44 +126,41 @@ class Cutter:
 class Pool:
     """Scores of windows → one score a tag, without keeping the windows.
 
-    `mean` and `max` are taken over probabilities; `geometric` is the geometric mean (paper 004). `normalise` makes the
-    latter two sum to one again where the tags exclude each other. Windows that are not `audible` count only where none
-    is.
+    `mean` is the mean of probabilities, `geometric` their geometric mean (paper 004), both weighted; `max` the largest,
+    whatever the weights. `normalise` makes the latter two sum to one again where the tags exclude each other. Where all
+    weights are nought (digital silence), all windows count the same.
     """
 
     def __init__(self, combine: Combine, normalise: bool = False):
         self.combine, self.normalise = combine, normalise
-        self._sums: dict[bool, NDArray[np.float64]] = {}
-        self.counts = {True: 0, False: 0}
+        self._plain: NDArray[np.float64] | None = None
+        self._weighted: NDArray[np.float64] | None = None
+        self.count, self.weight = 0, 0.0
 
-    def add(self, values: NDArray[np.float32], audible: NDArray[np.bool_] | None = None) -> None:
-        """values: (windows, tags). audible: (windows,), default all."""
+    def add(self, values: NDArray[np.float32], weights: NDArray[np.float64] | None = None) -> None:
+        """values: (windows, tags). weights: (windows,), default 1."""
         for i, row in enumerate(np.asarray(values, np.float64)):  # in order: the sum must not depend on batching
             term = np.log(np.maximum(row, TINY)) if self.combine == "geometric" else row
-            kind = bool(audible is None or audible[i])
-            if kind not in self._sums:
-                self._sums[kind] = term.copy()
+            weight = 1.0 if weights is None else float(weights[i])
+            if self._plain is None or self._weighted is None:
+                self._plain, self._weighted = term.copy(), weight * term
             elif self.combine == "max":
-                np.maximum(self._sums[kind], term, out=self._sums[kind])
+                np.maximum(self._plain, term, out=self._plain)
             else:
-                self._sums[kind] += term
-            self.counts[kind] += 1
+                self._plain += term
+                self._weighted += weight * term
+            self.count += 1
+            self.weight += weight
 
     def result(self) -> NDArray[np.float32]:
         """(tags,) float32."""
-        kind = True in self._sums
-        total, count = self._sums[kind], self.counts[kind]
+        assert self._plain is not None
+        assert self._weighted is not None
         if self.combine == "max":
-            value = total
-        elif self.combine == "mean":
-            value = total / count
+            value = self._plain
         else:
-            value = np.exp(total / count)
+            value = self._weighted / self.weight if self.weight > 0 else self._plain / self.count
+            value = np.exp(value) if self.combine == "geometric" else value
         if self.normalise and self.combine != "mean":
             value = value / max(float(value.sum()), TINY)
         return value.astype(np.float32)
-
-
-def audible(windows: NDArray[np.float32], skip_below: float | None) -> NDArray[np.bool_]:
-    """(n,): which windows (n, length) are loud enough to count."""
-    return np.ones(len(windows), bool) if skip_below is None else level(windows) >= skip_below

@@ -1,0 +1,156 @@
+"""What a file's headers give away before anything is decoded: that it is cut off, damaged, or something else altogether.
+
+Bytes and frames. Nothing here decodes; libsndfile and FFmpeg take many of these headers at their word.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import BinaryIO, NamedTuple
+
+LEFT_OVER = 4_096  # bytes; no more than this behind the sound is padding, or read ahead
+# Containers that state the size of their sound in bytes:
+# first four bytes → (where the chunks begin, format of a chunk's size, the chunk that holds the sound)
+CHUNKED = {
+    b"RIFF": (12, "<I", b"data"),
+    b"RIFX": (12, ">I", b"data"),
+    b"RF64": (12, "<I", b"data"),
+    b"FORM": (12, ">I", b"SSND"),
+    b"caff": (8, ">q", b"data"),
+}
+MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # each byte with its bits reversed
+SALVAGE = "use --salvage (salvage=True)"
+AGAIN = "Copy it again from the recorder or card, or record it again"
+CUT = f"Copy it again from the recorder or card; to work with the part that is there, {SALVAGE}"
+CONVERT = f"Convert it once, as with: ffmpeg -i IN OUT.flac; to work with the part that can be read, {SALVAGE}"
+
+
+class Fault(NamedTuple):
+    problem: str
+    remedy: str
+    readable: float | None = None  # seconds
+
+
+def peek(file: BinaryIO, at: int, count: int) -> bytes:
+    """Bytes from anywhere; the place where the decoder reads on stays."""
+    place = file.tell()
+    file.seek(at)
+    found = file.read(count)
+    file.seek(place)
+    return found
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
+    """Where the container shows that sound is missing. readable: seconds, where the decoder knows."""
+    head = peek(file, 0, 64)
+    if head[:4] == b"OggS":
+        seen = _ogg_problem(file, head)
+        return Fault(*seen, readable) if seen else None
+    sizes = _sound_bytes(file, head)
+    if sizes is None:
+        return None
+    stated, there = sizes
+    if stated == 0 and there > LEFT_OVER:
+        return Fault(f"was never finished: its header states no sound, and {there} bytes follow", CUT, 0.0)
+    if there >= stated:
+        return None
+    if there <= 0:
+        return Fault(f"holds no sound: its header states {stated} bytes of it, none is there", AGAIN, 0.0)
+    if not readable:
+        return Fault(f"is cut off: its header states {stated} bytes of sound, {there} are there", CUT)
+    whole = readable * stated / there
+    problem = f"is cut off: its header states {whole:.2f} s of sound, {readable:.2f} s are there"
+    return Fault(problem, CUT, readable)
+
+
+def _sound_bytes(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
+    """(bytes of sound that the header states, bytes behind where it begins), or None where it does not state them."""
+    size = _size(file)
+    if head[:4] == b".snd" and len(head) >= 12:
+        begin, stated = struct.unpack(">II", head[4:12])
+        return None if _unknown(stated) else (stated, size - begin)
+    if head[:4] not in CHUNKED:
+        return None
+    at, number, sought = CHUNKED[head[:4]]
+    width = 4 + struct.calcsize(number)
+    stated_64 = None
+    for _ in range(1_000):  # no sane file has more chunks, and a damaged one could have millions
+        if at + width > size:
+            return None
+        chunk = peek(file, at, 32)
+        stated = struct.unpack(number, chunk[4:width])[0]
+        if chunk[:4] == b"ds64" and len(chunk) >= 24:
+            stated_64 = struct.unpack("<Q", chunk[16:24])[0]
+        if chunk[:4] == sought:
+            stated = stated_64 if stated == 0xFFFFFFFF and stated_64 else stated
+            return None if _unknown(stated) else (stated, size - at - width)
+        at += width + max(0, stated) + (stated & 1 if width == 8 else 0)
+    return None
+
+
+def _unknown(stated: int) -> bool:
+    """Whether a size stands for 'until the end', as programs write it that stream: about 2 GiB, 4 GiB, or -1."""
+    return stated < 0 or 0x7FFFF000 <= stated <= 0x80000100 or 0xFFFFF000 <= stated <= 0xFFFFFFFF
+
+
+def _ogg_problem(file: BinaryIO, head: bytes) -> tuple[str, str] | None:
+    """Ogg states no length, but marks its last page, and every page names its stream."""
+    for reach in (2**13, 2**16):  # pages have about 4 KiB, and at most 65,307 bytes
+        tail = peek(file, max(0, _size(file) - reach), reach)
+        page = tail[max(0, tail.rfind(b"OggS")) :]
+        if page[:4] == b"OggS":
+            break
+    else:
+        return None  # something else lies behind the sound
+    whole = len(page) > 26 and len(page) >= (body := 27 + page[26]) and len(page) >= body + sum(page[27:body])
+    if not (whole and page[5] & 4):
+        return "is cut off: its last page is missing or incomplete", CUT
+    page = page[: body + sum(page[27:body])]
+    if _ogg_sum(page[:22] + bytes(4) + page[26:]) != page[22:26]:
+        return "is damaged: its last page is not what was written", CUT
+    if page[14:18] != head[14:18]:
+        return "holds several recordings one after another, or several tracks; only the first can be read", CONVERT
+    return None
+
+
+def _ogg_sum(page: bytes) -> bytes:
+    """The check sum of a page whose own is zeroed: zlib's, but bits the other way round, and no complement."""
+    mirrored = zlib.crc32(page.translate(MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return mirrored.to_bytes(4, "big").translate(MIRROR)
+
+
+def mp3_states_length(file: BinaryIO) -> bool:
+    """Whether the first frame of an MP3 holds the number of frames (a Xing or Info header)."""
+    at = 0
+    while len(tag := peek(file, at, 10)) == 10 and tag[:3] == b"ID3":
+        at += 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
+    first = peek(file, at, LEFT_OVER)
+    found = max(first.find(b"Xing"), first.find(b"Info"))
+    return 0 <= found <= len(first) - 12 and bool(first[found + 7] & 1) and any(first[found + 8 : found + 12])
+
+
+def left_over(file: BinaryIO) -> int:
+    """Bytes of sound behind the place where the decoder stopped: without tags, and 0 where there are but zeros."""
+    at, end = file.tell(), _size(file)
+    if peek(file, end - 128, 3) == b"TAG":
+        end -= 128
+    foot = peek(file, end - 32, 32)
+    if foot[:8] == b"APETAGEX":
+        end -= struct.unpack("<I", foot[12:16])[0] + 32
+    return max(0, end - at) if peek(file, at, LEFT_OVER).strip(b"\0") else 0
+
+
+def looks_like(file: BinaryIO) -> str:
+    """What a file that no decoder wants is, where its beginning tells."""
+    head = peek(file, 0, 512)
+    if not head.strip(b"\0"):
+        return "it begins with zeros only, as files do that a recorder or card did not write out"
+    if len(head) >= 64 and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
+        return "it is text"
+    return ""
