@@ -39,7 +39,7 @@ def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) ->
     tables, goals, notes = [], [], []
     for recipe, ways in WAYS.items():
         say(f"training step of {recipe}")
-        table, ratio, note = _net(recipe, ways, 2 if quick else 7)
+        table, ratio, note = _net(recipe, ways, 2 if quick else 5)
         tables.append(table)
         notes.append(note)
         if any(LAST in way for way in ways):

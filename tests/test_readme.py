@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -68,3 +69,36 @@ def test_the_tree_names_every_module():
     for path in (ROOT / "src" / "earmark").rglob("*.py"):
         if path.name not in ("__init__.py", "__main__.py"):
             assert path.name in tree, f"{path} is missing in the README's tree"
+
+
+def figure(report: dict, name: str) -> str:
+    told = report["metrics"][name]
+    return f"{told['value']:.3f} ({told['low']:.3f} to {told['high']:.3f})"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/report.json")), ids=lambda path: path.parent.name)
+def test_the_figures_are_those_of_the_results(path):
+    report = json.loads(path.read_text(encoding="utf-8"))
+    (row,) = [line for line in README.splitlines() if f"](results/{path.parent.name}" in line]
+    for name in ("accuracy", "map", "map@3"):
+        assert figure(report, name) in row
+
+
+def test_the_card_and_the_tagger_tell_the_same_figures():
+    from earmark.tagger import read_head, shipped
+
+    report = json.loads((ROOT / "results" / "esc10-shipped" / "report.json").read_text(encoding="utf-8"))
+    path = shipped()["esc10"]
+    assert read_head(path)["facts"]["test"]["metrics"] == report["metrics"]
+    assert path.stat().st_size <= 10_000_000
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    for name in ("accuracy", "map", "map@3"):
+        assert figure(report, name) in card
+
+
+def test_the_benchmark_figures_are_those_of_the_results():
+    bench = json.loads((ROOT / "results" / "bench.json").read_text(encoding="utf-8"))
+    goals = [goal for part in bench["parts"].values() for goal in part["goals"]]
+    assert len(goals) >= 6
+    for goal in goals:
+        assert f"| {goal['what']} | {goal['value']:.2f} |" in README

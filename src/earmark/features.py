@@ -211,8 +211,9 @@ class LogMel(nn.Module):
             parts = [(bins, self.filters[bins, bands]) for bins, bands in self.parts]
             rows = [self._mel(block, parts) for wave in frames for block in wave.split(self.spectrum.block)]
             mel = torch.cat(rows).view(len(waves), -1, self.bands).transpose(1, 2)  # (batch, bands, frames)
-            logs = 10.0 * torch.log10(mel.clamp(min=self.floor)) if self.log == "db" else torch.log(mel + self.floor)
-            return ((logs - self.mean) / self.deviation)[:, None]
+            logs = torch.log10(mel.clamp(min=self.floor)) if self.log == "db" else torch.log(mel + self.floor)
+            logs.mul_((10.0 if self.log == "db" else 1.0) / self.deviation)
+            return (logs.sub_(self.mean / self.deviation) if self.mean else logs)[:, None]
 
     def _mel(self, frames: Tensor, parts: list[tuple[slice, Tensor]]) -> Tensor:
         """Frames (n, fft) → mel (n, bands). parts: bins, and the filters (bins, bands) that reach no others."""

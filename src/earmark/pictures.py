@@ -232,6 +232,9 @@ def timeline(
     )  # fmt: skip
     wanted = [hz for hz in (100, 200, 500, 1000, 2000, 5000, 10000, 20000) if band_edges[0] < hz < band_edges[-1]]
     places = np.interp(wanted, band_edges, np.arange(len(band_edges)))
+    # mel bands are even in the low end: labels there would lie on each other
+    clear = [i for i, place in enumerate(places) if place - (places[i - 1] if i else 0) > 0.04 * len(spectrum)]
+    wanted, places = [wanted[i] for i in clear], places[clear]
     rows[0].set_yticks(places, [f"{hz / 1000:g}" for hz in wanted])
     rows[0].set_ylabel("kHz", color=GREY)
     rows[0].set_title(title, color=INK, fontsize=11, loc="left", parse_math=False)

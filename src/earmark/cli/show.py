@@ -40,8 +40,10 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     if "data" in facts:
         data = facts["data"]
-        rows.append(("trained on", ", ".join(f"{k} {v}" for k, v in data.items() if isinstance(v, str | int))))
+        rows.append(("trained on", str(data.get("dataset"))))
     for part, told in facts.get("split", {}).items():
+        if not told["clips"]:
+            continue
         rows.append((part, f"{told['clips']} clips" + (f", fold {', '.join(told['folds'])}" if told["folds"] else "")))
     if "chosen" in facts:
         rows.append(
