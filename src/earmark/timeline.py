@@ -28,10 +28,8 @@ def draw(
     spectrum = spectrogram(heard, sample_rate, salvage)
     low, high = hz_to_mel(np.array([0.0, sample_rate / 2]))
     edges = mel_to_hz(np.linspace(low, high, BANDS + 1))
-    title = (
-        f"{Path(heard.recording.path).name}: {heard.windows.tags[int(heard.values.argmax())]} {heard.values.max():.2f}"
-    )
-    figure = pictures.timeline(spectrum, edges.tolist(), heard.windows, title, reference=reference)
+    name = Path(heard.recording.path).name
+    figure = pictures.timeline(spectrum, edges.tolist(), heard.windows, name, reference=reference)
     pictures.save(figure, path)
 
 
