@@ -275,3 +275,17 @@ def test_the_ratio_follows_alpha():
 def test_mixup_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         Mixup(**arguments)
+
+
+def test_speed_changes_pitch_and_length_by_its_factor():
+    rate, factor = 16_000, 1.25
+    tone = np.sin(2 * np.pi * 1000 * np.arange(rate) / rate).astype(np.float32)
+    faster = augment.Speed(most=2.0).apply(factor, tone)
+    assert len(faster) == round(rate / factor)
+    spectrum = np.abs(np.fft.rfft(faster * np.hanning(len(faster))))
+    assert spectrum.argmax() * rate / len(faster) == pytest.approx(1000 * factor, abs=2)
+    generator = np.random.default_rng(0)
+    drawn = [augment.Speed(most=1.2).draw(generator, tone, 1) for _ in range(500)]
+    assert 1 / 1.2 <= min(drawn) < 0.86 < 1.17 < max(drawn) <= 1.2
+    with pytest.raises(ValueError, match="most is 0.9: it lies between 1 and 4"):
+        augment.Speed(most=0.9)

@@ -218,7 +218,7 @@ MADE = "should be a name, or a name and arguments"
         ({"train__optimiser": "adam"}, "train.optimiser: should be keys and values (it is 'adam')"),
         ({"train__optimiser": {"betas": [0.9]}}, "train.optimiser.betas.1: is missing"),
         ({"name": None}, "name: should be text (it is empty)"),
-        ({"train__batch": 0}, "train.batch: should be greater than or equal to 1 (it is 0)"),
+        ({"train__batch": 1}, "train.batch: should be greater than or equal to 2 (it is 1)"),
         ({"train__epochs": "ten"}, "train.epochs: should be a whole number (it is 'ten')"),
         ({"seed": -1}, "seed: should be greater than or equal to 0 (it is -1)"),
         ({"windows__length": float("inf")}, "windows.length: should be a finite number (it is inf)"),

@@ -24,6 +24,8 @@ from earmark.windows import fit
 
 Wave = NDArray[np.float32]
 
+RATE = 44_100  # Hz that a wave is taken to have where its speed is changed
+
 
 class ClipAugmentation(Protocol):
     """Stage "clip". length: the window, samples."""
@@ -131,18 +133,18 @@ class Speed:
     The factor's logarithm is evenly drawn.
     """
 
-    def __init__(self, sample_rate: int, most: float = 1.15):
+    def __init__(self, most: float = 1.15):
         if not 1 <= most <= 4:
             raise ValueError(f"most is {most:g}: it lies between 1 and 4")
-        self.sample_rate, self.most = sample_rate, most
+        self.most = most
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> float:
         return float(self.most ** generator.uniform(-1, 1))
 
     def apply(self, plan: object, wave: Wave) -> Wave:
         assert isinstance(plan, float)
-        # the wave is taken as if recorded at another rate; whole Hz are fine enough and keep the filter short
-        return audio.resample(wave, round(self.sample_rate * plan), self.sample_rate)
+        # only the ratio of the two rates matters; whole Hz are fine enough and keep the filter short
+        return audio.resample(wave, round(RATE * plan), RATE)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+KINDS = 30  # kinds of notes that are said
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -19,6 +21,19 @@ if TYPE_CHECKING:
 def say(line: str) -> None:
     """One line for the user, on stderr, where it does not get into the results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """What was done to the audio, `path: what`: each kind once, with its first recording and how many there are."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        path, _, what = note.partition(": ")
+        kinds.setdefault(what, []).append(path)
+    for what, paths in list(kinds.items())[:KINDS]:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        say(f"{paths[0]}{more}: {what}")
+    if len(kinds) > KINDS:
+        say(f"and {len(kinds) - KINDS} notes of other kinds")
 
 
 def progress() -> Progress:

@@ -99,7 +99,7 @@ def _score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: b
     """Clip scores of what could be read, and (path, reason) of the rest."""
     import numpy as np
 
-    from earmark.cli.console import progress, say
+    from earmark.cli.console import progress, say_notes
     from earmark.scores import Scores
     from earmark.tag import Failure, Heard, Recording, score
 
@@ -125,8 +125,7 @@ def _score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: b
         from earmark.errors import EarmarkError
 
         raise EarmarkError(f"none of the {len(todo)} clips could be read, the first: {': '.join(failures[0])}")
-    if notes:
-        say(f"{len(notes)} notes on the audio, the first: {notes[0]}")
+    say_notes(notes)
     rows = {
         "ids": np.array([h.recording.name for h in heard]),
         "start": np.array([h.recording.start or 0.0 for h in heard]),

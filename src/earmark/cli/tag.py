@@ -41,7 +41,7 @@ def tag(
     from earmark import audio, scores, timeline
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli.console import output, progress, say, write_errors
+    from earmark.cli.console import output, progress, say, say_notes, write_errors
     from earmark.tag import Failure, Recording, score
 
     keep_freed_memory()
@@ -50,6 +50,7 @@ def tag(
     failures: list[tuple[str, str]] = []
     kept = []
     drawn: set[str] = set()
+    notes: list[str] = []
     with output(out) as file, progress() as bar:
         writer = {Format.table: Table, Format.json: Json, Format.jsonl: JsonLines, Format.csv: Csv}[form](file)
         task = bar.add_task(f"{len(found)} recordings", total=len(found), told="")
@@ -71,14 +72,14 @@ def tag(
                     raise result.error
                 failures.append((result.error.path, str(result.error)))
                 continue
-            for note in result.notes:
-                bar.console.print(note, style="dim") if not bar.disable else say(note)
+            notes += result.notes
             writer.add(result, result.tags(listener.vocabulary, top))
             if windows is not None and result.windows is not None:
                 kept.append(result.windows)
             if pictures is not None:
                 timeline.draw(result, listener.sample_rate, picture_path(pictures, result, drawn), salvage=salvage)
         writer.close()
+    say_notes(notes)
     if windows is not None and kept:
         scores.concat(kept).save(windows)
     write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures])
