@@ -113,8 +113,8 @@ class Lesson(pl.LightningModule):
             (AUGMENTATIONS[part.name].facts["stage"], augment.build(part.name, part.arguments, self.recipe.sample_rate))
             for part in self.recipe.augment
         ]
-        self.of_clips = [a for stage, a in built if stage == "clip"]
-        self.of_batches = [a for stage, a in built if stage == "batch"]
+        self.of_clips: list[augment.ClipAugmentation] = [a for stage, a in built if stage == "clip"]
+        self.of_batches: list[augment.BatchAugmentation] = [a for stage, a in built if stage == "batch"]
         self.targets = train.manifest.truth(tagger.vocabulary).astype(np.float32)
         self.truth = validation.manifest.truth(tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None

@@ -39,6 +39,7 @@ def evaluate(
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
     from earmark.cli.console import open_data, say, write_errors
+    from earmark.splits import facts as told_of
 
     keep_freed_memory()
     judged = taggers.load(tagger, device)
@@ -50,8 +51,6 @@ def evaluate(
         import numpy as np
 
         clips = clips.select(np.isin(clips.ids, scores.ids))
-    from earmark.splits import facts as told_of
-
     facts: dict[str, Any] = {
         "tagger": judged.identity(),
         "data": str(name),
