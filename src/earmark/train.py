@@ -3,7 +3,8 @@
 The run folder:
 
     recipe.yaml            the recipe as it ran, settings included
-    run.json               what it ran on: split, clips, precision, versions
+    split.json             its clips: a resumed run must find the same
+    run.json               what it ran on: data, split, precision, versions
     log.csv, curves.png    one row an epoch
     state.safetensors      all that is needed to go on: weights, optimiser, history (no pickle)
     tagger.safetensors     the epoch that was kept so far
