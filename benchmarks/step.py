@@ -124,9 +124,11 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     """The lesson of a recipe on a batch's worth of noise."""
     import torch
 
-    from earmark import recipe, tagger, train
+    from earmark import recipe, tagger
     from earmark.allocator import keep_freed_memory
+    from earmark.course import Course
     from earmark.loader import Waves
+    from earmark.train.lesson import Lesson
 
     if KEPT in way:
         keep_freed_memory()
@@ -134,7 +136,7 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     manifest = _clips(place, plan.train.batch, plan.sample_rate, plan.windows.length + 1)
     waves = Waves(manifest, plan.sample_rate)
     torch.manual_seed(0)
-    lesson = train.Lesson(tagger.build(plan, manifest.vocabulary), waves, waves, place, train.Course())
+    lesson = Lesson(tagger.build(plan, manifest.vocabulary), waves, waves, place, Course())
     if LAST in way:
         lesson.tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lesson
@@ -177,12 +179,12 @@ def _facts(lesson: Any) -> dict[str, Any]:
     """What the probe chooses and why, and the seconds of a step that no layout and no autocast makes fewer."""
     import torch
 
-    from earmark import train
+    from earmark.train.precision import choose
 
-    precision, why = train.choose_precision(lesson, "auto")
+    waves, targets, _ = next(iter(lesson.train_dataloader()))
+    precision, why = choose(lesson.tagger, waves, targets, "auto")
     features = 0.0
     if lesson.recipe.features is not None:
-        waves, _ = next(iter(lesson.train_dataloader()))
         with torch.no_grad():
             features = float(np.median(interleave({"": lambda: lesson.tagger.features(waves)}, 5)[""]))
     told = {"batch": lesson.plan.batch, "seconds": lesson.recipe.windows.length, "features": features}

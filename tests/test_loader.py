@@ -7,7 +7,7 @@ import torch
 
 from earmark import augment
 from earmark.errors import AudioError
-from earmark.loader import Waves, training_batches, validation_batches
+from earmark.loader import Batches, Waves, draw_order, validation_batches
 from earmark.manifest import build
 from earmark.windows import Windows, fit, starts
 
@@ -50,8 +50,9 @@ def augmentations(*names):
 
 def batches(waves, *, batch=3, seed=0, epoch=1, names=()):
     targets = waves.manifest.truth().astype(np.float32)
-    loaded = training_batches(waves, targets, augmentations(*names), LENGTH, batch, seed, epoch)
-    return list(loaded)
+    rows = draw_order(waves.readable, targets, False, None, seed, epoch)
+    loaded = Batches(waves, targets, rows, batch, LENGTH, seed=seed, epoch=epoch, clips=augmentations(*names))
+    return [(made, told) for made, told, _ in loaded]
 
 
 def same(one, other):
@@ -225,12 +226,91 @@ def test_augmentation_leaves_the_recordings_alone(manifest):
     waves = Waves(manifest, RATE)
     targets = manifest.truth().astype(np.float32)
     kept = targets.copy()
-    for batch, told in training_batches(waves, targets, augmentations("trim", "gain", "crop"), LENGTH, 3, 0, 1):
+    clips = augmentations("trim", "gain", "crop")
+    for batch, told, _ in Batches(waves, targets, waves.readable, 3, LENGTH, seed=0, epoch=1, clips=clips):
         batch.fill_(9)
         told.fill_(9)
     for row, samples in enumerate(SAMPLES):
         np.testing.assert_array_equal(waves[row], signal(row, samples))
     np.testing.assert_array_equal(targets, kept)
+
+
+# Order
+
+
+def several(rows, tags):
+    """Targets (rows, tags): the first row has tag 0 alone, the last the last one; in between row i has tag i mod tags."""
+    return np.eye(tags, dtype=np.float32)[np.minimum(np.arange(rows), tags - 1)]
+
+
+def test_parts_of_epochs_go_on_where_the_last_one_ended():
+    readable = np.array([2, 3, 5, 7, 11])
+    targets = np.ones((12, 2), np.float32)
+    parts = [draw_order(readable, targets, False, 3, 0, epoch).tolist() for epoch in range(1, 11)]
+    assert all(len(part) == 3 for part in parts)
+    row = [clip for part in parts for clip in part]
+    for turn in range(6):
+        assert sorted(row[5 * turn : 5 * turn + 5]) == readable.tolist()
+    assert draw_order(readable, targets, False, 12, 0, 1).tolist()[:5] == row[:5]
+
+
+def test_balance_lets_every_tag_come_up_as_often():
+    targets = several(100, 4)  # one clip each of three tags, 97 of the last
+    order = draw_order(np.arange(100), targets, True, None, 0, 1)
+    assert len(order) == 100
+    assert targets[order].sum(0).tolist() == [25] * 4
+    for at in range(0, 100, 8):  # in each batch too
+        assert np.ptp(targets[order[at : at + 8]].sum(0)) <= 2 if at + 8 <= 100 else True
+    common = order[order >= 3]
+    assert len(set(common.tolist())) == 25  # none twice before each came once
+    assert order.tolist() != draw_order(np.arange(100), targets, True, None, 0, 2).tolist()
+
+
+def test_balance_with_several_tags_a_clip_and_tags_without_clips():
+    targets = np.zeros((6, 4), np.float32)
+    targets[:, 0] = 1  # all have tag 0, one of them tag 1, none tag 3
+    targets[2, 1] = targets[4, 2] = 1
+    order = draw_order(np.arange(6), targets, True, 30, 0, 1)
+    counts = np.bincount(order, minlength=6)
+    assert counts[2] >= 10
+    assert counts[4] >= 10
+    assert counts.sum() == 30
+    assert draw_order(np.array([2, 4]), targets, True, 4, 0, 1).tolist().count(2) >= 1  # only what can be read
+
+
+def test_a_clip_that_comes_again_is_cropped_elsewhere(manifest):
+    waves = Waves(manifest, RATE)
+    targets = manifest.truth().astype(np.float32)
+    rows = np.array([3, 3, 3, 3])
+    (made,) = Batches(waves, targets, rows, 4, LENGTH, seed=0, epoch=1, clips=augmentations("crop"))
+    assert len(set(made[0][:, 0].tolist())) > 1
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_the_batch(manifest, world):
+    waves = Waves(manifest, RATE)
+    targets = manifest.truth().astype(np.float32)
+    told = {"seed": 0, "epoch": 1, "clips": augmentations("crop")}
+    whole = list(Batches(waves, targets, waves.readable, 4, LENGTH, **told))
+    parts = [list(Batches(waves, targets, waves.readable, 4, LENGTH, rank=r, world=world, **told)) for r in range(world)]
+    for i, (made, tags, total) in enumerate(whole):
+        for r in range(world):
+            assert parts[r][i][2] == total == len(made)
+            assert torch.equal(parts[r][i][0], made[r::world])
+            assert torch.equal(parts[r][i][1], tags[r::world])
+
+
+def test_sums_take_their_partners_from_the_clips_that_can_be_read(with_broken):
+    waves = Waves(with_broken, RATE)
+    targets = with_broken.truth().astype(np.float32)
+    sums = [augment.build("other_class", {"share": 1.0}, RATE)]
+    seen = set()
+    for epoch in range(1, 9):
+        told = {"seed": 0, "epoch": epoch, "clips": augmentations("crop"), "pairs": sums}
+        for _, tags, _ in Batches(waves, targets, waves.readable, 5, LENGTH, **told):
+            assert torch.allclose(tags.sum(1), torch.ones(len(tags)))
+            seen |= {round(float(tag[0]), 3) for tag in tags}
+    assert len(seen) > 5  # weights as targets
 
 
 # Validation

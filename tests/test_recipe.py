@@ -271,7 +271,7 @@ MADE = "should be a name, or a name and arguments"
         ({"net": "convnet1d"}, "features: convnet1d listens to the raw waveform: leave `features` out"),
         ({"augment": []}, "augment: nothing makes clips of any length into windows of 1 s: add `crop`"),
         ({"augment": DELETE}, "augment: nothing makes clips of any length into windows of 1 s: add `crop`"),
-        ({"augment": ["mixup", "crop"]}, "augment: augmentations of single clips come before those of whole batches"),
+        ({"augment": ["mixup", "crop"]}, "augment: augmentations of single clips come first, then sums with other clips (pair), then those of whole batches, then those of maps"),
         ({"augment": ["crop", "trim"]}, "augment.1: trim changes the length of the windows: put it before the crop"),
         ({"augment": ["crop", "crop"]}, "augment.1: crop has nothing left to do: augment.0 made the windows"),
         ({"task": "many", "train__choose": "accuracy"}, "train.choose: accuracy needs one tag a clip: take map or loss"),

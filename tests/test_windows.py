@@ -117,3 +117,16 @@ def test_levels_of_known_signals():
 def test_seconds_become_samples_once():
     assert Windows(2.0, 5120 / 44100).samples(44100) == (88200, 5120)
     assert Windows(2048 / 44100, 256 / 44100).samples(44100) == (2048, 256)
+
+
+def test_a_short_recording_slides_through_its_window():
+    """Paper 004: among zeros, in every place that is a hop from the last."""
+    cutter = Cutter(8, 2, "align", "slide")
+    cutter.push(np.array([1, 2, 3], np.float32))
+    windows, first = cutter.finish()
+    assert windows.tolist() == [
+        [1, 2, 3, 0, 0, 0, 0, 0],
+        [0, 0, 1, 2, 3, 0, 0, 0],
+        [0, 0, 0, 0, 1, 2, 3, 0],
+    ]
+    assert first.tolist() == [0, 0, 0]

@@ -31,6 +31,8 @@ class Course:
     since_gain: int = 0  # epochs since `best`
     since_cut: int = 0  # epochs since a gain or a cut of the learning rate
     precision: str = ""
+    steps: int = 0  # of the optimiser
+    scaler: dict[str, Any] = field(default_factory=dict)  # of fp16's gradients
 
     @property
     def epochs(self) -> int:

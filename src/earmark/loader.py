@@ -7,8 +7,9 @@ workers, and an epoch can be run again alone. Waves are float32 (samples,); targ
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import audio
-from earmark.augment import ClipAugmentation
+from earmark.augment import ClipAugmentation, PairAugmentation, Pool
 from earmark.errors import AudioError
 from earmark.manifest import Manifest
 from earmark.windows import Cutter, Windows
 
 Wave = NDArray[np.float32]
-ORDER, CROP, BATCH, NET = 1, 2, 3, 4  # what a generator is for: part of its seed, so that no two are alike
+ORDER, CROP, BATCH, NET, MAPS = 1, 2, 3, 4, 5  # what a generator is for: part of its seed, so that no two are alike
 MEMORY = 4 << 30  # bytes of decoded audio that are kept
 
 
@@ -96,55 +97,143 @@ class Waves:
         return None, notes
 
 
-def training_batches(
-    waves: Waves,
-    targets: NDArray[np.float32],
-    augmentations: Sequence[ClipAugmentation],
-    length: int,
-    batch: int,
-    seed: int,
-    epoch: int,
-) -> torch.utils.data.DataLoader[tuple[Tensor, Tensor]]:
-    """One epoch: every readable clip once, in an order of its own, as (batch, samples) and (batch, tags).
+def draw_order(
+    readable: NDArray[np.int64], targets: NDArray[np.float32], balance: bool, clips: int | None, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """The rows of an epoch (clips,), in order. targets: (rows of the manifest, tags).
 
-    A last batch of a single clip is joined to the one before it: batch normalisation needs two.
+    Without balance every readable clip comes once, or `clips` of them, which go on in the next epoch where this one
+    ends. With balance the tags take turns, in an order drawn anew for each turn, and each gives the next of its clips.
     """
-    order = waves.readable[np.random.default_rng([seed, epoch, ORDER]).permutation(len(waves.readable))]
-    cuts = list(range(0, len(order), batch))
-    if len(cuts) > 1 and len(order) - cuts[-1] == 1:
-        cuts.pop()
-    groups = [order[a:b].tolist() for a, b in zip(cuts, [*cuts[1:], len(order)], strict=True)]
-    dataset = _Crops(waves, targets, augmentations, length, seed, epoch)
-    return torch.utils.data.DataLoader(dataset, batch_sampler=groups)
+    count = clips or len(readable)
+    if balance:
+        return _balanced(readable, targets, count, np.random.default_rng([seed, epoch, ORDER]))
+    first = (epoch - 1) * count
+    turns = range(first // len(readable), -(-(first + count) // len(readable)))
+    rows = np.concatenate(
+        [readable[np.random.default_rng([seed, turn + 1, ORDER]).permutation(len(readable))] for turn in turns]
+    )
+    start = first - turns[0] * len(readable)
+    return rows[start : start + count]
 
 
-class _Crops(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
+def _balanced(
+    readable: NDArray[np.int64], targets: NDArray[np.float32], count: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    heard = np.flatnonzero((targets[readable] > 0).any(0))
+    tags = np.concatenate([generator.permutation(heard) for _ in range(-(-count // len(heard)))])[:count]
+    rows = np.zeros(count, np.int64)
+    for tag in heard.tolist():
+        own, places = readable[targets[readable, tag] > 0], np.flatnonzero(tags == tag)
+        turns = [generator.permutation(own) for _ in range(-(-len(places) // len(own)))]
+        rows[places] = np.concatenate(turns)[: len(places)] if turns else rows[places]
+    return rows
+
+
+class Batches:
+    """One epoch of training: own windows (n, samples), own targets (n, tags), and how many the whole batch has.
+
+    rows: of the manifest, in order. Of several processes each takes every `world`-th clip of a batch. Threads cut the
+    next windows while the net is at work. A last batch too small for the processes, or of a single clip, is joined to
+    the one before it: batch normalisation needs two.
+    """
+
+    AHEAD = 2  # batches that are cut ahead
+
     def __init__(
         self,
         waves: Waves,
         targets: NDArray[np.float32],
-        augmentations: Sequence[ClipAugmentation],
+        rows: NDArray[np.int64],
+        batch: int,
         length: int,
+        *,
         seed: int,
         epoch: int,
+        clips: Sequence[ClipAugmentation],
+        pairs: Sequence[PairAugmentation] = (),
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 2,
     ):
-        self.waves, self.targets, self.augmentations = waves, targets, augmentations
-        self.length, self.seed, self.epoch = length, seed, epoch
+        self.waves, self.targets, self.length = waves, targets, length
+        self.seed, self.epoch = seed, epoch
+        self.clips, self.pairs = clips, pairs
+        self.rank, self.world, self.workers = rank, world, workers
+        self._pool = Pool(targets[waves.readable]) if pairs else None
+        self._place = {row: place for place, row in enumerate(waves.readable.tolist())} if pairs else {}
+        cuts = list(range(0, len(rows), batch))
+        if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):
+            cuts.pop()
+        turns = _turns(rows)
+        told = list(zip(rows.tolist(), turns, strict=True))
+        self._groups = [told[a:b] for a, b in zip(cuts, [*cuts[1:], len(rows)], strict=True)]
 
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        generator = np.random.default_rng([self.seed, self.epoch, CROP, row])
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        with ThreadPoolExecutor(max_workers=max(1, self.workers)) as pool:
+            waiting: deque[tuple[int, list[Future[tuple[Wave, NDArray[np.float32]]]]]] = deque()
+            try:
+                for group in self._groups:
+                    own = group[self.rank :: self.world]
+                    waiting.append((len(group), [pool.submit(self._clip, row, turn) for row, turn in own]))
+                    if len(waiting) > self.AHEAD:
+                        yield _collate(*waiting.popleft())
+                while waiting:
+                    yield _collate(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _clip(self, row: int, turn: int) -> tuple[Wave, NDArray[np.float32]]:
+        generator = np.random.default_rng([self.seed, self.epoch, CROP, row, *([turn] if turn else [])])
+        wave, target = self._window(row, generator), self.targets[row]
+        for pair in self.pairs:
+            assert self._pool is not None
+            plan = pair.draw(generator, self._place[row], self._pool)
+            others = [int(self.waves.readable[place]) for place in plan.rows[1:]]
+            waves = [wave, *(self._window(other, generator) for other in others)]
+            wave, target = pair.apply(plan, waves, [target, *(self.targets[other] for other in others)])
+        return wave, target
+
+    def _window(self, row: int, generator: np.random.Generator) -> Wave:
         wave = self.waves[row]
-        for augmentation in self.augmentations:
+        for augmentation in self.clips:
             wave = augmentation.apply(augmentation.draw(generator, wave, self.length), wave)
-        return torch.from_numpy(np.ascontiguousarray(wave, np.float32)), torch.from_numpy(self.targets[row])
+        return wave
 
 
-def validation_batches(waves: Waves, windows: Windows, batch: int) -> Iterator[tuple[Wave, NDArray[np.int64]]]:
-    """All windows of all readable clips, in order: (n, samples) with n ≤ batch, and the rows (n,) of their clips."""
+def _turns(rows: NDArray[np.int64]) -> list[int]:
+    """How often each of the rows came before it."""
+    seen: dict[int, int] = {}
+    turns = []
+    for row in rows.tolist():
+        turns.append(seen.get(row, 0))
+        seen[row] = turns[-1] + 1
+    return turns
+
+
+def _collate(whole: int, made: list[Future[tuple[Wave, NDArray[np.float32]]]]) -> tuple[Tensor, Tensor, int]:
+    waves, targets = zip(*(future.result() for future in made), strict=True)
+    return (
+        torch.from_numpy(np.stack(waves).astype(np.float32, copy=False)),
+        torch.from_numpy(np.stack(targets).astype(np.float32, copy=False)),
+        whole,
+    )
+
+
+def validation_batches(
+    waves: Waves, windows: Windows, batch: int, rank: int = 0, world: int = 1
+) -> Iterator[tuple[Wave, NDArray[np.int64]]]:
+    """All windows of all readable clips, in order: (n, samples) with n ≤ batch, and the rows (n,) of their clips.
+
+    Of several processes each takes every `world`-th clip.
+    """
     length, hop = windows.samples(waves.sample_rate)
     held: list[tuple[Wave, NDArray[np.int64]]] = []
     waiting = 0
-    for row in waves.readable.tolist():
+    for row in waves.readable[rank::world].tolist():
         cutter = Cutter(length, hop, windows.last, windows.short)
         cut = np.concatenate([cutter.push(waves[row])[0], cutter.finish()[0]])
         held.append((cut, np.full(len(cut), row)))

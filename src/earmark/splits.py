@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,85 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
     table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
     return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
+
+
+def deal_rest(manifest: Manifest, k: int, seed: int) -> Manifest:
+    """Folds "1" … "k" for the clips that have none; those with a fold keep it. ManifestError where a name is taken."""
+    taken = sorted(set(manifest.fold_names()) & {str(i + 1) for i in range(k)}, key=natural)
+    if taken:
+        raise ManifestError(
+            f"there is a fold {taken[0]!r} already, so the {k} new ones cannot be told from it: take the folds as they are"
+        )
+    without = manifest.folds == ""
+    if not without.any():
+        raise ManifestError(f"all clips have folds ({', '.join(manifest.fold_names())}): none is left to deal into {k}")
+    dealt = assign_folds(manifest.select(without), k, seed)
+    names = manifest.folds.astype(object)
+    names[without] = dealt.folds
+    table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), pa.chunked_array([names]))
+    return replace(manifest, table=table, facts=dealt.facts)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The clips that train, that choose the epoch, and that only the report sees."""
+
+    train: Manifest
+    validation: Manifest
+    test: Manifest
+
+    def facts(self) -> dict[str, Any]:
+        """What a tagger file says of the split: folds and a digest of the clips of each part."""
+        return {name: facts(getattr(self, name)) for name in ("train", "validation", "test")}
+
+
+def divide(
+    manifest: Manifest,
+    test: Sequence[str],
+    validation: Sequence[str] | float,
+    train: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    bear_shared_groups: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Parts:
+    """Parts of a manifest by folds; validation may be a fraction of what is not tested on, train is the rest by default.
+
+    Raises ManifestError where a group would lie on two sides (`bear_shared_groups` says it instead), where a part is
+    empty or a fold is unknown.
+    """
+    folds = manifest.folds
+    held = [] if isinstance(validation, float) else list(validation)
+    for what, names in (("tests on", test), ("validates on", held), ("trains on", train or [])):
+        missing = sorted(set(names) - set(folds.tolist()))
+        if missing:
+            raise ManifestError(
+                f"the recipe {what} fold {missing[0]!r}; the manifest has {', '.join(manifest.fold_names()) or 'no folds'}"
+            )
+    tested = np.isin(folds, list(test))
+    rest = np.isin(folds, list(train)) if train is not None else ~tested
+    if isinstance(validation, float):
+        learnt, chosen = split(manifest.select(rest), validation, seed)
+        parts = Parts(learnt, chosen, manifest.select(tested))
+    else:
+        choosing = np.isin(folds, held)
+        parts = Parts(manifest.select(rest & ~choosing), manifest.select(choosing), manifest.select(tested))
+    for name in ("train", "validation") if validation != [] else ("train",):
+        if not len(getattr(parts, name)):
+            raise ManifestError(
+                f"no clip is left for {name}: the recipe takes test {list(test)}, validation {validation}"
+            )
+    groups = {name: set(getattr(parts, name).groups.tolist()) for name in ("train", "validation", "test")}
+    for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        if both := groups[a] & groups[b]:
+            told = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {min(both)!r}"
+            if not bear_shared_groups:
+                raise ManifestError(
+                    f"{told}: figures would be too good. Choose folds that keep groups together, or bear it with "
+                    "--set data.shared_groups=report"
+                )
+            say(f"{told}: figures are better than on groups never heard")
+    return parts
 
 
 def facts(manifest: Manifest) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from earmark import tag as tagging
 from earmark.errors import EarmarkError, RecipeError, TaggerError
+from earmark.features import Resized
 from earmark.nets.blocks import Prediction, Task, probabilities
 from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS, did_you_mean
@@ -38,8 +39,8 @@ UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 class Tagger(nn.Module):
     """Waves (batch, samples) float32 in [−1, 1] at `sample_rate` → Prediction.
 
-    features: waves → maps (identity for raw nets). net: maps or waves → Prediction. facts: figures, split and whatever
-    else the file tells; plain JSON values.
+    features: waves → maps (identity for raw nets). net: maps, waves or both → Prediction. facts: figures, split and
+    whatever else the file tells; plain JSON values.
     """
 
     def __init__(
@@ -73,7 +74,12 @@ class Tagger(nn.Module):
         return next(self.net.parameters()).device
 
     def forward(self, waves: Tensor) -> Prediction:
-        prediction: Prediction = self.net(self.features(waves))
+        return self.judge(waves, self.features(waves))
+
+    def judge(self, waves: Tensor, maps: Tensor) -> Prediction:
+        """The net's part: waves, and what the features made of them, → Prediction."""
+        both = NETS[self.recipe.net.name].facts["eats"] == "both"
+        prediction: Prediction = self.net(waves, maps) if both else self.net(maps)
         return prediction
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -133,26 +139,34 @@ class Tagger(nn.Module):
 
 def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
     """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
-    maps = NETS[recipe.net.name].facts["eats"] == "maps"
-    features: nn.Module = nn.Identity()
+    eats = NETS[recipe.net.name].facts["eats"]
+    features: Any = nn.Identity()
     arguments = recipe.net.arguments
     where = "features"
     # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
     try:
         if recipe.features is not None:
             features = FEATURES[recipe.features.name].function(recipe.sample_rate, **recipe.features.arguments)
-        if maps:
+        if recipe.resize is not None:
+            where = "resize"
+            features = Resized(features, **recipe.resize.model_dump())
+        if eats != "waves":
             arguments = {**arguments, "channels": features.channels, "bands": features.bands}
         where = "net"
         net = NETS[recipe.net.name].function(tags=len(vocabulary), **arguments)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
-    inputs = max(0, features.frames(samples)) if maps else samples  # type: ignore[operator]
-    if inputs < net.shortest:
-        told = f"{recipe.windows.length:g} s are {inputs} {'frames' if maps else 'samples'}"
-        need = f"{recipe.net.name} needs at least {net.shortest}: make it longer"
-        raise RecipeError(recipe.name, [f"windows.length: {told}; {need}"])
+    needs = [(net.shortest, samples, "samples")] if eats != "maps" else []
+    if eats != "waves":
+        shortest = net.shortest if eats == "maps" else net.shortest_frames
+        needs.append((shortest, max(0, features.frames(samples)), "frames"))
+    for need, got, what in needs:
+        if got < need:
+            told = (
+                f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
+            )
+            raise RecipeError(recipe.name, [f"windows.length: {told}"])
     return Tagger(features, net, vocabulary, recipe)
 
 

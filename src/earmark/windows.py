@@ -3,7 +3,7 @@
 A window starts at every multiple of the hop that leaves it inside the recording. `last` says what happens to the rest
 (align: one more window that ends with the recording; pad: one more that is zero-padded; drop: it is left out), `short`
 what happens to a recording shorter than one window (pad: zeros behind it; centre: zeros on both sides; repeat: it is
-repeated). `weigh` says how much a window counts: all the same, or by its level (root-mean-square amplitude), so that
+repeated; slide: a window for every place that it can have among zeros, a hop apart, as paper 004 does). `weigh` says how much a window counts: all the same, or by its level (root-mean-square amplitude), so that
 the pauses of a recording, which sound like the pauses of any other, have little say.
 
 Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Last = Literal["align", "pad", "drop"]
-Short = Literal["pad", "centre", "repeat"]
+Short = Literal["pad", "centre", "repeat", "slide"]
 Combine = Literal["mean", "geometric", "max"]
 Weigh = Literal["equal", "level"]
 
@@ -68,6 +68,11 @@ def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray
     return np.pad(wave, (before, missing - before))
 
 
+def slides(wave: NDArray[np.float32], length: int, hop: int) -> NDArray[np.float32]:
+    """A recording of at most `length` samples → (n, length): behind 0, hop, 2·hop, … zeros."""
+    return np.stack([np.pad(wave, (at, length - at - len(wave))) for at in range(0, length - len(wave) + 1, hop)])
+
+
 def weights(windows: NDArray[np.float32], weigh: Weigh) -> NDArray[np.float64]:
     """(n,): how much each of the windows (n, length) counts."""
     if weigh == "equal":
@@ -106,6 +111,9 @@ class Cutter:
 
     def finish(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         none = np.zeros((0, self.length), np.float32), np.zeros(0, np.int64)
+        if self._ended_at == 0 and self.short == "slide":
+            made = slides(self._held, self.length, self.hop)
+            return made, np.zeros(len(made), np.int64)
         if self._ended_at == 0:  # shorter than one window
             return fit(self._held, self.length, self.short)[None], np.zeros(1, np.int64)
         if self._ended_at >= self.total or self.last == "drop":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +11,14 @@ import typer
 
 if TYPE_CHECKING:
     from earmark.manifest import Manifest
+    from earmark.scores import Scores
     from earmark.tagger import Tagger
 
 
 def evaluate(
-    tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
+    tagger: Annotated[
+        str, typer.Argument(help="A tagger file, the name of a shipped one, or a folder with one for each fold.")
+    ],
     data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")],
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: Annotated[
@@ -34,31 +38,34 @@ def evaluate(
     errors: Annotated[Path | None, typer.Option(help="CSV of the clips that could not be read.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Score the clips of a fold and report every figure with its 95 % interval."""
+    """Score the clips of a fold and report every figure with its 95 % interval.
+
+    Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
+    """
     from earmark import report
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli.console import open_data, say, write_errors
+    from earmark.cli.console import say, write_errors
+    from earmark.errors import EarmarkError
     from earmark.splits import facts as told_of
 
     keep_freed_memory()
-    judged = taggers.load(tagger, device)
-    name = dataset or judged.facts.get("data", {}).get("dataset")
-    clips = _choose(judged, open_data(data, name, judged.recipe.data.options), fold, name, seen)
-    scores, failures = _score(judged, clips, batch, workers, salvage, strict)
+    files = _files(tagger)
+    if len(files) > 1 and (record or fold):
+        raise EarmarkError(
+            f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, files))}"
+        )
+    heard: list[_Judged] = []
+    for file in files:
+        judged = taggers.load(file, device)
+        name = dataset or judged.facts.get("data", {}).get("dataset")
+        clips = _choose(judged, _clips(judged, data, name), fold, name, seen)
+        heard.append(_Judged(judged, clips, *_score(judged, clips, batch, workers, salvage, strict)))
+    _check_apart(heard, tagger)
+    failures = [failure for part in heard for failure in part.failures]
     write_errors(errors, failures)
-    if len(scores) < len(clips):
-        import numpy as np
-
-        clips = clips.select(np.isin(clips.ids, scores.ids))
-    facts: dict[str, Any] = {
-        "tagger": judged.identity(),
-        "data": str(name),
-        "folds": clips.fold_names(),
-        "unreadable": len(failures),
-    }
-    facts |= {key: judged.facts[key] for key in ("chosen", "split", "validation") if key in judged.facts}
-    result = report.evaluate(scores, clips, judged.task, facts, resamples=resamples)
+    scores, clips = _together(heard)
+    result = report.evaluate(scores, clips, heard[0].tagger.task, _protocol(heard, str(name)), resamples=resamples)
     folder = out or _beside(tagger, clips.fold_names())
     if folder is not None:
         report.write(result, folder, "report")
@@ -74,6 +81,97 @@ def evaluate(
             f"{len(failures)} of {len(clips) + len(failures)} clips could not be read, the first: {': '.join(failures[0])}"
         )
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A tagger, the clips that it was judged on, their scores, and what could not be read."""
+
+    tagger: Tagger
+    clips: Manifest
+    scores: Scores
+    failures: list[tuple[str, str]]
+
+
+def _files(tagger: str) -> list[str | Path]:
+    """The tagger, or the taggers of a run over folds."""
+    from earmark.manifest import natural
+
+    found = sorted(Path(tagger).glob("fold-*/tagger.safetensors"), key=lambda path: natural(path.parent.name))
+    return list(found) or [tagger]
+
+
+def _clips(tagger: Tagger, data: Path, name: str | None) -> Manifest:
+    """The manifest with the folds that the tagger was trained with."""
+    from earmark import splits
+    from earmark.cli.console import open_data
+
+    clips = open_data(data, name, tagger.recipe.data.options)
+    told = tagger.recipe.data.folds
+    if told is not None and name == tagger.recipe.data.dataset:
+        clips = splits.deal_rest(clips, told, tagger.recipe.seed)
+    return clips
+
+
+def _check_apart(heard: list[_Judged], tagger: str) -> None:
+    """Of several taggers each must have its own clips and the same tags."""
+    from earmark.errors import EarmarkError
+
+    seen: set[str] = set()
+    for part in heard:
+        if part.tagger.vocabulary != heard[0].tagger.vocabulary:
+            raise EarmarkError(
+                f"{tagger}: the folds' taggers have different tags: they were not trained on one data set"
+            )
+        if both := seen & set(part.clips.fold_names()):
+            raise EarmarkError(
+                f"{tagger}: several of its taggers are tested on fold {min(both)}, so there is no report on all of them "
+                "together: evaluate one by one"
+            )
+        seen |= set(part.clips.fold_names())
+
+
+def _together(heard: list[_Judged]) -> tuple[Scores, Manifest]:
+    """The scores of all, and the clips that they are of."""
+    import numpy as np
+    import pyarrow as pa
+
+    from earmark import scores
+
+    all_of_them = heard[0].scores if len(heard) == 1 else scores.concat([part.scores for part in heard])
+    table = pa.concat_tables([part.clips.table for part in heard])
+    clips = replace(heard[0].clips, table=table)
+    return all_of_them, clips.select(np.isin(clips.ids, all_of_them.ids))
+
+
+def _protocol(heard: list[_Judged], name: str) -> dict[str, Any]:
+    """What the report says of how its figures came about."""
+    from earmark import metrics
+
+    folds = [fold for part in heard for fold in part.clips.fold_names()]
+    told: dict[str, Any] = {
+        "tagger": heard[0].tagger.identity() if len(heard) == 1 else [part.tagger.identity() for part in heard],
+        "data": name,
+        "folds": folds,
+        "unreadable": sum(len(part.failures) for part in heard),
+    }
+    if len(heard) == 1:
+        kept = heard[0].tagger.facts
+        return told | {key: kept[key] for key in ("chosen", "split", "validation") if key in kept}
+    by_fold = {}
+    for part in heard:
+        scores, clips = _together([part])
+        order = {id_: row for row, id_ in enumerate(scores.ids.tolist())}
+        values = scores.values[[order[id_] for id_ in clips.ids.tolist()]]
+        truth = clips.truth(part.tagger.vocabulary)
+        figures = {"map": metrics.mean_average_precision(values, truth)}
+        if part.tagger.task == "one":
+            figures["accuracy"] = metrics.accuracy(values, truth)
+        by_fold[", ".join(part.clips.fold_names())] = {
+            **{key: round(value, 4) for key, value in figures.items()},
+            "chosen": part.tagger.facts.get("chosen", {}),
+        }
+    return told | {"by fold": by_fold}
 
 
 def _choose(tagger: Tagger, clips: Manifest, fold: list[str] | None, dataset: str | None, seen: bool) -> Manifest:
@@ -135,6 +233,8 @@ def _score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: b
 
 
 def _beside(tagger: str, folds: list[str]) -> Path | None:
+    if Path(tagger).is_dir():
+        return Path(tagger) / "evaluation"
     run = Path(tagger).parent
     if not (run / "run.json").is_file():
         return None

@@ -1,11 +1,19 @@
-"""`earmark train`: a recipe and clips → a run folder with a tagger in it."""
+"""`earmark train`: a recipe and clips → a run folder with a tagger in it, or with one for each fold."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from earmark.manifest import Manifest
+    from earmark.recipe import Recipe
 
 
 def train(
@@ -13,43 +21,83 @@ def train(
     data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")],
     out: Annotated[Path, typer.Option(help="The run folder.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")] = None,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Let these folds take turns, as data.rotate says; `all` for every one.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
-    workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
+    workers: Annotated[int, typer.Option(help="Threads that decode and cut.")] = 2,
+    processes: Annotated[int, typer.Option(help="That train together, one a GPU.", min=1)] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first clip that cannot be read.")] = False,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a tagger. The epoch is chosen on validation clips, never on the fold that is reported."""
     from earmark import recipe as recipes
-    from earmark.cli.console import open_data, progress, say
+    from earmark.cli.console import open_data, say
 
     plan = recipes.load(recipe, settings or [])
     clips = open_data(data, plan.data.dataset, plan.data.options)
     try:
-        from earmark import train as training
+        from earmark.train import processes as together
     except ModuleNotFoundError as error:
         from earmark.errors import EarmarkError
 
         raise EarmarkError(f"training needs {error.name}: pip install 'earmark[train]'") from error
+    told = {"resume": resume, "workers": workers, "strict": strict, "salvage": salvage, "device": device}
+    # the other processes come here too, with the same arguments, and must not start more
+    several = processes > 1 and "WORLD_SIZE" not in os.environ
+    with together.launch(processes, sys.argv[1:]) if several else contextlib.nullcontext():
+        if fold is None:
+            say(str(_one(plan, clips, out, told)))
+        else:
+            _folds(plan, clips, out, fold, told)
+
+
+def _one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: str = "") -> Path:
+    """Train once, with a bar."""
+    from earmark import train as training
+    from earmark.cli.console import progress, say
+
     with progress() as bar:
         task = bar.add_task("reading", total=None, told="")
 
-        def listener(epoch: int, epochs: int, share: float, row: dict[str, Any]) -> None:
+        def listener(phase: str, epoch: int, epochs: int, share: float, row: dict[str, Any]) -> None:
             if bar.disable and share == 1.0:
                 return
-            told = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
-            bar.update(
-                task, description=f"epoch {epoch}/{epochs}", total=epochs, completed=epoch - 1 + share, told=told
-            )
+            figures = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
+            where = " ".join(part for part in (title, phase) if part)
+            description = f"{where + ': ' if where else ''}epoch {epoch}/{epochs}"
+            bar.update(task, description=description, total=epochs, completed=epoch - 1 + share, told=figures)
 
+        speak: Callable[[str], None] = bar.console.print if not bar.disable else say
         try:
-            path = training.train(
-                plan, clips, out,
-                resume=resume, workers=workers, strict=strict, salvage=salvage, device=device,
-                say=bar.console.print if not bar.disable else say, listener=listener,
-            )  # fmt: skip
+            return training.train(plan, clips, out, say=speak, listener=listener, **told)
         except KeyboardInterrupt:
             bar.stop()
             say(f"stopped; the last whole epoch is saved: go on with the same command and --resume ({out})")
             raise typer.Exit(130) from None
-    say(f"{path}")
+
+
+def _folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: dict[str, Any]) -> None:
+    """Train once for each fold, in out/fold-<name>; the validation figures of all at the end."""
+    from earmark import train as training
+    from earmark.cli.console import print_table, say
+    from earmark.errors import EarmarkError
+    from earmark.tagger import read_head
+
+    turns = training.rotations(plan, clips)
+    unknown = sorted(set(wanted) - {*turns, "all"})
+    if unknown:
+        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
+    names = [name for name in turns if "all" in wanted or name in wanted]
+    rows = []
+    for name in names:
+        path = _one(turns[name], clips, out / f"fold-{name}", told, f"fold {name}")
+        facts = read_head(path)["facts"]
+        rows.append((name, path, facts["chosen"]["epoch"], facts["validation"]))
+    figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
+    print_table(
+        ["fold", "epoch", *(f"validation {key}" for key in figures)],
+        [(name, epoch, *(f"{told_of[key]:.4f}" for key in figures)) for name, _, epoch, told_of in rows],
+    )
+    say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")

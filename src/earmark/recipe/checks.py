@@ -1,0 +1,243 @@
+"""What is wrong with a recipe: every mistake as a sentence with the path of its key."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from earmark.recipe.schema import Recipe
+from earmark.registry import AUGMENTATIONS, DATASETS, FEATURES, NETS, Registry, did_you_mean
+
+# The beginnings of pydantic's types of error → what the value should have been
+KINDS = {
+    "model_type": "keys and values",
+    "dict_type": "keys and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+}
+# What the tagger itself passes on, so that no recipe may set it
+FILLED_IN = {"tags", "channels", "bands", "sample_rate", "root"}
+STAGES = ("clip", "pair", "batch", "maps")  # of the augmentations, in the order in which they work
+
+
+def check(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """Plain values → (the recipe, nothing) or (none or what could be read, all mistakes)."""
+    recipe, mistakes = _structure(raw)
+    mistakes += _component_mistakes(raw)
+    if recipe is not None and not mistakes:
+        mistakes = _cross_mistakes(recipe) if not recipe.phases else _phase_mistakes(recipe)
+    return recipe, sorted(set(mistakes))
+
+
+def _structure(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
+    try:
+        return Recipe.model_validate(raw), []
+    except ValidationError as error:
+        return None, [_sentence(dict(problem)) for problem in error.errors()]
+
+
+def _phase_mistakes(recipe: Recipe) -> list[str]:
+    """What is wrong with each phase put over the recipe, and between the phases that run."""
+    run = recipe.running()
+    mistakes = [
+        f"run: no phase is called {name!r}{did_you_mean(name, recipe.phases)} The phases: {', '.join(recipe.phases)}"
+        for name in run
+        if name not in recipe.phases
+    ]
+    mistakes += [f"run: {name!r} is there twice" for name in sorted({name for name in run if run.count(name) > 1})]
+    if not run:
+        mistakes.append("run: is empty, so nothing would be trained: name phases, or leave it out for all of them")
+    for name, phase in recipe.phases.items():
+        whole, wrong = _structure(recipe.during(name))
+        if whole is not None:
+            wrong += _cross_mistakes(whole)
+        mistakes += [f"phases.{name}.{mistake}" for mistake in wrong]
+        earlier = run[: run.index(name)] if name in run else list(recipe.phases)
+        mistakes += _source_mistakes(phase.load, earlier, f"phases.{name}.load")
+    if run and run[-1] in recipe.phases:
+        last = recipe.phases[run[-1]]
+        mistakes += [
+            f"phases.{run[-1]}.{key}: the last phase trains the recipe's own {key}: set it outside of the phases"
+            for key in ("net", "features", "resize")
+            if key in last.model_fields_set
+        ]
+    if recipe.load:
+        mistakes.append("load: with phases, each says what it loads")
+    return mistakes
+
+
+def _source_mistakes(load: Mapping[str, str], phases: Sequence[str], where: str) -> list[str]:
+    mistakes = []
+    for part, told in load.items():
+        source, _, _ = told.rpartition(":")
+        source = source or told
+        if source not in phases and not source.endswith(".safetensors"):
+            known = f"earlier phases: {', '.join(phases)}" if phases else "there is no earlier phase"
+            mistakes.append(
+                f"{where}.{part}: {told!r} is neither an earlier phase nor a tagger file (.safetensors), "
+                f"with :part behind it; {known}"
+            )
+    return mistakes
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    """One of pydantic's errors → 'key.path: what is wrong'."""
+    where = [str(s) for s in problem["loc"] if s != "float" and not str(s).startswith(("list[", "function-"))]
+    path = ".".join(where) or "recipe"
+    kind, got = problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
+        known = _keys_at(where[:-1])
+        return f"{path}: no such key{did_you_mean(where[-1], known)} Known here: {', '.join(known)}"
+    if kind == "missing":
+        return f"{path}: is missing"
+    wanted = next((f"should be {what}" for start, what in KINDS.items() if kind.startswith(start)), "")
+    message = wanted or str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if problem.get("ctx", {}).get("class_name") == "Component":
+        message = "should be a name, or a name and arguments"
+    told = "it is a list" if isinstance(got, list) else "it is empty" if got is None else f"it is {got!r}"
+    # where keys contradict each other, the message says which
+    return f"{path}: {message[0].lower()}{message[1:]}" + ("" if isinstance(got, dict) else f" ({told})")
+
+
+def _keys_at(path: Sequence[str]) -> list[str]:
+    """The keys that the recipe knows below `path`."""
+    model: Any = Recipe
+    for step in path:
+        field = model.model_fields.get(step) if inspect.isclass(model) and issubclass(model, BaseModel) else None
+        if field is None:
+            return []
+        options = [field.annotation, *typing.get_args(field.annotation)]
+        model = next((o for o in options if inspect.isclass(o) and issubclass(o, BaseModel)), None)
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _component_mistakes(raw: Mapping[str, Any]) -> list[str]:
+    """Unknown names and wrong arguments of the nets, features, augmentations and the data set."""
+    mistakes = _part_mistakes(raw, "")
+    phases = raw.get("phases")
+    for name, phase in phases.items() if isinstance(phases, dict) else ():
+        mistakes += _part_mistakes(phase, f"phases.{name}.") if isinstance(phase, dict) else []
+    data = raw.get("data")
+    if isinstance(data, dict) and isinstance(data.get("dataset"), str):
+        options = data.get("options")
+        named = {**(options if isinstance(options, dict) else {}), "name": data["dataset"]}
+        mistakes += _check_component(DATASETS, "data.options", named, named_at="data.dataset")
+        if isinstance(options, dict) and "name" in options:
+            mistakes.append("data.options.name: the data set is named by data.dataset")
+    return mistakes
+
+
+def _part_mistakes(raw: Mapping[str, Any], where: str) -> list[str]:
+    mistakes = _check_component(NETS, f"{where}net", raw.get("net"))
+    mistakes += _check_component(FEATURES, f"{where}features", raw.get("features"), filled_in=FILLED_IN - {"bands"})
+    augment = raw.get("augment") or []
+    for i, part in enumerate(augment if isinstance(augment, list) else ()):
+        mistakes += _check_component(AUGMENTATIONS, f"{where}augment.{i}", part)
+    return mistakes
+
+
+def _check_component(
+    registry: Registry, where: str, part: Any, named_at: str | None = None, filled_in: set[str] = FILLED_IN
+) -> list[str]:
+    part = {"name": part} if isinstance(part, str) else part
+    if not isinstance(part, dict) or not isinstance(part.get("name"), str):
+        return []  # the structure's own check tells
+    name = part["name"]
+    if name not in registry:
+        names = registry.names()
+        known = f"{did_you_mean(name, names)} Known: {', '.join(names)}"
+        return [f"{named_at or where + '.name'}: no {registry.kind} is called {name!r}{known}"]
+    entry = registry[name]
+    function = entry.function.__init__ if inspect.isclass(entry.function) else entry.function
+    hints = typing.get_type_hints(function)
+    takes = [key for key in entry.arguments() if key not in filled_in and key != "self"]
+    mistakes = []
+    for key, value in part.items():
+        if key == "name" or not isinstance(key, str):  # the structure's own check tells
+            continue
+        if key in filled_in and key in entry.arguments():
+            mistakes.append(f"{where}.{key}: is filled in by the tagger and cannot be set")
+        elif key not in takes:
+            mistakes.append(
+                f"{where}.{key}: {name} takes no such argument{did_you_mean(key, takes)} It takes {', '.join(takes) or 'none'}"
+            )
+        elif key in hints:
+            mistakes += _check_value(hints[key], value, f"{where}.{key}")
+    needed = [k for k in takes if entry.arguments()[k].default is inspect.Parameter.empty and k not in part]
+    return mistakes + [f"{where}.{key}: is missing ({name} needs it)" for key in needed]
+
+
+def _check_value(hint: Any, value: Any, where: str) -> list[str]:
+    """The function is given the value as it is, so nothing is converted here: '64' is no number and true is none."""
+    try:
+        # as JSON, because there a list may stand for a tuple even where nothing else is converted
+        text = json.dumps(value, default=str, skipkeys=True)
+        TypeAdapter(hint, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_json(text)
+    except ValidationError as error:
+        return [_sentence({**problem, "loc": (*where.split("."), *problem["loc"])}) for problem in error.errors()[:1]]
+    return []
+
+
+def _cross_mistakes(recipe: Recipe) -> list[str]:
+    """What is wrong between keys that are each right alone."""
+    mistakes = []
+    eats = NETS[recipe.net.name].facts.get("eats")
+    if eats != "waves" and recipe.features is None:
+        mistakes.append(f"features: is missing: {recipe.net.name} listens to spectrograms")
+    if eats == "waves" and recipe.features is not None:
+        mistakes.append(f"features: {recipe.net.name} listens to the raw waveform: leave `features` out")
+    if recipe.resize is not None and recipe.features is None:
+        mistakes.append("resize: there are no maps to resize without `features`")
+    if recipe.task == "many" and recipe.train.choose == "accuracy":
+        mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
+    if recipe.data.validation == []:
+        needs = "needs validation clips, and data.validation is empty"
+        if recipe.train.keep == "best":
+            mistakes.append(f"train.keep: best {needs}: take last")
+        if recipe.train.schedule.name == "plateau":
+            mistakes.append(f"train.schedule.name: plateau {needs}: take constant or cosine")
+        if recipe.train.stop_after is not None:
+            mistakes.append(f"train.stop_after: {needs}: leave it out")
+    return mistakes + _augment_mistakes(recipe)
+
+
+def _augment_mistakes(recipe: Recipe) -> list[str]:
+    """Values that an augmentation refuses, and an order that cannot be."""
+    mistakes = []
+    entries = [AUGMENTATIONS[part.name] for part in recipe.augment]
+    for i, (entry, part) in enumerate(zip(entries, recipe.augment, strict=True)):
+        given = {"sample_rate": recipe.sample_rate} if "sample_rate" in entry.arguments() else {}
+        try:
+            entry.function(**given, **part.arguments)
+        except ValueError as error:
+            mistakes.append(f"augment.{i}: {error}")
+    crops = [i for i, entry in enumerate(entries) if entry.facts.get("crops")]
+    if not crops:
+        mistakes.append(
+            f"augment: nothing makes clips of any length into windows of {recipe.windows.length:g} s: add `crop`"
+        )
+    for i, entry in enumerate(entries):
+        if crops and i > crops[0] and entry.facts.get("crops"):
+            mistakes.append(f"augment.{i}: {entry.name} has nothing left to do: augment.{crops[0]} made the windows")
+        if crops and i > crops[0] and entry.facts.get("resizes"):
+            mistakes.append(f"augment.{i}: {entry.name} changes the length of the windows: put it before the crop")
+    stages = [STAGES.index(str(entry.facts.get("stage"))) for entry in entries]
+    if stages != sorted(stages):
+        mistakes.append(
+            "augment: augmentations of single clips come first, then sums with other clips (pair), then those of whole "
+            "batches, then those of maps"
+        )
+    if "maps" in [entry.facts.get("stage") for entry in entries] and recipe.features is None:
+        mistakes.append("augment: there are no maps to work on without `features`")
+    return mistakes

@@ -1,0 +1,236 @@
+"""What a recipe holds: sections with their keys, values and defaults, and how phases are put over them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from earmark.windows import Windows
+
+FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
+
+
+class Part(BaseModel):
+    """Base of the sections: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Component(BaseModel):
+    """A named function and its arguments: `{name: logmel, bands: 64}`, or just `logmel`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Data(Part):
+    """Which clips. dataset: a registered layout. test: folds that are reported and never trained or chosen on.
+
+    validation: folds, or the fraction of the remaining clips (whole groups, stratified by tag), that choose the epoch;
+    an empty list for none, where the number of epochs is known beforehand. train: folds; default: all others.
+    folds: deals the clips that have no fold into so many, named "1", "2", …: stratified by tag, groups whole.
+    rotate: which part the folds take in turn in a run over all of them: each is tested on once, and the one before it
+    validates; or each validates once, and `test` stays (papers 002 and 004, whose test clips are given).
+    shared_groups: whether a group (recording, speaker) on two sides of the split is an error, or reported and borne, as
+    with official splits that do not keep speakers apart.
+    """
+
+    dataset: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    test: list[str] = Field(default_factory=list)
+    validation: list[str] | float = 0.15
+    train: list[str] | None = None
+    folds: int | None = Field(default=None, ge=2)
+    rotate: Literal["test", "validation"] = "test"
+    shared_groups: Literal["refuse", "report"] = "refuse"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folds_are_names(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: _names(v) if k in FOLDS else v for k, v in value.items()}
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _list_or_fraction(cls, value: Any) -> Any:
+        if isinstance(value, list) or (isinstance(value, float) and 0 < value < 1):
+            return value
+        raise ValueError("should be a list of folds, or a fraction between 0 and 1")
+
+    @model_validator(mode="after")
+    def _parts_do_not_meet(self) -> Data:
+        parts = {"test": self.test, "train": self.train or []}
+        if isinstance(self.validation, list):
+            parts["validation"] = self.validation
+        seen: dict[str, str] = {}
+        for part, folds in parts.items():
+            for fold in folds:
+                if seen.get(fold) == part:
+                    raise ValueError(f"fold {fold!r} is in {part} twice")
+                if fold in seen:
+                    raise ValueError(
+                        f"fold {fold!r} is in both {seen[fold]} and {part}: a figure on it would mean nothing"
+                    )
+                seen[fold] = part
+        return self
+
+
+class WindowsPart(Part):
+    """See `earmark.windows.Windows`; seconds."""
+
+    length: float = Field(gt=0)
+    hop: float = Field(gt=0)
+    last: Literal["align", "pad", "drop"] = "align"
+    short: Literal["pad", "centre", "repeat", "slide"] = "pad"
+    combine: Literal["mean", "geometric", "max"] = "mean"
+    weigh: Literal["equal", "level"] = "equal"
+
+    def build(self) -> Windows:
+        return Windows(**self.model_dump())
+
+
+class Resize(Part):
+    """What the feature's maps become before the net: bilinear; one channel is repeated to make several."""
+
+    bands: int = Field(ge=1)
+    frames: int = Field(ge=1)
+    channels: int = Field(default=1, ge=1)
+
+
+class Optimiser(Part):
+    """name: adam, adamw or sgd (Nesterov, with `momentum`). decay: the rate is divided by 1 + decay × steps done."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(default=1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay: float = Field(default=0.0, ge=0)
+
+
+class Schedule(Part):
+    """How the learning rate changes from epoch to epoch.
+
+    plateau: × factor after `patience` epochs without a gain in `choose`, not below `lowest`. cosine: from lr to
+    `lowest` over all epochs. Both after `warm_up` epochs of linear growth.
+    """
+
+    name: Literal["constant", "plateau", "cosine"] = "plateau"
+    factor: float = Field(default=0.5, gt=0, lt=1)
+    patience: int = Field(default=3, ge=1)
+    lowest: float = Field(default=1e-6, ge=0)
+    warm_up: int = Field(default=0, ge=0)
+
+
+class Train(Part):
+    """epochs: at most. stop_after: epochs without a gain in `choose`, or none. keep: which epoch becomes the tagger.
+
+    keep: with `every`, each epoch's tagger is kept beside the best (the last, where nothing validates), so that their
+    outputs can be averaged. balance: `classes` draws clips so that each tag comes up equally often in a batch, again and
+    again where it has few (paper 000); where clips have several tags, the others come along. clips: how many make an
+    epoch; default as many as there are. accumulate: batches whose gradients are added up for one step.
+    renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
+    crops before they were mixed. Where epochs have few steps, statistics that follow the training lag behind the
+    weights, and those of mixtures are not those of clips.
+    """
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(default=16, ge=2)  # batch normalisation needs two
+    accumulate: int = Field(default=1, ge=1)
+    balance: Literal["none", "classes"] = "none"
+    clips: int | None = Field(default=None, ge=2)
+    optimiser: Optimiser = Optimiser()
+    schedule: Schedule = Schedule()
+    choose: Literal["loss", "accuracy", "map"] = "loss"
+    keep: Literal["best", "last", "every"] = "best"
+    stop_after: int | None = Field(default=None, ge=1)
+    renew_statistics: bool = False
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+
+
+class Phase(Part):
+    """A part of the training, put over the recipe: what is not given stays the recipe's.
+
+    train: keys of `train`. augment, net, features, resize: in place of the recipe's. load: where parts of the tagger
+    get their weights, `part: source:part` with an earlier phase or a tagger file as the source, such as
+    `net.audio: audio:net.branch`. freeze: parts that stay as they are, their batch statistics too.
+
+    A phase goes on from the weights that the phase before it kept, if that one had the same net.
+    """
+
+    train: dict[str, Any] = Field(default_factory=dict)
+    augment: list[Component] | None = None
+    net: Component | None = None
+    features: Component | None = None
+    resize: Resize | None = None
+    load: dict[str, str] = Field(default_factory=dict)
+    freeze: list[str] = Field(default_factory=list)
+
+
+class Recipe(Part):
+    """See the package's docstring, and the files in `earmark/recipes`.
+
+    phases: by name; run: which of them, in order (default: all, as they are written).
+    """
+
+    name: str = ""
+    summary: str = ""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    task: Literal["one", "many"]
+    sample_rate: int = Field(ge=1000, le=384_000)
+    data: Data
+    windows: WindowsPart
+    features: Component | None = None
+    resize: Resize | None = None
+    net: Component
+    augment: list[Component] = Field(default_factory=list)
+    train: Train
+    load: dict[str, str] = Field(default_factory=dict)
+    phases: dict[str, Phase] = Field(default_factory=dict)
+    run: list[str] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as they are stored in a tagger file."""
+        # of a phase only what it says: what it leaves out is the recipe's, which an empty value would not be
+        phases = {name: phase.model_dump(mode="json", exclude_unset=True) for name, phase in self.phases.items()}
+        return self.model_dump(mode="json") | {"phases": phases}
+
+    def running(self) -> list[str]:
+        """The names of the phases that run, in order; none where the training has no phases."""
+        return list(self.phases) if self.run is None else self.run
+
+    def during(self, phase: str) -> dict[str, Any]:
+        """The plain values of the recipe while a phase runs, without phases of its own."""
+        told, raw = self.phases[phase], self.as_dict()
+        raw["train"] = _over(raw["train"], told.train)
+        raw |= {
+            key: getattr(told, key) for key in ("augment", "net", "features", "resize") if key in told.model_fields_set
+        }
+        raw |= {"load": told.load, "phases": {}, "run": None}
+        return raw
+
+
+def _over(base: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """`told` put over `base`, section by section."""
+    return base | {
+        key: _over(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in told.items()
+    }
+
+
+def _names(value: Any) -> Any:
+    """Fold names are strings, though YAML reads 5 as a number."""
+    if isinstance(value, list):
+        return [str(v) if isinstance(v, int | str) and not isinstance(v, bool) else v for v in value]
+    return value

@@ -1,0 +1,83 @@
+"""The run folder: what is in it, that it is the right one, and what it says of unreadable clips.
+
+    recipe.yaml            the recipe as it ran, settings included
+    split.json             its clips: a resumed run must find the same
+    run.json               what it ran on: data, split, precision, versions
+    log.csv, curves.png    one row an epoch
+    state.safetensors      all that is needed to go on: weights, optimiser, history (no pickle)
+    tagger.safetensors     the epoch that was kept so far
+    epochs/                every epoch's tagger, with train.keep=every
+    errors.csv             clips that could not be read, if any
+
+A training in phases has a folder with log, curves, state and tagger for each phase, by its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from earmark.errors import EarmarkError, ManifestError
+from earmark.loader import Waves
+from earmark.recipe import Recipe
+from earmark.splits import Parts
+
+STATE = "state.safetensors"
+TAGGER = "tagger.safetensors"
+LOG = "log.csv"
+Say = Callable[[str], None]
+
+
+def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
+    """Make the folder, or see that it holds this very run. Raises EarmarkError."""
+    told = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+    kept = folder / "recipe.yaml"
+    if not kept.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
+        kept.write_text(told, encoding="utf-8")
+        write_json(folder / "split.json", parts.facts())
+        return
+    if not resume:
+        raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
+    if kept.read_text(encoding="utf-8") != told:
+        raise EarmarkError(
+            f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
+        )
+    if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.facts():
+        raise EarmarkError(f"{folder}: was started with other clips than --data gives now: take another --out")
+
+
+def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
+    """Say and list what could not be read. Raises AudioError where nothing of a part can be."""
+    rows = []
+    for name, part in waves.items():
+        if part.notes:
+            say(f"{len(part.notes)} notes on the {name} clips' audio, the first: {part.notes[0]}")
+        for row, error in part.failures:
+            rows.append({"path": error.path, "reason": error.problem, "part": name, "id": str(part.manifest.ids[row])})
+        if part.failures and not len(part.readable):
+            raise part.failures[0][1]
+        if name == "train" and len(part.readable) == 1:
+            raise ManifestError("one clip is left for train: batch normalisation needs two at least")
+    if rows:
+        with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        say(f"{len(rows)} clips could not be read and are left out: {folder / 'errors.csv'}")
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    return {name: version(name) for name in ("earmark", "torch", "numpy", "soundfile", "soxr")}
