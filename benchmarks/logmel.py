@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.timing import compare, interleave
-from earmark.features import LogMel, mel_filters
+from earmark.features import LogMel
+from earmark.features.mel import mel_filters
 
 EARMARK, BARE = "earmark LogMel", "torch.stft, float32"
 GOAL = 0.9

@@ -176,13 +176,13 @@ def test_all_mistakes_at_once(write):
         f"Known: {', '.join(AUGMENTATIONS.names())}",
         "augment.1.alpha: should be a number (it is 'big')",
         "augment.2.name: is missing",
-        "colour: no such key. Known here: name, summary, seed, task, sample_rate, data, windows, features, net, "
-        "augment, train",
+        "colour: no such key. Known here: name, summary, seed, task, sample_rate, data, windows, features, resize, net, "
+        "augment, train, load, phases, run",
         "data.dataset: is missing",
         "data.datset: no such key, did you mean 'dataset'? "
-        "Known here: dataset, options, test, validation, train, shared_groups",
+        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups",
         "data.validation: should be a list of folds, or a fraction between 0 and 1 (it is 1.5)",
-        "features.name: no feature is called 'logmell', did you mean 'logmel'? Known: logmel",
+        "features.name: no feature is called 'logmell', did you mean 'logmel'? Known: logmel, mfcc, multires, spectrogram",
         "net.tags: is filled in by the tagger and cannot be set",
         "net.widhts: cnnspec takes no such argument, did you mean 'widths'? "
         f"It takes {', '.join(k for k in NETS['cnnspec'].arguments() if k not in ('tags', 'channels', 'bands'))}",
@@ -243,7 +243,7 @@ MADE = "should be a name, or a name and arguments"
         ({"augment__1__alpha": "0.5"}, "augment.1.alpha: should be a number (it is '0.5')"),
         ({"augment__1__alpha": float("nan")}, "augment.1.alpha: should be a finite number (it is nan)"),
         ({"augment__1__share": 3}, "augment.1: share is 3: it lies between 0 and 1"),
-        ({"augment__0": {"name": "crop", "short": "pat"}}, "augment.0.short: should be 'pad' or 'repeat' (it is 'pat')"),
+        ({"augment__0": {"name": "crop", "short": "pat"}}, "augment.0.short: should be 'pad', 'repeat' or 'replicate' (it is 'pat')"),
         # `on` is true in YAML 1.1, and 5 a number: neither is the name of a key
         ({"augment__1": {"name": "mixup", True: 1}}, "augment.1.1: keys should be strings (it is True)"),
         ({"5": 1}, "5: keys should be strings (it is 5)"),
@@ -271,7 +271,8 @@ MADE = "should be a name, or a name and arguments"
         ({"net": "convnet1d"}, "features: convnet1d listens to the raw waveform: leave `features` out"),
         ({"augment": []}, "augment: nothing makes clips of any length into windows of 1 s: add `crop`"),
         ({"augment": DELETE}, "augment: nothing makes clips of any length into windows of 1 s: add `crop`"),
-        ({"augment": ["mixup", "crop"]}, "augment: augmentations of single clips come first, then sums with other clips (pair), then those of whole batches, then those of maps"),
+        ({"augment": ["mixup", "crop"]}, "augment: augmentations of single clips come first, then sums with other clips (pair), "
+                "then those of whole batches, then those of maps"),
         ({"augment": ["crop", "trim"]}, "augment.1: trim changes the length of the windows: put it before the crop"),
         ({"augment": ["crop", "crop"]}, "augment.1: crop has nothing left to do: augment.0 made the windows"),
         ({"task": "many", "train__choose": "accuracy"}, "train.choose: accuracy needs one tag a clip: take map or loss"),
@@ -433,3 +434,50 @@ def test_mistakes_of_settings_and_of_the_file_come_together(write):
         "train.epochs: should be greater than or equal to 1 (it is 0)",
     ]
     assert file_mistakes(write(GOOD), "augment.7=crop") == ["--set augment.7=crop: augment has places 0 to 1, not '7'"]
+
+
+# Phases
+
+PHASES = {"mixed": {"train": {"epochs": 5}}, "raw": {"train": {"optimiser": {"lr": 3e-5}}, "augment": ["crop"]}}
+
+
+def test_a_phase_says_only_what_differs():
+    told = recipe.parse(good(phases=PHASES, train__optimiser={"name": "sgd", "momentum": 0.5}))
+    raw = recipe.during(told, "raw")
+    assert raw.train.optimiser.lr == 3e-5
+    assert raw.train.optimiser.momentum == 0.5
+    assert [part.name for part in raw.augment] == ["crop"]
+    mixed = recipe.during(told, "mixed")
+    assert mixed.train.epochs == 5
+    assert mixed.augment == told.augment
+    assert told.running() == ["mixed", "raw"]
+    again = recipe.parse(told.as_dict())
+    assert again == told
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"run": ["mixed", "row"]}, "run: no phase is called 'row', did you mean 'raw'? The phases: mixed, raw"),
+        ({"run": []}, "run: is empty, so nothing would be trained: name phases, or leave it out for all of them"),
+        ({"run": ["raw", "raw"]}, "run: 'raw' is there twice"),
+        ({"phases": {"a": {"train": {"epochz": 3}}}}, "phases.a.train.epochz: no such key, did you mean 'epochs'?"),
+        ({"phases": {"a": {"train": {"epochs": 0}}}}, "phases.a.train.epochs: should be greater than or equal to 1 (it is 0)"),
+        ({"phases": {"a": {"augment": ["mixup"]}}}, "phases.a.augment: nothing makes clips of any length into windows"),
+        ({"phases": {"a": {"augment": ["crob"]}}}, "phases.a.augment.0.name: no augmentation is called 'crob', did you mean 'crop'?"),
+        ({"phases": {"a": {"net": {"name": "cnnspec"}}}}, "phases.a.net: the last phase trains the recipe's own net"),
+        ({"phases": {"a": {"load": {"net.stem": "b:net"}}}}, "phases.a.load.net.stem: 'b:net' is neither an earlier phase"),
+        ({"load": {"net": "x.safetensors"}}, "load: with phases, each says what it loads"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_phases(changes, expected):
+    (line,) = mistakes(good(**{"phases": PHASES, **changes}))
+    assert line.startswith(expected)
+
+
+def test_settings_reach_into_phases(write):
+    path = write(GOOD + "\nphases: {mixed: {augment: [crop, mixup]}, raw: {augment: [crop]}}\n")
+    loaded = recipe.load(path, ["run=[mixed]", "phases.mixed.augment.1.share=0.5", "phases.raw.train.epochs=2"])
+    assert loaded.running() == ["mixed"]
+    assert recipe.during(loaded, "mixed").augment[1].arguments == {"share": 0.5}
+    assert recipe.during(loaded, "raw").train.epochs == 2

@@ -455,7 +455,7 @@ def test_a_file_is_numbers_and_json_and_nothing_else(whole, write):
     json.loads(whole[8 : 8 + header])
     tensors = safetensors.torch.load_file(path)
     assert 8 + header + sum(t.numel() * t.element_size() for t in tensors.values()) == len(whole)
-    with pytest.raises(ValueError, match=r"pickle|opcode"):
+    with pytest.raises(ValueError):  # nothing that unpickles
         list(pickletools.genops(whole))
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from earmark import timeline
-from earmark.features import hz_to_mel
+from earmark.features.mel import hz_to_mel
 from earmark.scores import Event, Scores
 from earmark.tag import Heard, Recording
 

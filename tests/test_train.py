@@ -257,7 +257,10 @@ def test_without_validation_the_last_epoch_is_kept(clips, tmp_path):
         recipe(data__validation=[])
 
 
-MIXED = {"mixed": {"train": {"epochs": 3}}, "raw": {"augment": ["crop"], "train": {"epochs": 2, "optimiser": {"lr": 3e-4}}}}
+MIXED = {
+    "mixed": {"train": {"epochs": 3}},
+    "raw": {"augment": ["crop"], "train": {"epochs": 2, "optimiser": {"lr": 3e-4}}},
+}
 
 
 def test_phases_go_on_from_one_another(clips, tmp_path):
@@ -310,12 +313,16 @@ def test_parts_are_loaded_and_frozen(clips, tmp_path):
     tagger = taggers.load(training.train(plan, clips, tmp_path / "run"))
     start = taggers.load(tmp_path / "run" / "start" / "tagger.safetensors")
     same = {
-        key for key, value in start.state_dict().items() if (value == tagger.state_dict()[key]).all() and "tracked" not in key
+        key
+        for key, value in start.state_dict().items()
+        if (value == tagger.state_dict()[key]).all() and "tracked" not in key
     }
-    assert {key for key in start.state_dict() if key.startswith(("net.stem", "net.stages")) and "tracked" not in key} <= same
+    assert {
+        key for key in start.state_dict() if key.startswith(("net.stem", "net.stages")) and "tracked" not in key
+    } <= same
     assert "net.head.weight" not in same
+    wrong = recipe(load={"net.stem": f"{tmp_path}/run/start/tagger.safetensors:net.stern"})
     with pytest.raises(EarmarkError, match="load.net.stem: there is no part 'net.stern' in convnet1d: net.stem"):
-        wrong = recipe(load={"net.stem": f"{tmp_path}/run/start/tagger.safetensors:net.stern"})
         training.train(wrong, clips, tmp_path / "wrong")
     with pytest.raises(EarmarkError, match="freeze: the tagger has no part 'net.root'"):
         training.train(recipe(phases={"a": {"freeze": ["net.root"]}}), clips, tmp_path / "odd")
@@ -371,7 +378,15 @@ def test_several_processes_give_the_figures_of_one(clips, tmp_path):
     told = {}
     for count in (1, 2):
         place = tmp_path / f"run{count}"
-        command = [sys.executable, "-m", "earmark.cli", "train", tmp_path / "plan.yaml", "--data", tmp_path / "clips.csv"]
+        command = [
+            sys.executable,
+            "-m",
+            "earmark.cli",
+            "train",
+            tmp_path / "plan.yaml",
+            "--data",
+            tmp_path / "clips.csv",
+        ]
         command += ["--out", place, "--processes", str(count)]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr

@@ -54,16 +54,25 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
 
 
-def deal_rest(manifest: Manifest, k: int, seed: int) -> Manifest:
-    """Folds "1" … "k" for the clips that have none; those with a fold keep it. ManifestError where a name is taken."""
+def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> Manifest:
+    """Folds "1" … "k" for the clips that have none, or for all; stratified, groups whole.
+
+    Raises ManifestError where no clip is left to deal, or where a fold of such a name is there already.
+    """
+    if all_clips:
+        return assign_folds(manifest, k, seed)
     taken = sorted(set(manifest.fold_names()) & {str(i + 1) for i in range(k)}, key=natural)
     if taken:
         raise ManifestError(
-            f"there is a fold {taken[0]!r} already, so the {k} new ones cannot be told from it: take the folds as they are"
+            f"there is a fold {taken[0]!r} already, so the {k} new ones cannot be told from it: take the folds as they "
+            "are, or deal all clips anew with --set data.deal=all"
         )
     without = manifest.folds == ""
     if not without.any():
-        raise ManifestError(f"all clips have folds ({', '.join(manifest.fold_names())}): none is left to deal into {k}")
+        raise ManifestError(
+            f"all clips have folds ({', '.join(manifest.fold_names())}): none is left to deal into {k}. Take the folds "
+            "as they are, or deal all clips anew with --set data.deal=all"
+        )
     dealt = assign_folds(manifest.select(without), k, seed)
     names = manifest.folds.astype(object)
     names[without] = dealt.folds

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import audio, pictures
-from earmark.features import LogMel, hz_to_mel, mel_to_hz
+from earmark.features import LogMel
+from earmark.features.mel import hz_to_mel, mel_to_hz
 from earmark.scores import Event
 from earmark.tag import Heard
 

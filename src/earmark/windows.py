@@ -3,8 +3,9 @@
 A window starts at every multiple of the hop that leaves it inside the recording. `last` says what happens to the rest
 (align: one more window that ends with the recording; pad: one more that is zero-padded; drop: it is left out), `short`
 what happens to a recording shorter than one window (pad: zeros behind it; centre: zeros on both sides; repeat: it is
-repeated; slide: a window for every place that it can have among zeros, a hop apart, as paper 004 does). `weigh` says how much a window counts: all the same, or by its level (root-mean-square amplitude), so that
-the pauses of a recording, which sound like the pauses of any other, have little say.
+repeated; slide: a window for every place that it can have among zeros, a hop apart, as paper 004 does). `weigh` says
+how much a window counts: all the same, or by its level (root-mean-square amplitude), so that the pauses of a recording,
+which sound like the pauses of any other, have little say.
 
 Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
 """

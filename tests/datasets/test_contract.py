@@ -27,7 +27,7 @@ def plant(layout: dict[str, str], root: Path) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         if contents == AUDIO:
             noise = np.random.default_rng(seed).normal(0, 0.1, 1600)
-            soundfile.write(root / path, noise, 16_000, subtype="PCM_16")
+            soundfile.write(root / path, noise, 16_000)  # wav: 16 bit
         else:
             (root / path).write_text(contents)
 

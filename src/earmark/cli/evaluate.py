@@ -107,9 +107,9 @@ def _clips(tagger: Tagger, data: Path, name: str | None) -> Manifest:
     from earmark.cli.console import open_data
 
     clips = open_data(data, name, tagger.recipe.data.options)
-    told = tagger.recipe.data.folds
-    if told is not None and name == tagger.recipe.data.dataset:
-        clips = splits.deal_rest(clips, told, tagger.recipe.seed)
+    told = tagger.recipe.data
+    if told.folds is not None and name == told.dataset:
+        clips = splits.deal(clips, told.folds, tagger.recipe.seed, all_clips=told.deal == "all")
     return clips
 
 

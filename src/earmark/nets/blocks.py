@@ -5,6 +5,7 @@ Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,11 +60,54 @@ def check_length(got: int, shortest: int, what: str) -> None:
         raise ValueError(f"{got} {what} are too few: this net needs at least {shortest}. Take a longer window")
 
 
+def check_counts(**counts: int) -> None:
+    """Refuse what is not a whole number of at least one. The names are those of the net's arguments."""
+    for name, value in counts.items():
+        if not _is_count(value):
+            raise ValueError(f"{name} is {value!r}: give a whole number of at least 1")
+
+
+def check_lists(**lists: Sequence[int]) -> None:
+    """Refuse lists, one number a stage, that are empty or unequally long or hold what is no whole number of at least one.
+
+    The names are those of the net's arguments.
+    """
+    for name, values in lists.items():
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise ValueError(f"{name} is {values!r}: give a list with a number for each stage, at least one")
+        for value in values:
+            if not _is_count(value):
+                raise ValueError(f"{name} holds {value!r}: each must be a whole number of at least 1")
+    if len({len(values) for values in lists.values()}) > 1:
+        told = " and ".join(f"{len(values)} {name}" for name, values in lists.items())
+        raise ValueError(f"{told}: each stage needs one of each, so make the lists equally long")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def check_dropout(**shares: float) -> None:
+    """Refuse a share to drop that is not from 0 to less than 1, which would drop everything."""
+    for name, value in shares.items():
+        if not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ValueError(f"{name} is {value!r}: give the share to drop, from 0 (none) to less than 1")
+
+
+def check_momentum(momentum: float) -> None:
+    if not isinstance(momentum, int | float) or not 0 < momentum <= 1:
+        raise ValueError(
+            f"momentum is {momentum!r}: give the share of a batch in the running statistics, above 0 and at most 1"
+        )
+
+
 def norm1d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm1d:
+    check_momentum(momentum)
     return nn.BatchNorm1d(channels, eps=NORM_EPSILON, momentum=momentum)
 
 
 def norm2d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm2d:
+    check_momentum(momentum)
     return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=momentum)
 
 

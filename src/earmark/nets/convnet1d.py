@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.nets import net
-from earmark.nets.blocks import NORM_MOMENTUM, Prediction, Residual1d, check_length, initialise, norm1d
+from earmark.nets.blocks import NORM_MOMENTUM, Prediction, Residual1d, check_length, check_lists, initialise, norm1d
 
 STEM_KERNEL, STEM_STRIDE, POOL = 80, 4, 4
 
@@ -22,8 +22,7 @@ class ConvNet1d(nn.Module):
 
     def __init__(self, tags: int, widths: Sequence[int], blocks: Sequence[int], momentum: float):
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"{len(widths)} widths and {len(blocks)} numbers of blocks: each stage needs one of both")
+        check_lists(widths=widths, blocks=blocks)
         # 38 zeros on both sides: a quarter of the length comes out, as with Keras' "same"
         self.stem = nn.Conv1d(1, widths[0], STEM_KERNEL, STEM_STRIDE, padding=(STEM_KERNEL - STEM_STRIDE) // 2)
         self.norm = norm1d(widths[0], momentum)

@@ -38,7 +38,8 @@ class Data(Part):
 
     validation: folds, or the fraction of the remaining clips (whole groups, stratified by tag), that choose the epoch;
     an empty list for none, where the number of epochs is known beforehand. train: folds; default: all others.
-    folds: deals the clips that have no fold into so many, named "1", "2", …: stratified by tag, groups whole.
+    folds: deals clips into so many, named "1", "2", …: stratified by tag, groups whole. deal: the clips that have no
+    fold (the rest), or all, whatever folds they had.
     rotate: which part the folds take in turn in a run over all of them: each is tested on once, and the one before it
     validates; or each validates once, and `test` stays (papers 002 and 004, whose test clips are given).
     shared_groups: whether a group (recording, speaker) on two sides of the split is an error, or reported and borne, as
@@ -51,6 +52,7 @@ class Data(Part):
     validation: list[str] | float = 0.15
     train: list[str] | None = None
     folds: int | None = Field(default=None, ge=2)
+    deal: Literal["rest", "all"] = "rest"
     rotate: Literal["test", "validation"] = "test"
     shared_groups: Literal["refuse", "report"] = "refuse"
 

@@ -80,7 +80,7 @@ def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> 
     """The manifest with the recipe's folds, and the recipe's parts of it. Raises ManifestError."""
     data = recipe.data
     if data.folds is not None:
-        manifest = splits.deal_rest(manifest, data.folds, recipe.seed)
+        manifest = splits.deal(manifest, data.folds, recipe.seed, all_clips=data.deal == "all")
     return manifest, splits.divide(
         manifest, data.test, data.validation, data.train,
         seed=recipe.seed, bear_shared_groups=data.shared_groups == "report", say=say,
