@@ -116,7 +116,7 @@ def _shared_norm(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
             share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
             norm.running_mean.lerp_(middle.detach(), share)
             norm.running_var.lerp_(variance.detach() * total / (total - 1), share)
-    out = apart * (variance + norm.eps).rsqrt().view(shape)
+    out: Tensor = apart * (variance + norm.eps).rsqrt().view(shape)
     if norm.weight is not None:
         out = out * norm.weight.view(shape)
     if norm.bias is not None:
