@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
+
+from earmark import manifest as manifests
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,3 +28,26 @@ def tone(frequency: float, seconds: float, sample_rate: int, amplitude: float = 
     """A sine of `frequency` Hz, (samples,) float32."""
     t = np.arange(round(seconds * sample_rate)) / sample_rate
     return (amplitude * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
+
+
+TONE_RATE = 4000
+PITCHES = {"low": 200, "middle": 600, "high": 1500}
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Tones of three pitches in noise: 3 tags × 5 folds × 4 clips, a group for each."""
+    folder = tmp_path_factory.mktemp("tones")
+    generator = np.random.default_rng(0)
+    columns = {"id": [], "path": [], "tags": [], "fold": [], "group": []}
+    for fold in range(1, 6):
+        for take in range(4):
+            for tag, pitch in PITCHES.items():
+                t = np.arange(int(TONE_RATE * generator.uniform(0.6, 1.2))) / TONE_RATE
+                wave = 0.3 * np.sin(2 * np.pi * pitch * generator.uniform(0.95, 1.05) * t + generator.uniform(0, 6))
+                wave += generator.normal(0, 0.05, len(t))
+                name = f"{tag}-{fold}-{take}.wav"
+                soundfile.write(folder / name, wave.astype(np.float32), TONE_RATE)
+                for key, value in (("id", name), ("path", name), ("tags", [tag]), ("fold", str(fold)), ("group", name)):
+                    columns[key].append(value)
+    return manifests.build(columns, folder)

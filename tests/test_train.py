@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import yaml
 from safetensors import safe_open
 
@@ -28,7 +27,6 @@ training = pytest.importorskip("earmark.train")
 from earmark.train.lesson import clip_loss  # noqa: E402 (after the skip)
 
 RATE = 4000
-PITCHES = {"low": 200, "middle": 600, "high": 1500}
 
 
 def recipe(**changes):
@@ -49,25 +47,6 @@ def recipe(**changes):
             place = place[step]
         place[last] = value
     return parse(raw)
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    """Tones of three pitches in noise: 3 tags × 5 folds × 4 clips, a group for each."""
-    folder = tmp_path_factory.mktemp("tones")
-    generator = np.random.default_rng(0)
-    columns = {"id": [], "path": [], "tags": [], "fold": [], "group": []}
-    for fold in range(1, 6):
-        for take in range(4):
-            for tag, pitch in PITCHES.items():
-                t = np.arange(int(RATE * generator.uniform(0.6, 1.2))) / RATE
-                wave = 0.3 * np.sin(2 * np.pi * pitch * generator.uniform(0.95, 1.05) * t + generator.uniform(0, 6))
-                wave += generator.normal(0, 0.05, len(t))
-                name = f"{tag}-{fold}-{take}.wav"
-                soundfile.write(folder / name, wave.astype(np.float32), RATE)
-                for key, value in (("id", name), ("path", name), ("tags", [tag]), ("fold", str(fold)), ("group", name)):
-                    columns[key].append(value)
-    return manifests.build(columns, folder)
 
 
 def rows(folder: Path):

@@ -6,6 +6,8 @@ Each function returns a matplotlib figure of its own, without pyplot's state or 
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ LETTERS = 32  # of a tag in a picture
 NUMBERED = 60  # tags up to which the cells of a confusion picture hold their counts
 
 INK, GREY, PALE = "#22303c", "#8795a1", "#e6eaee"
+SHADES = 64  # of a spectrogram in a page: more cannot be told apart, and fewer bytes are
 BLUE, ORANGE = "#2166ac", "#d9691e"
 LINES = (BLUE, ORANGE, "#3a923a", "#8a56a8", "#b8324a", "#6b7785")
 
@@ -271,3 +274,22 @@ def _bars_of_events(axes: Axes, events: Sequence[Event], colours: Mapping[str, s
     axes.set_yticks(range(len(tags)), _short(tags), fontsize=8.5, parse_math=False)
     axes.invert_yaxis()
     axes.set_ylabel("known", color=GREY)
+
+
+def shaded(levels: NDArray[np.float32]) -> bytes:
+    """(bands, frames) in 0 … 1, lowest band first → a small PNG with a palette of its own, one pixel a value.
+
+    Written here (PNG specification, sections 5 and 11): matplotlib's has four bytes a pixel.
+    """
+    from matplotlib import colormaps
+
+    if levels.ndim != 2 or not levels.size:
+        raise ScoresError(f"a picture of the shape {levels.shape} has nothing to draw: (bands, frames) are needed")
+    colours = (np.asarray(colormaps["magma"](np.linspace(0, 1, SHADES)))[:, :3] * 255).round().astype(np.uint8)
+    cells = (np.clip(np.nan_to_num(levels), 0, 1) * (SHADES - 1)).round().astype(np.uint8)[::-1]
+    rows = np.pad(cells, ((0, 0), (1, 0))).tobytes()  # each row opens with its filter: none
+    size = struct.pack(">IIBBBBB", levels.shape[1], levels.shape[0], 8, 3, 0, 0, 0)  # 8 bits, palette
+    chunks = ((b"IHDR", size), (b"PLTE", colours.tobytes()), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )

@@ -6,10 +6,6 @@ measured and the split they were measured on. Loading reads numbers and JSON; no
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import struct
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,19 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark import tag as tagging
+from earmark import taggerfile
+from earmark.committee import Committee
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.features import Resized
 from earmark.nets.blocks import Prediction, Task, probabilities
 from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS, did_you_mean
 from earmark.scores import Tag
+from earmark.taggerfile import ENSEMBLE, FORMAT, read_head
+from earmark.taggerfile import digest as _digest
 from earmark.windows import Windows
 
-FORMAT = "earmark-tagger"
-VERSION = 1
-LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
-# What a header can raise that is not as it should be: no JSON, JSON of another shape, JSON without end
-UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+__all__ = ["FORMAT", "Tagger", "build", "find", "load", "read_head", "shipped"]
 
 
 class Tagger(nn.Module):
@@ -115,26 +111,8 @@ class Tagger(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write the tagger file; the old one stays whole until the new one is."""
-        from safetensors.torch import save
-
-        path = Path(path)
-        weights = self._weights()
-        head: dict[str, Any] = {
-            "format": FORMAT,
-            "version": VERSION,
-            "recipe": self.recipe.as_dict(),
-            "vocabulary": list(self.vocabulary),
-            "facts": self.facts,
-        }
-        head = json.loads(json.dumps(head))  # as it will be read: a key 5 is a key "5"
-        head["sha256"] = _digest(weights, head)
-        partial = path.with_name(path.name + ".part")
-        try:
-            partial.write_bytes(save(weights, {FORMAT: json.dumps(head, ensure_ascii=False)}))
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
+        taggerfile.write(path, self._weights(), {**head, "facts": self.facts})
 
 
 def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
@@ -192,96 +170,41 @@ def find(name: str | Path) -> Path:
     return known[str(name)]
 
 
-def load(name: str | Path, device: str = "cpu") -> Tagger:
-    """A tagger by file or by the name of a shipped one, in evaluation mode.
+def load(name: str | Path, device: str = "cpu") -> Tagger | Any:
+    """A tagger by file or by the name of a shipped one, in evaluation mode; of an ensemble's file, its `Committee`.
 
-    Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version.
+    Any stands for a Committee, which does all that a tagger does with recordings but has no net of its own. Raises
+    TaggerError: no such file; not a tagger; cut; altered; made by a newer version.
     """
     path = find(name)
-    head = read_head(path)
-    weights = _read_weights(path)
-    told = {key: value for key, value in head.items() if key != "sha256"}
-    if _digest(weights, told) != head.get("sha256"):
-        raise TaggerError(f"{path}: is not as it was saved (its checksum differs): altered or damaged. Fetch it again")
+    head, weights = taggerfile.read(path)
     try:
-        recipe = parse(head["recipe"], f"in {path}")
-        tagger = build(recipe, head["vocabulary"])
-        tagger.facts = head["facts"]
-        tagger.load_state_dict(weights)
+        if head["format"] == ENSEMBLE:
+            return _committee(head, weights, device, path)
+        return _tagger(head, weights, device, path)
     except EarmarkError as error:
         raise TaggerError(
             f"{path}: this earmark cannot build it ({error}). Upgrade earmark, or add the plug-in that it was made with"
         ) from error
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise TaggerError(f"{path}: the header and the weights do not fit together: {error}") from error
+
+
+def _tagger(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Tagger:
+    tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"])
+    tagger.facts = head["facts"]
+    tagger.load_state_dict(weights)
     return tagger.to(device).eval()
 
 
-def read_head(path: str | Path) -> dict[str, Any]:
-    """What a tagger file tells of itself, without reading the weights. Raises TaggerError."""
-    path = Path(path)
-    text, size = _read_header(path)
-    try:
-        header = json.loads(text)
-        told = header["__metadata__"][FORMAT]
-        ends = [value["data_offsets"][1] for key, value in header.items() if key != "__metadata__"]
-        end = 8 + len(text) + max(ends, default=0)
-    except UNFIT as error:
-        raise TaggerError(f"{path}: is not an earmark tagger, or its header is damaged") from error
-    try:
-        head = json.loads(told)
-        if head["format"] != FORMAT or not isinstance(head["version"], int):
-            raise ValueError("unknown format")
-    except UNFIT as error:
-        raise TaggerError(f"{path}: its description is damaged ({error})") from error
-    if head["version"] > VERSION:
-        raise TaggerError(
-            f"{path}: was written by a newer earmark (format {head['version']}, this one reads up to {VERSION}). Upgrade earmark"
-        )
-    if end != size:
-        raise TaggerError(
-            f"{path}: is cut or has been added to: it should be {end:,} bytes long and is {size:,}. Fetch it again"
-        )
-    return dict(head)
-
-
-def _read_header(path: Path) -> tuple[bytes, int]:
-    """The JSON of a safetensors file, and the file's size in bytes."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            text = file.read(length) if 2 <= length <= min(size - 8, LONGEST_HEADER) else b""
-    except OSError as error:
-        raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
-    if not size:
-        raise TaggerError(f"{path}: is empty. Fetch it again")
-    if not 2 <= length <= LONGEST_HEADER:
-        raise TaggerError(f"{path}: is not a tagger file (it does not open like one)")
-    if len(text) < length:
-        raise TaggerError(
-            f"{path}: is cut or not a tagger file: its header should take {length:,} bytes, the file has {size:,}"
-        )
-    return text, size
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        weights: dict[str, Tensor] = load_file(str(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise TaggerError(f"{path}: the weights cannot be read ({error})") from error
-    return weights
-
-
-def _digest(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> str:
-    """SHA-256 over the names, shapes, types and bytes of the weights and over what the header tells, in sorted order."""
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for name in sorted(weights):
-        value = weights[name]
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _committee(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Committee:
+    members = []
+    known = 0
+    for number, told in enumerate(head["members"]):
+        prefix = f"member.{number}."
+        own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        known += len(own)
+        members.append(_tagger(told, own, device, path))
+    if known < len(weights):
+        raise KeyError(f"{len(weights) - known} weights belong to no member")
+    return Committee(members, head["rule"], head["weights"], facts=head["facts"])

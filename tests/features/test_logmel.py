@@ -123,3 +123,23 @@ def test_centred_frames_lie_on_multiples_of_the_hop(fft, samples):
         assert len(frames) == spectrum.frames(samples)
         assert frames[at // 8, fft // 2] == 1
     assert samples // 8 == 0 or spectrum.samples(spectrum.frames(samples)) == samples // 8 * 8
+
+
+def test_frames_as_long_as_the_window():
+    """VGGish's framing: 10 s at 16 kHz are 998 frames of 400 samples, each the spectrum of its samples and 112 zeros."""
+    told = {"window": 400 / 16000, "hop": 160 / 16000, "fft": 512, "bands": 64, "low": 125.0, "high": 7500.0}
+    feature = LogMel(16_000, frame="window", **told)
+    assert feature.frames(160_000) == 998
+    assert feature.shortest == 400
+    assert feature.samples(998) == 400 + 997 * 160
+    wave = np.random.default_rng(0).normal(0, 0.1, 2000).astype(np.float32)
+    made = feature.spectrum(torch.from_numpy(wave)[None])[0].numpy()
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    for frame in range(made.shape[1]):
+        expected = np.abs(np.fft.rfft(wave[160 * frame : 160 * frame + 400] * hann, 512)) ** 2
+        np.testing.assert_allclose(made[:, frame], expected, rtol=1e-5, atol=1e-9)
+    # the same spectra as frames of the FFT's length have, whose window lies in their middle, 56 samples later
+    later = LogMel(16_000, **told).spectrum(torch.from_numpy(np.pad(wave, (56, 56)))[None])[0].numpy()
+    np.testing.assert_allclose(later[:, : made.shape[1]], made, rtol=1e-4, atol=1e-7)
+    with pytest.raises(ValueError, match="centred frames are as long as the FFT"):
+        LogMel(16_000, frame="window", centre=True, **told)

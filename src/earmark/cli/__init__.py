@@ -10,8 +10,11 @@ import sys
 
 import typer
 
+from earmark.cli.audit import audit
 from earmark.cli.check import check
+from earmark.cli.compare import compare
 from earmark.cli.demo import demo
+from earmark.cli.ensemble import ensemble
 from earmark.cli.evaluate import evaluate
 from earmark.cli.index import index
 from earmark.cli.list import list_
@@ -27,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (index, train, evaluate, tag, show, check, demo):
+for verb in (index, train, evaluate, compare, audit, ensemble, tag, show, check, demo):
     app.command()(verb)
 app.command("list")(list_)
 

@@ -20,20 +20,40 @@ def show(
     if as_json:
         print(json.dumps(head, indent=1, ensure_ascii=False))
         return
-    recipe, facts = head["recipe"], head["facts"]
-    windows = recipe["windows"]
-    print(f"{path.stem}: {recipe['summary'] or recipe['name']}")
-    print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
-    print(
-        f"  listens     at {recipe['sample_rate']:,} Hz, in windows of {windows['length']:g} s every {windows['hop']:g} s"
-    )
-    print(
-        f"  combines    windows by {windows['combine']}; one tag a clip"
-        if recipe["task"] == "one"
-        else "  many tags a clip"
-    )
+    facts = head["facts"]
+    if "members" in head:
+        _show_members(path.stem, head)
+    else:
+        recipe = head["recipe"]
+        print(f"{path.stem}: {recipe['summary'] or recipe['name']}")
+        print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
+        print(f"  listens     {_listens(recipe)}")
+        print(
+            f"  combines    windows by {recipe['windows']['combine']}; one tag a clip"
+            if recipe["task"] == "one"
+            else "  many tags a clip"
+        )
     for name, told in _told(facts):
         print(f"  {name:11} {told}")
+
+
+def _show_members(name: str, head: dict[str, Any]) -> None:
+    """Of an ensemble: its rule, and each member with its weight."""
+    members = head["members"]
+    print(f"{name}: an ensemble of {len(members)} taggers")
+    print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
+    print(
+        f"  combines    recordings' scores by the {head['rule']} mean; {head['task']} tag{'s' * (head['task'] == 'many')} a clip"
+    )
+    for number, (member, weight) in enumerate(zip(members, head["weights"], strict=True), 1):
+        recipe = member["recipe"]
+        print(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
+        print(f"              listens {_listens(recipe)}")
+
+
+def _listens(recipe: dict[str, Any]) -> str:
+    windows = recipe["windows"]
+    return f"at {recipe['sample_rate']:,} Hz, in windows of {windows['length']:g} s every {windows['hop']:g} s"
 
 
 def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -44,7 +64,10 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
     for part, told in facts.get("split", {}).items():
         if not told["clips"]:
             continue
-        rows.append((part, f"{told['clips']} clips" + (f", fold {', '.join(told['folds'])}" if told["folds"] else "")))
+        clips = " ".join(filter(None, [told.get("counted"), f"{told['clips']} clips"]))
+        rows.append((part, clips + (f", fold {', '.join(told['folds'])}" if told["folds"] else "")))
+    if "soup" in facts:
+        rows.append(("weights", f"the mean of those of {len(facts['soup']['taggers'])} taggers"))
     if "chosen" in facts:
         rows.append(
             ("epoch", f"{facts['chosen']['epoch']} of {facts['chosen']['of']}, chosen by {facts['chosen']['by']}")
@@ -52,5 +75,6 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts.get("validation"):
         rows.append(("validation", ", ".join(f"{name} {value:.3f}" for name, value in facts["validation"].items())))
     for name, figure in facts.get("test", {}).get("metrics", {}).items():
-        rows.append((f"test {name}", f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"))
+        value, low, high = ("none" if figure[key] is None else f"{figure[key]:.3f}" for key in ("value", "low", "high"))
+        rows.append((f"test {name}", f"{value} ({low} to {high})"))
     return rows

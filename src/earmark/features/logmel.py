@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.features.mel import MelScale, band_parts, mel_filters
-from earmark.features.spectrum import Log, Spectrum, Window, amplitude, check_level, level
+from earmark.features.spectrum import Frame, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
@@ -40,13 +40,16 @@ class LogMel(nn.Module):
         floor: float = 1e-10,
         mean: float = 0.0,
         deviation: float = 1.0,
+        frame: Frame = "fft",
     ):
         super().__init__()
         check_level(floor, deviation)
         if bands < 1:
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)
-        self.spectrum = Spectrum(window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre)
+        self.spectrum = Spectrum(
+            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame
+        )
         top = high if high is not None else sample_rate / 2
         filters = mel_filters(sample_rate, self.spectrum.fft, bands, low, top, mel_scale, equal_area)
         self.register_buffer("filters", torch.from_numpy(filters.T.copy()), persistent=False)  # (bins, bands)

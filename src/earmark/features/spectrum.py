@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 Window = Literal["hann", "hamming"]
 Log = Literal["db", "ln"]
+Frame = Literal["fft", "window"]
 
 # Samples that are transformed at once on the CPU: 1 MiB in float64, which fits the second-level cache of one core
 BLOCK_SAMPLES = 1 << 17
@@ -26,7 +27,9 @@ class Spectrum(nn.Module):
     """Waves (batch, samples) → power spectrum (batch, bins, frames), float32.
 
     window_samples, hop_samples, fft: samples. centre: frames are centred on multiples of the hop, with zeros beyond
-    the ends; otherwise frame k covers samples k·hop … k·hop + fft. A window shorter than the FFT lies in its middle.
+    the ends; otherwise frame k covers samples k·hop … k·hop + fft. A window shorter than the FFT lies in its middle, as
+    in librosa; with `frame` "window" it is a frame by itself, k·hop … k·hop + window, with zeros behind it for the FFT,
+    as in VGGish: the same spectra earlier by half the difference, and one frame more where that makes room.
 
     The transform runs in float64: in float32 its rounding noise drowns what lies 120 dB below the loudest bin, which
     shows after the logarithm. Blocks that stay in the cache make up for it: of batches it is faster than torch.stft.
@@ -34,17 +37,28 @@ class Spectrum(nn.Module):
 
     window: Tensor
 
-    def __init__(self, window_samples: int, hop_samples: int, fft: int, kind: Window = "hann", centre: bool = False):
+    def __init__(
+        self,
+        window_samples: int,
+        hop_samples: int,
+        fft: int,
+        kind: Window = "hann",
+        centre: bool = False,
+        frame: Frame = "fft",
+    ):
         super().__init__()
+        if centre and frame == "window":
+            raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
         if not 1 <= window_samples <= fft:
             raise ValueError(f"a window of {window_samples} samples does not fit an FFT of {fft}")
         if hop_samples < 1:
             raise ValueError(f"a hop of {hop_samples} samples: it must be at least one")
         self.hop_samples, self.fft, self.centre = hop_samples, fft, centre
+        self.span = window_samples if frame == "window" else fft  # of a frame
         shape = torch.hann_window if kind == "hann" else torch.hamming_window
-        before = (fft - window_samples) // 2
+        before = (self.span - window_samples) // 2
         window = shape(window_samples, periodic=True, dtype=torch.float64)
-        window = nn.functional.pad(window, (before, fft - window_samples - before))
+        window = nn.functional.pad(window, (before, self.span - window_samples - before))
         self.register_buffer("window", window, persistent=False)
 
     @property
@@ -58,43 +72,43 @@ class Spectrum(nn.Module):
 
     def frames(self, samples: int) -> int:
         """How many frames `samples` samples give."""
-        return samples // self.hop_samples + 1 if self.centre else (samples - self.fft) // self.hop_samples + 1
+        return samples // self.hop_samples + 1 if self.centre else (samples - self.span) // self.hop_samples + 1
 
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
-        return max(1, (frames - 1) * self.hop_samples + (0 if self.centre else self.fft))
+        return max(1, (frames - 1) * self.hop_samples + (0 if self.centre else self.span))
 
     @property
     def shortest(self) -> int:
         """The fewest samples that give a frame."""
-        return 1 if self.centre else self.fft
+        return 1 if self.centre else self.span
 
     def cut(self, waves: Tensor) -> Tensor:
-        """Waves (batch, samples) → frames (batch, frames, fft) in float64, a view."""
+        """Waves (batch, samples) → frames (batch, frames, span) in float64, a view."""
         if waves.shape[-1] < self.shortest:
             raise ValueError(
-                f"{waves.shape[-1]} samples are fewer than one frame of {self.fft}: pad the wave, or take a shorter window"
+                f"{waves.shape[-1]} samples are fewer than one frame of {self.span}: pad the wave, or take a shorter window"
             )
         if self.centre:
             # an odd FFT has one sample more behind its middle than librosa pads: without it the last frame is missing
             waves = nn.functional.pad(waves, (self.fft // 2, self.fft - self.fft // 2))
-        return waves.double().unfold(-1, self.fft, self.hop_samples)
+        return waves.double().unfold(-1, self.span, self.hop_samples)
 
     def blocks(self, waves: Tensor) -> list[Tensor]:
-        """Frames (…, fft) to be transformed at once: parts of a wave on the CPU, whole waves (waves, frames, fft) elsewhere."""
+        """Frames (…, span) to be transformed at once: parts of a wave on the CPU, whole waves (waves, frames, span) elsewhere."""
         frames = self.cut(waves)
         if waves.device.type == "cpu":
             return [block for wave in frames for block in wave.split(self.block)]
         return self.batched(frames)
 
     def batched(self, frames: Tensor) -> list[Tensor]:
-        """Frames (batch, frames, fft) in as few parts (waves, frames, fft) as memory bears: one, for most batches."""
+        """Frames (batch, frames, span) in as few parts (waves, frames, span) as memory bears: one, for most batches."""
         waves = max(1, LARGEST_BLOCK // (frames.shape[1] * self.fft))
         return [frames[first : first + waves] for first in range(0, len(frames), waves)]
 
     def power(self, frames: Tensor) -> Tensor:
-        """Frames (…, fft) → power (…, bins), float32."""
-        bins = torch.fft.rfft(frames * self.window)
+        """Frames (…, span) → power (…, bins), float32."""
+        bins = torch.fft.rfft(frames * self.window, self.fft)
         imag = bins.imag.float()
         power: Tensor = bins.real.float().square_().addcmul_(imag, imag)
         return power

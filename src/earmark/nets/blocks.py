@@ -27,13 +27,15 @@ class Prediction:
     levels: logits (batch, levels, tags); most nets have one level.
     embedding: (batch, width), what the last layer sees.
     frames: logits over time (batch, frames, tags), or None.
-    frame_step: inputs (samples or frames of the feature) from one of `frames` to the next.
+    frame_step: inputs (samples or frames of the feature) from one of `frames` to the next. frame_start: from the start of
+    the input to the middle of the first.
     """
 
     levels: Tensor
     embedding: Tensor
     frames: Tensor | None = None
     frame_step: int | None = None
+    frame_start: float = 0.0
 
 
 def probabilities(prediction: Prediction, task: Task) -> Tensor:

@@ -61,7 +61,7 @@ class SegmentResNet(nn.Module):
         pooled: Tensor = self.trunk(segments.flatten(0, 1)).mean((2, 3))
         pooled = pooled.reshape(*segments.shape[:2], -1)  # (batch, segments, width)
         levels = self.head(pooled)
-        return Prediction(levels, pooled.mean(1), levels, self.segment)
+        return Prediction(levels, pooled.mean(1), levels, self.segment, self.segment / 2)
 
 
 class PooledResNet(nn.Module):

@@ -1,0 +1,109 @@
+"""Weights that suit a metric: greedy forward selection with replacement.
+
+Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble selection from libraries of models" (ICML 2004), sections 2 and 2.1:
+starting from none, the member whose addition makes the mean best is added, again and again, also one that is in already;
+a member's weight is the share of the additions that it got. Of all rounds the earliest with the best figure is kept; of
+members that do equally well the first is added. There is no chance in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.ensemble.rows import align
+from earmark.ensemble.rules import Name, Over, Rule, Task
+from earmark.errors import ScoresError
+from earmark.scores import Scores
+
+Metric = Callable[[NDArray[Any], NDArray[np.bool_]], float]
+
+ROUNDS = 30
+OPTIMISTIC = (
+    "The weights were chosen on these very clips, so the figure on them is optimistic: report the ensemble on clips that "
+    "chose nothing"
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One round: the member (counted from 0) that was added, and the metric with it."""
+
+    member: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """counts: how often each member was added up to the best round. value: the metric there. path: all rounds."""
+
+    counts: tuple[int, ...]
+    value: float
+    path: tuple[Step, ...]
+    rule: Rule
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """0 or more, summing to one."""
+        return tuple(count / sum(self.counts) for count in self.counts)
+
+    def as_dict(self) -> dict[str, Any]:
+        path = [{"member": step.member, "value": step.value} for step in self.path]
+        told = {"counts": list(self.counts), "weights": list(self.weights), "value": self.value, "path": path}
+        return {**told, **self.rule.as_dict(), "note": OPTIMISTIC}
+
+
+def search_weights(
+    members: Sequence[Scores],
+    truth: ArrayLike,
+    metric: Metric,
+    rule: Name = "arithmetic",
+    *,
+    over: Over = "clips",
+    task: Task = "many",
+    rounds: int = ROUNDS,
+    names: Sequence[str] | None = None,
+) -> Search:
+    """The weights with which the members' mean has the best metric, higher = better.
+
+    members: out-of-fold scores of the same clips (see `earmark.scores.concat`). truth: (rows, tags) bool, in the rows and
+    tags of the first member. metric: (values, truth) → figure. The figure found is optimistic: see `OPTIMISTIC`.
+    """
+    told = Rule(rule, over, task)
+    if rounds < 1:
+        raise ScoresError(f"rounds is {rounds}: there must be 1 at least")
+    same = align(members, names=names)
+    true = checked_truth(truth, same[0])
+    terms = [told.before(member.values) for member in same]
+    total = np.zeros(terms[0].shape)
+    path: list[Step] = []
+    for done in range(rounds):
+        values = [_figure(metric, told.after((total + term) / (done + 1)), true) for term in terms]
+        best = int(np.argmax(values))
+        total += terms[best]
+        path.append(Step(best, values[best]))
+    last = int(np.argmax([step.value for step in path]))
+    added = [step.member for step in path[: last + 1]]
+    return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), told)
+
+
+def checked_truth(truth: ArrayLike, scores: Scores) -> NDArray[np.bool_]:
+    """(rows, tags) bool, of the shape of the scores. Raises ScoresError."""
+    true = np.asarray(truth)
+    if true.shape != scores.values.shape or true.dtype != np.bool_:
+        raise ScoresError(
+            f"truth is {true.dtype} of the shape {true.shape}; these scores need bool of the shape {scores.values.shape}"
+        )
+    return true
+
+
+def _figure(metric: Metric, values: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+    value = float(metric(values, truth))
+    if math.isnan(value):
+        raise ScoresError("the metric has no value on these clips: no tag has both clips with it and clips without it")
+    return value

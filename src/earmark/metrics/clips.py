@@ -1,0 +1,165 @@
+"""What is measured: scores and truth of clips, sorted once, and counted under any weights.
+
+values: (rows, tags) float, higher = surer. truth: (rows, tags) bool. A row is a clip. Weights are (rows, draws): how
+often each clip was drawn. What does not change from draw to draw is kept in `Clips`, the rest is asked of a `Draw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.errors import ScoresError
+from earmark.metrics.ranking import Bools, Floats, Ranking, Weights
+
+Task = Literal["one", "many"]
+
+TOP = 3  # of map@3
+
+
+class Clips:
+    """What is to be measured: values and truth, and all that does not change from draw to draw."""
+
+    def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5):
+        self.values, self.truth = checked(values, truth)
+        self.threshold = np.asarray(threshold, float)
+        if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):
+            raise ScoresError(
+                f"{self.threshold.size} thresholds for {self.values.shape[1]} tags: give one, or one a tag"
+            )
+
+    @cached_property
+    def rankings(self) -> list[Ranking]:
+        return list(_rankings(self.values, self.truth))
+
+    @cached_property
+    def right(self) -> Floats:
+        return np.asarray(answers(self.values, self.truth) == single(self.truth), float)
+
+    @cached_property
+    def top(self) -> Floats:
+        return precision_at(self.values, self.truth, TOP)
+
+    @cached_property
+    def ranked(self) -> Floats:
+        """(rows,): sum over the true tags of a clip of the precision down to each of them."""
+        hits = np.zeros(len(self.values))
+        for column in range(self.values.shape[1]):
+            rows = np.flatnonzero(self.truth[:, column])
+            reached = self.values[rows] >= self.values[rows, column, None]
+            hits[rows] += (reached & self.truth[rows]).sum(1) / reached.sum(1)
+        return hits
+
+    @cached_property
+    def decided(self) -> Bools:
+        """(rows, tags): the tags of each clip whose score reaches the threshold."""
+        return np.asarray(self.values >= self.threshold)
+
+
+class Draw:
+    """Clips under weights: what a weighted metric is a function of."""
+
+    def __init__(self, clips: Clips, weights: Weights = None):
+        self.clips, self.weights = clips, weights
+
+    @cached_property
+    def by_tag(self) -> tuple[Floats, Floats]:
+        """(average precision, AUC), each (tags, draws)."""
+        pairs = [ranking.measure(self.weights) for ranking in self.clips.rankings]
+        return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+
+    def mean(self, rows: Floats) -> Floats:
+        """(rows,) → (draws,): weighted mean over the rows that are not NaN."""
+        known = ~np.isnan(rows)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.total(np.where(known, rows, 0.0)) / self.total(known))
+
+    def total(self, rows: NDArray[Any]) -> Floats:
+        """(rows,) → (draws,): weighted sum."""
+        if self.weights is None:
+            return np.array([float(rows.sum())])
+        return np.asarray(rows.astype(float) @ self.weights)
+
+    def totals(self, cells: Bools) -> Floats:
+        """(rows, tags) → (tags, draws): weighted sum of each column."""
+        if self.weights is None:
+            return np.asarray(cells.sum(0)[:, None], float)
+        return np.stack([self.weights[np.flatnonzero(column)].sum(0, dtype=float) for column in cells.T])
+
+
+def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
+    values, truth = np.asarray(values), np.asarray(truth)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    if values.ndim != 2 or values.shape != truth.shape:
+        raise ScoresError(f"values have the shape {values.shape} and truth {truth.shape}; both must be (rows, tags)")
+    if not values.size:
+        raise ScoresError(f"nothing to measure: {values.shape[0]} clips and {values.shape[1]} tags")
+    if truth.dtype != np.bool_:
+        raise ScoresError(f"truth must be bool, not {truth.dtype}: compare it with a threshold first")
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise ScoresError(f"the score in row {row}, column {column} is {values[row, column]}, not a finite number")
+    return values, truth
+
+
+def single(truth: Bools) -> NDArray[np.int64]:
+    """(rows, tags) → (rows,): the one tag of each clip."""
+    count = truth.sum(1)
+    if (count != 1).any():
+        row = int(np.flatnonzero(count != 1)[0])
+        raise ScoresError(
+            f"row {row} has {count[row]} tags, but in task 'one' every clip has exactly 1 "
+            f"({int((count != 1).sum())} rows differ). Clips with several tags or none need task 'many'"
+        )
+    return np.asarray(truth.argmax(1))
+
+
+def _rankings(values: NDArray[Any], truth: Bools) -> Iterator[Ranking]:
+    for column in range(values.shape[1]):
+        yield Ranking.of(np.ascontiguousarray(values[:, column]), truth[:, column])
+
+
+def over_tags(by_tag: Floats) -> Floats:
+    """(tags, draws) → (draws,): mean over the tags that are not NaN; NaN where there is none."""
+    known = ~np.isnan(by_tag)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, by_tag, 0.0).sum(0) / known.sum(0))
+
+
+def answers(values: ArrayLike, truth: ArrayLike) -> NDArray[np.int64]:
+    """(rows,): the column that each clip is answered with, the highest; the first wrong one where several are highest.
+
+    Task one.
+    """
+    values, truth = checked(values, truth)
+    highest = values == values.max(1, keepdims=True)
+    return np.asarray(np.where(highest, np.where(truth, 1, 2), 0).argmax(1))
+
+
+def undefined(truth: ArrayLike, negatives: bool = False) -> list[int]:
+    """The columns without a positive clip; with `negatives`, also those without a negative one, which have no AUC."""
+    truth = np.asarray(truth, bool)
+    empty = ~truth.any(0)
+    return [int(i) for i in np.flatnonzero(empty | truth.all(0) if negatives else empty)]
+
+
+def precision_at(values: NDArray[Any], truth: Bools, k: int) -> Floats:
+    """(rows,): average precision of the k highest tags of each row; NaN for a row without tags."""
+    rows, tags = values.shape
+    left = values.astype(float)
+    hits, gained = np.zeros(rows), np.zeros(rows)
+    for place in range(1, min(k, tags) + 1):
+        highest = left == left.max(1, keepdims=True)
+        # among equals a wrong tag comes first
+        chosen = np.where(highest, np.where(truth, 1, 2), 0).argmax(1)
+        hit = truth[np.arange(rows), chosen]
+        hits += hit
+        gained += hit * hits / place
+        left[np.arange(rows), chosen] = -np.inf
+    count = truth.sum(1)
+    return np.where(count > 0, gained / np.clip(count, 1, k), np.nan)

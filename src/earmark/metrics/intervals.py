@@ -1,0 +1,136 @@
+"""Intervals: how far a metric would move on other clips like these, by drawing groups of clips anew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.errors import ScoresError
+from earmark.metrics.clips import Clips, Draw, Task, single
+from earmark.metrics.ranking import Floats
+from earmark.registry import METRICS
+
+LEVEL = 0.95
+CHUNK = 2**20  # weights held at a time: 4 MB, which stays in the cache of most processors
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric's value and the limits of its 95 % interval; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def resample(groups: ArrayLike, resamples: int, seed: int = 0) -> Iterator[NDArray[np.int32]]:
+    """Weights (rows, draws ≤ CHUNK / rows) of `resamples` bootstraps of whole groups, in chunks.
+
+    The draws depend on the names of the groups and the seed alone: not on the order of the rows or the chunks.
+    """
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    generator = np.random.default_rng(seed)
+    step = max(1, CHUNK // max(1, len(member)))
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        drawn = generator.integers(len(names), size=(count, len(names)))
+        drawn += np.arange(count)[:, None] * len(names)
+        times = np.bincount(drawn.ravel(), minlength=count * len(names)).reshape(count, len(names))
+        yield np.ascontiguousarray(times.T.astype(np.int32)[member])
+
+
+def evaluate(
+    values: ArrayLike,
+    truth: ArrayLike,
+    groups: ArrayLike,
+    task: Task,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    threshold: float | Floats = 0.5,
+) -> dict[str, Interval]:
+    """Each metric (default: all of the task) with the 95 % percentile interval of a bootstrap over groups.
+
+    groups: (rows,) names; clips of one group stay together. threshold: of the F1s, one or (tags,). In a draw where a
+    tag has no positive clip, this tag is left out of the draw's mean. The limits are NaN where there is nothing to draw
+    from: one group only, no resamples, or no draw with a value. Raises ScoresError for arrays that do not fit together.
+    """
+    clips = Clips(values, truth, threshold)
+    names = chosen(metrics, task)
+    groups = checked_groups(groups, len(clips.values))
+    if task == "one":
+        single(clips.truth)
+    value = {name: float(measure(name, Draw(clips))[0]) for name in names}
+    drawn: dict[str, list[Floats]] = {name: [] for name in names}
+    if len(np.unique(groups)) > 1:
+        for weights in resample(groups, resamples, seed):
+            draw = Draw(clips, weights)
+            for name in names:
+                drawn[name].append(measure(name, draw))
+    return {name: interval(value[name], drawn[name], (0, 1) if centred(name) else None) for name in names}
+
+
+def checked_groups(groups: ArrayLike, clips: int) -> NDArray[np.str_]:
+    """(rows,) names."""
+    names = np.asarray(groups)
+    if names.shape != (clips,):
+        raise ScoresError(f"groups have the shape {names.shape}; {clips} clips need ({clips},)")
+    return names
+
+
+def checked_number(what: str, number: int, least: int = 0) -> None:
+    if number < least:
+        raise ScoresError(f"{what} must be at least {least}, not {number}")
+
+
+def chosen(metrics: Sequence[str] | None, task: Task) -> list[str]:
+    if task not in ("one", "many"):
+        raise ScoresError(f"the task is 'one' (one tag a clip) or 'many', not {task!r}")
+    fitting = [name for name in METRICS.names() if task in METRICS[name].facts["tasks"]]
+    for name in metrics or ():
+        if name not in fitting:
+            tasks = METRICS[name].facts["tasks"]  # an unknown name is answered here
+            raise ScoresError(
+                f"the metric {name!r} is for task {tasks[0]!r}, not {task!r}. Known: {', '.join(fitting)}"
+            )
+    return fitting if metrics is None else list(metrics)
+
+
+def measure(name: str, draw: Draw) -> Floats:
+    """(draws,). A metric registered without `weighted` is given each clip as often as it was drawn: slow, but right."""
+    entry = METRICS[name]
+    if "weighted" in entry.facts:
+        return np.asarray(entry.facts["weighted"](draw))
+    values, truth = draw.clips.values, draw.clips.truth
+    if draw.weights is None:
+        return np.array([float(entry.function(values, truth))])
+    rows = (np.repeat(np.arange(len(values)), times) for times in draw.weights.T)
+    return np.array([float(entry.function(values[row], truth[row])) for row in rows])
+
+
+def interval(value: float, drawn: Sequence[Floats], limits: tuple[float, float] | None = None) -> Interval:
+    """limits: of the metric, whose draws are then moved so that their mean is the value; None leaves them in place.
+
+    Order statistics, not interpolated: d' may be infinite, and half-way to infinity is nowhere.
+    """
+    values = np.concatenate(drawn) if drawn else np.zeros(0)
+    values = np.sort(values[~np.isnan(values)])
+    if not len(values):
+        return Interval(value, math.nan, math.nan)
+    if limits is not None:
+        values = np.clip(values - values.mean() + value, *limits)
+    tail = (1 - LEVEL) / 2 * (len(values) - 1)
+    return Interval(value, float(values[math.floor(tail)]), float(values[math.ceil(len(values) - 1 - tail)]))
+
+
+def centred(name: str) -> bool:
+    """Whether the draws of this metric are moved so that their mean is the value; such a metric lies in 0 … 1."""
+    return bool(METRICS[name].facts.get("centred", False))

@@ -1,0 +1,66 @@
+"""Merging tags: scores and truth in a smaller vocabulary, such as the 12 tags of Speech Commands from its 31 words.
+
+Two rules, which differ:
+
+    sum       the probability that one of the merged tags is there, of task one, whose scores sum to 1
+    highest   the score of the surest of them: for task many; and for task one where the highest of all the old tags
+              decides and is mapped afterwards, as in T. Kim and others, ICASSP 2018, on Speech Commands
+
+Twenty unlikely words can outweigh one likely command in a sum, but not in the highest. Under "highest" the tag with the
+highest score is that to which the highest old one belongs, so that accuracy is that of the mapped answers, and two
+highest words of one merged tag are no tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.errors import ScoresError
+from earmark.metrics.ranking import Bools
+from earmark.registry import did_you_mean
+from earmark.scores import Scores
+
+Rule = Literal["sum", "highest"]
+
+
+def merge_tags(scores: Scores, mapping: Mapping[str, str], rule: Rule) -> Scores:
+    """mapping: old tag → new tag; tags that it does not name stay. New tags stand where the first of theirs stood."""
+    if rule not in ("sum", "highest"):
+        raise ScoresError(f"tags are merged by 'sum' or 'highest', not {rule!r}")
+    tags, place = merged_tags(scores.tags, mapping)
+    values = np.zeros((len(scores), len(tags))) if rule == "sum" else np.full((len(scores), len(tags)), -np.inf)
+    add = np.add if rule == "sum" else np.maximum
+    for column, target in enumerate(place):
+        add(values[:, target], scores.values[:, column], out=values[:, target])
+    told = {"merged": {"rule": rule, "tags": {tag: mapping[tag] for tag in scores.tags if tag in mapping}}}
+    return replace(scores, values=values.astype(np.float32), tags=tags, facts={**scores.facts, **told})
+
+
+def merge_truth(truth: ArrayLike, tags: Sequence[str], mapping: Mapping[str, str]) -> tuple[Bools, tuple[str, ...]]:
+    """(rows, tags) bool → (rows, new tags) bool and the new tags: there where one of the merged is."""
+    cells: NDArray[Any] = np.asarray(truth)
+    if cells.ndim != 2 or cells.shape[1] != len(tags) or cells.dtype != np.bool_:
+        raise ScoresError(f"truth is {cells.dtype} of the shape {cells.shape}; it must be bool, (rows, {len(tags)})")
+    names, place = merged_tags(tags, mapping)
+    merged = np.zeros((len(cells), len(names)), bool)
+    for column, target in enumerate(place):
+        merged[:, target] |= cells[:, column]
+    return merged, names
+
+
+def merged_tags(tags: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[str, ...], list[int]]:
+    """The new tags, and the place of each old one among them."""
+    unknown = [tag for tag in mapping if tag not in tags]
+    if unknown:
+        raise ScoresError(
+            f"the mapping names {unknown[0]!r}, which is not among the {len(tags)} tags"
+            f"{did_you_mean(unknown[0], tags)} Leave out what the scores do not have"
+        )
+    new = [mapping.get(tag, tag) for tag in tags]
+    names = tuple(dict.fromkeys(new))
+    return names, [names.index(tag) for tag in new]

@@ -1,0 +1,212 @@
+"""The page of an evaluation: figures with intervals, protocol, tags, curves, confusion, worst errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from earmark.manifest import Manifest
+from earmark.report import curves, page, provenance, svg, wording
+from earmark.report.excerpt import BUDGET, Excerpts, places
+from earmark.report.matching import match
+from earmark.scores import Scores
+
+WHOLE = 80  # tags up to which a confusion is shown whole; beyond, its cells are too small to hit
+LARGEST = 100  # confusions listed where it is not
+FAINT = 60  # curves of other tags drawn behind the chosen one: more are a grey block
+FINE = 60  # steps of each curve where there are hundreds of tags, so that the page stays small
+
+
+def page_of_evaluation(
+    report: Mapping[str, Any],
+    title: str,
+    *,
+    scores: Scores | None = None,
+    manifest: Manifest | None = None,
+    budget: int = BUDGET,
+) -> str:
+    """The page as HTML. scores, manifest: those of the report; without them it has no curves and no players.
+
+    budget: bytes that the players and spectrograms may take.
+    """
+    excerpts = Excerpts(places(manifest), budget) if manifest is not None else None
+    drawn, data = ("", []) if scores is None or manifest is None else _curves(scores, manifest)
+    sections = [
+        ("summary", "Summary", _summary(report)),
+        ("protocol", "How these figures came about", _protocol(report)),
+        ("curves", "Curves", drawn + _reliability(report)),
+        ("tags", "Tags", _tags(report)),
+        ("confusion", "Confusion", _confusion(report)),
+        ("worst", "Worst errors", _worst(report, excerpts)),
+    ]
+    return page.page("Evaluation", title, wording.head(report), sections, {"curves": data})
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    level = wording.percent(report["interval"]["level"])
+    rows: list[list[page.Cell]] = []
+    for name, figure in report["metrics"].items():
+        top = svg.scale([figure])
+        ends = f'<span class="ends"><span>0</span>{svg.interval(figure, top)}<span>{top:g}</span></span>'
+        value = f"<strong>{wording.number(figure['value'])}</strong>"
+        rows.append([page.words(wording.title(name)), (value, None), (wording.between(figure), None), (ends, None)])
+    told = [wording.intervals(report["interval"])]
+    if report["task"] == "many":
+        told.append(wording.decisions(report["threshold"]))
+    table = page.table("Metrics", ["metric", "value", f"{level} interval", "drawn"], rows, words=(0, 2, 3))
+    notes = page.bullets(report["notes"], "notes")
+    return table + "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in told) + notes
+
+
+def _protocol(report: Mapping[str, Any]) -> str:
+    facts = report["protocol"]
+    html = page.bullets(provenance.sentences(facts), "told")
+    folds = provenance.by_fold(facts)
+    if folds:
+        head, rows = folds
+        html += page.table("Figures of each fold", head, [[page.words(cell) for cell in row] for row in rows])
+    return html
+
+
+def _tags(report: Mapping[str, Any]) -> str:
+    names = list(report["tags"][0])
+    rows: list[list[page.Cell]] = []
+    for row in report["tags"]:
+        cells: list[page.Cell] = [page.words(row["tag"]), page.figure(row["clips"], 0)]
+        rows.append(cells + [_level(row[name]) for name in names[2:]])
+    head = ["AUC" if name == "auc" else name.replace("_", " ") for name in names]
+    return page.table("Tags; a column's name sorts by it", head, rows, sortable=True)
+
+
+def _level(value: float | None) -> page.Cell:
+    html, key = page.figure(value)
+    return (html, key) if value is None else (f'<span class="level" style="--share:{value:.3f}">{html}</span>', key)
+
+
+def _curves(scores: Scores, manifest: Manifest) -> tuple[str, list[dict[str, str]]]:
+    """The chart, and what the script draws in it: of the mean over tags and of each tag."""
+    matched = match(scores, manifest)
+    positives = matched.truth.sum(0)
+    known = np.flatnonzero(positives).tolist()
+    if not known:
+        return "", []
+    all_of_them = [curves.precision_recall(matched.values[:, i], matched.truth[:, i]) for i in known]
+    most = curves.STEPS if len(known) <= WHOLE else FINE
+    drawn = [svg.path(curves.steps(curve, most)) for curve in all_of_them]
+    chance = positives[known] / len(matched.ids)
+    data = [_drawn(f"Mean over {wording.count(len(known), 'tag')}", svg.path(curves.mean(all_of_them)), chance.mean())]
+    for i, d, level in zip(known, drawn, chance.tolist(), strict=True):
+        told = f"{scores.tags[i]}, {int(positives[i])} of {wording.count(len(matched.ids), 'clip')}"
+        data.append(_drawn(told, d, level))
+    labels = [data[0]["told"], *(scores.tags[i] for i in known)]
+    options = "".join(f'<option value="{i}">{escape(label)}</option>' for i, label in enumerate(labels))
+    chart = svg.precision_recall(
+        data[0]["d"], drawn if len(drawn) <= FAINT else [], float(chance.mean()), "Precision against recall"
+    )
+    html = (
+        '<figure class="half"><h3>Precision and recall</h3>'
+        f'<label class="choice">Tag <select id="tag">{options}</select></label>{chart}'
+        f'<figcaption><span id="curve-told" aria-live="polite">{escape(data[0]["told"])}</span>. Dashed: answers by '
+        "chance. The area under the steps is the average precision.</figcaption></figure>"
+    )
+    return html, data
+
+
+def _drawn(told: str, d: str, chance: float) -> dict[str, str]:
+    return {"told": told, "d": d, "chance": svg.up(chance)}
+
+
+def _reliability(report: Mapping[str, Any]) -> str:
+    calibration = report.get("calibration")
+    if not calibration:
+        return ""
+    error = f"expected calibration error {calibration['error']:.3f}"
+    rows: list[list[page.Cell]] = [
+        [
+            (f"{row['low']:.1f} to {row['high']:.1f}", None),
+            page.figure(row["count"], 0),
+            page.figure(row["confidence"]),
+            page.figure(row["right"]),
+        ]
+        for row in calibration["bins"]
+    ]
+    table = page.table("Bins of the reliability diagram", ["scores", "count", "mean score", "share right"], rows)
+    return (
+        '<figure class="half"><h3>Reliability</h3>'
+        f'<p class="choice">Of {escape(calibration["of"])}: {error}</p>'
+        f"{svg.reliability(calibration, f'Reliability diagram: {error}; the bins are in the table below')}"
+        "<figcaption>On the dashed line scores are probabilities; below it the tagger is too sure of itself. Larger dots "
+        f"hold more.</figcaption><details><summary>The bins in figures</summary>{table}</details></figure>"
+    )
+
+
+def _confusion(report: Mapping[str, Any]) -> str:
+    if report["confusion"] is None:
+        return ""
+    counts = np.array(report["confusion"])
+    tags = [row["tag"] for row in report["tags"]]
+    wrong = int(counts.sum() - counts.trace())
+    told = f"{wording.clips(wrong, 'was', 'were')} answered wrongly, {int(counts.trace())} rightly. "
+    if len(tags) > WHOLE:
+        return f'<p class="aside">{told}The most frequent confusions:</p>' + _frequent(counts, tags)
+    told += "Rows are the truth, columns what was answered; stronger cells hold a larger share of their row. A cell shows its errors below."
+    return f'<p class="aside">{told}</p><p class="cell-told" id="cell-told" aria-live="polite">&nbsp;</p>' + _matrix(
+        counts, tags
+    )
+
+
+def _matrix(counts: Any, tags: Sequence[str]) -> str:
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    # the square root lifts small shares: one error in fifty must be seen
+    levels = np.ceil(9 * np.sqrt(share)).astype(int)
+    top = "".join(f'<th scope="col"><span>{escape(tag)}</span></th>' for tag in tags)
+    lines = []
+    for i, tag in enumerate(tags):
+        cells = []
+        for k in range(len(tags)):
+            kind = f' class="{"right" if i == k else "wrong"} s{levels[i, k]}"' if counts[i, k] else ""
+            cells.append(f"<td{kind}>{counts[i, k] or ''}</td>")
+        lines.append(f'<tr><th scope="row">{escape(tag)}</th>{"".join(cells)}</tr>')
+    size = "large" if len(tags) <= 15 else "medium" if len(tags) <= 30 else "small"
+    return (
+        f'<div class="wide"><table class="matrix {size}" id="matrix" role="grid" aria-label="Confusion: rows are the '
+        'truth, columns the answers; arrow keys move, Enter shows the errors of a cell">'
+        f"<thead><tr><td></td>{top}</tr></thead>\n<tbody>\n{''.join(lines)}\n</tbody></table></div>"
+    )
+
+
+def _frequent(counts: Any, tags: Sequence[str]) -> str:
+    errors = counts * (1 - np.eye(len(tags), dtype=counts.dtype))
+    order = np.argsort(-errors, axis=None, kind="stable")[:LARGEST]
+    rows: list[list[page.Cell]] = []
+    for i, k in zip(*np.unravel_index(order, errors.shape), strict=True):
+        if errors[i, k]:
+            share = errors[i, k] / counts[i].sum()
+            cells = [page.words(tags[i]), page.words(tags[k]), page.figure(int(errors[i, k]), 0)]
+            rows.append([*cells, (wording.percent(share), float(share))])
+    head = ["truth", "answered", "clips", "share of the tag's clips"]
+    return page.table("Most frequent confusions", head, rows, words=(0, 1), sortable=True)
+
+
+def _worst(report: Mapping[str, Any], excerpts: Excerpts | None) -> str:
+    if not report["worst"]:
+        return '<p class="aside">There are none: no clip missed its own tag.</p>'
+    column = {row["tag"]: i for i, row in enumerate(report["tags"])}
+    items = []
+    for place, row in enumerate(report["worst"], 1):
+        inside = (
+            f'<span class="truth">{escape(row["truth"])}</span> <span class="score">{row["score"]:.3f}</span> '
+            f'<span class="arrow" aria-label="answered as">→</span> <span class="answer">{escape(row["answered"])}</span> '
+            f'<span class="score">{row["answered_score"]:.3f}</span>'
+        )
+        cell = f' data-cell="{column[row["truth"]]} {column[row["answered"]]}"'
+        items.append(page.clip(excerpts, row, inside, place, cell))
+    order = "Clips whose own tag was missed with the lowest score: the truth and its score → the answer and its score."
+    told = " ".join([order, *page.about_excerpts(excerpts)])
+    return (
+        f'<p class="aside">{escape(told)}</p><p class="filter" id="filter" role="status" hidden><span></span> '
+        f'<button type="button">Show all</button></p><ol class="clips">{"".join(items)}</ol>'
+    )

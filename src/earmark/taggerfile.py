@@ -1,0 +1,124 @@
+"""The file of a tagger or an ensemble: safetensors, with what it tells of itself as JSON in the header.
+
+Reading gives numbers and JSON; no code can come out of the file. A file that is cut, altered, added to, of a newer
+version or of another kind is refused with a TaggerError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, uint8
+
+from earmark.errors import TaggerError
+
+FORMAT = "earmark-tagger"  # of a tagger, and the key in the header of both kinds
+ENSEMBLE = "earmark-ensemble"
+VERSION = 1
+LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
+# What a header can raise that is not as it should be: no JSON, JSON of another shape, JSON without end
+UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+def write(path: str | Path, weights: Mapping[str, Tensor], head: Mapping[str, Any]) -> None:
+    """Write weights and head, with the version and a checksum; the old file stays whole until the new one is."""
+    from safetensors.torch import save
+
+    path = Path(path)
+    told = json.loads(
+        json.dumps({"format": head["format"], "version": VERSION, **head})
+    )  # as it will be read: a key 5 is a key "5"
+    told["sha256"] = digest(weights, told)
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(save(dict(weights), {FORMAT: json.dumps(told, ensure_ascii=False)}))
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(head, weights), whose checksum is right."""
+    head = read_head(path)
+    weights = _read_weights(path)
+    told = {key: value for key, value in head.items() if key != "sha256"}
+    if digest(weights, told) != head.get("sha256"):
+        raise TaggerError(f"{path}: is not as it was saved (its checksum differs): altered or damaged. Fetch it again")
+    return head, weights
+
+
+def read_head(path: str | Path) -> dict[str, Any]:
+    """What a tagger file tells of itself, without reading the weights. Raises TaggerError."""
+    path = Path(path)
+    text, size = _read_header(path)
+    try:
+        header = json.loads(text)
+        told = header["__metadata__"][FORMAT]
+        ends = [value["data_offsets"][1] for key, value in header.items() if key != "__metadata__"]
+        end = 8 + len(text) + max(ends, default=0)
+    except UNFIT as error:
+        raise TaggerError(f"{path}: is not an earmark tagger, or its header is damaged") from error
+    try:
+        head = json.loads(told)
+        if head["format"] not in (FORMAT, ENSEMBLE) or not isinstance(head["version"], int):
+            raise ValueError("unknown format")
+    except UNFIT as error:
+        raise TaggerError(f"{path}: its description is damaged ({error})") from error
+    if head["version"] > VERSION:
+        raise TaggerError(
+            f"{path}: was written by a newer earmark (format {head['version']}, this one reads up to {VERSION}). Upgrade earmark"
+        )
+    if end != size:
+        raise TaggerError(
+            f"{path}: is cut or has been added to: it should be {end:,} bytes long and is {size:,}. Fetch it again"
+        )
+    return dict(head)
+
+
+def _read_header(path: Path) -> tuple[bytes, int]:
+    """The JSON of a safetensors file, and the file's size in bytes."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            text = file.read(length) if 2 <= length <= min(size - 8, LONGEST_HEADER) else b""
+    except OSError as error:
+        raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
+    if not size:
+        raise TaggerError(f"{path}: is empty. Fetch it again")
+    if not 2 <= length <= LONGEST_HEADER:
+        raise TaggerError(f"{path}: is not a tagger file (it does not open like one)")
+    if len(text) < length:
+        raise TaggerError(
+            f"{path}: is cut or not a tagger file: its header should take {length:,} bytes, the file has {size:,}"
+        )
+    return text, size
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights: dict[str, Tensor] = load_file(str(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TaggerError(f"{path}: the weights cannot be read ({error})") from error
+    return weights
+
+
+def digest(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> str:
+    """SHA-256 over the names, shapes, types and bytes of the weights and over what the header tells, in sorted order."""
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name in sorted(weights):
+        value = weights[name]
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.reshape(-1).view(uint8).numpy().tobytes())
+    return digest.hexdigest()

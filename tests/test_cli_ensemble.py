@@ -1,0 +1,306 @@
+"""`earmark ensemble`: score files and taggers, what it prints, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import earmark
+from earmark import cli, manifest
+from earmark import tagger as taggers
+from earmark.committee import Committee
+from earmark.ensemble import combine
+from earmark.errors import EarmarkError
+from earmark.recipe import parse
+from earmark.scores import Scores
+from earmark.soup import average
+
+RATE = 8000
+TAGS = ("dog", "rain")
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process: (what it prints, what it says on stderr). Errors come out as they are."""
+
+    def command(*arguments) -> tuple[str, str]:
+        from typer.main import get_command
+
+        get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False)
+        captured = capsys.readouterr()
+        return captured.out, captured.err
+
+    return command
+
+
+def made(seed: int, facts=None, **changes) -> taggers.Tagger:
+    torch.manual_seed(seed)
+    recipe = {
+        "name": f"net {seed}",
+        "summary": f"Net number {seed}",
+        "task": "one",
+        "sample_rate": RATE,
+        "data": {"dataset": "folder"},
+        "windows": {"length": 0.5, "hop": 0.25},
+        "net": {"name": "convnet1d", "widths": [4, 8, 8], "blocks": [1, 1, 1]},
+        "augment": ["crop"],
+        "train": {"epochs": 1},
+    }
+    tagger = taggers.build(parse({**recipe, **changes}), TAGS).eval()
+    tagger.facts = facts or {}
+    return tagger
+
+
+def split(train, validation, test) -> dict:
+    parts = {"train": train, "validation": validation, "test": test}
+    return {name: {"clips": 2 * len(f), "folds": f, "sha256": "-".join(f)} for name, f in parts.items()}
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    """Six clips in three folds, two score files of them, and a run over folds with two taggers."""
+    ids = [f"{tag}-{fold}" for fold in "123" for tag in TAGS]
+    generator = np.random.default_rng(0)
+    for id_ in ids:
+        soundfile.write(tmp_path / f"{id_}.wav", generator.uniform(-0.5, 0.5, RATE), RATE)
+    table = {
+        "path": [f"{id_}.wav" for id_ in ids],
+        "id": ids,
+        "fold": [i[-1] for i in ids],
+        "tags": [i[:-2] for i in ids],
+    }
+    lines = [",".join(table), *(",".join(row) for row in zip(*table.values(), strict=True))]
+    (tmp_path / "clips.csv").write_text("\n".join(lines) + "\n")
+    assert manifest.read(tmp_path / "clips.csv").fold_names() == ["1", "2", "3"]
+    dogs = {"a": [0.9, 0.4, 0.8, 0.6, 0.7, 0.3], "b": [0.8, 0.1, 0.3, 0.3, 0.9, 0.2]}
+    for name, dog in dogs.items():
+        values = np.stack([dog, 1 - np.array(dog)], 1).astype(np.float32)
+        (tmp_path / name).mkdir()
+        Scores(values, np.array(ids), np.zeros(6), np.full(6, 1.0), TAGS, {"tagger": name}).save(
+            tmp_path / name / "scores.parquet"
+        )
+    for seed, told in enumerate([split(["1"], ["2"], ["3"]), split(["2"], ["1"], ["3"])]):
+        folder = tmp_path / "run" / f"fold-{seed + 1}"
+        folder.mkdir(parents=True)
+        made(seed, {"data": {"dataset": "folder"}, "split": told}).save(folder / "tagger.safetensors")
+    return tmp_path
+
+
+def both(place: Path) -> list[Path]:
+    return [place / name / "scores.parquet" for name in "ab"]
+
+
+# Score files
+
+
+@pytest.mark.parametrize("rule", ["arithmetic", "geometric", "rank"])
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_score_files(place, run, rule, ending):
+    _, said = run("ensemble", *both(place), "-o", place / f"e.{ending}", "--rule", rule, "--weights", "3:1")
+    got = Scores.load(place / f"e.{ending}")
+    expected = combine([Scores.load(file) for file in both(place)], rule, [3, 1], task="one")
+    np.testing.assert_allclose(got.values, expected.values, atol=1e-6)
+    assert got.ids.tolist() == expected.ids.tolist()
+    assert "task one: the scores of each clip sum to one" in said
+    assert f"e.{ending}: 6 rows, 2 tags; {rule} mean of 2 members (a 0.75, b 0.25)" in said
+
+
+def test_ranks_of_tags(place, run):
+    run("ensemble", *both(place), "-o", place / "e.parquet", "--rule", "rank", "--over", "tags", "--task", "many")
+    assert set(np.unique(Scores.load(place / "e.parquet").values)) == {0.0, 0.5, 1.0}
+    assert Scores.load(place / "e.parquet").facts["ensemble"]["over"] == "tags"
+
+
+def test_search_and_agreement(place, run):
+    """a errs on rain-2 alone, b on dog-2 alone; the mean with equal weights has dog-2 at 0.55 and rain-2 at 0.45."""
+    arguments = [
+        "ensemble",
+        *both(place),
+        "-o",
+        place / "e.csv",
+        "--data",
+        place / "clips.csv",
+        "--search",
+        "--agreement",
+    ]
+    printed, said = run(*arguments, "--rounds", 3)
+    assert "--weights 1:1: accuracy 1.0000" in printed
+    assert "1\ta\t0.8333" in printed
+    assert "optimistic" in said
+    assert "66.7 %" in printed  # answered alike
+    told = json.loads(run(*arguments, "--rounds", 3, "--json")[0])
+    assert told["search"]["counts"] == [1, 1]
+    assert told["search"]["metric"] == "accuracy"
+    assert told["agreement"]["pairs"][0]["only_a"] == pytest.approx(1 / 6)
+    assert [part["gain"] for part in told["agreement"]["parts"]] == [pytest.approx(1 / 6)] * 2
+    assert told["ensemble"]["weights"] == [0.5, 0.5]
+
+
+def test_agreement_needs_no_output_and_no_truth(place, run):
+    printed, _ = run("ensemble", *both(place), "--agreement")
+    assert printed.split()[:3] == ["A", "B", "alike"]
+    assert "both right" not in printed
+    assert "map" in run("ensemble", *both(place), "--agreement", "--data", place / "clips.csv", "--metric", "map")[0]
+
+
+def test_common_clips(place, run):
+    short = Scores.load(both(place)[1])
+    kept = Scores(short.values[:4], short.ids[:4], short.start[:4], short.end[:4], TAGS)
+    kept.save(place / "short.csv")
+    files = [both(place)[0], place / "short.csv"]
+    with pytest.raises(EarmarkError, match="short has no scores of 2 of the 6 rows of a.*--only common"):
+        run("ensemble", *files, "-o", place / "e.csv")
+    _, said = run("ensemble", *files, "-o", place / "e.csv", "--only", "common")
+    assert "2 of the 6 rows of a have no scores of all members and are left out" in said
+    assert len(Scores.load(place / "e.csv")) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["A", "B"], "say where the ensemble goes with -o"),
+        (["A", "-o", "e.csv"], "two members at least, and this has 1"),
+        (["-o", "e.csv"], "two members at least, and this has 0"),
+        (["A", "B", "-o", "e.safetensors"], "an ensemble of scores is written as .parquet or .csv"),
+        (["A", "B", "-o", "A"], "is one of the members"),
+        (["A", "esc10", "-o", "e.csv"], "either score files or taggers"),
+        (["A", "B", "-o", "e.csv", "--weights", "3;1"], "--weights 3;1: are numbers with colons"),
+        (["A", "B", "-o", "e.csv", "--weights", "3:1:1"], "3 weights for 2 members"),
+        (["A", "B", "--search"], "--search needs the clips' tags"),
+        (["A", "B", "-o", "e.csv", "--data", "D"], "--data is for --search and --agreement"),
+        (["A", "B", "--search", "--data", "D", "--weights", "1:1"], "leave out --weights"),
+        (["A", "B", "--search", "--data", "D", "--metric", "f1_micro"], "'f1_micro' is not for task 'one'"),
+        (["A", "B", "--search", "--data", "D", "--metric", "acuracy"], "did you mean 'accuracy'"),
+        (["A", "B", "-o", "e.csv", "--mean-weights"], "--mean-weights is of taggers"),
+        (["A", "none.parquet", "-o", "e.csv"], "none.parquet: no such file"),
+        (["R", "-o", "e.csv"], "an ensemble of taggers is written as .safetensors, not .csv"),
+        (["R", "-o", "e.safetensors", "--search", "--data", "D"], "--search is for score files"),
+        (["R", "--agreement"], "--agreement is for score files"),
+        (["R", "-o", "e.safetensors", "--only", "common"], "--only common is for score files"),
+        (["R", "-o", "e.safetensors", "--task", "one"], "--task is for score files"),
+        (["R", "-o", "e.safetensors", "--over", "clips"], "it can rank tags only"),
+        (["R", "-o", "e.safetensors", "--weights", "1"], "1 weights for 2 members"),
+        (["R", "-o", "e.safetensors", "--mean-weights", "--rule", "rank"], "weights are averaged arithmetically"),
+        (["P", "-o", "e.safetensors"], "is no run folder"),
+        (["none", "R", "-o", "e.safetensors"], "none: no such file, and no shipped tagger"),
+        (["--epochs", "P", "-o", "e.safetensors"], "has no epochs"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(place, run, arguments, told):
+    known = dict(zip("AB", both(place), strict=True)) | {"D": place / "clips.csv", "R": place / "run", "P": place}
+    with pytest.raises(EarmarkError, match=told):
+        run("ensemble", *(known.get(a, place / a if a.startswith("e.") else a) for a in arguments))
+    assert not list(place.glob("e.*"))
+
+
+def test_clips_without_truth(place, run):
+    rows = (place / "clips.csv").read_text().splitlines()
+    (place / "less.csv").write_text("\n".join(rows[:-1]) + "\n")
+    with pytest.raises(EarmarkError, match="1 of 6 scored clips are not in .*less.csv, such as rain-3"):
+        run("ensemble", *both(place), "--search", "--data", place / "less.csv")
+    windows = Scores.load(both(place)[0])
+    windows = Scores(windows.values, np.full(6, "dog-1"), np.arange(6.0), np.arange(6.0) + 1, TAGS)
+    windows.save(place / "w.parquet")
+    windows.save(place / "v.parquet")
+    with pytest.raises(EarmarkError, match="dog-1 has 6 rows: the clips' tags say nothing of single windows"):
+        run("ensemble", place / "w.parquet", place / "v.parquet", "--search", "--data", place / "clips.csv")
+
+
+# Taggers
+
+
+def test_a_run_over_folds_becomes_one_tagger(place, run):
+    out = place / "deep" / "e.safetensors"
+    _, said = run("ensemble", place / "run", "-o", out, "--rule", "geometric", "--weights", "2:1")
+    assert f"{out}: 2 tags; geometric mean of 2 members (fold-1 0.667, fold-2 0.333)" in said
+    whole = earmark.load(out)
+    assert isinstance(whole, Committee)
+    expected = Committee([made(0), made(1)], "geometric", [2, 1]).tag(place / "dog-1.wav", None)
+    assert whole.tag(place / "dog-1.wav", None) == expected
+
+
+def test_the_ensemble_is_shown_tags_and_is_evaluated(place, run):
+    out = place / "e.safetensors"
+    run("ensemble", place / "run" / "fold-1", place / "run" / "fold-2" / "tagger.safetensors", "-o", out)
+    shown, _ = run("show", out)
+    assert "an ensemble of 2 taggers" in shown
+    assert "member 2    weight 0.5: Net number 1" in shown
+    assert "at 8,000 Hz, in windows of 0.5 s every 0.25 s" in shown
+    assert "test        2 clips, fold 3" in shown
+    assert "train       at least 2 clips, fold 1, 2" in shown
+    assert json.loads(run("show", out, "--json")[0])["rule"] == "arithmetic"
+    tagged, _ = run(
+        "tag", place / "dog-1.wav", "--tagger", out, "--format", "jsonl", "--windows", place / "windows.csv"
+    )
+    record = json.loads(tagged)
+    own = [
+        earmark.load(place / "run" / f"fold-{n}" / "tagger.safetensors").tag(place / "dog-1.wav", None) for n in (1, 2)
+    ]
+    means = {tag: np.mean([t.score for one in own for t in one if t.label == tag]) for tag in TAGS}
+    assert {t["label"]: t["score"] for t in record["tags"]} == pytest.approx(means, abs=1e-5)
+    assert len(Scores.load(place / "windows.csv")) == 3
+    judged, _ = run(
+        "evaluate", out, "--data", place / "clips.csv", "--json", "--resamples", 20, "--out", place / "report"
+    )
+    report = json.loads(judged)
+    assert report["clips"] == 2
+    assert report["protocol"]["folds"] == ["3"]
+    for fold in ("1", "2"):
+        with pytest.raises(EarmarkError, match=f"trained or its epoch chosen on fold {fold}"):
+            run("evaluate", out, "--data", place / "clips.csv", "--fold", fold)
+
+
+def test_figures_are_kept_in_the_file(place, run):
+    out = place / "e.safetensors"
+    run("ensemble", place / "run", "-o", out)
+    before = earmark.load(out).identity()
+    run("evaluate", out, "--data", place / "clips.csv", "--record", "--resamples", 20, "--out", place / "report")
+    again = earmark.load(out)
+    assert again.identity() == before
+    assert again.facts["test"]["folds"] == ["3"]
+    assert "test accuracy" in run("show", out)[0]
+
+
+def test_members_with_other_windows(place, run):
+    made(5, windows={"length": 0.6, "hop": 0.3}).save(place / "other.safetensors")
+    out = place / "e.safetensors"
+    _, said = run("ensemble", place / "run", place / "other.safetensors", "-o", out)
+    assert "the members hear different windows" in said
+    assert run("tag", place / "dog-1.wav", "--tagger", out)[0]
+    with pytest.raises(EarmarkError, match="no --windows, no --pictures"):
+        run("tag", place / "dog-1.wav", "--tagger", out, "--windows", place / "w.csv")
+
+
+def test_epochs_and_the_mean_of_weights(place, run):
+    epochs = place / "long" / "epochs"
+    epochs.mkdir(parents=True)
+    for number in (1, 2, 10):
+        made(number, {"chosen": {"epoch": number, "of": 10, "by": "one of every epoch"}}).save(
+            epochs / f"{number:03d}.safetensors"
+        )
+    shutil.copy(epochs / "010.safetensors", place / "long" / "tagger.safetensors")
+    for given in (epochs, place / "long"):
+        _, said = run("ensemble", "--epochs", given, "-o", place / "e.safetensors")
+        assert "arithmetic mean of 3 members (001 0.333, 002 0.333, 010 0.333)" in said
+    assert [m.recipe.name for m in earmark.load(place / "e.safetensors").members] == ["net 1", "net 2", "net 10"]
+    _, said = run("ensemble", "--epochs", epochs, "-o", place / "m.safetensors", "--mean-weights", "--weights", "1:1:2")
+    assert "running statistics are averaged like weights" in said
+    mixed = earmark.load(place / "m.safetensors")
+    assert isinstance(mixed, taggers.Tagger)
+    assert mixed.identity() == average([made(1), made(2), made(10)], [1, 1, 2]).identity()
+    assert "the mean of those of 3 taggers" in run("show", place / "m.safetensors")[0]
+    with pytest.raises(EarmarkError, match="is no run folder.*members with --epochs"):
+        run("ensemble", epochs, "-o", place / "x.safetensors")
+
+
+def test_json_of_taggers(place, run):
+    told = json.loads(run("ensemble", place / "run", "-o", place / "e.safetensors", "--json")[0])
+    assert told["tagger"] == earmark.load(place / "e.safetensors").identity()
+    assert told["weights"] == [0.5, 0.5]
+    assert len(told["members"]) == 2

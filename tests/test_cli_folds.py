@@ -1,0 +1,144 @@
+"""The command line over folds: train all, evaluate each on its own, and see which labels they doubt."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from earmark import manifest as manifests
+from earmark.scores import Scores
+from earmark.tagger import read_head
+
+pytest.importorskip("pytorch_lightning")
+
+RECIPE = {
+    "task": "one",
+    "sample_rate": 4000,
+    "data": {"dataset": "folder", "test": ["5"], "validation": ["4"]},
+    "windows": {"length": 0.5, "hop": 0.25},
+    "net": {"name": "convnet1d", "widths": [8, 8, 16, 16], "blocks": [1, 1, 1, 1], "momentum": 0.1},
+    "augment": ["crop"],
+    "train": {"epochs": 8, "batch": 8, "optimiser": {"lr": 5e-3}, "renew_statistics": True, "precision": "float32"},
+}
+WRONG = "low-2-1.wav"  # is given the tag "high" here
+
+
+def earmark(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "earmark.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def place(clips, tmp_path_factory) -> Path:
+    """A folder with a manifest, in which one label is wrong, a recipe, and a run over all folds."""
+    folder = tmp_path_factory.mktemp("folds")
+    tags = clips.table["tags"].to_pylist()
+    tags[clips.ids.tolist().index(WRONG)] = ["high"]
+    at = clips.table.schema.get_field_index("tags")
+    wrong = replace(clips, table=clips.table.set_column(at, clips.table.schema.field("tags"), pa.chunked_array([tags])))
+    manifests.write(wrong, folder / "clips.parquet")
+    (folder / "plan.yaml").write_text(yaml.safe_dump(RECIPE))
+    done = earmark("train", "plan.yaml", "--data", "clips.parquet", "--out", "run", "--fold", "all", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split("\t")[:3] == ["fold", "epoch", "validation loss"]
+    assert [line.split("\t")[0] for line in lines[1:]] == ["1", "2", "3", "4", "5"]
+    return folder
+
+
+def test_each_fold_is_tested_once_and_never_trained_on(place):
+    for fold, before in zip("12345", "51234", strict=True):
+        split = read_head(place / "run" / f"fold-{fold}" / "tagger.safetensors")["facts"]["split"]
+        assert split["test"]["folds"] == [fold]
+        assert split["validation"]["folds"] == [before]
+        assert sorted(split["train"]["folds"]) == sorted(set("12345") - {fold, before})
+
+
+def test_a_run_that_has_ended_is_not_run_again(place):
+    done = earmark(
+        "train", "plan.yaml", "--data", "clips.parquet", "--out", "run", "--fold", "3", "--resume", cwd=place
+    )
+    assert done.returncode == 0, done.stderr
+    assert "has ended, after epoch 8" in done.stderr
+    bad = earmark("train", "plan.yaml", "--data", "clips.parquet", "--out", "run", "--fold", "9", cwd=place)
+    assert bad.returncode == 2
+    assert "--fold 9: the folds that take turns are 1, 2, 3, 4, 5, or say `all`" in bad.stderr
+
+
+def test_the_report_is_on_all_folds_together(place):
+    done = earmark("evaluate", "run", "--data", "clips.parquet", "--json", "--resamples", 50, cwd=place)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["clips"] == 60
+    protocol = report["protocol"]
+    assert protocol["folds"] == ["1", "2", "3", "4", "5"]
+    assert len(set(protocol["tagger"])) == 5
+    assert list(protocol["by fold"]) == ["1", "2", "3", "4", "5"]
+    by_fold = [told["accuracy"] for told in protocol["by fold"].values()]
+    assert report["metrics"]["accuracy"]["value"] == pytest.approx(sum(by_fold) / 5, abs=1e-4)  # folds of one size
+    assert report["metrics"]["accuracy"]["value"] > 0.8
+    scores = Scores.load(place / "run" / "evaluation" / "scores.parquet")
+    assert len(scores) == 60
+    looked = protocol["looks"]
+    again = earmark("evaluate", "run", "--data", "clips.parquet", "--json", "--resamples", 50, cwd=place)
+    assert json.loads(again.stdout)["protocol"]["looks"] == looked + 1
+
+
+def test_one_tagger_of_the_run(place):
+    done = earmark("evaluate", "run/fold-2/tagger.safetensors", "--data", "clips.parquet", "--resamples", 50, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert (place / "run" / "fold-2" / "evaluation-fold-2" / "report.json").is_file()
+    refused = earmark("evaluate", "run", "--data", "clips.parquet", "--fold", 2, cwd=place)
+    assert refused.returncode == 2
+    assert "--record and --fold are for one tagger" in refused.stderr
+
+
+def test_the_audit_finds_the_wrong_label(place):
+    done = earmark("audit", "run", "--data", "clips.parquet", "--out", "audit", "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    doubts = json.loads(done.stdout)
+    first = doubts[0]
+    assert (first["id"], first["tag"], first["suggested"]) == (WRONG, "high", "low")
+    with (place / "audit" / "audit.csv").open() as file:
+        assert [row["id"] for row in csv.DictReader(file)] == [doubt["id"] for doubt in doubts]
+    assert "<html" in (place / "audit" / "audit.html").read_text(encoding="utf-8")
+    from_file = earmark("audit", "run/evaluation/scores.parquet", "--data", "clips.parquet", "--json", cwd=place)
+    assert json.loads(from_file.stdout) == doubts
+    refused = earmark("audit", "run/fold-2/tagger.safetensors", "--data", "clips.parquet", cwd=place)
+    assert refused.returncode == 2
+    assert "an audit needs scores of taggers that did not learn from the clips they score" in refused.stderr
+
+
+def test_equal_files_on_both_sides_stop_an_evaluation(place, clips, tmp_path):
+    """A test clip that is a copy of a training clip, under another name and in a group of its own."""
+    for path in clips.paths():
+        shutil.copy(path, tmp_path)
+    shutil.copy(tmp_path / "low-1-0.wav", tmp_path / "low-5-0.wav")
+    manifests.write(replace(clips, root=tmp_path), tmp_path / "clips.csv")
+    tagger = place / "run" / "fold-5" / "tagger.safetensors"
+    refused = earmark("evaluate", tagger, "--data", tmp_path / "clips.csv", "--out", tmp_path / "report")
+    assert refused.returncode == 2
+    assert "2 clips tie the test clips to those that the tagger learnt from (1 by audio)" in refused.stderr
+    assert "bear it with --leaks report" in refused.stderr
+    borne = earmark(
+        "evaluate",
+        tagger,
+        "--data",
+        tmp_path / "clips.csv",
+        "--out",
+        tmp_path / "report",
+        "--leaks",
+        "report",
+        "--json",
+    )
+    assert borne.returncode == 0, borne.stderr
+    assert any("2 clips tie the test clips" in note for note in json.loads(borne.stdout)["notes"])
