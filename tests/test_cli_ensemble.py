@@ -142,6 +142,32 @@ def test_search_and_agreement(place, run):
     assert told["ensemble"]["weights"] == [0.5, 0.5]
 
 
+def test_what_chose_the_weights_is_kept(place, run):
+    """Whatever two folds choose, the third is combined with; the file tells the clips that chose."""
+    arguments = ["ensemble", *both(place), "-o", place / "e.parquet", "--data", place / "clips.csv", "--search"]
+    run(*arguments)
+    chosen = Scores.load(place / "e.parquet").facts["ensemble"]["weights chosen"]
+    assert (chosen["by"], chosen["across folds"], chosen["clips"], chosen["folds"]) == (
+        "accuracy",
+        False,
+        6,
+        ["1", "2", "3"],
+    )
+    told = json.loads(run(*arguments, "--cross", "--json")[0])
+    assert set(told["cross"]["counts"]) == {"1", "2", "3"}
+    members = [Scores.load(file).values for file in both(place)]
+    got = Scores.load(place / "e.parquet")
+    for row, id_ in enumerate(got.ids.tolist()):
+        first, second = told["cross"]["counts"][id_[-1]]
+        expected = (first * members[0][row] + second * members[1][row]) / (first + second)
+        np.testing.assert_allclose(got.values[row], expected, atol=1e-6)
+    answers = np.array(TAGS)[got.values.argmax(1)]
+    assert told["cross"]["value"] == pytest.approx(
+        np.mean([i.startswith(a) for i, a in zip(got.ids, answers, strict=True)])
+    )
+    assert "each fold with the weights that the others chose: accuracy" in run(*arguments, "--cross")[0]
+
+
 def test_agreement_needs_no_output_and_no_truth(place, run):
     printed, _ = run("ensemble", *both(place), "--agreement")
     assert printed.split()[:3] == ["A", "B", "alike"]
@@ -174,6 +200,7 @@ def test_common_clips(place, run):
         (["A", "B", "-o", "e.csv", "--weights", "3:1:1"], "3 weights for 2 members"),
         (["A", "B", "--search"], "--search needs the clips' tags"),
         (["A", "B", "-o", "e.csv", "--data", "D"], "--data is for --search and --agreement"),
+        (["A", "B", "-o", "e.csv", "--cross"], "--cross says how --search is done"),
         (["A", "B", "--search", "--data", "D", "--weights", "1:1"], "leave out --weights"),
         (["A", "B", "--search", "--data", "D", "--metric", "f1_micro"], "'f1_micro' is not for task 'one'"),
         (["A", "B", "--search", "--data", "D", "--metric", "acuracy"], "did you mean 'accuracy'"),

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -142,3 +143,44 @@ def test_equal_files_on_both_sides_stop_an_evaluation(place, clips, tmp_path):
     )
     assert borne.returncode == 0, borne.stderr
     assert any("2 clips tie the test clips" in note for note in json.loads(borne.stdout)["notes"])
+
+
+def test_systems_are_compared_on_the_same_clips(place, clips):
+    first = earmark("evaluate", "run", "--data", "clips.parquet", "--out", "scored", "--resamples", 20, cwd=place)
+    assert first.returncode == 0, first.stderr
+    scores = Scores.load(place / "scored" / "scores.parquet")
+    worse = replace(scores, values=np.random.default_rng(0).dirichlet([1, 1, 1], len(scores)).astype(np.float32))
+    worse.save(place / "chance.parquet")
+    told = (
+        "compare",
+        "good=scored/scores.parquet",
+        "chance.parquet",
+        "--data",
+        "clips.parquet",
+        "--metric",
+        "accuracy",
+    )
+    done = earmark(*told, "--json", "--out", "compared", "--permutations", 500, cwd=place)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    (pair,) = result["pairs"]
+    assert (pair["a"], pair["b"], pair["metric"]) == ("good", "chance", "accuracy")
+    good, chance = (system["metrics"]["accuracy"]["value"] for system in result["systems"])
+    assert pair["difference"] == pytest.approx(good - chance)
+    assert pair["low"] > 0.2
+    assert pair["p"] < 0.01
+    assert {path.name for path in (place / "compared").iterdir()} == {
+        "comparison.html", "comparison.md", "comparison.json", "comparison.pairs.csv",
+    }  # fmt: skip
+    alone = earmark("compare", "scored/scores.parquet", "--data", "clips.parquet", cwd=place)
+    assert alone.returncode == 2
+    assert "a comparison needs two systems at least" in alone.stderr
+    half = np.arange(len(scores)) < 30
+    parts = {"values": worse.values, "ids": worse.ids, "start": worse.start, "end": worse.end}
+    Scores(**{name: part[half] for name, part in parts.items()}, tags=worse.tags).save(place / "half.parquet")
+    missing = earmark("compare", "run=scored/scores.parquet", "half.parquet", "--data", "clips.parquet", cwd=place)
+    assert missing.returncode == 2
+    assert "run has 30 clips that another system lacks: say --common" in missing.stderr
+    fewer = earmark(*told[:2], "half.parquet", *told[3:], "--common", "--json", "--permutations", 50, cwd=place)
+    assert fewer.returncode == 0, fewer.stderr
+    assert json.loads(fewer.stdout)["clips"] == 30

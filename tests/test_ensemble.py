@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import rankdata
 
 from earmark import metrics
-from earmark.ensemble import OPTIMISTIC, agreement, align, combine, search_weights
+from earmark.ensemble import OPTIMISTIC, agreement, align, combine, search_across, search_weights
 from earmark.ensemble.rules import ranks, shares
 from earmark.errors import ScoresError
 from earmark.scores import Scores, concat
@@ -326,6 +326,20 @@ def test_the_search_goes_by_the_rule(rule):
     found = search_weights(members, truth, metrics.mean_auc, rule, task="one", rounds=9)
     again = combine(members, rule, found.weights, task="one")
     assert metrics.mean_auc(again.values, truth) == pytest.approx(found.value, abs=1e-6)
+
+
+def test_weights_that_the_other_folds_chose():
+    """Fold 1 is right in the first member alone, fold 2 in the second alone: each is given the other's weights."""
+    truth = np.array([[True, False]] * 4)
+    good, bad = [[0.9, 0.1], [0.8, 0.2]], [[0.2, 0.8], [0.1, 0.9]]
+    members = [scores(good + bad), scores(bad + good)]
+    crossed = search_across(members, truth, ["1", "1", "2", "2"], metrics.accuracy, rounds=3)
+    assert crossed.counts == {"1": (0, 1), "2": (1, 0)}
+    assert crossed.value == 0
+    close(crossed.scores, bad + bad)
+    assert search_weights(members, truth, metrics.accuracy).value == 0.5
+    with pytest.raises(ScoresError, match="1 folds for 4 clips"):
+        search_across(members, truth, ["1"] * 4, metrics.accuracy)
 
 
 def test_searches_that_cannot_be():

@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earmark import audio
@@ -123,6 +124,20 @@ def test_alone_or_in_a_batch(name, module):
         alone = torch.cat([module(*(part[i : i + 1] for part in batch)).levels for i in range(3)])
     assert torch.equal(together, again)
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_survives_a_file(name, module, tmp_path):
+    """Everything that its answers depend on is in the weights; running statistics too."""
+    module.train()
+    with torch.no_grad():
+        module(*inputs(name, module, 2, 20))
+    save_file({key: value.contiguous() for key, value in module.state_dict().items()}, tmp_path / "net.safetensors")
+    torch.manual_seed(1)
+    other = NETS[name].function(tags=5)
+    other.load_state_dict(load_file(tmp_path / "net.safetensors"))
+    batch = inputs(name, module, 2, 20, seed=1)
+    with torch.no_grad():
+        assert torch.equal(module.eval()(*batch).levels, other.eval()(*batch).levels)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.conftest import TAGS, made, scored, several, single
 
 from earmark import report as reports
 from earmark.errors import ScoresError
-from tests.report.conftest import TAGS, made, scored, several, single
+
 
 def test_figures_are_sklearns() -> None:
     from sklearn.metrics import accuracy_score, average_precision_score, confusion_matrix, roc_auc_score
@@ -237,7 +238,9 @@ def size(picture: Path) -> tuple[int, int]:
 def test_the_files_of_task_one(tmp_path: Path) -> None:
     report = reports.evaluate(*single(), "one", {"epoch chosen by": "valid map", "seeds": [1, 2]}, resamples=20)
     paths = reports.write(report, tmp_path / "new", "fold 5 a.b")
-    assert [p.name for p in paths] == [f"fold 5 a.b.{end}" for end in ("json", "md", "tags.csv", "confusion.png", "html")]
+    assert [p.name for p in paths] == [
+        f"fold 5 a.b.{end}" for end in ("json", "md", "tags.csv", "confusion.png", "html")
+    ]
     assert json.loads(paths[0].read_text(encoding="utf-8")) == report
     text = paths[1].read_text(encoding="utf-8")
     assert "Protocol: epoch chosen by: valid map; seeds: [1, 2]." in text

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from earmark.ensemble import Metric, Search
+    from earmark.manifest import Manifest
     from earmark.scores import Scores
 
 SCORES = (".parquet", ".csv")
@@ -46,6 +44,9 @@ def ensemble(
         bool, typer.Option("--mean-weights", help="One net with the mean of the taggers' weights.")
     ] = False,
     search: Annotated[bool, typer.Option("--search", help="Search weights on out-of-fold score files.")] = False,
+    cross: Annotated[
+        bool, typer.Option("--cross", help="With --search: combine each fold with the weights that the others chose.")
+    ] = False,
     agreement: Annotated[
         bool, typer.Option("--agreement", help="Who answers like whom; with --data, what each member adds.")
     ] = False,
@@ -67,6 +68,8 @@ def ensemble(
         raise EarmarkError("--search finds the weights: leave out --weights, or leave out --search")
     if (search and data is None) or (data is not None and not (search or agreement)):
         raise EarmarkError("--search needs the clips' tags with --data, and --data is for --search and --agreement")
+    if cross and not search:
+        raise EarmarkError("--cross says how --search is done: give both")
     files = _files(inputs or [], epochs or [])
     _check_out(out, files)
     told: dict[str, Any] = {"members": [str(file) for file in files]}
@@ -74,7 +77,7 @@ def ensemble(
     if files[0].suffix in SCORES:
         if mean_weights:
             raise EarmarkError("--mean-weights is of taggers; these are score files")
-        asked = _Asked(rule, over or "clips", only, task, metric, rounds, data, dataset, search, agreement)
+        asked = _Asked(rule, over or "clips", only, task, metric, rounds, data, dataset, search, cross, agreement)
         told |= _of_scores(files, out, shares, asked, tables=not as_json)
     else:
         wrong = {"--search": search, "--agreement": agreement, "--only common": only == "common", "--task": task}
@@ -105,6 +108,7 @@ class _Asked:
     data: Path | None
     dataset: str | None
     search: bool
+    cross: bool
     agreement: bool
 
 
@@ -115,21 +119,32 @@ def _of_scores(
     from earmark import ensemble as ensembles
     from earmark.cli.console import say
     from earmark.scores import Scores
+    from earmark.splits import facts
 
     members, names = [Scores.load(file) for file in files], _names(files)
     task = asked.task or _task(members)
     how: dict[str, Any] = {"over": asked.over, "task": task, "names": names}
     same = ensembles.align(members, asked.only, names)
     told: dict[str, Any] = {"task": task}
-    truth = _truth(same[0], asked.data, asked.dataset) if asked.data is not None else None
+    clips = None if asked.data is None else _clips(same[0], asked.data, asked.dataset)
+    truth = None if clips is None else clips.truth(same[0].tags)
     metric, function = _metric(asked.metric, task)
-    if asked.search and truth is not None:
+    whole = None
+    if asked.search and clips is not None and truth is not None:
         found = ensembles.search_weights(same, truth, function, asked.rule, rounds=asked.rounds, **how)
         weights = found.counts
         told["search"] = {"metric": metric, **found.as_dict()}
         if tables:
             _show_search(found, names, metric)
         say(ensembles.OPTIMISTIC)
+        if asked.cross:
+            crossed = ensembles.search_across(
+                same, truth, clips.folds, function, asked.rule, rounds=asked.rounds, **how
+            )
+            whole = crossed.scores
+            told["cross"] = {"metric": metric, "value": crossed.value, "counts": crossed.counts}
+            if tables:
+                print(f"each fold with the weights that the others chose: {metric} {crossed.value:.4f}")
     if asked.agreement:
         measured = None if truth is None else function
         table = ensembles.agreement(same, truth, measured, asked.rule, weights, metric_name=metric, **how)
@@ -137,12 +152,15 @@ def _of_scores(
         if tables:
             print(table.text())
     if out is not None:
-        whole = ensembles.combine(members, asked.rule, weights, only=asked.only, **how)
+        if whole is None:
+            whole = ensembles.combine(members, asked.rule, weights, only=asked.only, **how)
+        if asked.search and clips is not None:
+            whole.facts["ensemble"]["weights chosen"] = {"by": metric, "across folds": asked.cross, **facts(clips)}
         out.parent.mkdir(parents=True, exist_ok=True)
         whole.save(out)
         told["ensemble"] = {key: value for key, value in whole.facts["ensemble"].items() if key != "members"}
-        rows = f"{len(whole)} rows, {len(whole.tags)} tags"
-        told["summary"] = f"{rows}; {_summary(asked.rule, whole.facts['ensemble']['weights'], names, '')}"
+        shares = [] if asked.cross else whole.facts["ensemble"]["weights"]
+        told["summary"] = f"{len(whole)} rows, {len(whole.tags)} tags; {_summary(asked.rule, shares, names, '')}"
         if left := len(members[0]) - len(whole):
             say(f"{left} of the {len(members[0])} rows of {names[0]} have no scores of all members and are left out")
     return told
@@ -248,8 +266,8 @@ def _task(members: Sequence[Scores]) -> Literal["one", "many"]:
     return "one" if one else "many"
 
 
-def _truth(scores: Scores, data: Path, dataset: str | None) -> NDArray[np.bool_]:
-    """(rows, tags): which tags the clips of the scores have."""
+def _clips(scores: Scores, data: Path, dataset: str | None) -> Manifest:
+    """The clips that the scores are of, row by row."""
     import numpy as np
 
     from earmark.cli.console import open_data
@@ -265,7 +283,7 @@ def _truth(scores: Scores, data: Path, dataset: str | None) -> NDArray[np.bool_]
     missing = [id_ for id_ in scores.ids.tolist() if id_ not in place]
     if missing:
         raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {data}, such as {missing[0]}")
-    return clips.select([place[id_] for id_ in scores.ids.tolist()]).truth(scores.tags)
+    return clips.select([place[id_] for id_ in scores.ids.tolist()])
 
 
 def _metric(name: str | None, task: Literal["one", "many"]) -> tuple[str, Metric]:
@@ -299,6 +317,7 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 
 def _summary(rule: str, weights: Sequence[float], names: Sequence[str], what: str) -> str:
-    shown = ", ".join(f"{name} {weight:.3g}" for name, weight in list(zip(names, weights, strict=True))[:12])
+    shares = [f" {weight:.3g}" for weight in weights] or [""] * len(names)
+    shown = ", ".join(name + share for name, share in list(zip(names, shares, strict=True))[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"{rule} mean of {what + ' of ' if what == 'weights' else ''}{len(names)} members ({shown}{more})"
+    return f"{rule} mean of {what + ' of ' if what else ''}{len(names)} members ({shown}{more})"

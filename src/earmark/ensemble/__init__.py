@@ -3,6 +3,7 @@
     combine         members' scores → one Scores: arithmetic, geometric or rank mean, weighted
     align           members' scores with the same rows and columns in the same order
     search_weights  weights that suit a metric, by greedy forward selection on out-of-fold scores
+    search_across   the same without the clips that are combined: an honest figure
     agreement       who answers like whom, and what each member adds to the rest
 
 The rules are in `earmark.ensemble.rules`, how rows are matched is in `earmark.ensemble.rows`. Members that were each
@@ -19,12 +20,13 @@ from typing import Any
 from earmark.ensemble.agreement import Agreement, Pair, Part, agreement
 from earmark.ensemble.rows import Only, align, left_out
 from earmark.ensemble.rules import Name, Over, Rule, Task, mean, shares
-from earmark.ensemble.search import OPTIMISTIC, Metric, Search, Step, search_weights
+from earmark.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, Step, search_across, search_weights
 from earmark.scores import Scores
 
 __all__ = [
     "OPTIMISTIC",
     "Agreement",
+    "Crossed",
     "Metric",
     "Name",
     "Only",
@@ -39,6 +41,7 @@ __all__ = [
     "align",
     "combine",
     "mean",
+    "search_across",
     "search_weights",
     "shares",
 ]

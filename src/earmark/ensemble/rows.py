@@ -58,6 +58,12 @@ def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] |
     return aligned
 
 
+def rows_of(scores: Scores, which: NDArray[np.bool_]) -> Scores:
+    """The rows of a mask (rows,)."""
+    ids, start, end = (getattr(scores, name)[which] for name in ("ids", "start", "end"))
+    return replace(scores, values=scores.values[which], ids=ids, start=start, end=end)
+
+
 def left_out(members: Sequence[Scores], kept: Scores) -> dict[str, Any]:
     """What `only="common"` left out: rows of each member, and the tags that not all know."""
     tags = dict.fromkeys(tag for member in members for tag in member.tags if tag not in kept.tags)

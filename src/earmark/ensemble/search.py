@@ -4,20 +4,23 @@ Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble selection from libraries of
 starting from none, the member whose addition makes the mean best is added, again and again, also one that is in already;
 a member's weight is the share of the additions that it got. Of all rounds the earliest with the best figure is kept; of
 members that do equally well the first is added. There is no chance in it.
+
+The figure of the weights on the clips that chose them is optimistic. `search_across` gives one that is not: each fold is
+combined with the weights that the other folds chose.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.ensemble.rows import align
-from earmark.ensemble.rules import Name, Over, Rule, Task
+from earmark.ensemble.rows import align, rows_of
+from earmark.ensemble.rules import Name, Over, Rule, Task, mean, shares
 from earmark.errors import ScoresError
 from earmark.scores import Scores
 
@@ -58,6 +61,15 @@ class Search:
         return {**told, **self.rule.as_dict(), "note": OPTIMISTIC}
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """scores: see `search_across`. value: the metric of all of them. counts: of each fold's clips, chosen on the others."""
+
+    scores: Scores
+    value: float
+    counts: dict[str, tuple[int, ...]]
+
+
 def search_weights(
     members: Sequence[Scores],
     truth: ArrayLike,
@@ -90,6 +102,43 @@ def search_weights(
     last = int(np.argmax([step.value for step in path]))
     added = [step.member for step in path[: last + 1]]
     return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), told)
+
+
+def search_across(
+    members: Sequence[Scores],
+    truth: ArrayLike,
+    folds: ArrayLike,
+    metric: Metric,
+    rule: Name = "arithmetic",
+    *,
+    over: Over = "clips",
+    task: Task = "many",
+    rounds: int = ROUNDS,
+    names: Sequence[str] | None = None,
+) -> Crossed:
+    """The scores of each fold, combined with the weights found on the other folds: no clip chose its own weights.
+
+    folds: (rows,) names, in the rows of the first member; the rest as in `search_weights`. Clips are ranked within folds.
+    """
+    told = Rule(rule, over, task)
+    same = align(members, names=names)
+    true, named = checked_truth(truth, same[0]), np.asarray(folds, str)
+    if named.shape != (len(same[0]),) or len(np.unique(named)) < 2:
+        raise ScoresError(
+            f"{len(np.unique(named))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
+            "each clip, two at least"
+        )
+    values = np.zeros(same[0].values.shape, np.float32)
+    counts: dict[str, tuple[int, ...]] = {}
+    for fold in np.unique(named).tolist():
+        here = named == fold
+        others = [rows_of(member, ~here) for member in same]
+        found = search_weights(others, true[~here], metric, rule, over=over, task=task, rounds=rounds, names=names)
+        values[here] = mean(told, [member.values[here] for member in same], shares(found.counts, len(same)))
+        counts[fold] = found.counts
+    facts: dict[str, Any] = {**told.as_dict(), "counts by fold": {fold: list(c) for fold, c in counts.items()}}
+    facts["members"] = [member.facts for member in members]
+    return Crossed(replace(same[0], values=values, facts={"ensemble": facts}), _figure(metric, values, true), counts)
 
 
 def checked_truth(truth: ArrayLike, scores: Scores) -> NDArray[np.bool_]:

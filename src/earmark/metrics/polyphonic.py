@@ -160,7 +160,7 @@ def psds(
     criteria: Criteria,
     groups: Mapping[str, str] | None = None,
     *,
-    resamples: int = 200,
+    resamples: int = 1000,
     seed: int = 0,
 ) -> PSDS:
     """PSDS with 95 % intervals over groups of clips.

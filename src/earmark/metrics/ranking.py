@@ -44,16 +44,16 @@ class Ranking:
             inside = np.diff(np.append(self.first, len(self.hits)))
             above, upto, total = self.start, self.end, np.array([len(self.order)])
             return inside[:, None].astype(float), above[:, None].astype(float), upto[:, None].astype(float), total * 1.0
-        drawn = weights[self.order]  # (rows, draws)
+        drawn = weights.take(self.order, axis=0)  # (rows, draws); several times as fast as weights[order]
         # reduceat gives an element, not 0, for an empty stretch: every edge once, and none behind the last rank
         edges = np.unique(np.concatenate([[0], self.start, self.end]))
         edges = edges[edges < len(drawn)]
         between = np.add.reduceat(drawn, edges, axis=0, dtype=np.int32)
         before = np.zeros((len(edges) + 1, drawn.shape[1]))
         np.cumsum(between, axis=0, out=before[1:])
-        inside = np.add.reduceat(drawn[self.hits], self.first, axis=0, dtype=np.int32)
+        inside = np.add.reduceat(drawn.take(self.hits, axis=0), self.first, axis=0, dtype=np.int32)
         at_start, at_end = np.searchsorted(edges, self.start), np.searchsorted(edges, self.end)
-        return inside.astype(float), before[at_start], before[at_end], before[-1]
+        return inside.astype(float), before.take(at_start, axis=0), before.take(at_end, axis=0), before[-1]
 
     def measure(self, weights: Weights) -> tuple[Floats, Floats]:
         """(average precision, AUC), each (draws,); NaN in the draws where a tag has none."""

@@ -54,8 +54,8 @@ def markdown_of_comparison(comparison: Mapping[str, Any], title: str) -> str:
                 f"{text.cell(pair['a'])} − {text.cell(pair['b'])}",
                 signed(pair["difference"]),
                 between(pair),
-                chance(pair["p"]),
-                chance(pair["p_holm"]),
+                text.cell(chance(pair["p"])),
+                text.cell(chance(pair["p_holm"])),
             ]
             for pair in pairs
             if pair["metric"] == name
@@ -186,8 +186,8 @@ def _forest(pairs: Sequence[Mapping[str, Any]], metric: str) -> str:
                 (f"<strong>{signed(pair['difference'])}</strong>", pair["difference"]),
                 (svg.difference(pair, reach, apart), None),
                 (between(pair), None),
-                (chance(pair["p"]), pair["p"]),
-                (chance(pair["p_holm"]), pair["p_holm"]),
+                (escape(chance(pair["p"])), pair["p"]),
+                (escape(chance(pair["p_holm"])), pair["p_holm"]),
             ]
         )
     head = ["pair", "difference", f"−{reach:.2g} · 0 · {reach:.2g}", "95 % interval", "p", "p (Holm)"]

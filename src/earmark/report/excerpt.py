@@ -28,6 +28,7 @@ SECONDS = 5.0  # of an excerpt
 BLOCK = 60.0  # seconds held of a long recording; a loudest part across two blocks is cut in two
 STEP = 0.1  # seconds between the places where the loudest part may begin
 QUIET, AUDIBLE = 0.1, 0.5  # an excerpt whose peak is below the one is raised so that its peak is the other
+LOUDEST = 0.9  # the peak of one that went beyond full scale: MP3 rings over it a little
 WINDOW, HOP, BANDS, RANGE = 512, 320, 96, 70.0  # samples, samples, mel bands, dB below the loudest
 
 
@@ -99,8 +100,8 @@ def excerpt(place: Place) -> Excerpt:
     if peak == 0:
         told.append("silent")
     elif peak < QUIET or peak > 1:
-        gain = (AUDIBLE if peak < QUIET else 1.0) / peak
-        told.append(f"{'raised' if gain > 1 else 'lowered'} by {abs(20 * np.log10(gain)):.2g} dB")
+        gain = (AUDIBLE if peak < QUIET else LOUDEST) / peak
+        told.append(f"{'raised' if gain > 1 else 'lowered'} by {abs(20 * np.log10(gain)):.1f} dB")
         wave = wave * np.float32(gain)
     picture = _uri("image/png", pictures.shaded(spectrogram(wave)))
     return Excerpt(_sound(wave), picture, start, len(wave) / RATE, told)
