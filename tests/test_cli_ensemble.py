@@ -226,6 +226,21 @@ def test_what_cannot_be(place, run, arguments, told):
     assert not list(place.glob("e.*"))
 
 
+@pytest.mark.parametrize(("given", "ending"), [("ab", "csv"), ("ab", "parquet"), ("run", "safetensors")])
+def test_where_nothing_can_be_written(place, run, given, ending):
+    files = both(place) if given == "ab" else [place / "run"]
+    (place / f"x.{ending}").mkdir()
+    for out in (place / f"x.{ending}", place / "clips.csv" / f"x.{ending}"):
+        with pytest.raises(EarmarkError, match=rf"x\.{ending}: cannot be written \("):
+            run("ensemble", *files, "-o", out)
+    assert not list(place.glob("*.part"))
+
+
+def test_a_member_may_be_given_twice(place, run):
+    _, said = run("ensemble", both(place)[0], both(place)[0], "-o", place / "e.csv")
+    assert "2 members (a (1) 0.5, a (2) 0.5)" in said
+
+
 def test_clips_without_truth(place, run):
     rows = (place / "clips.csv").read_text().splitlines()
     (place / "less.csv").write_text("\n".join(rows[:-1]) + "\n")

@@ -29,6 +29,22 @@ def test_what_is_saved_is_loaded(scores, suffix, tmp_path):
         assert again.facts == scores.facts
 
 
+@pytest.mark.parametrize("name", ["s.parquet", "s.csv"])
+def test_a_save_that_fails_leaves_the_old_file(scores, name, tmp_path, monkeypatch):
+    scores.save(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", fail)
+        with pytest.raises(OSError, match="No space left"):
+            concat([scores, scores]).save(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_other_tools_scores(tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("id,dog,cat\n007,0.25,1\n008,0,0.5\n")

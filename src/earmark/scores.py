@@ -8,6 +8,7 @@ recording.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,11 +77,12 @@ class Scores:
         return len(self.values)
 
     def save(self, path: str | Path) -> None:
-        """Write .parquet (exact) or .csv (one column a tag)."""
+        """Write .parquet (exact) or .csv (one column a tag); an old file stays whole until the new one is."""
         import pyarrow as pa
         from pyarrow import csv, parquet
 
         path = Path(path)
+        partial = path.with_name(path.name + ".part")
         rows = {
             "id": pa.array(self.ids.tolist(), pa.string()),
             "start": pa.array(self.start),
@@ -91,17 +93,23 @@ class Scores:
             if clash:
                 raise ScoresError(f"a tag is called {clash.pop()!r} like a column of the CSV: save as .parquet")
             columns = {tag: pa.array(self.values[:, i]) for i, tag in enumerate(self.tags)}
-            csv.write_csv(pa.table({**rows, **columns}), path)
+            table, write = pa.table({**rows, **columns}), csv.write_csv
         elif path.suffix == ".parquet":
             flat = pa.array(np.ascontiguousarray(self.values, np.float32).ravel())
             rows["scores"] = pa.FixedSizeListArray.from_arrays(flat, max(1, len(self.tags)))
             head = {"format": FORMAT, "version": VERSION, "tags": self.tags, "facts": self.facts}
             table = pa.table(rows).replace_schema_metadata({FORMAT: json.dumps(head)})
-            parquet.write_table(table, path)
+            write = parquet.write_table
         else:
             raise ScoresError(
                 f"{path}: scores are written as .parquet or .csv, not {path.suffix or 'a name without ending'}"
             )
+        try:
+            write(table, partial)
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
     @staticmethod
     def load(path: str | Path) -> Scores:

@@ -2,11 +2,11 @@
 
 It costs at work what one of them costs. It is no mean of what they say: nets that were trained apart from different
 starts have nothing in common weight by weight, and their mean is of no use (Wortsman et al., "Model soups", ICML 2022,
-section 1: the taggers should share a part of their training). For such taggers take a `Committee`.
+average nets that were tuned from one start). For such taggers take a `Committee`.
 
 Weights are added in float64. Running means and variances of batch normalisation are averaged like weights, which leaves
 out how the members' means differ; `renew` measures them anew on recordings (as Izmailov et al., "Averaging weights leads
-to wider optima", UAI 2018, section 3.2, do). Whole numbers, such as counts of batches, are those of the first.
+to wider optima", UAI 2018, algorithm 1, do). Whole numbers, such as counts of batches, are those of the first.
 """
 
 from __future__ import annotations

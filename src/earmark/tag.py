@@ -151,8 +151,9 @@ def score(
     if isinstance(scorer, Several):
         yield from _score_together(scorer, recordings, on_audio, options)
         return
-    for result in _score([scorer], recordings, on_audio=on_audio, **options):
-        yield result if isinstance(result, Failure) else result[0]
+    with closing(_score([scorer], recordings, on_audio=on_audio, **options)) as results:
+        for result in results:
+            yield result if isinstance(result, Failure) else result[0]
 
 
 def alike(scorers: Sequence[Scorer]) -> bool:

@@ -150,6 +150,12 @@ def test_each_system_has_its_thresholds() -> None:
     for found in same:
         assert found.value_a == found.value_b
         assert found.p == 1
+    b = a + np.random.default_rng(1).normal(0, 0.2, a.shape)
+    options = {"metrics": ["f1_micro", "f1_macro", "f1_instance"], "resamples": 20, "permutations": 100}
+    plain = m.compare([a, b], truth, np.arange(60), "many", **options)
+    scaled = m.compare([a, 10 * b], truth, np.arange(60), "many", thresholds=[0.5, np.full(7, 5.0)], **options)
+    assert plain == scaled
+    assert all(found.p < 1 for found in plain)
     level = np.linspace(0.3, 0.9, 7)
     (found,) = m.compare([a, a], truth, np.arange(60), "many", metrics=["f1_micro"], thresholds=[0.5, level])
     assert found.value_b == pytest.approx(m.f1_micro(a, truth, level))

@@ -38,7 +38,7 @@ def ensemble(
         Literal["one", "many"] | None, typer.Option(help="Of score files; default: one where they sum to one.")
     ] = None,
     epochs: Annotated[
-        list[Path] | None, typer.Option(help="A folder of epochs (train.keep=every): each epoch is a member.")
+        list[Path] | None, typer.Option(help="A run (or its epochs/) with train.keep=every: each epoch is a member.")
     ] = None,
     mean_weights: Annotated[
         bool, typer.Option("--mean-weights", help="One net with the mean of the taggers' weights.")
@@ -156,8 +156,7 @@ def _of_scores(
             whole = ensembles.combine(members, asked.rule, weights, only=asked.only, **how)
         if asked.search and clips is not None:
             whole.facts["ensemble"]["weights chosen"] = {"by": metric, "across folds": asked.cross, **facts(clips)}
-        out.parent.mkdir(parents=True, exist_ok=True)
-        whole.save(out)
+        _save(whole, out)
         told["ensemble"] = {key: value for key, value in whole.facts["ensemble"].items() if key != "members"}
         shares = [] if asked.cross else whole.facts["ensemble"]["weights"]
         told["summary"] = f"{len(whole)} rows, {len(whole.tags)} tags; {_summary(asked.rule, shares, names, '')}"
@@ -177,8 +176,7 @@ def _of_taggers(
 
     members, names = [taggers.load(file) for file in files], _names(files)
     made: Any = soup.average(members, weights) if mean_weights else Committee(members, rule, weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made.save(out)
+    _save(made, out)
     shares = made.facts["soup"]["weights"] if mean_weights else made.weights.tolist()
     if mean_weights:
         say("running statistics are averaged like weights; nets that were not trained in one run have no useful mean")
@@ -238,6 +236,17 @@ def _check_out(out: Path | None, files: list[Path]) -> None:
         )
     if out.resolve() in {file.resolve() for file in files}:
         raise EarmarkError(f"{out}: is one of the members: write the ensemble to another file")
+
+
+def _save(made: Any, out: Path) -> None:
+    from earmark.errors import EarmarkError
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        made.save(out)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise EarmarkError(f"{out}: cannot be written ({why}). Take another -o, or make room for it") from error
 
 
 def _weights(text: str | None) -> list[float] | None:
@@ -313,7 +322,7 @@ def _names(files: Sequence[Path]) -> list[str]:
         names = ["/".join(part[-count:]) for part in parts]
         if len(set(names)) == len(names):
             return names
-    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return [f"{part[-1]} ({number})" for number, part in enumerate(parts, 1)]  # a file that is given twice
 
 
 def _summary(rule: str, weights: Sequence[float], names: Sequence[str], what: str) -> str:

@@ -1,11 +1,11 @@
 """The rules by which members' scores become one: each is a weighted mean of something, and what is made of that mean.
 
-    arithmetic   of the scores
-    geometric    of the scores, as the exponential of the mean logarithm (paper 004, section "Training and Prediction",
-                 over its five fold models); made to sum to one again where a clip has one tag
+    arithmetic   of the scores (paper 003, table 2, "Avg": over the outputs of all epochs)
+    geometric    of the scores, as the exponential of the mean logarithm (paper 004, section 2.5, over its five
+                 fold models); made to sum to one again where a clip has one tag
     rank         of the scores' ranks, the lowest 0 and the highest 1; equal scores share their mean rank
 
-Paper 002 (section on model ensemble) averages ranks with the weights 3:3:2:2:2:1:1:1 and does not say what is ranked.
+Paper 002 (section 3.4) averages ranks with the weights 3:3:2:2:2:1:1:1 and does not say what is ranked.
 `over="clips"`, the common practice, ranks the clips within each tag: it brings members of different scales together for
 metrics that rank clips (mAP, AUC), but a clip's score then depends on which clips were scored with it. `over="tags"` ranks
 the tags within each clip: it suits MAP@k and accuracy and needs no other clip. Ranks are no probabilities: a threshold

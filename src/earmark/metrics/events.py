@@ -248,14 +248,21 @@ def _zeros(paired: Paired) -> Counts:
     return Counts(paired.ids, paired.tags, *(np.zeros(shape, np.int64) for _ in range(3)))
 
 
-def _timed(event: Timed | Event) -> Timed:
-    return (event.tag, event.onset, event.offset) if isinstance(event, Event) else event
+def timed(event: Timed | Event) -> Timed:
+    """(tag, onset, offset), checked for its form alone."""
+    if isinstance(event, Event):
+        return event.tag, event.onset, event.offset
+    try:
+        tag, onset, offset = event
+        return str(tag), float(onset), float(offset)
+    except (TypeError, ValueError) as error:
+        raise ScoresError(f"an event is (tag, onset, offset), times in seconds, not {event!r}") from error
 
 
 def checked_tags(reference: Events, tags: Sequence[str] | None) -> tuple[str, ...]:
     """The tags in order: those given, or those of the reference in alphabetical order."""
     if tags is None:
-        tags = sorted({_timed(event)[0] for events in reference.values() for event in events})
+        tags = sorted({timed(event)[0] for events in reference.values() for event in events})
     if not tags or len(set(tags)) < len(tags):
         raise ScoresError(f"events need at least one tag and each once; the tags are: {', '.join(tags) or 'none'}")
     return tuple(tags)
@@ -279,7 +286,7 @@ def table(events: Events, ids: Sequence[str], tags: Sequence[str], what: str) ->
     places = {tag: i for i, tag in enumerate(tags)}
     cells: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for row, clip in enumerate(ids):
-        for tag, onset, offset in map(_timed, events[clip]):
+        for tag, onset, offset in map(timed, events[clip]):
             if tag not in places:
                 raise ScoresError(
                     f"clip {clip!r}: a {what} event has the unknown tag {tag!r}{did_you_mean(tag, tags)} "

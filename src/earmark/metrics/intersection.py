@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.metrics.events import Counts, Events, Paired, Timed, _timed
+from earmark.metrics.events import Counts, Events, Paired, Timed, timed
 from earmark.metrics.ranking import Bools, Floats
 
 DECIMALS = 6  # of seconds
@@ -81,7 +81,7 @@ class Runs:
 def joined(events: Sequence[Timed]) -> list[Timed]:
     """Events of one clip in which those of one tag that overlap or touch have become one."""
     result: dict[str, list[tuple[float, float]]] = {}
-    for tag, onset, offset in sorted(map(_timed, events), key=lambda event: event[1:]):
+    for tag, onset, offset in sorted(map(timed, events), key=lambda event: event[1:]):
         pairs = result.setdefault(tag, [])
         if pairs and onset <= pairs[-1][1]:
             onset, offset = pairs[-1][0], max(offset, pairs.pop()[1])

@@ -85,7 +85,7 @@ def _doubt(row: Mapping[str, Any]) -> str:
     html = f'<span class="truth">{escape(_given(row))}</span>'
     if row["suggested"]:
         rather = f'<span class="answer">{escape(str(row["suggested"]))}</span>'
-        html += f' <span class="arrow" aria-label="rather">→</span> {rather}'
+        html += f" {page.arrow('rather')} {rather}"
     html += f' <span class="score">doubt {wording.number(row["score"])}</span>'
     return html + (f'<span class="why">{escape(str(row["why"]))}</span>' if row["why"] else "")
 

@@ -152,7 +152,8 @@ def _confusion(report: Mapping[str, Any]) -> str:
     told = f"{wording.clips(wrong, 'was', 'were')} answered wrongly, {int(counts.trace())} rightly. "
     if len(tags) > WHOLE:
         return f'<p class="aside">{told}The most frequent confusions:</p>' + _frequent(counts, tags)
-    told += "Rows are the truth, columns what was answered; stronger cells hold a larger share of their row. A cell shows its errors below."
+    told += "Rows are the truth, columns what was answered; stronger cells hold a larger share of their row. "
+    told += "Choose a cell to see its errors below."
     return f'<p class="aside">{told}</p><p class="cell-told" id="cell-told" aria-live="polite">&nbsp;</p>' + _matrix(
         counts, tags
     )
@@ -199,7 +200,7 @@ def _worst(report: Mapping[str, Any], excerpts: Excerpts | None) -> str:
     for place, row in enumerate(report["worst"], 1):
         inside = (
             f'<span class="truth">{escape(row["truth"])}</span> <span class="score">{row["score"]:.3f}</span> '
-            f'<span class="arrow" aria-label="answered as">→</span> <span class="answer">{escape(row["answered"])}</span> '
+            f'{page.arrow("answered as")} <span class="answer">{escape(row["answered"])}</span> '
             f'<span class="score">{row["answered_score"]:.3f}</span>'
         )
         cell = f' data-cell="{column[row["truth"]]} {column[row["answered"]]}"'

@@ -17,6 +17,7 @@ from typing import Any
 
 from earmark.report.excerpt import RATE, SECONDS, Excerpt, Excerpts
 
+TALL = 60  # rows of a table beyond which it scrolls by itself, under its head
 Cell = tuple[str, str | float | None]  # HTML, and what the column is sorted by
 
 
@@ -104,7 +105,7 @@ def table(
     lines = "\n".join("<tr>" + "".join(body(i, cell) for i, cell in enumerate(row)) + "</tr>" for row in rows)
     sorts = ' class="sortable"' if sortable else ""
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<div class="wide{" tall" if len(rows) > TALL else ""}" tabindex="0" role="region" aria-label="{escape(caption)}">'
         f"<table{sorts}><caption>{escape(caption)}</caption>"
         f"<thead><tr>{top}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>"
     )
@@ -143,6 +144,11 @@ def clip(excerpts: Excerpts | None, row: Mapping[str, Any], inside: str, place: 
         shown = escape(path)
         media = f'<p class="unheard">{escape(heard)}</p>' if heard else ""
     return f'<li class="clip"{facts}>{media}<h3><span class="rank">{place}</span> {inside}</h3><p class="path">{shown}</p></li>'
+
+
+def arrow(meaning: str) -> str:
+    """An arrow, which is read out as what it means."""
+    return f'<span class="arrow"><span aria-hidden="true">→</span><span class="unseen">{escape(meaning)}</span></span>'
 
 
 def about_excerpts(excerpts: Excerpts | None) -> list[str]:
