@@ -104,7 +104,9 @@ class Tagger(nn.Module):
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
-        return _digest(self._weights(), {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)})[:12]
+        # without the defaults: a key that recipes learn later must not rename the taggers that there are
+        told = {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True), "vocabulary": [*self.vocabulary]}
+        return _digest(self._weights(), told)[:12]
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().contiguous().cpu() for name, value in self.state_dict().items()}
