@@ -292,7 +292,9 @@ def test_processes_share_the_batch(manifest, world):
     targets = manifest.truth().astype(np.float32)
     told = {"seed": 0, "epoch": 1, "clips": augmentations("crop")}
     whole = list(Batches(waves, targets, waves.readable, 4, LENGTH, **told))
-    parts = [list(Batches(waves, targets, waves.readable, 4, LENGTH, rank=r, world=world, **told)) for r in range(world)]
+    parts = [
+        list(Batches(waves, targets, waves.readable, 4, LENGTH, rank=r, world=world, **told)) for r in range(world)
+    ]
     for i, (made, tags, total) in enumerate(whole):
         for r in range(world):
             assert parts[r][i][2] == total == len(made)

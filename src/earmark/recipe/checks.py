@@ -91,7 +91,9 @@ def _source_mistakes(load: Mapping[str, str], phases: Sequence[str], where: str)
 
 def _sentence(problem: dict[str, Any]) -> str:
     """One of pydantic's errors → 'key.path: what is wrong'."""
-    where = [str(s) for s in problem["loc"] if s != "float" and not str(s).startswith(("list[", "function-", "literal["))]
+    where = [
+        str(s) for s in problem["loc"] if s != "float" and not str(s).startswith(("list[", "function-", "literal["))
+    ]
     path = ".".join(where) or "recipe"
     kind, got = problem["type"], problem.get("input")
     if kind == "extra_forbidden":

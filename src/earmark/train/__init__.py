@@ -252,7 +252,9 @@ def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
         if data.rotate == "validation":
             told: dict[str, Any] = {"test": data.test, "validation": [name]}
         else:
-            before: Any = [names[place - 1]] if isinstance(data.validation, list) and data.validation else data.validation
+            before: Any = (
+                [names[place - 1]] if isinstance(data.validation, list) and data.validation else data.validation
+            )
             told = {"test": [name], "validation": before}
         taken = {fold for part in told.values() if isinstance(part, list) for fold in part}
         # folds that take no turn, such as an official test part, do not come into training by being left over
