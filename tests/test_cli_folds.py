@@ -184,3 +184,33 @@ def test_systems_are_compared_on_the_same_clips(place, clips):
     fewer = earmark(*told[:2], "half.parquet", *told[3:], "--common", "--json", "--permutations", 50, cwd=place)
     assert fewer.returncode == 0, fewer.stderr
     assert json.loads(fewer.stdout)["clips"] == 30
+
+
+def test_tags_are_merged_for_the_report(place, tmp_path):
+    """As the 31 words of Speech Commands are judged as 12: what is not asked about counts as one tag."""
+    (tmp_path / "map.csv").write_text("tag,merged\nlow,unknown\nmiddle,unknown\nnot there,unknown\n")
+    tagger = place / "run" / "fold-3" / "tagger.safetensors"
+    whole = earmark("evaluate", tagger, "--data", "clips.parquet", "--json", "--resamples", 20, cwd=place)
+    fewer = earmark(
+        "evaluate",
+        tagger,
+        "--data",
+        "clips.parquet",
+        "--json",
+        "--resamples",
+        20,
+        "--merge",
+        tmp_path / "map.csv",
+        cwd=place,
+    )
+    assert fewer.returncode == 0, fewer.stderr
+    before, after = json.loads(whole.stdout), json.loads(fewer.stdout)
+    assert {row["tag"]: row["clips"] for row in after["tags"]} == {"high": 4, "unknown": 8}
+    old = np.array(before["confusion"])
+    names = [row["tag"] for row in before["tags"]]
+    high = names.index("high")
+    new = np.array(after["confusion"])
+    place_of_high = [row["tag"] for row in after["tags"]].index("high")
+    assert new[place_of_high, place_of_high] == old[high, high]  # the highest of all tags decides, and is mapped
+    assert new.sum() == old.sum() == 12
+    assert after["protocol"]["tags merged by"] == "map.csv, highest"

@@ -89,6 +89,21 @@ def test_the_figures_are_those_of_the_results(path):
         assert figure(report, name) in row
 
 
+def test_the_figures_over_folds_are_those_of_the_comparison():
+    comparison = json.loads((ROOT / "results" / "esc10-folds" / "comparison.json").read_text(encoding="utf-8"))
+    rows = README.splitlines()
+    for system in comparison["systems"]:
+        (row,) = [line for line in rows if line.startswith(f"| {system['name']} |")]
+        for name in ("accuracy", "map", "map@3"):
+            assert figure(system, name) in row
+    for pair in comparison["pairs"]:
+        if pair["metric"] != "accuracy":
+            continue
+        (row,) = [line for line in rows if line.startswith(f"| {pair['a']} − {pair['b']} |")]
+        assert f"{pair['difference']:+.3f} ({pair['low']:+.3f} to {pair['high']:+.3f})" in row
+        assert f"| {pair['p_holm']:.4f} |" in row
+
+
 def test_the_card_and_the_tagger_tell_the_same_figures():
     from earmark.tagger import read_head, shipped
 

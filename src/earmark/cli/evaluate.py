@@ -28,6 +28,12 @@ def evaluate(
         Leaks, typer.Option(help="Groups or equal files on both sides: refuse to go on, or report them.")
     ] = "refuse",
     seen: Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")] = False,
+    merge: Annotated[
+        Path | None, typer.Option(help="A table with the columns tag, merged: judge in that smaller vocabulary.")
+    ] = None,
+    merge_by: Annotated[
+        Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
+    ] = "highest",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
     batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 32,
@@ -62,6 +68,9 @@ def evaluate(
     write_errors(errors, failures)
     scores, clips = judging.together(heard)
     facts = judging.protocol(heard)
+    if merge is not None:
+        scores, clips = judging.merged(scores, clips, merge, merge_by)
+        facts["tags merged by"] = f"{merge.name}, {merge_by}"
     facts |= judging.look(tagger, heard, clips, seen)
     result = report.evaluate(scores, clips, heard[0].tagger.task, facts, resamples=resamples)
     result["notes"] += [note for part in heard for note in part.notes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from earmark.manifest import Manifest
@@ -210,3 +210,21 @@ def look(tagger: str, heard: list[Judged], test: Manifest, seen: bool) -> dict[s
     if run is None or seen:
         return {}
     return protocol.look(run, [part.tagger.identity() for part in heard], test).as_dict()
+
+
+def merged(scores: Scores, clips: Manifest, table: Path, rule: Literal["sum", "highest"]) -> tuple[Scores, Manifest]:
+    """Scores and clips in the smaller vocabulary of a table with the columns tag, merged. See `earmark.metrics.merging`."""
+    from earmark import manifest
+    from earmark.datasets import columns
+    from earmark.metrics.merging import merge_tags
+
+    old, new = columns(manifest.load_table(table), table, "tag", "merged")
+    mapping = dict(zip(old, new, strict=True))
+    smaller = merge_tags(scores, {tag: name for tag, name in mapping.items() if tag in scores.tags}, rule)
+    told = {name: clips.table[name] for name in clips.table.column_names}
+    told["tags"] = [
+        list(dict.fromkeys(mapping.get(tag, tag) for tag in tags)) for tags in clips.table["tags"].to_pylist()
+    ]
+    told["events"] = None  # of the old tags
+    plain = {name: column for name, column in told.items() if column is not None}
+    return smaller, manifest.build(plain, clips.root, facts=clips.facts, name=str(table))
