@@ -50,7 +50,7 @@ def test_the_python_lines(place):
 
 def test_the_shell_lines(place):
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("earmark")]
-    verbs = {"list", "index", "check", "train", "evaluate", "compare", "ensemble", "audit", "tag", "show"}
+    verbs = {"list", "index", "check", "train", "evaluate", "compare", "ensemble", "events", "audit", "tag", "show"}
     assert {line.split()[1] for line in lines} == verbs
     for line in lines:
         command = line.partition("#")[0].replace("earmark", f"{sys.executable} -m earmark.cli", 1)

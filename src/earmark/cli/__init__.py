@@ -11,14 +11,17 @@ import sys
 import typer
 
 from earmark.cli.audit import audit
+from earmark.cli.calibrate import calibrate
 from earmark.cli.check import check
 from earmark.cli.compare import compare
 from earmark.cli.demo import demo
 from earmark.cli.ensemble import ensemble
 from earmark.cli.evaluate import evaluate
+from earmark.cli.events import events
 from earmark.cli.index import index
 from earmark.cli.list import list_
 from earmark.cli.show import show
+from earmark.cli.soundscapes import soundscapes
 from earmark.cli.tag import tag
 from earmark.cli.train import train
 from earmark.errors import AudioError, EarmarkError
@@ -30,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (index, train, evaluate, compare, audit, ensemble, tag, show, check, demo):
+for verb in (index, train, evaluate, compare, audit, ensemble, tag, events, calibrate, show, check, demo, soundscapes):
     app.command()(verb)
 app.command("list")(list_)
 

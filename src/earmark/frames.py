@@ -1,0 +1,136 @@
+"""Frame scores: what a tagger says of each moment within its windows, as `Scores` with a row a frame.
+
+A frame's scores are the sigmoid (many tags) or the softmax (one tag) of the net's logits over time, `Prediction.frames`.
+Each time within a window belongs to the frame whose middle is nearest, so the first frame begins with the window and the
+last ends with it. The middle of frame k lies frame_start + k · frame_step inputs into the window; an input is a sample, or a
+frame of the feature, whose middle is that of its samples. What lies outside of the recording, where a window was filled up
+with zeros or with repetitions, is left out. Where windows overlap, so do rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark.errors import TaggerError
+from earmark.registry import NETS
+from earmark.scores import Scores
+from earmark.tag import Heard, Several
+from earmark.windows import Windows
+
+if TYPE_CHECKING:
+    from earmark.tagger import Tagger
+
+
+class Framewise:
+    """A tagger as a scorer of frames: what `earmark.tag.score` takes; `scores` makes frames of what it then gives.
+
+    A window's scores are those of its frames, one after the other. Raises TaggerError where the net has no frames.
+    edges: (frames + 1,) seconds from the start of a window.
+    """
+
+    def __init__(self, tagger: Tagger):
+        self.tagger = tagger
+        self.edges = edges(tagger)
+        frames = len(self.edges) - 1
+        self.vocabulary: tuple[str, ...] = tuple(f"{k} {tag}" for k in range(frames) for tag in tagger.vocabulary)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.tagger.sample_rate
+
+    @property
+    def windows(self) -> Windows:
+        return self.tagger.windows
+
+    @property
+    def task(self) -> Literal["one", "many"]:
+        return self.tagger.task
+
+    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → (n, frames · tags)."""
+        logits = _frames(self.tagger, waves)
+        values = logits.softmax(-1) if self.task == "one" else logits.sigmoid()
+        return np.asarray(values.flatten(1).cpu().numpy(), np.float32)
+
+    def scores(self, heard: Heard) -> Scores:
+        """The frame scores of a recording that was scored with this scorer and `keep_windows`, within the recording."""
+        if heard.windows is None:
+            raise ValueError("the scores of the windows were not kept: ask for them with keep_windows")
+        tags = self.tagger.vocabulary
+        offset = heard.recording.start or 0.0
+        window = self._starts(heard, offset)
+        values = heard.windows.values.reshape(len(window), -1, len(tags))
+        span = np.clip(window[:, None] + self.edges, offset, offset + heard.duration)  # (windows, frames + 1)
+        kept = span[:, 1:] > span[:, :-1]
+        ids = np.full(int(kept.sum()), heard.recording.name)
+        return Scores(values[kept], ids, span[:, :-1][kept], span[:, 1:][kept], tags)
+
+    def _starts(self, heard: Heard, offset: float) -> NDArray[np.float64]:
+        """Where each window begins, seconds; before the recording where one was filled up in front."""
+        assert heard.windows is not None
+        told, rate = self.windows, self.sample_rate
+        length, hop = told.samples(rate)
+        starts = heard.windows.start
+        missing = length - round(heard.duration * rate)
+        if missing <= 0 or told.short in ("pad", "repeat"):
+            return starts
+        before = [missing // 2] if told.short == "centre" else np.arange(len(starts)) * hop
+        return np.asarray(offset - np.asarray(before) / rate, np.float64)
+
+
+def framewise(tagger: Any) -> Framewise | None:
+    """A tagger or an ensemble → its scorer of frames; None where it tells of whole windows only, as an ensemble does."""
+    try:
+        return None if isinstance(tagger, Several) else Framewise(tagger)
+    except TaggerError:
+        return None
+
+
+def edges(tagger: Tagger) -> NDArray[np.float64]:
+    """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
+    length, _ = tagger.windows.samples(tagger.sample_rate)
+    prediction = _prediction(tagger, np.zeros((1, length), np.float32))
+    if prediction.frames is None or prediction.frame_step is None:
+        raise TaggerError(
+            f"the net {tagger.recipe.net.name} says nothing of moments, only of whole windows of {tagger.windows.length:g} s: "
+            "take the scores of windows, or a net with attention over time"
+        )
+    places = prediction.frame_start + np.arange(prediction.frames.shape[1]) * prediction.frame_step
+    middles = _samples(tagger, places, length)
+    between = (middles[1:] + middles[:-1]) / 2
+    bounds = np.concatenate([[0.0], between, [float(length)]])
+    return np.asarray(np.clip(bounds, 0.0, length) / tagger.sample_rate, np.float64)
+
+
+def _samples(tagger: Tagger, places: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Places in the net's input → samples into the window."""
+    feature: Any = tagger.features
+    if NETS[tagger.recipe.net.name].facts["eats"] != "maps":
+        return places
+    if hasattr(feature, "resize"):  # bilinear between the centres of cells
+        inner = feature.feature
+        places = (places + 0.5) * (inner.frames(length) / feature.frames(length)) - 0.5
+        feature = inner
+    return np.asarray(places * feature.hop_samples + (feature.samples(1) - 1) / 2, np.float64)
+
+
+def _frames(tagger: Tagger, waves: NDArray[np.float32]) -> torch.Tensor:
+    """(n, frames, tags) logits."""
+    frames = _prediction(tagger, waves).frames
+    assert isinstance(frames, torch.Tensor)
+    return frames.float()
+
+
+def _prediction(tagger: Any, waves: NDArray[np.float32]) -> Any:
+    """In evaluation mode, whatever mode it is in."""
+    mode = tagger.training
+    tagger.eval()
+    try:
+        with torch.inference_mode():
+            return tagger(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(tagger.device))
+    finally:
+        tagger.train(mode)

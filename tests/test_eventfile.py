@@ -1,0 +1,173 @@
+"""Files of events: read back without loss, in the layouts that others use, and refused with one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earmark import datasets
+from earmark.errors import ScoresError
+from earmark.eventfile import EACH, ENDINGS, read, text, write
+from earmark.scores import Event
+
+EVENTS = {"a.wav": [Event(0.5, 1.25, "dog", 0.875), Event(1.0, 2.0, "sea lion", 1 / 3)], "b.wav": []}
+
+numbers = st.floats(0, 1e5, allow_subnormal=False)
+scores = st.floats(0, 1)
+
+
+@st.composite
+def an_event(draw, labels) -> Event:
+    onset = draw(numbers)
+    return Event(onset, onset + draw(st.floats(1e-3, 1e4)), draw(labels), draw(scores))
+
+
+@pytest.mark.parametrize("form", ["tsv", "csv", "json"])
+@settings(deadline=None)
+@given(st.dictionaries(st.text(min_size=1), st.lists(an_event(st.text()), max_size=4), max_size=3))
+def test_tables_are_read_back_without_loss(form, tmp_path_factory, events):
+    file = tmp_path_factory.getbasetemp() / f"events{ENDINGS[form]}"
+    write(events, file, form)
+    assert read(file) == events
+
+
+@pytest.mark.parametrize("form", EACH)
+@settings(deadline=None)
+@given(st.lists(an_event(st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"))), max_size=4))
+def test_files_of_one_recording_are_read_back_without_loss(form, tmp_path_factory, events):
+    file = tmp_path_factory.getbasetemp() / f"a.wav{ENDINGS[form]}"
+    write({"a.wav": events}, file, form, 11025)
+    assert read(file) == {"a.wav": events}
+
+
+def test_the_table_has_the_columns_of_desed():
+    assert text(EVENTS, "tsv") == (
+        "filename\tonset\toffset\tevent_label\tscore\n"
+        "a.wav\t0.500000\t1.250000\tdog\t0.875000\n"
+        "a.wav\t1.000000\t2.000000\tsea lion\t0.3333333333333333\n"
+        "b.wav\t\t\t\t\n"
+    )
+
+
+def test_earmarks_own_data_set_reader_takes_the_table(tmp_path):
+    (tmp_path / "audio").mkdir()
+    for name in EVENTS:
+        (tmp_path / "audio" / name).touch()
+    write(EVENTS, tmp_path / "strong.tsv", "tsv")
+    clips = datasets.index("soundscapes", tmp_path)
+    heard = [[(e["tag"], e["onset"], e["offset"]) for e in row] for row in clips.table["events"].to_pylist()]
+    assert heard == [[("dog", 0.5, 1.25), ("sea lion", 1.0, 2.0)], []]
+
+
+def test_real_reference_tables_are_read(data):
+    events = read(data / "birdsong_strong" / "events.tsv")
+    lines = (data / "birdsong_strong" / "events.tsv").read_text().splitlines()[1:]
+    assert sum(map(len, events.values())) == len(lines)
+    name, onset, offset, tag = lines[0].split("\t")
+    assert events[name][0] == Event(float(onset), float(offset), tag, 1.0)
+
+
+def test_labels_for_audacity():
+    told = text({"a": [Event(0.5, 1.25, "dog (2)", 0.875)]}, "audacity")
+    assert told == "0.500000\t1.250000\tdog (2) (0.875000)\n"
+
+
+def test_labels_that_audacity_wrote(tmp_path):
+    file = tmp_path / "field.txt"
+    file.write_bytes(b"\xef\xbb\xbf0.1\t0.2\tdog\r\n\\\t100.0\t200.0\r\n1.0\t2.5\train (heavy)\r\n3\t4\t\r\n")
+    assert read(file) == {"field": [Event(0.1, 0.2, "dog"), Event(1.0, 2.5, "rain (heavy)"), Event(3, 4, "")]}
+
+
+def test_a_table_for_raven():
+    first, second = text({"a.wav": [Event(0.5, 1.25, "dog", 0.875)]}, "raven", 11025.5).splitlines()
+    columns = first.split("\t")
+    assert columns[:5] == ["Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"]
+    assert columns[5:] == ["Low Freq (Hz)", "High Freq (Hz)", "Begin File", "Tag", "Score"]
+    assert second.split("\t") == [
+        "1", "Spectrogram 1", "1", "0.500000", "1.250000", "0", "11025.5", "a.wav", "dog", "0.875000",
+    ]  # fmt: skip
+
+
+def test_a_table_that_raven_wrote(tmp_path):
+    """Two views of one selection, a column of the user's own, no score and no file."""
+    file = tmp_path / "marsh.Table.1.selections.txt"
+    file.write_text(
+        "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tSpecies\n"
+        "1\tWaveform 1\t1\t0.5\t1.5\t0\t8000\tbittern\n1\tSpectrogram 1\t1\t0.5\t1.5\t100\t300\tbittern\n"
+        "2\tSpectrogram 1\t1\t2\t3\t100\t300\trail\n"
+    )
+    assert read(file) == {"marsh": [Event(0.5, 1.5, "bittern"), Event(2, 3, "rail")]}
+
+
+def test_other_tables_and_their_missing_scores(tmp_path):
+    file = tmp_path / "e.csv"
+    file.write_text('event_label,filename,offset,onset\n"dog, small",a.wav,2,1\n,b.wav,,\n')
+    assert read(file) == {"a.wav": [Event(1, 2, "dog, small", 1.0)], "b.wav": []}
+
+
+def test_json_by_its_keys():
+    (first, second) = json.loads(text(EVENTS, "json"))
+    assert first["path"] == "a.wav" and second == {"path": "b.wav", "events": []}
+    assert first["events"][0] == {"onset": 0.5, "offset": 1.25, "label": "dog", "score": 0.875}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("e.tsv", "filename\tonset\toffset\n", r"e.tsv: has no column 'event_label'"),
+        ("e.tsv", "", "has no column 'filename'.* It has none"),
+        ("e.tsv", "filename\tonset\toffset\tevent_label\na\t2\t1\tdog\n", "row 1 goes from 2.0 to 1.0 s"),
+        ("e.tsv", "filename\tonset\toffset\tevent_label\na\tx\t1\tdog\n", "row 1 holds something else than numbers"),
+        ("e.tsv", "filename\tonset\toffset\tevent_label\na\tnan\t1\tdog\n", "row 1 goes from nan"),
+        ("e.tsv", "filename\tonset\toffset\tevent_label\tscore\na\t0\t1\tdog\tinf\n", "row 1 has the score inf"),
+        ("e.csv", 'filename,onset,offset,event_label\na,0,1,"dog\n', "no table that can be read .*line 2"),
+        ("e.json", "{", "is not JSON"),
+        ("e.json", "[[]]", "is no list of recordings"),
+        ("e.json", '[{"path": "a", "events": [{"onset": 0, "offset": 1}]}]', "KeyError: 'label'"),
+        ("e.json", '[{"path": "a", "events": [{"onset": 0, "offset": 1, "label": 3}]}]', "label 3: give text"),
+        ("e.txt", "0.5 1.5 dog\n", "line 1 is no label"),
+        ("e.txt", "0.5\t0.5\tdog\n", "line 1 goes from 0.5 to 0.5"),
+        ("e.txt", "Selection\tBegin Time (s)\n1\t0\n", "a selection table has the columns"),
+        (
+            "e.Table.1.selections.txt",
+            "Selection\tBegin Time (s)\tEnd Time (s)\tTag\n1\t0\n",
+            "line 2 holds something else",
+        ),
+        ("e.doc", "", "'?.doc'? is no file of events"),
+    ],
+)
+def test_what_is_no_file_of_events_is_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ScoresError, match=message):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("events", "form", "message"),
+    [
+        ({"a": [Event(1, 1, "dog")]}, "tsv", "'dog' in a goes from 1 to 1 s"),
+        ({"a": [Event(0, 1, "dog", float("nan"))]}, "json", "has the score nan"),
+        ({"": [Event(0, 1, "dog")]}, "csv", "a recording has no name"),
+        ({"a": [Event(0, 1, "dog\tcat")]}, "audacity", "holds a tab"),
+        ({"a\n": [Event(0, 1, "dog")]}, "raven", "holds a tab or the end of a line"),
+        (EVENTS, "audacity", "of one recording, not of 2"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tmp_path, events, form, message):
+    with pytest.raises(ScoresError, match=message):
+        write(events, tmp_path / "e", form, 8000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_raven_needs_a_frequency():
+    with pytest.raises(ScoresError, match="highest frequency .* not None"):
+        text({"a": []}, "raven")
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(ScoresError, match="cannot be read"):
+        read(Path("nowhere") / "e.tsv")
