@@ -20,8 +20,9 @@ demo: setup
 	rm -rf demo
 	$(BIN)/earmark demo --out demo
 
+# a process a core with one thread each: most tests are too small to share among threads
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
