@@ -197,9 +197,12 @@ def test_the_front_end_of_paper_003(net):
     feature = FEATURES["logmel"].function(16_000, **plan.features.arguments)
     wave = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
     filters = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=125, fmax=7500, htk=True, norm=None)
-    magnitudes = np.abs(librosa.stft(wave, n_fft=512, hop_length=160, win_length=400, window="hann", center=False))
+    # librosa lays the window of 400 samples into the middle of 512; VGGish's frames are the 400 samples themselves
+    moved = np.pad(wave, 56)
+    magnitudes = np.abs(librosa.stft(moved, n_fft=512, hop_length=160, win_length=400, window="hann", center=False))
     got = feature(torch.from_numpy(wave)[None])[0, 0]
     np.testing.assert_allclose(got, np.log(filters @ magnitudes + 0.01), atol=1e-3)
+    assert feature.frames(160_000) == 998
     assert (plan.train.epochs, plan.train.keep) == (50, "every")
     assert [part.name for part in plan.augment] == ["crop"]
 
