@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from earmark import audio
 from earmark import tag as tagging
 from earmark import tagger as taggers
 from earmark.errors import AudioError
@@ -143,7 +144,7 @@ def test_an_error_in_a_decoder_comes_out(files, monkeypatch):
     def fail(*arguments, **more):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(tagging.audio, "blocks", fail)
+    monkeypatch.setattr(audio, "blocks", fail)
     with pytest.raises(MemoryError, match="no room"):
         list(score(Listener(Windows(1.0, 1.0)), [Recording(next(iter(files)))]))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark.windows import Cutter, Pool, Windows, fit, starts, weights
+from earmark.windows import Cutter, Pool, Stretch, Windows, fit, starts, weights
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,18 @@ def test_fit():
     hop=st.integers(1, 40),
     last=st.sampled_from(["align", "pad", "drop"]),
     short=st.sampled_from(["pad", "centre", "repeat"]),
+    together=st.integers(1, 9),
     cuts=st.lists(st.integers(0, 200), max_size=12),
 )
-def test_a_stream_gives_the_windows_of_the_whole(total, length, hop, last, short, cuts):
+def test_a_stream_gives_the_windows_of_the_whole(total, length, hop, last, short, together, cuts):
     wave = np.arange(1, total + 1, dtype=np.float32)
-    cutter = Cutter(length, hop, last, short)
+    cutter = Cutter(length, hop, last, short, together)
     edges = [0, *sorted(min(c, total) for c in cuts), total]
-    parts = [cutter.push(wave[a:b]) for a, b in pairwise(edges)] + [cutter.finish()]
-    got = np.concatenate([p[0] for p in parts])
-    first = np.concatenate([p[1] for p in parts])
+    parts = [stretch for a, b in pairwise(edges) for stretch in cutter.push(wave[a:b])]
+    assert all(len(stretch) == together for stretch in parts)  # wherever the stream was cut
+    parts += cutter.finish()
+    got = np.concatenate([stretch.windows() for stretch in parts])
+    first = np.concatenate([stretch.starts for stretch in parts])
     expected = starts(total, length, hop, last)
     assert first.tolist() == expected.tolist()
     for window, start in zip(got, expected, strict=True):
@@ -62,10 +65,10 @@ def test_a_stream_gives_the_windows_of_the_whole(total, length, hop, last, short
 
 
 def test_a_stream_holds_little():
-    cutter = Cutter(100, 10, "align", "pad")
+    cutter = Cutter(100, 10, "align", "pad", together=5)
     for _ in range(1000):
         cutter.push(np.zeros(50, np.float32))
-    assert len(cutter._held) < 200
+    assert len(cutter._held) < 250
 
 
 def test_pools_by_hand():
@@ -123,10 +126,19 @@ def test_a_short_recording_slides_through_its_window():
     """Paper 004: among zeros, in every place that is a hop from the last."""
     cutter = Cutter(8, 2, "align", "slide")
     cutter.push(np.array([1, 2, 3], np.float32))
-    windows, first = cutter.finish()
-    assert windows.tolist() == [
+    made = cutter.finish()
+    assert [stretch.windows()[0].tolist() for stretch in made] == [
         [1, 2, 3, 0, 0, 0, 0, 0],
         [0, 0, 1, 2, 3, 0, 0, 0],
         [0, 0, 0, 0, 1, 2, 3, 0],
     ]
-    assert first.tolist() == [0, 0, 0]
+    assert [stretch.starts.tolist() for stretch in made] == [[0], [0], [0]]
+
+
+def test_a_part_of_a_stretch_has_its_windows():
+    stretch = Stretch(np.arange(14, dtype=np.float32), np.arange(0, 12, 3), 5, 3)
+    assert stretch.windows().tolist() == [[0, 1, 2, 3, 4], [3, 4, 5, 6, 7], [6, 7, 8, 9, 10], [9, 10, 11, 12, 13]]
+    part = stretch.part(1, 3)
+    assert part.windows().tolist() == stretch.windows()[1:3].tolist()
+    assert part.starts.tolist() == [3, 6]
+    assert stretch.part(3, 9).windows().tolist() == [[9, 10, 11, 12, 13]]

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
+from earmark.nets.blocks import Prediction
 from earmark.registry import NETS
 from earmark.scores import Scores
 from earmark.tag import Heard, Several
@@ -52,9 +53,23 @@ class Framewise:
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → (n, frames · tags)."""
-        logits = _frames(self.tagger, waves)
-        values = logits.softmax(-1) if self.task == "one" else logits.sigmoid()
-        return np.asarray(values.flatten(1).cpu().numpy(), np.float32)
+        return self._values(self.tagger.hear(waves))
+
+    @property
+    def together(self) -> int:
+        """See `earmark.tagger.Tagger.together`."""
+        return self.tagger.together
+
+    def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `score` of overlapping windows, sharing what they can."""
+        return self._values(self.tagger.hear_overlapping(wave, hop, count))
+
+    def _values(self, prediction: Prediction) -> NDArray[np.float32]:
+        assert prediction.frames is not None
+        with torch.inference_mode():
+            logits = prediction.frames.float()
+            values = logits.softmax(-1) if self.task == "one" else logits.sigmoid()
+            return np.asarray(values.flatten(1).cpu().numpy(), np.float32)
 
     def scores(self, heard: Heard) -> Scores:
         """The frame scores of a recording that was scored with this scorer and `keep_windows`, within the recording."""
@@ -93,13 +108,13 @@ def framewise(tagger: Any) -> Framewise | None:
 def edges(tagger: Tagger) -> NDArray[np.float64]:
     """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
     length, _ = tagger.windows.samples(tagger.sample_rate)
-    prediction = _prediction(tagger, np.zeros((1, length), np.float32))
+    prediction = tagger.hear(np.zeros((1, length), np.float32))
     if prediction.frames is None or prediction.frame_step is None:
         raise TaggerError(
             f"the net {tagger.recipe.net.name} says nothing of moments, only of whole windows of {tagger.windows.length:g} s: "
             "take the scores of windows, or a net with attention over time"
         )
-    places = prediction.frame_start + np.arange(prediction.frames.shape[1]) * prediction.frame_step
+    places = prediction.frame_start + np.arange(float(prediction.frames.shape[1])) * prediction.frame_step
     middles = _samples(tagger, places, length)
     between = (middles[1:] + middles[:-1]) / 2
     bounds = np.concatenate([[0.0], between, [float(length)]])
@@ -116,21 +131,3 @@ def _samples(tagger: Tagger, places: NDArray[np.float64], length: int) -> NDArra
         places = (places + 0.5) * (inner.frames(length) / feature.frames(length)) - 0.5
         feature = inner
     return np.asarray(places * feature.hop_samples + (feature.samples(1) - 1) / 2, np.float64)
-
-
-def _frames(tagger: Tagger, waves: NDArray[np.float32]) -> torch.Tensor:
-    """(n, frames, tags) logits."""
-    frames = _prediction(tagger, waves).frames
-    assert isinstance(frames, torch.Tensor)
-    return frames.float()
-
-
-def _prediction(tagger: Any, waves: NDArray[np.float32]) -> Any:
-    """In evaluation mode, whatever mode it is in."""
-    mode = tagger.training
-    tagger.eval()
-    try:
-        with torch.inference_mode():
-            return tagger(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(tagger.device))
-    finally:
-        tagger.train(mode)

@@ -235,7 +235,7 @@ def validation_batches(
     waiting = 0
     for row in waves.readable[rank::world].tolist():
         cutter = Cutter(length, hop, windows.last, windows.short)
-        cut = np.concatenate([cutter.push(waves[row])[0], cutter.finish()[0]])
+        cut = np.concatenate([stretch.windows() for stretch in (*cutter.push(waves[row]), *cutter.finish())])
         held.append((cut, np.full(len(cut), row)))
         waiting += len(cut)
         if waiting >= batch:

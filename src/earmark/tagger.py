@@ -6,7 +6,8 @@ measured and the split they were measured on. Loading reads numbers and JSON; no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from earmark import taggerfile
 from earmark.committee import Committee
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.features import Resized
-from earmark.nets.blocks import Prediction, Task, probabilities
+from earmark.nets.blocks import Prediction, Task, probabilities, separate
+from earmark.overlap import Trace, overlapping
 from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS, did_you_mean
 from earmark.scores import Tag
+from earmark.sharing import Plan, plan
 from earmark.taggerfile import ENSEMBLE, FORMAT, read_head
 from earmark.taggerfile import digest as _digest
 from earmark.windows import Windows
@@ -52,6 +55,7 @@ class Tagger(nn.Module):
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         self.recipe = recipe
         self.facts: dict[str, Any] = dict(facts or {})
+        self._plan: tuple[tuple[int, int], Plan] | None = None  # of these windows; made when it is asked for
 
     @property
     def sample_rate(self) -> int:
@@ -80,16 +84,54 @@ class Tagger(nn.Module):
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
+        return self._probabilities(self.hear(waves))
+
+    def hear(self, waves: NDArray[np.float32]) -> Prediction:
+        """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
+        with self._listening():
+            # torch warns of arrays that cannot be written to, as memory maps are
+            prediction: Prediction = self(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(self.device))
+            return prediction
+
+    @property
+    def together(self) -> int:
+        """Overlapping windows that are scored at once by `score_overlapping`; 0 where that saves too little."""
+        return self.sharing.together
+
+    @property
+    def sharing(self) -> Plan:
+        """How its windows are scored, and what they share."""
+        length, hop = self.windows.samples(self.sample_rate)
+        if self._plan is None or self._plan[0] != (length, hop):
+            self._plan = ((length, hop), plan(self, length, hop))
+        return self._plan[1]
+
+    def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""
+        return self._probabilities(self.hear_overlapping(wave, hop, count))
+
+    def hear_overlapping(
+        self, wave: NDArray[np.float32], hop: int, count: int, trace: Trace | None = None
+    ) -> Prediction:
+        """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
+        length, _ = self.windows.samples(self.sample_rate)
+        with self._listening():
+            waves = torch.from_numpy(np.require(wave, np.float32, ["C", "W"])).to(self.device)[None]
+            return separate(self(overlapping(waves, length, hop, count, trace)))
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
         mode = self.training
         self.eval()
         try:
             with torch.inference_mode():
-                # torch warns of arrays that cannot be written to, as memory maps are
-                batch = torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(self.device)
-                values = probabilities(self(batch), self.task).cpu().numpy()
+                yield
         finally:
             self.train(mode)
-        return np.asarray(values, np.float32)
+
+    def _probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
         """The `top` tags of a recording of any length (None: all), the most likely first.

@@ -81,55 +81,86 @@ def weights(windows: NDArray[np.float32], weigh: Weigh) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1]))
 
 
-class Cutter:
-    """Cuts a stream into windows: the same windows however the stream is divided into blocks.
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring windows of a recording, which overlap in one array: window i is wave[i · hop : i · hop + length].
 
-    Feed blocks with `push`, then call `finish`: both return windows (n, length) float32 and their first samples (n,).
-    Holds at most one window and one hop of samples.
+    wave: (samples,) float32. starts: (n,), the first sample of each window in the recording.
     """
 
-    def __init__(self, length: int, hop: int, last: Last = "align", short: Short = "pad"):
-        self.length, self.hop, self.last, self.short = length, hop, last, short
+    wave: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    length: int
+    hop: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def windows(self) -> NDArray[np.float32]:
+        """(n, length), a view that cannot be written to."""
+        return np.lib.stride_tricks.sliding_window_view(self.wave, self.length)[:: self.hop][: len(self)]
+
+    def part(self, first: int, end: int) -> Stretch:
+        """Some of its windows."""
+        end = min(end, len(self))
+        wave = self.wave[first * self.hop : (end - 1) * self.hop + self.length]
+        return Stretch(wave, self.starts[first:end], self.length, self.hop)
+
+
+class Cutter:
+    """Cuts a stream into windows, `together` at a time: the same however the stream is divided into blocks.
+
+    Feed blocks with `push`, then call `finish`. Holds no more samples than `together` windows have, and a block.
+    """
+
+    def __init__(self, length: int, hop: int, last: Last = "align", short: Short = "pad", together: int = 1):
+        self.length, self.hop, self.last, self.short, self.together = length, hop, last, short, together
         self._held = np.zeros(0, np.float32)
         self._at = 0  # the sample of the recording that _held[0] is
         self._next = 0  # the start of the next window
         self._ended_at = 0  # the end of the last window given out
         self.total = 0
 
-    def push(self, block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def push(self, block: NDArray[np.float32]) -> list[Stretch]:
+        """Whole stretches of `together` windows."""
         self.total += len(block)
         self._held = np.concatenate([self._held, block])
-        ready = np.arange(self._next, self.total - self.length + 1, self.hop, dtype=np.int64)
-        windows = self._cut(ready)
-        if len(ready):
-            self._next = int(ready[-1]) + self.hop
-            self._ended_at = int(ready[-1]) + self.length
+        made = []
+        while self._next + (self.together - 1) * self.hop + self.length <= self.total:
+            made.append(self._stretch(self.together))
         # `align` may yet ask for the last `length` samples; anything older than the next window and those can go
         keep_from = max(self._at, min(self._next, self.total - self.length))
         self._held = self._held[keep_from - self._at :]
         self._at = keep_from
-        return windows, ready
+        return made
 
-    def finish(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        none = np.zeros((0, self.length), np.float32), np.zeros(0, np.int64)
-        if self._ended_at == 0 and self.short == "slide":
-            made = slides(self._held, self.length, self.hop)
-            return made, np.zeros(len(made), np.int64)
+    def finish(self) -> list[Stretch]:
+        """What is left: fewer than `together` windows, and what becomes of the rest or of a short recording."""
+        rest = self._last_regular()
         if self._ended_at == 0:  # shorter than one window
-            return fit(self._held, self.length, self.short)[None], np.zeros(1, np.int64)
+            made = slides if self.short == "slide" else lambda wave, length, _: fit(wave, length, self.short)[None]
+            return [self._one(window, 0) for window in made(self._held, self.length, self.hop)]
         if self._ended_at >= self.total or self.last == "drop":
-            return none
+            return rest
         start = self.total - self.length if self.last == "align" else self._next
         if start >= self.total:
-            return none
-        rest = self._held[start - self._at :]
-        return fit(rest, self.length)[None], np.array([start], np.int64)
+            return rest
+        return [*rest, self._one(fit(self._held[start - self._at :], self.length), start)]
 
-    def _cut(self, first: NDArray[np.int64]) -> NDArray[np.float32]:
-        if not len(first):
-            return np.zeros((0, self.length), np.float32)
-        views = np.lib.stride_tricks.sliding_window_view(self._held, self.length)
-        return np.ascontiguousarray(views[first - self._at])
+    def _last_regular(self) -> list[Stretch]:
+        left = (self.total - self._next - self.length) // self.hop + 1
+        return [self._stretch(left)] if left > 0 else []
+
+    def _stretch(self, count: int) -> Stretch:
+        first = self._next - self._at
+        end = first + (count - 1) * self.hop + self.length
+        starts = self._next + self.hop * np.arange(count, dtype=np.int64)
+        self._next += count * self.hop
+        self._ended_at = int(starts[-1]) + self.length
+        return Stretch(self._held[first:end].copy(), starts, self.length, self.hop)
+
+    def _one(self, window: NDArray[np.float32], start: int) -> Stretch:
+        return Stretch(window, np.array([start], np.int64), self.length, self.hop)
 
 
 class Pool:

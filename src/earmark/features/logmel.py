@@ -67,11 +67,13 @@ class LogMel(nn.Module):
         return self.spectrum.samples(frames)
 
     def forward(self, waves: Tensor) -> Tensor:
-        with torch.autocast(waves.device.type, enabled=False):
-            parts = [(bins, self.filters[bins, bands]) for bins, bands in self.parts]
-            rows = [self._mel(block, parts) for block in self.spectrum.blocks(waves)]
-            mel = torch.cat(rows).view(len(waves), -1, self.bands).transpose(1, 2)  # (batch, bands, frames)
-            return level(mel, self.log, self.floor, self.mean, self.deviation)[:, None]
+        return self.spectrum.over(waves, self._levels)
+
+    def _levels(self, waves: Tensor) -> Tensor:
+        parts = [(bins, self.filters[bins, bands]) for bins, bands in self.parts]
+        rows = [self._mel(block, parts) for block in self.spectrum.blocks(waves)]
+        mel = torch.cat(rows).view(len(waves), -1, self.bands).transpose(1, 2)  # (batch, bands, frames)
+        return level(mel, self.log, self.floor, self.mean, self.deviation)[:, None]
 
     def _mel(self, frames: Tensor, parts: list[tuple[slice, Tensor]]) -> Tensor:
         """Frames (…, fft) → mel (…, bands). parts: bins, and the filters (bins, bands) that reach no others."""

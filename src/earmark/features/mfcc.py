@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from earmark.features.constants import each
 from earmark.features.logmel import LogMel
 from earmark.features.mel import MelScale
-from earmark.features.spectrum import Window, check_level
+from earmark.features.spectrum import Window, check_level, full_precision
 from earmark.registry import FEATURES
 
 
@@ -83,7 +83,7 @@ class Mfcc(nn.Module):
         return self.logmel.samples(frames)
 
     def forward(self, waves: Tensor) -> Tensor:
-        with torch.autocast(waves.device.type, enabled=False):
+        with full_precision(waves.device):
             logs = self.logmel(waves)[:, 0].double()  # (batch, mel bands, frames)
             # in float64: coefficient 0 is a thousand in size, and its rounding would be that of the small ones
             coefficients: Tensor = (self.rows @ logs - self.mean) / self.deviation

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from earmark.features.spectrum import full_precision
+
 
 class Resize(nn.Module):
     """Maps (batch, channels in, bands in, frames in) → maps (batch, channels, bands, frames), float32."""
@@ -31,7 +33,7 @@ class Resize(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         self.check(maps.shape[1])
-        with torch.autocast(maps.device.type, enabled=False):
+        with full_precision(maps.device):
             size = (self.bands, self.frames)
             sized = nn.functional.interpolate(maps.float(), size, mode="bilinear", align_corners=False, antialias=False)
         return sized.expand(-1, self.channels, -1, -1)  # (batch, channels, bands, frames)

@@ -54,7 +54,9 @@ class Spectrogram(nn.Module):
         return self.spectrum.samples(frames)
 
     def forward(self, waves: Tensor) -> Tensor:
-        with torch.autocast(waves.device.type, enabled=False):
-            power = self.spectrum(waves)  # (batch, bins, frames)
-            power = amplitude(power) if self.magnitude else power
-            return level(power, self.log, self.floor, self.mean, self.deviation)[:, None]
+        return self.spectrum.over(waves, self._levels)
+
+    def _levels(self, waves: Tensor) -> Tensor:
+        power = self.spectrum.spectra(waves)  # (batch, bins, frames)
+        power = amplitude(power) if self.magnitude else power
+        return level(power, self.log, self.floor, self.mean, self.deviation)[:, None]

@@ -6,10 +6,14 @@ its length, as librosa has it.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from earmark.overlap import framed
 
 Window = Literal["hann", "hamming"]
 Log = Literal["db", "ln"]
@@ -21,6 +25,13 @@ BLOCK_SAMPLES = 1 << 17
 LARGEST_BLOCK = 1 << 27
 # Power under which the root is that of this: its slope at 0 is infinite, and gradients through silence would be NaN
 TINY = 1e-30
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """No autocast, whatever surrounds it: features are float32."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()  # shapes alone, without a device
 
 
 class Spectrum(nn.Module):
@@ -83,15 +94,24 @@ class Spectrum(nn.Module):
         """The fewest samples that give a frame."""
         return 1 if self.centre else self.span
 
-    def cut(self, waves: Tensor) -> Tensor:
-        """Waves (batch, samples) → frames (batch, frames, span) in float64, a view."""
+    def over(self, waves: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """`function` of waves (batch, samples), padded if frames are centred; it makes frames of them by `blocks`."""
+        with full_precision(waves.device):
+            return framed(self.padded(waves), function, self.span, self.hop_samples)
+
+    def padded(self, waves: Tensor) -> Tensor:
+        """Waves (batch, samples), with zeros at both ends where frames are centred."""
         if waves.shape[-1] < self.shortest:
             raise ValueError(
                 f"{waves.shape[-1]} samples are fewer than one frame of {self.span}: pad the wave, or take a shorter window"
             )
-        if self.centre:
-            # an odd FFT has one sample more behind its middle than librosa pads: without it the last frame is missing
-            waves = nn.functional.pad(waves, (self.fft // 2, self.fft - self.fft // 2))
+        if not self.centre:
+            return waves
+        # an odd FFT has one sample more behind its middle than librosa pads: without it the last frame is missing
+        return nn.functional.pad(waves, (self.fft // 2, self.fft - self.fft // 2))
+
+    def cut(self, waves: Tensor) -> Tensor:
+        """Waves (batch, samples), padded if need be, → frames (batch, frames, span) in float64, a view."""
         return waves.double().unfold(-1, self.span, self.hop_samples)
 
     def blocks(self, waves: Tensor) -> list[Tensor]:
@@ -114,9 +134,12 @@ class Spectrum(nn.Module):
         return power
 
     def forward(self, waves: Tensor) -> Tensor:
-        with torch.autocast(waves.device.type, enabled=False):
-            rows = [self.power(block) for block in self.blocks(waves)]
-            return torch.cat(rows).view(len(waves), -1, self.bins).transpose(1, 2)  # (batch, bins, frames)
+        return self.over(waves, self.spectra)
+
+    def spectra(self, waves: Tensor) -> Tensor:
+        """Waves (batch, samples), padded if need be, → power (batch, bins, frames)."""
+        rows = [self.power(block) for block in self.blocks(waves)]
+        return torch.cat(rows).view(len(waves), -1, self.bins).transpose(1, 2)  # (batch, bins, frames)
 
 
 def amplitude(power: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from earmark.overlap import Overlap
 
 Task = Literal["one", "many"]
 
@@ -36,6 +38,20 @@ class Prediction:
     frames: Tensor | None = None
     frame_step: int | None = None
     frame_start: float = 0.0
+
+
+def separate(prediction: Prediction) -> Prediction:
+    """The prediction of overlapping windows as that of windows by themselves: tensors, whatever stood for them."""
+
+    def tensor(value: Any) -> Any:
+        return value.windows("the prediction") if isinstance(value, Overlap) else value
+
+    return replace(
+        prediction,
+        levels=tensor(prediction.levels),
+        embedding=tensor(prediction.embedding),
+        frames=tensor(prediction.frames),
+    )
 
 
 def probabilities(prediction: Prediction, task: Task) -> Tensor:

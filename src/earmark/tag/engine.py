@@ -1,0 +1,292 @@
+"""Recordings of any length → scores, in constant memory.
+
+Decoder threads run ahead of the net: each reads one recording in blocks and cuts it into stretches of windows. Windows
+that overlap go through the net as one stretch where that saves work (`Sharer`); others in batches, of several recordings
+where these are short. Results come in the order of the recordings, and neither the batch size, the number of threads nor
+the order of files changes a score. A recording that cannot be read gives a `Failure` in its place and the rest goes on.
+
+The members of an ensemble that hear the same windows are fed from one decoder; others go through the recordings side by
+side. Each member's windows become its score of the recording first; then the members' scores are combined.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import AudioError
+from earmark.scores import Scores
+from earmark.tag.recordings import Failure, Heard, Part, Recording
+from earmark.tag.scorer import Scorer, Several, check_alike, hears, score_stretches, together
+from earmark.windows import Cutter, Pool, Stretch, weights
+
+AHEAD = 3  # stretches that wait for the net, for each recording in work
+
+
+@dataclass(frozen=True)
+class Options:
+    """See `score`."""
+
+    batch: int = 32
+    workers: int = 2
+    salvage: bool = False
+    keep_windows: bool = False
+    on_audio: Callable[[float], None] | None = None
+    on_part: Callable[[Part], None] | None = None
+
+
+@dataclass
+class _Job:
+    """A recording in work. Its decoder fills `stretches`; the results of each scorer go to its pool."""
+
+    recording: Recording
+    pools: list[Pool]
+    stretches: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(AHEAD))
+    notes: list[str] = field(default_factory=list)
+    kept: list[list[Scores]] = field(default_factory=list)  # of each stretch, of each scorer
+    scored: int = 0
+    waiting: int = 0  # windows that have been cut and not yet scored
+    total: int | None = None  # samples, known once it is read to its end
+    ended: bool = False
+    error: AudioError | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.error is not None or (self.ended and self.waiting == 0)
+
+
+def score(
+    scorer: Scorer | Several,
+    recordings: Iterable[Recording],
+    *,
+    batch: int = 32,
+    workers: int = 2,
+    salvage: bool = False,
+    keep_windows: bool = False,
+    on_audio: Callable[[float], None] | None = None,
+    on_part: Callable[[Part], None] | None = None,
+) -> Iterator[Heard | Failure]:
+    """Score recordings in order. One `Heard` or `Failure` each.
+
+    batch: windows that go through the net at once. workers: decoder threads. salvage: use what can be read of a damaged
+    file. keep_windows: keep each window's scores too (then memory grows with length). on_part: called with the scores of
+    windows as they come, recording by recording, so that nothing needs to be kept; parts of a recording that fails later
+    have been told by then. on_audio: called with seconds of audio as they are scored. Of an ensemble, TaggerError where
+    window by window is asked for and its members do not hear the same windows.
+    """
+    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part)
+    if isinstance(scorer, Several):
+        yield from _score_together(scorer, recordings, options)
+        return
+    with closing(_score([scorer], recordings, options)) as results:
+        for result in results:
+            yield result if isinstance(result, Failure) else result[0]
+
+
+def _score_together(team: Several, recordings: Iterable[Recording], options: Options) -> Iterator[Heard | Failure]:
+    """Groups of members that hear the same windows, side by side over the recordings."""
+    if options.keep_windows or options.on_part:
+        check_alike(team.members)
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for number, member in enumerate(team.members):
+        groups.setdefault(hears(member), []).append(number)
+    with ExitStack() as stack:
+        runs: list[Iterator[list[Heard] | Failure]] = []
+        for numbers, copy in zip(groups.values(), itertools.tee(recordings, len(groups)), strict=True):
+            scorers = [team.members[number] for number in numbers]
+            own = replace(options, on_audio=None) if runs else options  # seconds count once
+            runs.append(stack.enter_context(closing(_score(scorers, copy, own, team))))
+        for results in zip(*runs, strict=True):
+            heard: dict[int, Heard] = {}
+            failure = None
+            for numbers, result in zip(groups.values(), results, strict=True):
+                if isinstance(result, Failure):
+                    failure = failure or result
+                else:
+                    heard |= dict(zip(numbers, result, strict=True))
+            yield failure or _combined(team, [heard[number] for number in range(len(team.members))])
+
+
+def _combined(team: Several, heard: list[Heard]) -> Heard:
+    first = heard[0]
+    notes = tuple(dict.fromkeys(note for one in heard for note in one.notes))
+    values = team.combine([one.values[None] for one in heard])[0]
+    windows = _combined_rows(team, [one.windows for one in heard if one.windows is not None])
+    return Heard(first.recording, first.duration, values, notes, windows)
+
+
+def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
+    if not rows:
+        return None
+    first = rows[0]
+    return Scores(team.combine([each.values for each in rows]), first.ids, first.start, first.end, team.vocabulary)
+
+
+def _score(
+    scorers: Sequence[Scorer], recordings: Iterable[Recording], options: Options, team: Several | None = None
+) -> Generator[list[Heard] | Failure]:
+    """What each of the scorers, which hear the same windows, made of a recording."""
+    stop = threading.Event()
+    jobs: deque[_Job] = deque()
+    ready: deque[tuple[_Job, Stretch]] = deque()
+    todo = iter(recordings)
+    most = max(together(scorer) for scorer in scorers)
+    # the same for any batch size where stretches are shared: a stretch is scored as it was cut
+    size = most or options.batch
+    with ThreadPoolExecutor(max_workers=max(1, options.workers), thread_name_prefix="decode") as pool:
+
+        def begin() -> _Job | None:
+            recording = next(todo, None)
+            if recording is None:
+                return None
+            job = _Job(recording, [Pool(s.windows.combine, normalise=s.task == "one") for s in scorers])
+            jobs.append(job)
+            pool.submit(_decode, job, scorers[0], size, options.salvage, stop)
+            return job
+
+        reading: deque[_Job] = deque()
+        try:
+            while True:
+                while len(reading) <= options.workers and (job := begin()) is not None:
+                    reading.append(job)
+                if not reading:
+                    break
+                if _take(reading[0], ready):
+                    reading.popleft()
+                while sum(len(stretch) for _, stretch in ready) >= options.batch:
+                    _run(scorers, _next(ready, options.batch, whole=most > 0), options, team)
+                while jobs and jobs[0].finished:
+                    yield _result(jobs.popleft(), scorers)
+            while ready:
+                _run(scorers, _next(ready, options.batch, whole=most > 0), options, team)
+            while jobs:
+                yield _result(jobs.popleft(), scorers)
+        finally:
+            stop.set()
+
+
+def _decode(job: _Job, scorer: Scorer, size: int, salvage: bool, stop: threading.Event) -> None:
+    """In a thread: a recording → stretches of windows, its number of samples and an end, or its error."""
+
+    def put(thing: Any) -> None:
+        while not stop.is_set():
+            try:
+                return job.stretches.put(thing, timeout=0.2)
+            except queue.Full:
+                continue
+
+    try:
+        told = scorer.windows
+        length, hop = told.samples(scorer.sample_rate)
+        cutter = Cutter(length, hop, told.last, told.short, size)
+        for block in job.recording.blocks(scorer.sample_rate, told.length, salvage, job.notes.append):
+            if stop.is_set():
+                return
+            for stretch in cutter.push(block):
+                put(stretch)
+        put(cutter.total)
+        for stretch in cutter.finish():
+            put(stretch)
+        put(None)
+    except BaseException as error:  # whatever it is, the thread that waits for this one must learn of it
+        put(error)
+
+
+def _take(job: _Job, ready: deque[tuple[_Job, Stretch]]) -> bool:
+    """Wait for the next stretch of a recording; whether it has come to its end."""
+    thing = job.stretches.get()
+    if isinstance(thing, AudioError):
+        job.error = thing
+        for entry in [entry for entry in ready if entry[0] is job]:  # its windows are of no use any more
+            ready.remove(entry)
+        return True
+    if isinstance(thing, BaseException):
+        raise thing
+    if thing is None:
+        job.ended = True
+        return True
+    if isinstance(thing, int):
+        job.total = thing
+    else:
+        ready.append((job, thing))
+        job.waiting += len(thing)
+    return False
+
+
+def _next(ready: deque[tuple[_Job, Stretch]], batch: int, whole: bool) -> list[tuple[_Job, Stretch]]:
+    """The first `batch` windows that are ready; whole: or some more, so that no stretch is divided."""
+    taken: list[tuple[_Job, Stretch]] = []
+    room = batch
+    while ready and room > 0:
+        job, stretch = ready.popleft()
+        if len(stretch) > room and not whole:
+            ready.appendleft((job, stretch.part(room, len(stretch))))
+            stretch = stretch.part(0, room)
+        taken.append((job, stretch))
+        room -= len(stretch)
+    return taken
+
+
+def _run(scorers: Sequence[Scorer], taken: list[tuple[_Job, Stretch]], options: Options, team: Several | None) -> None:
+    """Score stretches and hand the results to their recordings."""
+    stretches = [stretch for _, stretch in taken]
+    values = [score_stretches(scorer, stretches, options.batch) for scorer in scorers]
+    told = scorers[0].windows
+    hop = min(told.hop, told.length)
+    for number, (job, stretch) in enumerate(taken):
+        own = [each[number] for each in values]
+        counts = {weigh: weights(stretch.windows(), weigh) for weigh in {s.windows.weigh for s in scorers}}
+        for scorer, pool, value in zip(scorers, job.pools, own, strict=True):
+            pool.add(value, counts[scorer.windows.weigh])
+        job.waiting -= len(stretch)
+        if options.keep_windows or options.on_part:
+            rows = [_rows(job, stretch, scorer, value) for scorer, value in zip(scorers, own, strict=True)]
+            _tell(job, rows, scorers[0].sample_rate, options, team)
+        job.scored += len(stretch)
+        if options.on_audio:
+            options.on_audio(hop * len(stretch))
+
+
+def _rows(job: _Job, stretch: Stretch, scorer: Scorer, values: NDArray[np.float32]) -> Scores:
+    """The scores of windows with their times in the file; within the recording, as far as its end is known."""
+    offset, rate = job.recording.start or 0.0, scorer.sample_rate
+    start = offset + stretch.starts / rate
+    end = start + scorer.windows.length
+    if job.total is not None:
+        end = np.minimum(end, offset + job.total / rate)
+    return Scores(values, np.full(len(start), job.recording.name), start, end, scorer.vocabulary)
+
+
+def _tell(job: _Job, rows: list[Scores], rate: int, options: Options, team: Several | None) -> None:
+    if options.keep_windows:
+        job.kept.append(rows)
+    if options.on_part:
+        whole = rows[0] if team is None else _combined_rows(team, rows)
+        assert whole is not None
+        options.on_part(Part(job.recording, whole, job.scored, None if job.total is None else job.total / rate))
+
+
+def _result(job: _Job, scorers: Sequence[Scorer]) -> list[Heard] | Failure:
+    if job.error is not None:
+        return Failure(job.recording, job.error)
+    assert job.total is not None and job.waiting == 0
+    duration = job.total / scorers[0].sample_rate
+    heard = []
+    for number, pool in enumerate(job.pools):
+        windows = None
+        if job.kept:
+            parts = [rows[number] for rows in job.kept]
+            ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
+            windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
+        heard.append(Heard(job.recording, duration, pool.result(), tuple(job.notes), windows))
+    return heard

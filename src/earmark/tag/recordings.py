@@ -1,0 +1,97 @@
+"""What is to be scored, and what was heard in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark import audio
+from earmark.errors import AudioError
+from earmark.scores import Scores, Tag
+
+Wave = NDArray[np.float32]
+Report = Callable[[str], None]
+
+BLOCK_SECONDS = 10.0  # decoded at once; longer where a window is
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file or a part of it. start, end: seconds, default the whole file. id: default the path."""
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+    id: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.id or str(self.path)
+
+    def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
+        """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
+        if self.start is None and self.end is None:
+            seconds = max(BLOCK_SECONDS, 2 * window)
+            yield from audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report)
+            return
+        start = self.start or 0.0
+        length = None if self.end is None else self.end - start
+        yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report)
+
+
+@dataclass(frozen=True)
+class Live(Recording):
+    """What comes in while it is heard: `source` makes blocks of samples at a sample rate, until the source ends.
+
+    Its path is a name for people, such as `-`.
+    """
+
+    source: Callable[[int], Iterator[Wave]] = lambda _: iter(())
+
+    def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
+        yield from self.source(sample_rate)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
+
+    windows: the scores window by window, where they were asked for.
+    """
+
+    recording: Recording
+    duration: float
+    values: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    windows: Scores | None = None
+
+    def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
+        """The tags with the highest scores first; the vocabulary's order breaks ties."""
+        order = np.argsort(-self.values, kind="stable")[:top]
+        return [Tag(vocabulary[i], float(self.values[i])) for i in order]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some windows of a recording, as soon as they are scored, in order: `windows` as in `Heard`.
+
+    first: the number of the first of them in the recording. duration: seconds, None while the end is not known; all
+    windows that reach past it come when it is.
+    """
+
+    recording: Recording
+    windows: Scores
+    first: int
+    duration: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that could not be read."""
+
+    recording: Recording
+    error: AudioError
