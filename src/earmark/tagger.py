@@ -6,6 +6,7 @@ measured and the split they were measured on. Loading reads numbers and JSON; no
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -31,6 +32,8 @@ from earmark.sharing import Plan, plan
 from earmark.taggerfile import ENSEMBLE, FORMAT, read_head
 from earmark.taggerfile import digest as _digest
 from earmark.windows import Windows
+
+PLANNING = threading.Lock()
 
 __all__ = ["FORMAT", "Tagger", "build", "find", "load", "read_head", "shipped"]
 
@@ -102,9 +105,10 @@ class Tagger(nn.Module):
     def sharing(self) -> Plan:
         """How its windows are scored, and what they share."""
         length, hop = self.windows.samples(self.sample_rate)
-        if self._plan is None or self._plan[0] != (length, hop):
-            self._plan = ((length, hop), plan(self, length, hop))
-        return self._plan[1]
+        with PLANNING:  # decoder threads ask for it, several at once
+            if self._plan is None or self._plan[0] != (length, hop):
+                self._plan = ((length, hop), plan(self, length, hop))
+            return self._plan[1]
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""

@@ -30,7 +30,8 @@ from earmark.tag.recordings import Failure, Heard, Part, Recording
 from earmark.tag.scorer import Scorer, Several, check_alike, hears, score_stretches, together
 from earmark.windows import Cutter, Pool, Stretch, weights
 
-AHEAD = 3  # stretches that wait for the net, for each recording in work
+AHEAD = 3  # blocks of windows that wait for the net, for each recording in work
+EAGER = 4  # times that windows overlap, from which on they are shared in recordings of any length
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Options:
     keep_windows: bool = False
     on_audio: Callable[[float], None] | None = None
     on_part: Callable[[Part], None] | None = None
+    prompt: bool = False
 
 
 @dataclass
@@ -75,16 +77,18 @@ def score(
     keep_windows: bool = False,
     on_audio: Callable[[float], None] | None = None,
     on_part: Callable[[Part], None] | None = None,
+    prompt: bool = False,
 ) -> Iterator[Heard | Failure]:
     """Score recordings in order. One `Heard` or `Failure` each.
 
     batch: windows that go through the net at once. workers: decoder threads. salvage: use what can be read of a damaged
     file. keep_windows: keep each window's scores too (then memory grows with length). on_part: called with the scores of
     windows as they come, recording by recording, so that nothing needs to be kept; parts of a recording that fails later
-    have been told by then. on_audio: called with seconds of audio as they are scored. Of an ensemble, TaggerError where
-    window by window is asked for and its members do not hear the same windows.
+    have been told by then. on_audio: called with seconds of audio as they are scored. prompt: score a window as soon as it
+    has come, not when a batch of them has; for sound that is heard while it comes. Of an ensemble, TaggerError where window
+    by window is asked for and its members do not hear the same windows.
     """
-    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part)
+    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt)
     if isinstance(scorer, Several):
         yield from _score_together(scorer, recordings, options)
         return
@@ -140,9 +144,6 @@ def _score(
     jobs: deque[_Job] = deque()
     ready: deque[tuple[_Job, Stretch]] = deque()
     todo = iter(recordings)
-    most = max(together(scorer) for scorer in scorers)
-    # the same for any batch size where stretches are shared: a stretch is scored as it was cut
-    size = most or options.batch
     with ThreadPoolExecutor(max_workers=max(1, options.workers), thread_name_prefix="decode") as pool:
 
         def begin() -> _Job | None:
@@ -151,7 +152,7 @@ def _score(
                 return None
             job = _Job(recording, [Pool(s.windows.combine, normalise=s.task == "one") for s in scorers])
             jobs.append(job)
-            pool.submit(_decode, job, scorers[0], size, options.salvage, stop)
+            pool.submit(_decode, job, scorers, options, stop)
             return job
 
         reading: deque[_Job] = deque()
@@ -163,19 +164,21 @@ def _score(
                     break
                 if _take(reading[0], ready):
                     reading.popleft()
-                while sum(len(stretch) for _, stretch in ready) >= options.batch:
-                    _run(scorers, _next(ready, options.batch, whole=most > 0), options, team)
+                while _enough(ready, reading, options):
+                    _run(scorers, _next(ready, options.batch), options, team)
                 while jobs and jobs[0].finished:
                     yield _result(jobs.popleft(), scorers)
             while ready:
-                _run(scorers, _next(ready, options.batch, whole=most > 0), options, team)
+                _run(scorers, _next(ready, options.batch), options, team)
             while jobs:
                 yield _result(jobs.popleft(), scorers)
         finally:
             stop.set()
+            for job in jobs:
+                job.recording.stop()
 
 
-def _decode(job: _Job, scorer: Scorer, size: int, salvage: bool, stop: threading.Event) -> None:
+def _decode(job: _Job, scorers: Sequence[Scorer], options: Options, stop: threading.Event) -> None:
     """In a thread: a recording → stretches of windows, its number of samples and an end, or its error."""
 
     def put(thing: Any) -> None:
@@ -186,17 +189,21 @@ def _decode(job: _Job, scorer: Scorer, size: int, salvage: bool, stop: threading
                 continue
 
     try:
-        told = scorer.windows
-        length, hop = told.samples(scorer.sample_rate)
+        rate, told = scorers[0].sample_rate, scorers[0].windows
+        length, hop = told.samples(rate)
+        blocks = job.recording.blocks(rate, told.length, options.salvage, job.notes.append)
+        first = next(blocks, None)
+        # to plan what is shared takes a second once: a short recording whose windows overlap little is done by then
+        pays = length >= EAGER * hop or (first is not None and job.recording.lasts(len(first) / rate, told.length))
+        size = max(1, *(together(scorer) for scorer in scorers)) if pays and not options.prompt else 1
         cutter = Cutter(length, hop, told.last, told.short, size)
-        for block in job.recording.blocks(scorer.sample_rate, told.length, salvage, job.notes.append):
+        for block in itertools.chain([] if first is None else [first], blocks):
             if stop.is_set():
                 return
-            for stretch in cutter.push(block):
-                put(stretch)
+            if made := cutter.push(block):
+                put(made)
         put(cutter.total)
-        for stretch in cutter.finish():
-            put(stretch)
+        put(cutter.finish())
         put(None)
     except BaseException as error:  # whatever it is, the thread that waits for this one must learn of it
         put(error)
@@ -207,8 +214,9 @@ def _take(job: _Job, ready: deque[tuple[_Job, Stretch]]) -> bool:
     thing = job.stretches.get()
     if isinstance(thing, AudioError):
         job.error = thing
-        for entry in [entry for entry in ready if entry[0] is job]:  # its windows are of no use any more
-            ready.remove(entry)
+        others = [entry for entry in ready if entry[0] is not job]  # its windows are of no use any more
+        ready.clear()
+        ready.extend(others)
         return True
     if isinstance(thing, BaseException):
         raise thing
@@ -218,22 +226,23 @@ def _take(job: _Job, ready: deque[tuple[_Job, Stretch]]) -> bool:
     if isinstance(thing, int):
         job.total = thing
     else:
-        ready.append((job, thing))
-        job.waiting += len(thing)
+        ready.extend((job, stretch) for stretch in thing)
+        job.waiting += sum(len(stretch) for stretch in thing)
     return False
 
 
-def _next(ready: deque[tuple[_Job, Stretch]], batch: int, whole: bool) -> list[tuple[_Job, Stretch]]:
-    """The first `batch` windows that are ready; whole: or some more, so that no stretch is divided."""
+def _enough(ready: deque[tuple[_Job, Stretch]], reading: deque[_Job], options: Options) -> bool:
+    """Whether to score what is ready: a batch, or with `prompt` what there is before waiting for more."""
+    if sum(len(stretch) for _, stretch in ready) >= options.batch:
+        return True
+    return options.prompt and bool(ready) and (not reading or reading[0].stretches.empty())
+
+
+def _next(ready: deque[tuple[_Job, Stretch]], batch: int) -> list[tuple[_Job, Stretch]]:
+    """The first `batch` windows that are ready, or some more: a stretch is scored as it was cut."""
     taken: list[tuple[_Job, Stretch]] = []
-    room = batch
-    while ready and room > 0:
-        job, stretch = ready.popleft()
-        if len(stretch) > room and not whole:
-            ready.appendleft((job, stretch.part(room, len(stretch))))
-            stretch = stretch.part(0, room)
-        taken.append((job, stretch))
-        room -= len(stretch)
+    while ready and sum(len(stretch) for _, stretch in taken) < batch:
+        taken.append(ready.popleft())
     return taken
 
 

@@ -35,12 +35,23 @@ class Recording:
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
         if self.start is None and self.end is None:
-            seconds = max(BLOCK_SECONDS, 2 * window)
+            seconds = _block(window)
             yield from audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report)
             return
         start = self.start or 0.0
         length = None if self.end is None else self.end - start
         yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report)
+
+    def lasts(self, first: float, window: float) -> bool:
+        """Whether it is longer than one block, by the seconds of the first."""
+        return first >= _block(window)
+
+    def stop(self) -> None:
+        """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
+
+
+def _block(window: float) -> float:
+    return max(BLOCK_SECONDS, 2 * window)
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,10 @@ class Live(Recording):
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         yield from self.source(sample_rate)
+
+    def lasts(self, first: float, window: float) -> bool:
+        """Nobody knows, and it must not depend on how its blocks are cut."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
 PAYS = 0.9  # sharing goes on while it is less than this of the work of windows one by one
+
+HANDLERS: dict[Any, Callable[..., Any]] = {}  # functions of torch → what does the same of an Overlap; see operations.py
 
 
 @dataclass
@@ -41,17 +42,6 @@ class Trace:
     def stop(self, why: str) -> None:
         if why not in self.stopped:
             self.stopped.append(why)
-
-
-def framed(waves: Tensor, function: Callable[[Tensor], Tensor], span: int, hop: int) -> Tensor:
-    """`function` of waves (batch, samples) → (batch, …, frames), where frame k depends on the samples k·hop … k·hop + span.
-
-    What a feature calls so can be shared by overlapping windows.
-    """
-    if has_torch_function_unary(waves):
-        shared: Tensor = handle_torch_function(framed, (waves,), waves, function, span, hop)
-        return shared
-    return function(waves)
 
 
 def overlapping(waves: Tensor, length: int, hop: int, count: int, trace: Trace | None = None) -> Overlap:
@@ -141,10 +131,10 @@ class Overlap:
         if missing > 0:
             shared = F.pad(shared, (0, missing))
         cut = shared.unfold(-1, end - first, self.step)[..., :each, :]  # (phases · rows, …, each, width)
-        cut = cut.unflatten(0, (self.phases, self.rows))
+        cut = cut.reshape(self.phases, self.rows, *cut.shape[1:])
         cut = cut.movedim((1, -2, 0), (0, 1, 2))  # (rows, each, phases, …, width)
-        cut = cut.flatten(1, 2)[:, : self.count]
-        return cut.flatten(0, 1)
+        windows: Tensor = cut.flatten(1, 2)[:, : self.count].flatten(0, 1)
+        return windows
 
     def pointwise(self, function: Callable[[Tensor], Tensor]) -> Overlap:
         """`function` of each part: it must treat each time and each row alike."""
@@ -180,22 +170,24 @@ class Overlap:
         if before + behind >= length:
             return function(self.windows(f"{what}: windows are so short that their edges meet"))
         times = stride // math.gcd(self.step, stride)
-        patch_head = (before - 1) * stride - left + kernel if before else 0
-        skip = -(-left // stride)  # outputs of the tail's patch that feel where it was cut off
-        start = (length - behind) * stride - left  # the first input of the tail
-        filler = left - skip * stride
-        patch_tail = self.length - start - filler if behind else 0
-        work = times * len(self.shared) * self.shared.shape[-1] + len(self) * (patch_head + patch_tail)
+        # the head's patch reaches as far as its last output reads, the tail's begins where its first output does
+        head_end = max((before - 1) * stride - left + kernel, self.before, 1)
+        kept = length - behind
+        tail_start = min(kept * stride - left, self.length - max(self.behind, 1))
+        # a patch is cut off on a multiple of the stride: filled up before, and `skip` outputs feel that
+        skip = -(-(kept * stride - tail_start) // stride)
+        filler = tail_start - (kept - skip) * stride
+        patches = (head_end if before else 0) + (self.length - tail_start + filler if behind else 0)
+        work = times * len(self.shared) * self.shared.shape[-1] + len(self) * patches
         if work > PAYS * len(self) * self.length:
             phases = f"a stride of {stride} where windows are {self.step} apart makes {times * self.phases} phases"
             return function(self.windows(f"{what}: {phases if times > 1 else 'the edges are most of a window'}"))
         aligned = self if times == 1 else self._in_phases(times)
         head = tail = None
         if before:
-            head = function(self.span(0, patch_head))[..., :before]
+            head = function(self.span(0, head_end))[..., :before]
         if behind:
-            patch = self.span(start, self.length)
-            tail = function(F.pad(patch, (-filler, 0)) if filler else patch)[..., skip:]
+            tail = function(F.pad(self.span(tail_start, self.length), (filler, 0)))[..., skip:]
         return replace(
             aligned,
             shared=function(aligned.shared),
@@ -274,220 +266,3 @@ def _on_windows(thing: Any, why: str) -> Any:
     if isinstance(thing, list | tuple):
         return type(thing)(_on_windows(value, why) for value in thing)
     return thing
-
-
-def _unary(func: Any, x: Overlap, *args: Any, **kwargs: Any) -> Any:
-    """An operation on each element by itself, whose other arguments are not tensors."""
-    if not isinstance(x, Overlap) or any(isinstance(a, Tensor | Overlap) for a in (*args, *kwargs.values())):
-        return NotImplemented
-    return x.pointwise(lambda part: func(part, *args, **kwargs))
-
-
-def _in_place(func: Any, x: Any, other: Any, **kwargs: Any) -> Any:
-    """As `_binary`, and x stands for the result from then on. Its parts stay: a head may be a view of what is shared."""
-    if not isinstance(x, Overlap):
-        return NotImplemented
-    made = _binary(IN_PLACE[func], x, other, **kwargs)
-    if isinstance(made, Overlap):
-        for name, value in vars(made).items():
-            object.__setattr__(x, name, value)
-        return x
-    return made
-
-
-def _binary(func: Any, a: Any, b: Any, **kwargs: Any) -> Any:
-    """Of two that stand for windows, or of one and what is the same for all windows and times."""
-    if isinstance(a, Overlap) and isinstance(b, Overlap):
-        return _together(lambda parts: func(parts[0], parts[1], **kwargs), [a, b])
-    x, other = (a, b) if isinstance(a, Overlap) else (b, a)
-    if isinstance(other, Tensor) and other.dim():
-        like_all = other.dim() < x.ndim or other.shape[0] == 1
-        if not like_all or other.shape[-1] != 1 or other.dim() > x.ndim:
-            return NotImplemented
-    if x is a:
-        return x.pointwise(lambda part: func(part, other, **kwargs))
-    return x.pointwise(lambda part: func(other, part, **kwargs))
-
-
-def _together(function: Callable[[list[Tensor]], Tensor], all_: Sequence[Overlap]) -> Any:
-    """`function` of the same parts of several, whose heads and tails are made equally long first."""
-    first = all_[0]
-    if any((x.phases, x.step, x.length) != (first.phases, first.step, first.length) for x in all_):
-        return NotImplemented
-    before, behind = max(x.before for x in all_), max(x.behind for x in all_)
-    if before + behind >= first.length:
-        return NotImplemented
-    wide = [x.widened(before, behind) for x in all_]
-    end = min(x.shared.shape[-1] for x in wide)  # what lies beyond is no part of a window, or is padding
-    heads, tails = [x.head for x in wide if x.head is not None], [x.tail for x in wide if x.tail is not None]
-    return replace(
-        first,
-        shared=function([x.shared[..., :end] for x in wide]),
-        head=function(heads) if heads else None,
-        tail=function(tails) if tails else None,
-    )
-
-
-def _cat(func: Any, tensors: Any, dim: int = 0) -> Any:
-    if not all(isinstance(x, Overlap) for x in tensors):
-        return NotImplemented
-    dim = dim % tensors[0].ndim
-    if dim in (0, tensors[0].ndim - 1):
-        return NotImplemented
-    return _together(lambda parts: func(parts, dim), tensors)
-
-
-def _last(value: Any) -> int:
-    """The number for time of a setting that is one number, or one for each dimension."""
-    return int(value[-1] if isinstance(value, list | tuple) else value)
-
-
-def _conv(
-    func: Any,
-    x: Any,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Any:
-    if not isinstance(x, Overlap) or isinstance(padding, str):
-        return NotImplemented
-    kernel = (weight.shape[-1] - 1) * _last(dilation) + 1
-    call = lambda part: func(part, weight, bias, stride, padding, dilation, groups)  # noqa: E731
-    return x.local(call, kernel, _last(stride), _last(padding), "a convolution")
-
-
-def _max_pool(
-    func: Any,
-    x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    if not isinstance(x, Overlap) or ceil_mode or return_indices:
-        return NotImplemented
-    kernel = (_last(kernel_size) - 1) * _last(dilation) + 1
-    step = stride or kernel_size
-    call = lambda part: func(part, kernel_size, stride, padding, dilation)  # noqa: E731
-    return x.local(call, kernel, _last(step), _last(padding), "a pool")
-
-
-def _mean_pool(
-    func: Any,
-    x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Any:
-    if not isinstance(x, Overlap) or ceil_mode or divisor_override is not None:
-        return NotImplemented
-    step = stride or kernel_size
-    call = lambda part: func(part, kernel_size, stride, padding, False, count_include_pad)  # noqa: E731
-    return x.local(call, _last(kernel_size), _last(step), _last(padding), "a pool")
-
-
-def _framed(func: Any, x: Any, function: Callable[[Tensor], Tensor], span: int, hop: int) -> Any:
-    return x.local(function, span, hop, 0, "the feature")
-
-
-def _pad(func: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
-    if not isinstance(x, Overlap) or mode != "constant" or min(pad) < 0 or len(pad) >= 2 * x.ndim:
-        return NotImplemented
-    rest = tuple(pad[2:])
-    return x.padded(lambda part, left, right: F.pad(part, (left, right, *rest), mode, value), pad[0], pad[1])
-
-
-def _batch_norm(
-    func: Any,
-    x: Any,
-    mean: Any,
-    variance: Any,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    **rest: Any,
-) -> Any:
-    if training or not isinstance(x, Overlap):
-        return NotImplemented
-    return x.pointwise(lambda part: func(part, mean, variance, weight, bias, False, **rest))
-
-
-def _dropout(func: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    return NotImplemented if training else x
-
-
-def _reduced(func: Any, x: Any, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
-    """Over dimensions that are neither the windows nor time."""
-    if dim is None or not isinstance(x, Overlap):
-        return NotImplemented
-    dims = [d % x.ndim for d in (dim if isinstance(dim, list | tuple) else [dim])]
-    if 0 in dims or x.ndim - 1 in dims:
-        return NotImplemented
-    return x.pointwise(lambda part: func(part, dim, keepdim, **kwargs))
-
-
-def _repeated(func: Any, x: Any, repeats: int, dim: int | None = None) -> Any:
-    if dim is None or dim % x.ndim in (0, x.ndim - 1):
-        return NotImplemented
-    return x.pointwise(lambda part: func(part, repeats, dim))
-
-
-def _matmul(func: Any, a: Any, b: Any) -> Any:
-    """A matrix times what has time last: each time by itself."""
-    if not isinstance(b, Overlap) or isinstance(a, Overlap) or a.dim() != 2 or b.ndim < 3:
-        return NotImplemented
-    return b.pointwise(lambda part: func(a, part))
-
-
-IN_PLACE = {getattr(Tensor, f"{name}_"): getattr(torch, name) for name in ("add", "sub", "mul", "div")}
-
-
-def _table() -> dict[Any, Callable[..., Any]]:
-    table: dict[Any, Callable[..., Any]] = {
-        torch.conv1d: _conv,
-        torch.conv2d: _conv,
-        **dict.fromkeys((torch.max_pool1d, F.max_pool1d, torch.max_pool2d, F.max_pool2d), _max_pool),
-        torch._C._nn.avg_pool2d: _mean_pool,  # type: ignore[attr-defined]
-        torch.avg_pool1d: _mean_pool,
-        framed: _framed,
-        F.pad: _pad,
-        F.batch_norm: _batch_norm,
-        F.dropout: _dropout,
-        torch.cat: _cat,
-        torch.matmul: _matmul,
-        Tensor.matmul: _matmul,
-        Tensor.__matmul__: _matmul,
-        Tensor.repeat_interleave: _repeated,
-        torch.repeat_interleave: _repeated,
-    }
-    for name in ("add", "sub", "mul", "div"):
-        for func in (getattr(torch, name), getattr(Tensor, name)):
-            table[func] = _binary
-    table |= dict.fromkeys(IN_PLACE, _in_place)
-    for name in ("mean", "amax", "sum", "amin"):
-        table[getattr(torch, name)] = table[getattr(Tensor, name)] = _reduced
-    names = ("relu", "sigmoid", "tanh", "exp", "log", "log10", "sqrt", "square", "abs", "clamp", "neg")
-    for name in names:
-        for func in (
-            getattr(torch, name),
-            getattr(Tensor, name),
-            getattr(torch, f"{name}_"),
-            getattr(Tensor, f"{name}_"),
-        ):
-            table[func] = _unary
-    for func in (F.relu, F.leaky_relu, F.gelu, F.elu, F.silu, F.hardswish, F.logsigmoid, F.relu6):
-        table[func] = _unary
-    for name in ("float", "double", "to", "contiguous", "detach"):
-        table[getattr(Tensor, name)] = _unary
-    return table
-
-
-HANDLERS = _table()

@@ -1,0 +1,95 @@
+"""Measuring: what is told is what was done. How fast it was is not a test's business."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from earmark import bench
+from earmark.cli import app
+from earmark.errors import EarmarkError
+
+run = CliRunner().invoke
+KEYS = {"net", "window", "hop", "one_by_one_s", "shared_s", "speedup", "bound", "max_abs_difference"}
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    for number, seconds in enumerate((3.0, 5.5)):
+        wave = np.random.default_rng(number).normal(0, 0.1, round(seconds * 44100))
+        soundfile.write(folder / f"{number}.wav", wave, 44100)
+    return folder
+
+
+def test_windows_of_a_net_both_ways():
+    done = run(app, "bench windows cnnaudio --window 1 --hop-samples 5120 --seconds 4 --rounds 1 --json".split())
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert KEYS <= set(told)
+    assert (told["net"], told["window"], told["hop"]) == ("cnnaudio", 1.0, 5120)
+    assert told["windows"] == (4 * 44100 - 44100) // 5120 + 1
+    assert told["together"] > 1
+    assert told["bound"] > 5  # 8.6-fold overlap, less what stretches hear twice
+    assert 0 <= told["max_abs_difference"] < 1e-5
+    assert told["speedup"] == pytest.approx(told["one_by_one_s"] / told["shared_s"])
+
+
+def test_windows_that_cannot_be_shared_say_why():
+    done = run(app, "bench windows cnnaudio --window 0.5 --hop-samples 22050 --seconds 2 --rounds 1".split())
+    assert done.exit_code == 0, done.output
+    assert "scored one by one: windows do not overlap" in done.stderr
+
+
+def test_windows_of_a_recording(recordings):
+    order = f"bench windows cnnaudio --window 1 --seconds 2 --rounds 1 --json --audio {recordings / '1.wav'}"
+    told = json.loads(run(app, order.split()).stdout)
+    assert told["seconds"] == 2.0
+
+
+def test_a_net_that_there_is_not():
+    done = run(app, ["bench", "windows", "cnnaudi"])
+    assert isinstance(done.exception, EarmarkError)
+    assert "no net of that name" in str(done.exception) and "cnnaudio" in str(done.exception)
+
+
+def test_too_little_audio():
+    done = run(app, "bench windows cnnaudio --seconds 0.5 --window 1".split())
+    assert "0.5 s hold no window of 1 s" in str(done.exception)
+
+
+def test_files_with_a_tagger(recordings):
+    done = run(app, ["bench", "esc10", str(recordings), "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["audio"] == pytest.approx(8.5)
+    assert told["wall"] == pytest.approx(told["features"] + told["net"] + told["rest"])
+    assert told["features"] > 0 and told["net"] > 0 and told["decoding"] > 0
+    assert told["hours_per_minute"] == pytest.approx(8.5 / 60 / told["wall"])
+    assert "times real time" in run(app, ["bench", "esc10", str(recordings)]).stdout
+
+
+def test_files_that_cannot_be_read(recordings, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF nothing")
+    done = run(app, ["bench", "esc10", str(recordings / "0.wav"), str(bad)])
+    assert done.exit_code == 1
+    assert "1 of 2 recordings could not be read" in done.stderr
+    assert "none of the 1 recordings could be read" in str(run(app, ["bench", "esc10", str(bad)]).exception)
+
+
+def test_every_net_can_be_measured_by_its_name():
+    for name in ("samplecnn", "resnet_a", "cnncomb"):
+        made = bench.untrained(name, 2.0, 5120)
+        assert made.recipe.net.name == name
+        assert made.windows.samples(made.sample_rate) == (2 * made.sample_rate, 5120)
+
+
+def test_the_median_leaves_out_the_first_call(monkeypatch):
+    clock = iter([0, 100, 100, 101, 101, 104, 104, 106])  # the first call took 100 s, then 1, 3 and 2
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
+    assert bench.in_turn({"way": lambda: None}, 3) == {"way": 2.0}

@@ -1,0 +1,237 @@
+"""Shared windows against windows one by one: every net with every feature, in streams cut anywhere; and the counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from earmark import tagger as taggers
+from earmark.nets import blocks
+from earmark.overlap import Trace
+from earmark.recipe import parse
+from earmark.registry import FEATURES, NETS
+from earmark.sharing import plan
+from earmark.tag import Live, score
+
+TAGS = ("a", "b", "c")
+SMALL = {
+    "cnnaudio": {"widths": [4, 4, 4, 6], "kernels": [8, 3, 3, 3], "pools": [4, 4, 2, 2], "hidden": 8},
+    "cnnspec": {"widths": [4] * 6, "hidden": 8, "frame_pools": [2, 1, 1, 1, 1, 1]},
+    "cnncomb": {
+        "audio_widths": [4, 4, 4, 6],
+        "audio_kernels": [8, 3, 3, 3],
+        "audio_pools": [4, 4, 2, 2],
+        "widths": [4] * 6,
+        "frame_pools": [2, 1, 1, 1, 1, 1],
+        "hidden": [8],
+    },
+    "convnet1d": {"widths": [4, 8], "blocks": [1, 1]},
+    "convnet2d": {"pooled": [8], "middles": [8], "hidden": 8},
+    "samplecnn": {"sizes": [3, 3, 3, 2], "widths": [4, 4, 4, 4], "hidden": 8},
+    "rese2multi": {"sizes": [3, 3, 3, 2], "widths": [4, 4, 4, 4], "se_ratio": 1},
+    "rawresnet": {
+        "widths": [2, 4],
+        "blocks": [1, 1],
+        "strides": [1, 2],
+        "map_widths": [4, 4],
+        "map_blocks": [1, 1],
+        "hidden": 6,
+    },
+    **{
+        name: {"widths": [4, 4], "blocks": [1, 1]}
+        for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")
+    },
+}
+LOGMEL = {"name": "logmel", "window": 0.032, "hop": 0.008, "bands": 64, "mean": -35, "deviation": 20}
+
+
+def tagger(net, length, hop, features=LOGMEL, **more):
+    """Small, at 8 kHz, with statistics that are not those that norms begin with."""
+    eats = NETS[net].facts["eats"]
+    if net == "convnet2d" and features is LOGMEL:
+        features = {**LOGMEL, "hop": 0.004}  # it needs 43 frames
+    told = {
+        "task": "many",
+        "sample_rate": 8000,
+        "data": {"dataset": "folder", "test": ["1"]},
+        "windows": {"length": length, "hop": hop, **more},
+        "net": {"name": net, **SMALL[net]},
+        "augment": ["crop"],
+        "train": {"epochs": 1},
+    }
+    if eats != "waves":
+        told["features"] = features
+    torch.manual_seed(3)
+    made = taggers.build(parse(told, "test"), TAGS).eval()
+    for module in made.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+    return made
+
+
+def wave(seconds, seed=0):
+    quiet = np.random.default_rng(seed).normal(0, 0.1, round(seconds * 8000)).astype(np.float32)
+    return quiet * np.linspace(0.01, 1, len(quiet), dtype=np.float32)
+
+
+def check(tagger, hop_samples, count, seed=0):
+    """The predictions of windows together are those one by one; what stopped the sharing."""
+    length, _ = tagger.windows.samples(8000)
+    whole = wave(((count - 1) * hop_samples + length) / 8000, seed)
+    trace = Trace()
+    shared = tagger.hear_overlapping(whole, hop_samples, count, trace)
+    apart = tagger.hear(np.lib.stride_tricks.sliding_window_view(whole, length)[::hop_samples])
+    for name in ("levels", "embedding", "frames"):
+        one, other = getattr(apart, name), getattr(shared, name)
+        if one is not None:
+            scale = float(one.abs().max()) or 1.0
+            torch.testing.assert_close(other / scale, one / scale, rtol=0, atol=1e-5)
+    one, other = (blocks.probabilities(each, "many") for each in (apart, shared))
+    torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
+    return trace.stopped
+
+
+def test_every_net_is_here():
+    assert set(SMALL) == set(NETS.names())
+
+
+@pytest.mark.parametrize("net", sorted(SMALL))
+@pytest.mark.parametrize(("length", "hop"), [(1.024, 0.128), (0.512, 0.064), (1.0, 0.05), (0.7, 0.0811)])
+def test_every_net_gives_the_same_scores(net, length, hop):
+    made = tagger(net, length, hop)
+    check(made, made.windows.samples(8000)[1], 7)
+
+
+FEATURE = {
+    "logmel": {},
+    "spectrogram": {},
+    "mfcc": {"coefficients": 20, "mel_bands": 40},
+    "multires": {"windows": [0.016, 0.064], "bands": 20},
+}
+
+
+@pytest.mark.parametrize("centre", [False, True])
+@pytest.mark.parametrize("name", sorted(FEATURE))
+def test_every_feature_gives_the_same_frames(name, centre):
+    more = FEATURE[name] | ({"window": 0.032, "centre": centre} if name != "multires" else {})
+    made = tagger("resnet_b", 1.024, 0.128, features={"name": name, "hop": 0.008, **more})
+    assert not any("feature" in why for why in check(made, 1024, 9))
+
+
+def test_features_are_all_here():
+    assert set(FEATURE) == set(FEATURES.names())
+
+
+def test_a_hop_beside_the_features_is_computed_one_by_one():
+    (why, *_) = check(tagger("cnnspec", 1.024, 0.128), 1023, 9)
+    assert why == "the feature: a stride of 64 where windows are 1023 apart makes 64 phases"
+
+
+def test_resized_maps_are_computed_one_by_one():
+    told = {
+        "task": "one",
+        "sample_rate": 8000,
+        "data": {"dataset": "folder", "test": ["1"]},
+        "windows": {"length": 1.024, "hop": 0.128},
+        "features": {**LOGMEL, "hop": 0.016},
+        "resize": {"bands": 43, "frames": 43},
+        "net": {"name": "convnet2d", **SMALL["convnet2d"]},
+        "augment": ["crop"],
+        "train": {"epochs": 1},
+    }
+    made = taggers.build(parse(told, "test"), TAGS).eval()
+    assert check(made, 1024, 9)[0] == "interpolate takes the whole window"
+
+
+@pytest.mark.parametrize("net", ["cnnaudio", "cnnspec", "cnncomb"])
+def test_the_nets_of_paper_004_share_all_up_to_the_maximum_over_time(net):
+    assert check(tagger(net, 1.024, 0.128), 1024, 20) == ["amax takes the whole window"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    net=st.sampled_from(["cnnaudio", "cnncomb", "convnet1d", "resnet_b_att", "samplecnn"]),
+    hop=st.sampled_from([0.064, 0.128, 0.05]),
+    seconds=st.floats(0.3, 20),
+    last=st.sampled_from(["align", "pad", "drop"]),
+    short=st.sampled_from(["pad", "centre", "repeat", "slide"]),
+    cuts=st.lists(st.floats(0, 1), max_size=9),
+    batch=st.integers(1, 40),
+)
+def test_streams_give_the_scores_of_windows_one_by_one(net, hop, seconds, last, short, cuts, batch):
+    made = tagger(net, 1.024, hop, last=last, short=short)
+    whole = wave(seconds)
+
+    def stream(edges):
+        places = [0, *sorted(round(edge * len(whole)) for edge in edges), len(whole)]
+        return Live("-", source=lambda rate: (whole[a:b] for a, b in zip(places, places[1:], strict=False)))
+
+    class Apart:  # the same tagger without what makes it share
+        sample_rate, vocabulary, windows, task, score = 8000, TAGS, made.windows, "many", made.score
+
+    together, again = (
+        next(score(made, [stream(edges)], batch=batch, keep_windows=True)) for edges in ([], [e for e in cuts])
+    )
+    apart = next(score(Apart(), [stream([])], keep_windows=True))
+    np.testing.assert_array_equal(again.windows.values, together.windows.values)  # however it came in
+    np.testing.assert_array_equal(together.windows.start, apart.windows.start)
+    np.testing.assert_allclose(together.windows.values, apart.windows.values, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(together.values, apart.values, rtol=0, atol=1e-5)
+
+
+class Convolution(nn.Module):
+    """One convolution of 10 samples by 10, then the mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 10, 10)
+
+    def forward(self, waves):
+        return self.conv(waves[:, None]).mean(-1)
+
+
+def test_the_bound_is_a_count_of_operations():
+    made = plan(Convolution(), 1000, 100)
+    assert made.together == 1 + 15 * 1000 // 100  # sixteen windows' length
+    # each window: 100 outputs; together: 151 windows in 16,000 samples, 1,600 outputs; all of 4 channels of 10 products
+    assert made.bound == pytest.approx(151 * 100 / 1600)
+    assert made.why == ("mean takes the whole window",)
+
+
+def test_windows_that_hardly_overlap_are_scored_one_by_one():
+    assert plan(Convolution(), 1000, 1000).together == 0
+    assert plan(Convolution(), 1000, 1000).why == ("windows do not overlap",)
+    made = plan(Convolution(), 1000, 900)
+    assert made.together == 0
+    assert "less than 20% of the work" in made.why[-1]
+
+
+def test_a_net_that_asks_for_values_is_left_alone():
+    class Asks(nn.Module):
+        def forward(self, waves):
+            return waves * 2 if float(waves.max()) > 1 else waves
+
+    made = plan(Asks(), 1000, 100)
+    assert made.together == 0
+    assert "cannot be counted on shapes" in made.why[0]
+
+
+def test_a_stretch_stays_within_memory(monkeypatch):
+    monkeypatch.setattr("earmark.sharing.LARGEST", 4 * 31 * 4 * 100)  # bytes: 31 windows after the convolution
+    assert plan(Convolution(), 1000, 100).together == 1 + 3 * 1000 // 100
+    monkeypatch.setattr("earmark.sharing.LARGEST", 4)
+    assert plan(Convolution(), 1000, 100).together == 0
+
+
+def test_the_plan_is_made_once_and_leaves_the_tagger_as_it_was():
+    made = tagger("cnnaudio", 1.024, 0.128).train()
+    before = made.identity()
+    assert made.sharing is made.sharing
+    assert made.together > 0
+    assert made.training and made.identity() == before
+    assert next(made.parameters()).device.type == "cpu"
