@@ -78,11 +78,25 @@ def memory(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
+def windows(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import windows as part
+
+    return part.main(quick, say)
+
+
+def panns(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import panns as part
+
+    return part.main(quick, say)
+
+
 PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "decode": decode,
     "logmel": logmel,
     "step": step,
     "memory": memory,
+    "windows": windows,
+    "panns": panns,
 }
 
 

@@ -120,7 +120,7 @@ FEATURE = {
 def test_every_feature_gives_the_same_frames(name, centre):
     more = FEATURE[name] | ({"window": 0.032, "centre": centre} if name != "multires" else {})
     made = tagger("resnet_b", 1.024, 0.128, features={"name": name, "hop": 0.008, **more})
-    assert not any("feature" in why for why in check(made, 1024, 9))
+    assert not any("frames" in why for why in check(made, 1024, 9))
 
 
 def test_features_are_all_here():
@@ -129,7 +129,7 @@ def test_features_are_all_here():
 
 def test_a_hop_beside_the_features_is_computed_one_by_one():
     (why, *_) = check(tagger("cnnspec", 1.024, 0.128), 1023, 9)
-    assert why == "the feature: a stride of 64 where windows are 1023 apart makes 64 phases"
+    assert why == "frames: a stride of 64 where windows are 1023 apart makes 64 phases"
 
 
 def test_resized_maps_are_computed_one_by_one():
@@ -235,3 +235,10 @@ def test_the_plan_is_made_once_and_leaves_the_tagger_as_it_was():
     assert made.together > 0
     assert made.training and made.identity() == before
     assert next(made.parameters()).device.type == "cpu"
+
+
+def test_segments_that_begin_together_are_shared():
+    made = tagger("resnet_a", 1.636, 0.768)  # two segments of 96 frames and 9 frames more, a segment apart
+    told = check(made, 6144, 5)
+    assert told[0] == "a part of each window is taken"  # the last segment, which is filled up
+    assert not any("phases" in why for why in told)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from earmark.nets.blocks import loss, probabilities
-from earmark.nets.resnet import cut, resnet_a, resnet_b, resnet_b_att, resnet_c_att, resnet_d_att
+from earmark.nets.resnet import filled, resnet_a, resnet_b, resnet_b_att, resnet_c_att, resnet_d_att
 
 SMALL = {"tags": 3, "widths": (4, 4, 8, 8), "blocks": (1, 1, 1, 1)}
 WHOLE = [resnet_b, resnet_b_att, resnet_c_att, resnet_d_att]
@@ -51,11 +51,16 @@ def test_ten_seconds_give_32_frames(function, width):
 @pytest.mark.parametrize(("pad", "last"), [(None, [6, 6, 6]), (-4.5, [6, -4.5, -4.5])])
 def test_the_last_segment_is_filled(pad, last):
     maps = torch.arange(14.0).reshape(1, 1, 2, 7)
-    got = cut(maps, 3, pad)
-    assert got.shape == (1, 3, 1, 2, 3)
-    assert got[0, :, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5], last]
-    assert got[0, :2, 0, 1].tolist() == [[7, 8, 9], [10, 11, 12]]
-    assert torch.equal(cut(maps[..., :6], 3, pad), got[:, :2])
+    got = filled(maps[..., 6:], 3, pad)
+    assert got.shape == (1, 1, 2, 3)
+    assert got[0, 0, 0].tolist() == last
+    torch.manual_seed(0)
+    net = resnet_a(tags=3, bands=16, widths=[4], blocks=[1], segment=24, pad=pad).eval()
+    maps = torch.randn(2, 1, 16, 60)
+    segments = [maps[..., :24], maps[..., 24:48], filled(maps[..., 48:], 24, pad)]
+    with torch.no_grad():
+        torch.testing.assert_close(net(maps).levels, torch.cat([net(segment).levels for segment in segments], 1))
+        torch.testing.assert_close(net(maps[..., :48]).levels, net(maps).levels[:, :2])
 
 
 def test_segments_are_heard_by_themselves_and_averaged():

@@ -212,6 +212,7 @@ def convnet2d(
     this net. Other sizes are taken too, as the end is a mean over bands and frames: the shortest are 43 bands
     and 43 frames.
 
-    Overlapping windows cannot share their convolutions: most are padded with zeros, which a window's edges feel.
+    Overlapping windows share the stem and the first blocks; then zeros, with which most layers pad, are felt all over a
+    window of usual length.
     """
     return ConvNet2d(tags, channels, bands, pooled, middles, hidden, dropout, momentum)

@@ -155,8 +155,8 @@ def rawresnet(
 
     widths, blocks, stem_kernel, stem_stride, pool and strides are the 1D trunk's; map_widths, map_blocks and
     map_stem_stride the 2D trunk's; momentum is of the batch normalisation's running statistics. The shortest input is
-    2,048 samples, one step of the last level. Convolutions pad time with zeros: overlapping windows may share them only
-    away from their edges, by half the receptive field.
+    2,048 samples, one step of the last level. Convolutions pad time with zeros, which a window's edges feel, the
+    farther the deeper: overlapping windows share what lies between.
     """
     if len(map_widths) < 2:
         raise ValueError(f"map_widths {list(map_widths)} should have at least 2 stages: levels come after the second")

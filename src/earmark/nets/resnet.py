@@ -21,6 +21,7 @@ from earmark.nets import net
 from earmark.nets.attention import AttActivation, Attended, Attention
 from earmark.nets.blocks import Prediction, check_length
 from earmark.nets.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
+from earmark.overlap import framed
 
 
 def _check_bands(bands: int) -> None:
@@ -28,17 +29,13 @@ def _check_bands(bands: int) -> None:
         raise ValueError(f"{bands} bands: a map needs at least one")
 
 
-def cut(maps: Tensor, segment: int, pad: float | None) -> Tensor:
-    """Maps (batch, channels, bands, frames) → (batch, segments, channels, bands, segment).
+def filled(maps: Tensor, segment: int, pad: float | None) -> Tensor:
+    """Maps (batch, channels, bands, frames), fewer frames than a segment → `segment` frames.
 
-    The last segment is filled with `pad` or, where that is None, with the last frame.
+    Filled with `pad` or, where that is None, with the last frame.
     """
-    count = -(-maps.shape[-1] // segment)
-    missing = count * segment - maps.shape[-1]
-    if missing:
-        filling = maps[..., -1:] if pad is None else torch.full_like(maps[..., -1:], pad)
-        maps = torch.cat([maps, filling.expand(*maps.shape[:-1], missing)], -1)
-    return maps.reshape(*maps.shape[:-1], count, segment).movedim(-2, 1)
+    filling = maps[..., -1:] if pad is None else torch.full_like(maps[..., -1:], pad)
+    return torch.cat([maps, filling.expand(*maps.shape[:-1], segment - maps.shape[-1])], -1)
 
 
 class SegmentResNet(nn.Module):
@@ -57,11 +54,21 @@ class SegmentResNet(nn.Module):
 
     def forward(self, maps: Tensor) -> Prediction:
         check_length(maps.shape[-1], self.shortest, "frames")
-        segments = cut(maps, self.segment, self.pad)
-        pooled: Tensor = self.trunk(segments.flatten(0, 1)).mean((2, 3))
-        pooled = pooled.reshape(*segments.shape[:2], -1)  # (batch, segments, width)
+        rest = maps.shape[-1] % self.segment
+        parts = []
+        if maps.shape[-1] >= self.segment:
+            parts.append(framed(maps, self._pooled, self.segment, self.segment))
+        if rest:
+            parts.append(self._pooled(filled(maps[..., -rest:], self.segment, self.pad)))
+        pooled = torch.cat(parts, -1).transpose(1, 2)  # (batch, segments, width)
         levels = self.head(pooled)
         return Prediction(levels, pooled.mean(1), levels, self.segment, self.segment / 2)
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        """Maps → the means of each whole segment over time and frequency (batch, width, segments)."""
+        segments = maps.unfold(-1, self.segment, self.segment).movedim(-2, 1)
+        pooled: Tensor = self.trunk(segments.flatten(0, 1)).mean((2, 3))
+        return pooled.reshape(*segments.shape[:2], -1).transpose(1, 2)
 
 
 class PooledResNet(nn.Module):
@@ -126,8 +133,8 @@ def resnet_a(
     normal rule, the dense layer as PyTorch's.
 
     stem_stride: (time, frequency). momentum: of the batch normalisation's running statistics. Any number of bands; the
-    shortest input is 16 frames, one step of the trunk. Segments do not feel each other: windows that begin a whole
-    number of segments apart may share them, others may not, as each segment is zero-padded at its ends.
+    shortest input is 16 frames, one step of the trunk. Segments do not feel each other: overlapping windows share
+    those that begin together, all but a last one that is filled up.
     """
     _check_bands(bands)
     trunk = Trunk2d(channels, widths, blocks, bottleneck=True, stem_stride=stem_stride, momentum=momentum)
@@ -152,7 +159,7 @@ def resnet_b(
     stem_stride: (time, frequency); the module's docstring says why it is (2, 1). momentum: of the batch normalisation's
     running statistics. Any number of bands; the shortest input is 32 frames, one step of the trunk. The paper leaves
     the initialisation open: convolutions begin by He's normal rule, the dense layer as PyTorch's. Convolutions pad time
-    with zeros: overlapping windows may share them only away from their edges, by half the receptive field.
+    with zeros, which a window's edges feel, the farther the deeper: overlapping windows share what lies between.
     """
     _check_bands(bands)
     trunk = Trunk2d(channels, widths, blocks, bottleneck=True, stem_stride=stem_stride, momentum=momentum)
@@ -182,7 +189,7 @@ def resnet_b_att(
 
     stem_stride: (time, frequency); the module's docstring says why it is (2, 1). momentum: of the batch normalisation's
     running statistics. Any number of bands; the shortest input is 32 frames, one step of the trunk. Convolutions pad
-    time with zeros: overlapping windows may share them only away from their edges, by half the receptive field.
+    time with zeros, which a window's edges feel, the farther the deeper: overlapping windows share what lies between.
     """
     _check_bands(bands)
     trunk = Trunk2d(channels, widths, blocks, bottleneck=True, stem_stride=stem_stride, momentum=momentum)

@@ -234,7 +234,8 @@ def samplecnn(
     The paper leaves open what the 16,000 samples are divided by (nine threes leave nothing; a last block of 2, as in
     the music model, was taken) and the head (a dense layer of 512 with BN and ReLU, the same as a convolution of one
     sample where one step is left). Convolutions start He-uniform, dense layers Glorot-uniform. Overlapping windows
-    cannot share their convolutions: each is padded with zeros, which a window's edges feel.
+    share all but their edges where their hop is a multiple of the pools' product; one that is not divisible by 3 makes
+    three times as many phases with each pool, and soon more than windows one by one would cost.
     """
     return SampleCnn(tags, stem, sizes, widths, hidden, dropout, momentum)
 
@@ -262,7 +263,7 @@ def rese2multi(
     code, for small machines. The last three blocks, each after its pool, are joined by their maxima over time. Start as
     in `samplecnn`; any length from the shortest.
 
-    Overlapping windows cannot share their convolutions: besides the zeros at a window's edges, the gates of every block
-    depend on the mean over the whole window, so that each sample counts for all that follows.
+    Overlapping windows share the convolutions of the first block, which cost the most; its gates depend on the mean over
+    the whole window, and so does all that follows.
     """
     return Rese2Multi(tags, stem, sizes, widths, se_ratio, dropout, block_dropout, momentum)

@@ -169,9 +169,9 @@ def _mean_pool(
 
 
 def framed(waves: Tensor, function: Callable[[Tensor], Tensor], span: int, hop: int) -> Tensor:
-    """`function` of waves (batch, samples) → (batch, …, frames), where frame k depends on the samples k·hop … k·hop + span.
+    """`function` of waves (batch, …, samples) → (batch, …, frames), where frame k depends on samples k·hop … k·hop + span.
 
-    What a feature calls so can be shared by overlapping windows.
+    What a feature, or a net, calls so can be shared by overlapping windows. It leaves out a rest that makes no frame.
     """
     if has_torch_function_unary(waves):
         shared: Tensor = handle_torch_function(framed, (waves,), waves, function, span, hop)
@@ -181,7 +181,7 @@ def framed(waves: Tensor, function: Callable[[Tensor], Tensor], span: int, hop: 
 
 @handles(framed)
 def _framed(func: Any, x: Any, function: Callable[[Tensor], Tensor], span: int, hop: int) -> Any:
-    return x.local(function, span, hop, 0, "the feature")
+    return x.local(function, span, hop, 0, "frames")
 
 
 @handles(F.pad)
