@@ -1,12 +1,13 @@
 # make demo   sets up, then shows the whole path on sounds made on the spot (about five minutes on two cores)
 # make test   sets up, then runs the tests
+# make docs   builds the documentation into build/site
 # make check  the linters, the types and the layers; make bench measures speed side by side with other tools
 # Everything lives in .venv, which is made once and reused.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check format bench clean
+.PHONY: setup demo test test-slow check format bench docs clean
 
 setup: .venv/ready
 
@@ -41,5 +42,9 @@ bench: setup
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
 
+docs: setup
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build -q --strict
+
 clean:
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -47,3 +47,21 @@ def test_looks_at_the_same_clips_are_counted(tmp_path):
     with (tmp_path / protocol.LOOKS).open("a") as file:
         file.write("half a li\n")
     assert protocol.look(tmp_path, ["a"], second).looks == 3  # the torn line counts
+
+
+def test_clips_that_rules_were_chosen_on_are_learnt(tmp_path):
+    """Trained on the data set a, calibrated on fold 2 of b: there, fold 2 is learnt, and what is tied to it leaks."""
+    whole = clips(tmp_path, ["1", "2", "3"], ["x", "y", "y"])
+    facts = {
+        "data": {"dataset": "a"},
+        "split": {"train": {"folds": ["1"], "clips": 1}},
+        "events": {"chosen on": {"data": "b", **splits.facts(whole.in_folds(["2"]))}},
+    }
+    assert protocol.learnt_folds(protocol.learnt(facts, "a")) == {"1"}
+    learnt = protocol.learnt(facts, "b")
+    assert protocol.learnt_folds(learnt) == {"2"}
+    (leak,) = protocol.leaks(learnt, whole, whole.in_folds(["3"]))
+    assert leak.ids == ("1.wav", "2.wav")
+    assert protocol.calibrated_on(learnt, whole.in_folds(["2"])) == ["rules for events"]
+    assert protocol.calibrated_on(learnt, whole.in_folds(["3"])) == []
+    assert protocol.learnt(facts, None) == {}

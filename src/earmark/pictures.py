@@ -41,14 +41,15 @@ def save(figure: Figure, path: str | Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def _figure(width: float, height: float) -> Figure:
-    """A figure of its own, in inches: no pyplot, so no window system and no state shared with the caller."""
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of its own, in inches: no pyplot, so no window system and no state shared with the caller."""
     from matplotlib.figure import Figure
 
     return Figure((width, height), layout="constrained", facecolor="white")
 
 
-def _bare(axes: Axes, keep: Sequence[str] = ()) -> None:
+def bare(axes: Axes, keep: Sequence[str] = ()) -> None:
+    """Take the frame away, but for the sides to keep."""
     for side, spine in axes.spines.items():
         spine.set_visible(side in keep)
         spine.set_color(GREY)
@@ -72,7 +73,7 @@ def confusion(counts: NDArray[np.int64], tags: Sequence[str], title: str) -> Fig
     font = min(10.0, max(4.0, size / total * 30))
     longest = max(map(len, tags)) * font / 110  # inches: a letter is about 0.65 em wide, an inch has 72 points
     turn = 0 if longest < size / total else 45 if total <= 15 else 90
-    figure = _figure(size + 0.7 + longest, size + 0.9 + longest * math.sin(math.radians(turn)))
+    figure = blank(size + 0.7 + longest, size + 0.9 + longest * math.sin(math.radians(turn)))
     axes = figure.add_subplot()
     diagonal = np.eye(total, dtype=bool)
     for colour, hidden in ((BLUE, ~diagonal), (ORANGE, diagonal)):
@@ -87,7 +88,7 @@ def confusion(counts: NDArray[np.int64], tags: Sequence[str], title: str) -> Fig
     axes.set_xticks(np.arange(total - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(total - 1) + 0.5, minor=True)
     axes.grid(which="minor", color=PALE, linewidth=0.6 if total <= NUMBERED else 0.3)
-    _bare(axes)
+    bare(axes)
     axes.set_xlabel("answered  (colour: share of the row)", color=GREY)
     axes.set_ylabel("truth", color=GREY)
     axes.set_title(title, color=INK, fontsize=11, loc="left")
@@ -109,7 +110,7 @@ def bars(tags: Sequence[Mapping[str, Any]], clips: int, mean: float | None, titl
     left_out = max(0, len(rows) - BARS)
     if left_out:
         rows = rows[: BARS // 2] + rows[-BARS // 2 :]
-    figure = _figure(7.5, 1.3 + 0.23 * max(3, len(rows)))
+    figure = blank(7.5, 1.3 + 0.23 * max(3, len(rows)))
     axes = figure.add_subplot()
     y = np.arange(len(rows))
     precision = np.array([row["average_precision"] for row in rows])
@@ -128,7 +129,7 @@ def bars(tags: Sequence[Mapping[str, Any]], clips: int, mean: float | None, titl
     axes.set_xlabel("average precision  (right: value · clips)", color=GREY, fontsize=9)
     axes.grid(axis="x", color=PALE)
     axes.set_axisbelow(True)
-    _bare(axes)
+    bare(axes)
     between = f"\n{left_out} tags between the best and the worst {BARS // 2} are not drawn" if left_out else ""
     axes.set_title(title + between, color=INK, fontsize=11, loc="left")
     if rows:
@@ -180,7 +181,7 @@ def _panels(
     epochs: Floats, series: Mapping[str, Floats], panels: Sequence[tuple[str, list[str]]], monitor: str | None
 ) -> Figure:
     heights = [0.45 if title == "learning rate" else 1.0 for title, _ in panels]
-    figure = _figure(7.5, 0.8 + 2.4 * sum(heights))
+    figure = blank(7.5, 0.8 + 2.4 * sum(heights))
     grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     best = None
     if monitor is not None and not np.isnan(series[monitor]).all():
@@ -196,7 +197,7 @@ def _panels(
             axes.axvline(epochs[best], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         axes.set_ylabel(title, color=GREY)
         axes.grid(color=PALE)
-        _bare(axes, keep=("bottom",))
+        bare(axes, keep=("bottom",))
         if title == "learning rate" and any((series[name] > 0).any() for name in names):
             axes.set_yscale("log")
         if title != "learning rate" or len(names) > 1:
@@ -225,21 +226,10 @@ def timeline(
     drawn over its window's middle. reference: events that are known, drawn as bars between the two.
     """
     duration = float(scores.end.max())
-    figure = _figure(10, 6 if reference else 5.4)
+    figure = blank(10, 6 if reference else 5.4)
     heights = [1.0, 0.35, 1.0] if reference else [1.0, 1.0]
     rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    top = float(np.percentile(spectrum, 99.8))
-    rows[0].imshow(
-        np.maximum(spectrum, top - 80), origin="lower", aspect="auto", cmap="magma",
-        extent=(0, duration, 0, len(spectrum)), interpolation="nearest",
-    )  # fmt: skip
-    wanted = [hz for hz in (100, 200, 500, 1000, 2000, 5000, 10000, 20000) if band_edges[0] < hz < band_edges[-1]]
-    places = np.interp(wanted, band_edges, np.arange(len(band_edges)))
-    # mel bands are even in the low end: labels there would lie on each other
-    clear = [i for i, place in enumerate(places) if place - (places[i - 1] if i else 0) > 0.04 * len(spectrum)]
-    wanted, places = [wanted[i] for i in clear], places[clear]
-    rows[0].set_yticks(places, [f"{hz / 1000:g}" for hz in wanted])
-    rows[0].set_ylabel("kHz", color=GREY)
+    spectrogram(rows[0], spectrum, band_edges, duration)
     rows[0].set_title(title, color=INK, fontsize=11, loc="left", parse_math=False)
     peak = scores.values.max(0)
     named = {event.tag for event in reference}
@@ -260,9 +250,25 @@ def timeline(
     if reference:
         _bars_of_events(rows[1], reference, colours)
     for axes in rows:
-        _bare(axes, keep=("bottom",) if axes is rows[-1] else ())
+        bare(axes, keep=("bottom",) if axes is rows[-1] else ())
     rows[-1].set_xlim(0, duration)
     return figure
+
+
+def spectrogram(axes: Axes, spectrum: NDArray[np.float32], band_edges: Sequence[float], duration: float) -> None:
+    """Draw (bands, frames) dB over `duration` seconds, the loudest 80 dB of it. band_edges: Hz, (bands + 1,)."""
+    top = float(np.percentile(spectrum, 99.8))
+    axes.imshow(
+        np.maximum(spectrum, top - 80), origin="lower", aspect="auto", cmap="magma",
+        extent=(0, duration, 0, len(spectrum)), interpolation="nearest",
+    )  # fmt: skip
+    wanted = [hz for hz in (100, 200, 500, 1000, 2000, 5000, 10000, 20000) if band_edges[0] < hz < band_edges[-1]]
+    places = np.interp(wanted, band_edges, np.arange(len(band_edges)))
+    # mel bands are even in the low end: labels there would lie on each other
+    clear = [i for i, place in enumerate(places) if place - (places[i - 1] if i else 0) > 0.04 * len(spectrum)]
+    wanted, places = [wanted[i] for i in clear], places[clear]
+    axes.set_yticks(places, [f"{hz / 1000:g}" for hz in wanted])
+    axes.set_ylabel("kHz", color=GREY)
 
 
 def _bars_of_events(axes: Axes, events: Sequence[Event], colours: Mapping[str, str]) -> None:

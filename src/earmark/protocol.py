@@ -24,9 +24,33 @@ from earmark.manifest import SCHEMA, Manifest
 LOOKS = "looks.jsonl"
 
 
+RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts with what they were "chosen on"
+
+
+def learnt(facts: Mapping[str, Any], data: str | None) -> dict[str, Any]:
+    """The parts of a data set that a tagger learnt from or was calibrated on, by name, as its file's facts tell them."""
+    parts: dict[str, Any] = {}
+    if data is None:
+        return parts
+    if data == facts.get("data", {}).get("dataset"):
+        parts |= facts.get("split", {})
+    for name, what in RULES.items():
+        chosen = facts.get(name, {}).get("chosen on", {})
+        if chosen.get("data") == data:
+            parts[what] = chosen
+    return parts
+
+
 def learnt_folds(split: Mapping[str, Any]) -> set[str]:
-    """The folds that a tagger was trained on or whose clips chose its epoch, by what its file tells."""
-    return {fold for part in ("train", "validation") for fold in split.get(part, {}).get("folds", [])}
+    """The folds that trained a tagger, chose its epoch or its rules, by what its file tells."""
+    parts = ("train", "validation", *RULES.values())
+    return {fold for part in parts for fold in split.get(part, {}).get("folds", [])}
+
+
+def calibrated_on(split: Mapping[str, Any], test: Manifest) -> list[str]:
+    """The rules, in words, that were chosen on just these clips, whether or not they have folds."""
+    digest = splits.facts(test)["sha256"]
+    return [what for what in RULES.values() if split.get(what, {}).get("sha256") == digest]
 
 
 def leaks(split: Mapping[str, Any], whole: Manifest, test: Manifest) -> list[splits.Leak]:

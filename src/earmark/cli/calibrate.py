@@ -1,4 +1,4 @@
-"""`earmark calibrate`: the rules for events of a tagger, chosen on validation clips."""
+"""`earmark calibrate`: the rules for events of a tagger, and the thresholds of its tags, chosen on validation clips."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from earmark.frames import Framewise
     from earmark.manifest import Manifest
-    from earmark.scores import Scores
 
 
 def calibrate(
     tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
-    data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest; with the events of its clips.")],
+    data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest; with tags or events of its clips.")],
     fold: Annotated[
         list[str] | None, typer.Option(help="Folds to choose on; default: those that chose the tagger's epoch.")
     ] = None,
@@ -39,16 +37,16 @@ def calibrate(
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Choose each tag's threshold and median filter for the best event F1 on a fold, and store them in the tagger file."""
-    import numpy as np
+    """Choose each tag's threshold and median filter for the best F1 on a fold, and store them in the tagger file.
 
+    Rules for events on clips with known events, thresholds for the tags of clips where a clip may have several.
+    """
     from earmark import calibration, metrics
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
     from earmark.cli import judging
     from earmark.cli.console import say
     from earmark.errors import EarmarkError
-    from earmark.frames import framewise
 
     if out is None and not Path(tagger).is_file() and tagger in taggers.shipped():
         raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
@@ -56,32 +54,86 @@ def calibrate(
     listener = taggers.load(tagger, device)
     name = dataset or listener.facts.get("data", {}).get("dataset")
     clips = _chosen(listener, judging.clips(listener, data, name), fold, name, on_test)
-    reference = metrics.events_of(clips)
-    scorer = framewise(listener)
-    scores, failures = _scores(listener, scorer, clips, strict, batch=batch, workers=workers, salvage=salvage)
-    if not scores:
-        raise EarmarkError(f"none of the {len(clips)} clips could be read, the first: {': '.join(failures[0])}")
-    read = clips.select(np.isin(clips.ids, list(scores)))
-    collars = metrics.Collars(collar, collar)
-    chosen = calibration.choose(
-        scores,
-        {clip: reference[clip] for clip in scores},
-        collars=collars,
-        gap=gap,
-        shortest=shortest,
-        groups=dict(zip(read.ids.tolist(), read.groups.tolist(), strict=True)),
-        resamples=resamples,
-    )
-    listener.facts["events"] = _statement(chosen, read, str(name), "frames" if scorer else "windows", collars)
+    options: dict[str, Any] = {"batch": batch, "workers": workers, "salvage": salvage, "strict": strict}
+    timed = _with_events(clips, listener.task)
+    failures: list[tuple[str, str]] = []
+    told: dict[str, Any] = {}
+    if timed is not None:
+        kind, heard, failures = judging.over_time(listener, timed, **options)
+        read = _read(timed, list(heard), failures)
+        collars = metrics.Collars(collar, collar)
+        reference = metrics.events_of(read)
+        chosen = calibration.choose(
+            {clip: heard[clip][0] for clip in reference},
+            reference,
+            collars=collars,
+            gap=gap,
+            shortest=shortest,
+            groups=dict(zip(read.ids.tolist(), read.groups.tolist(), strict=True)),
+            resamples=resamples,
+        )
+        told["events"] = _statement(chosen, read, str(name), kind, collars)
+        _write_tried(chosen, tried)
+    if listener.task == "many":
+        told["tags"], missed = _tag_thresholds(listener, clips, str(name), resamples, options)
+        failures = list(dict.fromkeys([*failures, *missed]))
+    listener.facts |= told
     file = out or taggers.find(tagger)
     listener.save(file)
-    _tell(chosen, listener.facts["events"], tried, as_json)
+    _tell(told, {"events": chosen.as_dict()["tried"]} if timed is not None else {}, as_json)
     say(f"{file}: holds these rules now")
     for path, problem in failures[:20]:
         say(f"{path}: {problem}")
     if failures:
         say(f"{len(failures)} of {len(clips)} clips could not be read")
         raise typer.Exit(1)
+
+
+def _with_events(clips: Manifest, task: str) -> Manifest | None:
+    """The clips whose events are known; None where there are none and tags can be calibrated instead."""
+    import pyarrow.compute as pc
+
+    from earmark.cli.console import say
+    from earmark.errors import ScoresError
+
+    known = clips.select(clips.table["events"].is_valid().to_numpy())
+    if len(known) and pc.sum(pc.list_value_length(known.table["events"])).as_py():
+        if len(known) < len(clips):
+            say(f"{len(known)} of {len(clips)} clips have known events: rules for events are chosen on these")
+        return known
+    if task == "many":
+        say("no clip has known events: only thresholds of tags are chosen, and no rules for events")
+        return None
+    raise ScoresError(
+        f"the events of {len(clips) - len(known)} of {len(clips)} clips are not known, and none has one. The tagger gives "
+        "one tag a clip, the surest, which needs no thresholds: so there is nothing to choose"
+    )
+
+
+def _read(clips: Manifest, ids: list[str], failures: list[tuple[str, str]]) -> Manifest:
+    import numpy as np
+
+    from earmark.errors import EarmarkError
+
+    if not ids:
+        raise EarmarkError(f"none of the {len(clips)} clips could be read, the first: {': '.join(failures[0])}")
+    return clips.select(np.isin(clips.ids, ids))
+
+
+def _tag_thresholds(
+    listener: Any, clips: Manifest, name: str, resamples: int, options: dict[str, Any]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What the tagger file tells of thresholds for the tags of clips; (path, problem) of what could not be read."""
+    from earmark import splits, thresholds
+    from earmark.cli import judging
+    from earmark.report import match
+
+    scores, failures = judging.score(listener, clips, **options)
+    read = _read(clips, scores.ids.tolist(), failures)
+    matched = match(scores, read)
+    chosen = thresholds.choose(matched.values, matched.truth, scores.tags, matched.groups, resamples=resamples)
+    told = {**chosen.as_dict(), "chosen on": {"data": name, **splits.facts(read)}, "metric": "F1 of each tag"}
+    return told, failures
 
 
 def _chosen(listener: Any, whole: Manifest, fold: list[str] | None, name: str | None, on_test: bool) -> Manifest:
@@ -113,38 +165,6 @@ def _chosen(listener: Any, whole: Manifest, fold: list[str] | None, name: str | 
     return clips
 
 
-def _scores(
-    listener: Any, scorer: Framewise | None, clips: Manifest, strict: bool, **options: Any
-) -> tuple[dict[str, Scores], list[tuple[str, str]]]:
-    """Scores over time of each clip that could be read, by id; (path, problem) of the others."""
-    import numpy as np
-
-    from earmark.cli.console import progress, say_notes
-    from earmark.cli.events import listen
-    from earmark.tag import Failure, Recording
-
-    todo = [
-        Recording(path, None if np.isnan(start) else float(start), None if np.isnan(end) else float(end), str(id_))
-        for path, start, end, id_ in zip(clips.paths(), clips.start, clips.end, clips.ids, strict=True)
-    ]
-    scores: dict[str, Scores] = {}
-    failures: list[tuple[str, str]] = []
-    notes: list[str] = []
-    with progress() as bar:
-        task = bar.add_task("scoring", total=len(todo), told="")
-        for result, moments in listen(listener, scorer, todo, **options):
-            bar.advance(task)
-            if isinstance(result, Failure):
-                if strict:
-                    raise result.error
-                failures.append((result.error.path, result.error.problem))
-                continue
-            scores[result.recording.name] = moments
-            notes += result.notes
-    say_notes(notes)
-    return scores, failures
-
-
 def _statement(chosen: Any, clips: Manifest, data: str, scores: str, collars: Any) -> dict[str, Any]:
     """What the tagger file tells: the rules, and what they were chosen on."""
     from dataclasses import asdict
@@ -162,11 +182,11 @@ def _statement(chosen: Any, clips: Manifest, data: str, scores: str, collars: An
     }
 
 
-def _tell(chosen: Any, stored: dict[str, Any], tried: Path | None, as_json: bool) -> None:
+def _write_tried(chosen: Any, tried: Path | None) -> None:
     import csv
     from dataclasses import astuple
 
-    from earmark.cli.console import output, print_table, say
+    from earmark.cli.console import output, say
 
     if tried is not None:
         with output(tried) as file:
@@ -175,19 +195,50 @@ def _tell(chosen: Any, stored: dict[str, Any], tried: Path | None, as_json: bool
             writer.writerows(astuple(point) for point in chosen.tried)
     if chosen.without:
         say(f"no events in these clips, left at 0.5: {', '.join(chosen.without)}")
+
+
+def _tell(told: dict[str, Any], tried: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({**stored, "tried": chosen.as_dict()["tried"]}, indent=1, ensure_ascii=False))
+        # the rules for events stand at the top, as they did before tags had thresholds
+        events = {**told.get("events", {}), **({"tried": tried["events"]} if tried else {})}
+        print(json.dumps({**events, "tags": told.get("tags")}, indent=1, ensure_ascii=False))
         return
-    rules = chosen.rules
-    best = {(point.tag, point.threshold, point.median): point.f1 for point in chosen.tried}
+    if "events" in told:
+        _tell_events(told["events"], tried["events"])
+    if "tags" in told:
+        _tell_tags(told["tags"])
+
+
+def _tell_events(stored: dict[str, Any], tried: list[dict[str, Any]]) -> None:
+    from earmark.cli.console import print_table
+
+    rules = stored["rules"]
+    best = {(point["tag"], point["threshold"], point["median"]): point["f1"] for point in tried}
     rows = [
-        (tag, f"{value:g}", f"{rules.medians[tag]:g}", f"{best[tag, value, rules.medians[tag]]:.3f}")
-        for tag, value in rules.thresholds.items()
-        if tag not in chosen.without
+        (tag, f"{value:g}", f"{rules['medians'][tag]:g}", f"{best[tag, value, rules['medians'][tag]]:.3f}")
+        for tag, value in rules["thresholds"].items()
+        if tag not in stored["without events"]
     ]
     print_table(("tag", "threshold", "median", "F1"), rows)
-    figures = [
-        (name, *("" if value is None else f"{value:.3f}" for value in each.values()))
-        for name, each in stored["figures"].items()
+    figures = [(name, *map(_number, each.values())) for name, each in stored["figures"].items()]
+    print_table(("rules for events", "macro F1", "from", "to"), figures)
+
+
+def _tell_tags(stored: dict[str, Any]) -> None:
+    from earmark.cli.console import print_table, say
+
+    if stored["without clips"]:
+        say(f"no clip has these tags, left at 0.5: {', '.join(stored['without clips'])}")
+    rows = [
+        (tag, f"{value:.3f}", *map(_number, stored["f1"][tag]))
+        for tag, value in stored["thresholds"].items()
+        if tag not in stored["without clips"]
     ]
-    print_table(("rules", "macro F1", "from", "to"), figures)
+    print_table(("tag of clips", "threshold", "F1 at 0.5", "F1"), rows)
+    macro = {name: row["f1_macro"] for name, row in stored["figures"].items()}
+    figures = [(name, *map(_number, each.values())) for name, each in macro.items()]
+    print_table(("tags of clips", "macro F1", "from", "to"), figures)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

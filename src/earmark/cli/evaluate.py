@@ -34,8 +34,21 @@ def evaluate(
     merge_by: Annotated[
         Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
     ] = "highest",
+    events: Annotated[
+        bool, typer.Option(help="Judge events too, where the clips have known ones; this hears the clips again.")
+    ] = True,
+    pictures: Annotated[
+        bool, typer.Option(help="Draw the events of a few clips into the report, with their spectrograms.")
+    ] = True,
+    collars: Annotated[
+        str, typer.Option(help="Seconds that the edges of events may be off, joined by commas.")
+    ] = "0.2,0.4",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
+    draw: Annotated[
+        Literal["groups", "clips"],
+        typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
+    ] = "groups",
     batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 32,
     workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
@@ -45,12 +58,13 @@ def evaluate(
 ) -> None:
     """Score the clips of a fold and report every figure with its 95 % interval.
 
+    Where the clips have known events these are judged too: with 0.5, and with the rules that `earmark calibrate` stored.
     Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
     """
     from earmark import report
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli import judging
+    from earmark.cli import detecting, judging
     from earmark.cli.console import say, write_errors
     from earmark.errors import EarmarkError
     from earmark.splits import facts as told_of
@@ -72,9 +86,28 @@ def evaluate(
         scores, clips = judging.merged(scores, clips, merge, merge_by)
         facts["tags merged by"] = f"{merge.name}, {merge_by}"
     facts |= judging.look(tagger, heard, clips, seen)
-    result = report.evaluate(scores, clips, heard[0].tagger.task, facts, resamples=resamples)
-    result["notes"] += [note for part in heard for note in part.notes]
+    if draw == "clips":
+        clips = judging.ungrouped(clips)
     folder = out or _beside(tagger, clips.fold_names())
+    timed = None
+    if events and merge is None:
+        timed = detecting.detect(
+            heard, clips, collars, resamples=resamples, batch=batch, workers=workers, salvage=salvage
+        )
+        if timed is not None and pictures and folder is not None:
+            detecting.draw(timed, folder, "report")
+    result = report.evaluate(
+        scores,
+        clips,
+        heard[0].tagger.task,
+        facts,
+        resamples=resamples,
+        stored=None if merge is not None else judging.thresholds(heard, scores),
+        events=timed.section if timed is not None else None,
+    )
+    result["notes"] += [note for part in heard for note in part.notes]
+    if draw == "clips":
+        result["notes"].append(judging.UNGROUPED)
     if folder is not None:
         report.write(result, folder, "report", scores=scores, manifest=clips)
         scores.save(folder / "scores.parquet")

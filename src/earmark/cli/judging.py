@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from earmark.manifest import Manifest
     from earmark.scores import Scores
+    from earmark.tag import Recording
     from earmark.tagger import Tagger
+
+
+UNGROUPED = (
+    "Intervals were drawn over clips, each a group of its own, though some share a source: they hold for other clips made "
+    "of the same sources, and are too narrow for others."
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,9 @@ def judge(file: str | Path, asked: Asked) -> Judged:
     whole = clips(tagger, asked.data, name)
     chosen = choose(tagger, whole, asked.fold, name, asked.seen)
     notes = []
-    if not asked.seen and name == tagger.facts.get("data", {}).get("dataset"):
-        found = protocol.leaks(tagger.facts.get("split", {}), whole, chosen)
+    learnt = protocol.learnt(tagger.facts, name)
+    if not asked.seen and learnt:
+        found = protocol.leaks(learnt, whole, chosen)
         notes = protocol.refuse(found, asked.bear or tagger.recipe.data.shared_groups == "report")
     scores, failures = score(tagger, chosen, asked.batch, asked.workers, asked.salvage, asked.strict)
     return Judged(tagger, name, chosen, scores, failures, notes)
@@ -108,9 +116,30 @@ def together(heard: list[Judged]) -> tuple[Scores, Manifest]:
     return all_of_them, clips.select(np.isin(clips.ids, all_of_them.ids))
 
 
+def ungrouped(clips: Manifest) -> Manifest:
+    """The same clips, each a group of its own."""
+    import pyarrow as pa
+
+    place = clips.table.schema.get_field_index("group")
+    nobody = pa.nulls(len(clips), pa.string())
+    return replace(clips, table=clips.table.set_column(place, clips.table.schema.field("group"), nobody))
+
+
+def thresholds(heard: list[Judged], scores: Scores) -> Any:
+    """(tags,) thresholds that the taggers store, where all store the same; None otherwise."""
+    import numpy as np
+
+    from earmark.thresholds import of_tags
+
+    told = [of_tags(part.tagger.facts, scores.tags) for part in heard]
+    same = told[0] is not None and all(each is not None and np.array_equal(each, told[0]) for each in told)
+    return told[0] if same else None
+
+
 def protocol(heard: list[Judged]) -> dict[str, Any]:
     """What the report says of how its figures came about."""
     from earmark import metrics
+    from earmark.protocol import RULES
 
     folds = [fold for part in heard for fold in part.clips.fold_names()]
     told: dict[str, Any] = {
@@ -121,7 +150,11 @@ def protocol(heard: list[Judged]) -> dict[str, Any]:
     }
     if len(heard) == 1:
         kept = heard[0].tagger.facts
-        return told | {key: kept[key] for key in ("chosen", "split", "validation") if key in kept}
+        told |= {key: kept[key] for key in ("chosen", "split", "validation") if key in kept}
+        for name, what in RULES.items():
+            if chosen := kept.get(name, {}).get("chosen on"):
+                told[f"{what} chosen on"] = chosen
+        return told
     by_fold = {}
     for part in heard:
         scores, clips = together([part])
@@ -140,20 +173,35 @@ def protocol(heard: list[Judged]) -> dict[str, Any]:
 
 def choose(tagger: Tagger, clips: Manifest, fold: list[str] | None, dataset: str | None, seen: bool) -> Manifest:
     """The clips to report on. Folds that the tagger learnt from are refused unless the user says so."""
+    from earmark import protocol
     from earmark.errors import EarmarkError
 
     split: dict[str, Any] = tagger.facts.get("split", {})
     folds = fold or [name for name in split.get("test", {}).get("folds", []) if name in clips.fold_names()]
     same = dataset is not None and dataset == tagger.facts.get("data", {}).get("dataset")
-    known = {f for part in ("train", "validation") for f in split.get(part, {}).get("folds", [])}
-    learnt = sorted(known & set(folds or clips.fold_names()))
-    if same and not seen and (learnt or (not folds and not clips.fold_names())):
+    parts = protocol.learnt(tagger.facts, dataset)
+    learnt = sorted(protocol.learnt_folds(parts) & set(folds or clips.fold_names()))
+    chosen = clips.in_folds(folds) if folds else clips
+    rules = protocol.calibrated_on(parts, chosen)
+    if not seen and (learnt or rules or (same and not folds and not clips.fold_names())):
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
-            f"the tagger was trained or its epoch chosen on {which}: figures would be too good. "
+            f"the tagger was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
             f"Report fold {', '.join(split.get('test', {}).get('folds', [])) or '…'}, or say --seen"
         )
-    return clips.in_folds(folds) if folds else clips
+    return chosen
+
+
+def recordings(clips: Manifest) -> list[Recording]:
+    """What is to be heard of each clip."""
+    import numpy as np
+
+    from earmark.tag import Recording
+
+    return [
+        Recording(path, None if np.isnan(start) else float(start), None if np.isnan(end) else float(end), str(id_))
+        for path, start, end, id_ in zip(clips.paths(), clips.start, clips.end, clips.ids, strict=True)
+    ]
 
 
 def score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: bool, strict: bool) -> Any:
@@ -162,12 +210,9 @@ def score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: bo
 
     from earmark.cli.console import progress, say_notes
     from earmark.scores import Scores
-    from earmark.tag import Failure, Heard, Recording, score
+    from earmark.tag import Failure, Heard, score
 
-    todo = [
-        Recording(path, None if np.isnan(start) else float(start), None if np.isnan(end) else float(end), str(id_))
-        for path, start, end, id_ in zip(clips.paths(), clips.start, clips.end, clips.ids, strict=True)
-    ]
+    todo = recordings(clips)
     heard: list[Heard] = []
     failures: list[tuple[str, str]] = []
     notes: list[str] = []
@@ -194,6 +239,33 @@ def score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: bo
     }
     facts = {"tagger": tagger.identity(), "windows": tagger.windows.as_dict()}
     return Scores(np.stack([h.values for h in heard]), **rows, tags=tagger.vocabulary, facts=facts), failures
+
+
+def over_time(tagger: Tagger, clips: Manifest, strict: bool, **options: Any) -> Any:
+    """Scores over time of what could be read: ("frames" or "windows", {id: (Scores, seconds)}, (path, reason) of the rest)."""
+    from earmark.cli.console import progress, say_notes
+    from earmark.cli.events import listen
+    from earmark.frames import framewise
+    from earmark.tag import Failure
+
+    scorer = framewise(tagger)
+    heard: dict[str, tuple[Scores, float]] = {}
+    failures: list[tuple[str, str]] = []
+    notes: list[str] = []
+    todo = recordings(clips)
+    with progress() as bar:
+        task = bar.add_task(f"scores of {'frames' if scorer else 'windows'}", total=len(todo), told="")
+        for result, moments in listen(tagger, scorer, todo, **options):
+            bar.advance(task)
+            if isinstance(result, Failure):
+                if strict:
+                    raise result.error
+                failures.append((result.error.path, result.error.problem))
+                continue
+            heard[result.recording.name] = moments, result.duration
+            notes += result.notes
+    say_notes(notes)
+    return "frames" if scorer else "windows", heard, failures
 
 
 def run_folder(tagger: str) -> Path | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from earmark.cutting import cut as cut_up
 from earmark.datasets import AUDIO, SHOWN, Event, columns, dataset, first, recordings, refuse, strong
 from earmark.errors import ManifestError
 from earmark.manifest import Manifest, build, load_table
+from earmark.splits import deal
 
 LAYOUT = {
     "metadata/train/strong.tsv": "filename\tonset\toffset\tevent_label\na.wav\t0.01\t0.05\tdog\na.wav\t0.02\t0.04\train\n",
@@ -25,7 +27,7 @@ SOURCES = ("sources.tsv", "sources.csv")
 
 
 @dataset()
-def soundscapes(root: Path) -> Manifest:
+def soundscapes(root: Path, cut: float | None = None, folds: int | None = None, seed: int = 0) -> Manifest:
     """Your own soundscapes: clips with events, with tags, or with both; one folder a subset, which becomes a fold.
 
     Clips and tags: what the tables in metadata/<subset>/ say, with recordings in audio/<subset>/; or tables in `root`
@@ -38,13 +40,19 @@ def soundscapes(root: Path) -> Manifest:
     that reach past the end.
     sources: filename, source_clip: what a soundscape was mixed from. Soundscapes that share a source, also by way of
     others, are one group, so that `leaks` sees sources on both sides of a split.
+
+    cut: seconds; the recordings as clips of that length with the events inside them (see earmark.cutting). folds: deals
+    the recordings into so many before they are cut, with `seed`, so that whole recordings and clips have the same folds.
     """
     places = _places(root)
     rows: dict[str, list[Any]] = {column: [] for column in ("id", "path", "tags", "events", "fold", "source")}
     sources: dict[str, list[str]] = {}
+    lasting: list[float | None] = []
     facts: dict[str, Any] = {"clips with unknown events": 0, "events past the end of a recording": 0}
     for tables, audio, fold in places:
         names, tags, events, origin, past = clips(tables)
+        durations = _durations(tables)
+        lasting += [durations.get(name) for name in names]
         prefix = f"{fold}/" if fold else ""
         ids = [prefix + (name.rpartition(".")[0] or name) for name in names]
         rows["id"] += ids
@@ -56,7 +64,15 @@ def soundscapes(root: Path) -> Manifest:
         sources |= dict(zip(ids, origin, strict=True))
         facts["clips with unknown events"] += sum(each is None for each in events)
         facts["events past the end of a recording"] += past
-    return build(rows | {"group": groups(sources)}, root, facts=facts, name=str(root))
+    whole = build(rows | {"group": groups(sources)}, root, facts=facts, name=str(root))
+    if folds is not None:
+        if not isinstance(folds, int) or not isinstance(seed, int):
+            raise ManifestError(f"folds={folds}, seed={seed}: give whole numbers, such as folds=5")
+        whole = deal(whole, folds, seed)
+    if cut is None:
+        return whole
+    seconds = [_duration(path) if told is None else told for path, told in zip(whole.paths(), lasting, strict=True)]
+    return cut_up(whole, cut, seconds)
 
 
 def clips(
@@ -66,9 +82,7 @@ def clips(
     files = {kind: first(folder, *names) for kind, names in _kinds().items()}
     events: dict[str, list[Event] | None] = {}
     tags: dict[str, list[str]] = {}
-    lengths: dict[str, float] = {}
-    if file := files["durations"]:
-        lengths = _lengths(file)
+    lengths = _durations(folder)
     if file := files["strong"]:
         told = strong(file, *columns(load_table(file), file, "filename", "onset", "offset", "event_label"))
         events, tags = told.events, told.tags
@@ -150,6 +164,22 @@ def _once(file: Path, rows: list[tuple[str, str]]) -> dict[str, str]:
             raise ManifestError(f"{file}: row {row} names {name} again; this table has one row a recording")
         found[name] = cell
     return found
+
+
+def _duration(path: Path) -> float:
+    """Seconds that the recording's header tells. Raises AudioError or, where it tells none, ManifestError."""
+    from earmark.audio import info
+
+    seconds = info(path).duration
+    if seconds is None:
+        raise ManifestError(f"{path}: its header does not say how long it is, so it cannot be cut: add a durations.tsv")
+    return seconds
+
+
+def _durations(folder: Path) -> dict[str, float]:
+    """Seconds, by the name of the recording; empty where no table tells them."""
+    file = first(folder, *DURATIONS)
+    return _lengths(file) if file else {}
 
 
 def _lengths(file: Path) -> dict[str, float]:

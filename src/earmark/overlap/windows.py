@@ -30,6 +30,8 @@ from torch.nn import functional as F
 
 PAYS = 0.9  # sharing goes on while it is less than this of the work of windows one by one
 
+OF_ALL = ("is_cuda", "is_meta", "layout", "requires_grad")  # attributes that windows have in common with their recording
+
 HANDLERS: dict[Any, Callable[..., Any]] = {}  # functions of torch → what does the same of an Overlap; see operations.py
 
 
@@ -235,6 +237,8 @@ class Overlap:
         method = getattr(Tensor, name, None)
         if name.startswith("__") or method is None:
             raise AttributeError(name)
+        if name in OF_ALL:
+            return getattr(self.shared, name)
         if not callable(method):
             return getattr(self.windows(f"{name} takes the whole window"), name)
         return lambda *args, **kwargs: type(self).__torch_function__(method, (), (self, *args), kwargs)

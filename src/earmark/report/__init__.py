@@ -9,6 +9,8 @@
      "calibration": {"of", "error", "bins": [{"low", "high", "count", "confidence", "right"}]} or null,
      "worst": [{"id", "path", "truth", "answered", "score", "answered_score"}],
      "threshold": of the decisions in task many, one or one a tag, or null,
+     "decisions": F1s with the thresholds that the tagger stores beside those at 0.5, or null,
+     "events": what `earmark.detection.judge` says of events, or null,
      "protocol": {facts}, "interval": {"kind", "level", "resamples", "groups", "centred"},
      "notes": [sentences]}
 
@@ -32,13 +34,13 @@ from earmark import metrics, pictures
 from earmark.errors import ScoresError
 from earmark.manifest import Manifest
 from earmark.metrics import Floats, Task
-from earmark.report import curves, wording
+from earmark.report import curves, decisions, wording
 from earmark.report.audit import page_of_audit, write_audit
 from earmark.report.comparison import markdown_of_comparison, page_of_comparison, write_comparison
+from earmark.report.document import markdown, summary
 from earmark.report.evaluation import page_of_evaluation
 from earmark.report.files import folder_for, write_text
 from earmark.report.matching import Matched, match
-from earmark.report.text import markdown, summary
 from earmark.scores import Scores
 
 __all__ = [
@@ -69,11 +71,14 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
     threshold: float | Floats = 0.5,
+    stored: Floats | None = None,
+    events: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The report as a dict, as in the module's docstring.
 
     scores: one row a clip. facts: the protocol: what chose the epoch and the thresholds, the tagger, the split, seeds.
-    threshold: of the decisions in task many, one or (tags,). Raises ScoresError where scores and manifest do not fit.
+    threshold: of the decisions in task many, one or (tags,). stored: (tags,), the tagger's own thresholds, judged
+    beside. Raises ScoresError where scores and manifest do not fit.
     """
     if not len(manifest):
         raise ScoresError("the manifest has no clips: there is nothing to report on")
@@ -99,6 +104,10 @@ def evaluate(
         "calibration": curves.calibration(values, truth, task),
         "worst": _worst(matched, scores.tags, task, threshold),
         "threshold": None if task == "one" else threshold,
+        "decisions": None
+        if stored is None or task == "one"
+        else decisions.judge(matched, scores.tags, stored, resamples),
+        "events": events,
         "protocol": dict(facts or {}),
         "interval": {
             "kind": "percentile bootstrap over groups",
@@ -241,7 +250,7 @@ def write(
         figure = pictures.bars(report["tags"], report["clips"], mean, wording.headline(report, "map"))
     pictures.save(figure, picture)
     page = folder / f"{stem}.html"
-    write_text(page, page_of_evaluation(report, stem, scores=scores, manifest=manifest))
+    write_text(page, page_of_evaluation(report, stem, scores=scores, manifest=manifest, folder=folder))
     return [*paths, page]
 
 

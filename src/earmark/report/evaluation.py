@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from earmark.manifest import Manifest
-from earmark.report import curves, page, provenance, svg, wording
+from earmark.report import curves, decisions, events, page, provenance, svg, wording
 from earmark.report.excerpt import BUDGET, Excerpts, places
 from earmark.report.matching import match
 from earmark.scores import Scores
@@ -27,10 +28,11 @@ def page_of_evaluation(
     scores: Scores | None = None,
     manifest: Manifest | None = None,
     budget: int = BUDGET,
+    folder: Path | None = None,
 ) -> str:
     """The page as HTML. scores, manifest: those of the report; without them it has no curves and no players.
 
-    budget: bytes that the players and spectrograms may take.
+    budget: bytes that the players and spectrograms may take. folder: of the pictures of events.
     """
     excerpts = Excerpts(places(manifest), budget) if manifest is not None else None
     drawn, data = ("", []) if scores is None or manifest is None else _curves(scores, manifest)
@@ -38,6 +40,8 @@ def page_of_evaluation(
         ("summary", "Summary", _summary(report)),
         ("protocol", "How these figures came about", _protocol(report)),
         ("curves", "Curves", drawn + _reliability(report)),
+        ("decisions", "Thresholds", decisions.html(report.get("decisions"))),
+        ("events", "Events", events.html(report.get("events"), folder)),
         ("tags", "Tags", _tags(report)),
         ("confusion", "Confusion", _confusion(report)),
         ("worst", "Worst errors", _worst(report, excerpts)),

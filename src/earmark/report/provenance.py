@@ -14,14 +14,15 @@ from earmark.report import wording
 
 NOT_GIVEN = "Not given. Nobody can tell from this report what chose the epoch and the thresholds."
 BY_FOLD = "by fold"
-TOLD = {"tagger", "data", "folds", "unreadable", "chosen", "split", "validation", "looks", "taggers", BY_FOLD}
+RULES = ("rules for events chosen on", "thresholds of tags chosen on")
+TOLD = {"tagger", "data", "folds", "unreadable", "chosen", "split", "validation", "looks", "taggers", BY_FOLD, *RULES}
 
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
     """The protocol, a sentence each; a table of the folds is `by_fold`'s."""
     if not facts:
         return [NOT_GIVEN]
-    told = [_judged(facts), *_learnt(facts), *_chosen(facts), *_looked(facts)]
+    told = [_judged(facts), *_learnt(facts), *_chosen(facts), *_rules(facts), *_looked(facts)]
     missing = facts.get("unreadable")
     if isinstance(missing, int):
         told.append(
@@ -86,6 +87,17 @@ def _chosen(facts: Mapping[str, Any]) -> list[str]:
     return [told + "."]
 
 
+def _rules(facts: Mapping[str, Any]) -> list[str]:
+    told = []
+    for key in RULES:
+        row: Any = facts.get(key)
+        if key in facts and _known(key, row):
+            where = f" ({_folds(row['folds'])})" if row.get("folds") else ""
+            what = key.removesuffix(" chosen on").capitalize()
+            told.append(f"{what} were chosen on {wording.count(row['clips'], 'clip')}{where} of {row['data']}.")
+    return told
+
+
 def _looked(facts: Mapping[str, Any]) -> list[str]:
     looks, taggers = facts.get("looks"), facts.get("taggers")
     if not _known("looks", looks):
@@ -101,6 +113,8 @@ def _known(key: str, value: Any) -> bool:
     """Whether the value has the form that the sentence of this key needs."""
     if key in ("chosen", "validation"):
         return isinstance(value, Mapping)
+    if key in RULES:
+        return isinstance(value, Mapping) and isinstance(value.get("clips"), int) and "data" in value
     if key in ("split", BY_FOLD):
         return isinstance(value, Mapping) and all(isinstance(row, Mapping) for row in value.values())
     return isinstance(value, int) if key in ("looks", "taggers", "unreadable") else True

@@ -20,6 +20,12 @@ def between(figure: Mapping[str, Any]) -> str:
     return f"{number(figure['low'])} to {number(figure['high'])}"
 
 
+def with_limits(figure: Mapping[str, Any]) -> str:
+    """'0.512 (0.430 to 0.601)'."""
+    limits = between(figure)
+    return number(figure["value"]) + (f" ({limits})" if limits != "–" else "")
+
+
 def title(metric: str) -> str:
     return TITLES.get(metric, metric)
 

@@ -1,0 +1,75 @@
+"""Pictures of events beside a table of them, with the events that are known where a table tells some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from earmark.events import EventRules
+    from earmark.scores import Event
+
+
+@dataclass(frozen=True)
+class Artist:
+    """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any."""
+
+    folder: Path
+    reference: dict[str, list[Event]] | None
+    sample_rate: int
+    taken: set[str] = field(default_factory=set)
+
+    @staticmethod
+    def of(folder: Path | None, table: Path | None, sample_rate: int) -> Artist | None:
+        """None where no pictures are asked for. Raises EarmarkError for a table without pictures, or a folder that is a file."""
+        from earmark.errors import EarmarkError
+
+        if folder is None:
+            if table is not None:
+                raise EarmarkError(
+                    f"--reference {table}: known events are drawn in pictures: give a folder with --pictures"
+                )
+            return None
+        if folder.exists() and not folder.is_dir():
+            raise EarmarkError(f"--pictures {folder}: is a file: give a folder, in which each recording has a PNG")
+        reference = known_events(table) if table is not None else None
+        folder.mkdir(parents=True, exist_ok=True)
+        return Artist(folder, reference, sample_rate)
+
+    def draw(
+        self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
+    ) -> None:
+        """The picture of a recording: its file's name and .png, with a number where two have one name."""
+        from earmark import eventpicture
+        from earmark.cli.console import say
+        from earmark.events import track
+
+        path = Path(heard.recording.path)
+        known = None
+        if self.reference is not None:
+            known = next((self.reference[key] for key in (name, path.name, path.stem) if key in self.reference), None)
+            if known is None:
+                say(f"{name}: the table of known events does not name it")
+        file, number = path.name, 2
+        while file in self.taken:
+            file, number = f"{path.name}-{number}", number + 1
+        self.taken.add(file)
+        start = heard.recording.start or 0.0
+        scene = eventpicture.Scene(path, start, heard.duration, track(moments), rules, found, known, name)
+        eventpicture.draw(scene, self.sample_rate, self.folder / f"{file}.png", salvage=salvage)
+
+
+def known_events(table: Path) -> dict[str, list[Event]]:
+    """A table with the columns filename, onset, offset, event_label → events by filename. Raises ManifestError."""
+    from earmark.datasets import columns, strong
+    from earmark.manifest import load_table
+    from earmark.scores import Event
+
+    told = strong(table, *columns(load_table(table), table, "filename", "onset", "offset", "event_label"))
+    return {
+        name: [Event(onset, offset, tag, 1.0) for tag, onset, offset in events or []]
+        for name, events in told.events.items()
+    }

@@ -1,0 +1,172 @@
+"""`earmark evaluate` on clips with events, thresholds of tags, and pictures of events."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from tests.test_cli_events import ATTENTION, made, rules, run, scenes  # noqa: F401
+
+from earmark import manifest, splits
+from earmark.errors import EarmarkError
+from earmark.taggerfile import read_head
+
+QUICK = ("--resamples", 5)
+ONE = {"length": 1.0, "hop": 1.0}
+
+
+def weak(folder, tmp_path):
+    """The clips with other tags, so that not every clip has each, and without events."""
+    clips = manifest.read(folder / "m.parquet")
+    columns = {name: clips.table[name] for name in ("id", "path", "fold")}
+    columns["tags"] = [["burst"] if i % 2 else ["hiss"] for i in range(len(clips))]
+    manifest.write(manifest.build(columns, folder), tmp_path / "weak.parquet")
+    return tmp_path / "weak.parquet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"), [({}, "windows"), (ATTENTION | {"windows": ONE}, "frames")], ids=["windows", "frames"]
+)
+def test_evaluate_judges_events_by_frames_or_windows(run, scenes, tmp_path, changes, kind):  # noqa: F811
+    made(**changes).save(tmp_path / "t.safetensors")
+    arguments = ("evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 3, *QUICK)
+    status, printed, _ = run(*arguments, "--out", tmp_path / "o", "--collars", "0.1,0.3", "--json")
+    section = json.loads(printed)["events"]
+    assert status == 0 and section["scores"] == kind
+    assert (section["clips"], section["events"], section["without events"]) == (3, 3, ["hiss"])
+    assert [row["rules"] for row in section["rows"]] == ["0.5"]
+    assert {"event_f1_0.1", "event_f1_0.3", "segment_f1"} < set(section["rows"][0])
+    told = (tmp_path / "o" / "report.md").read_text()
+    assert f"Scores of {kind}, which change every" in told and "## Events" in told
+    assert sorted(file.name for file in (tmp_path / "o").glob("*.events.*")) == [
+        example["picture"] for example in sorted(section["examples"], key=lambda each: each["picture"])
+    ]
+    assert "data:image/png" in (tmp_path / "o" / "report.html").read_text()
+    status, printed, _ = run(*arguments, "--no-events", "--json")
+    assert json.loads(printed)["events"] is None
+
+
+def test_stored_rules_make_three_rows_and_stored_thresholds_other_decisions(run, scenes, tmp_path):  # noqa: F811
+    facts = {"events": {"rules": rules(0.01)}, "tags": {"thresholds": {"burst": 0.001, "hiss": 0.999}}}
+    made(facts).save(tmp_path / "t.safetensors")
+    status, printed, _ = run(
+        "evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 3, *QUICK, "--json"
+    )
+    report = json.loads(printed)
+    rows = report["events"]["rows"]
+    assert status == 0 and [row["rules"] for row in rows][1:] == [
+        "swept thresholds",
+        "swept thresholds and median filters",
+    ]
+    # with 0.01 a burst is heard always: of the four seconds of each clip those are right that a burst touches
+    clips = manifest.read(scenes / "m.parquet").in_folds("3")
+    events = [event for row in clips.table["events"].to_pylist() for event in row]
+    right = sum(math.ceil(event["offset"]) - math.floor(event["onset"]) for event in events)
+    assert rows[1]["found"] == 3 and rows[1]["segment_f1"]["value"] == pytest.approx(2 * right / (right + 12))
+    half, stored = report["decisions"]["rows"]
+    # every clip is a burst and answered so with 0.001
+    assert (half["thresholds"], stored["thresholds"], stored["f1_macro"]["value"]) == ("0.5", "stored", 1)
+    assert report["threshold"] == 0.5
+
+
+def test_tags_alone_have_thresholds_chosen(run, scenes, tmp_path):  # noqa: F811
+    made().save(tmp_path / "t.safetensors")
+    status, printed, said = run(
+        "calibrate", tmp_path / "t.safetensors", "--data", weak(scenes, tmp_path), "--fold", 2, "--json", *QUICK
+    )
+    told = json.loads(printed)
+    facts = read_head(tmp_path / "t.safetensors")["facts"]
+    assert status == 0 and "only thresholds of tags are chosen" in said
+    assert told["tags"] == facts["tags"] and "events" not in facts and "rules" not in told
+    assert facts["tags"]["chosen on"]["folds"] == ["2"] and set(facts["tags"]["thresholds"]) == {"burst", "hiss"}
+
+
+def test_one_tag_a_clip_needs_no_thresholds(run, scenes, tmp_path):  # noqa: F811
+    made(task="one").save(tmp_path / "t.safetensors")
+    with pytest.raises(EarmarkError, match="the events of 3 of 3 clips are not known, .* nothing to choose"):
+        run("calibrate", tmp_path / "t.safetensors", "--data", weak(scenes, tmp_path), "--fold", 2, *QUICK)
+
+
+@pytest.mark.parametrize("what", ["events", "tags"])
+def test_folds_that_rules_were_chosen_on_are_refused(run, scenes, tmp_path, what):  # noqa: F811
+    clips = manifest.read(scenes / "m.parquet").in_folds("2")
+    facts = {
+        "data": {"dataset": "soundscapes"},
+        what: {"chosen on": {"data": "soundscapes", **splits.facts(clips)}},
+    }
+    made(facts).save(tmp_path / "t.safetensors")
+    arguments = ("evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--no-events", *QUICK)
+    with pytest.raises(EarmarkError, match="its epoch or its rules chosen, on fold 2"):
+        run(*arguments, "--fold", 2)
+    assert run(*arguments, "--fold", 2, "--seen")[0] == 0
+    assert run(*arguments, "--fold", 3)[0] == 0
+
+
+def test_bootstrap_over_clips_is_told(run, scenes, tmp_path):  # noqa: F811
+    clips = manifest.read(scenes / "m.parquet")
+    columns = {name: clips.table[name] for name in ("id", "path", "tags", "fold")} | {"group": ["all"] * len(clips)}
+    manifest.write(manifest.build(columns, scenes), tmp_path / "m.parquet")
+    made().save(tmp_path / "t.safetensors")
+    arguments = (
+        "evaluate",
+        tmp_path / "t.safetensors",
+        "--data",
+        tmp_path / "m.parquet",
+        "--fold",
+        3,
+        *QUICK,
+        "--json",
+    )
+    assert json.loads(run(*arguments)[1])["interval"]["groups"] == 1
+    report = json.loads(run(*arguments, "--draw", "clips")[1])
+    assert report["interval"]["groups"] == 3 and any("drawn over clips" in note for note in report["notes"])
+
+
+def test_pictures_of_events(run, scenes, tmp_path):  # noqa: F811
+    made(**ATTENTION, windows=ONE).save(tmp_path / "t.safetensors")
+    (tmp_path / "known.tsv").write_text("filename\tonset\toffset\tevent_label\n0.wav\t1\t2\tburst\n")
+    arguments = (
+        "events",
+        scenes / "0.wav",
+        scenes / "1.wav",
+        "--tagger",
+        tmp_path / "t.safetensors",
+        "--format",
+        "tsv",
+    )
+    status, _, said = run(*arguments, "--pictures", tmp_path / "p", "--reference", tmp_path / "known.tsv")
+    assert status == 0 and "1.wav: the table of known events does not name it" in said
+    assert sorted(file.name for file in (tmp_path / "p").iterdir()) == ["0.wav.png", "1.wav.png"]
+    assert all(file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for file in (tmp_path / "p").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--reference", "known.tsv"], "give a folder with --pictures"),
+        (["--pictures", "t.safetensors"], "is a file: give a folder"),
+        (["--pictures", "p", "--reference", "nowhere.tsv"], "nowhere.tsv: no such file"),
+    ],
+)
+def test_pictures_refused(run, scenes, tmp_path, monkeypatch, arguments, message):  # noqa: F811
+    made().save(tmp_path / "t.safetensors")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EarmarkError, match=message):
+        run("events", scenes / "0.wav", "--tagger", "t.safetensors", *arguments)
+    assert not (tmp_path / "p").exists()
+
+
+def test_collars_refused(run, scenes, tmp_path):  # noqa: F811
+    made().save(tmp_path / "t.safetensors")
+    arguments = ("evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 3, *QUICK)
+    with pytest.raises(EarmarkError, match=r"--collars 0\.2;0\.4: give seconds joined by commas"):
+        run(*arguments, "--collars", "0.2;0.4")
+
+
+def test_the_median_clip_and_the_ends_are_examples():
+    from earmark.cli.detecting import examples
+
+    section = {"clips_f1": {"a": 0.2, "b": None, "c": 0.9, "d": 0.5, "e": 0.1}}
+    assert examples(section) == [("best", "c", 0.9), ("median", "a", 0.2), ("worst", "e", 0.1)]
+    assert examples({"clips_f1": {"a": 0.4}}) == [("best", "a", 0.4)]

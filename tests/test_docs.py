@@ -1,0 +1,282 @@
+"""The documentation's commands do what it says, in the order of each page; its tables hold what the program says.
+
+A page's blocks run in one folder: `sh` the lines that open with earmark, `python` as it is, and `yaml` and `csv` blocks that
+open with a file's name are written under it. A line that ends with `# refused: …` has to fail and to say that.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from earmark import recipe
+from earmark.errors import EarmarkError
+from earmark.registry import AUGMENTATIONS, FEATURES, NETS
+from earmark.scores import Scores
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+# Of the trainings that are shown, only that they run is tested here: small nets for one epoch
+QUICK = "--set train.epochs=1 --set train.clips=8 --set train.batch=4 --set train.precision=float32"
+SMALL = {
+    "mine.yaml": "--set net.widths=[4,4,4,4,4,4] --set net.hidden=8",
+    "esc10-cnnspec": "--set net.widths=[4,4,4,4,4,4] --set net.hidden=8",
+    "scenes-resnet-b-att": "--set net.widths=[4,4,4,4] --set net.blocks=[1,1,1,1]",
+}
+FEWER = {
+    "compare": "--permutations 200 --resamples 50",
+    "evaluate": "--resamples 50",
+    "soundscapes": "--length 2 --scenes 2",
+}
+FEWER |= {"calibrate": "--resamples 50"}
+
+
+def module(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def generated():
+    return module(DOCS / "generated.py")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(language, text) of each block, in order."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def noise(path: Path, seed: int, seconds: float = 0.5, rate: int = 16_000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, round(seconds * rate)), rate)
+
+
+@pytest.fixture(scope="module")
+def esc10(tmp_path_factory) -> Path:
+    """The layout of ESC-10 with its names, folds, tags and uploads, as the results have them, and noise for sounds."""
+    folder = tmp_path_factory.mktemp("esc") / "ESC-10"
+    scores = Scores.load(ROOT / "results" / "esc10-folds" / "cnnspec" / "scores.parquet")
+    targets = sorted({int(name.split("-")[3]) for name in scores.ids.tolist()})
+    (folder / "meta").mkdir(parents=True)
+    with (folder / "meta" / "esc10.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])
+        for row, name in enumerate(scores.ids.tolist()):
+            fold, upload, take, target = name.split("-")
+            tag = scores.tags[targets.index(int(target))]
+            table.writerow([f"{name}.wav", fold, target, tag, True, upload, take])
+            noise(folder / "audio" / f"{name}.wav", row, seconds=0.1)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, esc10, monkeypatch) -> Path:
+    """A folder that holds what the pages name."""
+    for seed, name in enumerate(("dog.wav", "recordings/a.wav", "recordings/b.wav")):
+        noise(tmp_path / name, seed, seconds=1)
+    (tmp_path / "dog.wav").rename(tmp_path / "dog.ogg")  # by a wrong name, as happens
+    for seed in range(15):
+        noise(tmp_path / "sounds" / ("owl", "frog", "cricket")[seed % 3] / f"night{seed // 3}-{seed}.wav", seed)
+    (tmp_path / "ESC-10").symlink_to(esc10)
+    (tmp_path / "results").symlink_to(ROOT / "results")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(line: str) -> str:
+    """Run a command line in this process; what it says if it is refused, else nothing."""
+    from typer import Exit
+    from typer.main import get_command
+
+    from earmark import cli
+
+    arguments = shlex.split(line)[1:]
+    if arguments[0] == "train":
+        arguments += shlex.split(f"{QUICK} {SMALL[arguments[1]]}")
+    arguments += shlex.split(FEWER.get(arguments[0], ""))
+    try:
+        told = get_command(cli.app).main(arguments, standalone_mode=False)
+    except EarmarkError as error:
+        return str(error)
+    except Exit as leave:
+        told = leave.exit_code
+    return f"status {told}" if told else ""
+
+
+def shell(text: str, capsys) -> None:
+    for line in text.replace("\\\n", " ").splitlines():
+        command, _, comment = line.partition("  #")
+        if not command.startswith("earmark "):
+            continue
+        said = run(command)
+        said += capsys.readouterr().err if said else ""
+        wanted = comment.strip().partition("refused: ")[2]
+        assert (wanted in said) if wanted else said == "", (line, said)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_the_page_does_what_it_shows(page, place, capsys, monkeypatch):
+    shown = [part for part in blocks(page) if part[0] in ("sh", "python", "yaml", "csv")]
+    if not shown:
+        pytest.skip("shows nothing that runs")
+    for language, text in shown:
+        name = re.match(r"# (\S+\.(?:yaml|csv))\n", text)
+        if language == "sh":
+            shell(text, capsys)
+        elif language in ("yaml", "csv"):
+            (place / name[1]).write_text(text[name.end() :], encoding="utf-8")
+        elif not text.startswith("# src/"):  # plug-ins have a test of their own
+            exec(compile(text, page.name, "exec"), {})
+
+
+PLUGGED = """
+import sys, pytest
+import earmark.{kind}
+earmark.{kind}.__path__.append({folder!r})
+sys.exit(pytest.main(["-p", "no:cacheprovider", "tests/{kind}/test_contract.py", "-k", "[{name}]"]))
+"""
+
+
+@pytest.mark.parametrize(("kind", "name"), [("nets", "plainnet"), ("datasets", "pondlife")])
+def test_the_examples_keep_the_contract(kind, name, tmp_path):
+    """The file as the page shows it is found by its kind, and passes the tests that every other of its kind passes."""
+    opening = f"# src/earmark/{kind}/{name}.py\n"
+    (code,) = [text for _, text in blocks(DOCS / "adding.md") if text.startswith(opening)]
+    (tmp_path / f"{name}.py").write_text(code.removeprefix(opening), encoding="utf-8")
+    program = PLUGGED.format(kind=kind, name=name, folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 5
+
+
+def test_every_page_can_be_reached():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+
+    def pages(entries):
+        for entry in entries:
+            for value in entry.values():
+                yield from pages(value) if isinstance(value, list) else [value]
+
+    assert sorted(pages(config["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+def test_the_figures_are_those_of_the_reports(generated):
+    lines = generated.fill("{{ results esc10 }}").splitlines()
+    reports = [path.parent.name for path in (ROOT / "results").glob("esc10*/report.json")]
+    assert len(lines) == len(reports) + 2
+    first = []
+    for name in reports:
+        (row,) = [line for line in lines if f"results/{name}/report.md" in line]
+        metrics = json.loads((ROOT / "results" / name / "report.json").read_text(encoding="utf-8"))["metrics"]
+        for key in ("accuracy", "map", "map@3"):
+            assert "{value:.3f} ({low:.3f} to {high:.3f})".format(**metrics[key]) in row
+        first.append(metrics["accuracy"]["value"])
+    shown = [float(re.findall(r"\| (\d\.\d{3}) \(", line)[0]) for line in lines[2:]]
+    assert shown == sorted((round(value, 3) for value in first), reverse=True)
+    rest = [path.parent.name for path in (ROOT / "results").glob("*/report.json") if path.parent.name not in reports]
+    assert all(generated.fill("{{ others esc10 }}").count(f"[{name}]") == 1 for name in rest)
+
+
+def test_figures_without_a_value_or_an_interval(generated):
+    told = {"a": {"value": 0.5, "low": 0.25, "high": 1.0}, "b": {"value": 0.5, "low": None}, "c": {"value": None}}
+    assert [generated.figure(told, name) for name in "abcd"] == ["0.500 (0.250 to 1.000)", "0.500", "–", "–"]
+
+
+def test_the_five_systems_have_all_nets_and_recipes(generated):
+    page = generated.fill((DOCS / "systems.md").read_text(encoding="utf-8"))
+    known = [*NETS.names(), *recipe.shipped(), *FEATURES.names(), *AUGMENTATIONS.names()]
+    assert len(known) > 60
+    for name in known:
+        assert page.count(f"| `{name}` |") == 1, name
+    # the published totals of papers 002 and 004 are the sums of these two columns
+    for name, total in (("convnet1d", 2_099_801), ("cnncomb", 3_136_649)):
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert sum(int(cell.replace(",", "")) for cell in row.split("|")[3:5]) == total
+
+
+def test_costs_and_results_of_several_lines_are_whole(generated, tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text("# earmark train r\n# Cost: two\n# lines.\n# Result: one.\n#\n# More.\nsummary: r\n")
+    assert generated.told(file, "Cost") == "two lines"
+    assert generated.told(file, "Result") == "one"
+    assert generated.told(file, "Weight") == "–"
+
+
+def test_every_key_of_every_recipe_is_told(generated):
+    parts = dict(re.findall(r"^## (\S+)[^\n]*\n(.*?)(?=^## |\Z)", generated.sections(), re.S | re.M))
+    keys = {title: set(re.findall(r"^\| `(\w+)` \|", text, re.M)) for title, text in parts.items()}
+    used = 0
+    for path in recipe.shipped().values():
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert set(raw) <= keys["Top"], path
+        for title in ("data", "windows", "resize", "train"):
+            used += len(raw.get(title, {}))
+            assert set(raw.get(title, {})) <= keys[title], path
+    assert used > 300
+    assert "| `epochs` | `int` | ≥ 1 | must be given |" in parts["train"]
+    assert '| `choose` | `loss | accuracy | map` |  | `"loss"` |' in parts["train"]
+    assert "| `patience` | `int` | ≥ 1 | `3` |" in parts["train.schedule"]
+
+
+def test_every_command_and_option_is_told(generated):
+    from earmark import cli
+
+    scripts = Path(cli.__file__).parent
+    page = generated.fill("{{ commands }}")
+    sections: dict[str, str] = {}
+    for title, text in re.findall(
+        r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", page, re.S | re.M
+    ):  # `bench windows` belongs to bench
+        sections[title.split()[0]] = sections.get(title.split()[0], "") + text
+    assert len(sections) >= 14
+    for name, text in sections.items():
+        source = (scripts / f"{name}.py").read_text(encoding="utf-8")
+        asked = re.findall(r"typer\.Option\([^)]*", source)
+        assert text.count("\n| `") >= len(asked) + source.count("typer.Argument("), name
+        for option in re.findall(r'"(--[a-z-]+)"', "\n".join(asked)):
+            assert option in text, (name, option)
+
+
+def test_bars_in_tables(generated):
+    assert generated.table(["a|b"], [["`x|y` or z|w"]]).splitlines() == ["| a\\|b |", "| --- |", "| `x|y` or z\\|w |"]
+
+
+def test_a_line_that_nothing_stands_behind_is_refused(generated):
+    with pytest.raises(ValueError, match=r"\{\{ figures esc10 \}\}: there is no 'figures'; there are names, nets"):
+        generated.fill("text\n\n{{ figures esc10 }}\n")
+
+
+def test_what_a_page_would_fetch_from_elsewhere_is_found(generated):
+    assert generated.foreign('<link href="https://fonts.example/a.css" rel="stylesheet">')
+    assert generated.foreign('<script src="//cdn.example/a.js"></script>')
+    local = '<a href="https://example.org">x</a><img src="a.png"><link rel="canonical" href="https://example.org/">'
+    assert not generated.foreign(local)
+
+
+def test_the_manifest_s_columns_are_told():
+    from earmark.manifest import SCHEMA
+
+    page = (DOCS / "formats.md").read_text(encoding="utf-8")
+    told = [name for row in re.findall(r"^\| (`[^|]*) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)]
+    assert told[: len(SCHEMA.names)] == SCHEMA.names
+
+
+def test_the_documentation_s_packages_are_pinned():
+    pins = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["docs"]
+    assert {re.split(r"[\[>=]", name)[0].lower() for name in extra} <= pins

@@ -1,0 +1,67 @@
+"""Pictures of events: what is drawn where, as matplotlib holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from matplotlib.colors import to_hex
+
+from earmark.eventpicture import COLUMNS, Scene, draw, figure, shown, spectrogram, thinned
+from earmark.events import EventRules, Track
+from earmark.pictures import INK, LINES
+from earmark.scores import Event
+
+TAGS = ("cat", "dog", "rain")
+
+
+def scene(path: Path, start: float = 2.0, **changes) -> Scene:
+    edges = start + np.linspace(0, 4, 41)
+    values = np.tile([0.1, 0.2, 0.3], (40, 1))
+    told = {
+        "found": [Event(start + 1, start + 2, "dog", 0.9)],
+        "reference": [Event(start + 1.5, start + 2.5, "dog", 1.0)],
+    }
+    rules = EventRules.alike(TAGS, 0.4)
+    return Scene(path, start, 4.0, Track(edges, values, TAGS), rules, title="x", **(told | changes))
+
+
+def test_found_above_known_at_the_times_of_the_clip():
+    fig = figure(scene(Path("a.wav")), np.zeros((96, 50), np.float32), np.linspace(0, 4000, 97).tolist())
+    _, lines, scores = fig.axes
+    bars = [(bar.get_x(), bar.get_width(), to_hex(bar.get_facecolor())) for bar in lines.patches]
+    assert np.allclose([bar[:2] for bar in bars], [(1, 1), (1.5, 1)])
+    assert [bar[2] for bar in bars] == [LINES[0], INK]
+    assert lines.patches[0].get_y() < lines.patches[1].get_y()
+    assert [label.get_text() for label in lines.get_yticklabels()] == ["dog", "rain"]
+    assert scores.get_xlim() == (0, 4) and scores.get_xlabel() == "seconds, from 2 s of the recording on"
+    assert [line.get_ydata()[0] for line in scores.lines] == [0.4, 0.4]  # thresholds
+
+
+def test_tags_found_or_known_come_first_then_the_strongest():
+    assert shown(scene(Path("a.wav"))) == ["dog", "rain"]
+    assert shown(scene(Path("a.wav"), found=[], reference=None)) == ["rain", "dog"]
+    longer = [Event(2, 3, "cat", 1.0), Event(2, 5, "dog", 1.0), Event(3, 4.5, "rain", 1.0)]
+    assert shown(scene(Path("a.wav"), found=longer, reference=None)) == ["dog", "rain", "cat"]
+
+
+def test_no_peak_is_lost_where_there_are_more_cells_than_columns():
+    values = np.zeros(5 * COLUMNS + 3)
+    values[1234], values[-1] = 0.8, 0.6
+    edges, highest = thinned(np.arange(len(values) + 1) / 10, values)
+    assert len(highest) <= COLUMNS and len(edges) == len(highest) + 1
+    assert sorted(highest)[-2:] == [0.6, 0.8] and (edges[0], edges[-1]) == (0, len(values) / 10)
+    cell = int(highest.argmax())
+    assert edges[cell] <= 123.4 < edges[cell + 1]
+
+
+def test_the_spectrogram_is_that_of_the_part(tmp_path):
+    """A click at 5 s of a recording lies 3 s into the part that begins at 2 s, of 4 s: three quarters to the right."""
+    wave = np.random.default_rng(0).normal(0, 1e-4, 8 * 8000)
+    wave[40000:40400] = 0.5
+    soundfile.write(tmp_path / "a.wav", wave, 8000)
+    spectrum = spectrogram(scene(tmp_path / "a.wav"), 8000)
+    assert abs(spectrum.sum(0).argmax() / spectrum.shape[1] - 0.756) < 0.02
+    draw(scene(tmp_path / "a.wav"), 8000, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
