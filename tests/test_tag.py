@@ -10,7 +10,6 @@ import soundfile
 import torch
 
 from earmark import audio
-from earmark import tag as tagging
 from earmark import tagger as taggers
 from earmark.errors import AudioError
 from earmark.recipe import parse

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from earmark.cli.audit import audit
+from earmark.cli.bench import bench
 from earmark.cli.calibrate import calibrate
 from earmark.cli.check import check
 from earmark.cli.compare import compare
@@ -18,6 +19,7 @@ from earmark.cli.demo import demo
 from earmark.cli.ensemble import ensemble
 from earmark.cli.evaluate import evaluate
 from earmark.cli.events import events
+from earmark.cli.explain import explain
 from earmark.cli.index import index
 from earmark.cli.list import list_
 from earmark.cli.show import show
@@ -33,9 +35,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (index, train, evaluate, compare, audit, ensemble, tag, events, calibrate, show, check, demo, soundscapes):
+for verb in (
+    index,
+    train,
+    evaluate,
+    compare,
+    audit,
+    ensemble,
+    tag,
+    events,
+    calibrate,
+    show,
+    explain,
+    check,
+    demo,
+    soundscapes,
+):
     app.command()(verb)
 app.command("list")(list_)
+app.add_typer(bench, name="bench")
 
 
 @app.callback(invoke_without_command=True)

@@ -7,7 +7,6 @@ prints, so the default keeps them and shortens the window to 1024 samples; a win
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from earmark.features.spectrum import Log, Spectrum, Window, amplitude, check_level, level

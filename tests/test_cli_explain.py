@@ -1,0 +1,129 @@
+"""`earmark explain`: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from earmark import tagger as taggers
+from earmark.recipe import parse
+
+RATE = 8000
+
+
+def earmark(*arguments) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "earmark.cli", "explain", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def save(path: Path, net: dict, features: dict | None = None) -> Path:
+    torch.manual_seed(0)
+    raw = {
+        "task": "many", "sample_rate": RATE, "data": {"dataset": "folder"}, "windows": {"length": 0.5, "hop": 0.25},
+        "net": net, "augment": ["crop"], "train": {"epochs": 1}, **({"features": features} if features else {}),
+    }  # fmt: skip
+    taggers.build(parse(raw), ("dog", "rain", "sea $x$")).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Taggers on samples and on maps, recordings, and one that is none."""
+    folder = tmp_path_factory.mktemp("explain")
+    sizes = {"sizes": [3, 3, 2], "widths": [8, 8, 8]}
+    save(folder / "raw.safetensors", {"name": "rese2multi", "se_ratio": 0.5, **sizes})
+    save(folder / "plain.safetensors", {"name": "samplecnn", "hidden": 8, **sizes})
+    logmel = {"name": "logmel", "window": 0.032, "hop": 0.008, "bands": 16}
+    save(folder / "map.safetensors", {"name": "resnet_b_att", "widths": [4, 4], "blocks": [1, 1]}, logmel)
+    generator = np.random.default_rng(0)
+    for name in ("a $x$.wav", "b.wav"):
+        soundfile.write(folder / name, generator.uniform(-0.5, 0.5, RATE), RATE)
+    (folder / "broken.wav").write_text("not audio")
+    return folder
+
+
+def told(folder: Path) -> dict:
+    found = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    pictures = sorted(path.name for path in folder.glob("*.png"))
+    assert page.count("data:image/png;base64,") == len(pictures)
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+    return found
+
+
+def test_filters_and_gates_of_a_raw_net(place, tmp_path):
+    done = earmark(
+        place / "raw.safetensors", place / "a $x$.wav", place / "b.wav", place / "broken.wav", "--out", tmp_path,
+        "--layers", "1", "--layers", "3-4", "--filters", 4, "--steps", 3, "--json",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "broken.wav" in done.stderr and done.stderr.splitlines()[-1] == "1 of 3 recordings could not be read"
+    found = told(tmp_path)
+    assert found == json.loads(done.stdout)
+    assert [layer["number"] for layer in found["layers"]] == [1, 3, 4]
+    for layer in found["layers"]:
+        assert len(layer["centres"]) == len(layer["before"]) == len(layer["after"]) == 4
+        assert layer["chosen"] == [0, 2, 4, 6]
+        assert all(0 <= hz <= RATE / 2 for hz in layer["centres"])
+        assert (tmp_path / layer["picture"]).is_file()
+    assert len(found["responses"]["centres"]) == 8
+    assert found["gates"]["blocks"] == [f"blocks.{n}.excitation" for n in range(3)]
+    assert sum(found["gates"]["recordings"].values()) == 2
+    for blocks in found["gates"]["tags"].values():
+        assert [len(gates) for gates in blocks] == [8, 8, 8]
+        assert all(0 < gate < 1 for gates in blocks for gate in gates)
+
+
+def test_attention_of_a_net_on_maps(place, tmp_path):
+    done = earmark(place / "map.safetensors", place / "a $x$.wav", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "resnet_b_att hears maps, not samples: of its filters only the first layer's kernels are shown" in done.stderr
+    )
+    assert done.stdout.strip() == str(tmp_path / "index.html")
+    found = told(tmp_path)
+    assert not found["layers"] and found["gates"] is None
+    assert found["kernels"]["shape"] == [4, 1, 7, 7]
+    (recording,) = found["recordings"]
+    assert [window["start"] for window in recording["windows"]] == [0, 0.5]
+    for window in recording["windows"]:
+        attention, frames = window["tracks"]
+        assert (attention["name"], frames["name"]) == ("attention", "frames")
+        for tag, weights in attention["values"].items():
+            assert len(weights) == len(attention["edges"]) - 1
+            assert sum(weights) == pytest.approx(1, abs=1e-3)
+            score = sum(w * p for w, p in zip(weights, frames["values"][tag], strict=True))
+            assert score == pytest.approx(window["scores"][tag], abs=1e-3)
+
+
+def test_it_says_what_it_cannot_show(place, tmp_path):
+    quick = ("--filters", 1, "--steps", 1, "--layers", "stem.0")
+    done = earmark(place / "plain.safetensors", place / "b.wav", "--out", tmp_path / "a", *quick)
+    assert done.returncode == 0
+    assert "samplecnn tells of whole windows only, and has no gates" in done.stderr
+    assert told(tmp_path / "a")["recordings"] == []
+    done = earmark(place / "raw.safetensors", "--out", tmp_path / "b", *quick)
+    assert "rese2multi can be seen at work: give recordings" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tagger", "options", "message"),
+    [
+        ("map", ["--layers", "1"], "the net resnet_b_att hears maps, not samples"),
+        ("raw", ["--layers", "9"], "no layer 9. There are 1 (stem.0), 2 (blocks.0.conv1)"),
+        ("raw", ["--layers", "blocks.0.conv3"], "did you mean 'blocks.0.conv2'?"),
+        ("none", [], "no such file, and no shipped tagger of that name"),
+    ],
+)
+def test_wrong_usage(place, tmp_path, tagger, options, message):
+    done = earmark(place / f"{tagger}.safetensors", "--out", tmp_path / "out", *options)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
