@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from earmark import manifest as manifests
 from earmark.errors import ManifestError
 from earmark.manifest import Manifest, build, read, write
 from earmark.splits import assign_folds, leaks
@@ -245,7 +244,7 @@ def test_files_that_are_no_table(tmp_path):
 
 
 def test_a_newer_file(four, tmp_path, monkeypatch):
-    monkeypatch.setattr(manifests, "VERSION", 2)
+    monkeypatch.setattr("earmark.manifest.files.VERSION", 2)
     write(four, tmp_path / "m.parquet")
     monkeypatch.undo()
     with pytest.raises(ManifestError, match=r"newer earmark \(manifest version 2, this one reads 1\)"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -169,14 +171,12 @@ def test_streams_give_the_scores_of_windows_one_by_one(net, hop, seconds, last, 
 
     def stream(edges):
         places = [0, *sorted(round(edge * len(whole)) for edge in edges), len(whole)]
-        return Live("-", source=lambda rate: (whole[a:b] for a, b in zip(places, places[1:], strict=False)))
+        return Live("-", source=lambda rate: (whole[a:b] for a, b in pairwise(places)))
 
     class Apart:  # the same tagger without what makes it share
         sample_rate, vocabulary, windows, task, score = 8000, TAGS, made.windows, "many", made.score
 
-    together, again = (
-        next(score(made, [stream(edges)], batch=batch, keep_windows=True)) for edges in ([], [e for e in cuts])
-    )
+    together, again = (next(score(made, [stream(edges)], batch=batch, keep_windows=True)) for edges in ([], cuts))
     apart = next(score(Apart(), [stream([])], keep_windows=True))
     np.testing.assert_array_equal(again.windows.values, together.windows.values)  # however it came in
     np.testing.assert_array_equal(together.windows.start, apart.windows.start)

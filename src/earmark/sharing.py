@@ -62,7 +62,11 @@ def plan(module: torch.nn.Module, length: int, hop: int) -> Plan:
 
 def _work(module: torch.nn.Module, waves: Tensor | Overlap) -> tuple[float, int]:
     """(operations, bytes of the largest tensor) of a call."""
-    with torch.inference_mode(), _Largest() as largest, FlopCounterMode(display=False, custom_mapping=FOURIER) as counter:
+    with (
+        torch.inference_mode(),
+        _Largest() as largest,
+        FlopCounterMode(display=False, custom_mapping=FOURIER) as counter,
+    ):
         module(waves)
     return float(counter.get_total_flops()), largest.bytes
 

@@ -217,7 +217,12 @@ def test_a_gate_of_each_window_is_its_own():
 def test_what_all_windows_have_needs_none_of_them():
     trace = Trace()
     stands = overlapping(waves(1, 2, 200), 50, 5, 20, trace)
-    assert (stands.dtype, stands.device.type, stands.is_cuda, stands.requires_grad) == (torch.float64, "cpu", False, False)
+    assert (stands.dtype, stands.device.type, stands.is_cuda, stands.requires_grad) == (
+        torch.float64,
+        "cpu",
+        False,
+        False,
+    )
     assert (stands.dim(), len(stands), stands.size(-1), stands.size()) == (3, 20, 50, torch.Size([20, 2, 50]))
     assert trace.stopped == []
     assert not hasattr(stands, "no such thing")

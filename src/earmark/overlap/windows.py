@@ -30,7 +30,12 @@ from torch.nn import functional as F
 
 PAYS = 0.9  # sharing goes on while it is less than this of the work of windows one by one
 
-OF_ALL = ("is_cuda", "is_meta", "layout", "requires_grad")  # attributes that windows have in common with their recording
+OF_ALL = (
+    "is_cuda",
+    "is_meta",
+    "layout",
+    "requires_grad",
+)  # attributes that windows have in common with their recording
 
 HANDLERS: dict[Any, Callable[..., Any]] = {}  # functions of torch → what does the same of an Overlap; see operations.py
 
