@@ -90,6 +90,12 @@ def panns(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
+def long(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import long as part
+
+    return part.main(quick, say)
+
+
 PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "decode": decode,
     "logmel": logmel,
@@ -97,6 +103,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "memory": memory,
     "windows": windows,
     "panns": panns,
+    "long": long,
 }
 
 

@@ -24,8 +24,10 @@ def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) ->
     for net in [*OFTEN, *(name for name in NETS.names() if name not in OFTEN)]:
         say(net)
         tagger = bench.untrained(net, WINDOW, HOP)
-        seconds = 4.0 if quick else 60.0 if net in OFTEN else 20.0
-        told = bench.shared(net, tagger, bench.noise(seconds, tagger.sample_rate), 1 if quick else 3)
+        seconds = 4.0 if quick else 60.0 if net in OFTEN else 12.0
+        told = bench.shared(
+            net, tagger, bench.noise(seconds, tagger.sample_rate), 1 if quick else 2 if seconds < 60 else 3
+        )
         figures = (told.one_by_one_s, told.shared_s, told.speedup, told.bound, told.max_abs_difference)
         rows.append([net, told.sample_rate, told.windows, *figures])
         if net in OFTEN:

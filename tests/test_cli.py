@@ -133,7 +133,7 @@ def test_wrong_usage_is_status_2(folder, tagger, tmp_path):
     wrong = [
         (["tag", folder, "--tagger", "nosuch"], "no shipped tagger of that name"),
         (["tag", folder, "--tagger", folder / "a.wav"], "is not a tagger file"),
-        (["tag"], "Missing argument"),
+        (["tag"], "name recordings or folders, - for raw samples"),
         (["tag", folder, "--top", "0"], "equal to 1"),
         (["list", "nuts"], "nuts"),
         (["check", "esc10-cnspec"], "did you mean 'esc10-cnnspec'"),
@@ -220,7 +220,7 @@ def test_index_train_evaluate_tag(tmp_path):
     assert (run / "evaluation-fold-5" / "report.md").is_file()
     leaky = earmark(*common, "--fold", 1)
     assert leaky.returncode == 2
-    assert "trained or its epoch chosen on fold 1" in leaky.stderr
+    assert "trained, or its epoch or its rules chosen, on fold 1" in leaky.stderr
     assert earmark(*common, "--fold", 1, "--seen", "--resamples", 10).returncode == 0
     tagged = earmark("tag", tmp_path / "synth", "--tagger", run / "tagger.safetensors", "--format", "jsonl")
     assert len(tagged.stdout.splitlines()) == 60

@@ -294,7 +294,7 @@ def test_the_ensemble_is_shown_tags_and_is_evaluated(place, run):
     assert report["clips"] == 2
     assert report["protocol"]["folds"] == ["3"]
     for fold in ("1", "2"):
-        with pytest.raises(EarmarkError, match=f"trained or its epoch chosen on fold {fold}"):
+        with pytest.raises(EarmarkError, match=f"trained, or its epoch or its rules chosen, on fold {fold}"):
             run("evaluate", out, "--data", place / "clips.csv", "--fold", fold)
 
 

@@ -87,6 +87,9 @@ def test_the_figures_are_those_of_the_results(path):
     (row,) = [line for line in README.splitlines() if f"](results/{path.parent.name}/" in line]
     for name in ("accuracy", "map", "map@3") if report["task"] == "one" else ("map",):
         assert figure(report, name) in row
+    for way in (report.get("events") or {"rows": []})["rows"]:
+        collar = f"event_f1_{report['events']['settings']['collars'][0]:g}"
+        assert figure({"metrics": way}, collar) in row
 
 
 def test_the_figures_over_folds_are_those_of_the_comparison():

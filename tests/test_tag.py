@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +201,18 @@ def test_other_sample_rates_are_resampled(tagger, tmp_path):
     high, low = (next(iter(score(tagger, [Recording(tmp_path / name)]))) for name in ("high.wav", "low.wav"))
     assert high.duration == low.duration == 3.0
     np.testing.assert_allclose(high.values, low.values, atol=0.01)
+
+
+def test_a_loop_that_is_left_by_an_error_does_not_hold_up_the_program(files):
+    """As `--strict` leaves it: the error keeps the generator alive until the end of the program."""
+    lines = [
+        "import sys",
+        "import torch",
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})",
+        "from test_tag import Listener, Recording, Windows, score",
+        "for result in score(Listener(Windows(0.5, 0.05)), [Recording(p) for p in sys.argv[1:]] * 50, workers=3, batch=2):",
+        "    raise SystemExit('left')",
+    ]
+    order = [sys.executable, "-c", "\n".join(lines), *map(str, files)]
+    done = subprocess.run(order, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip() == "left"

@@ -107,7 +107,7 @@ def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
     check_rate(to_rate)
     if wave.ndim != 1 or wave.dtype != np.float32:
         raise EarmarkError(f"a wave is (samples,) float32, this one is {wave.shape} {wave.dtype}")
-    return joined(_rate_changed(iter([wave]), from_rate, to_rate))
+    return joined(rate_changed(iter([wave]), from_rate, to_rate))
 
 
 def find(paths: Iterable[str | Path]) -> list[Path]:
@@ -202,10 +202,10 @@ def _refuse_short(source: Source, rate: int) -> Wave:
 def _resampled(
     source: Source, rate: int, salvage: bool, say: Report, begin: int = 0, end: int = sys.maxsize
 ) -> Iterator[Wave]:
-    return _rate_changed(_checked(source, begin, end, salvage, say), source.info.sample_rate, rate)
+    return rate_changed(_checked(source, begin, end, salvage, say), source.info.sample_rate, rate)
 
 
-def _rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterator[Wave]:
+def rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterator[Wave]:
     """A stream at one rate → a stream at another; the same samples however the stream is divided."""
     if from_rate == to_rate:
         yield from parts

@@ -150,13 +150,13 @@ class _Libsndfile:
                 frames = self._sound.read(wanted, "float32", always_2d=True)
                 at += len(frames)
                 if len(frames):
-                    yield _mix(frames)
+                    yield mixed(frames)
                 if len(frames) < wanted:
                     break
         except soundfile.SoundFileError as error:
             rescued = self._rescue(at)
             if len(rescued):
-                yield _mix(rescued)
+                yield mixed(rescued)
             at += len(rescued)
             seconds = at / self.info.sample_rate
             problem = f"is damaged: {seconds:.2f} s can be read, then libsndfile reports '{_reason(error)}'"
@@ -309,7 +309,7 @@ class _FFmpeg:
         try:
             for frame in itertools.chain([self._first], self._frames):
                 self._check_frame(frame)
-                held.append(_mix(_floats(frame)))
+                held.append(mixed(_floats(frame)))
                 self._at += frame.samples
                 if self._at - given >= BLOCK:
                     yield joined(held)
@@ -374,7 +374,7 @@ def _reason(error: Exception) -> str:
     return str(said).removeprefix("Error : ").rstrip(".")
 
 
-def _mix(frames: Wave) -> Wave:
+def mixed(frames: Wave) -> Wave:
     """(frames, channels) → (frames,), the mean; channel by channel, as BLAS would round by the place in the block."""
     channels = frames.shape[1]
     if channels == 1:

@@ -34,6 +34,7 @@ from earmark.scores import Event, Scores
 Floats = NDArray[np.float64]
 SAME = 1e-6  # s: edges nearer than this are one edge, apart by rounding only; less than a sample
 ROUNDING = 1e-9  # s
+GRAIN = 2.0**-32  # s, 0.2 ns: a float64 holds every multiple of it up to 24 days
 DIGITS = 6
 DEFAULT = 0.5  # the threshold of a tag for which none was chosen
 
@@ -115,8 +116,8 @@ class Track:
         return float(np.median(np.diff(self.edges))) if len(self.values) else 0.0
 
 
-def track(scores: Scores) -> Track:
-    """The rows of one recording → its scores over time, as in the module's docstring."""
+def track(scores: Scores, also: Floats | Sequence[float] = ()) -> Track:
+    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too."""
     several = np.unique(scores.ids)
     if len(several) > 1:
         raise ScoresError(
@@ -133,8 +134,8 @@ def track(scores: Scores) -> Track:
         )
     if not len(scores):
         return Track(np.zeros(1), np.zeros((0, len(scores.tags))), scores.tags)
-    edges, places = _edges(np.concatenate([start, end]))
-    first, last = places[: len(start)], places[len(start) :]
+    edges, places = edges_of(np.concatenate([start, end, also]))
+    first, last = places[: len(start)], places[len(start) : 2 * len(start)]
     spans = last - first
     rows = np.repeat(np.arange(len(start)), spans)
     cells = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans) + np.repeat(first, spans)
@@ -147,7 +148,7 @@ def track(scores: Scores) -> Track:
     return Track(edges, values, scores.tags)
 
 
-def _edges(times: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def edges_of(times: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """The different times, and the place of each among them; those within SAME of the one before are the same."""
     known, places = np.unique(times, return_inverse=True)
     new = np.concatenate([[True], np.diff(known) > SAME])
@@ -198,18 +199,36 @@ def smoothed(spans: Floats, length: float) -> Floats:
     """
     if length <= 0 or not len(spans):
         return spans
-    half = length / 2
-    knots = spans.ravel()
-    total = np.concatenate([[0.0], np.cumsum(np.where(np.arange(len(knots) - 1) % 2 == 0, np.diff(knots), 0.0))])
+    knots, half = snapped(spans.ravel()), float(snapped(length / 2))
     times = np.unique(np.concatenate([knots - half, knots + half]))
-    excess = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
-    excess[np.abs(excess) < ROUNDING] = 0.0
-    crossed = np.flatnonzero(excess[:-1] * excess[1:] < 0)
-    share = excess[crossed] / (excess[crossed] - excess[crossed + 1])
-    crossings = times[crossed] + share * (times[crossed + 1] - times[crossed])
-    times = np.insert(times, crossed + 1, crossings)
-    excess = np.insert(excess, crossed + 1, 0.0)
-    return above(times, np.maximum(excess[:-1], excess[1:]) > 0, 1.0)
+    return heard_between(*crossed(times, excess(times, knots, half)))
+
+
+def snapped(times: Any) -> Floats:
+    """Times to the nearest GRAIN: sums and differences of such times are exact, so that they do not depend on what was
+    heard long before."""
+    return np.asarray(np.round(np.asarray(times, np.float64) / GRAIN) * GRAIN)
+
+
+def excess(times: Floats, knots: Floats, half: float) -> Floats:
+    """Seconds heard within `half` of each time, less `half`. knots: onsets and offsets in turn, snapped as times are."""
+    total = np.concatenate([[0.0], np.cumsum(np.where(np.arange(len(knots) - 1) % 2 == 0, np.diff(knots), 0.0))])
+    found = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
+    found[np.abs(found) < ROUNDING] = 0.0
+    return np.asarray(found)
+
+
+def crossed(times: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """(times, values) of a line through these points, with a point more wherever it crosses 0 between two."""
+    at = np.flatnonzero(values[:-1] * values[1:] < 0)
+    share = values[at] / (values[at] - values[at + 1])
+    crossings = times[at] + share * (times[at + 1] - times[at])
+    return np.insert(times, at + 1, crossings), np.insert(values, at + 1, 0.0)
+
+
+def heard_between(times: Floats, values: Floats) -> Floats:
+    """Where a line through these points lies above 0: (spans, 2). It changes its side at points only."""
+    return above(times, (np.maximum(values[:-1], values[1:]) > 0).astype(np.float64), 1.0)
 
 
 def joined(spans: Floats, gap: float) -> Floats:

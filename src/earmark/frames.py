@@ -9,6 +9,7 @@ with zeros or with repetitions, is left out. Where windows overlap, so do rows.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,11 +20,13 @@ from earmark.errors import TaggerError
 from earmark.nets.blocks import Prediction
 from earmark.registry import NETS
 from earmark.scores import Scores
-from earmark.tag import Heard, Several
+from earmark.tag import Heard, Part, Recording, Several
 from earmark.windows import Windows
 
 if TYPE_CHECKING:
     from earmark.tagger import Tagger
+
+Floats = NDArray[np.float64]
 
 
 class Framewise:
@@ -75,26 +78,43 @@ class Framewise:
         """The frame scores of a recording that was scored with this scorer and `keep_windows`, within the recording."""
         if heard.windows is None:
             raise ValueError("the scores of the windows were not kept: ask for them with keep_windows")
+        return self._moments(heard.windows, heard.recording, heard.duration, 0)
+
+    def part(self, part: Part) -> Scores:
+        """The frame scores of some windows, as far as they lie within the recording."""
+        return self._moments(part.windows, part.recording, part.duration, part.first)
+
+    def _moments(self, windows: Scores, recording: Recording, duration: float | None, first: int) -> Scores:
         tags = self.tagger.vocabulary
-        offset = heard.recording.start or 0.0
-        window = self._starts(heard, offset)
-        values = heard.windows.values.reshape(len(window), -1, len(tags))
-        span = np.clip(window[:, None] + self.edges, offset, offset + heard.duration)  # (windows, frames + 1)
+        offset = recording.start or 0.0
+        window = self._starts(windows.start, offset, duration, first)
+        values = windows.values.reshape(len(window), -1, len(tags))
+        end = math.inf if duration is None else offset + duration
+        span = np.clip(window[:, None] + self.edges, offset, end)  # (windows, frames + 1)
         kept = span[:, 1:] > span[:, :-1]
-        ids = np.full(int(kept.sum()), heard.recording.name)
+        ids = np.full(int(kept.sum()), recording.name)
         return Scores(values[kept], ids, span[:, :-1][kept], span[:, 1:][kept], tags)
 
-    def _starts(self, heard: Heard, offset: float) -> NDArray[np.float64]:
+    def _starts(self, starts: Floats, offset: float, duration: float | None, first: int) -> Floats:
         """Where each window begins, seconds; before the recording where one was filled up in front."""
-        assert heard.windows is not None
         told, rate = self.windows, self.sample_rate
         length, hop = told.samples(rate)
-        starts = heard.windows.start
-        missing = length - round(heard.duration * rate)
+        missing = 0 if duration is None else length - round(duration * rate)
         if missing <= 0 or told.short in ("pad", "repeat"):
             return starts
-        before = [missing // 2] if told.short == "centre" else np.arange(len(starts)) * hop
+        before = [missing // 2] if told.short == "centre" else (first + np.arange(len(starts))) * hop
         return np.asarray(offset - np.asarray(before) / rate, np.float64)
+
+
+def next_start(part: Part, windows: Windows, sample_rate: int) -> float:
+    """Seconds; no window of a later part of the recording begins earlier, nor does what is said of its moments."""
+    length, hop = windows.samples(sample_rate)
+    offset = part.recording.start or 0.0
+    if part.duration is not None and round(part.duration * sample_rate) < length:
+        return offset  # a short recording may be moved within its windows
+    last = round((float(part.windows.start[-1]) - offset) * sample_rate)
+    # the last window of all, which ends with the recording, begins anywhere after the one before it
+    return offset + (last if windows.last == "align" else last + hop) / sample_rate
 
 
 def framewise(tagger: Any) -> Framewise | None:

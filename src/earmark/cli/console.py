@@ -6,11 +6,14 @@ import contextlib
 import csv
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 KINDS = 30  # kinds of notes that are said
+SHOWN = 20  # recordings that could not be read
+PATIENCE = 2.0  # s that reading headers may take before there is a bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,6 +56,63 @@ def progress() -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
+class Meter:
+    """The bar of a run over recordings: by hours of audio where their headers tell them soon enough, else by recordings."""
+
+    def __init__(self, found: Sequence[Path]):
+        self.bar = progress()
+        self.count = len(found)
+        self.lengths = None if self.bar.disable else lengths(found)
+        self.past, self.seconds = 0, 0.0
+
+    def __enter__(self) -> Meter:
+        self.bar.start()
+        total = sum(self.lengths.values()) if self.lengths is not None else self.count
+        self.task = self.bar.add_task("", total=total, told="")
+        self._show(0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def heard(self, more: float) -> None:
+        """Seconds of audio have been scored."""
+        self.seconds += more
+        self._show(more if self.lengths is not None else 0)
+
+    def done(self, path: Path) -> None:
+        """A recording is done, or cannot be."""
+        self.past += 1
+        self._show(1 if self.lengths is None else 0)
+
+    def _show(self, advance: float) -> None:
+        of = "" if self.lengths is None else f" of {hours(sum(self.lengths.values()))}"
+        names = f"{self.past} of {self.count} recordings"
+        self.bar.update(self.task, advance=advance, description=names, told=f"{hours(self.seconds)}{of}")
+
+
+def hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def lengths(found: Sequence[Path]) -> dict[Path, float] | None:
+    """Seconds of each recording by its header, 0 where it cannot be read; None where that takes long or one does not tell."""
+    from earmark import audio
+    from earmark.errors import AudioError
+
+    until = time.monotonic() + PATIENCE
+    told: dict[Path, float] = {}
+    for path in found:
+        try:
+            seconds = audio.info(path).duration
+        except AudioError:
+            seconds = 0.0
+        if seconds is None or time.monotonic() > until:
+            return None
+        told[path] = seconds
+    return told
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
     """A table on stdout: drawn for a terminal, tab-separated for a pipe."""
     if not sys.stdout.isatty():
@@ -77,9 +137,24 @@ def output(path: Path | None) -> Iterator[TextIO]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         yield file
     os.replace(partial, path)
+
+
+def say_failures(
+    failures: Sequence[tuple[str, str]], found: Sequence[Path], paths: Sequence[Path], errors: Path | None
+) -> bool:
+    """What could not be read, (path, reason), into the table of errors or else on stderr; whether there is any."""
+    write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures])
+    if not found:
+        say(f"no recordings in {', '.join(map(str, paths))}: files with other endings are tried when given by name")
+    if failures:
+        if errors is None:
+            for _, reason in failures[:SHOWN]:
+                say(reason)
+        say(f"{len(failures)} of {len(found)} recordings could not be read")
+    return bool(failures)
 
 
 def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:

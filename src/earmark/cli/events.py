@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from enum import StrEnum
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.eventresults import Format, names_of
+
 if TYPE_CHECKING:
     from earmark.events import EventRules
     from earmark.frames import Framewise
     from earmark.scores import Event
-    from earmark.tag import Recording
-
-
-class Format(StrEnum):
-    table = "table"
-    tsv = "tsv"
-    csv = "csv"
-    json = "json"
-    audacity = "audacity"
-    raven = "raven"
+    from earmark.tag import Heard, Recording
 
 
 def events(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
+    ] = None,
     tagger: Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")] = "esc10",
     form: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.table,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -35,15 +30,31 @@ def events(
         Path | None,
         typer.Option(help="A folder for events.tsv, .csv or .json, or a file a recording; default: stdout."),
     ] = None,
+    job: Annotated[
+        Path | None, typer.Option(help="A folder for the results; after a kill the same command goes on where it was.")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")] = False,
     threshold: Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")] = None,
     median: Annotated[
         float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")
     ] = None,
     gap: Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")] = None,
     shortest: Annotated[float | None, typer.Option(help="Drop events of fewer seconds.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A folder for a PNG a recording: spectrogram, scores, events found.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="A table of known events, drawn too: filename, onset, offset, event_label.")
+    ] = None,
     errors: Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read.")] = None,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")] = False,
+    rate: Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 32,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -52,58 +63,61 @@ def events(
 
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
-    from earmark import audio, eventfile
+    from earmark import audio, eventfile, listening
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli.console import progress, say, say_notes, write_errors
+    from earmark.cli import eventresults, jobs
+    from earmark.cli.console import Meter, say_failures, say_notes
+    from earmark.cli.drawing import Artist
+    from earmark.cli.live import events_live, source
     from earmark.errors import EarmarkError
     from earmark.frames import framewise
-    from earmark.tag import Failure, Recording
+    from earmark.tag import Recording
 
     form = Format.json if as_json else form
     if form is Format.table and out is not None:
         raise EarmarkError(
             f"{out}: a table is for reading on stdout. Choose --format tsv, csv, json, audacity or raven"
         )
+    coming = source(paths, live, rate, channels, encoding)
+    jobs.check(job, retry, out=out, pictures=pictures, live=coming)
     keep_freed_memory()
     listener = taggers.load(tagger, device)
-    found = audio.find(paths)
-    if form.value in eventfile.EACH and out is None and len(found) > 1:
+    found = audio.find(paths or []) if coming is None else []
+    if form.value in eventfile.EACH and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     scorer = framewise(listener)
     rules = _rules(listener, scorer is None, threshold, median, gap, shortest)
+    artist = Artist.of(pictures, reference, listener.sample_rate)
+    if coming is not None:
+        return events_live(coming, listener, scorer, rules, form, out, artist, batch=batch, salvage=salvage)
     names = names_of(found)
-    heard: dict[str, list[Event]] = {}
-    failures: list[tuple[str, str]] = []
-    notes: list[str] = []
-    with progress() as bar:
-        task = bar.add_task(f"{len(found)} recordings", total=len(found), told="")
-        results = listen(
-            listener, scorer, [Recording(path) for path in found], batch=batch, workers=workers, salvage=salvage
-        )
-        for result, moments in results:
-            bar.advance(task)
-            if isinstance(result, Failure):
-                if strict:
-                    raise result.error
-                failures.append((result.error.path, str(result.error)))
-                continue
-            notes += result.notes
-            name = names[result.recording.path]
-            heard[name] = of_recording(moments, rules)
-            if form is Format.table:
-                _print(name, heard[name])
+    highest = listener.sample_rate / 2
+
+    def also(heard: Heard, events: list[Event]) -> None:
+        if artist is not None:
+            moments = scorer.scores(heard) if scorer else heard.windows
+            artist.draw(names[heard.recording.path], heard, moments, rules, events, salvage)
+
+    with ExitStack() as stack:
+        table = eventresults.Table(names) if form is Format.table and job is None else None
+        into: jobs.Results = table or eventresults.Collected(names, form, out, highest)
+        if job is not None:
+            facts = {"command": "events", "tagger": listener.identity(), "format": form.value, "salvage": salvage}
+            frame, ending, name = eventresults.framed(form)
+            text = lambda heard, events: eventresults.piece(heard.recording.path, events, form, highest)  # noqa: E731
+            into = stack.enter_context(jobs.Job(job, facts | rules.as_dict(), frame, text, ending, name))
+        todo = into.todo(found, retry)
+        recordings = [Recording(path) for path in todo]
+        options: dict[str, Any] = {"batch": batch, "workers": workers, "salvage": salvage}
+        options |= {"keep_windows": artist is not None, "on_events": table.show if table else None}
+        with Meter(todo) as meter:
+            # closed whatever happens: threads that decode wait for it
+            told = listening.listen(listener, scorer, recordings, rules, on_audio=meter.heard, **options)
+            notes = jobs.gather(stack.enter_context(closing(told)), into, meter, strict, also)
+        failures = into.finish(found)
     say_notes(notes)
-    if form is not Format.table:
-        _write(heard, form.value, out, listener.sample_rate / 2)
-    write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures])
-    if not found:
-        say(f"no recordings in {', '.join(map(str, paths))}: files with other endings are tried when given by name")
-    if failures:
-        if errors is None:
-            for _, reason in failures[:20]:
-                say(reason)
-        say(f"{len(failures)} of {len(found)} recordings could not be read")
+    if say_failures(failures, found, paths or [], errors):
         raise typer.Exit(1)
 
 
@@ -116,13 +130,6 @@ def listen(listener: Any, scorer: Framewise | None, recordings: list[Recording],
             yield result, None
         else:
             yield result, scorer.scores(result) if scorer else result.windows
-
-
-def of_recording(moments: Any, rules: EventRules) -> list[Event]:
-    """The events in the scores of one recording."""
-    from earmark.events import hear, track
-
-    return hear(track(moments), rules)
 
 
 def _rules(
@@ -156,40 +163,3 @@ def _rules(
         changes["medians"] = dict.fromkeys(tags, median)
     changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
     return replace(rules, **changes)
-
-
-def names_of(found: list[Path]) -> dict[Path, str]:
-    """The name of each recording in the results: its file's, or all paths where two files have one name."""
-    twice = max(Counter(path.name for path in found).values(), default=0) > 1
-    return {path: str(path) if twice else path.name for path in found}
-
-
-def _print(name: str, heard: list[Event]) -> None:
-    from earmark.cli.tag import clock
-
-    for event in heard:
-        print(f"{name}  {clock(event.onset)}  {clock(event.offset)}  {event.tag} {event.score:.2f}", flush=True)
-    if not heard:
-        print(f"{name}  nothing", flush=True)
-
-
-def _write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
-    from earmark import eventfile
-
-    if out is None:
-        # of a file for each recording there is at most one here
-        if heard or form not in eventfile.EACH:
-            print(eventfile.text(heard, form, highest), end="")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    if form not in eventfile.EACH:
-        eventfile.write(heard, out / f"events{eventfile.ENDINGS[form]}", form)
-        return
-    taken: set[str] = set()
-    for name, each in heard.items():
-        base = file = Path(name).name
-        number = 2
-        while file in taken:
-            file, number = f"{base}-{number}", number + 1
-        taken.add(file)
-        eventfile.write({name: each}, out / f"{file}{eventfile.ENDINGS[form]}", form, highest)

@@ -2,96 +2,97 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from enum import StrEnum
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.outputs import Format
+
 if TYPE_CHECKING:
-    from earmark.scores import Tag
+    from earmark.scores import Scores
     from earmark.tag import Heard
 
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-
-
 def tag(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
+    ] = None,
     tagger: Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")] = "esc10",
     top: Annotated[int, typer.Option(min=1, help="How many tags for each recording.")] = 3,
     form: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout.")] = None,
+    job: Annotated[
+        Path | None, typer.Option(help="A folder for the results; after a kill the same command goes on where it was.")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")] = False,
     windows: Annotated[Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv.")] = None,
     pictures: Annotated[Path | None, typer.Option(help="A folder for a picture of each recording over time.")] = None,
     errors: Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read.")] = None,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")] = False,
+    rate: Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 32,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Say what is heard in each recording, however long it is."""
+    """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark import audio, scores, timeline
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli.console import output, progress, say, say_notes, write_errors
-    from earmark.tag import Failure, Recording, score
+    from earmark.cli import jobs
+    from earmark.cli.console import Meter, output, say_failures, say_notes
+    from earmark.cli.live import source, tag_live
+    from earmark.cli.outputs import ENDINGS, FRAMES, Printed, Writer, piece
+    from earmark.tag import Recording, score
 
+    coming = source(paths, live, rate, channels, encoding)
+    jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
     keep_freed_memory()
     listener = taggers.load(tagger, device)
-    found = audio.find(paths)
-    failures: list[tuple[str, str]] = []
-    kept = []
+    if coming is not None:
+        return tag_live(coming, listener, form, top, out, windows, pictures, batch=batch, salvage=salvage)
+    found = audio.find(paths or [])
+    kept: list[Scores] = []
     drawn: set[str] = set()
-    notes: list[str] = []
-    with output(out) as file, progress() as bar:
-        writer = {Format.table: Table, Format.json: Json, Format.jsonl: JsonLines, Format.csv: Csv}[form](file)
-        task = bar.add_task(f"{len(found)} recordings", total=len(found), told="")
-        seconds = 0.0
 
-        def on_audio(more: float) -> None:
-            nonlocal seconds
-            seconds += more
-            bar.update(task, told=f"{seconds / 60:.1f} min of audio")
+    def text(heard: Heard, _: object) -> str:
+        return piece(heard, heard.tags(listener.vocabulary, top), form)
 
-        results = score(
-            listener, [Recording(path) for path in found],
-            batch=batch, workers=workers, salvage=salvage, keep_windows=windows is not None or pictures is not None, on_audio=on_audio,
-        )  # fmt: skip
-        for result in results:
-            bar.advance(task)
-            if isinstance(result, Failure):
-                if strict:
-                    raise result.error
-                failures.append((result.error.path, str(result.error)))
-                continue
-            notes += result.notes
-            writer.add(result, result.tags(listener.vocabulary, top))
-            if windows is not None and result.windows is not None:
-                kept.append(result.windows)
-            if pictures is not None:
-                timeline.draw(result, listener.sample_rate, picture_path(pictures, result, drawn), salvage=salvage)
-        writer.close()
+    def also(heard: Heard, _: object) -> None:
+        if windows is not None and heard.windows is not None:
+            kept.append(heard.windows)
+        if pictures is not None:
+            timeline.draw(heard, listener.sample_rate, picture_path(pictures, heard, drawn), salvage=salvage)
+
+    with ExitStack() as stack:
+        into: jobs.Results
+        if job is not None:
+            told = {"tagger": listener.identity(), "format": form.value, "top": top, "salvage": salvage}
+            into = stack.enter_context(
+                jobs.Job(job, {"command": "tag", **told}, FRAMES[form], text, ENDINGS[form], "tags")
+            )
+        else:
+            into = Printed(Writer(FRAMES[form], stack.enter_context(output(out))), text)
+        todo = into.todo(found, retry)
+        recordings = [Recording(path) for path in todo]
+        options: dict[str, Any] = {"batch": batch, "workers": workers, "salvage": salvage}
+        options["keep_windows"] = windows is not None or pictures is not None
+        # closed whatever happens: threads that decode wait for it
+        with Meter(todo) as meter, closing(score(listener, recordings, on_audio=meter.heard, **options)) as results:
+            notes = jobs.gather(((heard, None) for heard in results), into, meter, strict, also)
+        failures = into.finish(found)
     say_notes(notes)
     if windows is not None and kept:
         scores.concat(kept).save(windows)
-    write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures])
-    if not found:
-        say(
-            f"no recordings in {', '.join(str(path) for path in paths)}: files with other endings are tried when given by name"
-        )
-    if failures:
-        if errors is None:
-            for _, reason in failures[:20]:
-                say(reason)
-        say(f"{len(failures)} of {len(found)} recordings could not be read")
+    if say_failures(failures, found, paths or [], errors):
         raise typer.Exit(1)
 
 
@@ -103,65 +104,3 @@ def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
         name, number = f"{heard.recording.path.name}-{number}", number + 1
     taken.add(name)
     return folder / f"{name}.png"
-
-
-class Table:
-    """Lines for people: the tags beside the file they were heard in."""
-
-    def __init__(self, file: TextIO):
-        self.file = file
-
-    def add(self, heard: Heard, tags: list[Tag]) -> None:
-        told = "  ".join(f"{tag.label} {tag.score:.2f}" for tag in tags)
-        print(f"{heard.recording.path}  {clock(heard.duration)}  {told}", file=self.file, flush=True)
-
-    def close(self) -> None:
-        pass
-
-
-class JsonLines(Table):
-    """One object a recording, written as soon as it is known."""
-
-    def add(self, heard: Heard, tags: list[Tag]) -> None:
-        print(json.dumps(record(heard, tags), ensure_ascii=False), file=self.file, flush=True)
-
-
-class Json(Table):
-    """One list."""
-
-    def __init__(self, file: TextIO):
-        super().__init__(file)
-        self.records: list[dict[str, object]] = []
-
-    def add(self, heard: Heard, tags: list[Tag]) -> None:
-        self.records.append(record(heard, tags))
-
-    def close(self) -> None:
-        print(json.dumps(self.records, indent=1, ensure_ascii=False), file=self.file)
-
-
-class Csv(Table):
-    """One row a tag."""
-
-    def __init__(self, file: TextIO):
-        super().__init__(file)
-        self.writer = csv.writer(file, lineterminator="\n")
-        self.writer.writerow(["path", "duration", "label", "score"])
-
-    def add(self, heard: Heard, tags: list[Tag]) -> None:
-        for tag in tags:
-            self.writer.writerow([heard.recording.path, f"{heard.duration:.3f}", tag.label, f"{tag.score:.6f}"])
-        self.file.flush()
-
-
-def record(heard: Heard, tags: list[Tag]) -> dict[str, object]:
-    """A recording's result as plain values."""
-    told = [{"label": tag.label, "score": round(tag.score, 6)} for tag in tags]
-    return {"path": str(heard.recording.path), "duration": round(heard.duration, 6), "tags": told}
-
-
-def clock(seconds: float) -> str:
-    """Seconds → h:mm:ss, or m:ss.s below an hour."""
-    if seconds < 3600:
-        return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
-    return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"

@@ -16,7 +16,6 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -78,7 +77,7 @@ def score(
     on_audio: Callable[[float], None] | None = None,
     on_part: Callable[[Part], None] | None = None,
     prompt: bool = False,
-) -> Iterator[Heard | Failure]:
+) -> Generator[Heard | Failure]:
     """Score recordings in order. One `Heard` or `Failure` each.
 
     batch: windows that go through the net at once. workers: decoder threads. salvage: use what can be read of a damaged
@@ -144,42 +143,61 @@ def _score(
     jobs: deque[_Job] = deque()
     ready: deque[tuple[_Job, Stretch]] = deque()
     todo = iter(recordings)
-    with ThreadPoolExecutor(max_workers=max(1, options.workers), thread_name_prefix="decode") as pool:
+    waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+    # daemons: whoever leaves the loop over results by an error must not wait for them at the end of the program
+    decoders = [
+        threading.Thread(target=_decode_all, args=(waiting, scorers, options, stop), name=f"decode-{n}", daemon=True)
+        for n in range(max(1, options.workers))
+    ]
+    for decoder in decoders:
+        decoder.start()
 
-        def begin() -> _Job | None:
-            recording = next(todo, None)
-            if recording is None:
-                return None
-            job = _Job(recording, [Pool(s.windows.combine, normalise=s.task == "one") for s in scorers])
-            jobs.append(job)
-            pool.submit(_decode, job, scorers, options, stop)
-            return job
+    def begin() -> _Job | None:
+        recording = next(todo, None)
+        if recording is None:
+            return None
+        job = _Job(recording, [Pool(s.windows.combine, normalise=s.task == "one") for s in scorers])
+        jobs.append(job)
+        waiting.put(job)
+        return job
 
-        reading: deque[_Job] = deque()
-        try:
-            while True:
-                while len(reading) <= options.workers and (job := begin()) is not None:
-                    reading.append(job)
-                if not reading:
-                    break
-                if _take(reading[0], ready):
-                    reading.popleft()
-                while _enough(ready, reading, options):
-                    _run(scorers, _next(ready, options.batch), options, team)
-                while jobs and jobs[0].finished:
-                    yield _result(jobs.popleft(), scorers)
-            while ready:
+    reading: deque[_Job] = deque()
+    try:
+        while True:
+            while len(reading) <= options.workers and (job := begin()) is not None:
+                reading.append(job)
+            if not reading:
+                break
+            if _take(reading[0], ready):
+                reading.popleft()
+            while _enough(ready, reading, options):
                 _run(scorers, _next(ready, options.batch), options, team)
-            while jobs:
+            while jobs and jobs[0].finished:
                 yield _result(jobs.popleft(), scorers)
-        finally:
-            stop.set()
-            for job in jobs:
-                job.recording.stop()
+        while ready:
+            _run(scorers, _next(ready, options.batch), options, team)
+        while jobs:
+            yield _result(jobs.popleft(), scorers)
+    finally:
+        stop.set()
+        for job in jobs:
+            job.recording.stop()
+        for _ in decoders:
+            waiting.put(None)
+        for decoder in decoders:
+            decoder.join()
+
+
+def _decode_all(
+    waiting: queue.SimpleQueue[_Job | None], scorers: Sequence[Scorer], options: Options, stop: threading.Event
+) -> None:
+    """A decoder's thread: one recording after the other, until there is none or nobody wants more."""
+    while (job := waiting.get()) is not None and not stop.is_set():
+        _decode(job, scorers, options, stop)
 
 
 def _decode(job: _Job, scorers: Sequence[Scorer], options: Options, stop: threading.Event) -> None:
-    """In a thread: a recording → stretches of windows, its number of samples and an end, or its error."""
+    """A recording → stretches of windows, its number of samples and an end, or its error."""
 
     def put(thing: Any) -> None:
         while not stop.is_set():

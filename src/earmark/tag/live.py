@@ -172,7 +172,7 @@ def decode(data: bytes, encoding: str) -> Wave:
         data = wide.tobytes()
     with np.errstate(over="ignore", invalid="ignore"):  # what is no number is found later
         wave = np.frombuffer(data, kind).astype(np.float32)
-    return np.asarray((wave - np.float32(silence)) * np.float32(1 / scale), np.float32)
+        return np.asarray((wave - np.float32(silence)) * np.float32(1 / scale), np.float32)
 
 
 def _refuse_files(path: Path, beginning: bytes) -> None:

@@ -1,0 +1,141 @@
+"""The forms in which `earmark events` tells of events: lines for people, tables of all recordings, files of one each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.cli.outputs import Frame
+    from earmark.scores import Event
+    from earmark.tag import Failure, Heard, Recording
+
+
+class Format(StrEnum):
+    table = "table"
+    tsv = "tsv"
+    csv = "csv"
+    json = "json"
+    audacity = "audacity"
+    raven = "raven"
+
+
+class Table:
+    """Lines for people, an event as soon as it and all before it are final; see `earmark.cli.jobs.Results`.
+
+    names: of the recordings, by path.
+    """
+
+    def __init__(self, names: dict[Path, str]):
+        self.names = names
+        self.begun: set[Path] = set()  # of which something was printed
+        self.failures: list[tuple[str, str]] = []
+
+    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+        return list(found)
+
+    def show(self, recording: Recording, events: list[Event]) -> None:
+        """Events as they become final."""
+        self.begun.add(recording.path)
+        print(lines(self.names[recording.path], events), end="", flush=True)
+
+    def add(self, heard: Heard, events: Any) -> None:
+        path = heard.recording.path
+        if path not in self.begun:
+            print(f"{self.names[path]}  nothing", flush=True)
+        self.begun.discard(path)
+
+    def fail(self, failure: Failure) -> None:
+        path = failure.recording.path
+        self.failures.append((failure.error.path, str(failure.error)))
+        if path in self.begun:
+            print(f"{self.names[path]}  cannot be read further", flush=True)
+        self.begun.discard(path)
+
+    def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
+        return self.failures
+
+
+class Collected:
+    """Events of all recordings, which are written at the end: see `write` and `earmark.cli.jobs.Results`."""
+
+    def __init__(self, names: dict[Path, str], form: Format, out: Path | None, highest: float):
+        self.names, self.form, self.out, self.highest = names, form, out, highest
+        self.heard: dict[str, list[Event]] = {}
+        self.failures: list[tuple[str, str]] = []
+
+    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+        return list(found)
+
+    def add(self, heard: Heard, events: Any) -> None:
+        self.heard[self.names[heard.recording.path]] = events
+
+    def fail(self, failure: Failure) -> None:
+        self.failures.append((failure.error.path, str(failure.error)))
+
+    def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
+        write(self.heard, self.form, self.out, self.highest)
+        return self.failures
+
+
+def names_of(found: list[Path]) -> dict[Path, str]:
+    """The name of each recording in the results: its file's, or all paths where two files have one name."""
+    twice = max(Counter(path.name for path in found).values(), default=0) > 1
+    return {path: str(path) if twice else path.name for path in found}
+
+
+def lines(name: str, events: list[Event]) -> str:
+    from earmark.cli.outputs import clock
+
+    name = f"{name}  " if name else ""
+    return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {e.tag} {e.score:.2f}\n" for e in events)
+
+
+def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
+    """What stands of a recording in the file of a job; named by its path, as others may come that have its name."""
+    from earmark import eventfile
+
+    if form is Format.table:
+        return lines(str(path), events) or f"{path}  nothing\n"
+    name = path.name if form.value in eventfile.EACH else str(path)
+    return framed(form)[0].inner(eventfile.text({name: events}, form.value, highest))
+
+
+def framed(form: Any) -> tuple[Frame, str, str | None]:
+    """What the files of a job's results have in common, how their names end, and how the file of all is called."""
+    from earmark import eventfile
+    from earmark.cli.outputs import LINES, LIST, Frame
+
+    if form is Format.table:
+        return LINES, ".txt", "events"
+    ending = eventfile.ENDINGS[form.value]
+    if form.value in eventfile.EACH:
+        return LINES, ending, None
+    head = eventfile.text({}, form.value)
+    return LIST if form is Format.json else Frame(head, empty=head), ending, "events"
+
+
+def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
+    """To stdout, or into a folder: events.tsv, .csv or .json, or a file a recording."""
+    from earmark import eventfile
+
+    if out is None:
+        # of a file for each recording there is at most one here
+        if heard or form not in eventfile.EACH:
+            print(eventfile.text(heard, form, highest), end="")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    if form not in eventfile.EACH:
+        eventfile.write(heard, out / f"events{eventfile.ENDINGS[form]}", form)
+        return
+    taken: set[str] = set()
+    for name, each in heard.items():
+        base = file = Path(name).name
+        number = 2
+        while file in taken:
+            file, number = f"{base}-{number}", number + 1
+        taken.add(file)
+        eventfile.write({name: each}, out / f"{file}{eventfile.ENDINGS[form]}", form, highest)

@@ -1,0 +1,127 @@
+"""What becomes of a run over recordings; `--job FOLDER`: it goes on where it was after it was stopped or killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from earmark.journal import Journal
+
+if TYPE_CHECKING:
+    from earmark.cli.console import Meter
+    from earmark.cli.outputs import Frame
+    from earmark.tag import Failure, Heard
+
+
+class Results(Protocol):
+    """Where the results of a run go."""
+
+    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+        """What is left to do."""
+        ...
+
+    def add(self, heard: Heard, events: Any) -> None: ...
+
+    def fail(self, failure: Failure) -> None: ...
+
+    def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
+        """Write what is written at the end; (path, reason) of what could not be read."""
+        ...
+
+
+def gather(
+    results: Iterable[tuple[Heard | Failure, Any]],
+    into: Results,
+    meter: Meter,
+    strict: bool,
+    also: Callable[[Heard, Any], None] | None = None,
+) -> list[str]:
+    """Take in results as they come; the notes on their audio. strict: raise the first failure."""
+    from earmark.tag import Failure
+
+    notes: list[str] = []
+    for heard, events in results:
+        meter.done(heard.recording.path)
+        if isinstance(heard, Failure):
+            if strict:
+                raise heard.error
+            into.fail(heard)
+            continue
+        notes += heard.notes
+        into.add(heard, events)
+        if also is not None:
+            also(heard, events)
+    return notes
+
+
+class Job:
+    """Results in a folder, one file each and then one of all, as `Frame` puts pieces together.
+
+    told: what the results depend on. piece: the text for a recording. ending: of the files' names; name: of the file of all,
+    None for forms without one. Raises EarmarkError.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        told: Mapping[str, Any],
+        frame: Frame,
+        piece: Callable[[Heard, Any], str],
+        ending: str,
+        name: str | None,
+    ):
+        self.journal = Journal(folder, told)
+        self.frame, self.piece, self.ending, self.name = frame, piece, ending, name
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from earmark.cli.console import say
+
+        self.journal.close()
+        if kind is KeyboardInterrupt:
+            say(f"{len(self.journal.entries)} recordings are done; the same command goes on from here")
+
+    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+        from earmark.cli.console import say
+
+        left = self.journal.todo(found, retry)
+        if len(left) < len(found):
+            say(f"{len(found) - len(left)} of {len(found)} recordings are done already")
+        return left
+
+    def add(self, heard: Heard, events: Any) -> None:
+        self.journal.done(heard.recording.path, self.frame.around(self.piece(heard, events)), self.ending)
+
+    def fail(self, failure: Failure) -> None:
+        self.journal.failed(failure.recording.path, str(failure.error))
+
+    def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
+        """All results in one file, in the order of the recordings; failures of this time and before."""
+        from earmark.cli.console import output, say
+
+        if self.name is not None:
+            path = self.journal.folder / f"{self.name}{self.ending}"
+            with output(path) as file:
+                self.frame.write(map(self.frame.inner, self.journal.results(found)), file)
+            say(f"results: {path}")
+        return self.journal.failures(found)
+
+
+def check(folder: Path | None, retry: bool, **options: Any) -> None:
+    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
+    from earmark.errors import EarmarkError
+
+    if folder is None:
+        if retry:
+            raise EarmarkError("--retry is of a job: say which with --job FOLDER")
+        return
+    for name, value in options.items():
+        if value is not None:
+            what = "sound that is heard while it comes" if name == "live" else f"--{name}"
+            raise EarmarkError(f"{what} does not go with --job, whose folder holds the results: leave one of them out")

@@ -1,0 +1,162 @@
+"""`earmark tag -`, `earmark events -` and `--live`: sound that is heard while it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.events import EventRules
+    from earmark.frames import Framewise
+    from earmark.scores import Event
+    from earmark.tag import Part, Recording
+
+STDIN = Path("-")
+
+
+def source(
+    paths: list[Path] | None, live: bool, rate: int | None, channels: int | None, encoding: str | None
+) -> Recording | None:
+    """What comes in while it is heard; None where recordings are named. Raises EarmarkError."""
+    from earmark.errors import EarmarkError
+
+    named = paths or []
+    raw = [name for name, value in (("--channels", channels), ("--encoding", encoding)) if value is not None]
+    if (live or STDIN in named) and len(named) > (not live):
+        raise EarmarkError(
+            f"{'--live' if live else '-'} goes by itself: name no recordings with it ({', '.join(map(str, named))})"
+        )
+    if STDIN in named:
+        return _piped(rate, 1 if channels is None else channels, encoding or "s16le")
+    if raw or (rate is not None and not live):
+        raise EarmarkError(f"{raw[0] if raw else '--rate'} is of raw samples on standard input: name - for them")
+    if live:
+        from earmark.tag.live import Microphone, sounddevice
+
+        sounddevice()
+        return Microphone(rate=rate)
+    if not named:
+        raise EarmarkError(
+            "name recordings or folders, - for raw samples on standard input, or --live for a microphone"
+        )
+    return None
+
+
+def _piped(rate: int | None, channels: int, encoding: str) -> Recording:
+    from earmark.errors import EarmarkError
+    from earmark.tag import Raw
+
+    if rate is None:
+        raise EarmarkError("raw samples do not say their sample rate: give --rate, such as --rate 16000")
+    if sys.stdin.isatty():
+        raise EarmarkError(
+            "standard input is the keyboard: let another program send raw samples, such as "
+            f"ffmpeg -i recording -f s16le -ac 1 -ar {rate} - | earmark tag - --rate {rate}"
+        )
+    # without a buffer: a thread that waits in a buffered read would hold up the end of the program
+    return Raw(
+        reader=open(sys.stdin.fileno(), "rb", buffering=0, closefd=False),
+        rate=rate,
+        channels=channels,
+        encoding=encoding,
+    )
+
+
+@contextlib.contextmanager
+def until_stopped(recording: Recording) -> Iterator[None]:
+    """The first Ctrl-C ends the recording, so that it is told what was heard; a second one the program."""
+    before = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+
+    def stop(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        recording.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def tag_live(
+    recording: Recording,
+    listener: Any,
+    form: Any,
+    top: int,
+    out: Path | None,
+    windows: Path | None,
+    pictures: Path | None,
+    **options: Any,
+) -> None:
+    """Print the tags of each window as it comes, at the end those of the whole."""
+    from earmark.cli.console import output, say_notes
+    from earmark.cli.outputs import FRAMES, Writer, piece, window_pieces
+    from earmark.errors import EarmarkError
+    from earmark.tag import Failure, score
+
+    if pictures is not None:
+        raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
+    with output(out) as file:
+        writer = Writer(FRAMES[form], file)
+
+        def on_part(part: Part) -> None:
+            for line in window_pieces(part.windows, top, form):
+                writer.add(line)
+
+        with until_stopped(recording):
+            (heard,) = score(
+                listener,
+                [recording],
+                workers=1,
+                prompt=True,
+                on_part=on_part,
+                keep_windows=windows is not None,
+                **options,
+            )
+        if isinstance(heard, Failure):
+            raise heard.error
+        writer.add(piece(heard, heard.tags(listener.vocabulary, top), form))
+        writer.close()
+    say_notes(heard.notes)
+    if windows is not None and heard.windows is not None:
+        heard.windows.save(windows)
+
+
+def events_live(
+    recording: Recording,
+    listener: Any,
+    scorer: Framewise | None,
+    rules: EventRules,
+    form: Any,
+    out: Path | None,
+    artist: object | None,
+    **options: Any,
+) -> None:
+    """Print events: in a table each once nothing can change it, else all at the end. Raises AudioError."""
+    from earmark.cli.console import say_notes
+    from earmark.cli.eventresults import Format, lines, write
+    from earmark.errors import EarmarkError
+    from earmark.listening import listen
+    from earmark.tag import Failure
+
+    if artist is not None:
+        raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
+
+    def show(_: Recording, events: list[Event]) -> None:
+        print(lines("", events), end="", flush=True)
+
+    table = form is Format.table
+    with until_stopped(recording):
+        ((heard, found),) = listen(
+            listener, scorer, [recording], rules, ordered=False, keep=not table, on_events=show if table else None,
+            workers=1, prompt=True, **options,
+        )  # fmt: skip
+    if isinstance(heard, Failure):
+        raise heard.error
+    say_notes(heard.notes)
+    if not table:
+        write({str(recording.path): found}, form, out, listener.sample_rate / 2)

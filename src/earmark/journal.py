@@ -1,0 +1,204 @@
+"""A job over many recordings that survives being killed: what is done, in a file that is only ever added to.
+
+    FOLDER/journal.jsonl   one object a line. The first says what the job is: {"job": 1, "earmark": version, "told": {…}};
+                           others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error
+    FOLDER/results/        a file for each recording, which appears whole or not at all
+
+A line is on the disk before the next recording's; a last line that was cut off is taken for not written. A recording whose
+size or time of change differs from what the journal says is done again. Times and sizes are those from before it was read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from earmark.errors import EarmarkError
+
+FORMAT = 1
+NAME = "journal.jsonl"
+RESULTS = "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of a recording: a file in results/, or the reason why there is none."""
+
+    size: int | None
+    mtime: int | None
+    result: str | None
+    error: str | None
+
+
+class Journal:
+    """An open job. told: the tagger and the options that its results depend on, plain values.
+
+    Raises EarmarkError where the folder holds another job, one that another process works on, or something else.
+    """
+
+    def __init__(self, folder: Path, told: Mapping[str, Any]):
+        self.folder = folder
+        self.entries: dict[str, Entry] = {}
+        self._taken: set[str] = set()
+        self._seen: dict[str, tuple[int | None, int | None]] = {}
+        path = folder / NAME
+        if folder.exists() and not folder.is_dir():
+            raise EarmarkError(f"{folder}: is a file. Give a folder for the job")
+        if folder.is_dir() and not path.exists() and any(folder.iterdir()):
+            raise EarmarkError(f"{folder}: holds files, but no job to go on with ({NAME}). Give a new folder")
+        (folder / RESULTS).mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = path.open("a+b")
+        try:
+            _lock(self._file, folder)
+            self._read(dict(told), path)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def todo(self, paths: Iterable[Path], retry: bool = False) -> list[Path]:
+        """Those that are new or have changed, or whose result is gone; retry: and those that could not be read."""
+        left = []
+        for path in paths:
+            self._seen[str(path)] = now = _state(path)
+            entry = self.entries.get(str(path))
+            if entry is None or (entry.size, entry.mtime) != now:
+                left.append(path)
+            elif entry.result is None:
+                left += [path] if retry else []
+            elif not (self.folder / RESULTS / entry.result).is_file():
+                left.append(path)
+        return left
+
+    def done(self, path: Path, text: str, ending: str) -> None:
+        """Keep a recording's result, then write it down."""
+        known = self.entries.get(str(path))
+        name = known.result if known and known.result else self._free(path.name, ending)
+        place = self.folder / RESULTS / name
+        partial = place.with_name(place.name + ".part")
+        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, place)
+        self._note(path, name, None)
+
+    def failed(self, path: Path, reason: str) -> None:
+        self._note(path, None, reason)
+
+    def results(self, paths: Iterable[Path]) -> Iterator[str]:
+        """The results of these that have one, in their order."""
+        for path in paths:
+            entry = self.entries.get(str(path))
+            if entry is not None and entry.result is not None:
+                with (self.folder / RESULTS / entry.result).open(
+                    encoding="utf-8", errors="surrogateescape", newline=""
+                ) as file:
+                    yield file.read()
+
+    def failures(self, paths: Iterable[Path]) -> list[tuple[str, str]]:
+        """(path, reason) of these that could not be read."""
+        entries = ((str(path), self.entries.get(str(path))) for path in paths)
+        return [(path, entry.error) for path, entry in entries if entry is not None and entry.error is not None]
+
+    def _free(self, name: str, ending: str) -> str:
+        free, number = f"{name}{ending}", 2
+        while free.casefold() in self._taken:  # some disks do not tell A from a
+            free, number = f"{name}-{number}{ending}", number + 1
+        return free
+
+    def _note(self, path: Path, result: str | None, error: str | None) -> None:
+        size, mtime = self._seen.get(str(path)) or _state(path)
+        line = {"path": str(path), "size": size, "mtime": mtime}
+        self._append(line | ({"result": result} if result is not None else {"error": error}))
+        self._remember(str(path), Entry(size, mtime, result, error))
+
+    def _remember(self, path: str, entry: Entry) -> None:
+        self.entries[path] = entry
+        if entry.result is not None:
+            self._taken.add(entry.result.casefold())
+
+    def _append(self, line: dict[str, Any]) -> None:
+        # names that are no Unicode come back from escapes only
+        self._file.write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self, told: dict[str, Any], path: Path) -> None:
+        """What is written down; a new journal gets its first line. A last line without its end is taken away."""
+        self._file.seek(0)
+        whole, number = 0, 0
+        for number, line in enumerate(self._file, 1):
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            try:
+                row = json.loads(line)
+                if number == 1:
+                    _check(row, told, self.folder)
+                else:
+                    self._remember(row["path"], Entry(row["size"], row["mtime"], row.get("result"), row.get("error")))
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                raise EarmarkError(
+                    f"{path}: line {number} is no line of a job's journal ({type(error).__name__}: {error}). Take the line "
+                    "out, so that its recording is done again, or begin anew in another folder"
+                ) from error
+        self._file.truncate(whole)
+        if not whole:
+            self._append({"job": FORMAT, "earmark": version("earmark"), "told": told})
+
+
+def _check(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None:
+    """Raises EarmarkError where the job was begun with something else."""
+    if head["job"] != FORMAT:
+        raise EarmarkError(
+            f"{folder}: a job of a newer earmark (format {head['job']}, this one knows {FORMAT}). Upgrade"
+        )
+    before = head["told"]
+    if changed := [name for name in dict.fromkeys([*before, *told]) if before.get(name) != told.get(name)]:
+        shown = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(told.get(name))}" for name in changed)
+        raise EarmarkError(
+            f"{folder}: this job was begun otherwise ({shown}). Results would be mixed: go on with what it was begun with, "
+            "or give another folder"
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _state(path: Path) -> tuple[int | None, int | None]:
+    """(bytes, time of change in ns) of a file; None for one that is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None, None
+    return status.st_size, status.st_mtime_ns
+
+
+def _lock(file: BinaryIO, folder: Path) -> None:
+    """The lock ends with the process, however it ends."""
+    with contextlib.suppress(ImportError):  # not on Windows
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EarmarkError(f"{folder}: another process is at work on this job. Wait for it, or stop it") from error
+        except OSError:
+            pass  # a disk that knows no locks

@@ -1,0 +1,257 @@
+"""Jobs go on where they were, whatever stopped them, and end with the bytes that they would have had."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import typer
+
+from earmark import cli, journal
+from earmark import tagger as taggers
+from earmark.errors import EarmarkError
+from earmark.journal import Journal
+from earmark.recipe import parse
+
+RATE = 8000
+TOLD = {"command": "tag", "top": 3}
+
+
+@pytest.fixture
+def files(tmp_path) -> list[Path]:
+    (tmp_path / "in").mkdir()
+    paths = [tmp_path / "in" / name for name in ("a.wav", "b.wav", "c.wav")]
+    for path in paths:
+        path.write_text(path.name)
+    return paths
+
+
+def test_what_is_done_is_not_done_again(files, tmp_path):
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert job.todo(files) == files
+        job.done(files[0], "A\n", ".txt")
+        job.failed(files[1], "is empty")
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert job.todo(files) == files[2:]
+        assert job.todo(files, retry=True) == files[1:]
+        job.done(files[2], "C\n", ".txt")
+        assert list(job.results(reversed(files))) == ["C\n", "A\n"]
+        assert job.failures(files) == [(str(files[1]), "is empty")]
+        job.done(files[1], "B\n", ".txt")  # a later line goes before an earlier one
+        assert list(job.results(files)) == ["A\n", "B\n", "C\n"] and job.failures(files) == []
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert job.todo(files) == []
+
+
+def test_a_recording_that_has_changed_is_done_again_in_its_place(files, tmp_path):
+    with Journal(tmp_path / "job", TOLD) as job:
+        job.todo(files)
+        for path in files:
+            job.done(path, path.name, ".txt")
+        os.utime(files[0], ns=(1, 1))
+        files[1].write_text("longer than before")
+        (tmp_path / "job" / "results" / "c.wav.txt").unlink()
+        assert job.todo(files) == files
+        job.done(files[1], "new", ".txt")
+        assert job.todo(files) == [files[0], files[2]]
+    assert (tmp_path / "job" / "results" / "b.wav.txt").read_text() == "new"
+
+
+def test_names_do_not_collide(files, tmp_path):
+    names = ["x/a.wav", "y/a.wav", "y/A.WAV", "z/a.wav"]
+    with Journal(tmp_path / "job", TOLD) as job:
+        for name in names[:3]:
+            job.done(Path(name), name, ".csv")
+    with Journal(tmp_path / "job", TOLD) as job:
+        job.done(Path(names[3]), names[3], ".csv")
+        assert list(job.results(map(Path, names))) == names
+    # some disks do not tell A from a
+    made = {path.name for path in (tmp_path / "job" / "results").iterdir()}
+    assert made == {"a.wav.csv", "a.wav-2.csv", "A.WAV-3.csv", "a.wav-4.csv"}
+
+
+@pytest.mark.parametrize("torn", [b'{"path": "b', b'{"path": "b", "size": 1}', b"\xff"])
+def test_a_line_that_was_cut_off_was_not_written(files, tmp_path, torn):
+    with Journal(tmp_path / "job", TOLD) as job:
+        job.done(files[0], "A", ".txt")
+    path = tmp_path / "job" / journal.NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert path.read_bytes() == whole
+        job.done(files[1], "B", ".txt")
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert job.todo(files) == files[2:]
+
+
+def test_names_that_are_no_unicode(tmp_path):
+    path = Path(os.fsdecode(b"\xff.wav"))
+    with Journal(tmp_path / "job", TOLD) as job:
+        job.done(path, f"{path}\n", ".txt")
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert list(job.results([path])) == [f"{path}\n"]
+
+
+def test_other_jobs_and_other_folders_are_refused(files, tmp_path):
+    with (
+        Journal(tmp_path / "job", TOLD),
+        pytest.raises(EarmarkError, match="another process is at work on this job"),
+    ):
+        Journal(tmp_path / "job", TOLD)
+    with pytest.raises(
+        EarmarkError, match=r"begun otherwise \(top: 3, now 5; salvage: null, now true\).*another folder"
+    ):
+        Journal(tmp_path / "job", {**TOLD, "top": 5, "salvage": True})
+    with pytest.raises(EarmarkError, match="holds files, but no job to go on with"):
+        Journal(tmp_path / "in", TOLD)
+    with pytest.raises(EarmarkError, match="is a file"):
+        Journal(files[0], TOLD)
+    path = tmp_path / "job" / journal.NAME
+    path.write_bytes(path.read_bytes() + b"{}\n")
+    with pytest.raises(EarmarkError, match="line 2 is no line of a job's journal .*Take the line out"):
+        Journal(tmp_path / "job", TOLD)
+    path.write_text('{"job": 2, "told": {}}\n')
+    with pytest.raises(EarmarkError, match="newer earmark"):
+        Journal(tmp_path / "job", TOLD)
+
+
+# ---------------------------------------------------------------------------------------------------- the commands
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A tagger, and a folder of recordings with one that cannot be read."""
+    place = tmp_path_factory.mktemp("place")
+    torch.manual_seed(0)
+    recipe = {
+        "task": "one", "sample_rate": RATE, "data": {"dataset": "folder"}, "windows": {"length": 0.5, "hop": 0.25},
+        "net": {"name": "convnet1d", "widths": [4, 8, 8], "blocks": [1, 1, 1]}, "augment": ["crop"], "train": {"epochs": 1},
+    }  # fmt: skip
+    taggers.build(parse(recipe), ("dog", "rain", "sea")).save(place / "t.safetensors")
+    (place / "in" / "deep").mkdir(parents=True)
+    for number, name in enumerate(("a.wav", "b.wav", "d.wav", "deep/a.wav", "deep/z.wav")):
+        wave = np.random.default_rng(number).uniform(-0.5, 0.5, RATE + 100 * number)
+        soundfile.write(place / "in" / name, wave, RATE)
+    (place / "in" / "c.wav").write_bytes(b"no audio")
+    return place
+
+
+def earmark(*arguments) -> int:
+    from typer.main import get_command
+
+    try:
+        return get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False) or 0
+    except typer.Exit as leave:
+        return leave.exit_code
+
+
+KILLED = """
+import os, signal, sys
+from earmark import cli, journal
+
+whole, count = journal.Journal._append, 0
+
+def append(self, line):
+    global count
+    count += 1
+    if count == 4:
+        self._file.write(b'{"path": "to')
+        self._file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(self, line)
+
+journal.Journal._append = append
+cli.main()
+"""
+
+
+def test_a_killed_job_ends_as_one_that_was_not(place, tmp_path, capsys):
+    def command(name):
+        return ["tag", place / "in", "--tagger", place / "t.safetensors", "--format", "csv", "--job", tmp_path / name]
+
+    assert earmark(*command("whole")) == 1
+    assert "1 of 6 recordings could not be read" in capsys.readouterr().err
+    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, command("job"))], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "job" / "tags.csv").exists()
+    lines = (tmp_path / "job" / journal.NAME).read_text().splitlines()
+    assert len(lines) == 4 and len([line for line in lines[1:] if "result" in line]) == 2
+    assert earmark(*command("job")) == 1
+    said = capsys.readouterr().err
+    assert "2 of 6 recordings are done already" in said and "1 of 6 recordings could not be read" in said
+    assert (tmp_path / "job" / "tags.csv").read_bytes() == (tmp_path / "whole" / "tags.csv").read_bytes()
+    assert len(list((tmp_path / "job" / "results").iterdir())) == 5
+    # what failed is told again, and not tried again
+    assert earmark(*command("job")) == 1
+    said = capsys.readouterr().err
+    assert "6 of 6 recordings are done already" in said and "c.wav: is no recording" in said
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_tags_of_a_job_are_those_without_one(place, tmp_path, form, capsys):
+    command = ["tag", place / "in", "--tagger", place / "t.safetensors", "--format", form]
+    assert earmark(*command, "--job", tmp_path / "job") == 1
+    assert earmark(*command, "--out", tmp_path / "plain") == 1
+    (file,) = (tmp_path / "job").glob("tags.*")
+    assert file.read_bytes() == (tmp_path / "plain").read_bytes()
+    if form == "json":
+        assert len(json.loads(file.read_text())) == 5
+
+
+@pytest.mark.parametrize("form", ["table", "tsv", "csv", "json", "raven", "audacity"])
+def test_events_of_a_job_are_those_without_one(place, tmp_path, form, capsys):
+    command = ["events", place / "in", "--tagger", place / "t.safetensors", "--format", form, "--threshold", 0.3]
+    assert earmark(*command, "--job", tmp_path / "job") == 1
+    capsys.readouterr()
+    assert earmark(*command, *([] if form == "table" else ["--out", tmp_path / "plain"])) == 1
+    if form in ("raven", "audacity"):
+        ours = {path.name: path.read_bytes() for path in (tmp_path / "job" / "results").iterdir()}
+        plain = {path.name: path.read_bytes() for path in (tmp_path / "plain").iterdir()}
+        assert len(ours) == 5 and sorted(ours) == sorted(plain)
+        assert form == "raven" or ours == plain
+        assert not list((tmp_path / "job").glob("events*"))
+        return
+    (file,) = (tmp_path / "job").glob("events.*")
+    # two recordings here have one name, so that all go by their paths without a job too
+    plain = capsys.readouterr().out if form == "table" else next((tmp_path / "plain").iterdir()).read_text()
+    assert file.read_text() == plain
+
+
+def test_changes_and_retries(place, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / "in" / name).write_bytes((place / "in" / name).read_bytes())
+    (tmp_path / "in" / "c.wav").write_bytes(b"no audio")
+    command = ["tag", tmp_path / "in", "--tagger", place / "t.safetensors", "--job", tmp_path / "job"]
+    assert earmark(*command) == 1
+    lines = len((tmp_path / "job" / journal.NAME).read_text().splitlines())
+    assert earmark(*command, "--retry") == 1
+    assert len((tmp_path / "job" / journal.NAME).read_text().splitlines()) == lines + 1
+    (tmp_path / "in" / "c.wav").write_bytes((place / "in" / "d.wav").read_bytes())
+    assert earmark(*command) == 0
+    table = (tmp_path / "job" / "tags.txt").read_text()
+    assert [Path(line.split()[0]).name for line in table.splitlines()] == ["a.wav", "b.wav", "c.wav"]
+    with pytest.raises(EarmarkError, match=r"begun otherwise \(top: 3, now 2\)"):
+        earmark(*command, "--top", 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--job", "j", "--out", "o"], "--out does not go with --job"),
+        (["--job", "j", "--pictures", "p"], "--pictures does not go with --job"),
+        (["--retry"], "--retry is of a job"),
+    ],
+)
+def test_what_does_not_go_with_a_job(place, arguments, message):
+    for verb in ("tag", "events"):
+        with pytest.raises(EarmarkError, match=message):
+            earmark(verb, place / "in", "--tagger", place / "t.safetensors", "--format", "json", *arguments)

@@ -1,0 +1,129 @@
+"""Events told while recordings are scored are those of all their scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from earmark import tagger as taggers
+from earmark.committee import Committee
+from earmark.events import EventRules, hear, track
+from earmark.frames import framewise
+from earmark.listening import listen
+from earmark.nets.blocks import Prediction
+from earmark.recipe import parse
+from earmark.tag import Failure, Heard, Recording, score
+
+RATE, STEP = 1000, 50
+TAGS = ("dog", "rain")
+
+
+class Loudness(nn.Module):
+    """Frames of 50 samples: tag 0 the louder, tag 1 the quieter they are."""
+
+    def __init__(self):
+        super().__init__()
+        self.none = nn.Parameter(torch.zeros(1))  # `device` asks for one
+
+    def forward(self, waves):
+        loud = 10 * (waves.unfold(1, STEP, STEP).abs().mean(2) - 0.25)  # (batch, frames)
+        logits = torch.stack([loud, -loud], 2)
+        return Prediction(logits.mean(1)[:, None], loud, logits, STEP, STEP / 2)
+
+
+def build(framed: bool, **windows) -> taggers.Tagger:
+    torch.manual_seed(0)
+    recipe = {
+        "task": "many", "sample_rate": RATE, "data": {"dataset": "folder"},
+        "windows": {"length": 1.0, "hop": 0.35, **windows},
+        "net": {"name": "convnet1d", "widths": [4, 8, 8], "blocks": [1, 1, 1]}, "augment": ["crop"], "train": {"epochs": 1},
+    }  # fmt: skip
+    tagger = taggers.build(parse(recipe), TAGS).eval()
+    if framed:
+        tagger.net = Loudness()
+    return tagger
+
+
+def write(path, seconds: float, seed: int):
+    """Noise whose level changes every tenth of a second or so."""
+    chance = np.random.default_rng(seed)
+    count = round(seconds * RATE)
+    level = np.repeat(chance.uniform(0, 1, count // 130 + 1), 130)[:count]
+    soundfile.write(path, (level * chance.uniform(-1, 1, count)).astype(np.float32), RATE, "FLOAT")
+    return Recording(path)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    lengths = (0.4, 0.95, 1.0, 1.01, 1.35, 3.33, 12.0)
+    return [write(tmp_path / f"{i}.wav", seconds, i) for i, seconds in enumerate(lengths)]
+
+
+RULES = EventRules(dict.fromkeys(TAGS, 0.5), {"dog": 0.3, "rain": 0.0}, 0.12, 0.1)
+
+
+@pytest.mark.parametrize("short", ["pad", "centre", "repeat", "slide"])
+@pytest.mark.parametrize("last", ["align", "pad", "drop"])
+@pytest.mark.parametrize("framed", [True, False])
+def test_events_are_those_of_all_scores(recordings, framed, last, short):
+    tagger = build(framed, last=last, short=short, **({"hop": 0.05} if short == "slide" else {}))
+    scorer = framewise(tagger)
+    middle = RULES
+    if not framed:
+        (first,) = score(tagger, recordings[-1:], keep_windows=True)
+        thresholds = dict(zip(TAGS, np.median(first.windows.values, 0).tolist(), strict=True))
+        middle = EventRules(thresholds, RULES.medians, RULES.gap, RULES.shortest)
+    parts = [Recording(recordings[-1].path, 2.05, end, f"part to {end}") for end in (2.4, 3.05, 9.0)]
+    expected = {}
+    for heard in score(scorer or tagger, [*recordings, *parts], keep_windows=True):
+        moments = scorer.scores(heard) if scorer else heard.windows
+        expected[heard.recording.name] = hear(track(moments), middle)
+    assert sum(map(len, expected.values())) > (40 if framed else 8)
+    for batch in (1, 7, 100):
+        told: dict[str, list] = {}
+        found = {}
+
+        def show(recording, events, told=told):
+            told.setdefault(recording.name, []).extend(events)
+
+        for heard, events in listen(tagger, scorer, [*recordings, *parts], middle, batch=batch, on_events=show):
+            assert isinstance(heard, Heard)
+            found[heard.recording.name] = events
+        assert found == expected
+        assert told == {name: events for name, events in expected.items() if events}  # by onset over all parts
+
+
+def test_events_of_one_recording_come_while_it_is_scored(recordings):
+    tagger = build(True)
+    come = []
+    arguments = (tagger, framewise(tagger), recordings[-1:], RULES)
+    show = lambda _, events: come.append(list(events))  # noqa: E731
+    ((_, kept),) = listen(*arguments, batch=1, on_events=show, ordered=False, keep=False)
+    assert kept == [] and len(come) > 5
+    ((_, whole),) = listen(*arguments)
+    assert sorted(event for events in come for event in events) == whole
+    # each as soon as it is final: within two windows and what the rules look ahead
+    ends = [max(event.offset for event in events) for events in come[:-1]]
+    assert ends == sorted(ends)
+
+
+def test_what_fails_has_no_events_and_the_rest_goes_on(recordings, tmp_path):
+    data = recordings[-1].path.read_bytes()
+    (tmp_path / "cut.wav").write_bytes(data[: len(data) // 2])
+    (tmp_path / "none.wav").write_bytes(b"no audio")
+    todo = [Recording(tmp_path / "cut.wav"), Recording(tmp_path / "none.wav"), recordings[-1]]
+    tagger = build(True)
+    results = list(listen(tagger, framewise(tagger), todo, RULES))
+    assert [type(heard) for heard, _ in results] == [Failure, Failure, Heard]
+    assert results[0][1] == results[1][1] == [] and results[2][1]
+
+
+def test_an_ensemble_is_heard_in_windows(recordings):
+    committee = Committee([build(False), build(False)])
+    (heard,) = score(committee, recordings[-1:], keep_windows=True)
+    rules = EventRules.alike(TAGS, float(np.median(heard.windows.values)))
+    ((_, found),) = listen(committee, None, recordings[-1:], rules)
+    assert found == hear(track(heard.windows), rules) and found
