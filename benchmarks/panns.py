@@ -24,7 +24,7 @@ from benchmarks.memory import make_recording
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".bench" / "panns"
 PACKAGES = ["panns_inference==0.1.1", "soundfile"]
-MINUTES = 5
+MINUTES = 2
 TAGS = 527
 SEGMENT = 10  # s
 
@@ -65,7 +65,7 @@ def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) ->
     except (subprocess.CalledProcessError, OSError) as error:
         reason = getattr(error, "stderr", "") or str(error)
         return {"tables": [], "goals": [], "missing": [f"panns_inference ({reason.strip()[-300:]})"], "notes": []}
-    minutes, rounds = (1, 1) if quick else (MINUTES, 3)
+    minutes, rounds = (1, 1) if quick else (MINUTES, 2)
     with tempfile.TemporaryDirectory() as folder:
         recording = make_recording(Path(folder) / "recording.wav", minutes * 60)
         taggers = {name: make_tagger(Path(folder) / f"{name}.safetensors", name) for name in ("resnet_b", "cnnspec")}

@@ -129,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "error": f"{type(error).__name__}: {error}",
             }
         result["seconds"] = round(time.perf_counter() - begin, 1)
+        result["machine"] = machine_lines(told["machine"], asked.quick)
         told["parts"][name] = result
         print("\n" + part_text(name, result), flush=True)
     write(told, asked)
@@ -141,7 +142,11 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--only", action="append", choices=list(PARTS), metavar="NAME", help=f"a part: {', '.join(PARTS)}"
     )
     parser.add_argument("--quick", action="store_true", help="few rounds: whether it runs, not how fast")
-    parser.add_argument("--out", type=Path, help="default results/, and nowhere with --only or --quick")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="default results/, and nowhere with --only or --quick; parts not run stay as they are there",
+    )
     return parser.parse_args(arguments)
 
 
@@ -150,12 +155,16 @@ def _say(line: str) -> None:
 
 
 def write(told: dict[str, Any], asked: argparse.Namespace) -> None:
-    """bench.json and bench.md. A part of the run, or a quick one, must not stand where the whole stood."""
+    """bench.json and bench.md. Parts that were not run stay as they were, with the machine that they ran on."""
     folder = asked.out or (None if asked.only or asked.quick else ROOT / "results")
     if folder is None:
         _say("part of the benchmark, or a quick one: written nowhere (--out FOLDER writes it)")
         return
     folder.mkdir(parents=True, exist_ok=True)
+    old = folder / "bench.json"
+    if asked.only and old.is_file():
+        parts = json.loads(old.read_text(encoding="utf-8"))["parts"] | told["parts"]
+        told = {**told, "parts": {name: parts[name] for name in PARTS if name in parts}}
     (folder / "bench.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "bench.md").write_text(report(told), encoding="utf-8")
     _say(f"written: {folder / 'bench.json'}, {folder / 'bench.md'}")
@@ -281,6 +290,8 @@ def report(told: dict[str, Any]) -> str:
     ]
     for name, result in told["parts"].items():
         blocks.append(f"## {name}")
+        if (other := result.get("machine", blocks[2])) != blocks[2]:
+            blocks.append(other)
         blocks += [markdown_table(table) for table in result["tables"]]
         blocks.append("\n".join(f"- {line}" for line in remarks(result)))
     return "\n\n".join(block for block in blocks if block) + "\n"

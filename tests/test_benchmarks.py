@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
 
-from benchmarks import logmel, memory, run, step, timing
+from benchmarks import logmel, memory, run, step, timing, windows
 
 WAYS = {
     "soundfile + soxr, 1 thread": {"ratio": 1.0, "best": 1.0, "cpu": 1.0, "clips_per_second": 148.0},
@@ -123,6 +123,27 @@ def test_the_report(tmp_path):
     assert "Quick: few rounds" in text
     assert "## step\n\n- broke down: ValueError: no" in text
     assert json.loads((tmp_path / "results" / "bench.json").read_text(encoding="utf-8")) == told
+
+
+def test_parts_that_are_not_run_stay_as_they_were(tmp_path):
+    told = {"machine": MACHINE, "quick": False, "parts": {"decode": run.of_decode(DECODED) | {"machine": "of old"}}}
+    run.write(told, argparse.Namespace(out=tmp_path, only=None, quick=False))
+    part = {"tables": [], "goals": [], "missing": [], "notes": ["a note"], "machine": "newer"}
+    asked = argparse.Namespace(out=tmp_path, only=["step"], quick=False)
+    run.write({"machine": MACHINE, "quick": False, "parts": {"step": part}}, asked)
+    assert list(json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))["parts"]) == ["decode", "step"]
+    text = (tmp_path / "bench.md").read_text(encoding="utf-8")
+    assert "## decode\n\nof old" in text and "## step\n\nnewer\n\n- a note" in text
+
+
+def test_the_goals_of_windows_by_hand():
+    rows = [[net, 44100, 9, 30.0, 2.0, 15.0, 16.0, 1e-7] for net in windows.OFTEN]
+    rows += [["slow", 44100, 9, 3.0, 2.0, 1.5, 3.0, 2e-6], ["alone", 44100, 9, 3.0, 3.0, 1.0, 1.0, 0.0]]
+    told = [run.goal_line(goal) for goal in windows.goals(rows)]
+    assert told[0] == "met: cnnaudio: windows shared over one by one: 15.0, goal ≥ 12"
+    assert told[3].startswith("missed: windows: speed-up over what counting operations allows")
+    assert told[3].endswith("(slow): 0.50, goal ≥ 0.7")
+    assert told[4] == "met: windows: millionths that a score differs at most: 2.00, goal ≤ 10"
 
 
 def test_a_busy_machine_is_told():

@@ -50,12 +50,27 @@ def test_the_python_lines(place):
 
 def test_the_shell_lines(place):
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("earmark")]
-    verbs = {"list", "index", "check", "train", "evaluate", "compare", "ensemble", "events", "audit", "tag", "show"}
+    verbs = {
+        "bench",
+        "list",
+        "index",
+        "check",
+        "train",
+        "evaluate",
+        "compare",
+        "ensemble",
+        "events",
+        "audit",
+        "tag",
+        "show",
+    }
     assert {line.split()[1] for line in lines} == verbs
     for line in lines:
         command = line.partition("#")[0].replace("earmark", f"{sys.executable} -m earmark.cli", 1)
         if " train " in command:
             command += SMALL[line.split()[2]]
+        if " bench windows " in command:
+            command += " --seconds 3 --rounds 1"
         done = subprocess.run(command, shell=True, cwd=place, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     assert (place / "pictures" / "dog.ogg.png").is_file()

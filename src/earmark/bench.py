@@ -69,7 +69,7 @@ class _Apart:
         self.task, self.score = tagger.task, tagger.score
 
 
-def shared(name: str, tagger: Tagger, wave: Wave, rounds: int = 3, batch: int = 32) -> Shared:
+def shared(name: str, tagger: Tagger, wave: Wave, rounds: int = 3, batch: int = 16) -> Shared:
     """Both ways over the windows that lie in a wave (samples,) at the tagger's rate. batch: of windows one by one."""
     length, hop = tagger.windows.samples(tagger.sample_rate)
     count = (len(wave) - length) // hop + 1
@@ -195,7 +195,7 @@ class Speed:
     windows_together: int
 
 
-def files(tagger: Tagger, paths: Iterable[Path], batch: int = 32, workers: int = 2) -> tuple[Speed, list[str]]:
+def files(tagger: Tagger, paths: Iterable[Path], batch: int = 16, workers: int = 2) -> tuple[Speed, list[str]]:
     """The speed over recordings, and which could not be read."""
     recordings = [tagging.Recording(Path(path)) for path in paths]
     before = peak_memory()

@@ -23,7 +23,7 @@ def audit(
     top: Annotated[int, typer.Option(help="Doubts that are shown and can be listened to.", min=1)] = 40,
     dataset: Annotated[str | None, typer.Option(help="The folder's layout, for a file of scores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All doubts as JSON on stdout.")] = False,
-    batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 32,
+    batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:

@@ -34,7 +34,7 @@ def files(
     tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
@@ -71,7 +71,7 @@ def windows(
     seconds: Annotated[float, typer.Option(help="Of audio.")] = 60.0,
     audio: Annotated[Path | None, typer.Option(help="A recording instead of noise; its first `seconds`.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each way runs; the median counts.")] = 3,
-    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once, one by one.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once, one by one.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:

@@ -33,7 +33,7 @@ def calibrate(
     resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first clip that cannot be read.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:

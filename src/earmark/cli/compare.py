@@ -37,7 +37,7 @@ def compare(
     seen: Annotated[bool, typer.Option("--seen", help="Allow folds that a tagger was trained or chosen on.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
     permutations: Annotated[int, typer.Option(help="Of the test that gives the p-values.")] = 10_000,
-    batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 32,
+    batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:

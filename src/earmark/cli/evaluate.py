@@ -49,7 +49,7 @@ def evaluate(
         Literal["groups", "clips"],
         typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
     ] = "groups",
-    batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 32,
+    batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first clip that cannot be read.")] = False,

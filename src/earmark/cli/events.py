@@ -55,7 +55,7 @@ def events(
     encoding: Annotated[
         str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:

@@ -40,7 +40,7 @@ class Asked:
     dataset: str | None = None
     seen: bool = False
     bear: bool = False
-    batch: int = 32
+    batch: int = 16
     workers: int = 2
     salvage: bool = False
     strict: bool = False

@@ -137,11 +137,15 @@ class Overlap:
         missing = (each - 1) * self.step + end - first - shared.shape[-1]
         if missing > 0:
             shared = F.pad(shared, (0, missing))
+        # what is laid out with channels last is copied so, a run of channels at a time, and stays so
+        last = shared.dim() == 4 and self.shared.is_contiguous(memory_format=torch.channels_last)
         cut = shared.unfold(-1, end - first, self.step)[..., :each, :]  # (phases · rows, …, each, width)
         cut = cut.reshape(self.phases, self.rows, *cut.shape[1:])
         cut = cut.movedim((1, -2, 0), (0, 1, 2))  # (rows, each, phases, …, width)
+        if last:
+            cut = cut.movedim(3, -1)
         windows: Tensor = cut.flatten(1, 2)[:, : self.count].flatten(0, 1)
-        return windows
+        return windows.movedim(-1, 1) if last else windows
 
     def pointwise(self, function: Callable[[Tensor], Tensor]) -> Overlap:
         """`function` of each part: it must treat each time and each row alike."""

@@ -37,7 +37,7 @@ EAGER = 4  # times that windows overlap, from which on they are shared in record
 class Options:
     """See `score`."""
 
-    batch: int = 32
+    batch: int = 16
     workers: int = 2
     salvage: bool = False
     keep_windows: bool = False
@@ -70,7 +70,7 @@ def score(
     scorer: Scorer | Several,
     recordings: Iterable[Recording],
     *,
-    batch: int = 32,
+    batch: int = 16,
     workers: int = 2,
     salvage: bool = False,
     keep_windows: bool = False,
