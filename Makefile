@@ -1,13 +1,14 @@
 # make demo   sets up, then shows the whole path on sounds made on the spot (about five minutes on two cores)
 # make test   sets up, then runs the tests
 # make docs   builds the documentation into build/site
+# make results  which of the papers' claims hold here; ONLY=ID one of them, DEVICE=cuda in full (docs/claims.md)
 # make check  the linters, the types and the layers; make bench measures speed side by side with other tools
 # Everything lives in .venv, which is made once and reused.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check format bench docs clean
+.PHONY: setup demo test test-slow check format bench results docs clean
 
 setup: .venv/ready
 
@@ -41,6 +42,10 @@ format: setup
 bench: setup
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
+
+# small trainings on a CPU, those of the recipes on an accelerator; what has ended is not done again
+results: setup
+	$(BIN)/python -m claims.run $(if $(ONLY),--only $(ONLY)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS))
 
 docs: setup
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'

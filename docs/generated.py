@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 LINE = re.compile(r"^\{\{ (.+?) \}\}$", re.M)
@@ -149,6 +151,46 @@ def compared(name: str) -> str:
     return table(["system", *FIGURES.values()], systems) + "\n\n" + table(["accuracy", "difference", "p (Holm)"], pairs)
 
 
+def claims(paper: str) -> str:
+    """A row for each claim of a paper: what it says, what came out here, the verdict, and what it cost."""
+    rows = []
+    for file in sorted((ROOT / "claims").glob(f"{paper}-*.yaml")):
+        claim = yaml.safe_load(file.read_text(encoding="utf-8"))
+        result = RESULTS / "claims" / f"{file.stem}.json"
+        said = f"{claim['statement']} ({claim['where']})"
+        if result.is_file():
+            told = json.loads(result.read_text(encoding="utf-8"))
+            said = f"[{said}](results/claims/{file.stem}.md)"
+            rows.append([said, claim["there"], claimed(told), f"**{told['verdict']}**", spent(told)])
+        else:
+            guess = claim.get("cost", {})
+            cost = "; ".join(f"{size}: {guess[size]}" for size in ("small", "full") if size in guess)
+            rows.append([said, claim["there"], "–", "not run yet", cost or "not measured"])
+    return table(["claim", "there", "here", "verdict", "cost"], rows)
+
+
+def claimed(told: dict[str, Any]) -> str:
+    """The systems' figures, and the difference of each pair."""
+    metric = FIGURES.get(told["metric"], "event F1" if told["metric"] == "event_f1" else told["metric"])
+    systems = ", ".join(f"{system['name']} {system['value']:.3f}" for system in told["systems"])
+    pairs = []
+    for pair in told["pairs"]:
+        between = "" if pair["low"] is None else f" ({pair['low']:+.3f} to {pair['high']:+.3f})"
+        verdict = pair["verdict"].removesuffix(" at this size")
+        signed = f"{pair['difference']:+.3f}{between}".replace("-", "−")
+        pairs.append(f"{pair['better']} − {pair['worse']} {signed}: {verdict}")
+    return f"{metric} on {told['clips']} clips: {systems}. {'; '.join(pairs)}."
+
+
+def spent(told: dict[str, Any]) -> str:
+    """Trainings, minutes, machine, and whether the nets were small ones."""
+    cost = told["cost"]
+    if not cost["trainings"]:
+        return "no training"
+    size = "small nets, few epochs" if told["size"] == "small" else "as the recipes say"
+    return f"{cost['trainings']} trainings, {cost['seconds'] / 60:.0f} min on {cost['device']}; {size}"
+
+
 def layout(name: str) -> str:
     """The smallest tree that a data set's layout accepts."""
     import sys
@@ -245,6 +287,7 @@ PIECES = {
     "results": results,
     "others": others,
     "compared": compared,
+    "claims": claims,
     "layout": layout,
     "sheets": sheets,
     "sections": sections,

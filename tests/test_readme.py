@@ -122,16 +122,17 @@ def test_the_figures_over_folds_are_those_of_the_comparison():
         assert f"| {pair['p_holm']:.4f} |" in row
 
 
-def test_the_card_and_the_tagger_tell_the_same_figures():
+@pytest.mark.parametrize("name", ["digits", "esc10"])
+def test_the_card_and_the_tagger_tell_the_same_figures(name):
     from earmark.tagger import read_head, shipped
 
-    report = json.loads((ROOT / "results" / "esc10-shipped" / "report.json").read_text(encoding="utf-8"))
-    path = shipped()["esc10"]
+    report = json.loads((ROOT / "results" / f"{name}-shipped" / "report.json").read_text(encoding="utf-8"))
+    path = shipped()[name]
     assert read_head(path)["facts"]["test"]["metrics"] == report["metrics"]
     assert path.stat().st_size <= 10_000_000
     card = path.with_suffix(".md").read_text(encoding="utf-8")
-    for name in ("accuracy", "map", "map@3"):
-        assert figure(report, name) in card
+    for metric in ("accuracy", "map", "map@3"):
+        assert figure(report, metric) in card
 
 
 def test_the_benchmark_figures_are_those_of_the_results():

@@ -75,6 +75,8 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts.get("validation"):
         rows.append(("validation", ", ".join(f"{name} {value:.3f}" for name, value in facts["validation"].items())))
     for name, figure in facts.get("test", {}).get("metrics", {}).items():
+        if figure["value"] is None:  # infinite, as d′ is where nothing is mistaken, or not defined
+            continue
         value, low, high = ("none" if figure[key] is None else f"{figure[key]:.3f}" for key in ("value", "low", "high"))
         rows.append((f"test {name}", f"{value} ({low} to {high})"))
     return rows

@@ -1,0 +1,145 @@
+"""A claim as a file: what a paper says, the systems that it is about, and which of them should be better.
+
+statement, paper, where, there   the claim, the paper's number, the place in it, the figures there
+metric                           one of `earmark list metrics`; or event_f1, on events
+data                             see `claims.data.Source`
+recipe, settings                 of all systems: a recipe's name and key.path=value over it
+small                            more settings where no accelerator is asked for: narrower nets, fewer epochs
+seeds or folds                   the trainings of each system: a seed each (3 at least); or every fold in turn
+draw                             what intervals and p draw: groups, or clips where sources tie all into one group
+systems                          by name, see `System`
+pairs                            [better, worse] as the paper has it; these comparisons decide
+remarks                          sentences on what differs from the paper
+cost                             what a run cost, by size: small, full
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from claims.data import Source
+from earmark import ensemble
+from earmark import recipe as recipes
+from earmark.errors import EarmarkError
+from earmark.recipe import Recipe
+from earmark.registry import did_you_mean
+
+FOLDER = Path(__file__).parent
+EVENT_F1 = "event_f1"  # macro, collars of 200 ms, as in paper 003's Table 3
+Size = Literal["small", "full"]
+
+
+class System(BaseModel):
+    """A net that is trained, or what is made of others' scores.
+
+    recipe, settings: over the claim's; small: more of them where the size is small. scores: a file in results/ of a run
+    that is done, instead of training.
+    of: systems combined by `rule`, run by run. committee: a system whose runs answer as one, by `rule`. epochs: a system
+    with train.keep=every; the mean over all epochs' scores, by `rule`.
+    events: a system whose events are found in a `way`: with 0.5 for all tags (half), with thresholds swept on validation
+    clips (swept), with median filters too (medians).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    recipe: str | None = None
+    settings: list[str] = Field(default_factory=list)
+    small: list[str] = Field(default_factory=list)
+    of: list[str] = Field(default_factory=list)
+    committee: str | None = None
+    epochs: str | None = None
+    scores: str | None = None
+    events: str | None = None
+    way: Literal["half", "swept", "medians"] | None = None
+    rule: ensemble.Name = "arithmetic"
+
+    def sources(self) -> list[str]:
+        """The systems that this one is made of; none for one that is trained."""
+        return [*self.of, *(name for name in (self.committee, self.epochs, self.events) if name)]
+
+
+class Claim(BaseModel):
+    """See the module's docstring."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    id: str
+    statement: str
+    paper: Literal["000", "001", "002", "003", "004"]
+    where: str
+    there: str
+    metric: str
+    data: Source
+    recipe: str
+    settings: list[str] = Field(default_factory=list)
+    small: list[str] = Field(default_factory=list)
+    seeds: list[int] = Field(default_factory=lambda: [0])
+    folds: Literal["all"] | None = None
+    draw: Literal["groups", "clips"] = "groups"
+    systems: dict[str, System]
+    pairs: list[tuple[str, str]] = Field(min_length=1)
+    remarks: list[str] = Field(default_factory=list)
+    cost: dict[Size, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Claim:
+        if self.trained() and self.folds is None and len(set(self.seeds)) < 3:
+            raise ValueError(f"seeds are {self.seeds}: give 3 different ones at least, or folds: all")
+        for pair in self.pairs:
+            self._known(pair, "pairs")
+            if pair[0] == pair[1]:
+                raise ValueError(f"pairs: {pair[0]!r} is compared with itself")
+        for name, system in self.systems.items():
+            sources = system.sources()
+            self._known(sources, f"systems.{name}")
+            if made := [source for source in sources if self.systems[source].sources()]:
+                raise ValueError(f"systems.{name}: is made of {made[0]!r}, which is made of others itself")
+            if (system.events is None) != (system.way is None):
+                raise ValueError(f"systems.{name}: events and way belong together")
+        for name in {name for pair in self.pairs for name in pair}:
+            if (self.systems[name].way is None) == (self.metric == EVENT_F1):
+                raise ValueError(f"systems.{name}: the metric {EVENT_F1} is of systems with a way, and only it")
+        return self
+
+    def _known(self, names: Any, where: str) -> None:
+        for name in names:
+            if name not in self.systems:
+                raise ValueError(f"{where}: there is no system {name!r}{did_you_mean(name, self.systems)}")
+
+    def recipe_of(self, name: str, size: Size, seed: int) -> Recipe:
+        """The recipe of a system that is trained. Raises RecipeError."""
+        system = self.systems[name]
+        small = [*self.small, *system.small] if size == "small" else []
+        return recipes.load(system.recipe or self.recipe, [*self.settings, *system.settings, *small, f"seed={seed}"])
+
+    def trained(self) -> list[str]:
+        """The names of the systems that are trained."""
+        return [name for name, system in self.systems.items() if not system.sources() and not system.scores]
+
+
+def load(file: Path) -> Claim:
+    """Raises EarmarkError with all mistakes."""
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise EarmarkError(f"{file}: is no YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise EarmarkError(f"{file}: holds no keys and values, as a claim has to: see claims/claim.py")
+    try:
+        return Claim(id=file.stem, **raw)
+    except (ValidationError, TypeError) as error:
+        raise EarmarkError(f"{file}: {_told(error)}") from error
+
+
+def shipped(folder: Path = FOLDER) -> dict[str, Path]:
+    """The claims' files, by id."""
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def _told(error: ValidationError | TypeError) -> str:
+    if isinstance(error, TypeError):
+        return str(error)
+    told = [(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
+    return "; ".join(f"{where}: {what}" if where else what for where, what in told)

@@ -1,0 +1,120 @@
+"""Run claims: data, trainings, comparison, verdict.
+
+    python -m claims.run [--only ID …] [--full] [--device cuda] [--data DIR] [--out runs/claims] [--jobs N] [--list]
+
+Without --device the trainings are small ones for a CPU; with --device cuda, or --full, they are those of the recipes. What
+has ended is skipped, and what was stopped goes on. The exit status is 1 where a claim could not be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from claims import claim as claims
+from claims import data, evidence, trainings, verdict, writing
+from claims.claim import Claim, Size
+from earmark.errors import EarmarkError
+
+ROOT = Path(__file__).parent.parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status."""
+    asked = _arguments(arguments)
+    try:
+        wanted = _wanted(asked.only, Path(asked.claims))
+        _check_device(asked.device)
+    except EarmarkError as error:
+        _say(str(error))
+        return 2
+    if asked.list:
+        for one in wanted:
+            print(f"{one.id}: {one.statement} ({one.cost.get(asked.size) or 'cost not measured'})")
+        return 0
+    wrong = []
+    for one in wanted:
+        _say(f"{one.id}: {one.statement}")
+        try:
+            told = run(one, asked)
+        except EarmarkError as error:
+            _say(f"{one.id}: {error}")
+            wrong.append(one.id)
+            continue
+        except KeyboardInterrupt:
+            _say(f"stopped: the same command goes on where this one was ({asked.out})")
+            return 130
+        print(f"{one.id}: {told}", flush=True)
+    if wrong:
+        _say(f"{len(wrong)} of {len(wanted)} claims could not be run: {', '.join(wrong)}")
+    return int(bool(wrong))
+
+
+def run(one: Claim, asked: argparse.Namespace) -> str:
+    """A claim's verdict, with its files written. Raises EarmarkError."""
+    out = Path(asked.out)
+    clips = data.prepare(one.data, Path(asked.data), out / "data", asked.workers)
+    planned = evidence.plan(one, asked.size, clips, out / "trainings")
+    todo = [training for runs in planned.values() for run in runs for training in run]
+    problems = trainings.run_all(todo, asked.device, asked.jobs, asked.workers, _say)
+    if problems:
+        folder, problem = next(iter(problems.items()))
+        raise EarmarkError(f"{len(problems)} of {len(todo)} trainings failed, the first: {folder}: {problem}")
+    gathered = evidence.gather(one, planned, clips, asked.device, asked.workers)
+    figures = verdict.figures(gathered.runs, gathered.groups, one.metric)
+    pairs = verdict.compare(gathered.runs, one.pairs, gathered.groups, one.metric, permutations=asked.permutations)
+    told = writing.result(one, asked.size, gathered, figures, pairs, planned)
+    results = Path(asked.results)
+    if not writing.write(told, results):
+        _say(f"{results}: holds a full result of {one.id}, which a small one does not replace")
+    return str(told["verdict"])
+
+
+def _wanted(only: list[str], folder: Path) -> list[Claim]:
+    files = claims.shipped(folder)
+    if unknown := [name for name in only if name not in files]:
+        raise EarmarkError(f"there is no claim {unknown[0]!r} in {folder}; there are {', '.join(files) or 'none'}")
+    return [claims.load(file) for name, file in files.items() if not only or name in only]
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device != "cpu" and not (device == "cuda" and torch.cuda.is_available()):
+        raise EarmarkError(
+            f"--device {device}: is not here. Take cpu, where trainings are small ones unless you say --full"
+            if device == "cuda"
+            else f"--device {device}: is not known, take cpu or cuda"
+        )
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m claims.run", description="The papers' claims, one command each.")
+    recordings = os.environ.get("EARMARK_DATA", str(ROOT.parent / "shared" / "data"))
+    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="these claims; default: all")
+    parser.add_argument("--list", action="store_true", help="say which there are, and what they cost")
+    parser.add_argument("--full", action="store_true", help="the recipes' own sizes; without: on cuda, not on cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--data", default=recordings, metavar="DIR", help="the folder of the recordings (EARMARK_DATA)")
+    parser.add_argument("--out", default=str(ROOT / "runs" / "claims"), metavar="DIR", help="trainings and data made")
+    parser.add_argument("--results", default=str(ROOT / "results" / "claims"), metavar="DIR")
+    parser.add_argument("--claims", default=str(claims.FOLDER), metavar="DIR", help="the folder of the claims' files")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
+    parser.add_argument("--workers", type=int, default=2, help="threads that decode, of each training")
+    parser.add_argument("--permutations", type=int, default=10_000, help="of the test that gives the p-values")
+    asked = parser.parse_args(arguments)
+    if asked.jobs < 1 or asked.workers < 1:
+        parser.error("--jobs and --workers must be at least 1")
+    size: Size = "full" if asked.full or asked.device != "cpu" else "small"
+    asked.size = size
+    return asked
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

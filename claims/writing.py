@@ -1,0 +1,188 @@
+"""Results of claims: results/claims/ID.json for programs, ID.md for readers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from claims.claim import EVENT_F1, Claim, Size
+from claims.evidence import Plan
+from claims.verdict import Evidence, Figure, Pair, overall
+from earmark.report import text, wording
+from earmark.report.comparison import between, chance, signed
+from earmark.train.folder import versions
+
+DRAWN = {
+    "groups": "Groups of clips (recordings, speakers) are drawn anew, the same for all runs of all systems",
+    "clips": "Clips are drawn anew, the same for all runs of all systems, though some share a source: intervals are too "
+    "narrow for clips of other sources",
+}
+TRAININGS = "trainings are taken as they are: intervals and p say nothing of what other trainings would give"
+BESIDE = {True: "for that the figures of the single runs stand beside", False: "for that there is one run only"}
+
+
+def result(
+    claim: Claim, size: Size, evidence: Evidence, figures: Mapping[str, Figure], pairs: Sequence[Pair], planned: Plan
+) -> dict[str, Any]:
+    """Plain values; what is no number is null."""
+    groups = len(set(evidence.groups.tolist()))
+    several = any(len(figure.runs) > 1 for figure in figures.values())
+    told = {
+        "claim": claim.id,
+        "statement": claim.statement,
+        "paper": claim.paper,
+        "where": claim.where,
+        "there": claim.there,
+        "size": size,
+        "metric": claim.metric,
+        "verdict": overall([pair.verdict for pair in pairs]),
+        "pairs": [pair.as_dict() for pair in pairs],
+        "systems": [
+            {"name": name, **figure.value.as_dict(), "runs": list(figure.runs), **_made(claim, size, name)}
+            for name, figure in figures.items()
+        ],
+        # what is trained, but only compared by way of what is made of it
+        "sources": [{"name": name, **_made(claim, size, name)} for name in claim.trained() if name not in figures],
+        "clips": len(evidence.groups),
+        "groups": groups,
+        "runs": runs_of(claim, planned),
+        "resampled": f"{DRAWN[claim.draw]} ({groups} of them); {TRAININGS}; {BESIDE[several]}.",
+        "remarks": claim.remarks,
+        "cost": cost(planned),
+        "versions": versions(),
+    }
+    return _finite(told)  # type: ignore[no-any-return]
+
+
+def runs_of(claim: Claim, planned: Plan) -> str:
+    """What the runs of a system are, in words."""
+    if not planned:
+        return "one training of each system, done before"
+    folds = max(len(run) for runs in planned.values() for run in runs)
+    seeds = len(claim.seeds)
+    if claim.folds is None:
+        return f"{seeds} trainings of each system, with the seeds {', '.join(map(str, claim.seeds))}"
+    if folds > 1:
+        over = f"{folds} folds, each tested by a training that has not heard it, all clips together"
+        return over if seeds == 1 else f"{over}; {seeds} times, with other seeds"
+    several = max(len(runs) for runs in planned.values())
+    return f"{several} trainings of each system, for each of which another fold chose the epoch"
+
+
+def cost(planned: Plan) -> dict[str, Any]:
+    """Trainings, the seconds that they and their scoring took one by one, and on what."""
+    every = {one.folder for runs in planned.values() for run in runs for one in run}
+    told = [json.loads((folder / "done.json").read_text(encoding="utf-8")) for folder in sorted(every)]
+    return {
+        "trainings": len(told),
+        "seconds": round(sum(each["seconds"] for each in told)),
+        "device": ", ".join(sorted({each["device"] for each in told})) or None,
+    }
+
+
+def _made(claim: Claim, size: Size, name: str) -> dict[str, Any]:
+    system = claim.systems[name]
+    if system.scores:
+        return {"scores": system.scores}
+    if system.sources():
+        what = system.way or system.rule
+        return {"made of": system.sources(), "by": what}
+    small = [*claim.small, *system.small] if size == "small" else []
+    return {"recipe": system.recipe or claim.recipe, "settings": [*claim.settings, *system.settings, *small]}
+
+
+def write(told: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Both files, each whole or not at all. A full result is not replaced by a small one: then nothing is written."""
+    kept = folder / f"{told['claim']}.json"
+    held = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if told["size"] == "small" and held.get("size") == "full":
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {kept: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
+    texts[kept.with_suffix(".md")] = markdown(told)
+    for path, content in texts.items():
+        partial = path.with_name(path.name + ".part")
+        partial.write_text(content, encoding="utf-8")
+        os.replace(partial, path)
+    return list(texts)
+
+
+def markdown(told: Mapping[str, Any]) -> str:
+    """The result for readers."""
+    metric = "event F1" if told["metric"] == EVENT_F1 else wording.title(told["metric"])
+    small = told["size"] == "small" and told["cost"]["trainings"] > 0
+    several = any(len(each["runs"]) > 1 for each in told["systems"])  # one run alone is the figure beside it
+    systems = [[each["name"], _figure(each), *([_runs(each, "{:.3f}")] * several)] for each in told["systems"]]
+    pairs = [
+        [
+            f"{each['better']} > {each['worse']}",
+            f"{signed(each['difference'])} ({between(each)})",
+            *([_runs(each, "{:+.3f}")] * several),
+            chance(each["p_holm"]),
+            f"**{each['verdict']}**",
+        ]
+        for each in told["pairs"]
+    ]
+    runs = ["single runs"] * several
+    parts = [
+        f"# {told['statement']}",
+        f"Paper {told['paper']}, {told['where']}. {told['there']}.",
+        f"**Here: {told['verdict']}**{', for small nets that were trained briefly' * small}.",
+        text.table(["system", f"{metric} (95 % interval)", *runs], systems),
+        text.table(["claimed", "difference (95 % interval)", *runs, "p (Holm)", "verdict"], pairs),
+        "## How these figures came about",
+        text.bullets(_protocol(told)),
+        "## The systems",
+        text.bullets([_recipe(each) for each in [*told["systems"], *told["sources"]]]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figure(each: Mapping[str, Any]) -> str:
+    return f"{wording.number(each['value'])} ({wording.between(each)})"
+
+
+def _runs(each: Mapping[str, Any], form: str) -> str:
+    return ", ".join("–" if run is None else form.format(run).replace("-", "−") for run in each["runs"])
+
+
+def _protocol(told: Mapping[str, Any]) -> list[str]:
+    spent = told["cost"]
+    small = ""
+    if told["size"] == "small" and spent["trainings"]:
+        small = (
+            " Nets are narrower, or trainings shorter, than the recipe's, so that a CPU can do them: a net that learns more "
+            "slowly is at a disadvantage."
+        )
+    return [
+        f"{told['clips']} test clips in {told['groups']} groups. {told['runs'][0].upper()}{told['runs'][1:]}.{small}",
+        told["resampled"],
+        "Verdict: a difference in the claimed direction with p (Holm, two-sided) below 0.05 holds; one in the other "
+        "direction does not hold; otherwise it cannot be told. A claim holds if all of its pairs do.",
+        f"{spent['trainings']} trainings on {spent['device']}, {spent['seconds'] / 60:.0f} minutes one after another."
+        if spent["trainings"]
+        else "No training was needed.",
+        *told["remarks"],
+    ]
+
+
+def _recipe(each: Mapping[str, Any]) -> str:
+    if "scores" in each:
+        return f"{each['name']}: `{each['scores']}`, of a run that was done before"
+    if "recipe" not in each:
+        return f"{each['name']}: {' and '.join(each['made of'])}, {each['by']}"
+    return f"{each['name']}: `{each['recipe']}` with " + (
+        ", ".join(f"`{s}`" for s in each["settings"]) or "nothing changed"
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

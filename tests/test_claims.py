@@ -1,0 +1,399 @@
+"""Claims: every file is valid, verdicts follow from figures worked by hand, and a small claim runs from clips to a verdict."""
+
+from __future__ import annotations
+
+import json
+import math
+import runpy
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from earmark import manifest as manifests
+from earmark import metrics
+from earmark.errors import EarmarkError, ScoresError
+from earmark.metrics import Clips, Counts
+from earmark.scores import Scores
+
+pytest.importorskip("pytorch_lightning")
+
+from claims import claim as claims
+from claims import data, evidence, trainings, verdict, writing
+from claims.run import main
+from claims.verdict import HOLDS, NOT, UNTOLD, FoundEvents, ScoredClips
+
+ROOT = Path(__file__).parent.parent
+FILES = claims.shipped()
+RECIPE = {
+    "task": "one",
+    "sample_rate": 4000,
+    "data": {"dataset": "table", "test": ["5"], "validation": ["4"]},
+    "windows": {"length": 0.5, "hop": 0.25},
+    "net": {"name": "convnet1d", "widths": [4, 4, 8, 8], "blocks": [1, 1, 1, 1], "momentum": 0.1},
+    "augment": ["crop"],
+    "train": {
+        "epochs": 1, "batch": 8, "keep": "every", "optimiser": {"lr": 5e-3}, "renew_statistics": True,
+        "precision": "float32",
+    },
+}  # fmt: skip
+CLAIM = {
+    "statement": "Training helps", "paper": "003", "where": "Table 2", "there": "0.1 and 0.9", "metric": "accuracy",
+    "data": {"folder": "tones", "dataset": "table", "options": {"file": "clips.csv"}}, "seeds": [0, 1, 2],
+    "systems": {
+        "trained": {"small": ["train.epochs=2"]},
+        "hardly trained": {"settings": ["train.optimiser.lr=1e-9"]},
+        "mean over epochs": {"epochs": "trained"},
+        "both": {"of": ["trained", "hardly trained"], "rule": "geometric"},
+    },
+    "pairs": [["trained", "hardly trained"], ["both", "hardly trained"]],
+}  # fmt: skip
+
+
+def write(folder: Path, name: str = "tones", **changes) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump({"recipe": "fsdd-samplecnn", **CLAIM, **changes}, sort_keys=False))
+    return file
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_claim_is_valid_and_its_recipes_too(name):
+    claim = claims.load(FILES[name])
+    assert claim.metric == claims.EVENT_F1 or claim.metric in ("accuracy", "map", "map@3", "auc")
+    for system in claim.trained():
+        for size in ("small", "full"):
+            recipe = claim.recipe_of(system, size, 7)
+            assert (recipe.seed, recipe.data.dataset, recipe.data.folds) == (7, claim.data.layout(), None)
+            assert recipe.data.test or claim.folds == "all"
+    if claim.metric == claims.EVENT_F1:
+        assert {system.way for system in claim.systems.values()} - {None} == {"half", "swept", "medians"}
+
+
+def test_systems_of_a_claim_differ_in_what_they_are_compared_by():
+    """Two systems that are the same by mistake would never be told apart."""
+    for file in FILES.values():
+        claim = claims.load(file)
+        for size in ("small", "full"):
+            told = [json.dumps(claim.recipe_of(name, size, 0).as_dict()) for name in claim.trained()]
+            assert len(set(told)) == len(told), (claim.id, size)
+
+
+def test_narrow_nets_are_equally_wide():
+    """What is compared must not differ in more than the claim is about."""
+    for name in (name for name in FILES if name.startswith("001")):
+        claim = claims.load(FILES[name])
+        for size in ("small", "full"):
+            first, second = (claim.recipe_of(system, size, 0) for system in ("SampleCNN", "ReSE-2-Multi"))
+            for key in ("widths", "sizes"):
+                assert first.net.arguments.get(key) == second.net.arguments.get(key)
+            assert first.train == second.train and first.windows == second.windows and first.augment == second.augment
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seeds": [0, 1]}, "seeds are [0, 1]: give 3 different ones"),
+        ({"pairs": [["trained", "trainde"]]}, "there is no system 'trainde', did you mean 'trained'?"),
+        ({"pairs": [["trained", "trained"]]}, "'trained' is compared with itself"),
+        ({"paper": "007"}, "paper: Input should be '000'"),
+        ({"colour": 1}, "colour: Extra inputs are not permitted"),
+        ({"metric": "event_f1"}, "the metric event_f1 is of systems with a way"),
+        ({"systems": CLAIM["systems"] | {"all": {"of": ["both", "trained"]}}}, "is made of 'both', which is made of"),
+    ],
+)
+def test_a_wrong_claim_is_refused(tmp_path, changes, said):
+    with pytest.raises(EarmarkError) as error:
+        claims.load(write(tmp_path, **changes))
+    assert said in str(error.value)
+
+
+# Figures worked by hand
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "told"),
+    [
+        (0.1, 0.049, HOLDS),
+        (-0.1, 0.049, NOT),
+        (0.1, 0.05, UNTOLD),
+        (-0.1, 0.5, UNTOLD),
+        (0.0, 0.001, UNTOLD),
+        (0.1, math.nan, UNTOLD),
+        (math.nan, 0.01, UNTOLD),
+    ],
+)
+def test_the_verdict_on_a_pair(difference, p, told):
+    assert verdict.verdict(difference, p) == told
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        ([HOLDS, HOLDS], HOLDS),
+        ([HOLDS, UNTOLD], UNTOLD),
+        ([HOLDS, NOT], NOT),
+        ([UNTOLD, NOT], NOT),
+        ([UNTOLD], UNTOLD),
+        ([], UNTOLD),
+    ],
+)
+def test_the_verdict_on_a_claim(pairs, told):
+    assert verdict.overall(pairs) == told
+
+
+def scored(right: list[int]) -> ScoredClips:
+    """Answers of two tags: 1 where the clip is answered rightly."""
+    truth = np.zeros((len(right), 2), bool)
+    truth[:, 0] = True
+    values = np.where(np.array(right)[:, None] == 1, [0.9, 0.1], [0.2, 0.8])
+    return ScoredClips(Clips(values, truth), "accuracy")
+
+
+A = [[1, 1, 1, 0, 1, 1], [1, 1, 0, 1, 1, 1]]
+B = [[0, 1, 0, 0, 1, 0], [0, 1, 0, 1, 0, 1]]
+GROUPS = np.array(["p", "p", "q", "r", "s", "t"])
+
+
+def test_the_mean_over_runs_and_p_over_every_swap():
+    """Two runs, five groups, 32 swaps: all of them made by hand, both runs swapped together."""
+    runs = {"a": [scored(run) for run in A], "b": [scored(run) for run in B]}
+    (pair,) = verdict.compare(runs, [("a", "b")], GROUPS, "accuracy", permutations=1000)
+    d = np.mean(np.array(A) - np.array(B), axis=0)  # of each clip, mean over runs
+    assert pair.difference.value == pytest.approx(d.mean())
+    assert pair.runs == pytest.approx([(np.array(a) - np.array(b)).mean() for a, b in zip(A, B, strict=True)])
+    far = 0
+    for signs in product((1, -1), repeat=5):
+        swapped = np.array(signs)[[0, 0, 1, 2, 3, 4]] * d
+        far += abs(swapped.mean()) >= abs(d.mean()) - 1e-12
+    assert pair.p == pytest.approx(far / 32) == pair.p_holm
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "map"])
+def test_one_run_is_what_earmark_compare_says(metric):
+    generator = np.random.default_rng(1)
+    truth = np.eye(3, dtype=bool)[generator.integers(3, size=60)]
+    values = {
+        name: (truth + generator.normal(0, noise, truth.shape)).clip(0) for name, noise in (("a", 0.5), ("b", 0.9))
+    }
+    groups = np.array([f"g{i % 12}" for i in range(60)])
+    (theirs,) = metrics.compare(values, truth, groups, "one", metrics=[metric], permutations=500, resamples=300)
+    runs = {name: [ScoredClips(Clips(own, truth), metric)] for name, own in values.items()}
+    (ours,) = verdict.compare(runs, [("a", "b")], groups, metric, permutations=500, resamples=300)
+    assert (ours.difference, ours.p) == (theirs.difference, theirs.p)
+    own = metrics.evaluate(values["a"], truth, groups, "one", metrics=[metric], resamples=300)
+    assert verdict.figures(runs, groups, metric, resamples=300)["a"].value == own[metric]
+
+
+def test_a_single_run_meets_all_of_the_others():
+    runs = {"many": [scored(run) for run in A], "one": [scored(B[0])]}
+    (pair,) = verdict.compare(runs, [("many", "one")], GROUPS, "accuracy", permutations=10)
+    assert pair.runs == pytest.approx([3 / 6, 3 / 6])
+    with pytest.raises(ScoresError, match=r"many has 2 runs and three has 3: they cannot be paired"):
+        verdict.compare(runs | {"three": [scored(A[0])] * 3}, [("many", "three")], GROUPS, "accuracy")
+
+
+def test_holm_over_the_pairs_of_a_claim():
+    runs = {name: [scored(run)] for name, run in (("a", [1] * 8), ("b", [0] * 8), ("c", [0] * 7 + [1]))}
+    groups = np.array(list("pqrstuvw"))
+    pairs = verdict.compare(runs, [("a", "b"), ("a", "c"), ("b", "c")], groups, "accuracy", permutations=10_000)
+    # of 256 swaps 2 are as far for a and b; of a and c one clip does not matter, so 4 of 256
+    assert [pair.p for pair in pairs] == pytest.approx([2 / 256, 4 / 256, 1])
+    assert [pair.p_holm for pair in pairs] == pytest.approx([6 / 256, 8 / 256, 1])
+    assert [pair.verdict for pair in pairs] == [HOLDS, HOLDS, UNTOLD]
+
+
+def test_one_group_tells_nothing():
+    runs = {"a": [scored(A[0])], "b": [scored(B[0])]}
+    (pair,) = verdict.compare(runs, [("a", "b")], np.array(["p"] * 6), "accuracy")
+    assert math.isnan(pair.p) and math.isnan(pair.difference.low) and pair.verdict == UNTOLD
+
+
+def test_f1_of_events_is_that_of_the_counts():
+    generator = np.random.default_rng(0)
+    ids, tags = tuple("abcdefgh"), ("dog", "rain", "never")
+    parts = [generator.integers(0, 4, (8, 3)) for _ in range(3)]
+    parts[0][:, 2] = parts[2][:, 2] = 0  # no event of the last tag is known: it is left out, as in the reports
+    counts = Counts(ids, tags, *parts)
+    groups = np.array(list("ppqqrrst"))
+    theirs = metrics.detection_f1(counts, dict(zip(ids, groups.tolist(), strict=True)), resamples=200).macro
+    ours = verdict.figures({"net": [FoundEvents(counts)]}, groups, claims.EVENT_F1, resamples=200)["net"].value
+    assert ours.value == pytest.approx(theirs.value)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+
+
+# From clips to a verdict
+
+
+@pytest.fixture(scope="module")
+def place(clips, tmp_path_factory) -> Path:
+    """Recordings with a table, a claim and a recipe."""
+    folder = tmp_path_factory.mktemp("claims")
+    (folder / "recordings").mkdir()
+    (folder / "recordings" / "tones").symlink_to(clips.root)
+    manifests.write(clips, clips.root / "clips.csv")
+    (folder / "plan.yaml").write_text(yaml.safe_dump(RECIPE))
+    write(folder / "files", recipe=str(folder / "plan.yaml"))
+    return folder
+
+
+def run(place: Path, *more: str, files: str = "files") -> int:
+    told = {"--data": "recordings", "--out": "out", "--results": "results", "--claims": files}
+    return main([part for key, name in told.items() for part in (key, str(place / name))] + ["--workers", "1", *more])
+
+
+@pytest.fixture(scope="module")
+def result(place) -> dict:
+    assert run(place) == 0
+    return json.loads((place / "results" / "tones.json").read_text())
+
+
+def test_a_claim_from_clips_to_a_verdict(clips, place, result):
+    """Every figure again, from the scores that the trainings left."""
+    assert (result["clips"], result["groups"], result["size"]) == (12, 12, "small")
+    assert result["cost"]["trainings"] == 6 and result["cost"]["device"] == "cpu"
+    systems = {system["name"]: system for system in result["systems"]}
+    assert systems["trained"]["settings"] == ["train.epochs=2"]
+    found: dict[str, dict[int, float]] = {}
+    for folder in (place / "out" / "trainings").iterdir():
+        plan = yaml.safe_load((folder / "recipe.yaml").read_text())
+        assert not json.loads((folder / "done.json").read_text())["gone on"]
+        name = "trained" if plan["train"]["epochs"] == 2 else "hardly trained"
+        found.setdefault(name, {})[plan["seed"]] = accuracy(folder, clips)
+    for name, runs in found.items():
+        assert systems[name]["runs"] == pytest.approx([runs[seed] for seed in (0, 1, 2)])
+        assert systems[name]["value"] == pytest.approx(np.mean(list(runs.values())))
+    first = result["pairs"][0]
+    assert first["difference"] == pytest.approx(systems["trained"]["value"] - systems["hardly trained"]["value"])
+    assert first["verdict"] == verdict.verdict(first["difference"], first["p_holm"])
+    assert result["verdict"] == verdict.overall([pair["verdict"] for pair in result["pairs"]])
+
+
+def accuracy(folder: Path, clips) -> float:
+    scores = Scores.load(folder / "scores.parquet")
+    tags = dict(zip(clips.ids.tolist(), clips.table["tags"].to_pylist(), strict=True))
+    assert sorted(scores.ids) == sorted(clips.in_folds(["5"]).ids)
+    right = []
+    for id_, row in zip(scores.ids.tolist(), scores.values, strict=True):
+        best = np.flatnonzero(row == row.max())  # several where nothing was learnt: no answer
+        right.append([scores.tags[i] for i in best] == tags[id_])
+    return float(np.mean(right))
+
+
+def test_the_page_tells_the_figures(place, result):
+    text = (place / "results" / "tones.md").read_text()
+    assert text.startswith("# Training helps\n\nPaper 003, Table 2. 0.1 and 0.9.\n\n**Here: ")
+    for system in result["systems"]:
+        assert f"| {system['name']} | {system['value']:.3f} (" in text
+    assert "nothing of what other trainings would give" in text
+    assert "3 trainings of each system, with the seeds 0, 1, 2. Nets are narrower, or trainings shorter" in text
+
+
+def test_what_has_ended_is_not_done_again(place, result, capsys, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(trainings, "run", never)
+    assert run(place) == 0
+    assert "6 trainings, 6 of them done already" in capsys.readouterr().err
+    assert json.loads((place / "results" / "tones.json").read_text()) == result
+
+
+def test_a_training_that_was_stopped_goes_on(place, result):
+    """One that has neither its mark nor its scores is taken up where it was, and ends with the same scores."""
+    folder = sorted((place / "out" / "trainings").iterdir())[0]
+    before = (folder / "scores.parquet").read_bytes()
+    for name in ("done.json", "scores.parquet"):
+        (folder / name).unlink()
+    assert run(place) == 0
+    assert (folder / "scores.parquet").read_bytes() == before
+    assert json.loads((folder / "done.json").read_text())["gone on"]
+
+
+def test_a_small_result_does_not_replace_a_full_one(tmp_path, result):
+    assert len(writing.write(result | {"size": "full"}, tmp_path)) == 2
+    assert writing.write(result, tmp_path) == []
+    assert json.loads((tmp_path / "tones.json").read_text())["size"] == "full"
+
+
+def test_what_cannot_be_run_is_said_and_does_not_stop_the_rest(place, result, capsys):
+    write(place / "others", "absent", data={"folder": "nowhere", "dataset": "table"})
+    write(place / "others", "dealt", recipe=str(place / "plan.yaml"), settings=["data.folds=5"])
+    write(place / "others", "digits")
+    write(place / "others", "other", metric="map_at_all")
+    write(place / "others", "tones", recipe=str(place / "plan.yaml"))
+    assert run(place, files="others") == 1
+    said = capsys.readouterr()
+    assert "nowhere: is not there. Name the folder that holds 'nowhere' with --data or EARMARK_DATA" in said.err
+    assert "the recipe of trained is for fsdd, the claim's data are table" in said.err
+    assert "the recipe of trained deals folds by its seed, and systems are compared on the same clips" in said.err
+    assert "no metric is called 'map_at_all'. Known: accuracy, auc" in said.err
+    assert said.err.endswith("4 of 5 claims could not be run: absent, dealt, digits, other\n")
+    assert said.out == f"tones: {result['verdict']}\n"
+    for more, told in (("--only", "tnoes"), "there is no claim 'tnoes'"), (("--device", "gpu"), "--device gpu: is not"):
+        assert run(place, *more) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_folds_are_dealt_or_made_of_names(clips, place, tmp_path):
+    told = {"folder": "tones", "dataset": "table", "options": {"file": "clips.csv"}}
+    whole = manifests.read(
+        data.prepare(data.Source(**told, parts={"late": r"-5-[23]\."}), place / "recordings", tmp_path)
+    )
+    assert sorted(whole.ids[whole.folds == "late"]) == sorted(n for n in clips.ids if n[-7:] in ("5-2.wav", "5-3.wav"))
+    assert (whole.folds == "5").sum() == 6
+    dealt = manifests.read(data.prepare(data.Source(**told, deal=3), place / "recordings", tmp_path))
+    assert dealt.fold_names() == ["1", "2", "3"] and len(dealt) == 60
+    with pytest.raises(EarmarkError, match=r"parts.late: 'nothing' matches no id"):
+        data.prepare(data.Source(**told, parts={"late": "nothing"}), place / "recordings", tmp_path)
+
+
+def test_folds_that_validate_in_turn_are_runs_and_those_that_test_are_one(place, tmp_path):
+    clips = data.prepare(claims.load(place / "files" / "tones.yaml").data, place / "recordings", tmp_path)
+    common = {"recipe": str(place / "plan.yaml"), "seeds": [0], "folds": "all"}
+    tested = claims.load(write(tmp_path / "a", **common))
+    shapes = [[len(run) for run in runs] for runs in evidence.plan(tested, "small", clips, tmp_path).values()]
+    assert shapes == [[5], [5]]
+    validating = claims.load(write(tmp_path / "b", **common, settings=["data.rotate=validation"]))
+    planned = evidence.plan(validating, "small", clips, tmp_path)
+    assert [[len(run) for run in runs] for runs in planned.values()] == [[1] * 4, [1] * 4]
+    assert writing.runs_of(validating, planned).startswith("4 trainings of each system, for each of which another fold")
+
+
+# What is told of it
+
+
+@pytest.fixture(scope="module")
+def generated():
+    return runpy.run_path(str(ROOT / "docs" / "generated.py"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_documentation_has_every_claim_with_its_figures(name, generated):
+    page = generated["fill"]((ROOT / "docs" / "claims.md").read_text(encoding="utf-8"))
+    claim = claims.load(FILES[name])
+    (row,) = [line for line in page.splitlines() if f"{claim.statement} ({claim.where})" in line]
+    result = ROOT / "results" / "claims" / f"{name}.json"
+    if not result.is_file():
+        assert "| not run yet |" in row
+        return
+    told = json.loads(result.read_text(encoding="utf-8"))
+    assert f"| **{told['verdict']}** |" in row and f"results/claims/{name}.md" in row
+    for system in told["systems"]:
+        assert f"{system['name']} {system['value']:.3f}" in row
+    assert ("small nets" in row) == (told["size"] == "small" and told["cost"]["trainings"] > 0)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "results" / "claims").glob("*.json")), ids=lambda file: file.stem)
+def test_results_are_of_these_claims_and_follow_the_rule(file):
+    told, claim = json.loads(file.read_text(encoding="utf-8")), claims.load(FILES[file.stem])
+    assert [[pair["better"], pair["worse"]] for pair in told["pairs"]] == [list(pair) for pair in claim.pairs]
+    for pair in told["pairs"]:
+        numbers = [math.nan if pair[key] is None else pair[key] for key in ("difference", "p_holm")]
+        assert pair["verdict"] == verdict.verdict(*numbers)
+    assert told["verdict"] == verdict.overall([pair["verdict"] for pair in told["pairs"]])
+    assert [told[key] for key in ("statement", "there", "metric")] == [claim.statement, claim.there, claim.metric]
+    assert file.with_suffix(".md").read_text(encoding="utf-8") == writing.markdown(told)
+    assert set(claim.trained()) <= {system["name"] for system in [*told["systems"], *told["sources"]]}
