@@ -100,7 +100,7 @@ SCRIPT = """
 import sys, time, warnings
 from earmark import manifest, recipe, train
 def slowly(phase, epoch, epochs, share, row):
-    time.sleep(0.05)
+    time.sleep(0.05 if "--resume" in sys.argv or epoch < 3 else 1.0)  # long enough to be stopped in
 train.train(recipe.load(sys.argv[1]), manifest.read(sys.argv[2]), __import__("pathlib").Path(sys.argv[3]),
             resume="--resume" in sys.argv, listener=slowly)
 """
