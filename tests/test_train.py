@@ -97,10 +97,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(clips, tmp_path
 
 
 SCRIPT = """
-import sys, time, warnings
+import signal, sys, time
 from earmark import manifest, recipe, train
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores Ctrl-C
 def slowly(phase, epoch, epochs, share, row):
-    time.sleep(0.05 if "--resume" in sys.argv or epoch < 3 else 1.0)  # long enough to be stopped in
+    time.sleep(0.05 if "--resume" in sys.argv or epoch < 3 else 0.5)  # long enough to be stopped in
 train.train(recipe.load(sys.argv[1]), manifest.read(sys.argv[2]), __import__("pathlib").Path(sys.argv[3]),
             resume="--resume" in sys.argv, listener=slowly)
 """
