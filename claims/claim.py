@@ -10,7 +10,6 @@ draw                             what intervals and p draw: groups, or clips whe
 systems                          by name, see `System`
 pairs                            [better, worse] as the paper has it; these comparisons decide
 remarks                          sentences on what differs from the paper
-cost                             what a run cost, by size: small, full
 """
 
 from __future__ import annotations
@@ -81,7 +80,6 @@ class Claim(BaseModel):
     systems: dict[str, System]
     pairs: list[tuple[str, str]] = Field(min_length=1)
     remarks: list[str] = Field(default_factory=list)
-    cost: dict[Size, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> Claim:

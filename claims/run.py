@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if asked.list:
         for one in wanted:
-            print(f"{one.id}: {one.statement} ({one.cost.get(asked.size) or 'cost not measured'})")
+            print(f"{one.id}: {one.statement} ({writing.known(one, asked.size, Path(asked.results))})")
         return 0
     wrong = []
     for one in wanted:

@@ -84,6 +84,17 @@ def cost(planned: Plan) -> dict[str, Any]:
     }
 
 
+def known(claim: Claim, size: Size, folder: Path) -> str:
+    """What is known of a claim before it is run: the verdict and the cost of a result of this size, or else nothing."""
+    file = folder / f"{claim.id}.json"
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if told.get("size") != size:
+        return "not run yet at this size, cost not measured"
+    spent = told["cost"]
+    cost = f"{spent['trainings']} trainings, {spent['seconds'] / 60:.0f} minutes on {spent['device']}"
+    return f"{told['verdict']}; {cost if spent['trainings'] else 'no training'}"
+
+
 def _made(claim: Claim, size: Size, name: str) -> dict[str, Any]:
     system = claim.systems[name]
     if system.scores:

@@ -271,6 +271,15 @@ def test_a_claim_from_clips_to_a_verdict(clips, place, result):
     assert result["verdict"] == verdict.overall([pair["verdict"] for pair in result["pairs"]])
 
 
+def test_the_list_tells_what_is_known_of_each(place, result, capsys):
+    assert run(place, "--list") == 0
+    minutes = f"{result['cost']['seconds'] / 60:.0f}"
+    told = f"tones: Training helps ({result['verdict']}; 6 trainings, {minutes} minutes on cpu)"
+    assert capsys.readouterr().out.splitlines() == [told]
+    assert run(place, "--list", "--full") == 0
+    assert "(not run yet at this size, cost not measured)" in capsys.readouterr().out
+
+
 def accuracy(folder: Path, clips) -> float:
     scores = Scores.load(folder / "scores.parquet")
     tags = dict(zip(clips.ids.tolist(), clips.table["tags"].to_pylist(), strict=True))
