@@ -417,7 +417,8 @@ def test_a_streamed_wav_of_unknown_length_is_whole(tmp_path, stated):
 @pytest.mark.parametrize(
     ("container", "subtype"),
     [("WAV", "PCM_24"), ("RF64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "PCM_16"), ("FLAC", "PCM_16"),
-     ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("CAF", "ALAC_16")],
+     ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("CAF", "ALAC_16"), ("W64", "PCM_16"),
+     ("W64", "IMA_ADPCM"), ("NIST", "PCM_16"), ("NIST", "ULAW"), ("SVX", "PCM_16")],
 )  # fmt: skip
 @pytest.mark.parametrize("share", [0.5, 0.97])
 def test_a_cut_is_noticed_in_every_container(tmp_path, container, subtype, share):
@@ -463,6 +464,21 @@ def test_numbers_that_are_none(tmp_path):
     wave[[8000, 8001, -1]] = 0
     assert np.array_equal(found, wave)
     assert said == [f"{path}: 3 samples are no usable numbers, the first at 0.500 s; 0 is used for them"]
+
+
+def test_numbers_that_are_none_are_told_of_a_part_too(tmp_path):
+    """At the file's own rate a part is whole before its stream ends."""
+    path = tmp_path / "nan.wav"
+    wave = noise(RATE * 4)
+    wave[20_000], wave[30_000] = np.nan, 3
+    soundfile.write(path, wave, RATE, "FLOAT")
+    said: list[str] = []
+    found = audio.load(path, RATE, start=1, seconds=1, salvage=True, report=said.append)
+    assert found[4000] == 0
+    assert said == [
+        f"{path}: 1 samples are no usable numbers, the first at 1.250 s; 0 is used for them",
+        f"{path}: reaches 3 times full scale; kept as it is",
+    ]
 
 
 def test_infinite_values_of_two_channels_do_not_warn(tmp_path):
@@ -553,6 +569,59 @@ def test_two_recordings_in_one_file_are_refused(tmp_path, kind):
     ):
         audio.load(path, RATE)
     assert len(audio.load(path, RATE, salvage=True, report=lambda _: None)) == pytest.approx(2 * RATE, abs=RATE / 10)
+
+
+@pytest.mark.parametrize("container", [
+    pytest.param("WAV", marks=NO_AV), pytest.param("AIFF", marks=NO_AV), "W64", "CAF", "AU", "NIST",
+])  # fmt: skip
+def test_two_recordings_in_one_container_are_refused(tmp_path, container):
+    path = tmp_path / "two"
+    soundfile.write(path, noise(RATE * 2), RATE, "PCM_16", format=container)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(AudioError, match="two: holds several recordings one after another; only the first"):
+        audio.load(path, RATE)
+    assert len(audio.load(path, RATE, salvage=True, report=lambda _: None)) == 2 * RATE
+
+
+def test_a_wav_that_states_less_than_it_holds_is_refused(tmp_path):
+    """As a WAV of more than 4 GiB does, whose size has begun again from 0."""
+    path = made(wav(PCM, 16_000))(tmp_path)
+    with pytest.raises(AudioError, match=r"goes on behind the 0.50 s that its header states, with 16000 bytes. Corr"):
+        audio.load(path, RATE)
+    said: list[str] = []
+    assert len(audio.load(path, RATE, salvage=True, report=said.append)) == RATE // 2
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("behind", [
+    b"LIST" + struct.pack("<I", 9000) + bytes(range(256)) * 36,
+    b"\0LIST" + struct.pack("<I", 9000) + bytes(range(256)) * 36,
+    b"ID3\x03" + bytes(range(256)) * 36,
+    bytes(9000),
+    b"\xff\xfe" * 2000,
+])  # fmt: skip
+def test_what_else_lies_behind_the_sound_of_a_wav_is_none(tmp_path, behind):
+    odd = 1 if behind.startswith(b"\0L") else 0  # a chunk of an odd size is filled up with a zero
+    path = made(wav(PCM[: 16_000 - odd], 16_000 - odd) + behind)(tmp_path)
+    assert len(audio.load(path, RATE)) == 8000 - odd
+
+
+def test_what_lies_behind_the_sound_of_a_wave64_is_not_heard(tmp_path):
+    path = tmp_path / "x.w64"
+    soundfile.write(path, noise(RATE), RATE, "PCM_16")
+    whole = audio.load(path, RATE)
+    chunk = b"list" + bytes(12) + struct.pack("<Q", 1024) + b"M" * 1000
+    path.write_bytes(path.read_bytes() + chunk)
+    assert soundfile.info(path).frames > RATE  # libsndfile takes it for sound
+    assert np.array_equal(audio.load(path, RATE), whole)
+    assert audio.info(path).frames == RATE
+
+
+def test_a_flac_smaller_than_the_tags_that_may_end_one(tmp_path):
+    path = tmp_path / "x.flac"
+    soundfile.write(path, np.zeros(10, np.float32), RATE)
+    assert path.stat().st_size < 128
+    assert audio.load(path, RATE).tolist() == [0.0] * 10
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,11 @@ def test_what_cannot_be_audited():
     with pytest.raises(ScoresError, match="with one tag"):
         rank([[0.5]], [[True]], "one")
     assert rank(np.zeros((0, 3)), np.zeros((0, 3), bool), "one") == []
+
+
+@pytest.mark.parametrize("truth", [[[0, 0], [1, 0]], [[1, 1], [1, 0]]])
+def test_one_tag_a_clip_must_be_so(truth):
+    with pytest.raises(
+        ScoresError, match="1 clips do not have one tag each, the first in row 1: rank them as task 'many'"
+    ):
+        rank([[0.2, 0.8], [0.9, 0.1]], truth, "one")

@@ -74,3 +74,26 @@ def test_refused():
             cut(recordings(), wrong, [2.7, 1.2])
     with pytest.raises(ManifestError, match=r"the longest recording has 2\.7 s, so no clip is left"):
         cut(recordings(), 9.0, [2.7, 1.2])
+
+
+def test_neighbours_far_into_a_recording_have_ids_of_their_own():
+    """Six digits in all, as :g has them, are the same for 10000.05 and 10000.1 s."""
+    told = [[("dog", 10_000.0, 10_000.2)]]
+    whole = build({"id": ["a"], "path": ["a.wav"], "tags": [["dog"]], "events": told}, "/nowhere")
+    ids = cut(whole, 0.05, [10_000.2]).ids.tolist()
+    assert ids[:2] + ids[-4:] == ["a@0", "a@0.05", "a@10000", "a@10000.05", "a@10000.1", "a@10000.15"]
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -3.0, 0.0])
+def test_durations_that_are_none(seconds):
+    whole = build({"id": ["a"], "path": ["a.wav"], "tags": [["dog"]], "events": [[("dog", 0.0, 0.2)]]}, "/nowhere")
+    with pytest.raises(
+        ManifestError, match="cut: 1 of 1 recordings do not last a number of seconds above 0: 'a'. Corr"
+    ):
+        cut(whole, 1.0, [seconds])
+
+
+def test_yes_is_no_length():
+    whole = build({"id": ["a"], "path": ["a.wav"], "tags": [["dog"]], "events": [[("dog", 0.0, 0.2)]]}, "/nowhere")
+    with pytest.raises(ManifestError, match="cut=True: give the seconds of a clip"):
+        cut(whole, True, [3.0])

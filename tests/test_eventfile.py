@@ -171,3 +171,32 @@ def test_raven_needs_a_frequency():
 def test_a_file_that_is_not_there():
     with pytest.raises(ScoresError, match="cannot be read"):
         read(Path("nowhere") / "e.tsv")
+
+
+@pytest.mark.parametrize("score", [-0.5, 1e22, 1e-7, -3e-9])
+def test_scores_of_other_tools_survive_a_label_track(tmp_path, score):
+    events = {"a.wav": [Event(0.5, 1.0, "dog", score)]}
+    write(events, tmp_path / "a.wav.txt", "audacity")
+    assert read(tmp_path / "a.wav.txt") == events
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ("a.wav,0,1,Male speech, man speaking", "row 1 has 5 cells, the header 4: put a cell that holds the separator in"),
+    (",0,1,dog", "row 1 names no recording"),
+])  # fmt: skip
+def test_rows_that_would_lose_something(tmp_path, row, message):
+    (tmp_path / "e.csv").write_text(f"filename,onset,offset,event_label\n{row}\n")
+    with pytest.raises(ScoresError, match=message):
+        read(tmp_path / "e.csv")
+
+
+def test_blank_cells_at_the_end_of_a_row_are_nothing(tmp_path):
+    (tmp_path / "e.csv").write_text("filename,onset,offset,event_label\na.wav,0,1,dog,,\n")
+    assert read(tmp_path / "e.csv") == {"a.wav": [Event(0, 1, "dog")]}
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
+    """Half of a pair of UTF-16, as JSON may hold, which no file of text takes."""
+    with pytest.raises(UnicodeEncodeError):
+        write({"a.wav": [Event(0, 1, "\ud800")]}, tmp_path / "e.tsv", "tsv")
+    assert list(tmp_path.iterdir()) == []

@@ -255,3 +255,30 @@ def test_what_does_not_go_with_a_job(place, arguments, message):
     for verb in ("tag", "events"):
         with pytest.raises(EarmarkError, match=message):
             earmark(verb, place / "in", "--tagger", place / "t.safetensors", "--format", "json", *arguments)
+
+
+def test_names_that_leave_no_room_for_an_ending(tmp_path):
+    """A file's name has 255 bytes at most; the endings of a result and of its unfinished file come on top."""
+    long = [tmp_path / f"{'ü' * 124}{last}.wav" for last in "ab"]
+    for path in long:
+        path.write_text(path.name)
+    with Journal(tmp_path / "job", TOLD) as job:
+        for path in long:
+            job.done(path, f"{path.stem[-1]}\n", ".json")
+        assert list(job.results(long)) == ["a\n", "b\n"]
+    names = os.listdir(tmp_path / "job" / journal.RESULTS)
+    assert len(names) == 2 and all(name.endswith(".json") for name in names)
+
+
+def test_killed_before_anything_was_written(tmp_path, monkeypatch):
+    """Whatever was made first, the folder is that of a job."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Journal(tmp_path / "job", TOLD)
+    with Journal(tmp_path / "job", TOLD) as job:
+        assert job.entries == {}

@@ -264,3 +264,41 @@ def test_esc10_in_a_csv(data, tmp_path):
     counts = np.array([own.in_folds(name).truth().sum(0) for name in own.fold_names()])
     assert np.abs(counts - 8).max() <= 1
     assert leaks(own) == []
+
+
+@pytest.mark.parametrize(("column", "values", "message"), [
+    ("id", ["a", "b", "caf\udce9", "d"], r"column 'id' holds 'caf\\udce9', which is no Unicode and no table can keep"),
+    ("end", ["1e400", "", "", ""], r"'end' is not a number of seconds: row 1 \(id a\)"),
+    ("events", ["[" * 100_000, "", "", ""], r"'events' is not JSON of the form .*: row 1 \(id a\)"),
+    ("source", ["x", 3, [1], None], r"column 'source' cannot be read"),
+])  # fmt: skip
+def test_cells_that_no_column_takes(tmp_path, column, values, message):
+    with pytest.raises(ManifestError, match=message):
+        build(rows(start=None, end=None, events=None) | {column: values}, tmp_path)
+
+
+def test_a_tag_named_twice_is_one(tmp_path):
+    manifest = build({"id": ["a", "b"], "path": ["a", "b"], "tags": ["dog|cat| dog", "cat|dog"]}, tmp_path)
+    assert manifest.table["tags"].to_pylist() == [["dog", "cat"], ["cat", "dog"]]
+
+
+def test_tags_may_be_numbers(tmp_path):
+    """As in a Parquet of digits, where the same CSV would hold text."""
+    parquet.write_table(pa.table({"id": ["a", "b"], "path": ["a", "b"], "tags": [3, 7]}), tmp_path / "m.parquet")
+    assert read(tmp_path / "m.parquet").vocabulary == ("3", "7")
+
+
+def test_a_damaged_parquet_is_refused_as_a_manifest(four, tmp_path):
+    """Wherever it is damaged, and whatever pyarrow makes of that."""
+    file = tmp_path / "m.parquet"
+    write(four, file)
+    good = file.read_bytes()
+    chance = np.random.default_rng(0)
+    refused = 0
+    for at in chance.integers(4, len(good), 300).tolist():
+        file.write_bytes(good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
+        try:
+            read(file)  # what pyarrow cannot notice may be read
+        except ManifestError:
+            refused += 1
+    assert refused > 100

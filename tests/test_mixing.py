@@ -280,12 +280,16 @@ def test_backgrounds_are_dealt_to_folds(tmp_path, clips):
     for name, seconds in (("a", 5.0), ("b", 2.0), ("c", 3.0), ("d", 1.0)):
         write(tmp_path / f"{name}.wav", chance.normal(0.1, 0.3, round(seconds * RATE)))
     (tmp_path / "e.wav").write_bytes(b"no sound")
+    write(tmp_path / "f.wav", chance.normal(0, 0.3, 9 * RATE))
+    whole = (tmp_path / "f.wav").read_bytes()
+    (tmp_path / "f.wav").write_bytes(whole[: len(whole) * 2 // 3])  # longer than a scene still
     dealt, failures = mixing.backgrounds(tmp_path, ["1", "2"], mix.samples, RATE)
     assert {fold: [each.id for each in mine] for fold, mine in dealt.items()} == {
         "1": ["a.wav", "c.wav"],
         "2": ["b.wav"],
     }
-    assert ["d.wav: is 1.00 s long, shorter than a scene of 2 s" in str(e) for e in failures] == [True, False]
+    assert ["d.wav: is 1.00 s long, shorter than a scene of 2 s" in str(e) for e in failures] == [True, False, False]
+    assert "f.wav: is cut off: its header states 9.00 s of sound" in str(failures[2])
     one, paths = sounds_of(clips, "1", mix)
     plans = [mixing.draw(replace(one, backgrounds=tuple(dealt["1"])), mix, scene) for scene in range(20)]
     assert {plan.background for plan in plans} == {"a.wav", "c.wav"}
@@ -296,9 +300,9 @@ def test_backgrounds_are_dealt_to_folds(tmp_path, clips):
         for event, part in zip(plan.events, events, strict=True):
             assert db(part, floor) == pytest.approx(event.snr, abs=1e-3)
     with pytest.raises(
-        EarmarkError, match=r"no background recording falls to fold '4': 5 recordings .* 2 cannot be used"
+        EarmarkError, match=r"no background recording falls to fold '4': 6 recordings .* 3 cannot be used"
     ):
-        mixing.backgrounds(tmp_path, list("12345"), mix.samples, RATE)
+        mixing.backgrounds(tmp_path, list("123456"), mix.samples, RATE)
     (tmp_path / "empty").mkdir()
     with pytest.raises(EarmarkError, match="0 recordings were dealt"):
         mixing.backgrounds(tmp_path / "empty", [""], mix.samples, RATE)

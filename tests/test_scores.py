@@ -96,3 +96,17 @@ def test_files_that_hold_no_scores(tmp_path, scores):
         scores.save(tmp_path / "s.npz")
     with pytest.raises(ScoresError, match="a tag is called 'start'"):
         build([[1, 2]], tags=("start", "b")).save(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ("a,2020-01-01,1,0.5", "s.csv: column 'start' holds date32.day., not seconds as numbers: correct it"),
+    ("a,0,00:00:02,0.5", "s.csv: column 'end' holds time32.s., not seconds as numbers"),
+    ("a,0,1,2020-01-01", "s.csv: column 'dog' holds date32.day., not scores as numbers"),
+    ("a,0,1,loud", "s.csv: column 'dog' holds string, not scores as numbers"),
+    (",0,1,0.5", "s.csv: row 1 has no id: name its clip or recording"),
+])  # fmt: skip
+def test_cells_of_other_tools_that_are_no_numbers(tmp_path, row, message):
+    """Dates would be read as days since 1970."""
+    (tmp_path / "s.csv").write_text(f"id,start,end,dog\n{row}\n")
+    with pytest.raises(ScoresError, match=message):
+        Scores.load(tmp_path / "s.csv")

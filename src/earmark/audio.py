@@ -14,6 +14,8 @@ Conventions
                 FLAC) it is entered shortly before, and equal to 2e-6 of full scale. Elsewhere it is decoded from its
                 beginning, and equal bit for bit: a seek in Ogg or MP3 may land hundreds of frames beside the mark,
                 and pairs of rates with more than 1000 phases drift
+    behind      sound or a second recording behind the sound that the header states is an error: a WAV of more than
+                4 GiB may state its last minutes alone. Chunks, tags and zeros there are none
     reports     what is mixed, replaced or left out is said once a call: to `report`, or else to the log
     errors      AudioError for what is wrong with a file, EarmarkError for what is wrong with a request
 """
@@ -27,6 +29,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,7 +79,8 @@ def load(
     with _opened(path, salvage, say) as source:
         if start is not None or seconds is not None:
             return _part(source, sample_rate, start or 0.0, seconds, salvage, say)
-        wave = joined(_resampled(source, sample_rate, salvage, say))
+        with _stream(source, sample_rate, salvage, say) as stream:
+            wave = joined(stream)
         return wave if len(wave) else _refuse_short(source, sample_rate)
 
 
@@ -139,10 +143,10 @@ def length_at(frames: int, from_rate: int, to_rate: int) -> int:
 
 
 def _blocks(path: Path, sample_rate: int, length: int, salvage: bool, say: Report) -> Iterator[Wave]:
-    with _opened(path, salvage, say) as source:
+    with _opened(path, salvage, say) as source, _stream(source, sample_rate, salvage, say) as stream:
         held: list[Wave] = []
         count, empty = 0, True
-        for part in _resampled(source, sample_rate, salvage, say):
+        for part in stream:
             held.append(part)
             count += len(part)
             if count >= length:
@@ -173,11 +177,12 @@ def _part(source: Source, rate: int, start: float, seconds: float | None, salvag
         until = -(-(end + settle) * native // rate)
     parts: list[Wave] = []
     have = entry * q
-    for part in _resampled(source, rate, salvage, say, entry * p, until):
-        parts.append(part)
-        have += len(part)
-        if have >= end:
-            break
+    with _stream(source, rate, salvage, say, entry * p, until) as stream:
+        for part in stream:
+            parts.append(part)
+            have += len(part)
+            if have >= end:
+                break
     if have <= first:
         raise _no_sound_at(path, start, have / rate)
     if seconds is not None and have < end:
@@ -199,10 +204,27 @@ def _refuse_short(source: Source, rate: int) -> Wave:
     raise AudioError(source.info.path, problem, AGAIN, 0.0)
 
 
-def _resampled(
+@dataclass
+class _Oddities:
+    """What the values of a stream are like, as far as it was read. bad: how many are no usable numbers."""
+
+    bad: int = 0
+    first_bad: int = 0  # native frame
+    peak: float = 0.0
+
+
+@contextmanager
+def _stream(
     source: Source, rate: int, salvage: bool, say: Report, begin: int = 0, end: int = sys.maxsize
-) -> Iterator[Wave]:
-    return rate_changed(_checked(source, begin, end, salvage, say), source.info.sample_rate, rate)
+) -> Iterator[Iterator[Wave]]:
+    """The sound of a source at another rate. What was odd in it is said at the end, which need not be the sound's."""
+    odd = _Oddities()
+    native = source.info.sample_rate
+    yield rate_changed(_checked(source, begin, end, salvage, say, odd), native, rate)
+    if odd.bad:
+        say(f"{odd.bad} samples are no usable numbers, the first at {odd.first_bad / native:.3f} s; 0 is used for them")
+    if odd.peak > 1 and source.floats:
+        say(f"reaches {odd.peak:.3g} times full scale; kept as it is")
 
 
 def rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterator[Wave]:
@@ -220,10 +242,10 @@ def rate_changed(parts: Iterator[Wave], from_rate: int, to_rate: int) -> Iterato
         yield stream.resample_chunk(held, last=True)
 
 
-def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report) -> Iterator[Wave]:
-    """The stream of a source with every value a usable number, at least one of them, and the reports at its end."""
+def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report, odd: _Oddities) -> Iterator[Wave]:
+    """The stream of a source with every value a usable number, and at least one of them. odd: is filled in."""
     path, rate = source.info.path, source.info.sample_rate
-    at, bad, first_bad, peak = begin, 0, 0, 0.0
+    at = begin
     stream = source.mono(begin, end)
     try:
         for block in stream:
@@ -231,13 +253,13 @@ def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report) -
             if source.floats or not np.isfinite(block).all():
                 unusable = _unusable(block)
                 if unusable.any():
-                    first_bad = first_bad if bad else at + int(np.argmax(unusable))
-                    bad += int(np.count_nonzero(unusable))
+                    odd.first_bad = odd.first_bad if odd.bad else at + int(np.argmax(unusable))
+                    odd.bad += int(np.count_nonzero(unusable))
                     if not salvage:
-                        bad += sum(int(np.count_nonzero(_unusable(rest))) for rest in stream)
-                        raise _no_numbers(path, bad, first_bad / rate)
+                        odd.bad += sum(int(np.count_nonzero(_unusable(rest))) for rest in stream)
+                        raise _no_numbers(path, odd.bad, odd.first_bad / rate)
                     block = np.where(unusable, np.float32(0), block)
-                peak = max(peak, float(np.abs(block).max()))
+                odd.peak = max(odd.peak, float(np.abs(block).max()))
             at += len(block)
             yield block
     except Damaged as damage:
@@ -246,10 +268,6 @@ def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report) -
         say(f"{damage.problem}; what could be read is used")
     if at == 0:
         raise AudioError(path, "holds no sound: a header, and not one sample behind it", AGAIN, 0.0)
-    if bad:
-        say(f"{bad} samples are no usable numbers, the first at {first_bad / rate:.3f} s; 0 is used for them")
-    if peak > 1 and source.floats:
-        say(f"reaches {peak:.3g} times full scale; kept as it is")
 
 
 def _unusable(block: Wave) -> NDArray[np.bool_]:

@@ -46,7 +46,8 @@ def rank(values: ArrayLike, truth: ArrayLike, task: Literal["one", "many"]) -> l
     """Doubts in falling order; equal ones in the order of the rows. values: (clips, tags) in 0 … 1; truth: the same, bool.
 
     Only labels that the scores speak against are there: another tag scores higher (one), or the tag's own odds fall on
-    the other side of even (many). Raises ScoresError for shapes that differ and scores outside of 0 … 1.
+    the other side of even (many). Raises ScoresError for shapes that differ, for scores outside of 0 … 1, and where
+    "one" is not so.
     """
     scores, given = np.asarray(values, np.float64), np.asarray(truth, bool)
     if scores.shape != given.shape or scores.ndim != 2:
@@ -60,6 +61,11 @@ def rank(values: ArrayLike, truth: ArrayLike, task: Literal["one", "many"]) -> l
 def _one(scores: Floats, given: NDArray[np.bool_]) -> list[Doubt]:
     if scores.shape[1] < 2:
         raise ScoresError("with one tag there is none to doubt a clip for")
+    several = np.flatnonzero(given.sum(1) != 1)
+    if len(several):
+        raise ScoresError(
+            f"{len(several)} clips do not have one tag each, the first in row {several[0] + 1}: rank them as task 'many'"
+        )
     own = given.argmax(1)
     rows = np.arange(len(scores))
     others = scores.copy()

@@ -10,20 +10,27 @@ import struct
 import zlib
 from typing import BinaryIO, NamedTuple
 
+MOST_CHUNKS = 1_000  # no sane file has more, and a damaged one could have millions
 LEFT_OVER = 4_096  # bytes; no more than this behind the sound is padding, or read ahead
 # Containers that state the size of their sound in bytes:
-# first four bytes → (where the chunks begin, format of a chunk's size, the chunk that holds the sound)
+# first four bytes → (where the chunks begin, format of a chunk's size, the chunks that hold the sound)
 CHUNKED = {
-    b"RIFF": (12, "<I", b"data"),
-    b"RIFX": (12, ">I", b"data"),
-    b"RF64": (12, "<I", b"data"),
-    b"FORM": (12, ">I", b"SSND"),
-    b"caff": (8, ">q", b"data"),
+    b"RIFF": (12, "<I", (b"data",)),
+    b"RIFX": (12, ">I", (b"data",)),
+    b"RF64": (12, "<I", (b"data",)),
+    b"FORM": (12, ">I", (b"SSND", b"BODY")),  # AIFF; 8SVX and 16SV
+    b"caff": (8, ">q", (b"data",)),
 }
+# Wave64 names a chunk by 16 bytes, of which the first four tell them apart, and counts its 24 bytes of head in its size
+WAVE64, WAVE64_HEAD = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00", 24
+OPENINGS = (*CHUNKED, WAVE64[:4], b".snd", b"NIST")  # of files, and of no chunk
+TAGS = (b"ID3", b"TAG")  # put behind any kind of file
 MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # each byte with its bits reversed
 SALVAGE = "use --salvage (salvage=True)"
 AGAIN = "Copy it again from the recorder or card, or record it again"
 CUT = f"Copy it again from the recorder or card; to work with the part that is there, {SALVAGE}"
+APART = f"Cut it into its recordings first; to work with the first alone, {SALVAGE}"
+MORE = f"Correct its header, or import it as raw sound and save it again; to work with the stated part, {SALVAGE}"
 CONVERT = f"Convert it once, as with: ffmpeg -i IN OUT.flac; to work with the part that can be read, {SALVAGE}"
 
 
@@ -47,19 +54,20 @@ def _size(file: BinaryIO) -> int:
 
 
 def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
-    """Where the container shows that sound is missing. readable: seconds, where the decoder knows."""
+    """Where the container shows that sound is missing, or would go unread. readable: seconds, where the decoder knows."""
     head = peek(file, 0, 64)
     if head[:4] == b"OggS":
         seen = _ogg_problem(file, head)
         return Fault(*seen, readable) if seen else None
-    sizes = _sound_bytes(file, head)
-    if sizes is None:
+    sound = sound_bytes(file)
+    if sound is None:
         return None
-    stated, there = sizes
+    begin, stated = sound
+    there = _size(file) - begin
     if stated == 0 and there > LEFT_OVER:
         return Fault(f"was never finished: its header states no sound, and {there} bytes follow", CUT, 0.0)
     if there >= stated:
-        return None
+        return _behind(file, begin + stated, readable)
     if there <= 0:
         return Fault(f"holds no sound: its header states {stated} bytes of it, none is there", AGAIN, 0.0)
     if not readable:
@@ -69,29 +77,83 @@ def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
     return Fault(problem, CUT, readable)
 
 
-def _sound_bytes(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
-    """(bytes of sound that the header states, bytes behind where it begins), or None where it does not state them."""
-    size = _size(file)
+def _behind(file: BinaryIO, end: int, readable: float | None) -> Fault | None:
+    """What lies behind the sound where that should not be: more sound, or another recording.
+
+    The size of a WAV starts again from 0 at 4 GiB, so that a long recording may state its last minutes alone.
+    """
+    left = _size(file) - end
+    if left <= LEFT_OVER:
+        return None
+    rest = peek(file, end, LEFT_OVER)
+    if not rest.strip(b"\0"):
+        return None
+    # a chunk begins at an even place in RIFF and FORM, which not every program observes, and at every eighth in Wave64
+    for next_chunk in (rest[end & 1 :], rest[-end % 8 :], rest):
+        if next_chunk[:4] in OPENINGS:
+            return Fault("holds several recordings one after another; only the first can be read", APART, readable)
+        if next_chunk.startswith(TAGS) or all(32 <= byte < 127 for byte in next_chunk[:4]):
+            return None
+    stated = "the sound" if readable is None else f"the {readable:.2f} s"
+    return Fault(f"goes on behind {stated} that its header states, with {left} bytes", MORE, readable)
+
+
+def sound_bytes(file: BinaryIO) -> tuple[int, int] | None:
+    """(byte where the sound begins, bytes of it that the header states), or None where it does not state them."""
+    head = peek(file, 0, 64)
     if head[:4] == b".snd" and len(head) >= 12:
         begin, stated = struct.unpack(">II", head[4:12])
-        return None if _unknown(stated) else (stated, size - begin)
-    if head[:4] not in CHUNKED:
-        return None
-    at, number, sought = CHUNKED[head[:4]]
-    width = 4 + struct.calcsize(number)
+        return None if _unknown(stated) else (begin, stated)
+    if head[:8] == b"NIST_1A\n":
+        return _nist_bytes(file, head)
+    if head[:16] == WAVE64:
+        return _wave64_bytes(file)
+    if head[:4] in CHUNKED:
+        return _chunk_bytes(file, *CHUNKED[head[:4]])
+    return None
+
+
+def _chunk_bytes(file: BinaryIO, at: int, number: str, sought: tuple[bytes, ...]) -> tuple[int, int] | None:
+    size, width = _size(file), 4 + struct.calcsize(number)
     stated_64 = None
-    for _ in range(1_000):  # no sane file has more chunks, and a damaged one could have millions
+    for _ in range(MOST_CHUNKS):
         if at + width > size:
             return None
         chunk = peek(file, at, 32)
         stated = struct.unpack(number, chunk[4:width])[0]
         if chunk[:4] == b"ds64" and len(chunk) >= 24:
             stated_64 = struct.unpack("<Q", chunk[16:24])[0]
-        if chunk[:4] == sought:
+        if chunk[:4] in sought:
             stated = stated_64 if stated == 0xFFFFFFFF and stated_64 else stated
-            return None if _unknown(stated) else (stated, size - at - width)
+            return None if _unknown(stated) else (at + width, stated)
         at += width + max(0, stated) + (stated & 1 if width == 8 else 0)
     return None
+
+
+def _wave64_bytes(file: BinaryIO) -> tuple[int, int] | None:
+    at, size = 40, _size(file)
+    for _ in range(MOST_CHUNKS):
+        if at + WAVE64_HEAD > size:
+            return None
+        chunk = peek(file, at, WAVE64_HEAD)
+        stated = max(0, struct.unpack("<q", chunk[16:])[0] - WAVE64_HEAD)
+        if chunk[:4] == b"data":
+            return None if _unknown(stated) else (at + WAVE64_HEAD, stated)
+        at += WAVE64_HEAD + stated + -stated % 8
+    return None
+
+
+def _nist_bytes(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
+    """NIST SPHERE: lines of a name, a type and a value; the second line is the size of the header."""
+    second = head[8:16].strip()
+    begin = int(second) if second.isdigit() else 0
+    lines = [line.split() for line in peek(file, 16, min(begin, 2**16)).splitlines()]
+    # by the value, not by the type that stands before it: libsndfile writes `sample_n_bytes -s1 1` for µ-law
+    told = {line[0]: int(line[2]) for line in lines if len(line) == 3 and line[2].isdigit()}
+    packed = any(line[0] == b"sample_coding" and b"embedded" in line[-1] for line in lines if line)
+    if packed or not {b"sample_count", b"channel_count", b"sample_n_bytes"} <= told.keys():
+        return None
+    return begin, told[b"sample_count"] * told[b"channel_count"] * told[b"sample_n_bytes"]
 
 
 def _unknown(stated: int) -> bool:
@@ -138,9 +200,9 @@ def mp3_states_length(file: BinaryIO) -> bool:
 def left_over(file: BinaryIO) -> int:
     """Bytes of sound behind the place where the decoder stopped: without tags, and 0 where there are but zeros."""
     at, end = file.tell(), _size(file)
-    if peek(file, end - 128, 3) == b"TAG":
+    if peek(file, max(0, end - 128), 3) == b"TAG":
         end -= 128
-    foot = peek(file, end - 32, 32)
+    foot = peek(file, max(0, end - 32), 32)
     if foot[:8] == b"APETAGEX":
         end -= struct.unpack("<I", foot[12:16])[0] + 32
     return max(0, end - at) if peek(file, at, LEFT_OVER).strip(b"\0") else 0

@@ -28,22 +28,28 @@ def cut(whole: Manifest, length: float, durations: Sequence[float]) -> Manifest:
     """Clips of `length` seconds; durations: of the recordings (rows,), seconds. Each recording is a group, or keeps its own.
 
     The id of a clip is the recording's with "@" and where it begins in seconds. Facts: "seconds left out" of the ends,
-    and "recordings cut". Raises ManifestError where events are unknown, where rows are clips already and where nothing
-    is left.
+    and "recordings cut". Raises ManifestError where events or durations are unknown, where rows are clips already and
+    where nothing is left.
     """
     # an option of a data set may be anything
-    if not isinstance(length, int | float) or not (math.isfinite(length) and length > 0):
+    if isinstance(length, bool) or not isinstance(length, int | float) or not (math.isfinite(length) and length > 0):
         raise ManifestError(f"cut={length}: give the seconds of a clip, above 0, such as 2.0")
     _check(whole)
     rows: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     lost = 0.0
+    wrong = [name for name, seconds in zip(whole.ids.tolist(), durations, strict=True) if not 0 < seconds < math.inf]
+    if wrong:
+        raise ManifestError(
+            f"cut: {len(wrong)} of {len(whole)} recordings do not last a number of seconds above 0: {few(wrong)}. "
+            "Correct their durations"
+        )
     for row, seconds in zip(whole.table.to_pylist(), durations, strict=True):
         spans, rest = clips(seconds, length)
         lost += rest
         known = [(event["tag"], event["onset"], event["offset"]) for event in row["events"]]
         for start, end in spans:
             inside = within(known, start, end, length)
-            told = {"id": f"{row['id']}@{start:g}", "start": start, "end": end, "events": inside}
+            told = {"id": f"{row['id']}@{_seconds(start)}", "start": start, "end": end, "events": inside}
             told |= {"tags": list(dict.fromkeys(tag for tag, _, _ in inside)), "group": row["group"] or row["id"]}
             for name in rows:
                 rows[name].append((row | told)[name])
@@ -53,6 +59,11 @@ def cut(whole: Manifest, length: float, durations: Sequence[float]) -> Manifest:
         )
     facts = whole.facts | {"recordings cut": len(whole), "seconds left out": round(lost, 3)}
     return build(rows, whole.root, vocabulary=whole.vocabulary, facts=facts, name=f"{whole.root} in clips")
+
+
+def _seconds(start: float) -> str:
+    """To the microsecond, as short as can be: six digits in all, as :g has them, are the same for neighbours."""
+    return f"{start:.6f}".rstrip("0").rstrip(".")
 
 
 def clips(duration: float, length: float) -> tuple[list[tuple[float, float]], float]:

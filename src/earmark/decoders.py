@@ -27,6 +27,7 @@ from earmark.containers import (
     looks_like,
     mp3_states_length,
     peek,
+    sound_bytes,
 )
 from earmark.errors import AudioError
 
@@ -36,6 +37,10 @@ Report = Callable[[str], None]
 BLOCK = 2**18  # frames decoded at a time: 6 s at 44.1 kHz, so that most clips take one call
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
 SHORT_BY = 0.1  # seconds; containers round durations and codecs delay, so that less is no sign of a cut
+# Bytes of a value of one channel, where that is a whole number of them
+WIDTHS = {
+    "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1,
+}  # fmt: skip
 MP3_FRAME = 1_152  # samples in the longest unit of an MP3
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 # Containers that state their duration; for others FFmpeg divides the size by a bit rate.
@@ -117,7 +122,8 @@ class _Libsndfile:
         self._sound = sound = self._open()
         container, codec = str(sound.format), str(sound.subtype)  # each asks libsndfile for all that it knows
         guessed = sound.frames >= 2**62 or (container == "MP3" and not mp3_states_length(file))
-        frames = None if guessed else int(sound.frames)
+        self._frames = _stated_frames(file, sound, container, codec)
+        frames = None if guessed else self._frames
         duration = None if frames is None else frames / sound.samplerate
         self.info = Info(path, sound.samplerate, sound.channels, frames, duration, container, codec, "libsndfile")
         # entered in the middle, an ADPCM decoder has no history; Ogg and MP3 miss the mark, and so does a FLAC whose
@@ -141,7 +147,7 @@ class _Libsndfile:
         self._sound.close()
 
     def mono(self, begin: int, end: int) -> Iterator[Wave]:
-        at, stop = begin, min(end, self._sound.frames)
+        at, stop = begin, min(end, self._frames)
         try:
             if begin:
                 self._enter(begin)
@@ -205,6 +211,15 @@ class _Libsndfile:
             raise Damaged(at, problem, f"{MEDIA}; so does such an MP3")
         if left > LEFT_OVER:
             raise Damaged(at, f"goes on behind the {seconds} that it states, with {left} bytes of sound", CONVERT)
+
+
+def _stated_frames(file: BinaryIO, sound: soundfile.SoundFile, container: str, codec: str) -> int:
+    """Frames of a recording. In these containers libsndfile takes chunks behind the sound for more of it."""
+    stated = sound_bytes(file) if container in {"W64", "NIST"} and codec in WIDTHS else None
+    frames = int(sound.frames)
+    if not stated or not stated[1]:  # 0: never finished, which is a fault
+        return frames
+    return min(frames, stated[1] // (WIDTHS[codec] * int(sound.channels)))
 
 
 class _Nameless:

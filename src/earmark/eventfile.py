@@ -45,7 +45,7 @@ RAVEN = (
     "Begin File", "Tag", "Score",
 )  # fmt: skip
 LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
-SCORED = re.compile(r"(?s)(.*) \((\d+(?:\.\d+)?(?:e-?\d+)?)\)")
+SCORED = re.compile(r"(?s)(.*) \((-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)")
 
 
 def text(events: ByRecording, form: Format, highest: float | None = None) -> str:
@@ -74,7 +74,7 @@ def write(events: ByRecording, path: str | Path, form: Format, highest: float | 
         with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(told)
         os.replace(partial, path)
-    except OSError:
+    except BaseException:
         partial.unlink(missing_ok=True)
         raise
 
@@ -223,8 +223,14 @@ def _read_table(told: str, separator: str) -> dict[str, list[Event]]:
         for count, row in enumerate(rows, 1):
             if not row:
                 continue
+            if any(row[len(header) :]):
+                raise ScoresError(
+                    f"row {count} has {len(row)} cells, the header {len(header)}: put a cell that holds the separator in quotes"
+                )
             # a row with a name alone may end there
             cells = {name: row[at] if at < len(row) else "" for name, at in places.items()}
+            if not cells["filename"]:
+                raise ScoresError(f"row {count} names no recording")
             heard = found.setdefault(cells["filename"], [])
             if not cells["onset"] and not cells["offset"] and not cells["event_label"]:
                 continue

@@ -11,6 +11,7 @@ size or time of change differs from what the journal says is done again. Times a
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,8 @@ from earmark.errors import EarmarkError
 FORMAT = 1
 NAME = "journal.jsonl"
 RESULTS = "results"
+PART = ".part"  # behind the name of a file that is being written
+LONGEST = 255  # bytes of a file's name, on all usual disks
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,12 @@ class Journal:
             raise EarmarkError(f"{folder}: is a file. Give a folder for the job")
         if folder.is_dir() and not path.exists() and any(folder.iterdir()):
             raise EarmarkError(f"{folder}: holds files, but no job to go on with ({NAME}). Give a new folder")
-        (folder / RESULTS).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # before anything else is in the folder: killed in between, it could not be told from somebody else's
         self._file: BinaryIO = path.open("a+b")
         try:
             _lock(self._file, folder)
+            (folder / RESULTS).mkdir(exist_ok=True)
             self._read(dict(told), path)
         except BaseException:
             self._file.close()
@@ -89,7 +94,7 @@ class Journal:
         known = self.entries.get(str(path))
         name = known.result if known and known.result else self._free(path.name, ending)
         place = self.folder / RESULTS / name
-        partial = place.with_name(place.name + ".part")
+        partial = place.with_name(place.name + PART)
         with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)
             file.flush()
@@ -116,10 +121,9 @@ class Journal:
         return [(path, entry.error) for path, entry in entries if entry is not None and entry.error is not None]
 
     def _free(self, name: str, ending: str) -> str:
-        free, number = f"{name}{ending}", 2
-        while free.casefold() in self._taken:  # some disks do not tell A from a
-            free, number = f"{name}-{number}{ending}", number + 1
-        return free
+        tails = (f"-{number}{ending}" if number > 1 else ending for number in itertools.count(1))
+        names = (_shortened(name, LONGEST - len(os.fsencode(tail + PART))) + tail for tail in tails)
+        return next(free for free in names if free.casefold() not in self._taken)  # some disks do not tell A from a
 
     def _note(self, path: Path, result: str | None, error: str | None) -> None:
         size, mtime = self._seen.get(str(path)) or _state(path)
@@ -175,6 +179,13 @@ def _check(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None:
             f"{folder}: this job was begun otherwise ({shown}). Results would be mixed: go on with what it was begun with, "
             "or give another folder"
         )
+
+
+def _shortened(name: str, room: int) -> str:
+    """As much of the beginning as takes no more than so many bytes: a recording's own name may leave none for an ending."""
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return name
 
 
 def _short(value: Any) -> str:

@@ -107,7 +107,7 @@ class Scores:
         try:
             write(table, partial)
             os.replace(partial, path)
-        except OSError:
+        except BaseException:
             partial.unlink(missing_ok=True)
             raise
 
@@ -129,6 +129,7 @@ def _load_csv(path: Path) -> Scores:
     table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"id": "string"}))
     if "id" not in table.column_names:
         raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")
+    _check_cells(path, table)
     rows = table.num_rows
     tags = tuple(name for name in table.column_names if name not in ("id", "start", "end"))
     values = (
@@ -141,6 +142,24 @@ def _load_csv(path: Path) -> Scores:
         for name, fill in (("start", 0.0), ("end", np.nan))
     }
     return Scores(values, np.array(table["id"].to_pylist(), str), seconds["start"], seconds["end"], tags)
+
+
+def _check_cells(path: Path, table: Any) -> None:
+    """Raises ScoresError for a row without an id and for columns that are no numbers: a date would become one unasked."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    blank = pc.fill_null(pc.equal(table["id"], ""), True).to_numpy()
+    if blank.any():
+        raise ScoresError(f"{path}: row {int(blank.argmax()) + 1} has no id: name its clip or recording")
+    for name in table.column_names:
+        kind = table[name].type
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
+        if name != "id" and not number:
+            what = "seconds" if name in ("start", "end") else "scores"
+            raise ScoresError(
+                f"{path}: column {name!r} holds {kind}, not {what} as numbers: correct it, or take it out if it is no tag"
+            )
 
 
 def _load_parquet(path: Path) -> Scores:
@@ -162,7 +181,7 @@ def _load_parquet(path: Path) -> Scores:
 
 
 def concat(parts: Sequence[Scores]) -> Scores:
-    """Rows of all parts, in order. The parts must have the same tags in the same order."""
+    """Rows of all parts, in order. The parts must have the same tags in the same order; facts are the first's."""
     if not parts:
         raise ScoresError("no scores to join")
     first = parts[0]

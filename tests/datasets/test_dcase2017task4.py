@@ -109,3 +109,8 @@ def test_official_tables(data):
     count = Counter(tag for events in told.events.values() for tag, _, _ in events or [])
     kept = Counter(line[3] for line in lines if line[0].removesuffix(".wav") not in unknown)
     assert count == kept
+
+
+def test_a_recording_that_is_there_twice_is_counted(plant):
+    root = plant(LAYOUT, {"again/Y2ceUOv8A3FE_20.000_30.000.flac": "x"})
+    assert index("dcase2017task4", root).facts["recordings of a name that another has"] == 1

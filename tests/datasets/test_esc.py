@@ -57,3 +57,16 @@ def test_esc10(data):
     assert [manifest.in_folds(fold).truth().sum(0).tolist() for fold in manifest.fold_names()] == [[8] * 10] * 5
     assert manifest.vocabulary[:2] == ("dog", "rooster")
     assert leaks(manifest) == []
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    (",1,0,dog,True,1,A", r"1 rows lack one of filename, fold, target, category, esc10, src_file, take: 3"),
+    ("1.wav,1,0,,True,1,A", r"1 rows lack one of .*: 3"),
+    ("1.wav,1,0,dog,,1,A", r"1 rows lack one of .*: 3"),
+    ("1.wav,1,first,dog,True,1,A", r"the target of 1.wav is not a whole number"),
+])  # fmt: skip
+def test_odd_rows(two, row, message):
+    table = two / "meta" / "esc50.csv"
+    table.write_text(table.read_text() + row + "\n")
+    with pytest.raises(ManifestError, match=message):
+        index("esc", two)

@@ -50,3 +50,16 @@ def test_excerpt(data):
     assert manifest.fold_names() == []
     assert manifest.paths()[0].suffix == ".flac"
     assert manifest.facts["test clips"].startswith("not there")
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    (",Oboe,1,7,Attribution", r"1 rows lack one of fname, label, manually_verified, freesound_id: 3"),
+    ("1.wav,,1,7,Attribution", r"1 rows lack one of .*: 3"),
+    ("1.wav,Oboe,1,,Attribution", r"1 rows lack one of .*: 3"),
+    ("1.wav,Oboe,yes,7,Attribution", r"manually_verified of 1.wav is neither 0 nor 1"),
+])  # fmt: skip
+def test_odd_rows(official, row, message):
+    table = official / "FSDKaggle2018.meta" / "train_post_competition.csv"
+    table.write_text(table.read_text() + row + "\n")
+    with pytest.raises(ManifestError, match=message):
+        index("fsdkaggle2018", official)

@@ -68,3 +68,8 @@ def test_excerpt(data):
     manifest = index("openmic2018", root)
     assert manifest.table["tags"].to_pylist() == [[]]
     assert manifest.facts["pairs"] == {"positive": 0, "negative": 3, "unknown, counted as negative": 17}
+
+
+def test_a_clip_in_both_partitions(plant):
+    with pytest.raises(ManifestError, match=r"1 clips are in both partitions, such as 000046_3840"):
+        index("openmic2018", plant(LAYOUT, {"partitions/split01_test.csv": "000178_3840\n000046_3840\n"}))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from earmark.datasets import below, choose, first, headless, located, present, strong
+from earmark.datasets import below, choose, first, headless, index, located, present, strong
 from earmark.errors import ManifestError
 
 FILE = Path("events.tsv")
@@ -100,3 +101,30 @@ def test_headless(tmp_path):
         headless(file, ["x"])
     with pytest.raises(ManifestError, match=r"no such file"):
         headless(tmp_path / "none.csv", ["x"])
+
+
+@pytest.mark.parametrize("name", ["folder", "below"])
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch, name):
+    (tmp_path / "dog" / "closed").mkdir(parents=True)
+    (tmp_path / "dog" / "1.wav").touch()
+    real = os.scandir
+
+    def closed(place):
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", closed)  # by its mode it would be open to root
+    with pytest.raises(ManifestError, match=r"closed: this folder cannot be listed \(Permission denied\)"):
+        below(tmp_path) if name == "below" else index("folder", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "option", "message"), [
+    ("synth", {"clips": 2.5}, r"clips is 2.5; it should be a valid integer"),
+    ("magnatagatune", {"top": "all"}, r"top is 'all'; it should be a valid integer"),
+    ("soundscapes", {"cut": True}, r"cut is True; it should be a valid number"),
+    ("fsdkaggle2018", {"verified_only": "no"}, r"verified_only is 'no'; it should be a valid boolean"),
+])  # fmt: skip
+def test_options_of_another_kind(tmp_path, name, option, message):
+    with pytest.raises(ManifestError, match=message):
+        index(name, tmp_path, **option)

@@ -113,6 +113,12 @@ def test_a_source_on_both_sides_is_a_leak(plant):
     ("file", "text", "message"),
     [
         ("durations.tsv", "filename\tduration\na.wav\tlong\n", r"no duration in seconds in rows 1"),
+        (
+            "durations.tsv",
+            "filename\tduration\na.wav\tnan\n",
+            r"no duration in seconds in rows 1; give numbers above 0",
+        ),
+        ("durations.tsv", "filename\tduration\na.wav\t-3\n", r"no duration in seconds in rows 1; give numbers above 0"),
         ("durations.tsv", "filename\tduration\n\t3\n", r"row 1 lacks its filename"),
         ("durations.tsv", "filename\tduration\na.wav\t3\na.wav\t3\n", r"row 2 names a.wav again"),
         ("weak.tsv", "filename\tevent_labels\na.wav\tdog\na.wav\tcat\n", r"weak.tsv: row 2 names a.wav again"),

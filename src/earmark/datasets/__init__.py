@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import pyarrow as pa
 
@@ -51,6 +51,7 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
                 f"data set {name!r} has no option {option!r}{did_you_mean(option, known) or '.'} "
                 f"It has {', '.join(known) or 'none'}"
             )
+    _check_kinds(entry.function, options)
     root = Path(root)
     if not root.exists() and not entry.facts.get("generated"):
         raise ManifestError(
@@ -58,6 +59,24 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
         )
     manifest: Manifest = entry.function(root, **options)
     return replace(manifest, facts={"data set": name, "options": options, **manifest.facts})
+
+
+def _check_kinds(function: Callable[..., Manifest], options: Mapping[str, Any]) -> None:
+    """Raises ManifestError for a value of another kind than the function's: a fraction of a clip, a name for a number.
+
+    What must be one of some names, the function checks, and says which there are.
+    """
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    hints = get_type_hints(function)
+    for option, value in options.items():
+        if "Literal" in str(hints[option]):
+            continue
+        try:
+            TypeAdapter(hints[option], config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Input should be ")
+            raise ManifestError(f"{option} is {value!r}; it should be {told}") from error
 
 
 def tree(layout: Layout) -> str:
@@ -137,6 +156,13 @@ def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
     return found
 
 
+def unlisted(error: OSError) -> NoReturn:
+    """For os.walk, which would pass over a folder that cannot be listed, and all that is in it."""
+    raise ManifestError(
+        f"{error.filename}: this folder cannot be listed ({error.strerror}). Correct its permissions, or take it out"
+    ) from error
+
+
 def below(root: Path) -> tuple[dict[str, str], int]:
     """All recordings in `root` and the folders in it, through links too: name without ending → path relative to `root`.
 
@@ -147,7 +173,7 @@ def below(root: Path) -> tuple[dict[str, str], int]:
     found: dict[str, str] = {}
     twice = 0
     seen = set()
-    for place, folders, names in os.walk(root, followlinks=True):
+    for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:  # a link to a folder above would lead round for ever
             folders.clear()
@@ -236,6 +262,14 @@ def strong(
         {name: list(each) for name, each in heard.items()},
         sum(unclear.values()),
     )
+
+
+def complete(file: Path, cells: Sequence[Sequence[Any]], *names: str) -> None:
+    """Raise ManifestError with the rows, counted from 1, in which one of these columns is blank."""
+    wrong = [row for row, each in enumerate(zip(*cells, strict=True), 1) if None in each]
+    if wrong:
+        shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
+        raise ManifestError(f"{file}: {len(wrong)} rows lack one of {', '.join(names)}: {shown}. {IN_WHOLE}")
 
 
 def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:

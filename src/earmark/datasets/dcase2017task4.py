@@ -60,11 +60,12 @@ def dcase2017task4(root: Path, missing: Literal["refuse", "skip"] = "refuse") ->
     classes = class_names(root / CLASSES)
     rows = [(fold, *row) for fold, name in TABLES.items() for row in clips(root / name, classes)]
     names = [name for _, name, _, _ in rows]
-    there, _ = below(root)
+    there, twice = below(root)
     places = [there.get(f"Y{name}") or there.get(name, "") for name in names]
     kept = [rows[row] for row in present(root, names, places, missing, VANISHED)]
     events: dict[str, Any] = {}
     facts: dict[str, Any] = {"recordings that are not there": len(rows) - len(kept)}
+    facts |= {"recordings of a name that another has": twice} if twice else {}
     truth = first(root, TRUTH, f"groundtruth_release/{TRUTH}")
     if truth is None:
         facts["strong labels"] = f"not there: no {TRUTH}"

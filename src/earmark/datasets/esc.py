@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from earmark.datasets import AUDIO, columns, dataset, expect, recordings, refuse
+from earmark.datasets import AUDIO, columns, complete, dataset, expect, recordings, refuse
 from earmark.errors import ManifestError
 from earmark.manifest import Manifest, build, load_table
 
@@ -38,9 +38,13 @@ def esc(root: Path, subset: Literal["esc10"] | None = None) -> Manifest:
     if subset not in (None, "esc10"):
         raise ManifestError(f"subset is {subset!r}; it is 'esc10' or not given")
     table = load_table(file)
-    rows = list(
-        zip(*columns(table, file, "filename", "fold", "target", "category", "esc10", "src_file", "take"), strict=True)
-    )
+    wanted = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+    cells = columns(table, file, *wanted)
+    complete(file, cells, *wanted)
+    rows = list(zip(*cells, strict=True))
+    odd = [row[0] for row in rows if not row[2].isdecimal()]
+    if odd:
+        raise ManifestError(f"{file}: the target of {odd[0]} is not a whole number")
     if subset:
         rows = [row for row in rows if row[4].lower() == "true"]
     if not rows:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from earmark.datasets import AUDIO, SHOWN, dataset, refuse
+from earmark.datasets import AUDIO, SHOWN, dataset, refuse, unlisted
 from earmark.errors import ManifestError
 from earmark.manifest import Manifest, build
 
@@ -54,7 +54,7 @@ def folder(root: Path, group: str | None = None) -> Manifest:
 def _files(root: Path) -> Iterator[str]:
     """Relative paths of all files, through links too, each folder once."""
     seen = set()
-    for place, folders, names in os.walk(root, followlinks=True):
+    for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()

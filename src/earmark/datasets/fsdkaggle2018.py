@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from earmark.datasets import AUDIO, columns, dataset, recordings, refuse
+from earmark.datasets import AUDIO, columns, complete, dataset, recordings, refuse
 from earmark.errors import ManifestError
 from earmark.manifest import Manifest, build, load_table
 
@@ -64,10 +64,14 @@ def _rows(root: Path, file: Path, part: str, remark: str) -> list[dict[str, Any]
     folder = _find(root, f"FSDKaggle2018.audio_{part}", f"audio_{part}")
     if folder is None:
         refuse(root, LAYOUT, f"FSDKaggle2018.audio_{part} not found")
-    names, labels, remarks, sounds, licences = columns(
-        load_table(file), file, "fname", "label", remark, "freesound_id", "license"
-    )
+    wanted = ("fname", "label", remark, "freesound_id")
+    *cells, licences = columns(load_table(file), file, *wanted, "license")
+    complete(file, cells, *wanted)
+    names, labels, remarks, sounds = cells
     if remark == "manually_verified":
+        odd = [name for name, mark in zip(names, remarks, strict=True) if mark not in ("0", "1")]
+        if odd:
+            raise ManifestError(f"{file}: {remark} of {odd[0]} is neither 0 nor 1")
         remarks = ["verified" if mark == "1" else "not verified" for mark in remarks]
     return [
         {

@@ -41,7 +41,11 @@ def openmic2018(root: Path) -> Manifest:
     expect(root, LAYOUT, "class-map.json", TABLE, *PARTITIONS.values(), "audio")
     tags = class_names(root / "class-map.json")
     answers = relevance(root / TABLE, tags)
-    folds = {key: fold for fold, name in PARTITIONS.items() for key in keys(root / name)}
+    parts = {fold: keys(root / name) for fold, name in PARTITIONS.items()}
+    both = sorted(set.intersection(*map(set, parts.values())))
+    if both:
+        raise ManifestError(f"{root}: {len(both)} clips are in both partitions, such as {both[0]}")
+    folds = {key: fold for fold, part in parts.items() for key in part}
     names = [f"{key[:3]}/{key}.ogg" for key in answers]
     paths = located(root, "audio", names)
     present(root / "audio", names, paths)

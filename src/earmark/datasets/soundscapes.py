@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,10 @@ def _lengths(file: Path) -> dict[str, float]:
         try:
             lengths[name] = float(cell)
         except ValueError:
+            lengths[name] = math.nan
+        if not 0 < lengths[name] < math.inf:
             wrong.append(row)
     if wrong:
-        raise ManifestError(f"{file}: no duration in seconds in rows {', '.join(map(str, wrong[:SHOWN]))}")
+        shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
+        raise ManifestError(f"{file}: no duration in seconds in rows {shown}; give numbers above 0")
     return lengths

@@ -163,7 +163,7 @@ def _add_noise(clips: dict[str, list[Any]], root: Path, hop: float) -> Any:
                 f"{root / name}: its header does not say how long it is, so it cannot be cut into pieces"
             )
         for start, end in pieces(duration, hop):
-            row = (f"{_stem(name)}@{start or 0:g}", name, start, end, [SILENCE], "train", _stem(name))
+            row = (f"{_stem(name)}@{start or 0:.10g}", name, start, end, [SILENCE], "train", _stem(name))
             for column, value in zip(clips, row, strict=True):
                 clips[column].append(value)
     shown = names[:SHOWN]

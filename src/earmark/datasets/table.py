@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +171,10 @@ def _weak(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any]]
     if "start" in cells and "id" not in cells:
         ids = [f"{path}@{_plain(start)}" for path, start in zip(paths, cells["start"], strict=True)]
     elif "id" not in cells and len(set(paths)) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
+        # the count of each at once: a search for the first would count all paths anew for each
+        twice, count = next((path, count) for path, count in Counter(paths).items() if count > 1)
         raise ManifestError(
-            f"{place}: {twice} has {paths.count(twice)} rows. If each is an event, name onset= and offset=; if each is "
+            f"{place}: {twice} has {count} rows. If each is an event, name onset= and offset=; if each is "
             "a clip of the recording, name start= and end="
         )
     clips: dict[str, Any] = {"id": ids, "path": paths, "tags": labels}

@@ -124,7 +124,16 @@ def build(
     rows = len(columns["id"])
     if rows == 0:
         raise ManifestError(f"{name}: holds no clips")
-    given = {column: columns_of.array(columns.get(column), rows, SCHEMA.field(column).type) for column in SCHEMA.names}
+    given: dict[str, pa.Array] = {}
+    for column in SCHEMA.names:
+        try:
+            given[column] = columns_of.array(columns.get(column), rows, SCHEMA.field(column).type)
+        except UnicodeEncodeError as error:
+            raise ManifestError(
+                f"{name}: column {column!r} holds {error.object!r}, which is no Unicode and no table can keep. Rename it"
+            ) from error
+        except (pa.ArrowException, TypeError) as error:
+            raise ManifestError(f"{name}: column {column!r} cannot be read ({error})") from error
     for column, values in given.items():
         if len(values) != rows:
             raise ManifestError(f"{name}: column {column!r} has {len(values)} rows, 'id' has {rows}")
@@ -139,7 +148,7 @@ def build(
         table["tags"] = columns_of.tags(given["tags"])
         table["events"], bad = columns_of.events(given["events"])
         wrong.append(("'events' is not JSON of the form [[tag, onset, offset], …]", bad))
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise ManifestError(f"{name}: column {column!r} cannot be read ({error})") from error
     occurring = pc.unique(pc.list_flatten(table["tags"])).to_pylist()
     order = tuple(sorted(occurring)) if vocabulary is None else tuple(vocabulary)

@@ -50,6 +50,10 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
 
 
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
 def text(values: pa.Array, trim: bool) -> pa.Array:
     """→ strings; blank ones are null."""
     values = values.cast(pa.string())
@@ -65,23 +69,31 @@ def seconds(values: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
         fine = pc.fill_null(pc.match_substring_regex(values, NUMBER), True)
         bad = ~fine.to_numpy(zero_copy_only=False)
         values = pc.if_else(fine, values, pa.scalar(None, pa.string()))
-        return values.cast(pa.float64()), bad
+    else:
+        bad = np.zeros(len(values), bool)
     values = values.cast(pa.float64())
     values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)  # how pandas writes null
-    return values, pc.fill_null(pc.is_inf(values), False).to_numpy(zero_copy_only=False)
+    # text becomes infinite too: 1e400
+    return values, bad | pc.fill_null(pc.is_inf(values), False).to_numpy(zero_copy_only=False)
 
 
 def tags(values: pa.Array) -> pa.Array:
-    """→ lists of trimmed tags without empty ones; null is an empty list."""
-    if _is_text(values.type):
+    """→ lists of trimmed tags, each once and none empty; null is an empty list."""
+    if not _is_list(values.type):  # numbers too: a column of digits is one of whole numbers in Parquet
         values = pc.split_pattern(values.cast(pa.string()), JOINT)
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
     owner = np.repeat(np.arange(len(values)), lengths)
     flat = pc.fill_null(pc.utf8_trim_whitespace(pc.list_flatten(values).cast(pa.string())), "")
-    kept = pc.not_equal(flat, "")
-    lengths = np.bincount(owner[kept.to_numpy(zero_copy_only=False)], minlength=len(values))
+    kept = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)
+    codes = flat.dictionary_encode().indices.to_numpy().astype(np.int64)
+    _, first = np.unique(owner * (len(codes) + 1) + codes, return_index=True)
+    if len(first) < len(codes):
+        again = np.ones(len(codes), bool)
+        again[first] = False
+        kept &= ~again
+    lengths = np.bincount(owner[kept], minlength=len(values))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), flat.filter(kept))
+    return pa.ListArray.from_arrays(pa.array(offsets), flat.filter(pa.array(kept)))
 
 
 def events(values: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
@@ -104,13 +116,13 @@ def events(values: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
 
 def _parse_events(texts: list[str | None]) -> pa.Array:
     """One call of the JSON reader for all texts: several times as fast as one a row. Raises ValueError."""
-    rows = json.loads("[" + ",".join("null" if text is None else text for text in texts) + "]")
     try:
+        rows = json.loads("[" + ",".join("null" if text is None else text for text in texts) + "]")
         events = [None if row is None else [(tag, float(on), float(off)) for tag, on, off in row] for row in rows]
         if len(events) != len(texts):
             raise ValueError("a cell holds several values")
         return pa.array(events, SCHEMA.field("events").type)
-    except (TypeError, pa.ArrowTypeError) as error:  # ArrowInvalid is a ValueError
+    except (TypeError, RecursionError, pa.ArrowTypeError) as error:  # ArrowInvalid is a ValueError
         raise ValueError(str(error)) from error
 
 

@@ -44,8 +44,12 @@ def read(file: str | Path, /, *, root: str | Path | None = None, **columns: str)
     given = {column: raw[name] for column, name in names.items() if name in raw.column_names}
     left_out = [name for name in raw.column_names if name not in names.values()]
     check_names({**given, **dict.fromkeys(left_out)}, str(file), others_allowed=True)
-    head = json.loads((raw.schema.metadata or {}).get(FORMAT.encode(), b"{}"))
-    if head.get("version", 0) > VERSION:
+    try:
+        head = json.loads((raw.schema.metadata or {}).get(FORMAT.encode(), b"{}"))
+        newer = head.get("version", 0) > VERSION
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ManifestError(f"{file}: what it tells of itself is damaged ({error}). Fetch or make it again") from error
+    if newer:
         raise ManifestError(
             f"{file}: was written by a newer earmark (manifest version {head['version']}, this one reads {VERSION}). "
             "Upgrade earmark"
@@ -66,11 +70,17 @@ def load_table(file: Path) -> pa.Table:
         if file.suffix == ".parquet":
             from pyarrow import parquet
 
-            return parquet.read_table(file)
-        return _load_csv(file)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            table = parquet.read_table(file)
+            table.validate(full=True)  # text that is no UTF-8
+        else:
+            table = _load_csv(file)
+        names = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # OSError: pages of a damaged Parquet too
         hint = ". Save it as UTF-8" if "UTF" in str(error).upper() else ""
         raise ManifestError(f"{file}: cannot be read as a table: {error}{hint}") from error
+    if len(set(names)) < len(names):
+        raise ManifestError(f"{file}: the header names columns twice: {', '.join(names)}")
+    return table
 
 
 def write(manifest: Manifest, file: str | Path) -> None:
@@ -111,8 +121,6 @@ def _load_csv(file: Path) -> pa.Table:
     separator = max(",;\t", key=header.count)
     raw = next(csv.reader([header], delimiter=separator))
     names = [name.strip() for name in raw]
-    if len(set(names)) < len(names):
-        raise ManifestError(f"{file}: the header names columns twice: {', '.join(names)}")
 
     def table(threads: bool) -> pa.Table:
         return arrow_csv.read_csv(

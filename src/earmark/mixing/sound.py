@@ -141,6 +141,8 @@ def backgrounds(
             if samples < least:
                 problem = f"is {samples / sample_rate:.2f} s long, shorter than a scene of {least / sample_rate:g} s"
                 raise AudioError(path, problem, "Give longer backgrounds, or mix shorter scenes with --length")
+            # the header was taken at its word: what is cut off or damaged would fail in every scene that has it
+            audio.load(path, sample_rate, 0.0, FRAME, report=lambda _: None)
         except AudioError as error:
             failures.append(error)
             continue
