@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from earmark.calibration import THRESHOLDS, choose
+from earmark.detection import Heard, judge
 from earmark.errors import ScoresError
-from earmark.events import EventRules, find
+from earmark.events import EventRules, find, track
 from earmark.metrics import Collars, detection_f1, match_events
 from earmark.scores import Scores
 
@@ -118,3 +119,12 @@ def test_what_cannot_be_chosen_from_is_refused(change, message):
     arguments = {"scores": {"a": scene([0.5], [0.5])}, "reference": {"a": [("dog", 0.0, 0.1)]}, **change}
     with pytest.raises(ScoresError, match=message):
         choose(arguments.pop("scores"), arguments.pop("reference"), **arguments)
+
+
+def test_known_events_that_overlap_are_one_as_where_the_rules_are_judged():
+    values = [0.1] * 5 + [0.8] * 20 + [0.1] * 5
+    scores, reference = {"a": scene(values, [0.1] * 30)}, {"a": [("dog", 0.5, 2.0), ("dog", 1.5, 2.5)]}
+    chosen = choose(scores, reference, resamples=0)
+    judged = judge({"a": Heard(track(scores["a"]), 3.0, 0.0, chosen.rules)}, reference, resamples=0)
+    assert [figure.value for figure in chosen.figures.values()] == [1, 1, 1]
+    assert [row["event_f1_0.2"]["value"] for row in judged["rows"]] == [1, 1, 1]

@@ -406,6 +406,9 @@ def test_statistics_measured_anew():
     with pytest.raises(TaggerError, match="no windows to renew"):
         renew(mixed, [])
     assert mixed.identity() == before
+    with pytest.raises(TaggerError, match="a batch of 1 windows: batch normalisation needs two"):
+        renew(mixed, [*batches, batches[0][:1]])
+    assert mixed.identity() == before  # not half renewed
 
 
 def test_taggers_whose_weights_mean_different_things():

@@ -92,3 +92,16 @@ def test_refused():
         judge({"a": heard(DOG)}, {"a": [("dog", 0.5, 1.5)]}, collars=())
     with pytest.raises(ScoresError, match="no clips to judge"):
         judge({}, {})
+
+
+def test_events_beyond_the_end_are_counted_not_judged():
+    """As of a recording that was cut off, or of times in milliseconds; what only reaches over the end is judged."""
+    known = {"a": [("dog", 0.5, 1.5), ("rain", 1.9, 2.3), ("dog", 2.0, 2.5), ("dog", 500.0, 1500.0)]}
+    section = judge({"a": heard(DOG, RULES)}, known, resamples=0)
+    assert (section["events"], section["outside"]) == (2, 2)
+    assert judge({"a": heard(DOG, RULES)}, {"a": known["a"][:2]}, resamples=0)["outside"] == 0
+
+
+def test_clips_and_reference_must_be_of_the_same_clips():
+    with pytest.raises(ScoresError, match="1 of 2 clips have no scores, first: 'b'"):
+        judge({"a": heard(DOG)}, {"a": [("dog", 0.5, 1.5)], "b": []}, resamples=0)

@@ -127,3 +127,16 @@ def test_an_ensemble_is_heard_in_windows(recordings):
     rules = EventRules.alike(TAGS, float(np.median(heard.windows.values)))
     ((_, found),) = listen(committee, None, recordings[-1:], rules)
     assert found == hear(track(heard.windows), rules) and found
+
+
+def test_recordings_of_one_name_are_heard_each_by_itself(recordings):
+    """Two parts of one file, and a file that is named twice; the second fits into the batch of the first."""
+    path = recordings[-1].path
+    todo = [Recording(path, 0.0, 4.0), Recording(path, 6.0, 11.0), recordings[-2], recordings[-2]]
+    tagger = build(True)
+    scorer = framewise(tagger)
+    expected = [hear(track(scorer.scores(heard)), RULES) for heard in score(scorer, todo, keep_windows=True)]
+    told = []
+    found = listen(tagger, scorer, todo, RULES, batch=100, on_events=lambda _, events: told.extend(events))
+    assert [events for _, events in found] == expected
+    assert sorted(told) == sorted(event for events in expected for event in events) and expected[2] == expected[3] != []

@@ -21,7 +21,7 @@ import typer
 
 from earmark import audio, cli
 from earmark import tagger as taggers
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.recipe import parse
 from earmark.tag import ENCODINGS, Failure, Heard, Microphone, Raw, Recording, score
 from earmark.tag.live import Feed, decode
@@ -412,3 +412,64 @@ def test_nothing_on_standard_input(tagger, monkeypatch):
         for verb in ("tag", "events"):
             with pytest.raises(AudioError, match="no sound has come"):
                 command(verb, "-", "--rate", RATE, "--tagger", tagger)
+
+
+def test_a_pipe_that_does_not_block_is_heard_to_its_end():
+    """Who made it may have asked not to wait in reads: nothing yet is not the end."""
+    data = noise(1)[:, 0].astype("<f4").tobytes()
+
+    class Hesitant:
+        def __init__(self):
+            self.turns = iter([None, data[:4000], None, None, data[4000:], None, b""])
+
+        def read(self, count):
+            return next(self.turns)
+
+    (result,) = score(Listener(), [Raw(reader=Hesitant(), rate=RATE, encoding="f32le")])
+    assert isinstance(result, Heard) and result.duration == 1
+
+
+def test_a_reader_that_breaks_does_not_leave_the_net_waiting():
+    class Broken:
+        def read(self, count):
+            raise LookupError("no such thing")
+
+    with pytest.raises(LookupError, match="no such thing"):
+        list(score(Listener(), [Raw(reader=Broken(), rate=RATE)]))
+
+
+def test_a_file_is_known_though_its_first_bytes_come_one_by_one():
+    (result,) = score(Listener(), [Raw(reader=Chunks(b"RIFF" + bytes(5000), (1,)), rate=RATE, encoding="u8")])
+    assert "begins as a file of WAV does" in str(result.error)
+
+
+def test_who_sends_more_after_a_failure_is_not_waited_for():
+    feed = Feed()
+    broken = np.full(RATE, np.nan).astype("<f4").tobytes()
+    raw = Raw(reader=Chunks(broken * 9), rate=RATE, encoding="f32le", feed=feed)
+    assert isinstance(next(score(Listener(), [raw])), Failure)
+    assert not feed.rest()  # nobody takes any more
+
+
+def test_what_is_shared_does_not_depend_on_how_the_samples_come():
+    for recording in (Raw(rate=RATE), Microphone()):
+        assert recording.lasts(0.1, 1.0) and recording.lasts(100.0, 1.0)
+
+
+def test_members_that_hear_other_windows_cannot_share_what_comes_once(tmp_path):
+    """Each would take half of the samples from the other."""
+
+    class Longer(Listener):
+        windows = Windows(0.7, 0.3)
+
+    class Team:
+        members, vocabulary = (Listener(), Longer()), Listener.vocabulary
+
+        def combine(self, values):
+            return np.mean(values, 0)
+
+    with pytest.raises(TaggerError, match="-: comes once, but the members of this ensemble hear different windows"):
+        list(score(Team(), [Raw(reader=Chunks(bytes(9 * RATE)), rate=RATE)]))
+    soundfile.write(tmp_path / "a.wav", noise(2), RATE)
+    (result,) = score(Team(), [Recording(tmp_path / "a.wav")])
+    assert isinstance(result, Heard)

@@ -65,3 +65,13 @@ def test_clips_that_rules_were_chosen_on_are_learnt(tmp_path):
     assert protocol.calibrated_on(learnt, whole.in_folds(["2"])) == ["rules for events"]
     assert protocol.calibrated_on(learnt, whole.in_folds(["3"])) == []
     assert protocol.learnt(facts, None) == {}
+
+
+def test_a_look_after_a_torn_line_is_counted(tmp_path):
+    """A kill may leave half a line without an end: what follows must not be swallowed by it."""
+    whole = clips(tmp_path, ["1"], ["x"])
+    protocol.look(tmp_path, ["a"], whole)
+    file = tmp_path / protocol.LOOKS
+    file.write_bytes(file.read_bytes() + '{"time": "ü'.encode()[:-1])
+    assert protocol.look(tmp_path, ["b"], whole) == protocol.Looks(3, 2)
+    assert protocol.look(tmp_path, ["b"], whole) == protocol.Looks(4, 2)

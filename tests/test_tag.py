@@ -13,7 +13,7 @@ import torch
 
 from earmark import audio
 from earmark import tagger as taggers
-from earmark.errors import AudioError
+from earmark.errors import AudioError, EarmarkError
 from earmark.recipe import parse
 from earmark.tag import Failure, Heard, Recording, score
 from earmark.windows import Windows, starts
@@ -216,3 +216,42 @@ def test_a_loop_that_is_left_by_an_error_does_not_hold_up_the_program(files):
     order = [sys.executable, "-c", "\n".join(lines), *map(str, files)]
     done = subprocess.run(order, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.strip() == "left"
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_a_window_ends_in_samples_whether_or_not_the_end_of_the_recording_is_known(tmp_path, batch):
+    """1.00003 s are 8,000 samples: a last window that ends with the recording must not reach past it."""
+    write(tmp_path / "a.wav", 5.2)
+    scorer = Listener(Windows(1.00003, 0.7))
+    (heard,) = score(scorer, [Recording(tmp_path / "a.wav")], batch=batch, keep_windows=True)
+    assert heard.windows.start.tolist() == [0.0, 0.7, 1.4, 2.1, 2.8, 3.5, 4.2]
+    assert heard.windows.end.tolist() == [1.0, 1.7, 2.4, 3.1, 3.8, 4.5, 5.2]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_a_failure_in_its_place(tmp_path, batch, keep, value):
+    """As sound far beyond full scale gives them, whose squares overflow."""
+
+    class Overflowing(Listener):
+        def score(self, waves):
+            return np.where(np.abs(waves).max(1, keepdims=True) > 1e20, value, super().score(waves)).astype(np.float32)
+
+    paths = [tmp_path / f"{number}.wav" for number in range(3)]
+    for path in paths:
+        wave = write(path, 40.0)
+    wave[8 * RATE + 100] = 1e25
+    soundfile.write(paths[1], wave, RATE, subtype="FLOAT")
+    scorer = Overflowing(Windows(1.0, 0.5))
+    results = list(score(scorer, map(Recording, paths), batch=batch, keep_windows=keep, workers=1))
+    assert [type(result) for result in results] == [Heard, Failure, Heard]
+    assert "1.wav: the tagger's scores of the window at 7.50 s are no finite numbers" in str(results[1].error)
+    np.testing.assert_array_equal(results[0].values, results[2].values)
+
+
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"workers": 0}, {"workers": -1}])
+def test_nothing_to_work_with_is_refused(files, wrong):
+    """Not an endless loop, nor a run over no recordings."""
+    with pytest.raises(EarmarkError, match=r"(batch|workers) is (0|-1): give 1 or more"):
+        next(score(Listener(Windows(1.0, 1.0)), map(Recording, files), **wrong))

@@ -482,3 +482,13 @@ def test_loading_runs_nothing_and_asks_no_one(whole, write):
         assert audited
     finally:
         audit[0] = False
+
+
+def test_a_folder_of_recordings_does_not_hide_the_shipped_tagger_of_its_name(tmp_path, monkeypatch):
+    """`earmark tag` beside the folder esc10 of a data set; a folder of a run is not passed over silently."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "esc10").mkdir()
+    assert tagger.find("esc10") == tagger.shipped()["esc10"]
+    (tmp_path / "esc10" / "tagger.safetensors").write_bytes(b"")
+    with pytest.raises(TaggerError, match="esc10: is a folder. Give the tagger file in it"):
+        tagger.find("esc10")

@@ -17,6 +17,7 @@ import numpy as np
 from earmark.errors import ScoresError
 from earmark.events import DEFAULT, EventRules, Track, hear, track
 from earmark.metrics.events import Collars, Counts, Events, check_clips, checked_tags, detection_f1, match_events, timed
+from earmark.metrics.intersection import joined
 from earmark.metrics.intervals import Interval
 from earmark.registry import did_you_mean
 from earmark.scores import Event, Scores
@@ -73,9 +74,11 @@ def choose(
 ) -> Chosen:
     """The rules with the highest event-based F1 of each tag. scores, reference: of each clip, by id.
 
-    medians: seconds; default 3 to 25 frames, odd numbers. groups: of clips, for the intervals of the figures.
+    medians: seconds; default 3 to 25 frames, odd numbers. groups: of clips, for the intervals of the figures. Reference
+    events of one tag that overlap or touch are one event, as in `earmark.detection`, where the rules are judged.
     """
     check_clips(reference, scores, "scores")
+    reference = {clip: joined([timed(event) for event in events]) for clip, events in reference.items()}
     tracks = {clip: track(scores[clip]) for clip in reference}
     tags = next(iter(tracks.values())).tags
     for clip, heard in tracks.items():
@@ -93,13 +96,9 @@ def choose(
     for tag in tags:
         if tag not in with_events:
             continue
-        sweep = _Sweep(tag, tracks, reference, collars, gap, shortest)
-        points = [sweep.at(value, 0.0) for value in sorted(set(thresholds))]
-        best = max(points, key=lambda p: (p.f1, -abs(round(p.threshold - DEFAULT, 9)), -p.threshold))
-        filtered = [sweep.at(best.threshold, value) for value in lengths]
-        final = max([best, *filtered], key=lambda p: (p.f1, -p.median))
-        chosen[tag], swept[tag] = final.threshold, final.median
-        tried += points + filtered
+        best, points = _Sweep(tag, tracks, reference, collars, gap, shortest).best(thresholds, lengths)
+        chosen[tag], swept[tag] = best.threshold, best.median
+        tried += points
     thresholded = EventRules(chosen, rules.medians, gap, shortest)
     final_rules = EventRules(chosen, swept, gap, shortest)
     figures = {}
@@ -145,6 +144,13 @@ class _Sweep:
         self.reference = {
             clip: [event for event in map(timed, events) if event[0] == tag] for clip, events in reference.items()
         }
+
+    def best(self, thresholds: Sequence[float], lengths: Sequence[float]) -> tuple[Tried, list[Tried]]:
+        """The best point, and all that were tried. lengths: of the median, seconds."""
+        points = [self.at(value, 0.0) for value in sorted(set(thresholds))]
+        best = max(points, key=lambda p: (p.f1, -abs(round(p.threshold - DEFAULT, 9)), -p.threshold))
+        filtered = [self.at(best.threshold, value) for value in lengths]
+        return max([best, *filtered], key=lambda p: (p.f1, -p.median)), points + filtered
 
     def at(self, threshold: float, median: float) -> Tried:
         rules = EventRules({self.tag: threshold}, {self.tag: median}, self.gap, self.shortest)

@@ -53,31 +53,28 @@ def judge(
     """The section of a report, plain values. clips, reference: by id, seconds of the recording. scores: of what.
 
     rows: [{"rules", "found", "event_f1_0.2", "event_f1_0.4", "segment_f1"}], psds: {name: figure}, tags: a row each,
-    clips_f1: event-based F1 of each clip alone with the last row's rules and the first collar. Raises ScoresError.
+    outside: reference events that lie beyond the ends of their clips and so are not judged. clips_f1: event-based F1 of
+    each clip alone with the last row's rules and the first collar. Raises ScoresError.
     """
     if not collars or len(set(collars)) < len(collars):
         raise ScoresError(f"collars are {list(collars)}: give one at least, each once, in seconds, such as 0.2,0.4")
     tags = _tags(clips)
+    metrics.events.check_clips(reference, clips, "scores")
     known = {clip: shifted(events, clips[clip].start) for clip, events in reference.items()}
     named = metrics.events.checked_tags(known, None)
     if unknown := [tag for tag in named if tag not in tags]:
         raise ScoresError(f"the clips have events of {unknown[0]!r}, which is none of the tagger's {len(tags)} tags")
     durations = {clip: heard.duration for clip, heard in clips.items()}
+    told = sum(map(len, known.values()))
     known = {clip: _inside(events, durations[clip]) for clip, events in known.items()}
     rows: list[dict[str, Any]] = []
     by_tag: dict[str, dict[str, Any]] = {tag: {"tag": tag} for tag in named}
     for name, rules in ways(clips, tags).items():
         found = {clip: predicted(heard, rules[clip], named) for clip, heard in clips.items()}
-        row: dict[str, Any] = {"rules": name, "found": sum(map(len, found.values()))}
-        counts = [
-            metrics.match_events(known, found, tags=named, collars=metrics.Collars(collar, collar))
-            for collar in collars
-        ]
-        for collar, each in zip(collars, counts, strict=True):
-            _add(row, by_tag, f"event_f1_{collar:g}", each, groups, resamples, name)
-        segments = metrics.match_segments(known, found, durations, tags=named, length=SEGMENT)
-        _add(row, by_tag, "segment_f1", segments, groups, resamples, name)
-        rows.append(row)
+        rows.append({"rules": name, "found": sum(map(len, found.values()))})
+        counts = _counts(known, found, durations, named, collars)
+        for column, each in counts.items():
+            _add(rows[-1], by_tag, column, each, groups, resamples, name)
     psds = _psds(clips, known, durations, tags, named, groups, resamples)
     for tag, row in by_tag.items():
         row["events"] = sum(event[0] == tag for events in known.values() for event in events)
@@ -87,6 +84,7 @@ def judge(
         "step": float(np.median([heard.track.step for heard in clips.values()])),
         "clips": len(clips),
         "events": sum(map(len, known.values())),
+        "outside": told - sum(map(len, known.values())),
         "hours": sum(durations.values()) / 3600,
         "event_length": float(np.median([offset - onset for each in known.values() for _, onset, offset in each])),
         "rows": rows,
@@ -97,7 +95,7 @@ def judge(
         },
         "tags": [{"tag": tag, "events": row.pop("events"), **row} for tag, row in by_tag.items()],
         "without events": [tag for tag in tags if tag not in named],
-        "clips_f1": _by_clip(counts[0]),
+        "clips_f1": _by_clip(counts[_column(collars[0])]),
     }  # fmt: skip
 
 
@@ -143,6 +141,21 @@ def _tags(clips: Mapping[str, Heard]) -> tuple[str, ...]:
         if heard.track.tags != tags:
             raise ScoresError(f"clip {clip!r} has scores of other tags than the first clip")
     return tags
+
+
+def _column(collar: float) -> str:
+    return f"event_f1_{collar:g}"
+
+
+def _counts(
+    known: Events, found: Events, durations: Mapping[str, float], tags: Sequence[str], collars: Sequence[float]
+) -> dict[str, Counts]:
+    """By column of the table: hits and errors by the edges of events, then by segments."""
+    counts = {
+        _column(collar): metrics.match_events(known, found, tags=tags, collars=metrics.Collars(collar, collar))
+        for collar in collars
+    }
+    return counts | {"segment_f1": metrics.match_segments(known, found, durations, tags=tags, length=SEGMENT)}
 
 
 def _add(

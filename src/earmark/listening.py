@@ -31,23 +31,26 @@ def listen(
     that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
     `on_events` only. options: of `earmark.tag.score`.
     """
-    streams: dict[str, Stream] = {}
-    found: dict[str, list[Event]] = {}
+    # by number: two parts of one file have one name, and so has a file that is named twice
+    streams: dict[int, Stream] = {}
+    found: dict[int, list[Event]] = {}
 
-    def tell(recording: Recording, events: list[Event]) -> None:
+    def tell(number: int, recording: Recording, events: list[Event]) -> None:
         if keep:
-            found.setdefault(recording.name, []).extend(events)
+            found.setdefault(number, []).extend(events)
         if events and on_events is not None:
             on_events(recording, events)
 
     def on_part(part: Part) -> None:
         rows = scorer.part(part) if scorer else part.windows
-        stream = streams.setdefault(part.recording.name, Stream(rows.tags, rules, ordered))
-        tell(part.recording, stream.push(rows, next_start(part, listener.windows, listener.sample_rate)))
+        if part.number not in streams:
+            streams[part.number] = Stream(rows.tags, rules, ordered)
+        before = next_start(part, listener.windows, listener.sample_rate)
+        tell(part.number, part.recording, streams[part.number].push(rows, before))
 
     with closing(score(scorer or listener, recordings, on_part=on_part, **options)) as results:
-        for result in results:
-            stream = streams.pop(result.recording.name, None)
+        for number, result in enumerate(results):
+            stream = streams.pop(number, None)
             if stream is not None and isinstance(result, Heard):
-                tell(result.recording, stream.finish())
-            yield result, sorted(found.pop(result.recording.name, []))
+                tell(number, result.recording, stream.finish())
+            yield result, sorted(found.pop(number, []))

@@ -98,15 +98,17 @@ class Looks:
 
 
 def look(folder: Path, taggers: list[str], test: Manifest) -> Looks:
-    """Remember a look at these test clips. A line that cannot be read counts as a look at them."""
+    """Remember a look at these test clips. A line that cannot be read, as a kill leaves one, counts as a look at them."""
     file = folder / LOOKS
     digest = splits.facts(test)["sha256"]
     told = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "taggers": taggers, "clips": digest}
+    before = file.read_bytes() if file.is_file() else b""
+    torn = bool(before) and not before.endswith(b"\n")
     with file.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(told) + "\n")
+        stream.write(("\n" if torn else "") + json.dumps(told) + "\n")
     seen: set[str] = set()
     looks = 0
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
             same, judged = row["clips"] == digest, [str(name) for name in row["taggers"]]

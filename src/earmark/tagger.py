@@ -204,12 +204,12 @@ def shipped() -> dict[str, Path]:
 
 def find(name: str | Path) -> Path:
     """A tagger's file, by path or by the name of a shipped one. Raises TaggerError."""
-    path = Path(name)
-    if path.is_dir():
+    path, known = Path(name), shipped()
+    # a folder of recordings may well have the name of a shipped tagger, a run's folder is not passed over
+    if path.is_dir() and (str(name) not in known or (path / "tagger.safetensors").exists()):
         raise TaggerError(f"{path}: is a folder. Give the tagger file in it, such as {path / 'tagger.safetensors'}")
     if path.is_file():
         return path
-    known = shipped()
     if str(name) not in known:
         raise TaggerError(
             f"{name}: no such file, and no shipped tagger of that name{did_you_mean(str(name), known)} "

@@ -15,6 +15,7 @@ from tests.report.conftest import TAGS, made, scored, several, single
 
 from earmark import report as reports
 from earmark.errors import ScoresError
+from earmark.report.files import write_table
 
 
 def test_figures_are_sklearns() -> None:
@@ -331,3 +332,28 @@ def test_drawing_does_not_touch_the_callers_figures(tmp_path: Path) -> None:
 
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_files_stay_whole_where_a_new_one_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = write_table(tmp_path / "a.csv", ["x", "y"], [{"x": 1, "y": None, "z": 3}])
+    assert old.read_bytes() == b"x,y\n1,\n"
+
+    def full(self: Path, text: str, **_: Any) -> int:
+        with self.open("w") as file:
+            file.write(text[:2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_table(old, ["x"], [{"x": 2}])
+    assert old.read_bytes() == b"x,y\n1,\n" and list(tmp_path.iterdir()) == [old]
+
+
+def test_the_same_draws_judge_stored_thresholds() -> None:
+    """Of another seed too: the row of 0.5 has the intervals of the figures above it."""
+    scores, manifest = several()
+    half = np.full(len(TAGS), 0.5)
+    told = reports.evaluate(scores, manifest, "many", resamples=50, seed=7, stored=half)
+    for row in told["decisions"]["rows"]:
+        for name in ("f1_micro", "f1_macro", "f1_instance"):
+            assert row[name] == told["metrics"][name]

@@ -72,3 +72,10 @@ def test_what_rules_were_chosen_on_is_told() -> None:
     told = provenance.sentences({"rules for events chosen on": chosen, "thresholds of tags chosen on": "elsewhere"})
     assert "Rules for events were chosen on 1 clip (fold 4) of scenes." in told
     assert "thresholds of tags chosen on: elsewhere." in told
+
+
+def test_known_events_that_are_not_judged_are_told() -> None:
+    plain = section()
+    assert "beyond the ends" not in " ".join(events.sentences(plain))
+    told = " ".join(events.sentences(plain | {"outside": 3}))
+    assert "3 known events beyond the ends of the clips: not judged" in told

@@ -20,7 +20,6 @@ whose numbers are made elsewhere, have pages of the same kind: `write_comparison
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -39,7 +38,7 @@ from earmark.report.audit import page_of_audit, write_audit
 from earmark.report.comparison import markdown_of_comparison, page_of_comparison, write_comparison
 from earmark.report.document import markdown, summary
 from earmark.report.evaluation import page_of_evaluation
-from earmark.report.files import folder_for, write_text
+from earmark.report.files import folder_for, write_table, write_text
 from earmark.report.matching import Matched, match
 from earmark.scores import Scores
 
@@ -85,20 +84,23 @@ def evaluate(
     matched = match(scores, manifest)
     _check_task(matched, task)
     values, truth, notes = matched.values, matched.truth, list(matched.notes)
-    groups = len(np.unique(matched.groups))
     measured = metrics.evaluate(
         values, truth, matched.groups, task, resamples=resamples, seed=seed, threshold=threshold
     )
     figures = {name: measured[name].as_dict() for name in sorted(measured, key=wording.position)}
     columns = metrics.per_tag(values, truth, task, threshold)
+    interval: dict[str, Any] = {
+        "kind": "percentile bootstrap over groups",
+        "level": metrics.LEVEL,
+        "resamples": resamples,
+        "groups": len(np.unique(matched.groups)),
+        "centred": [name for name in figures if metrics.centred(name)],
+    }
     report = {
         "clips": len(matched.ids),
         "task": task,
         "metrics": figures,
-        "tags": [
-            {"tag": tag, **{name: column[i].item() for name, column in columns.items()}}
-            for i, tag in enumerate(scores.tags)
-        ],
+        "tags": _by_tag(columns, scores.tags),
         "undefined": [scores.tags[i] for i in metrics.undefined(truth, negatives=True)],
         "confusion": metrics.confusion(values, truth).tolist() if task == "one" else None,
         "calibration": curves.calibration(values, truth, task),
@@ -106,23 +108,15 @@ def evaluate(
         "threshold": None if task == "one" else threshold,
         "decisions": None
         if stored is None or task == "one"
-        else decisions.judge(matched, scores.tags, stored, resamples),
+        else decisions.judge(matched, scores.tags, stored, resamples, seed),
         "events": events,
         "protocol": dict(facts or {}),
-        "interval": {
-            "kind": "percentile bootstrap over groups",
-            "level": metrics.LEVEL,
-            "resamples": resamples,
-            "groups": groups,
-            "centred": [name for name in figures if metrics.centred(name)],
-        },
+        "interval": interval,
     }
-    notes += _notes_on_tags(truth, scores.tags) + _notes_on_figures(figures, groups, resamples)
+    notes += _notes_on_tags(truth, scores.tags) + _notes_on_figures(figures, interval["groups"], resamples)
     if report["calibration"] is None:
         notes.append("Scores reach beyond 0 … 1, so they are no probabilities: no calibration.")
-    silent = [tag for tag, precision in zip(scores.tags, columns["precision"], strict=True) if math.isnan(precision)]
-    if silent:
-        notes.append(f"No clip was answered with these tags, so they have no precision: {wording.names(silent)}.")
+    notes += _notes_on_silence(columns["precision"], scores.tags)
     lost: list[str] = []
     plain = {key: _plain(value, key, lost) for key, value in report.items()}
     notes += [f"{place} is not a finite number: null." for place in lost if place.startswith("protocol")]
@@ -163,6 +157,18 @@ def _worst(matched: Matched, tags: Sequence[str], task: Task, threshold: float |
         }
         for row in rows
     ]
+
+
+def _by_tag(columns: Mapping[str, NDArray[Any]], tags: Sequence[str]) -> list[dict[str, Any]]:
+    """columns: of `metrics.per_tag`. A row a tag."""
+    return [{"tag": tag, **{name: column[i].item() for name, column in columns.items()}} for i, tag in enumerate(tags)]
+
+
+def _notes_on_silence(precision: NDArray[Any], tags: Sequence[str]) -> list[str]:
+    silent = wording.at(tags, np.flatnonzero(np.isnan(precision)).tolist())
+    if not silent:
+        return []
+    return [f"No clip was answered with these tags, so they have no precision: {wording.names(silent)}."]
 
 
 def _notes_on_tags(truth: NDArray[np.bool_], tags: Sequence[str]) -> list[str]:
@@ -238,10 +244,7 @@ def write(
     paths = [folder / f"{stem}.json", folder / f"{stem}.md", folder / f"{stem}.tags.csv", picture]
     write_text(paths[0], _json(report))
     write_text(paths[1], markdown(report, stem, picture.name))
-    with paths[2].open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, list(report["tags"][0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(report["tags"])  # None is written as an empty cell
+    write_table(paths[2], list(report["tags"][0]), report["tags"])
     if one:
         tags = [row["tag"] for row in report["tags"]]
         figure = pictures.confusion(np.array(report["confusion"]), tags, wording.headline(report, "accuracy"))

@@ -7,7 +7,6 @@ much it is doubted. why: a sentence, or null. What else a row has goes into the 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from earmark.errors import ScoresError
 from earmark.report import page, wording
 from earmark.report.excerpt import BUDGET, Excerpts, Find
-from earmark.report.files import folder_for, write_text
+from earmark.report.files import folder_for, write_table, write_text
 
 COLUMNS = ("id", "path", "tag", "given", "suggested", "score", "why")
 SHOWN = 200  # rows on a page; the CSV has them all
@@ -65,13 +64,9 @@ def write_audit(
     _check(rows)
     folder = folder_for(folder, stem)
     html = page_of_audit(rows, stem, find, notes=notes, shown=shown)
-    paths = [folder / f"{stem}.csv", write_text(folder / f"{stem}.html", html)]
     others = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
-    with paths[0].open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, [*COLUMNS, *others], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    return paths
+    table = write_table(folder / f"{stem}.csv", [*COLUMNS, *others], rows)
+    return [table, write_text(folder / f"{stem}.html", html)]
 
 
 def _check(rows: Sequence[Mapping[str, Any]]) -> None:

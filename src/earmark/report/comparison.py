@@ -10,7 +10,6 @@ Holm's correction; where it is absent, `p` decides whether two systems can be to
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 from earmark.errors import ScoresError
 from earmark.report import page, provenance, svg, text, wording
-from earmark.report.files import folder_for, write_text
+from earmark.report.files import folder_for, write_table, write_text
 
 LEVEL = 0.05  # p-values below it tell two systems apart
 COLUMNS = ("a", "b", "metric", "difference", "low", "high", "p", "p_holm")
@@ -74,17 +73,12 @@ def write_comparison(comparison: Mapping[str, Any], folder: str | Path, stem: st
     _, pairs, _ = _checked(comparison)
     folder = folder_for(folder, stem)
     held = json.dumps(_finite(comparison), ensure_ascii=False, indent=1, allow_nan=False)
-    paths = [
+    return [
         write_text(folder / f"{stem}.json", held + "\n"),
         write_text(folder / f"{stem}.md", markdown_of_comparison(comparison, stem)),
-        folder / f"{stem}.pairs.csv",
+        write_table(folder / f"{stem}.pairs.csv", COLUMNS, pairs),
         write_text(folder / f"{stem}.html", page_of_comparison(comparison, stem)),
     ]
-    with paths[2].open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
-        table.writeheader()
-        table.writerows(pairs)
-    return paths
 
 
 def _checked(comparison: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:

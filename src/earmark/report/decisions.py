@@ -15,7 +15,7 @@ from earmark.report.matching import Matched
 TOLD = "Tags count as answered where their score reaches 0.5, or the threshold that `earmark calibrate` stored in the tagger."
 
 
-def judge(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int) -> dict[str, Any]:
+def judge(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int, seed: int = 0) -> dict[str, Any]:
     """{"rows": [{"thresholds", "f1_micro", …}], "tags": [{"tag", "clips", "threshold", "f1_0.5", "f1", …}]}."""
     rows, each = [], []
     for name, threshold in (("0.5", np.full(len(tags), thresholds.DEFAULT)), ("stored", np.asarray(stored, float))):
@@ -25,6 +25,7 @@ def judge(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int)
             matched.groups,
             "many",
             resamples=resamples,
+            seed=seed,
             metrics=thresholds.FIGURES,
             threshold=threshold,
         )

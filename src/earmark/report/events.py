@@ -29,6 +29,11 @@ def sentences(section: Mapping[str, Any]) -> list[str]:
     told += _warnings(section)
     if len(section["rows"]) == 1:
         told.append("The tagger stores no rules for events: choose some with earmark calibrate, on other clips.")
+    if section.get("outside"):
+        told.append(
+            f"{wording.count(section['outside'], 'known event')} beyond the ends of the clips: not judged. Times count from the "
+            "start of the recording, in seconds; a recording that was cut off has lost what came later."
+        )
     if section["without events"]:
         told.append(
             f"No clip has an event of these tags, which are left out: {wording.names(section['without events'])}."

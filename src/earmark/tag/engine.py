@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import AudioError
+from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.scores import Scores
 from earmark.tag.recordings import Failure, Heard, Part, Recording
 from earmark.tag.scorer import Scorer, Several, check_alike, hears, score_stretches, together
@@ -51,6 +51,7 @@ class _Job:
     """A recording in work. Its decoder fills `stretches`; the results of each scorer go to its pool."""
 
     recording: Recording
+    number: int
     pools: list[Pool]
     stretches: queue.Queue[Any] = field(default_factory=lambda: queue.Queue(AHEAD))
     notes: list[str] = field(default_factory=list)
@@ -84,9 +85,13 @@ def score(
     file. keep_windows: keep each window's scores too (then memory grows with length). on_part: called with the scores of
     windows as they come, recording by recording, so that nothing needs to be kept; parts of a recording that fails later
     have been told by then. on_audio: called with seconds of audio as they are scored. prompt: score a window as soon as it
-    has come, not when a batch of them has; for sound that is heard while it comes. Of an ensemble, TaggerError where window
-    by window is asked for and its members do not hear the same windows.
+    has come, not when a batch of them has; for sound that is heard while it comes. EarmarkError where batch or workers are
+    below 1. Of an ensemble whose members do not hear the same windows, TaggerError where window by window is asked for, and
+    for a recording that comes once.
     """
+    for what, number in (("batch", batch), ("workers", workers)):
+        if number < 1:
+            raise EarmarkError(f"{what} is {number}: give 1 or more")
     options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt)
     if isinstance(scorer, Several):
         yield from _score_together(scorer, recordings, options)
@@ -105,7 +110,8 @@ def _score_together(team: Several, recordings: Iterable[Recording], options: Opt
         groups.setdefault(hears(member), []).append(number)
     with ExitStack() as stack:
         runs: list[Iterator[list[Heard] | Failure]] = []
-        for numbers, copy in zip(groups.values(), itertools.tee(recordings, len(groups)), strict=True):
+        todo = recordings if len(groups) == 1 else _read_again(recordings)
+        for numbers, copy in zip(groups.values(), itertools.tee(todo, len(groups)), strict=True):
             scorers = [team.members[number] for number in numbers]
             own = replace(options, on_audio=None) if runs else options  # seconds count once
             runs.append(stack.enter_context(closing(_score(scorers, copy, own, team))))
@@ -118,6 +124,17 @@ def _score_together(team: Several, recordings: Iterable[Recording], options: Opt
                 else:
                     heard |= dict(zip(numbers, result, strict=True))
             yield failure or _combined(team, [heard[number] for number in range(len(team.members))])
+
+
+def _read_again(recordings: Iterable[Recording]) -> Iterator[Recording]:
+    """The same. Raises TaggerError for one that cannot be read by each group of members: each would hear a part of it."""
+    for recording in recordings:
+        if recording.once:
+            raise TaggerError(
+                f"{recording.name}: comes once, but the members of this ensemble hear different windows, so that each needs it "
+                "for itself. Save it as a file first, or take members with the same windows"
+            )
+        yield recording
 
 
 def _combined(team: Several, heard: list[Heard]) -> Heard:
@@ -142,12 +159,12 @@ def _score(
     stop = threading.Event()
     jobs: deque[_Job] = deque()
     ready: deque[tuple[_Job, Stretch]] = deque()
-    todo = iter(recordings)
+    todo, numbers = iter(recordings), itertools.count()
     waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
     # daemons: whoever leaves the loop over results by an error must not wait for them at the end of the program
     decoders = [
         threading.Thread(target=_decode_all, args=(waiting, scorers, options, stop), name=f"decode-{n}", daemon=True)
-        for n in range(max(1, options.workers))
+        for n in range(options.workers)
     ]
     for decoder in decoders:
         decoder.start()
@@ -156,7 +173,7 @@ def _score(
         recording = next(todo, None)
         if recording is None:
             return None
-        job = _Job(recording, [Pool(s.windows.combine, normalise=s.task == "one") for s in scorers])
+        job = _Job(recording, next(numbers), [Pool(s.windows.combine, normalise=s.task == "one") for s in scorers])
         jobs.append(job)
         waiting.put(job)
         return job
@@ -171,11 +188,11 @@ def _score(
             if _take(reading[0], ready):
                 reading.popleft()
             while _enough(ready, reading, options):
-                _run(scorers, _next(ready, options.batch), options, team)
+                _run(scorers, ready, options, team)
             while jobs and jobs[0].finished:
                 yield _result(jobs.popleft(), scorers)
         while ready:
-            _run(scorers, _next(ready, options.batch), options, team)
+            _run(scorers, ready, options, team)
         while jobs:
             yield _result(jobs.popleft(), scorers)
     finally:
@@ -218,6 +235,8 @@ def _decode(job: _Job, scorers: Sequence[Scorer], options: Options, stop: thread
         for block in itertools.chain([] if first is None else [first], blocks):
             if stop.is_set():
                 return
+            if job.error is not None:
+                break
             if made := cutter.push(block):
                 put(made)
         put(cutter.total)
@@ -231,10 +250,7 @@ def _take(job: _Job, ready: deque[tuple[_Job, Stretch]]) -> bool:
     """Wait for the next stretch of a recording; whether it has come to its end."""
     thing = job.stretches.get()
     if isinstance(thing, AudioError):
-        job.error = thing
-        others = [entry for entry in ready if entry[0] is not job]  # its windows are of no use any more
-        ready.clear()
-        ready.extend(others)
+        _fail(job, thing, ready)
         return True
     if isinstance(thing, BaseException):
         raise thing
@@ -243,10 +259,19 @@ def _take(job: _Job, ready: deque[tuple[_Job, Stretch]]) -> bool:
         return True
     if isinstance(thing, int):
         job.total = thing
-    else:
+    elif job.error is None:
         ready.extend((job, stretch) for stretch in thing)
         job.waiting += sum(len(stretch) for stretch in thing)
     return False
+
+
+def _fail(job: _Job, error: AudioError, ready: deque[tuple[_Job, Stretch]]) -> None:
+    """Give a recording up: its windows are of no use any more, and nobody wants more of it."""
+    job.error = job.error or error
+    others = [entry for entry in ready if entry[0] is not job]
+    ready.clear()
+    ready.extend(others)
+    job.recording.stop()
 
 
 def _enough(ready: deque[tuple[_Job, Stretch]], reading: deque[_Job], options: Options) -> bool:
@@ -264,14 +289,19 @@ def _next(ready: deque[tuple[_Job, Stretch]], batch: int) -> list[tuple[_Job, St
     return taken
 
 
-def _run(scorers: Sequence[Scorer], taken: list[tuple[_Job, Stretch]], options: Options, team: Several | None) -> None:
-    """Score stretches and hand the results to their recordings."""
+def _run(scorers: Sequence[Scorer], ready: deque[tuple[_Job, Stretch]], options: Options, team: Several | None) -> None:
+    """Score the next batch of what is ready and hand the results to their recordings."""
+    taken = _next(ready, options.batch)
     stretches = [stretch for _, stretch in taken]
     values = [score_stretches(scorer, stretches, options.batch) for scorer in scorers]
     told = scorers[0].windows
     hop = min(told.hop, told.length)
     for number, (job, stretch) in enumerate(taken):
         own = [each[number] for each in values]
+        if job.error is None and (error := _no_number(job, stretch, own, scorers[0].sample_rate)):
+            _fail(job, error, ready)
+        if job.error is not None:
+            continue
         counts = {weigh: weights(stretch.windows(), weigh) for weigh in {s.windows.weigh for s in scorers}}
         for scorer, pool, value in zip(scorers, job.pools, own, strict=True):
             pool.add(value, counts[scorer.windows.weigh])
@@ -284,11 +314,25 @@ def _run(scorers: Sequence[Scorer], taken: list[tuple[_Job, Stretch]], options: 
             options.on_audio(hop * len(stretch))
 
 
+def _no_number(job: _Job, stretch: Stretch, values: list[NDArray[np.float32]], rate: int) -> AudioError | None:
+    """Where a score is NaN or infinite, which no mean over windows and no sorting of tags would show."""
+    fine = np.logical_and.reduce([np.isfinite(each).all(1) for each in values])
+    if fine.all():
+        return None
+    second = (job.recording.start or 0.0) + int(stretch.starts[int(np.argmin(fine))]) / rate
+    problem = f"the tagger's scores of the window at {second:.2f} s are no finite numbers"
+    remedy = (
+        "Check the sound there, which may be far beyond full scale; if other recordings fail alike, the tagger's file"
+    )
+    return AudioError(job.recording.path, problem, remedy)
+
+
 def _rows(job: _Job, stretch: Stretch, scorer: Scorer, values: NDArray[np.float32]) -> Scores:
     """The scores of windows with their times in the file; within the recording, as far as its end is known."""
     offset, rate = job.recording.start or 0.0, scorer.sample_rate
     start = offset + stretch.starts / rate
-    end = start + scorer.windows.length
+    # in samples, as the recording's end is: then it makes no difference whether that is known yet
+    end = offset + (stretch.starts + stretch.length) / rate
     if job.total is not None:
         end = np.minimum(end, offset + job.total / rate)
     return Scores(values, np.full(len(start), job.recording.name), start, end, scorer.vocabulary)
@@ -300,7 +344,8 @@ def _tell(job: _Job, rows: list[Scores], rate: int, options: Options, team: Seve
     if options.on_part:
         whole = rows[0] if team is None else _combined_rows(team, rows)
         assert whole is not None
-        options.on_part(Part(job.recording, whole, job.scored, None if job.total is None else job.total / rate))
+        duration = None if job.total is None else job.total / rate
+        options.on_part(Part(job.recording, whole, job.scored, duration, job.number))
 
 
 def _result(job: _Job, scorers: Sequence[Scorer]) -> list[Heard] | Failure:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ HEADERS = {
     b"caff": "CAF",
     b"ID3": "MP3",
 }
+HEADER = max(map(len, HEADERS))
 
 # name → type of a sample, what silence is, and full scale
 ENCODINGS: dict[str, tuple[str, float, float]] = {
@@ -53,7 +54,10 @@ ENCODINGS: dict[str, tuple[str, float, float]] = {
 
 
 class Reader(Protocol):
-    """A file without a buffer: `read` gives what there is, up to `count` bytes, and nothing at the end."""
+    """A file without a buffer: `read` gives what there is, up to `count` bytes, and b"" at the end.
+
+    None stands for nothing yet, as files that were opened not to block give it.
+    """
 
     def read(self, count: int, /) -> bytes | None: ...
 
@@ -83,6 +87,10 @@ class Feed:
         except queue.Full:
             return False
         return True
+
+    def rest(self) -> bool:
+        """Wait a moment; False once nobody takes any more."""
+        return not self._stopped.wait(PATIENCE)
 
     def stop(self) -> None:
         """No more is taken in; what has come is still given out."""
@@ -115,6 +123,7 @@ class Raw(Recording):
     rate: int = 0
     channels: int = 1
     encoding: str = "s16le"
+    once: ClassVar[bool] = True
     feed: Feed = field(default_factory=Feed, compare=False)
 
     def __post_init__(self) -> None:
@@ -137,24 +146,26 @@ class Raw(Recording):
     def _fetch(self) -> None:
         assert self.reader is not None
         try:
-            while chunk := self.reader.read(CHUNK):
-                if not self.feed.put(chunk):
+            while (chunk := self.reader.read(CHUNK)) != b"":
+                if not (self.feed.rest() if chunk is None else self.feed.put(chunk)):
                     return
             self.feed.put(None)
         except (OSError, ValueError) as error:
             self.feed.put(AudioError(self.path, f"cannot be read ({error})", "Check the program that makes it"))
+        except BaseException as error:  # whatever it is, who waits for samples must learn of it
+            self.feed.put(error)
 
     def _frames(self, say: Report) -> Iterator[Wave]:
         """(frames,) of one channel, however the bytes were divided on their way."""
         size = self.channels * (3 if self.encoding == "s24le" else np.dtype(ENCODINGS[self.encoding][0]).itemsize)
-        rest, count = b"", 0
+        head, rest = b"", b""
         for chunk in self.feed:
-            if not count:
-                _refuse_files(self.path, rest + chunk)
+            if len(head) < HEADER:
+                head = (head + chunk)[:HEADER]
+                _refuse_files(self.path, head)
             data = rest + chunk
             whole = len(data) - len(data) % size
             rest = data[whole:]
-            count += whole
             if whole:
                 yield mixed(decode(data[:whole], self.encoding).reshape(-1, self.channels))
         if rest:
@@ -234,6 +245,7 @@ class Microphone(Recording):
 
     path: Path = Path("microphone")
     rate: int | None = None
+    once: ClassVar[bool] = True
     feed: Feed = field(default_factory=lambda: Feed(HELD), compare=False)
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class Recording:
     start: float | None = None
     end: float | None = None
     id: str = ""
+    once: ClassVar[bool] = False  # whether it comes once, from outside, and cannot be read again
 
     @property
     def name(self) -> str:
@@ -43,8 +45,11 @@ class Recording:
         yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report)
 
     def lasts(self, first: float, window: float) -> bool:
-        """Whether it is longer than one block, by the seconds of the first."""
-        return first >= _block(window)
+        """Whether it is longer than one block, by the seconds of the first.
+
+        Of what comes once nobody knows, and it must not depend on how its blocks are cut: yes.
+        """
+        return self.once or first >= _block(window)
 
     def stop(self) -> None:
         """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
@@ -62,13 +67,10 @@ class Live(Recording):
     """
 
     source: Callable[[int], Iterator[Wave]] = lambda _: iter(())
+    once: ClassVar[bool] = True
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         yield from self.source(sample_rate)
-
-    def lasts(self, first: float, window: float) -> bool:
-        """Nobody knows, and it must not depend on how its blocks are cut."""
-        return True
 
 
 @dataclass(frozen=True)
@@ -95,18 +97,20 @@ class Part:
     """Some windows of a recording, as soon as they are scored, in order: `windows` as in `Heard`.
 
     first: the number of the first of them in the recording. duration: seconds, None while the end is not known; all
-    windows that reach past it come when it is.
+    windows that reach past it come when it is. number: of the recording, counted from 0 as they were asked for and as
+    results come; names may repeat.
     """
 
     recording: Recording
     windows: Scores
     first: int
     duration: float | None
+    number: int = 0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A recording that could not be read."""
+    """A recording that could not be read, or whose scores are no numbers."""
 
     recording: Recording
     error: AudioError
