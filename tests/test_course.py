@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from earmark.course import Course, ended, learning_rate, load_state, save_state
@@ -24,6 +25,9 @@ def test_learning_rates_by_hand():
     assert rates(Schedule(name="constant"), [True] * 3) == [0.1] * 3
     plateau = Schedule(name="plateau", patience=2, factor=0.5, lowest=0.03)
     assert rates(plateau, [True, False, False, False, False, False, False]) == [0.1, 0.1, 0.1, 0.05, 0.05, 0.03, 0.03]
+    # epochs in which the rate still grows are not waited on
+    grown = Schedule(name="plateau", patience=2, warm_up=2, lowest=0.0)
+    assert rates(grown, [True] + [False] * 5) == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 0.1, 0.05, 0.05])
     cosine = Schedule(name="cosine", lowest=0.0, warm_up=1)
     expected = [0.05, *[0.05 * (1 + np.cos(np.pi * k / 5)) for k in range(5)]]
     np.testing.assert_allclose(rates(cosine, [True] * 6), expected)

@@ -264,6 +264,16 @@ def test_a_long_recording_is_explained_in_part(tmp_path):
         moments.listen(str(path), tagger, 80.0)
 
 
+def test_a_recording_with_a_long_name(tmp_path):
+    """A file system takes 255 bytes: with the number and `.png` around it, this name would be too long."""
+    path = tmp_path / ("ö" * 120 + ".wav")
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    found = Explanation(build("resnet_b_att"), tmp_path / "out")
+    found.add_recording(path)
+    found.close()
+    assert [each.name[:11] for each in (tmp_path / "out").glob("*.png")] == ["moments-01-"]
+
+
 def test_layers_are_chosen_by_number_range_and_name():
     layers = raw_layers(build("samplecnn"))
     assert [layer.number for layer in select(layers, ["2-3", "stem.0"])] == [1, 2, 3]

@@ -109,6 +109,13 @@ def test_edges_of_a_resized_map():
     np.testing.assert_allclose(frames.edges(tagger)[1:-1], 0.0775 + 0.16 * np.arange(6), atol=1e-9)
 
 
+def test_edges_of_segments():
+    """Segments of 25 frames, 0.01 s apart and centred: they meet halfway between frames 24 and 25, not upon the latter."""
+    net = {"name": "resnet_a", "widths": [4, 4], "blocks": [1, 1], "segment": 25}
+    tagger = build(**{**ATTENTION, "net": net, "features": {**ATTENTION["features"], "centre": True}})
+    np.testing.assert_allclose(frames.edges(tagger), [0, 0.245, 0.495, 0.745, 0.995, 1.0], atol=1e-9)
+
+
 @pytest.mark.parametrize("task", ["one", "many"])
 def test_scores_are_probabilities_of_the_frames(task):
     tagger = build(**ATTENTION, task=task)

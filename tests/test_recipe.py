@@ -275,6 +275,9 @@ MADE = "should be a name, or a name and arguments"
                 "then those of whole batches, then those of maps"),
         ({"augment": ["crop", "trim"]}, "augment.1: trim changes the length of the windows: put it before the crop"),
         ({"augment": ["crop", "crop"]}, "augment.1: crop has nothing left to do: augment.0 made the windows"),
+        ({"run": ["mixed"]}, "run: there are no phases, so none can be picked (it is ['mixed'])"),
+        ({"train__optimiser": {"lr": 1e-7}}, "train.schedule.lowest: 1e-06 is above train.optimiser.lr, 1e-07: "
+                "the rate would rise where it should fall"),
         ({"task": "many", "train__choose": "accuracy"}, "train.choose: accuracy needs one tag a clip: take map or loss"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
@@ -336,6 +339,22 @@ def test_aliases_are_copies(write):
 def test_merge_keys(write):
     text = GOOD.replace("[crop, {name: mixup, share: 0.5}]", "[crop, &m {name: mixup, share: 0.5}, {<<: *m, alpha: 2}]")
     assert recipe.load(write(text)).augment[2].arguments == {"share": 0.5, "alpha": 2}
+
+
+def test_a_merged_key_that_is_overridden_is_given_once(write):
+    """Wherever the mapping is merged again: PyYAML puts the merged keys into it before it is read itself."""
+    phases = "phases: {a: {train: &a {<<: &z {epochs: 3}, epochs: 2}}}\n"
+    loaded = recipe.load(write(GOOD.replace("train: {epochs: 2}", phases + "train: {<<: *a}")))
+    assert (loaded.train.epochs, loaded.phases["a"].train) == (2, {"epochs": 2})
+
+
+def test_a_recipe_that_cannot_be_read(write, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    path = write(GOOD)
+    monkeypatch.setattr(type(path), "read_text", refuse)
+    assert file_mistakes(path) == ["cannot be read: Permission denied"]
 
 
 def test_a_byte_order_mark(write):

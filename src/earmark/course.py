@@ -50,7 +50,7 @@ def learning_rate(plan: Train, course: Course) -> float:
         done = (epoch - told.warm_up) / max(1, plan.epochs - told.warm_up)
         return told.lowest + (top - told.lowest) * 0.5 * (1 + math.cos(math.pi * done))
     rate = course.lr if epoch > told.warm_up else top
-    if course.since_cut >= told.patience:
+    if min(course.since_cut, epoch - told.warm_up) >= told.patience:  # a rate that still grows is not waited on
         course.since_cut = 0
         return max(told.lowest, rate * told.factor)
     return rate

@@ -53,11 +53,12 @@ def average(taggers: Sequence[Tagger], weights: Sequence[float] | None = None) -
 def renew(tagger: Tagger, batches: Iterable[NDArray[np.float32]]) -> None:
     """Measure the running statistics anew, in place: the plain mean over batches of windows (n, samples).
 
-    All else is in evaluation mode. The windows should be of training clips. Raises TaggerError where there are none.
+    All else is in evaluation mode. The windows should be of training clips. Raises TaggerError where there are none, or
+    a batch has one alone; after any error the statistics are what they were.
     """
     norms = [layer for layer in tagger.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
-    mode, seen = tagger.training, 0
+    mode, seen, whole = tagger.training, 0, False
     tagger.eval()
     for norm in norms:
         norm.reset_running_stats()
@@ -66,15 +67,18 @@ def renew(tagger: Tagger, batches: Iterable[NDArray[np.float32]]) -> None:
     try:
         with torch.no_grad():
             for waves in batches:
+                if len(waves) < 2:
+                    raise TaggerError(f"a batch of {len(waves)} windows: batch normalisation needs two at least")
                 tagger(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(tagger.device))
                 seen += len(waves)
+        whole = seen > 0
     finally:
         for norm, (momentum, state) in zip(norms, before, strict=True):
             norm.momentum = momentum
-            if not seen:
+            if not whole:
                 norm.load_state_dict(state)
         tagger.train(mode)
-    if not seen:
+    if not whole:
         raise TaggerError("no windows to renew the running statistics on")
 
 

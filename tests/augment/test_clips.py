@@ -140,6 +140,7 @@ def test_a_shift_stays_within_its_seconds(ends):
     [
         ({"most": 0.0}, "most is 0 s: it must be above 0; leave it out to shift by any time"),
         ({"most": -1.0, "ends": "zeros"}, "most is -1 s: it must be above 0"),
+        ({"ends": "zero", "most": 1.0}, "ends is 'zero': it is circular or zeros"),
         ({"ends": "zeros"}, "a shift anywhere that fills with zeros can leave silence: give `most`, in seconds"),
     ],
 )
@@ -214,6 +215,11 @@ def test_gain_by_hand_and_in_both_directions():
 
 
 # Speed
+
+
+def test_crop_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match="short is 'loop': it is pad, repeat or replicate"):
+        Crop(short="loop")
 
 
 def test_speed_changes_pitch_and_length_by_its_factor():

@@ -83,6 +83,10 @@ def test_a_sine_lands_in_its_bin():
         ({"bands": 0}, "bands is 0: there must be at least one"),
         ({"deviation": 0.0}, "deviation is 0: it must be above 0"),
         ({"floor": 0.0}, "floor is 0: it must be above 0"),
+        ({"window_kind": "blackman"}, "window_kind is 'blackman': take one of hann, hamming"),
+        ({"mel_scale": "bark"}, "mel_scale is 'bark': take one of slaney, htk"),
+        ({"log": "log10"}, "log is 'log10': take one of db, ln"),
+        ({"frame": "hop"}, "frame is 'hop': take one of fft, window"),
     ],
 )
 def test_refusals(arguments, message):

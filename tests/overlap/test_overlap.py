@@ -185,6 +185,25 @@ def test_what_takes_the_whole_window_gets_it(function, why):
     assert why in told[0]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + 2 * (x == 0),  # by the equality of objects, False, nothing would be added
+        lambda x: x + (x != 0),
+        lambda x: x * (x > 0) + x * (x <= -1),
+        lambda x: 1 - x,
+        lambda x: 2 / (3 + abs(x)),
+        lambda x: (-x) ** 2 + 2**x,
+        lambda x: x // 0.1 + x % 0.1,
+        lambda x: torch.where((x >= 0) & ~(x > 1) | (x < -1), x, 0),
+    ],
+)
+def test_operators_of_python(function):
+    net = build([("conv", (3, 1, 1, 1))])
+    apart, shared, _ = both(lambda x: function(F.relu(net(x))), waves(2, 2, 400), 100, 7, 30)
+    torch.testing.assert_close(shared, apart, rtol=1e-9, atol=1e-9)
+
+
 def test_what_is_changed_in_place_is_changed():
     def function(x):
         y = F.conv1d(x, torch.ones(2, 2, 3, dtype=torch.float64), padding=1)

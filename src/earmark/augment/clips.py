@@ -60,6 +60,8 @@ class Crop:
     """
 
     def __init__(self, short: Literal["pad", "repeat", "replicate"] = "pad"):
+        if short not in ("pad", "repeat", "replicate"):
+            raise ValueError(f"short is {short!r}: it is pad, repeat or replicate")
         self.short = short
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> Span:
@@ -96,6 +98,8 @@ class Shift:
             raise ValueError(f"most is {most:g} s: it must be above 0; leave it out to shift by any time")
         if most is None and ends == "zeros":
             raise ValueError("a shift anywhere that fills with zeros can leave silence: give `most`, in seconds")
+        if ends not in ("circular", "zeros"):
+            raise ValueError(f"ends is {ends!r}: it is circular or zeros")
         self.most_samples = None if most is None else max(1, round(most * sample_rate))
         self.ends = ends
 

@@ -47,6 +47,7 @@ __all__ = ["MOST", "STEPS", "Explanation", "select"]
 
 MOST = 64  # filters of a layer
 KERNELS = 64  # of a layer on maps
+LONGEST_NAME = 60  # letters of a picture's file: file systems take 255 bytes, and a letter has up to four
 
 
 class Explanation:
@@ -159,7 +160,7 @@ class Explanation:
         return page
 
     def _save(self, figure: Any, name: str) -> str:
-        file = re.sub(r"[^\w.-]+", "-", name) + ".png"
+        file = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME] + ".png"
         self.folder.mkdir(parents=True, exist_ok=True)
         pictures.save(figure, self.folder / file)
         return file

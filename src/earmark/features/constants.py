@@ -1,8 +1,17 @@
-"""Constants that centre and scale the values of a feature: one for all, or one for each part of it."""
+"""Checks of a feature's arguments: constants that centre and scale its values, and choices by name."""
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
+from typing import Any
+
+
+def check_known(name: str, value: object, choices: Any) -> None:
+    """Refuse what is none of a Literal's `choices`. A recipe's are checked with it; who calls from Python is told here."""
+    known = typing.get_args(choices)
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}: take one of {', '.join(known)}")
 
 
 def each(told: float | Sequence[float], count: int, name: str, parts: str) -> list[float]:

@@ -43,7 +43,7 @@ class LogMel(nn.Module):
         frame: Frame = "fft",
     ):
         super().__init__()
-        check_level(floor, deviation)
+        check_level(floor, deviation, log)
         if bands < 1:
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.features.constants import check_known
+
 MelScale = Literal["slaney", "htk"]
 
 # Slaney's Auditory Toolbox (1998): linear up to 1 kHz, then logarithmic with 27 steps for a factor of 6.4
@@ -47,6 +49,7 @@ def mel_filters(
     sample_rate: int, fft: int, bands: int, low: float, high: float, scale: MelScale = "slaney", equal_area: bool = True
 ) -> NDArray[np.float32]:
     """Triangular filters (bands, fft // 2 + 1) between `low` and `high` Hz."""
+    check_known("mel_scale", scale, MelScale)
     if not 0 <= low < high <= sample_rate / 2:
         raise ValueError(
             f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz"

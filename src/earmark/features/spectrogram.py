@@ -37,7 +37,7 @@ class Spectrogram(nn.Module):
         deviation: float = 1.0,
     ):
         super().__init__()
-        check_level(floor, deviation)
+        check_level(floor, deviation, log)
         window_samples = round(window * sample_rate)
         self.spectrum = Spectrum(window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre)
         self.channels, self.bands = 1, self.spectrum.bins

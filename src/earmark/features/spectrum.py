@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from earmark.features.constants import check_known
 from earmark.overlap import framed
 
 Window = Literal["hann", "hamming"]
@@ -58,6 +59,8 @@ class Spectrum(nn.Module):
         frame: Frame = "fft",
     ):
         super().__init__()
+        check_known("window_kind", kind, Window)
+        check_known("frame", frame, Frame)
         if centre and frame == "window":
             raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
         if not 1 <= window_samples <= fft:
@@ -157,7 +160,9 @@ def level(power: Tensor, log: Log, floor: float, mean: float = 0.0, deviation: f
     return logs.sub_(mean / deviation) if mean else logs
 
 
-def check_level(floor: float, deviation: float) -> None:
+def check_level(floor: float, deviation: float, log: Log = "db") -> None:
+    """Refuse arguments that `level` cannot work with."""
+    check_known("log", log, Log)
     if not floor > 0:
         raise ValueError(f"floor is {floor:g}: it must be above 0, or silence has no logarithm")
     if not deviation > 0:

@@ -29,8 +29,8 @@ class Prediction:
     levels: logits (batch, levels, tags); most nets have one level.
     embedding: (batch, width), what the last layer sees.
     frames: logits over time (batch, frames, tags), or None.
-    frame_step: inputs (samples or frames of the feature) from one of `frames` to the next. frame_start: from the start of
-    the input to the middle of the first.
+    frame_step: inputs (samples or frames of the feature) from one of `frames` to the next. frame_start: from the first
+    input to the middle of the first of `frames`; nought where that is centred on the first input.
     """
 
     levels: Tensor

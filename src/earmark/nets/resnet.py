@@ -62,7 +62,8 @@ class SegmentResNet(nn.Module):
             parts.append(self._pooled(filled(maps[..., -rest:], self.segment, self.pad)))
         pooled = torch.cat(parts, -1).transpose(1, 2)  # (batch, segments, width)
         levels = self.head(pooled)
-        return Prediction(levels, pooled.mean(1), levels, self.segment, self.segment / 2)
+        # the middle of frames 0 to segment − 1, counted as everywhere from the middle of frame 0
+        return Prediction(levels, pooled.mean(1), levels, self.segment, (self.segment - 1) / 2)
 
     def _pooled(self, maps: Tensor) -> Tensor:
         """Maps → the means of each whole segment over time and frequency (batch, width, segments)."""

@@ -268,6 +268,19 @@ class Overlap:
         return type(self).__torch_function__(torch.matmul, (), (self, other))
 
     __radd__, __rmul__ = __add__, __mul__
+    __hash__ = object.__hash__
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    method = getattr(Tensor, name)
+    return lambda self, *others: Overlap.__torch_function__(method, (), (self, *others))
+
+
+# Python looks for operators in the class, never in __getattr__. Equality above all: without it `x == 0` would be False
+for _name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "abs", "invert", "pow", "rpow", "rsub", "rtruediv"):
+    setattr(Overlap, f"__{_name}__", _operator(f"__{_name}__"))
+for _name in ("floordiv", "rfloordiv", "mod", "rmod", "and", "or", "xor", "rmatmul"):
+    setattr(Overlap, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 def _on_windows(thing: Any, why: str) -> Any:

@@ -46,9 +46,10 @@ def _numbers(value: Any) -> Any:
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, but a key that is given twice is an error: the first would be lost without a word."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)  # as written: merge keys (<<) add keys that a mapping may override
         seen: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        for key, _ in node.value:
             if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in seen:
@@ -56,7 +57,7 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key {key.value!r} is given twice", key.start_mark
                 )
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def shipped() -> dict[str, Path]:
@@ -92,6 +93,8 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
         raw = _numbers(yaml.load(path.read_text(encoding="utf-8-sig"), _Loader))
     except RecursionError as error:
         raise RecipeError(str(name), ["holds itself, by an alias, or is nested too deeply"]) from error
+    except OSError as error:
+        raise RecipeError(str(name), [f"cannot be read: {error.strerror or error}"]) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that there is not
         raise RecipeError(str(name), [f"is not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(raw, dict):

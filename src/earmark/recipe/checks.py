@@ -194,6 +194,8 @@ def _check_value(hint: Any, value: Any, where: str) -> list[str]:
 def _cross_mistakes(recipe: Recipe) -> list[str]:
     """What is wrong between keys that are each right alone."""
     mistakes = []
+    if recipe.run is not None and not recipe.phases:
+        mistakes.append(f"run: there are no phases, so none can be picked (it is {recipe.run})")
     eats = NETS[recipe.net.name].facts.get("eats")
     if eats != "waves" and recipe.features is None:
         mistakes.append(f"features: is missing: {recipe.net.name} listens to spectrograms")
@@ -203,6 +205,12 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         mistakes.append("resize: there are no maps to resize without `features`")
     if recipe.task == "many" and recipe.train.choose == "accuracy":
         mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
+    schedule, top = recipe.train.schedule, recipe.train.optimiser.lr
+    if schedule.name != "constant" and schedule.lowest > top:
+        mistakes.append(
+            f"train.schedule.lowest: {schedule.lowest:g} is above train.optimiser.lr, {top:g}: "
+            "the rate would rise where it should fall"
+        )
     if recipe.data.validation == []:
         needs = "needs validation clips, and data.validation is empty"
         if recipe.train.keep == "best":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from earmark import recipe as recipes
 from earmark import tagger as taggers
 from earmark.allocator import keep_freed_memory
 from earmark.course import Course, ended, load_state, write_log
-from earmark.errors import ManifestError, RecipeError
+from earmark.errors import EarmarkError, ManifestError, RecipeError
 from earmark.loader import Waves
 from earmark.manifest import Manifest
 from earmark.recipe import Recipe
 from earmark.splits import Parts
 from earmark.train import precision, processes
 from earmark.train.folder import LOG, STATE, TAGGER, Say, prepare, report_audio, versions, write_json
-from earmark.train.lesson import Lesson, Listener, fit
+from earmark.train.lesson import Lesson, Listener, fit, part_of
 
 
 def train(
@@ -65,6 +66,7 @@ def train(
         waves[name] = Waves(getattr(parts, name), recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
     if first:
         report_audio(waves, folder, say)
+    _check_plans(recipe, waves["validation"], vocabulary)
     facts = {
         "data": {"dataset": recipe.data.dataset, **manifest.facts},
         "split": parts.facts(),
@@ -108,6 +110,7 @@ class _School:
     def phases(self) -> Path:
         """All phases in order; the last one's tagger becomes the run's."""
         run = self.recipe.running()
+        self._rehearse(run)
         history: list[dict[str, Any]] = []
         before: Recipe | None = None
         start: Path | None = None
@@ -116,8 +119,7 @@ class _School:
             place = self.folder / name
             if processes.rank() == 0:
                 place.mkdir(exist_ok=True)
-            same = before is not None and (before.net, before.features) == (plan.net, plan.features)
-            start = self.phase(plan, name, place, before=len(history), start=start if same else None)
+            start = self.phase(plan, name, place, before=len(history), start=start if _same_net(before, plan) else None)
             history += [{"phase": name, **row} for row in _log(place)]
             before = plan
         assert start is not None
@@ -128,18 +130,41 @@ class _School:
             os.replace(partial, self.folder / TAGGER)
         return self.folder / TAGGER
 
+    def _rehearse(self, run: list[str]) -> None:
+        """Pass on weights between the phases' nets without values: what does not fit is told before hours of training.
+
+        Raises RecipeError, and TaggerError for a tagger file that cannot be read.
+        """
+        built: dict[str, taggers.Tagger] = {}
+        before: Recipe | None = None
+        for name in run:
+            plan = recipes.during(self.recipe, name)
+            with torch.device("meta"):
+                tagger = self._build(plan, name)
+            start = built[list(built)[-1]] if _same_net(before, plan) else None
+            self._fill(tagger, name, start, lambda told: built.get(told) or taggers.load(told), assign=True)
+            for part in self.recipe.phases[name].freeze:
+                part_of(tagger, part, self.recipe.name, f"phases.{name}.freeze").requires_grad_(False)
+            if not any(parameter.requires_grad for parameter in tagger.parameters()):
+                raise RecipeError(self.recipe.name, [f"phases.{name}.freeze: leaves nothing to train"])
+            built[name], before = tagger, plan
+
+    def _build(self, plan: Recipe, name: str) -> taggers.Tagger:
+        """The untrained tagger of a phase; the last one's tells the whole recipe."""
+        last = not name or name == self.recipe.running()[-1]
+        return taggers.build(self.recipe if last else plan, self.vocabulary)
+
     def phase(self, plan: Recipe, name: str, folder: Path, before: int, start: Path | None) -> Path:
         """Train one phase, or go on with it; the path of its tagger."""
-        last = not name or name == self.recipe.running()[-1]
         torch.manual_seed(self.recipe.seed)
-        tagger = taggers.build(self.recipe if last else plan, self.vocabulary)
+        tagger = self._build(plan, name)
         tagger.facts = {**self.facts, **({"phase": name} if name else {})}
         course, optimiser_state = Course(), None
         if (folder / STATE).is_file():
             optimiser_state, course = load_state(folder / STATE, tagger)
             self.say(f"going on after epoch {course.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, plan, name, start)
+            self._fill(tagger, name, taggers.load(start) if start else None, self._trained)
         phase = self.recipe.phases.get(name)
         lesson = Lesson(
             tagger, self.waves["train"], self.waves["validation"], folder, course,
@@ -174,35 +199,67 @@ class _School:
         processes.share_norms(tagger)
         fit(lesson, plan.epochs - course.epochs, course.precision, self.device, name, self.listener)
 
-    def _fill(self, tagger: taggers.Tagger, plan: Recipe, name: str, start: Path | None) -> None:
-        """Weights from the phase before, or from where the recipe says."""
+    def _trained(self, told: str) -> Any:
+        """What an earlier phase kept, or the tagger in a file."""
+        return taggers.load(self.folder / told / TAGGER if told in self.recipe.phases else told)
+
+    def _fill(
+        self,
+        tagger: taggers.Tagger,
+        name: str,
+        start: taggers.Tagger | None,
+        find: Callable[[str], Any],
+        *,
+        assign: bool = False,
+    ) -> None:
+        """Weights from the phase before (`start`), or from where the recipe says, which `find` turns into a tagger.
+
+        assign: put the source's own tensors in, as nets without values need. Raises RecipeError where they do not fit.
+        """
+        where = f"phases.{name}." if name else ""
         if start is not None:
-            tagger.load_state_dict(taggers.load(start).state_dict())
+            try:
+                tagger.load_state_dict(start.state_dict(), assign=assign)
+            except RuntimeError as error:
+                raise RecipeError(
+                    self.recipe.name,
+                    [f"{where}net: the weights of the phase before do not fit ({_told(error)}): was the map resized?"],
+                ) from error
         load = self.recipe.phases[name].load if name else self.recipe.load
         for part, told in load.items():
             source, _, inner = told.rpartition(":")
             source, inner = (source, inner) if source else (told, part)
-            path = self.folder / source / TAGGER if source in self.recipe.phases else Path(source)
-            _copy_part(tagger, part, taggers.load(path), inner, self.recipe.name)
+            try:
+                _copy_part(tagger, part, find(source), inner, assign=assign)
+            except ValueError as error:
+                raise RecipeError(self.recipe.name, [f"{where}load.{part}: {error}"]) from error
 
 
-def _copy_part(tagger: taggers.Tagger, part: str, source: taggers.Tagger, inner: str, recipe: str) -> None:
-    """Put the weights of a part of one tagger into a part of another. Raises RecipeError where they do not fit."""
-    where = f"load.{part}"
+def _same_net(before: Recipe | None, plan: Recipe) -> bool:
+    """Whether a phase goes on from the weights of the one before it."""
+    return before is not None and (before.net, before.features) == (plan.net, plan.features)
+
+
+def _copy_part(tagger: taggers.Tagger, part: str, source: Any, inner: str, *, assign: bool) -> None:
+    """Put the weights of a part of one tagger into a part of another. Raises ValueError where they do not fit."""
+    if not isinstance(source, taggers.Tagger):
+        raise ValueError("the source is an ensemble, which has no net of its own: name the file of one of its taggers")
     for owner, name in ((tagger, part), (source, inner)):
         try:
             owner.get_submodule(name)
         except AttributeError as error:
             known = ", ".join(f"net.{child}" for child, _ in owner.net.named_children())
-            raise RecipeError(
-                recipe, [f"{where}: there is no part {name!r} in {owner.recipe.net.name}: {known}"]
-            ) from error
+            raise ValueError(f"there is no part {name!r} in {owner.recipe.net.name}: {known}") from error
     weights: dict[str, Tensor] = source.get_submodule(inner).state_dict()
     try:
-        tagger.get_submodule(part).load_state_dict(weights)
+        tagger.get_submodule(part).load_state_dict(weights, assign=assign)
     except RuntimeError as error:
-        told = " ".join(str(error).split())[:300]
-        raise RecipeError(recipe, [f"{where}: {source.recipe.net.name}'s {inner} does not fit: {told}"]) from error
+        raise ValueError(f"{source.recipe.net.name}'s {inner} does not fit: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """The beginning of a message of torch's, on one line."""
+    return " ".join(str(error).split())[:300]
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
@@ -230,6 +287,23 @@ def _check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe,
                 )
 
 
+def _check_plans(recipe: Recipe, validation: Waves, vocabulary: tuple[str, ...]) -> None:
+    """What would come up only at the end of an epoch, or in a later phase. Raises ManifestError and EarmarkError."""
+    plans = [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
+    smallest = min(plan.batch for plan in plans)
+    if smallest < processes.world():
+        raise EarmarkError(
+            f"train.batch: {smallest} clips are too few for {processes.world()} processes: take a larger batch or fewer"
+        )
+    count = len(validation.readable)
+    mapped = any(plan.choose == "map" for plan in plans)
+    if mapped and count and not validation.manifest.truth(vocabulary)[validation.readable].any():
+        raise ManifestError(
+            f"train.choose: map has no value on validation clips without tags, and none of the {count} has one: "
+            "take loss, or other validation clips"
+        )
+
+
 def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
     """The recipe for each fold of a run over all of them. See `earmark.recipe.schema.Data`. Raises ManifestError."""
     data = recipe.data
@@ -241,7 +315,8 @@ def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
         names = [name for name in manifest.fold_names() if named is None or name in named]
     if data.rotate == "validation" or data.folds is not None:
         names = [name for name in names if name not in data.test or data.rotate == "test"]
-    if len(names) < 2 + (data.rotate == "test" and isinstance(data.validation, list)):
+    # a fold to test on, one to learn from and, where a fold validates, one for that
+    if len(names) < 2 + (data.rotate == "test" and isinstance(data.validation, list) and bool(data.validation)):
         raise ManifestError(
             f"a run over all folds needs some to take turns; there are {', '.join(names) or 'none'}. "
             "Make them with --set data.folds=5"

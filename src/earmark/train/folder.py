@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -42,8 +43,11 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
-        kept.write_text(told, encoding="utf-8")
         write_json(folder / "split.json", parts.facts())
+        # last and in one step: where there is a recipe, there is a run to go on with
+        partial = folder / "recipe.yaml.part"
+        partial.write_text(told, encoding="utf-8")
+        os.replace(partial, kept)
         return
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
@@ -67,7 +71,9 @@ def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
             raise part.failures[0][1]
         if name == "train" and len(part.readable) == 1:
             raise ManifestError("one clip is left for train: batch normalisation needs two at least")
-    if rows:
+    if not rows:
+        (folder / "errors.csv").unlink(missing_ok=True)  # of a start before the clips were mended
+    else:
         with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()

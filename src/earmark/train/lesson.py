@@ -74,7 +74,7 @@ class Lesson(pl.LightningModule):
         self.truth = validation.manifest.truth(tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None
         self.losses: list[Tensor] = []
-        self.frozen = [_part(tagger, name, self.recipe.name) for name in freeze or []]
+        self.frozen = [part_of(tagger, name, self.recipe.name) for name in freeze or []]
         for part_of_it in self.frozen:
             part_of_it.requires_grad_(False)
 
@@ -164,10 +164,7 @@ class Lesson(pl.LightningModule):
         row: dict[str, Any] = {"epoch": self.epoch, "lr": course.lr}
         row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
         if not math.isfinite(row["train_loss"]):
-            raise EarmarkError(
-                f"the loss became {row['train_loss']} in epoch {self.epoch}: take a lower train.optimiser.lr "
-                f"(it is {self.course.lr:g}) or train.precision=float32"
-            )
+            raise EarmarkError(f"the loss became {row['train_loss']} in epoch {self.epoch}: {self._milder()}")
         if self.plan.renew_statistics:
             self._renew_statistics()
         if len(self.validation_waves.readable):
@@ -182,8 +179,13 @@ class Lesson(pl.LightningModule):
             self._keep(row, gained)
             if (scaler := self._scaler()) is not None:
                 course.scaler = scaler.state_dict()
-            save_state(self.folder / STATE, self.tagger, self.trainer.optimizers[0], course)
             write_log(self.folder / LOG, course.history)
+            # last, because a run goes on after it: what is not written by then is written again
+            save_state(self.folder / STATE, self.tagger, self.trainer.optimizers[0], course)
+
+    def _milder(self) -> str:
+        """The way out where numbers have left their range."""
+        return f"take a lower train.optimiser.lr (it is {self.course.lr:g}) or train.precision=float32"
 
     def _gained(self, row: dict[str, Any]) -> bool:
         figure = -row["valid_loss"] if self.plan.choose == "loss" else row[f"valid_{self.plan.choose}"]
@@ -241,6 +243,12 @@ class Lesson(pl.LightningModule):
             heard |= told
         readable = np.array(sorted(heard), np.int64)
         scores = np.stack([heard[row] for row in readable.tolist()])
+        broken = int((~np.isfinite(scores)).any(1).sum())
+        if broken:
+            raise EarmarkError(
+                f"the scores of {broken} of {len(scores)} validation clips are no numbers after epoch {self.epoch}: "
+                f"{self._milder()}"
+            )
         truth = self.truth[readable]
         figures = {"valid_loss": clip_loss(scores, truth, task)}
         figures["valid_map"] = metrics.mean_average_precision(scores, truth)
@@ -271,12 +279,13 @@ def _own(whole: Tensor) -> Tensor:
     return whole[processes.rank() :: processes.world()]
 
 
-def _part(tagger: taggers.Tagger, name: str, recipe: str) -> nn.Module:
+def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze") -> nn.Module:
+    """A part of a tagger that a recipe wants frozen. Raises RecipeError, of the key `where`, if there is none so called."""
     try:
         return tagger.get_submodule(name)
     except AttributeError as error:
         known = ", ".join(f"net.{child}" for child, _ in tagger.net.named_children())
-        raise RecipeError(recipe, [f"freeze: the tagger has no part {name!r}. It has net, {known}"]) from error
+        raise RecipeError(recipe, [f"{where}: the tagger has no part {name!r}. It has net, {known}"]) from error
 
 
 def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:

@@ -36,6 +36,8 @@ def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, d
 
 def _time_step(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: bool) -> float:
     tagger.train()
+    if len(waves) < 2:  # a process's share of a small batch: batch normalisation by itself needs two
+        waves, targets = waves.repeat(2, 1), targets.repeat(2, 1)
     best = math.inf
     for _ in range(3):  # the first is warming up
         started = time.perf_counter()

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from earmark.errors import EarmarkError
+
 Value = TypeVar("Value")
 
 
@@ -30,9 +32,20 @@ def world() -> int:
 
 
 def join(device: str) -> None:
-    """Meet the other processes, if there are any: the environment says where, as torchrun and `launch` set it."""
-    if world() > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    """Meet the other processes, if there are any: the environment says where, as torchrun and `launch` set it.
+
+    On GPUs each takes its own. Raises EarmarkError where there are fewer.
+    """
+    if world() == 1 or distributed.is_initialized():
+        return
+    if device == "cuda":
+        own, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if own >= there:
+            raise EarmarkError(
+                f"{world()} processes on cuda take one GPU each, and this machine shows {there}: take fewer"
+            )
+        torch.cuda.set_device(own)  # NCCL sends from the current device, which is the first one's in all of them
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
 def shared(value: Value) -> Value:
