@@ -8,7 +8,6 @@ time says little of a real net. With `quick`, six minutes.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,13 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.memory import peak_memory
+from benchmarks.memory import MINUTE, make_recording, peak_megabytes, run_alone
 
 RATE = 8_000
 SECONDS = 10 * 3600
 GOAL = 1000.0  # MB above the process with the tagger in it
-MINUTE = 60
-ROOT = Path(__file__).parent.parent
 COMMANDS = ("tag", "events")
 
 
@@ -33,7 +30,8 @@ def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) ->
     seconds = SECONDS // 100 if quick else SECONDS
     told = {}
     with tempfile.TemporaryDirectory() as folder:
-        recording = make_recording(Path(folder) / "long.flac", seconds)
+        # tones that come and go every four seconds, so that there are events
+        recording = make_recording(Path(folder) / "long.flac", seconds, RATE, highest=3500.0, level=0.4, pulse=4)
         tagger = make_tagger(Path(folder) / "small.safetensors")
         for command in COMMANDS:
             say(f"earmark {command}, {seconds / 3600:g} h")
@@ -75,29 +73,10 @@ def make_tagger(path: Path) -> Path:
     return path
 
 
-def make_recording(path: Path, seconds: int) -> Path:
-    """Noise, and every minute another tone that comes and goes every four seconds."""
-    import soundfile
-
-    chance = np.random.default_rng(0)
-    t = np.arange(MINUTE * RATE) / RATE
-    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
-        for first in range(0, seconds, MINUTE):
-            count = min(MINUTE, seconds - first) * RATE
-            tone = 0.4 * np.sin(2 * np.pi * chance.uniform(200, 3500) * t) * (np.sin(np.pi * t / 4) > 0)
-            file.write((tone + 0.05 * chance.standard_normal(len(t))).astype(np.float32)[:count])
-    return path
-
-
 def measure(command: str, recording: Path, tagger: Path) -> dict[str, float]:
     """peak, before: MB. seconds. lines: that it printed."""
-    run = [sys.executable, "-m", "benchmarks.long", command, str(recording), str(tagger)]
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"earmark {command} failed:\n{done.stderr[-2000:]}")
-    *lines, last = done.stdout.splitlines()
-    told: dict[str, float] = json.loads(last)
-    return {**told, "lines": len(lines)}
+    told, lines = run_alone("benchmarks.long", command, str(recording), str(tagger))
+    return {**told, "lines": lines}
 
 
 def listen(command: str, recording: str, tagger: str) -> dict[str, float]:
@@ -117,9 +96,9 @@ def listen(command: str, recording: str, tagger: str) -> dict[str, float]:
         arguments += ["--threshold", f"{np.median(scores):.4f}", "--median", "0.5"]
     else:
         listener.score(np.zeros((1, RATE), np.float32))
-    before, begin = peak_memory(), time.perf_counter()
+    before, begin = peak_megabytes(), time.perf_counter()
     get_command(cli.app).main(arguments, standalone_mode=False)
-    return {"peak": peak_memory(), "before": before, "seconds": time.perf_counter() - begin}
+    return {"peak": peak_megabytes(), "before": before, "seconds": time.perf_counter() - begin}
 
 
 if __name__ == "__main__":

@@ -76,27 +76,41 @@ def make_tagger(path: Path) -> Path:
     return path
 
 
-def make_recording(path: Path, seconds: int) -> Path:
-    """A 16-bit WAV at 16 kHz: noise, and a tone that changes its pitch every minute."""
+def make_recording(
+    path: Path, seconds: int, rate: int = RATE, highest: float = 4000.0, level: float = 0.3, pulse: int = 0
+) -> Path:
+    """A 16-bit file: noise, and a tone of this level that changes its pitch every minute, up to `highest` Hz.
+
+    pulse: seconds for which the tone comes and then goes; 0: it stays.
+    """
     import soundfile
 
     chance = np.random.default_rng(0)
-    t = np.arange(MINUTE * RATE) / RATE
-    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
-        for _ in range(0, seconds, MINUTE):
-            tone = 0.3 * np.sin(2 * np.pi * chance.uniform(200, 4000) * t)
-            file.write((tone + 0.05 * chance.standard_normal(len(t))).astype(np.float32))
+    t = np.arange(MINUTE * rate) / rate
+    gate = np.sin(np.pi * t / pulse) > 0 if pulse else 1.0
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+        for first in range(0, seconds, MINUTE):
+            tone = level * np.sin(2 * np.pi * chance.uniform(200, highest) * t) * gate
+            wave = (tone + 0.05 * chance.standard_normal(len(t))).astype(np.float32)
+            file.write(wave[: min(MINUTE, seconds - first) * rate])
     return path
 
 
 def measure(tagger: Path, recording: Path) -> dict[str, float]:
     """peak, before: MB. seconds: from the open file to the scores. In a process of its own."""
-    run = [sys.executable, "-m", "benchmarks.memory", str(tagger), str(recording)]
+    told, _ = run_alone("benchmarks.memory", str(tagger), str(recording))
+    return told
+
+
+def run_alone(module: str, *arguments: str) -> tuple[dict[str, float], int]:
+    """A module in a process of its own: the JSON of the last line that it prints, and how many stand before."""
+    run = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"tagging {recording.name} failed:\n{done.stderr[-2000:]}")
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+        raise RuntimeError(f"{module} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+    *lines, last = done.stdout.splitlines()
+    told: dict[str, float] = json.loads(last)
+    return told, len(lines)
 
 
 def listen(tagger: Path, recording: Path) -> dict[str, float]:
@@ -107,28 +121,23 @@ def listen(tagger: Path, recording: Path) -> dict[str, float]:
 
     keep_freed_memory()  # as `earmark tag` does
     heard_by = taggers.load(tagger)
-    before = peak_memory()
+    before = peak_megabytes()
     begin = time.perf_counter()
     (heard,) = tag.score(heard_by, [tag.Recording(recording)])
     seconds = time.perf_counter() - begin
     if isinstance(heard, tag.Failure):
         raise heard.error
-    return {"peak": peak_memory(), "before": before, "seconds": seconds, "duration": heard.duration}
+    return {"peak": peak_megabytes(), "before": before, "seconds": seconds, "duration": heard.duration}
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held so far, MB.
+def peak_megabytes() -> float:
+    """The most memory that this process has held so far. Raises RuntimeError where the system does not tell."""
+    from earmark.bench import peak_memory
 
-    On Linux from /proc: `ru_maxrss` there begins with what the parent held when it started this process.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    peak = peak_memory()
+    if peak is None:
+        raise RuntimeError("this system does not tell how much memory a process has held")
+    return peak / 1e6
 
 
 if __name__ == "__main__":

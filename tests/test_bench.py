@@ -131,3 +131,31 @@ def test_the_median_leaves_out_the_first_call(monkeypatch):
     clock = iter([0, 100, 101, 101, 104, 104, 106])  # the first call is not timed; then 1, 3 and 2
     monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
     assert bench.in_turn({"way": lambda: None}, 3) == {"way": 2.0}
+
+
+@pytest.mark.parametrize("seconds", [0.0, -3.0, float("nan"), float("inf")])
+def test_lengths_that_are_none_are_refused(seconds):
+    with pytest.raises(EarmarkError, match="give seconds above 0"):
+        bench.noise(seconds, 8000)
+    with pytest.raises(EarmarkError, match="give seconds above 0"):
+        bench.untrained("cnnaudio", seconds, None)
+
+
+def test_a_recording_shorter_than_was_asked_for_is_said(recordings):
+    from earmark.cli.bench import _wave
+
+    done = run(
+        app,
+        [
+            "bench",
+            "windows",
+            "cnnaudio",
+            *words("--window 1 --rounds 1 --seconds 60"),
+            "--audio",
+            str(recordings / "0.wav"),
+        ],
+    )
+    assert "lasts 3 s: all of it is taken, not 60 s" in done.stderr
+    assert len(_wave(recordings / "1.wav", 2.5, 8000)) == 20000
+    with pytest.raises(EarmarkError, match="--seconds nan: holds no sample"):
+        _wave(recordings / "1.wav", float("nan"), 8000)

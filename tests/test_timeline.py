@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import timeline
+from earmark import audio, pictures, timeline
 from earmark.features.mel import hz_to_mel
 from earmark.scores import Event, Scores
 from earmark.tag import Heard, Recording
@@ -27,25 +27,43 @@ def heard(tmp_path):
     return Heard(Recording(path), 40.0, values.mean(0), (), windows)
 
 
+def spectrum_of(heard, columns=timeline.COLUMNS):
+    place, end = heard.recording.path, heard.windows.end.max()
+    return pictures.spectrum(place, RATE, 0.0, end, columns=columns, shortest_hop=timeline.SHORTEST_HOP)
+
+
 def test_the_spectrogram_follows_the_tones(heard):
-    spectrum = timeline.spectrogram(heard, RATE)
+    spectrum, edges = spectrum_of(heard)
     bands, columns = spectrum.shape
-    hop = 40 / timeline.COLUMNS
-    assert bands == timeline.BANDS
-    assert abs(columns - 40 / hop) <= 0.046 / hop + 2
+    assert (bands, columns) == (timeline.BANDS, timeline.COLUMNS)
+    assert len(edges) == bands + 1 and edges[0] == 0 and edges[-1] == pytest.approx(RATE / 2)
     top = hz_to_mel(np.array([RATE / 2]))[0]
     for pitch, part in ((300, spectrum[:, 100 : columns // 2 - 100]), (2000, spectrum[:, columns // 2 + 100 :])):
         expected = hz_to_mel(np.array([pitch]))[0] / top * bands
         assert np.abs(part.argmax(0) + 0.5 - expected).max() <= 1
 
 
-def test_blocks_do_not_show(heard, monkeypatch):
-    whole = timeline.spectrogram(heard, RATE)
-    original = timeline.audio.blocks
-    monkeypatch.setattr(
-        timeline.audio, "blocks", lambda path, rate, seconds, **more: original(path, rate, 0.37, **more)
-    )
-    np.testing.assert_allclose(timeline.spectrogram(heard, RATE), whole, atol=1e-4)
+@pytest.mark.parametrize("columns", [timeline.COLUMNS, 100, 3])
+def test_blocks_do_not_show(heard, monkeypatch, columns):
+    """Also where hops are longer than a frame (100 columns: 0.4 s) and longer than a block (3: 13.3 s)."""
+    whole, _ = spectrum_of(heard, columns)
+    assert whole.shape[1] == columns
+    original = audio.blocks
+    monkeypatch.setattr(audio, "blocks", lambda path, rate, seconds, **more: original(path, rate, 0.37, **more))
+    np.testing.assert_allclose(spectrum_of(heard, columns)[0], whole, atol=1e-4)
+
+
+def test_the_spectrogram_ends_where_the_scores_do(heard, tmp_path, monkeypatch):
+    """Windows that leave out the last 20 s: the picture is of the first 20, in which 2,000 Hz is not heard."""
+    drawn = []
+    original = pictures.timeline
+    monkeypatch.setattr(pictures, "timeline", lambda *told, **more: drawn.append(told) or original(*told, **more))
+    rows = heard.windows
+    first = Scores(rows.values[:10], rows.ids[:10], rows.start[:10], rows.end[:10], rows.tags)
+    timeline.draw(Heard(heard.recording, 40.0, heard.values, (), first), RATE, tmp_path / "half.png")
+    ((spectrum, *_),) = drawn
+    assert spectrum.shape == (timeline.BANDS, timeline.COLUMNS)
+    assert len(set(spectrum[:, 10:-10].argmax(0).tolist())) == 1
 
 
 def test_the_picture_is_drawn_with_and_without_reference(heard, tmp_path):
@@ -61,7 +79,7 @@ def test_a_recording_shorter_than_a_column(heard, tmp_path):
         np.array([[1.0, 0.0]], np.float32), np.array(["x"]), np.zeros(1), np.full(1, 0.005), ("low", "high")
     )
     short = Heard(Recording(path), 0.005, np.array([1.0, 0.0], np.float32), (), windows)
-    assert timeline.spectrogram(short, RATE).shape == (timeline.BANDS, 1)
+    assert spectrum_of(short)[0].shape == (timeline.BANDS, 1)
     timeline.draw(short, RATE, tmp_path / "short.png")
 
 

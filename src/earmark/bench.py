@@ -155,7 +155,12 @@ def _plain(net: str, window: float) -> dict[str, Any]:
 
 
 def rewindowed(made: Recipe, window: float | None, hop_samples: int | None) -> Recipe:
-    """A recipe with other windows."""
+    """A recipe with other windows. window: seconds. Raises EarmarkError for a length that is none."""
+    if window is not None and not (math.isfinite(window) and round(window * made.sample_rate) > 0):
+        raise EarmarkError(
+            f"a window of {window:g} s holds no sample at {made.sample_rate} Hz: give seconds above 0, "
+            f"such as {made.windows.length:g}"
+        )
     changes: dict[str, Any] = {}
     if window is not None:
         changes["length"] = window
@@ -166,7 +171,9 @@ def rewindowed(made: Recipe, window: float | None, hop_samples: int | None) -> R
 
 
 def noise(seconds: float, sample_rate: int) -> Wave:
-    """(samples,): noise whose level changes every second, the same at each call."""
+    """(samples,): noise whose level changes every second, the same at each call. Raises EarmarkError."""
+    if not (math.isfinite(seconds) and round(seconds * sample_rate) > 0):
+        raise EarmarkError(f"{seconds:g} s of noise hold no sample at {sample_rate} Hz: give seconds above 0")
     chance = np.random.default_rng(0)
     levels = chance.uniform(0.01, 0.3, max(1, math.ceil(seconds)))
     samples = round(seconds * sample_rate)

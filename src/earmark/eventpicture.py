@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from earmark import audio, pictures
+from earmark import pictures
 from earmark.events import EventRules, Track
-from earmark.features import LogMel
-from earmark.features.mel import hz_to_mel, mel_to_hz
 from earmark.pictures import GREY, INK, LINES, PALE
 from earmark.scores import Event
 
@@ -26,10 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BANDS, WINDOW = 96, 0.046  # mel bands; seconds
 SHORTEST_HOP = 0.005  # seconds
 COLUMNS = 1000  # columns of the picture at most: a longer recording is sampled more coarsely
-BLOCK = 10.0  # seconds read at once
 SHOWN = len(LINES)  # tags, each with a colour of its own
 DPI = 80  # pictures lie in pages
 
@@ -50,32 +45,16 @@ class Scene:
 
 def draw(scene: Scene, sample_rate: int, file: str | Path, *, salvage: bool = False) -> None:
     """Write the PNG. sample_rate: Hz, of which the spectrogram covers half. Raises AudioError."""
-    spectrum = spectrogram(scene, sample_rate, salvage)
-    low, high = hz_to_mel(np.array([0.0, sample_rate / 2]))
-    edges = mel_to_hz(np.linspace(low, high, BANDS + 1))
-    figure(scene, spectrum, edges.tolist()).savefig(file, dpi=DPI)
-
-
-def spectrogram(scene: Scene, sample_rate: int, salvage: bool = False) -> NDArray[np.float32]:
-    """(bands, columns) dB, read in blocks, so that a long recording takes no more memory."""
-    step = max(1, round(max(SHORTEST_HOP, scene.duration / COLUMNS) * sample_rate))
-    feature = LogMel(sample_rate, WINDOW, step / sample_rate, BANDS)
-    columns: list[NDArray[np.float32]] = []
-    held = np.zeros(feature.samples(1) // 2, np.float32)  # so that the first column's middle is the beginning
-    for begin in np.arange(0.0, scene.duration, BLOCK).tolist():
-        seconds = min(BLOCK, scene.duration - begin)
-        if seconds * sample_rate < 1:
-            break
-        block = audio.load(scene.path, sample_rate, scene.start + begin, seconds, salvage=salvage)
-        held = np.concatenate([held, block])
-        ready = feature.frames(len(held)) if len(held) >= feature.shortest else 0
-        if ready > 0:
-            columns.append(feature(torch.from_numpy(held[: feature.samples(ready)])[None])[0, 0].numpy())
-            held = held[ready * step :]
-    if not columns:
-        padded = np.pad(held, (0, max(0, feature.shortest - len(held))))
-        columns.append(feature(torch.from_numpy(padded)[None])[0, 0].numpy())
-    return np.concatenate(columns, 1)
+    spectrum, edges = pictures.spectrum(
+        scene.path,
+        sample_rate,
+        scene.start,
+        scene.duration,
+        columns=COLUMNS,
+        shortest_hop=SHORTEST_HOP,
+        salvage=salvage,
+    )
+    pictures.save(figure(scene, spectrum, edges), file, DPI)
 
 
 def figure(scene: Scene, spectrum: NDArray[np.float32], band_edges: Sequence[float]) -> Figure:

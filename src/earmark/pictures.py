@@ -6,15 +6,18 @@ Each function returns a matplotlib figure of its own, without pyplot's state or 
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark import audio
 from earmark.errors import ScoresError
 from earmark.registry import did_you_mean
 from earmark.scores import Event, Scores
@@ -31,14 +34,23 @@ LETTERS = 32  # of a tag in a picture
 NUMBERED = 60  # tags up to which the cells of a confusion picture hold their counts
 
 INK, GREY, PALE = "#22303c", "#8795a1", "#e6eaee"
+BANDS, WINDOW = 96, 0.046  # of a recording's spectrogram: mel bands; seconds
+BLOCK = 10.0  # seconds of a recording that are read at once
 SHADES = 64  # of a spectrogram in a page: more cannot be told apart, and fewer bytes are
 BLUE, ORANGE = "#2166ac", "#d9691e"
 LINES = (BLUE, ORANGE, "#3a923a", "#8a56a8", "#b8324a", "#6b7785")
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a PNG."""
-    figure.savefig(path, dpi=DPI)
+def save(figure: Figure, path: str | Path, dpi: int = DPI) -> None:
+    """Write a PNG, whole or not at all. Raises OSError."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")
+    try:
+        figure.savefig(partial, dpi=dpi, format="png")
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def blank(width: float, height: float) -> Figure:
@@ -253,6 +265,65 @@ def timeline(
         bare(axes, keep=("bottom",) if axes is rows[-1] else ())
     rows[-1].set_xlim(0, duration)
     return figure
+
+
+def spectrum(
+    path: str | Path,
+    sample_rate: int,
+    start: float,
+    duration: float,
+    *,
+    columns: int,
+    shortest_hop: float,
+    salvage: bool = False,
+) -> tuple[NDArray[np.float32], list[float]]:
+    """What `spectrogram` draws of a recording, or of `duration` seconds from `start` on: (bands, columns) dB, and Hz,
+    (bands + 1,), the edges of the bands.
+
+    A whole recording, `start` 0, is read in blocks, so that a long one takes no more memory. Column i has its middle at
+    i hops; a hop is `shortest_hop` seconds, or more where that would make more than `columns` columns: then what lies
+    between two columns is not seen. sample_rate: Hz, of which the bands cover half. Raises AudioError.
+    """
+    # imported here: reports draw too, and do not know torch
+    import torch
+
+    from earmark.features import LogMel
+    from earmark.features.mel import hz_to_mel, mel_to_hz
+
+    step = max(1, math.ceil(max(shortest_hop, duration / columns) * sample_rate))
+    feature = LogMel(sample_rate, WINDOW, step / sample_rate, BANDS)
+    half = np.zeros(feature.samples(1) // 2, np.float32)  # at both ends, so that columns reach from end to end
+    held, skip, total = half, 0, 0
+    made: list[NDArray[np.float32]] = []
+    for block in chain(_pieces(path, sample_rate, start, duration, salvage), [None]):
+        total += 0 if block is None else len(block)
+        held = np.concatenate([held, half if block is None else block])
+        held, skip = held[skip:], max(0, skip - len(held))
+        if block is None and not made:
+            held = np.pad(held, (0, max(0, feature.shortest - len(held))))
+        ready = feature.frames(len(held)) if len(held) >= feature.shortest else 0
+        if ready > 0:
+            made.append(feature(torch.from_numpy(held[: feature.samples(ready)])[None])[0, 0].numpy())
+            # hops longer than a frame step over samples that are yet to come
+            held, skip = held[ready * step :], max(0, ready * step - len(held))
+    low, high = hz_to_mel(np.array([0.0, sample_rate / 2]))
+    edges = mel_to_hz(np.linspace(low, high, BANDS + 1)).tolist()
+    return np.concatenate(made, 1)[:, : max(1, math.ceil(total / step))], edges
+
+
+def _pieces(
+    path: str | Path, sample_rate: int, start: float, duration: float, salvage: bool
+) -> Iterator[NDArray[np.float32]]:
+    """Samples of a part; what is odd about them was said when they were scored."""
+    if start:
+        yield audio.load(path, sample_rate, start, duration, salvage=salvage, report=lambda _: None)
+        return
+    left = round(duration * sample_rate)
+    for block in audio.blocks(path, sample_rate, BLOCK, salvage=salvage, report=lambda _: None):
+        yield block[:left]
+        left -= len(block)
+        if left <= 0:
+            return
 
 
 def spectrogram(axes: Axes, spectrum: NDArray[np.float32], band_edges: Sequence[float], duration: float) -> None:

@@ -1,7 +1,7 @@
 """The command line: one verb a file. Each imports what it needs inside its command, so that --help is instant.
 
-Exit status: 0 all done; 1 some recordings could not be read; 2 wrong usage, or an input that contradicts itself;
-130 stopped with Ctrl-C.
+Exit status: 0 all done; 1 some recordings could not be read; 2 wrong usage, an input that contradicts itself, or a file
+that the system does not let read or write; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from earmark.cli.bench import bench
 from earmark.cli.calibrate import calibrate
 from earmark.cli.check import check
 from earmark.cli.compare import compare
+from earmark.cli.console import system_failure
 from earmark.cli.demo import demo
 from earmark.cli.ensemble import ensemble
 from earmark.cli.evaluate import evaluate
@@ -75,6 +76,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno is None:  # not the system's: a mistake in here, of which the place must be seen
+            raise
+        print(f"earmark: {system_failure(error)}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr)
         sys.exit(130)

@@ -31,10 +31,11 @@ def audit(
     from earmark import audit as auditing
     from earmark import report
     from earmark.cli import judging
-    from earmark.cli.console import print_table, say
+    from earmark.cli.console import check_folder, print_table, say
     from earmark.cli.judging import Asked
     from earmark.report.excerpt import places
 
+    check_folder("--out", out)
     if Path(source).suffix in (".parquet", ".csv"):
         scores, clips = _from_file(Path(source), data, dataset)
     else:
@@ -62,12 +63,17 @@ def _from_file(path: Path, data: Path, dataset: str | None) -> tuple[Scores, Man
     """Scores, and the clips of the manifest that they are of."""
     import numpy as np
 
-    from earmark.cli.console import open_data
+    from earmark.cli.console import open_data, say
     from earmark.scores import Scores
 
     scores = Scores.load(path)
     clips = open_data(data, dataset)
-    return scores, clips.select(np.isin(clips.ids, scores.ids))
+    scored = clips.select(np.isin(clips.ids, scores.ids))
+    if left := int((~np.isin(scores.ids, clips.ids)).sum()):
+        say(f"{left} of the {len(scores)} rows of {path} are of clips that {data} does not have: left out")
+    if left := len(clips) - len(scored):
+        say(f"{left} of the {len(clips)} clips of {data} have no scores in {path}: left out")
+    return scores, scored
 
 
 def _check_out_of_fold(files: list[str | Path], source: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,9 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from earmark.bench import Shared, Speed
+
+
+BLOCK = 10.0  # seconds of a recording that are read at once
 
 
 class _Files(TyperGroup):
@@ -108,12 +112,27 @@ def _listener(name: str, window: float | None, hop_samples: int | None, device: 
 
 
 def _wave(path: Path | None, seconds: float, sample_rate: int) -> Any:
+    import numpy as np
+
     from earmark import audio
     from earmark import bench as measure
+    from earmark.cli.console import say
+    from earmark.errors import EarmarkError
 
     if path is None:
         return measure.noise(seconds, sample_rate)
-    return audio.load(path, sample_rate)[: round(seconds * sample_rate)]
+    wanted = round(seconds * sample_rate) if math.isfinite(seconds) else 0
+    if wanted < 1:
+        raise EarmarkError(f"--seconds {seconds:g}: holds no sample at {sample_rate} Hz: give seconds above 0")
+    parts, count = [], 0
+    for block in audio.blocks(path, sample_rate, BLOCK):  # no further than is asked for
+        parts.append(block)
+        count += len(block)
+        if count >= wanted:
+            break
+    if count < wanted:
+        say(f"{path}: lasts {count / sample_rate:g} s: all of it is taken, not {seconds:g} s")
+    return np.concatenate(parts)[:wanted]
 
 
 def _compare(told: Shared) -> None:

@@ -30,7 +30,7 @@ def calibrate(
     tried: Annotated[Path | None, typer.Option(help="CSV of all that was tried.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
     on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives the intervals.")] = 1000,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first clip that cannot be read.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 16,

@@ -35,18 +35,19 @@ def compare(
         Literal["refuse", "report"], typer.Option(help="Groups or equal files on both sides: refuse, or report them.")
     ] = "refuse",
     seen: Annotated[bool, typer.Option("--seen", help="Allow folds that a tagger was trained or chosen on.")] = False,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
-    permutations: Annotated[int, typer.Option(help="Of the test that gives the p-values.")] = 10_000,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives the intervals.")] = 1000,
+    permutations: Annotated[int, typer.Option(min=0, help="Of the test that gives the p-values.")] = 10_000,
     batch: Annotated[int, typer.Option(help="Windows scored at once.")] = 16,
     workers: Annotated[int, typer.Option(help="Threads that decode.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report
-    from earmark.cli.console import say
+    from earmark.cli.console import check_folder, say
     from earmark.cli.judging import Asked
     from earmark.errors import EarmarkError
 
+    check_folder("--out", out)
     if len(systems) < 2:
         raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
     asked = Asked(data, fold, dataset, seen, leaks == "report", batch, workers, False, False, device)
@@ -59,7 +60,7 @@ def compare(
         matched, notes + [note for *_, own in heard.values() for note in own], metric, resamples, permutations
     )
     result["protocol"] = {
-        name: f"{len(scores)} clips, from {path}"
+        name: f"{len(matched[name].ids)} clips{_of(len(scores), len(matched[name].ids))}, from {path}"
         for (name, (scores, *_)), path in zip(heard.items(), systems, strict=True)
     }
     if out is not None:
@@ -72,10 +73,14 @@ def compare(
     )
 
 
+def _of(scored: int, compared: int) -> str:
+    return f" of the {scored} that it scores" if scored > compared else ""
+
+
 def _named(told: str, taken: dict[str, Any]) -> tuple[str, str]:
     """(name, path): the name that was given, or the last part of the path that tells it from the others."""
     name, equals, path = told.partition("=")
-    if not equals or not name:
+    if not equals or not name or (Path(told).exists() and not Path(path).exists()):  # a folder such as lr=0.1
         path = told
         place = Path(told)
         plain = place.stem in ("tagger", "scores")  # of a run folder: its name says more

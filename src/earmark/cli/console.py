@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import sys
 import time
@@ -14,6 +15,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
 PATIENCE = 2.0  # s that reading headers may take before there is a bar
+
+ELSEWHERE = "Name another place for what is written, and see that its disk is connected"
+REMEDIES = {
+    errno.ENOSPC: "The disk is full: make room, or write to another",
+    errno.EDQUOT: "The quota is used up: make room, or write to another disk",
+    errno.EACCES: "Take a folder in which you may write, or get its permission",
+    errno.EPERM: "Take a folder in which you may write, or get its permission",
+    errno.EROFS: "This disk can only be read: write to another",
+    errno.EISDIR: "A folder is there: name a file",
+    errno.EEXIST: "A file is there: name a folder, or remove it",
+    errno.ENOTDIR: "A file is there: name a folder, or remove it",
+    errno.EMFILE: "Too many files are open: raise the limit with `ulimit -n`, or take fewer --workers",
+}
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -40,20 +54,27 @@ def say_notes(notes: Sequence[str]) -> None:
 
 
 def progress() -> Progress:
-    """A progress bar on stderr; silent where stderr is no terminal."""
+    """A progress bar on stderr; silent where stderr is no terminal. Each of its tasks has a field `told`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # names may hold brackets
         BarColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[told]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     ]
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    return Progress(
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+        # rich would lead results that go to a file or a pipe to the terminal
+        redirect_stdout=sys.stdout.isatty(),
+    )
 
 
 class Meter:
@@ -121,25 +142,40 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
         return
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
-    table = Table(*columns, title=title or None, box=box.SIMPLE, title_justify="left")
+    # Text: rich would take a tag in brackets for a colour and leave it out
+    heads = [Column(Text(name)) for name in columns]
+    table = Table(*heads, title=Text(title) if title else None, box=box.SIMPLE, title_justify="left")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)
 
 
 @contextlib.contextmanager
 def output(path: Path | None) -> Iterator[TextIO]:
-    """stdout, or a file that appears under its name only once it is whole."""
+    """stdout, or a file that appears under its name only once it is whole. Raises EarmarkError for a folder."""
     if path is None:
         yield sys.stdout
         return
+    if path.is_dir():
+        from earmark.errors import EarmarkError
+
+        raise EarmarkError(f"{path}: is a folder. Name a file in it, such as {path / 'results'}")
+    if path.exists() and not path.is_file():  # a pipe or a device: a file must not take its place
+        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        yield file
-    os.replace(partial, path)
+    try:
+        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield file
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def say_failures(
@@ -164,6 +200,29 @@ def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
             writer = csv.writer(file)
             writer.writerow(["path", "reason"])
             writer.writerows(rows)
+
+
+def check_folder(option: str, path: Path | None) -> None:
+    """Raises EarmarkError for a file where a folder is to be, before the work of which it would get the results."""
+    if path is not None and path.exists() and not path.is_dir():
+        from earmark.errors import EarmarkError
+
+        raise EarmarkError(f"{option} {path}: is a file. Name a folder, new or old, for what is written")
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Raises EarmarkError for a folder where a file is to be, as `check_folder`."""
+    if path is not None and path.is_dir():
+        from earmark.errors import EarmarkError
+
+        raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'errors.csv'}")
+
+
+def system_failure(error: OSError) -> str:
+    """What the system refused, and the way out."""
+    # of a file that is written under another name first, its own
+    what = f"{os.fspath(error.filename).removesuffix('.part')}: " if isinstance(error.filename, (str, Path)) else ""
+    return f"{what}{error.strerror or error}. {REMEDIES.get(error.errno or 0, ELSEWHERE)}"
 
 
 def open_data(data: Path, dataset: str | None, options: dict[str, Any] | None = None) -> Manifest:

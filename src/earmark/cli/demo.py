@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -16,13 +17,15 @@ SEED = 2026  # of the new recordings: any but the training set's
 
 def demo(
     out: Annotated[Path, typer.Option(help="A new folder for everything that is made.")] = Path("demo"),
-    epochs: Annotated[int | None, typer.Option(help="Of the training; default: the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the training; default: the recipe's.")] = None,
 ) -> None:
     """Make sounds, train a small tagger, evaluate it, tag new recordings: in about five minutes, with no download."""
     from earmark import datasets
     from earmark.cli.console import say
     from earmark.errors import EarmarkError
 
+    if out.exists() and not out.is_dir():
+        raise EarmarkError(f"{out}: is a file. Take another --out, or remove it")
     if out.exists() and any(out.iterdir()):
         raise EarmarkError(f"{out}: is not empty. Take another --out, or remove it")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ def step(title: str, *arguments: object) -> None:
     words = [str(argument) for argument in arguments]
     if title:
         say(f"\n{title}")
-    say(f"   $ earmark {' '.join(words)}")
+    say(f"   $ earmark {shlex.join(words)}")
     done = subprocess.run([sys.executable, "-m", "earmark.cli", *words], check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)

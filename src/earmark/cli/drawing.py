@@ -45,6 +45,7 @@ class Artist:
         """The picture of a recording: its file's name and .png, with a number where two have one name."""
         from earmark import eventpicture
         from earmark.cli.console import say
+        from earmark.errors import EarmarkError
         from earmark.events import track
 
         path = Path(heard.recording.path)
@@ -59,7 +60,10 @@ class Artist:
         self.taken.add(file)
         start = heard.recording.start or 0.0
         scene = eventpicture.Scene(path, start, heard.duration, track(moments), rules, found, known, name)
-        eventpicture.draw(scene, self.sample_rate, self.folder / f"{file}.png", salvage=salvage)
+        try:
+            eventpicture.draw(scene, self.sample_rate, self.folder / f"{file}.png", salvage=salvage)
+        except EarmarkError as error:  # the events are found: they must not be lost with their picture
+            say(f"no picture of {name}: {error}")
 
 
 def known_events(table: Path) -> dict[str, list[Event]]:

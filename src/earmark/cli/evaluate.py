@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from earmark.cli.judging import Asked, Judged
+    from earmark.manifest import Manifest
 
 Leaks = Literal["refuse", "report"]
 
@@ -44,7 +48,7 @@ def evaluate(
         str, typer.Option(help="Seconds that the edges of events may be off, joined by commas.")
     ] = "0.2,0.4",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap that gives the intervals.")] = 1000,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives the intervals.")] = 1000,
     draw: Annotated[
         Literal["groups", "clips"],
         typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
@@ -64,11 +68,13 @@ def evaluate(
     from earmark import report
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli import detecting, judging
-    from earmark.cli.console import say, write_errors
+    from earmark.cli import judging
+    from earmark.cli.console import check_file, check_folder, say, write_errors
     from earmark.errors import EarmarkError
     from earmark.splits import facts as told_of
 
+    check_folder("--out", out)
+    check_file("--errors", errors)
     keep_freed_memory()
     files = judging.files(tagger)
     if len(files) > 1 and (record or fold):
@@ -86,28 +92,16 @@ def evaluate(
         scores, clips = judging.merged(scores, clips, merge, merge_by)
         facts["tags merged by"] = f"{merge.name}, {merge_by}"
     facts |= judging.look(tagger, heard, clips, seen)
-    if draw == "clips":
-        clips = judging.ungrouped(clips)
+    clips = judging.ungrouped(clips) if draw == "clips" else clips
     folder = out or _beside(tagger, clips.fold_names())
-    timed = None
+    section = None
     if events and merge is None:
-        timed = detecting.detect(
-            heard, clips, collars, resamples=resamples, batch=batch, workers=workers, salvage=salvage
-        )
-        if timed is not None and pictures and folder is not None:
-            detecting.draw(timed, folder, "report")
-    result = report.evaluate(
-        scores,
-        clips,
-        heard[0].tagger.task,
-        facts,
-        resamples=resamples,
-        stored=None if merge is not None else judging.thresholds(heard, scores),
-        events=timed.section if timed is not None else None,
-    )
+        section = _events(heard, clips, collars, resamples, asked, folder if pictures else None)
+    stored = None if merge is not None else judging.thresholds(heard, scores)
+    task = heard[0].tagger.task
+    result = report.evaluate(scores, clips, task, facts, resamples=resamples, stored=stored, events=section)
     result["notes"] += [note for part in heard for note in part.notes]
-    if draw == "clips":
-        result["notes"].append(judging.UNGROUPED)
+    result["notes"] += [judging.UNGROUPED] if draw == "clips" else []
     if folder is not None:
         report.write(result, folder, "report", scores=scores, manifest=clips)
         scores.save(folder / "scores.parquet")
@@ -119,10 +113,24 @@ def evaluate(
         say(f"{tagger}: holds these figures now")
     print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else report.summary(result))
     if failures:
-        say(
-            f"{len(failures)} of {len(clips) + len(failures)} clips could not be read, the first: {': '.join(failures[0])}"
-        )
+        whole = len(clips) + len(failures)
+        say(f"{len(failures)} of {whole} clips could not be read, the first: {': '.join(failures[0])}")
         raise typer.Exit(1)
+
+
+def _events(
+    heard: list[Judged], clips: Manifest, collars: str, resamples: int, asked: Asked, folder: Path | None
+) -> dict[str, Any] | None:
+    """What the report says of events; None where none are known. folder: for pictures of a few clips, if there are any."""
+    from earmark.cli import detecting
+
+    options: dict[str, Any] = {"batch": asked.batch, "workers": asked.workers, "salvage": asked.salvage}
+    detected = detecting.detect(heard, clips, collars, resamples=resamples, **options)
+    if detected is None:
+        return None
+    if folder is not None:
+        detecting.draw(detected, folder, "report")
+    return detected.section
 
 
 def _beside(tagger: str, folds: list[str]) -> Path | None:

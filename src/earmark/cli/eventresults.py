@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.cli.jobs import Job
     from earmark.cli.outputs import Frame
     from earmark.scores import Event
     from earmark.tag import Failure, Heard, Recording
@@ -102,6 +103,17 @@ def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
         return lines(str(path), events) or f"{path}  nothing\n"
     name = path.name if form.value in eventfile.EACH else str(path)
     return framed(form)[0].inner(eventfile.text({name: events}, form.value, highest))
+
+
+def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job:
+    """The job whose results are events. told: what they depend on. highest: Hz, for Raven."""
+    from earmark.cli.jobs import Job
+
+    def text(heard: Heard, events: list[Event]) -> str:
+        return piece(heard.recording.path, events, form, highest)
+
+    frame, ending, name = framed(form)
+    return Job(folder, told, frame, text, ending, name)
 
 
 def framed(form: Any) -> tuple[Frame, str, str | None]:

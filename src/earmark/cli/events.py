@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +12,12 @@ import typer
 from earmark.cli.eventresults import Format, names_of
 
 if TYPE_CHECKING:
+    from earmark.cli.drawing import Artist
+    from earmark.cli.jobs import Results
     from earmark.events import EventRules
     from earmark.frames import Framewise
     from earmark.scores import Event
-    from earmark.tag import Heard, Recording
+    from earmark.tag import Heard
 
 
 def events(
@@ -63,22 +65,23 @@ def events(
 
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
-    from earmark import audio, eventfile, listening
+    from earmark import audio, eventfile
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
     from earmark.cli import eventresults, jobs
-    from earmark.cli.console import Meter, say_failures, say_notes
+    from earmark.cli.console import check_file, check_folder, say_failures, say_notes
     from earmark.cli.drawing import Artist
     from earmark.cli.live import events_live, source
     from earmark.errors import EarmarkError
     from earmark.frames import framewise
-    from earmark.tag import Recording
 
     form = Format.json if as_json else form
     if form is Format.table and out is not None:
         raise EarmarkError(
             f"{out}: a table is for reading on stdout. Choose --format tsv, csv, json, audacity or raven"
         )
+    check_folder("--out", out)
+    check_file("--errors", errors)
     coming = source(paths, live, rate, channels, encoding)
     jobs.check(job, retry, out=out, pictures=pictures, live=coming)
     keep_freed_memory()
@@ -91,45 +94,55 @@ def events(
     artist = Artist.of(pictures, reference, listener.sample_rate)
     if coming is not None:
         return events_live(coming, listener, scorer, rules, form, out, artist, batch=batch, salvage=salvage)
-    names = names_of(found)
-    highest = listener.sample_rate / 2
-
-    def also(heard: Heard, events: list[Event]) -> None:
-        if artist is not None:
-            moments = scorer.scores(heard) if scorer else heard.windows
-            artist.draw(names[heard.recording.path], heard, moments, rules, events, salvage)
-
+    names, highest = names_of(found), listener.sample_rate / 2
     with ExitStack() as stack:
-        table = eventresults.Table(names) if form is Format.table and job is None else None
-        into: jobs.Results = table or eventresults.Collected(names, form, out, highest)
+        into: jobs.Results
         if job is not None:
             facts = {"command": "events", "tagger": listener.identity(), "format": form.value, "salvage": salvage}
-            frame, ending, name = eventresults.framed(form)
-            text = lambda heard, events: eventresults.piece(heard.recording.path, events, form, highest)  # noqa: E731
-            into = stack.enter_context(jobs.Job(job, facts | rules.as_dict(), frame, text, ending, name))
-        todo = into.todo(found, retry)
-        recordings = [Recording(path) for path in todo]
-        options: dict[str, Any] = {"batch": batch, "workers": workers, "salvage": salvage}
-        options |= {"keep_windows": artist is not None, "on_events": table.show if table else None}
-        with Meter(todo) as meter:
-            # closed whatever happens: threads that decode wait for it
-            told = listening.listen(listener, scorer, recordings, rules, on_audio=meter.heard, **options)
-            notes = jobs.gather(stack.enter_context(closing(told)), into, meter, strict, also)
+            into = stack.enter_context(eventresults.job(job, facts | rules.as_dict(), form, highest))
+        elif form is Format.table:
+            into = eventresults.Table(names)
+        else:
+            into = eventresults.Collected(names, form, out, highest)
+        options = {"batch": batch, "workers": workers, "salvage": salvage}
+        notes = _hear(listener, scorer, rules, into, into.todo(found, retry), artist, names, strict, options)
         failures = into.finish(found)
     say_notes(notes)
     if say_failures(failures, found, paths or [], errors):
         raise typer.Exit(1)
 
 
-def listen(listener: Any, scorer: Framewise | None, recordings: list[Recording], **options: Any) -> Iterator[Any]:
-    """(what was heard or a failure, its scores over time or None) of each recording; scores of windows without scorer."""
-    from earmark.tag import Failure, score
+def _hear(
+    listener: Any,
+    scorer: Framewise | None,
+    rules: EventRules,
+    into: Results,
+    todo: Sequence[Path],
+    artist: Artist | None,
+    names: dict[Path, str],
+    strict: bool,
+    options: dict[str, Any],
+) -> list[str]:
+    """Take in the events of recordings, with a bar; what is to be said of their audio. options: of `earmark.tag.score`."""
+    from earmark import listening
+    from earmark.cli import eventresults, jobs
+    from earmark.cli.console import Meter
+    from earmark.tag import Recording
 
-    for result in score(scorer or listener, recordings, keep_windows=True, **options):
-        if isinstance(result, Failure):
-            yield result, None
-        else:
-            yield result, scorer.scores(result) if scorer else result.windows
+    def also(heard: Heard, events: list[Event]) -> None:
+        if artist is not None:
+            moments = scorer.scores(heard) if scorer else heard.windows
+            artist.draw(names[heard.recording.path], heard, moments, rules, events, options["salvage"])
+
+    show = into.show if isinstance(into, eventresults.Table) else None
+    recordings = [Recording(path) for path in todo]
+    with Meter(todo) as meter:
+        told = listening.listen(
+            listener, scorer, recordings, rules,
+            on_events=show, on_audio=meter.heard, keep_windows=artist is not None, **options,
+        )  # fmt: skip
+        with closing(told):  # whatever happens: threads that decode wait for it
+            return jobs.gather(told, into, meter, strict, also)
 
 
 def _rules(

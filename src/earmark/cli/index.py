@@ -29,7 +29,13 @@ def index(
         key, equals, value = option.partition("=")
         if not equals:
             raise EarmarkError(f"--set {option}: has the form key=value")
-        told[key] = yaml.safe_load(value)
+        try:
+            told[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            # a regular expression that opens with a bracket is the usual case
+            raise EarmarkError(
+                f"--set {option}: {value} is no value in YAML. In quotes of its own it is text: --set \"{key}='{value}'\""
+            ) from error
     clips = datasets.index(dataset, root, **told)
     if folds is not None:
         clips = splits.assign_folds(clips, folds, seed)

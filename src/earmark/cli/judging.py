@@ -1,12 +1,15 @@
-"""Judging taggers on clips that they have not seen: what `evaluate` and `audit` share."""
+"""Judging taggers on clips that they have not seen: what `evaluate`, `compare`, `audit` and `calibrate` share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from earmark.frames import Framewise
     from earmark.manifest import Manifest
     from earmark.scores import Scores
     from earmark.tag import Recording
@@ -244,7 +247,6 @@ def score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: bo
 def over_time(tagger: Tagger, clips: Manifest, strict: bool, **options: Any) -> Any:
     """Scores over time of what could be read: ("frames" or "windows", {id: (Scores, seconds)}, (path, reason) of the rest)."""
     from earmark.cli.console import progress, say_notes
-    from earmark.cli.events import listen
     from earmark.frames import framewise
     from earmark.tag import Failure
 
@@ -255,7 +257,7 @@ def over_time(tagger: Tagger, clips: Manifest, strict: bool, **options: Any) -> 
     todo = recordings(clips)
     with progress() as bar:
         task = bar.add_task(f"scores of {'frames' if scorer else 'windows'}", total=len(todo), told="")
-        for result, moments in listen(tagger, scorer, todo, **options):
+        for result, moments in _moments(tagger, scorer, todo, **options):
             bar.advance(task)
             if isinstance(result, Failure):
                 if strict:
@@ -266,6 +268,20 @@ def over_time(tagger: Tagger, clips: Manifest, strict: bool, **options: Any) -> 
             notes += result.notes
     say_notes(notes)
     return "frames" if scorer else "windows", heard, failures
+
+
+def _moments(tagger: Tagger, scorer: Framewise | None, todo: list[Recording], **options: Any) -> Iterator[Any]:
+    """(what was heard or a failure, its scores over time or None) of each recording; scores of windows without scorer."""
+    from earmark.tag import Failure
+    from earmark.tag import score as score_all
+
+    # closed whatever happens: threads that decode wait for it
+    with closing(score_all(scorer or tagger, todo, keep_windows=True, **options)) as results:
+        for result in results:
+            if isinstance(result, Failure):
+                yield result, None
+            else:
+                yield result, scorer.scores(result) if scorer else result.windows
 
 
 def run_folder(tagger: str) -> Path | None:

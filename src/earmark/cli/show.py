@@ -29,9 +29,7 @@ def show(
         print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
         print(f"  listens     {_listens(recipe)}")
         print(
-            f"  combines    windows by {recipe['windows']['combine']}; one tag a clip"
-            if recipe["task"] == "one"
-            else "  many tags a clip"
+            f"  combines    windows by {recipe['windows']['combine']}; {recipe['task']} tag{'s' * (recipe['task'] == 'many')} a clip"
         )
     for name, told in _told(facts):
         print(f"  {name:11} {told}")

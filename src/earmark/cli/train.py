@@ -69,12 +69,19 @@ def _one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: 
             description = f"{where + ': ' if where else ''}epoch {epoch}/{epochs}"
             bar.update(task, description=description, total=epochs, completed=epoch - 1 + share, told=figures)
 
-        speak: Callable[[str], None] = bar.console.print if not bar.disable else say
+        def print_above(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        speak: Callable[[str], None] = say if bar.disable else print_above
         try:
             return training.train(plan, clips, out, say=speak, listener=listener, **told)
         except KeyboardInterrupt:
             bar.stop()
-            say(f"stopped; the last whole epoch is saved: go on with the same command and --resume ({out})")
+            if (out / "state.safetensors").is_file():
+                say(f"stopped; the last whole epoch is saved: go on with the same command and --resume ({out})")
+            else:
+                how = " and --resume" if (out / "run.json").is_file() else ""
+                say(f"stopped before the first epoch was whole: the same command{how} begins anew ({out})")
             raise typer.Exit(130) from None
 
 
