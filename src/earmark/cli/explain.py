@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 def explain(
     tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
     out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html.")],
-    paths: Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders, to see it at work on.")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Recordings, or folders, to see it at work on, and to hold its filters against."),
+    ] = None,
     layers: Annotated[list[str] | None, typer.Option(help="Of the raw part: 3, 1-3 or a name; default: all.")] = None,
     filters: Annotated[int, typer.Option(min=1, help="How many of a layer are maximised, at most.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Of the ascent.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, help="Of the ascent.")] = 400,
     start: Annotated[
         float, typer.Option(min=0, help="Seconds into the recordings, of which a minute is explained.")
     ] = 0.0,
@@ -33,10 +36,11 @@ def explain(
     from earmark import audio
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
-    from earmark.cli.console import progress, say, say_notes
+    from earmark.cli.console import check_folder, progress, say, say_notes
     from earmark.errors import EarmarkError
     from earmark.explain import Explanation, select
 
+    check_folder("--out", out)
     keep_freed_memory()
     found = Explanation(taggers.load(tagger, device), out, steps=steps, seed=seed)
     if layers and not found.layers:
@@ -47,10 +51,10 @@ def explain(
     asked = select(found.layers, layers)
     recordings = audio.find(paths or [])
     with progress() as bar:
-        task = bar.add_task("layers", total=len(asked), told="")
         found.add_responses()
+        notes, failures = _add(found, recordings, bar, start, salvage)  # first: filters are held against them
+        task = bar.add_task("layers", total=len(asked), told="")
         found.add_filters(asked, filters, lambda layer: bar.update(task, completed=asked.index(layer), told=layer.name))
-        notes, failures = _add(found, recordings, bar, start, salvage)
     say_notes(notes)
     for line in _missing(found, len(recordings)):
         say(line)
@@ -77,11 +81,13 @@ def _add(
     failures: list[str] = []
     if not found.hears:
         return notes, failures
-    for path in bar.track(recordings, description="recordings") if recordings else ():
+    task = bar.add_task("recordings", total=len(recordings), told="", visible=bool(recordings))
+    for path in recordings:
         try:
             notes += found.add_recording(path, start, salvage=salvage)
         except AudioError as error:
             failures.append(str(error))
+        bar.advance(task)
     return notes, failures
 
 
@@ -91,11 +97,12 @@ def _missing(found: Explanation, recordings: int) -> list[str]:
     told = []
     if not found.layers:
         told.append(f"{net} hears maps, not samples: of its filters only the first layer's kernels are shown")
-    if recordings and not found.hears:
+    if recordings and not found.shows:
+        held = ", but for how far they excite its filters" if found.layers else ""
         told.append(
             f"{net} tells of whole windows only, and has no gates: recordings show nothing more of it than "
-            "`earmark tag --pictures` does"
+            f"`earmark tag --pictures` does{held}"
         )
-    if not recordings and found.hears:
+    if not recordings and found.shows:
         told.append(f"{net} can be seen at work: give recordings, and their moments or gates are shown too")
     return told

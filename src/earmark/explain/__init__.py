@@ -6,6 +6,7 @@ pictures. The JSON:
     {"tagger": identity, "net", "sample_rate", "seed", "steps",
      "layers": [{"number", "name", "kernel", "stride", "filters", "samples", "chosen": [places of filters],
                  "centres": [Hz], "before", "after": [activation by noise and by the input found, at one level],
+                 "heard": [the highest by a piece of the recordings at that level] or null,
                  "mel_distance", "linear_distance", "picture"}],
      "responses": the same centres and distances, of the first layer's kernels, or null,
      "kernels": {"name", "shape", "picture"} of a first layer on maps, or null,
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from earmark import pictures
@@ -47,6 +49,7 @@ __all__ = ["MOST", "STEPS", "Explanation", "select"]
 
 MOST = 64  # filters of a layer
 KERNELS = 64  # of a layer on maps
+KEPT = 10  # s of a recording, to hold against what excites the filters: 256 recordings at 44.1 kHz are 450 MB
 LONGEST_NAME = 60  # letters of a picture's file: file systems take 255 bytes, and a letter has up to four
 
 
@@ -64,6 +67,7 @@ class Explanation:
         self.tagger, self.folder = tagger, Path(folder)
         self.layers = raw_layers(tagger)
         self._gates: dict[str, list[dict[str, Any]]] = {}
+        self._waves: list[NDArray[np.float32]] = []
         self.told: dict[str, Any] = {
             "tagger": tagger.identity(), "net": tagger.recipe.net.name, "sample_rate": tagger.sample_rate, "seed": seed,
             "steps": steps, "layers": [], "responses": None, "kernels": None, "gates": None, "recordings": [], "notes": [],
@@ -72,13 +76,17 @@ class Explanation:
     def add_filters(
         self, asked: Sequence[Layer], most: int = MOST, before: Callable[[Layer], None] = lambda _: None
     ) -> None:
-        """What excites the filters of these layers most. before: called before each."""
+        """What excites the filters of these layers most, held against the recordings that were added. before: called before
+        each.
+        """
         rate = self.tagger.sample_rate
         found: dict[str, Any] = {}
         hz = filters.frequencies(rate)
         for layer in asked:
             before(layer)
-            told = filters.maximise(self.tagger, layer, most=most, steps=self.told["steps"], seed=self.told["seed"])
+            told = filters.maximise(
+                self.tagger, layer, most=most, steps=self.told["steps"], seed=self.told["seed"], recordings=self._waves
+            )
             found[f"{layer.number}  {layer.name}"] = told.centres
             title = (
                 f"layer {layer.number}, {layer.name}: what excites {_of(len(told.chosen), layer.filters)} filters most"
@@ -117,6 +125,7 @@ class Explanation:
         Raises AudioError where it cannot be read.
         """
         excerpt = listen(str(path), self.tagger, start, salvage=salvage)
+        self._keep(excerpt.wave)
         windows, starts = cut(excerpt, self.tagger)
         heard = hear(self.tagger, windows, starts)
         if blocks(self.tagger):
@@ -136,7 +145,12 @@ class Explanation:
 
     @property
     def hears(self) -> bool:
-        """Whether recordings show anything: the net tells of moments, or has gates."""
+        """Whether recordings show anything: what `shows` says, or filters on samples to hold them against."""
+        return self.shows or bool(self.layers)
+
+    @property
+    def shows(self) -> bool:
+        """Whether the net can be seen at work on a recording: it tells of moments, or has gates."""
         return tells(self.tagger) or bool(blocks(self.tagger))
 
     def close(self) -> Path:
@@ -158,6 +172,11 @@ class Explanation:
         page = self.folder / "index.html"
         page.write_text(page_of(self.told, self.folder, self.tagger.recipe.summary), encoding="utf-8", newline="\n")
         return page
+
+    def _keep(self, wave: NDArray[np.float32]) -> None:
+        """The beginning of a recording, for `add_filters`, as long as there are not too many."""
+        if self.layers and len(self._waves) < filters.PIECES:
+            self._waves.append(wave[: KEPT * self.tagger.sample_rate])
 
     def _save(self, figure: Any, name: str) -> str:
         file = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME] + ".png"
@@ -202,6 +221,7 @@ def _layer(told: Maximised, rate: int) -> dict[str, Any]:
         "samples": told.waves.shape[1], "chosen": told.chosen.tolist(), **_centres(told.centres, rate),
         "before": [float(f"{value:.6g}") for value in told.before],
         "after": [float(f"{value:.6g}") for value in told.after],
+        "heard": None if told.heard is None else [float(f"{value:.6g}") for value in told.heard],
     }  # fmt: skip
 
 

@@ -3,9 +3,12 @@
 Activation maximisation (Erhan, Bengio, Courville, Vincent: Visualizing higher-layer features of a deep network, 2009) as
 paper 001, section 4, uses it: gradient ascent from noise of 729 samples on a filter's mean activation over time, and the
 log spectrum of what comes out, sorted by the frequency at which the magnitude is largest. The paper does not say how the
-ascent is kept within bounds. Here inputs keep the mean 0 and one level, as a louder input excites any filter more; steps
-are as long as a share of that level, and shrink. Before each the input is turned round by a random number of samples:
-else a layer with a stride of three would be excited most by the third of the sample rate, which always meets it in one phase.
+ascent is kept within bounds, nor how much noise it tried. Here inputs keep the mean 0 and one level, as a louder input
+excites any filter more; steps are as long as a share of that level, and shrink. Before each the input is turned round by a
+random number of samples: else a layer with a stride of three would be excited most by the third of the sample rate, which
+always meets it in one phase. From white noise alone the ascent to a filter of a deep layer often ends on a low hill, below
+what ordinary recordings reach. So it begins with that of NOISES which excites the filter most: white, or in bands about an
+octave wide, every second one in bursts.
 """
 
 from __future__ import annotations
@@ -29,8 +32,13 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 LEVEL = 0.1  # root-mean-square of the inputs
-STEPS = 60
-FIRST_STEP, LAST_STEP = 1.0, 0.05  # shares of the level
+STEPS = 400
+FIRST_STEP, LAST_STEP = 0.2, 0.005  # shares of the level
+NOISES = 64  # that the ascent can begin with; the first is white
+BANDS = 0.01, 0.48  # cycles per sample: the middles of the bands
+WIDTH = 0.35  # octaves: the standard deviation of a band
+BURSTS = 8  # in an input, at most
+PIECES = 256  # of recordings, that are held against what is found
 SHIFTS = 9  # beginnings of a wave over which its activation is measured
 LEAK = 0.1  # of what is below 0, so that a filter that noise leaves silent has a gradient too
 AT_ONCE = 1 << 18  # samples of a batch: 64 filters at 4,096 samples, below a gigabyte in the widest net
@@ -44,7 +52,7 @@ class Maximised:
 
     chosen: (n,) which filters. waves: (n, samples) at LEVEL. before, after: (n,) activation by the noise that the
     ascent began with and by `waves`. power: (n, 365) mean power spectrum over frames of 729 samples. centres: (n,) Hz at
-    which it is largest.
+    which it is largest. heard: (n,) the highest activation by a piece of the recordings at LEVEL, where there are some.
     """
 
     layer: Layer
@@ -54,6 +62,7 @@ class Maximised:
     after: NDArray[np.float32]
     power: Floats
     centres: Floats
+    heard: NDArray[np.float32] | None = None
 
 
 def choose(filters: int, most: int) -> NDArray[np.int64]:
@@ -61,24 +70,74 @@ def choose(filters: int, most: int) -> NDArray[np.int64]:
     return np.arange(filters) if most >= filters else np.arange(most) * filters // most
 
 
-def maximise(tagger: Tagger, layer: Layer, *, most: int = 10**9, steps: int = STEPS, seed: int = 0) -> Maximised:
-    """Ascend from noise for at most `most` filters of a layer. The noise depends on the seed and the layer alone."""
+def maximise(
+    tagger: Tagger, layer: Layer, *, most: int = 10**9, steps: int = STEPS, seed: int = 0,
+    recordings: Sequence[NDArray[np.float32]] = (),
+) -> Maximised:  # fmt: skip
+    """Ascend from noise for at most `most` filters of a layer. The noise depends on the seed and the layer alone.
+
+    recordings: waves (samples,) at the tagger's rate, to hold against what is found.
+    """
     chosen = choose(layer.filters, most)
     length = samples_for(tagger, layer)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + layer.number)
-    noise = torch.randn(layer.filters, length, generator=generator)[chosen]
-    at_once = max(1, AT_ONCE // length)
+    begins = noises(length, generator)
+    roused = _excitations(tagger, layer, begins)  # (noises, filters)
+    strongest = roused.argmax(0).cpu()
     parts = []
     with still(tagger):
-        for first in range(0, len(chosen), at_once):
-            part = slice(first, first + at_once)
-            begin = noise[part].to(tagger.device)
-            waves = _ascend(tagger, layer, chosen[part], begin, steps, generator)
-            own = torch.arange(len(begin)), torch.from_numpy(chosen[part])
-            parts.append((waves, *(excitation(tagger, layer, x)[own] for x in (levelled(begin), waves))))
-    found, before, after = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+        for places in _batches(chosen, length):
+            begin = begins[strongest[places]].to(tagger.device)
+            parts.append(_climb(tagger, layer, places, begin, roused.amax(0)[places], steps, generator))
+    found, after = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    before = roused.amax(0).cpu().numpy()[chosen]
     power = power_of(found)
-    return Maximised(layer, chosen, found, before, after, power, frequencies(tagger.sample_rate)[power.argmax(-1)])
+    centres = frequencies(tagger.sample_rate)[power.argmax(-1)]
+    cut = levelled(torch.from_numpy(pieces(recordings, length)))
+    heard = _excitations(tagger, layer, cut).amax(0).cpu().numpy()[chosen] if len(cut) else None
+    return Maximised(layer, chosen, found, before, after, power, centres, heard)
+
+
+def noises(length: int, generator: torch.Generator) -> Tensor:
+    """(NOISES, length) at LEVEL: the first white, the others in bands about an octave wide, every second one in bursts."""
+    spectra = torch.fft.rfft(torch.randn(NOISES, length, generator=generator))
+    low, high = np.log2(BANDS)
+    middles = low + (high - low) * torch.rand(NOISES, 1, generator=generator)
+    away = torch.log2(torch.fft.rfftfreq(length).clamp_min(1e-9)) - middles
+    gains = torch.exp(-0.5 * (away / WIDTH) ** 2)
+    gains[0] = 1
+    found = torch.fft.irfft(spectra * gains, length)
+    bursts = torch.randint(1, BURSTS + 1, (NOISES, 1), generator=generator)
+    turns = torch.arange(length) / length * bursts + torch.rand(NOISES, 1, generator=generator)
+    found[1::2] *= ((0.5 - 0.5 * torch.cos(2 * np.pi * turns)) ** 3)[1::2]
+    return levelled(found)
+
+
+def pieces(recordings: Sequence[NDArray[np.float32]], length: int) -> NDArray[np.float32]:
+    """(n, length): pieces of the recordings, evenly spread, at most PIECES or one of each; silent ones are left out.
+
+    Recordings that are shorter are followed by zeros.
+    """
+    each = max(1, PIECES // max(1, len(recordings)))
+    cut = []
+    for wave in recordings:
+        wave = np.pad(wave, (0, max(0, length - len(wave))))
+        for first in np.unique(np.linspace(0, len(wave) - length, each).astype(int)):
+            piece = wave[first : first + length]
+            if piece.std() > 0:
+                cut.append(piece)
+    return np.stack(cut) if cut else np.zeros((0, length), np.float32)
+
+
+def _excitations(tagger: Tagger, layer: Layer, waves: Tensor) -> Tensor:
+    """`excitation` of waves on the CPU, a batch at a time."""
+    at_once = max(1, AT_ONCE // waves.shape[-1])
+    return torch.cat([excitation(tagger, layer, part.to(tagger.device)) for part in torch.split(waves, at_once)])
+
+
+def _batches(chosen: NDArray[np.int64], length: int) -> list[NDArray[np.int64]]:
+    at_once = max(1, AT_ONCE // length)
+    return [chosen[first : first + at_once] for first in range(0, len(chosen), at_once)]
 
 
 def excitation(tagger: Tagger, layer: Layer, waves: Tensor) -> Tensor:
@@ -96,10 +155,32 @@ def levelled(waves: Tensor) -> Tensor:
     return LEVEL * waves / rms.clamp_min(1e-12)
 
 
+def _climb(
+    tagger: Tagger, layer: Layer, chosen: NDArray[np.int64], begin: Tensor, before: Tensor, steps: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """What the ascent comes to, (n, samples), and its activation (n,). Where it has lost the hill that it began on,
+    below the activation before, it begins again with smaller steps.
+    """
+    waves = begin
+    after = torch.full_like(before, -torch.inf)
+    for first in (FIRST_STEP, FIRST_STEP / 4):
+        (lost,) = torch.nonzero(after <= before, as_tuple=True)
+        if steps and len(lost):
+            again = chosen[lost.cpu().numpy()]
+            found = _ascend(tagger, layer, again, begin[lost], steps, generator, first)
+            reached = excitation(tagger, layer, found)[torch.arange(len(again)), torch.from_numpy(again)]
+            higher = reached > after[lost]
+            waves = waves.index_copy(0, lost[higher], found[higher])
+            after = after.index_copy(0, lost[higher], reached[higher])
+    return waves, after if steps else before
+
+
 def _ascend(
     tagger: Tagger, layer: Layer, chosen: NDArray[np.int64], noise: Tensor, steps: int, generator: torch.Generator,
+    first: float,
 ) -> Tensor:  # fmt: skip
-    """The waves (n, samples) that the ascent comes to."""
+    """The waves (n, samples) that the ascent comes to. first: its first step, a share of the level."""
     own = torch.arange(len(chosen)), torch.from_numpy(chosen)
     waves = levelled(noise)
     for step in range(steps):
@@ -107,7 +188,7 @@ def _ascend(
         waves = waves.roll(shift, -1).requires_grad_(True)
         out = outputs(tagger, layer, waves)[own]  # (n, time)
         (slope,) = torch.autograd.grad(F.leaky_relu(out, LEAK).mean(-1).sum(), waves)
-        share = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (step / max(1, steps - 1))
+        share = first * (LAST_STEP / FIRST_STEP) ** (step / max(1, steps - 1))
         waves = levelled(waves.detach() + share * levelled(slope))
     return waves
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark.explain.filters import LEVEL
+from earmark.explain.filters import LEVEL, NOISES
 from earmark.report import page
 
 
@@ -57,7 +57,7 @@ def _filters(told: Mapping[str, Any], folder: Path) -> str:
         [
             (f"{row['number']}", row["number"]), page.words(row["name"]), page.figure(row["filters"], 0),
             page.figure(row["samples"], 0), page.figure(float(np.median(row["centres"])), 0),
-            page.figure(float(np.mean(row["before"]))), page.figure(float(np.mean(row["after"]))),
+            page.figure(float(np.mean(row["before"]))), page.figure(float(np.mean(row["after"]))), *_heard(row),
             page.figure(row["mel_distance"]), page.figure(row["linear_distance"]),
         ]
         for row in told["layers"]
@@ -70,14 +70,15 @@ def _filters(told: Mapping[str, Any], folder: Path) -> str:
         "median centre (Hz)",
         "noise",
         "found",
+        *["recordings", "above them"] * any(row["heard"] for row in told["layers"]),
         "from mel",
         "from linear",
     ]
     html = _aside(
         f"For each filter the input, of root-mean-square {LEVEL:g}, that excites it most: {told['steps']} steps of gradient "
-        "ascent from noise. Columns are the spectra of these inputs, sorted by the frequency at which they are largest. "
-        "It need not be a sound that occurs anywhere: where the recordings that the net learnt from had nothing, as above "
-        "half of their own sample rate, what it answers to is left to chance."
+        f"ascent from noise, the one of {NOISES} that excites it most. Columns are the spectra of these inputs, "
+        "sorted by the frequency at which they are largest. It need not be a sound that occurs anywhere: where the recordings "
+        "that the net learnt from had nothing, as above half of their own sample rate, what it answers to is left to chance."
     )
     if told.get("centres"):
         html += _picture(folder, told["centres"], "Centre frequencies of all layers against the mel scale")
@@ -85,6 +86,14 @@ def _filters(told: Mapping[str, Any], folder: Path) -> str:
     for row in told["layers"]:
         html += _picture(folder, row["picture"], f"Spectra of what excites the filters of layer {row['number']} most")
     return html
+
+
+def _heard(row: Mapping[str, Any]) -> list[page.Cell]:
+    """Cells: what pieces of recordings bring about at most, and of how many filters the input found brings about more."""
+    if not row["heard"]:
+        return []
+    above = np.mean(np.array(row["after"]) > np.array(row["heard"]))
+    return [page.figure(float(np.mean(row["heard"]))), (f"{above:.0%}", float(above))]
 
 
 def _gates(told: Mapping[str, Any], folder: Path) -> str:
