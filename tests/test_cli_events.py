@@ -330,3 +330,25 @@ def test_clips_that_cannot_be_read_are_left_out_and_listed(run, scenes, tmp_path
 def test_shipped_taggers_are_refused(run, scenes):
     with pytest.raises(EarmarkError, match="esc10 is a shipped tagger and stays as it is"):
         run("calibrate", "esc10", "--data", scenes / "m.parquet")
+
+
+def test_events_are_not_lost_with_a_picture(run, tmp_path, monkeypatch):
+    from earmark import eventpicture
+    from earmark.errors import AudioError
+
+    def fail(*_, **__):
+        raise AudioError("a.wav", "cannot be read a second time")
+
+    monkeypatch.setattr(eventpicture, "draw", fail)
+    made().save(tmp_path / "t.safetensors")
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 2 * RATE), RATE)
+    told = ["--format", "tsv", "--pictures", tmp_path / "p", "--tagger", tmp_path / "t.safetensors"]
+    status, out, said = run("events", tmp_path / "a.wav", *told)
+    assert status == 0
+    assert "no picture of a.wav: a.wav: cannot be read a second time" in said
+    assert out.startswith("filename\tonset") and "a.wav" in out
+
+
+def test_show_says_how_windows_are_combined(run, tmp_path):
+    made().save(tmp_path / "t.safetensors")
+    assert "combines    windows by mean; many tags a clip" in run("show", tmp_path / "t.safetensors")[1]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.test_cli_failures import on_a_terminal
 
 from earmark import tagger as taggers
 from earmark.recipe import parse
@@ -108,9 +109,11 @@ def test_it_says_what_it_cannot_show(place, tmp_path):
     done = earmark(place / "plain.safetensors", place / "b.wav", "--out", tmp_path / "a", *quick)
     assert done.returncode == 0
     assert "samplecnn tells of whole windows only, and has no gates" in done.stderr
-    assert told(tmp_path / "a")["recordings"] == []
+    written = told(tmp_path / "a")
+    assert "picture" not in written["recordings"][0] and len(written["layers"][0]["heard"]) == 1
     done = earmark(place / "raw.safetensors", "--out", tmp_path / "b", *quick)
     assert "rese2multi can be seen at work: give recordings" in done.stderr
+    assert told(tmp_path / "b")["layers"][0]["heard"] is None
 
 
 @pytest.mark.parametrize(
@@ -127,3 +130,12 @@ def test_wrong_usage(place, tmp_path, tagger, options, message):
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_recordings_beside_a_bar(place, tmp_path):
+    """On a terminal, where the bar is drawn."""
+    words = ["explain", str(place / "raw.safetensors"), str(place / "b.wav"), "--out", str(tmp_path / "e")]
+    words += ["--layers", "1", "--filters", "1", "--steps", "1"]
+    out, seen = on_a_terminal(f"import sys; sys.argv = ['earmark', *{words!r}]\nfrom earmark.cli import main\nmain()\n")
+    assert out.decode().strip() == str(tmp_path / "e" / "index.html"), seen[-2000:]
+    assert "recordings" in seen
