@@ -263,3 +263,63 @@ def test_a_downmix_is_said_once(tagger, tmp_path):
         f"{tmp_path / 'a.wav'} and 1 more: 2 channels mixed to one (mean)",
         f"{tmp_path / 'c.wav'}: 3 channels mixed to one (mean)",
     ]
+
+
+@pytest.fixture(scope="module")
+def calibrated(tagger, folder, tmp_path_factory) -> Path:
+    """One of its thresholds is reached by every recording, one by none; the third lies between two recordings."""
+    done = earmark("tag", folder, "--tagger", tagger, "--format", "json")
+    rain = sorted(tag["score"] for row in json.loads(done.stdout) for tag in row["tags"] if tag["label"] == "rain")
+    one = taggers.load(tagger)
+    one.facts["tags"] = {"thresholds": {"dog": 0.0, "rain": (rain[0] + rain[1]) / 2, "sea": 1.5}}
+    path = tmp_path_factory.mktemp("calibrated") / "t.safetensors"
+    one.save(path)
+    return path
+
+
+def test_only_what_is_heard(calibrated, folder, tmp_path):
+    rows = json.loads(earmark("tag", folder, "--tagger", calibrated, "--format", "json").stdout)
+    limits = {"dog": 0.0, "rain": taggers.load(calibrated).facts["tags"]["thresholds"]["rain"], "sea": 1.5}
+    told = json.loads(earmark("tag", folder, "--tagger", calibrated, "--format", "json", "--heard").stdout)
+    assert [row["tags"] for row in told] == [
+        [tag for tag in row["tags"] if tag["score"] >= limits[tag["label"]]] for row in rows
+    ]
+    assert sorted(len(row["tags"]) for row in told) == [1, 2, 2]
+    done = earmark(
+        "tag", folder, "--tagger", calibrated, "--format", "csv", "--heard", "--top", 1, "--job", tmp_path / "j"
+    )
+    assert done.returncode == 0
+    assert [row["label"] for row in csv.DictReader((tmp_path / "j" / "tags.csv").read_text().splitlines())] == [
+        row["tags"][0]["label"] for row in told
+    ]
+    done = earmark("tag", folder, "--tagger", calibrated, "--format", "csv", "--job", tmp_path / "j")
+    assert done.returncode == 2 and "thresholds" in done.stderr
+
+
+def test_a_recording_in_which_nothing_is_heard_is_told_too(calibrated, folder, tmp_path):
+    one = taggers.load(calibrated)
+    one.facts["tags"]["thresholds"] = dict.fromkeys(one.vocabulary, 1.5)
+    one.save(tmp_path / "t.safetensors")
+    asked = ("tag", folder / "a.wav", "--tagger", tmp_path / "t.safetensors", "--heard")
+    assert earmark(*asked).stdout == f"{folder / 'a.wav'}  0:02.0  – no tag reaches its threshold\n"
+    (row,) = csv.DictReader(earmark(*asked, "--format", "csv").stdout.splitlines())
+    assert row == {"path": str(folder / "a.wav"), "duration": "2.000", "label": "", "score": ""}
+    (row,) = json.loads(earmark(*asked, "--format", "json").stdout)
+    assert row["tags"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--heard"], "--heard: this tagger knows no thresholds of its tags"),
+        (["--windows", "w.txt"], "--windows w.txt: name it .parquet"),
+        (["--windows", "file/w.csv"], "file: "),
+        (["--out", "."], "--out .: is a folder"),
+        (["--errors", "."], "--errors .: is a folder"),
+        (["--pictures", "file"], "--pictures file: is a file"),
+    ],
+)
+def test_what_could_not_be_written_is_said_before_the_work(tagger, folder, tmp_path, options, message):
+    (tmp_path / "file").write_text("")
+    done = earmark("tag", folder, "--tagger", tagger, *options, cwd=tmp_path)
+    assert done.returncode == 2 and message in done.stderr and not done.stdout

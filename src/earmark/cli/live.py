@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.cli.outputs import Choice
     from earmark.events import EventRules
     from earmark.frames import Framewise
     from earmark.scores import Event
@@ -86,7 +87,7 @@ def tag_live(
     recording: Recording,
     listener: Any,
     form: Any,
-    top: int,
+    choice: Choice,
     out: Path | None,
     windows: Path | None,
     pictures: Path | None,
@@ -104,7 +105,7 @@ def tag_live(
         writer = Writer(FRAMES[form], file)
 
         def on_part(part: Part) -> None:
-            for line in window_pieces(part.windows, top, form):
+            for line in window_pieces(part.windows, choice, form):
                 writer.add(line)
 
         with until_stopped(recording):
@@ -119,7 +120,7 @@ def tag_live(
             )
         if isinstance(heard, Failure):
             raise heard.error
-        writer.add(piece(heard, heard.tags(listener.vocabulary, top), form))
+        writer.add(piece(heard, choice.of(heard.values), form))
         writer.close()
     say_notes(heard.notes)
     if windows is not None and heard.windows is not None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from earmark.scores import Scores, Tag
     from earmark.tag import Failure, Heard
 
@@ -23,6 +26,8 @@ class Format(StrEnum):
     csv = "csv"
 
 
+TOP = 3  # tags of a recording, where neither --top nor --heard says otherwise
+NOTHING = "– no tag reaches its threshold"
 ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
 
 
@@ -99,14 +104,56 @@ class Printed:
         return self.failures
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which tags are told of a recording or a window: those that reach their thresholds (tags,), where there are some, and
+    `top` of them, the surest, where it is a number.
+    """
+
+    vocabulary: Sequence[str]
+    top: int | None
+    thresholds: NDArray[np.float64] | None = None
+
+    @staticmethod
+    def asked(listener: Any, top: int | None, heard: bool) -> Choice:
+        """For --top and --heard. Raises EarmarkError where the tagger knows no thresholds."""
+        from earmark import thresholds
+        from earmark.errors import EarmarkError
+
+        if not heard:
+            return Choice(listener.vocabulary, TOP if top is None else top)
+        if (limits := thresholds.of_tags(listener.facts, listener.vocabulary)) is None:
+            raise EarmarkError(
+                "--heard: this tagger knows no thresholds of its tags. Choose them on validation clips with "
+                "`earmark calibrate`, or leave --heard out for the surest tags"
+            )
+        return Choice(listener.vocabulary, top, limits)
+
+    def of(self, values: NDArray[np.float32]) -> list[Tag]:
+        """values: (tags,). The surest first; the vocabulary's order breaks ties."""
+        import numpy as np
+
+        from earmark import thresholds
+        from earmark.scores import Tag
+
+        limits = np.full(len(values), -np.inf) if self.thresholds is None else self.thresholds
+        found = thresholds.heard(np.asarray(values, np.float64), self.vocabulary, limits)
+        return [Tag(label, score) for label, score in found[: self.top]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a job goes on with."""
+        limits = self.thresholds
+        return {"top": self.top} | ({} if limits is None else {"thresholds": limits.tolist()})
+
+
 def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
-    """One recording's tags."""
+    """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
     if form is Format.table:
         return f"{heard.recording.path}  {clock(heard.duration)}  {surest(tags)}\n"
     if form is Format.csv:
         out = io.StringIO()
-        for tag in tags:
-            row = [heard.recording.path, f"{heard.duration:.3f}", tag.label, f"{tag.score:.6f}"]
+        for label, score in [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]:
+            row = [heard.recording.path, f"{heard.duration:.3f}", label, score]
             csv.writer(out, lineterminator="\n").writerow(row)
         return out.getvalue()
     record = {"path": str(heard.recording.path), "duration": round(heard.duration, 6), "tags": told(tags)}
@@ -115,16 +162,11 @@ def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
     return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")
 
 
-def window_pieces(windows: Scores, top: int, form: Format) -> list[str]:
+def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
     """A line for each window that was heard; nothing in forms that tell of whole recordings only."""
-    import numpy as np
-
-    from earmark.scores import Tag
-
     made = []
     for values, name, start, end in zip(windows.values, windows.ids, windows.start, windows.end, strict=True):
-        order = np.argsort(-values, kind="stable")[:top]
-        tags = [Tag(windows.tags[i], float(values[i])) for i in order]
+        tags = choice.of(values)
         if form is Format.table:
             made.append(f"{clock(start)}  {clock(end)}  {surest(tags)}\n")
         elif form is Format.jsonl:
@@ -140,7 +182,7 @@ def told(tags: list[Tag]) -> list[dict[str, object]]:
 
 def surest(tags: list[Tag]) -> str:
     """Tags for people."""
-    return "  ".join(f"{tag.label} {tag.score:.2f}" for tag in tags)
+    return "  ".join(f"{tag.label} {tag.score:.2f}" for tag in tags) or NOTHING
 
 
 def clock(seconds: float) -> str:

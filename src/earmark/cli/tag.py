@@ -21,7 +21,12 @@ def tag(
         typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
     ] = None,
     tagger: Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")] = "esc10",
-    top: Annotated[int, typer.Option(min=1, help="How many tags for each recording.")] = 3,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="How many tags for each recording; default: 3, with --heard all of them.")
+    ] = None,
+    only_heard: Annotated[
+        bool, typer.Option("--heard", help="Only tags that reach the thresholds that earmark calibrate chose.")
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout.")] = None,
     job: Annotated[
@@ -44,38 +49,40 @@ def tag(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
-    from earmark import audio, scores, timeline
+    from earmark import audio, scores
     from earmark import tagger as taggers
     from earmark.allocator import keep_freed_memory
     from earmark.cli import jobs
     from earmark.cli.console import Meter, output, say_failures, say_notes
     from earmark.cli.live import source, tag_live
-    from earmark.cli.outputs import ENDINGS, FRAMES, Printed, Writer, piece
+    from earmark.cli.outputs import ENDINGS, FRAMES, Choice, Printed, Writer, piece
     from earmark.tag import Recording, score
 
+    _check_places(out, windows, pictures, errors)
     coming = source(paths, live, rate, channels, encoding)
     jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
     keep_freed_memory()
     listener = taggers.load(tagger, device)
+    choice = Choice.asked(listener, top, only_heard)
     if coming is not None:
-        return tag_live(coming, listener, form, top, out, windows, pictures, batch=batch, salvage=salvage)
+        return tag_live(coming, listener, form, choice, out, windows, pictures, batch=batch, salvage=salvage)
     found = audio.find(paths or [])
     kept: list[Scores] = []
     drawn: set[str] = set()
 
     def text(heard: Heard, _: object) -> str:
-        return piece(heard, heard.tags(listener.vocabulary, top), form)
+        return piece(heard, choice.of(heard.values), form)
 
     def also(heard: Heard, _: object) -> None:
         if windows is not None and heard.windows is not None:
             kept.append(heard.windows)
         if pictures is not None:
-            timeline.draw(heard, listener.sample_rate, picture_path(pictures, heard, drawn), salvage=salvage)
+            _draw(heard, listener.sample_rate, picture_path(pictures, heard, drawn), salvage)
 
     with ExitStack() as stack:
         into: jobs.Results
         if job is not None:
-            told = {"tagger": listener.identity(), "format": form.value, "top": top, "salvage": salvage}
+            told = {"tagger": listener.identity(), "format": form.value, "salvage": salvage, **choice.as_dict()}
             into = stack.enter_context(
                 jobs.Job(job, {"command": "tag", **told}, FRAMES[form], text, ENDINGS[form], "tags")
             )
@@ -94,6 +101,31 @@ def tag(
         scores.concat(kept).save(windows)
     if say_failures(failures, found, paths or [], errors):
         raise typer.Exit(1)
+
+
+def _check_places(out: Path | None, windows: Path | None, pictures: Path | None, errors: Path | None) -> None:
+    """Make folders for what is written after the work. Raises EarmarkError for what could not be written."""
+    from earmark.cli.console import check_file, check_folder
+    from earmark.errors import EarmarkError
+
+    check_folder("--pictures", pictures)
+    if windows is not None and windows.suffix not in (".parquet", ".csv"):
+        raise EarmarkError(f"--windows {windows}: name it .parquet, which is exact, or .csv")
+    for option, path in (("--out", out), ("--windows", windows), ("--errors", errors)):
+        check_file(option, path)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
+    from earmark import timeline
+    from earmark.cli.console import say
+    from earmark.errors import EarmarkError
+
+    try:
+        timeline.draw(heard, sample_rate, path, salvage=salvage)
+    except EarmarkError as error:  # the tags are found: they must not be lost with their picture
+        say(f"no picture of {heard.recording.path}: {error}")
 
 
 def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
