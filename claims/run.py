@@ -17,6 +17,7 @@ from claims import claim as claims
 from claims import data, evidence, trainings, verdict, writing
 from claims.claim import Claim, Size
 from earmark.errors import EarmarkError
+from earmark.tagger import check_device
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _arguments(arguments)
     try:
         wanted = _wanted(asked.only, Path(asked.claims))
-        _check_device(asked.device)
+        check_device(asked.device)
     except EarmarkError as error:
         _say(str(error))
         return 2
@@ -77,17 +78,6 @@ def _wanted(only: list[str], folder: Path) -> list[Claim]:
     if unknown := [name for name in only if name not in files]:
         raise EarmarkError(f"there is no claim {unknown[0]!r} in {folder}; there are {', '.join(files) or 'none'}")
     return [claims.load(file) for name, file in files.items() if not only or name in only]
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    if device != "cpu" and not (device == "cuda" and torch.cuda.is_available()):
-        raise EarmarkError(
-            f"--device {device}: is not here. Take cpu, where trainings are small ones unless you say --full"
-            if device == "cuda"
-            else f"--device {device}: is not known, take cpu or cuda"
-        )
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

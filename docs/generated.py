@@ -20,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 LINE = re.compile(r"^\{\{ (.+?) \}\}$", re.M)
+NOT_RUN = "not run yet"
 FIGURES = {"accuracy": "accuracy", "map": "mAP", "map@3": "MAP@3"}
 SEE = "See the package's docstring, and the files in `earmark/recipes`.\n\n"  # of no use to who reads the page
 # What a browser would fetch from another host; links that a reader follows are none of it
@@ -163,10 +164,25 @@ def claims(paper: str) -> str:
             said = f"[{said}](results/claims/{file.stem}.md)"
             rows.append([said, claim["there"], claimed(told), f"**{told['verdict']}**", spent(told)])
         else:
-            guess = claim.get("cost", {})
-            cost = "; ".join(f"{size}: {guess[size]}" for size in ("small", "full") if size in guess)
-            rows.append([said, claim["there"], "–", "not run yet", cost or "not measured"])
+            rows.append([said, claim["there"], "–", NOT_RUN, "not measured"])
     return table(["claim", "there", "here", "verdict", "cost"], rows)
+
+
+def verdicts() -> str:
+    """How many claims hold, and a row for each: paper, claim, verdict."""
+    counts: dict[str, int] = {}
+    rows = []
+    for file in sorted((ROOT / "claims").glob("*.yaml")):
+        claim = yaml.safe_load(file.read_text(encoding="utf-8"))
+        result = RESULTS / "claims" / f"{file.stem}.json"
+        verdict, said = NOT_RUN, claim["statement"]
+        if result.is_file():
+            verdict = json.loads(result.read_text(encoding="utf-8"))["verdict"]
+            said = f"[{said}](results/claims/{file.stem}.md)"
+        counts[verdict] = counts.get(verdict, 0) + 1
+        rows.append([claim["paper"], said, verdict if verdict == NOT_RUN else f"**{verdict}**"])
+    told = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))
+    return f"Of {len(rows)} claims: {told}.\n\n" + table(["paper", "claim", "here"], rows)
 
 
 def claimed(told: dict[str, Any]) -> str:
@@ -288,6 +304,7 @@ PIECES = {
     "others": others,
     "compared": compared,
     "claims": claims,
+    "verdicts": verdicts,
     "layout": layout,
     "sheets": sheets,
     "sections": sections,

@@ -44,7 +44,7 @@ CLAIM = {
     "data": {"folder": "tones", "dataset": "table", "options": {"file": "clips.csv"}}, "seeds": [0, 1, 2],
     "systems": {
         "trained": {"small": ["train.epochs=2"]},
-        "hardly trained": {"settings": ["train.optimiser.lr=1e-9"]},
+        "hardly trained": {"settings": ["train.optimiser.lr=1e-9", "train.schedule.name=constant"]},
         "mean over epochs": {"epochs": "trained"},
         "both": {"of": ["trained", "hardly trained"], "rule": "geometric"},
     },
@@ -341,7 +341,10 @@ def test_what_cannot_be_run_is_said_and_does_not_stop_the_rest(place, result, ca
     assert "no metric is called 'map_at_all'. Known: accuracy, auc" in said.err
     assert said.err.endswith("4 of 5 claims could not be run: absent, dealt, digits, other\n")
     assert said.out == f"tones: {result['verdict']}\n"
-    for more, told in (("--only", "tnoes"), "there is no claim 'tnoes'"), (("--device", "gpu"), "--device gpu: is not"):
+    for more, told in (
+        (("--only", "tnoes"), "there is no claim 'tnoes'"),
+        (("--device", "gpu"), "device 'gpu': is not known"),
+    ):
         assert run(place, *more) == 2
         assert told in capsys.readouterr().err
 

@@ -116,6 +116,19 @@ def test_the_figures_over_folds_are_those_of_the_comparison():
             assert figure(system, name) in row
 
 
+def test_the_claims_are_those_of_the_results():
+    """What holds or does not hold has a row each; the rest is counted."""
+    files = sorted((ROOT / "results" / "claims").glob("*.json"))
+    told = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    decided = [each for each in told if not each["verdict"].startswith("cannot")]
+    rows = [line for line in README.splitlines() if "](results/claims/" in line]
+    assert rows == [
+        f"| {each['paper']} | [{each['statement']}](results/claims/{each['claim']}.md) | {each['verdict']} |"
+        for each in decided
+    ]
+    assert f"the other {len(told) - len(decided)} of {len(told)} cannot be told at this size" in " ".join(README.split())
+
+
 @pytest.mark.parametrize("name", ["digits", "esc10"])
 def test_the_card_and_the_tagger_tell_the_same_figures(name):
     from earmark.tagger import read_head, shipped

@@ -492,3 +492,20 @@ def test_a_folder_of_recordings_does_not_hide_the_shipped_tagger_of_its_name(tmp
     (tmp_path / "esc10" / "tagger.safetensors").write_bytes(b"")
     with pytest.raises(TaggerError, match="esc10: is a folder. Give the tagger file in it"):
         tagger.find("esc10")
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", ""])
+def test_a_device_that_is_not_known(device):
+    with pytest.raises(TaggerError, match=f"device '{device}': is not known, take cpu or cuda"):
+        load("digits", device)
+
+
+def test_a_gpu_that_is_not_here(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(TaggerError, match="device 'cuda': no GPU is here.* Take cpu"):
+        load("digits", "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    tagger.check_device("cuda")
+    tagger.check_device("cuda:1")
+    with pytest.raises(TaggerError, match="device 'cuda:2': there are 2 GPUs, counted from 0. Take another"):
+        tagger.check_device("cuda:2")

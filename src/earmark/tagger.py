@@ -218,12 +218,27 @@ def find(name: str | Path) -> Path:
     return known[str(name)]
 
 
+def check_device(device: str) -> None:
+    """Raises TaggerError for a device that torch does not know, or that is not there."""
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        kind = torch.device("meta")
+    if kind.type not in ("cpu", "cuda"):
+        raise TaggerError(f"device {device!r}: is not known, take cpu or cuda")
+    there = torch.cuda.device_count()
+    if kind.type == "cuda" and (kind.index or 0) >= there:
+        why = f"there are {there} GPUs, counted from 0" if there else "no GPU is here, or torch was built without CUDA"
+        raise TaggerError(f"device {device!r}: {why}. Take {'another' if there else 'cpu'}")
+
+
 def load(name: str | Path, device: str = "cpu") -> Tagger | Any:
     """A tagger by file or by the name of a shipped one, in evaluation mode; of an ensemble's file, its `Committee`.
 
     Any stands for a Committee, which does all that a tagger does with recordings but has no net of its own. Raises
-    TaggerError: no such file; not a tagger; cut; altered; made by a newer version.
+    TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device that is not there.
     """
+    check_device(device)
     path = find(name)
     head, weights = taggerfile.read(path)
     try:

@@ -51,6 +51,7 @@ def train(
     another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
     """
     keep_freed_memory()
+    taggers.check_device(device)
     processes.join(device)
     first = processes.rank() == 0
     if not first:
