@@ -275,6 +275,8 @@ MADE = "should be a name, or a name and arguments"
                 "then those of whole batches, then those of maps"),
         ({"augment": ["crop", "trim"]}, "augment.1: trim changes the length of the windows: put it before the crop"),
         ({"augment": ["crop", "crop"]}, "augment.1: crop has nothing left to do: augment.0 made the windows"),
+        ({"augment": ["crop", "mixtrain"]}, "augment.1: mixtrain gives a clip several tags, and task is one: leave it out, "
+                "or take mixup"),
         ({"run": ["mixed"]}, "run: there are no phases, so none can be picked (it is ['mixed'])"),
         ({"train__optimiser": {"lr": 1e-7}}, "train.schedule.lowest: 1e-06 is above train.optimiser.lr, 1e-07: "
                 "the rate would rise where it should fall"),

@@ -61,7 +61,7 @@ class Mixup:
         return plan.mix(waves), plan.mix(targets)
 
 
-@AUGMENTATIONS.register("mixtrain", stage="batch")
+@AUGMENTATIONS.register("mixtrain", stage="batch", task="many")
 class MixTrain:
     """Sums of two clips with the tags of both as the target: paper 000's mix-training.
 

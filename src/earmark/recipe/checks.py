@@ -232,6 +232,9 @@ def _augment_mistakes(recipe: Recipe) -> list[str]:
             entry.function(**given, **part.arguments)
         except ValueError as error:
             mistakes.append(f"augment.{i}: {error}")
+        if entry.facts.get("task", recipe.task) != recipe.task:
+            what = "gives a clip several tags" if recipe.task == "one" else "is for clips of one tag"
+            mistakes.append(f"augment.{i}: {entry.name} {what}, and task is {recipe.task}: leave it out, or take mixup")
     crops = [i for i, entry in enumerate(entries) if entry.facts.get("crops")]
     if not crops:
         mistakes.append(
