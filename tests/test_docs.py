@@ -34,6 +34,7 @@ QUICK = "--set train.epochs=1 --set train.clips=8 --set train.batch=4 --set trai
 SMALL = {
     "mine.yaml": "--set net.widths=[4,4,4,4,4,4] --set net.hidden=8",
     "esc10-cnnspec": "--set net.widths=[4,4,4,4,4,4] --set net.hidden=8",
+    "esc10-rese2multi": "--set net.widths=[4,4,4,4,4,4,4,4]",
     "scenes-resnet-b-att": "--set net.widths=[4,4,4,4] --set net.blocks=[1,1,1,1]",
 }
 FEWER = {
@@ -41,7 +42,7 @@ FEWER = {
     "evaluate": "--resamples 50",
     "soundscapes": "--length 2 --scenes 2",
 }
-FEWER |= {"calibrate": "--resamples 50"}
+FEWER |= {"calibrate": "--resamples 50", "explain": "--filters 1 --steps 2"}
 
 
 def module(path: Path):
