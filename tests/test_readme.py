@@ -126,7 +126,9 @@ def test_the_claims_are_those_of_the_results():
         f"| {each['paper']} | [{each['statement']}](results/claims/{each['claim']}.md) | {each['verdict']} |"
         for each in decided
     ]
-    assert f"the other {len(told) - len(decided)} of {len(told)} cannot be told at this size" in " ".join(README.split())
+    assert f"the other {len(told) - len(decided)} of {len(told)} cannot be told at this size" in " ".join(
+        README.split()
+    )
 
 
 @pytest.mark.parametrize("name", ["digits", "esc10"])
