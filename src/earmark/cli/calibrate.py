@@ -102,7 +102,10 @@ def _with_events(clips: Manifest, task: str) -> Manifest | None:
             say(f"{len(known)} of {len(clips)} clips have known events: rules for events are chosen on these")
         return known
     if task == "many":
-        say("no clip has known events: only thresholds of tags are chosen, and no rules for events")
+        say(
+            "no clip has known events: only thresholds of tags are chosen, and no rules for events, of which --collar, "
+            "--gap, --shortest and --tried are"
+        )
         return None
     raise ScoresError(
         f"the events of {len(clips) - len(known)} of {len(clips)} clips are not known, and none has one. The tagger gives "
