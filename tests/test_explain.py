@@ -63,19 +63,23 @@ def sounds():
     return (waves + generator.normal(0, 0.05, waves.shape)).astype(np.float32), tags
 
 
-@pytest.fixture(scope="module")
-def trained(sounds):
-    """A SampleCNN that tells the pitches apart."""
-    waves, tags = torch.from_numpy(sounds[0]), torch.from_numpy(sounds[1])
-    tagger = build("samplecnn", "one", 2187 / RATE, dropout=0.0, momentum=0.1)
-    tagger.train()
-    optimiser = torch.optim.Adam(tagger.parameters(), 1e-2)
+def learn(tagger: taggers.Tagger, waves: torch.Tensor, tags: torch.Tensor) -> None:
+    """waves (n, samples), tags (n,): 40 steps on all of them."""
+    optimiser = torch.optim.Adam(tagger.train().parameters(), 1e-2)
     for _ in range(40):
         loss = torch.nn.functional.cross_entropy(tagger(waves).levels[:, 0], tags)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     tagger.eval()
+
+
+@pytest.fixture(scope="module")
+def trained(sounds):
+    """A SampleCNN that tells the pitches apart."""
+    waves, tags = torch.from_numpy(sounds[0]), torch.from_numpy(sounds[1])
+    tagger = build("samplecnn", "one", 2187 / RATE, dropout=0.0, momentum=0.1)
+    learn(tagger, waves, tags)
     assert (tagger.score(sounds[0]).argmax(1) == sounds[1]).mean() > 0.95
     return tagger
 
@@ -112,19 +116,12 @@ def test_what_is_found_excites_more_than_noise_and_made_sounds(trained, sounds):
 
 def test_what_is_found_excites_more_than_real_clips(data):
     """A SampleCNN that has learnt spoken digits for a moment, against clips of all speakers and digits."""
-    clips = [
-        soundfile.read(file, dtype="float32")[0] for file in sorted((data / "fsdd" / "recordings").glob("*_7.flac"))
-    ]
+    files = sorted((data / "fsdd" / "recordings").glob("*_7.flac"))
+    clips = [soundfile.read(file, dtype="float32")[0] for file in files]
     waves = torch.from_numpy(np.stack([np.resize(clip, 2187) for clip in clips]))
-    tags = torch.tensor([int(file.name[0]) % 3 for file in sorted((data / "fsdd" / "recordings").glob("*_7.flac"))])
+    tags = torch.tensor([int(file.name[0]) % 3 for file in files])
     tagger = build("samplecnn", "one", 2187 / RATE, dropout=0.0, momentum=0.1)
-    optimiser = torch.optim.Adam(tagger.train().parameters(), 1e-2)
-    for _ in range(40):
-        loss = torch.nn.functional.cross_entropy(tagger(waves).levels[:, 0], tags)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    tagger.eval()
+    learn(tagger, waves, tags)
     for layer in raw_layers(tagger):
         found = filters.maximise(tagger, layer, recordings=clips)
         alive = found.after > 1e-3
