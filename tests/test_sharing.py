@@ -43,6 +43,7 @@ SMALL = {
         "map_blocks": [1, 1],
         "hidden": 6,
     },
+    "bankresnet": {"filters": 12, "widths": [4, 4], "blocks": [1, 1]},
     **{
         name: {"widths": [4, 4], "blocks": [1, 1]}
         for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors import safe_open
 
@@ -245,6 +246,21 @@ MIXED = {
     "mixed": {"train": {"epochs": 3}},
     "raw": {"augment": ["crop"], "train": {"epochs": 2, "optimiser": {"lr": 3e-4}}},
 }
+
+
+def test_statistics_are_renewed_where_something_looks_at_them(clips, tmp_path):
+    """Without validation after the last epoch alone: the same tagger as where each one was renewed and kept."""
+    plain = {"data__validation": [], "train__epochs": 2, "train__schedule": {"name": "constant"}}
+    weights = []
+    for keep in ("last", "every"):
+        path = training.train(recipe(**plain, train__keep=keep, train__renew_statistics=True), clips, tmp_path / keep)
+        weights.append(taggers.load(path).state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    followed = training.train(recipe(**plain, train__keep="last"), clips, tmp_path / "f")
+    other = taggers.load(followed).state_dict()
+    unlike = {name for name, value in weights[0].items() if not torch.equal(value, other[name])}
+    assert unlike
+    assert all("running" in name or "num_batches" in name for name in unlike)
 
 
 def test_phases_go_on_from_one_another(clips, tmp_path):

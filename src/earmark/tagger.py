@@ -178,6 +178,8 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
             features = Resized(features, **recipe.resize.model_dump())
         if eats != "waves":
             arguments = {**arguments, "channels": features.channels, "bands": features.bands}
+        if "sample_rate" in NETS[recipe.net.name].arguments():
+            arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
         net = NETS[recipe.net.name].function(tags=len(vocabulary), **arguments)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:

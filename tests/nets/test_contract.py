@@ -16,7 +16,7 @@ from earmark.nets.blocks import Prediction, count, loss
 from earmark.registry import NETS
 
 # Trainable parameters and running statistics at the paper's number of tags. Keras counts both: the published totals of
-# papers 002 and 004 are their sums; the other papers publish none, and the parameters are those of the layers they name.
+# papers 002 and 004 are their sums; for all others the parameters are those of the layers that they name.
 TOTALS = {
     "convnet1d": 2_099_801,
     "convnet2d": 7_664_969,
@@ -33,6 +33,8 @@ PARAMETERS = {
     "resnet_c_att": 21_819_102,
     "resnet_d_att": 44_653_534,
     "rawresnet": 34_326_903,
+    # filters 2 · 64 · 401, norm 128; stem 49 · 32 + 64; stages 37,120 + 131,712 + 525,568 + 2,099,712; 2 · (257 · 10)
+    "bankresnet": 51_328 + 128 + 1_632 + 2_794_112 + 5_140,
 }
 RATE = 16_000
 CLIPS = 16

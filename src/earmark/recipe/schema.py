@@ -143,8 +143,8 @@ class Train(Part):
     again where it has few (paper 000); where clips have several tags, the others come along. clips: how many make an
     epoch; default as many as there are. accumulate: batches whose gradients are added up for one step.
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
-    crops before they were mixed. Where epochs have few steps, statistics that follow the training lag behind the
-    weights, and those of mixtures are not those of clips.
+    crops before they were mixed; without validation at the end of the last one, or of `every`. Where epochs have few
+    steps, statistics that follow the training lag behind the weights, and those of mixtures are not those of clips.
     """
 
     epochs: int = Field(ge=1)

@@ -165,9 +165,11 @@ class Lesson(pl.LightningModule):
         row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
         if not math.isfinite(row["train_loss"]):
             raise EarmarkError(f"the loss became {row['train_loss']} in epoch {self.epoch}: {self._milder()}")
-        if self.plan.renew_statistics:
+        validates = len(self.validation_waves.readable) > 0
+        # training itself does not use them: where nothing looks at an epoch, they are of no use
+        if self.plan.renew_statistics and (validates or self.plan.keep == "every" or self.epoch == self.plan.epochs):
             self._renew_statistics()
-        if len(self.validation_waves.readable):
+        if validates:
             row |= self._validate()
         course.history.append(row)
         gained = "valid_loss" in row and self._gained(row)
