@@ -394,6 +394,8 @@ def test_events_of_a_pipe(piped, tagger, recording, form, capsys):
         (["-"], "give --rate, such as --rate 16000"),
         (["-", "a.wav", "--rate", 8000], "- goes by itself"),
         (["--live", "a.wav"], "--live goes by itself"),
+        (["-", "--rate", 8000, "--errors", "bad.csv"], "--errors is of recordings: - ends at the first error"),
+        (["--live", "--strict"], "--strict is of recordings: --live ends at the first error"),
         (["a.wav", "--rate", 8000], "--rate is of raw samples"),
         (["a.wav", "--encoding", "u8"], "--encoding is of raw samples"),
         (["-", "--rate", 8000, "--pictures", "p"], "--pictures are of files"),

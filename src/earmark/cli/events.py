@@ -82,7 +82,7 @@ def events(
         )
     check_folder("--out", out)
     check_file("--errors", errors)
-    coming = source(paths, live, rate, channels, encoding)
+    coming = source(paths, live, rate, channels, encoding, errors, strict)
     jobs.check(job, retry, out=out, pictures=pictures, live=coming)
     keep_freed_memory()
     listener = taggers.load(tagger, device)

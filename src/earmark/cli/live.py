@@ -20,12 +20,23 @@ STDIN = Path("-")
 
 
 def source(
-    paths: list[Path] | None, live: bool, rate: int | None, channels: int | None, encoding: str | None
+    paths: list[Path] | None,
+    live: bool,
+    rate: int | None,
+    channels: int | None,
+    encoding: str | None,
+    errors: Path | None,
+    strict: bool,
 ) -> Recording | None:
     """What comes in while it is heard; None where recordings are named. Raises EarmarkError."""
     from earmark.errors import EarmarkError
 
     named = paths or []
+    of_files = [name for name, value in (("--errors", errors), ("--strict", strict)) if value]
+    if of_files and (live or STDIN in named):
+        raise EarmarkError(
+            f"{of_files[0]} is of recordings: {'--live' if live else '-'} ends at the first error anyway. Leave it out"
+        )
     raw = [name for name, value in (("--channels", channels), ("--encoding", encoding)) if value is not None]
     if (live or STDIN in named) and len(named) > (not live):
         raise EarmarkError(

@@ -59,7 +59,7 @@ def tag(
     from earmark.tag import Recording, score
 
     _check_places(out, windows, pictures, errors)
-    coming = source(paths, live, rate, channels, encoding)
+    coming = source(paths, live, rate, channels, encoding, errors, strict)
     jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
     keep_freed_memory()
     listener = taggers.load(tagger, device)
