@@ -414,6 +414,21 @@ def test_a_streamed_wav_of_unknown_length_is_whole(tmp_path, stated):
     assert len(audio.load(path, RATE, start=0.5, seconds=0.25)) == RATE // 4
 
 
+@pytest.mark.parametrize("container", ["AVR", "IRCAM", "MAT5", "PAF", "VOC"])
+def test_where_a_cut_cannot_be_seen_that_is_told(tmp_path, container):
+    path = tmp_path / "a.sound"
+    soundfile.write(path, noise(2 * RATE), RATE, format=container, subtype="PCM_16")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    said: list[str] = []
+    found = audio.load(path, RATE, report=said.append)
+    assert len(found) < 1.1 * RATE
+    assert (
+        f"{len(found) / RATE:.2f} s were read; whether that is all of it cannot be told of the format {container}"
+        in said[0]
+    )
+
+
 @pytest.mark.parametrize(
     ("container", "subtype"),
     [("WAV", "PCM_24"), ("RF64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "PCM_16"), ("FLAC", "PCM_16"),

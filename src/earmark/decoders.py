@@ -42,6 +42,8 @@ WIDTHS = {
     "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1,
 }  # fmt: skip
 MP3_FRAME = 1_152  # samples in the longest unit of an MP3
+# Formats that state no length, or state it where libsndfile alone reads it and makes do with less
+UNSTATED = {"AVR", "HTK", "IRCAM", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SDS", "VOC", "WVE", "XI"}
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 # Containers that state their duration; for others FFmpeg divides the size by a bit rate.
 TIMED = {"mov", "matroska", "asf", "caf", "flac", "ogg", "aiff", "wav"}
@@ -203,6 +205,8 @@ class _Libsndfile:
             if kind != "MP3" or stated - at > MP3_FRAME:
                 raise Damaged(at, f"is cut off: {short}", CUT)
             self._say(short)
+        if kind in UNSTATED:
+            self._say(f"{seconds} were read; whether that is all of it cannot be told of the format {kind}")
         if kind not in {"MP3", "FLAC"} or self.fault is not None:
             return
         left = left_over(self._file)
