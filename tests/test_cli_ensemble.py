@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 import earmark
-from earmark import cli, manifest
+from earmark import cli, manifest, splits
 from earmark import tagger as taggers
 from earmark.committee import Committee
 from earmark.ensemble import combine
@@ -199,7 +199,7 @@ def test_common_clips(place, run):
         (["A", "B", "-o", "e.csv", "--weights", "3;1"], "--weights 3;1: are numbers with colons"),
         (["A", "B", "-o", "e.csv", "--weights", "3:1:1"], "3 weights for 2 members"),
         (["A", "B", "--search"], "--search needs the clips' tags"),
-        (["A", "B", "-o", "e.csv", "--data", "D"], "--data is for --search and --agreement"),
+        (["A", "B", "-o", "e.csv", "--data", "D"], "--data is for --search, --agreement and --mean-weights"),
         (["A", "B", "-o", "e.csv", "--cross"], "--cross says how --search is done"),
         (["A", "B", "--search", "--data", "D", "--weights", "1:1"], "leave out --weights"),
         (["A", "B", "--search", "--data", "D", "--metric", "f1_micro"], "'f1_micro' is not for task 'one'"),
@@ -339,6 +339,34 @@ def test_epochs_and_the_mean_of_weights(place, run):
     assert "the mean of those of 3 taggers" in run("show", place / "m.safetensors")[0]
     with pytest.raises(EarmarkError, match="is no run folder.*members with --epochs"):
         run("ensemble", epochs, "-o", place / "x.safetensors")
+
+
+def test_the_mean_of_weights_has_statistics_of_its_own(place, run):
+    """With the clips of the training: by hand, of the windows of fold 1 through the first convolution."""
+    clips = manifest.read(place / "clips.csv")
+    data = {"dataset": "folder", "validation": ["2"], "test": ["3"]}
+    facts = {"split": splits.divide(clips, ["3"], ["2"]).facts()}
+    epochs = place / "long" / "epochs"
+    epochs.mkdir(parents=True)
+    for number in (1, 2):
+        made(number, facts, data=data).save(epochs / f"{number:03d}.safetensors")
+    out = place / "m.safetensors"
+    asked = ("ensemble", "--epochs", epochs, "-o", out, "--mean-weights")
+    _, said = run(*asked, "--data", place / "clips.csv")
+    assert "measured anew on 2 clips" in said
+    assert "averaged like weights" not in said
+    mixed = earmark.load(out)
+    waves = [torch.from_numpy(soundfile.read(place / f"{tag}-1.wav", dtype="float32")[0]) for tag in TAGS]
+    windows = torch.stack([wave[at : at + RATE // 2] for wave in waves for at in (0, RATE // 4, RATE // 2)])
+    norms = [layer for layer in mixed.modules() if isinstance(layer, torch.nn.BatchNorm1d)]
+    heard: list[torch.Tensor] = []
+    norms[0].register_forward_hook(lambda _, inputs, __: heard.append(inputs[0]))
+    mixed.hear(windows.numpy())
+    torch.testing.assert_close(norms[0].running_mean, heard[0].mean((0, 2)), rtol=1e-4, atol=1e-5)
+    other = manifest.read(place / "clips.csv")
+    manifest.write(other.select(other.ids != "dog-1"), place / "fewer.csv")
+    with pytest.raises(EarmarkError, match="on the clips that the taggers learnt from .*2, folds 1.*these are others"):
+        run(*asked, "--data", place / "fewer.csv")
 
 
 def test_json_of_taggers(place, run):

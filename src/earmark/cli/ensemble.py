@@ -50,7 +50,13 @@ def ensemble(
     agreement: Annotated[
         bool, typer.Option("--agreement", help="Who answers like whom; with --data, what each member adds.")
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="The clips' tags: a manifest, or the data set's folder.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A manifest, or the data set's folder: the clips' tags; with --mean-weights the clips that the taggers "
+            "learnt from, on which running statistics are measured anew."
+        ),
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="The layout of --data where it is a folder.")] = None,
     metric: Annotated[
         str | None, typer.Option(help="For --search and --agreement. Default: accuracy; in task many: map.")
@@ -66,8 +72,10 @@ def ensemble(
         raise EarmarkError("say where the ensemble goes with -o FILE (or ask for --agreement or --search alone)")
     if search and weights is not None:
         raise EarmarkError("--search finds the weights: leave out --weights, or leave out --search")
-    if (search and data is None) or (data is not None and not (search or agreement)):
-        raise EarmarkError("--search needs the clips' tags with --data, and --data is for --search and --agreement")
+    if (search and data is None) or (data is not None and not (search or agreement or mean_weights)):
+        raise EarmarkError(
+            "--search needs the clips' tags with --data, and --data is for --search, --agreement and --mean-weights"
+        )
     if cross and not search:
         raise EarmarkError("--cross says how --search is done: give both")
     files = _files(inputs or [], epochs or [])
@@ -88,7 +96,8 @@ def ensemble(
         if mean_weights and rule != "arithmetic":
             raise EarmarkError(f"--rule {rule} is of scores: weights are averaged arithmetically")
         assert out is not None
-        told |= _of_taggers(files, out, rule, shares, mean_weights)
+        clips = None if data is None else (data, dataset)
+        told |= _of_taggers(files, out, rule, shares, mean_weights, clips)
     if as_json:
         print(json.dumps(told, indent=1, ensure_ascii=False))
     if out is not None:
@@ -166,7 +175,12 @@ def _of_scores(
 
 
 def _of_taggers(
-    files: list[Path], out: Path, rule: Literal["arithmetic", "geometric", "rank"], weights: Any, mean_weights: bool
+    files: list[Path],
+    out: Path,
+    rule: Literal["arithmetic", "geometric", "rank"],
+    weights: Any,
+    mean_weights: bool,
+    data: tuple[Path, str | None] | None,
 ) -> dict[str, Any]:
     """One file with all taggers, or one tagger in the middle of them."""
     from earmark import soup
@@ -176,15 +190,44 @@ def _of_taggers(
 
     members, names = [taggers.load(file) for file in files], _names(files)
     made: Any = soup.average(members, weights) if mean_weights else Committee(members, rule, weights)
+    if data is not None:
+        _renew(made, *data)
     _save(made, out)
     shares = made.facts["soup"]["weights"] if mean_weights else made.weights.tolist()
     if mean_weights:
-        say("running statistics are averaged like weights; nets that were not trained in one run have no useful mean")
+        if data is None:
+            say("running statistics are averaged like weights; with --data they are measured anew")
+        say("nets that were not trained in one run have no useful mean of weights")
     elif isinstance(made.windows, Apart):
         say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     what = "weights" if mean_weights else ""
     told = {"rule": rule, "weights": shares, "tagger": made.identity(), "mean weights": mean_weights}
     return told | {"summary": f"{len(made.vocabulary)} tags; {_summary(rule, shares, names, what)}"}
+
+
+def _renew(made: Any, data: Path, dataset: str | None) -> None:
+    """Measure the running statistics on the windows of the clips that the members learnt from."""
+    from earmark import soup, splits
+    from earmark.cli.console import open_data, say
+    from earmark.errors import EarmarkError
+    from earmark.loader import Waves, validation_batches
+    from earmark.train import divide
+
+    recipe = made.recipe
+    _, parts = divide(recipe, open_data(data, dataset or recipe.data.dataset, recipe.data.options), say)
+    told = made.facts.get("split", {}).get("train", {})
+    if splits.facts(parts.train)["sha256"] != told.get("sha256"):
+        folds = ", ".join(told.get("folds", [])) or "none that the files tell"
+        raise EarmarkError(
+            f"{data}: running statistics are measured on the clips that the taggers learnt from ({told.get('clips', 0)}, "
+            f"folds {folds}), and these are others. Give the data set of their training, or leave --data out"
+        )
+    waves = Waves(parts.train, made.sample_rate)
+    for row, error in waves.failures:
+        say(f"left out: {parts.train.ids[row]}: {error}")
+    # a window alone has no variance to measure
+    soup.renew(made, (cut for cut, _ in validation_batches(waves, made.windows, 32) if len(cut) > 1))
+    say(f"running statistics measured anew on {len(waves.readable)} clips")
 
 
 def _files(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
