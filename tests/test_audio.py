@@ -257,6 +257,21 @@ def test_a_part_of_a_long_file_does_not_read_it_all(tmp_path, monkeypatch):
     assert 44_100 < read < 1.2 * 44_100
 
 
+def test_a_part_of_a_long_file_takes_the_memory_of_the_part(tmp_path):
+    """Ogg is decoded from its beginning, but what lies before the part is let go."""
+    import tracemalloc
+
+    peaks = []
+    for seconds in (80, 400):
+        path = tmp_path / f"{seconds}.ogg"
+        soundfile.write(path, noise(8_000 * seconds), 8_000)
+        tracemalloc.start()
+        assert len(audio.load(path, 8_000, start=seconds - 2.0, seconds=1.0)) == 8_000
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
 def test_a_part_past_the_end(tmp_path):
     path = tmp_path / "x.wav"
     soundfile.write(path, noise(RATE * 2), RATE)

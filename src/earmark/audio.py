@@ -176,11 +176,14 @@ def _part(source: Source, rate: int, start: float, seconds: float | None, salvag
         entry = max(0, first - settle) // q
         until = -(-(end + settle) * native // rate)
     parts: list[Wave] = []
-    have = entry * q
+    have = before = entry * q
     with _stream(source, rate, salvage, say, entry * p, until) as stream:
         for part in stream:
-            parts.append(part)
             have += len(part)
+            if have <= first:  # hours may lie before it, where a file cannot be entered in the middle
+                before = have
+                continue
+            parts.append(part)
             if have >= end:
                 break
     if have <= first:
@@ -191,7 +194,7 @@ def _part(source: Source, rate: int, start: float, seconds: float | None, salvag
             remedy = f"Correct the end of the clip; to work with the part that is there, {SALVAGE}"
             raise AudioError(path, problem, remedy, have / rate)
         say(problem)
-    return joined(parts)[first - entry * q : end - entry * q].copy()
+    return joined(parts)[first - before : end - before].copy()
 
 
 def _no_sound_at(path: Path, start: float, duration: float) -> AudioError:
