@@ -274,6 +274,16 @@ def test_a_part_of_a_long_file_takes_the_memory_of_the_part(tmp_path):
     assert peaks[1] < 1.5 * peaks[0]
 
 
+@pytest.mark.parametrize(("kind", "told"), [("ogg", True), ("flac", False)])
+def test_parts_that_are_far_into_a_file_are_worth_a_word(formats, monkeypatch, kind, told):
+    monkeypatch.setattr(audio, "FAR", 3)
+    said: list[str] = []
+    audio.load(formats[kind], RATE, start=2.0, seconds=1.0, report=said.append)
+    assert not any("from its beginning" in line for line in said)
+    audio.load(formats[kind], RATE, start=4.0, seconds=1.0, report=said.append)
+    assert any("is decoded from its beginning for each part of it; as FLAC" in line for line in said) == told
+
+
 def test_a_part_past_the_end(tmp_path):
     path = tmp_path / "x.wav"
     soundfile.write(path, noise(RATE * 2), RATE)

@@ -44,6 +44,7 @@ from earmark.errors import AudioError, EarmarkError
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
 PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halving the rate); beyond, it drifts slowly
+FAR = 600  # seconds before a part whose decoding is worth a word
 ROUNDING = 0.05  # seconds that a clip may reach past the end: tables give times in hundredths
 LARGEST = 1e30  # sums of float32 beyond this overflow; no microphone reaches it
 
@@ -175,6 +176,8 @@ def _part(source: Source, rate: int, start: float, seconds: float | None, salvag
         settle = math.ceil(SETTLE * max(1.0, rate / native))
         entry = max(0, first - settle) // q
         until = -(-(end + settle) * native // rate)
+    elif first >= FAR * rate and not source.exact:
+        say("is decoded from its beginning for each part of it; as FLAC or WAV it would be entered where the part is")
     parts: list[Wave] = []
     have = before = entry * q
     with _stream(source, rate, salvage, say, entry * p, until) as stream:
