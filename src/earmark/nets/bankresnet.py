@@ -25,7 +25,7 @@ from earmark.nets.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_ti
 
 
 def gabor_filters(
-    sample_rate: int, kernel: int, bands: int, low: float, high: float, scale: MelScale = "htk"
+    sample_rate: int, kernel: int, bands: int, low: float, high: float, scale: MelScale = "slaney"
 ) -> NDArray[np.float32]:
     """Pairs of Gabor filters (2 · bands, kernel), an even and an odd one for each mel band, of unit gain at its centre.
 
@@ -133,7 +133,7 @@ def bankresnet(
     Zeghidour and others' (the module's docstring), with a batch norm for their normalisation by recording; the trunk
     and the attention are those of `resnet_c_att`.
 
-    filters: pairs of them, each pair a band, between low and high Hz (None: half the sample rate) on the HTK scale.
+    filters: pairs of them, each pair a band, between low and high Hz (None: half the sample rate) on Slaney's scale.
     window: seconds of a filter; hop: seconds between frames; stride: seconds between the outputs of the filters. They
     are rounded to whole samples, hop to a whole number of strides. floor: power re full scale, below which nothing is
     told apart. learn: whether the filters are trained; otherwise they stay mel. `frames` are the logits before
