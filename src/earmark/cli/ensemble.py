@@ -208,13 +208,16 @@ def _of_taggers(
 def _renew(made: Any, data: Path, dataset: str | None) -> None:
     """Measure the running statistics on the windows of the clips that the members learnt from."""
     from earmark import soup, splits
-    from earmark.cli.console import open_data, say
+    from earmark.cli import judging
+    from earmark.cli.console import say
     from earmark.errors import EarmarkError
     from earmark.loader import Waves, validation_batches
-    from earmark.train import divide
 
-    recipe = made.recipe
-    _, parts = divide(recipe, open_data(data, dataset or recipe.data.dataset, recipe.data.options), say)
+    asked = made.recipe.data
+    parts = splits.divide(
+        judging.clips(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
+        seed=made.recipe.seed, bear_shared_groups=True,
+    )  # fmt: skip
     told = made.facts.get("split", {}).get("train", {})
     if splits.facts(parts.train)["sha256"] != told.get("sha256"):
         folds = ", ".join(told.get("folds", [])) or "none that the files tell"
