@@ -55,6 +55,9 @@ class FilterBank(nn.Module):
     (power re full scale, so 1e-7 is −70 dB); batch norm by band. Frame k is centred on sample k · hop. In float32
     under autocast too: a sample's eight bits in bfloat16 would drown quiet bands in the noise of loud ones.
 
+    The weights are the filters with their peaks at 1, and the mean over time undoes it: Adam moves all weights by about
+    the same, and filters whose peaks are some thousandths were noise after a few hundred steps.
+
     stride: samples between the outputs of the filters; their energy has to be slower than that, as that of mel bands is.
     """
 
@@ -65,13 +68,15 @@ class FilterBank(nn.Module):
         both, kernel = filters.shape
         bands = both // 2
         self.conv = nn.Conv1d(1, both, kernel, stride, padding=kernel // 2, bias=False)
+        peaks = torch.from_numpy(filters).abs().amax(1)
         with torch.no_grad():
-            self.conv.weight.copy_(torch.from_numpy(filters)[:, None])
+            self.conv.weight.copy_((torch.from_numpy(filters) / peaks[:, None])[:, None])
         self.conv.weight.requires_grad_(learn)
         # an odd number of weights, none of them nought, so that the middle is a sample
         weights = torch.hann_window(2 * hop // stride + 1, periodic=False)[1:-1]
         self.every = hop // stride
-        self.register_buffer("mean", (weights / weights.sum()).repeat(bands, 2, 1), persistent=False)
+        means = peaks.square().reshape(bands, 2, 1) * (weights / weights.sum())
+        self.register_buffer("mean", means, persistent=False)
         self.norm = nn.BatchNorm1d(bands, momentum=momentum)
         self.floor = floor
 
