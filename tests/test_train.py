@@ -26,7 +26,7 @@ from earmark.recipe import parse
 from earmark.tag import Recording, score
 
 training = pytest.importorskip("earmark.train")
-from earmark.train.lesson import clip_loss  # noqa: E402 (after the skip)
+from earmark.train.validation import clip_loss  # noqa: E402 (after the skip)
 
 RATE = 4000
 

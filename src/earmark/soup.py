@@ -5,8 +5,8 @@ starts have nothing in common weight by weight, and their mean is of no use (Wor
 average nets that were tuned from one start). For such taggers take a `Committee`.
 
 Weights are added in float64. Running means and variances of batch normalisation are averaged like weights, which leaves
-out how the members' means differ; `renew` measures them anew on recordings (as Izmailov et al., "Averaging weights leads
-to wider optima", UAI 2018, algorithm 1, do). Whole numbers, such as counts of batches, are those of the first.
+out how the members' means differ; `renew` measures them anew on recordings (`earmark.nets.statistics`). Whole numbers,
+such as counts of batches, are those of the first.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from earmark.committee import joined
 from earmark.ensemble import shares
 from earmark.errors import ScoresError, TaggerError
+from earmark.nets.statistics import measured_anew
 from earmark.tagger import Tagger
 
 
@@ -56,30 +57,18 @@ def renew(tagger: Tagger, batches: Iterable[NDArray[np.float32]]) -> None:
     All else is in evaluation mode. The windows should be of training clips. Raises TaggerError where there are none, or
     a batch has one alone; after any error the statistics are what they were.
     """
-    norms = [layer for layer in tagger.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
-    mode, seen, whole = tagger.training, 0, False
-    tagger.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's word for the plain mean
-        norm.train()
+    mode, seen = tagger.training, 0
     try:
-        with torch.no_grad():
+        with measured_anew(tagger), torch.no_grad():
             for waves in batches:
                 if len(waves) < 2:
                     raise TaggerError(f"a batch of {len(waves)} windows: batch normalisation needs two at least")
                 tagger(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(tagger.device))
                 seen += len(waves)
-        whole = seen > 0
+            if not seen:
+                raise TaggerError("no windows to renew the running statistics on")
     finally:
-        for norm, (momentum, state) in zip(norms, before, strict=True):
-            norm.momentum = momentum
-            if not whole:
-                norm.load_state_dict(state)
         tagger.train(mode)
-    if not whole:
-        raise TaggerError("no windows to renew the running statistics on")
 
 
 def _mean(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

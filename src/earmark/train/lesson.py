@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from earmark import augment, loader, metrics
+from earmark import augment, loader
 from earmark import tagger as taggers
 from earmark.course import Course, learning_rate, save_state, write_log
 from earmark.errors import EarmarkError, RecipeError
 from earmark.loader import Batches, Waves
-from earmark.nets.blocks import loss, probabilities
+from earmark.nets.blocks import loss
+from earmark.nets.statistics import measured_anew
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
 from earmark.train import processes
 from earmark.train.folder import LOG, STATE, TAGGER
-from earmark.windows import TINY, Pool, weights
+from earmark.train.validation import clip_scores, figures
 
 Listener = Callable[[str, int, int, float, dict[str, Any]], None]
 
@@ -207,56 +207,25 @@ class Lesson(pl.LightningModule):
             part.eval()
 
     def _renew_statistics(self) -> None:
-        """See `earmark.recipe.schema.Train`. The plain mean over the epoch's batches; all else is in evaluation mode."""
-        still = {id(m) for part in self.frozen for m in part.modules()}
-        norms = [
-            m for m in self.tagger.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and id(m) not in still
-        ]
-        momenta = [norm.momentum for norm in norms]
-        self.tagger.eval()
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # torch's word for the plain mean
-            norm.train()
-        with torch.no_grad(), self.trainer.precision_plugin.forward_context():
+        """See `earmark.recipe.schema.Train`."""
+        with measured_anew(self.tagger, self.frozen), torch.no_grad(), self.trainer.precision_plugin.forward_context():
             for waves, _, _ in self.train_dataloader():
                 self.tagger(waves.to(self.device))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
         self._learn()
 
     def _validate(self) -> dict[str, float]:
-        """Figures over whole clips, their windows combined as in tagging; in the precision of training."""
-        tagger, task = self.tagger, self.recipe.task
-        windows = tagger.windows
-        pools: dict[int, Pool] = {}
-        share = (processes.rank(), processes.world())
-        tagger.eval()
-        with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-            for waves, rows in loader.validation_batches(self.validation_waves, windows, 2 * self.plan.batch, *share):
-                counts = weights(waves, windows.weigh)
-                values = probabilities(tagger(torch.from_numpy(waves).to(self.device)), task).cpu().numpy()
-                for row, value, weight in zip(rows.tolist(), values, counts, strict=True):
-                    pool = pools.setdefault(row, Pool(windows.combine, normalise=task == "one"))
-                    pool.add(value[None], weight[None])
+        """Figures over whole clips, in the precision of training. Raises EarmarkError for scores that are no numbers."""
+        self.tagger.eval()
+        precision = self.trainer.precision_plugin.forward_context()
+        readable, scores = clip_scores(self.tagger, self.validation_waves, 2 * self.plan.batch, precision)
         self._learn()
-        heard: dict[int, NDArray[np.float32]] = {}
-        for told in processes.gathered({row: pool.result() for row, pool in pools.items()}):
-            heard |= told
-        readable = np.array(sorted(heard), np.int64)
-        scores = np.stack([heard[row] for row in readable.tolist()])
         broken = int((~np.isfinite(scores)).any(1).sum())
         if broken:
             raise EarmarkError(
                 f"the scores of {broken} of {len(scores)} validation clips are no numbers after epoch {self.epoch}: "
                 f"{self._milder()}"
             )
-        truth = self.truth[readable]
-        figures = {"valid_loss": clip_loss(scores, truth, task)}
-        figures["valid_map"] = metrics.mean_average_precision(scores, truth)
-        if task == "one":
-            figures["valid_accuracy"] = metrics.accuracy(scores, truth)
-        return figures
+        return figures(scores, self.truth[readable], self.recipe.task)
 
     def _keep(self, row: dict[str, Any], gained: bool) -> None:
         """Write the tagger where this epoch is the one to keep, or every one is."""
@@ -288,14 +257,6 @@ def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze
     except AttributeError as error:
         known = ", ".join(f"net.{child}" for child, _ in tagger.net.named_children())
         raise RecipeError(recipe, [f"{where}: the tagger has no part {name!r}. It has net, {known}"]) from error
-
-
-def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:
-    """Cross-entropy of clip probabilities (clips, tags), as in training but after the windows are combined."""
-    p = np.clip(values.astype(np.float64), TINY, 1 - TINY)
-    if task == "one":
-        return float(-np.log(p[truth]).mean())
-    return float(-np.where(truth, np.log(p), np.log1p(-p)).mean())
 
 
 class Progress(pl.Callback):

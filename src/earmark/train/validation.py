@@ -1,0 +1,57 @@
+"""The figures of an epoch: whole validation clips, heard as the tagger hears them at work."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark import loader, metrics
+from earmark.loader import Waves
+from earmark.nets.blocks import probabilities
+from earmark.tagger import Tagger
+from earmark.train import processes
+from earmark.windows import TINY, Pool, weights
+
+
+def clip_scores(
+    tagger: Tagger, waves: Waves, batch: int, precision: AbstractContextManager[None]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The readable clips' rows, in order, and their probabilities (clips, tags), their windows combined as in tagging.
+
+    Each process hears its share of the clips and gets the scores of all. batch: windows at a time. precision: what the
+    tagger runs in. The tagger must be in evaluation mode.
+    """
+    windows, task = tagger.windows, tagger.recipe.task
+    pools: dict[int, Pool] = {}
+    with torch.no_grad(), precision:
+        for cut, rows in loader.validation_batches(waves, windows, batch, processes.rank(), processes.world()):
+            counts = weights(cut, windows.weigh)
+            values = probabilities(tagger(torch.from_numpy(cut).to(tagger.device)), task).cpu().numpy()
+            for row, value, weight in zip(rows.tolist(), values, counts, strict=True):
+                pool = pools.setdefault(row, Pool(windows.combine, normalise=task == "one"))
+                pool.add(value[None], weight[None])
+    heard: dict[int, NDArray[np.float32]] = {}
+    for told in processes.gathered({row: pool.result() for row, pool in pools.items()}):
+        heard |= told
+    readable = np.array(sorted(heard), np.int64)
+    return readable, np.stack([heard[row] for row in readable.tolist()])
+
+
+def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> dict[str, float]:
+    """Loss, mAP and, for one tag a clip, accuracy of clip probabilities (clips, tags), under the names of the log."""
+    told = {"valid_loss": clip_loss(scores, truth, task)}
+    told["valid_map"] = metrics.mean_average_precision(scores, truth)
+    if task == "one":
+        told["valid_accuracy"] = metrics.accuracy(scores, truth)
+    return told
+
+
+def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:
+    """Cross-entropy of clip probabilities (clips, tags), as in training but after the windows are combined."""
+    p = np.clip(values.astype(np.float64), TINY, 1 - TINY)
+    if task == "one":
+        return float(-np.log(p[truth]).mean())
+    return float(-np.where(truth, np.log(p), np.log1p(-p)).mean())
