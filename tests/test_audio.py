@@ -24,7 +24,7 @@ from earmark import audio, decoders
 from earmark.errors import AudioError, EarmarkError
 
 RATE = 16_000
-NO_AV = pytest.mark.skipif(decoders._av() is None, reason="needs the extra 'media' (PyAV)")
+NO_AV = pytest.mark.skipif(decoders.ffmpeg.library() is None, reason="needs the extra 'media' (PyAV)")
 
 
 def tone(frequency: float, seconds: float, sample_rate: int) -> np.ndarray:
@@ -203,7 +203,7 @@ def test_blocks_join_to_the_whole_bit_for_bit(formats, kind):
 def test_blocks_of_any_length_whatever_the_decoder_gives(formats, seconds, native):
     whole = audio.load(formats["wav"], 22_050, report=lambda _: None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoders, "BLOCK", max(native, 4096))
+        patch.setattr(decoders.source, "BLOCK", max(native, 4096))
         parts = list(audio.blocks(formats["wav"], 22_050, seconds, report=lambda _: None))
     assert np.array_equal(np.concatenate(parts), whole)
 
@@ -244,7 +244,7 @@ def test_a_part_of_a_long_file_does_not_read_it_all(tmp_path, monkeypatch):
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros(44_100 * 60, np.int16), 44_100)
     read = 0
-    original = decoders._Straight.read
+    original = decoders.sndfile.Straight.read
 
     def counted(self: Any, frames: int = -1, *rest: Any, **more: Any) -> Any:
         nonlocal read
@@ -252,7 +252,7 @@ def test_a_part_of_a_long_file_does_not_read_it_all(tmp_path, monkeypatch):
         read += len(found)
         return found
 
-    monkeypatch.setattr(decoders._Straight, "read", counted)
+    monkeypatch.setattr(decoders.sndfile.Straight, "read", counted)
     audio.load(path, RATE, start=50, seconds=1)
     assert 44_100 < read < 1.2 * 44_100
 
@@ -797,7 +797,7 @@ def test_the_ending_of_the_name_does_not_matter(tmp_path, ending):
 def test_reading_through_python_gives_the_same(formats, monkeypatch):
     """As on Windows, where libsndfile cannot take the descriptor."""
     direct = {kind: audio.load(path, RATE, report=lambda _: None) for kind, path in formats.items()}
-    monkeypatch.setattr(decoders.sys, "platform", "win32")
+    monkeypatch.setattr(decoders.sndfile.sys, "platform", "win32")
     for kind, path in formats.items():
         assert np.array_equal(audio.load(path, RATE, report=lambda _: None), direct[kind])
 

@@ -1,7 +1,7 @@
 """Recordings → float32 samples: open, decode, mix to one channel, resample, stream.
 
 libsndfile reads what it can, told by content and never by the end of the name; FFmpeg (PyAV, `pip install
-'earmark[media]'`) reads the rest: see `decoders.py`. soxr resamples (HQ, float32). Seconds and Hz outside, native frames
+'earmark[media]'`) reads the rest: see `earmark.decoders`. soxr resamples (HQ, float32). Seconds and Hz outside, native frames
 inside.
 
 Conventions

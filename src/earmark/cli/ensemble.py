@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from earmark.ensemble import Metric, Search
-    from earmark.manifest import Manifest
-    from earmark.scores import Scores
-
-SCORES = (".parquet", ".csv")
-NEAR_ONE = 1e-3  # how far a clip's scores may be from summing to one where each clip has one tag
+from earmark.cli.members import SCORES, check_out, files_of, names_of, save, summary
 
 
 def ensemble(
@@ -66,6 +58,7 @@ def ensemble(
 ) -> None:
     """Combine score files into one, or taggers into one tagger that `tag`, `evaluate` and `show` take like any other."""
     from earmark.cli.console import say
+    from earmark.cli.ensemblescores import Asked, of_scores
     from earmark.errors import EarmarkError
 
     if out is None and not (search or agreement):
@@ -78,15 +71,15 @@ def ensemble(
         )
     if cross and not search:
         raise EarmarkError("--cross says how --search is done: give both")
-    files = _files(inputs or [], epochs or [])
-    _check_out(out, files)
+    files = files_of(inputs or [], epochs or [])
+    check_out(out, files)
     told: dict[str, Any] = {"members": [str(file) for file in files]}
     shares = _weights(weights)
     if files[0].suffix in SCORES:
         if mean_weights:
             raise EarmarkError("--mean-weights is of taggers; these are score files")
-        asked = _Asked(rule, over or "clips", only, task, metric, rounds, data, dataset, search, cross, agreement)
-        told |= _of_scores(files, out, shares, asked, tables=not as_json)
+        asked = Asked(rule, over or "clips", only, task, metric, rounds, data, dataset, search, cross, agreement)
+        told |= of_scores(files, out, shares, asked, tables=not as_json)
     else:
         wrong = {"--search": search, "--agreement": agreement, "--only common": only == "common", "--task": task}
         if unfit := [name for name, wanted in wrong.items() if wanted]:
@@ -104,76 +97,6 @@ def ensemble(
         say(f"{out}: {told['summary']}")
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What the user asked of score files."""
-
-    rule: Literal["arithmetic", "geometric", "rank"]
-    over: Literal["clips", "tags"]
-    only: Literal["same", "common"]
-    task: Literal["one", "many"] | None
-    metric: str | None
-    rounds: int
-    data: Path | None
-    dataset: str | None
-    search: bool
-    cross: bool
-    agreement: bool
-
-
-def _of_scores(
-    files: list[Path], out: Path | None, weights: Sequence[float] | None, asked: _Asked, tables: bool
-) -> dict[str, Any]:
-    """Search, compare and combine score files, whatever of it was asked for."""
-    from earmark import ensemble as ensembles
-    from earmark.cli.console import say
-    from earmark.scores import Scores
-    from earmark.splits import facts
-
-    members, names = [Scores.load(file) for file in files], _names(files)
-    task = asked.task or _task(members)
-    how: dict[str, Any] = {"over": asked.over, "task": task, "names": names}
-    same = ensembles.align(members, asked.only, names)
-    told: dict[str, Any] = {"task": task}
-    clips = None if asked.data is None else _clips(same[0], asked.data, asked.dataset)
-    truth = None if clips is None else clips.truth(same[0].tags)
-    metric, function = _metric(asked.metric, task)
-    whole = None
-    if asked.search and clips is not None and truth is not None:
-        found = ensembles.search_weights(same, truth, function, asked.rule, rounds=asked.rounds, **how)
-        weights = found.counts
-        told["search"] = {"metric": metric, **found.as_dict()}
-        if tables:
-            _show_search(found, names, metric)
-        say(ensembles.OPTIMISTIC)
-        if asked.cross:
-            crossed = ensembles.search_across(
-                same, truth, clips.folds, function, asked.rule, rounds=asked.rounds, **how
-            )
-            whole = crossed.scores
-            told["cross"] = {"metric": metric, "value": crossed.value, "counts": crossed.counts}
-            if tables:
-                print(f"each fold with the weights that the others chose: {metric} {crossed.value:.4f}")
-    if asked.agreement:
-        measured = None if truth is None else function
-        table = ensembles.agreement(same, truth, measured, asked.rule, weights, metric_name=metric, **how)
-        told["agreement"] = table.as_dict()
-        if tables:
-            print(table.text())
-    if out is not None:
-        if whole is None:
-            whole = ensembles.combine(members, asked.rule, weights, only=asked.only, **how)
-        if asked.search and clips is not None:
-            whole.facts["ensemble"]["weights chosen"] = {"by": metric, "across folds": asked.cross, **facts(clips)}
-        _save(whole, out)
-        told["ensemble"] = {key: value for key, value in whole.facts["ensemble"].items() if key != "members"}
-        shares = [] if asked.cross else whole.facts["ensemble"]["weights"]
-        told["summary"] = f"{len(whole)} rows, {len(whole.tags)} tags; {_summary(asked.rule, shares, names, '')}"
-        if left := len(members[0]) - len(whole):
-            say(f"{left} of the {len(members[0])} rows of {names[0]} have no scores of all members and are left out")
-    return told
-
-
 def _of_taggers(
     files: list[Path],
     out: Path,
@@ -188,11 +111,11 @@ def _of_taggers(
     from earmark.cli.console import say
     from earmark.committee import Apart, Committee
 
-    members, names = [taggers.load(file) for file in files], _names(files)
+    members, names = [taggers.load(file) for file in files], names_of(files)
     made: Any = soup.average(members, weights) if mean_weights else Committee(members, rule, weights)
     if data is not None:
         _renew(made, *data)
-    _save(made, out)
+    save(made, out)
     shares = made.facts["soup"]["weights"] if mean_weights else made.weights.tolist()
     if mean_weights:
         if data is None:
@@ -202,7 +125,7 @@ def _of_taggers(
         say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     what = "weights" if mean_weights else ""
     told = {"rule": rule, "weights": shares, "tagger": made.identity(), "mean weights": mean_weights}
-    return told | {"summary": f"{len(made.vocabulary)} tags; {_summary(rule, shares, names, what)}"}
+    return told | {"summary": f"{len(made.vocabulary)} tags; {summary(rule, shares, names, what)}"}
 
 
 def _renew(made: Any, data: Path, dataset: str | None) -> None:
@@ -233,68 +156,6 @@ def _renew(made: Any, data: Path, dataset: str | None) -> None:
     say(f"running statistics measured anew on {len(waves.readable)} clips")
 
 
-def _files(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
-    """The members' files: score files, or taggers by file, shipped name, run folder or folder of epochs."""
-    from earmark import tagger as taggers
-    from earmark.errors import EarmarkError
-    from earmark.manifest import natural
-
-    def within(folder: Path, pattern: str) -> list[Path]:
-        return sorted(folder.glob(pattern), key=lambda path: natural(str(path)))
-
-    found: list[Path] = []
-    for name in inputs:
-        path = Path(name)
-        if path.suffix in SCORES:
-            found.append(path)
-        elif not path.is_dir():
-            found.append(taggers.find(name))
-        elif inside := within(path, "fold-*/tagger.safetensors") or within(path, "tagger.safetensors"):
-            found += inside
-        else:
-            more = f"Its epochs are members with --epochs {name}" if within(path, "*.safetensors") else "Give the files"
-            raise EarmarkError(f"{name}: is no run folder: it has no tagger.safetensors, and none in fold-*. {more}")
-    for folder in epochs:
-        inside = within(folder / "epochs", "*.safetensors") or within(folder, "[0-9]*.safetensors")
-        if not inside:
-            raise EarmarkError(f"{folder}: has no epochs (001.safetensors …): train with --set train.keep=every")
-        found += inside
-    if len(found) < 2:
-        raise EarmarkError(
-            f"an ensemble needs two members at least, and this has {len(found)}: give score files or taggers"
-        )
-    kinds = {path.suffix in SCORES for path in found}
-    if len(kinds) > 1:
-        raise EarmarkError("give either score files or taggers: scores of some clips are no tagger of new ones")
-    return found
-
-
-def _check_out(out: Path | None, files: list[Path]) -> None:
-    from earmark.errors import EarmarkError
-
-    if out is None:
-        return
-    known = SCORES if files[0].suffix in SCORES else (".safetensors",)
-    if out.suffix not in known:
-        what = "of scores" if known == SCORES else "of taggers"
-        raise EarmarkError(
-            f"{out}: an ensemble {what} is written as {' or '.join(known)}, not {out.suffix or 'without ending'}"
-        )
-    if out.resolve() in {file.resolve() for file in files}:
-        raise EarmarkError(f"{out}: is one of the members: write the ensemble to another file")
-
-
-def _save(made: Any, out: Path) -> None:
-    from earmark.errors import EarmarkError
-
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made.save(out)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise EarmarkError(f"{out}: cannot be written ({why}). Take another -o, or make room for it") from error
-
-
 def _weights(text: str | None) -> list[float] | None:
     from earmark.errors import EarmarkError
 
@@ -306,73 +167,3 @@ def _weights(text: str | None) -> list[float] | None:
         raise EarmarkError(
             f"--weights {text}: are numbers with colons between them, one a member, such as 3:3:2"
         ) from None
-
-
-def _task(members: Sequence[Scores]) -> Literal["one", "many"]:
-    """One tag a clip where all members' scores of each clip sum to one."""
-    import numpy as np
-
-    from earmark.cli.console import say
-
-    one = all(bool((np.abs(member.values.sum(1) - 1) <= NEAR_ONE).all()) for member in members)
-    say(
-        f"task {'one' if one else 'many'}: the scores of each clip {'' if one else 'do not '}sum to one (--task says otherwise)"
-    )
-    return "one" if one else "many"
-
-
-def _clips(scores: Scores, data: Path, dataset: str | None) -> Manifest:
-    """The clips that the scores are of, row by row."""
-    import numpy as np
-
-    from earmark.cli.console import open_data
-    from earmark.errors import ScoresError
-
-    clips = open_data(data, dataset)
-    ids, count = np.unique(scores.ids, return_counts=True)
-    if (count > 1).any():
-        raise ScoresError(
-            f"{ids[count.argmax()]} has {count.max()} rows: the clips' tags say nothing of single windows. Give scores of clips"
-        )
-    place = {id_: row for row, id_ in enumerate(clips.ids.tolist())}
-    missing = [id_ for id_ in scores.ids.tolist() if id_ not in place]
-    if missing:
-        raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {data}, such as {missing[0]}")
-    return clips.select([place[id_] for id_ in scores.ids.tolist()])
-
-
-def _metric(name: str | None, task: Literal["one", "many"]) -> tuple[str, Metric]:
-    from earmark.errors import ScoresError
-    from earmark.registry import METRICS
-
-    name = name or ("accuracy" if task == "one" else "map")
-    entry = METRICS[name]
-    if task not in entry.facts.get("tasks", ()):
-        raise ScoresError(f"the metric {name!r} is not for task {task!r}: see `earmark list metrics`")
-    return name, entry.function
-
-
-def _show_search(found: Search, names: list[str], metric: str) -> None:
-    from earmark.cli.console import print_table
-
-    rows = [(i + 1, names[step.member], f"{step.value:.4f}") for i, step in enumerate(found.path)]
-    print_table(["round", "added", metric], rows)
-    print(f"--weights {':'.join(map(str, found.counts))}: {metric} {found.value:.4f}")
-
-
-def _names(files: Sequence[Path]) -> list[str]:
-    """What tells the members apart: of each path no more of its end than that takes, without names that all runs give."""
-    parts = [file.with_suffix("").parts for file in files]
-    parts = [part[:-1] if part[-1] in ("tagger", "scores") and len(part) > 1 else part for part in parts]
-    for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-count:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [f"{part[-1]} ({number})" for number, part in enumerate(parts, 1)]  # a file that is given twice
-
-
-def _summary(rule: str, weights: Sequence[float], names: Sequence[str], what: str) -> str:
-    shares = [f" {weight:.3g}" for weight in weights] or [""] * len(names)
-    shown = ", ".join(name + share for name, share in list(zip(names, shares, strict=True))[:12])
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"{rule} mean of {what + ' of ' if what else ''}{len(names)} members ({shown}{more})"
