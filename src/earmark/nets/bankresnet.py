@@ -68,15 +68,15 @@ class FilterBank(nn.Module):
         both, kernel = filters.shape
         bands = both // 2
         self.conv = nn.Conv1d(1, both, kernel, stride, padding=kernel // 2, bias=False)
-        peaks = torch.from_numpy(filters).abs().amax(1)
+        peaks = np.abs(filters).max(1, keepdims=True)
         with torch.no_grad():
-            self.conv.weight.copy_((torch.from_numpy(filters) / peaks[:, None])[:, None])
+            self.conv.weight.copy_(torch.from_numpy(filters / peaks)[:, None])
         self.conv.weight.requires_grad_(learn)
         # an odd number of weights, none of them nought, so that the middle is a sample
-        weights = torch.hann_window(2 * hop // stride + 1, periodic=False)[1:-1]
+        weights = np.hanning(2 * hop // stride + 1)[1:-1]
         self.every = hop // stride
-        means = peaks.square().reshape(bands, 2, 1) * (weights / weights.sum())
-        self.register_buffer("mean", means, persistent=False)
+        means = peaks.reshape(bands, 2, 1) ** 2 * (weights / weights.sum())
+        self.register_buffer("mean", torch.tensor(means, dtype=torch.float32), persistent=False)
         self.norm = nn.BatchNorm1d(bands, momentum=momentum)
         self.floor = floor
 
