@@ -97,6 +97,21 @@ def test_float32_under_autocast():
         assert torch.equal(inside, bank(waves))
 
 
+def test_adam_leaves_the_filters_filters():
+    """It moves each weight by about the learning rate, however small the weight is."""
+    bank = bankresnet().bank.train()
+    before = bank.conv.weight.detach().clone()
+    optimiser = torch.optim.Adam(bank.parameters(), 1e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(30):
+        optimiser.zero_grad()
+        maps = bank(torch.randn(2, RATE // 2, generator=generator))
+        (maps * torch.randn(maps.shape, generator=generator)).mean().backward()
+        optimiser.step()
+    moved = (bank.conv.weight.detach() - before).norm(dim=2) / before.norm(dim=2)
+    assert 0 < moved.min() and moved.max() < 0.3
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
