@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from earmark.augment.batches import MixTrain, Mixture, Mixup
+from earmark.augment.batches import BetweenClass, MixTrain, Mixture, Mixup, a_weighting
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -89,6 +89,73 @@ def test_the_ratio_follows_alpha():
 def test_mixup_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         Mixup(**arguments)
+
+
+# Between-class learning
+
+RATE = 16000
+
+
+def tone(amplitude, hertz=1000.0, seconds=1.0):
+    return amplitude * torch.sin(2 * np.pi * hertz * torch.arange(round(seconds * RATE)) / RATE)
+
+
+def test_a_weighting_is_that_of_the_standard():
+    """IEC 61672-1, table 3, to a tenth of a decibel; its 31.5 Hz is 10^1.5, its 63 Hz 10^1.8 and so on."""
+    told = {1.5: -39.4, 1.8: -26.2, 2.1: -16.1, 2.4: -8.6, 2.7: -3.2, 3: 0.0, 3.3: 1.2, 3.6: 1.0, 3.9: -1.1}
+    got = 10 * a_weighting(10 ** torch.tensor(list(told))).log10()
+    np.testing.assert_allclose(got, list(told.values()), atol=0.06)
+    assert a_weighting(torch.zeros(1)).item() == 0
+
+
+def test_levels_of_tones():
+    """A sine has 3.01 dB less than its peak; at 125 Hz people hear 16.1 dB less; a burst is as loud as a lasting tone."""
+    burst = torch.cat([torch.zeros(RATE // 2), tone(0.1, seconds=0.5)])
+    waves = torch.stack([tone(1.0), tone(0.1), tone(1.0, 125.0), burst, torch.zeros(RATE)])
+    np.testing.assert_allclose(BetweenClass(RATE).levels(waves), [-3.0, -23.0, -19.1, -23.0, -80], atol=0.15)
+
+
+def test_a_wave_that_is_shorter_than_a_block_has_a_level():
+    got = BetweenClass(RATE).levels(tone(1.0, seconds=0.06)[None])
+    assert -12 < got.item() < -3
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.01])
+def test_half_and_half_are_as_loud_whatever_their_levels_were(gain):
+    waves, targets = torch.stack([tone(0.5), gain * tone(0.5, 2000.0)]), torch.eye(2)
+    plan = Mixture(np.array([1, 0]), np.array([0.5, 1.0], np.float32))
+    got, told = BetweenClass(RATE).apply(plan, waves, targets)
+    assert told.tolist() == [[0.5, 0.5], [0, 1]]
+    assert torch.equal(got[1], waves[1])
+    lines = torch.fft.rfft(got[0]).abs()[[1000, 2000]]  # a bin is one hertz
+    loud = lines * a_weighting(torch.tensor([1000.0, 2000.0])).sqrt()
+    assert loud[0].item() == pytest.approx(loud[1].item(), rel=0.01)
+
+
+def test_clips_as_loud_are_mixed_as_by_mixup():
+    waves, targets = torch.stack([tone(0.5), tone(0.5).flip(0)]), torch.eye(2)
+    plan = Mixture(np.array([1, 0]), np.array([0.3, 0.6], np.float32))
+    got, told = BetweenClass(RATE).apply(plan, waves, targets)
+    plain, plainly_told = Mixup().apply(plan, waves, targets)
+    np.testing.assert_allclose(got, plain, atol=2e-3)
+    assert torch.equal(told, plainly_told)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batch=batches(), seed=st.integers(0, 1000))
+def test_between_class_stays_within_the_two_clips(batch, seed):
+    waves, targets = torch.from_numpy(batch[0]), batch[1]
+    between = BetweenClass(RATE)
+    plan = between.draw(generator(seed), targets)
+    got, _ = between.apply(plan, waves, torch.from_numpy(targets))
+    partners = waves[plan.partners]
+    assert (got >= torch.minimum(waves, partners) - 1e-6).all()
+    assert (got <= torch.maximum(waves, partners) + 1e-6).all()
+
+
+def test_between_class_refuses_a_block_without_samples():
+    with pytest.raises(ValueError, match="block is 1e-05 s: it holds at least two samples, 0.000125 s"):
+        BetweenClass(RATE, block=1e-5)
 
 
 # Mix-training

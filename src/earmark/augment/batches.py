@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,9 +23,21 @@ class Mixture:
 
     def mix(self, values: Tensor) -> Tensor:
         """values: (batch, …)."""
-        partners = torch.from_numpy(self.partners).to(values.device)
         weights = torch.from_numpy(self.weights).to(values.device).view(-1, *[1] * (values.dim() - 1))
-        return weights * values + (1 - weights) * values[partners]
+        return weights * values + (1 - weights) * self.partners_of(values)
+
+    def mix_as_loud(self, waves: Tensor, levels: Tensor) -> Tensor:
+        """waves: (batch, …). levels: (batch,) decibels. The ratio is one of loudness: both clips are first made as loud.
+
+        Their weights sum to one still: p = r / (r + (1 − r) · 10^((level − partner's level) / 20)) and 1 − p.
+        """
+        ratios = torch.from_numpy(self.weights).to(waves.device)
+        amplitudes = 10 ** ((levels - self.partners_of(levels)) / 20)
+        weights = (ratios / (ratios + (1 - ratios) * amplitudes)).view(-1, *[1] * (waves.dim() - 1))
+        return weights * waves + (1 - weights) * self.partners_of(waves)
+
+    def partners_of(self, values: Tensor) -> Tensor:
+        return values[torch.from_numpy(self.partners).to(values.device)]
 
     def unite(self, targets: Tensor) -> Tensor:
         """Targets (batch, tags) → those of both clips of each mixture: a tag is there if either has it."""
@@ -59,6 +72,53 @@ class Mixup:
     def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Mixture)
         return plan.mix(waves), plan.mix(targets)
+
+
+def a_weighting(frequencies: Tensor) -> Tensor:
+    """Gain in power at frequencies in Hz, about 1 at 1 kHz: how loud a soft tone seems to people (IEC 61672-1, annex E)."""
+    f = frequencies.double().square()
+    low, high = 20.598997**2, 12194.217**2
+    both = (f + 107.65265**2) * (f + 737.86223**2)
+    amplitudes = high * f.square() / ((f + low) * both.sqrt() * (f + high))
+    return (10**0.2 * amplitudes.square()).float()  # the standard's 2.000 dB make it 1 at 1 kHz
+
+
+@AUGMENTATIONS.register("between_class", stage="batch")
+class BetweenClass:
+    """Sums of two clips that are made as loud first, with the mixing ratio as the target: between-class learning.
+
+    Of plain sums of a loud and a soft clip, `mixup`, the target names what nobody hears. (Tokozume, Ushiku and
+    Harada, ICLR 2018.) A clip's level is that of its loudest `block` seconds, A-weighted, no less than `floor` dB re full
+    scale. As everywhere here the weights sum to one; the paper divides by the root of the sum of their squares.
+
+    share: of the clips in a batch that are mixed; the ratio is evenly drawn.
+    """
+
+    def __init__(self, sample_rate: int, share: float = 1.0, block: float = 0.1, floor: float = -80.0):
+        check_share(share)
+        if not block * sample_rate >= 2:
+            raise ValueError(f"block is {block:g} s: it holds at least two samples, {2 / sample_rate:g} s")
+        self.share, self.floor, self.samples = share, floor, round(block * sample_rate)
+        self.gains = a_weighting(torch.arange(self.samples // 2 + 1) * (sample_rate / self.samples))
+
+    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32]) -> Mixture:
+        return draw_mixture(generator, generator.random(len(targets)), self.share)
+
+    def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(plan, Mixture)
+        return plan.mix_as_loud(waves, self.levels(waves)), plan.mix(targets)
+
+    def levels(self, waves: Tensor) -> Tensor:
+        """waves: (batch, …) → (batch,) dB re full scale, of a sine at 1 kHz that of its root mean square."""
+        flat = waves.float().flatten(1)
+        window = torch.hann_window(self.samples, device=waves.device)
+        hop = self.samples // 2
+        # what hangs over the last whole block counts too
+        blocks = F.pad(flat, (0, self.samples)).unfold(1, self.samples, hop) * window
+        powers = torch.fft.rfft(blocks).abs().square() @ self.gains.to(waves.device)
+        loudest = powers.amax(1) * (2 / (self.samples * window.square().sum()))
+        decibels: Tensor = 10 * loudest.log10()
+        return decibels.clamp(min=self.floor)
 
 
 @AUGMENTATIONS.register("mixtrain", stage="batch", task="many")
