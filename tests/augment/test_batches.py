@@ -153,9 +153,18 @@ def test_between_class_stays_within_the_two_clips(batch, seed):
     assert (got <= torch.maximum(waves, partners) + 1e-6).all()
 
 
-def test_between_class_refuses_a_block_without_samples():
-    with pytest.raises(ValueError, match="block is 1e-05 s: it holds at least two samples, 0.000125 s"):
-        BetweenClass(RATE, block=1e-5)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"block": 1e-5}, "block is 1e-05 s: it holds at least two samples, 0.000125 s"),
+        ({"block": float("nan")}, "block is nan s: it holds at least two samples"),
+        ({"floor": 3}, "floor is 3 dB: it lies between -200 and 0 dB re full scale"),
+        ({"floor": float("nan")}, "floor is nan dB"),
+    ],
+)
+def test_between_class_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BetweenClass(RATE, **arguments)
 
 
 # Mix-training

@@ -41,9 +41,8 @@ class Mixture:
 
     def unite(self, targets: Tensor) -> Tensor:
         """Targets (batch, tags) → those of both clips of each mixture: a tag is there if either has it."""
-        partners = torch.from_numpy(self.partners).to(targets.device)
         mixed = torch.from_numpy(self.weights < 1).to(targets.device)[:, None]
-        return torch.where(mixed, torch.maximum(targets, targets[partners]), targets)
+        return torch.where(mixed, torch.maximum(targets, self.partners_of(targets)), targets)
 
 
 def draw_mixture(generator: np.random.Generator, ratios: NDArray[np.float64], share: float) -> Mixture:
@@ -87,8 +86,8 @@ def a_weighting(frequencies: Tensor) -> Tensor:
 class BetweenClass:
     """Sums of two clips that are made as loud first, with the mixing ratio as the target: between-class learning.
 
-    Of plain sums of a loud and a soft clip, `mixup`, the target names what nobody hears. (Tokozume, Ushiku and
-    Harada, ICLR 2018.) A clip's level is that of its loudest `block` seconds, A-weighted, no less than `floor` dB re full
+    Of plain sums of a loud and a soft clip, `mixup`, the target names what nobody hears (Tokozume, Ushiku and
+    Harada, ICLR 2018). A clip's level is that of its loudest `block` seconds, A-weighted, no less than `floor` dB re full
     scale. As everywhere here the weights sum to one; the paper divides by the root of the sum of their squares.
 
     share: of the clips in a batch that are mixed; the ratio is evenly drawn.
@@ -98,6 +97,8 @@ class BetweenClass:
         check_share(share)
         if not block * sample_rate >= 2:
             raise ValueError(f"block is {block:g} s: it holds at least two samples, {2 / sample_rate:g} s")
+        if not -200 <= floor <= 0:
+            raise ValueError(f"floor is {floor:g} dB: it lies between -200 and 0 dB re full scale")
         self.share, self.floor, self.samples = share, floor, round(block * sample_rate)
         self.gains = a_weighting(torch.arange(self.samples // 2 + 1) * (sample_rate / self.samples))
 
