@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark.augment.clips import Crop, Gain, Shift, Span, Speed, Trim
+from earmark.augment.clips import Crop, Equalise, Gain, Shift, Span, Speed, Trim
 
 RATE = 1000
 
@@ -47,6 +47,11 @@ def test_a_short_clip_lies_everywhere_alike():
         assert got == [0] * before + [1, 2] + [0] * (3 - before)
         counts[before] += 1
     assert ((counts - draws / 4) ** 2 / (draws / 4)).sum() < 16.3  # three degrees of freedom
+
+
+def test_crop_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match="short is 'loop': it is pad, repeat or replicate"):
+        Crop(short="loop")
 
 
 def test_crop_by_hand():
@@ -217,11 +222,6 @@ def test_gain_by_hand_and_in_both_directions():
 # Speed
 
 
-def test_crop_refuses_what_it_does_not_know():
-    with pytest.raises(ValueError, match="short is 'loop': it is pad, repeat or replicate"):
-        Crop(short="loop")
-
-
 def test_speed_changes_pitch_and_length_by_its_factor():
     rate, factor = 16_000, 1.25
     tone = np.sin(2 * np.pi * 1000 * np.arange(rate) / rate).astype(np.float32)
@@ -234,3 +234,57 @@ def test_speed_changes_pitch_and_length_by_its_factor():
     assert 1 / 1.2 <= min(drawn) < 0.86 < 1.17 < max(drawn) <= 1.2
     with pytest.raises(ValueError, match="most is 0.9: it lies between 1 and 4"):
         Speed(most=0.9)
+
+
+# Equalise
+
+
+def louder(knot_gains, frequency, rate=16_000):
+    """By how many decibels `Equalise` with these gains makes a tone louder, in the middle of a second."""
+    tone = np.sin(2 * np.pi * frequency * np.arange(rate) / rate).astype(np.float32)
+    got = Equalise(rate, octaves=2.0).apply(np.array(knot_gains, float), tone)
+    middle = slice(rate // 4, 3 * rate // 4)
+    error = got[middle] - tone[middle] * (got[middle] @ tone[middle]) / (tone[middle] @ tone[middle])
+    assert np.abs(error).max() < 0.01 * np.abs(got[middle]).max()  # the tone stays in phase, and a tone
+    return 20 * np.log10(np.sqrt(np.mean(got[middle] ** 2) / np.mean(tone[middle] ** 2)))
+
+
+def test_tones_get_the_gains_of_their_places():
+    """Knots at 31.25, 125, 500, 2000 and 8000 Hz; an octave above a knot lies half-way to the next."""
+    np.testing.assert_allclose(Equalise(16_000, octaves=2.0).knots, [31.25, 125, 500, 2000, 8000])
+    gains = [2.0, 3.0, -6.0, 4.0, 12.0]
+    for frequency, expected in ((125, 3), (500, -6), (2000, 4), (1000, -1), (4000, 8), (250, -1.5)):
+        assert louder(gains, frequency) == pytest.approx(expected, abs=0.1), frequency
+    assert louder(gains, 20) == pytest.approx(2, abs=0.1)  # below the lowest knot as at it
+
+
+def test_equal_gains_are_a_gain():
+    wave = generator(3).standard_normal(5000).astype(np.float32)
+    got = Equalise(16_000).apply(np.full(5, 20.0), wave)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, 10 * wave, atol=1e-4)
+
+
+def test_equalising_moves_nothing_and_rings_into_no_other_end():
+    wave = np.zeros(8000, np.float32)
+    wave[10] = 1.0
+    got = Equalise(16_000).apply(np.array([6.0, -6.0, 6.0, -6.0, 6.0]), wave)
+    assert np.abs(got).argmax() == 10
+    assert np.abs(got[4000:]).max() < 1e-4
+
+
+def test_equalise_draws_evenly_within_its_decibels():
+    drawn = np.stack([Equalise(16_000, db=9).draw(generator(seed), np.zeros(1, np.float32), 1) for seed in range(400)])
+    assert drawn.shape == (400, 5)
+    assert -9 <= drawn.min() < -8.5
+    assert 8.5 < drawn.max() <= 9
+    assert np.abs(drawn.mean(0)).max() < 1.1  # 5.2 / √400 = 0.26 is one standard error
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(5)).max() < 0.25  # each knot by itself
+
+
+def test_equalise_at_low_rates_and_what_it_refuses():
+    assert Equalise(30).knots.tolist() == [15]  # all of it below 20 Hz: one gain
+    with pytest.raises(ValueError, match="db is -1: it lies between 0 and 60"):
+        Equalise(16_000, db=-1)
+    with pytest.raises(ValueError, match="octaves is 0: it lies between 0.25 and 10"):
+        Equalise(16_000, octaves=0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.augment import Wave
@@ -152,3 +153,41 @@ class Speed:
         assert isinstance(plan, float)
         # only the ratio of the two rates matters; whole Hz are fine enough and keep the filter short
         return audio.resample(wave, round(RATE * plan), RATE)
+
+
+@AUGMENTATIONS.register("equalise", stage="clip")
+class Equalise:
+    """Another microphone, another place: each part of the spectrum is louder or softer by up to `db` decibels.
+
+    A gain is evenly drawn at the Nyquist frequency and at every `octaves` octaves below it, down to 20 Hz; between them it
+    is linear in decibels over the frequency's logarithm, below them constant. No sound moves in time (zero phase). The
+    idea is that of FilterAugment (Nam and others, 2022), which does it to spectrograms; waves get it here, for any net.
+    """
+
+    LOWEST = 20.0  # Hz
+    PAD = 0.1  # seconds of silence, into which the filter may ring instead of round the other end
+
+    def __init__(self, sample_rate: int, db: float = 6.0, octaves: float = 2.0):
+        if not 0 <= db <= 60:
+            raise ValueError(f"db is {db:g}: it lies between 0 and 60")
+        if not 0.25 <= octaves <= 10:
+            raise ValueError(f"octaves is {octaves:g}: it lies between 0.25 and 10")
+        self.sample_rate, self.db = sample_rate, db
+        steps = max(0, int(np.log2(sample_rate / 2 / self.LOWEST) / octaves))
+        self.knots = sample_rate / 2 / 2.0 ** (octaves * np.arange(steps, -1, -1))  # Hz, rising
+
+    def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> NDArray[np.float64]:
+        """Decibels at each of `knots`."""
+        return generator.uniform(-self.db, self.db, len(self.knots))
+
+    def apply(self, plan: object, wave: Wave) -> Wave:
+        assert isinstance(plan, np.ndarray)
+        if not len(wave):
+            return wave
+        size = len(wave) + round(self.PAD * self.sample_rate)
+        size += -size % 1024  # lengths with large prime factors are slow
+        frequencies = np.fft.rfftfreq(size, 1 / self.sample_rate)
+        frequencies[0] = frequencies[1]  # has no logarithm
+        decibels = np.interp(np.log2(frequencies), np.log2(self.knots), plan)
+        spectrum = np.fft.rfft(wave, size) * np.float32(10.0) ** (decibels / 20).astype(np.float32)
+        return np.fft.irfft(spectrum, size)[: len(wave)].astype(np.float32)
