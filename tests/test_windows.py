@@ -114,6 +114,7 @@ def test_levels_of_known_signals():
     t = np.arange(1000) / 1000
     waves = np.stack([np.full(1000, -0.5), 0.1 * np.sin(2 * np.pi * 10 * t), np.zeros(1000)]).astype(np.float32)
     np.testing.assert_allclose(weights(waves, "level"), [0.5, 0.1 / np.sqrt(2), 0], rtol=1e-6)
+    np.testing.assert_allclose(weights(waves, "energy"), [0.25, 0.005, 0], rtol=1e-6)
     assert weights(waves, "equal").tolist() == [1, 1, 1]
 
 

@@ -4,8 +4,8 @@ A window starts at every multiple of the hop that leaves it inside the recording
 (align: one more window that ends with the recording; pad: one more that is zero-padded; drop: it is left out), `short`
 what happens to a recording shorter than one window (pad: zeros behind it; centre: zeros on both sides; repeat: it is
 repeated; slide: a window for every place that it can have among zeros, a hop apart, as paper 004 does). `weigh` says
-how much a window counts: all the same, or by its level (root-mean-square amplitude), so that the pauses of a recording,
-which sound like the pauses of any other, have little say.
+how much a window counts: all the same, by its level (root-mean-square amplitude), so that the pauses of a recording,
+which sound like the pauses of any other, have little say, or by its energy, the square of that, so that they have less.
 
 Seconds outside, samples inside: both are rounded to whole samples once, in `Windows.samples`.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Last = Literal["align", "pad", "drop"]
 Short = Literal["pad", "centre", "repeat", "slide"]
 Combine = Literal["mean", "geometric", "max"]
-Weigh = Literal["equal", "level"]
+Weigh = Literal["equal", "level", "energy"]
 
 TINY = 1e-12  # the smallest probability that the geometric mean tells from nought
 
@@ -78,7 +78,8 @@ def weights(windows: NDArray[np.float32], weigh: Weigh) -> NDArray[np.float64]:
     """(n,): how much each of the windows (n, length) counts."""
     if weigh == "equal":
         return np.ones(len(windows))
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1]))
+    energy = np.asarray(np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1])
+    return energy if weigh == "energy" else np.sqrt(energy)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from earmark.windows import Windows
+from earmark.windows import Combine, Last, Short, Weigh, Windows
 
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
 
@@ -93,10 +93,10 @@ class WindowsPart(Part):
 
     length: float = Field(gt=0)
     hop: float = Field(gt=0)
-    last: Literal["align", "pad", "drop"] = "align"
-    short: Literal["pad", "centre", "repeat", "slide"] = "pad"
-    combine: Literal["mean", "geometric", "max"] = "mean"
-    weigh: Literal["equal", "level"] = "equal"
+    last: Last = "align"
+    short: Short = "pad"
+    combine: Combine = "mean"
+    weigh: Weigh = "equal"
 
     def build(self) -> Windows:
         return Windows(**self.model_dump())
