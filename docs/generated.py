@@ -94,7 +94,7 @@ def recipes(paper: str) -> str:
     for name, path in recipe.shipped().items():
         plan = recipe.load(path)
         if papers[plan.net.name] == paper:
-            cells.append([f"`{name}`", plan.summary, told(path, "Cost"), reached(name)])
+            cells.append([f"`{name}`", plan.summary, told(path, "Cost"), reached(name, path)])
     return table(["recipe", "what it is", "cost", "result here"], cells)
 
 
@@ -105,11 +105,11 @@ def told(path: Path, what: str) -> str:
     return found[1].replace("\n# ", " ").removesuffix(".") if found else "–"
 
 
-def reached(name: str) -> str:
-    """The accuracy, or else the mean average precision, with a link to the report."""
+def reached(name: str, path: Path) -> str:
+    """The accuracy, or else the mean average precision, with a link to the report; without one what the recipe tells."""
     file = RESULTS / name / "report.json"
     if not file.is_file():
-        return "not trained here"
+        return told(path, "Result")
     metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
     best = "accuracy" if "accuracy" in metrics else "map"
     return f"[{FIGURES[best]} {figure(metrics, best)}](results/{name}/report.md)"

@@ -218,6 +218,14 @@ def test_costs_and_results_of_several_lines_are_whole(generated, tmp_path):
     assert generated.told(file, "Weight") == "–"
 
 
+def test_a_recipe_without_a_report_tells_its_own_result(generated):
+    rows = generated.recipes("003").splitlines()
+    (row,) = [line for line in rows if line.startswith("| `esc10-resnet-c-att-narrow` |")]
+    assert "over all five folds" in row
+    (row,) = [line for line in rows if line.startswith("| `esc10-resnet-c-att` |")]
+    assert "](results/esc10-resnet-c-att/report.md)" in row
+
+
 def test_every_key_of_every_recipe_is_told(generated):
     parts = dict(re.findall(r"^## (\S+)[^\n]*\n(.*?)(?=^## |\Z)", generated.sections(), re.S | re.M))
     keys = {title: set(re.findall(r"^\| `(\w+)` \|", text, re.M)) for title, text in parts.items()}
