@@ -352,3 +352,5 @@ def test_events_are_not_lost_with_a_picture(run, tmp_path, monkeypatch):
 def test_show_says_how_windows_are_combined(run, tmp_path):
     made().save(tmp_path / "t.safetensors")
     assert "combines    windows by mean; many tags a clip" in run("show", tmp_path / "t.safetensors")[1]
+    told = run("show", "esc10")[1]
+    assert "combines    windows by geometric, each counting by its level; one tag a clip" in told

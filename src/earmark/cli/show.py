@@ -28,9 +28,7 @@ def show(
         print(f"{path.stem}: {recipe['summary'] or recipe['name']}")
         print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
         print(f"  listens     {_listens(recipe)}")
-        print(
-            f"  combines    windows by {recipe['windows']['combine']}; {recipe['task']} tag{'s' * (recipe['task'] == 'many')} a clip"
-        )
+        print(f"  combines    {_combines(recipe)}")
     for name, told in _told(facts):
         print(f"  {name:11} {told}")
 
@@ -47,6 +45,15 @@ def _show_members(name: str, head: dict[str, Any]) -> None:
         recipe = member["recipe"]
         print(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
         print(f"              listens {_listens(recipe)}")
+
+
+def _combines(recipe: dict[str, Any]) -> str:
+    windows = recipe["windows"]
+    weighed = (
+        windows["weigh"] != "equal" and windows["combine"] != "max"
+    )  # the largest is the largest, whatever it weighs
+    by = f", each counting by its {windows['weigh']}" if weighed else ""
+    return f"windows by {windows['combine']}{by}; {recipe['task']} tag{'s' * (recipe['task'] == 'many')} a clip"
 
 
 def _listens(recipe: dict[str, Any]) -> str:
