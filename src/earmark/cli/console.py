@@ -32,8 +32,6 @@ REMEDIES = {
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from earmark.data.manifest import Manifest
-
 
 def say(line: str) -> None:
     """One line for the user, on stderr, where it does not get into the results."""
@@ -223,20 +221,3 @@ def system_failure(error: OSError) -> str:
     # of a file that is written under another name first, its own
     what = f"{os.fspath(error.filename).removesuffix('.part')}: " if isinstance(error.filename, (str, Path)) else ""
     return f"{what}{error.strerror or error}. {REMEDIES.get(error.errno or 0, ELSEWHERE)}"
-
-
-def open_data(data: Path, dataset: str | None, options: dict[str, Any] | None = None) -> Manifest:
-    """A manifest file, or a data set in its official layout."""
-    from earmark.data import datasets, manifest
-
-    if data.is_file() and dataset != "table":
-        return manifest.read(data)
-    if dataset is None:
-        from earmark.errors import EarmarkError
-        from earmark.registry import DATASETS
-
-        raise EarmarkError(
-            f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
-            "or give a manifest made with `earmark index`"
-        )
-    return datasets.index(dataset, data, **(options or {}))

@@ -133,13 +133,13 @@ def _renew(made: Any, data: Path, dataset: str | None) -> None:
     from earmark.cli.console import say
     from earmark.data import splits
     from earmark.errors import EarmarkError
-    from earmark.evaluation import clips as judging
+    from earmark.evaluation import heldout
     from earmark.models import averaging as soup
     from earmark.train.loader import Waves, validation_batches
 
     asked = made.recipe.data
     parts = splits.divide(
-        judging.clips(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
+        heldout.clips_of(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
         seed=made.recipe.seed, bear_shared_groups=True,
     )  # fmt: skip
     told = made.facts.get("split", {}).get("train", {})

@@ -104,7 +104,7 @@ def _clips(scores: Scores, data: Path, dataset: str | None) -> Manifest:
     """The clips that the scores are of, row by row."""
     import numpy as np
 
-    from earmark.cli.console import open_data
+    from earmark.data.datasets import open_data
     from earmark.errors import ScoresError
 
     clips = open_data(data, dataset)

@@ -33,7 +33,8 @@ def train(
 ) -> None:
     """Train a tagger. The epoch is chosen on validation clips, never on the fold that is reported."""
     from earmark import recipe as recipes
-    from earmark.cli.console import open_data, say
+    from earmark.cli.console import say
+    from earmark.data.datasets import open_data
 
     plan = recipes.load(recipe, settings or [])
     clips = open_data(data, plan.data.dataset, plan.data.options)

@@ -20,6 +20,7 @@ import numpy as np
 from earmark import metrics
 from earmark.errors import ScoresError
 from earmark.events import EventRules, Track, hear
+from earmark.metrics import Interval
 from earmark.metrics.events import Counts, Events, Timed
 from earmark.scores import Event
 
@@ -28,6 +29,7 @@ SEGMENT = 1.0  # s
 HALF = "0.5"
 THRESHOLDS = "swept thresholds"
 MEDIANS = "swept thresholds and median filters"
+SEGMENTS = "segment_f1"  # what F1 of segments is called in files
 PSDS_SETTINGS = {"PSDS 1": metrics.PSDS1, "PSDS 2": metrics.PSDS2}
 
 
@@ -41,7 +43,119 @@ class Heard:
     rules: EventRules | None = None
 
 
-def judge(
+@dataclass(frozen=True)
+class Found:
+    """A row of the table: what is found with these rules. found: events. events: F1 by collar, s. segments: their F1."""
+
+    rules: str
+    found: int
+    events: dict[float, Interval]
+    segments: Interval
+
+    def as_dict(self) -> dict[str, Any]:
+        by_collar = {column(collar): figure.as_dict() for collar, figure in self.events.items()}
+        return {"rules": self.rules, "found": self.found, **by_collar, SEGMENTS: self.segments.as_dict()}
+
+
+@dataclass(frozen=True)
+class TagF1:
+    """F1 of one tag with the rules of a row. events: by collar, s."""
+
+    events: dict[float, float]
+    segments: float
+
+
+@dataclass(frozen=True)
+class TagEvents:
+    """Of one tag. events: how many there are. f1: by the names of the rows. psds: by name."""
+
+    tag: str
+    events: int
+    f1: dict[str, TagF1]
+    psds: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"tag": self.tag, "events": self.events}
+        for rules, figures in self.f1.items():
+            told |= {f"{column(collar)}, {rules}": value for collar, value in figures.events.items()}
+            told[f"{SEGMENTS}, {rules}"] = figures.segments
+        return told | self.psds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """collars: s, of onsets and offsets. share: of an event's length that its offset may be off. segment: s."""
+
+    collars: tuple[float, ...]
+    share: float
+    segment: float
+    psds: dict[str, metrics.Criteria]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"collars": list(self.collars)}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip that a report shows. what: best, median or worst. f1: of its events alone. picture: the file's name."""
+
+    what: str
+    id: str
+    f1: float
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class EventFigures:
+    """Events judged.
+
+    scores: frames or windows. step: s, from score to score. events: reference events that were judged; outside: those
+    beyond the ends of their clips, which were not. hours: of all clips. event_length: s, the median. rows: a way to make
+    events each. without: tags that have no event. clips_f1: event-based F1 of each clip alone with the last row's rules
+    and the first collar, None where nothing is and nothing was found. examples: with pictures, where some were drawn.
+    """
+
+    scores: str
+    step: float
+    clips: int
+    events: int
+    outside: int
+    hours: float
+    event_length: float
+    rows: tuple[Found, ...]
+    psds: dict[str, Interval]
+    settings: Settings
+    tags: tuple[TagEvents, ...]
+    without: tuple[str, ...]
+    clips_f1: dict[str, float | None]
+    examples: tuple[Example, ...] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As reports hold it: {"scores", "step", "clips", "events", "outside", "hours", "event_length",
+        "rows": [{"rules", "found", "event_f1_0.2", "event_f1_0.4", "segment_f1"}], "psds": {name: figure}, "settings",
+        "tags": [{"tag", "events", "event_f1_0.2, RULES", …, "PSDS 1", "PSDS 2"}], "without events": [tags], "clips_f1",
+        "examples"}."""
+        told = {
+            **{
+                key: getattr(self, key)
+                for key in ("scores", "step", "clips", "events", "outside", "hours", "event_length")
+            },
+            "rows": [row.as_dict() for row in self.rows],
+            "psds": {name: figure.as_dict() for name, figure in self.psds.items()},
+            "settings": self.settings.as_dict(),
+            "tags": [tag.as_dict() for tag in self.tags],
+            "without events": list(self.without),
+            "clips_f1": self.clips_f1,
+        }
+        return told if self.examples is None else told | {"examples": [asdict(example) for example in self.examples]}
+
+
+def column(collar: float) -> str:
+    """What event-based F1 with a collar, s, is called in files."""
+    return f"event_f1_{collar:g}"
+
+
+def measure(
     clips: Mapping[str, Heard],
     reference: Events,
     groups: Mapping[str, str] | None = None,
@@ -49,13 +163,60 @@ def judge(
     scores: str = "frames",
     collars: Sequence[float] = COLLARS,
     resamples: int = 1000,
-) -> dict[str, Any]:
-    """The section of a report, plain values. clips, reference: by id, seconds of the recording. scores: of what.
+) -> EventFigures:
+    """Events found in clips, judged by those that are known.
 
-    rows: [{"rules", "found", "event_f1_0.2", "event_f1_0.4", "segment_f1"}], psds: {name: figure}, tags: a row each,
-    outside: reference events that lie beyond the ends of their clips and so are not judged. clips_f1: event-based F1 of
-    each clip alone with the last row's rules and the first collar. Raises ScoresError.
+    clips, reference: by id, seconds of the recording. groups: of clips, for the intervals; default each its own. scores:
+    whose they are. Raises ScoresError.
     """
+    tags, named, whole = _checked(clips, reference, collars)
+    known = {clip: _inside(events, clips[clip].duration) for clip, events in whole.items()}
+    durations = {clip: heard.duration for clip, heard in clips.items()}
+    rows: list[Found] = []
+    f1: dict[str, dict[str, TagF1]] = {tag: {} for tag in named}
+    for name, rules in ways(clips, tags).items():
+        found = {clip: predicted(heard, rules[clip], named) for clip, heard in clips.items()}
+        counts = _by_collar(known, found, named, collars)
+        events = {c: metrics.detection_f1(each, groups, resamples=resamples) for c, each in counts.items()}
+        segments = metrics.detection_f1(
+            metrics.match_segments(known, found, durations, tags=named, length=SEGMENT), groups, resamples=resamples
+        )
+        by_collar = {collar: figures.macro for collar, figures in events.items()}
+        rows.append(Found(name, sum(map(len, found.values())), by_collar, segments.macro))
+        for tag in named:
+            own = {collar: figures.tags[tag].value for collar, figures in events.items()}
+            f1[tag][name] = TagF1(own, segments.tags[tag].value)
+    psds = _psds(clips, known, durations, tags, named, groups, resamples)
+    judged = sum(map(len, known.values()))
+    return EventFigures(
+        scores=scores,
+        step=float(np.median([heard.track.step for heard in clips.values()])),
+        clips=len(clips),
+        events=judged,
+        outside=sum(map(len, whole.values())) - judged,
+        hours=sum(durations.values()) / 3600,
+        event_length=float(np.median([offset - onset for each in known.values() for _, onset, offset in each])),
+        rows=tuple(rows),
+        psds={name: score.value for name, score in psds.items()},
+        settings=Settings(tuple(collars), metrics.Collars().share, SEGMENT, PSDS_SETTINGS),
+        tags=tuple(
+            TagEvents(
+                tag,
+                sum(event[0] == tag for events in known.values() for event in events),
+                f1[tag],
+                {name: score.tags[tag].value for name, score in psds.items()},
+            )
+            for tag in named
+        ),
+        without=tuple(tag for tag in tags if tag not in named),
+        clips_f1=_by_clip(counts[collars[0]]),
+    )
+
+
+def _checked(
+    clips: Mapping[str, Heard], reference: Events, collars: Sequence[float]
+) -> tuple[tuple[str, ...], Sequence[str], dict[str, list[Timed]]]:
+    """(the tagger's tags, those that have events, the events of each clip from its start)."""
     if not collars or len(set(collars)) < len(collars):
         raise ScoresError(f"collars are {list(collars)}: give one at least, each once, in seconds, such as 0.2,0.4")
     tags = _tags(clips)
@@ -64,39 +225,7 @@ def judge(
     named = metrics.events.checked_tags(known, None)
     if unknown := [tag for tag in named if tag not in tags]:
         raise ScoresError(f"the clips have events of {unknown[0]!r}, which is none of the tagger's {len(tags)} tags")
-    durations = {clip: heard.duration for clip, heard in clips.items()}
-    told = sum(map(len, known.values()))
-    known = {clip: _inside(events, durations[clip]) for clip, events in known.items()}
-    rows: list[dict[str, Any]] = []
-    by_tag: dict[str, dict[str, Any]] = {tag: {"tag": tag} for tag in named}
-    for name, rules in ways(clips, tags).items():
-        found = {clip: predicted(heard, rules[clip], named) for clip, heard in clips.items()}
-        rows.append({"rules": name, "found": sum(map(len, found.values()))})
-        counts = _counts(known, found, durations, named, collars)
-        for column, each in counts.items():
-            _add(rows[-1], by_tag, column, each, groups, resamples, name)
-    psds = _psds(clips, known, durations, tags, named, groups, resamples)
-    for tag, row in by_tag.items():
-        row["events"] = sum(event[0] == tag for events in known.values() for event in events)
-        row |= {name: score.tags[tag].value for name, score in psds.items()}
-    return {
-        "scores": scores,
-        "step": float(np.median([heard.track.step for heard in clips.values()])),
-        "clips": len(clips),
-        "events": sum(map(len, known.values())),
-        "outside": told - sum(map(len, known.values())),
-        "hours": sum(durations.values()) / 3600,
-        "event_length": float(np.median([offset - onset for each in known.values() for _, onset, offset in each])),
-        "rows": rows,
-        "psds": {name: score.value.as_dict() for name, score in psds.items()},
-        "settings": {
-            "collars": list(collars), "share": metrics.Collars().share, "segment": SEGMENT,
-            "psds": {name: asdict(criteria) for name, criteria in PSDS_SETTINGS.items()},
-        },
-        "tags": [{"tag": tag, "events": row.pop("events"), **row} for tag, row in by_tag.items()],
-        "without events": [tag for tag in tags if tag not in named],
-        "clips_f1": _by_clip(counts[_column(collars[0])]),
-    }  # fmt: skip
+    return tags, named, known
 
 
 def ways(clips: Mapping[str, Heard], tags: Sequence[str]) -> dict[str, dict[str, EventRules]]:
@@ -143,34 +272,12 @@ def _tags(clips: Mapping[str, Heard]) -> tuple[str, ...]:
     return tags
 
 
-def _column(collar: float) -> str:
-    return f"event_f1_{collar:g}"
-
-
-def _counts(
-    known: Events, found: Events, durations: Mapping[str, float], tags: Sequence[str], collars: Sequence[float]
-) -> dict[str, Counts]:
-    """By column of the table: hits and errors by the edges of events, then by segments."""
-    counts = {
-        _column(collar): metrics.match_events(known, found, tags=tags, collars=metrics.Collars(collar, collar))
+def _by_collar(known: Events, found: Events, tags: Sequence[str], collars: Sequence[float]) -> dict[float, Counts]:
+    """Hits and errors by the edges of events."""
+    return {
+        collar: metrics.match_events(known, found, tags=tags, collars=metrics.Collars(collar, collar))
         for collar in collars
     }
-    return counts | {"segment_f1": metrics.match_segments(known, found, durations, tags=tags, length=SEGMENT)}
-
-
-def _add(
-    row: dict[str, Any],
-    by_tag: dict[str, dict[str, Any]],
-    column: str,
-    counts: Counts,
-    groups: Mapping[str, str] | None,
-    resamples: int,
-    name: str,
-) -> None:
-    figures = metrics.detection_f1(counts, groups, resamples=resamples)
-    row[column] = figures.macro.as_dict()
-    for tag, figure in figures.tags.items():
-        by_tag[tag][f"{column}, {name}"] = figure.value
 
 
 def _psds(

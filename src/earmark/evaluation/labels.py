@@ -13,13 +13,24 @@ that have it and of those that have not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
-from earmark.scores import Task
+from earmark.data.datasets import open_data
+from earmark.data.manifest import Manifest
+from earmark.data.matching import Matched, match
+from earmark.errors import EarmarkError, ScoresError
+from earmark.evaluation import heldout
+from earmark.evaluation.comparison import SCORES
+from earmark.evaluation.heldout import Asked, Source
+from earmark.evaluation.scoring import Settings
+from earmark.progress import QUIET, Progress
+from earmark.scores import Scores, Task
 
 Floats = NDArray[np.float64]
 TINY = 1e-6  # the smallest probability whose odds are taken
@@ -40,6 +51,113 @@ class Doubt:
     score: float
     other: float | None
     doubt: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label to be listened to. tag: in doubt. given: the clip's labels in words. suggested: what it should rather have.
+
+    score: how much it is doubted, 0 … 1, to four digits. why: a sentence.
+    """
+
+    id: str
+    path: str
+    tag: str
+    given: str
+    suggested: str
+    score: float
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """labels: the most doubtful first. clips: that were scored. notes: how the list is to be read, in sentences."""
+
+    labels: tuple[Label, ...]
+    clips: Manifest
+    notes: tuple[str, ...]
+
+
+def audit(
+    source: Source,
+    data: str | Path | Manifest,
+    *,
+    dataset: str | None = None,
+    batch: int = 16,
+    workers: int = 2,
+    device: str = "cpu",
+    progress: Progress = QUIET,
+) -> Audit:
+    """The labels of clips that the scores speak against, each scored by a tagger that was not trained on its clip.
+
+    source: the folder of a run over folds, or a file of out-of-fold scores. data: as in `earmark.evaluate`. Raises
+    EarmarkError for one tagger alone, and what `evaluate` raises but for leaks.
+
+        >>> from earmark.evaluation.labels import audit
+        >>> audit("scores.parquet", "clips.parquet").labels[0].why  # doctest: +SKIP
+        'rain scores 0.91, dog 0.02'
+    """
+    if isinstance(source, str | Path) and Path(source).suffix in SCORES:
+        scores, clips = _from_file(Path(source), data, dataset, progress)
+    else:
+        _check_out_of_fold(source)
+        asked = Asked(data, leaks="report", settings=Settings(batch, workers), device=device)
+        scores, clips = heldout.pooled(heldout.score_all(source, asked, progress))
+    matched = match(scores, clips)
+    task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
+    doubts = rank(matched.values, matched.truth, task)
+    return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, _notes(task))
+
+
+def _from_file(
+    path: Path, data: str | Path | Manifest, dataset: str | None, progress: Progress
+) -> tuple[Scores, Manifest]:
+    """Scores, and the clips of the manifest that they are of."""
+    scores = Scores.load(path)
+    clips = open_data(data, dataset)
+    where = "the manifest" if isinstance(data, Manifest) else str(data)
+    scored = clips.select(np.isin(clips.ids, scores.ids))
+    if left := int((~np.isin(scores.ids, clips.ids)).sum()):
+        progress.say(f"{left} of the {len(scores)} rows of {path} are of clips that {where} does not have: left out")
+    if left := len(clips) - len(scored):
+        progress.say(f"{left} of the {len(clips)} clips of {where} have no scores in {path}: left out")
+    return scores, scored
+
+
+def _check_out_of_fold(source: Source) -> None:
+    if len(heldout.members(source)) < 2:
+        raise EarmarkError(
+            f"{source}: an audit needs scores of taggers that did not learn from the clips they score: give the folder of "
+            "a run with --fold all, or a file of out-of-fold scores"
+        )
+
+
+def _label(doubt: Doubt, matched: Matched, tags: Sequence[str]) -> Label:
+    tag = tags[doubt.tag]
+    own = " and ".join(name for name, is_given in zip(tags, matched.truth[doubt.row], strict=True) if is_given)
+    if doubt.suggested is not None:
+        suggested = tags[doubt.suggested]
+        why = f"{suggested} scores {doubt.other:.2f}, {tag} {doubt.score:.2f}"
+    else:
+        suggested = f"without {tag}" if doubt.given else f"with {tag}"
+        why = f"{tag} scores {doubt.score:.2f}, {'low' if doubt.given else 'high'} for that tag"
+    return Label(
+        str(matched.ids[doubt.row]), matched.paths[doubt.row], tag, own or "no tag", suggested,
+        round(doubt.doubt, 4), why,
+    )  # fmt: skip
+
+
+def _notes(task: Task) -> tuple[str, ...]:
+    """How the list is to be read."""
+    kind = "its own tag and the highest other one" if task == "one" else "the tag in doubt"
+    return (
+        "Each clip was scored by a tagger that was not trained on it.",
+        f"A label is in doubt where the scores of {kind} speak against it; the list begins with the surest.",
+        "A doubt is no proof: taggers err too, most of all on rare and on quiet sounds. Listen before a label is changed.",
+    )
 
 
 def rank(values: ArrayLike, truth: ArrayLike, task: Task) -> list[Doubt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.data.matching import match
+from earmark.evaluation.figures import Figures, TagFigures
+from earmark.metrics.calibration import Calibration
 from earmark.report import curves, decisions, events, page, provenance, svg, wording
 from earmark.report.excerpt import BUDGET, Excerpts, places
 from earmark.scores import Scores
@@ -22,7 +25,7 @@ FINE = 60  # steps of each curve where there are hundreds of tags, so that the p
 
 
 def page_of_evaluation(
-    report: Mapping[str, Any],
+    figures: Figures,
     title: str,
     *,
     scores: Scores | None = None,
@@ -30,43 +33,49 @@ def page_of_evaluation(
     budget: int = BUDGET,
     folder: Path | None = None,
 ) -> str:
-    """The page as HTML. scores, manifest: those of the report; without them it has no curves and no players.
+    """The page as HTML. scores, manifest: those of the figures; without them it has no curves and no players.
 
     budget: bytes that the players and spectrograms may take. folder: of the pictures of events.
     """
     excerpts = Excerpts(places(manifest), budget) if manifest is not None else None
     drawn, data = ("", []) if scores is None or manifest is None else _curves(scores, manifest)
     sections = [
-        ("summary", "Summary", _summary(report)),
-        ("protocol", "How these figures came about", _protocol(report)),
-        ("curves", "Curves", drawn + _reliability(report)),
-        ("decisions", "Thresholds", decisions.html(report.get("decisions"))),
-        ("events", "Events", events.html(report.get("events"), folder)),
-        ("tags", "Tags", _tags(report)),
-        ("confusion", "Confusion", _confusion(report)),
-        ("worst", "Worst errors", _worst(report, excerpts)),
+        ("summary", "Summary", _summary(figures)),
+        ("protocol", "How these figures came about", _protocol(figures.protocol)),
+        ("curves", "Curves", drawn + _reliability(figures.calibration)),
+        ("decisions", "Thresholds", decisions.html(figures.decisions)),
+        ("events", "Events", events.html(figures.events, folder)),
+        ("tags", "Tags", _tags(figures.tags)),
+        ("confusion", "Confusion", _confusion(figures)),
+        ("worst", "Worst errors", _worst(figures, excerpts)),
     ]
-    return page.page("Evaluation", title, wording.head(report), sections, {"curves": data})
+    return page.page("Evaluation", title, wording.head(figures), sections, {"curves": data})
 
 
-def _summary(report: Mapping[str, Any]) -> str:
-    level = wording.percent(report["interval"]["level"])
+def _summary(figures: Figures) -> str:
+    level = wording.percent(figures.interval.level)
     rows: list[list[page.Cell]] = []
-    for name, figure in report["metrics"].items():
+    for name, figure in figures.metrics.items():
         top = svg.scale([figure])
         ends = f'<span class="ends"><span>0</span>{svg.interval(figure, top)}<span>{top:g}</span></span>'
-        value = f"<strong>{wording.number(figure['value'])}</strong>"
-        rows.append([page.words(wording.title(name)), (value, None), (wording.between(figure), None), (ends, None)])
-    told = [wording.intervals(report["interval"])]
-    if report["task"] == "many":
-        told.append(wording.decisions(report["threshold"]))
+        value = f"<strong>{wording.number(figure.value)}</strong>"
+        rows.append(
+            [
+                page.words(wording.title(name)),
+                (value, None),
+                (wording.between(figure.low, figure.high), None),
+                (ends, None),
+            ]
+        )
+    told = [wording.intervals(figures.interval)]
+    if figures.task == "many":
+        told.append(wording.decisions(figures.threshold))
     table = page.table("Metrics", ["metric", "value", f"{level} interval", "drawn"], rows, words=(0, 2, 3))
-    notes = page.bullets(report["notes"], "notes")
+    notes = page.bullets(figures.notes, "notes")
     return table + "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in told) + notes
 
 
-def _protocol(report: Mapping[str, Any]) -> str:
-    facts = report["protocol"]
+def _protocol(facts: Mapping[str, Any]) -> str:
     html = page.bullets(provenance.sentences(facts), "told")
     folds = provenance.by_fold(facts)
     if folds:
@@ -75,19 +84,19 @@ def _protocol(report: Mapping[str, Any]) -> str:
     return html
 
 
-def _tags(report: Mapping[str, Any]) -> str:
-    names = list(report["tags"][0])
+def _tags(tags: Sequence[TagFigures]) -> str:
+    names = [each.name for each in fields(TagFigures)]
     rows: list[list[page.Cell]] = []
-    for row in report["tags"]:
-        cells: list[page.Cell] = [page.words(row["tag"]), page.figure(row["clips"], 0)]
-        rows.append(cells + [_level(row[name]) for name in names[2:]])
+    for row in tags:
+        cells: list[page.Cell] = [page.words(row.tag), page.figure(row.clips, 0)]
+        rows.append(cells + [_level(getattr(row, name)) for name in names[2:]])
     head = ["AUC" if name == "auc" else name.replace("_", " ") for name in names]
     return page.table("Tags; a column's name sorts by it", head, rows, sortable=True)
 
 
-def _level(value: float | None) -> page.Cell:
+def _level(value: float) -> page.Cell:
     html, key = page.figure(value)
-    return (html, key) if value is None else (f'<span class="level" style="--share:{value:.3f}">{html}</span>', key)
+    return (html, key) if key is None else (f'<span class="level" style="--share:{value:.3f}">{html}</span>', key)
 
 
 def _curves(scores: Scores, manifest: Manifest) -> tuple[str, list[dict[str, str]]]:
@@ -123,35 +132,34 @@ def _drawn(told: str, d: str, chance: float) -> dict[str, str]:
     return {"told": told, "d": d, "chance": svg.up(chance)}
 
 
-def _reliability(report: Mapping[str, Any]) -> str:
-    calibration = report.get("calibration")
+def _reliability(calibration: Calibration | None) -> str:
     if not calibration:
         return ""
-    error = f"expected calibration error {calibration['error']:.3f}"
+    error = f"expected calibration error {calibration.error:.3f}"
     rows: list[list[page.Cell]] = [
         [
-            (f"{row['low']:.1f} to {row['high']:.1f}", None),
-            page.figure(row["count"], 0),
-            page.figure(row["confidence"]),
-            page.figure(row["right"]),
+            (f"{row.low:.1f} to {row.high:.1f}", None),
+            page.figure(row.count, 0),
+            page.figure(row.confidence),
+            page.figure(row.right),
         ]
-        for row in calibration["bins"]
+        for row in calibration.bins
     ]
     table = page.table("Bins of the reliability diagram", ["scores", "count", "mean score", "share right"], rows)
     return (
         '<figure class="half"><h3>Reliability</h3>'
-        f'<p class="choice">Of {escape(calibration["of"])}: {error}</p>'
+        f'<p class="choice">Of {escape(calibration.of)}: {error}</p>'
         f"{svg.reliability(calibration, f'Reliability diagram: {error}; the bins are in the table below')}"
         "<figcaption>On the dashed line scores are probabilities; below it the tagger is too sure of itself. Larger dots "
         f"hold more.</figcaption><details><summary>The bins in figures</summary>{table}</details></figure>"
     )
 
 
-def _confusion(report: Mapping[str, Any]) -> str:
-    if report["confusion"] is None:
+def _confusion(figures: Figures) -> str:
+    if figures.confusion is None:
         return ""
-    counts = np.array(report["confusion"])
-    tags = [row["tag"] for row in report["tags"]]
+    counts = figures.confusion
+    tags = [row.tag for row in figures.tags]
     wrong = int(counts.sum() - counts.trace())
     told = f"{wording.clips(wrong, 'was', 'were')} answered wrongly, {int(counts.trace())} rightly. "
     if len(tags) > WHOLE:
@@ -196,19 +204,19 @@ def _frequent(counts: Any, tags: Sequence[str]) -> str:
     return page.table("Most frequent confusions", head, rows, words=(0, 1), sortable=True)
 
 
-def _worst(report: Mapping[str, Any], excerpts: Excerpts | None) -> str:
-    if not report["worst"]:
+def _worst(figures: Figures, excerpts: Excerpts | None) -> str:
+    if not figures.worst:
         return '<p class="aside">There are none: no clip missed its own tag.</p>'
-    column = {row["tag"]: i for i, row in enumerate(report["tags"])}
+    column = {row.tag: i for i, row in enumerate(figures.tags)}
     items = []
-    for place, row in enumerate(report["worst"], 1):
+    for place, row in enumerate(figures.worst, 1):
         inside = (
-            f'<span class="truth">{escape(row["truth"])}</span> <span class="score">{row["score"]:.3f}</span> '
-            f'{page.arrow("answered as")} <span class="answer">{escape(row["answered"])}</span> '
-            f'<span class="score">{row["answered_score"]:.3f}</span>'
+            f'<span class="truth">{escape(row.truth)}</span> <span class="score">{row.score:.3f}</span> '
+            f'{page.arrow("answered as")} <span class="answer">{escape(row.answered)}</span> '
+            f'<span class="score">{row.answered_score:.3f}</span>'
         )
-        cell = f' data-cell="{column[row["truth"]]} {column[row["answered"]]}"'
-        items.append(page.clip(excerpts, row, inside, place, cell))
+        cell = f' data-cell="{column[row.truth]} {column[row.answered]}"'
+        items.append(page.clip(excerpts, row.id, row.path, inside, place, cell))
     order = "Clips whose own tag was missed with the lowest score: the truth and its score → the answer and its score."
     told = " ".join([order, *page.about_excerpts(excerpts)])
     return (

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -113,7 +114,9 @@ def table(
 
 def figure(number: float | None, digits: int = 3) -> Cell:
     """A number, sorted by its full value; what has none comes last."""
-    return ("–", None) if number is None else (f"{number:.{digits}f}", number)
+    if number is None or not math.isfinite(number):
+        return "–", None
+    return f"{number:.{digits}f}", number
 
 
 def words(text: Any) -> Cell:
@@ -127,10 +130,9 @@ def bullets(sentences: Sequence[str], kind: str) -> str:
     return f'<ul class="{kind}">{items}</ul>'
 
 
-def clip(excerpts: Excerpts | None, row: Mapping[str, Any], inside: str, place: int, facts: str = "") -> str:
-    """A clip with its spectrogram and player. inside: HTML below them. facts: attributes for the script."""
-    shown = path = str(row["path"])
-    heard = excerpts.of(str(row["id"])) if excerpts else None
+def clip(excerpts: Excerpts | None, id_: str, path: str, inside: str, place: int, facts: str = "") -> str:
+    """A clip by its id, with its spectrogram and player. inside: HTML below them. facts: attributes for the script."""
+    heard = excerpts.of(id_) if excerpts else None
     media = ""
     if isinstance(heard, Excerpt):
         told = ", ".join([f"{heard.seconds:.1f} s from {heard.start:.1f} s on", *heard.told])

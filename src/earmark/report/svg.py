@@ -6,12 +6,14 @@ Colours come from the page's style sheet by class, so that they follow light and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from earmark.metrics import Interval
+from earmark.metrics.calibration import Bin, Calibration
 from earmark.report import wording
 from earmark.report.curves import Curve
 
@@ -19,26 +21,23 @@ LEFT, TOP, WIDTH, HEIGHT = 46, 14, 320, 260  # of the plot inside a chart of 380
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def scale(figures: Sequence[Mapping[str, Any]]) -> float:
+def scale(figures: Sequence[Interval]) -> float:
     """The end of the axis for these intervals: 1, or the next whole number above them all."""
-    known = [figure[key] for figure in figures for key in ("value", "low", "high") if figure[key] is not None]
+    known = [end for figure in figures for end in (figure.value, figure.low, figure.high) if math.isfinite(end)]
     return float(max(1, math.ceil(max(known, default=1) - 1e-9)))
 
 
-def interval(figure: Mapping[str, float | None], top: float = 1.0) -> str:
+def interval(figure: Interval, top: float = 1.0) -> str:
     """A value and its interval on an axis from 0 to `top`. Decoration: the figures stand beside it."""
-    value, low, high = (_share(figure[key], top) for key in ("value", "low", "high"))
+    value, low, high = (_share(end, top) for end in (figure.value, figure.low, figure.high))
     marks = "" if low is None or high is None else _bar(low, high)
     marks += "" if value is None else f'<circle class="dot" cx="{_p(value)}" cy="9" r="4.5"/>'
     return _strip(f'<line class="axis" x1="0" x2="100%" y1="9" y2="9"/>{marks}')
 
 
-def difference(figure: Mapping[str, float | None], reach: float, told_apart: bool) -> str:
+def difference(figure: Interval, reach: float, told_apart: bool) -> str:
     """A difference and its interval on an axis from −reach to reach, with zero in the middle."""
-    value, low, high = (
-        _share(None if figure[key] is None else (figure[key] or 0.0) + reach, 2 * reach)
-        for key in ("difference", "low", "high")
-    )
+    value, low, high = (_share(end + reach, 2 * reach) for end in (figure.value, figure.low, figure.high))
     marks = '<line class="zero" x1="50%" x2="50%" y1="0" y2="18"/>'
     marks += "" if low is None or high is None else _bar(low, high)
     kind = "dot" if told_apart else "dot open"
@@ -54,8 +53,8 @@ def _bar(low: float, high: float) -> str:
     return f'<rect class="bar" x="{_p(low)}" y="5" width="{_p(max(0.005, high - low))}" height="8" rx="4"/>'
 
 
-def _share(value: float | None, top: float) -> float | None:
-    return None if value is None else min(1.0, max(0.0, value / top))
+def _share(value: float, top: float) -> float | None:
+    return None if not math.isfinite(value) else min(1.0, max(0.0, value / top))
 
 
 def _p(share: float) -> str:
@@ -79,30 +78,30 @@ def precision_recall(shown: str, others: Sequence[str], chance: float, told: str
     return _chart(inside, "recall", "precision", told)
 
 
-def reliability(calibration: Mapping[str, Any], told: str) -> str:
+def reliability(calibration: Calibration, told: str) -> str:
     """A chart: the share that is right against the mean score, one dot a bin, larger where it holds more."""
-    bins = calibration["bins"]
-    most = max(row["count"] for row in bins)
+    bins = calibration.bins
+    most = max(row.count for row in bins)
     marks = [f'<line class="chance" x1="{across(0)}" y1="{up(0)}" x2="{across(1)}" y2="{up(1)}"/>']
     for row in bins:
         marks.append(
-            f'<line class="gap" x1="{across(row["confidence"])}" x2="{across(row["confidence"])}"'
-            f' y1="{up(row["confidence"])}" y2="{up(row["right"])}"/>'
+            f'<line class="gap" x1="{across(row.confidence)}" x2="{across(row.confidence)}"'
+            f' y1="{up(row.confidence)}" y2="{up(row.right)}"/>'
         )
-    points = " ".join(f"{across(row['confidence'])},{up(row['right'])}" for row in bins)
+    points = " ".join(f"{across(row.confidence)},{up(row.right)}" for row in bins)
     marks.append(f'<polyline class="curve" points="{points}"/>')
     for row in bins:
-        radius = 3 + 7 * math.sqrt(row["count"] / most)
+        radius = 3 + 7 * math.sqrt(row.count / most)
         marks.append(
-            f'<circle class="dot" cx="{across(row["confidence"])}" cy="{up(row["right"])}" r="{radius:.1f}">'
+            f'<circle class="dot" cx="{across(row.confidence)}" cy="{up(row.right)}" r="{radius:.1f}">'
             f"<title>{bin_told(row)}</title></circle>"
         )
     return _chart("".join(marks), "mean score", "share that is right", told)
 
 
-def bin_told(row: Mapping[str, Any]) -> str:
-    between = f"scores {row['low']:.1f} to {row['high']:.1f}"
-    return f"{between}: {row['count']}, mean score {row['confidence']:.3f}, right {wording.percent(row['right'])}"
+def bin_told(row: Bin) -> str:
+    between = f"scores {row.low:.1f} to {row.high:.1f}"
+    return f"{between}: {row.count}, mean score {row.confidence:.3f}, right {wording.percent(row.right)}"
 
 
 def _chart(inside: str, below: str, beside: str, told: str) -> str:

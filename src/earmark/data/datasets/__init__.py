@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import pyarrow as pa
 
-from earmark.data.manifest import Manifest
+from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
 from earmark.registry import DATASETS, did_you_mean
 
@@ -36,6 +36,26 @@ def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Funct
     generated=True: the function makes its data in an empty or absent folder.
     """
     return DATASETS.register(name, **facts)
+
+
+def open_data(
+    data: str | Path | Manifest, dataset: str | None = None, options: Mapping[str, Any] | None = None
+) -> Manifest:
+    """A manifest as it is, one from its file, or that of a folder with the layout of `dataset`.
+
+    options: of the layout. Raises ManifestError; for a folder without a layout, too.
+    """
+    if isinstance(data, Manifest):
+        return data
+    data = Path(data)
+    if data.is_file() and dataset != "table":
+        return read(data)
+    if dataset is None:
+        raise ManifestError(
+            f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
+            "or give a manifest made with `earmark index`"
+        )
+    return index(dataset, data, **(options or {}))
 
 
 def index(name: str, root: str | Path, **options: Any) -> Manifest:

@@ -8,56 +8,33 @@ The paper sweeps on its test set, which makes the figures there too good: choose
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from earmark.errors import ScoresError
+from earmark.evaluation.thresholds.chosen import Chosen, Tried, plain
 from earmark.events import DEFAULT, EventRules, Track, hear, track
 from earmark.metrics.events import Collars, Counts, Events, check_clips, checked_tags, detection_f1, match_events, timed
 from earmark.metrics.intersection import joined
-from earmark.metrics.intervals import Interval
 from earmark.registry import did_you_mean
 from earmark.scores import Event, Scores
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+METRIC = "event_f1"
 MEDIANS = (3, 5, 7, 9, 13, 17, 25)  # frames
 
 
-@dataclass(frozen=True)
-class Tried:
-    """One point of the sweep: event-based F1 of a tag with these rules. median: seconds."""
-
-    tag: str
-    threshold: float
-    median: float
-    f1: float
-    hits: int
-    false: int
-    missed: int
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """rules: what was chosen. tried: every point of the sweep, in order. without: the tags that had no reference events.
-
-    figures: macro F1 on the same clips with 0.5 for all, with the chosen thresholds, and with the chosen medians too.
-    """
-
-    rules: EventRules
-    tried: tuple[Tried, ...]
-    without: tuple[str, ...]
-    figures: dict[str, Interval]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "rules": self.rules.as_dict(),
-            "tried": [asdict(point) for point in self.tried],
-            "without events": list(self.without),
-            "figures": {name: _plain(figure) for name, figure in self.figures.items()},
-        }
+def as_facts(chosen: Chosen) -> dict[str, Any]:
+    """As a tagger file tells it, plain values, without what was tried."""
+    assert chosen.rules is not None
+    return {
+        "rules": chosen.rules.as_dict(),
+        "without events": list(chosen.without),
+        "figures": {name: plain(row[METRIC]) for name, row in chosen.figures.items()},
+    }
 
 
 def choose(
@@ -99,19 +76,26 @@ def choose(
         best, points = _Sweep(tag, tracks, reference, collars, gap, shortest).best(thresholds, lengths)
         chosen[tag], swept[tag] = best.threshold, best.median
         tried += points
-    thresholded = EventRules(chosen, rules.medians, gap, shortest)
-    final_rules = EventRules(chosen, swept, gap, shortest)
+    ways = {
+        "0.5": rules,
+        "thresholds": EventRules(chosen, rules.medians, gap, shortest),
+        "thresholds and medians": EventRules(chosen, swept, gap, shortest),
+    }
     figures = {}
-    for name, each in (("0.5", rules), ("thresholds", thresholded), ("thresholds and medians", final_rules)):
+    for name, each in ways.items():
         predicted = {clip: _of(hear(heard, each), with_events) for clip, heard in tracks.items()}
         counts = match_events(reference, predicted, tags=with_events, collars=collars)
-        figures[name] = detection_f1(counts, groups, resamples=resamples).macro
-    return Chosen(final_rules, tuple(tried), tuple(tag for tag in tags if tag not in with_events), figures)
-
-
-def _plain(figure: Interval) -> dict[str, float | None]:
-    """For JSON, which knows no NaN."""
-    return {name: None if np.isnan(value) else round(value, 6) for name, value in figure.as_dict().items()}
+        figures[name] = detection_f1(counts, groups, resamples=resamples)
+    first, *_, last = figures.values()
+    unknown_f1 = (math.nan, math.nan)
+    return Chosen(
+        chosen,
+        tuple(tag for tag in tags if tag not in with_events),
+        {tag: (first.tags[tag].value, last.tags[tag].value) if tag in with_events else unknown_f1 for tag in tags},
+        {name: {METRIC: figure.macro} for name, figure in figures.items()},
+        EventRules(chosen, swept, gap, shortest),
+        tuple(tried),
+    )
 
 
 def _medians(tracks: Mapping[str, Track]) -> list[float]:

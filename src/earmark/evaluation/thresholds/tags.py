@@ -10,41 +10,29 @@ The F1 of the chosen thresholds on the clips that they were chosen on is too goo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
-from earmark.metrics import Floats, Interval, evaluate, per_tag
+from earmark.evaluation.thresholds.chosen import Chosen, plain, rounded
+from earmark.metrics import Floats, evaluate, per_tag
 
 DEFAULT = 0.5  # of a tag for which none was chosen
 FIGURES = ("f1_micro", "f1_macro", "f1_instance")
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """thresholds: of each tag. without: tags that no clip had. f1: of each tag, (at 0.5, at its threshold), or nan.
-
-    figures: F1s of the same clips, by name, "0.5" and "thresholds".
-    """
-
-    thresholds: dict[str, float]
-    without: tuple[str, ...]
-    f1: dict[str, tuple[float, float]]
-    figures: dict[str, dict[str, Interval]]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "thresholds": self.thresholds,
-            "without clips": list(self.without),
-            "f1": {tag: [_plain(value) for value in pair] for tag, pair in self.f1.items()},
-            "figures": {
-                name: {key: {k: _plain(v) for k, v in each.as_dict().items()} for key, each in row.items()}
-                for name, row in self.figures.items()
-            },
-        }
+def as_facts(chosen: Chosen) -> dict[str, Any]:
+    """As a tagger file tells it, plain values."""
+    return {
+        "thresholds": chosen.thresholds,
+        "without clips": list(chosen.without),
+        "f1": {tag: [rounded(value) for value in pair] for tag, pair in chosen.f1.items()},
+        "figures": {
+            name: {metric: plain(figure) for metric, figure in row.items()} for name, row in chosen.figures.items()
+        },
+    }
 
 
 def choose(
@@ -90,8 +78,3 @@ def best_threshold(values: Floats, truth: NDArray[np.bool_]) -> float:
     f1 = 2 * hits / (answered + truth.sum())
     equals = tried[f1 >= f1.max() - 1e-12]
     return float(min(equals, key=lambda value: (round(abs(value - DEFAULT), 12), value)))
-
-
-def _plain(value: float) -> float | None:
-    """For JSON, which knows no NaN."""
-    return None if np.isnan(value) else round(float(value), 6)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from earmark.evaluation.figures import TagFigures
 from earmark.report.pictures.style import BLUE, GREY, INK, ORANGE, PALE, bare, blank, short
 
 BARS = 80  # tags that one picture can hold
@@ -56,29 +58,29 @@ def confusion(counts: NDArray[np.int64], tags: Sequence[str], title: str) -> Fig
     return figure
 
 
-def bars(tags: Sequence[Mapping[str, Any]], clips: int, mean: float | None, title: str) -> Figure:
+def bars(tags: Sequence[TagFigures], clips: int, mean: float, title: str) -> Figure:
     """Average precision of each tag, best first, against what chance would give: the tag's share of clips.
 
-    tags: rows {tag, clips, average_precision} of a report; those without a value are left out. clips: of the report.
+    tags: those without a value are left out. clips: of the report.
     """
-    rows = [row for row in tags if row["average_precision"] is not None]
-    rows.sort(key=lambda row: (-row["average_precision"], row["tag"]))
+    rows = [row for row in tags if math.isfinite(row.average_precision)]
+    rows.sort(key=lambda row: (-row.average_precision, row.tag))
     left_out = max(0, len(rows) - BARS)
     if left_out:
         rows = rows[: BARS // 2] + rows[-BARS // 2 :]
     figure = blank(7.5, 1.3 + 0.23 * max(3, len(rows)))
     axes = figure.add_subplot()
     y = np.arange(len(rows))
-    precision = np.array([row["average_precision"] for row in rows])
+    precision = np.array([row.average_precision for row in rows])
     axes.barh(y, precision, height=0.72, color=BLUE, alpha=0.85)
-    chance = np.array([row["clips"] / clips for row in rows])
+    chance = np.array([row.clips / clips for row in rows])
     axes.vlines(chance, y - 0.36, y + 0.36, color=ORANGE, linewidth=1.6, label="chance: share of clips")
     for place, row in enumerate(rows):
-        label = f"{row['average_precision']:.2f}  ·  {row['clips']}"
+        label = f"{row.average_precision:.2f}  ·  {row.clips}"
         axes.text(1.02, place, label, va="center", fontsize=8, color=INK)
-    if mean is not None:
+    if math.isfinite(mean):
         axes.axvline(mean, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"mean: {mean:.3f}")
-    axes.set_yticks(y, short(row["tag"] for row in rows), fontsize=8.5, parse_math=False)
+    axes.set_yticks(y, short(row.tag for row in rows), fontsize=8.5, parse_math=False)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.tick_params(axis="x", labelsize=8.5)

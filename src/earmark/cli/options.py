@@ -1,0 +1,34 @@
+"""Options that several verbs share, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
+Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
+Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
+Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read.")]
+Leaks = Annotated[
+    Literal["refuse", "report"],
+    typer.Option(help="Groups or equal files on both sides: refuse to go on, or report them."),
+]
+Resamples = Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives the intervals.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")]
+Seen = Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")]
+Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.")]
+
+
+def seconds(option: str, told: str) -> list[float]:
+    """Of "0.2,0.4"."""
+    from earmark.errors import EarmarkError
+
+    try:
+        return [float(each) for each in told.split(",")]
+    except ValueError as error:
+        raise EarmarkError(f"{option} {told}: give seconds joined by commas, such as 0.2,0.4") from error

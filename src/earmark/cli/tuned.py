@@ -1,0 +1,87 @@
+"""What `earmark calibrate` prints and writes of the rules that were chosen."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from earmark.cli.console import output, print_table, say
+from earmark.evaluation.wording import number
+
+if TYPE_CHECKING:
+    from earmark.evaluation.thresholds.chosen import Chosen
+    from earmark.evaluation.thresholds.tuning import Tuning
+    from earmark.metrics import Interval
+
+SHOWN = 20  # clips that could not be read
+
+
+def write_tried(tuning: Tuning, file: Path | None) -> None:
+    """A CSV of every point of the sweep, where the user asked for it and events were tuned."""
+    if file is None or tuning.events is None:
+        return
+    with output(file) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["tag", "threshold", "median", "f1", "hits", "false", "missed"])
+        writer.writerows(astuple(point) for point in tuning.events.tried)
+
+
+def print_tuning(tuning: Tuning, as_json: bool) -> None:
+    if as_json:
+        # the rules for events stand at the top, as they did before tags had thresholds
+        events = tuning.facts.get("events", {})
+        if tuning.events is not None:
+            events = {**events, "tried": [vars(point) for point in tuning.events.tried]}
+        print(json.dumps({**events, "tags": tuning.facts.get("tags")}, indent=1, ensure_ascii=False))
+        return
+    if tuning.events is not None:
+        _print_events(tuning.events)
+    if tuning.tags is not None:
+        _print_tags(tuning.tags)
+
+
+def say_unread(tuning: Tuning) -> None:
+    """The clips that could not be read; leaves with 1 where there are some."""
+    for each in tuning.unread[:SHOWN]:
+        say(f"{each.path}: {each.reason}")
+    if tuning.unread:
+        say(f"{len(tuning.unread)} of {len(tuning.clips)} clips could not be read")
+        raise typer.Exit(1)
+
+
+def _print_events(chosen: Chosen) -> None:
+    assert chosen.rules is not None
+    rows = [
+        (tag, f"{value:g}", f"{chosen.rules.medians[tag]:g}", f"{chosen.f1[tag][1]:.3f}")
+        for tag, value in chosen.thresholds.items()
+        if tag not in chosen.without
+    ]
+    print_table(("tag", "threshold", "median", "F1"), rows)
+    _print_figures("rules for events", {name: row["event_f1"] for name, row in chosen.figures.items()})
+
+
+def _print_tags(chosen: Chosen) -> None:
+    if chosen.without:
+        say(f"no clip has these tags, left at 0.5: {', '.join(chosen.without)}")
+    rows = [
+        (tag, f"{value:.3f}", *map(number, chosen.f1[tag]))
+        for tag, value in chosen.thresholds.items()
+        if tag not in chosen.without
+    ]
+    print_table(("tag of clips", "threshold", "F1 at 0.5", "F1"), rows)
+    _print_figures("tags of clips", {name: row["f1_macro"] for name, row in chosen.figures.items()})
+
+
+def _print_figures(what: str, figures: dict[str, Interval]) -> None:
+    rows = [(name, *map(_number, (each.value, each.low, each.high))) for name, each in figures.items()]
+    print_table((what, "macro F1", "from", "to"), rows)
+
+
+def _number(value: float) -> str:
+    """Empty where there is none."""
+    return number(value).replace("–", "")

@@ -1,0 +1,207 @@
+"""`compare`: whether systems can be told apart on the same clips. A difference is that of a less b."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark import metrics
+from earmark.data.datasets import open_data
+from earmark.data.manifest import Manifest
+from earmark.data.matching import Matched, match
+from earmark.errors import EarmarkError
+from earmark.evaluation import heldout
+from earmark.evaluation.figures import plain
+from earmark.evaluation.heldout import Asked, Leaks, Source
+from earmark.evaluation.protocol import look
+from earmark.evaluation.scoring import Settings
+from earmark.metrics import Difference, Interval
+from earmark.progress import QUIET, Progress
+from earmark.scores import Scores, Task
+
+SCORES = (".parquet", ".csv")  # files of scores end so
+
+
+@dataclass(frozen=True)
+class System:
+    """One of what is compared, and its metrics by name."""
+
+    name: str
+    metrics: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """systems: with their own figures. pairs: every pair by each metric. clips: how many. protocol: what each system is."""
+
+    systems: tuple[System, ...]
+    pairs: tuple[Difference, ...]
+    clips: int | None = None
+    notes: tuple[str, ...] = ()
+    protocol: Mapping[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, null for what has no value: {"systems": [{"name", "metrics": {metric: {"value", "low", "high"}}}],
+        "pairs": [{"a", "b", "metric", "difference", "low", "high", "p", "p_holm"}], "clips", "notes", "protocol"}."""
+        told = {
+            "systems": [
+                {"name": system.name, "metrics": {name: each.as_dict() for name, each in system.metrics.items()}}
+                for system in self.systems
+            ],
+            "pairs": [
+                {
+                    "a": pair.a, "b": pair.b, "metric": pair.metric, "difference": pair.difference.value,
+                    "low": pair.difference.low, "high": pair.difference.high, "p": pair.p, "p_holm": pair.p_holm,
+                }
+                for pair in self.pairs
+            ],
+            "clips": self.clips,
+            "notes": list(self.notes),
+            "protocol": self.protocol or {},
+        }  # fmt: skip
+        return {key: plain(value) for key, value in told.items()}
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A system's scores, the clips that they are of, and sentences for the report."""
+
+    scores: Scores
+    clips: Manifest
+    notes: tuple[str, ...]
+
+
+def compare(
+    systems: Mapping[str, Source] | Sequence[str | Path],
+    data: str | Path | Manifest,
+    *,
+    folds: Sequence[str] | None = None,
+    dataset: str | None = None,
+    metrics: Sequence[str] | None = None,
+    common: bool = False,
+    leaks: Leaks = "refuse",
+    seen: bool = False,
+    resamples: int = 1000,
+    permutations: int = 10_000,
+    batch: int = 16,
+    workers: int = 2,
+    device: str = "cpu",
+    progress: Progress = QUIET,
+) -> Comparison:
+    """Paired differences of systems on the same clips, with 95 % intervals and p-values (`earmark.metrics.compare`).
+
+    systems: taggers, as `earmark.evaluate` takes them, or files of scores (.parquet, .csv); a mapping names them, else
+    "NAME=PATH" or their paths do. metrics: default all of the task. common: compare on the clips that all have, where some miss a few.
+    permutations: of the test that gives the p-values. The rest as in `earmark.evaluate`; each run folder remembers the
+    look. Raises EarmarkError for fewer than two systems, other tags, other clips; and what `evaluate` raises.
+
+        >>> from earmark.evaluation.comparison import compare
+        >>> told = compare({"a": "a.parquet", "b": "b.parquet"}, "clips.parquet")  # doctest: +SKIP
+        >>> [(pair.a, pair.b, pair.p_holm) for pair in told.pairs if pair.metric == "map"]  # doctest: +SKIP
+        [('a', 'b', 0.013)]
+    """
+    named = dict(systems) if isinstance(systems, Mapping) else _named(systems)
+    sources = systems.values() if isinstance(systems, Mapping) else systems
+    if len(named) < 2:
+        raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
+    asked = Asked(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
+    scored = {name: _scores(source, asked, progress) for name, source in named.items()}
+    matched, notes = _match(scored, common)
+    told = _measured(matched, metrics, resamples, permutations)
+    return replace(
+        told,
+        notes=(*notes, *(note for each in scored.values() for note in each.notes)),
+        protocol={
+            name: f"{told.clips} clips{_of(len(each.scores), len(matched[name].ids))}, from {_words(source)}"
+            for (name, each), source in zip(scored.items(), sources, strict=True)
+        },
+    )
+
+
+def named_by(told: str, taken: Mapping[str, Any]) -> tuple[str, str]:
+    """(name, path) of "NAME=PATH" or of a path: then the last part of it that tells it from the others."""
+    name, equals, path = told.partition("=")
+    if not equals or not name or (Path(told).exists() and not Path(path).exists()):  # a folder such as lr=0.1
+        path = told
+        place = Path(told)
+        plain_name = place.stem in ("tagger", "scores")  # of a run folder: its name says more
+        name = place.parent.name if plain_name and place.parent.name not in ("", "evaluation") else place.stem
+        name = place.parent.parent.name if place.parent.name == "evaluation" else name
+    while name in taken:
+        name += "′"
+    return name, path
+
+
+def _named(systems: Sequence[str | Path]) -> dict[str, Source]:
+    named: dict[str, Source] = {}
+    for told in systems:
+        name, path = named_by(str(told), named)
+        named[name] = path
+    return named
+
+
+def _words(source: Source) -> str:
+    return str(source) if isinstance(source, str | Path) else f"the tagger {source.identity()}"
+
+
+def _of(scored: int, compared: int) -> str:
+    return f" of the {scored} that it scores" if scored > compared else ""
+
+
+def _scores(source: Source, asked: Asked, progress: Progress) -> _Scored:
+    if isinstance(source, str | Path) and Path(source).suffix in SCORES:
+        scores = Scores.load(source)
+        clips = open_data(asked.data, asked.dataset)
+        if asked.folds:
+            clips = clips.in_folds(asked.folds)
+        return _Scored(scores, clips.select(np.isin(clips.ids, scores.ids)), ())
+    parts = heldout.score_all(source, asked, progress)
+    scores, clips = heldout.pooled(parts)
+    look(source, parts, clips, asked.seen)
+    lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
+    return _Scored(scores, clips, (*lost, *(note for part in parts for note in part.warnings)))
+
+
+def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Matched], list[str]]:
+    """Each system's scores and truth on the clips that all have. Raises EarmarkError where some miss clips or tags."""
+    first, *_ = scored
+    tags = scored[first].scores.tags
+    ids = {name: set(each.clips.ids.tolist()) for name, each in scored.items()}
+    shared, notes = set.intersection(*ids.values()), []
+    for name, each in scored.items():
+        if set(each.scores.tags) != set(tags):
+            apart = sorted(set(each.scores.tags) ^ set(tags))
+            raise EarmarkError(f"{first} and {name} have different tags, such as {apart[0]!r}: they cannot be compared")
+        if len(ids[name]) > len(shared):
+            told = f"{name} has {len(ids[name]) - len(shared)} clips that another system lacks"
+            if not common:
+                raise EarmarkError(f"{told}: say --common to compare on the {len(shared)} that all have")
+            notes.append(f"{told}: left out.")
+    if not shared:
+        raise EarmarkError("the systems have no clip in common")
+    matched = {}
+    for name, each in scored.items():
+        place = [each.scores.tags.index(tag) for tag in tags]
+        ordered = replace(each.scores, values=each.scores.values[:, place], tags=tags)
+        matched[name] = match(ordered, each.clips.select(np.isin(each.clips.ids, sorted(shared))))
+    return matched, notes
+
+
+def _measured(
+    matched: Mapping[str, Matched], chosen: Sequence[str] | None, resamples: int, permutations: int
+) -> Comparison:
+    first = next(iter(matched.values()))
+    task: Task = "one" if (first.truth.sum(1) == 1).all() else "many"
+    values = {name: own.values for name, own in matched.items()}
+    systems = [
+        System(name, metrics.evaluate(own, first.truth, first.groups, task, resamples=resamples, metrics=chosen))
+        for name, own in values.items()
+    ]
+    pairs = metrics.compare(
+        values, first.truth, first.groups, task, resamples=resamples, permutations=permutations, metrics=chosen
+    )
+    return Comparison(tuple(systems), pairs, len(first.ids))

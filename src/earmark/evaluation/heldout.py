@@ -1,0 +1,180 @@
+"""Taggers on clips that they have not learnt from: which these are, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from earmark import scores as scoring_tables
+from earmark.data import splits
+from earmark.data.datasets import open_data
+from earmark.data.manifest import Manifest, natural
+from earmark.errors import EarmarkError
+from earmark.evaluation import leakage
+from earmark.evaluation.scoring import Settings, Unread, score_clips
+from earmark.models import loading
+from earmark.progress import QUIET, Progress
+from earmark.scores import Scores
+from earmark.scores.thresholds import of_tags
+
+if TYPE_CHECKING:
+    from earmark.models.tagger import Tagger
+
+Leaks = Literal["refuse", "report"]
+Source = (
+    str | Path | Any
+)  # a tagger's file, the name of a shipped one, the folder of a run over folds, or a loaded tagger
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
+
+    data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
+    the tagger was trained on. folds: default those that its recipe tests on.
+    """
+
+    data: str | Path | Manifest
+    folds: Sequence[str] | None = None
+    dataset: str | None = None
+    seen: bool = False
+    leaks: Leaks = "refuse"
+    settings: Settings = field(default_factory=Settings)
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.leaks not in ("refuse", "report"):
+            raise EarmarkError(f"leaks are refused or reported: 'refuse' or 'report', not {self.leaks!r}")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A tagger, the clips that it was judged on and their scores. dataset: its name. warnings: on leaks, for the report.
+
+    unread: the clips that have no scores. notes: what was done to the audio of the others.
+    """
+
+    tagger: Tagger
+    dataset: str | None
+    clips: Manifest
+    scores: Scores
+    unread: tuple[Unread, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def members(tagger: Source) -> list[Source]:
+    """The tagger, or the files of those of a run over folds, in the natural order of the folds."""
+    if not isinstance(tagger, str | Path):
+        return [tagger]
+    found = sorted(Path(tagger).glob("fold-*/tagger.safetensors"), key=lambda path: natural(path.parent.name))
+    return list(found) or [tagger]
+
+
+def check_single(tagger: Source) -> None:
+    """Raises EarmarkError for a run over folds where one tagger is meant."""
+    if len(found := members(tagger)) > 1:
+        raise EarmarkError(
+            f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, found))}"
+        )
+
+
+def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
+    """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
+    loaded: Tagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
+    name = asked.dataset or loaded.facts.get("data", {}).get("dataset")
+    whole = clips_of(loaded, asked.data, name)
+    chosen = choose(loaded, whole, asked.folds, name, asked.seen)
+    warnings: list[str] = []
+    learnt = leakage.learnt(loaded.facts, name)
+    if not asked.seen and learnt:
+        found = leakage.leaks(learnt, whole, chosen)
+        warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
+    told = score_clips(loaded, chosen, asked.settings, progress)
+    return HeldOut(loaded, name, chosen, told.scores, told.unread, told.notes, tuple(warnings))
+
+
+def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[HeldOut]:
+    """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
+    parts = [score_held_out(each, asked, progress) for each in members(tagger)]
+    check_apart(parts, str(tagger))
+    return parts
+
+
+def clips_of(tagger: Tagger, data: str | Path | Manifest, name: str | None) -> Manifest:
+    """The manifest with the folds that the tagger was trained with."""
+    told = tagger.recipe.data
+    clips = open_data(data, name, told.options)
+    if told.folds is not None and name == told.dataset:
+        clips = splits.deal(clips, told.folds, tagger.recipe.seed, all_clips=told.deal == "all")
+    return clips
+
+
+def choose(tagger: Tagger, clips: Manifest, folds: Sequence[str] | None, dataset: str | None, seen: bool) -> Manifest:
+    """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them."""
+    split: dict[str, Any] = tagger.facts.get("split", {})
+    wanted = list(folds or []) or [f for f in split.get("test", {}).get("folds", []) if f in clips.fold_names()]
+    same = dataset is not None and dataset == tagger.facts.get("data", {}).get("dataset")
+    parts = leakage.learnt(tagger.facts, dataset)
+    learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
+    chosen = clips.in_folds(wanted) if wanted else clips
+    rules = leakage.calibrated_on(parts, chosen)
+    if not seen and (learnt or rules or (same and not wanted and not clips.fold_names())):
+        which = f"fold {', '.join(learnt)}" if learnt else "these clips"
+        raise EarmarkError(
+            f"the tagger was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
+            f"Report fold {', '.join(split.get('test', {}).get('folds', [])) or '…'}, or say --seen"
+        )
+    return chosen
+
+
+def check_apart(parts: Sequence[HeldOut], tagger: str) -> None:
+    """Of several taggers each must have its own clips and the same tags. Raises EarmarkError."""
+    seen: set[str] = set()
+    for part in parts:
+        if part.tagger.vocabulary != parts[0].tagger.vocabulary:
+            raise EarmarkError(
+                f"{tagger}: the folds' taggers have different tags: they were not trained on one data set"
+            )
+        if both := seen & set(part.clips.fold_names()):
+            raise EarmarkError(
+                f"{tagger}: several of its taggers are tested on fold {min(both)}, so there is no report on all of them "
+                "together: evaluate one by one"
+            )
+        seen |= set(part.clips.fold_names())
+
+
+def pooled(parts: Sequence[HeldOut]) -> tuple[Scores, Manifest]:
+    """The scores of all, and the clips that they are of."""
+    scores = parts[0].scores if len(parts) == 1 else scoring_tables.concat([part.scores for part in parts])
+    table = pa.concat_tables([part.clips.table for part in parts])
+    clips = replace(parts[0].clips, table=table)
+    return scores, clips.select(np.isin(clips.ids, scores.ids))
+
+
+def stored_thresholds(parts: Sequence[HeldOut], scores: Scores) -> Any:
+    """(tags,) thresholds that the taggers store, where all store the same; None otherwise."""
+    told = [of_tags(part.tagger.facts, scores.tags) for part in parts]
+    same = told[0] is not None and all(each is not None and np.array_equal(each, told[0]) for each in told)
+    return told[0] if same else None
+
+
+def run_folder(tagger: Source) -> Path | None:
+    """The run folder that a tagger lies in, or the folder of a run over folds."""
+    if not isinstance(tagger, str | Path):
+        return None
+    place = Path(tagger) if Path(tagger).is_dir() else Path(tagger).parent
+    return place if Path(tagger).is_dir() or (place / "run.json").is_file() else None
+
+
+def beside(tagger: Source, folds: Sequence[str]) -> Path | None:
+    """Where the report of a tagger in a run folder lies: beside it."""
+    run = run_folder(tagger)
+    if run is None or run == Path(tagger):
+        return run / "evaluation" if run else None
+    return run / ("evaluation-fold-" + "-".join(folds) if folds else "evaluation")

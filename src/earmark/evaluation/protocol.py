@@ -1,0 +1,51 @@
+"""How figures came about: what a report says of the taggers, their clips and what was chosen on which; plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from earmark import metrics
+from earmark.data.manifest import Manifest
+from earmark.evaluation import leakage
+from earmark.evaluation.heldout import HeldOut, Source, pooled, run_folder
+
+
+def protocol(parts: Sequence[HeldOut]) -> dict[str, Any]:
+    """tagger, data, folds, unreadable; of one tagger what its file tells, of several a row of figures for each fold."""
+    told: dict[str, Any] = {
+        "tagger": parts[0].tagger.identity() if len(parts) == 1 else [part.tagger.identity() for part in parts],
+        "data": str(parts[0].dataset),
+        "folds": [fold for part in parts for fold in part.clips.fold_names()],
+        "unreadable": sum(len(part.unread) for part in parts),
+    }
+    if len(parts) > 1:
+        return told | {"by fold": {", ".join(part.clips.fold_names()): _fold(part) for part in parts}}
+    kept = parts[0].tagger.facts
+    told |= {key: kept[key] for key in ("chosen", "split", "validation") if key in kept}
+    for name, what in leakage.RULES.items():
+        if chosen := kept.get(name, {}).get("chosen on"):
+            told[f"{what} chosen on"] = chosen
+    return told
+
+
+def _fold(part: HeldOut) -> dict[str, Any]:
+    scores, clips = pooled([part])
+    order = {id_: row for row, id_ in enumerate(scores.ids.tolist())}
+    values = scores.values[[order[id_] for id_ in clips.ids.tolist()]]
+    truth = clips.truth(part.tagger.vocabulary)
+    figures = {"map": metrics.mean_average_precision(values, truth)}
+    if part.tagger.task == "one":
+        figures["accuracy"] = metrics.accuracy(values, truth)
+    return {
+        **{key: round(value, 4) for key, value in figures.items()},
+        "chosen": part.tagger.facts.get("chosen", {}),
+    }
+
+
+def look(tagger: Source, parts: Sequence[HeldOut], test: Manifest, seen: bool) -> dict[str, int]:
+    """Remember in the run folder, if there is one, that these clips were looked at; what the report says of it."""
+    run = run_folder(tagger)
+    if run is None or seen:
+        return {}
+    return leakage.look(run, [part.tagger.identity() for part in parts], test).as_dict()

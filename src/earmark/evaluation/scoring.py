@@ -1,0 +1,151 @@
+"""Clips → scores by a tagger, with what could not be read: of whole clips, or over time, by frames where the net has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from earmark.data.manifest import Manifest
+from earmark.errors import AudioError, EarmarkError
+from earmark.inference import Failure, Heard, Recording, score
+from earmark.models.frames import Framewise, framewise
+from earmark.progress import QUIET, Progress, task
+from earmark.scores import Scores
+
+if TYPE_CHECKING:
+    from earmark.models.tagger import Tagger
+
+Moments = Literal["frames", "windows"]  # whose scores those over time are
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How recordings are scored, without a difference to the scores.
+
+    batch: windows at once. workers: threads that decode. salvage: use what can be read of damaged recordings. strict:
+    raise the AudioError of the first that cannot be read.
+    """
+
+    batch: int = 16
+    workers: int = 2
+    salvage: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A recording that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """scores: a row a clip that could be read. notes: what was done to the audio, "path: what"."""
+
+    scores: Scores
+    unread: tuple[Unread, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A clip's scores over time, and how many seconds long it is."""
+
+    scores: Scores
+    duration: float
+
+
+@dataclass(frozen=True)
+class TimedScores:
+    """of: frames or windows. clips: by id, those that could be read. unread, notes: as in `ClipScores`."""
+
+    of: Moments
+    clips: dict[str, Timed]
+    unread: tuple[Unread, ...]
+    notes: tuple[str, ...]
+
+
+def recordings(clips: Manifest) -> list[Recording]:
+    """What is to be heard of each clip."""
+    return [
+        Recording(path, None if np.isnan(start) else float(start), None if np.isnan(end) else float(end), str(id_))
+        for path, start, end, id_ in zip(clips.paths(), clips.start, clips.end, clips.ids, strict=True)
+    ]
+
+
+def score_clips(
+    tagger: Tagger, clips: Manifest, settings: Settings | None = None, progress: Progress = QUIET
+) -> ClipScores:
+    """A score of each tag for each clip. Raises EarmarkError where none can be read."""
+    settings = settings or Settings()
+    todo = recordings(clips)
+    heard: list[Heard] = []
+    unread: list[Unread] = []
+    with task(progress, "scoring", len(todo)) as step:
+        for result in score(tagger, todo, batch=settings.batch, workers=settings.workers, salvage=settings.salvage):
+            step()
+            if isinstance(result, Failure):
+                unread.append(_unread(result.error, settings))
+            else:
+                heard.append(result)
+    if not heard:
+        raise none_read(len(todo), unread)
+    rows = {
+        "ids": np.array([h.recording.name for h in heard]),
+        "start": np.array([h.recording.start or 0.0 for h in heard]),
+        "end": np.array([(h.recording.start or 0.0) + h.duration for h in heard]),
+    }
+    facts = {"tagger": tagger.identity(), "windows": tagger.windows.as_dict()}
+    scores = Scores(np.stack([h.values for h in heard]), **rows, tags=tagger.vocabulary, facts=facts)
+    return ClipScores(scores, tuple(unread), tuple(note for h in heard for note in h.notes))
+
+
+def score_over_time(
+    tagger: Tagger, clips: Manifest, settings: Settings | None = None, progress: Progress = QUIET
+) -> TimedScores:
+    """Scores over time of the clips that can be read: of frames where the net has some, else of windows."""
+    settings = settings or Settings()
+    scorer = framewise(tagger)
+    of: Moments = "frames" if scorer else "windows"
+    heard: dict[str, Timed] = {}
+    unread: list[Unread] = []
+    notes: list[str] = []
+    todo = recordings(clips)
+    with task(progress, f"scores of {of}", len(todo)) as step:
+        for result, moments in _moments(tagger, scorer, todo, settings):
+            step()
+            if isinstance(result, Failure):
+                unread.append(_unread(result.error, settings))
+                continue
+            heard[result.recording.name] = Timed(moments, result.duration)
+            notes += result.notes
+    return TimedScores(of, heard, tuple(unread), tuple(notes))
+
+
+def none_read(clips: int, unread: list[Unread] | tuple[Unread, ...]) -> EarmarkError:
+    first = unread[0]
+    return EarmarkError(f"none of the {clips} clips could be read, the first: {first.path}: {first.reason}")
+
+
+def _unread(error: AudioError, settings: Settings) -> Unread:
+    if settings.strict:
+        raise error
+    return Unread(error.path, error.problem)
+
+
+def _moments(tagger: Tagger, scorer: Framewise | None, todo: list[Recording], settings: Settings) -> Iterator[Any]:
+    """(what was heard or a failure, its scores over time or None) of each recording; scores of windows without scorer."""
+    options: dict[str, Any] = {"batch": settings.batch, "workers": settings.workers, "salvage": settings.salvage}
+    # closed whatever happens: threads that decode wait for it
+    with closing(score(scorer or tagger, todo, keep_windows=True, **options)) as results:
+        for result in results:
+            if isinstance(result, Failure):
+                yield result, None
+            else:
+                yield result, scorer.scores(result) if scorer else result.windows

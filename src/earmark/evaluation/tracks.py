@@ -1,0 +1,108 @@
+"""Events in an evaluation: the clips whose events are known are heard over time, and what is found is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from earmark.data import matching
+from earmark.data.manifest import Manifest
+from earmark.evaluation.events import COLLARS, EventFigures, Example, Heard, measure
+from earmark.evaluation.heldout import HeldOut
+from earmark.evaluation.scoring import Settings, TimedScores, score_over_time
+from earmark.events import EventRules, track
+from earmark.progress import QUIET, Progress
+
+if TYPE_CHECKING:
+    from earmark.models.tagger import Tagger
+
+
+@dataclass(frozen=True)
+class Detected:
+    """clips: that were judged. heard: by id. rates: Hz, of their taggers. notes: what was done to the audio."""
+
+    figures: EventFigures
+    clips: Manifest
+    heard: dict[str, Heard]
+    rates: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def detect(
+    parts: Sequence[HeldOut],
+    judged: Manifest,
+    *,
+    collars: Sequence[float] = COLLARS,
+    resamples: int = 1000,
+    settings: Settings | None = None,
+    progress: Progress = QUIET,
+) -> Detected | None:
+    """Of the clips with known events, with the groups of `judged`; None where there are none. collars: seconds.
+
+    A clip that cannot be read is left out: the scores of clips have told so.
+    """
+    settings = replace(settings or Settings(), strict=False)
+    heard: dict[str, Heard] = {}
+    rates: dict[str, int] = {}
+    notes: list[str] = []
+    tables, kinds = [], set()
+    for part in parts:
+        known = with_events(part.clips)
+        if not len(known):
+            continue
+        timed = score_over_time(part.tagger, known, settings, progress)
+        heard |= tracked(timed, known, _stored_rules(part.tagger, timed, progress))
+        rates |= dict.fromkeys(timed.clips, part.tagger.sample_rate)
+        tables.append(known.select(np.isin(known.ids, list(timed.clips))).table)
+        kinds.add(timed.of)
+        notes += timed.notes
+    if not heard:
+        return None
+    clips = replace(parts[0].clips, table=pa.concat_tables(tables))
+    reference = matching.events_of(clips)
+    if not any(reference.values()):
+        progress.say("no clip has an event: events are not judged")
+        return None
+    groups = {
+        id_: group for id_, group in zip(judged.ids.tolist(), judged.groups.tolist(), strict=True) if id_ in heard
+    }
+    of = " and ".join(sorted(kinds))
+    figures = measure(heard, reference, groups, scores=of, collars=collars, resamples=resamples)
+    return Detected(figures, clips, heard, rates, tuple(notes))
+
+
+def tracked(timed: TimedScores, clips: Manifest, rules: EventRules | None) -> dict[str, Heard]:
+    """By id: the scores over time of each clip that could be read, where it starts, and the rules of its tagger."""
+    starts = dict(zip(clips.ids.tolist(), np.nan_to_num(clips.start).tolist(), strict=True))
+    return {id_: Heard(track(each.scores), each.duration, starts[id_], rules) for id_, each in timed.clips.items()}
+
+
+def with_events(clips: Manifest) -> Manifest:
+    """The clips whose events are known, if only that there is none."""
+    return clips.select(clips.table["events"].is_valid().to_numpy())
+
+
+def _stored_rules(tagger: Tagger, timed: TimedScores, progress: Progress) -> EventRules | None:
+    stored = tagger.facts.get("events", {})
+    if not stored.get("rules"):
+        return None
+    chosen_on = stored.get("scores", timed.of)
+    if chosen_on != timed.of:
+        progress.say(f"its rules for events were chosen on scores of {chosen_on}, and these are scores of {timed.of}")
+    return EventRules.from_dict(stored["rules"])
+
+
+def examples(clips_f1: dict[str, float | None]) -> list[Example]:
+    """The clip that was heard best, a middling one and the worst, by F1 of each clip; ties by name."""
+    known = sorted((value, clip) for clip, value in clips_f1.items() if value is not None)
+    if not known:
+        return []
+    picks = {"best": known[-1], "median": known[(len(known) - 1) // 2], "worst": known[0]}
+    found: dict[str, Example] = {}
+    for what, (value, clip) in picks.items():
+        found.setdefault(clip, Example(what, clip, value))
+    return list(found.values())

@@ -1,0 +1,45 @@
+"""How figures are worded: names of metrics, numbers, counts with their nouns, lists that are cut where they are long."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+TITLES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC", "dprime": "d′", "map@3": "mAP@3", "lwlrap": "lwlrap"}
+TITLES |= {"f1_micro": "F1, all decisions", "f1_macro": "F1, mean over tags", "f1_instance": "F1, mean over clips"}
+
+
+def number(value: float | None) -> str:
+    """What has no value is a dash."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def title(metric: str) -> str:
+    return TITLES.get(metric, metric)
+
+
+def position(metric: str) -> tuple[int, str]:
+    """Known metrics in the order of TITLES, then the others."""
+    return (list(TITLES).index(metric) if metric in TITLES else len(TITLES)), metric
+
+
+def percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def clips(number: int, has: str, have: str) -> str:
+    return f"{count(number, 'clip')} {has if number == 1 else have}"
+
+
+def names(names: Sequence[str], shown: int = 12) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"'{name}'" for name in names[:shown]) + more
+
+
+def row(items: Sequence[str]) -> str:
+    """'1, 2 and 3'."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

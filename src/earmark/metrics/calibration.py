@@ -1,0 +1,67 @@
+"""Calibration: how far scores can be taken for probabilities, by bins of equal width (Guo et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from earmark.metrics.clips import answers
+from earmark.scores import Task
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Scores from low to high. count: of scores. confidence: their mean. right: the share of them that is right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """of: which scores, in words. error: the expected calibration error. bins: those that hold scores, rising."""
+
+    of: str
+    error: float
+    bins: tuple[Bin, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"of": self.of, "error": self.error, "bins": [asdict(each) for each in self.bins]}
+
+
+def calibration(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = BINS) -> Calibration | None:
+    """How often scores of each height are right; None where scores are no probabilities (outside of 0 … 1).
+
+    values: (clips, tags); truth: the same shape, bool. Task one: the highest score of each clip, and whether its tag is
+    the answer's (`earmark.metrics.answers`). Task many: each score of each tag, and whether the clip has the tag. The
+    expected calibration error is the mean over these of |share that is right − mean score| of their bin (Guo et al.
+    2017, equation 3), in `bins` bins of equal width, a score on an edge in the upper one. Empty bins are left out.
+    """
+    values, truth = np.asarray(values), np.asarray(truth, bool)
+    if not values.size or values.min() < 0 or values.max() > 1:
+        return None
+    if task == "one":
+        score, right = values.max(1), answers(values, truth) == truth.argmax(1)
+    else:
+        score, right = values.ravel(), truth.ravel()
+    place = np.minimum((score * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    total = np.maximum(count, 1)
+    confidence = np.bincount(place, score.astype(float), bins) / total
+    share = np.bincount(place, right.astype(float), bins) / total
+    return Calibration(
+        "the highest score of each clip" if task == "one" else "each score of each tag",
+        float((count * np.abs(share - confidence)).sum() / count.sum()),
+        tuple(
+            Bin(k / bins, (k + 1) / bins, int(count[k]), float(confidence[k]), float(share[k]))
+            for k in np.flatnonzero(count).tolist()
+        ),
+    )
