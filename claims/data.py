@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earmark.data import datasets, manifest, splits
 from earmark.data.manifest import SCHEMA, Manifest
+from earmark.data.soundscapes import make_scenes
 from earmark.errors import EarmarkError
 
 
@@ -84,14 +85,14 @@ def _with(clips: Manifest, table: pa.Table) -> Manifest:
 
 
 def _mixed(source: Source, singles: Path, folder: Path, workers: int) -> Path:
-    """The folder of the scenes."""
-    import contextlib
-    import io
-
-    from earmark.cli.soundscapes import soundscapes
-
+    """The folder of the scenes. Raises AudioError for a recording that cannot be used: a claim is about all of them."""
     told = dict(source.scenes)
-    number = told.pop("number", 100)
-    with contextlib.redirect_stdout(io.StringIO()):  # its table
-        soundscapes(singles, folder, scenes=number, workers=workers, **told)
+    number = int(told.pop("number", 100))
+    for name, kind in (("events", int), ("snr", float)):
+        if name in told:
+            low, _, high = str(told[name]).partition(":")
+            told[name] = (kind(low), kind(high or low))
+    if "folds" in told:
+        told["folds"] = [fold.strip() for fold in str(told["folds"]).split(",")]
+    make_scenes(singles, folder, number, workers=workers, strict=True, **told)
     return folder

@@ -12,10 +12,11 @@ from claims import trainings
 from claims.claim import EVENT_F1, Claim, Size
 from claims.trainings import Training
 from claims.verdict import Evidence, Run, ScoredClips
-from earmark import metrics, report, scores
+from earmark import metrics, scores
 from earmark import train as training
 from earmark.data import manifest
 from earmark.data.manifest import Manifest
+from earmark.data.matching import match
 from earmark.errors import EarmarkError
 from earmark.metrics import Clips
 from earmark.scores import Scores, ensemble
@@ -87,7 +88,7 @@ def _compared(claim: Claim, told: Mapping[str, list[Scores]], held: Manifest) ->
     runs: dict[str, list[Run]] = {}
     groups = np.zeros(0, "U1")
     for name, each in told.items():
-        matched = [report.match(_ordered(one, first), chosen) for one in each]
+        matched = [match(_ordered(one, first), chosen) for one in each]
         runs[name] = [ScoredClips(Clips(one.values, one.truth), claim.metric) for one in matched]
         groups = matched[0].groups if claim.draw == "groups" else matched[0].ids
     return Evidence(runs, groups)

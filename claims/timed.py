@@ -6,7 +6,6 @@ Rules are chosen on the folds that chose the epoch, and judged on those that the
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,10 +16,10 @@ from earmark import metrics
 from earmark.data import matching
 from earmark.data.manifest import Manifest
 from earmark.errors import EarmarkError
-from earmark.evaluation import clips as judging
 from earmark.evaluation import events as detection
-from earmark.evaluation.thresholds import events as calibration
-from earmark.events import track
+from earmark.evaluation.scoring import Settings, score_over_time
+from earmark.evaluation.thresholds import events as thresholds
+from earmark.evaluation.tracks import tracked
 from earmark.models import loading
 
 COLLARS = metrics.Collars(0.2, 0.2)  # s, as in the paper
@@ -49,25 +48,21 @@ def gather(
 def _counts(one: Training, held: Manifest, tested: Manifest, device: str, workers: int) -> dict[str, metrics.Counts]:
     """Hits, false and missed events of each clip, in the order of their ids, by way."""
     tagger = loading.load(one.folder / "tagger.safetensors", device)
-    options: dict[str, Any] = {"batch": 32, "workers": workers, "salvage": False, "strict": True}
+    settings = Settings(32, workers, strict=True)
     validation = one.plan.data.validation
     if not isinstance(validation, list) or not validation:
         raise EarmarkError(f"{one.folder}: rules for events are chosen on validation folds, and the recipe names none")
     choosing = held.in_folds(validation)
-    _, heard, _ = judging.over_time(tagger, choosing, **options)
-    told = calibration.choose(
-        {clip: scores for clip, (scores, _) in heard.items()},
+    heard = score_over_time(tagger, choosing, settings).clips
+    told = thresholds.choose(
+        {clip: timed.scores for clip, timed in heard.items()},
         matching.events_of(choosing),
         collars=COLLARS,
         resamples=0,
     )
-    _, heard, _ = judging.over_time(tagger, tested, **options)
-    starts = dict(zip(tested.ids.tolist(), np.nan_to_num(tested.start).tolist(), strict=True))
-    clips = {
-        clip: detection.Heard(track(scores), seconds, starts[clip], told.rules)
-        for clip, (scores, seconds) in heard.items()
-    }
-    reference = {clip: detection.shifted(events, starts[clip]) for clip, events in matching.events_of(tested).items()}
+    clips = tracked(score_over_time(tagger, tested, settings), tested, told.rules)
+    known = matching.events_of(tested)
+    reference = {clip: detection.shifted(events, clips[clip].start) for clip, events in known.items()}
     tags = tagger.vocabulary
     counts = {}
     for way, rules in detection.ways(clips, tags).items():

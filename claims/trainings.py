@@ -127,10 +127,11 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
 
 def score(tagger: Path, clips: Path, device: str, workers: int) -> Scores:
     """Scores of the clips that the tagger is tested on. Raises ManifestError for leaks, as `earmark evaluate` does."""
-    from earmark.evaluation import clips as judging
+    from earmark.evaluation.heldout import Asked, score_held_out
+    from earmark.evaluation.scoring import Settings
 
-    judged = judging.judge(tagger, judging.Asked(clips, workers=workers, device=device, strict=True))
-    return judged.scores
+    asked = Asked(clips, settings=Settings(workers=workers, strict=True), device=device)
+    return score_held_out(tagger, asked).scores
 
 
 def _seconds(one: Training) -> str:

@@ -131,7 +131,7 @@ def markdown(told: Mapping[str, Any]) -> str:
     pairs = [
         [
             f"{each['better']} > {each['worse']}",
-            f"{signed(each['difference'])} ({between(each)})",
+            f"{signed(each['difference'])} ({between(each['low'], each['high'])})",
             *([_runs(each, "{:+.3f}")] * several),
             chance(each["p_holm"]),
             f"**{each['verdict']}**",
@@ -154,7 +154,7 @@ def markdown(told: Mapping[str, Any]) -> str:
 
 
 def _figure(each: Mapping[str, Any]) -> str:
-    return f"{wording.number(each['value'])} ({wording.between(each)})"
+    return f"{wording.number(each['value'])} ({wording.between(each['low'], each['high'])})"
 
 
 def _runs(each: Mapping[str, Any], form: str) -> str:

@@ -162,11 +162,3 @@ def test_collars_refused(run, scenes, tmp_path):  # noqa: F811
     arguments = ("evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 3, *QUICK)
     with pytest.raises(EarmarkError, match=r"--collars 0\.2;0\.4: give seconds joined by commas"):
         run(*arguments, "--collars", "0.2;0.4")
-
-
-def test_the_median_clip_and_the_ends_are_examples():
-    from earmark.evaluation.detecting import examples
-
-    section = {"clips_f1": {"a": 0.2, "b": None, "c": 0.9, "d": 0.5, "e": 0.1}}
-    assert examples(section) == [("best", "c", 0.9), ("median", "a", 0.2), ("worst", "e", 0.1)]
-    assert examples({"clips_f1": {"a": 0.4}}) == [("best", "a", 0.4)]

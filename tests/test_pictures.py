@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from earmark.errors import ScoresError
+from earmark.evaluation.figures import TagFigures
 from earmark.report import pictures
 
 
 def test_bars_say_which_tags_they_leave_out() -> None:
-    rows = [{"tag": f"tag{i:03d}", "clips": i + 1, "average_precision": i / 100} for i in range(100)]
-    rows.append({"tag": "unheard", "clips": 0, "average_precision": None})
+    rows = [TagFigures(f"tag{i:03d}", i + 1, i / 100, *[0.5] * 4) for i in range(100)]
+    rows.append(TagFigures("unheard", 0, *[math.nan] * 5))
     figure = pictures.bars(rows, 300, 0.5, "mAP")
     assert "20 tags between the best and the worst 40 are not drawn" in figure.axes[0].get_title(loc="left")
     assert len(figure.axes[0].get_yticklabels()) == 80

@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.errors import AudioError, EarmarkError, ManifestError, RecipeError, ScoresError, TaggerError
+    from earmark.evaluation.comparison import compare
+    from earmark.evaluation.evaluation import evaluate
     from earmark.models.loading import load
     from earmark.models.tagger import Tagger
     from earmark.scores import Event, Scores, Tag
 
 _HOMES = {
     "load": "models.loading",
+    "evaluate": "evaluation.evaluation",
+    "compare": "evaluation.comparison",
     "Tagger": "models.tagger",
     "Tag": "scores",
     "Scores": "scores",
@@ -46,6 +50,8 @@ __all__ = [
     "Tag",
     "Tagger",
     "TaggerError",
+    "compare",
+    "evaluate",
     "load",
 ]
 

@@ -10,6 +10,7 @@ from tests.report.test_comparison import COMPARISON
 from tests.report.test_page import EVIL, probable
 
 from earmark import report as reports
+from earmark.evaluation.clips import measure
 from earmark.report.excerpt import places
 
 
@@ -25,14 +26,14 @@ def test_the_browser_tells_of_what_a_page_must_not_do(look: Look) -> None:
 def test_an_evaluation(look: Look, tmp_path: Path) -> None:
     scores, manifest = single(strength=0.5)
     scores, manifest = probable(scores), recorded(tmp_path, manifest)
-    report = reports.evaluate(scores, manifest, "one", resamples=20)
+    report = measure(scores, manifest, "one", resamples=20)
     page = reports.page_of_evaluation(report, EVIL, scores=scores, manifest=manifest)
     row, column = next(
-        (report["tags"].index(t), report["tags"].index(a))
-        for w in report["worst"]
-        for t in report["tags"]
-        for a in report["tags"]
-        if (t["tag"], a["tag"]) == (w["truth"], w["answered"])
+        (report.tags.index(t), report.tags.index(a))
+        for w in report.worst
+        for t in report.tags
+        for a in report.tags
+        if (t.tag, a.tag) == (w.truth, w.answered)
     )
     seen = look(
         page,
@@ -62,18 +63,18 @@ def test_an_evaluation(look: Look, tmp_path: Path) -> None:
     )
     assert seen.console == []
     assert seen.asked == []
-    by_precision = sorted(report["tags"], key=lambda tag: tag["average_precision"])
-    names = [tag["tag"] for tag in by_precision]
+    by_precision = sorted(report.tags, key=lambda tag: tag.average_precision)
+    names = [tag.tag for tag in by_precision]
     rest = ["none"] * 4
     assert seen.found[0] == [["none", "none", "descending", *rest], names[::-1]]
     assert seen.found[1] == [["none", "none", "ascending", *rest], names]
     assert seen.found[2] == [["ascending", "none", "none", *rest], sorted(names)]
     assert seen.found[3] == ["rain, 10 of 40 clips", True]
-    counts = report["confusion"]
+    counts = report.confusion
     share = round(100 * counts[1][3] / 10)
     assert seen.found[4] == [True, 1, f"rain answered as saw: {counts[1][3]} of 10 ({share} %)"]
-    truth, answer = report["tags"][row]["tag"], report["tags"][column]["tag"]
-    listed = sum((w["truth"], w["answered"]) == (truth, answer) for w in report["worst"])
+    truth, answer = report.tags[row].tag, report.tags[column].tag
+    listed = sum((w.truth, w.answered) == (truth, answer) for w in report.worst)
     assert seen.found[5][0] == listed > 0
     assert seen.found[5][1].startswith(f"{truth} answered as {answer}: {counts[row][column]} of 10")
     assert f"{listed} listed here." in seen.found[5][1]

@@ -6,29 +6,29 @@ import csv
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from earmark import report as reports
 from earmark.errors import ScoresError
+from earmark.evaluation.comparison import Comparison, System
+from earmark.metrics import Difference, Interval
 from earmark.report import svg
 
-FIGURES = {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}, "dprime": {"value": 2.5, "low": 2.0, "high": 3.2}}
-PAIR = {"a": "one", "b": "two|<b>", "difference": -0.05, "low": -0.09, "high": -0.01}
-COMPARISON = {
-    "systems": [
-        {"name": "one", "metrics": FIGURES},
-        {"name": "two|<b>", "metrics": {"accuracy": {"value": 0.85, "low": math.nan, "high": math.nan}}},
-    ],
-    "pairs": [
-        {**PAIR, "metric": "accuracy", "p": 0.01, "p_holm": 0.08},
-        {**PAIR, "metric": "dprime", "p": 0.0004, "p_holm": None},
-    ],
-    "clips": 80,
-    "notes": ["Only 7 groups."],
-    "protocol": {"folds": ["5"], "data": "esc"},
-}
+FIGURES = {"accuracy": Interval(0.8, 0.7, 0.9), "dprime": Interval(2.5, 2.0, 3.2)}
+DIFFERENCE = Interval(-0.05, -0.09, -0.01)
+COMPARISON = Comparison(
+    (System("one", FIGURES), System("two|<b>", {"accuracy": Interval(0.85, math.nan, math.nan)})),
+    (
+        Difference("accuracy", "one", "two|<b>", 0.8, 0.85, DIFFERENCE, 0.01, 0.08),
+        Difference("dprime", "one", "two|<b>", 2.5, math.nan, DIFFERENCE, 0.0004, math.nan),
+    ),
+    80,
+    ("Only 7 groups.",),
+    {"folds": ["5"], "data": "esc"},
+)
 
 
 def test_the_page_and_the_markdown() -> None:
@@ -46,14 +46,14 @@ def test_the_page_and_the_markdown() -> None:
 
 
 def test_a_difference_is_drawn_where_it_lies() -> None:
-    drawn = svg.difference({"difference": 0.05, "low": -0.05, "high": 0.1}, 0.1, True)
+    drawn = svg.difference(Interval(0.05, -0.05, 0.1), 0.1, True)
     assert 'cx="75.00%"' in drawn  # 0.05 on an axis from −0.1 to 0.1
     assert 'x="25.00%" y="5" width="75.00%"' in drawn
-    drawn = svg.interval({"value": 3.0, "low": 2.0, "high": 3.5}, 4.0)
+    drawn = svg.interval(Interval(3.0, 2.0, 3.5), 4.0)
     assert 'cx="75.00%"' in drawn and 'x="50.00%" y="5" width="37.50%"' in drawn
-    assert "circle" not in svg.interval({"value": None, "low": None, "high": None})
-    assert svg.scale([{"value": 0.5, "low": None, "high": 1.0}]) == 1
-    assert svg.scale([{"value": 2.9, "low": 2.1, "high": 3.2}]) == 4
+    assert "circle" not in svg.interval(Interval(math.nan, math.nan, math.nan))
+    assert svg.scale([Interval(0.5, math.nan, 1.0)]) == 1
+    assert svg.scale([Interval(2.9, 2.1, 3.2)]) == 4
 
 
 def test_the_files(tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_the_files(tmp_path: Path) -> None:
 
 
 def test_systems_alone_and_what_does_not_fit() -> None:
-    alone = {"systems": COMPARISON["systems"][:1], "pairs": []}
+    alone = Comparison(COMPARISON.systems[:1], ())
     assert "1 system." in reports.page_of_comparison(alone, "t")
     assert "Nobody can tell" in reports.markdown_of_comparison(alone, "t")
     with pytest.raises(ScoresError, match="needs systems"):
-        reports.page_of_comparison({"systems": [], "pairs": []}, "t")
-    stranger = {**COMPARISON, "pairs": [{**COMPARISON["pairs"][0], "b": "three"}]}
+        reports.page_of_comparison(Comparison((), ()), "t")
+    stranger = replace(COMPARISON, pairs=(replace(COMPARISON.pairs[0], b="three"),))
     with pytest.raises(ScoresError, match="names the system 'three', which no system has: 'one', 'two|<b>' are"):
         reports.markdown_of_comparison(stranger, "t")
-    other = {**COMPARISON, "pairs": [{**COMPARISON["pairs"][0], "metric": "auc"}]}
+    other = replace(COMPARISON, pairs=(replace(COMPARISON.pairs[0], metric="auc"),))
     with pytest.raises(ScoresError, match="names the metric 'auc'"):
         reports.page_of_comparison(other, "t")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,23 @@ import pytest
 from tests.report.conftest import several
 
 from earmark import report as reports
-from earmark.evaluation.events import Heard, judge
+from earmark.evaluation import events as evaluated
+from earmark.evaluation.clips import measure
+from earmark.evaluation.events import EventFigures, Example, Heard
 from earmark.events import EventRules, Track
 from earmark.report import events, provenance
 
 RULES = EventRules({"dog": 0.3}, {"dog": 0.0}, 0.0, 0.0)
 
 
-def section(length: float = 1.0, **changes: Any) -> dict[str, Any]:
+def section(length: float = 1.0, **changes: Any) -> EventFigures:
     """Two clips of 4 s with a dog at 1 s, found with 0.3 and not with 0.5."""
     values = np.full((40, 1), 0.1)
     values[10 : 10 + round(10 * length)] = 0.4
     clips = {
         name: Heard(Track(np.arange(41) / 10, values, ("dog",)), 4.0, 0.0, changes.get("rules", RULES)) for name in "ab"
     }
-    return judge(clips, {name: [("dog", 1.0, 1.0 + length)] for name in "ab"}, resamples=20)
+    return evaluated.measure(clips, {name: [("dog", 1.0, 1.0 + length)] for name in "ab"}, resamples=20)
 
 
 def test_the_table_has_a_row_for_each_way_and_psds_once() -> None:
@@ -50,15 +53,13 @@ def test_the_report_holds_both_sections(tmp_path: Path) -> None:
     scores, manifest = several()
     (tmp_path / "r.events.best.png").write_bytes(b"a picture")
     told = section()
-    told["examples"] = [{"what": "best", "id": "a|<b>", "f1": 1.0, "picture": "r.events.best.png"}]
-    report = reports.evaluate(
-        scores, manifest, "many", resamples=20, stored=np.array([0.2, 0.3, 0.4, 0.6]), events=told
-    )
-    rows = report["decisions"]["rows"]
+    told = replace(told, examples=(Example("best", "a|<b>", 1.0, "r.events.best.png"),))
+    report = measure(scores, manifest, "many", resamples=20, stored=np.array([0.2, 0.3, 0.4, 0.6]), events=told)
+    rows = report.decisions.rows
     for name in ("f1_micro", "f1_macro", "f1_instance"):
-        assert rows[0][name] == report["metrics"][name]
-        alone = reports.evaluate(scores, manifest, "many", resamples=20, threshold=np.array([0.2, 0.3, 0.4, 0.6]))
-        assert rows[1][name] == pytest.approx(alone["metrics"][name])
+        assert rows[0].f1[name] == report.metrics[name]
+        alone = measure(scores, manifest, "many", resamples=20, threshold=np.array([0.2, 0.3, 0.4, 0.6]))
+        assert rows[1].f1[name].as_dict() == pytest.approx(alone.metrics[name].as_dict())
     reports.write(report, tmp_path, "r", scores=scores, manifest=manifest)
     page, text = (tmp_path / "r.html").read_text(), (tmp_path / "r.md").read_text()
     assert base64.b64encode(b"a picture").decode() in page and "best: a|&lt;b&gt;, event F1 1.000 by itself" in page
@@ -77,5 +78,5 @@ def test_what_rules_were_chosen_on_is_told() -> None:
 def test_known_events_that_are_not_judged_are_told() -> None:
     plain = section()
     assert "beyond the ends" not in " ".join(events.sentences(plain))
-    told = " ".join(events.sentences(plain | {"outside": 3}))
+    told = " ".join(events.sentences(replace(plain, outside=3)))
     assert "3 known events beyond the ends of the clips: not judged" in told

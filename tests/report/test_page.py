@@ -14,7 +14,9 @@ from tests.report.conftest import TAGS, made, recorded, scored, several, single
 
 from earmark import report as reports
 from earmark.data import manifest as manifests
-from earmark.report import curves, provenance
+from earmark.evaluation.clips import measure
+from earmark.metrics.calibration import calibration
+from earmark.report import provenance
 from earmark.scores import Scores
 
 EVIL = "<script>document.title='taken'</script>\"'&"
@@ -67,7 +69,7 @@ def step_area(d: str) -> float:
 def test_a_page_is_whole_and_asks_for_nothing(tmp_path: Path, task: str) -> None:
     scores, manifest = single() if task == "one" else several()
     manifest = recorded(tmp_path, manifest)
-    report = reports.evaluate(probable(scores) if task == "one" else scores, manifest, task, resamples=10)
+    report = measure(probable(scores) if task == "one" else scores, manifest, task, resamples=10)
     page = reports.page_of_evaluation(report, "title", scores=scores, manifest=manifest)
     elements = Elements(page)
     assert elements.open == []
@@ -78,7 +80,7 @@ def test_a_page_is_whole_and_asks_for_nothing(tmp_path: Path, task: str) -> None
         assert not any(key.startswith("on") for key in attributes)
         assert name != "img" or attributes["alt"]
     assert "http:" not in page and "https:" not in page and "@import" not in page and "url(" not in page
-    assert sum(name == "audio" for name, _ in elements.all) == len(report["worst"])
+    assert sum(name == "audio" for name, _ in elements.all) == len(report.worst)
     assert ("Confusion" in page) == (task == "one")
     headers = [attributes for name, attributes in elements.all if name == "th"]
     assert all(attributes["scope"] in ("col", "row") for attributes in headers)
@@ -86,12 +88,12 @@ def test_a_page_is_whole_and_asks_for_nothing(tmp_path: Path, task: str) -> None
 
 def test_the_drawn_curves_have_the_average_precision_as_their_area() -> None:
     scores, manifest = several(300)
-    report = reports.evaluate(scores, manifest, "many", resamples=0)
+    report = measure(scores, manifest, "many", resamples=0)
     drawn = embedded(reports.page_of_evaluation(report, "t", scores=scores, manifest=manifest))["curves"]
     assert [row["told"].partition(",")[0] for row in drawn] == ["Mean over 4 tags", *TAGS]
-    for row, tag in zip(drawn[1:], report["tags"], strict=True):
-        assert step_area(row["d"]) == pytest.approx(tag["average_precision"], abs=2e-3)  # a tenth of a pixel
-    assert step_area(drawn[0]["d"]) == pytest.approx(report["metrics"]["map"]["value"], abs=6e-3)  # a grid of 1/100
+    for row, tag in zip(drawn[1:], report.tags, strict=True):
+        assert step_area(row["d"]) == pytest.approx(tag.average_precision, abs=2e-3)  # a tenth of a pixel
+    assert step_area(drawn[0]["d"]) == pytest.approx(report.metrics["map"].value, abs=6e-3)  # a grid of 1/100
 
 
 def test_texts_are_harmless(tmp_path: Path) -> None:
@@ -105,8 +107,8 @@ def test_texts_are_harmless(tmp_path: Path) -> None:
     manifest = manifests.build(columns, tmp_path / EVIL.replace("/", ""), vocabulary=tags)
     scores = replace(scores, tags=tags, ids=manifest.ids)
     facts = {"tagger": EVIL, "data": EVIL, EVIL: EVIL, "by fold": {EVIL: {EVIL: 1.0, "chosen": {"epoch": EVIL}}}}
-    report = reports.evaluate(scores, manifest, "one", facts, resamples=0)
-    report["notes"].append(EVIL)
+    report = measure(scores, manifest, "one", facts, resamples=0)
+    report = replace(report, notes=(*report.notes, EVIL))
     page = reports.page_of_evaluation(report, EVIL, scores=scores, manifest=manifest)
     elements = Elements(page)
     assert elements.open == []
@@ -118,21 +120,21 @@ def test_texts_are_harmless(tmp_path: Path) -> None:
 
 def test_a_page_without_scores_and_recordings(tmp_path: Path) -> None:
     scores, manifest = single()
-    report = reports.evaluate(scores, manifest, "one", resamples=0)
+    report = measure(scores, manifest, "one", resamples=0)
     page = reports.write(report, tmp_path, "alone")[-1].read_text(encoding="utf-8")
     assert "<audio" not in page and 'id="tag"' not in page
     unread = reports.page_of_evaluation(report, "t", scores=scores, manifest=manifest)
-    assert unread.count("Cannot be heard: /recordings/audio/c") == len(report["worst"]) > 0
+    assert unread.count("Cannot be heard: /recordings/audio/c") == len(report.worst) > 0
 
 
 def test_the_budget_is_said(tmp_path: Path) -> None:
     scores, manifest = single()
     manifest = recorded(tmp_path, manifest)
-    report = reports.evaluate(scores, manifest, "one", resamples=0)
+    report = measure(scores, manifest, "one", resamples=0)
     page = reports.page_of_evaluation(report, "t", scores=scores, manifest=manifest, budget=25_000)
-    assert 0 < page.count("<audio") < len(report["worst"])
+    assert 0 < page.count("<audio") < len(report.worst)
     assert "They take 0.025 MB at most, which is reached" in page
-    assert page.count("<audio") + page.count("Not in this page") == len(report["worst"])
+    assert page.count("<audio") + page.count("Not in this page") == len(report.worst)
 
 
 @pytest.mark.parametrize(("tags", "cells"), [(1, 1), (50, 2500), (81, 0)])
@@ -141,22 +143,22 @@ def test_confusions_of_any_size(tags: int, cells: int) -> None:
     own = np.arange(2 * tags) % tags
     values = np.random.default_rng(0).random((2 * tags, tags))
     manifest = made([[names[i]] for i in own], names)
-    report = reports.evaluate(scored(values, manifest.ids.tolist(), names), manifest, "one", resamples=0)
+    report = measure(scored(values, manifest.ids.tolist(), names), manifest, "one", resamples=0)
     page = reports.page_of_evaluation(report, "t")
     matrix = re.search(r'<table class="matrix.*?</table>', page, re.DOTALL)
     assert (len(re.findall("<td", matrix[0])) - 1 if matrix else 0) == cells
     if not cells:
-        counts = np.array(report["confusion"])
+        counts = np.array(report.confusion)
         assert f">{(counts - np.diag(np.diag(counts))).max()}</td>" in page.partition("Most frequent confusions")[2]
 
 
 def test_no_errors_no_positives_and_no_intervals() -> None:
     scores, manifest = single(strength=100)
-    page = reports.page_of_evaluation(reports.evaluate(scores, manifest, "one", resamples=0), "t")
+    page = reports.page_of_evaluation(measure(scores, manifest, "one", resamples=0), "t")
     assert "no clip missed its own tag" in page
     scores, _ = several(20)
     none = made([[]] * 20)
-    report = reports.evaluate(scores, none, "many", resamples=0)
+    report = measure(scores, none, "many", resamples=0)
     page = reports.page_of_evaluation(report, "t", scores=scores, manifest=none)
     assert 'id="tag"' not in page
     assert Elements(page).open == []
@@ -194,8 +196,8 @@ def test_the_protocol_in_sentences() -> None:
 def test_the_bins_are_on_the_page_in_figures() -> None:
     scores, manifest = single()
     scores = probable(scores)
-    report = reports.evaluate(scores, manifest, "one", resamples=0)
-    assert report["calibration"] == curves.calibration(scores.values, manifest.truth(TAGS), "one")
+    report = measure(scores, manifest, "one", resamples=0)
+    assert report.calibration == calibration(scores.values, manifest.truth(TAGS), "one")
     page = reports.page_of_evaluation(report, "t")
-    assert f"expected calibration error {report['calibration']['error']:.3f}" in page
-    assert page.count('<circle class="dot" cx=') >= len(report["calibration"]["bins"])
+    assert f"expected calibration error {report.calibration.error:.3f}" in page
+    assert page.count('<circle class="dot" cx=') >= len(report.calibration.bins)

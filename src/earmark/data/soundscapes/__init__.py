@@ -1,6 +1,6 @@
 """Soundscapes with known events, mixed from clips in each of which one thing is heard.
 
-    manifest → sound: where its sound lies in each clip → plan: chance, drawn → render: the plan, applied → folder
+    make_scenes: manifest → sound: where its sound lies in each clip → plan: chance, drawn → render: the plan, applied → folder
 
 Conventions
     apart       A scene is mixed from clips of one fold. A group, or overlapping clips of one recording, on several folds
@@ -26,11 +26,12 @@ Seconds and Hz outside, samples inside; waves are (samples,) float64 until they 
 """
 
 from earmark.data.soundscapes.folder import Scene, claim, groups_apart, make, make_all, save_tables
+from earmark.data.soundscapes.making import Made, make_scenes
 from earmark.data.soundscapes.plan import Event, Mix, Plan, Pool, draw, pool
 from earmark.data.soundscapes.render import parts, render
 from earmark.data.soundscapes.sound import Single, Sound, backgrounds, locate, locate_all, single
 
 __all__ = [
-    "Event", "Mix", "Plan", "Pool", "Scene", "Single", "Sound", "backgrounds", "claim", "draw", "groups_apart",
-    "locate", "locate_all", "make", "make_all", "parts", "pool", "render", "save_tables", "single",
+    "Event", "Made", "Mix", "Plan", "Pool", "Scene", "Single", "Sound", "backgrounds", "claim", "draw", "groups_apart",
+    "locate", "locate_all", "make", "make_all", "make_scenes", "parts", "pool", "render", "save_tables", "single",
 ]  # fmt: skip

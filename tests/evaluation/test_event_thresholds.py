@@ -1,4 +1,4 @@
-"""Calibration: rules that can be worked out, against an exhaustive search, and what it refuses."""
+"""Rules for events chosen: rules that can be worked out, against an exhaustive search, and what it refuses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from earmark.errors import ScoresError
-from earmark.evaluation.events import Heard, judge
-from earmark.evaluation.thresholds.events import THRESHOLDS, choose
+from earmark.evaluation.events import Heard, measure
+from earmark.evaluation.thresholds.events import METRIC, THRESHOLDS, as_facts, choose
 from earmark.events import EventRules, find, track
 from earmark.metrics import Collars, detection_f1, match_events
 from earmark.scores import Scores
@@ -47,14 +47,14 @@ def test_a_quiet_tag_gets_a_low_threshold_and_the_nearest_to_a_half_among_equals
     assert chosen.rules.thresholds == {"dog": 0.3, "rain": 0.5}
     assert chosen.rules.medians == {"dog": 0.0, "rain": 0.0}
     assert chosen.without == ("rain",)
-    assert (chosen.figures["0.5"].value, chosen.figures["thresholds"].value) == (0, 1)
+    assert (chosen.figures["0.5"][METRIC].value, chosen.figures["thresholds"][METRIC].value) == (0, 1)
 
 
 def test_spikes_need_a_median_of_three_frames():
     values = [0.1, 0.9, 0.1, 0.1] + [0.9] * 4 + [0.1] + [0.9] * 4 + [0.1] * 4
     chosen = choose({"a": scene(values, [0.1] * 17)}, {"a": [("dog", 0.4, 1.3)]})
     assert chosen.rules.thresholds["dog"] == 0.5 and chosen.rules.medians["dog"] == pytest.approx(3 * STEP)
-    assert chosen.figures["thresholds"].value < chosen.figures["thresholds and medians"].value == 1
+    assert chosen.figures["thresholds"][METRIC].value < chosen.figures["thresholds and medians"][METRIC].value == 1
 
 
 def test_figures_are_those_of_the_rules_and_no_point_of_the_sweep_is_better():
@@ -62,12 +62,13 @@ def test_figures_are_those_of_the_rules_and_no_point_of_the_sweep_is_better():
     chosen = choose(scores, reference, collars=Collars(0.2, 0.2), resamples=20)
     predicted = {clip: find(scores[clip], chosen.rules)[clip] for clip in scores}
     again = detection_f1(match_events(reference, predicted), resamples=20)
-    assert chosen.figures["thresholds and medians"] == again.macro
-    figures = [chosen.figures[name].value for name in ("0.5", "thresholds", "thresholds and medians")]
+    assert chosen.figures["thresholds and medians"][METRIC] == again.macro
+    figures = [chosen.figures[name][METRIC].value for name in ("0.5", "thresholds", "thresholds and medians")]
     assert figures == sorted(figures) and figures[0] < figures[2]
     for tag in ("dog", "rain"):
         points = [point for point in chosen.tried if point.tag == tag]
         assert max(point.f1 for point in points) == pytest.approx(again.tags[tag].value)
+        assert chosen.f1[tag][1] == again.tags[tag].value
         assert [point.threshold for point in points[: len(THRESHOLDS)]] == list(THRESHOLDS)
         assert {point.threshold for point in points[len(THRESHOLDS) :]} == {chosen.rules.thresholds[tag]}
 
@@ -93,14 +94,14 @@ def test_the_order_of_clips_and_thresholds_changes_nothing():
     )
     chosen = choose(scores, reference, resamples=20)
     assert chosen.rules == turned.rules and chosen.tried == turned.tried
-    json.dumps(chosen.as_dict(), allow_nan=False)
+    json.dumps(as_facts(chosen), allow_nan=False)
 
 
 def test_gap_and_shortest_are_kept_and_used():
     values = [0.1, 0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.1]
     chosen = choose({"a": scene(values, values)}, {"a": [("dog", 0.1, 0.6)]}, gap=0.15, shortest=0.05, medians=[])
     assert (chosen.rules.gap, chosen.rules.shortest) == (0.15, 0.05)
-    assert chosen.figures["thresholds"].value == 1
+    assert chosen.figures["thresholds"][METRIC].value == 1
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,6 @@ def test_known_events_that_overlap_are_one_as_where_the_rules_are_judged():
     values = [0.1] * 5 + [0.8] * 20 + [0.1] * 5
     scores, reference = {"a": scene(values, [0.1] * 30)}, {"a": [("dog", 0.5, 2.0), ("dog", 1.5, 2.5)]}
     chosen = choose(scores, reference, resamples=0)
-    judged = judge({"a": Heard(track(scores["a"]), 3.0, 0.0, chosen.rules)}, reference, resamples=0)
-    assert [figure.value for figure in chosen.figures.values()] == [1, 1, 1]
-    assert [row["event_f1_0.2"]["value"] for row in judged["rows"]] == [1, 1, 1]
+    judged = measure({"a": Heard(track(scores["a"]), 3.0, 0.0, chosen.rules)}, reference, resamples=0)
+    assert [row[METRIC].value for row in chosen.figures.values()] == [1, 1, 1]
+    assert [row.events[0.2].value for row in judged.rows] == [1, 1, 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from earmark.errors import ScoresError
-from earmark.evaluation.thresholds.tags import best_threshold, choose
+from earmark.evaluation.thresholds.tags import as_facts, best_threshold, choose
 from earmark.scores.thresholds import of_tags, reached
 
 GROUPS = [str(i) for i in range(5)]
@@ -59,7 +59,7 @@ def test_figures_and_tags_without_clips():
     assert chosen.figures["0.5"]["f1_macro"].value == 0.5
     assert chosen.figures["0.5"]["f1_micro"].value == pytest.approx(2 / 3)
     assert chosen.figures["thresholds"]["f1_macro"].value == 1
-    assert chosen.as_dict()["f1"]["saw"] == [None, None]
+    assert as_facts(chosen)["f1"]["saw"] == [None, None]
 
 
 def test_stored_thresholds_answer_tags():

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-SCORES = (".parquet", ".csv")
+from earmark.data.manifest import natural
+from earmark.errors import EarmarkError
+from earmark.evaluation.comparison import SCORES
+from earmark.models import loading
 
 
 def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
     """The members' files: score files, or taggers by file, shipped name, run folder or folder of epochs."""
-    from earmark.data.manifest import natural
-    from earmark.errors import EarmarkError
-    from earmark.models import loading
 
     def within(folder: Path, pattern: str) -> list[Path]:
         return sorted(folder.glob(pattern), key=lambda path: natural(str(path)))
@@ -46,8 +46,7 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
 
 
 def check_out(out: Path | None, files: list[Path]) -> None:
-    from earmark.errors import EarmarkError
-
+    """Raises EarmarkError for a file that cannot hold what is made of these, or that is one of them."""
     if out is None:
         return
     known = SCORES if files[0].suffix in SCORES else (".safetensors",)
@@ -61,8 +60,7 @@ def check_out(out: Path | None, files: list[Path]) -> None:
 
 
 def save(made: Any, out: Path) -> None:
-    from earmark.errors import EarmarkError
-
+    """Scores or a tagger into their file, in a folder that is made where it is missing. Raises EarmarkError."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         made.save(out)
@@ -82,7 +80,8 @@ def names_of(files: Sequence[Path]) -> list[str]:
     return [f"{part[-1]} ({number})" for number, part in enumerate(parts, 1)]  # a file that is given twice
 
 
-def summary(rule: str, weights: Sequence[float], names: Sequence[str], what: str) -> str:
+def summary(rule: str, weights: Sequence[float], names: Sequence[str], what: str = "") -> str:
+    """The rule, the members and their weights, in words."""
     shares = [f" {weight:.3g}" for weight in weights] or [""] * len(names)
     shown = ", ".join(name + share for name, share in list(zip(names, shares, strict=True))[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""

@@ -1,0 +1,132 @@
+"""What `earmark ensemble` was asked for, whether it fits together, and what is printed of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from earmark.cli.bar import Bar
+from earmark.cli.console import print_table, say
+from earmark.errors import EarmarkError
+
+if TYPE_CHECKING:
+    from earmark.evaluation.ensembles import Combination
+    from earmark.scores import Task
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command."""
+
+    out: Path | None
+    rule: Literal["arithmetic", "geometric", "rank"]
+    weights: str | None
+    over: Literal["clips", "tags"] | None
+    only: Literal["same", "common"]
+    task: Task | None
+    mean_weights: bool
+    search: bool
+    cross: bool
+    agreement: bool
+    data: Path | None
+    dataset: str | None
+    metric: str | None
+    rounds: int
+    as_json: bool
+
+    def check(self) -> None:
+        """Raises EarmarkError for options that contradict each other."""
+        if self.out is None and not (self.search or self.agreement):
+            raise EarmarkError("say where the ensemble goes with -o FILE (or ask for --agreement or --search alone)")
+        if self.search and self.weights is not None:
+            raise EarmarkError("--search finds the weights: leave out --weights, or leave out --search")
+        wanted = self.search or self.agreement or self.mean_weights
+        if (self.search and self.data is None) or (self.data is not None and not wanted):
+            raise EarmarkError(
+                "--search needs the clips' tags with --data, and --data is for --search, --agreement and --mean-weights"
+            )
+        if self.cross and not self.search:
+            raise EarmarkError("--cross says how --search is done: give both")
+
+    def shares(self) -> list[float] | None:
+        """The weights: numbers, of "3:3:2"."""
+        if self.weights is None:
+            return None
+        try:
+            return [float(part) for part in self.weights.replace(",", ":").split(":")]
+        except ValueError:
+            raise EarmarkError(
+                f"--weights {self.weights}: are numbers with colons between them, one a member, such as 3:3:2"
+            ) from None
+
+    def check_taggers(self) -> None:
+        """Raises EarmarkError for options that are of score files."""
+        wrong = {
+            "--search": self.search, "--agreement": self.agreement, "--only common": self.only == "common",
+            "--task": self.task,
+        }  # fmt: skip
+        if unfit := [name for name, wanted in wrong.items() if wanted]:
+            raise EarmarkError(f"{unfit[0]} is for score files, such as `earmark evaluate` writes for each tagger")
+        if self.over == "clips":
+            raise EarmarkError("--over clips: a tagger hears one recording at a time, so it can rank tags only")
+        if self.mean_weights and self.rule != "arithmetic":
+            raise EarmarkError(f"--rule {self.rule} is of scores: weights are averaged arithmetically")
+
+
+def of_scores(files: list[Path], asked: Asked) -> None:
+    """Search, compare and combine score files."""
+    from earmark.evaluation.ensembles import combine
+    from earmark.evaluation.members import save
+
+    if asked.mean_weights:
+        raise EarmarkError("--mean-weights is of taggers; these are score files")
+    told = combine(
+        files, rule=asked.rule, weights=asked.shares(), over=asked.over or "clips", only=asked.only, task=asked.task,
+        data=asked.data, dataset=asked.dataset, metric=asked.metric, search=asked.search, cross=asked.cross,
+        rounds=asked.rounds, agreement=asked.agreement, scores=asked.out is not None, progress=Bar(),
+    )  # fmt: skip
+    if not asked.as_json:
+        _print_tables(told)
+    if asked.out is not None:
+        save(told.scores, asked.out)
+    if asked.as_json:
+        _print_json(files, told.as_dict())
+    if told.left_out:
+        rows = told.left_out + len(told.scores or ())
+        say(f"{told.left_out} of the {rows} rows of {told.names[0]} have no scores of all members and are left out")
+    if asked.out is not None:
+        say(f"{asked.out}: {told.summary}")
+
+
+def of_taggers(files: list[Path], asked: Asked) -> None:
+    """One file with all taggers, or one tagger in the middle of them."""
+    from earmark.evaluation.members import save
+    from earmark.train.ensembles import average, join
+
+    asked.check_taggers()
+    assert asked.out is not None
+    if asked.mean_weights:
+        told = average(files, asked.shares(), data=asked.data, dataset=asked.dataset, progress=Bar())
+    else:
+        told = join(files, asked.rule, asked.shares(), progress=Bar())
+    save(told.tagger, asked.out)
+    if asked.as_json:
+        _print_json(files, told.as_dict())
+    say(f"{asked.out}: {told.summary}")
+
+
+def _print_json(files: list[Path], told: dict[str, Any]) -> None:
+    print(json.dumps({"members": [str(file) for file in files], **told}, indent=1, ensure_ascii=False))
+
+
+def _print_tables(told: Combination) -> None:
+    if told.search is not None:
+        rows = [(i + 1, told.names[step.member], f"{step.value:.4f}") for i, step in enumerate(told.search.path)]
+        print_table(["round", "added", told.metric], rows)
+        print(f"--weights {':'.join(map(str, told.search.counts))}: {told.metric} {told.search.value:.4f}")
+    if told.cross is not None:
+        print(f"each fold with the weights that the others chose: {told.metric} {told.cross.value:.4f}")
+    if told.agreement is not None:
+        print(told.agreement.text())

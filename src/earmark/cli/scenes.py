@@ -1,0 +1,68 @@
+"""What `earmark soundscapes` reads of its options, and prints of the scenes that were made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from earmark.cli.console import print_table, say, write_errors
+from earmark.errors import EarmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from earmark.data.soundscapes import Scene
+    from earmark.data.soundscapes.making import Made
+
+COLUMNS = ("fold", "scenes", "made now", "events", "tags", "seconds", "scaled down")
+SHOWN = 20  # recordings that could not be used
+Number = TypeVar("Number", int, float)
+
+
+def pair(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Number, Number]:
+    """lowest:highest, or one value for both."""
+    low, colon, high = text.partition(":")
+    try:
+        return kind(low), kind(high if colon else low)
+    except ValueError as error:
+        what = "whole numbers" if kind is int else "numbers"
+        raise EarmarkError(f"{option} {text}: give two {what}, lowest:highest, or one for both") from error
+
+
+def print_scenes(made: Made, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([_record(scene, made.folder) for scene in made.scenes], indent=1, ensure_ascii=False))
+    else:
+        print_table(COLUMNS, [_row(fold, made) for fold in made.folds])
+
+
+def leave_with(made: Made, file: Path | None) -> None:
+    """What could not be used; leaves with 1 where there is such."""
+    failures = [*made.unread, *made.spoilt]
+    write_errors(file, [(error.path, str(error).removeprefix(f"{error.path}: ")) for error in failures])
+    if not failures:
+        return
+    for error in failures[:SHOWN] if file is None else ():
+        say(str(error))
+    say(
+        f"{len(made.unread)} recordings could not be used and were left out; {len(made.spoilt)} scenes could not be made"
+    )
+    raise typer.Exit(1)
+
+
+def _record(scene: Scene, out: Path) -> dict[str, Any]:
+    plan = scene.plan
+    path = (out / "audio" / plan.fold / f"{plan.name}.flac").as_posix()
+    return {"path": path, "made": scene.made, "duration": plan.seconds, "scale": scene.scale, **plan.as_dict()}
+
+
+def _row(fold: str, made: Made) -> list[Any]:
+    mine = [scene for scene in made.scenes if scene.plan.fold == fold]
+    events = [event for scene in mine for event in scene.plan.events]
+    return [
+        fold or "(none)", len(mine), sum(scene.made for scene in mine), len(events), len({event.tag for event in events}),
+        f"{sum(scene.plan.seconds for scene in mine):g}", sum(scene.scale < 1 for scene in mine),
+    ]  # fmt: skip

@@ -1,0 +1,156 @@
+"""What can be made of score files: one of all, weights that are searched, who answers like whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from earmark.data.datasets import open_data
+from earmark.data.manifest import Manifest
+from earmark.data.splits import facts
+from earmark.errors import ScoresError
+from earmark.evaluation.members import names_of, summary
+from earmark.progress import QUIET, Progress
+from earmark.registry import METRICS
+from earmark.scores import Scores, Task
+from earmark.scores import ensemble as ensembles
+from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Search
+
+NEAR_ONE = 1e-3  # how far a clip's scores may be from summing to one where each clip has one tag
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """names: of the members. metric: by which weights were searched. search, cross, agreement: where they were asked for.
+
+    scores: of all together, where they were asked for; left_out: rows of the first member that they do not have.
+    """
+
+    task: Task
+    rule: Name
+    names: tuple[str, ...]
+    metric: str
+    search: Search | None
+    cross: Crossed | None
+    agreement: Agreement | None
+    scores: Scores | None
+    left_out: int = 0
+
+    @property
+    def summary(self) -> str:
+        """What the scores are, in words; empty where there are none."""
+        if self.scores is None:
+            return ""
+        shares = [] if self.cross is not None else self.scores.facts["ensemble"]["weights"]
+        return f"{len(self.scores)} rows, {len(self.scores.tags)} tags; {summary(self.rule, shares, self.names)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        told: dict[str, Any] = {"task": self.task}
+        if self.search is not None:
+            told["search"] = {"metric": self.metric, **self.search.as_dict()}
+        if self.cross is not None:
+            told["cross"] = {"metric": self.metric, "value": self.cross.value, "counts": self.cross.counts}
+        if self.agreement is not None:
+            told["agreement"] = self.agreement.as_dict()
+        if self.scores is not None:
+            kept = self.scores.facts["ensemble"]
+            told["ensemble"] = {key: value for key, value in kept.items() if key != "members"}
+            told["summary"] = self.summary
+        return told
+
+
+def combine(
+    files: Sequence[str | Path],
+    *,
+    rule: Name = "arithmetic",
+    weights: Sequence[float] | None = None,
+    over: Over = "clips",
+    only: Literal["same", "common"] = "same",
+    task: Task | None = None,
+    data: str | Path | Manifest | None = None,
+    dataset: str | None = None,
+    metric: str | None = None,
+    search: bool = False,
+    cross: bool = False,
+    rounds: int = 30,
+    agreement: bool = False,
+    scores: bool = True,
+    progress: Progress = QUIET,
+) -> Combination:
+    """Search, compare and combine score files, whatever of it is asked for.
+
+    weights: one a member, in any proportion; default all the same. over: what the rank rule ranks. only: the members must
+    have the same clips, or the common ones are taken. task: default "one" where each clip's scores sum to one. data: the
+    clips' tags, which search, cross and figures of agreement need. search: weights that suit the metric, in so many
+    rounds; cross: each fold with the weights that the others chose. metric: default accuracy, in task many mAP. agreement:
+    who answers like whom. scores: combine them. Raises ScoresError, ManifestError.
+
+        >>> from earmark.evaluation.ensembles import combine
+        >>> combine(["a/scores.parquet", "b/scores.parquet"], weights=[2, 1]).scores.save("both.parquet")  # doctest: +SKIP
+    """
+    if search and data is None:
+        raise ScoresError("a search of weights needs the clips' tags: give the data")
+    members, names = [Scores.load(file) for file in files], names_of([Path(file) for file in files])
+    task = task or _task(members, progress)
+    how: dict[str, Any] = {"over": over, "task": task, "names": names}
+    same = ensembles.align(members, only, names)
+    clips = None if data is None else _clips(same[0], data, dataset)
+    truth = None if clips is None else clips.truth(same[0].tags)
+    named, function = _metric(metric, task)
+    found: Search | None = None
+    crossed: Crossed | None = None
+    table: Agreement | None = None
+    if search and clips is not None and truth is not None:
+        found = ensembles.search_weights(same, truth, function, rule, rounds=rounds, **how)
+        weights = found.counts
+        progress.say(ensembles.OPTIMISTIC)
+        if cross:
+            crossed = ensembles.search_across(same, truth, clips.folds, function, rule, rounds=rounds, **how)
+    if agreement:
+        measured = None if truth is None else function
+        table = ensembles.agreement(same, truth, measured, rule, weights, metric_name=named, **how)
+    whole: Scores | None = None
+    if scores:
+        whole = crossed.scores if crossed else ensembles.combine(members, rule, weights, only=only, **how)
+        if found is not None and clips is not None:
+            whole.facts["ensemble"]["weights chosen"] = {"by": named, "across folds": cross, **facts(clips)}
+    left = 0 if whole is None else len(members[0]) - len(whole)
+    return Combination(task, rule, tuple(names), named, found, crossed, table, whole, left)
+
+
+def _task(members: Sequence[Scores], progress: Progress) -> Task:
+    """One tag a clip where all members' scores of each clip sum to one."""
+    one = all(bool((np.abs(member.values.sum(1) - 1) <= NEAR_ONE).all()) for member in members)
+    progress.say(
+        f"task {'one' if one else 'many'}: the scores of each clip {'' if one else 'do not '}sum to one (--task says otherwise)"
+    )
+    return "one" if one else "many"
+
+
+def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None) -> Manifest:
+    """The clips that the scores are of, row by row."""
+    clips = open_data(data, dataset)
+    ids, count = np.unique(scores.ids, return_counts=True)
+    if (count > 1).any():
+        raise ScoresError(
+            f"{ids[count.argmax()]} has {count.max()} rows: the clips' tags say nothing of single windows. Give scores of clips"
+        )
+    place = {id_: row for row, id_ in enumerate(clips.ids.tolist())}
+    missing = [id_ for id_ in scores.ids.tolist() if id_ not in place]
+    if missing:
+        where = "the manifest" if isinstance(data, Manifest) else data
+        raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {where}, such as {missing[0]}")
+    return clips.select([place[id_] for id_ in scores.ids.tolist()])
+
+
+def _metric(name: str | None, task: Task) -> tuple[str, Metric]:
+    name = name or ("accuracy" if task == "one" else "map")
+    entry = METRICS[name]
+    if task not in entry.facts.get("tasks", ()):
+        raise ScoresError(f"the metric {name!r} is not for task {task!r}: see `earmark list metrics`")
+    return name, entry.function

@@ -1,0 +1,101 @@
+"""Taggers → one: an ensemble that scores with all of them, or a net with the mean of their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.data import splits
+from earmark.data.manifest import Manifest
+from earmark.errors import EarmarkError
+from earmark.evaluation.heldout import clips_of
+from earmark.evaluation.members import names_of, summary
+from earmark.models import averaging, loading
+from earmark.models.ensemble import Apart, Committee
+from earmark.progress import QUIET, Progress
+from earmark.scores.ensemble import Name
+from earmark.train.loader import Waves, validation_batches
+
+BATCH = 32  # windows
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """tagger: of all members. weights: their shares. averaged: one net with the mean of their weights, no ensemble."""
+
+    tagger: Any
+    names: tuple[str, ...]
+    rule: Name
+    weights: tuple[float, ...]
+    averaged: bool
+
+    @property
+    def summary(self) -> str:
+        what = "weights" if self.averaged else ""
+        return f"{len(self.tagger.vocabulary)} tags; {summary(self.rule, self.weights, self.names, what)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        told = {"rule": self.rule, "weights": list(self.weights), "tagger": self.tagger.identity()}
+        return {**told, "mean weights": self.averaged, "summary": self.summary}
+
+
+def join(
+    files: Sequence[Path],
+    rule: Name = "arithmetic",
+    weights: Sequence[float] | None = None,
+    *,
+    progress: Progress = QUIET,
+) -> Joined:
+    """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError."""
+    made = Committee([loading.load(file) for file in files], rule, weights)
+    if isinstance(made.windows, Apart):
+        progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
+    return Joined(made, tuple(names_of(files)), rule, tuple(made.weights.tolist()), False)
+
+
+def average(
+    files: Sequence[Path],
+    weights: Sequence[float] | None = None,
+    *,
+    data: str | Path | Manifest | None = None,
+    dataset: str | None = None,
+    progress: Progress = QUIET,
+) -> Joined:
+    """One net with the mean of the weights of taggers that were trained in one run (`earmark.models.averaging`).
+
+    data: the clips that they learnt from, on which running statistics are measured anew; without it these are averaged
+    like weights. Raises TaggerError, and EarmarkError for other clips.
+    """
+    made = averaging.average([loading.load(file) for file in files], weights)
+    if data is None:
+        progress.say("running statistics are averaged like weights; with --data they are measured anew")
+    else:
+        _renew(made, data, dataset, progress)
+    progress.say("nets that were not trained in one run have no useful mean of weights")
+    return Joined(made, tuple(names_of(files)), "arithmetic", tuple(made.facts["soup"]["weights"]), True)
+
+
+def _renew(made: Any, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
+    """Measure the running statistics on the windows of the clips that the members learnt from."""
+    asked = made.recipe.data
+    parts = splits.divide(
+        clips_of(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
+        seed=made.recipe.seed, bear_shared_groups=True,
+    )  # fmt: skip
+    told = made.facts.get("split", {}).get("train", {})
+    if splits.facts(parts.train)["sha256"] != told.get("sha256"):
+        folds = ", ".join(told.get("folds", [])) or "none that the files tell"
+        where = "the manifest" if isinstance(data, Manifest) else data
+        raise EarmarkError(
+            f"{where}: running statistics are measured on the clips that the taggers learnt from ({told.get('clips', 0)}, "
+            f"folds {folds}), and these are others. Give the data set of their training, or leave --data out"
+        )
+    waves = Waves(parts.train, made.sample_rate)
+    for row, error in waves.failures:
+        progress.say(f"left out: {parts.train.ids[row]}: {error}")
+    # a window alone has no variance to measure
+    averaging.renew(made, (cut for cut, _ in validation_batches(waves, made.windows, BATCH) if len(cut) > 1))
+    progress.say(f"running statistics measured anew on {len(waves.readable)} clips")
