@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from earmark import cli, train
 from earmark.cli import console
-from earmark.cli.compare import _named
 from earmark.cli.train import _one
 from earmark.data.manifest import build, write
 from earmark.errors import EarmarkError
@@ -169,14 +168,6 @@ def test_a_pattern_that_is_no_yaml_is_answered_with_the_quotes_that_it_needs(tmp
     error = run(cli.app, ["index", "folder", str(tmp_path), "-o", "x.csv", "--set", "group=[^-]+"]).exception
     assert isinstance(error, EarmarkError)
     assert """--set "group='[^-]+'\"""" in str(error)
-
-
-def test_a_folder_with_an_equals_sign_is_no_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "lr=0.1").mkdir()
-    (tmp_path / "lr=0.1" / "scores.csv").write_text("")
-    assert _named("lr=0.1/scores.csv", {}) == ("lr=0.1", "lr=0.1/scores.csv")
-    assert _named("mine=lr=0.1/scores.csv", {}) == ("mine", "lr=0.1/scores.csv")
 
 
 def test_clips_that_only_one_side_has_are_said(tmp_path):

@@ -1,10 +1,16 @@
 """The audit: hand-worked doubts, and wrong labels that it must find."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tests.evaluation.conftest import TAGS, Heard
 
-from earmark.errors import ScoresError
-from earmark.evaluation.labels import rank
+from earmark.data.manifest import Manifest
+from earmark.errors import EarmarkError, ScoresError
+from earmark.evaluation.labels import Label, audit, rank
+from earmark.scores import Scores
 
 
 def test_one_tag_a_clip_by_hand():
@@ -62,3 +68,27 @@ def test_one_tag_a_clip_must_be_so(truth):
         ScoresError, match="1 clips do not have one tag each, the first in row 1: rank them as task 'many'"
     ):
         rank([[0.2, 0.8], [0.9, 0.1]], truth, "one")
+
+
+def test_an_audit_of_scores_names_the_clips(single: Manifest, tmp_path: Path, heard: Heard) -> None:
+    values = np.where(single.truth(TAGS), 0.9, 0.1).astype(np.float32)
+    values[4] = 1 - values[4]
+    ids = [*single.ids.tolist()[:8], "elsewhere.wav"]
+    Scores(values, np.array(ids), np.zeros(9), np.ones(9), TAGS).save(tmp_path / "s.csv")
+    told = audit(tmp_path / "s.csv", single, progress=heard)
+    own, other = (TAGS[1], TAGS[0]) if single.truth(TAGS)[4, 1] else TAGS
+    assert told.labels == (Label("4.wav", "4.wav", own, own, other, 0.8, f"{other} scores 0.90, {own} 0.10"),)
+    assert len(told.clips) == 8 and "its own tag and the highest other one" in told.notes[1]
+    assert heard.said == [
+        f"1 of the 9 rows of {tmp_path / 's.csv'} are of clips that the manifest does not have: left out",
+        f"1 of the 9 clips of the manifest have no scores in {tmp_path / 's.csv'}: left out",
+    ]
+
+
+def test_an_audit_of_a_run_hears_each_clip_by_its_own_fold(run: Path, single: Manifest, heard: Heard) -> None:
+    named = replace(single, facts={"dataset": "soundscapes"})
+    told = audit(run, named, progress=heard)
+    assert len(told.clips) == 9 and heard.pieces == [("scoring", 3, 3)] * 3
+    assert all(label.tag != label.suggested and 0 < label.score <= 1 for label in told.labels)
+    with pytest.raises(EarmarkError, match="an audit needs scores of taggers that did not learn from the clips"):
+        audit(run / "fold-1" / "tagger.safetensors", named)

@@ -1,0 +1,101 @@
+"""`earmark.compare`: differences as the metrics give them, names, and systems that cannot be compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.evaluation.conftest import TAGS, Heard, Make
+
+import earmark
+from earmark import metrics
+from earmark.data.manifest import Manifest
+from earmark.errors import EarmarkError
+from earmark.evaluation.comparison import named_by
+from earmark.scores import Scores
+
+
+def scored(single: Manifest, seed: int, file: Path, rows: slice = slice(None)) -> Path:
+    values = np.random.default_rng(seed).random((9, 2)).astype(np.float32)
+    Scores(values[rows], single.ids[rows], np.zeros(9)[rows], np.ones(9)[rows], TAGS).save(file)
+    return file
+
+
+def test_pairs_are_those_of_the_metrics(single: Manifest, tmp_path: Path) -> None:
+    files = {name: scored(single, seed, tmp_path / f"{name}.parquet") for seed, name in enumerate("ab")}
+    told = earmark.compare(files, single, resamples=20, permutations=99)
+    values = {name: Scores.load(file).values for name, file in files.items()}
+    truth = single.truth(TAGS)
+    assert told.pairs == metrics.compare(values, truth, single.groups, "one", resamples=20, permutations=99)
+    assert [system.name for system in told.systems] == ["a", "b"] and told.clips == 9
+    assert told.systems[0].metrics["accuracy"].value == metrics.accuracy(values["a"], truth)
+    assert told.protocol == {name: f"9 clips, from {file}" for name, file in files.items()}
+    json.dumps(told.as_dict(), allow_nan=False)
+    # columns in another order are the same scores
+    other = Scores.load(files["b"])
+    replace(other, values=other.values[:, ::-1], tags=TAGS[::-1]).save(tmp_path / "turned.parquet")
+    turned = earmark.compare({"a": files["a"], "b": tmp_path / "turned.parquet"}, single, resamples=20, permutations=99)
+    assert turned.pairs == told.pairs
+
+
+def test_what_has_no_value_is_null(single: Manifest, tmp_path: Path) -> None:
+    files = [scored(single, seed, tmp_path / f"{seed}.csv") for seed in (1, 2)]
+    told = earmark.compare(files, single, metrics=["map"], resamples=0, permutations=0).as_dict()
+    assert told["systems"][0]["metrics"]["map"]["low"] is None and told["pairs"][0]["p"] is None
+    assert list(told["pairs"][0]) == ["a", "b", "metric", "difference", "low", "high", "p", "p_holm"]
+
+
+def test_taggers_runs_and_scores_side_by_side(
+    make: Make, run: Path, single: Manifest, tmp_path: Path, heard: Heard
+) -> None:
+    file = scored(single, 0, tmp_path / "scores.csv")
+    systems = {"net": make(5, task="one"), "run": run, "file": file}
+    told = earmark.compare(
+        systems, single, dataset="soundscapes", metrics=["accuracy"], resamples=0, permutations=9, progress=heard
+    )
+    assert [(pair.a, pair.b) for pair in told.pairs] == [("net", "run"), ("net", "file"), ("run", "file")]
+    assert [total for _, total, _ in heard.pieces] == [9, 3, 3, 3]
+    assert told.protocol["net"].startswith("9 clips, from the tagger ")
+    alone = earmark.evaluate(run, single, dataset="soundscapes", resamples=0)
+    assert told.systems[1].metrics["accuracy"].value == alone.metrics["accuracy"].value
+    assert alone.figures.protocol["looks"] == 2  # the comparison was the first
+
+
+def test_clips_that_one_lacks(single: Manifest, tmp_path: Path) -> None:
+    whole, part = scored(single, 0, tmp_path / "whole.csv"), scored(single, 1, tmp_path / "part.csv", slice(6))
+    with pytest.raises(
+        EarmarkError, match="whole has 3 clips that another system lacks: say --common to compare on the 6"
+    ):
+        earmark.compare([whole, part], single)
+    told = earmark.compare([whole, part], single, common=True, resamples=0, permutations=0)
+    assert told.clips == 6 and told.notes == ("whole has 3 clips that another system lacks: left out.",)
+    assert told.protocol["whole"] == f"6 clips of the 9 that it scores, from {whole}"
+    folds = earmark.compare([whole, part], single, folds=["1"], common=True, resamples=0, permutations=0)
+    assert folds.clips == 2
+
+
+def test_what_cannot_be_compared(single: Manifest, tmp_path: Path) -> None:
+    one = scored(single, 0, tmp_path / "one.csv")
+    with pytest.raises(EarmarkError, match="needs two systems at least"):
+        earmark.compare([one], single)
+    other = Scores.load(one)
+    replace(other, tags=("burst", "rain")).save(tmp_path / "other.csv")
+    with pytest.raises(EarmarkError, match="one and other have different tags, such as 'hiss'"):
+        earmark.compare([one, tmp_path / "other.csv"], single)
+    apart = scored(single, 0, tmp_path / "apart.csv", slice(6, None))
+    with pytest.raises(EarmarkError, match="the systems have no clip in common"):
+        earmark.compare([scored(single, 0, tmp_path / "first.csv", slice(3)), apart], single, common=True)
+
+
+def test_names_of_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with an equals sign is no name; a run's folder says more than `tagger` or `scores`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lr=0.1").mkdir()
+    (tmp_path / "lr=0.1" / "scores.csv").write_text("")
+    assert named_by("lr=0.1/scores.csv", {}) == ("lr=0.1", "lr=0.1/scores.csv")
+    assert named_by("mine=lr=0.1/scores.csv", {}) == ("mine", "lr=0.1/scores.csv")
+    assert named_by("runs/a/evaluation/scores.parquet", {}) == ("a", "runs/a/evaluation/scores.parquet")
+    assert named_by("a/tagger.safetensors", {"a": 0}) == ("a′", "a/tagger.safetensors")

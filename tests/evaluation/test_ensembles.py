@@ -1,0 +1,65 @@
+"""`combine` of score files: the same as the rules, the searches and the agreement that it puts together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.evaluation.conftest import TAGS, Heard
+
+from earmark import metrics
+from earmark.data.manifest import Manifest
+from earmark.errors import ScoresError
+from earmark.evaluation.ensembles import combine
+from earmark.scores import Scores, ensemble
+
+
+@pytest.fixture
+def files(single: Manifest, tmp_path: Path) -> list[Path]:
+    made = []
+    for seed, name in enumerate(("one", "two")):
+        first = np.random.default_rng(seed).random(9)
+        values = np.stack([first, 1 - first], 1).astype(np.float32)
+        Scores(values, single.ids, np.zeros(9), np.ones(9), TAGS).save(tmp_path / f"{name}.parquet")
+        made.append(tmp_path / f"{name}.parquet")
+    return made
+
+
+def test_scores_together(files: list[Path], heard: Heard) -> None:
+    told = combine(files, rule="geometric", weights=[3, 1], progress=heard)
+    members = [Scores.load(file) for file in files]
+    alone = ensemble.combine(members, "geometric", [3, 1], task="one", names=["one", "two"])
+    assert np.array_equal(told.scores.values, alone.values) and told.scores.facts == alone.facts
+    assert told.summary == "9 rows, 2 tags; geometric mean of 2 members (one 0.75, two 0.25)"
+    assert heard.said == ["task one: the scores of each clip sum to one (--task says otherwise)"]
+    json.dumps(told.as_dict(), allow_nan=False)
+
+
+def test_a_search_its_crossing_and_agreement(files: list[Path], single: Manifest, heard: Heard) -> None:
+    told = combine(files, task="one", data=single, search=True, cross=True, agreement=True, rounds=4, progress=heard)
+    members, truth = [Scores.load(file) for file in files], single.truth(TAGS)
+    how = {"rounds": 4, "task": "one", "names": ["one", "two"]}
+    assert told.search == ensemble.search_weights(members, truth, metrics.accuracy, **how)
+    crossed = ensemble.search_across(members, truth, single.folds, metrics.accuracy, **how)
+    assert told.cross.value == crossed.value and np.array_equal(told.scores.values, crossed.scores.values)
+    assert told.scores.facts["ensemble"]["weights chosen"]["across folds"] is True
+    assert list(told.as_dict()) == ["task", "search", "cross", "agreement", "ensemble", "summary"]
+    assert heard.said == [ensemble.OPTIMISTIC]
+    nothing = combine(files, task="one", agreement=True, scores=False)
+    assert nothing.scores is None and nothing.summary == "" and list(nothing.as_dict()) == ["task", "agreement"]
+
+
+def test_common_clips_and_what_is_refused(files: list[Path], single: Manifest, tmp_path: Path) -> None:
+    part = Scores.load(files[1])
+    fewer = Scores(part.values[:5], part.ids[:5], part.start[:5], part.end[:5], TAGS)
+    fewer.save(tmp_path / "part.parquet")
+    told = combine([files[0], tmp_path / "part.parquet"], only="common", task="one")
+    assert len(told.scores) == 5 and told.left_out == 4
+    with pytest.raises(ScoresError, match="a search of weights needs the clips' tags"):
+        combine(files, search=True)
+    with pytest.raises(ScoresError, match="the metric 'accuracy' is not for task 'many'"):
+        combine(files, task="many", metric="accuracy", data=single, search=True)
+    with pytest.raises(ScoresError, match=r"4 of 9 scored clips are not in the manifest, such as 5\.wav"):
+        combine(files, task="one", data=single.select(np.arange(5)), search=True)

@@ -1,0 +1,191 @@
+"""`earmark.evaluate`: figures as the metrics give them, events, folds, what is refused, and what it tells meanwhile."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.evaluation.conftest import TAGS, Heard, Make
+
+import earmark
+from earmark import metrics, report
+from earmark.data import splits
+from earmark.data.manifest import Manifest, build, write
+from earmark.errors import AudioError, EarmarkError, ManifestError, ScoresError
+from earmark.evaluation.evaluation import record
+from earmark.models import loading
+from earmark.models.file import read_head
+
+ATTENTION = {
+    "features": {"name": "logmel", "window": 0.032, "hop": 0.01, "bands": 32},
+    "net": {"name": "resnet_b_att", "widths": [4, 4, 8, 8], "blocks": [1, 1, 1, 1]},
+    "windows": {"length": 1.0, "hop": 1.0},
+}
+
+
+def test_figures_of_a_loaded_tagger_are_those_of_its_scores(make: Make, single: Manifest, heard: Heard) -> None:
+    tagger = make(task="one")
+    told = earmark.evaluate(tagger, single, resamples=20, progress=heard)
+    values = []
+    for path in single.paths():
+        by_tag = {tag.label: tag.score for tag in tagger.tag(path, None)}
+        values.append([by_tag[tag] for tag in TAGS])
+    assert told.scores.ids.tolist() == single.ids.tolist()
+    assert told.scores.values == pytest.approx(np.array(values), abs=1e-6)
+    truth = single.truth(TAGS)
+    assert told.metrics["accuracy"].value == metrics.accuracy(told.scores.values, truth)
+    assert told.metrics["map"].value == pytest.approx(metrics.mean_average_precision(told.scores.values, truth))
+    assert told.figures.protocol["tagger"] == tagger.identity() and told.figures.protocol["folds"] == ["1", "2", "3"]
+    assert heard.pieces == [("scoring", 9, 9)] and not heard.open
+    assert told.unread == () and told.detected is None and told.beside is None
+    json.dumps(told.figures.as_dict(), allow_nan=False)
+
+
+def test_paths_give_the_same(make: Make, single: Manifest, tmp_path: Path) -> None:
+    tagger = make(task="one")
+    tagger.save(tmp_path / "t.safetensors")
+    write(single, single.root / "single.parquet")  # paths are relative to it
+    loaded = earmark.evaluate(tagger, single, folds=["2"], resamples=10)
+    read = earmark.evaluate(tmp_path / "t.safetensors", single.root / "single.parquet", folds=["2"], resamples=10)
+    assert read.figures.as_dict() == loaded.figures.as_dict() and loaded.figures.clips == 3
+
+
+@pytest.mark.parametrize(("changes", "of"), [({}, "windows"), (ATTENTION, "frames")], ids=["windows", "frames"])
+def test_known_events_are_judged(make: Make, scenes: Manifest, heard: Heard, changes: dict, of: str) -> None:
+    told = earmark.evaluate(
+        make(**changes), scenes, folds=["3"], collars=[0.1, 0.3], resamples=5, progress=heard
+    ).figures.events
+    assert told is not None
+    assert (told.scores, told.clips, told.events, told.without) == (of, 3, 3, ("hiss",))
+    assert [row.rules for row in told.rows] == ["0.5"] and list(told.rows[0].events) == [0.1, 0.3]
+    assert heard.pieces == [("scoring", 3, 3), (f"scores of {of}", 3, 3)]
+    assert earmark.evaluate(make(**changes), scenes, folds=["3"], events=False, resamples=5).figures.events is None
+
+
+def test_events_of_clips_in_which_nothing_is_heard_are_not_judged(make: Make, scenes: Manifest, heard: Heard) -> None:
+    columns = {name: scenes.table[name] for name in ("id", "path", "tags")} | {"events": [[]] * 9}
+    quiet = build(columns, scenes.root, vocabulary=TAGS)
+    assert earmark.evaluate(make(), quiet, resamples=5, progress=heard).figures.events is None
+    assert heard.said == ["no clip has an event: events are not judged"]
+
+
+def test_rules_of_another_kind_of_scores_are_told(make: Make, scenes: Manifest, heard: Heard) -> None:
+    rules = {"thresholds": dict.fromkeys(TAGS, 0.3), "medians": dict.fromkeys(TAGS, 0.0), "gap": 0.0, "shortest": 0.0}
+    tagger = make(0, {"events": {"rules": rules, "scores": "frames"}})
+    told = earmark.evaluate(tagger, scenes, folds=["3"], resamples=5, progress=heard)
+    assert len(told.figures.events.rows) == 3
+    assert heard.said == ["its rules for events were chosen on scores of frames, and these are scores of windows"]
+
+
+def test_stored_thresholds_are_judged_beside(make: Make, scenes: Manifest) -> None:
+    tagger = make(0, {"tags": {"thresholds": {"burst": 0.001, "hiss": 0.999}}})
+    half, stored = earmark.evaluate(tagger, scenes, folds=["3"], events=False, resamples=5).figures.decisions.rows
+    # every clip is a burst and answered so with 0.001
+    assert (half.thresholds, stored.thresholds, stored.f1["f1_macro"].value) == ("0.5", "stored", 1)
+
+
+def test_a_run_over_folds_is_judged_on_all_of_them(run: Path, single: Manifest) -> None:
+    told = earmark.evaluate(run, single, dataset="soundscapes", resamples=10)
+    assert told.figures.clips == 9 and len(told.taggers) == 3 and told.beside == run / "evaluation"
+    assert list(told.figures.protocol["by fold"]) == ["1", "2", "3"]
+    own = {}
+    for fold in "123":
+        one = earmark.evaluate(run / f"fold-{fold}" / "tagger.safetensors", single, dataset="soundscapes", resamples=0)
+        own |= dict(zip(one.scores.ids.tolist(), one.scores.values.tolist(), strict=True))
+    assert dict(zip(told.scores.ids.tolist(), told.scores.values.tolist(), strict=True)) == own
+    assert (told.figures.protocol["looks"], told.figures.protocol["taggers"]) == (1, 3)
+    again = earmark.evaluate(run, single, dataset="soundscapes", resamples=0)
+    assert again.figures.protocol["looks"] == 2
+    assert "looks" not in earmark.evaluate(run, single, dataset="soundscapes", resamples=0, seen=True).figures.protocol
+
+
+def test_what_the_tagger_learnt_from_is_refused(run: Path, single: Manifest) -> None:
+    tagger = run / "fold-1" / "tagger.safetensors"
+    with pytest.raises(EarmarkError, match=r"was trained, .* on fold 2: .* Report fold 1, or say --seen"):
+        earmark.evaluate(tagger, single, dataset="soundscapes", folds=["2"], resamples=0)
+    assert (
+        earmark.evaluate(tagger, single, dataset="soundscapes", folds=["2"], resamples=0, seen=True).figures.clips == 3
+    )
+
+
+@pytest.mark.parametrize("what", ["events", "tags"])
+def test_folds_that_rules_were_chosen_on_are_refused(make: Make, scenes: Manifest, what: str) -> None:
+    chosen = {"data": "soundscapes", **splits.facts(scenes.in_folds("2"))}
+    tagger = make(0, {"data": {"dataset": "soundscapes"}, what: {"chosen on": chosen}})
+    with pytest.raises(EarmarkError, match="its epoch or its rules chosen, on fold 2"):
+        earmark.evaluate(tagger, scenes, folds=["2"], events=False, resamples=0)
+    assert earmark.evaluate(tagger, scenes, folds=["3"], events=False, resamples=0).figures.clips == 3
+
+
+def test_leaks_are_refused_or_reported(make: Make, single: Manifest) -> None:
+    columns = {name: single.table[name] for name in ("id", "path", "fold", "tags")}
+    tied = build(columns | {"group": ["a", "a", *map(str, range(7))]}, single.root)  # folds 1 and 2
+    parts = splits.Parts(tied.in_folds("1"), tied.select([]), tied.in_folds("2"))
+    tagger = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.facts()}, task="one")
+    with pytest.raises(ManifestError, match=r"2 clips tie the test clips .* \(1 by group\)"):
+        earmark.evaluate(tagger, tied, resamples=0)
+    told = earmark.evaluate(tagger, tied, resamples=0, leaks="report")
+    assert told.figures.clips == 3 and "2 clips tie the test clips" in told.figures.notes[-1]
+    with pytest.raises(EarmarkError, match="'refuse' or 'report', not 'ignore'"):
+        earmark.evaluate(tagger, tied, leaks="ignore")
+
+
+def test_the_bootstrap_draws_groups_or_clips(make: Make, single: Manifest) -> None:
+    columns = {name: single.table[name] for name in ("id", "path", "tags")}
+    tied = build(columns | {"group": ["all"] * 9}, single.root)
+    assert earmark.evaluate(make(task="one"), tied, resamples=5).figures.interval.groups == 1
+    told = earmark.evaluate(make(task="one"), tied, resamples=5, draw="clips").figures
+    assert told.interval.groups == 9 and "Intervals were drawn over clips" in told.notes[-1]
+
+
+def test_tags_are_merged(make: Make, single: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "merge.csv").write_text("tag,merged\nburst,sound\nhiss,sound\n")
+    told = earmark.evaluate(make(task="one"), single, merge=tmp_path / "merge.csv", merge_by="sum", resamples=5)
+    assert told.scores.tags == ("sound",) and told.metrics["accuracy"].value == 1
+    assert told.figures.protocol["tags merged by"] == "merge.csv, sum"
+
+
+def test_clips_that_cannot_be_read_are_told(make: Make, single: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    paths = [tmp_path / "broken.wav", *single.paths()[1:]]
+    columns = {name: single.table[name] for name in ("id", "tags")}
+    broken = build(columns | {"path": list(map(str, paths))}, tmp_path)
+    told = earmark.evaluate(make(task="one"), broken, resamples=0)
+    assert told.figures.clips == 8 and told.figures.protocol["unreadable"] == 1
+    assert [each.path for each in told.unread] == [str(tmp_path / "broken.wav")] and told.unread[0].reason
+    with pytest.raises(AudioError, match=r"broken\.wav"):
+        earmark.evaluate(make(task="one"), broken, resamples=0, strict=True)
+    with pytest.raises(EarmarkError, match=r"none of the 1 clips could be read, the first: .*broken\.wav: "):
+        earmark.evaluate(make(task="one"), broken.select([0]), resamples=0)
+
+
+def test_bad_input_is_answered(make: Make, single: Manifest, run: Path) -> None:
+    with pytest.raises(ManifestError, match="say which layout this folder has with --dataset"):
+        earmark.evaluate(make(0, None, data={"dataset": "folder"}), single.root)
+    with pytest.raises(ManifestError, match="no such fold: '9'"):
+        earmark.evaluate(make(), single, folds=["9"])
+    with pytest.raises(EarmarkError, match=r"--record and --fold are for one tagger\. Give one of .*fold-1"):
+        earmark.evaluate(run, single, folds=["1"])
+    with pytest.raises(ScoresError, match=r"collars are \[0\.2, 0\.2\]: give one at least, each once"):
+        earmark.evaluate(make(), build({n: single.table[n] for n in ("id", "path", "tags")} | {
+            "events": [[(tags[0], 0.2, 0.4)] for tags in single.table["tags"].to_pylist()]
+        }, single.root), collars=[0.2, 0.2], resamples=0)  # fmt: skip
+
+
+def test_figures_are_recorded_and_saved(make: Make, scenes: Manifest, tmp_path: Path) -> None:
+    make(**ATTENTION).save(tmp_path / "t.safetensors")
+    told = earmark.evaluate(tmp_path / "t.safetensors", scenes, folds=["3"], resamples=5)
+    record(told, tmp_path / "t.safetensors")
+    kept = read_head(tmp_path / "t.safetensors")["facts"]["test"]
+    assert (
+        kept["folds"] == ["3"] and kept["metrics"]["map"]["value"] == told.figures.as_dict()["metrics"]["map"]["value"]
+    )
+    assert loading.load(tmp_path / "t.safetensors").identity() == told.figures.protocol["tagger"]
+    figures = report.save(told, tmp_path / "o")
+    assert json.loads((tmp_path / "o" / "report.json").read_text()) == figures.as_dict()
+    pictures = sorted(example.picture for example in figures.events.examples)
+    assert pictures and sorted(file.name for file in (tmp_path / "o").glob("*.events.*")) == pictures
+    assert earmark.Scores.load(tmp_path / "o" / "scores.parquet").ids.tolist() == told.scores.ids.tolist()
+    assert report.save(told, tmp_path / "p", pictures=False).events.examples is None
