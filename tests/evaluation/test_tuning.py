@@ -13,7 +13,7 @@ from earmark.data.manifest import Manifest, build
 from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation.scoring import score_clips, score_over_time
 from earmark.evaluation.thresholds import events, tags
-from earmark.evaluation.thresholds.tuning import tune
+from earmark.evaluation.tuning import tune
 from earmark.models.file import read_head
 
 

@@ -41,7 +41,7 @@ def calibrate(
     from earmark.cli.console import say, say_notes
     from earmark.cli.tuned import print_tuning, say_unread, write_tried
     from earmark.errors import EarmarkError
-    from earmark.evaluation.thresholds.tuning import tune
+    from earmark.evaluation.tuning import tune
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
 

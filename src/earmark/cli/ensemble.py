@@ -52,8 +52,8 @@ def ensemble(
 ) -> None:
     """Combine score files into one, or taggers into one tagger that `tag`, `evaluate` and `show` take like any other."""
     from earmark.cli import ensembling
-    from earmark.evaluation.comparison import SCORES
     from earmark.evaluation.members import check_out, files_of
+    from earmark.scores import SUFFIXES
 
     asked = ensembling.Asked(
         out, rule, weights, over, only, task, mean_weights, search, cross, agreement, data,
@@ -62,4 +62,4 @@ def ensemble(
     asked.check()
     files = files_of(inputs or [], epochs or [])
     check_out(out, files)
-    ensembling.of_scores(files, asked) if files[0].suffix in SCORES else ensembling.of_taggers(files, asked)
+    ensembling.of_scores(files, asked) if files[0].suffix in SUFFIXES else ensembling.of_taggers(files, asked)

@@ -15,7 +15,7 @@ from earmark.evaluation.wording import number
 
 if TYPE_CHECKING:
     from earmark.evaluation.thresholds.chosen import Chosen
-    from earmark.evaluation.thresholds.tuning import Tuning
+    from earmark.evaluation.tuning import Tuning
     from earmark.metrics import Interval
 
 SHOWN = 20  # clips that could not be read

@@ -59,11 +59,14 @@ def measure(
     told = calibration(values, truth, task)
     lost: list[str] = []
     facts = plain(protocol or {}, "protocol", lost)
-    notes = list(matched.notes) + _notes_on_tags(truth, scores.tags) + _notes_on_figures(figures, groups, resamples)
-    if told is None:
-        notes.append("Scores reach beyond 0 … 1, so they are no probabilities: no calibration.")
-    notes += _notes_on_silence(columns["precision"], scores.tags)
-    notes += [f"{place} is not a finite number: null." for place in lost]
+    notes = [
+        *matched.notes,
+        *_notes_on_tags(truth, scores.tags),
+        *_notes_on_figures(figures, groups, resamples),
+        *([] if told else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
+        *_notes_on_silence(columns["precision"], scores.tags),
+        *(f"{place} is not a finite number: null." for place in lost),
+    ]
     one = task == "one"
     return Figures(
         clips=len(matched.ids),
@@ -78,12 +81,14 @@ def measure(
         decisions=None if stored is None or one else decide(matched, scores.tags, stored, resamples, seed),
         events=events,
         protocol=facts,
-        interval=Bootstrap(
-            "percentile bootstrap over groups", metrics.LEVEL, resamples, groups,
-            tuple(name for name in figures if metrics.centred(name)),
-        ),
+        interval=_bootstrap(figures, groups, resamples),
         notes=tuple(notes),
-    )  # fmt: skip
+    )
+
+
+def _bootstrap(figures: Mapping[str, Interval], groups: int, resamples: int) -> Bootstrap:
+    centred = tuple(name for name in figures if metrics.centred(name))
+    return Bootstrap("percentile bootstrap over groups", metrics.LEVEL, resamples, groups, centred)
 
 
 def decide(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int, seed: int = 0) -> Decisions:

@@ -21,9 +21,7 @@ from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
 from earmark.metrics import Difference, Interval
 from earmark.progress import QUIET, Progress
-from earmark.scores import Scores, Task
-
-SCORES = (".parquet", ".csv")  # files of scores end so
+from earmark.scores import SUFFIXES, Scores, Task
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ def _of(scored: int, compared: int) -> str:
 
 
 def _scores(source: Source, asked: Asked, progress: Progress) -> _Scored:
-    if isinstance(source, str | Path) and Path(source).suffix in SCORES:
+    if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
         scores = Scores.load(source)
         clips = open_data(asked.data, asked.dataset)
         if asked.folds:

@@ -18,7 +18,7 @@ from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
-from earmark.evaluation.heldout import Asked, Leaks, Source
+from earmark.evaluation.heldout import Asked, HeldOut, Leaks, Source
 from earmark.evaluation.protocol import look, protocol
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
@@ -130,16 +130,28 @@ def evaluate(
         resamples=resamples, stored=stored, events=None if detected is None else detected.figures,
     )  # fmt: skip
     warnings = [sentence for part in parts for sentence in part.warnings] + ([UNGROUPED] if draw == "clips" else [])
+    figures = replace(figures, notes=(*figures.notes, *warnings))
+    return _result(figures, scores, clips, detected, parts, heldout.beside(tagger, clips.fold_names()))
+
+
+def _result(
+    figures: Figures,
+    scores: Scores,
+    clips: Manifest,
+    detected: Detected | None,
+    parts: Sequence[HeldOut],
+    beside: Path | None,
+) -> Evaluation:
     notes = [note for part in parts for note in part.notes] + list(detected.notes if detected else ())
     return Evaluation(
-        replace(figures, notes=(*figures.notes, *warnings)),
+        figures,
         scores,
         clips,
         detected,
         tuple(part.tagger for part in parts),
         tuple(each for part in parts for each in part.unread),
         tuple(dict.fromkeys(notes)),
-        heldout.beside(tagger, clips.fold_names()),
+        beside,
     )
 
 

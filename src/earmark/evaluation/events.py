@@ -177,15 +177,11 @@ def measure(
     for name, rules in ways(clips, tags).items():
         found = {clip: predicted(heard, rules[clip], named) for clip, heard in clips.items()}
         counts = _by_collar(known, found, named, collars)
-        events = {c: metrics.detection_f1(each, groups, resamples=resamples) for c, each in counts.items()}
-        segments = metrics.detection_f1(
-            metrics.match_segments(known, found, durations, tags=named, length=SEGMENT), groups, resamples=resamples
-        )
-        by_collar = {collar: figures.macro for collar, figures in events.items()}
-        rows.append(Found(name, sum(map(len, found.values())), by_collar, segments.macro))
+        segments = metrics.match_segments(known, found, durations, tags=named, length=SEGMENT)
+        row, by_tag = _row(name, sum(map(len, found.values())), counts, segments, groups, resamples)
+        rows.append(row)
         for tag in named:
-            own = {collar: figures.tags[tag].value for collar, figures in events.items()}
-            f1[tag][name] = TagF1(own, segments.tags[tag].value)
+            f1[tag][name] = by_tag[tag]
     psds = _psds(clips, known, durations, tags, named, groups, resamples)
     judged = sum(map(len, known.values()))
     return EventFigures(
@@ -211,6 +207,25 @@ def measure(
         without=tuple(tag for tag in tags if tag not in named),
         clips_f1=_by_clip(counts[collars[0]]),
     )
+
+
+def _row(
+    name: str,
+    found: int,
+    counts: Mapping[float, Counts],
+    segments: Counts,
+    groups: Mapping[str, str] | None,
+    resamples: int,
+) -> tuple[Found, dict[str, TagF1]]:
+    """A row of the table, and the same of each tag."""
+    events = {collar: metrics.detection_f1(each, groups, resamples=resamples) for collar, each in counts.items()}
+    whole = metrics.detection_f1(segments, groups, resamples=resamples)
+    row = Found(name, found, {collar: figures.macro for collar, figures in events.items()}, whole.macro)
+    by_tag = {
+        tag: TagF1({collar: figures.tags[tag].value for collar, figures in events.items()}, figure.value)
+        for tag, figure in whole.tags.items()
+    }
+    return row, by_tag
 
 
 def _checked(

@@ -26,11 +26,10 @@ from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation import heldout
-from earmark.evaluation.comparison import SCORES
 from earmark.evaluation.heldout import Asked, Source
 from earmark.evaluation.scoring import Settings
 from earmark.progress import QUIET, Progress
-from earmark.scores import Scores, Task
+from earmark.scores import SUFFIXES, Scores, Task
 
 Floats = NDArray[np.float64]
 TINY = 1e-6  # the smallest probability whose odds are taken
@@ -100,7 +99,7 @@ def audit(
         >>> audit("scores.parquet", "clips.parquet").labels[0].why  # doctest: +SKIP
         'rain scores 0.91, dog 0.02'
     """
-    if isinstance(source, str | Path) and Path(source).suffix in SCORES:
+    if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
         scores, clips = _from_file(Path(source), data, dataset, progress)
     else:
         _check_out_of_fold(source)

@@ -8,8 +8,8 @@ from typing import Any
 
 from earmark.data.manifest import natural
 from earmark.errors import EarmarkError
-from earmark.evaluation.comparison import SCORES
 from earmark.models import loading
+from earmark.scores import SUFFIXES
 
 
 def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
@@ -21,7 +21,7 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for name in inputs:
         path = Path(name)
-        if path.suffix in SCORES:
+        if path.suffix in SUFFIXES:
             found.append(path)
         elif not path.is_dir():
             found.append(loading.find(name))
@@ -39,7 +39,7 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
         raise EarmarkError(
             f"an ensemble needs two members at least, and this has {len(found)}: give score files or taggers"
         )
-    kinds = {path.suffix in SCORES for path in found}
+    kinds = {path.suffix in SUFFIXES for path in found}
     if len(kinds) > 1:
         raise EarmarkError("give either score files or taggers: scores of some clips are no tagger of new ones")
     return found
@@ -49,9 +49,9 @@ def check_out(out: Path | None, files: list[Path]) -> None:
     """Raises EarmarkError for a file that cannot hold what is made of these, or that is one of them."""
     if out is None:
         return
-    known = SCORES if files[0].suffix in SCORES else (".safetensors",)
+    known = SUFFIXES if files[0].suffix in SUFFIXES else (".safetensors",)
     if out.suffix not in known:
-        what = "of scores" if known == SCORES else "of taggers"
+        what = "of scores" if known == SUFFIXES else "of taggers"
         raise EarmarkError(
             f"{out}: an ensemble {what} is written as {' or '.join(known)}, not {out.suffix or 'without ending'}"
         )

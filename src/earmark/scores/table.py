@@ -21,6 +21,7 @@ from earmark.errors import ScoresError
 
 FORMAT = "earmark-scores"
 VERSION = 1
+SUFFIXES = (".parquet", ".csv")  # of the files that scores are in
 
 
 @dataclass(frozen=True)

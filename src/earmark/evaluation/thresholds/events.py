@@ -17,7 +17,17 @@ import numpy as np
 from earmark.errors import ScoresError
 from earmark.evaluation.thresholds.chosen import Chosen, Tried, plain
 from earmark.events import DEFAULT, EventRules, Track, hear, track
-from earmark.metrics.events import Collars, Counts, Events, check_clips, checked_tags, detection_f1, match_events, timed
+from earmark.metrics.events import (
+    Collars,
+    Counts,
+    Events,
+    Timed,
+    check_clips,
+    checked_tags,
+    detection_f1,
+    match_events,
+    timed,
+)
 from earmark.metrics.intersection import joined
 from earmark.registry import did_you_mean
 from earmark.scores import Event, Scores
@@ -54,16 +64,7 @@ def choose(
     medians: seconds; default 3 to 25 frames, odd numbers. groups: of clips, for the intervals of the figures. Reference
     events of one tag that overlap or touch are one event, as in `earmark.evaluation.events`, where the rules are judged.
     """
-    check_clips(reference, scores, "scores")
-    reference = {clip: joined([timed(event) for event in events]) for clip, events in reference.items()}
-    tracks = {clip: track(scores[clip]) for clip in reference}
-    tags = next(iter(tracks.values())).tags
-    for clip, heard in tracks.items():
-        if heard.tags != tags:
-            raise ScoresError(f"clip {clip!r} has scores of other tags than the first clip")
-    with_events = checked_tags(reference, None)
-    if unknown := [tag for tag in with_events if tag not in tags]:
-        raise ScoresError(f"the reference has events of the unknown tag {unknown[0]!r}{did_you_mean(unknown[0], tags)}")
+    tracks, reference, tags, with_events = _checked(scores, reference)
     if not thresholds:
         raise ScoresError("no thresholds to choose from: give one at least")
     lengths = _medians(tracks) if medians is None else sorted({float(value) for value in medians} - {0.0})
@@ -86,16 +87,33 @@ def choose(
         predicted = {clip: _of(hear(heard, each), with_events) for clip, heard in tracks.items()}
         counts = match_events(reference, predicted, tags=with_events, collars=collars)
         figures[name] = detection_f1(counts, groups, resamples=resamples)
-    first, *_, last = figures.values()
-    unknown_f1 = (math.nan, math.nan)
+    without = tuple(tag for tag in tags if tag not in with_events)
+    pairs = {tag: (figures["0.5"].tags[tag].value, figures[name].tags[tag].value) for tag in with_events}
     return Chosen(
         chosen,
-        tuple(tag for tag in tags if tag not in with_events),
-        {tag: (first.tags[tag].value, last.tags[tag].value) if tag in with_events else unknown_f1 for tag in tags},
+        without,
+        {tag: pairs.get(tag, (math.nan, math.nan)) for tag in tags},
         {name: {METRIC: figure.macro} for name, figure in figures.items()},
-        EventRules(chosen, swept, gap, shortest),
+        ways[name],
         tuple(tried),
     )
+
+
+def _checked(
+    scores: Mapping[str, Scores], reference: Events
+) -> tuple[dict[str, Track], dict[str, list[Timed]], tuple[str, ...], Sequence[str]]:
+    """(scores over time and reference events of each clip, all tags, those that have events)."""
+    check_clips(reference, scores, "scores")
+    known = {clip: joined([timed(event) for event in events]) for clip, events in reference.items()}
+    tracks = {clip: track(scores[clip]) for clip in known}
+    tags = next(iter(tracks.values())).tags
+    for clip, heard in tracks.items():
+        if heard.tags != tags:
+            raise ScoresError(f"clip {clip!r} has scores of other tags than the first clip")
+    with_events = checked_tags(known, None)
+    if unknown := [tag for tag in with_events if tag not in tags]:
+        raise ScoresError(f"the reference has events of the unknown tag {unknown[0]!r}{did_you_mean(unknown[0], tags)}")
+    return tracks, known, tags, with_events
 
 
 def _medians(tracks: Mapping[str, Track]) -> list[float]:

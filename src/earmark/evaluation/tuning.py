@@ -84,7 +84,7 @@ def tune(
     Raises EarmarkError for clips that the tagger is tested on and where none can be read, ScoresError where there is
     nothing to choose.
 
-        >>> from earmark.evaluation.thresholds.tuning import tune
+        >>> from earmark.evaluation.tuning import tune
         >>> told = tune("tagger.safetensors", "scenes.parquet", folds=["4"])  # doctest: +SKIP
         >>> told.events.thresholds  # doctest: +SKIP
         {'dog': 0.35, 'rain': 0.6}
