@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 from tests.test_cli_events import ATTENTION, made, rules, run, scenes  # noqa: F401
 
-from earmark.data import manifest, splits
+from earmark.data import manifest
 from earmark.errors import EarmarkError
 from earmark.models.file import read_head
 
@@ -47,29 +46,6 @@ def test_evaluate_judges_events_by_frames_or_windows(run, scenes, tmp_path, chan
     assert json.loads(printed)["events"] is None
 
 
-def test_stored_rules_make_three_rows_and_stored_thresholds_other_decisions(run, scenes, tmp_path):  # noqa: F811
-    facts = {"events": {"rules": rules(0.01)}, "tags": {"thresholds": {"burst": 0.001, "hiss": 0.999}}}
-    made(facts).save(tmp_path / "t.safetensors")
-    status, printed, _ = run(
-        "evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 3, *QUICK, "--json"
-    )
-    report = json.loads(printed)
-    rows = report["events"]["rows"]
-    assert status == 0 and [row["rules"] for row in rows][1:] == [
-        "swept thresholds",
-        "swept thresholds and median filters",
-    ]
-    # with 0.01 a burst is heard always: of the four seconds of each clip those are right that a burst touches
-    clips = manifest.read(scenes / "m.parquet").in_folds("3")
-    events = [event for row in clips.table["events"].to_pylist() for event in row]
-    right = sum(math.ceil(event["offset"]) - math.floor(event["onset"]) for event in events)
-    assert rows[1]["found"] == 3 and rows[1]["segment_f1"]["value"] == pytest.approx(2 * right / (right + 12))
-    half, stored = report["decisions"]["rows"]
-    # every clip is a burst and answered so with 0.001
-    assert (half["thresholds"], stored["thresholds"], stored["f1_macro"]["value"]) == ("0.5", "stored", 1)
-    assert report["threshold"] == 0.5
-
-
 def test_tags_alone_have_thresholds_chosen(run, scenes, tmp_path):  # noqa: F811
     made().save(tmp_path / "t.safetensors")
     status, printed, said = run(
@@ -80,47 +56,6 @@ def test_tags_alone_have_thresholds_chosen(run, scenes, tmp_path):  # noqa: F811
     assert status == 0 and "only thresholds of tags are chosen" in said
     assert told["tags"] == facts["tags"] and "events" not in facts and "rules" not in told
     assert facts["tags"]["chosen on"]["folds"] == ["2"] and set(facts["tags"]["thresholds"]) == {"burst", "hiss"}
-
-
-def test_one_tag_a_clip_needs_no_thresholds(run, scenes, tmp_path):  # noqa: F811
-    made(task="one").save(tmp_path / "t.safetensors")
-    with pytest.raises(EarmarkError, match="the events of 3 of 3 clips are not known, .* nothing to choose"):
-        run("calibrate", tmp_path / "t.safetensors", "--data", weak(scenes, tmp_path), "--fold", 2, *QUICK)
-
-
-@pytest.mark.parametrize("what", ["events", "tags"])
-def test_folds_that_rules_were_chosen_on_are_refused(run, scenes, tmp_path, what):  # noqa: F811
-    clips = manifest.read(scenes / "m.parquet").in_folds("2")
-    facts = {
-        "data": {"dataset": "soundscapes"},
-        what: {"chosen on": {"data": "soundscapes", **splits.facts(clips)}},
-    }
-    made(facts).save(tmp_path / "t.safetensors")
-    arguments = ("evaluate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--no-events", *QUICK)
-    with pytest.raises(EarmarkError, match="its epoch or its rules chosen, on fold 2"):
-        run(*arguments, "--fold", 2)
-    assert run(*arguments, "--fold", 2, "--seen")[0] == 0
-    assert run(*arguments, "--fold", 3)[0] == 0
-
-
-def test_bootstrap_over_clips_is_told(run, scenes, tmp_path):  # noqa: F811
-    clips = manifest.read(scenes / "m.parquet")
-    columns = {name: clips.table[name] for name in ("id", "path", "tags", "fold")} | {"group": ["all"] * len(clips)}
-    manifest.write(manifest.build(columns, scenes), tmp_path / "m.parquet")
-    made().save(tmp_path / "t.safetensors")
-    arguments = (
-        "evaluate",
-        tmp_path / "t.safetensors",
-        "--data",
-        tmp_path / "m.parquet",
-        "--fold",
-        3,
-        *QUICK,
-        "--json",
-    )
-    assert json.loads(run(*arguments)[1])["interval"]["groups"] == 1
-    report = json.loads(run(*arguments, "--draw", "clips")[1])
-    assert report["interval"]["groups"] == 3 and any("drawn over clips" in note for note in report["notes"])
 
 
 def test_pictures_of_events(run, scenes, tmp_path):  # noqa: F811

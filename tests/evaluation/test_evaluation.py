@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,17 @@ def test_events_of_clips_in_which_nothing_is_heard_are_not_judged(make: Make, sc
     quiet = build(columns, scenes.root, vocabulary=TAGS)
     assert earmark.evaluate(make(), quiet, resamples=5, progress=heard).figures.events is None
     assert heard.said == ["no clip has an event: events are not judged"]
+
+
+def test_stored_rules_make_three_rows(make: Make, scenes: Manifest) -> None:
+    rules = {"thresholds": dict.fromkeys(TAGS, 0.01), "medians": dict.fromkeys(TAGS, 0.0), "gap": 0.0, "shortest": 0.0}
+    told = earmark.evaluate(make(0, {"events": {"rules": rules}}), scenes, folds=["3"], resamples=5).figures.events
+    assert told is not None
+    assert [row.rules for row in told.rows] == ["0.5", "swept thresholds", "swept thresholds and median filters"]
+    # with 0.01 a burst is heard always: of the two seconds of each clip those are right that a burst touches
+    events = [event for row in scenes.in_folds("3").table["events"].to_pylist() for event in row]
+    right = sum(math.ceil(event["offset"]) - math.floor(event["onset"]) for event in events)
+    assert told.rows[1].found == 3 and told.rows[1].segments.value == pytest.approx(2 * right / (right + 6))
 
 
 def test_rules_of_another_kind_of_scores_are_told(make: Make, scenes: Manifest, heard: Heard) -> None:

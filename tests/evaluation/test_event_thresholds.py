@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from earmark.errors import ScoresError
-from earmark.evaluation.events import Heard, measure
+from earmark.evaluation.events import TrackedClip, measure
 from earmark.evaluation.thresholds.events import METRIC, THRESHOLDS, as_facts, choose
 from earmark.events import EventRules, find, track
 from earmark.metrics import Collars, detection_f1, match_events
@@ -126,6 +126,6 @@ def test_known_events_that_overlap_are_one_as_where_the_rules_are_judged():
     values = [0.1] * 5 + [0.8] * 20 + [0.1] * 5
     scores, reference = {"a": scene(values, [0.1] * 30)}, {"a": [("dog", 0.5, 2.0), ("dog", 1.5, 2.5)]}
     chosen = choose(scores, reference, resamples=0)
-    judged = measure({"a": Heard(track(scores["a"]), 3.0, 0.0, chosen.rules)}, reference, resamples=0)
+    judged = measure({"a": TrackedClip(track(scores["a"]), 3.0, 0.0, chosen.rules)}, reference, resamples=0)
     assert [row[METRIC].value for row in chosen.figures.values()] == [1, 1, 1]
     assert [row.events[0.2].value for row in judged.rows] == [1, 1, 1]

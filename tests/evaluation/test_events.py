@@ -7,17 +7,17 @@ import pytest
 
 from earmark import metrics
 from earmark.errors import ScoresError
-from earmark.evaluation.events import HALF, MEDIANS, THRESHOLDS, Heard, measure, shifted, ways
+from earmark.evaluation.events import HALF, MEDIANS, THRESHOLDS, TrackedClip, measure, shifted, ways
 from earmark.events import EventRules, Track
 
 STEP = 0.1
 RULES = EventRules({"dog": 0.3, "rain": 0.5}, {"dog": 0.3, "rain": 0.0}, 0.0, 0.0)
 
 
-def heard(dog, rules=None, start=0.0, rain=None) -> Heard:
+def heard(dog, rules=None, start=0.0, rain=None) -> TrackedClip:
     values = np.array([dog, rain or [0.1] * len(dog)]).T
     edges = start + np.arange(len(dog) + 1) * STEP
-    return Heard(Track(edges, values, ("dog", "rain")), len(dog) * STEP, start, rules)
+    return TrackedClip(Track(edges, values, ("dog", "rain")), len(dog) * STEP, start, rules)
 
 
 # a dog of 0.4 from 0.5 to 1.5 s with a gap of a frame, and a spike: swept thresholds find three events, medians one

@@ -14,7 +14,7 @@ from tests.report.conftest import several
 from earmark import report as reports
 from earmark.evaluation import events as evaluated
 from earmark.evaluation.clips import measure
-from earmark.evaluation.events import EventFigures, Example, Heard
+from earmark.evaluation.events import EventFigures, Example, TrackedClip
 from earmark.events import EventRules, Track
 from earmark.report import events, provenance
 
@@ -26,7 +26,8 @@ def section(length: float = 1.0, **changes: Any) -> EventFigures:
     values = np.full((40, 1), 0.1)
     values[10 : 10 + round(10 * length)] = 0.4
     clips = {
-        name: Heard(Track(np.arange(41) / 10, values, ("dog",)), 4.0, 0.0, changes.get("rules", RULES)) for name in "ab"
+        name: TrackedClip(Track(np.arange(41) / 10, values, ("dog",)), 4.0, 0.0, changes.get("rules", RULES))
+        for name in "ab"
     }
     return evaluated.measure(clips, {name: [("dog", 1.0, 1.0 + length)] for name in "ab"}, resamples=20)
 

@@ -15,7 +15,7 @@ from tests.report.conftest import TAGS, made, recorded, scored, several, single
 from earmark import report as reports
 from earmark.data import manifest as manifests
 from earmark.evaluation.clips import measure
-from earmark.metrics.calibration import calibration
+from earmark.metrics.calibration import calibration_of
 from earmark.report import provenance
 from earmark.scores import Scores
 
@@ -197,7 +197,7 @@ def test_the_bins_are_on_the_page_in_figures() -> None:
     scores, manifest = single()
     scores = probable(scores)
     report = measure(scores, manifest, "one", resamples=0)
-    assert report.calibration == calibration(scores.values, manifest.truth(TAGS), "one")
+    assert report.calibration == calibration_of(scores.values, manifest.truth(TAGS), "one")
     page = reports.page_of_evaluation(report, "t")
     assert f"expected calibration error {report.calibration.error:.3f}" in page
     assert page.count('<circle class="dot" cx=') >= len(report.calibration.bins)

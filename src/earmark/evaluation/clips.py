@@ -21,7 +21,7 @@ from earmark.evaluation.events import EventFigures
 from earmark.evaluation.figures import Bootstrap, Decided, Decisions, Figures, Miss, TagDecided, TagFigures, plain
 from earmark.evaluation.thresholds.tags import DEFAULT, FIGURES
 from earmark.metrics import Floats, Interval
-from earmark.metrics.calibration import calibration
+from earmark.metrics.calibration import calibration_of
 from earmark.scores import Scores, Task
 
 WORST = 20  # clips listed as worst errors
@@ -56,7 +56,7 @@ def measure(
     figures = {name: measured[name] for name in sorted(measured, key=wording.position)}
     columns = metrics.per_tag(values, truth, task, threshold)
     groups = len(np.unique(matched.groups))
-    told = calibration(values, truth, task)
+    told = calibration_of(values, truth, task)
     lost: list[str] = []
     facts = plain(protocol or {}, "protocol", lost)
     notes = [

@@ -19,7 +19,7 @@ from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
 from earmark.evaluation.heldout import Asked, HeldOut, Leaks, Source
-from earmark.evaluation.protocol import look, protocol
+from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
 from earmark.metrics import Interval
@@ -113,7 +113,7 @@ def evaluate(
     asked = Asked(data, folds, dataset, seen, leaks, settings, device)
     parts = heldout.score_all(tagger, asked, progress)
     scores, clips = heldout.pooled(parts)
-    facts = protocol(parts)
+    facts = describe(parts)
     if merge is not None:
         scores, clips = merged(scores, clips, Path(merge), merge_by)
         facts["tags merged by"] = f"{Path(merge).name}, {merge_by}"

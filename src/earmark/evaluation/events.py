@@ -34,7 +34,7 @@ PSDS_SETTINGS = {"PSDS 1": metrics.PSDS1, "PSDS 2": metrics.PSDS2}
 
 
 @dataclass(frozen=True)
-class Heard:
+class TrackedClip:
     """A clip: its scores over time, how long it is and where it starts in its recording, seconds, and its tagger's rules."""
 
     track: Track
@@ -44,7 +44,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Found:
+class RulesFigures:
     """A row of the table: what is found with these rules. found: events. events: F1 by collar, s. segments: their F1."""
 
     rules: str
@@ -122,7 +122,7 @@ class EventFigures:
     outside: int
     hours: float
     event_length: float
-    rows: tuple[Found, ...]
+    rows: tuple[RulesFigures, ...]
     psds: dict[str, Interval]
     settings: Settings
     tags: tuple[TagEvents, ...]
@@ -156,7 +156,7 @@ def column(collar: float) -> str:
 
 
 def measure(
-    clips: Mapping[str, Heard],
+    clips: Mapping[str, TrackedClip],
     reference: Events,
     groups: Mapping[str, str] | None = None,
     *,
@@ -172,7 +172,7 @@ def measure(
     tags, named, whole = _checked(clips, reference, collars)
     known = {clip: _inside(events, clips[clip].duration) for clip, events in whole.items()}
     durations = {clip: heard.duration for clip, heard in clips.items()}
-    rows: list[Found] = []
+    rows: list[RulesFigures] = []
     f1: dict[str, dict[str, TagF1]] = {tag: {} for tag in named}
     for name, rules in ways(clips, tags).items():
         found = {clip: predicted(heard, rules[clip], named) for clip, heard in clips.items()}
@@ -216,11 +216,11 @@ def _row(
     segments: Counts,
     groups: Mapping[str, str] | None,
     resamples: int,
-) -> tuple[Found, dict[str, TagF1]]:
+) -> tuple[RulesFigures, dict[str, TagF1]]:
     """A row of the table, and the same of each tag."""
     events = {collar: metrics.detection_f1(each, groups, resamples=resamples) for collar, each in counts.items()}
     whole = metrics.detection_f1(segments, groups, resamples=resamples)
-    row = Found(name, found, {collar: figures.macro for collar, figures in events.items()}, whole.macro)
+    row = RulesFigures(name, found, {collar: figures.macro for collar, figures in events.items()}, whole.macro)
     by_tag = {
         tag: TagF1({collar: figures.tags[tag].value for collar, figures in events.items()}, figure.value)
         for tag, figure in whole.tags.items()
@@ -229,7 +229,7 @@ def _row(
 
 
 def _checked(
-    clips: Mapping[str, Heard], reference: Events, collars: Sequence[float]
+    clips: Mapping[str, TrackedClip], reference: Events, collars: Sequence[float]
 ) -> tuple[tuple[str, ...], Sequence[str], dict[str, list[Timed]]]:
     """(the tagger's tags, those that have events, the events of each clip from its start)."""
     if not collars or len(set(collars)) < len(collars):
@@ -243,7 +243,7 @@ def _checked(
     return tags, named, known
 
 
-def ways(clips: Mapping[str, Heard], tags: Sequence[str]) -> dict[str, dict[str, EventRules]]:
+def ways(clips: Mapping[str, TrackedClip], tags: Sequence[str]) -> dict[str, dict[str, EventRules]]:
     """The rows of the table, and the rules of each clip in them; gap and shortest of stored rules are in all rows."""
     stored = {clip: heard.rules for clip, heard in clips.items()}
     told = {clip: rules or EventRules.alike(tags) for clip, rules in stored.items()}
@@ -260,7 +260,7 @@ def ways(clips: Mapping[str, Heard], tags: Sequence[str]) -> dict[str, dict[str,
     return {HALF: alike, THRESHOLDS: swept, MEDIANS: told}
 
 
-def predicted(heard: Heard, rules: EventRules, tags: Sequence[str]) -> list[Timed]:
+def predicted(heard: TrackedClip, rules: EventRules, tags: Sequence[str]) -> list[Timed]:
     """The events of these tags found in a clip, from its start."""
     return _inside(shifted(hear(heard.track, rules), heard.start, tags), heard.duration)
 
@@ -277,7 +277,7 @@ def _inside(events: Sequence[Timed], duration: float) -> list[Timed]:
     return [event for event in cut if event[2] > event[1]]
 
 
-def _tags(clips: Mapping[str, Heard]) -> tuple[str, ...]:
+def _tags(clips: Mapping[str, TrackedClip]) -> tuple[str, ...]:
     if not clips:
         raise ScoresError("no clips to judge events in")
     tags = next(iter(clips.values())).track.tags
@@ -296,7 +296,7 @@ def _by_collar(known: Events, found: Events, tags: Sequence[str], collars: Seque
 
 
 def _psds(
-    clips: Mapping[str, Heard],
+    clips: Mapping[str, TrackedClip],
     known: Events,
     durations: Mapping[str, float],
     tags: Sequence[str],

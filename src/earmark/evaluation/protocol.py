@@ -11,7 +11,7 @@ from earmark.evaluation import leakage
 from earmark.evaluation.heldout import HeldOut, Source, pooled, run_folder
 
 
-def protocol(parts: Sequence[HeldOut]) -> dict[str, Any]:
+def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     """tagger, data, folds, unreadable; of one tagger what its file tells, of several a row of figures for each fold."""
     told: dict[str, Any] = {
         "tagger": parts[0].tagger.identity() if len(parts) == 1 else [part.tagger.identity() for part in parts],

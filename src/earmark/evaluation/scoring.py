@@ -54,7 +54,7 @@ class ClipScores:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedClip:
     """A clip's scores over time, and how many seconds long it is."""
 
     scores: Scores
@@ -66,7 +66,7 @@ class TimedScores:
     """of: frames or windows. clips: by id, those that could be read. unread, notes: as in `ClipScores`."""
 
     of: Moments
-    clips: dict[str, Timed]
+    clips: dict[str, TimedClip]
     unread: tuple[Unread, ...]
     notes: tuple[str, ...]
 
@@ -113,7 +113,7 @@ def score_over_time(
     settings = settings or Settings()
     scorer = framewise(tagger)
     of: Moments = "frames" if scorer else "windows"
-    heard: dict[str, Timed] = {}
+    heard: dict[str, TimedClip] = {}
     unread: list[Unread] = []
     notes: list[str] = []
     todo = recordings(clips)
@@ -123,7 +123,7 @@ def score_over_time(
             if isinstance(result, Failure):
                 unread.append(_unread(result.error, settings))
                 continue
-            heard[result.recording.name] = Timed(moments, result.duration)
+            heard[result.recording.name] = TimedClip(moments, result.duration)
             notes += result.notes
     return TimedScores(of, heard, tuple(unread), tuple(notes))
 

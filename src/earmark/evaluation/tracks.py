@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from earmark.data import matching
 from earmark.data.manifest import Manifest
-from earmark.evaluation.events import COLLARS, EventFigures, Example, Heard, measure
+from earmark.evaluation.events import COLLARS, EventFigures, Example, TrackedClip, measure
 from earmark.evaluation.heldout import HeldOut
 from earmark.evaluation.scoring import Settings, TimedScores, score_over_time
 from earmark.events import EventRules, track
@@ -27,7 +27,7 @@ class Detected:
 
     figures: EventFigures
     clips: Manifest
-    heard: dict[str, Heard]
+    heard: dict[str, TrackedClip]
     rates: dict[str, int]
     notes: tuple[str, ...]
 
@@ -46,7 +46,7 @@ def detect(
     A clip that cannot be read is left out: the scores of clips have told so.
     """
     settings = replace(settings or Settings(), strict=False)
-    heard: dict[str, Heard] = {}
+    heard: dict[str, TrackedClip] = {}
     rates: dict[str, int] = {}
     notes: list[str] = []
     tables, kinds = [], set()
@@ -75,10 +75,12 @@ def detect(
     return Detected(figures, clips, heard, rates, tuple(notes))
 
 
-def tracked(timed: TimedScores, clips: Manifest, rules: EventRules | None) -> dict[str, Heard]:
+def tracked(timed: TimedScores, clips: Manifest, rules: EventRules | None) -> dict[str, TrackedClip]:
     """By id: the scores over time of each clip that could be read, where it starts, and the rules of its tagger."""
     starts = dict(zip(clips.ids.tolist(), np.nan_to_num(clips.start).tolist(), strict=True))
-    return {id_: Heard(track(each.scores), each.duration, starts[id_], rules) for id_, each in timed.clips.items()}
+    return {
+        id_: TrackedClip(track(each.scores), each.duration, starts[id_], rules) for id_, each in timed.clips.items()
+    }
 
 
 def with_events(clips: Manifest) -> Manifest:

@@ -37,7 +37,7 @@ class Calibration:
         return {"of": self.of, "error": self.error, "bins": [asdict(each) for each in self.bins]}
 
 
-def calibration(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = BINS) -> Calibration | None:
+def calibration_of(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = BINS) -> Calibration | None:
     """How often scores of each height are right; None where scores are no probabilities (outside of 0 … 1).
 
     values: (clips, tags); truth: the same shape, bool. Task one: the highest score of each clip, and whether its tag is

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from earmark.evaluation.events import EventFigures, Example, Found
+from earmark.evaluation.events import EventFigures, Example, RulesFigures
 from earmark.metrics import Criteria, Interval
 from earmark.report import page, text, wording
 
@@ -155,7 +155,7 @@ def _event_f1(collar: float) -> str:
     return f"event F1, {1000 * collar:g} ms"
 
 
-def _figures(row: Found) -> list[Interval]:
+def _figures(row: RulesFigures) -> list[Interval]:
     return [*row.events.values(), row.segments]
 
 
