@@ -1,10 +1,10 @@
 """Files of an earlier version are read: `tests/earlier` was written by version 0.1.0 before its modules had rooms.
 
-    tiny.yaml, sounds.csv        the recipe, and the manifest of `synth` with 60 clips
-    whole/, stopped/             a run that ended, without its state; one that was killed after its first epoch
-    both.safetensors             an ensemble of that tagger with itself
-    scores.parquet, windows.csv  what it made of fold 5, and of the windows of two recordings
-    job-tag/, job-events/        jobs that were killed after some recordings
+tiny.yaml, sounds.csv        the recipe, and the manifest of `synth` with 60 clips
+whole/, stopped/             a run that ended, without its state; one that was killed after its first epoch
+both.safetensors             an ensemble of that tagger with itself
+scores.parquet, windows.csv  what it made of fold 5, and of the windows of two recordings
+job-tag/, job-events/        jobs that were killed after some recordings
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from earmark.errors import EarmarkError, RecipeError
 from earmark.models import tagger as taggers
-from earmark.models.nets.statistics import measured_anew
+from earmark.models.layers.statistics import measured_anew
 from earmark.models.prediction import loss
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
