@@ -24,7 +24,7 @@ from earmark.windows import Windows
 Floats = NDArray[np.float64]
 
 
-class Momentary(Protocol):
+class FrameTagger(Protocol):
     """What `Framewise` needs of a tagger. frame_edges: (frames + 1,) seconds from the start of a window; TaggerError."""
 
     vocabulary: tuple[str, ...]
@@ -56,7 +56,7 @@ class Framewise:
     edges: (frames + 1,) seconds from the start of a window.
     """
 
-    def __init__(self, tagger: Momentary):
+    def __init__(self, tagger: FrameTagger):
         self.tagger = tagger
         self.edges = tagger.frame_edges
         frames = len(self.edges) - 1

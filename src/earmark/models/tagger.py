@@ -21,7 +21,7 @@ from earmark import inference as tagging
 from earmark.errors import RecipeError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models import frames
-from earmark.models.features import Raw, Resized
+from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.file import digest as _digest
 from earmark.models.frames import Framewise
@@ -32,7 +32,7 @@ from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
 from earmark.windows.overlap import Trace, overlapping
-from earmark.windows.overlap.plan import Plan, plan
+from earmark.windows.overlap.plan import Sharing, plan
 
 Floats = NDArray[np.float64]
 PLANNING = threading.Lock()
@@ -60,7 +60,7 @@ class Tagger(nn.Module):
         self.recipe = recipe
         self.facts: dict[str, Any] = dict(facts or {})
         self.input: Input = NETS[recipe.net.name].facts["input"]
-        self._plan: tuple[tuple[int, int], Plan] | None = None  # of these windows; made when it is asked for
+        self._plan: tuple[tuple[int, int], Sharing] | None = None  # of these windows; made when it is asked for
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
     @property
@@ -150,7 +150,7 @@ class Tagger(nn.Module):
         return self.sharing.together
 
     @property
-    def sharing(self) -> Plan:
+    def sharing(self) -> Sharing:
         """How its windows are scored, and what they share."""
         length, hop = self.windows.samples(self.sample_rate)
         with PLANNING:  # decoder threads ask for it, several at once
@@ -210,7 +210,7 @@ class Tagger(nn.Module):
 def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
     """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
     hears: Input = NETS[recipe.net.name].facts["input"]
-    features: Any = Raw()
+    features: Any = NoFeature()
     arguments = recipe.net.arguments
     where = "features"
     # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake

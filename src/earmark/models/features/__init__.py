@@ -10,8 +10,8 @@ with bands of equal area, decibels re 1 with a floor of 1e-10. Decibels are neve
 frame (librosa's top_db), because then what a frame looks like would depend on the window that it is heard in.
 """
 
-from earmark.models.features.feature import Feature, Raw
+from earmark.models.features.feature import Feature, NoFeature
 from earmark.models.features.logmel import LogMel
 from earmark.models.features.resize import Resize, Resized
 
-__all__ = ["Feature", "LogMel", "Raw", "Resize", "Resized"]
+__all__ = ["Feature", "LogMel", "NoFeature", "Resize", "Resized"]

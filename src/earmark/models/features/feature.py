@@ -32,7 +32,7 @@ class Feature(Protocol):
     def __call__(self, waves: Tensor) -> Tensor: ...
 
 
-class Raw(nn.Module):
+class NoFeature(nn.Module):
     """No feature: the net hears the waves (batch, samples) as they are, and places in its input are samples."""
 
     def forward(self, waves: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Net(Protocol):
     shortest: int
 
 
-class Momentary(Net, Protocol):
+class FramedNet(Net, Protocol):
     """A net that says something of moments: its predictions have `frames`."""
 
     grid: Grid

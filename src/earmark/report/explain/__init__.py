@@ -38,7 +38,7 @@ from earmark.report.explain import drawing, filters, stage
 from earmark.report.explain.filters import STEPS, Maximised
 from earmark.report.explain.gates import blocks, opened
 from earmark.report.explain.layers import Layer, raw_layers
-from earmark.report.explain.moments import Excerpt, Moments, Track, cut, hear, listen, tells
+from earmark.report.explain.moments import Curve, Moments, Passage, cut, hear, listen, tells
 from earmark.report.explain.page import page_of
 
 if TYPE_CHECKING:
@@ -228,13 +228,13 @@ def _first_on_maps(net: nn.Module) -> tuple[str, nn.Conv2d]:
     raise TaggerError("this net has no convolution over bands and frames: there are no kernels to show")
 
 
-def _recording(path: Path, excerpt: Excerpt, heard: Sequence[Moments], tagger: Tagger) -> dict[str, Any]:
+def _recording(path: Path, excerpt: Passage, heard: Sequence[Moments], tagger: Tagger) -> dict[str, Any]:
     chosen = {tagger.vocabulary[i]: i for i in stage.strongest(heard)}
 
     def told(values: Any) -> dict[str, Any]:
         return {tag: np.round(values[..., i].astype(float), 5).tolist() for tag, i in chosen.items()}
 
-    def track(one: Track) -> dict[str, Any]:
+    def track(one: Curve) -> dict[str, Any]:
         return {"name": one.name, "edges": np.round(one.edges, 4).tolist(), "values": told(one.values)}
 
     windows = [

@@ -29,7 +29,7 @@ MOST = 24  # windows
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class Passage:
     """Part of a recording. start: seconds. wave: (samples,). whole: whether the recording ends with it."""
 
     start: float
@@ -39,7 +39,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True)
-class Track:
+class Curve:
     """Values of the moments of a window. name: what they are. edges: (moments + 1,) seconds. values: (moments, tags)."""
 
     name: str
@@ -58,11 +58,11 @@ class Moments:
     end: float
     scores: NDArray[np.float32]
     levels: NDArray[np.float32]
-    attention: tuple[Track, ...]
-    frames: Track | None
+    attention: tuple[Curve, ...]
+    frames: Curve | None
 
 
-def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = False) -> Excerpt:
+def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = False) -> Passage:
     """At most LONGEST seconds, and MOST windows, of a recording from `start` seconds on. Raises AudioError."""
     rate = tagger.sample_rate
     length, _ = tagger.windows.samples(rate)
@@ -82,10 +82,10 @@ def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = Fal
         raise AudioError(
             path, f"is {at / rate:.2f} s long: nothing is left from {start:g} s on", "Take an earlier --start"
         )
-    return Excerpt(start, wave, whole, tuple(notes))
+    return Passage(start, wave, whole, tuple(notes))
 
 
-def cut(excerpt: Excerpt, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
+def cut(excerpt: Passage, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
     """(windows (n, samples), their starts in seconds into the excerpt (n,), before it where zeros go in front)."""
     told, rate = tagger.windows, tagger.sample_rate
     length, _ = told.samples(rate)
@@ -114,9 +114,9 @@ def _window(tagger: Tagger, wave: NDArray[np.float32], start: float) -> Moments:
     attention = []
     for focus in prediction.focus:
         own = edges(tagger.middles(focus.grid, focus.weights.shape[1]), length, rate)
-        attention.append(Track(focus.name, start + own, focus.weights[0].float().cpu().numpy()))
+        attention.append(Curve(focus.name, start + own, focus.weights[0].float().cpu().numpy()))
     track = None
     if prediction.frames is not None and tagger.grid is not None:
         values = activated(prediction.frames[0], tagger.task)
-        track = Track("frames", start + tagger.frame_edges, values.cpu().numpy())
+        track = Curve("frames", start + tagger.frame_edges, values.cpu().numpy())
     return Moments(start, start + length / rate, scores.cpu().numpy(), levels.cpu().numpy(), tuple(attention), track)

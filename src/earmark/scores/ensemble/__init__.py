@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from earmark.scores import Scores, Task
-from earmark.scores.ensemble.agreement import Agreement, Pair, Part, agreement
+from earmark.scores.ensemble.agreement import Agreement, Contribution, Pair, agreement
 from earmark.scores.ensemble.rows import Only, align, left_out
 from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
 from earmark.scores.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, Step, search_across, search_weights
@@ -26,13 +26,13 @@ from earmark.scores.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, 
 __all__ = [
     "OPTIMISTIC",
     "Agreement",
+    "Contribution",
     "Crossed",
     "Metric",
     "Name",
     "Only",
     "Over",
     "Pair",
-    "Part",
     "Rule",
     "Search",
     "Step",
