@@ -1,6 +1,6 @@
 """How fast waves become log-mel spectrograms on one core, and how exact they are.
 
-earmark.features.LogMel beside torch.stft with what one would write around it, torchlibrosa and librosa: the same waves,
+earmark.models.features.LogMel beside torch.stft with what one would write around it, torchlibrosa and librosa: the same waves,
 window, bands and floor, no centring. Each wave is loud noise and then a tone as a 16-bit file holds it, with little
 beside it: `off, dB` is the largest difference from NumPy in float64, which shows what float32 loses there.
 """
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.timing import compare, interleave
-from earmark.features import LogMel
-from earmark.features.mel import mel_filters
+from earmark.models.features import LogMel
+from earmark.models.features.mel import mel_filters
 
 EARMARK, BARE = "earmark LogMel", "torch.stft, float32"
 GOAL = 0.9

@@ -61,7 +61,8 @@ def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) ->
 
 def make_tagger(path: Path) -> Path:
     """A net that says something of moments, two tags."""
-    from earmark import recipe, tagger
+    from earmark import recipe
+    from earmark.models import tagger
 
     told = {
         "task": "many", "sample_rate": RATE, "data": {"dataset": "folder"}, "windows": {"length": 1.0, "hop": 0.5},
@@ -84,12 +85,12 @@ def listen(command: str, recording: str, tagger: str) -> dict[str, float]:
     from typer.main import get_command
 
     from earmark import audio, cli
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
-    from earmark.frames import framewise
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
+    from earmark.models.frames import framewise
 
     keep_freed_memory()  # as the commands do
-    listener = taggers.load(tagger)
+    listener = loading.load(tagger)
     arguments = [command, recording, "--tagger", tagger]
     if command == "events":  # an untrained net: half of its scores make events
         scores = framewise(listener).score(audio.load(recording, RATE, 0.0, float(MINUTE)).reshape(MINUTE, RATE))

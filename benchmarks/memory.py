@@ -58,7 +58,8 @@ def _words(seconds: float) -> str:
 
 def make_tagger(path: Path) -> Path:
     """A tagger file with a net of one block."""
-    from earmark import recipe, tagger
+    from earmark import recipe
+    from earmark.models import tagger
 
     plan = recipe.parse(
         {
@@ -115,12 +116,12 @@ def run_alone(module: str, *arguments: str) -> tuple[dict[str, float], int]:
 
 def listen(tagger: Path, recording: Path) -> dict[str, float]:
     """What `measure` runs."""
-    from earmark import tag
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
+    from earmark import inference as tag
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
 
     keep_freed_memory()  # as `earmark tag` does
-    heard_by = taggers.load(tagger)
+    heard_by = loading.load(tagger)
     before = peak_megabytes()
     begin = time.perf_counter()
     (heard,) = tag.score(heard_by, [tag.Recording(recording)])
@@ -132,7 +133,7 @@ def listen(tagger: Path, recording: Path) -> dict[str, float]:
 
 def peak_megabytes() -> float:
     """The most memory that this process has held so far. Raises RuntimeError where the system does not tell."""
-    from earmark.bench import peak_memory
+    from earmark.evaluation.speed import peak_memory
 
     peak = peak_memory()
     if peak is None:

@@ -147,7 +147,8 @@ def ours(tagger: Path, recording: Path) -> dict[str, float]:
 
 def make_tagger(path: Path, net: str) -> Path:
     """Untrained, with as many tags as the peer."""
-    from earmark import bench, tagger
+    from earmark.evaluation import speed as bench
+    from earmark.models import tagger
 
     made = bench.untrained(net, 10.0 if net == "resnet_b" else 2.0, None)
     tagger.build(made.recipe, [f"tag {i}" for i in range(TAGS)]).save(path)

@@ -124,11 +124,12 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     """The lesson of a recipe on a batch's worth of noise."""
     import torch
 
-    from earmark import recipe, tagger
-    from earmark.allocator import keep_freed_memory
-    from earmark.course import Course
-    from earmark.loader import Waves
-    from earmark.train.lesson import Lesson
+    from earmark import recipe
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import tagger
+    from earmark.train.loader import Waves
+    from earmark.train.phase import Lesson
+    from earmark.train.state import Course
 
     if KEPT in way:
         keep_freed_memory()
@@ -146,7 +147,7 @@ def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
     """Noise, a tag after the other, as a manifest."""
     import soundfile
 
-    from earmark.manifest import build
+    from earmark.data.manifest import build
 
     chance = np.random.default_rng(0)
     names = [f"{i}.wav" for i in range(count)]

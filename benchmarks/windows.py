@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from earmark import bench
-from earmark.allocator import keep_freed_memory
+from earmark.evaluation import speed as bench
+from earmark.inference.allocator import keep_freed_memory
 from earmark.registry import NETS
 
 WINDOW, HOP = 2.0, 5120  # s, samples

@@ -21,11 +21,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from claims.data import Source
-from earmark import ensemble
 from earmark import recipe as recipes
 from earmark.errors import EarmarkError
 from earmark.recipe import Recipe
 from earmark.registry import did_you_mean
+from earmark.scores import ensemble
 
 FOLDER = Path(__file__).parent
 EVENT_F1 = "event_f1"  # macro, collars of 200 ms, as in paper 003's Table 3

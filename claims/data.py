@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from earmark import datasets, manifest, splits
+from earmark.data import datasets, manifest, splits
+from earmark.data.manifest import SCHEMA, Manifest
 from earmark.errors import EarmarkError
-from earmark.manifest import SCHEMA, Manifest
 
 
 class Source(BaseModel):

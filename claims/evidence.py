@@ -12,12 +12,13 @@ from claims import trainings
 from claims.claim import EVENT_F1, Claim, Size
 from claims.trainings import Training
 from claims.verdict import Evidence, Run, ScoredClips
-from earmark import ensemble, manifest, metrics, report, scores
+from earmark import metrics, report, scores
 from earmark import train as training
+from earmark.data import manifest
+from earmark.data.manifest import Manifest
 from earmark.errors import EarmarkError
-from earmark.manifest import Manifest
 from earmark.metrics import Clips
-from earmark.scores import Scores
+from earmark.scores import Scores, ensemble
 
 ROOT = Path(__file__).parent.parent
 Plan = dict[str, list[list[Training]]]  # of each trained system: its runs; of a run the folds' trainings

@@ -17,7 +17,7 @@ from claims import claim as claims
 from claims import data, evidence, trainings, verdict, writing
 from claims.claim import Claim, Size
 from earmark.errors import EarmarkError
-from earmark.tagger import check_device
+from earmark.models.loading import check_device
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,4 +1,4 @@
-"""Events found by taggers that have learnt from tags alone, in the three ways of paper 003's Table 3 (`earmark.detection`).
+"""Events found by taggers that have learnt from tags alone, in the three ways of paper 003's Table 3 (`earmark.evaluation.events`).
 
 Rules are chosen on the folds that chose the epoch, and judged on those that the recipe tests on.
 """
@@ -13,12 +13,15 @@ import numpy as np
 from claims.claim import Claim
 from claims.trainings import Training
 from claims.verdict import Evidence, FoundEvents, Run
-from earmark import calibration, detection, metrics
-from earmark import tagger as taggers
-from earmark.cli import judging
+from earmark import metrics
+from earmark.data import matching
+from earmark.data.manifest import Manifest
 from earmark.errors import EarmarkError
+from earmark.evaluation import clips as judging
+from earmark.evaluation import events as detection
+from earmark.evaluation.thresholds import events as calibration
 from earmark.events import track
-from earmark.manifest import Manifest
+from earmark.models import loading
 
 COLLARS = metrics.Collars(0.2, 0.2)  # s, as in the paper
 WAYS = {"half": detection.HALF, "swept": detection.THRESHOLDS, "medians": detection.MEDIANS}
@@ -45,7 +48,7 @@ def gather(
 
 def _counts(one: Training, held: Manifest, tested: Manifest, device: str, workers: int) -> dict[str, metrics.Counts]:
     """Hits, false and missed events of each clip, in the order of their ids, by way."""
-    tagger = taggers.load(one.folder / "tagger.safetensors", device)
+    tagger = loading.load(one.folder / "tagger.safetensors", device)
     options: dict[str, Any] = {"batch": 32, "workers": workers, "salvage": False, "strict": True}
     validation = one.plan.data.validation
     if not isinstance(validation, list) or not validation:
@@ -53,7 +56,10 @@ def _counts(one: Training, held: Manifest, tested: Manifest, device: str, worker
     choosing = held.in_folds(validation)
     _, heard, _ = judging.over_time(tagger, choosing, **options)
     told = calibration.choose(
-        {clip: scores for clip, (scores, _) in heard.items()}, metrics.events_of(choosing), collars=COLLARS, resamples=0
+        {clip: scores for clip, (scores, _) in heard.items()},
+        matching.events_of(choosing),
+        collars=COLLARS,
+        resamples=0,
     )
     _, heard, _ = judging.over_time(tagger, tested, **options)
     starts = dict(zip(tested.ids.tolist(), np.nan_to_num(tested.start).tolist(), strict=True))
@@ -61,7 +67,7 @@ def _counts(one: Training, held: Manifest, tested: Manifest, device: str, worker
         clip: detection.Heard(track(scores), seconds, starts[clip], told.rules)
         for clip, (scores, seconds) in heard.items()
     }
-    reference = {clip: detection.shifted(events, starts[clip]) for clip, events in metrics.events_of(tested).items()}
+    reference = {clip: detection.shifted(events, starts[clip]) for clip, events in matching.events_of(tested).items()}
     tags = tagger.vocabulary
     counts = {}
     for way, rules in detection.ways(clips, tags).items():

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark import manifest, splits
+from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
 from earmark.recipe import Recipe
 from earmark.scores import Scores
@@ -119,7 +119,7 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
         files = sorted((one.folder / "epochs").glob("*.safetensors"))
         if not files:
             raise EarmarkError(f"{one.folder}: has no epochs/ to average: its recipe needs train.keep=every")
-        from earmark.ensemble import combine
+        from earmark.scores.ensemble import combine
 
         heard = [score(file, one.clips, device, workers) for file in files]
         combine(heard, one.epochs, task=one.plan.task).save(one.folder / EPOCHS)  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
 
 def score(tagger: Path, clips: Path, device: str, workers: int) -> Scores:
     """Scores of the clips that the tagger is tested on. Raises ManifestError for leaks, as `earmark evaluate` does."""
-    from earmark.cli import judging
+    from earmark.evaluation import clips as judging
 
     judged = judging.judge(tagger, judging.Asked(clips, workers=workers, device=device, strict=True))
     return judged.scores

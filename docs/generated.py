@@ -94,7 +94,7 @@ def layout(name: str) -> str:
     """The smallest tree that a data set's layout accepts."""
     import sys
 
-    from earmark import datasets
+    from earmark.data import datasets
     from earmark.registry import DATASETS
 
     tree = datasets.tree(sys.modules[DATASETS[name].function.__module__].LAYOUT)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from earmark import manifest as manifests
+from earmark.data import manifest as manifests
 
 ROOT = Path(__file__).parent.parent
 

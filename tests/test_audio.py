@@ -20,7 +20,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark import audio, decoders
+from earmark import audio
+from earmark.audio import decoders
 from earmark.errors import AudioError, EarmarkError
 
 RATE = 16_000

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from earmark.audit import rank
 from earmark.errors import ScoresError
+from earmark.evaluation.labels import rank
 
 
 def test_one_tag_a_clip_by_hand():

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from earmark import bench
 from earmark.cli import app
 from earmark.errors import EarmarkError
+from earmark.evaluation import speed as bench
 
 run = CliRunner().invoke
 

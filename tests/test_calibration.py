@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from earmark.calibration import THRESHOLDS, choose
-from earmark.detection import Heard, judge
 from earmark.errors import ScoresError
+from earmark.evaluation.events import Heard, judge
+from earmark.evaluation.thresholds.events import THRESHOLDS, choose
 from earmark.events import EventRules, find, track
 from earmark.metrics import Collars, detection_f1, match_events
 from earmark.scores import Scores

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from earmark import manifest as manifests
 from earmark import metrics
+from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ScoresError
 from earmark.metrics import Clips, Counts
 from earmark.scores import Scores

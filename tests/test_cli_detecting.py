@@ -8,9 +8,9 @@ import math
 import pytest
 from tests.test_cli_events import ATTENTION, made, rules, run, scenes  # noqa: F401
 
-from earmark import manifest, splits
+from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
-from earmark.taggerfile import read_head
+from earmark.models.file import read_head
 
 QUICK = ("--resamples", 5)
 ONE = {"length": 1.0, "hop": 1.0}
@@ -165,7 +165,7 @@ def test_collars_refused(run, scenes, tmp_path):  # noqa: F811
 
 
 def test_the_median_clip_and_the_ends_are_examples():
-    from earmark.cli.detecting import examples
+    from earmark.evaluation.detecting import examples
 
     section = {"clips_f1": {"a": 0.2, "b": None, "c": 0.9, "d": 0.5, "e": 0.1}}
     assert examples(section) == [("best", "c", 0.9), ("median", "a", 0.2), ("worst", "e", 0.1)]

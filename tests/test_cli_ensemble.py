@@ -12,14 +12,15 @@ import soundfile
 import torch
 
 import earmark
-from earmark import cli, manifest, splits
-from earmark import tagger as taggers
-from earmark.committee import Committee
-from earmark.ensemble import combine
+from earmark import cli
+from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
+from earmark.models import tagger as taggers
+from earmark.models.averaging import average
+from earmark.models.ensemble import Committee
 from earmark.recipe import parse
 from earmark.scores import Scores
-from earmark.soup import average
+from earmark.scores.ensemble import combine
 
 RATE = 8000
 TAGS = ("dog", "rain")

@@ -12,12 +12,15 @@ import soundfile
 import torch
 import typer
 
-from earmark import cli, eventfile, manifest, splits
-from earmark import tagger as taggers
-from earmark.committee import Committee
+from earmark import cli
+from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
+from earmark.events import formats as eventfile
+from earmark.models import loading
+from earmark.models import tagger as taggers
+from earmark.models.ensemble import Committee
+from earmark.models.file import read_head
 from earmark.recipe import parse
-from earmark.taggerfile import read_head
 
 RATE = 8000
 TAGS = ("burst", "hiss")
@@ -232,7 +235,7 @@ FACTS = {"data": {"dataset": "soundscapes"}, "split": SPLIT}
 
 
 def test_calibrate_stores_rules_and_what_they_were_chosen_on(run, framed, scenes, tmp_path):
-    tagger = taggers.load(framed)
+    tagger = loading.load(framed)
     tagger.facts = json.loads(json.dumps(FACTS))
     tagger.save(tmp_path / "t.safetensors")
     before = (tmp_path / "t.safetensors").read_bytes()
@@ -256,13 +259,13 @@ def test_calibrate_stores_rules_and_what_they_were_chosen_on(run, framed, scenes
     with (tmp_path / "tried.csv").open() as file:
         assert [float(row["f1"]) for row in csv.DictReader(file)] == [point["f1"] for point in tried]
     # the tagger is the same but for what it tells, and takes its rules
-    assert taggers.load(tmp_path / "new.safetensors").identity() == tagger.identity()
+    assert loading.load(tmp_path / "new.safetensors").identity() == tagger.identity()
     _, _, said = run("events", scenes / "0.wav", "--tagger", tmp_path / "new.safetensors")
     assert "no rules" not in said
 
 
 def test_calibrate_without_out_replaces_the_file_and_prints_tables(run, framed, scenes, tmp_path):
-    tagger = taggers.load(framed)
+    tagger = loading.load(framed)
     tagger.save(tmp_path / "t.safetensors")
     run("calibrate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 2, "--resamples", 20)
     assert "rules" in read_head(tmp_path / "t.safetensors")["facts"]["events"]
@@ -333,8 +336,8 @@ def test_shipped_taggers_are_refused(run, scenes):
 
 
 def test_events_are_not_lost_with_a_picture(run, tmp_path, monkeypatch):
-    from earmark import eventpicture
     from earmark.errors import AudioError
+    from earmark.report.pictures import events as eventpicture
 
     def fail(*_, **__):
         raise AudioError("a.wav", "cannot be read a second time")

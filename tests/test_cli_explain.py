@@ -13,7 +13,7 @@ import soundfile
 import torch
 from tests.test_cli_failures import on_a_terminal
 
-from earmark import tagger as taggers
+from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
 RATE = 8000

@@ -18,8 +18,8 @@ from earmark import cli, train
 from earmark.cli import console
 from earmark.cli.compare import _named
 from earmark.cli.train import _one
+from earmark.data.manifest import build, write
 from earmark.errors import EarmarkError
-from earmark.manifest import build, write
 from earmark.scores import Scores
 
 run = CliRunner().invoke

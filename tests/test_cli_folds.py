@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from earmark import manifest as manifests
+from earmark.data import manifest as manifests
+from earmark.models.file import read_head
 from earmark.scores import Scores
-from earmark.tagger import read_head
 
 pytest.importorskip("pytorch_lightning")
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import cli, datasets, manifest
+from earmark import cli
+from earmark.data import datasets, manifest
 from earmark.errors import AudioError, EarmarkError, ManifestError
 
 QUICK = ("--length", "1.5", "--sample-rate", "4000", "--scenes", "2", "--events", "1:3")

@@ -12,17 +12,17 @@ import soundfile
 import torch
 
 import earmark
-from earmark import tagger as taggers
-from earmark import taggerfile
 from earmark.audio import load as load_audio
-from earmark.committee import Apart, Committee, joined
-from earmark.ensemble import combine
 from earmark.errors import AudioError, TaggerError
+from earmark.inference import Failure, Recording, score
+from earmark.models import file as taggerfile
+from earmark.models import loading
+from earmark.models.averaging import average, renew
+from earmark.models.ensemble import Apart, Committee, joined
+from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
 from earmark.scores import Scores
-from earmark.soup import average, renew
-from earmark.tag import Failure, Recording, score
-from earmark.tagger import Tagger, build
+from earmark.scores.ensemble import combine
 
 TAGS = ("dog", "rain", "sea")
 RATE = 8000
@@ -211,7 +211,7 @@ def whole(tmp_path_factory) -> bytes:
 def refused(path: Path, data: bytes) -> str:
     path.write_bytes(data)
     with pytest.raises(TaggerError) as caught:
-        taggers.load(path)
+        loading.load(path)
     return str(caught.value).removeprefix(f"{path}: ")
 
 
@@ -376,7 +376,7 @@ def test_the_mean_of_the_same_is_the_same(tmp_path):
     mixed = average([one, made(0), made(0)])
     assert mixed.identity() == one.identity()
     mixed.save(tmp_path / "m.safetensors")
-    assert taggers.load(tmp_path / "m.safetensors").identity() == one.identity()
+    assert loading.load(tmp_path / "m.safetensors").identity() == one.identity()
 
 
 def test_counts_of_batches_are_the_firsts():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.course import Course, ended, learning_rate, load_state, save_state
 from earmark.recipe import Optimiser, Schedule, Train
+from earmark.train.state import Course, ended, learning_rate, load_state, save_state
 
 
 def test_learning_rates_by_hand():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.cutting import clips, cut, within
+from earmark.data.manifest import build
+from earmark.data.segments import clips, cut, within
 from earmark.errors import ManifestError
-from earmark.manifest import build
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from earmark import metrics
-from earmark.detection import HALF, MEDIANS, THRESHOLDS, Heard, judge, shifted, ways
 from earmark.errors import ScoresError
+from earmark.evaluation.events import HALF, MEDIANS, THRESHOLDS, Heard, judge, shifted, ways
 from earmark.events import EventRules, Track
 
 STEP = 0.1

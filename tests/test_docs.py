@@ -278,7 +278,7 @@ def test_what_a_page_would_fetch_from_elsewhere_is_found(generated):
 
 
 def test_the_manifest_s_columns_are_told():
-    from earmark.manifest import SCHEMA
+    from earmark.data.manifest import SCHEMA
 
     page = (DOCS / "formats.md").read_text(encoding="utf-8")
     told = [name for row in re.findall(r"^\| (`[^|]*) \|", page, re.M) for name in re.findall(r"`(\w+)`", row)]

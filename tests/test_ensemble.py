@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import rankdata
 
 from earmark import metrics
-from earmark.ensemble import OPTIMISTIC, agreement, align, combine, search_across, search_weights
-from earmark.ensemble.rules import ranks, shares
 from earmark.errors import ScoresError
 from earmark.scores import Scores, concat
+from earmark.scores.ensemble import OPTIMISTIC, agreement, align, combine, search_across, search_weights
+from earmark.scores.ensemble.rules import ranks, shares
 
 A = [[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]]
 B = [[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]

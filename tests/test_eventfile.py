@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark import datasets
+from earmark.data import datasets
 from earmark.errors import ScoresError
-from earmark.eventfile import EACH, ENDINGS, read, text, write
+from earmark.events.formats import EACH, ENDINGS, read, text, write
 from earmark.scores import Event
 
 EVENTS = {"a.wav": [Event(0.5, 1.25, "dog", 0.875), Event(1.0, 2.0, "sea lion", 1 / 3)], "b.wav": []}

@@ -8,9 +8,9 @@ import numpy as np
 import soundfile
 from matplotlib.colors import to_hex
 
-from earmark.eventpicture import COLUMNS, Scene, draw, figure, shown, thinned
 from earmark.events import EventRules, Track
-from earmark.pictures import INK, LINES, spectrum
+from earmark.report.pictures import INK, LINES, spectrum
+from earmark.report.pictures.events import COLUMNS, Scene, draw, figure, shown, thinned
 from earmark.scores import Event
 
 TAGS = ("cat", "dog", "rain")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.signal import medfilt
 
 from earmark.errors import ScoresError
-from earmark.events import EventRules, find, hear, smoothed, track
+from earmark.events import EventRules, find, hear, track
+from earmark.events.detection import smoothed
 from earmark.scores import Event, Scores
 
 

@@ -7,14 +7,14 @@ import pytest
 import soundfile
 import torch
 
-from earmark import frames
-from earmark import tagger as taggers
 from earmark.errors import AudioError, EarmarkError, TaggerError
-from earmark.explain import Explanation, drawing, filters, moments, select, stage
-from earmark.explain.gates import blocks, opened
-from earmark.explain.layers import activations, raw_layers, samples_for
-from earmark.features.mel import hz_to_mel
+from earmark.models import frames
+from earmark.models import tagger as taggers
+from earmark.models.features.mel import hz_to_mel
 from earmark.recipe import parse
+from earmark.report.explain import Explanation, drawing, filters, moments, select, stage
+from earmark.report.explain.gates import blocks, opened
+from earmark.report.explain.layers import activations, raw_layers, samples_for
 
 RATE = 8000
 LOGMEL = {"name": "logmel", "window": 0.032, "hop": 0.016, "bands": 32}
@@ -318,7 +318,7 @@ def test_layers_are_chosen_by_number_range_and_name():
 
 
 def test_an_ensemble_has_no_layers(tmp_path):
-    from earmark.committee import Committee
+    from earmark.models.ensemble import Committee
 
     with pytest.raises(TaggerError, match="an ensemble of 2 taggers, and has no layers of its own"):
         Explanation(Committee([build("convnet1d"), build("convnet1d", seed=1)]), tmp_path)

@@ -8,14 +8,14 @@ import soundfile
 import torch
 from torch import nn
 
-from earmark import frames
-from earmark import tag as tagging
-from earmark import tagger as taggers
+from earmark import inference as tagging
 from earmark.errors import TaggerError
 from earmark.events import EventRules, hear, track
-from earmark.nets.blocks import Prediction
+from earmark.inference import Recording
+from earmark.models import frames
+from earmark.models import tagger as taggers
+from earmark.models.nets.blocks import Prediction
 from earmark.recipe import parse
-from earmark.tag import Recording
 
 RATE, STEP = 1000, 50  # Hz; samples in a frame of the stub
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from earmark.errors import ScoresError
 from earmark.events import EventRules, hear, track
-from earmark.hearing import Stream
+from earmark.events.streaming import Stream
 from earmark.scores import Event, Scores
 
 TAGS = ("dog", "rain")

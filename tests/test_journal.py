@@ -15,10 +15,11 @@ import soundfile
 import torch
 import typer
 
-from earmark import cli, journal
-from earmark import tagger as taggers
+from earmark import cli
 from earmark.errors import EarmarkError
-from earmark.journal import Journal
+from earmark.files import journal
+from earmark.files.journal import Journal
+from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
 RATE = 8000

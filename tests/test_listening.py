@@ -8,14 +8,14 @@ import soundfile
 import torch
 from torch import nn
 
-from earmark import tagger as taggers
-from earmark.committee import Committee
 from earmark.events import EventRules, hear, track
-from earmark.frames import framewise
-from earmark.listening import listen
-from earmark.nets.blocks import Prediction
+from earmark.inference import Failure, Heard, Recording, score
+from earmark.inference.detection import listen
+from earmark.models import tagger as taggers
+from earmark.models.ensemble import Committee
+from earmark.models.frames import framewise
+from earmark.models.nets.blocks import Prediction
 from earmark.recipe import parse
-from earmark.tag import Failure, Heard, Recording, score
 
 RATE, STEP = 1000, 50
 TAGS = ("dog", "rain")

@@ -20,11 +20,11 @@ import torch
 import typer
 
 from earmark import audio, cli
-from earmark import tagger as taggers
 from earmark.errors import AudioError, EarmarkError, TaggerError
+from earmark.inference import ENCODINGS, Failure, Heard, Microphone, Raw, Recording, score
+from earmark.inference.live import Feed, decode
+from earmark.models import tagger as taggers
 from earmark.recipe import parse
-from earmark.tag import ENCODINGS, Failure, Heard, Microphone, Raw, Recording, score
-from earmark.tag.live import Feed, decode
 from earmark.windows import Windows
 
 RATE = 8000

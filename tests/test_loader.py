@@ -5,10 +5,10 @@ import pytest
 import soundfile
 import torch
 
-from earmark import augment
+from earmark.data.manifest import build
 from earmark.errors import AudioError
-from earmark.loader import Batches, Waves, draw_order, validation_batches
-from earmark.manifest import build
+from earmark.train import augment
+from earmark.train.loader import Batches, Waves, draw_order, validation_batches
 from earmark.windows import Windows, fit, starts
 
 RATE = 4000

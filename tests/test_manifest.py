@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from earmark.data.leaks import leaks
+from earmark.data.manifest import Manifest, build, read, write
+from earmark.data.splits import assign_folds
 from earmark.errors import ManifestError
-from earmark.manifest import Manifest, build, read, write
-from earmark.splits import assign_folds, leaks
 
 ROWS = {
     "id": ["a", "b", "c", "d"],
@@ -244,7 +245,7 @@ def test_files_that_are_no_table(tmp_path):
 
 
 def test_a_newer_file(four, tmp_path, monkeypatch):
-    monkeypatch.setattr("earmark.manifest.files.VERSION", 2)
+    monkeypatch.setattr("earmark.data.manifest.files.VERSION", 2)
     write(four, tmp_path / "m.parquet")
     monkeypatch.undo()
     with pytest.raises(ManifestError, match=r"newer earmark \(manifest version 2, this one reads 1\)"):

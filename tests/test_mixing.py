@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import datasets, mixing
 from earmark.audio import load
+from earmark.data import datasets
+from earmark.data import soundscapes as mixing
+from earmark.data.leaks import leaks
+from earmark.data.manifest import build
+from earmark.data.soundscapes.plan import room
+from earmark.data.soundscapes.render import noise
 from earmark.errors import AudioError, EarmarkError, ManifestError
-from earmark.manifest import build
-from earmark.mixing.plan import room
-from earmark.mixing.render import noise
-from earmark.splits import leaks
 
 RATE = 2000
 TAGS = ("bell", "dog", "rain")

@@ -14,12 +14,13 @@ import pytest
 import soundfile
 import torch
 
-from earmark import datasets
 from earmark import recipe as recipes
-from earmark import tagger as taggers
 from earmark import windows as cutting
-from earmark.datasets import AUDIO, audioset, dcase2017task4, fsdkaggle2018, magnatagatune, speechcommands
-from earmark.nets.blocks import count
+from earmark.data import datasets
+from earmark.data.datasets import AUDIO, audioset, dcase2017task4, fsdkaggle2018, magnatagatune, speechcommands
+from earmark.models import loading
+from earmark.models import tagger as taggers
+from earmark.models.nets.blocks import count
 from earmark.registry import FEATURES
 
 training = pytest.importorskip("earmark.train")
@@ -378,7 +379,7 @@ def test_two_steps_and_a_tagger(name, planted, tmp_path):
     root = planted[name.partition("-")[0]]
     plan = recipes.load(name, shrunk(name))
     clips = datasets.index(plan.data.dataset, root, **plan.data.options)
-    tagger = taggers.load(training.train(plan, clips, tmp_path / "run", workers=1))
+    tagger = loading.load(training.train(plan, clips, tmp_path / "run", workers=1))
     with (tmp_path / "run" / "log.csv").open() as file:
         log = list(csv.DictReader(file))
     assert [row.get("phase") for row in log] == (plan.running() or [None])
@@ -398,9 +399,9 @@ def test_the_phases_of_cnncomb_share_their_branches(planted, tmp_path):
     """The frozen branches of the last phase are, statistics too, what the first two learnt; its head is not."""
     plan = recipes.load("fsdkaggle2018-cnncomb", shrunk("fsdkaggle2018-cnncomb"))
     clips = datasets.index("fsdkaggle2018", planted["fsdkaggle2018"])
-    joined = taggers.load(training.train(plan, clips, tmp_path, workers=1)).net.state_dict()
+    joined = loading.load(training.train(plan, clips, tmp_path, workers=1)).net.state_dict()
     for phase, part in (("audio", "audio"), ("spec", "spec")):
-        alone = taggers.load(tmp_path / phase / "tagger.safetensors").net.branch.state_dict()
+        alone = loading.load(tmp_path / phase / "tagger.safetensors").net.branch.state_dict()
         assert alone
         for key, value in alone.items():
             assert torch.equal(joined[f"{part}.{key}"], value)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark import pictures
 from earmark.errors import ScoresError
+from earmark.report import pictures
 
 
 def test_bars_say_which_tags_they_leave_out() -> None:

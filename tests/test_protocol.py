@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from earmark import protocol, splits
+from earmark.data import splits
+from earmark.data.manifest import build
 from earmark.errors import ManifestError
-from earmark.manifest import build
+from earmark.evaluation import leakage as protocol
 
 
 def clips(tmp_path, folds, groups):

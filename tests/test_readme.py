@@ -137,7 +137,8 @@ def test_the_taggers_know_what_it_says():
 
 @pytest.mark.parametrize("name", ["digits", "esc10"])
 def test_the_card_and_the_tagger_tell_the_same_figures(name):
-    from earmark.tagger import read_head, shipped
+    from earmark.models.file import read_head
+    from earmark.models.loading import shipped
 
     report = json.loads((ROOT / "results" / f"{name}-shipped" / "report.json").read_text(encoding="utf-8"))
     path = shipped()[name]

@@ -7,10 +7,12 @@ import pytest
 import torch
 import yaml
 
-from earmark import augment, recipe, tagger
+from earmark import recipe
 from earmark.errors import RecipeError
-from earmark.nets.blocks import count
+from earmark.models import tagger
+from earmark.models.nets.blocks import count
 from earmark.registry import AUGMENTATIONS, NETS
+from earmark.train import augment
 
 GOOD = """
 task: one

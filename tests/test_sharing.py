@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from earmark import tagger as taggers
-from earmark.nets import blocks
-from earmark.overlap import Trace
+from earmark.inference import Live, score
+from earmark.models import tagger as taggers
+from earmark.models.nets import blocks
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
-from earmark.sharing import plan
-from earmark.tag import Live, score
+from earmark.windows.overlap import Trace
+from earmark.windows.overlap.plan import plan
 
 TAGS = ("a", "b", "c")
 SMALL = {
@@ -223,9 +223,11 @@ def test_a_net_that_asks_for_values_is_left_alone():
 
 
 def test_a_stretch_stays_within_memory(monkeypatch):
-    monkeypatch.setattr("earmark.sharing.LARGEST", 4 * 31 * 4 * 100)  # bytes: 31 windows after the convolution
+    monkeypatch.setattr(
+        "earmark.windows.overlap.plan.LARGEST", 4 * 31 * 4 * 100
+    )  # bytes: 31 windows after the convolution
     assert plan(Convolution(), 1000, 100).together == 1 + 3 * 1000 // 100
-    monkeypatch.setattr("earmark.sharing.LARGEST", 4)
+    monkeypatch.setattr("earmark.windows.overlap.plan.LARGEST", 4)
     assert plan(Convolution(), 1000, 100).together == 0
 
 

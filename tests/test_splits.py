@@ -7,11 +7,12 @@ import os
 import numpy as np
 import pytest
 
-from earmark import manifest as manifests
-from earmark import splits
+from earmark.data import manifest as manifests
+from earmark.data import splits
+from earmark.data.leaks import leaks
+from earmark.data.manifest import Manifest, build
+from earmark.data.splits import assign_folds, split
 from earmark.errors import ManifestError
-from earmark.manifest import Manifest, build
-from earmark.splits import assign_folds, leaks, split
 
 
 def many(clips: int, seed: int = 0, groups: int | None = None, tags: int = 10) -> Manifest:

@@ -12,10 +12,10 @@ import soundfile
 import torch
 
 from earmark import audio
-from earmark import tagger as taggers
 from earmark.errors import AudioError, EarmarkError
+from earmark.inference import Failure, Heard, Recording, score
+from earmark.models import tagger as taggers
 from earmark.recipe import parse
-from earmark.tag import Failure, Heard, Recording, score
 from earmark.windows import Windows, starts
 
 RATE = 8000

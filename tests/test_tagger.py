@@ -15,9 +15,12 @@ import safetensors.torch
 import soundfile
 import torch
 
-from earmark import recipe, tagger
+from earmark import recipe
 from earmark.errors import AudioError, RecipeError, TaggerError
-from earmark.tagger import FORMAT, Tagger, build, load, read_head
+from earmark.models import loading, tagger
+from earmark.models.file import FORMAT, read_head
+from earmark.models.loading import load
+from earmark.models.tagger import Tagger, build
 
 RATE = 16_000
 RECIPE = {
@@ -313,7 +316,7 @@ def test_a_shipped_name_misspelt(tmp_path, monkeypatch, whole, write):
     )
 
 
-@pytest.mark.parametrize("name", tagger.shipped())
+@pytest.mark.parametrize("name", loading.shipped())
 def test_a_shipped_tagger_loads(name):
     assert load(name).vocabulary
 
@@ -488,10 +491,10 @@ def test_a_folder_of_recordings_does_not_hide_the_shipped_tagger_of_its_name(tmp
     """`earmark tag` beside the folder esc10 of a data set; a folder of a run is not passed over silently."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "esc10").mkdir()
-    assert tagger.find("esc10") == tagger.shipped()["esc10"]
+    assert loading.find("esc10") == loading.shipped()["esc10"]
     (tmp_path / "esc10" / "tagger.safetensors").write_bytes(b"")
     with pytest.raises(TaggerError, match="esc10: is a folder. Give the tagger file in it"):
-        tagger.find("esc10")
+        loading.find("esc10")
 
 
 @pytest.mark.parametrize("device", ["gpu", "mps", ""])
@@ -505,7 +508,7 @@ def test_a_gpu_that_is_not_here(monkeypatch):
     with pytest.raises(TaggerError, match="device 'cuda': no GPU is here.* Take cpu"):
         load("digits", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    tagger.check_device("cuda")
-    tagger.check_device("cuda:1")
+    loading.check_device("cuda")
+    loading.check_device("cuda:1")
     with pytest.raises(TaggerError, match="device 'cuda:2': there are 2 GPUs, counted from 0. Take another"):
-        tagger.check_device("cuda:2")
+        loading.check_device("cuda:2")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from earmark.errors import ScoresError
-from earmark.thresholds import best_threshold, choose, heard, of_tags
+from earmark.evaluation.thresholds.tags import best_threshold, choose
+from earmark.scores.thresholds import of_tags, reached
 
 GROUPS = [str(i) for i in range(5)]
 
@@ -65,8 +66,8 @@ def test_stored_thresholds_answer_tags():
     facts = {"tags": {"thresholds": {"rain": 0.5, "dog": 0.25}}}
     thresholds = of_tags(facts, ("dog", "rain"))
     assert thresholds.tolist() == [0.25, 0.5]
-    assert heard(np.array([0.3, 0.45]), ("dog", "rain"), thresholds) == [("dog", 0.3)]
-    assert heard(np.array([0.25, 0.9]), ("dog", "rain"), thresholds) == [("rain", 0.9), ("dog", 0.25)]
+    assert reached(np.array([0.3, 0.45]), ("dog", "rain"), thresholds) == [("dog", 0.3)]
+    assert reached(np.array([0.25, 0.9]), ("dog", "rain"), thresholds) == [("rain", 0.9), ("dog", 0.25)]
     assert of_tags({}, ("dog",)) is None
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import audio, pictures, timeline
-from earmark.features.mel import hz_to_mel
+from earmark import audio
+from earmark.inference import Heard, Recording
+from earmark.models.features.mel import hz_to_mel
+from earmark.report import pictures
+from earmark.report.pictures import recording as timeline
 from earmark.scores import Event, Scores
-from earmark.tag import Heard, Recording
 
 RATE = 8000
 

@@ -18,12 +18,13 @@ import torch
 import yaml
 from safetensors import safe_open
 
-from earmark import manifest as manifests
 from earmark import recipe as recipes
-from earmark import tagger as taggers
+from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ManifestError
+from earmark.inference import Recording, score
+from earmark.models import loading
+from earmark.models import tagger as taggers
 from earmark.recipe import parse
-from earmark.tag import Recording, score
 
 training = pytest.importorskip("earmark.train")
 from earmark.train.validation import clip_loss  # noqa: E402 (after the skip)
@@ -59,7 +60,7 @@ def rows(folder: Path):
 def test_learns_and_is_what_it_says(clips, tmp_path):
     said: list[str] = []
     path = training.train(recipe(train__epochs=12), clips, tmp_path / "run", say=said.append)
-    tagger = taggers.load(path)
+    tagger = loading.load(path)
     test = clips.in_folds(["5"])
     heard = list(score(tagger, [Recording(p) for p in test.paths()]))
     answers = [tagger.vocabulary[h.values.argmax()] for h in heard]
@@ -80,7 +81,7 @@ def test_learns_and_is_what_it_says(clips, tmp_path):
 
 def test_validation_figures_are_those_of_tagging(clips, tmp_path):
     """What the log says of the kept epoch comes out when its tagger is run over the validation clips."""
-    tagger = taggers.load(training.train(recipe(), clips, tmp_path / "run"))
+    tagger = loading.load(training.train(recipe(), clips, tmp_path / "run"))
     held = clips.in_folds(["4"])
     values = np.stack([h.values for h in score(tagger, [Recording(p) for p in held.paths()])])
     truth = held.truth(tagger.vocabulary)
@@ -211,7 +212,7 @@ def test_early_stopping_and_the_last_epoch(clips, tmp_path):
     training.train(frozen, clips, tmp_path / "run")
     assert len(rows(tmp_path / "run")) < 30
     path = training.train(recipe(train__keep="last", train__epochs=2), clips, tmp_path / "last")
-    assert taggers.load(path).facts["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
+    assert loading.load(path).facts["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
 
 
 def test_many_tags(clips, tmp_path):
@@ -219,7 +220,7 @@ def test_many_tags(clips, tmp_path):
     columns = {name: clips.table[name].to_pylist() for name in ("id", "path", "fold", "group")}
     several = manifests.build({**columns, "tags": tags}, clips.root)
     plan = recipe(task="many", train__choose="map", train__epochs=3)
-    tagger = taggers.load(training.train(plan, several, tmp_path / "run"))
+    tagger = loading.load(training.train(plan, several, tmp_path / "run"))
     assert tagger.vocabulary == ("high", "low", "middle", "tone")
     log = rows(tmp_path / "run")
     assert "valid_accuracy" not in log[0]
@@ -229,7 +230,7 @@ def test_many_tags(clips, tmp_path):
 
 def test_without_validation_the_last_epoch_is_kept(clips, tmp_path):
     plan = recipe(data__validation=[], train__keep="last", train__schedule={"name": "cosine"}, train__epochs=2)
-    tagger = taggers.load(training.train(plan, clips, tmp_path / "run"))
+    tagger = loading.load(training.train(plan, clips, tmp_path / "run"))
     assert tagger.facts["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
     assert tagger.facts["split"]["train"] == {
         **tagger.facts["split"]["train"],
@@ -254,10 +255,10 @@ def test_statistics_are_renewed_where_something_looks_at_them(clips, tmp_path):
     weights = []
     for keep in ("last", "every"):
         path = training.train(recipe(**plain, train__keep=keep, train__renew_statistics=True), clips, tmp_path / keep)
-        weights.append(taggers.load(path).state_dict())
+        weights.append(loading.load(path).state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     followed = training.train(recipe(**plain, train__keep="last"), clips, tmp_path / "f")
-    other = taggers.load(followed).state_dict()
+    other = loading.load(followed).state_dict()
     unlike = {name for name, value in weights[0].items() if not torch.equal(value, other[name])}
     assert unlike
     assert all("running" in name or "num_batches" in name for name in unlike)
@@ -272,14 +273,14 @@ def test_phases_go_on_from_one_another(clips, tmp_path):
     ]  # fmt: skip
     assert {float(row["lr"]) for row in log} == {3e-3, 3e-4}
     assert path.read_bytes() == (tmp_path / "run" / "raw" / "tagger.safetensors").read_bytes()
-    kept = taggers.load(path)
+    kept = loading.load(path)
     assert kept.facts["phase"] == "raw"
     assert set(kept.recipe.phases) == {"mixed", "raw"}  # the file tells the whole training
     # the second phase starts where the first one's best epoch was: its first epoch is far below a fresh net's
-    first = taggers.load(tmp_path / "run" / "mixed" / "tagger.safetensors")
+    first = loading.load(tmp_path / "run" / "mixed" / "tagger.safetensors")
     assert float(log[3]["valid_loss"]) < first.facts["validation"]["loss"] + 0.3 < float(log[0]["valid_loss"]) + 0.3
     only = training.train(recipe(phases=MIXED, run=["mixed"]), clips, tmp_path / "only")
-    mine, theirs = (taggers.load(p).state_dict() for p in (only, tmp_path / "run" / "mixed" / "tagger.safetensors"))
+    mine, theirs = (loading.load(p).state_dict() for p in (only, tmp_path / "run" / "mixed" / "tagger.safetensors"))
     assert all((mine[key] == theirs[key]).all() for key in mine)
 
 
@@ -310,8 +311,8 @@ def test_parts_are_loaded_and_frozen(clips, tmp_path):
             },
         },
     )  # fmt: skip
-    tagger = taggers.load(training.train(plan, clips, tmp_path / "run"))
-    start = taggers.load(tmp_path / "run" / "start" / "tagger.safetensors")
+    tagger = loading.load(training.train(plan, clips, tmp_path / "run"))
+    start = loading.load(tmp_path / "run" / "start" / "tagger.safetensors")
     same = {
         key
         for key, value in start.state_dict().items()
@@ -332,10 +333,10 @@ def test_every_epoch_is_kept(clips, tmp_path):
     training.train(recipe(train__keep="every", train__epochs=3), clips, tmp_path / "run")
     kept = sorted((tmp_path / "run" / "epochs").iterdir())
     assert [path.name for path in kept] == ["001.safetensors", "002.safetensors", "003.safetensors"]
-    best = taggers.load(tmp_path / "run" / "tagger.safetensors")
+    best = loading.load(tmp_path / "run" / "tagger.safetensors")
     chosen = best.facts["chosen"]
     assert chosen["by"] == "best validation loss"
-    same = taggers.load(kept[chosen["epoch"] - 1])
+    same = loading.load(kept[chosen["epoch"] - 1])
     assert all((value == same.state_dict()[key]).all() for key, value in best.state_dict().items())
 
 
@@ -395,14 +396,14 @@ def test_several_processes_give_the_figures_of_one(clips, tmp_path):
     for one, two in zip(told[1], told[2], strict=True):
         for key, value in one.items():
             assert float(two[key]) == pytest.approx(float(value), rel=1e-4), key
-    mine, theirs = (taggers.load(tmp_path / name / "tagger.safetensors").state_dict() for name in ("run1", "run2"))
+    mine, theirs = (loading.load(tmp_path / name / "tagger.safetensors").state_dict() for name in ("run1", "run2"))
     for key, value in mine.items():
         np.testing.assert_allclose(theirs[key].numpy(), value.numpy(), rtol=1e-4, atol=1e-6, err_msg=key)
 
 
 def test_a_kill_between_the_log_and_the_state_loses_no_row(clips, tmp_path, monkeypatch):
     """A run whose state is that of its last epoch is never written to again."""
-    from earmark.train import lesson
+    from earmark.train import phase as lesson
 
     plan = recipe(phases=MIXED)
     whole = training.train(plan, clips, tmp_path / "whole")
@@ -475,7 +476,7 @@ def test_what_a_later_phase_cannot_load_is_told_before_the_first_is_trained(clip
 
 
 def test_an_ensemble_has_no_parts_to_load(clips, tmp_path):
-    from earmark.committee import Committee
+    from earmark.models.ensemble import Committee
 
     plan = recipe()
     members = [taggers.build(plan, clips.vocabulary) for _ in range(2)]
@@ -525,7 +526,7 @@ def test_clips_without_tags_choose_no_epoch(clips, tmp_path):
     with pytest.raises(ManifestError, match=r"train\.choose: map has no value .* none of the 12 has one: take loss"):
         training.train(recipe(task="many", train__choose="map"), bare, tmp_path / "map")
     plan = recipe(task="many", train__epochs=1)
-    assert taggers.load(training.train(plan, bare, tmp_path / "loss")).facts["chosen"]["by"] == "best validation loss"
+    assert loading.load(training.train(plan, bare, tmp_path / "loss")).facts["chosen"]["by"] == "best validation loss"
 
 
 def test_precisions_are_compared_on_the_share_of_a_process():

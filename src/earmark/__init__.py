@@ -14,18 +14,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
     from earmark.errors import AudioError, EarmarkError, ManifestError, RecipeError, ScoresError, TaggerError
-    from earmark.manifest import Manifest
+    from earmark.models.loading import load
+    from earmark.models.tagger import Tagger
     from earmark.scores import Event, Scores, Tag
-    from earmark.tagger import Tagger, load
 
 _HOMES = {
-    "load": "tagger",
-    "Tagger": "tagger",
+    "load": "models.loading",
+    "Tagger": "models.tagger",
     "Tag": "scores",
     "Scores": "scores",
     "Event": "scores",
-    "Manifest": "manifest",
+    "Manifest": "data.manifest",
     "EarmarkError": "errors",
     "AudioError": "errors",
     "ManifestError": "errors",

@@ -99,8 +99,8 @@ class Registry:
         return self._entries[name]
 
 
-NETS = Registry("net", "earmark.nets")
-FEATURES = Registry("feature", "earmark.features")
-DATASETS = Registry("data set", "earmark.datasets")
-AUGMENTATIONS = Registry("augmentation", "earmark.augment")
+NETS = Registry("net", "earmark.models.nets")
+FEATURES = Registry("feature", "earmark.models.features")
+DATASETS = Registry("data set", "earmark.data.datasets")
+AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
 METRICS = Registry("metric", "earmark.metrics")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from earmark.augment.batches import BetweenClass, MixTrain, Mixture, Mixup, a_weighting
+from earmark.train.augment.batches import BetweenClass, MixTrain, Mixture, Mixup, a_weighting
 
 
 def generator(seed: int = 0) -> np.random.Generator:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark.augment.clips import Crop, Equalise, Gain, Shift, Span, Speed, Trim
+from earmark.train.augment.clips import Crop, Equalise, Gain, Shift, Span, Speed, Trim
 
 RATE = 1000
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from earmark import augment
-from earmark.augment import Pool
 from earmark.registry import AUGMENTATIONS
+from earmark.train import augment
+from earmark.train.augment import Pool
 
 RATE = 1000
 FLOATS = st.floats(-1, 1, width=32)

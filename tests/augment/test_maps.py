@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark.augment.batches import Mixup
-from earmark.augment.maps import Erase, MixupMaps, Rectangles
+from earmark.train.augment.batches import Mixup
+from earmark.train.augment.maps import Erase, MixupMaps, Rectangles
 
 
 def generator(seed: int = 0) -> np.random.Generator:

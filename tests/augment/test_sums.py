@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from earmark.augment import Pool, Sum
-from earmark.augment.sums import OtherClass, SameClass
+from earmark.train.augment import Pool, Sum
+from earmark.train.augment.sums import OtherClass, SameClass
 
 # a, b, a, c, b, a, none
 LABELS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0], [0, 0, 0]], np.float32)

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.audioset import LAYOUT, class_names, segments, tags_of
+from earmark.data.datasets import index
+from earmark.data.datasets.audioset import LAYOUT, class_names, segments, tags_of
 from earmark.errors import ManifestError
 
 HEADER = "# YTID, start_seconds, end_seconds, positive_labels\n"

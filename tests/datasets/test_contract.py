@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import datasets
-from earmark.datasets import AUDIO
+from earmark.data import datasets
+from earmark.data.datasets import AUDIO
+from earmark.data.manifest import read, write
 from earmark.errors import ManifestError, UnknownName
-from earmark.manifest import read, write
 from earmark.registry import DATASETS
 
 
@@ -118,8 +118,8 @@ def test_options_are_plain_and_have_defaults(name):
 
 def test_leaves_do_not_know_each_other(name):
     source = inspect.getsource(sys.modules[DATASETS[name].function.__module__])
-    assert "from earmark.datasets." not in source
-    assert "import earmark.datasets." not in source
+    assert "from earmark.data.datasets." not in source
+    assert "import earmark.data.datasets." not in source
 
 
 def test_unknown_name():

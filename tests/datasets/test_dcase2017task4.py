@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.dcase2017task4 import LAYOUT, class_names, clips, strong_labels
+from earmark.data.datasets import index
+from earmark.data.datasets.dcase2017task4 import LAYOUT, class_names, clips, strong_labels
 from earmark.errors import ManifestError
 
 TRUTH = "groundtruth_release/groundtruth_strong_label_testing_set.csv"

@@ -6,8 +6,8 @@ import csv
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.desed import LAYOUT, PARTS, clips, video
+from earmark.data.datasets import index
+from earmark.data.datasets.desed import LAYOUT, PARTS, clips, video
 from earmark.errors import ManifestError
 
 WEAK = "audio/train/weak/YKK227gPpRn4_30.000_40.000.wav"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.esc import LAYOUT
+from earmark.data.datasets import index
+from earmark.data.datasets.esc import LAYOUT
+from earmark.data.leaks import leaks
 from earmark.errors import ManifestError
-from earmark.splits import leaks
 
 
 @pytest.fixture

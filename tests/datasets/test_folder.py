@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
+from earmark.data.datasets import index
 from earmark.errors import ManifestError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.fsd50k import LAYOUT, clips, vocabulary
+from earmark.data.datasets import index
+from earmark.data.datasets.fsd50k import LAYOUT, clips, vocabulary
 from earmark.errors import ManifestError
 
 DEV = "FSD50K.ground_truth/dev.csv"

@@ -6,9 +6,9 @@ import csv
 
 import pytest
 
-from earmark.datasets import index
+from earmark.data.datasets import index
+from earmark.data.leaks import leaks
 from earmark.errors import ManifestError
-from earmark.splits import leaks
 
 
 @pytest.fixture

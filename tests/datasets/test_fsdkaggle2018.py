@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.fsdkaggle2018 import LAYOUT
+from earmark.data.datasets import index
+from earmark.data.datasets.fsdkaggle2018 import LAYOUT
 from earmark.errors import ManifestError
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.magnatagatune import LAYOUT, clip_table, fold, most_frequent, song
+from earmark.data.datasets import index
+from earmark.data.datasets.magnatagatune import LAYOUT, clip_table, fold, most_frequent, song
 from earmark.errors import ManifestError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.medleysolosdb import LAYOUT
+from earmark.data.datasets import index
+from earmark.data.datasets.medleysolosdb import LAYOUT
 from earmark.errors import ManifestError
 
 TABLE = "annotation/Medley-solos-DB_metadata.csv"

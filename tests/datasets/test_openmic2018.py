@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.openmic2018 import LAYOUT, TABLE, class_names, keys, relevance
+from earmark.data.datasets import index
+from earmark.data.datasets.openmic2018 import LAYOUT, TABLE, class_names, keys, relevance
 from earmark.errors import ManifestError
 
 

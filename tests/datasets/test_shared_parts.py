@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from earmark.datasets import below, choose, first, headless, index, located, present, strong
+from earmark.data.datasets import below, choose, first, headless, index, located, present, strong
 from earmark.errors import ManifestError
 
 FILE = Path("events.tsv")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.soundscapes import LAYOUT, groups
+from earmark.data.datasets import index
+from earmark.data.datasets.soundscapes import LAYOUT, groups
+from earmark.data.leaks import leaks
 from earmark.errors import ManifestError
-from earmark.splits import leaks
 
 DURATION = "filename\tduration\na.wav\t1\n"
 EVENTS = "filename\tonset\toffset\tevent_label\n"

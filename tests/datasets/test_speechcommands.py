@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.datasets import index
-from earmark.datasets.speechcommands import LAYOUT, TWELVE, folds_of, official_list, pieces, speaker
+from earmark.data.datasets import index
+from earmark.data.datasets.speechcommands import LAYOUT, TWELVE, folds_of, official_list, pieces, speaker
+from earmark.data.leaks import leaks
 from earmark.errors import ManifestError
-from earmark.splits import leaks
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.datasets import index, synth
-from earmark.datasets.synth import KINDS, RATE, Plan, Sound
+from earmark.data.datasets import index, synth
+from earmark.data.datasets.synth import KINDS, RATE, Plan, Sound
 from earmark.errors import ManifestError
 
 

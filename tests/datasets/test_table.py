@@ -6,9 +6,9 @@ import csv
 
 import pytest
 
-from earmark.datasets import index
+from earmark.data.datasets import index
+from earmark.data.manifest import build, write
 from earmark.errors import ManifestError
-from earmark.manifest import build, write
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.urbansed import LAYOUT, scene
+from earmark.data.datasets import index
+from earmark.data.datasets.urbansed import LAYOUT, scene
 from earmark.errors import ManifestError
 
 FIRST = "annotations/train/soundscape_train_uniform1736.txt"

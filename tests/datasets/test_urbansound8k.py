@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from earmark.datasets import index
-from earmark.datasets.urbansound8k import LAYOUT, TABLE, clips
+from earmark.data.datasets import index
+from earmark.data.datasets.urbansound8k import LAYOUT, TABLE, clips
 from earmark.errors import ManifestError
 
 

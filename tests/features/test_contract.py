@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.features import Resized
+from earmark.models.features import Resized
 from earmark.registry import FEATURES
 
 RATE = 16_000

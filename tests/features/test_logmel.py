@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.features import LogMel
-from earmark.features.mel import hz_to_mel, mel_filters, mel_to_hz
-from earmark.features.spectrum import LARGEST_BLOCK, Spectrum
+from earmark.models.features import LogMel
+from earmark.models.features.mel import hz_to_mel, mel_filters, mel_to_hz
+from earmark.models.features.spectrum import LARGEST_BLOCK, Spectrum
 
 librosa = pytest.importorskip("librosa")
 
@@ -108,7 +108,7 @@ def test_whole_batches_at_once_give_what_blocks_give(largest, monkeypatch):
     waves = torch.randn(5, 8000, generator=torch.Generator().manual_seed(0))
     in_blocks, power = feature(waves), spectrum(waves)
     assert largest <= LARGEST_BLOCK
-    monkeypatch.setattr("earmark.features.spectrum.LARGEST_BLOCK", largest)
+    monkeypatch.setattr("earmark.models.features.spectrum.LARGEST_BLOCK", largest)
     monkeypatch.setattr(spectrum, "blocks", lambda waves: spectrum.batched(spectrum.cut(waves)))
     assert [len(block) for block in spectrum.blocks(waves)] == {1 << 27: [5], 3 * 48 * 400: [3, 2], 1: [1] * 5}[largest]
     torch.testing.assert_close(spectrum(waves), power, rtol=1e-6, atol=0)

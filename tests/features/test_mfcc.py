@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.features.mfcc import Mfcc, cosines
+from earmark.models.features.mfcc import Mfcc, cosines
 
 librosa = pytest.importorskip("librosa")
 

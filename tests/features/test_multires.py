@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.features import LogMel
-from earmark.features.multires import MultiRes
+from earmark.models.features import LogMel
+from earmark.models.features.multires import MultiRes
 
 librosa = pytest.importorskip("librosa")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.features.spectrogram import Spectrogram
+from earmark.models.features.spectrogram import Spectrogram
 
 librosa = pytest.importorskip("librosa")
 

@@ -14,8 +14,9 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from tests.metrics.conftest import perturbed, real_events, scenes
 
 from earmark import metrics as m
+from earmark.data import matching
+from earmark.data.manifest import build
 from earmark.errors import ScoresError
-from earmark.manifest import build
 from earmark.metrics.events import _pairs
 from earmark.scores import Event
 
@@ -190,11 +191,11 @@ def test_intervals_are_those_of_repeated_clips() -> None:
 def test_events_of_a_manifest_and_of_a_tagger() -> None:
     columns = {"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": [["dog"], []]}
     manifest = build({**columns, "events": [[("dog", 1.0, 2.0)], []]}, ".")
-    true = m.events_of(manifest)
+    true = matching.events_of(manifest)
     assert true == {"a": [("dog", 1.0, 2.0)], "b": []}
     assert m.match_events(true, {"a": [Event(1.1, 2.0, "dog", 0.7)], "b": []}).hits.tolist() == [[1], [0]]
     with pytest.raises(ScoresError, match="events of 1 of 2 clips are not known, first: b"):
-        m.events_of(build({**columns, "events": [[("dog", 1.0, 2.0)], None]}, "."))
+        matching.events_of(build({**columns, "events": [[("dog", 1.0, 2.0)], None]}, "."))
 
 
 def test_errors_say_what_is_wrong() -> None:

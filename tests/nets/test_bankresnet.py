@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from earmark import audio
-from earmark.features.mel import hz_to_mel, mel_to_hz
-from earmark.nets.bankresnet import bankresnet, gabor_filters
+from earmark.models.features.mel import hz_to_mel, mel_to_hz
+from earmark.models.nets.bankresnet import bankresnet, gabor_filters
 from earmark.registry import FEATURES
 
 RATE, LOW, BANDS = 16_000, 50.0, 64

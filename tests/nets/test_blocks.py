@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.nets.blocks import NORM_EPSILON, Prediction, Residual1d, loss, probabilities
-from earmark.nets.cnncomb import SpecBranch
+from earmark.models.nets.blocks import NORM_EPSILON, Prediction, Residual1d, loss, probabilities
+from earmark.models.nets.cnncomb import SpecBranch
 from earmark.registry import NETS
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.nets.blocks import NORM_EPSILON, count
-from earmark.nets.cnncomb import AudioBranch, AudioStage, SpecBranch, cnnaudio, cnncomb, cnnspec
+from earmark.models.nets.blocks import NORM_EPSILON, count
+from earmark.models.nets.cnncomb import AudioBranch, AudioStage, SpecBranch, cnnaudio, cnncomb, cnnspec
 
 RATE, WINDOW, HOP = 44100, 2048, 256
 SMALL = {

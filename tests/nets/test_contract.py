@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earmark import audio
-from earmark.allocator import keep_freed_memory
-from earmark.nets.blocks import Prediction, count, loss
+from earmark.inference.allocator import keep_freed_memory
+from earmark.models.nets.blocks import Prediction, count, loss
 from earmark.registry import NETS
 
 # Trainable parameters and running statistics at the paper's number of tags. Keras counts both: the published totals of

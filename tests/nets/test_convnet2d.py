@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from earmark.nets.blocks import NORM_EPSILON, count
-from earmark.nets.convnet2d import ShiftNorm, block_a, block_b, block_c, convnet2d
+from earmark.models.nets.blocks import NORM_EPSILON, count
+from earmark.models.nets.convnet2d import ShiftNorm, block_a, block_b, block_c, convnet2d
 
 
 @pytest.fixture(scope="module")

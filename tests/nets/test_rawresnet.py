@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.nets.blocks import count
-from earmark.nets.rawresnet import LevelHead, rawresnet
+from earmark.models.nets.blocks import count
+from earmark.models.nets.rawresnet import LevelHead, rawresnet
 
 SMALL = {"tags": 3, "widths": (2, 2, 4, 4), "map_widths": (2, 2, 4, 4), "map_blocks": (1, 1, 1, 1), "hidden": 5}
 

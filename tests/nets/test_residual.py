@@ -6,8 +6,17 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 
-from earmark.nets.blocks import count
-from earmark.nets.residual import Trunk1d, Trunk2d, basic1d, basic2d, bottleneck2d, initialise_he, over_time, stretch
+from earmark.models.nets.blocks import count
+from earmark.models.nets.residual import (
+    Trunk1d,
+    Trunk2d,
+    basic1d,
+    basic2d,
+    bottleneck2d,
+    initialise_he,
+    over_time,
+    stretch,
+)
 
 NORMS = nn.BatchNorm1d | nn.BatchNorm2d
 

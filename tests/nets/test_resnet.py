@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.nets.blocks import loss, probabilities
-from earmark.nets.resnet import filled, resnet_a, resnet_b, resnet_b_att, resnet_c_att, resnet_d_att
+from earmark.models.nets.blocks import loss, probabilities
+from earmark.models.nets.resnet import filled, resnet_a, resnet_b, resnet_b_att, resnet_c_att, resnet_d_att
 
 SMALL = {"tags": 3, "widths": (4, 4, 8, 8), "blocks": (1, 1, 1, 1)}
 WHOLE = [resnet_b, resnet_b_att, resnet_c_att, resnet_d_att]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from earmark.overlap import Overlap, Trace, overlapping
+from earmark.windows.overlap import Overlap, Trace, overlapping
 
 
 def both(function, wave, length, hop, count):

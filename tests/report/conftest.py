@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import manifest as manifests
-from earmark.manifest import Manifest
+from earmark.data import manifest as manifests
+from earmark.data.manifest import Manifest
 from earmark.scores import Scores
 
 TAGS = ("dog", "rain", "siren", "saw")

@@ -11,7 +11,7 @@ import pytest
 from tests.report.conftest import several
 
 from earmark import report as reports
-from earmark.detection import Heard, judge
+from earmark.evaluation.events import Heard, judge
 from earmark.events import EventRules, Track
 from earmark.report import events, provenance
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import pictures
 from earmark.errors import AudioError, ScoresError
+from earmark.report import pictures
 from earmark.report.excerpt import BANDS, Excerpt, Excerpts, Place, excerpt, spectrogram
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tests.report.conftest import TAGS, made, recorded, scored, several, single
 
-from earmark import manifest as manifests
 from earmark import report as reports
+from earmark.data import manifest as manifests
 from earmark.report import curves, provenance
 from earmark.scores import Scores
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from earmark.manifest import Manifest
+    from earmark.data.manifest import Manifest
     from earmark.report import Matched
-    from earmark.scores import Scores
+    from earmark.scores import Scores, Task
 
 COLUMNS = ("id", "path", "tag", "given", "suggested", "score", "why")
 
@@ -28,11 +28,11 @@ def audit(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """List the clips whose label the scores speak against, the surest first; each scored by a tagger that never saw it."""
-    from earmark import audit as auditing
     from earmark import report
-    from earmark.cli import judging
     from earmark.cli.console import check_folder, print_table, say
-    from earmark.cli.judging import Asked
+    from earmark.evaluation import clips as judging
+    from earmark.evaluation import labels as auditing
+    from earmark.evaluation.clips import Asked
     from earmark.report.excerpt import places
 
     check_folder("--out", out)
@@ -46,7 +46,7 @@ def audit(
         judging.check_apart(heard, source)
         scores, clips = judging.together(heard)
     matched = report.match(scores, clips)
-    task: Literal["one", "many"] = "one" if (matched.truth.sum(1) == 1).all() else "many"
+    task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
     doubts = auditing.rank(matched.values, matched.truth, task)
     rows = [_row(doubt, matched, scores.tags) for doubt in doubts]
     if out is not None:

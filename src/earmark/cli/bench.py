@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from earmark.bench import Shared, Speed
+    from earmark.evaluation.speed import Shared, Speed
 
 
 BLOCK = 10.0  # seconds of a recording that are read at once
@@ -44,15 +44,15 @@ def files(
 ) -> None:
     """Hours of audio a minute on this machine, where the time goes, and the peak of memory."""
     from earmark import audio
-    from earmark import bench as measure
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
     from earmark.cli.console import say
     from earmark.errors import EarmarkError
-    from earmark.tagger import Tagger
+    from earmark.evaluation import speed as measure
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
+    from earmark.models.tagger import Tagger
 
     keep_freed_memory()
-    listener = taggers.load(tagger, device)
+    listener = loading.load(tagger, device)
     if not isinstance(listener, Tagger):
         raise EarmarkError(f"{tagger}: an ensemble has no net of its own to be timed: take one of its members")
     found = audio.find(paths)
@@ -80,9 +80,9 @@ def windows(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Overlapping windows one by one and with what they share computed once: both on the same audio, in turns."""
-    from earmark import bench as measure
-    from earmark.allocator import keep_freed_memory
     from earmark.cli.console import say
+    from earmark.evaluation import speed as measure
+    from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
     listener = _listener(name, window, hop_samples, device)
@@ -97,14 +97,14 @@ def windows(
 
 
 def _listener(name: str, window: float | None, hop_samples: int | None, device: str) -> Any:
-    from earmark import bench as measure
-    from earmark import tagger as taggers
     from earmark.errors import EarmarkError
-    from earmark.tagger import Tagger
+    from earmark.evaluation import speed as measure
+    from earmark.models import loading
+    from earmark.models.tagger import Tagger
 
-    if not Path(name).exists() and name not in taggers.shipped():
+    if not Path(name).exists() and name not in loading.shipped():
         return measure.untrained(name, window, hop_samples).to(device)
-    listener = taggers.load(name, device)
+    listener = loading.load(name, device)
     if not isinstance(listener, Tagger):
         raise EarmarkError(f"{name}: an ensemble has no net of its own to be timed: take one of its members")
     listener.recipe = measure.rewindowed(listener.recipe, window, hop_samples)
@@ -115,9 +115,9 @@ def _wave(path: Path | None, seconds: float, sample_rate: int) -> Any:
     import numpy as np
 
     from earmark import audio
-    from earmark import bench as measure
     from earmark.cli.console import say
     from earmark.errors import EarmarkError
+    from earmark.evaluation import speed as measure
 
     if path is None:
         return measure.noise(seconds, sample_rate)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from earmark.manifest import Manifest
+    from earmark.data.manifest import Manifest
 
 
 def calibrate(
@@ -41,17 +41,19 @@ def calibrate(
 
     Rules for events on clips with known events, thresholds for the tags of clips where a clip may have several.
     """
-    from earmark import calibration, metrics
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
-    from earmark.cli import judging
+    from earmark import metrics
     from earmark.cli.console import say
+    from earmark.data import matching
     from earmark.errors import EarmarkError
+    from earmark.evaluation import clips as judging
+    from earmark.evaluation.thresholds import events as calibration
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
 
-    if out is None and not Path(tagger).is_file() and tagger in taggers.shipped():
+    if out is None and not Path(tagger).is_file() and tagger in loading.shipped():
         raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
     keep_freed_memory()
-    listener = taggers.load(tagger, device)
+    listener = loading.load(tagger, device)
     name = dataset or listener.facts.get("data", {}).get("dataset")
     clips = _chosen(listener, judging.clips(listener, data, name), fold, name, on_test)
     options: dict[str, Any] = {"batch": batch, "workers": workers, "salvage": salvage, "strict": strict}
@@ -62,7 +64,7 @@ def calibrate(
         kind, heard, failures = judging.over_time(listener, timed, **options)
         read = _read(timed, list(heard), failures)
         collars = metrics.Collars(collar, collar)
-        reference = metrics.events_of(read)
+        reference = matching.events_of(read)
         chosen = calibration.choose(
             {clip: heard[clip][0] for clip in reference},
             reference,
@@ -78,7 +80,7 @@ def calibrate(
         told["tags"], missed = _tag_thresholds(listener, clips, str(name), resamples, options)
         failures = list(dict.fromkeys([*failures, *missed]))
     listener.facts |= told
-    file = out or taggers.find(tagger)
+    file = out or loading.find(tagger)
     listener.save(file)
     _tell(told, {"events": chosen.as_dict()["tried"]} if timed is not None else {}, as_json)
     say(f"{file}: holds these rules now")
@@ -127,8 +129,9 @@ def _tag_thresholds(
     listener: Any, clips: Manifest, name: str, resamples: int, options: dict[str, Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """What the tagger file tells of thresholds for the tags of clips; (path, problem) of what could not be read."""
-    from earmark import splits, thresholds
-    from earmark.cli import judging
+    from earmark.data import splits
+    from earmark.evaluation import clips as judging
+    from earmark.evaluation.thresholds import tags as thresholds
     from earmark.report import match
 
     scores, failures = judging.score(listener, clips, **options)
@@ -141,8 +144,8 @@ def _tag_thresholds(
 
 def _chosen(listener: Any, whole: Manifest, fold: list[str] | None, name: str | None, on_test: bool) -> Manifest:
     """The clips to choose on. Those that the tagger is tested on are refused unless the user says so."""
-    from earmark import splits
     from earmark.cli.console import say
+    from earmark.data import splits
     from earmark.errors import EarmarkError
 
     split: dict[str, Any] = listener.facts.get("split", {})
@@ -172,7 +175,7 @@ def _statement(chosen: Any, clips: Manifest, data: str, scores: str, collars: An
     """What the tagger file tells: the rules, and what they were chosen on."""
     from dataclasses import asdict
 
-    from earmark import splits
+    from earmark.data import splits
 
     told = chosen.as_dict()
     del told["tried"]

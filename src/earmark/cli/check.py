@@ -15,9 +15,9 @@ def check(
     import torch
 
     from earmark import recipe as recipes
-    from earmark import tagger
     from earmark.cli.console import say
-    from earmark.nets.blocks import count
+    from earmark.models import tagger
+    from earmark.models.nets.blocks import count
 
     checked = recipes.load(recipe, settings or [])
     with torch.device("meta"):

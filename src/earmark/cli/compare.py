@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from earmark.cli.judging import Asked
-    from earmark.manifest import Manifest
+    from earmark.data.manifest import Manifest
+    from earmark.evaluation.clips import Asked
     from earmark.report import Matched
-    from earmark.scores import Scores
+    from earmark.scores import Scores, Task
 
 
 def compare(
@@ -44,8 +44,8 @@ def compare(
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report
     from earmark.cli.console import check_folder, say
-    from earmark.cli.judging import Asked
     from earmark.errors import EarmarkError
+    from earmark.evaluation.clips import Asked
 
     check_folder("--out", out)
     if len(systems) < 2:
@@ -95,8 +95,8 @@ def _scores(path: str, asked: Asked) -> tuple[Scores, Manifest, list[str]]:
     """Scores, the clips that they are of, and sentences for the report."""
     import numpy as np
 
-    from earmark.cli import judging
     from earmark.cli.console import open_data
+    from earmark.evaluation import clips as judging
     from earmark.scores import Scores
 
     if Path(path).suffix in (".parquet", ".csv"):
@@ -150,7 +150,7 @@ def _result(
     from earmark import metrics
 
     first = next(iter(matched.values()))
-    task: Literal["one", "many"] = "one" if (first.truth.sum(1) == 1).all() else "many"
+    task: Task = "one" if (first.truth.sum(1) == 1).all() else "many"
     values = {name: own.values for name, own in matched.items()}
     systems = [
         {

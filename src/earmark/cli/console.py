@@ -32,7 +32,7 @@ REMEDIES = {
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from earmark.manifest import Manifest
+    from earmark.data.manifest import Manifest
 
 
 def say(line: str) -> None:
@@ -227,7 +227,7 @@ def system_failure(error: OSError) -> str:
 
 def open_data(data: Path, dataset: str | None, options: dict[str, Any] | None = None) -> Manifest:
     """A manifest file, or a data set in its official layout."""
-    from earmark import datasets, manifest
+    from earmark.data import datasets, manifest
 
     if data.is_file() and dataset != "table":
         return manifest.read(data)

@@ -20,8 +20,8 @@ def demo(
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the training; default: the recipe's.")] = None,
 ) -> None:
     """Make sounds, train a small tagger, evaluate it, tag new recordings: in about five minutes, with no download."""
-    from earmark import datasets
     from earmark.cli.console import say
+    from earmark.data import datasets
     from earmark.errors import EarmarkError
 
     if out.exists() and not out.is_dir():

@@ -43,10 +43,10 @@ class Artist:
         self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
     ) -> None:
         """The picture of a recording: its file's name and .png, with a number where two have one name."""
-        from earmark import eventpicture
         from earmark.cli.console import say
         from earmark.errors import EarmarkError
         from earmark.events import track
+        from earmark.report.pictures import events as eventpicture
 
         path = Path(heard.recording.path)
         known = None
@@ -68,8 +68,8 @@ class Artist:
 
 def known_events(table: Path) -> dict[str, list[Event]]:
     """A table with the columns filename, onset, offset, event_label → events by filename. Raises ManifestError."""
-    from earmark.datasets import columns, strong
-    from earmark.manifest import load_table
+    from earmark.data.datasets import columns, strong
+    from earmark.data.manifest import load_table
     from earmark.scores import Event
 
     told = strong(table, *columns(load_table(table), table, "filename", "onset", "offset", "event_label"))

@@ -106,12 +106,12 @@ def _of_taggers(
     data: tuple[Path, str | None] | None,
 ) -> dict[str, Any]:
     """One file with all taggers, or one tagger in the middle of them."""
-    from earmark import soup
-    from earmark import tagger as taggers
     from earmark.cli.console import say
-    from earmark.committee import Apart, Committee
+    from earmark.models import averaging as soup
+    from earmark.models import loading
+    from earmark.models.ensemble import Apart, Committee
 
-    members, names = [taggers.load(file) for file in files], names_of(files)
+    members, names = [loading.load(file) for file in files], names_of(files)
     made: Any = soup.average(members, weights) if mean_weights else Committee(members, rule, weights)
     if data is not None:
         _renew(made, *data)
@@ -130,11 +130,12 @@ def _of_taggers(
 
 def _renew(made: Any, data: Path, dataset: str | None) -> None:
     """Measure the running statistics on the windows of the clips that the members learnt from."""
-    from earmark import soup, splits
-    from earmark.cli import judging
     from earmark.cli.console import say
+    from earmark.data import splits
     from earmark.errors import EarmarkError
-    from earmark.loader import Waves, validation_batches
+    from earmark.evaluation import clips as judging
+    from earmark.models import averaging as soup
+    from earmark.train.loader import Waves, validation_batches
 
     asked = made.recipe.data
     parts = splits.divide(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from earmark.cli.members import names_of, save, summary
 
 if TYPE_CHECKING:
-    from earmark.ensemble import Metric, Search
-    from earmark.manifest import Manifest
-    from earmark.scores import Scores
+    from earmark.data.manifest import Manifest
+    from earmark.scores import Scores, Task
+    from earmark.scores.ensemble import Metric, Search
 
 NEAR_ONE = 1e-3  # how far a clip's scores may be from summing to one where each clip has one tag
 
@@ -24,7 +24,7 @@ class Asked:
     rule: Literal["arithmetic", "geometric", "rank"]
     over: Literal["clips", "tags"]
     only: Literal["same", "common"]
-    task: Literal["one", "many"] | None
+    task: Task | None
     metric: str | None
     rounds: int
     data: Path | None
@@ -38,10 +38,10 @@ def of_scores(
     files: list[Path], out: Path | None, weights: Sequence[float] | None, asked: Asked, tables: bool
 ) -> dict[str, Any]:
     """Search, compare and combine score files, whatever of it was asked for."""
-    from earmark import ensemble as ensembles
     from earmark.cli.console import say
+    from earmark.data.splits import facts
     from earmark.scores import Scores
-    from earmark.splits import facts
+    from earmark.scores import ensemble as ensembles
 
     members, names = [Scores.load(file) for file in files], names_of(files)
     task = asked.task or _task(members)
@@ -87,7 +87,7 @@ def of_scores(
     return told
 
 
-def _task(members: Sequence[Scores]) -> Literal["one", "many"]:
+def _task(members: Sequence[Scores]) -> Task:
     """One tag a clip where all members' scores of each clip sum to one."""
     import numpy as np
 
@@ -120,7 +120,7 @@ def _clips(scores: Scores, data: Path, dataset: str | None) -> Manifest:
     return clips.select([place[id_] for id_ in scores.ids.tolist()])
 
 
-def _metric(name: str | None, task: Literal["one", "many"]) -> tuple[str, Metric]:
+def _metric(name: str | None, task: Task) -> tuple[str, Metric]:
     from earmark.errors import ScoresError
     from earmark.registry import METRICS
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from earmark.cli.judging import Asked, Judged
-    from earmark.manifest import Manifest
+    from earmark.data.manifest import Manifest
+    from earmark.evaluation.clips import Asked, Judged
 
 Leaks = Literal["refuse", "report"]
 
@@ -66,12 +66,12 @@ def evaluate(
     Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
     """
     from earmark import report
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
-    from earmark.cli import judging
     from earmark.cli.console import check_file, check_folder, say, write_errors
+    from earmark.data.splits import facts as told_of
     from earmark.errors import EarmarkError
-    from earmark.splits import facts as told_of
+    from earmark.evaluation import clips as judging
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
 
     check_folder("--out", out)
     check_file("--errors", errors)
@@ -109,7 +109,7 @@ def evaluate(
     if record:
         judged = heard[0].tagger
         judged.facts["test"] = {"data": str(heard[0].name), **told_of(clips), "metrics": result["metrics"]}
-        judged.save(taggers.find(tagger))
+        judged.save(loading.find(tagger))
         say(f"{tagger}: holds these figures now")
     print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else report.summary(result))
     if failures:
@@ -122,7 +122,7 @@ def _events(
     heard: list[Judged], clips: Manifest, collars: str, resamples: int, asked: Asked, folder: Path | None
 ) -> dict[str, Any] | None:
     """What the report says of events; None where none are known. folder: for pictures of a few clips, if there are any."""
-    from earmark.cli import detecting
+    from earmark.evaluation import detecting
 
     options: dict[str, Any] = {"batch": asked.batch, "workers": asked.workers, "salvage": asked.salvage}
     detected = detecting.detect(heard, clips, collars, resamples=resamples, **options)
@@ -135,7 +135,7 @@ def _events(
 
 def _beside(tagger: str, folds: list[str]) -> Path | None:
     """Where the report goes if the user does not say."""
-    from earmark.cli import judging
+    from earmark.evaluation import clips as judging
 
     run = judging.run_folder(tagger)
     if run is None or run == Path(tagger):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.cli.jobs import Job
-    from earmark.cli.outputs import Frame
+    from earmark.inference import Failure, Heard, Recording
+    from earmark.inference.outputs import Frame
     from earmark.scores import Event
-    from earmark.tag import Failure, Heard, Recording
 
 
 class Format(StrEnum):
@@ -89,7 +89,7 @@ def names_of(found: list[Path]) -> dict[Path, str]:
 
 
 def lines(name: str, events: list[Event]) -> str:
-    from earmark.cli.outputs import clock
+    from earmark.inference.outputs import clock
 
     name = f"{name}  " if name else ""
     return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {e.tag} {e.score:.2f}\n" for e in events)
@@ -97,7 +97,7 @@ def lines(name: str, events: list[Event]) -> str:
 
 def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
     """What stands of a recording in the file of a job; named by its path, as others may come that have its name."""
-    from earmark import eventfile
+    from earmark.events import formats as eventfile
 
     if form is Format.table:
         return lines(str(path), events) or f"{path}  nothing\n"
@@ -118,8 +118,8 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
 
 def framed(form: Any) -> tuple[Frame, str, str | None]:
     """What the files of a job's results have in common, how their names end, and how the file of all is called."""
-    from earmark import eventfile
-    from earmark.cli.outputs import LINES, LIST, Frame
+    from earmark.events import formats as eventfile
+    from earmark.inference.outputs import LINES, LIST, Frame
 
     if form is Format.table:
         return LINES, ".txt", "events"
@@ -132,7 +132,7 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
 
 def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
     """To stdout, or into a folder: events.tsv, .csv or .json, or a file a recording."""
-    from earmark import eventfile
+    from earmark.events import formats as eventfile
 
     if out is None:
         # of a file for each recording there is at most one here

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from earmark.cli.drawing import Artist
     from earmark.cli.jobs import Results
     from earmark.events import EventRules
-    from earmark.frames import Framewise
+    from earmark.inference import Heard
+    from earmark.models.frames import Framewise
     from earmark.scores import Event
-    from earmark.tag import Heard
 
 
 def events(
@@ -65,15 +65,16 @@ def events(
 
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
-    from earmark import audio, eventfile
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
+    from earmark import audio
     from earmark.cli import eventresults, jobs
     from earmark.cli.console import check_file, check_folder, say_failures, say_notes
     from earmark.cli.drawing import Artist
     from earmark.cli.live import events_live, source
     from earmark.errors import EarmarkError
-    from earmark.frames import framewise
+    from earmark.events import formats as eventfile
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
+    from earmark.models.frames import framewise
 
     form = Format.json if as_json else form
     if form is Format.table and out is not None:
@@ -85,7 +86,7 @@ def events(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     jobs.check(job, retry, out=out, pictures=pictures, live=coming)
     keep_freed_memory()
-    listener = taggers.load(tagger, device)
+    listener = loading.load(tagger, device)
     found = audio.find(paths or []) if coming is None else []
     if form.value in eventfile.EACH and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
@@ -123,11 +124,11 @@ def _hear(
     strict: bool,
     options: dict[str, Any],
 ) -> list[str]:
-    """Take in the events of recordings, with a bar; what is to be said of their audio. options: of `earmark.tag.score`."""
-    from earmark import listening
+    """Take in the events of recordings, with a bar; what is to be said of their audio. options: of `earmark.inference.score`."""
     from earmark.cli import eventresults, jobs
     from earmark.cli.console import Meter
-    from earmark.tag import Recording
+    from earmark.inference import Recording
+    from earmark.inference import detection as listening
 
     def also(heard: Heard, events: list[Event]) -> None:
         if artist is not None:

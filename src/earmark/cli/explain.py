@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from earmark.explain import Explanation
+    from earmark.report.explain import Explanation
 
 
 def explain(
@@ -34,15 +34,15 @@ def explain(
 ) -> None:
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
     from earmark.cli.console import check_folder, progress, say, say_notes
     from earmark.errors import EarmarkError
-    from earmark.explain import Explanation, select
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
+    from earmark.report.explain import Explanation, select
 
     check_folder("--out", out)
     keep_freed_memory()
-    found = Explanation(taggers.load(tagger, device), out, steps=steps, seed=seed)
+    found = Explanation(loading.load(tagger, device), out, steps=steps, seed=seed)
     if layers and not found.layers:
         raise EarmarkError(
             f"{tagger}: the net {found.told['net']} hears maps, not samples, so that there are no raw layers to choose with "

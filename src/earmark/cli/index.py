@@ -20,8 +20,8 @@ def index(
     """Write the manifest of a data set, and warn of clips that lie on both sides of its split."""
     import yaml
 
-    from earmark import datasets, manifest, splits
     from earmark.cli.console import say
+    from earmark.data import datasets, leaks, manifest, splits
     from earmark.errors import EarmarkError
 
     told = {}
@@ -43,7 +43,7 @@ def index(
     manifest.write(clips, out)
     for key, value in clips.facts.items():
         say(f"{key}: {value}")
-    found = splits.leaks(clips, hashes=hashes)
+    found = leaks.leaks(clips, hashes=hashes)
     for leak in found[:10]:
         say(f"warning: {leak.sentence}")
     if len(found) > 10:

@@ -7,12 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from earmark.journal import Journal
+from earmark.files.journal import Journal
 
 if TYPE_CHECKING:
     from earmark.cli.console import Meter
-    from earmark.cli.outputs import Frame
-    from earmark.tag import Failure, Heard
+    from earmark.inference import Failure, Heard
+    from earmark.inference.outputs import Frame
 
 
 class Results(Protocol):
@@ -39,7 +39,7 @@ def gather(
     also: Callable[[Heard, Any], None] | None = None,
 ) -> list[str]:
     """Take in results as they come; the notes on their audio. strict: raise the first failure."""
-    from earmark.tag import Failure
+    from earmark.inference import Failure
 
     notes: list[str] = []
     for heard, events in results:

@@ -41,7 +41,7 @@ def _nets() -> list[dict[str, Any]]:
     """Counts are for the net's defaults, which are the paper's; nothing is allocated."""
     import torch
 
-    from earmark.nets.blocks import count
+    from earmark.models.nets.blocks import count
     from earmark.registry import NETS
 
     rows = []
@@ -73,11 +73,12 @@ def _recipes() -> list[dict[str, Any]]:
 
 
 def _taggers() -> list[dict[str, Any]]:
-    from earmark import tagger
+    from earmark.models import loading
+    from earmark.models.file import read_head
 
     rows = []
-    for name, path in tagger.shipped().items():
-        head = tagger.read_head(path)
+    for name, path in loading.shipped().items():
+        head = read_head(path)
         told = {"name": name, "summary": head["recipe"]["summary"], "tags": len(head["vocabulary"])}
         rows.append({**told, "bytes": path.stat().st_size, "sample_rate": head["recipe"]["sample_rate"]})
     return rows

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.cli.outputs import Choice
     from earmark.events import EventRules
-    from earmark.frames import Framewise
+    from earmark.inference import Part, Recording
+    from earmark.inference.outputs import Choice
+    from earmark.models.frames import Framewise
     from earmark.scores import Event
-    from earmark.tag import Part, Recording
 
 STDIN = Path("-")
 
@@ -47,7 +47,7 @@ def source(
     if raw or (rate is not None and not live):
         raise EarmarkError(f"{raw[0] if raw else '--rate'} is of raw samples on standard input: name - for them")
     if live:
-        from earmark.tag.live import Microphone, sounddevice
+        from earmark.inference.live import Microphone, sounddevice
 
         sounddevice()
         return Microphone(rate=rate)
@@ -60,7 +60,7 @@ def source(
 
 def _piped(rate: int | None, channels: int, encoding: str) -> Recording:
     from earmark.errors import EarmarkError
-    from earmark.tag import Raw
+    from earmark.inference import Raw
 
     if rate is None:
         raise EarmarkError("raw samples do not say their sample rate: give --rate, such as --rate 16000")
@@ -106,9 +106,9 @@ def tag_live(
 ) -> None:
     """Print the tags of each window as it comes, at the end those of the whole."""
     from earmark.cli.console import output, say_notes
-    from earmark.cli.outputs import FRAMES, Writer, piece, window_pieces
     from earmark.errors import EarmarkError
-    from earmark.tag import Failure, score
+    from earmark.inference import Failure, score
+    from earmark.inference.outputs import FRAMES, Writer, piece, window_pieces
 
     if pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
@@ -152,8 +152,8 @@ def events_live(
     from earmark.cli.console import say_notes
     from earmark.cli.eventresults import Format, lines, write
     from earmark.errors import EarmarkError
-    from earmark.listening import listen
-    from earmark.tag import Failure
+    from earmark.inference import Failure
+    from earmark.inference.detection import listen
 
     if artist is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")

@@ -11,9 +11,9 @@ SCORES = (".parquet", ".csv")
 
 def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
     """The members' files: score files, or taggers by file, shipped name, run folder or folder of epochs."""
-    from earmark import tagger as taggers
+    from earmark.data.manifest import natural
     from earmark.errors import EarmarkError
-    from earmark.manifest import natural
+    from earmark.models import loading
 
     def within(folder: Path, pattern: str) -> list[Path]:
         return sorted(folder.glob(pattern), key=lambda path: natural(str(path)))
@@ -24,7 +24,7 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
         if path.suffix in SCORES:
             found.append(path)
         elif not path.is_dir():
-            found.append(taggers.find(name))
+            found.append(loading.find(name))
         elif inside := within(path, "fold-*/tagger.safetensors") or within(path, "tagger.safetensors"):
             found += inside
         else:

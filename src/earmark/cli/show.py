@@ -13,10 +13,11 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Say what a tagger knows: its tags, its recipe, what chose its epoch, and its figures. The weights are not read."""
-    from earmark import tagger as taggers
+    from earmark.models import loading
+    from earmark.models.file import read_head
 
-    path = taggers.find(tagger)
-    head = taggers.read_head(path)
+    path = loading.find(tagger)
+    head = read_head(path)
     if as_json:
         print(json.dumps(head, indent=1, ensure_ascii=False))
         return

@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from earmark.data.manifest import Manifest
+    from earmark.data.soundscapes import Mix, Plan, Scene, Sound
     from earmark.errors import AudioError
-    from earmark.manifest import Manifest
-    from earmark.mixing import Mix, Plan, Scene, Sound
 
 COLUMNS = ("fold", "scenes", "made now", "events", "tags", "seconds", "scaled down")
 
@@ -37,8 +37,8 @@ def soundscapes(
     as_json: Annotated[bool, typer.Option("--json", help="The scenes as JSON on stdout.")] = False,
 ) -> None:
     """Mix scenes with known events from single-event clips, each fold from its own clips; `--dataset soundscapes` reads them."""
-    from earmark import mixing
     from earmark.cli.console import print_table, progress, say, say_notes
+    from earmark.data import soundscapes as mixing
 
     fewest, most = _pair("--events", events, int)
     low, high = _pair("--snr", snr, float)
@@ -90,7 +90,7 @@ def _pair(option: str, text: str, kind: type) -> tuple[Any, Any]:
 
 def _read(file: Path, folds: str | None) -> tuple[Manifest, list[str]]:
     """The manifest and the folds whose scenes are asked for; one fold without a name where there are none."""
-    from earmark import manifest as manifests
+    from earmark.data import manifest as manifests
     from earmark.errors import EarmarkError
 
     if file.is_dir():
@@ -108,8 +108,8 @@ def _locate(
     clips: Manifest, chosen: Sequence[str], mix: Mix, workers: int, bar: Any, strict: bool
 ) -> tuple[dict[str, list[Sound]], dict[str, Path], list[AudioError], list[str]]:
     """(sounds of each fold, recordings by clip, what could not be read, what was done to the audio)."""
-    from earmark import mixing
     from earmark.cli.console import say
+    from earmark.data import soundscapes as mixing
 
     listed, why = mixing.single(clips)
     for reason, count in sorted(why.items()):
@@ -143,7 +143,7 @@ def _draw(
     strict: bool,
 ) -> tuple[list[Plan], list[AudioError]]:
     """The plans of all folds, so that nothing is made where one cannot be; and backgrounds that cannot be used."""
-    from earmark import mixing
+    from earmark.data import soundscapes as mixing
 
     dealt: dict[str, list[Sound]] = {}
     unfit: list[AudioError] = []

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.outputs import Format
+from earmark.inference.outputs import Format
 
 if TYPE_CHECKING:
+    from earmark.inference import Heard
     from earmark.scores import Scores
-    from earmark.tag import Heard
 
 
 def tag(
@@ -50,19 +50,19 @@ def tag(
 ) -> None:
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark import audio, scores
-    from earmark import tagger as taggers
-    from earmark.allocator import keep_freed_memory
     from earmark.cli import jobs
     from earmark.cli.console import Meter, output, say_failures, say_notes
     from earmark.cli.live import source, tag_live
-    from earmark.cli.outputs import ENDINGS, FRAMES, Choice, Printed, Writer, piece
-    from earmark.tag import Recording, score
+    from earmark.inference import Recording, score
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference.outputs import ENDINGS, FRAMES, Choice, Printed, Writer, piece
+    from earmark.models import loading
 
     _check_places(out, windows, pictures, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
     keep_freed_memory()
-    listener = taggers.load(tagger, device)
+    listener = loading.load(tagger, device)
     choice = Choice.asked(listener, top, only_heard)
     if coming is not None:
         return tag_live(coming, listener, form, choice, out, windows, pictures, batch=batch, salvage=salvage)
@@ -118,9 +118,9 @@ def _check_places(out: Path | None, windows: Path | None, pictures: Path | None,
 
 
 def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
-    from earmark import timeline
     from earmark.cli.console import say
     from earmark.errors import EarmarkError
+    from earmark.report.pictures import recording as timeline
 
     try:
         timeline.draw(heard, sample_rate, path, salvage=salvage)

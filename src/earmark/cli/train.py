@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from earmark.manifest import Manifest
+    from earmark.data.manifest import Manifest
     from earmark.recipe import Recipe
 
 
@@ -90,7 +90,7 @@ def _folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: di
     from earmark import train as training
     from earmark.cli.console import print_table, say
     from earmark.errors import EarmarkError
-    from earmark.tagger import read_head
+    from earmark.models.file import read_head
 
     turns = training.rotations(plan, clips)
     unknown = sorted(set(wanted) - {*turns, "all"})

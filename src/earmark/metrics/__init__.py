@@ -33,7 +33,7 @@ Every tag is sorted once; a resample is a column of integer weights, which says 
 
 from __future__ import annotations
 
-from earmark.metrics.clips import Clips, Draw, Task, answers, undefined
+from earmark.metrics.clips import Clips, Draw, answers, undefined
 from earmark.metrics.comparison import Difference, compare, holm
 from earmark.metrics.decisions import accuracy, confusion, f1_instance, f1_macro, f1_micro, per_tag
 from earmark.metrics.events import (
@@ -43,7 +43,6 @@ from earmark.metrics.events import (
     Events,
     Timed,
     detection_f1,
-    events_of,
     match_events,
     match_segments,
 )
@@ -53,6 +52,7 @@ from earmark.metrics.merging import merge_tags, merge_truth
 from earmark.metrics.order import dprime, lwlrap, map_at_k, mean_auc, mean_average_precision
 from earmark.metrics.polyphonic import PSDS, PSDS1, PSDS2, Criteria, psds
 from earmark.metrics.ranking import Bools, Floats, Ranking, Weights
+from earmark.scores import Task
 
 __all__ = [
     "LEVEL",
@@ -83,7 +83,6 @@ __all__ = [
     "detection_f1",
     "dprime",
     "evaluate",
-    "events_of",
     "f1_instance",
     "f1_macro",
     "f1_micro",

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.metrics.ranking import Bools, Floats, Ranking, Weights
-
-Task = Literal["one", "many"]
 
 TOP = 3  # of map@3
 

@@ -31,9 +31,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.metrics import intervals
-from earmark.metrics.clips import Clips, Draw, Task, single
+from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.intervals import Interval, centred, checked_groups, checked_number, chosen, interval, measure
 from earmark.metrics.ranking import Floats, Ranking
+from earmark.scores import Task
 
 ROUNDING = 1e-12  # of metrics
 Drawn = list[dict[str, Floats]]  # of each system, by metric: (draws,)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.metrics.clips import Clips, Draw, Task, answers, checked, over_tags, single
+from earmark.metrics.clips import Clips, Draw, answers, checked, over_tags, single
 from earmark.metrics.ranking import Floats
 from earmark.registry import METRICS
+from earmark.scores import Task
 
 
 def _accuracy(draw: Draw) -> Floats:

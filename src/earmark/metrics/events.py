@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.manifest import Manifest
 from earmark.metrics.clips import over_tags
 from earmark.metrics.decisions import f1_of
 from earmark.metrics.intervals import Interval, checked_number, interval, resample
@@ -76,18 +75,6 @@ class DetectionF1:
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
-
-
-def events_of(manifest: Manifest) -> dict[str, list[Timed]]:
-    """The reference events of a manifest's clips. Raises ScoresError for clips whose events are not known."""
-    rows = dict(zip(manifest.ids.tolist(), manifest.table["events"].to_pylist(), strict=True))
-    unknown = [clip for clip, events in rows.items() if events is None]
-    if unknown:
-        raise ScoresError(
-            f"the events of {len(unknown)} of {len(rows)} clips are not known, first: {unknown[0]}. "
-            "Take these clips out, or give them an empty list of events where nothing is heard"
-        )
-    return {clip: [(e["tag"], e["onset"], e["offset"]) for e in events] for clip, events in rows.items()}
 
 
 def match_events(

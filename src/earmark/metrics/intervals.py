@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
-from earmark.metrics.clips import Clips, Draw, Task, single
+from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.ranking import Floats
 from earmark.registry import METRICS
+from earmark.scores import Task
 
 LEVEL = 0.95
 CHUNK = 2**20  # weights held at a time: 4 MB, which stays in the cache of most processors

@@ -62,7 +62,7 @@ class _Loader(yaml.SafeLoader):
 
 def shipped() -> dict[str, Path]:
     """The recipes in the package, by name."""
-    folder = Path(str(resources.files("earmark"))) / "recipes"
+    folder = Path(str(resources.files("earmark.recipe"))) / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
 
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
@@ -189,7 +190,7 @@ class Recipe(Part):
     name: str = ""
     summary: str = ""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    task: Literal["one", "many"]
+    task: Task
     sample_rate: int = Field(ge=1000, le=384_000)
     data: Data
     windows: WindowsPart

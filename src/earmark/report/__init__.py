@@ -10,7 +10,7 @@
      "worst": [{"id", "path", "truth", "answered", "score", "answered_score"}],
      "threshold": of the decisions in task many, one or one a tag, or null,
      "decisions": F1s with the thresholds that the tagger stores beside those at 0.5, or null,
-     "events": what `earmark.detection.judge` says of events, or null,
+     "events": what `earmark.evaluation.events.judge` says of events, or null,
      "protocol": {facts}, "interval": {"kind", "level", "resamples", "groups", "centred"},
      "notes": [sentences]}
 
@@ -29,18 +29,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import metrics, pictures
+from earmark import metrics
+from earmark.data.manifest import Manifest
+from earmark.data.matching import Matched, match
 from earmark.errors import ScoresError
-from earmark.manifest import Manifest
-from earmark.metrics import Floats, Task
-from earmark.report import curves, decisions, wording
+from earmark.metrics import Floats
+from earmark.report import curves, decisions, pictures, wording
 from earmark.report.audit import page_of_audit, write_audit
 from earmark.report.comparison import markdown_of_comparison, page_of_comparison, write_comparison
 from earmark.report.document import markdown, summary
 from earmark.report.evaluation import page_of_evaluation
 from earmark.report.files import folder_for, write_table, write_text
-from earmark.report.matching import Matched, match
-from earmark.scores import Scores
+from earmark.scores import Scores, Task
 
 __all__ = [
     "Matched",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark import metrics
-from earmark.metrics import Task
+from earmark.scores import Task
 
 Floats = NDArray[np.float64]
 Curve = tuple[Floats, Floats]  # recall, rising, and the precision at it

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from earmark import metrics, thresholds
+from earmark import metrics
+from earmark.data.matching import Matched
+from earmark.evaluation.thresholds import tags as thresholds
 from earmark.metrics import Floats
 from earmark.report import page, text, wording
-from earmark.report.matching import Matched
 
 TOLD = "Tags count as answered where their score reaches 0.5, or the threshold that `earmark calibrate` stored in the tagger."
 

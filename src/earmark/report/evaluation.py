@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from earmark.manifest import Manifest
+from earmark.data.manifest import Manifest
+from earmark.data.matching import match
 from earmark.report import curves, decisions, events, page, provenance, svg, wording
 from earmark.report.excerpt import BUDGET, Excerpts, places
-from earmark.report.matching import match
 from earmark.scores import Scores
 
 WHOLE = 80  # tags up to which a confusion is shown whole; beyond, its cells are too small to hit

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import audio, pictures
+from earmark import audio
+from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
-from earmark.manifest import Manifest
+from earmark.report import pictures
 
 Wave = NDArray[np.float32]
 

@@ -17,19 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from earmark import pictures, splits
 from earmark import recipe as recipes
-from earmark import tagger as taggers
-from earmark.allocator import keep_freed_memory
-from earmark.course import Course, ended, load_state, write_log
+from earmark.data import splits
+from earmark.data.manifest import Manifest
+from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError, RecipeError
-from earmark.loader import Waves
-from earmark.manifest import Manifest
+from earmark.inference.allocator import keep_freed_memory
+from earmark.models import loading
+from earmark.models import tagger as taggers
 from earmark.recipe import Recipe
-from earmark.splits import Parts
+from earmark.report import pictures
 from earmark.train import precision, processes
 from earmark.train.folder import LOG, STATE, TAGGER, Say, prepare, report_audio, versions, write_json
-from earmark.train.lesson import Lesson, Listener, fit, part_of
+from earmark.train.loader import Waves
+from earmark.train.phase import Lesson, Listener, fit, part_of
+from earmark.train.state import Course, ended, load_state, write_log
 
 
 def train(
@@ -51,7 +53,7 @@ def train(
     another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
     """
     keep_freed_memory()
-    taggers.check_device(device)
+    loading.check_device(device)
     processes.join(device)
     first = processes.rank() == 0
     if not first:
@@ -143,7 +145,7 @@ class _School:
             with torch.device("meta"):
                 tagger = self._build(plan, name)
             start = built[list(built)[-1]] if _same_net(before, plan) else None
-            self._fill(tagger, name, start, lambda told: built.get(told) or taggers.load(told), assign=True)
+            self._fill(tagger, name, start, lambda told: built.get(told) or loading.load(told), assign=True)
             for part in self.recipe.phases[name].freeze:
                 part_of(tagger, part, self.recipe.name, f"phases.{name}.freeze").requires_grad_(False)
             if not any(parameter.requires_grad for parameter in tagger.parameters()):
@@ -165,7 +167,7 @@ class _School:
             optimiser_state, course = load_state(folder / STATE, tagger)
             self.say(f"going on after epoch {course.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, name, taggers.load(start) if start else None, self._trained)
+            self._fill(tagger, name, loading.load(start) if start else None, self._trained)
         phase = self.recipe.phases.get(name)
         lesson = Lesson(
             tagger, self.waves["train"], self.waves["validation"], folder, course,
@@ -202,7 +204,7 @@ class _School:
 
     def _trained(self, told: str) -> Any:
         """What an earlier phase kept, or the tagger in a file."""
-        return taggers.load(self.folder / told / TAGGER if told in self.recipe.phases else told)
+        return loading.load(self.folder / told / TAGGER if told in self.recipe.phases else told)
 
     def _fill(
         self,

@@ -24,10 +24,10 @@ from typing import Any
 
 import yaml
 
+from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
-from earmark.loader import Waves
 from earmark.recipe import Recipe
-from earmark.splits import Parts
+from earmark.train.loader import Waves
 
 STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"

@@ -9,9 +9,9 @@ import time
 import torch
 from torch import Tensor
 
-from earmark import tagger as taggers
 from earmark.errors import EarmarkError
-from earmark.nets.blocks import loss
+from earmark.models import tagger as taggers
+from earmark.models.nets.blocks import loss
 
 NAMES = {"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 GAIN = 1.1  # how much faster bf16 must be to be taken

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark import loader, metrics
-from earmark.loader import Waves
-from earmark.nets.blocks import probabilities
-from earmark.tagger import Tagger
-from earmark.train import processes
-from earmark.windows import TINY, Pool, weights
+from earmark import metrics
+from earmark.models.nets.blocks import probabilities
+from earmark.models.tagger import Tagger
+from earmark.train import loader, processes
+from earmark.train.loader import Waves
+from earmark.windows import Pool, weights
+
+TINY = 1e-12  # the smallest probability whose logarithm is taken
 
 
 def clip_scores(

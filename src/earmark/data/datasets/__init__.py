@@ -1,0 +1,302 @@
+"""The data sets: one file a data set, found by looking, named by recipes and by `earmark index`.
+
+A data set is a function decorated with `@dataset` that makes a manifest from the folder that the data set lies in, as
+its authors laid it out. Its docstring is the data sheet: clips, tags, licence, where to get it. Its module has a
+LAYOUT, the smallest tree that the function accepts: relative path → contents, or AUDIO for any recording. Tests build
+that tree, and whoever points the function at something else is shown it. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, get_type_hints
+
+import pyarrow as pa
+
+from earmark.data.manifest import Manifest
+from earmark.errors import ManifestError
+from earmark.registry import DATASETS, did_you_mean
+
+Function = TypeVar("Function", bound=Callable[..., Manifest])
+Layout = Mapping[str, str]
+Event = tuple[str, float, float]  # tag, onset and offset in seconds from the start of the recording
+
+AUDIO = "a recording"  # stands for contents in a LAYOUT
+SHOWN = 8  # how many names a message lists
+IN_WHOLE = "Perhaps the data set was not unpacked in whole"
+VANISHED = 'Videos vanish from YouTube: missing="skip" leaves out the clips without a recording, and counts them'
+
+
+def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Function]:
+    """Register a data set under its own or another name. facts: what `earmark list` shows, such as the licence.
+
+    generated=True: the function makes its data in an empty or absent folder.
+    """
+    return DATASETS.register(name, **facts)
+
+
+def index(name: str, root: str | Path, **options: Any) -> Manifest:
+    """The manifest of the data set `name` that lies in `root`. options: the arguments of its function.
+
+    Raises UnknownName for the name, ManifestError for the options and for a folder that does not hold the data set.
+    """
+    entry = DATASETS[name]
+    known = [option for option in entry.arguments() if option != "root"]
+    for option in options:
+        if option not in known:
+            raise ManifestError(
+                f"data set {name!r} has no option {option!r}{did_you_mean(option, known) or '.'} "
+                f"It has {', '.join(known) or 'none'}"
+            )
+    _check_kinds(entry.function, options)
+    root = Path(root)
+    if not root.exists() and not entry.facts.get("generated"):
+        raise ManifestError(
+            f"{root}: no such folder. Data sets are not downloaded: see where to get {name!r} in its data sheet"
+        )
+    manifest: Manifest = entry.function(root, **options)
+    return replace(manifest, facts={"data set": name, "options": options, **manifest.facts})
+
+
+def _check_kinds(function: Callable[..., Manifest], options: Mapping[str, Any]) -> None:
+    """Raises ManifestError for a value of another kind than the function's: a fraction of a clip, a name for a number.
+
+    What must be one of some names, the function checks, and says which there are.
+    """
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    hints = get_type_hints(function)
+    for option, value in options.items():
+        if "Literal" in str(hints[option]):
+            continue
+        try:
+            TypeAdapter(hints[option], config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Input should be ")
+            raise ManifestError(f"{option} is {value!r}; it should be {told}") from error
+
+
+def tree(layout: Layout) -> str:
+    """A layout as an indented tree."""
+    lines: list[str] = []
+    shown: set[tuple[str, ...]] = set()
+    for path, contents in layout.items():
+        *folders, name = path.split("/")
+        for depth in range(1, len(folders) + 1):
+            if tuple(folders[:depth]) not in shown:
+                shown.add(tuple(folders[:depth]))
+                lines.append("  " * depth + folders[depth - 1] + "/")
+        header = contents.partition("\n")[0]
+        note = f"columns {header}" if name.endswith((".csv", ".tsv")) else contents if contents == AUDIO else ""
+        lines.append("  " * (len(folders) + 1) + name + (f"    ({note})" if note else ""))
+    return "\n".join(lines)
+
+
+def refuse(root: Path, layout: Layout, problem: str) -> NoReturn:
+    """Raise ManifestError with what is wrong, what the layout should be, and what is there instead."""
+    if root.is_dir():
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in root.iterdir())
+        there = "\n".join(f"  {name}" for name in names[:SHOWN]) or "  nothing"
+        if len(names) > SHOWN:
+            there += f"\n  and {len(names) - SHOWN} more"
+    else:
+        there = "  a file" if root.exists() else "  nothing of that name"
+    raise ManifestError(f"{root}: {problem}\nexpected, for example:\n{tree(layout)}\nfound:\n{there}")
+
+
+def expect(root: Path, layout: Layout, *wanted: str) -> None:
+    """Refuse the folder unless all these files and folders are in it."""
+    absent = [path for path in wanted if not (root / path).exists()]
+    if absent:
+        refuse(root, layout, f"{' and '.join(absent)} not found")
+
+
+def choose(option: str, value: object, *allowed: object) -> None:
+    """Raise ManifestError unless the value of this option is one of those allowed."""
+    if value not in allowed:
+        raise ManifestError(f"{option} is {value!r}; it is {' or '.join(map(repr, allowed))}")
+
+
+def first(root: Path, *places: str) -> Path | None:
+    """The first of these files or folders that is in `root`."""
+    return next((root / place for place in places if (root / place).exists()), None)
+
+
+def recordings(root: Path, folder: str, names: Sequence[str]) -> list[str]:
+    """Where the named recordings lie in root/folder: paths relative to root.
+
+    A recording may have been converted: where `dog.wav` is absent, `dog.flac` is taken. Raises ManifestError with the
+    number and the first names of those that are absent.
+    """
+    found = located(root, folder, names)
+    present(root / folder, names, found)
+    return found
+
+
+def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
+    """As `recordings`, with "" for each that is absent. Names may hold folders of their own."""
+    from earmark.audio import EXTENSIONS
+
+    prefix = "" if folder in ("", ".") else f"{folder}/"
+    there: dict[str, tuple[set[str], dict[str, str]]] = {}
+    found = []
+    for name in names:
+        inner, _, last = name.rpartition("/")
+        if inner not in there:
+            place = root / folder / inner
+            files = {file for file in os.listdir(place) if not file.startswith(".")} if place.is_dir() else set()
+            audio = (file for file in sorted(files) if os.path.splitext(file)[1].lower() in EXTENSIONS)
+            there[inner] = files, {os.path.splitext(file)[0]: file for file in audio}
+        files, converted = there[inner]
+        last = last if last in files else converted.get(os.path.splitext(last)[0], "")
+        found.append(prefix + (f"{inner}/" if inner else "") + last if last else "")
+    return found
+
+
+def unlisted(error: OSError) -> NoReturn:
+    """For os.walk, which would pass over a folder that cannot be listed, and all that is in it."""
+    raise ManifestError(
+        f"{error.filename}: this folder cannot be listed ({error.strerror}). Correct its permissions, or take it out"
+    ) from error
+
+
+def below(root: Path) -> tuple[dict[str, str], int]:
+    """All recordings in `root` and the folders in it, through links too: name without ending → path relative to `root`.
+
+    Of recordings with one name the first path in order is taken; the number is how many others there are.
+    """
+    from earmark.audio import EXTENSIONS
+
+    found: dict[str, str] = {}
+    twice = 0
+    seen = set()
+    for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link to a folder above would lead round for ever
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        prefix = os.path.relpath(place, root).replace(os.sep, "/") + "/"
+        prefix = "" if prefix == "./" else prefix
+        for name in sorted(names):
+            stem, ending = os.path.splitext(name)
+            if ending.lower() not in EXTENSIONS or name.startswith("."):
+                continue
+            if stem in found:
+                twice += 1
+            else:
+                found[stem] = prefix + name
+    return found, twice
+
+
+def present(
+    where: Path, names: Sequence[str], found: Sequence[str | None], missing: str = "refuse", hint: str = IN_WHOLE
+) -> list[int]:
+    """The rows whose recording was found. missing="refuse": all rows, or else ManifestError; "skip": what there is.
+
+    Where nothing at all was found, that is refused too. hint: what the message ends with.
+    """
+    choose("missing", missing, "refuse", "skip")
+    rows = [row for row, place in enumerate(found) if place]
+    if len(rows) < len(names) and (missing == "refuse" or not rows):
+        absent = [name for name, place in zip(names, found, strict=True) if not place]
+        raise ManifestError(
+            f"{where}: {len(absent)} of {len(names)} recordings are not there: {', '.join(absent[:SHOWN])}"
+            f"{' …' if len(absent) > SHOWN else ''}. {hint}"
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Strong:
+    """What a table of events says, by recording, in the order of the table.
+
+    events: None for a recording with an event of no length: that table says that a tag is heard, but not when, so that
+    not all of its events are known. tags: in the order in which they are heard first.
+    """
+
+    events: dict[str, list[Event] | None]
+    tags: dict[str, list[str]]
+    without_length: int
+
+
+def strong(
+    file: Path, names: Sequence[str], onsets: Sequence[Any], offsets: Sequence[Any], tags: Sequence[str | None]
+) -> Strong:
+    """The columns of a table with one event a row. A row with a name alone says that nothing is heard.
+
+    Raises ManifestError with the rows, counted from 1, that lack one of the others.
+    """
+    events: dict[str, list[Event]] = {}
+    unclear: dict[str, int] = {}
+    heard: dict[str, dict[str, None]] = {}
+    wrong = []
+    for row, (name, onset, offset, tag) in enumerate(zip(names, onsets, offsets, tags, strict=True), 1):
+        if name:
+            events.setdefault(name, [])
+            heard.setdefault(name, {})
+            if not tag and onset in (None, "") and offset in (None, ""):
+                continue
+        try:
+            begin, end = float(onset), float(offset)
+        except (TypeError, ValueError):
+            wrong.append(row)
+            continue
+        if not name or not tag:
+            wrong.append(row)
+            continue
+        heard[name][tag] = None
+        if begin == end:
+            unclear[name] = unclear.get(name, 0) + 1
+        else:
+            events[name].append((tag, begin, end))
+    if wrong:
+        shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
+        raise ManifestError(f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset in seconds: {shown}")
+    return Strong(
+        {name: None if name in unclear else each for name, each in events.items()},
+        {name: list(each) for name, each in heard.items()},
+        sum(unclear.values()),
+    )
+
+
+def complete(file: Path, cells: Sequence[Sequence[Any]], *names: str) -> None:
+    """Raise ManifestError with the rows, counted from 1, in which one of these columns is blank."""
+    wrong = [row for row, each in enumerate(zip(*cells, strict=True), 1) if None in each]
+    if wrong:
+        shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
+        raise ManifestError(f"{file}: {len(wrong)} rows lack one of {', '.join(names)}: {shown}. {IN_WHOLE}")
+
+
+def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:
+    """An Arrow table from a CSV file without a header line: these columns, every cell a string or null."""
+    from pyarrow import csv
+
+    try:
+        return csv.read_csv(
+            file,
+            csv.ReadOptions(column_names=list(names)),
+            csv.ParseOptions(delimiter=separator),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+            ),
+        )
+    except FileNotFoundError as error:
+        raise ManifestError(f"{file}: no such file") from error
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise ManifestError(f"{file}: cannot be read as {len(names)} columns ({', '.join(names)}): {error}") from error
+
+
+def columns(table: Any, file: Path, *names: str) -> list[list[Any]]:
+    """These columns of an Arrow table as lists. Raises ManifestError naming those that the table lacks."""
+    absent = [name for name in names if name not in table.column_names]
+    if absent:
+        raise ManifestError(
+            f"{file}: no column {' nor '.join(map(repr, absent))}{did_you_mean(absent[0], table.column_names) or '.'} "
+            f"It has {', '.join(table.column_names)}"
+        )
+    return [table[name].to_pylist() for name in names]

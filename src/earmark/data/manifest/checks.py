@@ -1,0 +1,123 @@
+"""What can be wrong with a manifest, and how it is said: all mistakes at once, each with its rows."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from earmark.data.manifest.columns import JOINT, SCHEMA, tag_codes
+from earmark.errors import ManifestError
+
+REQUIRED = ("id", "path", "tags")
+SHOWN = 5  # how many rows a message names
+TOLERANCE = 1e-6  # seconds that an event may reach out of its clip: rounding in the table that it comes from
+
+
+def refuse(name: str, mistakes: list[str]) -> NoReturn:
+    count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+    raise ManifestError(f"{name}: {count}\n" + "\n".join(f"  {line}" for line in mistakes))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(repr(name) for name in names[:SHOWN]) + more
+
+
+def at(mask: NDArray[np.bool_], ids: pa.Array) -> str:
+    """'rows 3 (id dog), 8 (id cat) and 12 more'."""
+    rows = np.flatnonzero(mask)
+    shown = ", ".join(f"{row + 1} (id {ids[int(row)].as_py()})" for row in rows[:SHOWN])
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
+
+
+def natural(name: str) -> list[Any]:
+    # split on a captured pattern alternates text and digits, so that like is compared with like
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
+
+
+def check_names(columns: Mapping[str, Any], name: str, others_allowed: bool = False) -> None:
+    """Missing columns, and columns that look like a slip of the pen for one that is not there."""
+    others = [column for column in columns if column not in SCHEMA.names]
+    mistakes = []
+    for column in REQUIRED:
+        if column not in columns:
+            mistakes.append(f"no column {column!r}{did_you_mean(column, others)}")
+    for column in others:
+        free = [c for c in SCHEMA.names if c not in columns and c not in REQUIRED]
+        near = difflib.get_close_matches(column, free, n=1, cutoff=0.8)
+        if near or not others_allowed:
+            mistakes.append(f"column {column!r} is not known{did_you_mean(column, free)}")
+    if mistakes:
+        refuse(
+            name, [*mistakes, f"there are: {', '.join(columns) or 'none'}; a manifest has {', '.join(SCHEMA.names)}"]
+        )
+
+
+def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """What is wrong, and in which rows."""
+    rows = len(table["id"])
+    codes = pc.fill_null(table["id"].dictionary_encode().indices, -1).to_numpy()
+    # codes count up in order of appearance: a new id exceeds all before it
+    first = codes > np.concatenate([[-1], np.maximum.accumulate(codes)[:-1]])
+    start, end = table["start"].to_numpy(zero_copy_only=False), table["end"].to_numpy(zero_copy_only=False)
+    tag_rows, codes_of_tags = tag_codes(table["tags"], vocabulary)
+    barred = pc.fill_null(pc.match_substring(pc.list_flatten(table["tags"]), JOINT), False)
+    checks = [
+        ("no id", codes < 0),
+        ("an id that an earlier row has", (codes >= 0) & ~first),
+        ("no path", table["path"].is_null().to_numpy(zero_copy_only=False)),
+        ("start is negative", start < 0),
+        ("end is not after start", end <= np.where(np.isnan(start), 0.0, start)),
+        (
+            f"a tag holds {JOINT!r}, which separates tags",
+            _rows_of(tag_rows, barred.to_numpy(zero_copy_only=False), rows),
+        ),
+        ("a tag that the vocabulary lacks", _rows_of(tag_rows, codes_of_tags < 0, rows)),
+    ]
+    return checks + _event_contradictions(table["events"], start, end, tag_rows, codes_of_tags, vocabulary)
+
+
+def _rows_of(rows: NDArray[np.int64], wrong: NDArray[np.bool_], total: int) -> NDArray[np.bool_]:
+    mask = np.zeros(total, bool)
+    mask[rows[wrong]] = True
+    return mask
+
+
+def _event_contradictions(
+    events: pa.Array,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    tag_rows: NDArray[np.int64],
+    codes_of_tags: NDArray[np.int64],
+    vocabulary: Sequence[str],
+) -> list[tuple[str, NDArray[np.bool_]]]:
+    rows = np.repeat(np.arange(len(events)), pc.fill_null(pc.list_value_length(events), 0).to_numpy())
+    flat = pc.list_flatten(events)
+    onset, offset = (pc.struct_field(flat, name).to_numpy(zero_copy_only=False) for name in ("onset", "offset"))
+    codes = pc.index_in(pc.struct_field(flat, "tag"), value_set=pa.array(vocabulary, pa.string()))
+    codes = pc.fill_null(codes, -1).to_numpy().astype(np.int64)
+    width = len(vocabulary) + 1
+    tagged = pc.is_in(pa.array(rows * width + codes), value_set=pa.array(tag_rows * width + codes_of_tags))
+    untagged = (codes < 0) | ~tagged.to_numpy(zero_copy_only=False)
+    low, high = np.nan_to_num(start, nan=0.0)[rows], np.nan_to_num(end, nan=np.inf)[rows]
+    # written so that a null, nan here, is wrong
+    outside = ~((onset >= low - TOLERANCE) & (offset <= high + TOLERANCE))
+    found = (
+        ("an event's offset is not after its onset", ~(offset > onset)),
+        ("an event lies outside of the clip (times count from the start of the recording)", outside),
+        ("an event's tag is not among the tags of its clip", untagged),
+    )
+    return [(what, _rows_of(rows, wrong, len(events))) for what, wrong in found]

@@ -1,0 +1,162 @@
+"""A manifest in memory: its columns, and the clips of some folds or rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.data.manifest import columns as columns_of
+from earmark.data.manifest.checks import at, check_names, contradictions, few, natural, refuse
+from earmark.data.manifest.columns import SCHEMA
+from earmark.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """table: SCHEMA. root: where relative paths start. vocabulary: the tags in order. facts: plain JSON values.
+
+    Make one with `read` or `build`: they check it.
+    """
+
+    table: pa.Table
+    root: Path
+    vocabulary: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def ids(self) -> NDArray[np.str_]:
+        return columns_of.strings(self.table["id"])
+
+    @cached_property
+    def folds(self) -> NDArray[np.str_]:
+        """(rows,); "" for clips without a fold."""
+        return columns_of.strings(self.table["fold"])
+
+    @cached_property
+    def groups(self) -> NDArray[np.str_]:
+        """(rows,); the id of a clip that has no group."""
+        return columns_of.strings(pc.coalesce(self.table["group"], self.table["id"]))
+
+    @cached_property
+    def start(self) -> NDArray[np.float64]:
+        """(rows,) seconds; nan: from the beginning."""
+        return np.asarray(self.table["start"].to_numpy(), np.float64)
+
+    @cached_property
+    def end(self) -> NDArray[np.float64]:
+        """(rows,) seconds; nan: to the end."""
+        return np.asarray(self.table["end"].to_numpy(), np.float64)
+
+    def paths(self) -> list[Path]:
+        """The absolute path of each clip's recording. That it exists is not checked."""
+        return [self.root / path for path in self.table["path"].to_pylist()]
+
+    def truth(self, vocabulary: Sequence[str] | None = None, *, ignore_others: bool = False) -> NDArray[np.bool_]:
+        """Which tags each clip has, (rows, tags), in the order of `vocabulary` (default: the manifest's own).
+
+        Raises ManifestError for tags that the vocabulary lacks, unless `ignore_others`.
+        """
+        names = self.vocabulary if vocabulary is None else tuple(vocabulary)
+        rows, codes = columns_of.tag_codes(self.table["tags"], names)
+        if (codes < 0).any() and not ignore_others:
+            others = sorted(set(self.vocabulary) - set(names))
+            raise ManifestError(
+                f"{len(np.unique(rows[codes < 0]))} clips have tags that are not among the {len(names)} asked for: "
+                f"{few(others)}. Take these clips out, or say that other tags are to be ignored"
+            )
+        result = np.zeros((len(self), len(names)), bool)
+        result[rows[codes >= 0], codes[codes >= 0]] = True
+        return result
+
+    def select(self, which: ArrayLike) -> Manifest:
+        """The rows of a mask (rows,) or of indices, in that order. The vocabulary stays whole."""
+        which = np.asarray(which)
+        if which.dtype == bool:
+            if which.shape != (len(self),):
+                raise ManifestError(f"a mask of the shape {which.shape} does not fit {len(self)} clips")
+            table = self.table.filter(pa.array(which))
+        else:
+            table = self.table.take(pa.array(which.astype(np.int64)))
+        return replace(self, table=table)
+
+    def in_folds(self, names: str | Iterable[str]) -> Manifest:
+        """The clips of these folds; "" names the clips without one."""
+        wanted = {names} if isinstance(names, str) else {str(name) for name in names}
+        known = self.fold_names()
+        unknown = sorted(wanted - set(known) - ({""} if (self.folds == "").any() else set()), key=natural)
+        if unknown or not wanted:
+            asked = ", ".join(repr(name) for name in unknown) or "none at all"
+            exist = f"There are {', '.join(known)}" if known else "The manifest has none: make them with assign_folds"
+            raise ManifestError(f"no such fold: {asked}. {exist}")
+        return self.select(np.isin(self.folds, list(wanted)))
+
+    def fold_names(self) -> list[str]:
+        """The folds in natural order: 2 before 10."""
+        return sorted((name for name in pc.unique(self.table["fold"]).to_pylist() if name is not None), key=natural)
+
+
+def build(
+    columns: Mapping[str, Any],
+    root: str | Path,
+    *,
+    vocabulary: Sequence[str] | None = None,
+    facts: dict[str, Any] | None = None,
+    name: str = "manifest",
+) -> Manifest:
+    """A checked manifest from columns: Arrow or NumPy arrays or lists, by the names of SCHEMA; absent ones are null.
+
+    `tags` may hold strings joined by "|", `events` JSON strings. vocabulary: the tags in order (default: those that
+    occur, sorted). Raises ManifestError with all mistakes and their rows; `name` opens its message.
+    """
+    check_names(columns, name)
+    rows = len(columns["id"])
+    if rows == 0:
+        raise ManifestError(f"{name}: holds no clips")
+    given: dict[str, pa.Array] = {}
+    for column in SCHEMA.names:
+        try:
+            given[column] = columns_of.array(columns.get(column), rows, SCHEMA.field(column).type)
+        except UnicodeEncodeError as error:
+            raise ManifestError(
+                f"{name}: column {column!r} holds {error.object!r}, which is no Unicode and no table can keep. Rename it"
+            ) from error
+        except (pa.ArrowException, TypeError) as error:
+            raise ManifestError(f"{name}: column {column!r} cannot be read ({error})") from error
+    for column, values in given.items():
+        if len(values) != rows:
+            raise ManifestError(f"{name}: column {column!r} has {len(values)} rows, 'id' has {rows}")
+    table: dict[str, pa.Array] = {}
+    wrong: list[tuple[str, NDArray[np.bool_]]] = []
+    try:
+        for column in ("id", "path", "fold", "group", "source"):
+            table[column] = columns_of.text(given[column], trim=column != "path")
+        for column in ("start", "end"):
+            table[column], bad = columns_of.seconds(given[column])
+            wrong.append((f"{column!r} is not a number of seconds", bad))
+        table["tags"] = columns_of.tags(given["tags"])
+        table["events"], bad = columns_of.events(given["events"])
+        wrong.append(("'events' is not JSON of the form [[tag, onset, offset], …]", bad))
+    except pa.ArrowException as error:
+        raise ManifestError(f"{name}: column {column!r} cannot be read ({error})") from error
+    occurring = pc.unique(pc.list_flatten(table["tags"])).to_pylist()
+    order = tuple(sorted(occurring)) if vocabulary is None else tuple(vocabulary)
+    wrong += contradictions(table, order)
+    mistakes = [f"{what}: {at(mask, table['id'])}" for what, mask in wrong if mask.any()]
+    if len(set(order)) < len(order):
+        mistakes.append(f"the vocabulary names tags twice: {few(sorted({t for t in order if order.count(t) > 1}))}")
+    if mistakes:
+        refuse(name, mistakes)
+    arrays = [table[column] for column in SCHEMA.names]
+    return Manifest(pa.Table.from_arrays(arrays, schema=SCHEMA), Path(os.path.abspath(root)), order, dict(facts or {}))

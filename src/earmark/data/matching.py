@@ -1,0 +1,99 @@
+"""Scores and the manifest's clips matched by id: a report needs the truth of every row and a row for every clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.data.manifest import Manifest
+from earmark.errors import ScoresError
+from earmark.registry import did_you_mean
+from earmark.scores import Scores
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Scores and truth of the same clips in the order of their ids, so that no report depends on the order of rows."""
+
+    ids: NDArray[np.str_]
+    paths: list[str]
+    values: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    groups: NDArray[np.str_]
+    notes: list[str]
+
+
+def match(scores: Scores, manifest: Manifest) -> Matched:
+    """Match by clip id. Raises ScoresError for missing or repeated clips and for tags that the tagger does not know."""
+    for name, ids in (("scores", scores.ids), ("manifest", manifest.ids)):
+        unique, rows = np.unique(ids, return_counts=True)
+        twice = np.flatnonzero(rows > 1)
+        if len(twice):
+            raise ScoresError(
+                f"{_clips(len(twice), 'has', 'have')} several rows in the {name}, first: {unique[twice[0]]} "
+                f"({rows[twice[0]]} rows). A report needs one row a clip: combine the windows of a recording first"
+            )
+    missing = np.setdiff1d(manifest.ids, scores.ids)
+    if len(missing):
+        raise ScoresError(
+            f"{_clips(len(missing), 'of the manifest has', 'of the manifest have')} no scores, first: {missing[0]} "
+            f"({len(manifest)} in the manifest, {len(scores)} scored). "
+            "Tag them too, or report on the part of the manifest that was scored"
+        )
+    notes = _check_tags(scores, manifest)
+    others = len(scores) - len(manifest)
+    if others:
+        notes.append(f"{_count(others, 'scored clip')} outside the manifest: not in this report.")
+    order = np.argsort(manifest.ids)
+    place = np.argsort(scores.ids)
+    ids = manifest.ids[order]
+    rows = place[np.searchsorted(scores.ids[place], ids)]
+    paths = [
+        path.relative_to(manifest.root) if path.is_relative_to(manifest.root) else path for path in manifest.paths()
+    ]
+    truth = manifest.truth(scores.tags)[order]
+    return Matched(ids, [paths[i].as_posix() for i in order], scores.values[rows], truth, manifest.groups[order], notes)
+
+
+def _check_tags(scores: Scores, manifest: Manifest) -> list[str]:
+    known = set(scores.tags)
+    unknown = [i for i, tag in enumerate(manifest.vocabulary) if tag not in known]
+    if not unknown:
+        return []
+    clips = manifest.truth(manifest.vocabulary)[:, unknown].sum(0)
+    used = [manifest.vocabulary[i] for i, count in zip(unknown, clips, strict=True) if count]
+    if used:
+        raise ScoresError(
+            f"the tagger does not know {_count(len(used), 'tag')} of the manifest: {_names(used)} ({int(clips.sum())} "
+            f"times){did_you_mean(used[0], scores.tags)} It knows {_names(scores.tags)}. "
+            "Take these clips out of the manifest, or use a tagger that was trained with these tags"
+        )
+    return [f"The tagger does not know {_names([manifest.vocabulary[i] for i in unknown])}; no clip here has them."]
+
+
+def events_of(manifest: Manifest) -> dict[str, list[tuple[str, float, float]]]:
+    """(tag, onset, offset) of the reference events of a manifest's clips. Raises ScoresError for clips whose events are not known."""
+    rows = dict(zip(manifest.ids.tolist(), manifest.table["events"].to_pylist(), strict=True))
+    unknown = [clip for clip, events in rows.items() if events is None]
+    if unknown:
+        raise ScoresError(
+            f"the events of {len(unknown)} of {len(rows)} clips are not known, first: {unknown[0]}. "
+            "Take these clips out, or give them an empty list of events where nothing is heard"
+        )
+    return {clip: [(e["tag"], e["onset"], e["offset"]) for e in events] for clip, events in rows.items()}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _clips(number: int, has: str, have: str) -> str:
+    return f"{_count(number, 'clip')} {has if number == 1 else have}"
+
+
+def _names(names: Sequence[str], shown: int = 12) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"'{name}'" for name in names[:shown]) + more

@@ -1,0 +1,195 @@
+"""A folder of scenes, which the data set `soundscapes` reads.
+
+    audio/<fold>/scene_<fold>_00000.flac     16 bit
+    metadata/<fold>/strong.tsv               filename, onset, offset, event_label, snr_db, clip
+    metadata/<fold>/durations.tsv            filename, duration, scale, background
+    metadata/<fold>/sources.tsv              filename, source_clip: the groups of the clips, and background recordings
+    plans/<fold>/scene_<fold>_00000.json     the plan, and by how much the scene was scaled
+    soundscapes.json                         the settings
+
+Clips without folds lie in audio/, metadata/ and plans/ themselves. There is no weak.tsv: the tags are those of the
+events, and may hold commas. A file appears under its name only once it is whole, a plan only once its scene is there.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark.data.leaks import leaks
+from earmark.data.manifest import Manifest
+from earmark.data.soundscapes.plan import Mix, Plan
+from earmark.data.soundscapes.render import render
+from earmark.data.soundscapes.sound import BACKGROUND, threads
+from earmark.errors import AudioError, ManifestError
+
+MARK = "soundscapes.json"
+VERSION = 1  # of the scenes: raise it when the same settings would give other bytes
+FOLD = r"\w([\w .,+=()-]*[\w)])?"  # names of folds that are names of folders everywhere
+SHOWN = 5
+WAY_OUT = "Name an empty or new folder"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene in the folder. made: now, not in an earlier run."""
+
+    plan: Plan
+    scale: float
+    made: bool
+
+
+def groups_apart(clips: Manifest) -> list[str]:
+    """What ties folds together and may be borne, a sentence each. Raises ManifestError for what may not.
+
+    That is a group on several folds, overlapping clips of one recording there, and a fold that names no folder.
+    """
+    for fold in clips.fold_names():
+        if not re.fullmatch(FOLD, fold):
+            raise ManifestError(f"fold {fold!r} cannot be the name of a folder. Give it letters, digits, - and _")
+    found = leaks(clips.select(clips.folds != "") if clips.fold_names() else clips, hashes=False)
+    for leak in found:
+        if leak.kind in ("group", "overlap"):
+            raise ManifestError(
+                f"{leak.sentence}: scenes of several folds would share sounds. Deal folds that keep groups together "
+                "with `earmark index --folds`"
+            )
+    return [leak.sentence for leak in found]
+
+
+def claim(root: Path, mix: Mix, clips: Manifest) -> None:
+    """Write down what the folder holds, or raise ManifestError where it holds something else."""
+    if root.exists() and not root.is_dir():
+        raise ManifestError(f"{root}: is a file. {WAY_OUT}")
+    mark = {"format": "earmark-soundscapes", "version": VERSION, "clips": _digest(clips), **_plain(asdict(mix))}
+    there = sorted(entry.name for entry in root.iterdir()) if root.is_dir() else []
+    if MARK in there:
+        try:
+            found = json.loads((root / MARK).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ManifestError(f"{root / MARK}: is damaged. {WAY_OUT}") from error
+        if not isinstance(found, dict):
+            raise ManifestError(f"{root / MARK}: is damaged. {WAY_OUT}")
+        other = [key for key in mark if found.get(key) != mark[key]]
+        if other:
+            raise ManifestError(f"{root}: holds scenes mixed otherwise: {_differences(found, mark, other)}. {WAY_OUT}")
+        return
+    others = [name for name in there if not name.endswith(".part")]
+    if others:
+        more = " …" if len(others) > SHOWN else ""
+        raise ManifestError(f"{root}: holds something else: {', '.join(others[:SHOWN])}{more}. {WAY_OUT}")
+    root.mkdir(parents=True, exist_ok=True)
+    with _whole(root / MARK) as part:
+        part.write_text(json.dumps(mark, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def make(root: Path, plan: Plan, paths: Mapping[str, Path], folder: Path | None = None) -> Scene:
+    """Render a scene and write it with its plan, unless it is there with the same plan. Raises AudioError."""
+    import soundfile
+
+    sound, told = root / "audio" / plan.fold / f"{plan.name}.flac", root / "plans" / plan.fold / f"{plan.name}.json"
+    if (scale := _scale(told, sound, plan)) is not None:
+        return Scene(plan, scale, made=False)
+    wave, scale = render(plan, paths, folder)
+    told.parent.mkdir(parents=True, exist_ok=True)
+    sound.parent.mkdir(parents=True, exist_ok=True)
+    told.unlink(missing_ok=True)  # first: a plan beside a scene says that the scene is what it says
+    with _whole(sound) as part:
+        soundfile.write(part, np.rint(wave * 32768).astype(np.int16), plan.sample_rate, subtype="PCM_16", format="FLAC")
+    with _whole(told) as part:
+        part.write_text(json.dumps({"plan": plan.as_dict(), "scale": scale}, ensure_ascii=False), encoding="utf-8")
+    return Scene(plan, scale, made=True)
+
+
+def make_all(
+    root: Path, plans: Sequence[Plan], paths: Mapping[str, Path], folder: Path | None, workers: int
+) -> Iterator[Scene | AudioError]:
+    """`make` for each plan in order, on so many threads. What fails is given out, not raised."""
+
+    def one(plan: Plan) -> Scene | AudioError:
+        try:
+            return make(root, plan, paths, folder)
+        except AudioError as error:
+            return error
+
+    with threads(workers) as pool:
+        yield from pool.map(one, plans)
+
+
+def save_tables(root: Path, fold: str, scenes: Sequence[Scene]) -> None:
+    """The tables of a fold, from scenes in order; none where there are no scenes."""
+    place = root / "metadata" / fold
+    (place / "strong.tsv").unlink(missing_ok=True)  # and written last: without it the fold is none of the data set
+    if not scenes:
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    strong: list[list[Any]] = []
+    durations: list[list[Any]] = []
+    sources: list[list[Any]] = []
+    for scene in scenes:
+        plan, name = scene.plan, f"{scene.plan.name}.flac"
+        strong += [[name, e.onset, e.offset, e.tag, e.snr, e.clip] for e in plan.events] or [[name] + [""] * 5]
+        durations.append([name, plan.seconds, scene.scale, plan.background])
+        used = [event.group for event in plan.events]
+        if plan.background_at is not None:
+            used.append(BACKGROUND + plan.background)
+        sources += [[name, source] for source in dict.fromkeys(used)]
+    _table(place / "durations.tsv", ["filename", "duration", "scale", "background"], durations)
+    _table(place / "sources.tsv", ["filename", "source_clip"], sources)
+    _table(place / "strong.tsv", ["filename", "onset", "offset", "event_label", "snr_db", "clip"], strong)
+
+
+def _scale(told: Path, sound: Path, plan: Plan) -> float | None:
+    """By how much a scene was scaled that is there already; None where it is not, or is another one."""
+    import soundfile
+
+    try:
+        found = json.loads(told.read_text(encoding="utf-8"))
+        header = soundfile.info(sound)
+        if found["plan"] == plan.as_dict() and (header.frames, header.samplerate) == (plan.samples, plan.sample_rate):
+            return float(found["scale"])
+    except (OSError, ValueError, KeyError, TypeError, soundfile.SoundFileError):
+        pass
+    return None
+
+
+def _table(file: Path, header: list[str], rows: Iterable[Sequence[Any]]) -> None:
+    with _whole(file) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        writer.writerows([header, *rows])
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """A path beside `file` to write to; it becomes `file` if nothing goes wrong."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _digest(clips: Manifest) -> str:
+    """Of which clips there are, and what they belong to and hold."""
+    columns = [clips.table[name].to_pylist() for name in ("id", "tags", "events", "start", "end", "fold", "group")]
+    rows = sorted(json.dumps(row) for row in zip(*columns, strict=True))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def _differences(found: dict[str, Any], asked: dict[str, Any], keys: list[str]) -> str:
+    return ", ".join(f"{key} {found.get(key)}, not {asked[key]}" for key in keys)

@@ -1,0 +1,191 @@
+"""Splits of a manifest: parts and folds that keep groups whole.
+
+A group is what must stay together: a recording, a speaker, an uploader. Tags are spread evenly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
+from earmark.errors import ManifestError
+
+
+def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Manifest]:
+    """(rest, held): holds out about `fraction` of the clips, whole groups, with about the same share of every tag."""
+    if not 0 < fraction < 1:
+        raise ManifestError(f"fraction is {fraction}; a part of the clips to hold out lies between 0 and 1")
+    dealt = _deal(manifest, np.array([1 - fraction, fraction]), seed)
+    if not (dealt == 1).any() or (dealt == 1).all():
+        groups = pc.count_distinct(pc.coalesce(manifest.table["group"], manifest.table["id"])).as_py()
+        raise ManifestError(
+            f"cannot hold out {fraction:g} of {len(manifest)} clips (groups: {groups}): one side would be empty, "
+            "since a group is never divided. Take another fraction, or smaller groups"
+        )
+    told = {"fraction": fraction, "seed": seed}
+    return (
+        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **told}}),
+        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **told}}),
+    )
+
+
+def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
+    """The manifest with folds "1" … "k" of about equal size and tags, instead of any that it had. Groups stay whole."""
+    if k < 2:
+        raise ManifestError(f"k is {k}; there must be 2 folds or more")
+    dealt = _deal(manifest, np.full(k, 1 / k), seed)
+    filled = len(np.unique(dealt))
+    if filled < k:
+        raise ManifestError(
+            f"{k} folds are too many: with whole groups, {len(manifest)} clips fill only {filled}. Take fewer folds"
+        )
+    names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
+    table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
+    return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
+
+
+def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> Manifest:
+    """Folds "1" … "k" for the clips that have none, or for all; stratified, groups whole.
+
+    Raises ManifestError where no clip is left to deal, or where a fold of such a name is there already.
+    """
+    if all_clips:
+        return assign_folds(manifest, k, seed)
+    taken = sorted(set(manifest.fold_names()) & {str(i + 1) for i in range(k)}, key=natural)
+    if taken:
+        raise ManifestError(
+            f"there is a fold {taken[0]!r} already, so the {k} new ones cannot be told from it: take the folds as they "
+            "are, or deal all clips anew with --set data.deal=all"
+        )
+    without = manifest.folds == ""
+    if not without.any():
+        raise ManifestError(
+            f"all clips have folds ({', '.join(manifest.fold_names())}): none is left to deal into {k}. Take the folds "
+            "as they are, or deal all clips anew with --set data.deal=all"
+        )
+    dealt = assign_folds(manifest.select(without), k, seed)
+    names = manifest.folds.astype(object)
+    names[without] = dealt.folds
+    table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), pa.chunked_array([names]))
+    return replace(manifest, table=table, facts=dealt.facts)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The clips that train, that choose the epoch, and that only the report sees."""
+
+    train: Manifest
+    validation: Manifest
+    test: Manifest
+
+    def facts(self) -> dict[str, Any]:
+        """What a tagger file says of the split: folds and a digest of the clips of each part."""
+        return {name: facts(getattr(self, name)) for name in ("train", "validation", "test")}
+
+
+def divide(
+    manifest: Manifest,
+    test: Sequence[str],
+    validation: Sequence[str] | float,
+    train: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    bear_shared_groups: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Parts:
+    """Parts of a manifest by folds; validation may be a fraction of what is not tested on, train is the rest by default.
+
+    Raises ManifestError where a group would lie on two sides (`bear_shared_groups` says it instead), where a part is
+    empty or a fold is unknown.
+    """
+    folds = manifest.folds
+    held = [] if isinstance(validation, float) else list(validation)
+    for what, names in (("tests on", test), ("validates on", held), ("trains on", train or [])):
+        missing = sorted(set(names) - set(folds.tolist()))
+        if missing:
+            raise ManifestError(
+                f"the recipe {what} fold {missing[0]!r}; the manifest has {', '.join(manifest.fold_names()) or 'no folds'}"
+            )
+    tested = np.isin(folds, list(test))
+    rest = np.isin(folds, list(train)) if train is not None else ~tested
+    if isinstance(validation, float):
+        learnt, chosen = split(manifest.select(rest), validation, seed)
+        parts = Parts(learnt, chosen, manifest.select(tested))
+    else:
+        choosing = np.isin(folds, held)
+        parts = Parts(manifest.select(rest & ~choosing), manifest.select(choosing), manifest.select(tested))
+    for name in ("train", "validation") if validation != [] else ("train",):
+        if not len(getattr(parts, name)):
+            raise ManifestError(
+                f"no clip is left for {name}: the recipe takes test {list(test)}, validation {validation}"
+            )
+    groups = {name: set(getattr(parts, name).groups.tolist()) for name in ("train", "validation", "test")}
+    for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        if both := groups[a] & groups[b]:
+            told = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {min(both)!r}"
+            if not bear_shared_groups:
+                raise ManifestError(
+                    f"{told}: figures would be too good. Choose folds that keep groups together, or bear it with "
+                    "--set data.shared_groups=report"
+                )
+            say(f"{told}: figures are better than on groups never heard")
+    return parts
+
+
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """What identifies a part of a data set: the number of clips, the folds, and a digest of the clips' ids."""
+    digest = hashlib.sha256("\n".join(sorted(manifest.ids.tolist())).encode()).hexdigest()[:16]
+    return {"clips": len(manifest), "folds": manifest.fold_names(), "sha256": digest}
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """A whole number for each distinct string in order of appearance, and the strings."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _deal(manifest: Manifest, shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """Deal whole groups to parts of the given shares (parts,), summing to 1 → the part of each row (rows,).
+
+    Greedy: tag by tag from the rarest, groups with many clips first, else shuffled by `seed`. Each goes to the part
+    that lacks most, of its tags (rare ones weigh more) and of clips altogether, in proportion to what was dealt so far.
+    That small groups come last evens out what the large ones left.
+    """
+    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
+    row, tag = tag_codes(manifest.table["tags"], manifest.vocabulary)
+    width = len(manifest.vocabulary)
+    size = np.bincount(group)
+    pairs, count = np.unique(group[row] * width + tag, return_counts=True)
+    owner, tag = pairs // max(width, 1), pairs % max(width, 1)
+    total = np.bincount(tag, count, minlength=width)
+    bounds = np.searchsorted(owner, np.arange(len(names) + 1)).tolist()
+    rank = np.argsort(np.argsort(total, kind="stable"), kind="stable")  # of tags, rare before common
+    rarest = np.full(len(names), width)
+    np.minimum.at(rarest, owner, rank[tag])
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = shuffled[np.lexsort((-size[shuffled], rarest[shuffled]))]
+
+    seen, filled = np.zeros(width), np.zeros((len(shares), width))
+    dealt, held = 0, np.zeros(len(shares))
+    part_of = np.zeros(len(names), np.int64)
+    for g in order.tolist():
+        mine, clips = tag[bounds[g] : bounds[g + 1]], count[bounds[g] : bounds[g + 1]]
+        dealt += size[g]
+        lack = shares * dealt - held
+        if len(mine):
+            seen[mine] += clips
+            weight = clips / total[mine]
+            lack += (shares[:, None] * seen[mine] - filled[:, mine]) @ (weight / weight.sum())
+        part = int(lack.argmax())
+        part_of[g] = part
+        held[part] += size[g]
+        filled[part, mine] += clips
+    return part_of[group]

@@ -1,0 +1,121 @@
+"""What makes a figure one that can be trusted: which clips a tagger learnt from, leaks to them, and looks at test clips.
+
+A tagger file tells the folds and digests of its parts (`earmark.data.splits.Parts`). A run folder remembers each look at its
+test clips in looks.jsonl, one line a look, so that a report can say how many there were before it: whoever looks often
+and changes something in between has chosen on the test clips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from earmark.data import splits
+from earmark.data.leaks import Leak
+from earmark.data.leaks import leaks as leaks_of
+from earmark.data.manifest import SCHEMA, Manifest
+from earmark.errors import ManifestError
+
+LOOKS = "looks.jsonl"
+
+
+RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts with what they were "chosen on"
+
+
+def learnt(facts: Mapping[str, Any], data: str | None) -> dict[str, Any]:
+    """The parts of a data set that a tagger learnt from or was calibrated on, by name, as its file's facts tell them."""
+    parts: dict[str, Any] = {}
+    if data is None:
+        return parts
+    if data == facts.get("data", {}).get("dataset"):
+        parts |= facts.get("split", {})
+    for name, what in RULES.items():
+        chosen = facts.get(name, {}).get("chosen on", {})
+        if chosen.get("data") == data:
+            parts[what] = chosen
+    return parts
+
+
+def learnt_folds(split: Mapping[str, Any]) -> set[str]:
+    """The folds that trained a tagger, chose its epoch or its rules, by what its file tells."""
+    parts = ("train", "validation", *RULES.values())
+    return {fold for part in parts for fold in split.get(part, {}).get("folds", [])}
+
+
+def calibrated_on(split: Mapping[str, Any], test: Manifest) -> list[str]:
+    """The rules, in words, that were chosen on just these clips, whether or not they have folds."""
+    digest = splits.facts(test)["sha256"]
+    return [what for what in RULES.values() if split.get(what, {}).get("sha256") == digest]
+
+
+def leaks(split: Mapping[str, Any], whole: Manifest, test: Manifest) -> list[Leak]:
+    """What ties test clips to clips that the tagger learnt from: groups, recordings, files with the same bytes.
+
+    whole: the data set of the split, with the folds of the training. Nothing is found where that has none of the folds.
+    Where more clips were learnt from than the named folds have, those without a fold were among them.
+    """
+    named = np.isin(whole.folds, sorted(learnt_folds(split)))
+    counted = sum(split.get(part, {}).get("clips", 0) for part in ("train", "validation"))
+    if counted > named.sum():
+        named |= whole.folds == ""
+    learnt = whole.select(named & ~np.isin(whole.ids, test.ids))
+    if not len(learnt) or not len(test):
+        return []
+    sides = ["learnt from"] * len(learnt) + ["tested on"] * len(test)
+    table = pa.concat_tables([learnt.table, test.table])
+    table = table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), pa.chunked_array([pa.array(sides)]))
+    return leaks_of(replace(whole, table=table))
+
+
+def refuse(found: list[Leak], asked_for: bool) -> list[str]:
+    """Sentences on leaks for the report; ManifestError unless they are borne (`asked_for`)."""
+    if not found:
+        return []
+    clips = len({id_ for leak in found for id_ in leak.ids})
+    kinds = ", ".join(
+        f"{sum(leak.kind == kind for leak in found)} by {kind}" for kind in dict.fromkeys(k.kind for k in found)
+    )
+    told = f"{clips} clips tie the test clips to those that the tagger learnt from ({kinds}), the first: {found[0].sentence}"
+    if not asked_for:
+        raise ManifestError(f"{told}: figures would be too good. Choose other folds, or bear it with --leaks report")
+    return [f"{told}. Figures are better than on clips that have nothing to do with training."]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks at test clips that a run folder remembers, this one included, and the different taggers that they judged."""
+
+    looks: int
+    taggers: int
+
+    def as_dict(self) -> dict[str, int]:
+        return {"looks": self.looks, "taggers": self.taggers}
+
+
+def look(folder: Path, taggers: list[str], test: Manifest) -> Looks:
+    """Remember a look at these test clips. A line that cannot be read, as a kill leaves one, counts as a look at them."""
+    file = folder / LOOKS
+    digest = splits.facts(test)["sha256"]
+    told = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "taggers": taggers, "clips": digest}
+    before = file.read_bytes() if file.is_file() else b""
+    torn = bool(before) and not before.endswith(b"\n")
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(("\n" if torn else "") + json.dumps(told) + "\n")
+    seen: set[str] = set()
+    looks = 0
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+            same, judged = row["clips"] == digest, [str(name) for name in row["taggers"]]
+        except (ValueError, KeyError, TypeError):
+            same, judged = True, []
+        looks += same
+        seen |= set(judged) if same else set()
+    return Looks(looks, len(seen))

@@ -1,0 +1,281 @@
+"""How fast a tagger is on this machine: windows shared against windows one by one, and recordings from file to tags.
+
+Ways are timed in turn within one process, so that whatever else the machine does falls on all of them; times are medians
+over rounds. What is measured is told with the figure: nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark import audio, recipe
+from earmark import inference as tagging
+from earmark.errors import EarmarkError
+from earmark.inference.scorer import Scorer, score_stretches
+from earmark.models import tagger as taggers
+from earmark.models.tagger import Tagger
+from earmark.recipe import Recipe
+from earmark.registry import NETS, did_you_mean
+from earmark.windows import Stretch
+
+Wave = NDArray[np.float32]
+
+TAGS = 41  # of an untrained net: FSDKaggle2018's
+PAPERS = 44_100  # Hz, of a net that no recipe names
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One comparison. window: seconds. hop: samples. bound: the speed-up that counting operations allows.
+
+    max_abs_difference: between the scores of both ways. together: windows scored at once, 0 where none are shared. why:
+    what they do not share. one_by_one_s, shared_s: seconds for all windows, from samples to scores.
+    """
+
+    net: str
+    window: float
+    hop: int
+    one_by_one_s: float
+    shared_s: float
+    speedup: float
+    bound: float
+    max_abs_difference: float
+    sample_rate: int
+    windows: int
+    seconds: float
+    together: int
+    why: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class _Apart:
+    """A tagger without what makes it share."""
+
+    def __init__(self, tagger: Tagger):
+        self.sample_rate, self.vocabulary, self.windows = tagger.sample_rate, tagger.vocabulary, tagger.windows
+        self.task, self.score = tagger.task, tagger.score
+
+
+def shared(name: str, tagger: Tagger, wave: Wave, rounds: int = 3, batch: int = 16) -> Shared:
+    """Both ways over the windows that lie in a wave (samples,) at the tagger's rate. batch: of windows one by one."""
+    length, hop = tagger.windows.samples(tagger.sample_rate)
+    count = (len(wave) - length) // hop + 1
+    if count < 1:
+        raise EarmarkError(
+            f"{len(wave) / tagger.sample_rate:g} s hold no window of {tagger.windows.length:g} s: take more"
+        )
+    stretch = Stretch(wave[: (count - 1) * hop + length], hop * np.arange(count), length, hop)
+    plan = tagger.sharing
+    apart: Scorer = _Apart(tagger)
+    values: dict[str, NDArray[np.float32]] = {}
+
+    def run(way: str, scorer: Scorer) -> Callable[[], None]:
+        def once() -> None:
+            values[way] = score_stretches(scorer, [stretch], batch)[0]
+
+        return once
+
+    ways = {"apart": run("apart", apart)}
+    if plan.together:  # otherwise it is the same thing: timing it twice would compare noise
+        ways["together"] = run("together", tagger)
+    times = in_turn(ways, rounds)
+    one, other = times["apart"], times.get("together", times["apart"])
+    difference = float(np.abs(values["apart"] - values.get("together", values["apart"])).max())
+    return Shared(
+        name,
+        tagger.windows.length,
+        hop,
+        one,
+        other,
+        one / other,
+        plan.bound if plan.together else 1.0,
+        difference,
+        tagger.sample_rate,
+        count,
+        len(wave) / tagger.sample_rate,
+        plan.together,
+        plan.why,
+    )
+
+
+def in_turn(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each way. The first call of each, which pays for what is made but once, is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name in ways if turn % 2 else reversed(ways):
+            begin = time.perf_counter()
+            ways[name]()
+            if turn:
+                times[name].append(time.perf_counter() - begin)
+    return {name: float(np.median(taken)) for name, taken in times.items()}
+
+
+def untrained(net: str, window: float | None, hop_samples: int | None) -> Tagger:
+    """A net by its name with random weights, as the first recipe that names it has it: ESC-10's, if there is one."""
+    if net not in NETS.names():
+        raise EarmarkError(
+            f"{net}: no tagger file or shipped tagger, and no net of that name{did_you_mean(net, NETS.names())} "
+            f"Nets: {', '.join(NETS.names())}"
+        )
+    found = [made for name in sorted(recipe.shipped(), key=_esc_first) if (made := recipe.load(name)).net.name == net]
+    torch.manual_seed(0)
+    made = found[0] if found else recipe.parse(_plain(net, window or 2.0), net)
+    return taggers.build(rewindowed(made, window, hop_samples), [f"tag {number}" for number in range(TAGS)]).eval()
+
+
+def _esc_first(name: str) -> tuple[bool, str]:
+    return not name.startswith("esc10-"), name
+
+
+def _plain(net: str, window: float) -> dict[str, Any]:
+    features = {} if NETS[net].facts["eats"] == "waves" else {"features": {"name": "logmel"}}
+    return {
+        "task": "many",
+        "sample_rate": PAPERS,
+        "data": {"dataset": "folder"},
+        "windows": {"length": window, "hop": window},
+        "net": {"name": net},
+        "augment": ["crop"],
+        "train": {"epochs": 1},
+        **features,
+    }
+
+
+def rewindowed(made: Recipe, window: float | None, hop_samples: int | None) -> Recipe:
+    """A recipe with other windows. window: seconds. Raises EarmarkError for a length that is none."""
+    if window is not None and not (math.isfinite(window) and round(window * made.sample_rate) > 0):
+        raise EarmarkError(
+            f"a window of {window:g} s holds no sample at {made.sample_rate} Hz: give seconds above 0, "
+            f"such as {made.windows.length:g}"
+        )
+    changes: dict[str, Any] = {}
+    if window is not None:
+        changes["length"] = window
+        changes["hop"] = min(made.windows.hop, window)
+    if hop_samples is not None:
+        changes["hop"] = hop_samples / made.sample_rate
+    return made.model_copy(update={"windows": made.windows.model_copy(update=changes)})
+
+
+def noise(seconds: float, sample_rate: int) -> Wave:
+    """(samples,): noise whose level changes every second, the same at each call. Raises EarmarkError."""
+    if not (math.isfinite(seconds) and round(seconds * sample_rate) > 0):
+        raise EarmarkError(f"{seconds:g} s of noise hold no sample at {sample_rate} Hz: give seconds above 0")
+    chance = np.random.default_rng(0)
+    levels = chance.uniform(0.01, 0.3, max(1, math.ceil(seconds)))
+    samples = round(seconds * sample_rate)
+    wave = chance.standard_normal(samples) * np.repeat(levels, sample_rate)[:samples]
+    return np.asarray(np.clip(wave, -1, 1), np.float32)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """From files to tags. All in seconds but hours_per_minute, of audio, and memory in bytes.
+
+    wall: the whole run; features and net: within it; rest: of it, cutting, pooling and waiting. decoding: of one thread
+    by itself, of which `workers` ran beside the net. memory: the peak of the process; before: the peak until then.
+    """
+
+    audio: float
+    wall: float
+    decoding: float
+    features: float
+    net: float
+    rest: float
+    hours_per_minute: float
+    memory: int | None
+    before: int | None
+    workers: int
+    windows_together: int
+
+
+def files(tagger: Tagger, paths: Iterable[Path], batch: int = 16, workers: int = 2) -> tuple[Speed, list[str]]:
+    """The speed over recordings, and which could not be read."""
+    recordings = [tagging.Recording(Path(path)) for path in paths]
+    before = peak_memory()
+    decoding = _decoding(recordings, tagger)
+    together = tagger.together
+    with _timed(tagger.features) as features, _timed(tagger.net) as net:
+        begin = time.perf_counter()
+        results = list(tagging.score(tagger, recordings, batch=batch, workers=workers))
+        wall = time.perf_counter() - begin
+    failures = [str(result.error) for result in results if isinstance(result, tagging.Failure)]
+    seconds = sum(result.duration for result in results if isinstance(result, tagging.Heard))
+    if not seconds:
+        raise EarmarkError(f"none of the {len(results)} recordings could be read, the first: {(*failures, '')[0]}")
+    rest = wall - features[0] - net[0]
+    speed = Speed(
+        seconds,
+        wall,
+        decoding,
+        features[0],
+        net[0],
+        rest,
+        seconds / 60 / wall,
+        peak_memory(),
+        before,
+        workers,
+        together,
+    )
+    return speed, failures
+
+
+def _decoding(recordings: list[tagging.Recording], tagger: Tagger) -> float:
+    begin = time.perf_counter()
+    for recording in recordings:
+        try:
+            for _ in audio.blocks(recording.path, tagger.sample_rate, 10.0, report=lambda _: None):
+                pass
+        except EarmarkError:
+            continue  # told by the run itself
+    return time.perf_counter() - begin
+
+
+@contextmanager
+def _timed(module: torch.nn.Module) -> Iterator[list[float]]:
+    """Seconds spent in a module, summed up in a list of one."""
+    spent, begun = [0.0], [0.0]
+
+    def start(*_: Any) -> None:
+        begun[0] = time.perf_counter()
+
+    def stop(*_: Any) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        spent[0] += time.perf_counter() - begun[0]
+
+    handles = [module.register_forward_pre_hook(start), module.register_forward_hook(stop)]
+    try:
+        yield spent
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held so far, bytes; None where the system does not tell.
+
+    On Linux from /proc: `ru_maxrss` there begins with what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

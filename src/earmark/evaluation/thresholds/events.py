@@ -1,0 +1,164 @@
+"""Rules for events chosen on validation clips, as paper 003 (section 5) does: a threshold, then a median length, by tag.
+
+Each tag has its own sweep: without a median filter the threshold of the highest event-based F1, and with that threshold the
+median length of the highest. Of equals it is the threshold nearest to 0.5 (the lower of two) and the shortest median, so
+that the same scores always give the same rules. A tag without reference events in these clips keeps 0.5 and no filter.
+The paper sweeps on its test set, which makes the figures there too good: choose on clips that nothing is reported on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from earmark.errors import ScoresError
+from earmark.events import DEFAULT, EventRules, Track, hear, track
+from earmark.metrics.events import Collars, Counts, Events, check_clips, checked_tags, detection_f1, match_events, timed
+from earmark.metrics.intersection import joined
+from earmark.metrics.intervals import Interval
+from earmark.registry import did_you_mean
+from earmark.scores import Event, Scores
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+MEDIANS = (3, 5, 7, 9, 13, 17, 25)  # frames
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One point of the sweep: event-based F1 of a tag with these rules. median: seconds."""
+
+    tag: str
+    threshold: float
+    median: float
+    f1: float
+    hits: int
+    false: int
+    missed: int
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """rules: what was chosen. tried: every point of the sweep, in order. without: the tags that had no reference events.
+
+    figures: macro F1 on the same clips with 0.5 for all, with the chosen thresholds, and with the chosen medians too.
+    """
+
+    rules: EventRules
+    tried: tuple[Tried, ...]
+    without: tuple[str, ...]
+    figures: dict[str, Interval]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "rules": self.rules.as_dict(),
+            "tried": [asdict(point) for point in self.tried],
+            "without events": list(self.without),
+            "figures": {name: _plain(figure) for name, figure in self.figures.items()},
+        }
+
+
+def choose(
+    scores: Mapping[str, Scores],
+    reference: Events,
+    *,
+    collars: Collars | None = None,
+    thresholds: Sequence[float] = THRESHOLDS,
+    medians: Sequence[float] | None = None,
+    gap: float = 0.0,
+    shortest: float = 0.0,
+    groups: Mapping[str, str] | None = None,
+    resamples: int = 1000,
+) -> Chosen:
+    """The rules with the highest event-based F1 of each tag. scores, reference: of each clip, by id.
+
+    medians: seconds; default 3 to 25 frames, odd numbers. groups: of clips, for the intervals of the figures. Reference
+    events of one tag that overlap or touch are one event, as in `earmark.evaluation.events`, where the rules are judged.
+    """
+    check_clips(reference, scores, "scores")
+    reference = {clip: joined([timed(event) for event in events]) for clip, events in reference.items()}
+    tracks = {clip: track(scores[clip]) for clip in reference}
+    tags = next(iter(tracks.values())).tags
+    for clip, heard in tracks.items():
+        if heard.tags != tags:
+            raise ScoresError(f"clip {clip!r} has scores of other tags than the first clip")
+    with_events = checked_tags(reference, None)
+    if unknown := [tag for tag in with_events if tag not in tags]:
+        raise ScoresError(f"the reference has events of the unknown tag {unknown[0]!r}{did_you_mean(unknown[0], tags)}")
+    if not thresholds:
+        raise ScoresError("no thresholds to choose from: give one at least")
+    lengths = _medians(tracks) if medians is None else sorted({float(value) for value in medians} - {0.0})
+    rules = EventRules.alike(tags, gap=gap, shortest=shortest)
+    chosen, swept = dict(rules.thresholds), dict(rules.medians)
+    tried: list[Tried] = []
+    for tag in tags:
+        if tag not in with_events:
+            continue
+        best, points = _Sweep(tag, tracks, reference, collars, gap, shortest).best(thresholds, lengths)
+        chosen[tag], swept[tag] = best.threshold, best.median
+        tried += points
+    thresholded = EventRules(chosen, rules.medians, gap, shortest)
+    final_rules = EventRules(chosen, swept, gap, shortest)
+    figures = {}
+    for name, each in (("0.5", rules), ("thresholds", thresholded), ("thresholds and medians", final_rules)):
+        predicted = {clip: _of(hear(heard, each), with_events) for clip, heard in tracks.items()}
+        counts = match_events(reference, predicted, tags=with_events, collars=collars)
+        figures[name] = detection_f1(counts, groups, resamples=resamples).macro
+    return Chosen(final_rules, tuple(tried), tuple(tag for tag in tags if tag not in with_events), figures)
+
+
+def _plain(figure: Interval) -> dict[str, float | None]:
+    """For JSON, which knows no NaN."""
+    return {name: None if np.isnan(value) else round(value, 6) for name, value in figure.as_dict().items()}
+
+
+def _medians(tracks: Mapping[str, Track]) -> list[float]:
+    """Odd numbers of frames, in seconds."""
+    step = float(np.median([heard.step for heard in tracks.values() if len(heard.values)] or [0.0]))
+    return [round(step * frames, 6) for frames in MEDIANS] if step else []
+
+
+def _of(events: Sequence[Event], tags: Sequence[str]) -> list[Event]:
+    return [event for event in events if event.tag in tags]
+
+
+class _Sweep:
+    """One tag's columns and reference events, scored again and again."""
+
+    def __init__(
+        self,
+        tag: str,
+        tracks: Mapping[str, Track],
+        reference: Events,
+        collars: Collars | None,
+        gap: float,
+        shortest: float,
+    ):
+        self.tag, self.collars, self.gap, self.shortest = tag, collars, gap, shortest
+        column = next(iter(tracks.values())).tags.index(tag)
+        self.tracks = {
+            clip: Track(heard.edges, heard.values[:, column : column + 1], (tag,)) for clip, heard in tracks.items()
+        }
+        self.reference = {
+            clip: [event for event in map(timed, events) if event[0] == tag] for clip, events in reference.items()
+        }
+
+    def best(self, thresholds: Sequence[float], lengths: Sequence[float]) -> tuple[Tried, list[Tried]]:
+        """The best point, and all that were tried. lengths: of the median, seconds."""
+        points = [self.at(value, 0.0) for value in sorted(set(thresholds))]
+        best = max(points, key=lambda p: (p.f1, -abs(round(p.threshold - DEFAULT, 9)), -p.threshold))
+        filtered = [self.at(best.threshold, value) for value in lengths]
+        return max([best, *filtered], key=lambda p: (p.f1, -p.median)), points + filtered
+
+    def at(self, threshold: float, median: float) -> Tried:
+        rules = EventRules({self.tag: threshold}, {self.tag: median}, self.gap, self.shortest)
+        predicted = {clip: hear(heard, rules) for clip, heard in self.tracks.items()}
+        counts = match_events(self.reference, predicted, tags=[self.tag], collars=self.collars)
+        hits, false, missed = _sums(counts)
+        return Tried(self.tag, threshold, median, 2 * hits / (2 * hits + false + missed), hits, false, missed)
+
+
+def _sums(counts: Counts) -> tuple[int, int, int]:
+    return int(counts.hits.sum()), int(counts.false.sum()), int(counts.missed.sum())

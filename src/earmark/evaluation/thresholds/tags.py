@@ -1,0 +1,97 @@
+"""Thresholds for the tags of clips, chosen on clips that nothing is reported on: of each tag the one of the highest F1.
+
+A threshold between two neighbouring scores decides as any other between them does. Tried are 0.5, the middles between
+neighbouring scores, and half of the lowest score, which answers every clip. Of equals it is the one nearest to 0.5, the
+lower of two. A tag without a clip keeps 0.5, and so does one whose best F1 is no better than that of 0.5.
+
+The F1 of the chosen thresholds on the clips that they were chosen on is too good, the more so the fewer clips a tag has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.errors import ScoresError
+from earmark.metrics import Floats, Interval, evaluate, per_tag
+
+DEFAULT = 0.5  # of a tag for which none was chosen
+FIGURES = ("f1_micro", "f1_macro", "f1_instance")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """thresholds: of each tag. without: tags that no clip had. f1: of each tag, (at 0.5, at its threshold), or nan.
+
+    figures: F1s of the same clips, by name, "0.5" and "thresholds".
+    """
+
+    thresholds: dict[str, float]
+    without: tuple[str, ...]
+    f1: dict[str, tuple[float, float]]
+    figures: dict[str, dict[str, Interval]]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "thresholds": self.thresholds,
+            "without clips": list(self.without),
+            "f1": {tag: [_plain(value) for value in pair] for tag, pair in self.f1.items()},
+            "figures": {
+                name: {key: {k: _plain(v) for k, v in each.as_dict().items()} for key, each in row.items()}
+                for name, row in self.figures.items()
+            },
+        }
+
+
+def choose(
+    values: ArrayLike,
+    truth: ArrayLike,
+    tags: Sequence[str],
+    groups: Sequence[str] | NDArray[np.str_],
+    *,
+    resamples: int = 1000,
+) -> Chosen:
+    """values, truth: (clips, tags). groups: (clips,), for the intervals of the figures. Raises ScoresError."""
+    values, truth = np.asarray(values, np.float64), np.asarray(truth, np.bool_)
+    if values.ndim != 2 or values.shape != truth.shape or values.shape[1] != len(tags):
+        raise ScoresError(f"values {values.shape}, truth {truth.shape} and {len(tags)} tags do not fit together")
+    if not truth.any():
+        raise ScoresError(f"none of the {len(values)} clips has a tag, so there is nothing to choose thresholds by")
+    best = np.array([best_threshold(values[:, i], truth[:, i]) for i in range(len(tags))])
+    figures, by_tag = {}, []
+    for name, threshold in (("0.5", np.full(len(tags), DEFAULT)), ("thresholds", best)):
+        figures[name] = evaluate(
+            values, truth, groups, "many", resamples=resamples, metrics=FIGURES, threshold=threshold
+        )
+        by_tag.append(np.asarray(per_tag(values, truth, "many", threshold)["f1"], float))
+    there = np.asarray(truth.any(0), bool)
+    pairs = np.where(there[:, None], np.nan_to_num(np.stack(by_tag, 1)), np.nan).tolist()
+    return Chosen(
+        dict(zip(tags, best.tolist(), strict=True)),
+        tuple(tag for tag, one in zip(tags, there, strict=True) if not one),
+        {tag: (pair[0], pair[1]) for tag, pair in zip(tags, pairs, strict=True)},
+        figures,
+    )
+
+
+def best_threshold(values: Floats, truth: NDArray[np.bool_]) -> float:
+    """Scores (clips,) of a tag and which clips have it → its threshold, as the module's docstring says."""
+    if not truth.any():
+        return DEFAULT
+    known = np.unique(values)
+    tried = np.concatenate([[DEFAULT], (known[1:] + known[:-1]) / 2, known[:1] / 2])
+    # numbers of clips and of the tag's clips from each score up
+    order = np.sort(values), np.sort(values[truth])
+    answered, hits = (len(each) - np.searchsorted(each, tried, "left") for each in order)
+    f1 = 2 * hits / (answered + truth.sum())
+    equals = tried[f1 >= f1.max() - 1e-12]
+    return float(min(equals, key=lambda value: (round(abs(value - DEFAULT), 12), value)))
+
+
+def _plain(value: float) -> float | None:
+    """For JSON, which knows no NaN."""
+    return None if np.isnan(value) else round(float(value), 6)

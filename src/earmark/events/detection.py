@@ -1,0 +1,191 @@
+"""Scores over time → events, and the rules for it chosen on validation clips.
+
+Rows of scores, frames or windows that may overlap, become scores over time: at each time the mean over the rows that cover
+it, constant between neighbouring edges of rows. A time that no row covers has no score, and nothing is heard there. For
+each tag by itself then, in this order:
+
+1. threshold: heard where the score is at least the threshold;
+2. median: heard where it was heard during more than half of the `median` seconds around a time. For frames of one length
+   and a median of an odd number of them this is the median filter over frames, and it makes no difference whether scores
+   are filtered and then thresholded, as paper 003 (section 5) says, or the other way round. It needs no frames of one
+   length, so overlapping windows are treated alike. Beyond the edges of the recording nothing is heard: an event there
+   is filtered as one elsewhere;
+3. gap: events of one tag less than `gap` seconds apart are joined;
+4. shortest: events of less than `shortest` seconds are dropped.
+
+An event's score is the highest score over time within it; a median or a gap may have filled it with lower ones. Onsets and
+offsets are rounded to a microsecond, scores to six digits. Times are seconds from the start of the recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import ScoresError
+from earmark.events.rules import EventRules
+from earmark.scores import Event, Scores
+
+Floats = NDArray[np.float64]
+SAME = 1e-6  # s: edges nearer than this are one edge, apart by rounding only; less than a sample
+ROUNDING = 1e-9  # s
+GRAIN = 2.0**-32  # s, 0.2 ns: a float64 holds every multiple of it up to 24 days
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Track:
+    """Scores over time of one recording: `values` (cells, tags) between `edges` (cells + 1,) seconds, which go up.
+
+    A value is nan where no row covers the time.
+    """
+
+    edges: Floats
+    values: Floats
+    tags: tuple[str, ...]
+
+    @property
+    def step(self) -> float:
+        """Seconds from one change of the scores to the next, usually."""
+        return float(np.median(np.diff(self.edges))) if len(self.values) else 0.0
+
+
+def track(scores: Scores, also: Floats | Sequence[float] = ()) -> Track:
+    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too."""
+    several = np.unique(scores.ids)
+    if len(several) > 1:
+        raise ScoresError(
+            f"the scores are of {len(several)} recordings: take them one by one, or ask `find` for events"
+        )
+    start, end = np.asarray(scores.start, np.float64), np.asarray(scores.end, np.float64)
+    # written so that nan, which stands for an end that is not known, is wrong
+    wrong = ~((start >= 0) & (end > start) & (end < math.inf))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ScoresError(
+            f"row {row} ({scores.ids[row]}) goes from {start[row]} to {end[row]} s: events need rows that start at 0 or "
+            "later and end after their start. Scores of whole clips without times say nothing of when"
+        )
+    if not len(scores):
+        return Track(np.zeros(1), np.zeros((0, len(scores.tags))), scores.tags)
+    edges, places = edges_of(np.concatenate([start, end, also]))
+    first, last = places[: len(start)], places[len(start) : 2 * len(start)]
+    spans = last - first
+    rows = np.repeat(np.arange(len(start)), spans)
+    cells = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans) + np.repeat(first, spans)
+    order = np.argsort(cells, kind="stable")
+    covered, at, count = np.unique(cells[order], return_index=True, return_counts=True)
+    values = np.full((len(edges) - 1, len(scores.tags)), np.nan)
+    if len(covered):
+        sums = np.add.reduceat(scores.values[rows[order]].astype(np.float64), at, axis=0)
+        values[covered] = sums / count[:, None]
+    return Track(edges, values, scores.tags)
+
+
+def edges_of(times: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """The different times, and the place of each among them; those within SAME of the one before are the same."""
+    known, places = np.unique(times, return_inverse=True)
+    new = np.concatenate([[True], np.diff(known) > SAME])
+    return known[new], (np.cumsum(new) - 1)[places]
+
+
+def find(scores: Scores, rules: EventRules) -> dict[str, list[Event]]:
+    """The events of each recording, by id in the order of the rows; within a recording by onset."""
+    rules.check(scores.tags)
+    names, first, member = np.unique(scores.ids, return_index=True, return_inverse=True)
+    if len(names) == 1:
+        return {str(names[0]): hear(track(scores), rules)}
+    # sorted once: to look for each recording among all rows takes minutes where there are thousands
+    order = np.argsort(member, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(member))[:-1])
+    return {str(names[i]): hear(track(_taken(scores, rows[i])), rules) for i in np.argsort(first).tolist()}
+
+
+def _taken(scores: Scores, rows: NDArray[np.int64]) -> Scores:
+    return Scores(scores.values[rows], scores.ids[rows], scores.start[rows], scores.end[rows], scores.tags)
+
+
+def hear(heard: Track, rules: EventRules) -> list[Event]:
+    """The events of one recording, by onset."""
+    rules.check(heard.tags)
+    found = []
+    for column, tag in enumerate(heard.tags):
+        values = heard.values[:, column]
+        spans = smoothed(above(heard.edges, values, rules.thresholds[tag]), rules.medians[tag])
+        spans = lasting(joined(spans, rules.gap), rules.shortest)
+        for onset, offset in np.round(spans, DIGITS).tolist():
+            if offset > onset:
+                found.append(Event(onset, offset, tag, _highest(heard.edges, values, onset, offset)))
+    return sorted(found)
+
+
+def above(edges: Floats, values: Floats, threshold: float) -> Floats:
+    """Where values (cells,) are at least the threshold: (spans, 2) seconds."""
+    # a float32 score of 0.35 is a little less than the threshold 0.35
+    heard = np.concatenate([[False], values >= np.float64(np.float32(threshold)), [False]])
+    return edges[np.flatnonzero(heard[1:] != heard[:-1])].reshape(-1, 2)
+
+
+def smoothed(spans: Floats, length: float) -> Floats:
+    """Where more than half of the `length` seconds around a time lies in spans (n, 2), sorted and apart: spans again.
+
+    The time in spans up to t is linear between their edges, so that within `length` around t it is linear between these
+    edges moved by half of it; a span begins or ends where that line crosses half.
+    """
+    if length <= 0 or not len(spans):
+        return spans
+    knots, half = snapped(spans.ravel()), float(snapped(length / 2))
+    times = np.unique(np.concatenate([knots - half, knots + half]))
+    return heard_between(*crossed(times, excess(times, knots, half)))
+
+
+def snapped(times: Any) -> Floats:
+    """Times to the nearest GRAIN: sums and differences of such times are exact, so that they do not depend on what was
+    heard long before."""
+    return np.asarray(np.round(np.asarray(times, np.float64) / GRAIN) * GRAIN)
+
+
+def excess(times: Floats, knots: Floats, half: float) -> Floats:
+    """Seconds heard within `half` of each time, less `half`. knots: onsets and offsets in turn, snapped as times are."""
+    total = np.concatenate([[0.0], np.cumsum(np.where(np.arange(len(knots) - 1) % 2 == 0, np.diff(knots), 0.0))])
+    found = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
+    found[np.abs(found) < ROUNDING] = 0.0
+    return np.asarray(found)
+
+
+def crossed(times: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """(times, values) of a line through these points, with a point more wherever it crosses 0 between two."""
+    at = np.flatnonzero(values[:-1] * values[1:] < 0)
+    share = values[at] / (values[at] - values[at + 1])
+    crossings = times[at] + share * (times[at + 1] - times[at])
+    return np.insert(times, at + 1, crossings), np.insert(values, at + 1, 0.0)
+
+
+def heard_between(times: Floats, values: Floats) -> Floats:
+    """Where a line through these points lies above 0: (spans, 2). It changes its side at points only."""
+    return above(times, (np.maximum(values[:-1], values[1:]) > 0).astype(np.float64), 1.0)
+
+
+def joined(spans: Floats, gap: float) -> Floats:
+    """Spans (n, 2), sorted and apart, without gaps of less than `gap` seconds."""
+    apart = spans[1:, 0] - spans[:-1, 1] >= gap - ROUNDING
+    always = np.ones(min(1, len(spans)), bool)
+    onsets, offsets = np.concatenate([always, apart]), np.concatenate([apart, always])
+    return np.stack([spans[onsets, 0], spans[offsets, 1]], 1)
+
+
+def lasting(spans: Floats, shortest: float) -> Floats:
+    """Those of spans (n, 2) that are not shorter than `shortest` seconds."""
+    return spans[spans[:, 1] - spans[:, 0] >= shortest - ROUNDING]
+
+
+def _highest(edges: Floats, values: Floats, onset: float, offset: float) -> float:
+    first = int(np.searchsorted(edges, onset + SAME, "right")) - 1
+    last = int(np.searchsorted(edges, offset - SAME, "left"))
+    within = values[max(0, first) : max(last, first + 1)]
+    return round(float(np.max(within, initial=0.0, where=~np.isnan(within))), DIGITS)

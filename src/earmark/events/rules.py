@@ -1,0 +1,73 @@
+"""The rules by which scores over time become events: of each tag a threshold and a median length, and gaps for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from earmark.errors import ScoresError
+from earmark.registry import did_you_mean
+
+DEFAULT = 0.5  # the threshold of a tag for which none was chosen
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """thresholds: of each tag, above 0 to 1. medians: of each tag, seconds; 0 filters nothing. gap, shortest: seconds."""
+
+    thresholds: Mapping[str, float]
+    medians: Mapping[str, float]
+    gap: float = 0.0
+    shortest: float = 0.0
+
+    def __post_init__(self) -> None:
+        for tag, value in self.thresholds.items():
+            if not 0 < value <= 1:
+                raise ScoresError(f"the threshold of {tag!r} is {value}: give a score above 0, up to 1")
+        seconds = {f"the median length of {tag!r}": value for tag, value in self.medians.items()}
+        for name, value in {**seconds, "gap": self.gap, "shortest": self.shortest}.items():
+            if not 0 <= value < math.inf:
+                raise ScoresError(f"{name} is {value}: give seconds, 0 or more")
+        if odd := sorted(set(self.thresholds) ^ set(self.medians)):
+            raise ScoresError(f"each tag needs a threshold and a median length; {odd[0]!r} has one of them only")
+
+    @staticmethod
+    def alike(
+        tags: Iterable[str], threshold: float = DEFAULT, median: float = 0.0, gap: float = 0.0, shortest: float = 0.0
+    ) -> EventRules:
+        """The same for all tags."""
+        names = tuple(tags)
+        return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "thresholds": dict(self.thresholds),
+            "medians": dict(self.medians),
+            "gap": self.gap,
+            "shortest": self.shortest,
+        }
+
+    @staticmethod
+    def from_dict(told: Mapping[str, Any]) -> EventRules:
+        """What `as_dict` made. Raises ScoresError."""
+        try:
+            parts = [
+                {str(tag): float(value) for tag, value in told[name].items()} for name in ("thresholds", "medians")
+            ]
+            return EventRules(parts[0], parts[1], float(told["gap"]), float(told["shortest"]))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise ScoresError(
+                "rules for events have thresholds and medians, a number for each tag, and the numbers gap and shortest "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+    def check(self, tags: Sequence[str]) -> None:
+        """Raises ScoresError where these have no rule for one of the tags."""
+        missing = [tag for tag in tags if tag not in self.thresholds]
+        if missing:
+            raise ScoresError(
+                f"the rules for events have no threshold for {len(missing)} of {len(tags)} tags, first: {missing[0]!r}"
+                f"{did_you_mean(missing[0], self.thresholds)} Known: {', '.join(self.thresholds) or 'none'}"
+            )

@@ -1,0 +1,57 @@
+"""Recordings of any length → their events, in constant memory: what is heard is told while a recording is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from typing import Any
+
+from earmark.events import EventRules
+from earmark.events.streaming import Stream
+from earmark.inference import Failure, Heard, Part, Recording, score
+from earmark.inference.recordings import next_start
+from earmark.inference.scorer import FrameScorer
+from earmark.scores import Event
+
+
+def listen(
+    listener: Any,
+    scorer: FrameScorer | None,
+    recordings: Iterable[Recording],
+    rules: EventRules,
+    *,
+    ordered: bool = True,
+    keep: bool = True,
+    on_events: Callable[[Recording, list[Event]], None] | None = None,
+    **options: Any,
+) -> Generator[tuple[Heard | Failure, list[Event]]]:
+    """What was heard of each recording, or its failure, and its events by onset.
+
+    listener: a tagger or an ensemble; scorer: of its frames (`frames.framewise`), or None for events in its windows.
+    on_events: called with events as they become final, by onset; ordered=False: each as soon as it is final, so that one
+    that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
+    `on_events` only. options: of `earmark.inference.score`.
+    """
+    # by number: two parts of one file have one name, and so has a file that is named twice
+    streams: dict[int, Stream] = {}
+    found: dict[int, list[Event]] = {}
+
+    def tell(number: int, recording: Recording, events: list[Event]) -> None:
+        if keep:
+            found.setdefault(number, []).extend(events)
+        if events and on_events is not None:
+            on_events(recording, events)
+
+    def on_part(part: Part) -> None:
+        rows = scorer.part(part) if scorer else part.windows
+        if part.number not in streams:
+            streams[part.number] = Stream(rows.tags, rules, ordered)
+        before = next_start(part, listener.windows, listener.sample_rate)
+        tell(part.number, part.recording, streams[part.number].push(rows, before))
+
+    with closing(score(scorer or listener, recordings, on_part=on_part, **options)) as results:
+        for number, result in enumerate(results):
+            stream = streams.pop(number, None)
+            if stream is not None and isinstance(result, Heard):
+                tell(number, result.recording, stream.finish())
+            yield result, sorted(found.pop(number, []))

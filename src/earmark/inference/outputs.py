@@ -1,0 +1,192 @@
+"""The forms in which `earmark tag` prints: a piece for each recording, and what stands before, between and after."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from earmark.inference import Failure, Heard
+    from earmark.scores import Scores, Tag
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+TOP = 3  # tags of a recording, where neither --top nor --heard says otherwise
+NOTHING = "– no tag reaches its threshold"
+ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a file has around its pieces. A file of one piece can be taken apart again."""
+
+    opening: str = ""
+    between: str = ""
+    closing: str = ""
+    empty: str = ""  # the whole file where there are no pieces
+
+    def around(self, piece: str) -> str:
+        """A file of one piece."""
+        return self.opening + piece + self.closing if piece else self.empty
+
+    def inner(self, text: str) -> str:
+        """The piece of such a file."""
+        return "" if text == self.empty else text.removeprefix(self.opening).removesuffix(self.closing)
+
+    def write(self, pieces: Iterable[str], file: TextIO) -> None:
+        """A file of all pieces, one after the other."""
+        writer = Writer(self, file)
+        for piece in pieces:
+            writer.add(piece)
+        writer.close()
+
+
+LINES = Frame()
+LIST = Frame("[\n", ",\n", "\n]\n", "[]\n")  # as json.dumps does it with an indent of 1
+FRAMES = {
+    Format.table: LINES,
+    Format.jsonl: LINES,
+    Format.json: LIST,
+    Format.csv: Frame("path,duration,label,score\n", empty="path,duration,label,score\n"),
+}
+
+
+class Writer:
+    """Pieces as they come → a file that is whole once it is closed."""
+
+    def __init__(self, frame: Frame, file: TextIO):
+        self.frame, self.file, self.count = frame, file, 0
+
+    def add(self, piece: str) -> None:
+        if piece:
+            print(
+                (self.frame.between if self.count else self.frame.opening) + piece, end="", file=self.file, flush=True
+            )
+            self.count += 1
+
+    def close(self) -> None:
+        print(self.frame.closing if self.count else self.frame.empty, end="", file=self.file, flush=True)
+
+
+class Printed:
+    """Results that are written as they come: see `earmark.cli.jobs.Results`."""
+
+    def __init__(self, writer: Writer, text: Callable[[Heard, Any], str]):
+        self.writer, self.text = writer, text
+        self.failures: list[tuple[str, str]] = []
+
+    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+        return list(found)
+
+    def add(self, heard: Heard, events: Any) -> None:
+        self.writer.add(self.text(heard, events))
+
+    def fail(self, failure: Failure) -> None:
+        self.failures.append((failure.error.path, str(failure.error)))
+
+    def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
+        self.writer.close()
+        return self.failures
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which tags are told of a recording or a window: those that reach their thresholds (tags,), where there are some, and
+    `top` of them, the surest, where it is a number.
+    """
+
+    vocabulary: Sequence[str]
+    top: int | None
+    thresholds: NDArray[np.float64] | None = None
+
+    @staticmethod
+    def asked(listener: Any, top: int | None, heard: bool) -> Choice:
+        """For --top and --heard. Raises EarmarkError where the tagger knows no thresholds."""
+        from earmark.errors import EarmarkError
+        from earmark.scores import thresholds
+
+        if not heard:
+            return Choice(listener.vocabulary, TOP if top is None else top)
+        if (limits := thresholds.of_tags(listener.facts, listener.vocabulary)) is None:
+            raise EarmarkError(
+                "--heard: this tagger knows no thresholds of its tags. Choose them on validation clips with "
+                "`earmark calibrate`, or leave --heard out for the surest tags"
+            )
+        return Choice(listener.vocabulary, top, limits)
+
+    def of(self, values: NDArray[np.float32]) -> list[Tag]:
+        """values: (tags,). The surest first; the vocabulary's order breaks ties."""
+        import numpy as np
+
+        from earmark.scores import Tag, thresholds
+
+        limits = np.full(len(values), -np.inf) if self.thresholds is None else self.thresholds
+        found = thresholds.reached(np.asarray(values, np.float64), self.vocabulary, limits)
+        return [Tag(label, score) for label, score in found[: self.top]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a job goes on with."""
+        limits = self.thresholds
+        return {"top": self.top} | ({} if limits is None else {"thresholds": limits.tolist()})
+
+
+def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
+    """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
+    if form is Format.table:
+        return f"{heard.recording.path}  {clock(heard.duration)}  {surest(tags)}\n"
+    if form is Format.csv:
+        out = io.StringIO()
+        for label, score in [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]:
+            row = [heard.recording.path, f"{heard.duration:.3f}", label, score]
+            csv.writer(out, lineterminator="\n").writerow(row)
+        return out.getvalue()
+    record = {"path": str(heard.recording.path), "duration": round(heard.duration, 6), "tags": told(tags)}
+    if form is Format.jsonl:
+        return json.dumps(record, ensure_ascii=False) + "\n"
+    return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")
+
+
+def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
+    """A line for each window that was heard; nothing in forms that tell of whole recordings only."""
+    made = []
+    for values, name, start, end in zip(windows.values, windows.ids, windows.start, windows.end, strict=True):
+        tags = choice.of(values)
+        if form is Format.table:
+            made.append(f"{clock(start)}  {clock(end)}  {surest(tags)}\n")
+        elif form is Format.jsonl:
+            record = {"path": str(name), "start": round(start, 6), "end": round(end, 6), "tags": told(tags)}
+            made.append(json.dumps(record, ensure_ascii=False) + "\n")
+    return made
+
+
+def told(tags: list[Tag]) -> list[dict[str, object]]:
+    """Tags as plain values."""
+    return [{"label": tag.label, "score": round(tag.score, 6)} for tag in tags]
+
+
+def surest(tags: list[Tag]) -> str:
+    """Tags for people."""
+    return "  ".join(f"{tag.label} {tag.score:.2f}" for tag in tags) or NOTHING
+
+
+def clock(seconds: float) -> str:
+    """Seconds → h:mm:ss, or m:ss.s below an hour."""
+    seconds = round(seconds, 1)  # 59.96 is 1:00.0
+    if seconds < 3600:
+        return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+    return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"

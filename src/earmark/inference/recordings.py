@@ -1,0 +1,128 @@
+"""What is to be scored, and what was heard in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark import audio
+from earmark.errors import AudioError
+from earmark.scores import Scores, Tag
+from earmark.windows import Windows
+
+Wave = NDArray[np.float32]
+Report = Callable[[str], None]
+
+BLOCK_SECONDS = 10.0  # decoded at once; longer where a window is
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file or a part of it. start, end: seconds, default the whole file. id: default the path."""
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+    id: str = ""
+    once: ClassVar[bool] = False  # whether it comes once, from outside, and cannot be read again
+
+    @property
+    def name(self) -> str:
+        return self.id or str(self.path)
+
+    def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
+        """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
+        if self.start is None and self.end is None:
+            seconds = _block(window)
+            yield from audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report)
+            return
+        start = self.start or 0.0
+        length = None if self.end is None else self.end - start
+        yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report)
+
+    def lasts(self, first: float, window: float) -> bool:
+        """Whether it is longer than one block, by the seconds of the first.
+
+        Of what comes once nobody knows, and it must not depend on how its blocks are cut: yes.
+        """
+        return self.once or first >= _block(window)
+
+    def stop(self) -> None:
+        """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
+
+
+def _block(window: float) -> float:
+    return max(BLOCK_SECONDS, 2 * window)
+
+
+@dataclass(frozen=True)
+class Live(Recording):
+    """What comes in while it is heard: `source` makes blocks of samples at a sample rate, until the source ends.
+
+    Its path is a name for people, such as `-`.
+    """
+
+    source: Callable[[int], Iterator[Wave]] = lambda _: iter(())
+    once: ClassVar[bool] = True
+
+    def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
+        yield from self.source(sample_rate)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
+
+    windows: the scores window by window, where they were asked for.
+    """
+
+    recording: Recording
+    duration: float
+    values: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    windows: Scores | None = None
+
+    def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
+        """The tags with the highest scores first; the vocabulary's order breaks ties."""
+        order = np.argsort(-self.values, kind="stable")[:top]
+        return [Tag(vocabulary[i], float(self.values[i])) for i in order]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some windows of a recording, as soon as they are scored, in order: `windows` as in `Heard`.
+
+    first: the number of the first of them in the recording. duration: seconds, None while the end is not known; all
+    windows that reach past it come when it is. number: of the recording, counted from 0 as they were asked for and as
+    results come; names may repeat.
+    """
+
+    recording: Recording
+    windows: Scores
+    first: int
+    duration: float | None
+    number: int = 0
+
+
+def next_start(part: Part, windows: Windows, sample_rate: int) -> float:
+    """Seconds; no window of a later part of the recording begins earlier, nor does what is said of its moments."""
+    length, hop = windows.samples(sample_rate)
+    offset = part.recording.start or 0.0
+    if part.duration is not None and round(part.duration * sample_rate) < length:
+        return offset  # a short recording may be moved within its windows
+    last = round((float(part.windows.start[-1]) - offset) * sample_rate)
+    # the last window of all, which ends with the recording, begins anywhere after the one before it
+    return offset + (last if windows.last == "align" else last + hop) / sample_rate
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that could not be read, or whose scores are no numbers."""
+
+    recording: Recording
+    error: AudioError

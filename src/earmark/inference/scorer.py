@@ -1,0 +1,129 @@
+"""What can score windows: a tagger, its frames, or several taggers that answer together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import TaggerError
+from earmark.inference.recordings import Heard, Part
+from earmark.scores import Scores, Task
+from earmark.windows import Stretch, Windows
+
+Wave = NDArray[np.float32]
+Values = NDArray[np.float32]
+
+
+class Scorer(Protocol):
+    """What can score windows."""
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]: ...
+
+    @property
+    def windows(self) -> Windows: ...
+
+    @property
+    def task(self) -> Task: ...
+
+    def score(self, waves: Wave) -> Values:
+        """Windows (n, samples) → probabilities (n, tags)."""
+        ...
+
+
+class FrameScorer(Scorer, Protocol):
+    """A scorer of the frames within windows: a row of its scores holds those of all frames of a window."""
+
+    def scores(self, heard: Heard) -> Scores:
+        """The frame scores of a recording whose windows were kept, within the recording."""
+        ...
+
+    def part(self, part: Part) -> Scores:
+        """The frame scores of some windows, as far as they lie within the recording."""
+        ...
+
+
+@runtime_checkable
+class Sharer(Protocol):
+    """A scorer that hears overlapping windows as one: their scores, but what they have in common is computed once."""
+
+    @property
+    def together(self) -> int:
+        """Windows that it scores at once; 0 where that saves too little."""
+        ...
+
+    def score_overlapping(self, wave: Wave, hop: int, count: int) -> Values:
+        """`count` windows, `hop` samples apart, that the wave (samples,) begins with → probabilities (count, tags)."""
+        ...
+
+
+@runtime_checkable
+class Several(Protocol):
+    """Scorers that answer together: an ensemble."""
+
+    @property
+    def members(self) -> Sequence[Scorer]: ...
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]: ...
+
+    def combine(self, values: Sequence[Values]) -> Values:
+        """Scores of the same rows by each member, (rows, its tags) → (rows, tags)."""
+        ...
+
+
+def together(scorer: Scorer) -> int:
+    """Windows of a stretch that the scorer hears as one; 0: none."""
+    return scorer.together if isinstance(scorer, Sharer) else 0
+
+
+def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int) -> list[Values]:
+    """The scores of each stretch, (its windows, tags). batch: windows that are scored at once where each is by itself."""
+    made: dict[int, Values] = {}
+    most = together(scorer)
+    for number, stretch in enumerate(stretches):
+        if most and isinstance(scorer, Sharer) and len(stretch) > 1:
+            parts = [stretch.part(first, first + most) for first in range(0, len(stretch), most)]
+            values = [scorer.score_overlapping(part.wave, part.hop, len(part)) for part in parts]
+            made[number] = values[0] if len(values) == 1 else np.concatenate(values)
+    rest = [number for number in range(len(stretches)) if number not in made]
+    if rest:
+        values = _one_by_one(scorer, [stretches[number] for number in rest], batch)
+        made |= dict(zip(rest, values, strict=True))
+    return [made[number] for number in range(len(stretches))]
+
+
+def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int) -> list[Values]:
+    cut = [stretch.windows() for stretch in stretches]
+    ends = np.cumsum([len(windows) for windows in cut])
+    waves = cut[0] if len(cut) == 1 else np.concatenate(cut)
+    values = [scorer.score(waves[first : first + batch]) for first in range(0, len(waves), batch)]
+    return np.split(values[0] if len(values) == 1 else np.concatenate(values), ends[:-1])
+
+
+def alike(scorers: Sequence[Scorer]) -> bool:
+    """Whether all hear the same windows: the same samples of every recording."""
+    return len({hears(scorer) for scorer in scorers}) == 1
+
+
+def check_alike(scorers: Sequence[Scorer]) -> None:
+    """Raises TaggerError where these do not hear the same windows."""
+    if not alike(scorers):
+        kinds = {hears(s): f"{s.windows.length:g} s every {s.windows.hop:g} s at {s.sample_rate:,} Hz" for s in scorers}
+        raise TaggerError(
+            f"the members of this ensemble hear different windows ({'; '.join(kinds.values())}), so that it has no scores "
+            "window by window, only of whole recordings. Ask for those (no --windows, no --pictures), or take members with "
+            "the same windows"
+        )
+
+
+def hears(scorer: Scorer) -> tuple[Any, ...]:
+    """What two scorers that hear the same windows have in common."""
+    told = scorer.windows
+    return scorer.sample_rate, *told.samples(scorer.sample_rate), told.last, told.short

@@ -1,0 +1,104 @@
+"""A soup: one tagger whose weights are the mean of several taggers' weights, such as the epochs of one run.
+
+It costs at work what one of them costs. It is no mean of what they say: nets that were trained apart from different
+starts have nothing in common weight by weight, and their mean is of no use (Wortsman et al., "Model soups", ICML 2022,
+average nets that were tuned from one start). For such taggers take a `Committee`.
+
+Weights are added in float64. Running means and variances of batch normalisation are averaged like weights, which leaves
+out how the members' means differ; `renew` measures them anew on recordings (`earmark.models.nets.statistics`). Whole numbers,
+such as counts of batches, are those of the first.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark.errors import ScoresError, TaggerError
+from earmark.models.ensemble import joined
+from earmark.models.nets.statistics import measured_anew
+from earmark.models.tagger import Tagger
+from earmark.scores.ensemble import shares
+
+
+def average(taggers: Sequence[Tagger], weights: Sequence[float] | None = None) -> Tagger:
+    """The tagger in the middle, in evaluation mode. weights: one a tagger, in any proportion; default: all the same.
+
+    Its facts say of which taggers it is and what they learnt from; figures of theirs are not its own. Raises TaggerError
+    for taggers with different nets, features, windows or tags.
+    """
+    if len(taggers) < 2:
+        raise TaggerError(f"a mean of weights needs two taggers at least, and this has {len(taggers)}")
+    for number, tagger in enumerate(taggers, 1):
+        _check_alike(taggers[0], tagger, number)
+    try:
+        counts = shares(weights, len(taggers)).tolist()
+    except ScoresError as error:
+        raise TaggerError(f"a mean of the weights of {len(taggers)} taggers: {error}") from error
+    states = [tagger.state_dict() for tagger in taggers]
+    mixed = copy.deepcopy(taggers[0])
+    mixed.load_state_dict({name: _mean([state[name] for state in states], counts) for name in states[0]})
+    mixed.facts = {
+        **joined([tagger.facts for tagger in taggers]),
+        "soup": {"taggers": [tagger.identity() for tagger in taggers], "weights": counts},
+    }
+    return mixed.eval()
+
+
+def renew(tagger: Tagger, batches: Iterable[NDArray[np.float32]]) -> None:
+    """Measure the running statistics anew, in place: the plain mean over batches of windows (n, samples).
+
+    All else is in evaluation mode. The windows should be of training clips. Raises TaggerError where there are none, or
+    a batch has one alone; after any error the statistics are what they were.
+    """
+    mode, seen = tagger.training, 0
+    try:
+        with measured_anew(tagger), torch.no_grad():
+            for waves in batches:
+                if len(waves) < 2:
+                    raise TaggerError(f"a batch of {len(waves)} windows: batch normalisation needs two at least")
+                tagger(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(tagger.device))
+                seen += len(waves)
+            if not seen:
+                raise TaggerError("no windows to renew the running statistics on")
+    finally:
+        tagger.train(mode)
+
+
+def _mean(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    first = values[0]
+    if not first.is_floating_point():
+        return first
+    total = torch.zeros(first.shape, dtype=torch.float64, device=first.device)
+    for value, weight in zip(values, weights, strict=True):
+        total += weight * value.to(first.device, torch.float64)
+    return total.to(first.dtype)
+
+
+def _check_alike(first: Tagger, other: Tagger, number: int) -> None:
+    if not isinstance(other, Tagger):
+        raise TaggerError(f"tagger {number} is an ensemble: there are no weights of it to average")
+    if other.vocabulary != first.vocabulary:
+        raise TaggerError(
+            f"taggers 1 and {number} have different tags or another order of them: their weights mean different things. "
+            "Combine what they say instead (an ensemble without --mean-weights)"
+        )
+    for key in ("task", "sample_rate", "windows", "features", "resize", "net"):
+        mine, theirs = _told(getattr(first.recipe, key)), _told(getattr(other.recipe, key))
+        if mine != theirs:
+            raise TaggerError(
+                f"taggers 1 and {number} differ in {key} ({mine}; {theirs}): the mean of their weights is no tagger. "
+                "Combine what they say instead (an ensemble without --mean-weights)"
+            )
+
+
+def _told(value: Any) -> str:
+    if not hasattr(value, "model_dump"):
+        return str(value)
+    return ", ".join(f"{key}: {told}" for key, told in value.model_dump().items())

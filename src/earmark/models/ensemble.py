@@ -1,0 +1,215 @@
+"""A committee: several taggers that answer as one, the ensemble that can be saved, loaded, evaluated and used to tag.
+
+Each member hears a recording at its own sample rate, in its own windows and through its own features; its windows' scores
+become its score of the recording by its own recipe, and the members' scores of the recording are combined by the rule
+(see `earmark.scores.ensemble.rules`). Members that hear the same windows share the decoding, and only of such members there are
+scores window by window. The vocabulary is that of the first member; the others' tags are put in its order.
+
+The file is that of a tagger (`earmark.models.file`): the weights of member N under the prefix `member.N.`, and in the header
+the members' recipes, vocabularies and facts, the rule and the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark import inference as tagging
+from earmark.data.manifest import natural
+from earmark.errors import ScoresError, TaggerError
+from earmark.models import file as taggerfile
+from earmark.recipe import Recipe
+from earmark.scores import Tag, Task
+from earmark.scores.ensemble import Name, Rule, mean, shares
+from earmark.windows import Windows
+
+if TYPE_CHECKING:
+    from earmark.models.tagger import Tagger
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The windows of members that do not hear the same ones."""
+
+    members: tuple[Windows, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"members": [windows.as_dict() for windows in self.members]}
+
+
+class Committee:
+    """Taggers with the same tags and task, in evaluation mode. weights: one a member, in any proportion.
+
+    The rank rule ranks the tags within a recording, since a recording is tagged alone. facts: see `joined`.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Tagger],
+        rule: Name = "arithmetic",
+        weights: Sequence[float] | None = None,
+        *,
+        facts: Mapping[str, Any] | None = None,
+    ):
+        self.members: tuple[Tagger, ...] = tuple(members)
+        _check(self.members)
+        self.vocabulary: tuple[str, ...] = self.members[0].vocabulary
+        self.task: Task = self.members[0].task
+        try:
+            self.rule = Rule(rule, "tags", self.task)
+            self.weights = shares(weights, len(self.members))
+        except ScoresError as error:
+            raise TaggerError(f"an ensemble of {len(self.members)} taggers: {error}") from error
+        self._columns = [[member.vocabulary.index(tag) for tag in self.vocabulary] for member in self.members]
+        self.facts: dict[str, Any] = dict(joined([m.facts for m in self.members]) if facts is None else facts)
+
+    @property
+    def sample_rate(self) -> int:
+        """The highest of the members' sample rates, Hz."""
+        return max(member.sample_rate for member in self.members)
+
+    @property
+    def windows(self) -> Windows | Apart:
+        if tagging.alike(self.members):
+            return self.members[0].windows
+        return Apart(tuple(member.windows for member in self.members))
+
+    @property
+    def device(self) -> torch.device:
+        return self.members[0].device
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the members' recipes say alike of the data set and its folds: the recipe of one of them.
+
+        One that does not bear shared groups, if there is one. Raises TaggerError where they learnt from other data.
+        """
+        recipes = [member.recipe for member in self.members]
+        data = [(r.data.dataset, r.data.options, r.data.folds, r.data.deal, r.data.folds and r.seed) for r in recipes]
+        other = next((i for i, told in enumerate(data) if told != data[0]), None)
+        if other is not None:
+            raise TaggerError(
+                f"members 1 and {other + 1} learnt from other data or other folds ({_told(data[0])}; {_told(data[other])}), "
+                "so a fold of one is not a fold of the other: evaluate them one by one, and combine their scores of clips "
+                "that both have not seen with `earmark ensemble`"
+            )
+        return next((recipe for recipe in recipes if recipe.data.shared_groups == "refuse"), recipes[0])
+
+    @property
+    def net(self) -> NoReturn:
+        raise TaggerError("an ensemble has no net of its own: take the file of one of its members")
+
+    def combine(self, values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Scores of the same rows by each member, (rows, its tags) → (rows, tags)."""
+        own = [value[:, columns] for value, columns in zip(values, self._columns, strict=True)]
+        return mean(self.rule, own, self.weights)
+
+    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → scores (n, tags). Raises TaggerError where the members do not hear the same windows."""
+        tagging.check_alike(self.members)
+        return self.combine([member.score(waves) for member in self.members])
+
+    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
+        """The `top` tags of a recording of any length (None: all), the most likely first. See `earmark.models.tagger.Tagger`."""
+        (heard,) = tagging.score(self, [tagging.Recording(Path(path))], workers=1, salvage=salvage)
+        if isinstance(heard, tagging.Failure):
+            raise heard.error
+        return heard.tags(self.vocabulary, top)
+
+    def identity(self) -> str:
+        """Twelve hexadecimal digits that change with any member, the rule or a weight."""
+        told = {
+            "members": [m.identity() for m in self.members],
+            "weights": self.weights.tolist(),
+            **self.rule.as_dict(),
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+    def save(self, path: str | Path) -> None:
+        """Write the ensemble's file; the old one stays whole until the new one is."""
+        weights: dict[str, Tensor] = {}
+        members = []
+        for number, member in enumerate(self.members):
+            for name, value in member.state_dict().items():
+                # a clone: safetensors refuses weights that share memory, as those of a tagger that is in twice
+                weights[f"member.{number}.{name}"] = value.detach().cpu().contiguous().clone()
+            told = {"recipe": member.recipe.as_dict(), "vocabulary": list(member.vocabulary), "facts": member.facts}
+            members.append(told)
+        head = {"format": taggerfile.ENSEMBLE, "rule": self.rule.name, "weights": self.weights.tolist()}
+        head |= {"vocabulary": list(self.vocabulary), "task": self.task, "members": members, "facts": self.facts}
+        taggerfile.write(path, weights, head)
+
+
+def joined(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The facts of an ensemble from those of its members: data, split, versions.
+
+    It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
+    all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
+    say which clips they are: at least those of the largest member, at most those of the smallest (test); `counted` says so.
+    """
+    facts: dict[str, Any] = {}
+    for key in ("data", "versions"):
+        told = [member[key] for member in members if member.get(key)]
+        if told:
+            facts[key] = told[0]
+    splits = [member.get("split") or {} for member in members]  # of one that tells nothing no fold is known to be clean
+    if any(splits):
+        facts["split"] = {name: _part([split.get(name, {}) for split in splits], name) for name in PARTS}
+    return facts
+
+
+def _part(parts: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    folds = [set(part.get("folds", [])) for part in parts]
+    clips = [int(part.get("clips", 0)) for part in parts]
+    digests = [str(part.get("sha256", "")) for part in parts]
+    if len(set(digests)) == 1 and parts[0]:
+        return dict(parts[0])
+    both = set.intersection(*folds) if name == "test" else set.union(*folds)
+    count = (min(clips) if both else 0) if name == "test" else max(clips)
+    together = hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
+    limit = "at most" if name == "test" else "at least"
+    return {"clips": count, "folds": _sorted(both), "sha256": together, "counted": limit}
+
+
+def _sorted(folds: Iterable[str]) -> list[str]:
+    return sorted(folds, key=natural)
+
+
+def _told(data: tuple[Any, ...]) -> str:
+    dataset, options, folds, deal, seed = data
+    more = [f"{key}={value}" for key, value in options.items()]
+    more += [f"{folds} folds dealt to {deal} clips with seed {seed}"] if folds else []
+    return ", ".join([str(dataset), *more])
+
+
+def _check(members: Sequence[Any]) -> None:
+    """Raises TaggerError where these cannot answer as one."""
+    if len(members) < 2:
+        raise TaggerError(f"an ensemble needs two taggers at least, and this has {len(members)}")
+    first = members[0]
+    for number, member in enumerate(members[1:], 2):
+        if member.task != first.task:
+            raise TaggerError(
+                f"member 1 has the task {first.task!r} and member {number} {member.task!r}: one tag a clip and many cannot "
+                "be combined. Take members of one task"
+            )
+    for number, member in enumerate(members, 1):
+        if isinstance(member, Committee):
+            raise TaggerError(f"member {number} is an ensemble itself: give its members' files instead")
+        missing = sorted(set(first.vocabulary) ^ set(member.vocabulary))
+        if missing:
+            raise TaggerError(
+                f"members 1 and {number} know different tags: {len(missing)} are known to one of them only, such as "
+                f"{missing[0]!r}. Take members that were trained with the same tags"
+            )

@@ -1,0 +1,85 @@
+"""Multi-resolution log-mel spectrogram: one of paper 002's features (section 2.1, after its reference [22]).
+
+Log-mel spectrograms with windows of different lengths and one hop: short windows tell when, long ones which pitch. The
+paper prints their size as T × (128 · 3); here they are three channels of 128 bands, the form in which its 2D net has
+three channels of input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from earmark.models.features.constants import each
+from earmark.models.features.logmel import LogMel
+from earmark.models.features.mel import MelScale
+from earmark.models.features.spectrum import Log, Window
+from earmark.registry import FEATURES
+
+
+@FEATURES.register("multires", paper="002")
+class MultiRes(nn.Module):
+    """Multi-resolution log-mel spectrogram: waves (batch, samples) → (batch, windows, bands, frames).
+
+    windows: seconds, one a channel; each window's FFT has its length. Frames are centred on multiples of the hop, with
+    zeros beyond the ends, so that all windows have as many and frame k of each is about the same moment.
+    mean, deviation: constants taken from the values, one for all or a list of one for each window: power grows with the
+    window's length. The other arguments are those of `logmel`.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        windows: Sequence[float] = (2048 / 44100, 8192 / 44100, 16384 / 44100),
+        hop: float = 512 / 44100,
+        bands: int = 128,
+        low: float = 0.0,
+        high: float | None = None,
+        window_kind: Window = "hann",
+        mel_scale: MelScale = "slaney",
+        equal_area: bool = True,
+        magnitude: bool = False,
+        log: Log = "db",
+        floor: float = 1e-10,
+        mean: float | Sequence[float] = 0.0,
+        deviation: float | Sequence[float] = 1.0,
+    ):
+        super().__init__()
+        if not windows:
+            raise ValueError("windows is empty: give the length of at least one, in seconds")
+        means = each(mean, len(windows), "mean", "windows")
+        deviations = each(deviation, len(windows), "deviation", "windows")
+        self.resolutions = nn.ModuleList(
+            LogMel(
+                sample_rate,
+                window,
+                hop,
+                bands,
+                low,
+                high,
+                window_kind=window_kind,
+                centre=True,
+                mel_scale=mel_scale,
+                equal_area=equal_area,
+                magnitude=magnitude,
+                log=log,
+                floor=floor,
+                mean=own_mean,
+                deviation=own_deviation,
+            )
+            for window, own_mean, own_deviation in zip(windows, means, deviations, strict=True)
+        )
+        self.channels, self.bands = len(windows), bands
+        self.hop_samples, self.shortest = round(hop * sample_rate), 1
+
+    def frames(self, samples: int) -> int:
+        return samples // self.hop_samples + 1
+
+    def samples(self, frames: int) -> int:
+        """The fewest samples that give `frames` frames."""
+        return max(1, (frames - 1) * self.hop_samples)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        return torch.cat([logmel(waves) for logmel in self.resolutions], 1)

@@ -1,0 +1,168 @@
+"""What nets are made of and what they return.
+
+Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, channels, bands, frames).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from earmark.scores.tags import Task
+from earmark.windows.overlap import Overlap
+
+# Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here. Statistics that move so
+# slowly need some hundred steps to leave their start: recipes for small data sets set `momentum` to 0.1.
+NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a net says of a batch.
+
+    levels: logits (batch, levels, tags); most nets have one level.
+    embedding: (batch, width), what the last layer sees.
+    frames: logits over time (batch, frames, tags), or None.
+    frame_step: inputs (samples or frames of the feature) from one of `frames` to the next. frame_start: from the first
+    input to the middle of the first of `frames`; nought where that is centred on the first input.
+    """
+
+    levels: Tensor
+    embedding: Tensor
+    frames: Tensor | None = None
+    frame_step: int | None = None
+    frame_start: float = 0.0
+
+
+def separate(prediction: Prediction) -> Prediction:
+    """The prediction of overlapping windows as that of windows by themselves: tensors, whatever stood for them."""
+
+    def tensor(value: Any) -> Any:
+        return value.windows("the prediction") if isinstance(value, Overlap) else value
+
+    return replace(
+        prediction,
+        levels=tensor(prediction.levels),
+        embedding=tensor(prediction.embedding),
+        frames=tensor(prediction.frames),
+    )
+
+
+def probabilities(prediction: Prediction, task: Task) -> Tensor:
+    """(batch, tags): the mean over levels of the softmax (one tag a clip) or the sigmoid (many)."""
+    levels = prediction.levels.float()
+    return (levels.softmax(-1) if task == "one" else levels.sigmoid()).mean(1)
+
+
+def loss(prediction: Prediction, targets: Tensor, task: Task) -> Tensor:
+    """The mean over clips and levels of the cross-entropy; targets (batch, tags) may be soft.
+
+    For many tags it is the mean over tags of the binary cross-entropy.
+    """
+    levels = prediction.levels.float()
+    targets = targets[:, None].expand_as(levels)
+    if task == "many":
+        return F.binary_cross_entropy_with_logits(levels, targets)
+    return -(targets * levels.log_softmax(-1)).sum(-1).mean()
+
+
+def check_length(got: int, shortest: int, what: str) -> None:
+    """Refuse an input that the pooling would shrink to nothing."""
+    if got < shortest:
+        raise ValueError(f"{got} {what} are too few: this net needs at least {shortest}. Take a longer window")
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse what is not a whole number of at least one. The names are those of the net's arguments."""
+    for name, value in counts.items():
+        if not _is_count(value):
+            raise ValueError(f"{name} is {value!r}: give a whole number of at least 1")
+
+
+def check_lists(**lists: Sequence[int]) -> None:
+    """Refuse lists, one number a stage, that are empty or unequally long or hold what is no whole number of at least one.
+
+    The names are those of the net's arguments.
+    """
+    for name, values in lists.items():
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise ValueError(f"{name} is {values!r}: give a list with a number for each stage, at least one")
+        for value in values:
+            if not _is_count(value):
+                raise ValueError(f"{name} holds {value!r}: each must be a whole number of at least 1")
+    if len({len(values) for values in lists.values()}) > 1:
+        told = " and ".join(f"{len(values)} {name}" for name, values in lists.items())
+        raise ValueError(f"{told}: each stage needs one of each, so make the lists equally long")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def check_dropout(**shares: float) -> None:
+    """Refuse a share to drop that is not from 0 to less than 1, which would drop everything."""
+    for name, value in shares.items():
+        if not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ValueError(f"{name} is {value!r}: give the share to drop, from 0 (none) to less than 1")
+
+
+def check_momentum(momentum: float) -> None:
+    if not isinstance(momentum, int | float) or not 0 < momentum <= 1:
+        raise ValueError(
+            f"momentum is {momentum!r}: give the share of a batch in the running statistics, above 0 and at most 1"
+        )
+
+
+def norm1d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm1d:
+    check_momentum(momentum)
+    return nn.BatchNorm1d(channels, eps=NORM_EPSILON, momentum=momentum)
+
+
+def norm2d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm2d:
+    check_momentum(momentum)
+    return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=momentum)
+
+
+class Residual1d(nn.Module):
+    """Paper 002's block: conv 3 → BN → ReLU → conv 3 → BN → add → BN → ReLU, over (batch, channels, time).
+
+    Where the channels grow, the shortcut repeats each input channel in place, without parameters.
+    """
+
+    def __init__(self, channels_in: int, channels: int, momentum: float = NORM_MOMENTUM):
+        super().__init__()
+        if channels % channels_in:
+            raise ValueError(f"{channels_in} channels cannot be repeated to make {channels}: take a multiple")
+        self.repeats = channels // channels_in
+        self.conv1 = nn.Conv1d(channels_in, channels, 3, padding=1)
+        self.norm1 = norm1d(channels, momentum)
+        self.conv2 = nn.Conv1d(channels, channels, 3, padding=1)
+        self.norm2 = norm1d(channels, momentum)
+        self.norm3 = norm1d(channels, momentum)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x.repeat_interleave(self.repeats, dim=1) if self.repeats > 1 else x
+        inner = torch.relu(self.norm1(self.conv1(x)))
+        inner = self.norm2(self.conv2(inner))
+        return torch.relu(self.norm3(inner + shortcut))
+
+
+def count(module: nn.Module) -> tuple[int, int]:
+    """(trainable parameters, running statistics): their sum is what Keras counts for a net with batch normalisation."""
+    parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    statistics = sum(b.numel() for name, b in module.named_buffers() if name.endswith(("running_mean", "running_var")))
+    return parameters, statistics
+
+
+def initialise(module: nn.Module) -> None:
+    """Glorot-uniform weights and zero biases, Keras' defaults, for every conv and dense layer below `module`."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,195 @@
+"""A tagger: features, net, vocabulary and rules in one module that eats waveforms, and in one file that explains itself.
+
+The file is safetensors: the weights, and in its header, as JSON, the recipe, the vocabulary, the rules, the figures
+measured and the split they were measured on. Loading reads numbers and JSON; no code can come out of the file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from earmark import inference as tagging
+from earmark.errors import RecipeError
+from earmark.models import file as taggerfile
+from earmark.models.features import Resized
+from earmark.models.file import FORMAT
+from earmark.models.file import digest as _digest
+from earmark.models.nets.blocks import Prediction, probabilities, separate
+from earmark.recipe import Recipe
+from earmark.registry import FEATURES, NETS
+from earmark.scores import Tag, Task
+from earmark.windows import Windows
+from earmark.windows.overlap import Trace, overlapping
+from earmark.windows.overlap.plan import Plan, plan
+
+PLANNING = threading.Lock()
+__all__ = ["FORMAT", "Tagger", "build"]
+
+
+class Tagger(nn.Module):
+    """Waves (batch, samples) float32 in [−1, 1] at `sample_rate` → Prediction.
+
+    features: waves → maps (identity for raw nets). net: maps, waves or both → Prediction. facts: figures, split and
+    whatever else the file tells; plain JSON values.
+    """
+
+    def __init__(
+        self,
+        features: nn.Module,
+        net: nn.Module,
+        vocabulary: Sequence[str],
+        recipe: Recipe,
+        facts: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.features, self.net = features, net
+        self.vocabulary: tuple[str, ...] = tuple(vocabulary)
+        self.recipe = recipe
+        self.facts: dict[str, Any] = dict(facts or {})
+        self._plan: tuple[tuple[int, int], Plan] | None = None  # of these windows; made when it is asked for
+
+    @property
+    def sample_rate(self) -> int:
+        return self.recipe.sample_rate
+
+    @property
+    def task(self) -> Task:
+        return self.recipe.task
+
+    @property
+    def windows(self) -> Windows:
+        return self.recipe.windows.build()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+    def forward(self, waves: Tensor) -> Prediction:
+        return self.judge(waves, self.features(waves))
+
+    def judge(self, waves: Tensor, maps: Tensor) -> Prediction:
+        """The net's part: waves, and what the features made of them, → Prediction."""
+        both = NETS[self.recipe.net.name].facts["eats"] == "both"
+        prediction: Prediction = self.net(waves, maps) if both else self.net(maps)
+        return prediction
+
+    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
+        return self._probabilities(self.hear(waves))
+
+    def hear(self, waves: NDArray[np.float32]) -> Prediction:
+        """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
+        with self._listening():
+            # torch warns of arrays that cannot be written to, as memory maps are
+            prediction: Prediction = self(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(self.device))
+            return prediction
+
+    @property
+    def together(self) -> int:
+        """Overlapping windows that are scored at once by `score_overlapping`; 0 where that saves too little."""
+        return self.sharing.together
+
+    @property
+    def sharing(self) -> Plan:
+        """How its windows are scored, and what they share."""
+        length, hop = self.windows.samples(self.sample_rate)
+        with PLANNING:  # decoder threads ask for it, several at once
+            if self._plan is None or self._plan[0] != (length, hop):
+                self._plan = ((length, hop), plan(self, length, hop))
+            return self._plan[1]
+
+    def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""
+        return self._probabilities(self.hear_overlapping(wave, hop, count))
+
+    def hear_overlapping(
+        self, wave: NDArray[np.float32], hop: int, count: int, trace: Trace | None = None
+    ) -> Prediction:
+        """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
+        length, _ = self.windows.samples(self.sample_rate)
+        with self._listening():
+            waves = torch.from_numpy(np.require(wave, np.float32, ["C", "W"])).to(self.device)[None]
+            return separate(self(overlapping(waves, length, hop, count, trace)))
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        mode = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.train(mode)
+
+    def _probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
+
+    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
+        """The `top` tags of a recording of any length (None: all), the most likely first.
+
+        Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
+        """
+        recordings = [tagging.Recording(Path(path))]
+        (heard,) = tagging.score(self, recordings, workers=1, salvage=salvage)
+        if isinstance(heard, tagging.Failure):
+            raise heard.error
+        return heard.tags(self.vocabulary, top)
+
+    def identity(self) -> str:
+        """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
+        # without the defaults: a key that recipes learn later must not rename the taggers that there are
+        told = {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True), "vocabulary": [*self.vocabulary]}
+        return _digest(self._weights(), told)[:12]
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().contiguous().cpu() for name, value in self.state_dict().items()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the tagger file; the old one stays whole until the new one is."""
+        head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
+        taggerfile.write(path, self._weights(), {**head, "facts": self.facts})
+
+
+def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
+    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
+    eats = NETS[recipe.net.name].facts["eats"]
+    features: Any = nn.Identity()
+    arguments = recipe.net.arguments
+    where = "features"
+    # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
+    try:
+        if recipe.features is not None:
+            features = FEATURES[recipe.features.name].function(recipe.sample_rate, **recipe.features.arguments)
+        if recipe.resize is not None:
+            where = "resize"
+            features = Resized(features, **recipe.resize.model_dump())
+        if eats != "waves":
+            arguments = {**arguments, "channels": features.channels, "bands": features.bands}
+        if "sample_rate" in NETS[recipe.net.name].arguments():
+            arguments = {**arguments, "sample_rate": recipe.sample_rate}
+        where = "net"
+        net = NETS[recipe.net.name].function(tags=len(vocabulary), **arguments)
+    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+    samples, _ = recipe.windows.build().samples(recipe.sample_rate)
+    needs = [(net.shortest, samples, "samples")] if eats != "maps" else []
+    if eats != "waves":
+        shortest = net.shortest if eats == "maps" else net.shortest_frames
+        needs.append((shortest, max(0, features.frames(samples)), "frames"))
+    for need, got, what in needs:
+        if got < need:
+            told = (
+                f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
+            )
+            raise RecipeError(recipe.name, [f"windows.length: {told}"])
+    return Tagger(features, net, vocabulary, recipe)

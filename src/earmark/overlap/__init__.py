@@ -1,6 +1,0 @@
-"""Overlapping windows of a recording as one tensor-like object, on which convolutions are computed once."""
-
-from earmark.overlap.operations import framed
-from earmark.overlap.windows import Overlap, Trace, overlapping
-
-__all__ = ["Overlap", "Trace", "framed", "overlapping"]

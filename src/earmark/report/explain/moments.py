@@ -1,0 +1,160 @@
+"""What a tagger makes of the moments of a recording: attention, frames and levels.
+
+The recording is cut into windows one after the other, without overlap but for the last, which ends with it. Attention's
+weights sum to 1 over each window, for each tag; times the number of moments, 1 is the weight that each would have if all
+counted the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark import audio
+from earmark import windows as cutting
+from earmark.errors import AudioError, TaggerError
+from earmark.models import frames
+from earmark.models.nets.attention import Attended
+from earmark.models.nets.blocks import probabilities
+from earmark.models.nets.rawresnet import RawResNet
+from earmark.models.nets.resnet import AttentionResNet
+from earmark.report.explain.layers import still
+
+if TYPE_CHECKING:
+    from earmark.models.tagger import Tagger
+
+Floats = NDArray[np.float64]
+
+LONGEST = 60.0  # seconds of a recording that are explained
+MOST = 24  # windows
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Part of a recording. start: seconds. wave: (samples,). whole: whether the recording ends with it."""
+
+    start: float
+    wave: NDArray[np.float32]
+    whole: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Track:
+    """Values of the moments of a window. name: what they are. edges: (moments + 1,) seconds. values: (moments, tags)."""
+
+    name: str
+    edges: Floats
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """One window. start, end: seconds into the excerpt. scores: (tags,). levels: (levels, tags), probabilities.
+
+    attention: the weights of each attention; frames: the tags' probabilities at each moment, or None.
+    """
+
+    start: float
+    end: float
+    scores: NDArray[np.float32]
+    levels: NDArray[np.float32]
+    attention: tuple[Track, ...]
+    frames: Track | None
+
+
+def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = False) -> Excerpt:
+    """At most LONGEST seconds, and MOST windows, of a recording from `start` seconds on. Raises AudioError."""
+    rate = tagger.sample_rate
+    length, _ = tagger.windows.samples(rate)
+    first = round(start * rate)
+    wanted = min(round(LONGEST * rate), MOST * length)
+    wanted = max(length, wanted - wanted % length)
+    held, at, whole = [], 0, True
+    notes: list[str] = []
+    for block in audio.blocks(path, rate, 10.0, salvage=salvage, report=notes.append):
+        held.append(block[max(0, first - at) : max(0, first + wanted - at)])
+        at += len(block)
+        if at > first + wanted:
+            whole = False
+            break
+    wave = np.concatenate(held) if held else np.zeros(0, np.float32)
+    if not len(wave):
+        raise AudioError(
+            path, f"is {at / rate:.2f} s long: nothing is left from {start:g} s on", "Take an earlier --start"
+        )
+    return Excerpt(start, wave, whole, tuple(notes))
+
+
+def cut(excerpt: Excerpt, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
+    """(windows (n, samples), their starts in seconds into the excerpt (n,), before it where zeros go in front)."""
+    told, rate = tagger.windows, tagger.sample_rate
+    length, _ = told.samples(rate)
+    firsts = cutting.starts(len(excerpt.wave), length, length, told.last)
+    if len(excerpt.wave) < length:
+        before = (length - len(excerpt.wave)) // 2 if told.short == "centre" else 0
+        return cutting.fit(excerpt.wave, length, told.short)[None], np.array([-before / rate])
+    waves = [cutting.fit(excerpt.wave[first : first + length], length) for first in firsts]
+    return np.stack(waves), firsts / rate
+
+
+def tells(tagger: Tagger) -> bool:
+    """Whether the net says anything of moments."""
+    try:
+        frames.edges(tagger)
+    except TaggerError:
+        return False
+    return True
+
+
+def hear(tagger: Tagger, windows: NDArray[np.float32], starts: Floats) -> list[Moments]:
+    """Windows (n, samples) → what the net makes of each, one at a time."""
+    edges = frames.edges(tagger) if tells(tagger) else None
+    return [_window(tagger, wave, float(start), edges) for wave, start in zip(windows, starts, strict=True)]
+
+
+def _window(tagger: Tagger, wave: NDArray[np.float32], start: float, edges: Floats | None) -> Moments:
+    length = len(wave) / tagger.sample_rate
+    with still(tagger), torch.no_grad():
+        waves = torch.from_numpy(np.require(wave[None], np.float32, ["C", "W"])).to(tagger.device)
+        prediction = tagger(waves)
+        levels = prediction.levels.float()
+        levels = levels.softmax(-1) if tagger.task == "one" else levels.sigmoid()
+        scores = probabilities(prediction, tagger.task)[0]
+        attention = []
+        for name, step, attended in attentions(tagger, waves):
+            own = _edges(step, attended, len(wave)) / tagger.sample_rate if step else edges
+            assert own is not None
+            attention.append(Track(name, start + own, attended.weights[0].cpu().numpy()))
+        track = None
+        if edges is not None and prediction.frames is not None:
+            logits = prediction.frames[0].float()
+            values = logits.softmax(-1) if tagger.task == "one" else logits.sigmoid()
+            track = Track("frames", start + edges, values.cpu().numpy())
+    return Moments(start, start + length, scores.cpu().numpy(), levels[0].cpu().numpy(), tuple(attention), track)
+
+
+def attentions(tagger: Tagger, waves: torch.Tensor) -> Sequence[tuple[str, int, Attended]]:
+    """(name, samples from one moment to the next, attention) of each attention in the net; 0 samples: as its frames."""
+    net: Any = tagger.net
+    if isinstance(net, AttentionResNet):
+        return [("attention", 0, net.attend(tagger.features(waves))[1])]
+    if not isinstance(net, RawResNet):
+        return []
+    steps = [net.waves_trunk.step * step for step in net.maps_trunk.steps[1:]]
+    found = []
+    for number, (level, step) in enumerate(zip(net.levels(waves), steps, strict=True), 1):
+        found += [(f"level {number}, on the map", step, level.first), (f"level {number}, hidden", step, level.second)]
+    return found
+
+
+def _edges(step: int, attended: Attended, length: int) -> Floats:
+    """(moments + 1,) samples: each time belongs to the nearest moment; moment k is centred on sample k · step."""
+    middles = np.arange(attended.weights.shape[1]) * float(step)
+    between = (middles[1:] + middles[:-1]) / 2
+    return np.concatenate([[0.0], between, [float(length)]]).clip(0, length)

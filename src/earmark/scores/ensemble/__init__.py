@@ -1,0 +1,76 @@
+"""Ensembles: the scores of several taggers → the scores of all of them together. NumPy alone.
+
+    combine         members' scores → one Scores: arithmetic, geometric or rank mean, weighted
+    align           members' scores with the same rows and columns in the same order
+    search_weights  weights that suit a metric, by greedy forward selection on out-of-fold scores
+    search_across   the same without the clips that are combined: an honest figure
+    agreement       who answers like whom, and what each member adds to the rest
+
+The rules are in `earmark.scores.ensemble.rules`, how rows are matched is in `earmark.scores.ensemble.rows`. Members that were each
+tested on other clips (the taggers of a run over folds) are members like any others when they score new clips; their
+out-of-fold scores are pooled with `earmark.scores.concat`, and weights are searched on these. An ensemble of taggers in
+one file is `earmark.models.ensemble.Committee`; a mean of weights instead of scores is `earmark.models.averaging.average`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from earmark.scores import Scores, Task
+from earmark.scores.ensemble.agreement import Agreement, Pair, Part, agreement
+from earmark.scores.ensemble.rows import Only, align, left_out
+from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
+from earmark.scores.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, Step, search_across, search_weights
+
+__all__ = [
+    "OPTIMISTIC",
+    "Agreement",
+    "Crossed",
+    "Metric",
+    "Name",
+    "Only",
+    "Over",
+    "Pair",
+    "Part",
+    "Rule",
+    "Search",
+    "Step",
+    "Task",
+    "agreement",
+    "align",
+    "combine",
+    "mean",
+    "search_across",
+    "search_weights",
+    "shares",
+]
+
+
+def combine(
+    members: Sequence[Scores],
+    rule: Name = "arithmetic",
+    weights: Sequence[float] | None = None,
+    *,
+    over: Over = "clips",
+    task: Task = "many",
+    only: Only = "same",
+    names: Sequence[str] | None = None,
+) -> Scores:
+    """The members' scores, combined: the rows and tags of the first member, in its order.
+
+    weights: one a member, in any proportion; default: all the same. over: what the rank rule ranks. task: with "one",
+    the geometric mean is made to sum to one again. only: what to do with clips and tags that not all have. names: of
+    the members, for messages. Raises ScoresError where the members do not fit together.
+    """
+    counts = shares(weights, len(members))
+    told = Rule(rule, over, task)
+    same = align(members, only, names)
+    values = mean(told, [member.values for member in same], counts)
+    facts: dict[str, Any] = {**told.as_dict(), "weights": counts.tolist(), "members": [m.facts for m in members]}
+    if names is not None:
+        facts["names"] = list(names)
+    if only == "common":
+        facts["left out"] = left_out(members, same[0])
+    first = same[0]
+    return Scores(values, first.ids, first.start, first.end, first.tags, {"ensemble": facts})

@@ -1,0 +1,158 @@
+"""Weights that suit a metric: greedy forward selection with replacement.
+
+Caruana, Niculescu-Mizil, Crew and Ksikes, "Ensemble selection from libraries of models" (ICML 2004), sections 2 and 2.1:
+starting from none, the member whose addition makes the mean best is added, again and again, also one that is in already;
+a member's weight is the share of the additions that it got. Of all rounds the earliest with the best figure is kept; of
+members that do equally well the first is added. There is no chance in it.
+
+The figure of the weights on the clips that chose them is optimistic. `search_across` gives one that is not: each fold is
+combined with the weights that the other folds chose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.errors import ScoresError
+from earmark.scores import Scores, Task
+from earmark.scores.ensemble.rows import align, rows_of
+from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
+
+Metric = Callable[[NDArray[Any], NDArray[np.bool_]], float]
+
+ROUNDS = 30
+OPTIMISTIC = (
+    "The weights were chosen on these very clips, so the figure on them is optimistic: report the ensemble on clips that "
+    "chose nothing"
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One round: the member (counted from 0) that was added, and the metric with it."""
+
+    member: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """counts: how often each member was added up to the best round. value: the metric there. path: all rounds."""
+
+    counts: tuple[int, ...]
+    value: float
+    path: tuple[Step, ...]
+    rule: Rule
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """0 or more, summing to one."""
+        return tuple(count / sum(self.counts) for count in self.counts)
+
+    def as_dict(self) -> dict[str, Any]:
+        path = [{"member": step.member, "value": step.value} for step in self.path]
+        told = {"counts": list(self.counts), "weights": list(self.weights), "value": self.value, "path": path}
+        return {**told, **self.rule.as_dict(), "note": OPTIMISTIC}
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """scores: see `search_across`. value: the metric of all of them. counts: of each fold's clips, chosen on the others."""
+
+    scores: Scores
+    value: float
+    counts: dict[str, tuple[int, ...]]
+
+
+def search_weights(
+    members: Sequence[Scores],
+    truth: ArrayLike,
+    metric: Metric,
+    rule: Name = "arithmetic",
+    *,
+    over: Over = "clips",
+    task: Task = "many",
+    rounds: int = ROUNDS,
+    names: Sequence[str] | None = None,
+) -> Search:
+    """The weights with which the members' mean has the best metric, higher = better.
+
+    members: out-of-fold scores of the same clips (see `earmark.scores.concat`). truth: (rows, tags) bool, in the rows and
+    tags of the first member. metric: (values, truth) → figure. The figure found is optimistic: see `OPTIMISTIC`.
+    """
+    told = Rule(rule, over, task)
+    if rounds < 1:
+        raise ScoresError(f"rounds is {rounds}: there must be 1 at least")
+    same = align(members, names=names)
+    true = checked_truth(truth, same[0])
+    terms = [told.before(member.values) for member in same]
+    total = np.zeros(terms[0].shape)
+    path: list[Step] = []
+    for done in range(rounds):
+        values = [_figure(metric, told.after((total + term) / (done + 1)), true) for term in terms]
+        best = int(np.argmax(values))
+        total += terms[best]
+        path.append(Step(best, values[best]))
+    last = int(np.argmax([step.value for step in path]))
+    added = [step.member for step in path[: last + 1]]
+    return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), told)
+
+
+def search_across(
+    members: Sequence[Scores],
+    truth: ArrayLike,
+    folds: ArrayLike,
+    metric: Metric,
+    rule: Name = "arithmetic",
+    *,
+    over: Over = "clips",
+    task: Task = "many",
+    rounds: int = ROUNDS,
+    names: Sequence[str] | None = None,
+) -> Crossed:
+    """The scores of each fold, combined with the weights found on the other folds: no clip chose its own weights.
+
+    folds: (rows,) names, in the rows of the first member; the rest as in `search_weights`. Clips are ranked within folds.
+    """
+    told = Rule(rule, over, task)
+    same = align(members, names=names)
+    true, named = checked_truth(truth, same[0]), np.asarray(folds, str)
+    if named.shape != (len(same[0]),) or len(np.unique(named)) < 2:
+        raise ScoresError(
+            f"{len(np.unique(named))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
+            "each clip, two at least"
+        )
+    values = np.zeros(same[0].values.shape, np.float32)
+    counts: dict[str, tuple[int, ...]] = {}
+    for fold in np.unique(named).tolist():
+        here = named == fold
+        others = [rows_of(member, ~here) for member in same]
+        found = search_weights(others, true[~here], metric, rule, over=over, task=task, rounds=rounds, names=names)
+        values[here] = mean(told, [member.values[here] for member in same], shares(found.counts, len(same)))
+        counts[fold] = found.counts
+    facts: dict[str, Any] = {**told.as_dict(), "counts by fold": {fold: list(c) for fold, c in counts.items()}}
+    facts["members"] = [member.facts for member in members]
+    return Crossed(replace(same[0], values=values, facts={"ensemble": facts}), _figure(metric, values, true), counts)
+
+
+def checked_truth(truth: ArrayLike, scores: Scores) -> NDArray[np.bool_]:
+    """(rows, tags) bool, of the shape of the scores. Raises ScoresError."""
+    true = np.asarray(truth)
+    if true.shape != scores.values.shape or true.dtype != np.bool_:
+        raise ScoresError(
+            f"truth is {true.dtype} of the shape {true.shape}; these scores need bool of the shape {scores.values.shape}"
+        )
+    return true
+
+
+def _figure(metric: Metric, values: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+    value = float(metric(values, truth))
+    if math.isnan(value):
+        raise ScoresError("the metric has no value on these clips: no tag has both clips with it and clips without it")
+    return value

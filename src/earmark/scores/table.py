@@ -1,0 +1,174 @@
+"""Scores: what every tagger, ensemble, threshold and report exchanges.
+
+Scores hold one row a window (or a clip, or a frame) and one column a tag. They are a file format too: Parquet (exact)
+or CSV (readable, and what other tools can write). Nothing here knows torch. Times are seconds from the start of the
+recording.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import ScoresError
+
+FORMAT = "earmark-scores"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """values: (rows, tags) float32. ids: (rows,) str, the clip or recording. start, end: (rows,) seconds. tags: names.
+
+    facts: where the scores come from (tagger, split, windows); plain JSON values.
+    """
+
+    values: NDArray[np.float32]
+    ids: NDArray[np.str_]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    tags: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = len(self.values)
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.tags):
+            raise ScoresError(
+                f"values have the shape {self.values.shape}; {len(self.tags)} tags need (rows, {len(self.tags)})"
+            )
+        for name in ("ids", "start", "end"):
+            if len(getattr(self, name)) != rows:
+                raise ScoresError(f"{name} has {len(getattr(self, name))} rows, values have {rows}")
+        if len(set(self.tags)) != len(self.tags):
+            twice = sorted({t for t in self.tags if self.tags.count(t) > 1})
+            raise ScoresError(f"tags named twice: {', '.join(twice)}")
+        if not np.isfinite(self.values).all():
+            row, column = np.argwhere(~np.isfinite(self.values))[0]
+            raise ScoresError(
+                f"the score of {self.tags[column]!r} in row {row} ({self.ids[row]}) is not a finite number"
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def save(self, path: str | Path) -> None:
+        """Write .parquet (exact) or .csv (one column a tag); an old file stays whole until the new one is."""
+        import pyarrow as pa
+        from pyarrow import csv, parquet
+
+        path = Path(path)
+        partial = path.with_name(path.name + ".part")
+        rows = {
+            "id": pa.array(self.ids.tolist(), pa.string()),
+            "start": pa.array(self.start),
+            "end": pa.array(self.end),
+        }
+        if path.suffix == ".csv":
+            clash = set(rows) & set(self.tags)
+            if clash:
+                raise ScoresError(f"a tag is called {clash.pop()!r} like a column of the CSV: save as .parquet")
+            columns = {tag: pa.array(self.values[:, i]) for i, tag in enumerate(self.tags)}
+            table, write = pa.table({**rows, **columns}), csv.write_csv
+        elif path.suffix == ".parquet":
+            flat = pa.array(np.ascontiguousarray(self.values, np.float32).ravel())
+            rows["scores"] = pa.FixedSizeListArray.from_arrays(flat, max(1, len(self.tags)))
+            head = {"format": FORMAT, "version": VERSION, "tags": self.tags, "facts": self.facts}
+            table = pa.table(rows).replace_schema_metadata({FORMAT: json.dumps(head)})
+            write = parquet.write_table
+        else:
+            raise ScoresError(
+                f"{path}: scores are written as .parquet or .csv, not {path.suffix or 'a name without ending'}"
+            )
+        try:
+            write(table, partial)
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def load(path: str | Path) -> Scores:
+        """Read what `save` wrote, or any CSV with the columns id, optionally start and end, and one a tag."""
+        path = Path(path)
+        if not path.is_file():
+            raise ScoresError(f"{path}: no such file")
+        try:
+            return _load_csv(path) if path.suffix == ".csv" else _load_parquet(path)
+        except (ValueError, OSError, KeyError) as error:
+            raise ScoresError(f"{path}: holds no scores that earmark can read ({error})") from error
+
+
+def _load_csv(path: Path) -> Scores:
+    from pyarrow import csv
+
+    table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"id": "string"}))
+    if "id" not in table.column_names:
+        raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")
+    _check_cells(path, table)
+    rows = table.num_rows
+    tags = tuple(name for name in table.column_names if name not in ("id", "start", "end"))
+    values = (
+        np.stack([table[tag].to_numpy().astype(np.float32) for tag in tags], 1)
+        if tags
+        else np.zeros((rows, 0), np.float32)
+    )
+    seconds = {
+        name: table[name].to_numpy().astype(np.float64) if name in table.column_names else np.full(rows, fill)
+        for name, fill in (("start", 0.0), ("end", np.nan))
+    }
+    return Scores(values, np.array(table["id"].to_pylist(), str), seconds["start"], seconds["end"], tags)
+
+
+def _check_cells(path: Path, table: Any) -> None:
+    """Raises ScoresError for a row without an id and for columns that are no numbers: a date would become one unasked."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    blank = pc.fill_null(pc.equal(table["id"], ""), True).to_numpy()
+    if blank.any():
+        raise ScoresError(f"{path}: row {int(blank.argmax()) + 1} has no id: name its clip or recording")
+    for name in table.column_names:
+        kind = table[name].type
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
+        if name != "id" and not number:
+            what = "seconds" if name in ("start", "end") else "scores"
+            raise ScoresError(
+                f"{path}: column {name!r} holds {kind}, not {what} as numbers: correct it, or take it out if it is no tag"
+            )
+
+
+def _load_parquet(path: Path) -> Scores:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    head = json.loads((table.schema.metadata or {}).get(FORMAT.encode(), b"null"))
+    if not head:
+        raise ScoresError(f"{path}: is a Parquet file, but not one with scores in it")
+    if head["version"] > VERSION:
+        raise ScoresError(
+            f"{path}: was written by a newer earmark (scores version {head['version']}, this one reads {VERSION}). Upgrade earmark"
+        )
+    tags = tuple(head["tags"])
+    flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    values = flat.reshape(table.num_rows, len(tags)).astype(np.float32)
+    ids = np.array(table["id"].to_pylist(), str)
+    return Scores(values, ids, table["start"].to_numpy(), table["end"].to_numpy(), tags, head["facts"])
+
+
+def concat(parts: Sequence[Scores]) -> Scores:
+    """Rows of all parts, in order. The parts must have the same tags in the same order; facts are the first's."""
+    if not parts:
+        raise ScoresError("no scores to join")
+    first = parts[0]
+    for part in parts[1:]:
+        if part.tags != first.tags:
+            raise ScoresError(f"tags differ: {', '.join(first.tags[:5])}… and {', '.join(part.tags[:5])}…")
+    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ("values", "ids", "start", "end")}
+    return Scores(**joined, tags=first.tags, facts=first.facts)

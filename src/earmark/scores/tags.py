@@ -1,0 +1,26 @@
+"""What is said of a recording: a tag, an event; and whether a clip has one tag or many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["one", "many"]  # tags a clip: one that excludes the others (softmax), or any number (sigmoid)
+
+
+@dataclass(frozen=True, order=True)
+class Event:
+    """A tag heard from onset to offset, seconds from the start of the recording."""
+
+    onset: float
+    offset: float
+    tag: str
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag and how sure the tagger is, 0 to 1."""
+
+    label: str
+    score: float

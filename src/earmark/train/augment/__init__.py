@@ -1,0 +1,87 @@
+"""Augmentations: what is done to clips in training so that the net hears more than was recorded; found by looking.
+
+Chance is drawn apart from being applied: `draw` takes an explicit generator and gives a plan (offsets, partners,
+weights), `apply` puts the plan to work on waves and targets alike and changes nothing in place. In evaluation none of
+them runs; windows are cut by `earmark.windows`.
+
+Four stages, in the order in which they work. Clip: one wave (samples,) of any length → a wave. Pair: the windows of a
+clip and of others from the whole training set → one window and its target. Batch: waves (batch, samples) and targets
+(batch, tags) → the same shapes, on the tagger's device. Maps: the same between the features and the net, on
+(batch, channels, bands, frames). Exactly one augmentation of a recipe makes the window: `crop`.
+
+Wherever clips are summed, their weights sum to one, so that the sum stays within full scale; unrelated clips then lose
+level, 3 dB for two equal ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark.registry import AUGMENTATIONS
+from earmark.train.augment.pool import Pool, Sum
+
+__all__ = [
+    "BatchAugmentation",
+    "ClipAugmentation",
+    "MapAugmentation",
+    "PairAugmentation",
+    "Pool",
+    "Sum",
+    "Wave",
+    "build",
+    "check_share",
+]
+
+Wave = NDArray[np.float32]
+
+
+class ClipAugmentation(Protocol):
+    """Stage "clip". length: the window, samples."""
+
+    def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> object: ...
+
+    def apply(self, plan: object, wave: Wave) -> Wave: ...
+
+
+class PairAugmentation(Protocol):
+    """Stage "pair". row: the clip's row in `pool`. waves, targets: of the plan's rows, in their order; the clip first."""
+
+    def draw(self, generator: np.random.Generator, row: int, pool: Pool) -> Sum: ...
+
+    def apply(
+        self, plan: Sum, waves: Sequence[Wave], targets: Sequence[NDArray[np.float32]]
+    ) -> tuple[Wave, NDArray[np.float32]]: ...
+
+
+class BatchAugmentation(Protocol):
+    """Stage "batch"."""
+
+    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32]) -> object: ...
+
+    def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class MapAugmentation(Protocol):
+    """Stage "maps". shape: (batch, channels, bands, frames)."""
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...], targets: NDArray[np.float32]) -> object: ...
+
+    def apply(self, plan: object, maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+def build(name: str, arguments: dict[str, Any], sample_rate: int) -> Any:
+    """A registered augmentation with its arguments; the sample rate where it asks for it."""
+    entry = AUGMENTATIONS[name]
+    if "sample_rate" in entry.arguments():
+        arguments = {**arguments, "sample_rate": sample_rate}
+    return entry.function(**arguments)
+
+
+def check_share(share: float, name: str = "share") -> None:
+    if not 0 <= share <= 1:
+        raise ValueError(f"{name} is {share:g}: it lies between 0 and 1")

@@ -1,0 +1,251 @@
+"""Clips of a manifest → batches of windows and targets.
+
+Every random choice comes from a generator seeded by (seed, epoch, clip), so a batch is the same whatever the number of
+workers, and an epoch can be run again alone. Waves are float32 (samples,); targets float32 (tags,).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark import audio
+from earmark.data.manifest import Manifest
+from earmark.errors import AudioError
+from earmark.train.augment import ClipAugmentation, PairAugmentation, Pool
+from earmark.windows import Cutter, Windows
+
+Wave = NDArray[np.float32]
+ORDER, CROP, BATCH, NET, MAPS = 1, 2, 3, 4, 5  # what a generator is for: part of its seed, so that no two are alike
+MEMORY = 4 << 30  # bytes of decoded audio that are kept
+
+
+class Waves:
+    """The decoded clips of a manifest, in memory as far as `memory` bytes go; the rest is decoded when asked for.
+
+    All are decoded once here, so that what cannot be read is known before training and whatever the memory.
+    failures: (row, error) of the clips that could not be read; `readable` are the rows of the others. notes: what was
+    done to the audio (channels mixed, …), one line each.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        sample_rate: int,
+        *,
+        workers: int = 2,
+        memory: int = MEMORY,
+        salvage: bool = False,
+        strict: bool = False,
+        on_clip: Callable[[], None] | None = None,
+    ):
+        self.manifest, self.sample_rate, self.salvage = manifest, sample_rate, salvage
+        self.notes: list[str] = []
+        self.failures: list[tuple[int, AudioError]] = []
+        self._paths = manifest.paths()
+        self._held: dict[int, Wave] = {}
+        self._room = memory
+        self._lock = threading.Lock()
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+            for row, (outcome, notes) in enumerate(pool.map(self._first_look, range(len(manifest)))):
+                self.notes += notes
+                if on_clip:
+                    on_clip()
+                if outcome is None:
+                    continue
+                if strict:
+                    pool.shutdown(cancel_futures=True)
+                    raise outcome
+                self.failures.append((row, outcome))
+        broken = {row for row, _ in self.failures}
+        self.readable = np.array([row for row in range(len(manifest)) if row not in broken], np.int64)
+
+    @property
+    def held(self) -> int:
+        """How many clips are in memory."""
+        return len(self._held)
+
+    def __getitem__(self, row: int) -> Wave:
+        """(samples,) of the clip in a row of the manifest. Raises AudioError."""
+        held = self._held.get(row)
+        return held if held is not None else self._decode(row, lambda note: None)  # it was said at the first look
+
+    def _decode(self, row: int, report: Callable[[str], None]) -> Wave:
+        start, end = float(self.manifest.start[row]), float(self.manifest.end[row])
+        first = None if np.isnan(start) else start
+        seconds = None if np.isnan(end) else end - (first or 0.0)
+        wave: Wave = audio.load(self._paths[row], self.sample_rate, first, seconds, salvage=self.salvage, report=report)
+        return wave
+
+    def _first_look(self, row: int) -> tuple[AudioError | None, list[str]]:
+        notes: list[str] = []
+        try:
+            wave = self._decode(row, notes.append)
+        except AudioError as error:
+            return error, notes
+        with self._lock:
+            if wave.nbytes <= self._room:
+                self._room -= wave.nbytes
+                self._held[row] = wave
+        return None, notes
+
+
+def draw_order(
+    readable: NDArray[np.int64], targets: NDArray[np.float32], balance: bool, clips: int | None, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """The rows of an epoch (clips,), in order. targets: (rows of the manifest, tags).
+
+    Without balance every readable clip comes once, or `clips` of them, which go on in the next epoch where this one
+    ends. With balance the tags take turns, in an order drawn anew for each turn, and each gives the next of its clips.
+    """
+    count = clips or len(readable)
+    if balance:
+        return _balanced(readable, targets, count, np.random.default_rng([seed, epoch, ORDER]))
+    first = (epoch - 1) * count
+    turns = range(first // len(readable), -(-(first + count) // len(readable)))
+    rows = np.concatenate(
+        [readable[np.random.default_rng([seed, turn + 1, ORDER]).permutation(len(readable))] for turn in turns]
+    )
+    start = first - turns[0] * len(readable)
+    return rows[start : start + count]
+
+
+def _balanced(
+    readable: NDArray[np.int64], targets: NDArray[np.float32], count: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    heard = np.flatnonzero((targets[readable] > 0).any(0))
+    tags = np.concatenate([generator.permutation(heard) for _ in range(-(-count // len(heard)))])[:count]
+    rows = np.zeros(count, np.int64)
+    for tag in heard.tolist():
+        own, places = readable[targets[readable, tag] > 0], np.flatnonzero(tags == tag)
+        turns = [generator.permutation(own) for _ in range(-(-len(places) // len(own)))]
+        rows[places] = np.concatenate(turns)[: len(places)] if turns else rows[places]
+    return rows
+
+
+class Batches:
+    """One epoch of training: own windows (n, samples), own targets (n, tags), and how many the whole batch has.
+
+    rows: of the manifest, in order. Of several processes each takes every `world`-th clip of a batch. Threads cut the
+    next windows while the net is at work. A last batch too small for the processes, or of a single clip, is joined to
+    the one before it: batch normalisation needs two.
+    """
+
+    AHEAD = 2  # batches that are cut ahead
+
+    def __init__(
+        self,
+        waves: Waves,
+        targets: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        batch: int,
+        length: int,
+        *,
+        seed: int,
+        epoch: int,
+        clips: Sequence[ClipAugmentation],
+        pairs: Sequence[PairAugmentation] = (),
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 2,
+    ):
+        self.waves, self.targets, self.length = waves, targets, length
+        self.seed, self.epoch = seed, epoch
+        self.clips, self.pairs = clips, pairs
+        self.rank, self.world, self.workers = rank, world, workers
+        self._pool = Pool(targets[waves.readable]) if pairs else None
+        self._place = {row: place for place, row in enumerate(waves.readable.tolist())} if pairs else {}
+        cuts = list(range(0, len(rows), batch))
+        if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):
+            cuts.pop()
+        turns = _turns(rows)
+        told = list(zip(rows.tolist(), turns, strict=True))
+        self._groups = [told[a:b] for a, b in zip(cuts, [*cuts[1:], len(rows)], strict=True)]
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        with ThreadPoolExecutor(max_workers=max(1, self.workers)) as pool:
+            waiting: deque[tuple[int, list[Future[tuple[Wave, NDArray[np.float32]]]]]] = deque()
+            try:
+                for group in self._groups:
+                    own = group[self.rank :: self.world]
+                    waiting.append((len(group), [pool.submit(self._clip, row, turn) for row, turn in own]))
+                    if len(waiting) > self.AHEAD:
+                        yield _collate(*waiting.popleft())
+                while waiting:
+                    yield _collate(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _clip(self, row: int, turn: int) -> tuple[Wave, NDArray[np.float32]]:
+        generator = np.random.default_rng([self.seed, self.epoch, CROP, row, *([turn] if turn else [])])
+        wave, target = self._window(row, generator), self.targets[row]
+        for pair in self.pairs:
+            assert self._pool is not None
+            plan = pair.draw(generator, self._place[row], self._pool)
+            others = [int(self.waves.readable[place]) for place in plan.rows[1:]]
+            waves = [wave, *(self._window(other, generator) for other in others)]
+            wave, target = pair.apply(plan, waves, [target, *(self.targets[other] for other in others)])
+        return wave, target
+
+    def _window(self, row: int, generator: np.random.Generator) -> Wave:
+        wave = self.waves[row]
+        for augmentation in self.clips:
+            wave = augmentation.apply(augmentation.draw(generator, wave, self.length), wave)
+        return wave
+
+
+def _turns(rows: NDArray[np.int64]) -> list[int]:
+    """How often each of the rows came before it."""
+    seen: dict[int, int] = {}
+    turns = []
+    for row in rows.tolist():
+        turns.append(seen.get(row, 0))
+        seen[row] = turns[-1] + 1
+    return turns
+
+
+def _collate(whole: int, made: list[Future[tuple[Wave, NDArray[np.float32]]]]) -> tuple[Tensor, Tensor, int]:
+    waves, targets = zip(*(future.result() for future in made), strict=True)
+    return (
+        torch.from_numpy(np.stack(waves).astype(np.float32, copy=False)),
+        torch.from_numpy(np.stack(targets).astype(np.float32, copy=False)),
+        whole,
+    )
+
+
+def validation_batches(
+    waves: Waves, windows: Windows, batch: int, rank: int = 0, world: int = 1
+) -> Iterator[tuple[Wave, NDArray[np.int64]]]:
+    """All windows of all readable clips, in order: (n, samples) with n ≤ batch, and the rows (n,) of their clips.
+
+    Of several processes each takes every `world`-th clip.
+    """
+    length, hop = windows.samples(waves.sample_rate)
+    held: list[tuple[Wave, NDArray[np.int64]]] = []
+    waiting = 0
+    for row in waves.readable[rank::world].tolist():
+        cutter = Cutter(length, hop, windows.last, windows.short)
+        cut = np.concatenate([stretch.windows() for stretch in (*cutter.push(waves[row]), *cutter.finish())])
+        held.append((cut, np.full(len(cut), row)))
+        waiting += len(cut)
+        if waiting >= batch:
+            yield from _slices(held, batch)
+            held, waiting = [], 0
+    yield from _slices(held, batch)
+
+
+def _slices(held: list[tuple[Wave, NDArray[np.int64]]], batch: int) -> Iterator[tuple[Wave, NDArray[np.int64]]]:
+    if held:
+        cut, rows = (np.concatenate(parts) for parts in zip(*held, strict=True))
+        for at in range(0, len(cut), batch):
+            yield cut[at : at + batch], rows[at : at + batch]

@@ -1,0 +1,329 @@
+"""One phase of training: what happens in a step, at the end of an epoch, and when the tagger is kept.
+
+The only file that imports Lightning, which runs the loops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+
+from earmark.errors import EarmarkError, RecipeError
+from earmark.models import tagger as taggers
+from earmark.models.nets.blocks import loss
+from earmark.models.nets.statistics import measured_anew
+from earmark.recipe import Recipe
+from earmark.registry import AUGMENTATIONS
+from earmark.train import augment, loader, processes
+from earmark.train.folder import LOG, STATE, TAGGER
+from earmark.train.loader import Batches, Waves
+from earmark.train.state import Course, learning_rate, save_state, write_log
+from earmark.train.validation import clip_scores, figures
+
+Listener = Callable[[str, int, int, float, dict[str, Any]], None]
+
+
+class Lesson(pl.LightningModule):
+    """One phase of training.
+
+    plan: the recipe while it runs. before: epochs of the phases that ran earlier, so that no draw comes twice.
+    freeze: parts of the tagger that stay as they are.
+    """
+
+    def __init__(
+        self,
+        tagger: taggers.Tagger,
+        train: Waves,
+        validation: Waves,
+        folder: Path,
+        course: Course,
+        *,
+        plan: Recipe | None = None,
+        before: int = 0,
+        freeze: list[str] | None = None,
+        workers: int = 2,
+    ):
+        super().__init__()
+        self.tagger, self.folder, self.course = tagger, folder, course
+        self.recipe = plan or tagger.recipe
+        self.plan = self.recipe.train
+        self.before, self.workers = before, workers
+        self.train_waves, self.validation_waves = train, validation
+        staged: dict[str, list[Any]] = {"clip": [], "pair": [], "batch": [], "maps": []}
+        for part in self.recipe.augment:
+            built = augment.build(part.name, part.arguments, self.recipe.sample_rate)
+            staged[AUGMENTATIONS[part.name].facts["stage"]].append(built)
+        self.of_clips: list[augment.ClipAugmentation] = staged["clip"]
+        self.of_pairs: list[augment.PairAugmentation] = staged["pair"]
+        self.of_batches: list[augment.BatchAugmentation] = staged["batch"]
+        self.of_maps: list[augment.MapAugmentation] = staged["maps"]
+        self.targets = train.manifest.truth(tagger.vocabulary).astype(np.float32)
+        self.truth = validation.manifest.truth(tagger.vocabulary)
+        self.optimiser_state: dict[str, Any] | None = None
+        self.losses: list[Tensor] = []
+        self.frozen = [part_of(tagger, name, self.recipe.name) for name in freeze or []]
+        for part_of_it in self.frozen:
+            part_of_it.requires_grad_(False)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in work, counted from 1."""
+        return self.course.epochs + 1
+
+    def generator(self, *what: int) -> np.random.Generator:
+        """A generator for this epoch and purpose."""
+        return np.random.default_rng([self.recipe.seed, self.before + self.epoch, *what])
+
+    def train_dataloader(self) -> Batches:
+        length = self.tagger.windows.samples(self.tagger.sample_rate)[0]
+        seed, epoch = self.recipe.seed, self.before + self.epoch
+        balance = self.plan.balance == "classes"
+        rows = loader.draw_order(self.train_waves.readable, self.targets, balance, self.plan.clips, seed, epoch)
+        return Batches(
+            self.train_waves, self.targets, rows, self.plan.batch, length, seed=seed, epoch=epoch,
+            clips=self.of_clips, pairs=self.of_pairs,
+            rank=processes.rank(), world=processes.world(), workers=self.workers,
+        )  # fmt: skip
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        told = self.plan.optimiser
+        parameters = [p for p in self.tagger.parameters() if p.requires_grad]
+        optimiser: torch.optim.Optimizer
+        if told.name == "sgd":
+            nesterov = told.momentum > 0
+            optimiser = torch.optim.SGD(
+                parameters, told.lr, told.momentum, nesterov=nesterov, weight_decay=told.weight_decay
+            )
+        else:
+            kind = torch.optim.AdamW if told.name == "adamw" else torch.optim.Adam
+            optimiser = kind(parameters, told.lr, told.betas, weight_decay=told.weight_decay)
+        if self.optimiser_state is not None:
+            optimiser.load_state_dict(self.optimiser_state)
+        return optimiser
+
+    def on_fit_start(self) -> None:
+        if (scaler := self._scaler()) is not None and self.course.scaler:
+            scaler.load_state_dict(self.course.scaler)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(
+            int(self.generator(loader.NET, *([processes.rank()] * bool(processes.rank()))).integers(2**62))
+        )
+        self._learn()
+        self.losses.clear()
+        self.course.lr = learning_rate(self.plan, self.course)
+
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        rate = self.course.lr / (1 + self.plan.optimiser.decay * self.course.steps)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch: tuple[Tensor, Tensor, int], index: int) -> Tensor:
+        waves, targets, total = batch
+        if self.of_batches:
+            generator = self.generator(loader.BATCH, index)
+            waves, targets = processes.whole(waves, total), processes.whole(targets, total)
+            plain = targets.cpu().numpy()
+            for augmentation in self.of_batches:
+                waves, targets = augmentation.apply(augmentation.draw(generator, plain), waves, targets)
+            waves, targets = _own(waves), _own(targets)
+        maps = self.tagger.features(waves)
+        if self.of_maps:
+            generator = self.generator(loader.MAPS, index)
+            maps, targets = processes.whole(maps, total), processes.whole(targets, total)
+            for change in self.of_maps:
+                plan = change.draw(generator, tuple(maps.shape), targets.cpu().numpy())
+                maps, targets = change.apply(plan, maps, targets)
+            maps, targets = _own(maps), _own(targets)
+        value = loss(self.tagger.judge(waves, maps), targets, self.recipe.task)
+        # the processes' gradients are averaged: a share that is larger than the others counts for more
+        value = value * (len(targets) * processes.world() / total)
+        self.losses.append(value.detach())
+        return value
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+        if (index + 1) % self.plan.accumulate == 0 or index + 1 == self.trainer.num_training_batches:
+            self.course.steps += 1
+
+    def on_train_epoch_end(self) -> None:
+        """Validate, write the row of the log, keep the epoch if it is the best, save the state: a kill loses one epoch."""
+        course = self.course
+        row: dict[str, Any] = {"epoch": self.epoch, "lr": course.lr}
+        row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
+        if not math.isfinite(row["train_loss"]):
+            raise EarmarkError(f"the loss became {row['train_loss']} in epoch {self.epoch}: {self._milder()}")
+        validates = len(self.validation_waves.readable) > 0
+        # training itself does not use them: where nothing looks at an epoch, they are of no use
+        if self.plan.renew_statistics and (validates or self.plan.keep == "every" or self.epoch == self.plan.epochs):
+            self._renew_statistics()
+        if validates:
+            row |= self._validate()
+        course.history.append(row)
+        gained = "valid_loss" in row and self._gained(row)
+        course.since_gain = 0 if gained else course.since_gain + 1
+        course.since_cut = 0 if gained else course.since_cut + 1
+        if self.plan.stop_after is not None and course.since_gain >= self.plan.stop_after:
+            self.trainer.should_stop = True
+        if processes.rank() == 0:
+            self._keep(row, gained)
+            if (scaler := self._scaler()) is not None:
+                course.scaler = scaler.state_dict()
+            write_log(self.folder / LOG, course.history)
+            # last, because a run goes on after it: what is not written by then is written again
+            save_state(self.folder / STATE, self.tagger, self.trainer.optimizers[0], course)
+
+    def _milder(self) -> str:
+        """The way out where numbers have left their range."""
+        return f"take a lower train.optimiser.lr (it is {self.course.lr:g}) or train.precision=float32"
+
+    def _gained(self, row: dict[str, Any]) -> bool:
+        figure = -row["valid_loss"] if self.plan.choose == "loss" else row[f"valid_{self.plan.choose}"]
+        if self.course.best is not None and figure <= self.course.best:
+            return False
+        self.course.best, self.course.best_epoch = figure, row["epoch"]
+        return True
+
+    def _scaler(self) -> Any:
+        """What keeps fp16's gradients from vanishing, where training runs in it."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
+
+    def _learn(self) -> None:
+        """Training mode, but for what is frozen."""
+        self.tagger.train()
+        for part in self.frozen:
+            part.eval()
+
+    def _renew_statistics(self) -> None:
+        """See `earmark.recipe.schema.Train`."""
+        with measured_anew(self.tagger, self.frozen), torch.no_grad(), self.trainer.precision_plugin.forward_context():
+            for waves, _, _ in self.train_dataloader():
+                self.tagger(waves.to(self.device))
+        self._learn()
+
+    def _validate(self) -> dict[str, float]:
+        """Figures over whole clips, in the precision of training. Raises EarmarkError for scores that are no numbers."""
+        self.tagger.eval()
+        precision = self.trainer.precision_plugin.forward_context()
+        readable, scores = clip_scores(self.tagger, self.validation_waves, 2 * self.plan.batch, precision)
+        self._learn()
+        broken = int((~np.isfinite(scores)).any(1).sum())
+        if broken:
+            raise EarmarkError(
+                f"the scores of {broken} of {len(scores)} validation clips are no numbers after epoch {self.epoch}: "
+                f"{self._milder()}"
+            )
+        return figures(scores, self.truth[readable], self.recipe.task)
+
+    def _keep(self, row: dict[str, Any], gained: bool) -> None:
+        """Write the tagger where this epoch is the one to keep, or every one is."""
+        last = self.plan.keep == "last" or "valid_loss" not in row
+        told = {k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")}
+        chosen = {"epoch": row["epoch"], "of": self.plan.epochs}
+        self.tagger.facts["validation"] = told
+        if self.plan.keep == "every":
+            self.tagger.facts["chosen"] = {**chosen, "by": "one of every epoch"}
+            (self.folder / "epochs").mkdir(exist_ok=True)
+            self.tagger.save(self.folder / "epochs" / f"{row['epoch']:03d}.safetensors")
+        if gained or last:
+            by = "the last epoch" if last else f"best validation {self.plan.choose}"
+            if last:
+                self.course.best_epoch = row["epoch"]
+            self.tagger.facts["chosen"] = {**chosen, "by": by}
+            self.tagger.save(self.folder / TAGGER)
+
+
+def _own(whole: Tensor) -> Tensor:
+    """This process's share of a whole batch."""
+    return whole[processes.rank() :: processes.world()]
+
+
+def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze") -> nn.Module:
+    """A part of a tagger that a recipe wants frozen. Raises RecipeError, of the key `where`, if there is none so called."""
+    try:
+        return tagger.get_submodule(name)
+    except AttributeError as error:
+        known = ", ".join(f"net.{child}" for child, _ in tagger.net.named_children())
+        raise RecipeError(recipe, [f"{where}: the tagger has no part {name!r}. It has net, {known}"]) from error
+
+
+class Progress(pl.Callback):
+    """Tells a listener how far the phase is: (its name, epoch, epochs, done share of the epoch, last row)."""
+
+    def __init__(self, phase: str, listener: Listener):
+        self.phase, self.listener = phase, listener
+
+    def _tell(self, lesson: pl.LightningModule, share: float) -> None:
+        assert isinstance(lesson, Lesson)
+        history = lesson.course.history
+        done = share >= 1.0
+        epoch = lesson.course.epochs if done else lesson.epoch
+        self.listener(self.phase, epoch, lesson.plan.epochs, share, history[-1] if history else {})
+
+    def on_train_batch_end(self, trainer: pl.Trainer, lesson: pl.LightningModule, *rest: Any) -> None:
+        batches = max(1, int(trainer.num_training_batches))
+        self._tell(lesson, min(0.99, (int(rest[-1]) + 1) / batches))
+
+    def on_train_end(self, trainer: pl.Trainer, lesson: pl.LightningModule) -> None:
+        self._tell(lesson, 1.0)
+
+
+def fit(lesson: Lesson, epochs: int, precision: str, device: str, phase: str, listener: Listener | None) -> None:
+    """Run the epochs. Ctrl-C comes out as KeyboardInterrupt, not as Lightning's exit status."""
+    several = processes.world() > 1
+    backend = "nccl" if device == "cuda" else "gloo"
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            accelerator="gpu" if device == "cuda" else device,
+            devices=processes.world() if several else 1,
+            strategy=DDPStrategy(process_group_backend=backend) if several else "auto",
+            precision=precision,  # type: ignore[arg-type]
+            accumulate_grad_batches=lesson.plan.accumulate,
+            use_distributed_sampler=False,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            limit_val_batches=0,
+            callbacks=[Progress(phase, listener)] if listener else [],
+            default_root_dir=str(lesson.folder),
+        )
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(lesson)
+        except SystemExit as stop:
+            raise KeyboardInterrupt from stop
+        finally:
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(signal.SIGINT, handler)
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's advice on loaders and devices is not for our users: the choices it questions are made here."""
+    names = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "pytorch_lightning.utilities.rank_zero")
+    levels = {name: logging.getLogger(name).level for name in names}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning.*")
+        warnings.filterwarnings("ignore", module="lightning_fabric.*")
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
