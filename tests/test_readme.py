@@ -21,7 +21,7 @@ QUICK = " --set train.epochs=1 --set train.clips=8 --set train.batch=4 --set tra
 SMALL = {
     "esc10-cnnspec": QUICK + " --set net.widths=[4,4,4,4,4,4] --set net.hidden=8",
     "esc10-bankresnet": QUICK
-    + " --set net.widths=[4,4,4,4] --set windows.hop=3.0 --set phases.finetune.train.epochs=1",
+    + " --set net.widths=[8,8,8,8] --set windows.hop=3.0 --set phases.finetune.train.epochs=1",
 }
 
 
@@ -127,7 +127,8 @@ def test_every_link_leads_somewhere():
 
 
 def test_the_taggers_know_what_it_says():
-    from earmark.tagger import read_head, shipped
+    from earmark.models.file import read_head
+    from earmark.models.loading import shipped
 
     text = " ".join(README.split())
     tags = sorted(tag.replace("_", " ") for tag in read_head(shipped()["esc10"])["vocabulary"])
