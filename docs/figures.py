@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 NOT_RUN = "not run yet"
 FIGURES = {"accuracy": "accuracy", "map": "mAP", "map@3": "MAP@3"}
+LOSS = ", best validation loss"  # what chooses the epoch where nothing is said
 RULES = {"0.5": "0.5", "swept thresholds": "swept", "swept thresholds and median filters": "and medians"}
 
 
@@ -69,14 +70,21 @@ def systems(opening: str) -> str:
         if not name.startswith(opening) or not (RESULTS / name / "report.json").is_file():
             continue
         report, net = read(f"{name}/report.json"), NETS[recipe.load(name).net.name]
-        hears, _, what = net.summary.partition(": ")
+        hears, _, what = net.summary.removesuffix(".").partition(": ")
+        short = re.search(r"\(([^()]+)\)$", what)  # the paper's name for it
         paper = net.facts["paper"] if net.facts["paper"].isdigit() else "–"
         on_validation = report["protocol"]["validation"]["accuracy"]
-        cells = [f"[{name}](results/{name}/report.md)", paper, hears, what.removesuffix("."), chosen(report)]
+        cells = [
+            f"[{name}](results/{name}/report.md)",
+            paper,
+            hears,
+            short[1] if short else what,
+            chosen(report).removesuffix(LOSS),
+        ]
         cells += [f"{on_validation:.3f}", *(figure(report["metrics"], key) for key in FIGURES)]
         rows.append(((paper == "–", paper), cells))
-    columns = ["recipe", "paper", "hears", "what it is", "epoch", "accuracy on the fold that chose"]
-    columns += ["accuracy on the fold that tests", "mAP", "MAP@3"]
+    columns = ["recipe", "paper", "hears", "system", "epoch", "accuracy, fold that chose"]
+    columns += ["accuracy, fold that tests", "mAP", "MAP@3"]
     return table(columns, [cells for _, cells in sorted(rows, key=lambda row: row[0])])
 
 
