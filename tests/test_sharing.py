@@ -54,7 +54,7 @@ LOGMEL = {"name": "logmel", "window": 0.032, "hop": 0.008, "bands": 64, "mean": 
 
 def tagger(net, length, hop, features=LOGMEL, **more):
     """Small, at 8 kHz, with statistics that are not those that norms begin with."""
-    eats = NETS[net].facts["eats"]
+    eats = NETS[net].facts["input"]
     if net == "convnet2d" and features is LOGMEL:
         features = {**LOGMEL, "hop": 0.004}  # it needs 43 frames
     told = {

@@ -307,7 +307,7 @@ def test_no_such_file(tmp_path):
 
 def test_a_shipped_name_misspelt(tmp_path, monkeypatch, whole, write):
     path = write(whole)
-    monkeypatch.setattr(tagger, "shipped", lambda: {"esc10": path, "birds": path})
+    monkeypatch.setattr(loading, "shipped", lambda: {"esc10": path, "birds": path})
     assert load("esc10").vocabulary == TAGS
     with pytest.raises(TaggerError) as caught:
         load("esc-10")

@@ -58,8 +58,8 @@ def test_blocks_do_not_show(heard, monkeypatch, columns):
 def test_the_spectrogram_ends_where_the_scores_do(heard, tmp_path, monkeypatch):
     """Windows that leave out the last 20 s: the picture is of the first 20, in which 2,000 Hz is not heard."""
     drawn = []
-    original = pictures.timeline
-    monkeypatch.setattr(pictures, "timeline", lambda *told, **more: drawn.append(told) or original(*told, **more))
+    original = timeline.timeline
+    monkeypatch.setattr(timeline, "timeline", lambda *told, **more: drawn.append(told) or original(*told, **more))
     rows = heard.windows
     first = Scores(rows.values[:10], rows.ids[:10], rows.start[:10], rows.end[:10], rows.tags)
     timeline.draw(Heard(heard.recording, 40.0, heard.values, (), first), RATE, tmp_path / "half.png")

@@ -476,12 +476,12 @@ def test_what_a_later_phase_cannot_load_is_told_before_the_first_is_trained(clip
 
 
 def test_an_ensemble_has_no_parts_to_load(clips, tmp_path):
-    from earmark.models.ensemble import Committee
+    from earmark.models.ensemble import Ensemble
 
     plan = recipe()
     members = [taggers.build(plan, clips.vocabulary) for _ in range(2)]
-    Committee(members).save(tmp_path / "both.safetensors")
-    with pytest.raises(EarmarkError, match=r"load\.net: the source is an ensemble, which has no net of its own"):
+    Ensemble(members).save(tmp_path / "both.safetensors")
+    with pytest.raises(EarmarkError, match=r"load\.net: the source: an ensemble of 2 taggers has no net of its own"):
         training.train(recipe(load={"net": f"{tmp_path}/both.safetensors"}), clips, tmp_path / "run")
 
 

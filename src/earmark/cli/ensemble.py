@@ -109,10 +109,10 @@ def _of_taggers(
     from earmark.cli.console import say
     from earmark.models import averaging as soup
     from earmark.models import loading
-    from earmark.models.ensemble import Apart, Committee
+    from earmark.models.ensemble import Ensemble
 
     members, names = [loading.load(file) for file in files], names_of(files)
-    made: Any = soup.average(members, weights) if mean_weights else Committee(members, rule, weights)
+    made: Any = soup.average(members, weights) if mean_weights else Ensemble(members, rule, weights)
     if data is not None:
         _renew(made, *data)
     save(made, out)
@@ -121,7 +121,7 @@ def _of_taggers(
         if data is None:
             say("running statistics are averaged like weights; with --data they are measured anew")
         say("nets that were not trained in one run have no useful mean of weights")
-    elif isinstance(made.windows, Apart):
+    elif not made.alike:
         say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     what = "weights" if mean_weights else ""
     told = {"rule": rule, "weights": shares, "tagger": made.identity(), "mean weights": mean_weights}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.inference import Recording
+    from earmark.models.anytagger import AnyTagger as Tagger
     from earmark.models.frames import Framewise
-    from earmark.models.tagger import Tagger
     from earmark.scores import Scores
 
 
@@ -240,7 +240,7 @@ def score(tagger: Tagger, clips: Manifest, batch: int, workers: int, salvage: bo
         "start": np.array([h.recording.start or 0.0 for h in heard]),
         "end": np.array([(h.recording.start or 0.0) + h.duration for h in heard]),
     }
-    facts = {"tagger": tagger.identity(), "windows": tagger.windows.as_dict()}
+    facts = {"tagger": tagger.identity(), "windows": tagger.described_windows()}
     return Scores(np.stack([h.values for h in heard]), **rows, tags=tagger.vocabulary, facts=facts), failures
 
 
@@ -248,9 +248,8 @@ def over_time(tagger: Tagger, clips: Manifest, strict: bool, **options: Any) -> 
     """Scores over time of what could be read: ("frames" or "windows", {id: (Scores, seconds)}, (path, reason) of the rest)."""
     from earmark.cli.console import progress, say_notes
     from earmark.inference import Failure
-    from earmark.models.frames import framewise
 
-    scorer = framewise(tagger)
+    scorer = tagger.framewise()
     heard: dict[str, tuple[Scores, float]] = {}
     failures: list[tuple[str, str]] = []
     notes: list[str] = []

@@ -21,10 +21,11 @@ from earmark import recipe as recipes
 from earmark.data import splits
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError, ManifestError, RecipeError
+from earmark.errors import EarmarkError, ManifestError, RecipeError, TaggerError
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import loading
 from earmark.models import tagger as taggers
+from earmark.models.anytagger import AnyTagger
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import precision, processes
@@ -167,7 +168,7 @@ class _School:
             optimiser_state, course = load_state(folder / STATE, tagger)
             self.say(f"going on after epoch {course.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, name, loading.load(start) if start else None, self._trained)
+            self._fill(tagger, name, loading.load(start).alone if start else None, self._trained)
         phase = self.recipe.phases.get(name)
         lesson = Lesson(
             tagger, self.waves["train"], self.waves["validation"], folder, course,
@@ -202,7 +203,7 @@ class _School:
         processes.share_norms(tagger)
         fit(lesson, plan.epochs - course.epochs, course.precision, self.device, name, self.listener)
 
-    def _trained(self, told: str) -> Any:
+    def _trained(self, told: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""
         return loading.load(self.folder / told / TAGGER if told in self.recipe.phases else told)
 
@@ -211,7 +212,7 @@ class _School:
         tagger: taggers.Tagger,
         name: str,
         start: taggers.Tagger | None,
-        find: Callable[[str], Any],
+        find: Callable[[str], AnyTagger],
         *,
         assign: bool = False,
     ) -> None:
@@ -243,21 +244,23 @@ def _same_net(before: Recipe | None, plan: Recipe) -> bool:
     return before is not None and (before.net, before.features) == (plan.net, plan.features)
 
 
-def _copy_part(tagger: taggers.Tagger, part: str, source: Any, inner: str, *, assign: bool) -> None:
+def _copy_part(tagger: taggers.Tagger, part: str, source: AnyTagger, inner: str, *, assign: bool) -> None:
     """Put the weights of a part of one tagger into a part of another. Raises ValueError where they do not fit."""
-    if not isinstance(source, taggers.Tagger):
-        raise ValueError("the source is an ensemble, which has no net of its own: name the file of one of its taggers")
-    for owner, name in ((tagger, part), (source, inner)):
+    try:
+        net = source.alone
+    except TaggerError as error:
+        raise ValueError(f"the source: {error}") from error
+    for owner, name in ((tagger, part), (net, inner)):
         try:
             owner.get_submodule(name)
         except AttributeError as error:
             known = ", ".join(f"net.{child}" for child, _ in owner.net.named_children())
             raise ValueError(f"there is no part {name!r} in {owner.recipe.net.name}: {known}") from error
-    weights: dict[str, Tensor] = source.get_submodule(inner).state_dict()
+    weights: dict[str, Tensor] = net.get_submodule(inner).state_dict()
     try:
         tagger.get_submodule(part).load_state_dict(weights, assign=assign)
     except RuntimeError as error:
-        raise ValueError(f"{source.recipe.net.name}'s {inner} does not fit: {_told(error)}") from error
+        raise ValueError(f"{net.recipe.net.name}'s {inner} does not fit: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from earmark.errors import EarmarkError, RecipeError
 from earmark.models import tagger as taggers
-from earmark.models.nets.blocks import loss
 from earmark.models.nets.statistics import measured_anew
+from earmark.models.prediction import loss
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
 from earmark.train import augment, loader, processes
@@ -147,7 +147,7 @@ class Lesson(pl.LightningModule):
                 plan = change.draw(generator, tuple(maps.shape), targets.cpu().numpy())
                 maps, targets = change.apply(plan, maps, targets)
             maps, targets = _own(maps), _own(targets)
-        value = loss(self.tagger.judge(waves, maps), targets, self.recipe.task)
+        value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
         # the processes' gradients are averaged: a share that is larger than the others counts for more
         value = value * (len(targets) * processes.world() / total)
         self.losses.append(value.detach())

@@ -9,7 +9,7 @@
 The rules are in `earmark.scores.ensemble.rules`, how rows are matched is in `earmark.scores.ensemble.rows`. Members that were each
 tested on other clips (the taggers of a run over folds) are members like any others when they score new clips; their
 out-of-fold scores are pooled with `earmark.scores.concat`, and weights are searched on these. An ensemble of taggers in
-one file is `earmark.models.ensemble.Committee`; a mean of weights instead of scores is `earmark.models.averaging.average`.
+one file is `earmark.models.ensemble.Ensemble`; a mean of weights instead of scores is `earmark.models.averaging.average`.
 """
 
 from __future__ import annotations
