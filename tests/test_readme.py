@@ -67,7 +67,7 @@ def test_the_shell_lines(place):
         done = subprocess.run(command, shell=True, cwd=place, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     assert (place / "pictures" / "dog.ogg.png").is_file()
-    assert (place / "runs" / "f" / "report.md").is_file()
+    assert (place / "runs" / "f" / "evaluation" / "report.md").is_file()
 
 
 def test_make_knows_the_two_commands():
