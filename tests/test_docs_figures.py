@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import sys
@@ -21,8 +22,14 @@ import figures  # noqa: E402
 import generated  # noqa: E402
 import rooms  # noqa: E402
 
-PAGE = generated.fill((DOCS / "results.md").read_text(encoding="utf-8"))
-TEXT = " ".join(PAGE.split())
+
+@functools.cache
+def filled(name: str) -> str:
+    return generated.fill((DOCS / name).read_text(encoding="utf-8"))
+
+
+def sentences() -> str:
+    return " ".join(filled("results.md").split())
 
 
 def read(path: str) -> dict:
@@ -41,7 +48,7 @@ def cells(line: str) -> list[str]:
 def test_every_report_has_its_row(path):
     """And the row has its figures and, where an epoch was chosen on clips, what it reached on these."""
     report, name = read(f"{path.parent.name}/report.json"), path.parent.name
-    (row,) = [line for line in PAGE.splitlines() if f"](results/{name}/report.md)" in line]
+    (row,) = [line for line in filled("results.md").splitlines() if f"](results/{name}/report.md)" in line]
     for key in ("accuracy", "map", "map@3") if report["task"] == "one" else ("map",):
         assert figure(report["metrics"], key) in cells(row)
     for way in (report.get("events") or {"rows": []})["rows"]:
@@ -59,7 +66,7 @@ def test_every_report_has_its_row(path):
 
 
 def test_a_system_s_row_tells_what_it_is():
-    (row,) = [line for line in PAGE.splitlines() if line.startswith("| [esc10-cnncomb]")]
+    (row,) = [line for line in filled("results.md").splitlines() if line.startswith("| [esc10-cnncomb]")]
     assert cells(row)[1:5] == [
         "004",
         "Raw waveform and log-mel",
@@ -71,7 +78,7 @@ def test_a_system_s_row_tells_what_it_is():
 def test_the_figures_over_folds_are_those_of_the_comparison():
     comparison = read("esc10-folds/comparison.json")
     for system in comparison["systems"]:
-        (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {system['name']} |")]
+        (row,) = [line for line in filled("results.md").splitlines() if line.startswith(f"| {system['name']} |")]
         assert cells(row)[1:] == [figure(system["metrics"], key) for key in ("accuracy", "map", "map@3")]
     shown = figures.pairs("esc10-folds").splitlines()[2:]
     systems = len(comparison["systems"])
@@ -101,29 +108,35 @@ def test_the_figures_without_the_fold_that_settled_and_of_agreement():
     a, b, c, d = (f"{right(*each)[others].mean():.3f}" for each in told)
     together = np.exp(sum(np.log(np.maximum(values, 1e-12)) for _, _, values in told[1:]) / 3)
     all_three = f"{right(*told[0][:2], together)[others].mean():.3f}"
-    assert f"and the ResNet are {a}, {b}, {c} and {d}, that of the last three together, geometric, {all_three}." in TEXT
+    assert (
+        f"and the ResNet are {a}, {b}, {c} and {d}, that of the last three together, geometric, {all_three}."
+        in sentences()
+    )
     spec, bank = right(*told[1]), right(*told[2])
     both, neither = 100 * (spec & bank).mean(), 100 * (~spec & ~bank).mean()
-    assert f"both right on {both:.1f} % of the clips, and both wrong on {neither:.1f} %." in TEXT
+    assert f"both right on {both:.1f} % of the clips, and both wrong on {neither:.1f} %." in sentences()
 
 
 def test_the_accuracy_of_a_speaker_never_heard_is_that_which_chose():
-    assert f"gets {read('fsdd-samplecnn/report.json')['protocol']['validation']['accuracy']:.3f}, its accuracy" in TEXT
+    assert (
+        f"gets {read('fsdd-samplecnn/report.json')['protocol']['validation']['accuracy']:.3f}, its accuracy"
+        in sentences()
+    )
 
 
 def test_the_claims_are_those_of_the_results():
     """What holds or does not hold has a row each; the rest is counted."""
     told = [json.loads(file.read_text(encoding="utf-8")) for file in sorted((RESULTS / "claims").glob("*.json"))]
     decided = [each for each in told if not each["verdict"].startswith("cannot")]
-    assert [line for line in PAGE.splitlines() if "](results/claims/" in line] == [
+    assert [line for line in filled("results.md").splitlines() if "](results/claims/" in line] == [
         f"| {each['paper']} | [{each['statement']}](results/claims/{each['claim']}.md) | {each['verdict']} |"
         for each in decided
     ]
-    assert f"The other {len(told) - len(decided)} of {len(told)} cannot be told at this size." in PAGE
+    assert f"The other {len(told) - len(decided)} of {len(told)} cannot be told at this size." in filled("results.md")
 
 
 def test_the_speeds_are_those_of_the_benchmark():
-    page = generated.fill((DOCS / "speed.md").read_text(encoding="utf-8"))
+    page = filled("speed.md")
     parts = read("bench.json")["parts"]
     goals = [goal for part in parts.values() for goal in part["goals"]]
     assert len(goals) >= 6
@@ -133,7 +146,7 @@ def test_the_speeds_are_those_of_the_benchmark():
         limit = goal.get("at_least", goal.get("at_most"))
         reached = goal["value"] >= limit if sign == "≥" else goal["value"] <= limit
         assert f"| {goal['what']} | {goal['value']:.2f} | {sign} {limit:g} | {met[reached]} |" in page
-    pages = page + generated.fill((DOCS / "overlap.md").read_text(encoding="utf-8"))
+    pages = page + filled("overlap.md")
     for part in parts.values():
         for table in part["tables"]:
             assert f"**{table['title']}**" in pages
@@ -145,7 +158,7 @@ def test_a_part_that_was_not_measured_is_refused():
 
 
 def test_every_module_is_on_the_map():
-    page = generated.fill((DOCS / "map.md").read_text(encoding="utf-8"))
+    page = filled("map.md")
     sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", page, re.S | re.M))
     assert sorted(name.rstrip("/") for name in sections) == rooms.entries()
     known = 0
