@@ -13,7 +13,7 @@ from torch import nn
 
 from earmark.inference import Live, score
 from earmark.models import tagger as taggers
-from earmark.models.nets import blocks
+from earmark.models.layers import blocks
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace

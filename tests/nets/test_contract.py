@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from earmark import audio
 from earmark.inference.allocator import keep_freed_memory
-from earmark.models.nets.blocks import count
+from earmark.models.layers.blocks import count
 from earmark.models.prediction import Prediction, loss
 from earmark.registry import NETS
 

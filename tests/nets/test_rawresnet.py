@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.models.nets.blocks import count
+from earmark.models.layers.blocks import count
 from earmark.models.nets.rawresnet import LevelHead, rawresnet
 
 SMALL = {"tags": 3, "widths": (2, 2, 4, 4), "map_widths": (2, 2, 4, 4), "map_blocks": (1, 1, 1, 1), "hidden": 5}

@@ -5,7 +5,7 @@ starts have nothing in common weight by weight, and their mean is of no use (Wor
 average nets that were tuned from one start). For such taggers take an `Ensemble`.
 
 Weights are added in float64. Running means and variances of batch normalisation are averaged like weights, which leaves
-out how the members' means differ; `renew` measures them anew on recordings (`earmark.models.nets.statistics`). Whole numbers,
+out how the members' means differ; `renew` measures them anew on recordings (`earmark.models.layers.statistics`). Whole numbers,
 such as counts of batches, are those of the first.
 """
 
@@ -23,7 +23,7 @@ from torch import Tensor
 from earmark.errors import ScoresError, TaggerError
 from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import joined
-from earmark.models.nets.statistics import measured_anew
+from earmark.models.layers.statistics import measured_anew
 from earmark.models.tagger import Tagger
 from earmark.scores.ensemble import shares
 

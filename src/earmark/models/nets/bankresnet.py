@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earmark.models.features.mel import MelScale, hz_to_mel, mel_to_hz
+from earmark.models.layers.attention import AttActivation, Attention
+from earmark.models.layers.blocks import check_counts, check_dropout, check_length
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.nets import net
-from earmark.models.nets.attention import AttActivation, Attention
-from earmark.models.nets.blocks import check_counts, check_dropout, check_length
-from earmark.models.nets.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.prediction import Focus, Grid, Prediction
 
 

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from earmark.models.nets import net
-from earmark.models.nets.blocks import (
+from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
     check_counts,
     check_dropout,
@@ -24,6 +23,7 @@ from earmark.models.nets.blocks import (
     norm1d,
     norm2d,
 )
+from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.models.layers.blocks import NORM_MOMENTUM, Residual1d, check_length, check_lists, initialise, norm1d
 from earmark.models.nets import net
-from earmark.models.nets.blocks import NORM_MOMENTUM, Residual1d, check_length, check_lists, initialise, norm1d
 from earmark.models.prediction import Prediction
 
 STEM_KERNEL, STEM_STRIDE, POOL = 80, 4, 4

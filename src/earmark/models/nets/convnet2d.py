@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from earmark.models.nets import net
-from earmark.models.nets.blocks import (
+from earmark.models.layers.blocks import (
     NORM_EPSILON,
     NORM_MOMENTUM,
     check_counts,
@@ -25,6 +24,7 @@ from earmark.models.nets.blocks import (
     initialise,
     norm1d,
 )
+from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
 # Kernel and step of the layers that make a map smaller: the stem's conv, conv, pool, conv, pool, then block B

@@ -15,10 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from earmark.models.layers.attention import AttActivation, Attended, Attention
+from earmark.models.layers.blocks import check_length
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk1d, Trunk2d, initialise_he, over_time, stretch
 from earmark.models.nets import net
-from earmark.models.nets.attention import AttActivation, Attended, Attention
-from earmark.models.nets.blocks import check_length
-from earmark.models.nets.residual import NORM_MOMENTUM, Trunk1d, Trunk2d, initialise_he, over_time, stretch
 from earmark.models.prediction import Focus, Grid, Prediction
 
 OutStart = Literal["mean", "uniform"]
@@ -152,7 +152,7 @@ def rawresnet(
     leads there from 16 (64, 64, 128, 128 is the stronger option). What divides the time by 64 instead of ResNet's 32:
     stem_stride (of the first convolution) 4 for 2, while the stages keep ResNet's. The 2D stem: unmodified, (time,
     frequency). Before attention the mean over frequency, not its flattening. att_activation: softmax_time, sigmoid or
-    softmax_class (see earmark.models.nets.attention). fc_norm, dropout: in the dense hidden layers, none. The heads of the
+    softmax_class (see earmark.models.layers.attention). fc_norm, dropout: in the dense hidden layers, none. The heads of the
     levels share nothing. Convolutions begin by He's normal rule, dense layers as PyTorch's.
 
     out_start: how a level's last dense layer begins, which the paper does not say either. "mean": as the mean of the

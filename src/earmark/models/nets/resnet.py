@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.models.layers.attention import AttActivation, Attended, Attention
+from earmark.models.layers.blocks import check_length
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.nets import net
-from earmark.models.nets.attention import AttActivation, Attended, Attention
-from earmark.models.nets.blocks import check_length
-from earmark.models.nets.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.prediction import Focus, Grid, Prediction
 from earmark.windows.overlap import framed
 
@@ -187,7 +187,7 @@ def resnet_b_att(
 
     Choices that the paper leaves open: "1FC + Attention Module" is read as one dense layer for the classes and one for
     the attention, both on the trunk's output; att_activation is softmax_time, sigmoid or softmax_class (see
-    earmark.models.nets.attention); convolutions begin by He's normal rule, dense layers as PyTorch's.
+    earmark.models.layers.attention); convolutions begin by He's normal rule, dense layers as PyTorch's.
 
     stem_stride: (time, frequency); the module's docstring says why it is (2, 1). momentum: of the batch normalisation's
     running statistics. Any number of bands; the shortest input is 32 frames, one step of the trunk. Convolutions pad

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.nets import net
-from earmark.models.nets.blocks import (
+from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
     Excitation,
     check_counts,
@@ -30,6 +29,7 @@ from earmark.models.nets.blocks import (
     norm1d,
     norm2d,
 )
+from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
 LEVELS = 3  # blocks whose outputs ReSE-2-Multi concatenates
