@@ -21,7 +21,7 @@ class Net(Protocol):
 
     shortest: the fewest inputs that it takes: samples or, where it hears maps alone, frames of the feature. One that
     hears both tells `shortest_frames` too. grid: where `Prediction.frames` lie; a net without frames has no grid, and
-    need not say so. What depends on the number of tags is found on shapes: see `earmark.models.tagger.head`.
+    need not say so. What depends on the number of tags is found on shapes: see `earmark.models.transfer`.
     """
 
     shortest: int
