@@ -122,6 +122,23 @@ def test_survives_a_file(name, module, tmp_path):
         assert torch.equal(module.eval()(*batch).levels, other.eval()(*batch).levels)
 
 
+def test_a_normalised_part_is_called_once(name, module):
+    """In training each call moves running statistics by as much, however few clips or segments go through it."""
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    calls = dict.fromkeys(norms, 0)
+
+    def count_call(part, *_):
+        calls[part] += 1
+
+    for part in norms:
+        part.register_forward_hook(count_call)
+    for extra in (0, 131):  # of a net that cuts its input: a whole number of segments and a last one that is short
+        calls.update(dict.fromkeys(norms, 0))
+        with torch.no_grad():
+            module.train()(*inputs(name, module, 2, extra))
+        assert set(calls.values()) == {1}
+
+
 @pytest.fixture(scope="module")
 def heard(data):
     """(clips, samples): the loudest second of 16 real recordings, two of each of eight tags."""

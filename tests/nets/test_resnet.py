@@ -81,6 +81,18 @@ def test_segments_are_heard_by_themselves_and_averaged():
     assert loss(got, targets, "many").item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+def test_all_segments_count_the_same_for_running_statistics():
+    """Ten seconds are 998 frames: ten segments and one that is filled up, which weighs an eleventh."""
+    net, by_hand = (small(resnet_a).train() for _ in range(2))
+    by_hand.load_state_dict(net.state_dict())
+    maps = torch.randn(4, 1, 64, 998)
+    with torch.no_grad():
+        net(maps)
+        by_hand.trunk(torch.cat([*filled(maps, 11 * 96, None).split(96, -1)]))
+    for (name, got), wanted in zip(net.named_buffers(), by_hand.buffers(), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_resnet_b_is_a_global_average():
     """Over time and frequency at once; the clip's logits are the mean of the frames'."""
     net = small(resnet_b)

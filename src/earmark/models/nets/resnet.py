@@ -58,6 +58,10 @@ class SegmentResNet(nn.Module):
     def forward(self, maps: Tensor) -> Prediction:
         check_length(maps.shape[-1], self.shortest, "frames")
         rest = maps.shape[-1] % self.segment
+        if rest and self.training:
+            # all segments in one pass: one by itself would count for running statistics as much as all the others
+            maps = torch.cat([maps[..., :-rest], filled(maps[..., -rest:], self.segment, self.pad)], -1)
+            rest = 0
         parts = []
         if maps.shape[-1] >= self.segment:
             parts.append(framed(maps, self._pooled, self.segment, self.segment))
