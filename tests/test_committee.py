@@ -430,7 +430,9 @@ def test_taggers_whose_weights_mean_different_things():
         average([one, made(1, rate=16_000)])
     with pytest.raises(TaggerError, match="differ in windows"):
         average([one, made(1, windows={"length": 0.5, "hop": 0.1})])
-    with pytest.raises(TaggerError, match="tagger 2 is an ensemble"):
+    with pytest.raises(
+        TaggerError, match="tagger 2: an ensemble of 2 taggers has no net of its own.*weights have no mean"
+    ):
         average([one, Ensemble([one, made(1)])])
     with pytest.raises(TaggerError, match="a weight is -1"):
         average([one, made(1)], [2, -1])

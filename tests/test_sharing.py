@@ -13,7 +13,7 @@ from torch import nn
 
 from earmark.inference import Live, score
 from earmark.models import tagger as taggers
-from earmark.models.layers import blocks
+from earmark.models import prediction as predictions
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace
@@ -94,7 +94,7 @@ def check(tagger, hop_samples, count, seed=0):
         if one is not None:
             scale = float(one.abs().max()) or 1.0
             torch.testing.assert_close(other / scale, one / scale, rtol=0, atol=1e-5)
-    one, other = (blocks.probabilities(each, "many") for each in (apart, shared))
+    one, other = (predictions.probabilities(each, "many") for each in (apart, shared))
     torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
     return trace.stopped
 

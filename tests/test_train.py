@@ -100,7 +100,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(clips, tmp_path
 
 SCRIPT = """
 import signal, sys, time
-from earmark import manifest, recipe, train
+from earmark import recipe, train
+from earmark.data import manifest
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores Ctrl-C
 def slowly(phase, epoch, epochs, share, row):
     time.sleep(0.05 if "--resume" in sys.argv or epoch < 3 else 0.5)  # long enough to be stopped in

@@ -36,7 +36,7 @@ def average(members: Sequence[AnyTagger], weights: Sequence[float] | None = None
     """
     if len(members) < 2:
         raise TaggerError(f"a mean of weights needs two taggers at least, and this has {len(members)}")
-    taggers = [member.alone for member in members]
+    taggers = [_alone(member, number) for number, member in enumerate(members, 1)]
     for number, tagger in enumerate(taggers, 1):
         _check_alike(taggers[0], tagger, number)
     try:
@@ -81,6 +81,13 @@ def _mean(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     for value, weight in zip(values, weights, strict=True):
         total += weight * value.to(first.device, torch.float64)
     return total.to(first.dtype)
+
+
+def _alone(member: AnyTagger, number: int) -> Tagger:
+    try:
+        return member.alone
+    except TaggerError as error:
+        raise TaggerError(f"tagger {number}: {error}. An ensemble's weights have no mean") from error
 
 
 def _check_alike(first: Tagger, other: Tagger, number: int) -> None:
