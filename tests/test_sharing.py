@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from earmark.inference import Live, score
-from earmark.models import tagger as taggers
 from earmark.models import prediction as predictions
+from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace

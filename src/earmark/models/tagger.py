@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark import inference as tagging
-from earmark.errors import RecipeError, TaggerError
+from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models import frames
 from earmark.models.features import NoFeature, Resized
@@ -139,8 +139,7 @@ class Tagger(nn.Module):
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
         with torch.inference_mode():
-            # torch warns of arrays that cannot be written to, as memory maps are
-            batch = torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(self.device)
+            batch = _tensor(waves, 2, "(windows, samples)").to(self.device)
             prediction: Prediction = self._still()(batch)
             return prediction
 
@@ -168,7 +167,7 @@ class Tagger(nn.Module):
         """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
         length, _ = self.windows.samples(self.sample_rate)
         with torch.inference_mode():
-            waves = torch.from_numpy(np.require(wave, np.float32, ["C", "W"])).to(self.device)[None]
+            waves = _tensor(wave, 1, "(samples,)").to(self.device)[None]
             return separate(self._still()(overlapping(waves, length, hop, count, trace)))
 
     def _still(self) -> Tagger:
@@ -205,6 +204,22 @@ class Tagger(nn.Module):
         """Write the tagger file; the old one stays whole until the new one is."""
         head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
         taggerfile.write(path, self._weights(), {**head, "facts": self.facts})
+
+
+def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
+    """Samples as the net takes them. Raises EarmarkError for what would give scores that mean nothing."""
+    wave = np.asarray(wave)
+    if not np.issubdtype(wave.dtype, np.floating):
+        raise EarmarkError(
+            f"samples are {wave.dtype}: give float32 from -1 to 1 (16-bit samples are divided by 32,768); "
+            "`earmark.audio.load` gives them so"
+        )
+    if wave.ndim != dimensions or not wave.size:
+        raise EarmarkError(f"samples have the shape {wave.shape}: give {shape}, and at least one sample")
+    if not np.isfinite(wave.sum(dtype=np.float64)):
+        raise EarmarkError("samples are not all numbers (NaN, or infinite): mend them, or put 0 in their place")
+    # torch warns of arrays that cannot be written to, as memory maps are
+    return torch.from_numpy(np.require(wave, np.float32, ["C", "W"]))
 
 
 def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
