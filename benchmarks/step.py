@@ -1,6 +1,6 @@
 """How long a training step takes: earmark's own against plain eager PyTorch in float32, with the same net and batch.
 
-A step is what `earmark.train.Lesson` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
+A step is what `earmark.train.PhaseModule` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
 earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, and bf16 autocast
 is taken where earmark's probe finds it faster. Each way lives in a process of its own, since the second holds for a
 whole process; they take their steps in turn.
@@ -109,27 +109,27 @@ def serve(recipe: str, place: Path, way: tuple[str, ...]) -> None:
     """Answers lines of stdin with lines of JSON: `step` once a step is done, `facts` with what was chosen and why."""
     answers = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
-        lesson = _lesson(recipe, place, way)
-        step = _step(lesson, BF16 in way)
+        module = _lesson(recipe, place, way)
+        step = _step(module, BF16 in way)
         for request in sys.stdin:
             answer: Any = request.strip()
             if answer == "step":
                 step()
             elif answer == "facts":
-                answer = _facts(lesson)
+                answer = _facts(module)
             print(json.dumps(answer), file=answers, flush=True)
 
 
 def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
-    """The lesson of a recipe on a batch's worth of noise."""
+    """The module of a recipe on a batch's worth of noise."""
     import torch
 
     from earmark import recipe
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import tagger
     from earmark.train.loader import Waves
-    from earmark.train.phase import Lesson
-    from earmark.train.state import Course
+    from earmark.train.phase import PhaseModule
+    from earmark.train.state import State
 
     if KEPT in way:
         keep_freed_memory()
@@ -137,10 +137,10 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     manifest = _clips(place, plan.train.batch, plan.sample_rate, plan.windows.length + 1)
     waves = Waves(manifest, plan.sample_rate)
     torch.manual_seed(0)
-    lesson = Lesson(tagger.build(plan, manifest.vocabulary), waves, waves, place, Course())
+    module = PhaseModule(tagger.build(plan, manifest.vocabulary), waves, waves, place, State())
     if LAST in way:
-        lesson.tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return lesson
+        module.tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
 def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
@@ -157,38 +157,38 @@ def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
     return build({"id": names, "path": names, "tags": [f"tag {i % TAGS}" for i in range(count)]}, place)
 
 
-def _step(lesson: Any, bf16: bool) -> Callable[[], None]:
+def _step(module: Any, bf16: bool) -> Callable[[], None]:
     """One step on one batch, in the order and under the autocast in which Lightning runs it."""
     import torch
 
-    batch = next(iter(lesson.train_dataloader()))
-    optimiser = lesson.configure_optimizers()
-    lesson.train()
+    batch = next(iter(module.train_dataloader()))
+    optimiser = module.configure_optimizers()
+    module.train()
 
     def step() -> None:
         optimiser.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            value = lesson.training_step(batch, 0)
+            value = module.training_step(batch, 0)
         value.backward()
         optimiser.step()
-        lesson.losses.clear()
+        module.losses.clear()
 
     return step
 
 
-def _facts(lesson: Any) -> dict[str, Any]:
+def _facts(module: Any) -> dict[str, Any]:
     """What the probe chooses and why, and the seconds of a step that no layout and no autocast makes fewer."""
     import torch
 
     from earmark.train.precision import choose
 
-    waves, targets, _ = next(iter(lesson.train_dataloader()))
-    precision, why = choose(lesson.tagger, waves, targets, "auto")
+    waves, targets, _ = next(iter(module.train_dataloader()))
+    precision, why = choose(module.tagger, waves, targets, "auto")
     features = 0.0
-    if lesson.recipe.features is not None:
+    if module.recipe.features is not None:
         with torch.no_grad():
-            features = float(np.median(interleave({"": lambda: lesson.tagger.features(waves)}, 5)[""]))
-    told = {"batch": lesson.plan.batch, "seconds": lesson.recipe.windows.length, "features": features}
+            features = float(np.median(interleave({"": lambda: module.tagger.features(waves)}, 5)[""]))
+    told = {"batch": module.plan.batch, "seconds": module.recipe.windows.length, "features": features}
     return {**told, "precision": precision, "why": why}
 
 

@@ -1,4 +1,4 @@
-"""What pages do not say by hand: tables of figures from `results/`, of names from `earmark list`, and the commands.
+"""What pages do not say by hand: figures (figures.py), the rooms of the source (rooms.py), names, recipes and commands.
 
 A line `{{ name argument … }}` of a page stands for what the function of that name in PIECES returns. MkDocs calls the
 hooks at the end; the rest knows nothing of MkDocs. Raises ValueError for a line that nothing stands behind.
@@ -15,39 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+import figures
+from figures import FIGURES, RESULTS, figure, table, told
+from rooms import rooms
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "results"
 LINE = re.compile(r"^\{\{ (.+?) \}\}$", re.M)
-NOT_RUN = "not run yet"
-FIGURES = {"accuracy": "accuracy", "map": "mAP", "map@3": "MAP@3"}
 SEE = "See the package's docstring, and the files in `earmark/recipes`.\n\n"  # of no use to who reads the page
 # What a browser would fetch from another host; links that a reader follows are none of it
 FOREIGN = re.compile(
     r"""<(?:script|img|iframe|source|link(?![^>]*rel="canonical"))[^>]*(?:src|href)="(?:https?:)?//[^"]*"""
 )
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table. Bars are escaped, but for those within code, where a backslash would be shown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(cell_of(text) for text in line) + " |" for line in lines)
-
-
-def cell_of(text: str) -> str:
-    parts = text.replace("\n", " ").split("`")
-    return "`".join(part if number % 2 else part.replace("|", "\\|") for number, part in enumerate(parts))
-
-
-def figure(metrics: dict[str, Any], name: str) -> str:
-    """The value and its 95 % interval; a dash where the task has no such figure or it has no value."""
-    told = metrics.get(name) or {"value": None}
-    if told["value"] is None:
-        return "–"
-    if told["low"] is None:
-        return f"{told['value']:.3f}"
-    return f"{told['value']:.3f} ({told['low']:.3f} to {told['high']:.3f})"
 
 
 @functools.cache
@@ -71,12 +48,12 @@ def names(kind: str) -> str:
 
 
 def nets(paper: str) -> str:
-    """The nets of a paper, with the counts of their defaults, and what was chosen where the paper is silent."""
+    """The nets of a paper, or of `others`: counts of their defaults, and what was chosen where the paper is silent."""
     import inspect
 
     from earmark.registry import NETS
 
-    rows = [row for row in listed("nets") if row["paper"] == paper]
+    rows = [row for row in listed("nets") if of(row["paper"]) == paper]
     cells = [[f"`{r['name']}`", r["summary"], f"{r['parameters']:,}", f"{r['buffers']:,}"] for r in rows]
     parts = [table(["net", "what it is", "parameters", "running statistics"], cells)]
     for row in rows:
@@ -85,24 +62,22 @@ def nets(paper: str) -> str:
     return "\n\n".join(parts)
 
 
+def of(paper: str) -> str:
+    """One of the five papers, which have numbers, or `others`."""
+    return paper if paper.isdigit() else "others"
+
+
 def recipes(paper: str) -> str:
-    """The recipes whose net is of a paper: what each is, what it costs, and what it reached here."""
+    """The recipes whose net is of a paper, or of `others`: what each is, what it costs, and what it reached here."""
     from earmark import recipe
 
-    papers = {row["name"]: row["paper"] for row in listed("nets")}
+    papers = {row["name"]: of(row["paper"]) for row in listed("nets")}
     cells = []
     for name, path in recipe.shipped().items():
         plan = recipe.load(path)
         if papers[plan.net.name] == paper:
             cells.append([f"`{name}`", plan.summary, told(path, "Cost"), reached(name, path)])
     return table(["recipe", "what it is", "cost", "result here"], cells)
-
-
-def told(path: Path, what: str) -> str:
-    """What a recipe's opening lines say of its cost or result, without the full stop."""
-    text = path.read_text(encoding="utf-8")
-    found = re.search(rf"^# {what}: (.*(?:\n# (?!\w+: ).*)*)", text, re.M)
-    return found[1].replace("\n# ", " ").removesuffix(".") if found else "–"
 
 
 def reached(name: str, path: Path) -> str:
@@ -113,98 +88,6 @@ def reached(name: str, path: Path) -> str:
     metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
     best = "accuracy" if "accuracy" in metrics else "map"
     return f"[{FIGURES[best]} {figure(metrics, best)}](results/{name}/report.md)"
-
-
-def results(opening: str) -> str:
-    """A row for each report whose folder's name begins like this, the best first."""
-    return _reports([file for file in RESULTS.glob("*/report.json") if file.parent.name.startswith(opening)])
-
-
-def others(opening: str) -> str:
-    """A row for each report whose folder's name begins otherwise."""
-    return _reports([file for file in RESULTS.glob("*/report.json") if not file.parent.name.startswith(opening)])
-
-
-def _reports(files: list[Path]) -> str:
-    rows = []
-    for file in sorted(files):
-        report = json.loads(file.read_text(encoding="utf-8"))
-        metrics, name = report["metrics"], file.parent.name
-        best = metrics["accuracy" if "accuracy" in metrics else "map"]["value"]
-        cells = [
-            f"[{name}](results/{name}/report.md)",
-            str(report["clips"]),
-            *(figure(metrics, key) for key in FIGURES),
-        ]
-        rows.append((-(best or 0), cells))
-    return table(["recipe", "clips", *FIGURES.values()], [cells for _, cells in sorted(rows)])
-
-
-def compared(name: str) -> str:
-    """The systems of a comparison, and their differences in accuracy."""
-    told_of = json.loads((RESULTS / name / "comparison.json").read_text(encoding="utf-8"))
-    systems = [[s["name"], *(figure(s["metrics"], key) for key in FIGURES)] for s in told_of["systems"]]
-    pairs = [
-        [f"{p['a']} − {p['b']}", f"{p['difference']:+.3f} ({p['low']:+.3f} to {p['high']:+.3f})", f"{p['p_holm']:.4f}"]
-        for p in told_of["pairs"]
-        if p["metric"] == "accuracy"
-    ]
-    return table(["system", *FIGURES.values()], systems) + "\n\n" + table(["accuracy", "difference", "p (Holm)"], pairs)
-
-
-def claims(paper: str) -> str:
-    """A row for each claim of a paper: what it says, what came out here, the verdict, and what it cost."""
-    rows = []
-    for file in sorted((ROOT / "claims").glob(f"{paper}-*.yaml")):
-        claim = yaml.safe_load(file.read_text(encoding="utf-8"))
-        result = RESULTS / "claims" / f"{file.stem}.json"
-        said = f"{claim['statement']} ({claim['where']})"
-        if result.is_file():
-            told = json.loads(result.read_text(encoding="utf-8"))
-            said = f"[{said}](results/claims/{file.stem}.md)"
-            rows.append([said, claim["there"], claimed(told), f"**{told['verdict']}**", spent(told)])
-        else:
-            rows.append([said, claim["there"], "–", NOT_RUN, "not measured"])
-    return table(["claim", "there", "here", "verdict", "cost"], rows)
-
-
-def verdicts() -> str:
-    """How many claims hold, and a row for each: paper, claim, verdict."""
-    counts: dict[str, int] = {}
-    rows = []
-    for file in sorted((ROOT / "claims").glob("*.yaml")):
-        claim = yaml.safe_load(file.read_text(encoding="utf-8"))
-        result = RESULTS / "claims" / f"{file.stem}.json"
-        verdict, said = NOT_RUN, claim["statement"]
-        if result.is_file():
-            verdict = json.loads(result.read_text(encoding="utf-8"))["verdict"]
-            said = f"[{said}](results/claims/{file.stem}.md)"
-        counts[verdict] = counts.get(verdict, 0) + 1
-        rows.append([claim["paper"], said, verdict if verdict == NOT_RUN else f"**{verdict}**"])
-    told = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))
-    return f"Of {len(rows)} claims: {told}.\n\n" + table(["paper", "claim", "here"], rows)
-
-
-def claimed(told: dict[str, Any]) -> str:
-    """The systems' figures, and the difference of each pair."""
-    metric = FIGURES.get(told["metric"], "event F1" if told["metric"] == "event_f1" else told["metric"])
-    systems = ", ".join(f"{system['name']} {system['value']:.3f}" for system in told["systems"])
-    pairs = []
-    for pair in told["pairs"]:
-        between = "" if pair["low"] is None else f" ({pair['low']:+.3f} to {pair['high']:+.3f})"
-        verdict = pair["verdict"].removesuffix(" at this size")
-        signed = f"{pair['difference']:+.3f}{between}".replace("-", "−")
-        pairs.append(f"{pair['better']} − {pair['worse']} {signed}: {verdict}")
-    return f"{metric} on {told['clips']} clips: {systems}. {'; '.join(pairs)}."
-
-
-def spent(told: dict[str, Any]) -> str:
-    """Trainings, minutes, machine, and whether the nets were small ones."""
-    cost = told["cost"]
-    if not cost["trainings"]:
-        return "no training"
-    size = "small nets, few epochs" if told["size"] == "small" else "as the recipes say"
-    return f"{cost['trainings']} trainings, {cost['seconds'] / 60:.0f} min on {cost['device']}; {size}"
 
 
 def layout(name: str) -> str:
@@ -300,11 +183,17 @@ PIECES = {
     "names": names,
     "nets": nets,
     "recipes": recipes,
-    "results": results,
-    "others": others,
-    "compared": compared,
-    "claims": claims,
-    "verdicts": verdicts,
+    "systems": figures.systems,
+    "reports": figures.reports,
+    "events": figures.events,
+    "standings": figures.standings,
+    "pairs": figures.pairs,
+    "claims": figures.claims,
+    "verdicts": figures.verdicts,
+    "decided": figures.decided,
+    "goals": figures.goals,
+    "measured": figures.measured,
+    "rooms": rooms,
     "layout": layout,
     "sheets": sheets,
     "sections": sections,

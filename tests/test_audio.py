@@ -277,7 +277,7 @@ def test_a_part_of_a_long_file_takes_the_memory_of_the_part(tmp_path):
 
 @pytest.mark.parametrize(("kind", "told"), [("ogg", True), ("flac", False)])
 def test_parts_that_are_far_into_a_file_are_worth_a_word(formats, monkeypatch, kind, told):
-    monkeypatch.setattr(audio, "FAR", 3)
+    monkeypatch.setattr("earmark.audio.reading.FAR", 3)
     said: list[str] = []
     audio.load(formats[kind], RATE, start=2.0, seconds=1.0, report=said.append)
     assert not any("from its beginning" in line for line in said)

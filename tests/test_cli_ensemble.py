@@ -17,7 +17,7 @@ from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
 from earmark.models import tagger as taggers
 from earmark.models.averaging import average
-from earmark.models.ensemble import Committee
+from earmark.models.ensemble import Ensemble
 from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
@@ -263,8 +263,8 @@ def test_a_run_over_folds_becomes_one_tagger(place, run):
     _, said = run("ensemble", place / "run", "-o", out, "--rule", "geometric", "--weights", "2:1")
     assert f"{out}: 2 tags; geometric mean of 2 members (fold-1 0.667, fold-2 0.333)" in said
     whole = earmark.load(out)
-    assert isinstance(whole, Committee)
-    expected = Committee([made(0), made(1)], "geometric", [2, 1]).tag(place / "dog-1.wav", None)
+    assert isinstance(whole, Ensemble)
+    expected = Ensemble([made(0), made(1)], "geometric", [2, 1]).tag(place / "dog-1.wav", None)
     assert whole.tag(place / "dog-1.wav", None) == expected
 
 

@@ -18,7 +18,7 @@ from earmark.errors import EarmarkError
 from earmark.events import formats as eventfile
 from earmark.models import loading
 from earmark.models import tagger as taggers
-from earmark.models.ensemble import Committee
+from earmark.models.ensemble import Ensemble
 from earmark.models.file import read_head
 from earmark.recipe import parse
 
@@ -204,7 +204,7 @@ def test_recordings_of_one_name_keep_their_paths(run, windowed, scenes, tmp_path
 
 
 def test_an_ensemble_tells_of_windows(run, scenes, tmp_path):
-    Committee([made(), made()]).save(tmp_path / "e.safetensors")
+    Ensemble([made(), made()]).save(tmp_path / "e.safetensors")
     _, printed, said = run(
         "events", scenes / "0.wav", "--tagger", tmp_path / "e.safetensors", "--threshold", 0.01, "--json"
     )

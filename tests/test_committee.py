@@ -18,7 +18,7 @@ from earmark.inference import Failure, Recording, score
 from earmark.models import file as taggerfile
 from earmark.models import loading
 from earmark.models.averaging import average, renew
-from earmark.models.ensemble import Apart, Committee, joined
+from earmark.models.ensemble import Ensemble, joined
 from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
 from earmark.scores import Scores
@@ -90,7 +90,7 @@ MEMBERS = {
 def test_it_says_what_its_members_scores_combine_to(waves, kind, rule):
     members = MEMBERS[kind]()
     weights = list(range(1, len(members) + 1))
-    whole = Committee(members, rule, weights)
+    whole = Ensemble(members, rule, weights)
     expected = combine([single(member, waves) for member in members], rule, weights, over="tags", task=whole.task)
     for batch, workers in ((32, 2), (3, 1)):
         heard = list(score(whole, map(Recording, waves), batch=batch, workers=workers))
@@ -110,40 +110,41 @@ def test_worked_out_from_the_waves(waves):
     assert len(wave) == 2 * RATE
     cut = wave.reshape(4, RATE // 2)
     expected = 0.75 * one.score(cut).mean(0) + 0.25 * two.score(cut).mean(0)
-    (heard,) = score(Committee([one, two], weights=[3, 1]), [Recording(waves[1])])
+    (heard,) = score(Ensemble([one, two], weights=[3, 1]), [Recording(waves[1])])
     np.testing.assert_allclose(heard.values, expected, atol=1e-6)
 
 
 def test_scores_window_by_window(waves):
     members = [made(0), made(1, TAGS[::-1])]
-    (heard,) = score(Committee(members), [Recording(waves[2])], keep_windows=True)
+    (heard,) = score(Ensemble(members), [Recording(waves[2])], keep_windows=True)
     own = [next(iter(score(m, [Recording(waves[2])], keep_windows=True))).windows for m in members]
     np.testing.assert_allclose(heard.windows.values, combine(own).values, atol=1e-6)
     np.testing.assert_array_equal(heard.windows.start, own[0].start)
     assert heard.windows.tags == TAGS
     cut = np.random.default_rng(0).uniform(-0.5, 0.5, (3, RATE // 2)).astype(np.float32)
-    values = Committee(members).score(cut)
+    values = Ensemble(members).score(cut)
     np.testing.assert_allclose(values, (members[0].score(cut) + members[1].score(cut)[:, ::-1]) / 2, atol=1e-6)
 
 
 def test_windows_that_differ_are_said(waves):
-    whole = Committee([made(0), apart()])
-    assert isinstance(whole.windows, Apart)
-    assert [told["length"] for told in whole.windows.as_dict()["members"]] == [0.5, 0.6]
+    whole = Ensemble([made(0), apart()])
+    with pytest.raises(TaggerError, match="hear different windows"):
+        _ = whole.windows
+    assert [told["length"] for told in whole.described_windows()["members"]] == [0.5, 0.6]
     assert whole.sample_rate == 16_000
     told = r"hear different windows \(0.5 s every 0.25 s at 8,000 Hz; 0.6 s every 0.35 s at 16,000 Hz\).*no --windows"
     with pytest.raises(TaggerError, match=told):
         list(score(whole, [Recording(waves[0])], keep_windows=True))
     with pytest.raises(TaggerError, match=told):
         whole.score(np.zeros((1, 4000), np.float32))
-    assert Committee([made(0), made(1)]).windows == made(0).windows
+    assert Ensemble([made(0), made(1)]).windows == made(0).windows
 
 
 @pytest.mark.parametrize("kind", ["same windows", "apart"])
 def test_a_bad_recording_is_a_failure_in_its_place(waves, tmp_path, kind):
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"no sound")
-    whole = Committee(MEMBERS[kind]())
+    whole = Ensemble(MEMBERS[kind]())
     results = list(score(whole, map(Recording, [waves[1], broken, waves[0]])))
     assert [isinstance(result, Failure) for result in results] == [False, True, False]
     with pytest.raises(AudioError, match="broken"):
@@ -152,11 +153,11 @@ def test_a_bad_recording_is_a_failure_in_its_place(waves, tmp_path, kind):
 
 def test_seconds_are_counted_once_and_stopping_early_ends_the_threads(waves):
     told: list[float] = []
-    list(score(Committee(MEMBERS["apart"]()), [Recording(waves[1])], on_audio=told.append))
+    list(score(Ensemble(MEMBERS["apart"]()), [Recording(waves[1])], on_audio=told.append))
     alone: list[float] = []
     list(score(made(0), [Recording(waves[1])], on_audio=alone.append))
     assert sum(told) == sum(alone)
-    results = score(Committee(MEMBERS["apart"]()), [Recording(waves[2])] * 20)
+    results = score(Ensemble(MEMBERS["apart"]()), [Recording(waves[2])] * 20)
     next(results)
     results.close()
 
@@ -166,11 +167,11 @@ def test_seconds_are_counted_once_and_stopping_early_ends_the_threads(waves):
 
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_what_comes_back_is_what_was_saved(waves, tmp_path, kind):
-    before = Committee(MEMBERS[kind](), "geometric", range(1, len(MEMBERS[kind]()) + 1))
+    before = Ensemble(MEMBERS[kind](), "geometric", range(1, len(MEMBERS[kind]()) + 1))
     before.facts = {"note": "ä", "counts": {"5": 1}}
     before.save(tmp_path / "e.safetensors")
     after = earmark.load(tmp_path / "e.safetensors")
-    assert isinstance(after, Committee)
+    assert isinstance(after, Ensemble)
     assert after.identity() == before.identity()
     assert (after.facts, after.rule, after.vocabulary, after.task) == (before.facts, before.rule, TAGS, before.task)
     assert after.weights.tolist() == before.weights.tolist()
@@ -184,19 +185,19 @@ def test_what_comes_back_is_what_was_saved(waves, tmp_path, kind):
 
 def test_a_tagger_may_be_in_twice(tmp_path):
     one = made(0)
-    Committee([one, one]).save(tmp_path / "e.safetensors")
+    Ensemble([one, one]).save(tmp_path / "e.safetensors")
     assert len(earmark.load(tmp_path / "e.safetensors").members) == 2
 
 
 def test_identity_changes_with_whatever_changes_a_score():
     one, two = made(0), made(1)
-    same = Committee([one, two]).identity()
-    assert same == Committee([made(0), made(1)], weights=[2, 2], facts={"x": 1}).identity()
+    same = Ensemble([one, two]).identity()
+    assert same == Ensemble([made(0), made(1)], weights=[2, 2], facts={"x": 1}).identity()
     others = [
-        Committee([one, made(2)]),
-        Committee([two, one]),
-        Committee([one, two], "geometric"),
-        Committee([one, two], weights=[2, 1]),
+        Ensemble([one, made(2)]),
+        Ensemble([two, one]),
+        Ensemble([one, two], "geometric"),
+        Ensemble([one, two], weights=[2, 1]),
     ]
     assert len({same, *(other.identity() for other in others)}) == 5
 
@@ -204,7 +205,7 @@ def test_identity_changes_with_whatever_changes_a_score():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("whole") / "e.safetensors"
-    Committee([made(0), made(1)]).save(path)
+    Ensemble([made(0), made(1)]).save(path)
     return path.read_bytes()
 
 
@@ -284,19 +285,19 @@ def test_the_file_holds_members_weights_under_prefixes(tmp_path, whole):
 def test_members_that_do_not_go_together():
     one = made(0)
     with pytest.raises(TaggerError, match="needs two taggers at least, and this has 1"):
-        Committee([one])
+        Ensemble([one])
     with pytest.raises(TaggerError, match="member 1 has the task 'one' and member 2 'many'"):
-        Committee([one, made(1, task="many")])
+        Ensemble([one, made(1, task="many")])
     with pytest.raises(
         TaggerError, match="members 1 and 2 know different tags: 2 are known to one of them only, such as 'cat'"
     ):
-        Committee([one, made(1, ("dog", "rain", "cat"))])
+        Ensemble([one, made(1, ("dog", "rain", "cat"))])
     with pytest.raises(TaggerError, match="member 2 is an ensemble itself"):
-        Committee([one, Committee([one, made(1)])])
+        Ensemble([one, Ensemble([one, made(1)])])
     with pytest.raises(TaggerError, match="an ensemble of 2 taggers: 3 weights for 2 members"):
-        Committee([one, made(1)], weights=[1, 1, 1])
+        Ensemble([one, made(1)], weights=[1, 1, 1])
     with pytest.raises(TaggerError, match="has no net of its own"):
-        _ = Committee([one, made(1)]).net
+        _ = Ensemble([one, made(1)]).alone
 
 
 # What it has learnt from
@@ -335,8 +336,8 @@ def test_of_a_member_that_tells_nothing_no_fold_is_clean():
 
 def test_folds_of_other_data_are_other_folds():
     dealt = {"dataset": "folder", "folds": 5}
-    assert Committee([made(0), made(1)]).recipe.data.dataset == "folder"
-    assert Committee([made(0, data=dealt), made(1, data=dealt)]).recipe.data.folds == 5
+    assert Ensemble([made(0), made(1)]).recipe.data.dataset == "folder"
+    assert Ensemble([made(0, data=dealt), made(1, data=dealt)]).recipe.data.folds == 5
     seeded = made(1, data=dealt)
     seeded.recipe = seeded.recipe.model_copy(update={"seed": 2})
     for one, two in [
@@ -345,9 +346,9 @@ def test_folds_of_other_data_are_other_folds():
         (made(0, data=dealt), seeded),
     ]:
         with pytest.raises(TaggerError, match="members 1 and 2 learnt from other data or other folds"):
-            _ = Committee([one, two]).recipe
+            _ = Ensemble([one, two]).recipe
     bears = {"dataset": "folder", "shared_groups": "report"}
-    assert Committee([made(0, data=bears), made(1)]).recipe.data.shared_groups == "refuse"
+    assert Ensemble([made(0, data=bears), made(1)]).recipe.data.shared_groups == "refuse"
 
 
 # Soups
@@ -429,7 +430,9 @@ def test_taggers_whose_weights_mean_different_things():
         average([one, made(1, rate=16_000)])
     with pytest.raises(TaggerError, match="differ in windows"):
         average([one, made(1, windows={"length": 0.5, "hop": 0.1})])
-    with pytest.raises(TaggerError, match="tagger 2 is an ensemble"):
-        average([one, Committee([one, made(1)])])
+    with pytest.raises(
+        TaggerError, match="tagger 2: an ensemble of 2 taggers has no net of its own.*weights have no mean"
+    ):
+        average([one, Ensemble([one, made(1)])])
     with pytest.raises(TaggerError, match="a weight is -1"):
         average([one, made(1)], [2, -1])

@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from earmark.recipe import Optimiser, Schedule, Train
-from earmark.train.state import Course, ended, learning_rate, load_state, save_state
+from earmark.train.state import State, ended, learning_rate, load_state, save_state
 
 
 def test_learning_rates_by_hand():
     def rates(schedule, gains, epochs=6, lr=0.1):
         plan = Train(epochs=epochs, optimiser=Optimiser(lr=lr), schedule=schedule)
-        course = Course()
+        state = State()
         got = []
         for epoch, gained in enumerate(gains):
-            course.lr = learning_rate(plan, course)
-            got.append(course.lr)
-            course.history.append({"epoch": epoch + 1})
-            course.since_cut = 0 if gained else course.since_cut + 1
+            state.lr = learning_rate(plan, state)
+            got.append(state.lr)
+            state.history.append({"epoch": epoch + 1})
+            state.since_cut = 0 if gained else state.since_cut + 1
         return got
 
     assert rates(Schedule(name="constant"), [True] * 3) == [0.1] * 3
@@ -40,15 +40,15 @@ def test_a_state_gives_back_what_was_put_into_it(tmp_path):
     for _ in range(3):
         net(torch.randn(8, 3)).square().sum().backward()
         optimiser.step()
-    course = Course(history=[{"epoch": 1, "train_loss": 0.1 + 0.2}], best=-1 / 3, best_epoch=1, lr=0.1)
-    save_state(tmp_path / "s", net, optimiser, course)
+    state = State(history=[{"epoch": 1, "train_loss": 0.1 + 0.2}], best=-1 / 3, best_epoch=1, lr=0.1)
+    save_state(tmp_path / "s", net, optimiser, state)
     other = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
-    state, again = load_state(tmp_path / "s", other)
-    assert again == course
+    of_optimiser, again = load_state(tmp_path / "s", other)
+    assert again == state
     for name, value in net.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
     resumed = torch.optim.Adam(other.parameters(), 0.7)
-    resumed.load_state_dict(state)
+    resumed.load_state_dict(of_optimiser)
     waves = torch.randn(8, 3)
     for model, steps in ((net, optimiser), (other, resumed)):  # the next step is the same
         steps.zero_grad()
@@ -60,6 +60,6 @@ def test_a_state_gives_back_what_was_put_into_it(tmp_path):
 
 def test_the_end_is_the_last_epoch_or_no_gain():
     plan = Train(epochs=5, stop_after=2)
-    assert not ended(Course(history=[{}] * 4, since_gain=1), plan)
-    assert ended(Course(history=[{}] * 5), plan)
-    assert ended(Course(history=[{}] * 3, since_gain=2), plan)
+    assert not ended(State(history=[{}] * 4, since_gain=1), plan)
+    assert ended(State(history=[{}] * 5), plan)
+    assert ended(State(history=[{}] * 3, since_gain=2), plan)

@@ -8,7 +8,6 @@ import soundfile
 import torch
 
 from earmark.errors import AudioError, EarmarkError, TaggerError
-from earmark.models import frames
 from earmark.models import tagger as taggers
 from earmark.models.features.mel import hz_to_mel
 from earmark.recipe import parse
@@ -252,7 +251,7 @@ def test_attention_sums_to_one_and_makes_the_score():
         np.testing.assert_allclose(track.values.sum(0), 1, atol=1e-5)
         np.testing.assert_allclose((track.values * one.frames.values).sum(0), one.scores, atol=1e-5)
         np.testing.assert_allclose(one.scores, tagger.score(wave[None])[0], atol=1e-6)
-        np.testing.assert_allclose(track.edges - one.start, frames.edges(tagger))
+        np.testing.assert_allclose(track.edges - one.start, tagger.frame_edges)
         assert np.ptp(track.values) > 0
 
 
@@ -318,7 +317,7 @@ def test_layers_are_chosen_by_number_range_and_name():
 
 
 def test_an_ensemble_has_no_layers(tmp_path):
-    from earmark.models.ensemble import Committee
+    from earmark.models.ensemble import Ensemble
 
-    with pytest.raises(TaggerError, match="an ensemble of 2 taggers, and has no layers of its own"):
-        Explanation(Committee([build("convnet1d"), build("convnet1d", seed=1)]), tmp_path)
+    with pytest.raises(TaggerError, match="an ensemble of 2 taggers has no net of its own"):
+        Explanation(Ensemble([build("convnet1d"), build("convnet1d", seed=1)]), tmp_path)

@@ -14,7 +14,7 @@ from earmark.events import EventRules, hear, track
 from earmark.inference import Recording
 from earmark.models import frames
 from earmark.models import tagger as taggers
-from earmark.models.nets.blocks import Prediction
+from earmark.models.prediction import Grid, Prediction
 from earmark.recipe import parse
 
 RATE, STEP = 1000, 50  # Hz; samples in a frame of the stub
@@ -44,10 +44,12 @@ def build(tags=("dog", "rain"), **changes) -> taggers.Tagger:
 class Loudness(nn.Module):
     """Frames of 50 samples, which say tag 0 where one is loud and tag 1 where none is."""
 
+    grid = Grid(STEP, STEP / 2)
+
     def forward(self, waves):
         loud = waves.unfold(1, STEP, STEP).abs().amax(2) - 0.25  # (batch, frames)
         logits = torch.stack([20 * loud, -20 * loud], 2)
-        return Prediction(logits.mean(1)[:, None], loud, logits, STEP, STEP / 2)
+        return Prediction(logits.mean(1)[:, None], loud, logits)
 
 
 def stub(**windows) -> taggers.Tagger:
@@ -94,11 +96,11 @@ def test_edges_by_hand():
     # a centred feature of hop 0.01 s, a frame every 32: middles at 0, 0.32, 0.64 and 0.96 s
     centred = {**ATTENTION["features"], "centre": True}
     tagger = build(**{**ATTENTION, "features": centred})
-    np.testing.assert_allclose(frames.edges(tagger), [0, 0.16, 0.48, 0.8, 1.0], atol=1e-9)
+    np.testing.assert_allclose(tagger.frame_edges, [0, 0.16, 0.48, 0.8, 1.0], atol=1e-9)
     # not centred, the first frame's middle is that of samples 0 to 255
     tagger = build(**ATTENTION)
     first = 127.5 / 8000
-    np.testing.assert_allclose(frames.edges(tagger)[1:-1], first + np.array([0.16, 0.48, 0.8]), atol=1e-9)
+    np.testing.assert_allclose(tagger.frame_edges[1:-1], first + np.array([0.16, 0.48, 0.8]), atol=1e-9)
 
 
 def test_edges_of_a_resized_map():
@@ -106,14 +108,14 @@ def test_edges_of_a_resized_map():
     tagger = build(
         **{**ATTENTION, "features": {**ATTENTION["features"], "centre": True}}, resize={"bands": 32, "frames": 202}
     )
-    np.testing.assert_allclose(frames.edges(tagger)[1:-1], 0.0775 + 0.16 * np.arange(6), atol=1e-9)
+    np.testing.assert_allclose(tagger.frame_edges[1:-1], 0.0775 + 0.16 * np.arange(6), atol=1e-9)
 
 
 def test_edges_of_segments():
     """Segments of 25 frames, 0.01 s apart and centred: they meet halfway between frames 24 and 25, not upon the latter."""
     net = {"name": "resnet_a", "widths": [4, 4], "blocks": [1, 1], "segment": 25}
     tagger = build(**{**ATTENTION, "net": net, "features": {**ATTENTION["features"], "centre": True}})
-    np.testing.assert_allclose(frames.edges(tagger), [0, 0.245, 0.495, 0.745, 0.995, 1.0], atol=1e-9)
+    np.testing.assert_allclose(tagger.frame_edges, [0, 0.245, 0.495, 0.745, 0.995, 1.0], atol=1e-9)
 
 
 @pytest.mark.parametrize("task", ["one", "many"])
@@ -128,7 +130,7 @@ def test_scores_are_probabilities_of_the_frames(task):
 
 
 def test_a_net_without_frames_says_so():
-    assert frames.framewise(build()) is None
-    assert frames.framewise(build(**ATTENTION)) is not None
+    assert build().framewise() is None
+    assert build(**ATTENTION).framewise() is not None
     with pytest.raises(TaggerError, match=r"convnet1d says nothing of moments, only of whole windows of 1 s"):
         frames.Framewise(build())

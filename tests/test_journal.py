@@ -156,7 +156,8 @@ def earmark(*arguments) -> int:
 
 KILLED = """
 import os, signal, sys
-from earmark import cli, journal
+from earmark import cli
+from earmark.files import journal
 
 whole, count = journal.Journal._append, 0
 

@@ -12,9 +12,8 @@ from earmark.events import EventRules, hear, track
 from earmark.inference import Failure, Heard, Recording, score
 from earmark.inference.detection import listen
 from earmark.models import tagger as taggers
-from earmark.models.ensemble import Committee
-from earmark.models.frames import framewise
-from earmark.models.nets.blocks import Prediction
+from earmark.models.ensemble import Ensemble
+from earmark.models.prediction import Grid, Prediction
 from earmark.recipe import parse
 
 RATE, STEP = 1000, 50
@@ -24,6 +23,8 @@ TAGS = ("dog", "rain")
 class Loudness(nn.Module):
     """Frames of 50 samples: tag 0 the louder, tag 1 the quieter they are."""
 
+    grid = Grid(STEP, STEP / 2)
+
     def __init__(self):
         super().__init__()
         self.none = nn.Parameter(torch.zeros(1))  # `device` asks for one
@@ -31,7 +32,7 @@ class Loudness(nn.Module):
     def forward(self, waves):
         loud = 10 * (waves.unfold(1, STEP, STEP).abs().mean(2) - 0.25)  # (batch, frames)
         logits = torch.stack([loud, -loud], 2)
-        return Prediction(logits.mean(1)[:, None], loud, logits, STEP, STEP / 2)
+        return Prediction(logits.mean(1)[:, None], loud, logits)
 
 
 def build(framed: bool, **windows) -> taggers.Tagger:
@@ -70,7 +71,7 @@ RULES = EventRules(dict.fromkeys(TAGS, 0.5), {"dog": 0.3, "rain": 0.0}, 0.12, 0.
 @pytest.mark.parametrize("framed", [True, False])
 def test_events_are_those_of_all_scores(recordings, framed, last, short):
     tagger = build(framed, last=last, short=short, **({"hop": 0.05} if short == "slide" else {}))
-    scorer = framewise(tagger)
+    scorer = tagger.framewise()
     middle = RULES
     if not framed:
         (first,) = score(tagger, recordings[-1:], keep_windows=True)
@@ -99,7 +100,7 @@ def test_events_are_those_of_all_scores(recordings, framed, last, short):
 def test_events_of_one_recording_come_while_it_is_scored(recordings):
     tagger = build(True)
     come = []
-    arguments = (tagger, framewise(tagger), recordings[-1:], RULES)
+    arguments = (tagger, tagger.framewise(), recordings[-1:], RULES)
     show = lambda _, events: come.append(list(events))  # noqa: E731
     ((_, kept),) = listen(*arguments, batch=1, on_events=show, ordered=False, keep=False)
     assert kept == [] and len(come) > 5
@@ -116,13 +117,13 @@ def test_what_fails_has_no_events_and_the_rest_goes_on(recordings, tmp_path):
     (tmp_path / "none.wav").write_bytes(b"no audio")
     todo = [Recording(tmp_path / "cut.wav"), Recording(tmp_path / "none.wav"), recordings[-1]]
     tagger = build(True)
-    results = list(listen(tagger, framewise(tagger), todo, RULES))
+    results = list(listen(tagger, tagger.framewise(), todo, RULES))
     assert [type(heard) for heard, _ in results] == [Failure, Failure, Heard]
     assert results[0][1] == results[1][1] == [] and results[2][1]
 
 
 def test_an_ensemble_is_heard_in_windows(recordings):
-    committee = Committee([build(False), build(False)])
+    committee = Ensemble([build(False), build(False)])
     (heard,) = score(committee, recordings[-1:], keep_windows=True)
     rules = EventRules.alike(TAGS, float(np.median(heard.windows.values)))
     ((_, found),) = listen(committee, None, recordings[-1:], rules)
@@ -134,7 +135,7 @@ def test_recordings_of_one_name_are_heard_each_by_itself(recordings):
     path = recordings[-1].path
     todo = [Recording(path, 0.0, 4.0), Recording(path, 6.0, 11.0), recordings[-2], recordings[-2]]
     tagger = build(True)
-    scorer = framewise(tagger)
+    scorer = tagger.framewise()
     expected = [hear(track(scorer.scores(heard)), RULES) for heard in score(scorer, todo, keep_windows=True)]
     told = []
     found = listen(tagger, scorer, todo, RULES, batch=100, on_events=lambda _, events: told.extend(events))

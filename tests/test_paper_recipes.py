@@ -20,7 +20,7 @@ from earmark.data import datasets
 from earmark.data.datasets import AUDIO, audioset, dcase2017task4, fsdkaggle2018, magnatagatune, speechcommands
 from earmark.models import loading
 from earmark.models import tagger as taggers
-from earmark.models.nets.blocks import count
+from earmark.models.layers.blocks import count
 from earmark.registry import FEATURES
 
 training = pytest.importorskip("earmark.train")

@@ -10,7 +10,7 @@ import yaml
 from earmark import recipe
 from earmark.errors import RecipeError
 from earmark.models import tagger
-from earmark.models.nets.blocks import count
+from earmark.models.layers.blocks import count
 from earmark.registry import AUGMENTATIONS, NETS
 from earmark.train import augment
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from earmark.inference import Live, score
+from earmark.models import prediction as predictions
 from earmark.models import tagger as taggers
-from earmark.models.nets import blocks
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace
@@ -54,7 +54,7 @@ LOGMEL = {"name": "logmel", "window": 0.032, "hop": 0.008, "bands": 64, "mean": 
 
 def tagger(net, length, hop, features=LOGMEL, **more):
     """Small, at 8 kHz, with statistics that are not those that norms begin with."""
-    eats = NETS[net].facts["eats"]
+    eats = NETS[net].facts["input"]
     if net == "convnet2d" and features is LOGMEL:
         features = {**LOGMEL, "hop": 0.004}  # it needs 43 frames
     told = {
@@ -94,7 +94,7 @@ def check(tagger, hop_samples, count, seed=0):
         if one is not None:
             scale = float(one.abs().max()) or 1.0
             torch.testing.assert_close(other / scale, one / scale, rtol=0, atol=1e-5)
-    one, other = (blocks.probabilities(each, "many") for each in (apart, shared))
+    one, other = (predictions.probabilities(each, "many") for each in (apart, shared))
     torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
     return trace.stopped
 

@@ -7,8 +7,8 @@ import os
 import numpy as np
 import pytest
 
+from earmark.data import leaks as leaks_module
 from earmark.data import manifest as manifests
-from earmark.data import splits
 from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest, build
 from earmark.data.splits import assign_folds, split
@@ -121,8 +121,8 @@ def test_audio_leak(tmp_path, monkeypatch):
     columns = {"id": ids, "path": ids, "tags": [["t"]] * 6, "fold": ["1", "2", "2", "1", "1", "1"]}
     manifest = build(columns, tmp_path)
     read_files = []
-    sha1 = splits._sha1
-    monkeypatch.setattr(splits, "_sha1", lambda path: read_files.append(path.name) or sha1(path))
+    sha1 = leaks_module._sha1
+    monkeypatch.setattr(leaks_module, "_sha1", lambda path: read_files.append(path.name) or sha1(path))
     (leak,) = leaks(manifest)
     assert (leak.kind, leak.folds, leak.ids) == ("audio", ("1", "2"), ("a", "b"))
     assert read_files == ["a", "b", "c"]  # no others coincide in size across folds

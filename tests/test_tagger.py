@@ -7,6 +7,7 @@ import pickletools
 import struct
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import soundfile
 import torch
 
 from earmark import recipe
-from earmark.errors import AudioError, RecipeError, TaggerError
+from earmark.errors import AudioError, EarmarkError, RecipeError, TaggerError
 from earmark.models import loading, tagger
 from earmark.models.file import FORMAT, read_head
 from earmark.models.loading import load
@@ -307,7 +308,7 @@ def test_no_such_file(tmp_path):
 
 def test_a_shipped_name_misspelt(tmp_path, monkeypatch, whole, write):
     path = write(whole)
-    monkeypatch.setattr(tagger, "shipped", lambda: {"esc10": path, "birds": path})
+    monkeypatch.setattr(loading, "shipped", lambda: {"esc10": path, "birds": path})
     assert load("esc10").vocabulary == TAGS
     with pytest.raises(TaggerError) as caught:
         load("esc-10")
@@ -512,3 +513,32 @@ def test_a_gpu_that_is_not_here(monkeypatch):
     loading.check_device("cuda:1")
     with pytest.raises(TaggerError, match="device 'cuda:2': there are 2 GPUs, counted from 0. Take another"):
         loading.check_device("cuda:2")
+
+
+WRONG = {
+    "samples are int16: give float32 from -1 to 1": np.zeros((2, 16_000), np.int16),
+    r"samples have the shape \(16000,\): give \(windows, samples\)": np.zeros(16_000, np.float32),
+    r"samples have the shape \(0, 16000\)": np.zeros((0, 16_000), np.float32),
+    "samples are not all numbers": np.full((1, 16_000), np.nan, np.float32),
+    r"samples are not all numbers \(NaN, or infinite\)": np.array([[np.inf, -np.inf] * 8_000], np.float32),
+}
+
+
+@pytest.mark.parametrize("problem", WRONG)
+def test_samples_that_would_give_scores_without_a_meaning(problem):
+    with pytest.raises(EarmarkError, match=problem):
+        load("digits").score(WRONG[problem])
+
+
+def test_listening_while_it_is_trained_changes_nothing():
+    """Four threads score a tagger in training mode: no statistics move, and it stays in that mode."""
+    tagger = load("digits").train()
+    before = tagger.identity()
+    waves = np.random.default_rng(0).normal(0, 0.1, (2, round(tagger.windows.length * tagger.sample_rate)))
+    waves = waves.astype(np.float32)
+    with ThreadPoolExecutor(4) as pool:
+        heard = list(pool.map(tagger.score, [waves] * 8))
+    assert tagger.identity() == before and tagger.training
+    wanted = tagger.eval().score(waves)
+    for values in heard:
+        np.testing.assert_allclose(values, wanted, atol=1e-6)

@@ -37,7 +37,7 @@ def spectrum_of(heard, columns=timeline.COLUMNS):
 def test_the_spectrogram_follows_the_tones(heard):
     spectrum, edges = spectrum_of(heard)
     bands, columns = spectrum.shape
-    assert (bands, columns) == (timeline.BANDS, timeline.COLUMNS)
+    assert (bands, columns) == (pictures.BANDS, timeline.COLUMNS)
     assert len(edges) == bands + 1 and edges[0] == 0 and edges[-1] == pytest.approx(RATE / 2)
     top = hz_to_mel(np.array([RATE / 2]))[0]
     for pitch, part in ((300, spectrum[:, 100 : columns // 2 - 100]), (2000, spectrum[:, columns // 2 + 100 :])):
@@ -58,13 +58,13 @@ def test_blocks_do_not_show(heard, monkeypatch, columns):
 def test_the_spectrogram_ends_where_the_scores_do(heard, tmp_path, monkeypatch):
     """Windows that leave out the last 20 s: the picture is of the first 20, in which 2,000 Hz is not heard."""
     drawn = []
-    original = pictures.timeline
-    monkeypatch.setattr(pictures, "timeline", lambda *told, **more: drawn.append(told) or original(*told, **more))
+    original = timeline.timeline
+    monkeypatch.setattr(timeline, "timeline", lambda *told, **more: drawn.append(told) or original(*told, **more))
     rows = heard.windows
     first = Scores(rows.values[:10], rows.ids[:10], rows.start[:10], rows.end[:10], rows.tags)
     timeline.draw(Heard(heard.recording, 40.0, heard.values, (), first), RATE, tmp_path / "half.png")
     ((spectrum, *_),) = drawn
-    assert spectrum.shape == (timeline.BANDS, timeline.COLUMNS)
+    assert spectrum.shape == (pictures.BANDS, timeline.COLUMNS)
     assert len(set(spectrum[:, 10:-10].argmax(0).tolist())) == 1
 
 
@@ -81,7 +81,7 @@ def test_a_recording_shorter_than_a_column(heard, tmp_path):
         np.array([[1.0, 0.0]], np.float32), np.array(["x"]), np.zeros(1), np.full(1, 0.005), ("low", "high")
     )
     short = Heard(Recording(path), 0.005, np.array([1.0, 0.0], np.float32), (), windows)
-    assert spectrum_of(short)[0].shape == (timeline.BANDS, 1)
+    assert spectrum_of(short)[0].shape == (pictures.BANDS, 1)
     timeline.draw(short, RATE, tmp_path / "short.png")
 
 

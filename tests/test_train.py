@@ -100,12 +100,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(clips, tmp_path
 
 SCRIPT = """
 import signal, sys, time
-from earmark import manifest, recipe, train
+from earmark import recipe, train
+from earmark.data import manifest
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores Ctrl-C
 def slowly(phase, epoch, epochs, share, row):
     time.sleep(0.05 if "--resume" in sys.argv or epoch < 3 else 0.5)  # long enough to be stopped in
 train.train(recipe.load(sys.argv[1]), manifest.read(sys.argv[2]), __import__("pathlib").Path(sys.argv[3]),
-            resume="--resume" in sys.argv, listener=slowly)
+            resume="--resume" in sys.argv, on_progress=slowly)
 """
 
 
@@ -293,7 +294,7 @@ def test_a_run_in_phases_is_resumed(clips, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train(plan, clips, tmp_path / "run", listener=stop)
+        training.train(plan, clips, tmp_path / "run", on_progress=stop)
     assert not (tmp_path / "run" / "tagger.safetensors").exists()
     again = training.train(plan, clips, tmp_path / "run", resume=True)
     assert again.read_bytes() == whole.read_bytes()
@@ -459,7 +460,7 @@ def test_what_a_later_phase_cannot_load_is_told_before_the_first_is_trained(clip
     def refused(match, head, **start):
         with pytest.raises(EarmarkError, match=match):
             training.train(recipe(phases={"start": {**first, **start}, "head": head}), clips, tmp_path / str(len(told)),
-                           listener=lambda phase, *_: told.append(phase))  # fmt: skip
+                           on_progress=lambda phase, *_: told.append(phase))  # fmt: skip
         told.append("")
 
     refused(
@@ -476,12 +477,12 @@ def test_what_a_later_phase_cannot_load_is_told_before_the_first_is_trained(clip
 
 
 def test_an_ensemble_has_no_parts_to_load(clips, tmp_path):
-    from earmark.models.ensemble import Committee
+    from earmark.models.ensemble import Ensemble
 
     plan = recipe()
     members = [taggers.build(plan, clips.vocabulary) for _ in range(2)]
-    Committee(members).save(tmp_path / "both.safetensors")
-    with pytest.raises(EarmarkError, match=r"load\.net: the source is an ensemble, which has no net of its own"):
+    Ensemble(members).save(tmp_path / "both.safetensors")
+    with pytest.raises(EarmarkError, match=r"load\.net: the source: an ensemble of 2 taggers has no net of its own"):
         training.train(recipe(load={"net": f"{tmp_path}/both.safetensors"}), clips, tmp_path / "run")
 
 
@@ -560,7 +561,7 @@ def test_more_processes_than_a_batch_has_clips(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "world", lambda: 9)
     monkeypatch.setattr(processes, "join", lambda device: None)
     monkeypatch.setattr(processes, "shared", lambda value: value)
-    monkeypatch.setattr(training, "_School", None)  # never so far: Lightning would start the other eight
+    monkeypatch.setattr("earmark.train.run.Run", None)  # never so far: Lightning would start the other eight
     with pytest.raises(EarmarkError, match=r"train\.batch: 8 clips are too few for 9 processes"):
         training.train(recipe(), clips, tmp_path / "run")
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from earmark.registry import AUGMENTATIONS
 from earmark.train import augment
-from earmark.train.augment import Pool
+from earmark.train.augment import ClipPool
 
 RATE = 1000
 FLOATS = st.floats(-1, 1, width=32)
@@ -85,7 +85,7 @@ def test_a_wave_that_must_not_be_written_to(name):
 def test_pairs(name, labels, most, seed, data):
     waves = data.draw(waves_of((len(labels), 7)))
     waves.flags.writeable = labels.flags.writeable = False
-    row, pool = data.draw(st.integers(0, len(labels) - 1)), Pool(labels)
+    row, pool = data.draw(st.integers(0, len(labels) - 1)), ClipPool(labels)
     augmentation = augment.build(name, {"most": most}, RATE)
     plan = augmentation.draw(generator(seed), row, pool)
     assert plan.rows[0] == row
@@ -149,7 +149,7 @@ def test_nothing_happens_to_batches_at_a_share_of_nought(name):
 def test_nothing_is_added_at_a_share_of_nought(name):
     augmentation, targets = augment.build(name, {"share": 0.0}, RATE), np.eye(3, dtype=np.float32)[[0, 0, 1, 2]]
     for row in range(4):
-        plan = augmentation.draw(generator(row), row, Pool(targets))
+        plan = augmentation.draw(generator(row), row, ClipPool(targets))
         assert plan.rows.tolist() == [row]
         wave = np.array([0.1, 0.2], np.float32)
         got, told = augmentation.apply(plan, [wave], [targets[row]])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from earmark.train.augment import Pool, Sum
+from earmark.train.augment import ClipPool, Sum
 from earmark.train.augment.sums import OtherClass, SameClass
 
 # a, b, a, c, b, a, none
@@ -35,7 +35,7 @@ def evenly(counts, limit):
 @given(targets=targets_of(12), count=st.integers(0, 15), seed=st.integers(0, 1000), data=st.data())
 def test_the_pool_by_its_definition(targets, count, seed, data):
     row = data.draw(st.integers(0, len(targets) - 1))
-    pool, sets = Pool(targets), [tuple(np.flatnonzero(target > 0)) for target in targets]
+    pool, sets = ClipPool(targets), [tuple(np.flatnonzero(target > 0)) for target in targets]
     assert len(pool) == len(targets)
     alike = {i for i, own in enumerate(sets) if own == sets[row] and i != row}
     same = pool.same(generator(seed), row, count).tolist()
@@ -47,7 +47,7 @@ def test_the_pool_by_its_definition(targets, count, seed, data):
 
 
 def test_every_other_clip_is_as_likely():
-    pool, draws = Pool(LABELS), 4000
+    pool, draws = ClipPool(LABELS), 4000
     for row, method, expected in [
         (2, pool.same, [0, 5]),
         (2, pool.other, [1, 3, 4, 6]),
@@ -63,7 +63,7 @@ def test_many_tags_and_many_clips():
     """More tags than fit one byte, told apart by the last alone."""
     targets = np.zeros((5000, 527), np.float32)
     targets[::2, 526] = 1
-    pool = Pool(targets)
+    pool = ClipPool(targets)
     for seed in range(20):
         assert (pool.same(generator(seed), 7, 3) % 2 == 1).all()
         assert (pool.other(generator(seed), 7, 3) % 2 == 0).all()
@@ -72,7 +72,7 @@ def test_many_tags_and_many_clips():
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (4,)])
 def test_a_pool_of_nothing_is_refused(shape):
     with pytest.raises(ValueError, match="hold no clips to sum: they are \\(clips, tags\\)"):
-        Pool(np.zeros(shape, np.float32))
+        ClipPool(np.zeros(shape, np.float32))
 
 
 # Sums
@@ -92,7 +92,7 @@ def test_sums_by_hand():
 
 
 def test_tags_of_the_plans_rows():
-    pool = Pool(LABELS)
+    pool = ClipPool(LABELS)
     for seed in range(200):
         plan = SameClass(most=4).draw(generator(seed), 2, pool)
         assert set(plan.rows.tolist()) <= {0, 2, 5}
@@ -104,14 +104,14 @@ def test_tags_of_the_plans_rows():
 
 
 def test_clips_that_nothing_can_be_added_to():
-    assert SameClass().draw(generator(), 3, Pool(LABELS)).rows.tolist() == [3]
-    assert OtherClass().draw(generator(), 3, Pool(np.ones((5, 2), np.float32))).rows.tolist() == [3]
-    plan = SameClass().draw(generator(), 0, Pool(np.ones((1, 1), np.float32)))
+    assert SameClass().draw(generator(), 3, ClipPool(LABELS)).rows.tolist() == [3]
+    assert OtherClass().draw(generator(), 3, ClipPool(np.ones((5, 2), np.float32))).rows.tolist() == [3]
+    plan = SameClass().draw(generator(), 0, ClipPool(np.ones((1, 1), np.float32)))
     assert (plan.rows.tolist(), plan.weights.tolist(), plan.labels.tolist()) == ([0], [1], [1])
 
 
 def test_share_and_size_of_sums():
-    pool = Pool(np.repeat(np.eye(6, dtype=np.float32), 6, 0))
+    pool = ClipPool(np.repeat(np.eye(6, dtype=np.float32), 6, 0))
     for kind in (SameClass, OtherClass):
         chance, augmentation = generator(1), kind(share=0.6, most=4)
         sizes = [len(augmentation.draw(chance, row % 36, pool).rows) for row in range(6000)]
@@ -121,7 +121,7 @@ def test_share_and_size_of_sums():
 
 def test_weights_are_even_over_all_that_sum_to_one():
     """Of three, each weight of Dirichlet(a, a, a) has the mean 1/3 and the variance 2 / (9 · (3a + 1))."""
-    pool = Pool(np.repeat(np.eye(3, dtype=np.float32), 3, 0))
+    pool = ClipPool(np.repeat(np.eye(3, dtype=np.float32), 3, 0))
     for alpha in (0.5, 1.0, 4.0):
         for kind in (SameClass, OtherClass):
             chance, augmentation = generator(2), kind(most=3, alpha=alpha)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from earmark.data.datasets import index, synth
-from earmark.data.datasets.synth import KINDS, RATE, Plan, Sound
+from earmark.data.datasets.synth import KINDS, RATE, ClipPlan, PlacedSound
 from earmark.errors import ManifestError
 
 
@@ -101,7 +101,7 @@ def test_recordings_are_what_the_manifest_says(tmp_path):
 def test_heard_from_onset_to_offset(kind, seed):
     """In almost no noise, the sound is above it from the onset to within 0.2 s of the offset, and not outside."""
     onset, seconds = 0.5, 1.25
-    plan = Plan(2.5, 1.0, -80, (Sound(kind, onset, seconds, 60.0),))
+    plan = ClipPlan(2.5, 1.0, -80, (PlacedSound(kind, onset, seconds, 60.0),))
     wave = synth._render(plan, np.random.default_rng(seed))
     frames = np.abs(wave).reshape(-1, RATE // 100).max(1)  # (250,) peaks of 10 ms
     background = frames[:50].max()
@@ -130,10 +130,10 @@ def test_the_kinds_are_what_they_are_called():
 
 
 def test_the_level_is_that_over_the_background():
-    quiet = Plan(2.0, 0.0, -40, ())
+    quiet = ClipPlan(2.0, 0.0, -40, ())
     noise = synth._render(quiet, np.random.default_rng(5))
     assert 10 * np.log10(np.mean(noise**2)) == pytest.approx(-40, abs=0.01)
-    both = synth._render(Plan(2.0, 0.0, -40, (Sound("siren", 0.5, 1.0, 12.0),)), np.random.default_rng(5))
+    both = synth._render(ClipPlan(2.0, 0.0, -40, (PlacedSound("siren", 0.5, 1.0, 12.0),)), np.random.default_rng(5))
     siren = (both - noise)[RATE // 2 : RATE * 3 // 2]
     assert 10 * np.log10(np.mean(siren**2)) == pytest.approx(-28, abs=0.01)
 

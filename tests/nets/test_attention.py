@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.models.nets.attention import Attention, attend
+from earmark.models.layers.attention import Attention, attend
 
 ACTIVATIONS = ["softmax_time", "sigmoid", "softmax_class"]
 

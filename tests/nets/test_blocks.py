@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.models.nets.blocks import NORM_EPSILON, Prediction, Residual1d, loss, probabilities
+from earmark.models.layers.blocks import NORM_EPSILON, Residual1d
 from earmark.models.nets.cnncomb import SpecBranch
+from earmark.models.prediction import Prediction, loss, probabilities
 from earmark.registry import NETS
 
 

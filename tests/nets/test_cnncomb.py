@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.models.nets.blocks import NORM_EPSILON, count
+from earmark.models.layers.blocks import NORM_EPSILON, count
 from earmark.models.nets.cnncomb import AudioBranch, AudioStage, SpecBranch, cnnaudio, cnncomb, cnnspec
 
 RATE, WINDOW, HOP = 44100, 2048, 256

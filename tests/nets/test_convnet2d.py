@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from earmark.models.nets.blocks import NORM_EPSILON, count
+from earmark.models.layers.blocks import NORM_EPSILON, count
 from earmark.models.nets.convnet2d import ShiftNorm, block_a, block_b, block_c, convnet2d
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.models.nets.blocks import count
+from earmark.models.layers.blocks import count
 from earmark.models.nets.rawresnet import LevelHead, rawresnet
 
 SMALL = {"tags": 3, "widths": (2, 2, 4, 4), "map_widths": (2, 2, 4, 4), "map_blocks": (1, 1, 1, 1), "hidden": 5}
@@ -36,7 +36,7 @@ def test_sizes_of_ten_seconds(arguments, length, levels):
     assert got.levels.shape == (2, 3, 527)
     assert got.embedding.shape == (2, 1800)
     assert got.frames.shape == (2, levels[0][2], 527)
-    assert got.frame_step == 160_000 // length * 8
+    assert net.grid.step == 160_000 // length * 8
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_frames_are_the_levels_on_the_first_ones_grid():
         waves = torch.randn(1, 2048 * 5 + 700)
         got, levels = net(waves), net.levels(waves)
     assert [level.frames.shape[1] for level in levels] == [22, 11, 6]
-    assert got.frame_step == 512
+    assert net.grid.step == 512
     wanted = 0
     for step, level in zip((512, 1024, 2048), levels, strict=True):
         places, values = np.arange(level.frames.shape[1]) * step, level.frames[0].numpy()

@@ -6,8 +6,8 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 
-from earmark.models.nets.blocks import count
-from earmark.models.nets.residual import (
+from earmark.models.layers.blocks import count
+from earmark.models.layers.residual import (
     Trunk1d,
     Trunk2d,
     basic1d,

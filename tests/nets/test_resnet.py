@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.models.nets.blocks import loss, probabilities
 from earmark.models.nets.resnet import filled, resnet_a, resnet_b, resnet_b_att, resnet_c_att, resnet_d_att
+from earmark.models.prediction import Grid, loss, probabilities
 
 SMALL = {"tags": 3, "widths": (4, 4, 8, 8), "blocks": (1, 1, 1, 1)}
 WHOLE = [resnet_b, resnet_b_att, resnet_c_att, resnet_d_att]
@@ -36,16 +36,17 @@ def test_trunk_of_a_patch_ends_as_6_by_4():
         prediction = net(torch.empty(2, 1, 64, 998))
     assert prediction.levels.shape == (2, 11, 527)
     assert prediction.embedding.shape == (2, 2048)
-    assert (prediction.frames.shape, prediction.frame_step) == ((2, 11, 527), 96)
+    assert (prediction.frames.shape, net.grid) == ((2, 11, 527), Grid(96, 47.5))
 
 
 @pytest.mark.parametrize(("function", "width"), [*zip(WHOLE, (2048, 2048, 512, 2048), strict=True)])
 def test_ten_seconds_give_32_frames(function, width):
     with torch.device("meta"):
-        prediction = function()(torch.empty(2, 1, 64, 998))
+        net = function()
+        prediction = net(torch.empty(2, 1, 64, 998))
     assert prediction.levels.shape == (2, 1, 527)
     assert prediction.embedding.shape == (2, width)
-    assert (prediction.frames.shape, prediction.frame_step) == ((2, 32, 527), 32)
+    assert (prediction.frames.shape, net.grid) == ((2, 32, 527), Grid(32))
 
 
 @pytest.mark.parametrize(("pad", "last"), [(None, [6, 6, 6]), (-4.5, [6, -4.5, -4.5])])
@@ -80,6 +81,18 @@ def test_segments_are_heard_by_themselves_and_averaged():
     assert loss(got, targets, "many").item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+def test_all_segments_count_the_same_for_running_statistics():
+    """Ten seconds are 998 frames: ten segments and one that is filled up, which weighs an eleventh."""
+    net, by_hand = (small(resnet_a).train() for _ in range(2))
+    by_hand.load_state_dict(net.state_dict())
+    maps = torch.randn(4, 1, 64, 998)
+    with torch.no_grad():
+        net(maps)
+        by_hand.trunk(torch.cat([*filled(maps, 11 * 96, None).split(96, -1)]))
+    for (name, got), wanted in zip(net.named_buffers(), by_hand.buffers(), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_resnet_b_is_a_global_average():
     """Over time and frequency at once; the clip's logits are the mean of the frames'."""
     net = small(resnet_b)
@@ -97,23 +110,22 @@ def test_attention_follows_the_mean_over_frequency(activation):
     maps = torch.randn(2, 1, 64, 200)
     with torch.no_grad():
         got, features = net(maps), net.trunk(maps).numpy()
-        _, attended = net.attend(maps)
     vectors = features.mean(2).transpose(0, 2, 1)
     dense = net.head.classes
     classes = vectors @ dense.weight.detach().numpy().T + dense.bias.detach().numpy()
     np.testing.assert_allclose(got.frames.numpy(), classes, rtol=1e-3, atol=1e-4)
-    y = (attended.weights.numpy() / (1 + np.exp(-classes))).sum(1)
+    y = (got.focus[0].weights.numpy() / (1 + np.exp(-classes))).sum(1)
     np.testing.assert_allclose(probabilities(got, "many").numpy(), y, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("function", WHOLE)
 def test_frames_follow_the_sound(function):
-    """What comes `frame_step` later is said one frame later, away from the ends."""
+    """What comes a step of the grid later is said one frame later, away from the ends."""
     net = small(function)
     maps = torch.randn(1, 1, 64, 32 * 24)
     with torch.no_grad():
         first = net(maps)
-        later = net(maps[..., first.frame_step :])
+        later = net(maps[..., net.grid.step :])
     inner = slice(8, 15)
     torch.testing.assert_close(later.frames[:, inner], first.frames[:, 9:16], rtol=1e-3, atol=1e-4)
     assert not torch.allclose(first.frames[:, inner], first.frames[:, 9:16], rtol=1e-3, atol=1e-4)

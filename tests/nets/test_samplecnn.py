@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from earmark.models.nets.blocks import NORM_EPSILON, count
-from earmark.models.nets.samplecnn import Excitation, ReseBlock, SameConv, SampleBlock, rese2multi, samplecnn
+from earmark.models.layers.blocks import NORM_EPSILON, Excitation, count
+from earmark.models.nets.samplecnn import ReseBlock, SameConv, SampleBlock, rese2multi, samplecnn
 
 # tags, sizes of the blocks, then samples, steps after the stem and after each block
 LAYOUTS = {

@@ -49,12 +49,9 @@ def files(
     from earmark.evaluation import speed as measure
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
-    from earmark.models.tagger import Tagger
 
     keep_freed_memory()
-    listener = loading.load(tagger, device)
-    if not isinstance(listener, Tagger):
-        raise EarmarkError(f"{tagger}: an ensemble has no net of its own to be timed: take one of its members")
+    listener = loading.load(tagger, device).alone
     found = audio.find(paths)
     if not found:
         raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
@@ -97,16 +94,12 @@ def windows(
 
 
 def _listener(name: str, window: float | None, hop_samples: int | None, device: str) -> Any:
-    from earmark.errors import EarmarkError
     from earmark.evaluation import speed as measure
     from earmark.models import loading
-    from earmark.models.tagger import Tagger
 
     if not Path(name).exists() and name not in loading.shipped():
         return measure.untrained(name, window, hop_samples).to(device)
-    listener = loading.load(name, device)
-    if not isinstance(listener, Tagger):
-        raise EarmarkError(f"{name}: an ensemble has no net of its own to be timed: take one of its members")
+    listener = loading.load(name, device).alone
     listener.recipe = measure.rewindowed(listener.recipe, window, hop_samples)
     return listener
 

@@ -17,7 +17,7 @@ def check(
     from earmark import recipe as recipes
     from earmark.cli.console import say
     from earmark.models import tagger
-    from earmark.models.nets.blocks import count
+    from earmark.models.layers.blocks import count
 
     checked = recipes.load(recipe, settings or [])
     with torch.device("meta"):

@@ -74,7 +74,6 @@ def events(
     from earmark.events import formats as eventfile
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
-    from earmark.models.frames import framewise
 
     form = Format.json if as_json else form
     if form is Format.table and out is not None:
@@ -90,7 +89,7 @@ def events(
     found = audio.find(paths or []) if coming is None else []
     if form.value in eventfile.EACH and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
-    scorer = framewise(listener)
+    scorer = listener.framewise()
     rules = _rules(listener, scorer is None, threshold, median, gap, shortest)
     artist = Artist.of(pictures, reference, listener.sample_rate)
     if coming is not None:

@@ -41,7 +41,7 @@ def _nets() -> list[dict[str, Any]]:
     """Counts are for the net's defaults, which are the paper's; nothing is allocated."""
     import torch
 
-    from earmark.models.nets.blocks import count
+    from earmark.models.layers.blocks import count
     from earmark.registry import NETS
 
     rows = []

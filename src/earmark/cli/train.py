@@ -75,7 +75,7 @@ def _one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: 
 
         speak: Callable[[str], None] = say if bar.disable else print_above
         try:
-            return training.train(plan, clips, out, say=speak, listener=listener, **told)
+            return training.train(plan, clips, out, say=speak, on_progress=listener, **told)
         except KeyboardInterrupt:
             bar.stop()
             if (out / "state.safetensors").is_file():

@@ -6,7 +6,7 @@ A group is what must stay together: a recording, a speaker, an uploader. Tags ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,6 +76,34 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
     names[without] = dealt.folds
     table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), pa.chunked_array([names]))
     return replace(manifest, table=table, facts=dealt.facts)
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """What identifies a set of clips: how many there are, their folds, and a digest of their ids.
+
+    counted: "at least" or "at most" where only a limit of their number is known.
+    """
+
+    clips: int = 0
+    folds: tuple[str, ...] = ()
+    sha256: str = ""
+    counted: str | None = None
+
+    @staticmethod
+    def of(manifest: Manifest) -> ClipSet:
+        digest = hashlib.sha256("\n".join(sorted(manifest.ids.tolist())).encode()).hexdigest()[:16]
+        return ClipSet(len(manifest), tuple(manifest.fold_names()), digest)
+
+    @staticmethod
+    def read(plain: Mapping[str, Any]) -> ClipSet:
+        """Of a file, which may tell part of it."""
+        folds = tuple(str(fold) for fold in plain.get("folds", ()))
+        return ClipSet(int(plain.get("clips", 0)), folds, str(plain.get("sha256", "")), plain.get("counted"))
+
+    def as_dict(self) -> dict[str, Any]:
+        told = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
+        return told if self.counted is None else told | {"counted": self.counted}
 
 
 @dataclass(frozen=True)

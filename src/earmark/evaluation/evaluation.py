@@ -29,7 +29,7 @@ from earmark.progress import QUIET, Progress
 from earmark.scores import Scores
 
 if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
+    from earmark.models.anytagger import AnyTagger
 
 MergeBy = Literal["highest", "sum"]
 Drawn = Literal["groups", "clips"]
@@ -54,7 +54,7 @@ class Evaluation:
     scores: Scores
     clips: Manifest
     detected: Detected | None
-    taggers: tuple[Tagger, ...]
+    taggers: tuple[AnyTagger, ...]
     unread: tuple[Unread, ...]
     notes: tuple[str, ...]
     beside: Path | None = None

@@ -23,7 +23,7 @@ from earmark.scores import Scores
 from earmark.scores.thresholds import of_tags
 
 if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
+    from earmark.models.anytagger import AnyTagger
 
 Leaks = Literal["refuse", "report"]
 Source = (
@@ -59,7 +59,7 @@ class HeldOut:
     unread: the clips that have no scores. notes: what was done to the audio of the others.
     """
 
-    tagger: Tagger
+    tagger: AnyTagger
     dataset: str | None
     clips: Manifest
     scores: Scores
@@ -86,7 +86,7 @@ def check_single(tagger: Source) -> None:
 
 def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
-    loaded: Tagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
+    loaded: AnyTagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
     name = asked.dataset or loaded.facts.get("data", {}).get("dataset")
     whole = clips_of(loaded, asked.data, name)
     chosen = choose(loaded, whole, asked.folds, name, asked.seen)
@@ -106,7 +106,7 @@ def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[
     return parts
 
 
-def clips_of(tagger: Tagger, data: str | Path | Manifest, name: str | None) -> Manifest:
+def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -> Manifest:
     """The manifest with the folds that the tagger was trained with."""
     told = tagger.recipe.data
     clips = open_data(data, name, told.options)
@@ -115,7 +115,9 @@ def clips_of(tagger: Tagger, data: str | Path | Manifest, name: str | None) -> M
     return clips
 
 
-def choose(tagger: Tagger, clips: Manifest, folds: Sequence[str] | None, dataset: str | None, seen: bool) -> Manifest:
+def choose(
+    tagger: AnyTagger, clips: Manifest, folds: Sequence[str] | None, dataset: str | None, seen: bool
+) -> Manifest:
     """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them."""
     split: dict[str, Any] = tagger.facts.get("split", {})
     wanted = list(folds or []) or [f for f in split.get("test", {}).get("folds", []) if f in clips.fold_names()]

@@ -12,12 +12,12 @@ import numpy as np
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
 from earmark.inference import Failure, Heard, Recording, score
-from earmark.models.frames import Framewise, framewise
+from earmark.models.frames import Framewise
 from earmark.progress import QUIET, Progress, task
 from earmark.scores import Scores
 
 if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
+    from earmark.models.anytagger import AnyTagger
 
 Moments = Literal["frames", "windows"]  # whose scores those over time are
 
@@ -80,7 +80,7 @@ def recordings(clips: Manifest) -> list[Recording]:
 
 
 def score_clips(
-    tagger: Tagger, clips: Manifest, settings: Settings | None = None, progress: Progress = QUIET
+    tagger: AnyTagger, clips: Manifest, settings: Settings | None = None, progress: Progress = QUIET
 ) -> ClipScores:
     """A score of each tag for each clip. Raises EarmarkError where none can be read."""
     settings = settings or Settings()
@@ -101,17 +101,17 @@ def score_clips(
         "start": np.array([h.recording.start or 0.0 for h in heard]),
         "end": np.array([(h.recording.start or 0.0) + h.duration for h in heard]),
     }
-    facts = {"tagger": tagger.identity(), "windows": tagger.windows.as_dict()}
+    facts = {"tagger": tagger.identity(), "windows": tagger.described_windows()}
     scores = Scores(np.stack([h.values for h in heard]), **rows, tags=tagger.vocabulary, facts=facts)
     return ClipScores(scores, tuple(unread), tuple(note for h in heard for note in h.notes))
 
 
 def score_over_time(
-    tagger: Tagger, clips: Manifest, settings: Settings | None = None, progress: Progress = QUIET
+    tagger: AnyTagger, clips: Manifest, settings: Settings | None = None, progress: Progress = QUIET
 ) -> TimedScores:
     """Scores over time of the clips that can be read: of frames where the net has some, else of windows."""
     settings = settings or Settings()
-    scorer = framewise(tagger)
+    scorer = tagger.framewise()
     of: Moments = "frames" if scorer else "windows"
     heard: dict[str, TimedClip] = {}
     unread: list[Unread] = []
@@ -139,7 +139,7 @@ def _unread(error: AudioError, settings: Settings) -> Unread:
     return Unread(error.path, error.problem)
 
 
-def _moments(tagger: Tagger, scorer: Framewise | None, todo: list[Recording], settings: Settings) -> Iterator[Any]:
+def _moments(tagger: AnyTagger, scorer: Framewise | None, todo: list[Recording], settings: Settings) -> Iterator[Any]:
     """(what was heard or a failure, its scores over time or None) of each recording; scores of windows without scorer."""
     options: dict[str, Any] = {"batch": settings.batch, "workers": settings.workers, "salvage": settings.salvage}
     # closed whatever happens: threads that decode wait for it

@@ -141,7 +141,7 @@ def _esc_first(name: str) -> tuple[bool, str]:
 
 
 def _plain(net: str, window: float) -> dict[str, Any]:
-    features = {} if NETS[net].facts["eats"] == "waves" else {"features": {"name": "logmel"}}
+    features = {} if NETS[net].facts["input"] == "waves" else {"features": {"name": "logmel"}}
     return {
         "task": "many",
         "sample_rate": PAPERS,

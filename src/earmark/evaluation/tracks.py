@@ -18,7 +18,7 @@ from earmark.events import EventRules, track
 from earmark.progress import QUIET, Progress
 
 if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
+    from earmark.models.anytagger import AnyTagger
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def with_events(clips: Manifest) -> Manifest:
     return clips.select(clips.table["events"].is_valid().to_numpy())
 
 
-def _stored_rules(tagger: Tagger, timed: TimedScores, progress: Progress) -> EventRules | None:
+def _stored_rules(tagger: AnyTagger, timed: TimedScores, progress: Progress) -> EventRules | None:
     stored = tagger.facts.get("events", {})
     if not stored.get("rules"):
         return None

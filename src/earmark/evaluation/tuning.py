@@ -23,7 +23,7 @@ from earmark.models import loading
 from earmark.progress import QUIET, Progress
 
 if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
+    from earmark.models.anytagger import AnyTagger
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Tuning:
     """events, tags: what was chosen, None where there was nothing to choose by. clips: on which. facts: what a tagger file
     tells of it. unread: clips that could not be read. notes: what was done to the audio of others, "path: what"."""
 
-    tagger: Tagger
+    tagger: AnyTagger
     clips: Manifest
     events: Chosen | None
     tags: Chosen | None
@@ -89,7 +89,7 @@ def tune(
         >>> told.events.thresholds  # doctest: +SKIP
         {'dog': 0.35, 'rain': 0.6}
     """
-    loaded: Tagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
+    loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
     name = dataset or loaded.facts.get("data", {}).get("dataset")
     clips = _clips(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     settings = Settings(batch, workers, salvage, strict)
@@ -113,7 +113,7 @@ def tune(
 
 
 def _events(
-    tagger: Tagger,
+    tagger: AnyTagger,
     clips: Manifest,
     name: str,
     collars: Collars,
@@ -139,7 +139,9 @@ def _events(
     return _Part(chosen, facts, timed.unread, timed.notes)
 
 
-def _tags(tagger: Tagger, clips: Manifest, name: str, resamples: int, settings: Settings, progress: Progress) -> _Part:
+def _tags(
+    tagger: AnyTagger, clips: Manifest, name: str, resamples: int, settings: Settings, progress: Progress
+) -> _Part:
     told = score_clips(tagger, clips, settings, progress)
     read = _read(clips, told.scores.ids.tolist(), told.unread)
     matched = matching.match(told.scores, read)
@@ -174,7 +176,7 @@ def _with_events(clips: Manifest, task: str, progress: Progress) -> Manifest | N
 
 
 def _clips(
-    tagger: Tagger, whole: Manifest, fold: Sequence[str] | None, name: str | None, on_test: bool, progress: Progress
+    tagger: AnyTagger, whole: Manifest, fold: Sequence[str] | None, name: str | None, on_test: bool, progress: Progress
 ) -> Manifest:
     """The clips to choose on. Those that the tagger is tested on are refused unless the user says so."""
     split: dict[str, Any] = tagger.facts.get("split", {})

@@ -30,7 +30,7 @@ LONGEST = 255  # bytes of a file's name, on all usual disks
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Line:
     """What became of a recording: a file in results/, or the reason why there is none."""
 
     size: int | None
@@ -47,7 +47,7 @@ class Journal:
 
     def __init__(self, folder: Path, told: Mapping[str, Any]):
         self.folder = folder
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Line] = {}
         self._taken: set[str] = set()
         self._seen: dict[str, tuple[int | None, int | None]] = {}
         path = folder / NAME
@@ -129,9 +129,9 @@ class Journal:
         size, mtime = self._seen.get(str(path)) or _state(path)
         line = {"path": str(path), "size": size, "mtime": mtime}
         self._append(line | ({"result": result} if result is not None else {"error": error}))
-        self._remember(str(path), Entry(size, mtime, result, error))
+        self._remember(str(path), Line(size, mtime, result, error))
 
-    def _remember(self, path: str, entry: Entry) -> None:
+    def _remember(self, path: str, entry: Line) -> None:
         self.entries[path] = entry
         if entry.result is not None:
             self._taken.add(entry.result.casefold())
@@ -155,7 +155,7 @@ class Journal:
                 if number == 1:
                     _check(row, told, self.folder)
                 else:
-                    self._remember(row["path"], Entry(row["size"], row["mtime"], row.get("result"), row.get("error")))
+                    self._remember(row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error")))
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 raise EarmarkError(
                     f"{path}: line {number} is no line of a job's journal ({type(error).__name__}: {error}). Take the line "

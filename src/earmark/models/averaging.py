@@ -2,10 +2,10 @@
 
 It costs at work what one of them costs. It is no mean of what they say: nets that were trained apart from different
 starts have nothing in common weight by weight, and their mean is of no use (Wortsman et al., "Model soups", ICML 2022,
-average nets that were tuned from one start). For such taggers take a `Committee`.
+average nets that were tuned from one start). For such taggers take an `Ensemble`.
 
 Weights are added in float64. Running means and variances of batch normalisation are averaged like weights, which leaves
-out how the members' means differ; `renew` measures them anew on recordings (`earmark.models.nets.statistics`). Whole numbers,
+out how the members' means differ; `renew` measures them anew on recordings (`earmark.models.layers.statistics`). Whole numbers,
 such as counts of batches, are those of the first.
 """
 
@@ -21,20 +21,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.errors import ScoresError, TaggerError
+from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import joined
-from earmark.models.nets.statistics import measured_anew
+from earmark.models.layers.statistics import measured_anew
 from earmark.models.tagger import Tagger
 from earmark.scores.ensemble import shares
 
 
-def average(taggers: Sequence[Tagger], weights: Sequence[float] | None = None) -> Tagger:
+def average(members: Sequence[AnyTagger], weights: Sequence[float] | None = None) -> Tagger:
     """The tagger in the middle, in evaluation mode. weights: one a tagger, in any proportion; default: all the same.
 
     Its facts say of which taggers it is and what they learnt from; figures of theirs are not its own. Raises TaggerError
     for taggers with different nets, features, windows or tags.
     """
-    if len(taggers) < 2:
-        raise TaggerError(f"a mean of weights needs two taggers at least, and this has {len(taggers)}")
+    if len(members) < 2:
+        raise TaggerError(f"a mean of weights needs two taggers at least, and this has {len(members)}")
+    taggers = [_alone(member, number) for number, member in enumerate(members, 1)]
     for number, tagger in enumerate(taggers, 1):
         _check_alike(taggers[0], tagger, number)
     try:
@@ -81,9 +83,14 @@ def _mean(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return total.to(first.dtype)
 
 
+def _alone(member: AnyTagger, number: int) -> Tagger:
+    try:
+        return member.alone
+    except TaggerError as error:
+        raise TaggerError(f"tagger {number}: {error}. An ensemble's weights have no mean") from error
+
+
 def _check_alike(first: Tagger, other: Tagger, number: int) -> None:
-    if not isinstance(other, Tagger):
-        raise TaggerError(f"tagger {number} is an ensemble: there are no weights of it to average")
     if other.vocabulary != first.vocabulary:
         raise TaggerError(
             f"taggers 1 and {number} have different tags or another order of them: their weights mean different things. "

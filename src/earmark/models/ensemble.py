@@ -1,4 +1,4 @@
-"""A committee: several taggers that answer as one, the ensemble that can be saved, loaded, evaluated and used to tag.
+"""Several taggers that answer as one: the ensemble that can be saved, loaded, evaluated and used to tag.
 
 Each member hears a recording at its own sample rate, in its own windows and through its own features; its windows' scores
 become its score of the recording by its own recipe, and the members' scores of the recording are combined by the rule
@@ -14,9 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -27,28 +26,17 @@ from earmark import inference as tagging
 from earmark.data.manifest import natural
 from earmark.errors import ScoresError, TaggerError
 from earmark.models import file as taggerfile
+from earmark.models.anytagger import AnyTagger
+from earmark.models.tagger import Tagger
 from earmark.recipe import Recipe
 from earmark.scores import Tag, Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
 from earmark.windows import Windows
 
-if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
-
 PARTS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
-class Apart:
-    """The windows of members that do not hear the same ones."""
-
-    members: tuple[Windows, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"members": [windows.as_dict() for windows in self.members]}
-
-
-class Committee:
+class Ensemble:
     """Taggers with the same tags and task, in evaluation mode. weights: one a member, in any proportion.
 
     The rank rule ranks the tags within a recording, since a recording is tagged alone. facts: see `joined`.
@@ -56,14 +44,14 @@ class Committee:
 
     def __init__(
         self,
-        members: Sequence[Tagger],
+        members: Sequence[AnyTagger],
         rule: Name = "arithmetic",
         weights: Sequence[float] | None = None,
         *,
         facts: Mapping[str, Any] | None = None,
     ):
-        self.members: tuple[Tagger, ...] = tuple(members)
-        _check(self.members)
+        _check(members)
+        self.members: tuple[Tagger, ...] = tuple(member.alone for member in members)
         self.vocabulary: tuple[str, ...] = self.members[0].vocabulary
         self.task: Task = self.members[0].task
         try:
@@ -80,10 +68,25 @@ class Committee:
         return max(member.sample_rate for member in self.members)
 
     @property
-    def windows(self) -> Windows | Apart:
-        if tagging.alike(self.members):
-            return self.members[0].windows
-        return Apart(tuple(member.windows for member in self.members))
+    def windows(self) -> Windows:
+        """The members' windows. Raises TaggerError where they do not hear the same ones."""
+        tagging.check_alike(self.members)
+        return self.members[0].windows
+
+    @property
+    def alike(self) -> bool:
+        """Whether the members hear the same windows, so that there are scores window by window."""
+        return tagging.alike(self.members)
+
+    def described_windows(self) -> dict[str, Any]:
+        """The settings of the members' windows, as plain values."""
+        if self.alike:
+            return self.members[0].windows.as_dict()
+        return {"members": [member.windows.as_dict() for member in self.members]}
+
+    def framewise(self) -> None:
+        """Frames of several nets lie in different places: an ensemble scores whole windows."""
+        return None
 
     @property
     def device(self) -> torch.device:
@@ -107,8 +110,10 @@ class Committee:
         return next((recipe for recipe in recipes if recipe.data.shared_groups == "refuse"), recipes[0])
 
     @property
-    def net(self) -> NoReturn:
-        raise TaggerError("an ensemble has no net of its own: take the file of one of its members")
+    def alone(self) -> NoReturn:
+        raise TaggerError(
+            f"an ensemble of {len(self.members)} taggers has no net of its own: take the file of one of them"
+        )
 
     def combine(self, values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Scores of the same rows by each member, (rows, its tags) → (rows, tags)."""
@@ -193,7 +198,7 @@ def _told(data: tuple[Any, ...]) -> str:
     return ", ".join([str(dataset), *more])
 
 
-def _check(members: Sequence[Any]) -> None:
+def _check(members: Sequence[AnyTagger]) -> None:
     """Raises TaggerError where these cannot answer as one."""
     if len(members) < 2:
         raise TaggerError(f"an ensemble needs two taggers at least, and this has {len(members)}")
@@ -205,7 +210,7 @@ def _check(members: Sequence[Any]) -> None:
                 "be combined. Take members of one task"
             )
     for number, member in enumerate(members, 1):
-        if isinstance(member, Committee):
+        if len(member.members) > 1:
             raise TaggerError(f"member {number} is an ensemble itself: give its members' files instead")
         missing = sorted(set(first.vocabulary) ^ set(member.vocabulary))
         if missing:

@@ -2,31 +2,51 @@
 
 A frame's scores are the sigmoid (many tags) or the softmax (one tag) of the net's logits over time, `Prediction.frames`.
 Each time within a window belongs to the frame whose middle is nearest, so the first frame begins with the window and the
-last ends with it. The middle of frame k lies frame_start + k · frame_step inputs into the window; an input is a sample, or a
-frame of the feature, whose middle is that of its samples. What lies outside of the recording, where a window was filled up
+last ends with it. Where the middles of frames lie the net tells, as its `grid` of inputs; an input is a sample, or a frame of
+the feature, whose middle is that of its samples. What lies outside of the recording, where a window was filled up
 with zeros or with repetitions, is left out. Where windows overlap, so do rows.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
-from earmark.inference import Heard, Part, Recording, Several
-from earmark.models.nets.blocks import Prediction
-from earmark.registry import NETS
+from earmark.inference import Heard, Part, Recording
+from earmark.models.prediction import Prediction, activated
 from earmark.scores import Scores, Task
 from earmark.windows import Windows
 
-if TYPE_CHECKING:
-    from earmark.models.tagger import Tagger
-
 Floats = NDArray[np.float64]
+
+
+class FrameTagger(Protocol):
+    """What `Framewise` needs of a tagger. frame_edges: (frames + 1,) seconds from the start of a window; TaggerError."""
+
+    vocabulary: tuple[str, ...]
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    @property
+    def windows(self) -> Windows: ...
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def together(self) -> int: ...
+
+    @property
+    def frame_edges(self) -> Floats: ...
+
+    def hear(self, waves: NDArray[np.float32]) -> Prediction: ...
+
+    def hear_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Prediction: ...
 
 
 class Framewise:
@@ -36,9 +56,9 @@ class Framewise:
     edges: (frames + 1,) seconds from the start of a window.
     """
 
-    def __init__(self, tagger: Tagger):
+    def __init__(self, tagger: FrameTagger):
         self.tagger = tagger
-        self.edges = edges(tagger)
+        self.edges = tagger.frame_edges
         frames = len(self.edges) - 1
         self.vocabulary: tuple[str, ...] = tuple(f"{k} {tag}" for k in range(frames) for tag in tagger.vocabulary)
 
@@ -70,8 +90,7 @@ class Framewise:
     def _values(self, prediction: Prediction) -> NDArray[np.float32]:
         assert prediction.frames is not None
         with torch.inference_mode():
-            logits = prediction.frames.float()
-            values = logits.softmax(-1) if self.task == "one" else logits.sigmoid()
+            values = activated(prediction.frames, self.task)
             return np.asarray(values.flatten(1).cpu().numpy(), np.float32)
 
     def scores(self, heard: Heard) -> Scores:
@@ -106,37 +125,8 @@ class Framewise:
         return np.asarray(offset - np.asarray(before) / rate, np.float64)
 
 
-def framewise(tagger: Any) -> Framewise | None:
-    """A tagger or an ensemble → its scorer of frames; None where it tells of whole windows only, as an ensemble does."""
-    try:
-        return None if isinstance(tagger, Several) else Framewise(tagger)
-    except TaggerError:
-        return None
-
-
-def edges(tagger: Tagger) -> NDArray[np.float64]:
-    """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
-    length, _ = tagger.windows.samples(tagger.sample_rate)
-    prediction = tagger.hear(np.zeros((1, length), np.float32))
-    if prediction.frames is None or prediction.frame_step is None:
-        raise TaggerError(
-            f"the net {tagger.recipe.net.name} says nothing of moments, only of whole windows of {tagger.windows.length:g} s: "
-            "take the scores of windows, or a net with attention over time"
-        )
-    places = prediction.frame_start + np.arange(float(prediction.frames.shape[1])) * prediction.frame_step
-    middles = _samples(tagger, places, length)
+def edges(middles: Floats, length: int, sample_rate: int) -> Floats:
+    """Middles of moments (n,), samples into a window of `length` → where they begin and end, (n + 1,) seconds."""
     between = (middles[1:] + middles[:-1]) / 2
     bounds = np.concatenate([[0.0], between, [float(length)]])
-    return np.asarray(np.clip(bounds, 0.0, length) / tagger.sample_rate, np.float64)
-
-
-def _samples(tagger: Tagger, places: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """Places in the net's input → samples into the window."""
-    feature: Any = tagger.features
-    if NETS[tagger.recipe.net.name].facts["eats"] != "maps":
-        return places
-    if hasattr(feature, "resize"):  # bilinear between the centres of cells
-        inner = feature.feature
-        places = (places + 0.5) * (inner.frames(length) / feature.frames(length)) - 0.5
-        feature = inner
-    return np.asarray(places * feature.hop_samples + (feature.samples(1) - 1) / 2, np.float64)
+    return np.asarray(np.clip(bounds, 0.0, length) / sample_rate, np.float64)

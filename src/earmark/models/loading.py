@@ -12,7 +12,8 @@ from torch import Tensor
 
 from earmark.errors import EarmarkError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models.ensemble import Committee
+from earmark.models.anytagger import AnyTagger
+from earmark.models.ensemble import Ensemble
 from earmark.models.file import ENSEMBLE
 from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
@@ -55,18 +56,17 @@ def check_device(device: str) -> None:
         raise TaggerError(f"device {device!r}: {why}. Take {'another' if there else 'cpu'}")
 
 
-def load(name: str | Path, device: str = "cpu") -> Tagger | Any:
-    """A tagger by file or by the name of a shipped one, in evaluation mode; of an ensemble's file, its `Committee`.
+def load(name: str | Path, device: str = "cpu") -> AnyTagger:
+    """A tagger or an ensemble by file or by the name of a shipped one, in evaluation mode.
 
-    Any stands for a Committee, which does all that a tagger does with recordings but has no net of its own. Raises
-    TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device that is not there.
+    Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device that is not there.
     """
     check_device(device)
     path = find(name)
     head, weights = taggerfile.read(path)
     try:
         if head["format"] == ENSEMBLE:
-            return _committee(head, weights, device, path)
+            return _ensemble(head, weights, device, path)
         return _tagger(head, weights, device, path)
     except EarmarkError as error:
         raise TaggerError(
@@ -83,7 +83,7 @@ def _tagger(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str,
     return tagger.to(device).eval()
 
 
-def _committee(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Committee:
+def _ensemble(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Ensemble:
     members = []
     known = 0
     for number, told in enumerate(head["members"]):
@@ -93,4 +93,4 @@ def _committee(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: s
         members.append(_tagger(told, own, device, path))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
-    return Committee(members, head["rule"], head["weights"], facts=head["facts"])
+    return Ensemble(members, head["rule"], head["weights"], facts=head["facts"])

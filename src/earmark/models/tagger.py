@@ -6,9 +6,9 @@ measured and the split they were measured on. Loading reads numbers and JSON; no
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark import inference as tagging
-from earmark.errors import RecipeError
+from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models.features import Resized
+from earmark.models import frames
+from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.file import digest as _digest
-from earmark.models.nets.blocks import Prediction, probabilities, separate
+from earmark.models.frames import Framewise
+from earmark.models.nets import Input
+from earmark.models.prediction import Grid, Prediction, probabilities, separate
 from earmark.recipe import Recipe
 from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
 from earmark.windows.overlap import Trace, overlapping
-from earmark.windows.overlap.plan import Plan, plan
+from earmark.windows.overlap.plan import Sharing, plan
 
+Floats = NDArray[np.float64]
 PLANNING = threading.Lock()
 __all__ = ["FORMAT", "Tagger", "build"]
 
@@ -55,7 +59,9 @@ class Tagger(nn.Module):
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         self.recipe = recipe
         self.facts: dict[str, Any] = dict(facts or {})
-        self._plan: tuple[tuple[int, int], Plan] | None = None  # of these windows; made when it is asked for
+        self.input: Input = NETS[recipe.net.name].facts["input"]
+        self._plan: tuple[tuple[int, int], Sharing] | None = None  # of these windows; made when it is asked for
+        self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
     @property
     def sample_rate(self) -> int:
@@ -74,13 +80,57 @@ class Tagger(nn.Module):
         return next(self.net.parameters()).device
 
     def forward(self, waves: Tensor) -> Prediction:
-        return self.judge(waves, self.features(waves))
+        return self.predict(waves, self.features(waves))
 
-    def judge(self, waves: Tensor, maps: Tensor) -> Prediction:
+    def predict(self, waves: Tensor, maps: Tensor) -> Prediction:
         """The net's part: waves, and what the features made of them, → Prediction."""
-        both = NETS[self.recipe.net.name].facts["eats"] == "both"
-        prediction: Prediction = self.net(waves, maps) if both else self.net(maps)
+        prediction: Prediction = self.net(waves, maps) if self.input == "both" else self.net(maps)
         return prediction
+
+    @property
+    def members(self) -> tuple[Tagger]:
+        """Those that answer together: this one alone."""
+        return (self,)
+
+    @property
+    def alone(self) -> Tagger:
+        """Itself; of an ensemble there is none."""
+        return self
+
+    def described_windows(self) -> dict[str, Any]:
+        """The settings of its windows, as plain values."""
+        return self.windows.as_dict()
+
+    @property
+    def grid(self) -> Grid | None:
+        """Where the moments lie of which the net says something, in its input; None where it has whole windows only."""
+        grid: Grid | None = getattr(self.net, "grid", None)
+        return grid
+
+    @property
+    def frame_edges(self) -> Floats:
+        """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
+        length, _ = self.windows.samples(self.sample_rate)
+        if self.grid is None:
+            raise TaggerError(
+                f"the net {self.recipe.net.name} says nothing of moments, only of whole windows of "
+                f"{self.windows.length:g} s: take the scores of windows, or a net with attention over time"
+            )
+        if self._frames is None or self._frames[0] != length:
+            found = self.hear(np.zeros((1, length), np.float32)).frames
+            self._frames = length, 0 if found is None else found.shape[1]
+        return frames.edges(self.middles(self.grid, self._frames[1]), length, self.sample_rate)
+
+    def middles(self, grid: Grid, count: int) -> Floats:
+        """(count,) samples into a window: the middles of moments that lie so in the net's input."""
+        length, _ = self.windows.samples(self.sample_rate)
+        places = grid.middles(count)
+        feature: Any = self.features
+        return np.asarray(feature.middles(places, length) if self.input == "maps" else places, np.float64)
+
+    def framewise(self) -> Framewise | None:
+        """What scores the frames of its windows; None where the net says nothing of moments."""
+        return None if self.grid is None else Framewise(self)
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
@@ -88,9 +138,9 @@ class Tagger(nn.Module):
 
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
-        with self._listening():
-            # torch warns of arrays that cannot be written to, as memory maps are
-            prediction: Prediction = self(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(self.device))
+        with torch.inference_mode():
+            batch = _tensor(waves, 2, "(windows, samples)").to(self.device)
+            prediction: Prediction = self._still()(batch)
             return prediction
 
     @property
@@ -99,7 +149,7 @@ class Tagger(nn.Module):
         return self.sharing.together
 
     @property
-    def sharing(self) -> Plan:
+    def sharing(self) -> Sharing:
         """How its windows are scored, and what they share."""
         length, hop = self.windows.samples(self.sample_rate)
         with PLANNING:  # decoder threads ask for it, several at once
@@ -116,19 +166,15 @@ class Tagger(nn.Module):
     ) -> Prediction:
         """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
         length, _ = self.windows.samples(self.sample_rate)
-        with self._listening():
-            waves = torch.from_numpy(np.require(wave, np.float32, ["C", "W"])).to(self.device)[None]
-            return separate(self(overlapping(waves, length, hop, count, trace)))
+        with torch.inference_mode():
+            waves = _tensor(wave, 1, "(samples,)").to(self.device)[None]
+            return separate(self._still()(overlapping(waves, length, hop, count, trace)))
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        mode = self.training
-        self.eval()
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            self.train(mode)
+    def _still(self) -> Tagger:
+        """Itself in evaluation mode; while it is trained, a copy: threads that listen must not change what they hear with."""
+        if not any(part.training for part in self.modules()):
+            return self
+        return copy.deepcopy(self).eval()
 
     def _probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -160,10 +206,26 @@ class Tagger(nn.Module):
         taggerfile.write(path, self._weights(), {**head, "facts": self.facts})
 
 
+def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
+    """Samples as the net takes them. Raises EarmarkError for what would give scores that mean nothing."""
+    wave = np.asarray(wave)
+    if not np.issubdtype(wave.dtype, np.floating):
+        raise EarmarkError(
+            f"samples are {wave.dtype}: give float32 from -1 to 1 (16-bit samples are divided by 32,768); "
+            "`earmark.audio.load` gives them so"
+        )
+    if wave.ndim != dimensions or not wave.size:
+        raise EarmarkError(f"samples have the shape {wave.shape}: give {shape}, and at least one sample")
+    if not np.isfinite(wave.sum(dtype=np.float64)):
+        raise EarmarkError("samples are not all numbers (NaN, or infinite): mend them, or put 0 in their place")
+    # torch warns of arrays that cannot be written to, as memory maps are
+    return torch.from_numpy(np.require(wave, np.float32, ["C", "W"]))
+
+
 def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
     """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
-    eats = NETS[recipe.net.name].facts["eats"]
-    features: Any = nn.Identity()
+    hears: Input = NETS[recipe.net.name].facts["input"]
+    features: Any = NoFeature()
     arguments = recipe.net.arguments
     where = "features"
     # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
@@ -173,7 +235,7 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
         if recipe.resize is not None:
             where = "resize"
             features = Resized(features, **recipe.resize.model_dump())
-        if eats != "waves":
+        if hears != "waves":
             arguments = {**arguments, "channels": features.channels, "bands": features.bands}
         if "sample_rate" in NETS[recipe.net.name].arguments():
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
@@ -182,9 +244,9 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
-    needs = [(net.shortest, samples, "samples")] if eats != "maps" else []
-    if eats != "waves":
-        shortest = net.shortest if eats == "maps" else net.shortest_frames
+    needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
+    if hears != "waves":
+        shortest = net.shortest if hears == "maps" else net.shortest_frames
         needs.append((shortest, max(0, features.frames(samples)), "frames"))
     for need, got, what in needs:
         if got < need:

@@ -196,10 +196,10 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
     mistakes = []
     if recipe.run is not None and not recipe.phases:
         mistakes.append(f"run: there are no phases, so none can be picked (it is {recipe.run})")
-    eats = NETS[recipe.net.name].facts.get("eats")
-    if eats != "waves" and recipe.features is None:
+    hears = NETS[recipe.net.name].facts.get("input")
+    if hears != "waves" and recipe.features is None:
         mistakes.append(f"features: is missing: {recipe.net.name} listens to spectrograms")
-    if eats == "waves" and recipe.features is not None:
+    if hears == "waves" and recipe.features is not None:
         mistakes.append(f"features: {recipe.net.name} listens to the raw waveform: leave `features` out")
     if recipe.resize is not None and recipe.features is None:
         mistakes.append("resize: there are no maps to resize without `features`")

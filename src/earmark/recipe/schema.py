@@ -12,7 +12,7 @@ from earmark.windows import Combine, Last, Short, Weigh, Windows
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """Base of the sections: unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -34,7 +34,7 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Data(Part):
+class Data(Section):
     """Which clips. dataset: a registered layout. test: folds that are reported and never trained or chosen on.
 
     validation: folds, or the fraction of the remaining clips (whole groups, stratified by tag), that choose the epoch;
@@ -89,7 +89,7 @@ class Data(Part):
         return self
 
 
-class WindowsPart(Part):
+class WindowsSection(Section):
     """See `earmark.windows.Windows`; seconds."""
 
     length: float = Field(gt=0)
@@ -103,7 +103,7 @@ class WindowsPart(Part):
         return Windows(**self.model_dump())
 
 
-class Resize(Part):
+class ResizeTo(Section):
     """What the feature's maps become before the net: bilinear; one channel is repeated to make several."""
 
     bands: int = Field(ge=1)
@@ -111,7 +111,7 @@ class Resize(Part):
     channels: int = Field(default=1, ge=1)
 
 
-class Optimiser(Part):
+class Optimiser(Section):
     """name: adam, adamw or sgd (Nesterov, with `momentum`). decay: the rate is divided by 1 + decay × steps done."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -122,7 +122,7 @@ class Optimiser(Part):
     decay: float = Field(default=0.0, ge=0)
 
 
-class Schedule(Part):
+class Schedule(Section):
     """How the learning rate changes from epoch to epoch.
 
     plateau: × factor after `patience` epochs without a gain in `choose`, not below `lowest`. cosine: from lr to
@@ -136,7 +136,7 @@ class Schedule(Part):
     warm_up: int = Field(default=0, ge=0)
 
 
-class Train(Part):
+class Train(Section):
     """epochs: at most. stop_after: epochs without a gain in `choose`, or none. keep: which epoch becomes the tagger.
 
     keep: with `every`, each epoch's tagger is kept beside the best (the last, where nothing validates), so that their
@@ -162,7 +162,7 @@ class Train(Part):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
 
 
-class Phase(Part):
+class Phase(Section):
     """A part of the training, put over the recipe: what is not given stays the recipe's.
 
     train: keys of `train`. augment, net, features, resize: in place of the recipe's. load: where parts of the tagger
@@ -176,12 +176,12 @@ class Phase(Part):
     augment: list[Component] | None = None
     net: Component | None = None
     features: Component | None = None
-    resize: Resize | None = None
+    resize: ResizeTo | None = None
     load: dict[str, str] = Field(default_factory=dict)
     freeze: list[str] = Field(default_factory=list)
 
 
-class Recipe(Part):
+class Recipe(Section):
     """See the package's docstring, and the files in `earmark/recipes`.
 
     phases: by name; run: which of them, in order (default: all, as they are written).
@@ -193,9 +193,9 @@ class Recipe(Part):
     task: Task
     sample_rate: int = Field(ge=1000, le=384_000)
     data: Data
-    windows: WindowsPart
+    windows: WindowsSection
     features: Component | None = None
-    resize: Resize | None = None
+    resize: ResizeTo | None = None
     net: Component
     augment: list[Component] = Field(default_factory=list)
     train: Train

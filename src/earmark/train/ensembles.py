@@ -13,7 +13,7 @@ from earmark.errors import EarmarkError
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.members import names_of, summary
 from earmark.models import averaging, loading
-from earmark.models.ensemble import Apart, Committee
+from earmark.models.ensemble import Ensemble
 from earmark.progress import QUIET, Progress
 from earmark.scores.ensemble import Name
 from earmark.train.loader import Waves, validation_batches
@@ -50,8 +50,8 @@ def join(
     progress: Progress = QUIET,
 ) -> Joined:
     """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError."""
-    made = Committee([loading.load(file) for file in files], rule, weights)
-    if isinstance(made.windows, Apart):
+    made = Ensemble([loading.load(file) for file in files], rule, weights)
+    if not made.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     return Joined(made, tuple(names_of(files)), rule, tuple(made.weights.tolist()), False)
 

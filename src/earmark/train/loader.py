@@ -19,7 +19,7 @@ from torch import Tensor
 from earmark import audio
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError
-from earmark.train.augment import ClipAugmentation, PairAugmentation, Pool
+from earmark.train.augment import ClipAugmentation, ClipPool, PairAugmentation
 from earmark.windows import Cutter, Windows
 
 Wave = NDArray[np.float32]
@@ -160,7 +160,7 @@ class Batches:
         self.seed, self.epoch = seed, epoch
         self.clips, self.pairs = clips, pairs
         self.rank, self.world, self.workers = rank, world, workers
-        self._pool = Pool(targets[waves.readable]) if pairs else None
+        self._pool = ClipPool(targets[waves.readable]) if pairs else None
         self._place = {row: place for place, row in enumerate(waves.readable.tolist())} if pairs else {}
         cuts = list(range(0, len(rows), batch))
         if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):

@@ -22,20 +22,20 @@ from torch import Tensor, nn
 
 from earmark.errors import EarmarkError, RecipeError
 from earmark.models import tagger as taggers
-from earmark.models.nets.blocks import loss
-from earmark.models.nets.statistics import measured_anew
+from earmark.models.layers.statistics import measured_anew
+from earmark.models.prediction import loss
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
 from earmark.train import augment, loader, processes
 from earmark.train.folder import LOG, STATE, TAGGER
 from earmark.train.loader import Batches, Waves
-from earmark.train.state import Course, learning_rate, save_state, write_log
+from earmark.train.state import State, learning_rate, save_state, write_log
 from earmark.train.validation import clip_scores, figures
 
-Listener = Callable[[str, int, int, float, dict[str, Any]], None]
+OnProgress = Callable[[str, int, int, float, dict[str, Any]], None]
 
 
-class Lesson(pl.LightningModule):
+class PhaseModule(pl.LightningModule):
     """One phase of training.
 
     plan: the recipe while it runs. before: epochs of the phases that ran earlier, so that no draw comes twice.
@@ -48,7 +48,7 @@ class Lesson(pl.LightningModule):
         train: Waves,
         validation: Waves,
         folder: Path,
-        course: Course,
+        state: State,
         *,
         plan: Recipe | None = None,
         before: int = 0,
@@ -56,7 +56,7 @@ class Lesson(pl.LightningModule):
         workers: int = 2,
     ):
         super().__init__()
-        self.tagger, self.folder, self.course = tagger, folder, course
+        self.tagger, self.folder, self.state = tagger, folder, state
         self.recipe = plan or tagger.recipe
         self.plan = self.recipe.train
         self.before, self.workers = before, workers
@@ -80,7 +80,7 @@ class Lesson(pl.LightningModule):
     @property
     def epoch(self) -> int:
         """The epoch in work, counted from 1."""
-        return self.course.epochs + 1
+        return self.state.epochs + 1
 
     def generator(self, *what: int) -> np.random.Generator:
         """A generator for this epoch and purpose."""
@@ -114,8 +114,8 @@ class Lesson(pl.LightningModule):
         return optimiser
 
     def on_fit_start(self) -> None:
-        if (scaler := self._scaler()) is not None and self.course.scaler:
-            scaler.load_state_dict(self.course.scaler)
+        if (scaler := self._scaler()) is not None and self.state.scaler:
+            scaler.load_state_dict(self.state.scaler)
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(
@@ -123,10 +123,10 @@ class Lesson(pl.LightningModule):
         )
         self._learn()
         self.losses.clear()
-        self.course.lr = learning_rate(self.plan, self.course)
+        self.state.lr = learning_rate(self.plan, self.state)
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:
-        rate = self.course.lr / (1 + self.plan.optimiser.decay * self.course.steps)
+        rate = self.state.lr / (1 + self.plan.optimiser.decay * self.state.steps)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 
@@ -147,7 +147,7 @@ class Lesson(pl.LightningModule):
                 plan = change.draw(generator, tuple(maps.shape), targets.cpu().numpy())
                 maps, targets = change.apply(plan, maps, targets)
             maps, targets = _own(maps), _own(targets)
-        value = loss(self.tagger.judge(waves, maps), targets, self.recipe.task)
+        value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
         # the processes' gradients are averaged: a share that is larger than the others counts for more
         value = value * (len(targets) * processes.world() / total)
         self.losses.append(value.detach())
@@ -155,12 +155,12 @@ class Lesson(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         if (index + 1) % self.plan.accumulate == 0 or index + 1 == self.trainer.num_training_batches:
-            self.course.steps += 1
+            self.state.steps += 1
 
     def on_train_epoch_end(self) -> None:
         """Validate, write the row of the log, keep the epoch if it is the best, save the state: a kill loses one epoch."""
-        course = self.course
-        row: dict[str, Any] = {"epoch": self.epoch, "lr": course.lr}
+        state = self.state
+        row: dict[str, Any] = {"epoch": self.epoch, "lr": state.lr}
         row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
         if not math.isfinite(row["train_loss"]):
             raise EarmarkError(f"the loss became {row['train_loss']} in epoch {self.epoch}: {self._milder()}")
@@ -170,29 +170,29 @@ class Lesson(pl.LightningModule):
             self._renew_statistics()
         if validates:
             row |= self._validate()
-        course.history.append(row)
+        state.history.append(row)
         gained = "valid_loss" in row and self._gained(row)
-        course.since_gain = 0 if gained else course.since_gain + 1
-        course.since_cut = 0 if gained else course.since_cut + 1
-        if self.plan.stop_after is not None and course.since_gain >= self.plan.stop_after:
+        state.since_gain = 0 if gained else state.since_gain + 1
+        state.since_cut = 0 if gained else state.since_cut + 1
+        if self.plan.stop_after is not None and state.since_gain >= self.plan.stop_after:
             self.trainer.should_stop = True
         if processes.rank() == 0:
             self._keep(row, gained)
             if (scaler := self._scaler()) is not None:
-                course.scaler = scaler.state_dict()
-            write_log(self.folder / LOG, course.history)
+                state.scaler = scaler.state_dict()
+            write_log(self.folder / LOG, state.history)
             # last, because a run goes on after it: what is not written by then is written again
-            save_state(self.folder / STATE, self.tagger, self.trainer.optimizers[0], course)
+            save_state(self.folder / STATE, self.tagger, self.trainer.optimizers[0], state)
 
     def _milder(self) -> str:
         """The way out where numbers have left their range."""
-        return f"take a lower train.optimiser.lr (it is {self.course.lr:g}) or train.precision=float32"
+        return f"take a lower train.optimiser.lr (it is {self.state.lr:g}) or train.precision=float32"
 
     def _gained(self, row: dict[str, Any]) -> bool:
         figure = -row["valid_loss"] if self.plan.choose == "loss" else row[f"valid_{self.plan.choose}"]
-        if self.course.best is not None and figure <= self.course.best:
+        if self.state.best is not None and figure <= self.state.best:
             return False
-        self.course.best, self.course.best_epoch = figure, row["epoch"]
+        self.state.best, self.state.best_epoch = figure, row["epoch"]
         return True
 
     def _scaler(self) -> Any:
@@ -239,7 +239,7 @@ class Lesson(pl.LightningModule):
         if gained or last:
             by = "the last epoch" if last else f"best validation {self.plan.choose}"
             if last:
-                self.course.best_epoch = row["epoch"]
+                self.state.best_epoch = row["epoch"]
             self.tagger.facts["chosen"] = {**chosen, "by": by}
             self.tagger.save(self.folder / TAGGER)
 
@@ -259,27 +259,29 @@ def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze
 
 
 class Progress(pl.Callback):
-    """Tells a listener how far the phase is: (its name, epoch, epochs, done share of the epoch, last row)."""
+    """Tells a on_progress how far the phase is: (its name, epoch, epochs, done share of the epoch, last row)."""
 
-    def __init__(self, phase: str, listener: Listener):
-        self.phase, self.listener = phase, listener
+    def __init__(self, phase: str, on_progress: OnProgress):
+        self.phase, self.on_progress = phase, on_progress
 
-    def _tell(self, lesson: pl.LightningModule, share: float) -> None:
-        assert isinstance(lesson, Lesson)
-        history = lesson.course.history
+    def _tell(self, module: pl.LightningModule, share: float) -> None:
+        assert isinstance(module, PhaseModule)
+        history = module.state.history
         done = share >= 1.0
-        epoch = lesson.course.epochs if done else lesson.epoch
-        self.listener(self.phase, epoch, lesson.plan.epochs, share, history[-1] if history else {})
+        epoch = module.state.epochs if done else module.epoch
+        self.on_progress(self.phase, epoch, module.plan.epochs, share, history[-1] if history else {})
 
-    def on_train_batch_end(self, trainer: pl.Trainer, lesson: pl.LightningModule, *rest: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *rest: Any) -> None:
         batches = max(1, int(trainer.num_training_batches))
-        self._tell(lesson, min(0.99, (int(rest[-1]) + 1) / batches))
+        self._tell(module, min(0.99, (int(rest[-1]) + 1) / batches))
 
-    def on_train_end(self, trainer: pl.Trainer, lesson: pl.LightningModule) -> None:
-        self._tell(lesson, 1.0)
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._tell(module, 1.0)
 
 
-def fit(lesson: Lesson, epochs: int, precision: str, device: str, phase: str, listener: Listener | None) -> None:
+def fit(
+    module: PhaseModule, epochs: int, precision: str, device: str, phase: str, on_progress: OnProgress | None
+) -> None:
     """Run the epochs. Ctrl-C comes out as KeyboardInterrupt, not as Lightning's exit status."""
     several = processes.world() > 1
     backend = "nccl" if device == "cuda" else "gloo"
@@ -290,7 +292,7 @@ def fit(lesson: Lesson, epochs: int, precision: str, device: str, phase: str, li
             devices=processes.world() if several else 1,
             strategy=DDPStrategy(process_group_backend=backend) if several else "auto",
             precision=precision,  # type: ignore[arg-type]
-            accumulate_grad_batches=lesson.plan.accumulate,
+            accumulate_grad_batches=module.plan.accumulate,
             use_distributed_sampler=False,
             logger=False,
             enable_checkpointing=False,
@@ -299,12 +301,12 @@ def fit(lesson: Lesson, epochs: int, precision: str, device: str, phase: str, li
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
             limit_val_batches=0,
-            callbacks=[Progress(phase, listener)] if listener else [],
-            default_root_dir=str(lesson.folder),
+            callbacks=[Progress(phase, on_progress)] if on_progress else [],
+            default_root_dir=str(module.folder),
         )
         handler = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(lesson)
+            trainer.fit(module)
         except SystemExit as stop:
             raise KeyboardInterrupt from stop
         finally:

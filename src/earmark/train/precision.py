@@ -11,7 +11,7 @@ from torch import Tensor
 
 from earmark.errors import EarmarkError
 from earmark.models import tagger as taggers
-from earmark.models.nets.blocks import loss
+from earmark.models.prediction import loss
 
 NAMES = {"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 GAIN = 1.1  # how much faster bf16 must be to be taken

@@ -21,7 +21,7 @@ from earmark.recipe import Train
 
 
 @dataclass
-class Course:
+class State:
     """How far a run has come: what is saved and resumed besides the tensors."""
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -39,9 +39,9 @@ class Course:
         return len(self.history)
 
 
-def learning_rate(plan: Train, course: Course) -> float:
+def learning_rate(plan: Train, state: State) -> float:
     """The learning rate of the next epoch. See `earmark.recipe.Schedule`."""
-    told, top, epoch = plan.schedule, plan.optimiser.lr, course.epochs
+    told, top, epoch = plan.schedule, plan.optimiser.lr, state.epochs
     if epoch < told.warm_up:
         return top * (epoch + 1) / (told.warm_up + 1)
     if told.name == "constant":
@@ -49,19 +49,19 @@ def learning_rate(plan: Train, course: Course) -> float:
     if told.name == "cosine":
         done = (epoch - told.warm_up) / max(1, plan.epochs - told.warm_up)
         return told.lowest + (top - told.lowest) * 0.5 * (1 + math.cos(math.pi * done))
-    rate = course.lr if epoch > told.warm_up else top
-    if min(course.since_cut, epoch - told.warm_up) >= told.patience:  # a rate that still grows is not waited on
-        course.since_cut = 0
+    rate = state.lr if epoch > told.warm_up else top
+    if min(state.since_cut, epoch - told.warm_up) >= told.patience:  # a rate that still grows is not waited on
+        state.since_cut = 0
         return max(told.lowest, rate * told.factor)
     return rate
 
 
-def ended(course: Course, plan: Train) -> bool:
+def ended(state: State, plan: Train) -> bool:
     """Whether there is nothing left to do."""
-    return course.epochs >= plan.epochs or (plan.stop_after is not None and course.since_gain >= plan.stop_after)
+    return state.epochs >= plan.epochs or (plan.stop_after is not None and state.since_gain >= plan.stop_after)
 
 
-def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, course: Course) -> None:
+def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> None:
     """Everything that the next epoch depends on, in one file that is replaced in one step."""
     from safetensors.torch import save
 
@@ -71,14 +71,14 @@ def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, 
         for name, value in values.items():
             if value is not None:
                 tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
-    plain = {"course": vars(course), "groups": told["param_groups"]}
+    plain = {"course": vars(state), "groups": told["param_groups"]}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(save(tensors, {"state": json.dumps(plain)}))
     os.replace(partial, path)
 
 
-def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], Course]:
+def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], State]:
     """Puts the weights into the tagger; gives the optimiser's state and how far the run had come."""
     from safetensors import safe_open
 
@@ -93,7 +93,7 @@ def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], Course]:
         if name.startswith("optimiser/"):
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = value
-    return {"state": state, "param_groups": plain["groups"]}, Course(**plain["course"])
+    return {"state": state, "param_groups": plain["groups"]}, State(**plain["course"])
 
 
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:

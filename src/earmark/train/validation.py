@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import metrics
-from earmark.models.nets.blocks import probabilities
+from earmark.models.prediction import probabilities
 from earmark.models.tagger import Tagger
 from earmark.train import loader, processes
 from earmark.train.loader import Waves

@@ -22,7 +22,7 @@ LAYOUT = {
 }
 
 
-class Part(NamedTuple):
+class Subset(NamedTuple):
     """A table in metadata without its ending, the folders of audio that may go with it, and the fold of its clips."""
 
     table: str
@@ -32,21 +32,23 @@ class Part(NamedTuple):
 
 UNLABELLED = "unlabelled"
 PARTS = {
-    "weak": Part("train/weak", ("train/weak",), "train"),
-    "audioset_strong": Part("train/audioset_strong", ("train/strong_label_real",), "train"),
-    "synthetic": Part("train/synthetic", ("train/synthetic",), "train"),
-    "synthetic20": Part("train/synthetic20/soundscapes", ("train/synthetic20/soundscapes",), "train"),
-    "synthetic21_train": Part("train/synthetic21_train/soundscapes", ("train/synthetic21_train/soundscapes",), "train"),
-    "synthetic21_validation": Part(
+    "weak": Subset("train/weak", ("train/weak",), "train"),
+    "audioset_strong": Subset("train/audioset_strong", ("train/strong_label_real",), "train"),
+    "synthetic": Subset("train/synthetic", ("train/synthetic",), "train"),
+    "synthetic20": Subset("train/synthetic20/soundscapes", ("train/synthetic20/soundscapes",), "train"),
+    "synthetic21_train": Subset(
+        "train/synthetic21_train/soundscapes", ("train/synthetic21_train/soundscapes",), "train"
+    ),
+    "synthetic21_validation": Subset(
         "validation/synthetic21_validation/soundscapes",
         ("validation/synthetic21_validation/soundscapes",),
         "validation",
     ),
-    "validation": Part("validation/validation", ("validation/validation", "validation"), "validation"),
-    "test": Part("test/test", ("test",), "test"),
-    "eval": Part("eval/eval", ("eval",), "eval"),
-    "public": Part("eval/public", ("eval/public",), "eval"),
-    "unlabel_in_domain": Part("train/unlabel_in_domain", ("train/unlabel_in_domain",), UNLABELLED),
+    "validation": Subset("validation/validation", ("validation/validation", "validation"), "validation"),
+    "test": Subset("test/test", ("test",), "test"),
+    "eval": Subset("eval/eval", ("eval",), "eval"),
+    "public": Subset("eval/public", ("eval/public",), "eval"),
+    "unlabel_in_domain": Subset("train/unlabel_in_domain", ("train/unlabel_in_domain",), UNLABELLED),
 }
 ROOTS = ("", "dataset", "real")  # where metadata and audio lie
 VIDEO = re.compile(r"^Y(?P<video>.{11})_[\d.]+_[\d.]+$")
@@ -129,7 +131,7 @@ def video(stem: str) -> str | None:
     return match["video"] if match else None
 
 
-def _found(base: Path, part: Part) -> tuple[Path | None, Path | None]:
+def _found(base: Path, part: Subset) -> tuple[Path | None, Path | None]:
     """The table and the folder of audio of a part."""
     return (
         first(base / "metadata", f"{part.table}.tsv", f"{part.table}.csv"),

@@ -178,7 +178,7 @@ KINDS: dict[str, Callable[[float, np.random.Generator], Wave]] = {
 
 
 @dataclass(frozen=True)
-class Sound:
+class PlacedSound:
     """onset, seconds: whole samples. level: dB of its root mean square over that of the background."""
 
     kind: str
@@ -188,13 +188,13 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClipPlan:
     """What a clip will be. colour: the noise falls by 3·colour dB an octave. floor: its level, dB of full scale."""
 
     seconds: float
     colour: float
     floor: float
-    sounds: tuple[Sound, ...]
+    sounds: tuple[PlacedSound, ...]
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def synth_scenes(root: Path, clips: int = 200, seed: int = 0) -> Manifest:
     return _make(root, SCENES, clips, seed)
 
 
-def _plan(form: Form, seed: int, index: int) -> Plan:
+def _plan(form: Form, seed: int, index: int) -> ClipPlan:
     chance = np.random.default_rng([seed, form.number, index])
     seconds = _whole(chance.uniform(*form.seconds))
     count = int(chance.integers(form.count[0], form.count[1] + 1))
@@ -247,8 +247,10 @@ def _plan(form: Form, seed: int, index: int) -> Plan:
     sounds = []
     for kind in (first, *others.tolist()):
         length = _whole(chance.uniform(*form.sound))
-        sounds.append(Sound(kind, _whole(chance.uniform(0, seconds - length)), length, chance.uniform(*form.level)))
-    return Plan(seconds, chance.uniform(0, 2), chance.uniform(-50, -30), tuple(sounds))
+        sounds.append(
+            PlacedSound(kind, _whole(chance.uniform(0, seconds - length)), length, chance.uniform(*form.level))
+        )
+    return ClipPlan(seconds, chance.uniform(0, 2), chance.uniform(-50, -30), tuple(sounds))
 
 
 def _whole(seconds: float) -> float:
@@ -256,7 +258,7 @@ def _whole(seconds: float) -> float:
     return round(seconds * RATE) / RATE
 
 
-def _render(plan: Plan, chance: np.random.Generator) -> Wave:
+def _render(plan: ClipPlan, chance: np.random.Generator) -> Wave:
     wave = _noise(round(plan.seconds * RATE), plan.colour, chance) * 10 ** (plan.floor / 20)
     for sound in plan.sounds:
         part = KINDS[sound.kind](sound.seconds, chance)
@@ -330,7 +332,7 @@ def _claim(root: Path, mark: dict[str, Any]) -> None:
     os.replace(part, root / MARK)
 
 
-def _save(path: Path, plan: Plan, chance: np.random.Generator) -> None:
+def _save(path: Path, plan: ClipPlan, chance: np.random.Generator) -> None:
     """Render and write a clip, whole or not at all, unless it is there."""
     import soundfile
 

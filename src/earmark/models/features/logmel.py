@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.models.features.mel import MelScale, band_parts, mel_filters
-from earmark.models.features.spectrum import Frame, Log, Spectrum, Window, amplitude, check_level, level
+from earmark.models.features.spectrum import Floats, Frame, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
@@ -65,6 +65,10 @@ class LogMel(nn.Module):
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
         return self.spectrum.samples(frames)
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`."""
+        return self.spectrum.middles(places, samples)
 
     def forward(self, waves: Tensor) -> Tensor:
         return self.spectrum.over(waves, self._levels)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from earmark.models.features.constants import each
 from earmark.models.features.logmel import LogMel
 from earmark.models.features.mel import MelScale
-from earmark.models.features.spectrum import Window, check_level, full_precision
+from earmark.models.features.spectrum import Floats, Window, check_level, full_precision
 from earmark.registry import FEATURES
 
 
@@ -81,6 +81,10 @@ class Mfcc(nn.Module):
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
         return self.logmel.samples(frames)
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`."""
+        return self.logmel.middles(places, samples)
 
     def forward(self, waves: Tensor) -> Tensor:
         with full_precision(waves.device):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from earmark.models.features.constants import each
 from earmark.models.features.logmel import LogMel
 from earmark.models.features.mel import MelScale
-from earmark.models.features.spectrum import Log, Window
+from earmark.models.features.spectrum import Floats, Log, Window
 from earmark.registry import FEATURES
 
 
@@ -80,6 +80,10 @@ class MultiRes(nn.Module):
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
         return max(1, (frames - 1) * self.hop_samples)
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`."""
+        return places * self.hop_samples
 
     def forward(self, waves: Tensor) -> Tensor:
         return torch.cat([logmel(waves) for logmel in self.resolutions], 1)

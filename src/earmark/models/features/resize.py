@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
-from earmark.models.features.spectrum import full_precision
+from earmark.models.features.spectrum import Floats, full_precision
 
 
 class Resize(nn.Module):
@@ -41,8 +42,7 @@ class Resize(nn.Module):
 class Resized(nn.Module):
     """A feature and then a `Resize`: waves (batch, samples) → maps (batch, channels, bands, frames), whatever the wave.
 
-    It tells what a feature tells except `hop_samples` and `samples(frames)`: the frames of every wave are as many, so a
-    longer wave has longer ones.
+    Its frames are as many whatever the wave, so a longer wave has longer ones, and no fixed hop.
     """
 
     def __init__(self, feature: Any, bands: int, frames: int, channels: int = 1):
@@ -53,6 +53,11 @@ class Resized(nn.Module):
 
     def frames(self, samples: int) -> int:
         return self.resize.frames if samples >= self.shortest else 0
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`: bilinear between the centres of cells."""
+        inner = (places + 0.5) * (self.feature.frames(samples) / self.frames(samples)) - 0.5
+        return np.asarray(self.feature.middles(inner, samples))
 
     def forward(self, waves: Tensor) -> Tensor:
         maps: Tensor = self.resize(self.feature(waves))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from earmark.models.features.spectrum import Log, Spectrum, Window, amplitude, check_level, level
+from earmark.models.features.spectrum import Floats, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
@@ -51,6 +51,10 @@ class Spectrogram(nn.Module):
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
         return self.spectrum.samples(frames)
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`."""
+        return self.spectrum.middles(places, samples)
 
     def forward(self, waves: Tensor) -> Tensor:
         return self.spectrum.over(waves, self._levels)

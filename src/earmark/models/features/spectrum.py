@@ -10,12 +10,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.models.features.constants import check_known
 from earmark.windows.overlap import framed
 
+Floats = NDArray[np.float64]
 Window = Literal["hann", "hamming"]
 Log = Literal["db", "ln"]
 Frame = Literal["fft", "window"]
@@ -91,6 +94,10 @@ class Spectrum(nn.Module):
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
         return max(1, (frames - 1) * self.hop_samples + (0 if self.centre else self.span))
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`: the middle of a frame is that of its samples."""
+        return places * self.hop_samples + (self.samples(1) - 1) / 2
 
     @property
     def shortest(self) -> int:

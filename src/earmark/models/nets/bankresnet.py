@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earmark.models.features.mel import MelScale, hz_to_mel, mel_to_hz
+from earmark.models.layers.attention import AttActivation, Attention
+from earmark.models.layers.blocks import check_counts, check_dropout, check_length
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.nets import net
-from earmark.models.nets.attention import AttActivation, Attention
-from earmark.models.nets.blocks import Prediction, check_counts, check_dropout, check_length
-from earmark.models.nets.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
+from earmark.models.prediction import Focus, Grid, Prediction
 
 
 def gabor_filters(
@@ -102,17 +103,18 @@ class BankResNet(nn.Module):
         self.bank, self.trunk = bank, trunk
         self.dropout = nn.Dropout(dropout)
         self.head = Attention(trunk.width, tags, att_activation)
-        self.step = hop * trunk.step
-        self.shortest = self.step
+        self.grid = Grid(hop * trunk.step)
+        self.shortest = self.grid.step
 
     def forward(self, waves: Tensor) -> Prediction:
         check_length(waves.shape[-1], self.shortest, "samples")
         vectors = over_time(self.trunk(self.bank(waves)))
         attended = self.head(self.dropout(vectors))
-        return Prediction(attended.logits[:, None], vectors.mean(1), attended.frames, self.step)
+        focus = (Focus("attention", attended.weights, self.grid),)
+        return Prediction(attended.logits[:, None], vectors.mean(1), attended.frames, focus)
 
 
-@net(paper="earmark", eats="waves")
+@net(paper="earmark", input="waves", parameters=2_852_340)
 def bankresnet(
     tags: int = 10,
     sample_rate: int = 16_000,
@@ -133,7 +135,8 @@ def bankresnet(
 ) -> BankResNet:
     """Raw waveform: a filter bank that begins as mel and is learnt, a ResNet-18 half as wide, attention over time.
 
-    2,852,340 parameters for 10 tags at 16 kHz, 51,328 of them the filters. It starts where a log-mel net starts, so it
+    2,852,340 parameters for 10 tags at 16 kHz: filters 2 · 64 · 401, their norm 128, stem 49 · 32 + 64, stages 37,120 +
+    131,712 + 525,568 + 2,099,712, attention 2 · (257 · 10). It starts where a log-mel net starts, so it
     learns from few clips, and may leave the mel scale where the clips ask for it. Not of the papers: the bank is
     Zeghidour and others' (the module's docstring), with a batch norm for their normalisation by recording; the trunk
     and the attention are those of `resnet_c_att`.

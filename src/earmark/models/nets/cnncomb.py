@@ -13,10 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from earmark.models.nets import net
-from earmark.models.nets.blocks import (
+from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
-    Prediction,
     check_counts,
     check_dropout,
     check_length,
@@ -25,6 +23,8 @@ from earmark.models.nets.blocks import (
     norm1d,
     norm2d,
 )
+from earmark.models.nets import net
+from earmark.models.prediction import Prediction
 
 
 class AudioStage(nn.Sequential):
@@ -179,7 +179,7 @@ class CnnComb(nn.Module):
         return prediction
 
 
-@net(paper="004", eats="waves")
+@net(paper="004", input="waves", total=544_649)
 def cnnaudio(
     tags: int = 41,
     widths: Sequence[int] = (32, 64, 128, 256),
@@ -204,7 +204,7 @@ def cnnaudio(
     return OneBranch(AudioBranch(widths, kernels, pools, momentum), hidden, tags, dropout, momentum)
 
 
-@net(paper="004", eats="maps")
+@net(paper="004", input="maps", total=2_398_761)
 def cnnspec(
     tags: int = 41,
     channels: int = 1,
@@ -233,7 +233,7 @@ def cnnspec(
     return OneBranch(branch, hidden, tags, dropout, momentum)
 
 
-@net(paper="004", eats="both")
+@net(paper="004", input="both", total=3_136_649)
 def cnncomb(
     tags: int = 41,
     channels: int = 1,

@@ -11,16 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.models.layers.blocks import NORM_MOMENTUM, Residual1d, check_length, check_lists, initialise, norm1d
 from earmark.models.nets import net
-from earmark.models.nets.blocks import (
-    NORM_MOMENTUM,
-    Prediction,
-    Residual1d,
-    check_length,
-    check_lists,
-    initialise,
-    norm1d,
-)
+from earmark.models.prediction import Prediction
 
 STEM_KERNEL, STEM_STRIDE, POOL = 80, 4, 4
 
@@ -54,7 +47,7 @@ class ConvNet1d(nn.Module):
         return Prediction(self.head(embedding)[:, None], embedding)
 
 
-@net(paper="002", eats="waves")
+@net(paper="002", input="waves", total=2_099_801)
 def convnet1d(
     tags: int = 41,
     widths: Sequence[int] = (48, 96, 192, 384),

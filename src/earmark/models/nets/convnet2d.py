@@ -13,11 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from earmark.models.nets import net
-from earmark.models.nets.blocks import (
+from earmark.models.layers.blocks import (
     NORM_EPSILON,
     NORM_MOMENTUM,
-    Prediction,
     check_counts,
     check_dropout,
     check_length,
@@ -26,6 +24,8 @@ from earmark.models.nets.blocks import (
     initialise,
     norm1d,
 )
+from earmark.models.nets import net
+from earmark.models.prediction import Prediction
 
 # Kernel and step of the layers that make a map smaller: the stem's conv, conv, pool, conv, pool, then block B
 SHORTENING = ((3, 2), (3, 1), (3, 2), (3, 1), (3, 2), (3, 2))
@@ -189,7 +189,7 @@ class ConvNet2d(nn.Module):
         return Prediction(self.out(self.dropout(embedding))[:, None], embedding)
 
 
-@net(paper="002", eats="maps")
+@net(paper="002", input="maps", total=7_664_969)
 def convnet2d(
     tags: int = 41,
     channels: int = 3,

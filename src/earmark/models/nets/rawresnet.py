@@ -15,10 +15,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from earmark.models.layers.attention import AttActivation, Attended, Attention
+from earmark.models.layers.blocks import check_length
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk1d, Trunk2d, initialise_he, over_time, stretch
 from earmark.models.nets import net
-from earmark.models.nets.attention import AttActivation, Attended, Attention
-from earmark.models.nets.blocks import Prediction, check_length
-from earmark.models.nets.residual import NORM_MOMENTUM, Trunk1d, Trunk2d, initialise_he, over_time, stretch
+from earmark.models.prediction import Focus, Grid, Prediction
 
 OutStart = Literal["mean", "uniform"]
 
@@ -90,6 +91,8 @@ class RawResNet(nn.Module):
         self.waves_trunk, self.maps_trunk = waves_trunk, maps_trunk
         self.heads = nn.ModuleList(heads)
         self.shortest = waves_trunk.step * maps_trunk.step
+        self.grids = [Grid(waves_trunk.step * step) for step in maps_trunk.steps[1:]]  # of the levels
+        self.grid = self.grids[0]
         initialise_he(self)
 
     def levels(self, waves: Tensor) -> list[Level]:
@@ -104,15 +107,19 @@ class RawResNet(nn.Module):
         finest = levels[0].frames.shape[1]
         # each level has half the elements of the one before
         frames = [stretch(level.frames, 2**i, finest) for i, level in enumerate(levels)]
+        focus: list[Focus] = []
+        for number, (level, grid) in enumerate(zip(levels, self.grids, strict=True), 1):
+            focus.append(Focus(f"level {number}, on the map", level.first.weights, grid))
+            focus.append(Focus(f"level {number}, hidden", level.second.weights, grid))
         return Prediction(
             torch.stack([level.logits for level in levels], 1),
             torch.cat([level.hidden.mean(1) for level in levels], -1),
             torch.stack(frames).mean(0),
-            self.waves_trunk.step * self.maps_trunk.steps[1],
+            tuple(focus),
         )
 
 
-@net(paper="000", eats="waves")
+@net(paper="000", input="waves", parameters=34_326_903)
 def rawresnet(
     tags: int = 527,
     widths: Sequence[int] = (16, 32, 64, 128),
@@ -145,7 +152,7 @@ def rawresnet(
     leads there from 16 (64, 64, 128, 128 is the stronger option). What divides the time by 64 instead of ResNet's 32:
     stem_stride (of the first convolution) 4 for 2, while the stages keep ResNet's. The 2D stem: unmodified, (time,
     frequency). Before attention the mean over frequency, not its flattening. att_activation: softmax_time, sigmoid or
-    softmax_class (see earmark.models.nets.attention). fc_norm, dropout: in the dense hidden layers, none. The heads of the
+    softmax_class (see earmark.models.layers.attention). fc_norm, dropout: in the dense hidden layers, none. The heads of the
     levels share nothing. Convolutions begin by He's normal rule, dense layers as PyTorch's.
 
     out_start: how a level's last dense layer begins, which the paper does not say either. "mean": as the mean of the

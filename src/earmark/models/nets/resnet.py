@@ -17,10 +17,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.models.layers.attention import AttActivation, Attended, Attention
+from earmark.models.layers.blocks import check_length
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.nets import net
-from earmark.models.nets.attention import AttActivation, Attended, Attention
-from earmark.models.nets.blocks import Prediction, check_length
-from earmark.models.nets.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
+from earmark.models.prediction import Focus, Grid, Prediction
 from earmark.windows.overlap import framed
 
 
@@ -50,11 +51,17 @@ class SegmentResNet(nn.Module):
         self.trunk, self.segment, self.pad = trunk, segment, pad
         self.head = nn.Linear(trunk.width, tags)
         self.shortest = trunk.step
+        # the middle of frames 0 to segment − 1, counted as everywhere from the middle of frame 0
+        self.grid = Grid(segment, (segment - 1) / 2)
         initialise_he(self)
 
     def forward(self, maps: Tensor) -> Prediction:
         check_length(maps.shape[-1], self.shortest, "frames")
         rest = maps.shape[-1] % self.segment
+        if rest and self.training:
+            # all segments in one pass: one by itself would count for running statistics as much as all the others
+            maps = torch.cat([maps[..., :-rest], filled(maps[..., -rest:], self.segment, self.pad)], -1)
+            rest = 0
         parts = []
         if maps.shape[-1] >= self.segment:
             parts.append(framed(maps, self._pooled, self.segment, self.segment))
@@ -62,8 +69,7 @@ class SegmentResNet(nn.Module):
             parts.append(self._pooled(filled(maps[..., -rest:], self.segment, self.pad)))
         pooled = torch.cat(parts, -1).transpose(1, 2)  # (batch, segments, width)
         levels = self.head(pooled)
-        # the middle of frames 0 to segment − 1, counted as everywhere from the middle of frame 0
-        return Prediction(levels, pooled.mean(1), levels, self.segment, (self.segment - 1) / 2)
+        return Prediction(levels, pooled.mean(1), levels)
 
     def _pooled(self, maps: Tensor) -> Tensor:
         """Maps → the means of each whole segment over time and frequency (batch, width, segments)."""
@@ -80,13 +86,14 @@ class PooledResNet(nn.Module):
         self.trunk = trunk
         self.head = nn.Linear(trunk.width, tags)
         self.shortest = trunk.step
+        self.grid = Grid(trunk.step)
         initialise_he(self)
 
     def forward(self, maps: Tensor) -> Prediction:
         check_length(maps.shape[-1], self.shortest, "frames")
         vectors = over_time(self.trunk(maps))
         embedding = vectors.mean(1)
-        return Prediction(self.head(embedding)[:, None], embedding, self.head(vectors), self.trunk.step)
+        return Prediction(self.head(embedding)[:, None], embedding, self.head(vectors))
 
 
 class AttentionResNet(nn.Module):
@@ -97,20 +104,18 @@ class AttentionResNet(nn.Module):
         self.trunk = trunk
         self.head = Attention(trunk.width, tags, att_activation)
         self.shortest = trunk.step
+        self.grid = Grid(trunk.step)
         initialise_he(self)
 
-    def attend(self, maps: Tensor) -> tuple[Tensor, Attended]:
-        """(vectors over time (batch, time, width), what attention makes of them, its weights included)."""
+    def forward(self, maps: Tensor) -> Prediction:
         check_length(maps.shape[-1], self.shortest, "frames")
         vectors = over_time(self.trunk(maps))
-        return vectors, self.head(vectors)
-
-    def forward(self, maps: Tensor) -> Prediction:
-        vectors, attended = self.attend(maps)
-        return Prediction(attended.logits[:, None], vectors.mean(1), attended.frames, self.trunk.step)
+        attended: Attended = self.head(vectors)
+        focus = (Focus("attention", attended.weights, self.grid),)
+        return Prediction(attended.logits[:, None], vectors.mean(1), attended.frames, focus)
 
 
-@net(paper="003", eats="maps")
+@net(paper="003", input="maps", parameters=24_581_583)
 def resnet_a(
     tags: int = 527,
     channels: int = 1,
@@ -142,7 +147,7 @@ def resnet_a(
     return SegmentResNet(trunk, tags, segment, pad)
 
 
-@net(paper="003", eats="maps")
+@net(paper="003", input="maps", parameters=24_581_583)
 def resnet_b(
     tags: int = 527,
     channels: int = 1,
@@ -167,7 +172,7 @@ def resnet_b(
     return PooledResNet(trunk, tags)
 
 
-@net(paper="003", eats="maps")
+@net(paper="003", input="maps", parameters=25_661_406)
 def resnet_b_att(
     tags: int = 527,
     channels: int = 1,
@@ -182,11 +187,11 @@ def resnet_b_att(
 
     25,661,406 parameters for 527 tags (the paper counts none). The level is the log-odds of the attended probability;
     `frames` are the logits before attention, which the paper thresholds to find events. Frame k is centred on input
-    frame k · 32. The module's `attend` also gives the weights over time.
+    frame k · 32. `focus` has the weights over time.
 
     Choices that the paper leaves open: "1FC + Attention Module" is read as one dense layer for the classes and one for
     the attention, both on the trunk's output; att_activation is softmax_time, sigmoid or softmax_class (see
-    earmark.models.nets.attention); convolutions begin by He's normal rule, dense layers as PyTorch's.
+    earmark.models.layers.attention); convolutions begin by He's normal rule, dense layers as PyTorch's.
 
     stem_stride: (time, frequency); the module's docstring says why it is (2, 1). momentum: of the batch normalisation's
     running statistics. Any number of bands; the shortest input is 32 frames, one step of the trunk. Convolutions pad
@@ -197,7 +202,7 @@ def resnet_b_att(
     return AttentionResNet(trunk, tags, att_activation)
 
 
-@net(paper="003", eats="maps")
+@net(paper="003", input="maps", parameters=21_819_102)
 def resnet_c_att(
     tags: int = 527,
     channels: int = 1,
@@ -218,7 +223,7 @@ def resnet_c_att(
     return AttentionResNet(trunk, tags, att_activation)
 
 
-@net(paper="003", eats="maps")
+@net(paper="003", input="maps", parameters=44_653_534)
 def resnet_d_att(
     tags: int = 527,
     channels: int = 1,

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.nets import net
-from earmark.models.nets.blocks import (
+from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
-    Prediction,
+    Excitation,
     check_counts,
     check_dropout,
     check_length,
@@ -30,6 +29,8 @@ from earmark.models.nets.blocks import (
     norm1d,
     norm2d,
 )
+from earmark.models.nets import net
+from earmark.models.prediction import Prediction
 
 LEVELS = 3  # blocks whose outputs ReSE-2-Multi concatenates
 
@@ -58,28 +59,6 @@ class SampleBlock(nn.Sequential):
             nn.MaxPool2d((1, size)),
             nn.ReLU(),
         )
-
-
-class Excitation(nn.Module):
-    """Squeeze and excitation: each channel of (batch, channels, 1, time) times a gate between 0 and 1.
-
-    The gates come from the mean over time by way of `ratio` times as many hidden values as channels.
-    """
-
-    def __init__(self, channels: int, ratio: float):
-        super().__init__()
-        hidden = round(channels * ratio)
-        if hidden < 1:
-            raise ValueError(
-                f"se_ratio {ratio:g} leaves none of {channels} channels: take at least 1/{channels}, or more widths"
-            )
-        self.hidden = nn.Linear(channels, hidden)
-        self.out = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean = x.mean((2, 3))  # (batch, channels)
-        gates = torch.sigmoid(self.out(torch.relu(self.hidden(mean))))
-        return x * gates[:, :, None, None]
 
 
 class ReseBlock(nn.Module):
@@ -209,7 +188,7 @@ class Rese2Multi(nn.Module):
         return Prediction(self.out(self.dropout(embedding))[:, None], embedding)
 
 
-@net(paper="001", eats="waves")
+@net(paper="001", input="waves", parameters=1_738_802)
 def samplecnn(
     tags: int = 50,
     stem: int = 3,
@@ -240,7 +219,7 @@ def samplecnn(
     return SampleCnn(tags, stem, sizes, widths, hidden, dropout, momentum)
 
 
-@net(paper="001", eats="waves")
+@net(paper="001", input="waves", parameters=26_586_930)
 def rese2multi(
     tags: int = 50,
     stem: int = 3,

@@ -32,17 +32,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from earmark.errors import EarmarkError, TaggerError
-from earmark.inference import Several
-from earmark.registry import NETS, did_you_mean
+from earmark.registry import did_you_mean
 from earmark.report import pictures
 from earmark.report.explain import drawing, filters, stage
 from earmark.report.explain.filters import STEPS, Maximised
 from earmark.report.explain.gates import blocks, opened
 from earmark.report.explain.layers import Layer, raw_layers
-from earmark.report.explain.moments import Excerpt, Moments, Track, cut, hear, listen, tells
+from earmark.report.explain.moments import Curve, Moments, Passage, cut, hear, listen, tells
 from earmark.report.explain.page import page_of
 
 if TYPE_CHECKING:
+    from earmark.models.anytagger import AnyTagger
     from earmark.models.tagger import Tagger
 
 __all__ = ["MOST", "STEPS", "Explanation", "select"]
@@ -59,13 +59,9 @@ class Explanation:
     Raises TaggerError for an ensemble, which has no layers of its own.
     """
 
-    def __init__(self, tagger: Tagger, folder: str | Path, *, steps: int = STEPS, seed: int = 0):
-        if isinstance(tagger, Several):
-            raise TaggerError(
-                f"this is an ensemble of {len(tagger.members)} taggers, and has no layers of its own: explain them one by one"
-            )
-        self.tagger, self.folder = tagger, Path(folder)
-        self.layers = raw_layers(tagger)
+    def __init__(self, tagger: AnyTagger, folder: str | Path, *, steps: int = STEPS, seed: int = 0):
+        self.tagger, self.folder = tagger.alone, Path(folder)
+        self.layers = raw_layers(self.tagger)
         self._gates: dict[str, list[dict[str, Any]]] = {}
         self._waves: list[NDArray[np.float32]] = []
         self.told: dict[str, Any] = {
@@ -110,7 +106,7 @@ class Explanation:
             )
             picture = self._save(drawing.responses(gains**2, hz, centres, title), "responses")
             self.told["responses"] = {"name": first.name, **_centres(centres, rate), "picture": picture}
-        if NETS[self.told["net"]].facts["eats"] != "waves":
+        if self.tagger.input != "waves":
             name, conv = _first_on_maps(net)
             weights = conv.weight.detach().cpu().numpy()[:KERNELS, 0]
             title = (
@@ -232,13 +228,13 @@ def _first_on_maps(net: nn.Module) -> tuple[str, nn.Conv2d]:
     raise TaggerError("this net has no convolution over bands and frames: there are no kernels to show")
 
 
-def _recording(path: Path, excerpt: Excerpt, heard: Sequence[Moments], tagger: Tagger) -> dict[str, Any]:
+def _recording(path: Path, excerpt: Passage, heard: Sequence[Moments], tagger: Tagger) -> dict[str, Any]:
     chosen = {tagger.vocabulary[i]: i for i in stage.strongest(heard)}
 
     def told(values: Any) -> dict[str, Any]:
         return {tag: np.round(values[..., i].astype(float), 5).tolist() for tag, i in chosen.items()}
 
-    def track(one: Track) -> dict[str, Any]:
+    def track(one: Curve) -> dict[str, Any]:
         return {"name": one.name, "edges": np.round(one.edges, 4).tolist(), "values": told(one.values)}
 
     windows = [

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.models.nets.samplecnn import Excitation
+from earmark.models.layers.blocks import Excitation
 from earmark.report.explain.layers import still
 
 if TYPE_CHECKING:

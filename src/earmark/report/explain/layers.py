@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from earmark.registry import NETS
-
 if TYPE_CHECKING:
     from earmark.models.tagger import Tagger
 
@@ -46,7 +44,7 @@ class _Reached(Exception):
 
 def raw_layers(tagger: Tagger) -> list[Layer]:
     """The raw layers in the order in which the sound goes through them; none where the net hears maps only."""
-    if NETS[tagger.recipe.net.name].facts["eats"] == "maps":
+    if tagger.input == "maps":
         return []
     told: dict[str, tuple[nn.Module, Any]] = {}  # the convolution and what came out of it
     ends: dict[str, str] = {}
@@ -140,7 +138,7 @@ def _reaches(tagger: Tagger, layer: Layer, length: int) -> bool:
 
 
 def _run(tagger: Tagger, waves: Tensor) -> None:
-    if NETS[tagger.recipe.net.name].facts["eats"] == "waves":
+    if tagger.input == "waves":
         tagger.net(waves)
         return
     features: Any = tagger.features  # what the other branch hears does not matter

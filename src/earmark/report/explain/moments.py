@@ -7,23 +7,17 @@ counted the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earmark import audio
 from earmark import windows as cutting
-from earmark.errors import AudioError, TaggerError
-from earmark.models import frames
-from earmark.models.nets.attention import Attended
-from earmark.models.nets.blocks import probabilities
-from earmark.models.nets.rawresnet import RawResNet
-from earmark.models.nets.resnet import AttentionResNet
-from earmark.report.explain.layers import still
+from earmark.errors import AudioError
+from earmark.models.frames import edges
+from earmark.models.prediction import activated, probabilities
 
 if TYPE_CHECKING:
     from earmark.models.tagger import Tagger
@@ -35,7 +29,7 @@ MOST = 24  # windows
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class Passage:
     """Part of a recording. start: seconds. wave: (samples,). whole: whether the recording ends with it."""
 
     start: float
@@ -45,7 +39,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True)
-class Track:
+class Curve:
     """Values of the moments of a window. name: what they are. edges: (moments + 1,) seconds. values: (moments, tags)."""
 
     name: str
@@ -64,11 +58,11 @@ class Moments:
     end: float
     scores: NDArray[np.float32]
     levels: NDArray[np.float32]
-    attention: tuple[Track, ...]
-    frames: Track | None
+    attention: tuple[Curve, ...]
+    frames: Curve | None
 
 
-def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = False) -> Excerpt:
+def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = False) -> Passage:
     """At most LONGEST seconds, and MOST windows, of a recording from `start` seconds on. Raises AudioError."""
     rate = tagger.sample_rate
     length, _ = tagger.windows.samples(rate)
@@ -88,10 +82,10 @@ def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = Fal
         raise AudioError(
             path, f"is {at / rate:.2f} s long: nothing is left from {start:g} s on", "Take an earlier --start"
         )
-    return Excerpt(start, wave, whole, tuple(notes))
+    return Passage(start, wave, whole, tuple(notes))
 
 
-def cut(excerpt: Excerpt, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
+def cut(excerpt: Passage, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
     """(windows (n, samples), their starts in seconds into the excerpt (n,), before it where zeros go in front)."""
     told, rate = tagger.windows, tagger.sample_rate
     length, _ = told.samples(rate)
@@ -105,56 +99,24 @@ def cut(excerpt: Excerpt, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
 
 def tells(tagger: Tagger) -> bool:
     """Whether the net says anything of moments."""
-    try:
-        frames.edges(tagger)
-    except TaggerError:
-        return False
-    return True
+    return tagger.grid is not None
 
 
 def hear(tagger: Tagger, windows: NDArray[np.float32], starts: Floats) -> list[Moments]:
     """Windows (n, samples) → what the net makes of each, one at a time."""
-    edges = frames.edges(tagger) if tells(tagger) else None
-    return [_window(tagger, wave, float(start), edges) for wave, start in zip(windows, starts, strict=True)]
+    return [_window(tagger, wave, float(start)) for wave, start in zip(windows, starts, strict=True)]
 
 
-def _window(tagger: Tagger, wave: NDArray[np.float32], start: float, edges: Floats | None) -> Moments:
-    length = len(wave) / tagger.sample_rate
-    with still(tagger), torch.no_grad():
-        waves = torch.from_numpy(np.require(wave[None], np.float32, ["C", "W"])).to(tagger.device)
-        prediction = tagger(waves)
-        levels = prediction.levels.float()
-        levels = levels.softmax(-1) if tagger.task == "one" else levels.sigmoid()
-        scores = probabilities(prediction, tagger.task)[0]
-        attention = []
-        for name, step, attended in attentions(tagger, waves):
-            own = _edges(step, attended, len(wave)) / tagger.sample_rate if step else edges
-            assert own is not None
-            attention.append(Track(name, start + own, attended.weights[0].cpu().numpy()))
-        track = None
-        if edges is not None and prediction.frames is not None:
-            logits = prediction.frames[0].float()
-            values = logits.softmax(-1) if tagger.task == "one" else logits.sigmoid()
-            track = Track("frames", start + edges, values.cpu().numpy())
-    return Moments(start, start + length, scores.cpu().numpy(), levels[0].cpu().numpy(), tuple(attention), track)
-
-
-def attentions(tagger: Tagger, waves: torch.Tensor) -> Sequence[tuple[str, int, Attended]]:
-    """(name, samples from one moment to the next, attention) of each attention in the net; 0 samples: as its frames."""
-    net: Any = tagger.net
-    if isinstance(net, AttentionResNet):
-        return [("attention", 0, net.attend(tagger.features(waves))[1])]
-    if not isinstance(net, RawResNet):
-        return []
-    steps = [net.waves_trunk.step * step for step in net.maps_trunk.steps[1:]]
-    found = []
-    for number, (level, step) in enumerate(zip(net.levels(waves), steps, strict=True), 1):
-        found += [(f"level {number}, on the map", step, level.first), (f"level {number}, hidden", step, level.second)]
-    return found
-
-
-def _edges(step: int, attended: Attended, length: int) -> Floats:
-    """(moments + 1,) samples: each time belongs to the nearest moment; moment k is centred on sample k · step."""
-    middles = np.arange(attended.weights.shape[1]) * float(step)
-    between = (middles[1:] + middles[:-1]) / 2
-    return np.concatenate([[0.0], between, [float(length)]]).clip(0, length)
+def _window(tagger: Tagger, wave: NDArray[np.float32], start: float) -> Moments:
+    length, rate = len(wave), tagger.sample_rate
+    prediction = tagger.hear(wave[None])
+    scores, levels = probabilities(prediction, tagger.task)[0], activated(prediction.levels[0], tagger.task)
+    attention = []
+    for focus in prediction.focus:
+        own = edges(tagger.middles(focus.grid, focus.weights.shape[1]), length, rate)
+        attention.append(Curve(focus.name, start + own, focus.weights[0].float().cpu().numpy()))
+    track = None
+    if prediction.frames is not None and tagger.grid is not None:
+        values = activated(prediction.frames[0], tagger.task)
+        track = Curve("frames", start + tagger.frame_edges, values.cpu().numpy())
+    return Moments(start, start + length / rate, scores.cpu().numpy(), levels.cpu().numpy(), tuple(attention), track)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from earmark.models.features import LogMel
 from earmark.models.features.mel import hz_to_mel, mel_to_hz
 from earmark.report import pictures
-from earmark.report.explain.moments import Excerpt, Moments, Track
+from earmark.report.explain.moments import Curve, Moments, Passage
 from earmark.report.pictures import GREY, INK, LINES, PALE, bare, blank
 from earmark.report.pictures.recording import SHORTEST_HOP
 from earmark.report.pictures.spectrograms import BANDS, WINDOW
@@ -30,7 +30,7 @@ def strongest(heard: Sequence[Moments], most: int = STRONGEST) -> list[int]:
     return [int(i) for i in np.argsort(-peak, kind="stable")[:most]]
 
 
-def draw(excerpt: Excerpt, heard: Sequence[Moments], tags: Sequence[str], sample_rate: int, title: str) -> Figure:
+def draw(excerpt: Passage, heard: Sequence[Moments], tags: Sequence[str], sample_rate: int, title: str) -> Figure:
     """A picture with a row for the spectrogram, each attention and the frames, and one for the levels where there are."""
     chosen = strongest(heard)
     rows = [[one.attention[i] for one in heard] for i in range(len(heard[0].attention))]
@@ -67,7 +67,7 @@ def _spectrogram(axes: Axes, wave: NDArray[np.float32], rate: int) -> None:
 
 
 def _tracks(
-    axes: Axes, tracks: Sequence[Track], chosen: Sequence[int], duration: float, *, relative: bool = False
+    axes: Axes, tracks: Sequence[Curve], chosen: Sequence[int], duration: float, *, relative: bool = False
 ) -> None:  # fmt: skip
     """Values as steps, window by window. relative: times the number of moments, so that even weights are 1.
 

@@ -9,7 +9,7 @@
 The rules are in `earmark.scores.ensemble.rules`, how rows are matched is in `earmark.scores.ensemble.rows`. Members that were each
 tested on other clips (the taggers of a run over folds) are members like any others when they score new clips; their
 out-of-fold scores are pooled with `earmark.scores.concat`, and weights are searched on these. An ensemble of taggers in
-one file is `earmark.models.ensemble.Committee`; a mean of weights instead of scores is `earmark.models.averaging.average`.
+one file is `earmark.models.ensemble.Ensemble`; a mean of weights instead of scores is `earmark.models.averaging.average`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from earmark.scores import Scores, Task
-from earmark.scores.ensemble.agreement import Agreement, Pair, Part, agreement
+from earmark.scores.ensemble.agreement import Agreement, Contribution, Pair, agreement
 from earmark.scores.ensemble.rows import Only, align, left_out
 from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
 from earmark.scores.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, Step, search_across, search_weights
@@ -26,13 +26,13 @@ from earmark.scores.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, 
 __all__ = [
     "OPTIMISTIC",
     "Agreement",
+    "Contribution",
     "Crossed",
     "Metric",
     "Name",
     "Only",
     "Over",
     "Pair",
-    "Part",
     "Rule",
     "Search",
     "Step",

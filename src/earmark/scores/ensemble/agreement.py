@@ -41,7 +41,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Part:
+class Contribution:
     """One member. alone: its own figure. without: that of the ensemble without it. gain: what adding it to the rest adds."""
 
     name: str
@@ -57,7 +57,7 @@ class Agreement:
 
     clips: int
     pairs: tuple[Pair, ...]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Contribution, ...] = ()
     metric: str | None = None
     value: float | None = None
 
@@ -136,7 +136,7 @@ def agreement(
         if others.sum() > 0:
             without = float(metric(mean(told, values[:i] + values[i + 1 :], others / others.sum()), true))
         gain = None if without is None else whole - without
-        parts.append(Part(label, float(counts[i]), alone, without, gain))
+        parts.append(Contribution(label, float(counts[i]), alone, without, gain))
     return Agreement(len(same[0]), tuple(pairs), tuple(parts), metric_name, whole)
 
 

@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.registry import AUGMENTATIONS
-from earmark.train.augment.pool import Pool, Sum
+from earmark.train.augment.pool import ClipPool, Sum
 
 __all__ = [
     "BatchAugmentation",
     "ClipAugmentation",
+    "ClipPool",
     "MapAugmentation",
     "PairAugmentation",
-    "Pool",
     "Sum",
     "Wave",
     "build",
@@ -51,7 +51,7 @@ class ClipAugmentation(Protocol):
 class PairAugmentation(Protocol):
     """Stage "pair". row: the clip's row in `pool`. waves, targets: of the plan's rows, in their order; the clip first."""
 
-    def draw(self, generator: np.random.Generator, row: int, pool: Pool) -> Sum: ...
+    def draw(self, generator: np.random.Generator, row: int, pool: ClipPool) -> Sum: ...
 
     def apply(
         self, plan: Sum, waves: Sequence[Wave], targets: Sequence[NDArray[np.float32]]

@@ -21,7 +21,7 @@ class Sum:
     labels: NDArray[np.float32]
 
 
-class Pool:
+class ClipPool:
     """Which clips have the same tags. targets: (clips, tags), nought where a tag is absent.
 
     Built in one pass over the targets; a draw then takes the same time however many clips there are.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import Wave, check_share
-from earmark.train.augment.pool import Pool, Sum
+from earmark.train.augment.pool import ClipPool, Sum
 
 Target = NDArray[np.float32]
 
@@ -64,7 +64,7 @@ class SameClass:
         _check(share, most, alpha)
         self.share, self.most, self.alpha = share, most, alpha
 
-    def draw(self, generator: np.random.Generator, row: int, pool: Pool) -> Sum:
+    def draw(self, generator: np.random.Generator, row: int, pool: ClipPool) -> Sum:
         others = pool.same(generator, row, _others(generator, self.share, self.most))
         labels = np.zeros(1 + len(others), np.float32)
         labels[0] = 1
@@ -87,7 +87,7 @@ class OtherClass:
         _check(share, most, alpha)
         self.share, self.most, self.alpha = share, most, alpha
 
-    def draw(self, generator: np.random.Generator, row: int, pool: Pool) -> Sum:
+    def draw(self, generator: np.random.Generator, row: int, pool: ClipPool) -> Sum:
         others = pool.other(generator, row, _others(generator, self.share, self.most))
         weights = _weights(generator, 1 + len(others), self.alpha)
         return Sum(np.append(row, others), weights, weights)

@@ -25,7 +25,7 @@ WORTH = 1.25  # how many times less work sharing must be: below that, windows on
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sharing:
     """together: windows to score at once, 0 where they are scored one by one. bound: how many times less work that is.
 
     why: what windows do not share, in order, or why nothing is shared.
@@ -36,10 +36,10 @@ class Plan:
     why: tuple[str, ...]
 
 
-def plan(module: torch.nn.Module, length: int, hop: int) -> Plan:
+def plan(module: torch.nn.Module, length: int, hop: int) -> Sharing:
     """The plan for a module that takes waves (batch, samples), and windows of `length` samples every `hop`."""
     if hop >= length:
-        return Plan(0, 1.0, ("windows do not overlap",))
+        return Sharing(0, 1.0, ("windows do not overlap",))
     try:
         shapes = copy.deepcopy(module).to("meta").eval()
         single, _ = _work(shapes, torch.empty(1, length, device="meta"))
@@ -51,13 +51,13 @@ def plan(module: torch.nn.Module, length: int, hop: int) -> Plan:
             if largest <= LARGEST:
                 break
     except Exception as error:  # a net may ask for values, which shapes do not have: then it works as it always did
-        return Plan(0, 1.0, (f"its work cannot be counted on shapes ({type(error).__name__}: {error})",))
+        return Sharing(0, 1.0, (f"its work cannot be counted on shapes ({type(error).__name__}: {error})",))
     bound = single * count / shared if shared else 1.0
     if largest > LARGEST:
-        return Plan(0, bound, ("even a short stretch takes too much memory at once",))
+        return Sharing(0, bound, ("even a short stretch takes too much memory at once",))
     if bound < WORTH:
-        return Plan(0, bound, (*trace.stopped, f"it would save less than {1 - 1 / WORTH:.0%} of the work"))
-    return Plan(count, bound, tuple(trace.stopped))
+        return Sharing(0, bound, (*trace.stopped, f"it would save less than {1 - 1 / WORTH:.0%} of the work"))
+    return Sharing(count, bound, tuple(trace.stopped))
 
 
 def _work(module: torch.nn.Module, waves: Tensor | Overlap) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""What nets are made of and what they return.
+"""What nets are made of: layers that several share, and checks of their arguments.
 
 Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, channels, bands, frames).
 """
@@ -6,69 +6,13 @@ Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-
-from earmark.scores.tags import Task
-from earmark.windows.overlap import Overlap
 
 # Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here. Statistics that move so
 # slowly need some hundred steps to leave their start: recipes for small data sets set `momentum` to 0.1.
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a net says of a batch.
-
-    levels: logits (batch, levels, tags); most nets have one level.
-    embedding: (batch, width), what the last layer sees.
-    frames: logits over time (batch, frames, tags), or None.
-    frame_step: inputs (samples or frames of the feature) from one of `frames` to the next. frame_start: from the first
-    input to the middle of the first of `frames`; nought where that is centred on the first input.
-    """
-
-    levels: Tensor
-    embedding: Tensor
-    frames: Tensor | None = None
-    frame_step: int | None = None
-    frame_start: float = 0.0
-
-
-def separate(prediction: Prediction) -> Prediction:
-    """The prediction of overlapping windows as that of windows by themselves: tensors, whatever stood for them."""
-
-    def tensor(value: Any) -> Any:
-        return value.windows("the prediction") if isinstance(value, Overlap) else value
-
-    return replace(
-        prediction,
-        levels=tensor(prediction.levels),
-        embedding=tensor(prediction.embedding),
-        frames=tensor(prediction.frames),
-    )
-
-
-def probabilities(prediction: Prediction, task: Task) -> Tensor:
-    """(batch, tags): the mean over levels of the softmax (one tag a clip) or the sigmoid (many)."""
-    levels = prediction.levels.float()
-    return (levels.softmax(-1) if task == "one" else levels.sigmoid()).mean(1)
-
-
-def loss(prediction: Prediction, targets: Tensor, task: Task) -> Tensor:
-    """The mean over clips and levels of the cross-entropy; targets (batch, tags) may be soft.
-
-    For many tags it is the mean over tags of the binary cross-entropy.
-    """
-    levels = prediction.levels.float()
-    targets = targets[:, None].expand_as(levels)
-    if task == "many":
-        return F.binary_cross_entropy_with_logits(levels, targets)
-    return -(targets * levels.log_softmax(-1)).sum(-1).mean()
 
 
 def check_length(got: int, shortest: int, what: str) -> None:
@@ -150,6 +94,28 @@ class Residual1d(nn.Module):
         inner = torch.relu(self.norm1(self.conv1(x)))
         inner = self.norm2(self.conv2(inner))
         return torch.relu(self.norm3(inner + shortcut))
+
+
+class Excitation(nn.Module):
+    """Squeeze and excitation: each channel of (batch, channels, 1, time) times a gate between 0 and 1.
+
+    The gates come from the mean over time by way of `ratio` times as many hidden values as channels.
+    """
+
+    def __init__(self, channels: int, ratio: float):
+        super().__init__()
+        hidden = round(channels * ratio)
+        if hidden < 1:
+            raise ValueError(
+                f"se_ratio {ratio:g} leaves none of {channels} channels: take at least 1/{channels}, or more widths"
+            )
+        self.hidden = nn.Linear(channels, hidden)
+        self.out = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((2, 3))  # (batch, channels)
+        gates = torch.sigmoid(self.out(torch.relu(self.hidden(mean))))
+        return x * gates[:, :, None, None]
 
 
 def count(module: nn.Module) -> tuple[int, int]:

@@ -1,0 +1,21 @@
+"""How recordings are scored, beside by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from earmark.inference.recordings import Part
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `earmark.inference.score`, where each is described."""
+
+    batch: int = 16
+    workers: int = 2
+    salvage: bool = False
+    keep_windows: bool = False
+    on_audio: Callable[[float], None] | None = None
+    on_part: Callable[[Part], None] | None = None
+    prompt: bool = False

@@ -1,0 +1,82 @@
+"""What `earmark.load` gives, whatever is behind it: a tagger with a net of its own, or several that answer as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark.models.frames import Framewise
+from earmark.models.tagger import Tagger
+from earmark.recipe import Recipe
+from earmark.scores import Tag, Task
+from earmark.windows import Windows
+
+
+class AnyTagger(Protocol):
+    """Nobody has to ask what it is: what a net alone can do, `alone` gives or refuses.
+
+    vocabulary: the tags, in the order of scores. facts: what its file tells of how it was made and judged.
+    """
+
+    vocabulary: tuple[str, ...]
+    facts: dict[str, Any]
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        ...
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def windows(self) -> Windows:
+        """How recordings are cut. Raises TaggerError where members hear different windows."""
+        ...
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was made; of several, what theirs say alike. Raises TaggerError where they learnt from other data."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def members(self) -> Sequence[Tagger]:
+        """Those that answer: one, or several together."""
+        ...
+
+    @property
+    def alone(self) -> Tagger:
+        """The one tagger that it is, with its net. Raises TaggerError where it is several."""
+        ...
+
+    def described_windows(self) -> dict[str, Any]:
+        """The settings of its windows, or of each member's, as plain values."""
+        ...
+
+    def framewise(self) -> Framewise | None:
+        """What scores the frames within its windows; None where it scores whole windows only."""
+        ...
+
+    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → probabilities (n, tags). Raises TaggerError where members hear different windows."""
+        ...
+
+    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
+        """The `top` tags of a recording of any length (None: all), the most likely first. Raises AudioError."""
+        ...
+
+    def identity(self) -> str:
+        """Twelve hexadecimal digits that change with anything that changes a score."""
+        ...
+
+    def save(self, path: str | Path) -> None:
+        """Write its file; the old one stays whole until the new one is."""
+        ...

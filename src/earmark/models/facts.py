@@ -1,0 +1,267 @@
+"""What a tagger file tells of how it was made and judged: frozen types, read and written here alone.
+
+    Facts
+    ├── data        DataSet     the data set that it learnt from, with what its manifest tells
+    ├── split       Split       which clips trained it, chose its epoch, test it
+    ├── versions                of the packages that trained it, by name
+    ├── phase                   of the recipe, where it has some
+    ├── validation              figures on the clips that chose the epoch, by name
+    ├── chosen      Epoch       which epoch was kept, and why
+    ├── soup        Soup        the taggers of whose weights these are the mean
+    ├── events      EventTuning rules for events, and what they were chosen on
+    ├── tags        TagTuning   thresholds of tags, and what they were chosen on
+    └── test        Tested      figures on clips that it was tested on
+
+In the file they are the JSON of today and of earlier versions: an absent part is an absent key, and keys that are not
+known here are kept as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.data.splits import ClipSet
+from earmark.errors import EarmarkError, ScoresError, TaggerError
+from earmark.events.rules import EventRules
+from earmark.registry import did_you_mean
+
+Plain = Mapping[str, Any]
+Read = TypeVar("Read")
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """name: of the layout, or None. more: what the manifest tells of it, plain JSON values."""
+
+    name: str | None = None
+    more: Plain = field(default_factory=dict)
+
+    @staticmethod
+    def read(plain: Plain) -> DataSet:
+        name = plain.get("dataset")
+        return DataSet(None if name is None else str(name), {k: v for k, v in plain.items() if k != "dataset"})
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"dataset": self.name, **self.more}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips that trained it, that chose its epoch, and that it may be tested on; None: not told."""
+
+    train: ClipSet | None = None
+    validation: ClipSet | None = None
+    test: ClipSet | None = None
+
+    @staticmethod
+    def read(plain: Plain) -> Split:
+        return Split(*(ClipSet.read(plain[name]) if name in plain else None for name in PARTS))
+
+    def parts(self) -> dict[str, ClipSet]:
+        """Those that are told, by name."""
+        found = {name: getattr(self, name) for name in PARTS}
+        return {name: clips for name, clips in found.items() if clips is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: clips.as_dict() for name, clips in self.parts().items()}
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Epoch `number`, counted from 1, of `of`; by: what chose it, in words."""
+
+    number: int
+    of: int | None = None
+    by: str = "a rule that is not given"
+
+    @staticmethod
+    def read(plain: Plain) -> Epoch:
+        return Epoch(plain["epoch"], plain.get("of"), plain.get("by", Epoch.by))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"epoch": self.number} | ({} if self.of is None else {"of": self.of}) | {"by": self.by}
+
+
+@dataclass(frozen=True)
+class Soup:
+    """taggers: their identities. weights: of each in the mean."""
+
+    taggers: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    @staticmethod
+    def read(plain: Plain) -> Soup:
+        return Soup(tuple(plain["taggers"]), tuple(plain["weights"]))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"taggers": list(self.taggers), "weights": list(self.weights)}
+
+
+@dataclass(frozen=True)
+class ChosenOn:
+    """The clips that something was chosen on. data: the name of their data set."""
+
+    data: str | None
+    clips: ClipSet
+
+    @staticmethod
+    def read(plain: Plain) -> ChosenOn:
+        return ChosenOn(plain.get("data"), ClipSet.read(plain))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"data": self.data, **self.clips.as_dict()}
+
+
+@dataclass(frozen=True)
+class EventTuning:
+    """rules: for events. chosen_on: which clips. more: figures, metric, collars and so on, plain JSON values."""
+
+    rules: EventRules | None
+    chosen_on: ChosenOn | None = None
+    more: Plain = field(default_factory=dict)
+
+    @staticmethod
+    def read(plain: Plain) -> EventTuning:
+        rules = EventRules.from_dict(plain["rules"]) if plain.get("rules") else None
+        return EventTuning(rules, _chosen_on(plain), _others(plain, "rules", "chosen on"))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {} if self.rules is None else {"rules": self.rules.as_dict()} | _told(self)
+
+
+@dataclass(frozen=True)
+class TagTuning:
+    """thresholds: of each tag. chosen_on: which clips. more: figures, metric and so on, plain JSON values."""
+
+    thresholds: Mapping[str, float]
+    chosen_on: ChosenOn | None = None
+    more: Plain = field(default_factory=dict)
+
+    @staticmethod
+    def read(plain: Plain) -> TagTuning:
+        return TagTuning(
+            dict(plain.get("thresholds", {})), _chosen_on(plain), _others(plain, "thresholds", "chosen on")
+        )
+
+    def of(self, tags: Sequence[str]) -> NDArray[np.float64]:
+        """(tags,) their thresholds. Raises ScoresError where one has none."""
+        if missing := [tag for tag in tags if tag not in self.thresholds]:
+            raise ScoresError(
+                f"the tagger's thresholds lack {len(missing)} of its {len(tags)} tags, first: {missing[0]!r}"
+                f"{did_you_mean(missing[0], self.thresholds)} Choose them anew with earmark calibrate"
+            )
+        return np.array([self.thresholds[tag] for tag in tags], float)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"thresholds": dict(self.thresholds)} | _told(self)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """metrics: figures with their intervals by name, plain JSON values, on these clips of this data set."""
+
+    data: str | None
+    clips: ClipSet
+    metrics: Plain
+
+    @staticmethod
+    def read(plain: Plain) -> Tested:
+        return Tested(plain.get("data"), ClipSet.read(plain), dict(plain.get("metrics", {})))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"data": self.data, **self.clips.as_dict(), "metrics": dict(self.metrics)}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """See the module's docstring. more: keys of the file that are not known here, as they are."""
+
+    data: DataSet | None = None
+    split: Split | None = None
+    versions: Mapping[str, str] | None = None
+    phase: str | None = None
+    validation: Mapping[str, float | None] | None = None
+    chosen: Epoch | None = None
+    soup: Soup | None = None
+    events: EventTuning | None = None
+    tags: TagTuning | None = None
+    test: Tested | None = None
+    more: Plain = field(default_factory=dict)
+
+    @staticmethod
+    def read(plain: object, place: str = "the tagger") -> Facts:
+        """What a file's `facts` say. place: of the file, for the error. Raises TaggerError where they are something else."""
+        if not isinstance(plain, Mapping):
+            raise TaggerError(
+                f"{place}: its facts are {type(plain).__name__}, not an object of JSON: altered or damaged"
+            )
+        read = {name: _part(plain, name, reader, place) for name, reader in READERS.items()}
+        return Facts(**read, more=_others(plain, *READERS))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the file tells them."""
+        told: dict[str, Any] = {}
+        for name in READERS:
+            value = getattr(self, name)
+            if value is not None:
+                told[name] = value.as_dict() if hasattr(value, "as_dict") else value
+        return told | dict(self.more)
+
+    @property
+    def dataset(self) -> str | None:
+        """The name of the data set that it learnt from."""
+        return None if self.data is None else self.data.name
+
+    def clips(self, part: str) -> ClipSet:
+        """Those of a part of the split; none where it is not told."""
+        return (self.split or Split()).parts().get(part, ClipSet())
+
+
+def _mapping(plain: Plain) -> dict[str, Any]:
+    return dict(plain)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "data": DataSet.read,
+    "split": Split.read,
+    "versions": _mapping,
+    "phase": str,
+    "validation": _mapping,
+    "chosen": Epoch.read,
+    "soup": Soup.read,
+    "events": EventTuning.read,
+    "tags": TagTuning.read,
+    "test": Tested.read,
+}
+
+
+def _part(plain: Plain, name: str, reader: Callable[[Any], Read], place: str) -> Read | None:
+    if plain.get(name) is None:
+        return None
+    try:
+        return reader(plain[name])
+    except EarmarkError as error:
+        raise TaggerError(f"{place}: its {name!r} cannot be used ({error}): altered or damaged") from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise TaggerError(
+            f"{place}: its {name!r} is not what a tagger file tells ({type(error).__name__}: {error}): altered or damaged"
+        ) from error
+
+
+def _chosen_on(plain: Plain) -> ChosenOn | None:
+    return ChosenOn.read(plain["chosen on"]) if "chosen on" in plain else None
+
+
+def _told(tuning: EventTuning | TagTuning) -> dict[str, Any]:
+    on = {} if tuning.chosen_on is None else {"chosen on": tuning.chosen_on.as_dict()}
+    return dict(tuning.more) | on
+
+
+def _others(plain: Plain, *known: str) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if key not in known}

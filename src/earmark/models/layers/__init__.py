@@ -1,0 +1,1 @@
+"""What nets are made of: blocks, residual trunks, attention over time, running statistics. No net is in here."""

@@ -1,0 +1,60 @@
+"""Which clips a run learns from: the recipe's parts of a manifest, and a recipe for each fold of a run over all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from earmark import recipe as recipes
+from earmark.data import splits
+from earmark.data.manifest import Manifest
+from earmark.data.splits import Parts
+from earmark.errors import ManifestError
+from earmark.recipe import Recipe
+from earmark.train.folder import Say
+
+
+def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> tuple[Manifest, Parts]:
+    """The manifest with the recipe's folds, and the recipe's parts of it. Raises ManifestError."""
+    data = recipe.data
+    if data.folds is not None:
+        manifest = splits.deal(manifest, data.folds, recipe.seed, all_clips=data.deal == "all")
+    return manifest, splits.divide(
+        manifest, data.test, data.validation, data.train,
+        seed=recipe.seed, bear_shared_groups=data.shared_groups == "report", say=say,
+    )  # fmt: skip
+
+
+def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
+    """The recipe for each fold of a run over all of them. See `earmark.recipe.schema.Data`. Raises ManifestError."""
+    data = recipe.data
+    if data.folds is not None:
+        names = [str(i + 1) for i in range(data.folds)]
+    else:
+        held = data.validation if isinstance(data.validation, list) else []
+        named = None if data.train is None else {*data.train, *held, *data.test}
+        names = [name for name in manifest.fold_names() if named is None or name in named]
+    if data.rotate == "validation" or data.folds is not None:
+        names = [name for name in names if name not in data.test or data.rotate == "test"]
+    # a fold to test on, one to learn from and, where a fold validates, one for that
+    if len(names) < 2 + (data.rotate == "test" and isinstance(data.validation, list) and bool(data.validation)):
+        raise ManifestError(
+            f"a run over all folds needs some to take turns; there are {', '.join(names) or 'none'}. "
+            "Make them with --set data.folds=5"
+        )
+    others = set(manifest.fold_names()) - set(names)
+    made = {}
+    for place, name in enumerate(names):
+        if data.rotate == "validation":
+            told: dict[str, Any] = {"test": data.test, "validation": [name]}
+        else:
+            before: Any = (
+                [names[place - 1]] if isinstance(data.validation, list) and data.validation else data.validation
+            )
+            told = {"test": [name], "validation": before}
+        taken = {fold for part in told.values() if isinstance(part, list) for fold in part}
+        # folds that take no turn, such as an official test part, do not come into training by being left over
+        rest = [fold for fold in names if fold not in taken] if others or data.train is not None else None
+        raw = recipe.as_dict()
+        raw["data"] |= {**told, "train": rest}
+        made[name] = recipes.parse(raw, recipe.name)
+    return made

@@ -1,0 +1,49 @@
+"""What would come up only after hours of training, refused before: tags that cannot be learnt, plans that do not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from earmark import recipe as recipes
+from earmark.data.splits import Parts
+from earmark.errors import EarmarkError, ManifestError
+from earmark.recipe import Recipe
+from earmark.train import processes
+from earmark.train.folder import Say
+from earmark.train.loader import Waves
+
+
+def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:
+    if len(vocabulary) < 2 and recipe.task == "one":
+        raise ManifestError(
+            f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart"
+        )
+    truth = parts.train.truth(vocabulary)
+    unheard = [tag for tag, count in zip(vocabulary, truth.sum(0), strict=True) if not count]
+    if unheard:
+        say(f"{len(unheard)} tags have no training clip and cannot be learnt: {', '.join(unheard[:8])}")
+    if recipe.task == "one":
+        for part in (parts.train, parts.validation):
+            wrong = np.flatnonzero(part.truth(vocabulary).sum(1) != 1)
+            if len(wrong):
+                raise ManifestError(
+                    f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
+                    "with task: one they cannot be used. Take task: many, or mend the manifest"
+                )
+
+
+def check_plans(recipe: Recipe, validation: Waves, vocabulary: tuple[str, ...]) -> None:
+    """What would come up only at the end of an epoch, or in a later phase. Raises ManifestError and EarmarkError."""
+    plans = [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
+    smallest = min(plan.batch for plan in plans)
+    if smallest < processes.world():
+        raise EarmarkError(
+            f"train.batch: {smallest} clips are too few for {processes.world()} processes: take a larger batch or fewer"
+        )
+    count = len(validation.readable)
+    mapped = any(plan.choose == "map" for plan in plans)
+    if mapped and count and not validation.manifest.truth(vocabulary)[validation.readable].any():
+        raise ManifestError(
+            f"train.choose: map has no value on validation clips without tags, and none of the {count} has one: "
+            "take loss, or other validation clips"
+        )

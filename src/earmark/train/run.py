@@ -1,0 +1,232 @@
+"""A run: its clips, its phases one after the other, its folder; and going on with one that was stopped."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from earmark import recipe as recipes
+from earmark.data.manifest import Manifest
+from earmark.errors import RecipeError
+from earmark.inference.allocator import keep_freed_memory
+from earmark.models import loading
+from earmark.models import tagger as taggers
+from earmark.models.anytagger import AnyTagger
+from earmark.recipe import Recipe
+from earmark.report import pictures
+from earmark.train import precision, processes
+from earmark.train.folder import LOG, STATE, TAGGER, Say, prepare, report_audio, versions, write_json
+from earmark.train.folds import divide
+from earmark.train.loader import Waves
+from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
+from earmark.train.plausible import check_plans, check_vocabulary
+from earmark.train.state import State, ended, load_state, write_log
+from earmark.train.transfer import copy_part, first_words, same_net
+
+
+def train(
+    recipe: Recipe,
+    manifest: Manifest,
+    folder: Path,
+    *,
+    resume: bool = False,
+    workers: int = 2,
+    strict: bool = False,
+    salvage: bool = False,
+    device: str = "cpu",
+    say: Say = lambda line: None,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
+
+    Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
+    another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
+    """
+    keep_freed_memory()
+    loading.check_device(device)
+    processes.join(device)
+    first = processes.rank() == 0
+    if not first:
+        say, on_progress = (lambda line: None), None
+    manifest, parts = divide(recipe, manifest, say)
+    vocabulary = manifest.vocabulary
+    check_vocabulary(parts, vocabulary, recipe, say)
+    if first:
+        prepare(folder, recipe, parts, resume)
+    processes.shared(None)  # the others wait for the folder
+    waves = {}
+    for name in ("train", "validation"):
+        waves[name] = Waves(getattr(parts, name), recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
+    if first:
+        report_audio(waves, folder, say)
+    check_plans(recipe, waves["validation"], vocabulary)
+    facts = {
+        "data": {"dataset": recipe.data.dataset, **manifest.facts},
+        "split": parts.facts(),
+        "versions": versions(),
+    }
+    run = Run(recipe, vocabulary, waves, folder, facts, workers, device, say, on_progress)
+    if not recipe.phases:
+        return run.phase(recipe, "", folder, before=0, start=None)
+    return run.phases()
+
+
+class Run:
+    """What the phases of a run have in common."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        vocabulary: tuple[str, ...],
+        waves: dict[str, Waves],
+        folder: Path,
+        facts: dict[str, Any],
+        workers: int,
+        device: str,
+        say: Say,
+        on_progress: OnProgress | None,
+    ):
+        self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
+        self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
+
+    def phases(self) -> Path:
+        """All phases in order; the last one's tagger becomes the run's."""
+        run = self.recipe.running()
+        self._rehearse(run)
+        history: list[dict[str, Any]] = []
+        before: Recipe | None = None
+        start: Path | None = None
+        for name in run:
+            plan = recipes.during(self.recipe, name)
+            place = self.folder / name
+            if processes.rank() == 0:
+                place.mkdir(exist_ok=True)
+            start = self.phase(plan, name, place, before=len(history), start=start if same_net(before, plan) else None)
+            history += [{"phase": name, **row} for row in _log(place)]
+            before = plan
+        assert start is not None
+        if processes.rank() == 0:
+            write_log(self.folder / LOG, history)
+            partial = self.folder / (TAGGER + ".part")
+            shutil.copyfile(start, partial)
+            os.replace(partial, self.folder / TAGGER)
+        return self.folder / TAGGER
+
+    def _rehearse(self, run: list[str]) -> None:
+        """Pass on weights between the phases' nets without values: what does not fit is told before hours of training.
+
+        Raises RecipeError, and TaggerError for a tagger file that cannot be read.
+        """
+        built: dict[str, taggers.Tagger] = {}
+        before: Recipe | None = None
+        for name in run:
+            plan = recipes.during(self.recipe, name)
+            with torch.device("meta"):
+                tagger = self._build(plan, name)
+            start = built[list(built)[-1]] if same_net(before, plan) else None
+            self._fill(tagger, name, start, lambda told: built.get(told) or loading.load(told), assign=True)
+            for part in self.recipe.phases[name].freeze:
+                part_of(tagger, part, self.recipe.name, f"phases.{name}.freeze").requires_grad_(False)
+            if not any(parameter.requires_grad for parameter in tagger.parameters()):
+                raise RecipeError(self.recipe.name, [f"phases.{name}.freeze: leaves nothing to train"])
+            built[name], before = tagger, plan
+
+    def _build(self, plan: Recipe, name: str) -> taggers.Tagger:
+        """The untrained tagger of a phase; the last one's tells the whole recipe."""
+        last = not name or name == self.recipe.running()[-1]
+        return taggers.build(self.recipe if last else plan, self.vocabulary)
+
+    def phase(self, plan: Recipe, name: str, folder: Path, before: int, start: Path | None) -> Path:
+        """Train one phase, or go on with it; the path of its tagger."""
+        torch.manual_seed(self.recipe.seed)
+        tagger = self._build(plan, name)
+        tagger.facts = {**self.facts, **({"phase": name} if name else {})}
+        state, optimiser_state = State(), None
+        if (folder / STATE).is_file():
+            optimiser_state, state = load_state(folder / STATE, tagger)
+            self.say(f"going on after epoch {state.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
+        else:
+            self._fill(tagger, name, loading.load(start).alone if start else None, self._trained)
+        phase = self.recipe.phases.get(name)
+        module = PhaseModule(
+            tagger, self.waves["train"], self.waves["validation"], folder, state,
+            plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
+        )  # fmt: skip
+        module.optimiser_state = optimiser_state
+        if ended(state, plan.train):
+            self.say(f"{name or 'this run'} has ended, after epoch {state.epochs}")
+        else:
+            self._teach(module, name)
+        if processes.rank() == 0:
+            monitor = f"valid_{plan.train.choose}"
+            history = state.history
+            pictures.save(pictures.curves(history, monitor if monitor in history[-1] else None), folder / "curves.png")
+        processes.shared(None)
+        self.say(f"{name + ': ' if name else ''}kept epoch {state.best_epoch} of {state.epochs}")
+        return folder / TAGGER
+
+    def _teach(self, module: PhaseModule, name: str) -> None:
+        tagger, plan, state = module.tagger, module.plan, module.state
+        if any(isinstance(layer, nn.Conv2d) for layer in tagger.modules()):
+            # oneDNN and cuDNN both prefer channels last for 2D maps; the weights' layout decides for the whole net
+            tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not state.precision:
+            waves, targets, _ = next(iter(module.train_dataloader()))
+            chosen = precision.choose(tagger, waves, targets, plan.precision, self.device)
+            state.precision, why = processes.shared(chosen)
+            self.say(f"precision {state.precision}: {why}")
+        if processes.rank() == 0:
+            told = {**tagger.facts, "precision": state.precision, "recipe": self.recipe.name}
+            write_json(self.folder / "run.json", {**told, "device": self.device, "processes": processes.world()})
+        processes.share_norms(tagger)
+        fit(module, plan.epochs - state.epochs, state.precision, self.device, name, self.on_progress)
+
+    def _trained(self, told: str) -> AnyTagger:
+        """What an earlier phase kept, or the tagger in a file."""
+        return loading.load(self.folder / told / TAGGER if told in self.recipe.phases else told)
+
+    def _fill(
+        self,
+        tagger: taggers.Tagger,
+        name: str,
+        start: taggers.Tagger | None,
+        find: Callable[[str], AnyTagger],
+        *,
+        assign: bool = False,
+    ) -> None:
+        """Weights from the phase before (`start`), or from where the recipe says, which `find` turns into a tagger.
+
+        assign: put the source's own tensors in, as nets without values need. Raises RecipeError where they do not fit.
+        """
+        where = f"phases.{name}." if name else ""
+        if start is not None:
+            try:
+                tagger.load_state_dict(start.state_dict(), assign=assign)
+            except RuntimeError as error:
+                raise RecipeError(
+                    self.recipe.name,
+                    [
+                        f"{where}net: the weights of the phase before do not fit ({first_words(error)}): was the map resized?"
+                    ],
+                ) from error
+        load = self.recipe.phases[name].load if name else self.recipe.load
+        for part, told in load.items():
+            source, _, inner = told.rpartition(":")
+            source, inner = (source, inner) if source else (told, part)
+            try:
+                copy_part(tagger, part, find(source), inner, assign=assign)
+            except ValueError as error:
+                raise RecipeError(self.recipe.name, [f"{where}load.{part}: {error}"]) from error
+
+
+def _log(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a phase's log, as they were written."""
+    with (folder / LOG).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
