@@ -17,6 +17,7 @@ from earmark.data.manifest import build
 from earmark.data.soundscapes.plan import room
 from earmark.data.soundscapes.render import noise
 from earmark.errors import AudioError, EarmarkError, ManifestError
+from earmark.progress import Quiet
 
 RATE = 2000
 TAGS = ("bell", "dog", "rain")
@@ -443,3 +444,23 @@ def test_a_scene_without_its_plan_is_not_taken_for_another(tmp_path, clips, monk
 
 def stop():
     raise KeyboardInterrupt
+
+
+def test_scenes_are_made_by_one_function(tmp_path, clips):
+    """The same files as of the parts, told by callback; a second call finds them."""
+    steps: list[str] = []
+
+    class Told(Quiet):
+        def begin(self, what, total):
+            steps.append(what)
+
+    settings = {"length": 1.5, "sample_rate": 4000, "events": (1, 3), "folds": ["3"]}
+    made = mixing.make_scenes(clips, tmp_path / "a", 2, **settings, progress=Told())
+    assert [(scene.plan.fold, scene.made) for scene in made.scenes] == [("3", True)] * 2
+    assert steps[1] == "2 scenes" and (made.unread, made.spoilt, made.warnings()) == ((), (), [])
+    again = mixing.make_scenes(clips, tmp_path / "a", 1, **settings)
+    assert [scene.made for scene in again.scenes] == [False] and "1 scenes of earlier runs lie in" in again.warnings()[
+        0
+    ]
+    with pytest.raises(ManifestError, match="is a folder, not a manifest"):
+        mixing.make_scenes(tmp_path, tmp_path / "b")

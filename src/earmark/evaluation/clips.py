@@ -45,6 +45,13 @@ def measure(
     scores: one row a clip. protocol: what chose the epoch and the thresholds, the tagger, the split, seeds. threshold: of
     the decisions in task many, one or (tags,). stored: (tags,), the tagger's own thresholds, judged beside. events: of
     the same clips. Raises ScoresError where scores and manifest do not fit.
+
+        >>> from earmark.data.manifest import build
+        >>> clips = build({"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": [["dog"], ["rain"]]}, ".")
+        >>> values = np.array([[0.9, 0.1], [0.6, 0.4]], np.float32)
+        >>> told = measure(Scores(values, clips.ids, np.zeros(2), np.ones(2), ("dog", "rain")), clips, "one", resamples=0)
+        >>> told.metrics["accuracy"].value, [(miss.id, miss.answered) for miss in told.worst]
+        (0.5, [('b', 'dog')])
     """
     if not len(manifest):
         raise ScoresError("the manifest has no clips: there is nothing to report on")

@@ -168,6 +168,11 @@ def measure(
 
     clips, reference: by id, seconds of the recording. groups: of clips, for the intervals; default each its own. scores:
     whose they are. Raises ScoresError.
+
+        >>> track = Track(np.arange(5.0), np.array([[0.1], [0.9], [0.9], [0.1]]), ("dog",))
+        >>> told = measure({"a": TrackedClip(track, 4.0)}, {"a": [("dog", 1.0, 3.0)]}, resamples=0)
+        >>> told.rows[0].found, told.rows[0].events[0.2].value
+        (1, 1.0)
     """
     tags, named, whole = _checked(clips, reference, collars)
     known = {clip: _inside(events, clips[clip].duration) for clip, events in whole.items()}

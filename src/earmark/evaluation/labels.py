@@ -165,6 +165,10 @@ def rank(values: ArrayLike, truth: ArrayLike, task: Task) -> list[Doubt]:
     Only labels that the scores speak against are there: another tag scores higher (one), or the tag's own odds fall on
     the other side of even (many). Raises ScoresError for shapes that differ, for scores outside of 0 … 1, and where
     "one" is not so.
+
+        >>> (doubt,) = rank([[0.9, 0.1], [0.7, 0.3]], [[True, False], [False, True]], "one")
+        >>> doubt.row, doubt.suggested, round(doubt.doubt, 2)
+        (1, 0, 0.4)
     """
     scores, given = np.asarray(values, np.float64), np.asarray(truth, bool)
     if scores.shape != given.shape or scores.ndim != 2:

@@ -67,7 +67,11 @@ def choose(
 
 
 def best_threshold(values: Floats, truth: NDArray[np.bool_]) -> float:
-    """Scores (clips,) of a tag and which clips have it → its threshold, as the module's docstring says."""
+    """Scores (clips,) of a tag and which clips have it → its threshold, as the module's docstring says.
+
+    >>> best_threshold(np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, False, True, True]))
+    0.25
+    """
     if not truth.any():
         return DEFAULT
     known = np.unique(values)
