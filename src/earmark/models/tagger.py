@@ -216,7 +216,9 @@ def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
         )
     if wave.ndim != dimensions or not wave.size:
         raise EarmarkError(f"samples have the shape {wave.shape}: give {shape}, and at least one sample")
-    if not np.isfinite(wave.sum(dtype=np.float64)):
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        usable = bool(np.isfinite(wave.sum(dtype=np.float64)))
+    if not usable:
         raise EarmarkError("samples are not all numbers (NaN, or infinite): mend them, or put 0 in their place")
     # torch warns of arrays that cannot be written to, as memory maps are
     return torch.from_numpy(np.require(wave, np.float32, ["C", "W"]))
