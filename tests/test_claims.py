@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import runpy
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from claims.run import main
 from claims.verdict import HOLDS, NOT, UNTOLD, FoundEvents, ScoredClips
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "docs"))  # as MkDocs does for a hook
 FILES = claims.shipped()
 RECIPE = {
     "task": "one",
