@@ -59,6 +59,8 @@ def test_common_clips_and_what_is_refused(files: list[Path], single: Manifest, t
     assert len(told.scores) == 5 and told.left_out == 4
     with pytest.raises(ScoresError, match="a search of weights needs the clips' tags"):
         combine(files, search=True)
+    with pytest.raises(ScoresError, match="cross says how a search of weights is done"):
+        combine(files, cross=True)
     with pytest.raises(ScoresError, match="the metric 'accuracy' is not for task 'many'"):
         combine(files, task="many", metric="accuracy", data=single, search=True)
     with pytest.raises(ScoresError, match=r"4 of 9 scored clips are not in the manifest, such as 5\.wav"):

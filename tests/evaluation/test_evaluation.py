@@ -17,6 +17,7 @@ from earmark.data.manifest import Manifest, build, write
 from earmark.errors import AudioError, EarmarkError, ManifestError, ScoresError
 from earmark.evaluation.evaluation import record
 from earmark.models import loading
+from earmark.models.ensemble import Ensemble
 from earmark.models.file import read_head
 
 ATTENTION = {
@@ -122,6 +123,16 @@ def test_what_the_tagger_learnt_from_is_refused(run: Path, single: Manifest) -> 
     )
 
 
+def test_an_ensemble_is_judged_like_a_tagger(make: Make, single: Manifest) -> None:
+    """Its members hear different windows: it scores whole recordings."""
+    members = [make(1, task="one"), make(2, task="one", windows={"length": 1.0, "hop": 0.5})]
+    both = Ensemble(members)
+    told = earmark.evaluate(both, single, resamples=0)
+    alone = [earmark.evaluate(member, single, resamples=0).scores.values for member in members]
+    assert told.scores.values == pytest.approx(np.mean(alone, 0), abs=1e-6)
+    assert told.figures.protocol["tagger"] == both.identity()
+
+
 @pytest.mark.parametrize("what", ["events", "tags"])
 def test_folds_that_rules_were_chosen_on_are_refused(make: Make, scenes: Manifest, what: str) -> None:
     chosen = {"data": "soundscapes", **splits.facts(scenes.in_folds("2"))}
@@ -176,6 +187,8 @@ def test_clips_that_cannot_be_read_are_told(make: Make, single: Manifest, tmp_pa
 def test_bad_input_is_answered(make: Make, single: Manifest, run: Path) -> None:
     with pytest.raises(ManifestError, match="say which layout this folder has with --dataset"):
         earmark.evaluate(make(0, None, data={"dataset": "folder"}), single.root)
+    with pytest.raises(EarmarkError, match="draws 'groups' or 'clips', not 'clip'"):
+        earmark.evaluate(make(), single, draw="clip")
     with pytest.raises(ManifestError, match="no such fold: '9'"):
         earmark.evaluate(make(), single, folds=["9"])
     with pytest.raises(EarmarkError, match=r"--record and --fold are for one tagger\. Give one of .*fold-1"):

@@ -93,6 +93,8 @@ def combine(
         >>> from earmark.evaluation.ensembles import combine
         >>> combine(["a/scores.parquet", "b/scores.parquet"], weights=[2, 1]).scores.save("both.parquet")  # doctest: +SKIP
     """
+    if cross and not search:
+        raise ScoresError("cross says how a search of weights is done: ask for both")
     if search and data is None:
         raise ScoresError("a search of weights needs the clips' tags: give the data")
     members, names = [Scores.load(file) for file in files], names_of([Path(file) for file in files])

@@ -107,6 +107,8 @@ def evaluate(
         >>> told.metrics["accuracy"].value  # doctest: +SKIP
         0.9125
     """
+    if draw not in ("groups", "clips"):
+        raise EarmarkError(f"the bootstrap draws 'groups' or 'clips', not {draw!r}")
     if folds:
         heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
