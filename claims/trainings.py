@@ -50,7 +50,7 @@ def training(plan: Recipe, clips: Path, out: Path, epochs: str | None = None) ->
     """Its folder depends on the recipe, without name and summary, and on which clips are in which fold."""
     held = manifest.read(clips)
     told = {key: value for key, value in plan.as_dict().items() if key not in ("name", "summary")}
-    by_fold = {name: splits.facts(held.in_folds(name))["sha256"] for name in held.fold_names()}
+    by_fold = {name: splits.ClipSet.of(held.in_folds(name)).sha256 for name in held.fold_names()}
     digest = hashlib.sha256(json.dumps([told, by_fold], sort_keys=True).encode()).hexdigest()[:12]
     return Training(plan, clips, out / f"{plan.net.name}-{digest}", epochs)
 

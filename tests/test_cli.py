@@ -15,6 +15,7 @@ import torch
 
 from earmark.models import loading
 from earmark.models import tagger as taggers
+from earmark.models.facts import Facts, TagTuning
 from earmark.recipe import parse
 
 RATE = 8000
@@ -272,7 +273,7 @@ def calibrated(tagger, folder, tmp_path_factory) -> Path:
     done = earmark("tag", folder, "--tagger", tagger, "--format", "json")
     rain = sorted(tag["score"] for row in json.loads(done.stdout) for tag in row["tags"] if tag["label"] == "rain")
     one = loading.load(tagger)
-    one.facts["tags"] = {"thresholds": {"dog": 0.0, "rain": (rain[0] + rain[1]) / 2, "sea": 1.5}}
+    one.facts = Facts(tags=TagTuning({"dog": 0.0, "rain": (rain[0] + rain[1]) / 2, "sea": 1.5}))
     path = tmp_path_factory.mktemp("calibrated") / "t.safetensors"
     one.save(path)
     return path
@@ -280,7 +281,7 @@ def calibrated(tagger, folder, tmp_path_factory) -> Path:
 
 def test_only_what_is_heard(calibrated, folder, tmp_path):
     rows = json.loads(earmark("tag", folder, "--tagger", calibrated, "--format", "json").stdout)
-    limits = {"dog": 0.0, "rain": loading.load(calibrated).facts["tags"]["thresholds"]["rain"], "sea": 1.5}
+    limits = {"dog": 0.0, "rain": loading.load(calibrated).facts.tags.thresholds["rain"], "sea": 1.5}
     told = json.loads(earmark("tag", folder, "--tagger", calibrated, "--format", "json", "--heard").stdout)
     assert [row["tags"] for row in told] == [
         [tag for tag in row["tags"] if tag["score"] >= limits[tag["label"]]] for row in rows
@@ -299,7 +300,7 @@ def test_only_what_is_heard(calibrated, folder, tmp_path):
 
 def test_a_recording_in_which_nothing_is_heard_is_told_too(calibrated, folder, tmp_path):
     one = loading.load(calibrated)
-    one.facts["tags"]["thresholds"] = dict.fromkeys(one.vocabulary, 1.5)
+    one.facts = Facts(tags=TagTuning(dict.fromkeys(one.vocabulary, 1.5)))
     one.save(tmp_path / "t.safetensors")
     asked = ("tag", folder / "a.wav", "--tagger", tmp_path / "t.safetensors", "--heard")
     assert earmark(*asked).stdout == f"{folder / 'a.wav'}  0:02.0  – no tag reaches its threshold\n"

@@ -18,6 +18,7 @@ from earmark.errors import EarmarkError
 from earmark.models import tagger as taggers
 from earmark.models.averaging import average
 from earmark.models.ensemble import Ensemble
+from earmark.models.facts import Facts
 from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
@@ -54,7 +55,7 @@ def made(seed: int, facts=None, **changes) -> taggers.Tagger:
         "train": {"epochs": 1},
     }
     tagger = taggers.build(parse({**recipe, **changes}), TAGS).eval()
-    tagger.facts = facts or {}
+    tagger.facts = Facts.read(facts or {})
     return tagger
 
 
@@ -306,7 +307,7 @@ def test_figures_are_kept_in_the_file(place, run):
     run("evaluate", out, "--data", place / "clips.csv", "--record", "--resamples", 20, "--out", place / "report")
     again = earmark.load(out)
     assert again.identity() == before
-    assert again.facts["test"]["folds"] == ["3"]
+    assert again.facts.test.clips.folds == ("3",)
     assert "test accuracy" in run("show", out)[0]
 
 
@@ -346,7 +347,7 @@ def test_the_mean_of_weights_has_statistics_of_its_own(place, run):
     """With the clips of the training: by hand, of the windows of fold 1 through the first convolution."""
     clips = manifest.read(place / "clips.csv")
     data = {"dataset": "folder", "validation": ["2"], "test": ["3"]}
-    facts = {"split": splits.divide(clips, ["3"], ["2"]).facts()}
+    facts = {"split": splits.divide(clips, ["3"], ["2"]).as_dict()}
     epochs = place / "long" / "epochs"
     epochs.mkdir(parents=True)
     for number in (1, 2):

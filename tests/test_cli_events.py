@@ -19,6 +19,7 @@ from earmark.events import formats as eventfile
 from earmark.models import loading
 from earmark.models import tagger as taggers
 from earmark.models.ensemble import Ensemble
+from earmark.models.facts import Facts
 from earmark.models.file import read_head
 from earmark.recipe import parse
 
@@ -62,7 +63,7 @@ def made(facts=None, **changes) -> taggers.Tagger:
         **changes,
     }
     tagger = taggers.build(parse(recipe), TAGS).eval()
-    tagger.facts = facts or {}
+    tagger.facts = Facts.read(facts or {})
     return tagger
 
 
@@ -236,7 +237,7 @@ FACTS = {"data": {"dataset": "soundscapes"}, "split": SPLIT}
 
 def test_calibrate_stores_rules_and_what_they_were_chosen_on(run, framed, scenes, tmp_path):
     tagger = loading.load(framed)
-    tagger.facts = json.loads(json.dumps(FACTS))
+    tagger.facts = Facts.read(FACTS)
     tagger.save(tmp_path / "t.safetensors")
     before = (tmp_path / "t.safetensors").read_bytes()
     arguments = ("calibrate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--resamples", 20)
@@ -251,7 +252,7 @@ def test_calibrate_stores_rules_and_what_they_were_chosen_on(run, framed, scenes
     assert told == stored
     assert of_tags == read_head(tmp_path / "new.safetensors")["facts"]["tags"]
     clips = manifest.read(scenes / "m.parquet").in_folds("2")
-    assert stored["chosen on"] == {"data": "soundscapes", **splits.facts(clips)}
+    assert stored["chosen on"] == {"data": "soundscapes", **splits.ClipSet.of(clips).as_dict()}
     assert stored["scores"] == "frames" and stored["collars"] == {"onset": 0.4, "offset": 0.4, "share": 0.2}
     figures = [figure["value"] for figure in stored["figures"].values()]
     assert list(stored["figures"]) == ["0.5", "thresholds", "thresholds and medians"] and figures == sorted(figures)
@@ -291,7 +292,7 @@ def test_calibrate_refuses(run, scenes, tmp_path, facts, arguments, message):
 
 def test_test_clips_without_folds_are_known_by_their_digest(run, scenes, tmp_path):
     clips = manifest.read(scenes / "m.parquet").in_folds("3")
-    made({"split": {"test": {**splits.facts(clips), "folds": []}}}).save(tmp_path / "t.safetensors")
+    made({"split": {"test": {**splits.ClipSet.of(clips).as_dict(), "folds": []}}}).save(tmp_path / "t.safetensors")
     with pytest.raises(EarmarkError, match="is tested on these clips"):
         run("calibrate", tmp_path / "t.safetensors", "--data", scenes / "m.parquet", "--fold", 3)
 

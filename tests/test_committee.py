@@ -19,6 +19,7 @@ from earmark.models import file as taggerfile
 from earmark.models import loading
 from earmark.models.averaging import average, renew
 from earmark.models.ensemble import Ensemble, joined
+from earmark.models.facts import Facts
 from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
 from earmark.scores import Scores
@@ -168,7 +169,7 @@ def test_seconds_are_counted_once_and_stopping_early_ends_the_threads(waves):
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_what_comes_back_is_what_was_saved(waves, tmp_path, kind):
     before = Ensemble(MEMBERS[kind](), "geometric", range(1, len(MEMBERS[kind]()) + 1))
-    before.facts = {"note": "ä", "counts": {"5": 1}}
+    before.facts = Facts.read({"note": "ä", "counts": {"5": 1}})
     before.save(tmp_path / "e.safetensors")
     after = earmark.load(tmp_path / "e.safetensors")
     assert isinstance(after, Ensemble)
@@ -192,7 +193,7 @@ def test_a_tagger_may_be_in_twice(tmp_path):
 def test_identity_changes_with_whatever_changes_a_score():
     one, two = made(0), made(1)
     same = Ensemble([one, two]).identity()
-    assert same == Ensemble([made(0), made(1)], weights=[2, 2], facts={"x": 1}).identity()
+    assert same == Ensemble([made(0), made(1)], weights=[2, 2], facts=Facts.read({"x": 1})).identity()
     others = [
         Ensemble([one, made(2)]),
         Ensemble([two, one]),
@@ -303,6 +304,11 @@ def test_members_that_do_not_go_together():
 # What it has learnt from
 
 
+def joined_facts(members):
+    """As files tell them."""
+    return joined([Facts.read(member) for member in members]).as_dict()
+
+
 def split(train, validation, test) -> dict:
     parts = {"train": train, "validation": validation, "test": test}
     return {name: {"clips": 10 * len(f), "folds": f, "sha256": "-".join(f)} for name, f in parts.items()}
@@ -314,24 +320,24 @@ def test_it_has_learnt_from_what_any_member_learnt_from():
         {"data": {"dataset": "esc"}, "split": s}
         for s in (split(["1", "2", "3"], ["4"], ["5"]), split(["2", "3", "4"], ["5"], ["1"]))
     ]
-    told = joined(facts)
+    told = joined_facts(facts)
     assert told["data"] == {"dataset": "esc"}
     assert told["split"]["train"]["folds"] == ["1", "2", "3", "4"]
     assert told["split"]["validation"]["folds"] == ["4", "5"]
     assert told["split"]["test"] == {**told["split"]["test"], "folds": [], "clips": 0, "counted": "at most"}
-    same = joined([facts[0], facts[0]])
+    same = joined_facts([facts[0], facts[0]])
     assert same["split"] == facts[0]["split"]
-    part = joined([facts[0], {"data": {}, "split": split(["1"], ["2"], ["4", "5"])}])
+    part = joined_facts([facts[0], {"data": {}, "split": split(["1"], ["2"], ["4", "5"])}])
     assert part["split"]["test"]["folds"] == ["5"]
     assert part["split"]["train"]["clips"] == 30
     assert part["split"]["train"]["counted"] == "at least"
 
 
 def test_of_a_member_that_tells_nothing_no_fold_is_clean():
-    told = joined([{"split": split(["1"], ["2"], ["3"])}, {}])
+    told = joined_facts([{"split": split(["1"], ["2"], ["3"])}, {}])
     assert told["split"]["test"]["folds"] == []
     assert told["split"]["train"]["folds"] == ["1"]
-    assert joined([{}, {}]) == {}
+    assert joined_facts([{}, {}]) == {}
 
 
 def test_folds_of_other_data_are_other_folds():
@@ -356,7 +362,9 @@ def test_folds_of_other_data_are_other_folds():
 
 def test_the_mean_of_weights():
     one, two = made(0), made(1)
-    one.facts, two.facts = {"chosen": {"epoch": 1}, "data": {"dataset": "folder"}}, {"chosen": {"epoch": 2}}
+    one.facts, two.facts = (
+        Facts.read(told) for told in ({"chosen": {"epoch": 1}, "data": {"dataset": "folder"}}, {"chosen": {"epoch": 2}})
+    )
     mixed = average([one, two], [3, 1])
     before = [tagger.state_dict() for tagger in (one, two)]
     for name, value in mixed.state_dict().items():
@@ -365,9 +373,9 @@ def test_the_mean_of_weights():
             np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
         else:
             assert torch.equal(value, before[0][name])
-    assert mixed.facts["soup"] == {"taggers": [one.identity(), two.identity()], "weights": [0.75, 0.25]}
-    assert "chosen" not in mixed.facts
-    assert mixed.facts["data"] == {"dataset": "folder"}
+    assert mixed.facts.soup.as_dict() == {"taggers": [one.identity(), two.identity()], "weights": [0.75, 0.25]}
+    assert mixed.facts.chosen is None
+    assert mixed.facts.data.as_dict() == {"dataset": "folder"}
     assert one.identity() == made(0).identity()  # the members stay as they were
     assert mixed.identity() not in (one.identity(), two.identity())
 

@@ -385,7 +385,7 @@ def test_two_steps_and_a_tagger(name, planted, tmp_path):
     assert [row.get("phase") for row in log] == (plan.running() or [None])
     assert [float(row["lr"]) for row in log] == pytest.approx(TOLD[system(name)][3] or [1e-3] * len(log))
     assert tagger.recipe.name == name
-    split = tagger.facts["split"]
+    split = tagger.facts.as_dict()["split"]
     assert all(split[part]["clips"] for part in ("train", "validation"))
     assert split["test"]["folds"] == plan.data.test
     heard = tagger.tag(next(root.rglob("*.wav")), top=None)

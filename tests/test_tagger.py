@@ -19,6 +19,7 @@ import torch
 from earmark import recipe
 from earmark.errors import AudioError, EarmarkError, RecipeError, TaggerError
 from earmark.models import loading, tagger
+from earmark.models.facts import Facts
 from earmark.models.file import FORMAT, read_head
 from earmark.models.loading import load
 from earmark.models.tagger import Tagger, build
@@ -60,7 +61,7 @@ def whole(tmp_path_factory) -> bytes:
     """The bytes of a tagger file."""
     path = tmp_path_factory.mktemp("whole") / "t.safetensors"
     tagger_ = made()
-    tagger_.facts = {"validation": {"accuracy": 0.75, "loss": 1e-06}}
+    tagger_.facts = Facts.read({"validation": {"accuracy": 0.75, "loss": 1e-06}})
     tagger_.save(path)
     return path.read_bytes()
 
@@ -98,7 +99,7 @@ def forged(path: Path, change, weights=None) -> Path:
 @pytest.mark.parametrize("task", ["one", "many"])
 def test_what_comes_back_is_what_was_saved(tmp_path, task):
     before = made(task=task)
-    before.facts = {"chosen": {"epoch": 3}, "note": "ä|\"'\n", "figures": [0.1, None, True]}
+    before.facts = Facts.read({"chosen": {"epoch": 3}, "note": "ä|\"'\n", "figures": [0.1, None, True]})
     before.save(tmp_path / "t.safetensors")
     after = load(tmp_path / "t.safetensors")
     assert not after.training
@@ -134,15 +135,15 @@ def test_a_net_in_another_memory_layout_comes_back(tmp_path):
 def test_facts_come_back_as_json(tmp_path):
     """Keys that are numbers sort otherwise than their texts: the checksum must be of what will be read."""
     before = made()
-    before.facts = {"counts": {9: 1, 10: 2}, "pair": (1, 2)}
+    before.facts = Facts.read({"counts": {9: 1, 10: 2}, "pair": (1, 2)})
     before.save(tmp_path / "t.safetensors")
-    assert load(tmp_path / "t.safetensors").facts == {"counts": {"9": 1, "10": 2}, "pair": [1, 2]}
+    assert load(tmp_path / "t.safetensors").facts.as_dict() == {"counts": {"9": 1, "10": 2}, "pair": [1, 2]}
 
 
 def test_facts_that_are_no_json_leave_the_old_file(tmp_path, whole, write):
     path = write(whole)
     before = made(1)
-    before.facts = {"where": Path("x")}
+    before.facts = Facts.read({"where": Path("x")})
     with pytest.raises(TypeError):
         before.save(path)
     assert path.read_bytes() == whole
@@ -192,7 +193,7 @@ def test_identity_changes_with_whatever_changes_a_score():
 def test_identity_does_not_change_with_facts_or_mode(one):
     before = one.identity()
     other = made().train()
-    other.facts = {"any": "thing"}
+    other.facts = Facts.read({"any": "thing"})
     assert other.identity() == before
 
 
@@ -392,7 +393,7 @@ def test_flips_that_change_nothing(whole, write):
     """JSON has two ways to write an exponent: the file says the same, so there is nothing to refuse."""
     at = whole.index(b"1e-06") + 1
     flipped = whole[:at] + b"E" + whole[at + 1 :]
-    assert load(write(flipped)).facts == {"validation": {"accuracy": 0.75, "loss": 1e-06}}
+    assert load(write(flipped)).facts.as_dict() == {"validation": {"accuracy": 0.75, "loss": 1e-06}}
 
 
 @pytest.mark.parametrize("what", ["data_offsets", "shape", "dtype", "__metadata__", FORMAT, "sha256", "F32", "I64"])

@@ -66,12 +66,12 @@ def test_learns_and_is_what_it_says(clips, tmp_path):
     answers = [tagger.vocabulary[h.values.argmax()] for h in heard]
     right = np.mean([a == t for a, t in zip(answers, [r[0] for r in test.table["tags"].to_pylist()], strict=True)])
     assert right > 0.8  # chance is a third
-    chosen = tagger.facts["chosen"]
+    chosen = tagger.facts.as_dict()["chosen"]
     log = rows(tmp_path / "run")
     best = min(log, key=lambda row: float(row["valid_loss"]))
     assert chosen["epoch"] == int(best["epoch"])
     assert chosen["by"] == "best validation loss"
-    split = tagger.facts["split"]
+    split = tagger.facts.as_dict()["split"]
     assert [split[part]["folds"] for part in ("train", "validation", "test")] == [["1", "2", "3"], ["4"], ["5"]]
     assert {"recipe.yaml", "run.json", "log.csv", "curves.png", "state.safetensors"} <= {
         p.name for p in (tmp_path / "run").iterdir()
@@ -85,7 +85,7 @@ def test_validation_figures_are_those_of_tagging(clips, tmp_path):
     held = clips.in_folds(["4"])
     values = np.stack([h.values for h in score(tagger, [Recording(p) for p in held.paths()])])
     truth = held.truth(tagger.vocabulary)
-    told = tagger.facts["validation"]
+    told = tagger.facts.as_dict()["validation"]
     assert np.mean(values.argmax(1) == truth.argmax(1)) == pytest.approx(told["accuracy"])
     assert clip_loss(values, truth, "one") == pytest.approx(told["loss"], rel=1e-4)
 
@@ -213,7 +213,7 @@ def test_early_stopping_and_the_last_epoch(clips, tmp_path):
     training.train(frozen, clips, tmp_path / "run")
     assert len(rows(tmp_path / "run")) < 30
     path = training.train(recipe(train__keep="last", train__epochs=2), clips, tmp_path / "last")
-    assert loading.load(path).facts["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
+    assert loading.load(path).facts.as_dict()["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
 
 
 def test_many_tags(clips, tmp_path):
@@ -225,21 +225,21 @@ def test_many_tags(clips, tmp_path):
     assert tagger.vocabulary == ("high", "low", "middle", "tone")
     log = rows(tmp_path / "run")
     assert "valid_accuracy" not in log[0]
-    assert tagger.facts["chosen"]["epoch"] == int(max(log, key=lambda row: float(row["valid_map"]))["epoch"])
+    assert tagger.facts.as_dict()["chosen"]["epoch"] == int(max(log, key=lambda row: float(row["valid_map"]))["epoch"])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["precision"] == "32-true"
 
 
 def test_without_validation_the_last_epoch_is_kept(clips, tmp_path):
     plan = recipe(data__validation=[], train__keep="last", train__schedule={"name": "cosine"}, train__epochs=2)
     tagger = loading.load(training.train(plan, clips, tmp_path / "run"))
-    assert tagger.facts["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
-    assert tagger.facts["split"]["train"] == {
-        **tagger.facts["split"]["train"],
+    assert tagger.facts.as_dict()["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
+    assert tagger.facts.as_dict()["split"]["train"] == {
+        **tagger.facts.as_dict()["split"]["train"],
         "clips": 48,
         "folds": ["1", "2", "3", "4"],
     }
-    assert tagger.facts["split"]["validation"]["clips"] == 0
-    assert tagger.facts["validation"] == {}
+    assert tagger.facts.as_dict()["split"]["validation"]["clips"] == 0
+    assert tagger.facts.as_dict()["validation"] == {}
     with pytest.raises(EarmarkError, match="keep: best needs validation clips"):
         recipe(data__validation=[])
 
@@ -275,11 +275,15 @@ def test_phases_go_on_from_one_another(clips, tmp_path):
     assert {float(row["lr"]) for row in log} == {3e-3, 3e-4}
     assert path.read_bytes() == (tmp_path / "run" / "raw" / "tagger.safetensors").read_bytes()
     kept = loading.load(path)
-    assert kept.facts["phase"] == "raw"
+    assert kept.facts.as_dict()["phase"] == "raw"
     assert set(kept.recipe.phases) == {"mixed", "raw"}  # the file tells the whole training
     # the second phase starts where the first one's best epoch was: its first epoch is far below a fresh net's
     first = loading.load(tmp_path / "run" / "mixed" / "tagger.safetensors")
-    assert float(log[3]["valid_loss"]) < first.facts["validation"]["loss"] + 0.3 < float(log[0]["valid_loss"]) + 0.3
+    assert (
+        float(log[3]["valid_loss"])
+        < first.facts.as_dict()["validation"]["loss"] + 0.3
+        < float(log[0]["valid_loss"]) + 0.3
+    )
     only = training.train(recipe(phases=MIXED, run=["mixed"]), clips, tmp_path / "only")
     mine, theirs = (loading.load(p).state_dict() for p in (only, tmp_path / "run" / "mixed" / "tagger.safetensors"))
     assert all((mine[key] == theirs[key]).all() for key in mine)
@@ -335,7 +339,7 @@ def test_every_epoch_is_kept(clips, tmp_path):
     kept = sorted((tmp_path / "run" / "epochs").iterdir())
     assert [path.name for path in kept] == ["001.safetensors", "002.safetensors", "003.safetensors"]
     best = loading.load(tmp_path / "run" / "tagger.safetensors")
-    chosen = best.facts["chosen"]
+    chosen = best.facts.as_dict()["chosen"]
     assert chosen["by"] == "best validation loss"
     same = loading.load(kept[chosen["epoch"] - 1])
     assert all((value == same.state_dict()[key]).all() for key, value in best.state_dict().items())
@@ -527,7 +531,10 @@ def test_clips_without_tags_choose_no_epoch(clips, tmp_path):
     with pytest.raises(ManifestError, match=r"train\.choose: map has no value .* none of the 12 has one: take loss"):
         training.train(recipe(task="many", train__choose="map"), bare, tmp_path / "map")
     plan = recipe(task="many", train__epochs=1)
-    assert loading.load(training.train(plan, bare, tmp_path / "loss")).facts["chosen"]["by"] == "best validation loss"
+    assert (
+        loading.load(training.train(plan, bare, tmp_path / "loss")).facts.as_dict()["chosen"]["by"]
+        == "best validation loss"
+    )
 
 
 def test_precisions_are_compared_on_the_share_of_a_process():

@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from earmark.data.manifest import Manifest, build
+from earmark.models.facts import Facts
 from earmark.models.tagger import Tagger
 from earmark.models.tagger import build as build_tagger
 from earmark.recipe import parse
@@ -68,7 +69,7 @@ def make() -> Make:
             "train": {"epochs": 1},
         }
         made = build_tagger(parse(recipe | changes), TAGS).eval()
-        made.facts = facts or {}
+        made.facts = Facts.read(facts or {})
         return made
 
     return tagger
@@ -107,7 +108,7 @@ def run(tmp_path: Path, make: Make, single: Manifest) -> Path:
     for fold in "123":
         rest = single.in_folds([each for each in "123" if each != fold])
         parts = splits.Parts(rest, single.select([]), single.in_folds(fold))
-        facts = {"data": {"dataset": "soundscapes"}, "split": parts.facts()}
+        facts = {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()}
         (tmp_path / "run" / f"fold-{fold}").mkdir(parents=True)
         make(int(fold), facts, task="one").save(tmp_path / "run" / f"fold-{fold}" / "tagger.safetensors")
     return tmp_path / "run"

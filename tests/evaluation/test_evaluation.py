@@ -135,7 +135,7 @@ def test_an_ensemble_is_judged_like_a_tagger(make: Make, single: Manifest) -> No
 
 @pytest.mark.parametrize("what", ["events", "tags"])
 def test_folds_that_rules_were_chosen_on_are_refused(make: Make, scenes: Manifest, what: str) -> None:
-    chosen = {"data": "soundscapes", **splits.facts(scenes.in_folds("2"))}
+    chosen = {"data": "soundscapes", **splits.ClipSet.of(scenes.in_folds("2")).as_dict()}
     tagger = make(0, {"data": {"dataset": "soundscapes"}, what: {"chosen on": chosen}})
     with pytest.raises(EarmarkError, match="its epoch or its rules chosen, on fold 2"):
         earmark.evaluate(tagger, scenes, folds=["2"], events=False, resamples=0)
@@ -146,7 +146,7 @@ def test_leaks_are_refused_or_reported(make: Make, single: Manifest) -> None:
     columns = {name: single.table[name] for name in ("id", "path", "fold", "tags")}
     tied = build(columns | {"group": ["a", "a", *map(str, range(7))]}, single.root)  # folds 1 and 2
     parts = splits.Parts(tied.in_folds("1"), tied.select([]), tied.in_folds("2"))
-    tagger = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.facts()}, task="one")
+    tagger = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()}, task="one")
     with pytest.raises(ManifestError, match=r"2 clips tie the test clips .* \(1 by group\)"):
         earmark.evaluate(tagger, tied, resamples=0)
     told = earmark.evaluate(tagger, tied, resamples=0, leaks="report")

@@ -94,7 +94,7 @@ def test_the_order_of_clips_and_thresholds_changes_nothing():
     )
     chosen = choose(scores, reference, resamples=20)
     assert chosen.rules == turned.rules and chosen.tried == turned.tried
-    json.dumps(as_facts(chosen), allow_nan=False)
+    json.dumps(as_facts(chosen).as_dict(), allow_nan=False)
 
 
 def test_gap_and_shortest_are_kept_and_used():

@@ -8,6 +8,7 @@ from earmark.data import splits
 from earmark.data.manifest import build
 from earmark.errors import ManifestError
 from earmark.evaluation import leakage as protocol
+from earmark.models.facts import Facts, Split
 
 
 def clips(tmp_path, folds, groups):
@@ -24,7 +25,7 @@ def test_groups_on_both_sides_are_leaks_with_and_without_named_folds(tmp_path, t
     """Training clips without a fold, as FSDKaggle2018 has them, were learnt from too."""
     whole = clips(tmp_path, [train, train, "test", "test"], ["x", "y", "y", "z"])
     test = whole.in_folds(["test"])
-    split = splits.Parts(whole.select([0, 1]), whole.select([]), test).facts()
+    split = Split.of(splits.Parts(whole.select([0, 1]), whole.select([]), test)).parts()
     (leak,) = protocol.leaks(split, whole, test)
     assert (leak.kind, leak.ids) == ("group", ("1.wav", "2.wav"))
     with pytest.raises(ManifestError, match=r"2 clips tie the test clips .* \(1 by group\)"):
@@ -35,7 +36,7 @@ def test_groups_on_both_sides_are_leaks_with_and_without_named_folds(tmp_path, t
 def test_clips_that_nobody_learnt_from_are_no_leak(tmp_path):
     whole = clips(tmp_path, ["1", None, "test"], ["x", "y", "y"])
     test = whole.in_folds(["test"])
-    assert protocol.leaks(splits.Parts(whole.select([0]), whole.select([]), test).facts(), whole, test) == []
+    assert protocol.leaks(Split.of(splits.Parts(whole.select([0]), whole.select([]), test)).parts(), whole, test) == []
 
 
 def test_looks_at_the_same_clips_are_counted(tmp_path):
@@ -53,11 +54,13 @@ def test_looks_at_the_same_clips_are_counted(tmp_path):
 def test_clips_that_rules_were_chosen_on_are_learnt(tmp_path):
     """Trained on the data set a, calibrated on fold 2 of b: there, fold 2 is learnt, and what is tied to it leaks."""
     whole = clips(tmp_path, ["1", "2", "3"], ["x", "y", "y"])
-    facts = {
-        "data": {"dataset": "a"},
-        "split": {"train": {"folds": ["1"], "clips": 1}},
-        "events": {"chosen on": {"data": "b", **splits.facts(whole.in_folds(["2"]))}},
-    }
+    facts = Facts.read(
+        {
+            "data": {"dataset": "a"},
+            "split": {"train": {"folds": ["1"], "clips": 1}},
+            "events": {"chosen on": {"data": "b", **splits.ClipSet.of(whole.in_folds(["2"])).as_dict()}},
+        }
+    )
     assert protocol.learnt_folds(protocol.learnt(facts, "a")) == {"1"}
     learnt = protocol.learnt(facts, "b")
     assert protocol.learnt_folds(learnt) == {"2"}

@@ -7,7 +7,8 @@ import pytest
 
 from earmark.errors import ScoresError
 from earmark.evaluation.thresholds.tags import as_facts, best_threshold, choose
-from earmark.scores.thresholds import of_tags, reached
+from earmark.models.facts import Facts, TagTuning
+from earmark.scores.thresholds import reached
 
 GROUPS = [str(i) for i in range(5)]
 
@@ -59,21 +60,21 @@ def test_figures_and_tags_without_clips():
     assert chosen.figures["0.5"]["f1_macro"].value == 0.5
     assert chosen.figures["0.5"]["f1_micro"].value == pytest.approx(2 / 3)
     assert chosen.figures["thresholds"]["f1_macro"].value == 1
-    assert as_facts(chosen)["f1"]["saw"] == [None, None]
+    assert as_facts(chosen).f1["saw"] == [None, None]
 
 
 def test_stored_thresholds_answer_tags():
     facts = {"tags": {"thresholds": {"rain": 0.5, "dog": 0.25}}}
-    thresholds = of_tags(facts, ("dog", "rain"))
+    thresholds = Facts.read(facts).thresholds(("dog", "rain"))
     assert thresholds.tolist() == [0.25, 0.5]
     assert reached(np.array([0.3, 0.45]), ("dog", "rain"), thresholds) == [("dog", 0.3)]
     assert reached(np.array([0.25, 0.9]), ("dog", "rain"), thresholds) == [("rain", 0.9), ("dog", 0.25)]
-    assert of_tags({}, ("dog",)) is None
+    assert Facts().thresholds(("dog",)) is None
 
 
 def test_refused():
     with pytest.raises(ScoresError, match=r"lack 1 of its 2 tags, first: 'dogs', did you mean 'dog'\?"):
-        of_tags({"tags": {"thresholds": {"dog": 0.5, "rain": 0.5}}}, ("dogs", "rain"))
+        Facts(tags=TagTuning({"dog": 0.5, "rain": 0.5})).thresholds(("dogs", "rain"))
     with pytest.raises(ScoresError, match="none of the 2 clips has a tag"):
         choose(np.zeros((2, 1)), np.zeros((2, 1), bool), ("dog",), GROUPS[:2])
     with pytest.raises(ScoresError, match="do not fit together"):

@@ -14,6 +14,7 @@ from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation.scoring import score_clips, score_over_time
 from earmark.evaluation.thresholds import events, tags
 from earmark.evaluation.tuning import tune
+from earmark.models.facts import Facts
 from earmark.models.file import read_head
 
 
@@ -30,16 +31,16 @@ def test_events_and_tags_are_those_of_choose(make: Make, scenes: Manifest, heard
     )
     assert heard.pieces == [("scores of windows", 3, 3), ("scoring", 3, 3)]
     assert heard.said == ["no events in these clips, left at 0.5: hiss"]
-    assert tagger.facts == {}
+    assert tagger.facts == Facts()
     told.store(tmp_path / "t.safetensors")
     kept = read_head(tmp_path / "t.safetensors")["facts"]
-    assert kept == json.loads(json.dumps(told.facts, allow_nan=False))
+    assert kept == json.loads(json.dumps(told.facts.as_dict(), allow_nan=False))
     assert kept["events"]["chosen on"]["folds"] == ["2"] and "tried" not in kept["events"]
 
 
 def test_tags_alone_and_nothing_to_choose(make: Make, single: Manifest, heard: Heard) -> None:
     told = tune(make(), single, folds=["2"], resamples=0, progress=heard)
-    assert told.events is None and list(told.facts) == ["tags"]
+    assert told.events is None and list(told.facts.as_dict()) == ["tags"]
     assert heard.said[0].startswith("no clip has known events: only thresholds of tags are chosen")
     with pytest.raises(ScoresError, match="the events of 3 of 3 clips are not known, .* nothing to choose"):
         tune(make(task="one"), single, folds=["2"])
@@ -47,7 +48,7 @@ def test_tags_alone_and_nothing_to_choose(make: Make, single: Manifest, heard: H
 
 def test_clips_that_are_reported_on_are_refused(make: Make, scenes: Manifest, heard: Heard) -> None:
     parts = splits.Parts(scenes.in_folds("1"), scenes.in_folds("2"), scenes.in_folds("3"))
-    tagger = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.facts()})
+    tagger = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()})
     with pytest.raises(EarmarkError, match="is tested on fold 3: .* Choose on fold 2, or say --on-test"):
         tune(tagger, scenes, folds=["3"])
     assert tune(tagger, scenes, folds=["3"], on_test=True, resamples=0).clips.fold_names() == ["3"]

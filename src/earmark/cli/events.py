@@ -160,8 +160,8 @@ def _rules(
     from earmark.events import DEFAULT, EventRules
 
     tags = listener.vocabulary
-    stored = listener.facts.get("events", {}).get("rules")
-    rules = EventRules.from_dict(stored) if stored else EventRules.alike(tags)
+    stored = listener.facts.rules
+    rules = stored or EventRules.alike(tags)
     if not stored and threshold is None:
         say(
             f"this tagger has no rules for events: threshold {DEFAULT} for all tags. Choose some with earmark calibrate"

@@ -91,6 +91,7 @@ def _folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: di
     from earmark import train as training
     from earmark.cli.console import print_table, say
     from earmark.errors import EarmarkError
+    from earmark.models.facts import Facts
     from earmark.models.file import read_head
 
     turns = training.rotations(plan, clips)
@@ -101,8 +102,8 @@ def _folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: di
     rows = []
     for name in names:
         path = _one(turns[name], clips, out / f"fold-{name}", told, f"fold {name}")
-        facts = read_head(path)["facts"]
-        rows.append((name, path, facts["chosen"]["epoch"], facts["validation"]))
+        facts = Facts.read(read_head(path)["facts"], str(path))
+        rows.append((name, path, facts.chosen.number if facts.chosen else None, facts.validation or {}))
     figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
     print_table(
         ["fold", "epoch", *(f"validation {key}" for key in figures)],

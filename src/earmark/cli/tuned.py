@@ -34,10 +34,11 @@ def write_tried(tuning: Tuning, file: Path | None) -> None:
 def print_tuning(tuning: Tuning, as_json: bool) -> None:
     if as_json:
         # the rules for events stand at the top, as they did before tags had thresholds
-        events = tuning.facts.get("events", {})
+        facts = tuning.facts.as_dict()
+        events = facts.get("events", {})
         if tuning.events is not None:
             events = {**events, "tried": [vars(point) for point in tuning.events.tried]}
-        print(json.dumps({**events, "tags": tuning.facts.get("tags")}, indent=1, ensure_ascii=False))
+        print(json.dumps({**events, "tags": facts.get("tags")}, indent=1, ensure_ascii=False))
         return
     if tuning.events is not None:
         _print_events(tuning.events)

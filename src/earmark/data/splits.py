@@ -114,9 +114,9 @@ class Parts:
     validation: Manifest
     test: Manifest
 
-    def facts(self) -> dict[str, Any]:
-        """What a tagger file says of the split: folds and a digest of the clips of each part."""
-        return {name: facts(getattr(self, name)) for name in ("train", "validation", "test")}
+    def as_dict(self) -> dict[str, Any]:
+        """What identifies the clips of each part, as files tell it."""
+        return {name: ClipSet.of(getattr(self, name)).as_dict() for name in ("train", "validation", "test")}
 
 
 def divide(
@@ -166,12 +166,6 @@ def divide(
                 )
             say(f"{told}: figures are better than on groups never heard")
     return parts
-
-
-def facts(manifest: Manifest) -> dict[str, Any]:
-    """What identifies a part of a data set: the number of clips, the folds, and a digest of the clips' ids."""
-    digest = hashlib.sha256("\n".join(sorted(manifest.ids.tolist())).encode()).hexdigest()[:16]
-    return {"clips": len(manifest), "folds": manifest.fold_names(), "sha256": digest}
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:

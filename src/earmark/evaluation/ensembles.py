@@ -11,7 +11,7 @@ import numpy as np
 
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
-from earmark.data.splits import facts
+from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError
 from earmark.evaluation.members import names_of, summary
 from earmark.progress import QUIET, Progress
@@ -120,7 +120,11 @@ def combine(
     if scores:
         whole = crossed.scores if crossed else ensembles.combine(members, rule, weights, only=only, **how)
         if found is not None and clips is not None:
-            whole.facts["ensemble"]["weights chosen"] = {"by": named, "across folds": cross, **facts(clips)}
+            whole.facts["ensemble"]["weights chosen"] = {
+                "by": named,
+                "across folds": cross,
+                **ClipSet.of(clips).as_dict(),
+            }
     left = 0 if whole is None else len(members[0]) - len(whole)
     return Combination(task, rule, tuple(names), named, found, crossed, table, whole, left)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from earmark.data import manifest as manifests
-from earmark.data import splits
 from earmark.data.datasets import columns
 from earmark.data.manifest import Manifest
+from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError
 from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
@@ -25,6 +25,7 @@ from earmark.evaluation.tracks import Detected
 from earmark.metrics import Interval
 from earmark.metrics.merging import merge_tags
 from earmark.models import loading
+from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
 from earmark.scores import Scores
 
@@ -164,7 +165,8 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     (tagger,) = evaluation.taggers
     told = evaluation.figures
     figures = plain({name: figure.as_dict() for name, figure in told.metrics.items()})
-    tagger.facts["test"] = {"data": told.protocol["data"], **splits.facts(evaluation.clips), "metrics": figures}
+    tested = Tested(told.protocol["data"], ClipSet.of(evaluation.clips), figures)
+    tagger.facts = replace(tagger.facts, test=tested)
     tagger.save(loading.find(file))
 
 

@@ -20,7 +20,6 @@ from earmark.evaluation.scoring import Settings, Unread, score_clips
 from earmark.models import loading
 from earmark.progress import QUIET, Progress
 from earmark.scores import Scores
-from earmark.scores.thresholds import of_tags
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -87,7 +86,7 @@ def check_single(tagger: Source) -> None:
 def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
     loaded: AnyTagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
-    name = asked.dataset or loaded.facts.get("data", {}).get("dataset")
+    name = asked.dataset or loaded.facts.dataset
     whole = clips_of(loaded, asked.data, name)
     chosen = choose(loaded, whole, asked.folds, name, asked.seen)
     warnings: list[str] = []
@@ -119,9 +118,9 @@ def choose(
     tagger: AnyTagger, clips: Manifest, folds: Sequence[str] | None, dataset: str | None, seen: bool
 ) -> Manifest:
     """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them."""
-    split: dict[str, Any] = tagger.facts.get("split", {})
-    wanted = list(folds or []) or [f for f in split.get("test", {}).get("folds", []) if f in clips.fold_names()]
-    same = dataset is not None and dataset == tagger.facts.get("data", {}).get("dataset")
+    tested = tagger.facts.clips("test").folds
+    wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
+    same = dataset is not None and dataset == tagger.facts.dataset
     parts = leakage.learnt(tagger.facts, dataset)
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
@@ -130,7 +129,7 @@ def choose(
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
             f"the tagger was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
-            f"Report fold {', '.join(split.get('test', {}).get('folds', [])) or '…'}, or say --seen"
+            f"Report fold {', '.join(tested) or '…'}, or say --seen"
         )
     return chosen
 
@@ -161,7 +160,7 @@ def pooled(parts: Sequence[HeldOut]) -> tuple[Scores, Manifest]:
 
 def stored_thresholds(parts: Sequence[HeldOut], scores: Scores) -> Any:
     """(tags,) thresholds that the taggers store, where all store the same; None otherwise."""
-    told = [of_tags(part.tagger.facts, scores.tags) for part in parts]
+    told = [part.tagger.facts.thresholds(scores.tags) for part in parts]
     same = told[0] is not None and all(each is not None and np.array_equal(each, told[0]) for each in told)
     return told[0] if same else None
 

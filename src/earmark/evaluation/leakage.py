@@ -12,57 +12,59 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from earmark.data import splits
 from earmark.data.leaks import Leak
 from earmark.data.leaks import leaks as leaks_of
 from earmark.data.manifest import SCHEMA, Manifest
+from earmark.data.splits import ClipSet
 from earmark.errors import ManifestError
+from earmark.models.facts import ChosenOn, Facts
 
 LOOKS = "looks.jsonl"
 
 
-RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts with what they were "chosen on"
+RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts that tell what they were chosen on
 
 
-def learnt(facts: Mapping[str, Any], data: str | None) -> dict[str, Any]:
-    """The parts of a data set that a tagger learnt from or was calibrated on, by name, as its file's facts tell them."""
-    parts: dict[str, Any] = {}
+def learnt(facts: Facts, data: str | None) -> dict[str, ClipSet]:
+    """The parts of a data set that a tagger learnt from or was tuned on, by name, as its file tells them."""
     if data is None:
-        return parts
-    if data == facts.get("data", {}).get("dataset"):
-        parts |= facts.get("split", {})
-    for name, what in RULES.items():
-        chosen = facts.get(name, {}).get("chosen on", {})
-        if chosen.get("data") == data:
-            parts[what] = chosen
-    return parts
+        return {}
+    parts = facts.split.parts() if facts.split and data == facts.dataset else {}
+    return parts | {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
 
 
-def learnt_folds(split: Mapping[str, Any]) -> set[str]:
+def tuned_on(facts: Facts) -> dict[str, ChosenOn]:
+    """By the rules, in words: what they were chosen on."""
+    found = {
+        RULES["events"]: facts.events.chosen_on if facts.events else None,
+        RULES["tags"]: facts.tags.chosen_on if facts.tags else None,
+    }
+    return {what: on for what, on in found.items() if on is not None}
+
+
+def learnt_folds(parts: Mapping[str, ClipSet]) -> set[str]:
     """The folds that trained a tagger, chose its epoch or its rules, by what its file tells."""
-    parts = ("train", "validation", *RULES.values())
-    return {fold for part in parts for fold in split.get(part, {}).get("folds", [])}
+    return {fold for name in ("train", "validation", *RULES.values()) if name in parts for fold in parts[name].folds}
 
 
-def calibrated_on(split: Mapping[str, Any], test: Manifest) -> list[str]:
+def calibrated_on(parts: Mapping[str, ClipSet], test: Manifest) -> list[str]:
     """The rules, in words, that were chosen on just these clips, whether or not they have folds."""
-    digest = splits.facts(test)["sha256"]
-    return [what for what in RULES.values() if split.get(what, {}).get("sha256") == digest]
+    digest = ClipSet.of(test).sha256
+    return [what for what in RULES.values() if what in parts and parts[what].sha256 == digest]
 
 
-def leaks(split: Mapping[str, Any], whole: Manifest, test: Manifest) -> list[Leak]:
+def leaks(parts: Mapping[str, ClipSet], whole: Manifest, test: Manifest) -> list[Leak]:
     """What ties test clips to clips that the tagger learnt from: groups, recordings, files with the same bytes.
 
     whole: the data set of the split, with the folds of the training. Nothing is found where that has none of the folds.
     Where more clips were learnt from than the named folds have, those without a fold were among them.
     """
-    named = np.isin(whole.folds, sorted(learnt_folds(split)))
-    counted = sum(split.get(part, {}).get("clips", 0) for part in ("train", "validation"))
+    named = np.isin(whole.folds, sorted(learnt_folds(parts)))
+    counted = sum(parts[name].clips for name in ("train", "validation") if name in parts)
     if counted > named.sum():
         named |= whole.folds == ""
     learnt = whole.select(named & ~np.isin(whole.ids, test.ids))
@@ -102,7 +104,7 @@ class Looks:
 def look(folder: Path, taggers: list[str], test: Manifest) -> Looks:
     """Remember a look at these test clips. A line that cannot be read, as a kill leaves one, counts as a look at them."""
     file = folder / LOOKS
-    digest = splits.facts(test)["sha256"]
+    digest = ClipSet.of(test).sha256
     told = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "taggers": taggers, "clips": digest}
     before = file.read_bytes() if file.is_file() else b""
     torn = bool(before) and not before.endswith(b"\n")

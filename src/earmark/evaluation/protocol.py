@@ -22,11 +22,9 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     if len(parts) > 1:
         return told | {"by fold": {", ".join(part.clips.fold_names()): _fold(part) for part in parts}}
     kept = parts[0].tagger.facts
-    told |= {key: kept[key] for key in ("chosen", "split", "validation") if key in kept}
-    for name, what in leakage.RULES.items():
-        if chosen := kept.get(name, {}).get("chosen on"):
-            told[f"{what} chosen on"] = chosen
-    return told
+    plain = kept.as_dict()
+    told |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
+    return told | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(kept).items()}
 
 
 def _fold(part: HeldOut) -> dict[str, Any]:
@@ -39,7 +37,7 @@ def _fold(part: HeldOut) -> dict[str, Any]:
         figures["accuracy"] = metrics.accuracy(values, truth)
     return {
         **{key: round(value, 4) for key, value in figures.items()},
-        "chosen": part.tagger.facts.get("chosen", {}),
+        "chosen": part.tagger.facts.chosen.as_dict() if part.tagger.facts.chosen else {},
     }
 
 

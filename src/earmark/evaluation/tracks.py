@@ -89,13 +89,13 @@ def with_events(clips: Manifest) -> Manifest:
 
 
 def _stored_rules(tagger: AnyTagger, timed: TimedScores, progress: Progress) -> EventRules | None:
-    stored = tagger.facts.get("events", {})
-    if not stored.get("rules"):
+    stored = tagger.facts.events
+    if stored is None or stored.rules is None:
         return None
-    chosen_on = stored.get("scores", timed.of)
+    chosen_on = stored.scores or timed.of
     if chosen_on != timed.of:
         progress.say(f"its rules for events were chosen on scores of {chosen_on}, and these are scores of {timed.of}")
-    return EventRules.from_dict(stored["rules"])
+    return stored.rules
 
 
 def examples(clips_f1: dict[str, float | None]) -> list[Example]:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from earmark.data import matching, splits
+from earmark.data import matching
 from earmark.data.manifest import Manifest
+from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation.heldout import clips_of
-from earmark.evaluation.scoring import Settings, Unread, none_read, score_clips, score_over_time
+from earmark.evaluation.scoring import (
+    ClipScores,
+    Settings,
+    TimedScores,
+    Unread,
+    none_read,
+    score_clips,
+    score_over_time,
+)
 from earmark.evaluation.thresholds import events, tags
 from earmark.evaluation.thresholds.chosen import Chosen
 from earmark.evaluation.tracks import with_events
 from earmark.metrics import Collars
 from earmark.models import loading
+from earmark.models.facts import ChosenOn, EventTuning, Facts, TagTuning
 from earmark.progress import QUIET, Progress
 
 if TYPE_CHECKING:
@@ -35,24 +45,15 @@ class Tuning:
     clips: Manifest
     events: Chosen | None
     tags: Chosen | None
-    facts: dict[str, Any]
+    facts: Facts
     unread: tuple[Unread, ...]
     notes: tuple[str, ...]
 
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
-        self.tagger.facts |= self.facts
+        kept = self.tagger.facts
+        self.tagger.facts = replace(kept, events=self.facts.events or kept.events, tags=self.facts.tags or kept.tags)
         self.tagger.save(file)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What was chosen, the facts of it, and what could not be read."""
-
-    chosen: Chosen
-    facts: dict[str, Any]
-    unread: tuple[Unread, ...]
-    notes: tuple[str, ...]
 
 
 def tune(
@@ -90,26 +91,40 @@ def tune(
         {'dog': 0.35, 'rain': 0.6}
     """
     loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
-    name = dataset or loaded.facts.get("data", {}).get("dataset")
+    name = dataset or loaded.facts.dataset
     clips = _clips(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     settings = Settings(batch, workers, salvage, strict)
     timed = _with_events(clips, loaded.task, progress)
-    parts: dict[str, _Part] = {}
+    of_events = of_tags = None
     if timed is not None:
         rules = {"gap": gap, "shortest": shortest, "resamples": resamples}
-        parts["events"] = _events(loaded, timed, str(name), Collars(collar, collar), rules, settings, progress)
+        of_events = _events(loaded, timed, str(name), Collars(collar, collar), rules, settings, progress)
     if loaded.task == "many":
-        parts["tags"] = _tags(loaded, clips, str(name), resamples, settings, progress)
-    chosen = {what: part.chosen for what, part in parts.items()}
+        of_tags = _tags(loaded, clips, str(name), resamples, settings, progress)
+    heard = [part.scored for part in (of_events, of_tags) if part is not None]
     return Tuning(
         loaded,
         clips,
-        chosen.get("events"),
-        chosen.get("tags"),
-        {what: part.facts for what, part in parts.items()},
-        tuple(dict.fromkeys(each for part in parts.values() for each in part.unread)),
-        tuple(dict.fromkeys(note for part in parts.values() for note in part.notes)),
+        of_events.chosen if of_events else None,
+        of_tags.chosen if of_tags else None,
+        Facts(events=of_events.facts if of_events else None, tags=of_tags.facts if of_tags else None),
+        tuple(dict.fromkeys(each for scored in heard for each in scored.unread)),
+        tuple(dict.fromkeys(note for scored in heard for note in scored.notes)),
     )
+
+
+@dataclass(frozen=True)
+class _OfEvents:
+    chosen: Chosen
+    facts: EventTuning
+    scored: TimedScores
+
+
+@dataclass(frozen=True)
+class _OfTags:
+    chosen: Chosen
+    facts: TagTuning
+    scored: ClipScores
 
 
 def _events(
@@ -120,7 +135,7 @@ def _events(
     rules: dict[str, Any],
     settings: Settings,
     progress: Progress,
-) -> _Part:
+) -> _OfEvents:
     timed = score_over_time(tagger, clips, settings, progress)
     read = _read(clips, list(timed.clips), timed.unread)
     reference = matching.events_of(read)
@@ -129,25 +144,26 @@ def _events(
     chosen = events.choose(scores, reference, collars=collars, groups=groups, **rules)
     if chosen.without:
         progress.say(f"no events in these clips, left at 0.5: {', '.join(chosen.without)}")
-    facts = {
-        **events.as_facts(chosen),
-        "scores": timed.of,
-        "chosen on": {"data": name, **splits.facts(read)},
-        "metric": "event-based F1, mean over tags",
-        "collars": asdict(collars),
-    }
-    return _Part(chosen, facts, timed.unread, timed.notes)
+    facts = replace(
+        events.as_facts(chosen),
+        scores=timed.of,
+        chosen_on=ChosenOn(name, ClipSet.of(read)),
+        metric="event-based F1, mean over tags",
+        collars=asdict(collars),
+    )
+    return _OfEvents(chosen, facts, timed)
 
 
 def _tags(
     tagger: AnyTagger, clips: Manifest, name: str, resamples: int, settings: Settings, progress: Progress
-) -> _Part:
+) -> _OfTags:
     told = score_clips(tagger, clips, settings, progress)
     read = _read(clips, told.scores.ids.tolist(), told.unread)
     matched = matching.match(told.scores, read)
     chosen = tags.choose(matched.values, matched.truth, told.scores.tags, matched.groups, resamples=resamples)
-    facts = {**tags.as_facts(chosen), "chosen on": {"data": name, **splits.facts(read)}, "metric": "F1 of each tag"}
-    return _Part(chosen, facts, told.unread, told.notes)
+    chosen_on = ChosenOn(name, ClipSet.of(read))
+    facts = replace(tags.as_facts(chosen), chosen_on=chosen_on, metric="F1 of each tag")
+    return _OfTags(chosen, facts, told)
 
 
 def _read(clips: Manifest, ids: list[str], unread: tuple[Unread, ...]) -> Manifest:
@@ -179,9 +195,9 @@ def _clips(
     tagger: AnyTagger, whole: Manifest, fold: Sequence[str] | None, name: str | None, on_test: bool, progress: Progress
 ) -> Manifest:
     """The clips to choose on. Those that the tagger is tested on are refused unless the user says so."""
-    split: dict[str, Any] = tagger.facts.get("split", {})
-    same = name is not None and name == tagger.facts.get("data", {}).get("dataset")
-    own = split.get("validation", {}).get("folds", []) if same else []
+    facts = tagger.facts
+    same = name is not None and name == facts.dataset
+    own = facts.clips("validation").folds if same else ()
     folds = list(fold or []) or [each for each in own if each in whole.fold_names()]
     if not folds and whole.fold_names():
         raise EarmarkError(
@@ -189,14 +205,14 @@ def _clips(
             "that nothing is reported on"
         )
     clips = whole.in_folds(folds) if folds else whole
-    test = split.get("test", {})
-    tested = sorted(set(test.get("folds", [])) & set(folds)) if same else []
-    if (tested or splits.facts(clips)["sha256"] == test.get("sha256")) and not on_test:
+    test = facts.clips("test")
+    tested = sorted(set(test.folds) & set(folds)) if same else []
+    if (tested or ClipSet.of(clips).sha256 == test.sha256) and not on_test:
         which = f"fold {', '.join(tested)}" if tested else "these clips"
         raise EarmarkError(
             f"the tagger is tested on {which}: with rules chosen there its figures would be too good. "
             f"Choose on fold {', '.join(own) or '…'}, or say --on-test and report other clips"
         )
-    if same and (learnt := sorted(set(split.get("train", {}).get("folds", [])) & set(folds))):
+    if same and (learnt := sorted(set(facts.clips("train").folds) & set(folds))):
         progress.say(f"the tagger was trained on fold {', '.join(learnt)}, where its scores are better than elsewhere")
     return clips

@@ -118,11 +118,10 @@ class Choice:
     def asked(listener: Any, top: int | None, heard: bool) -> Choice:
         """For --top and --heard. Raises EarmarkError where the tagger knows no thresholds."""
         from earmark.errors import EarmarkError
-        from earmark.scores import thresholds
 
         if not heard:
             return Choice(listener.vocabulary, TOP if top is None else top)
-        if (limits := thresholds.of_tags(listener.facts, listener.vocabulary)) is None:
+        if (limits := listener.facts.thresholds(listener.vocabulary)) is None:
             raise EarmarkError(
                 "--heard: this tagger knows no thresholds of its tags. Choose them on validation clips with "
                 "`earmark calibrate`, or leave --heard out for the surest tags"

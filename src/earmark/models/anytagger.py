@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.tagger import Tagger
 from earmark.recipe import Recipe
@@ -24,7 +25,7 @@ class AnyTagger(Protocol):
     """
 
     vocabulary: tuple[str, ...]
-    facts: dict[str, Any]
+    facts: Facts
 
     @property
     def sample_rate(self) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor
 from earmark.errors import ScoresError, TaggerError
 from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import joined
+from earmark.models.facts import Soup
 from earmark.models.layers.statistics import measured_anew
 from earmark.models.tagger import Tagger
 from earmark.scores.ensemble import shares
@@ -46,10 +48,8 @@ def average(members: Sequence[AnyTagger], weights: Sequence[float] | None = None
     states = [tagger.state_dict() for tagger in taggers]
     mixed = copy.deepcopy(taggers[0])
     mixed.load_state_dict({name: _mean([state[name] for state in states], counts) for name in states[0]})
-    mixed.facts = {
-        **joined([tagger.facts for tagger in taggers]),
-        "soup": {"taggers": [tagger.identity() for tagger in taggers], "weights": counts},
-    }
+    soup = Soup(tuple(tagger.identity() for tagger in taggers), tuple(counts))
+    mixed.facts = replace(joined([tagger.facts for tagger in taggers]), soup=soup)
     return mixed.eval()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,16 +24,16 @@ from torch import Tensor
 
 from earmark import inference as tagging
 from earmark.data.manifest import natural
+from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger
+from earmark.models.facts import PARTS, Facts, Split
 from earmark.models.tagger import Tagger
 from earmark.recipe import Recipe
 from earmark.scores import Tag, Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
 from earmark.windows import Windows
-
-PARTS = ("train", "validation", "test")
 
 
 class Ensemble:
@@ -48,7 +48,7 @@ class Ensemble:
         rule: Name = "arithmetic",
         weights: Sequence[float] | None = None,
         *,
-        facts: Mapping[str, Any] | None = None,
+        facts: Facts | None = None,
     ):
         _check(members)
         self.members: tuple[Tagger, ...] = tuple(member.alone for member in members)
@@ -60,7 +60,7 @@ class Ensemble:
         except ScoresError as error:
             raise TaggerError(f"an ensemble of {len(self.members)} taggers: {error}") from error
         self._columns = [[member.vocabulary.index(tag) for tag in self.vocabulary] for member in self.members]
-        self.facts: dict[str, Any] = dict(joined([m.facts for m in self.members]) if facts is None else facts)
+        self.facts = joined([member.facts for member in self.members]) if facts is None else facts
 
     @property
     def sample_rate(self) -> int:
@@ -149,46 +149,48 @@ class Ensemble:
             for name, value in member.state_dict().items():
                 # a clone: safetensors refuses weights that share memory, as those of a tagger that is in twice
                 weights[f"member.{number}.{name}"] = value.detach().cpu().contiguous().clone()
-            told = {"recipe": member.recipe.as_dict(), "vocabulary": list(member.vocabulary), "facts": member.facts}
+            told = {
+                "recipe": member.recipe.as_dict(),
+                "vocabulary": list(member.vocabulary),
+                "facts": member.facts.as_dict(),
+            }
             members.append(told)
         head = {"format": taggerfile.ENSEMBLE, "rule": self.rule.name, "weights": self.weights.tolist()}
-        head |= {"vocabulary": list(self.vocabulary), "task": self.task, "members": members, "facts": self.facts}
+        head |= {
+            "vocabulary": list(self.vocabulary),
+            "task": self.task,
+            "members": members,
+            "facts": self.facts.as_dict(),
+        }
         taggerfile.write(path, weights, head)
 
 
-def joined(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def joined(members: Sequence[Facts]) -> Facts:
     """The facts of an ensemble from those of its members: data, split, versions.
 
     It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
     all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
     say which clips they are: at least those of the largest member, at most those of the smallest (test); `counted` says so.
     """
-    facts: dict[str, Any] = {}
-    for key in ("data", "versions"):
-        told = [member[key] for member in members if member.get(key)]
-        if told:
-            facts[key] = told[0]
-    splits = [member.get("split") or {} for member in members]  # of one that tells nothing no fold is known to be clean
-    if any(splits):
-        facts["split"] = {name: _part([split.get(name, {}) for split in splits], name) for name in PARTS}
-    return facts
+    data = next((member.data for member in members if member.data), None)
+    versions = next((member.versions for member in members if member.versions), None)
+    if not any(member.split for member in members):
+        return Facts(data, None, versions)
+    # of a member that tells nothing no fold is known to be clean
+    parts = (_together([member.clips(name) for member in members], test=name == "test") for name in PARTS)
+    return Facts(data, Split(*parts), versions)
 
 
-def _part(parts: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
-    folds = [set(part.get("folds", [])) for part in parts]
-    clips = [int(part.get("clips", 0)) for part in parts]
-    digests = [str(part.get("sha256", "")) for part in parts]
-    if len(set(digests)) == 1 and parts[0]:
-        return dict(parts[0])
-    both = set.intersection(*folds) if name == "test" else set.union(*folds)
-    count = (min(clips) if both else 0) if name == "test" else max(clips)
-    together = hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
-    limit = "at most" if name == "test" else "at least"
-    return {"clips": count, "folds": _sorted(both), "sha256": together, "counted": limit}
-
-
-def _sorted(folds: Iterable[str]) -> list[str]:
-    return sorted(folds, key=natural)
+def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:
+    if len({each.sha256 for each in sets}) == 1 and sets[0] != ClipSet():
+        return sets[0]
+    folds = [set(each.folds) for each in sets]
+    both = set.intersection(*folds) if test else set.union(*folds)
+    counts = [each.clips for each in sets]
+    count = (min(counts) if both else 0) if test else max(counts)
+    digests = "\n".join(sorted({each.sha256 for each in sets}))
+    digest = hashlib.sha256(digests.encode()).hexdigest()[:16]
+    return ClipSet(count, tuple(sorted(both, key=natural)), digest, "at most" if test else "at least")
 
 
 def _told(data: tuple[Any, ...]) -> str:

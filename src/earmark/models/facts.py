@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.data.splits import ClipSet
+from earmark.data.splits import ClipSet, Parts
 from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
 from earmark.registry import did_you_mean
@@ -63,10 +63,13 @@ class Split:
     def read(plain: Plain) -> Split:
         return Split(*(ClipSet.read(plain[name]) if name in plain else None for name in PARTS))
 
+    @staticmethod
+    def of(parts: Parts) -> Split:
+        return Split(*(ClipSet.of(getattr(parts, name)) for name in PARTS))
+
     def parts(self) -> dict[str, ClipSet]:
         """Those that are told, by name."""
-        found = {name: getattr(self, name) for name in PARTS}
-        return {name: clips for name, clips in found.items() if clips is not None}
+        return {name: clips for name in PARTS if (clips := getattr(self, name)) is not None}
 
     def as_dict(self) -> dict[str, Any]:
         return {name: clips.as_dict() for name, clips in self.parts().items()}
@@ -74,18 +77,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Epoch `number`, counted from 1, of `of`; by: what chose it, in words."""
+    """Epoch `number`, counted from 1, of `of`; by: what chose it, in words; None: not told."""
 
     number: int
     of: int | None = None
-    by: str = "a rule that is not given"
+    by: str | None = None
 
     @staticmethod
     def read(plain: Plain) -> Epoch:
-        return Epoch(plain["epoch"], plain.get("of"), plain.get("by", Epoch.by))
+        return Epoch(plain["epoch"], plain.get("of"), plain.get("by"))
 
     def as_dict(self) -> dict[str, Any]:
-        return {"epoch": self.number} | ({} if self.of is None else {"of": self.of}) | {"by": self.by}
+        return _known({"epoch": self.number, "of": self.of, "by": self.by})
 
 
 @dataclass(frozen=True)
@@ -120,46 +123,79 @@ class ChosenOn:
 
 @dataclass(frozen=True)
 class EventTuning:
-    """rules: for events. chosen_on: which clips. more: figures, metric, collars and so on, plain JSON values."""
+    """Rules for events, and how they were chosen; None: not told.
 
-    rules: EventRules | None
+    without: tags without events there. figures: by what they are with, plain JSON values. scores: of "frames" or "windows".
+    metric, collars: by what they were chosen.
+    """
+
+    rules: EventRules | None = None
+    without: tuple[str, ...] | None = None
+    figures: Plain | None = None
+    scores: str | None = None
     chosen_on: ChosenOn | None = None
-    more: Plain = field(default_factory=dict)
+    metric: str | None = None
+    collars: Plain | None = None
 
     @staticmethod
     def read(plain: Plain) -> EventTuning:
-        rules = EventRules.from_dict(plain["rules"]) if plain.get("rules") else None
-        return EventTuning(rules, _chosen_on(plain), _others(plain, "rules", "chosen on"))
+        return EventTuning(
+            EventRules.from_dict(plain["rules"]) if plain.get("rules") else None,
+            _names(plain.get("without events")),
+            plain.get("figures"),
+            plain.get("scores"),
+            _chosen_on(plain),
+            plain.get("metric"),
+            plain.get("collars"),
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        return {} if self.rules is None else {"rules": self.rules.as_dict()} | _told(self)
+        return _known({
+            "rules": None if self.rules is None else self.rules.as_dict(),
+            "without events": None if self.without is None else list(self.without),
+            "figures": self.figures,
+            "scores": self.scores,
+            "chosen on": None if self.chosen_on is None else self.chosen_on.as_dict(),
+            "metric": self.metric,
+            "collars": self.collars,
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TagTuning:
-    """thresholds: of each tag. chosen_on: which clips. more: figures, metric and so on, plain JSON values."""
+    """Thresholds of tags, and how they were chosen; None: not told.
 
-    thresholds: Mapping[str, float]
+    without: tags that no clip had there. f1: of each tag, (at 0.5, at its threshold). figures, metric: as for events.
+    """
+
+    thresholds: Mapping[str, float] | None = None
+    without: tuple[str, ...] | None = None
+    f1: Mapping[str, Sequence[float | None]] | None = None
+    figures: Plain | None = None
     chosen_on: ChosenOn | None = None
-    more: Plain = field(default_factory=dict)
+    metric: str | None = None
 
     @staticmethod
     def read(plain: Plain) -> TagTuning:
+        thresholds = plain.get("thresholds")
         return TagTuning(
-            dict(plain.get("thresholds", {})), _chosen_on(plain), _others(plain, "thresholds", "chosen on")
+            None if thresholds is None else {str(tag): float(value) for tag, value in thresholds.items()},
+            _names(plain.get("without clips")),
+            plain.get("f1"),
+            plain.get("figures"),
+            _chosen_on(plain),
+            plain.get("metric"),
         )
 
-    def of(self, tags: Sequence[str]) -> NDArray[np.float64]:
-        """(tags,) their thresholds. Raises ScoresError where one has none."""
-        if missing := [tag for tag in tags if tag not in self.thresholds]:
-            raise ScoresError(
-                f"the tagger's thresholds lack {len(missing)} of its {len(tags)} tags, first: {missing[0]!r}"
-                f"{did_you_mean(missing[0], self.thresholds)} Choose them anew with earmark calibrate"
-            )
-        return np.array([self.thresholds[tag] for tag in tags], float)
-
     def as_dict(self) -> dict[str, Any]:
-        return {"thresholds": dict(self.thresholds)} | _told(self)
+        return _known({
+            "thresholds": None if self.thresholds is None else dict(self.thresholds),
+            "without clips": None if self.without is None else list(self.without),
+            "f1": self.f1,
+            "figures": self.figures,
+            "chosen on": None if self.chosen_on is None else self.chosen_on.as_dict(),
+            "metric": self.metric,
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -213,6 +249,23 @@ class Facts:
                 told[name] = value.as_dict() if hasattr(value, "as_dict") else value
         return told | dict(self.more)
 
+    def thresholds(self, tags: Sequence[str]) -> NDArray[np.float64] | None:
+        """(tags,): the thresholds that the file tells, None where it tells none. Raises ScoresError where one lacks."""
+        known = self.tags.thresholds if self.tags else None
+        if not known:
+            return None
+        if missing := [tag for tag in tags if tag not in known]:
+            raise ScoresError(
+                f"the tagger's thresholds lack {len(missing)} of its {len(tags)} tags, first: {missing[0]!r}"
+                f"{did_you_mean(missing[0], known)} Choose them anew with earmark calibrate"
+            )
+        return np.array([known[tag] for tag in tags], float)
+
+    @property
+    def rules(self) -> EventRules | None:
+        """The rules for events that were chosen."""
+        return self.events.rules if self.events else None
+
     @property
     def dataset(self) -> str | None:
         """The name of the data set that it learnt from."""
@@ -258,9 +311,13 @@ def _chosen_on(plain: Plain) -> ChosenOn | None:
     return ChosenOn.read(plain["chosen on"]) if "chosen on" in plain else None
 
 
-def _told(tuning: EventTuning | TagTuning) -> dict[str, Any]:
-    on = {} if tuning.chosen_on is None else {"chosen on": tuning.chosen_on.as_dict()}
-    return dict(tuning.more) | on
+def _names(plain: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if plain is None else tuple(str(name) for name in plain)
+
+
+def _known(told: Plain) -> dict[str, Any]:
+    """Without what is not told."""
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _others(plain: Plain, *known: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from earmark.errors import EarmarkError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import Ensemble
+from earmark.models.facts import Facts
 from earmark.models.file import ENSEMBLE
 from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
@@ -78,7 +79,7 @@ def load(name: str | Path, device: str = "cpu") -> AnyTagger:
 
 def _tagger(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Tagger:
     tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"])
-    tagger.facts = head["facts"]
+    tagger.facts = Facts.read(head["facts"], str(path))
     tagger.load_state_dict(weights)
     return tagger.to(device).eval()
 
@@ -93,4 +94,4 @@ def _ensemble(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: st
         members.append(_tagger(told, own, device, path))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
-    return Ensemble(members, head["rule"], head["weights"], facts=head["facts"])
+    return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from earmark import inference as tagging
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models import frames
+from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.file import digest as _digest
@@ -52,13 +53,13 @@ class Tagger(nn.Module):
         net: nn.Module,
         vocabulary: Sequence[str],
         recipe: Recipe,
-        facts: Mapping[str, Any] | None = None,
+        facts: Facts | None = None,
     ):
         super().__init__()
         self.features, self.net = features, net
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         self.recipe = recipe
-        self.facts: dict[str, Any] = dict(facts or {})
+        self.facts = facts or Facts()
         self.input: Input = NETS[recipe.net.name].facts["input"]
         self._plan: tuple[tuple[int, int], Sharing] | None = None  # of these windows; made when it is asked for
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
@@ -203,7 +204,7 @@ class Tagger(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write the tagger file; the old one stays whole until the new one is."""
         head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
-        taggerfile.write(path, self._weights(), {**head, "facts": self.facts})
+        taggerfile.write(path, self._weights(), {**head, "facts": self.facts.as_dict()})
 
 
 def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from earmark.data import splits
 from earmark.data.manifest import Manifest
+from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.members import names_of, summary
@@ -75,7 +76,7 @@ def average(
     else:
         _renew(made, data, dataset, progress)
     progress.say("nets that were not trained in one run have no useful mean of weights")
-    return Joined(made, tuple(names_of(files)), "arithmetic", tuple(made.facts["soup"]["weights"]), True)
+    return Joined(made, tuple(names_of(files)), "arithmetic", made.facts.soup.weights if made.facts.soup else (), True)
 
 
 def _renew(made: Any, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
@@ -85,8 +86,8 @@ def _renew(made: Any, data: str | Path | Manifest, dataset: str | None, progress
         clips_of(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
         seed=made.recipe.seed, bear_shared_groups=True,
     )  # fmt: skip
-    told = made.facts.get("split", {}).get("train", {})
-    if splits.facts(parts.train)["sha256"] != told.get("sha256"):
+    told = made.facts.clips("train")
+    if ClipSet.of(parts.train).sha256 != told.sha256:
         folds = ", ".join(told.get("folds", [])) or "none that the files tell"
         where = "the manifest" if isinstance(data, Manifest) else data
         raise EarmarkError(

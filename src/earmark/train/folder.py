@@ -43,7 +43,7 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
-        write_json(folder / "split.json", parts.facts())
+        write_json(folder / "split.json", parts.as_dict())
         # last and in one step: where there is a recipe, there is a run to go on with
         partial = folder / "recipe.yaml.part"
         partial.write_text(told, encoding="utf-8")
@@ -55,7 +55,7 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
-    if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.facts():
+    if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.as_dict():
         raise EarmarkError(f"{folder}: was started with other clips than --data gives now: take another --out")
 
 

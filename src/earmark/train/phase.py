@@ -11,6 +11,7 @@ import math
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from earmark.errors import EarmarkError, RecipeError
 from earmark.models import tagger as taggers
+from earmark.models.facts import Epoch
 from earmark.models.layers.statistics import measured_anew
 from earmark.models.prediction import loss
 from earmark.recipe import Recipe
@@ -229,19 +231,21 @@ class PhaseModule(pl.LightningModule):
     def _keep(self, row: dict[str, Any], gained: bool) -> None:
         """Write the tagger where this epoch is the one to keep, or every one is."""
         last = self.plan.keep == "last" or "valid_loss" not in row
-        told = {k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")}
-        chosen = {"epoch": row["epoch"], "of": self.plan.epochs}
-        self.tagger.facts["validation"] = told
+        figures = {k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")}
+
+        def keep(why: str, path: Path) -> None:
+            chosen = Epoch(row["epoch"], self.plan.epochs, why)
+            self.tagger.facts = replace(self.tagger.facts, validation=figures, chosen=chosen)
+            self.tagger.save(path)
+
         if self.plan.keep == "every":
-            self.tagger.facts["chosen"] = {**chosen, "by": "one of every epoch"}
             (self.folder / "epochs").mkdir(exist_ok=True)
-            self.tagger.save(self.folder / "epochs" / f"{row['epoch']:03d}.safetensors")
+            keep("one of every epoch", self.folder / "epochs" / f"{row['epoch']:03d}.safetensors")
         if gained or last:
             by = "the last epoch" if last else f"best validation {self.plan.choose}"
             if last:
                 self.state.best_epoch = row["epoch"]
-            self.tagger.facts["chosen"] = {**chosen, "by": by}
-            self.tagger.save(self.folder / TAGGER)
+            keep(by, self.folder / TAGGER)
 
 
 def _own(whole: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from earmark.inference.allocator import keep_freed_memory
 from earmark.models import loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
+from earmark.models.facts import DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import precision, processes
@@ -67,11 +69,7 @@ def train(
     if first:
         report_audio(waves, folder, say)
     check_plans(recipe, waves["validation"], vocabulary)
-    facts = {
-        "data": {"dataset": recipe.data.dataset, **manifest.facts},
-        "split": parts.facts(),
-        "versions": versions(),
-    }
+    facts = Facts(DataSet(recipe.data.dataset, manifest.facts), Split.of(parts), versions())
     run = Run(recipe, vocabulary, waves, folder, facts, workers, device, say, on_progress)
     if not recipe.phases:
         return run.phase(recipe, "", folder, before=0, start=None)
@@ -87,7 +85,7 @@ class Run:
         vocabulary: tuple[str, ...],
         waves: dict[str, Waves],
         folder: Path,
-        facts: dict[str, Any],
+        facts: Facts,
         workers: int,
         device: str,
         say: Say,
@@ -147,7 +145,7 @@ class Run:
         """Train one phase, or go on with it; the path of its tagger."""
         torch.manual_seed(self.recipe.seed)
         tagger = self._build(plan, name)
-        tagger.facts = {**self.facts, **({"phase": name} if name else {})}
+        tagger.facts = replace(self.facts, phase=name or None)
         state, optimiser_state = State(), None
         if (folder / STATE).is_file():
             optimiser_state, state = load_state(folder / STATE, tagger)
@@ -183,7 +181,7 @@ class Run:
             state.precision, why = processes.shared(chosen)
             self.say(f"precision {state.precision}: {why}")
         if processes.rank() == 0:
-            told = {**tagger.facts, "precision": state.precision, "recipe": self.recipe.name}
+            told = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
             write_json(self.folder / "run.json", {**told, "device": self.device, "processes": processes.world()})
         processes.share_norms(tagger)
         fit(module, plan.epochs - state.epochs, state.precision, self.device, name, self.on_progress)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from earmark.metrics.events import (
     timed,
 )
 from earmark.metrics.intersection import joined
+from earmark.models.facts import EventTuning
 from earmark.registry import did_you_mean
 from earmark.scores import Event, Scores
 
@@ -37,14 +37,10 @@ METRIC = "event_f1"
 MEDIANS = (3, 5, 7, 9, 13, 17, 25)  # frames
 
 
-def as_facts(chosen: Chosen) -> dict[str, Any]:
-    """As a tagger file tells it, plain values, without what was tried."""
-    assert chosen.rules is not None
-    return {
-        "rules": chosen.rules.as_dict(),
-        "without events": list(chosen.without),
-        "figures": {name: plain(row[METRIC]) for name, row in chosen.figures.items()},
-    }
+def as_facts(chosen: Chosen) -> EventTuning:
+    """As a tagger file tells it, without what was tried."""
+    figures = {name: plain(row[METRIC]) for name, row in chosen.figures.items()}
+    return EventTuning(chosen.rules, chosen.without, figures)
 
 
 def choose(

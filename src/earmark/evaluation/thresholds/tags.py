@@ -10,7 +10,6 @@ The F1 of the chosen thresholds on the clips that they were chosen on is too goo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,21 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.errors import ScoresError
 from earmark.evaluation.thresholds.chosen import Chosen, plain, rounded
 from earmark.metrics import Floats, evaluate, per_tag
+from earmark.models.facts import TagTuning
 
 DEFAULT = 0.5  # of a tag for which none was chosen
 FIGURES = ("f1_micro", "f1_macro", "f1_instance")
 
 
-def as_facts(chosen: Chosen) -> dict[str, Any]:
-    """As a tagger file tells it, plain values."""
-    return {
-        "thresholds": chosen.thresholds,
-        "without clips": list(chosen.without),
-        "f1": {tag: [rounded(value) for value in pair] for tag, pair in chosen.f1.items()},
-        "figures": {
-            name: {metric: plain(figure) for metric, figure in row.items()} for name, row in chosen.figures.items()
-        },
-    }
+def as_facts(chosen: Chosen) -> TagTuning:
+    """As a tagger file tells it."""
+    f1 = {tag: [rounded(value) for value in pair] for tag, pair in chosen.f1.items()}
+    figures = {name: {metric: plain(figure) for metric, figure in row.items()} for name, row in chosen.figures.items()}
+    return TagTuning(chosen.thresholds, chosen.without, f1, figures)
 
 
 def choose(
