@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from tests import program
 
 from earmark import manifest as manifests
 
@@ -18,10 +19,24 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real recordings; tests that need it are skipped where it is absent."""
-    place = Path(os.environ.get("EARMARK_DATA", ROOT.parent / "shared" / "data"))
-    if not place.is_dir():
-        pytest.skip(f"no recordings at {place}: set EARMARK_DATA to their folder")
+    # set to nothing, as `EARMARK_DATA= make test` does, it names no folder: Path("") would be the working folder
+    named = os.environ.get("EARMARK_DATA", str(ROOT.parent / "shared" / "data"))
+    place = Path(named)
+    if not named or not place.is_dir():
+        pytest.skip(f"no recordings at {named or 'no place'}: set EARMARK_DATA to their folder")
     return place
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process: (exit status, what it prints, what it says). Errors come out as they are."""
+
+    def command(*arguments) -> tuple[int, str, str]:
+        status = program.command(*arguments)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command
 
 
 def tone(frequency: float, seconds: float, sample_rate: int, amplitude: float = 0.5) -> NDArray[np.float32]:

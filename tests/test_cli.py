@@ -12,16 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.program import alone, earmark
 
 from earmark import tagger as taggers
 from earmark.recipe import parse
 
 RATE = 8000
-
-
-def earmark(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earmark.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +64,7 @@ def test_help_does_not_import_torch():
 def test_version():
     from importlib.metadata import version
 
-    assert earmark("--version").stdout.strip() == version("earmark")
+    assert alone("--version").stdout.strip() == version("earmark")
 
 
 def test_tags_as_json_lines(folder, tagger):

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from tests.test_cli_events import ATTENTION, made, rules, run, scenes  # noqa: F401
+from tests.test_cli_events import ATTENTION, made, rules, scenes  # noqa: F401
 
 from earmark import manifest, splits
 from earmark.errors import EarmarkError

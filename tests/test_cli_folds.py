@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from tests.program import earmark
 
 from earmark import manifest as manifests
 from earmark.scores import Scores
@@ -31,11 +30,6 @@ RECIPE = {
     "train": {"epochs": 8, "batch": 8, "optimiser": {"lr": 5e-3}, "renew_statistics": True, "precision": "float32"},
 }
 WRONG = "low-2-1.wav"  # is given the tag "high" here
-
-
-def earmark(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earmark.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture(scope="module")

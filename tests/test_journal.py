@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import typer
+from tests.program import command as earmark
 
-from earmark import cli, journal
+from earmark import journal
 from earmark import tagger as taggers
 from earmark.errors import EarmarkError
 from earmark.journal import Journal
@@ -142,15 +142,6 @@ def place(tmp_path_factory) -> Path:
         soundfile.write(place / "in" / name, wave, RATE)
     (place / "in" / "c.wav").write_bytes(b"no audio")
     return place
-
-
-def earmark(*arguments) -> int:
-    from typer.main import get_command
-
-    try:
-        return get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False) or 0
-    except typer.Exit as leave:
-        return leave.exit_code
 
 
 KILLED = """

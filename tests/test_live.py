@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import typer
+from tests.program import command
 
-from earmark import audio, cli
+from earmark import audio
 from earmark import tagger as taggers
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.recipe import parse
@@ -301,15 +301,6 @@ def tagger(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("tagger") / "t.safetensors"
     taggers.build(parse(recipe), ("dog", "rain", "sea")).save(path)
     return path
-
-
-def command(*arguments) -> int:
-    from typer.main import get_command
-
-    try:
-        return get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False) or 0
-    except typer.Exit as leave:
-        return leave.exit_code
 
 
 @pytest.fixture(scope="module")
