@@ -223,7 +223,7 @@ def test_where_nothing_can_be_written(place, run, given, ending):
 
 
 def test_a_member_may_be_given_twice(place, run):
-    _, _, said = run("ensemble", both(place)[0], both(place)[1], "-o", place / "e.csv")
+    _, _, said = run("ensemble", both(place)[0], both(place)[0], "-o", place / "e.csv")
     assert "2 members (a (1) 0.5, a (2) 0.5)" in said
 
 

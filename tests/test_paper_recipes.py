@@ -373,6 +373,25 @@ def shrunk(name: str) -> list[str]:
     return ["train.batch=2", "train.clips=4", "train.epochs=1", "train.precision=float32", *settings]
 
 
+# A recipe of each net and of each data set; the others go the same ways, and are run with the slow tests
+QUICK = (
+    "audioset-balanced-rawresnet",
+    "audioset-resnet-c-att",
+    "magnatagatune-samplecnn",
+    "speechcommands-samplecnn",
+    "dcase2017-rese2multi",
+    *(f"fsdkaggle2018-{net}" for net in FOLDS),
+)
+
+
+def test_each_net_and_each_data_set_is_run_among_the_quick_ones():
+    assert {system(name) for name in QUICK} == {system(name) for name in COUNTS}
+    assert {name.partition("-")[0] for name in QUICK} == set(TASKS)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COUNTS]
+)
 def test_two_steps_and_a_tagger(name, planted, tmp_path):
     """All phases run, for an epoch each, at the rates that the paper tells."""
     root = planted[name.partition("-")[0]]
