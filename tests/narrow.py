@@ -22,7 +22,9 @@ def narrow(name: str, share: int = 8) -> dict[str, Any]:
     less: dict[str, Any] = {}
     for key, value in told.items():
         if WIDE.search(key) and value is not None:
-            less[key] = [max(4, each // share) for each in value] if isinstance(value, Sequence) else max(4, value // share)
+            less[key] = (
+                [max(4, each // share) for each in value] if isinstance(value, Sequence) else max(4, value // share)
+            )
         if DEEP.search(key):
             less[key] = [min(2, each) for each in value]
         if key == "bands":

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import typer
 from typer.main import get_command
 
@@ -51,3 +53,12 @@ def alone(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[st
     """The same as a program of its own."""
     words = [sys.executable, "-m", "earmark.cli", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def alike(text: str, other: str) -> bool:
+    """Whether two outputs are the same but for the rounding of scores in other batches: 1e-5, and the last of six digits."""
+    numbers = [np.array(NUMBER.findall(each), float) for each in (text, other)]
+    return NUMBER.sub("", text) == NUMBER.sub("", other) and np.allclose(*numbers, rtol=0, atol=1.1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import runpy
 from itertools import product
 from pathlib import Path
@@ -347,6 +348,14 @@ def test_what_cannot_be_run_is_said_and_does_not_stop_the_rest(place, result, ca
     ):
         assert run(place, *more) == 2
         assert told in capsys.readouterr().err
+
+
+def test_recordings_in_no_folder_are_not_looked_for_in_the_working_one(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EARMARK_DATA", "")
+    monkeypatch.chdir(place / "recordings")
+    told = ("--claims", place / "files", "--out", tmp_path, "--results", tmp_path)
+    assert main([str(part) for part in told]) == 1
+    assert f"{os.devnull}/tones: is not there. Name the folder that holds 'tones'" in capsys.readouterr().err
 
 
 def test_folds_are_dealt_or_made_of_names(clips, place, tmp_path):
