@@ -23,6 +23,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("numerical")
 
 
+def rounded_by_batch(module, inputs, output):
+    """What a layer that multiplies matrices gives, with other last bits in batches of other sizes.
+
+    Some processors do so by themselves, as they sum in an order that hangs on the shape; here every one does.
+    """
+    import torch
+
+    sums = isinstance(module, torch.nn.Linear | torch.nn.modules.conv._ConvNd)
+    if not sums or torch.is_grad_enabled() or type(output) is not torch.Tensor or output.is_meta:
+        return None
+    signs = (
+        torch.arange(output.numel()) * 7919 + len(output)
+    ) * 104_729 % 3 - 1  # -1, 0 or 1, alike for batches of one size
+    return output * (1 + signs.view(output.shape) * torch.finfo(output.dtype).eps)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rounding():
+    """With LESSER=1 in the environment, as `make test-lesser` sets it: no test may hang on the last bits of scores."""
+    if not os.environ.get("LESSER"):
+        yield
+        return
+    from torch.nn.modules.module import register_module_forward_hook
+
+    handle = register_module_forward_hook(rounded_by_batch)
+    yield
+    handle.remove()
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real recordings; tests that need it are skipped where it is absent."""
