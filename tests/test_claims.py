@@ -6,6 +6,7 @@ import json
 import math
 import os
 import runpy
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -311,8 +312,9 @@ def test_what_has_ended_is_not_done_again(place, result, capsys, monkeypatch):
     assert json.loads((place / "results" / "tones.json").read_text()) == result
 
 
-def test_a_training_that_was_stopped_goes_on(place, result):
+def test_a_training_that_was_stopped_goes_on(place, result, tmp_path):
     """One that has neither its mark nor its scores is taken up where it was, and ends with the same scores."""
+    place = shutil.copytree(place, tmp_path / "place", symlinks=True)
     folder = sorted((place / "out" / "trainings").iterdir())[0]
     before = (folder / "scores.parquet").read_bytes()
     for name in ("done.json", "scores.parquet"):

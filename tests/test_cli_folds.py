@@ -69,10 +69,15 @@ def test_a_run_that_has_ended_is_not_run_again(place):
     assert "--fold 9: the folds that take turns are 1, 2, 3, 4, 5, or say `all`" in bad.stderr
 
 
-def test_the_report_is_on_all_folds_together(place):
+@pytest.fixture(scope="module")
+def report(place) -> dict:
+    """Of all folds, which leaves scores in the run's folder."""
     done = earmark("evaluate", "run", "--data", "clips.parquet", "--json", "--resamples", 50, cwd=place)
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_the_report_is_on_all_folds_together(place, report):
     assert report["clips"] == 60
     protocol = report["protocol"]
     assert protocol["folds"] == ["1", "2", "3", "4", "5"]
@@ -97,7 +102,7 @@ def test_one_tagger_of_the_run(place):
     assert "--record and --fold are for one tagger" in refused.stderr
 
 
-def test_the_audit_finds_the_wrong_label(place):
+def test_the_audit_finds_the_wrong_label(place, report):
     done = earmark("audit", "run", "--data", "clips.parquet", "--out", "audit", "--json", cwd=place)
     assert done.returncode == 0, done.stderr
     doubts = json.loads(done.stdout)
