@@ -1,5 +1,6 @@
 # make demo   sets up, then shows the whole path on sounds made on the spot (about five minutes on two cores)
-# make test   sets up, then runs the tests
+# make test   sets up, then runs the tests; make test-slow those that take minutes
+# make test-lesser  runs those that compute scores as a lesser processor rounds
 # make docs   builds the documentation into build/site
 # make results  which of the papers' claims hold here; ONLY=ID one of them, DEVICE=cuda in full (docs/claims.md)
 # make check  the linters, the types and the layers; make bench measures speed side by side with other tools
@@ -8,7 +9,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check format bench results docs clean
+.PHONY: setup demo test test-slow test-lesser check format bench results docs clean
 
 setup: .venv/ready
 
@@ -23,11 +24,18 @@ demo: setup
 	$(BIN)/earmark demo --out demo
 
 # a process a core with one thread each: most tests are too small to share among threads
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
+
+# with other kernels of torch, of oneDNN and of MKL, and other last bits in batches of other sizes, as on some processors: see
+# "What is promised of numbers" in docs/long.md
+test-lesser: setup
+	LESSER=1 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(PYTEST) -m "numerical and not slow"
 
 check: setup
 	$(BIN)/ruff check .

@@ -111,14 +111,14 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit status: 1 where a part broke down."""
     asked = _arguments(arguments)
     told: dict[str, Any] = {"machine": machine(), "quick": asked.quick, "parts": {}}
+    # set to nothing it names no folder: Path("") would be the working folder
+    recordings = Path(os.environ.get("EARMARK_DATA", ROOT.parent / "shared" / "data") or os.devnull)
     print(machine_lines(told["machine"], asked.quick), flush=True)
     for name in asked.only or PARTS:
         _say(name)
         begin = time.perf_counter()
         try:
-            result = PARTS[name](
-                Path(os.environ.get("EARMARK_DATA", ROOT.parent / "shared" / "data")), asked.quick, _say
-            )
+            result = PARTS[name](recordings, asked.quick, _say)
         except Exception as error:  # one part that breaks down must not cost the others
             traceback.print_exc()
             result = {

@@ -82,7 +82,8 @@ def _wanted(only: list[str], folder: Path) -> list[Claim]:
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m claims.run", description="The papers' claims, one command each.")
-    recordings = os.environ.get("EARMARK_DATA", str(ROOT.parent / "shared" / "data"))
+    # set to nothing it names no folder: Path("") would be the working folder
+    recordings = os.environ.get("EARMARK_DATA", str(ROOT.parent / "shared" / "data")) or os.devnull
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="these claims; default: all")
     parser.add_argument("--list", action="store_true", help="say which there are, and what they cost")
     parser.add_argument("--full", action="store_true", help="the recipes' own sizes; without: on cuda, not on cpu")

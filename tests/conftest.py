@@ -9,19 +9,73 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from tests import program
 
 from earmark.data import manifest as manifests
 
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test-lesser` runs as a lesser machine what computes features, nets and scores: tests of files that import torch.
+
+    Those of trainings, which import `training`, are left out: they promise nothing across machines.
+    """
+    for item in items:
+        names = vars(getattr(item, "module", item))
+        if "torch" in names and "training" not in names:
+            item.add_marker("numerical")
+
+
+def rounded_by_batch(module, inputs, output):
+    """What a layer that multiplies matrices gives, with other last bits in batches of other sizes.
+
+    Some processors do so by themselves, as they sum in an order that hangs on the shape; here every one does.
+    """
+    import torch
+
+    sums = isinstance(module, torch.nn.Linear | torch.nn.modules.conv._ConvNd)
+    if not sums or torch.is_grad_enabled() or type(output) is not torch.Tensor or output.is_meta:
+        return None
+    signs = (
+        torch.arange(output.numel()) * 7919 + len(output)
+    ) * 104_729 % 3 - 1  # -1, 0 or 1, alike for batches of one size
+    return output * (1 + signs.view(output.shape) * torch.finfo(output.dtype).eps)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rounding():
+    """With LESSER=1 in the environment, as `make test-lesser` sets it: no test may hang on the last bits of scores."""
+    if not os.environ.get("LESSER"):
+        yield
+        return
+    from torch.nn.modules.module import register_module_forward_hook
+
+    handle = register_module_forward_hook(rounded_by_batch)
+    yield
+    handle.remove()
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real recordings; tests that need it are skipped where it is absent."""
-    place = Path(os.environ.get("EARMARK_DATA", ROOT.parent / "shared" / "data"))
+    # set to nothing it names no folder: Path("") would be the working folder
+    place = Path(os.environ.get("EARMARK_DATA", ROOT.parent / "shared" / "data") or os.devnull)
     if not place.is_dir():
         pytest.skip(f"no recordings at {place}: set EARMARK_DATA to their folder")
     return place
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process: (exit status, what it prints, what it says). Errors come out as they are."""
+
+    def command(*arguments) -> tuple[int, str, str]:
+        status = program.command(*arguments)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command
 
 
 def tone(frequency: float, seconds: float, sample_rate: int, amplitude: float = 0.5) -> NDArray[np.float32]:

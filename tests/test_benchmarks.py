@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,21 @@ def test_a_part_of_the_run_is_written_nowhere_and_one_that_breaks_down_is_told(m
 def test_without_recordings_decoding_is_left_out(tmp_path):
     result = run.decode(tmp_path / "none", True, print)
     assert "set EARMARK_DATA" in result["missing"][0]
+
+
+@pytest.mark.parametrize(("named", "told"), [("", os.devnull), ("recordings", "recordings")])
+def test_the_folder_of_recordings_is_the_one_that_is_named(monkeypatch, named, told):
+    """Nothing is no folder: it is not taken for the working folder."""
+    monkeypatch.setenv("EARMARK_DATA", named)
+    asked = []
+
+    def part(data, quick, say):
+        asked.append(str(data))
+        return {"tables": [], "goals": [], "missing": [], "notes": []}
+
+    monkeypatch.setitem(run.PARTS, "decode", part)
+    assert run.main(["--only", "decode"]) == 0
+    assert asked == [told]
 
 
 def test_the_machine():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import runpy
+import shutil
 import sys
 from itertools import product
 from pathlib import Path
@@ -312,8 +314,9 @@ def test_what_has_ended_is_not_done_again(place, result, capsys, monkeypatch):
     assert json.loads((place / "results" / "tones.json").read_text()) == result
 
 
-def test_a_training_that_was_stopped_goes_on(place, result):
+def test_a_training_that_was_stopped_goes_on(place, result, tmp_path):
     """One that has neither its mark nor its scores is taken up where it was, and ends with the same scores."""
+    place = shutil.copytree(place, tmp_path / "place", symlinks=True)
     folder = sorted((place / "out" / "trainings").iterdir())[0]
     before = (folder / "scores.parquet").read_bytes()
     for name in ("done.json", "scores.parquet"):
@@ -349,6 +352,14 @@ def test_what_cannot_be_run_is_said_and_does_not_stop_the_rest(place, result, ca
     ):
         assert run(place, *more) == 2
         assert told in capsys.readouterr().err
+
+
+def test_recordings_in_no_folder_are_not_looked_for_in_the_working_one(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EARMARK_DATA", "")
+    monkeypatch.chdir(place / "recordings")
+    told = ("--claims", place / "files", "--out", tmp_path, "--results", tmp_path)
+    assert main([str(part) for part in told]) == 1
+    assert f"{os.devnull}/tones: is not there. Name the folder that holds 'tones'" in capsys.readouterr().err
 
 
 def test_folds_are_dealt_or_made_of_names(clips, place, tmp_path):

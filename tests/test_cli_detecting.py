@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.test_cli_events import ATTENTION, made, rules, run, scenes  # noqa: F401
+from tests.test_cli_events import ATTENTION, made, rules, scenes  # noqa: F401
 
 from earmark.data import manifest
 from earmark.errors import EarmarkError

@@ -12,7 +12,6 @@ import soundfile
 import torch
 
 import earmark
-from earmark import cli
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
 from earmark.models import tagger as taggers
@@ -25,20 +24,6 @@ from earmark.scores.ensemble import combine
 
 RATE = 8000
 TAGS = ("dog", "rain")
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process: (what it prints, what it says on stderr). Errors come out as they are."""
-
-    def command(*arguments) -> tuple[str, str]:
-        from typer.main import get_command
-
-        get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False)
-        captured = capsys.readouterr()
-        return captured.out, captured.err
-
-    return command
 
 
 def made(seed: int, facts=None, **changes) -> taggers.Tagger:
@@ -104,7 +89,7 @@ def both(place: Path) -> list[Path]:
 @pytest.mark.parametrize("rule", ["arithmetic", "geometric", "rank"])
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_score_files(place, run, rule, ending):
-    _, said = run("ensemble", *both(place), "-o", place / f"e.{ending}", "--rule", rule, "--weights", "3:1")
+    _, _, said = run("ensemble", *both(place), "-o", place / f"e.{ending}", "--rule", rule, "--weights", "3:1")
     got = Scores.load(place / f"e.{ending}")
     expected = combine([Scores.load(file) for file in both(place)], rule, [3, 1], task="one")
     np.testing.assert_allclose(got.values, expected.values, atol=1e-6)
@@ -131,12 +116,12 @@ def test_search_and_agreement(place, run):
         "--search",
         "--agreement",
     ]
-    printed, said = run(*arguments, "--rounds", 3)
+    _, printed, said = run(*arguments, "--rounds", 3)
     assert "--weights 1:1: accuracy 1.0000" in printed
     assert "1\ta\t0.8333" in printed
     assert "optimistic" in said
     assert "66.7 %" in printed  # answered alike
-    told = json.loads(run(*arguments, "--rounds", 3, "--json")[0])
+    told = json.loads(run(*arguments, "--rounds", 3, "--json")[1])
     assert told["search"]["counts"] == [1, 1]
     assert told["search"]["metric"] == "accuracy"
     assert told["agreement"]["pairs"][0]["only_a"] == pytest.approx(1 / 6)
@@ -155,7 +140,7 @@ def test_what_chose_the_weights_is_kept(place, run):
         6,
         ["1", "2", "3"],
     )
-    told = json.loads(run(*arguments, "--cross", "--json")[0])
+    told = json.loads(run(*arguments, "--cross", "--json")[1])
     assert set(told["cross"]["counts"]) == {"1", "2", "3"}
     members = [Scores.load(file).values for file in both(place)]
     got = Scores.load(place / "e.parquet")
@@ -167,14 +152,14 @@ def test_what_chose_the_weights_is_kept(place, run):
     assert told["cross"]["value"] == pytest.approx(
         np.mean([i.startswith(a) for i, a in zip(got.ids, answers, strict=True)])
     )
-    assert "each fold with the weights that the others chose: accuracy" in run(*arguments, "--cross")[0]
+    assert "each fold with the weights that the others chose: accuracy" in run(*arguments, "--cross")[1]
 
 
 def test_agreement_needs_no_output_and_no_truth(place, run):
-    printed, _ = run("ensemble", *both(place), "--agreement")
+    _, printed, _ = run("ensemble", *both(place), "--agreement")
     assert printed.split()[:3] == ["A", "B", "alike"]
     assert "both right" not in printed
-    assert "map" in run("ensemble", *both(place), "--agreement", "--data", place / "clips.csv", "--metric", "map")[0]
+    assert "map" in run("ensemble", *both(place), "--agreement", "--data", place / "clips.csv", "--metric", "map")[1]
 
 
 def test_common_clips(place, run):
@@ -184,7 +169,7 @@ def test_common_clips(place, run):
     files = [both(place)[0], place / "short.csv"]
     with pytest.raises(EarmarkError, match="short has no scores of 2 of the 6 rows of a.*--only common"):
         run("ensemble", *files, "-o", place / "e.csv")
-    _, said = run("ensemble", *files, "-o", place / "e.csv", "--only", "common")
+    _, _, said = run("ensemble", *files, "-o", place / "e.csv", "--only", "common")
     assert "2 of the 6 rows of a have no scores of all members and are left out" in said
     assert len(Scores.load(place / "e.csv")) == 4
 
@@ -239,7 +224,7 @@ def test_where_nothing_can_be_written(place, run, given, ending):
 
 
 def test_a_member_may_be_given_twice(place, run):
-    _, said = run("ensemble", both(place)[0], both(place)[0], "-o", place / "e.csv")
+    _, _, said = run("ensemble", both(place)[0], both(place)[0], "-o", place / "e.csv")
     assert "2 members (a (1) 0.5, a (2) 0.5)" in said
 
 
@@ -261,7 +246,7 @@ def test_clips_without_truth(place, run):
 
 def test_a_run_over_folds_becomes_one_tagger(place, run):
     out = place / "deep" / "e.safetensors"
-    _, said = run("ensemble", place / "run", "-o", out, "--rule", "geometric", "--weights", "2:1")
+    _, _, said = run("ensemble", place / "run", "-o", out, "--rule", "geometric", "--weights", "2:1")
     assert f"{out}: 2 tags; geometric mean of 2 members (fold-1 0.667, fold-2 0.333)" in said
     whole = earmark.load(out)
     assert isinstance(whole, Ensemble)
@@ -272,14 +257,14 @@ def test_a_run_over_folds_becomes_one_tagger(place, run):
 def test_the_ensemble_is_shown_tags_and_is_evaluated(place, run):
     out = place / "e.safetensors"
     run("ensemble", place / "run" / "fold-1", place / "run" / "fold-2" / "tagger.safetensors", "-o", out)
-    shown, _ = run("show", out)
+    _, shown, _ = run("show", out)
     assert "an ensemble of 2 taggers" in shown
     assert "member 2    weight 0.5: Net number 1" in shown
     assert "at 8,000 Hz, in windows of 0.5 s every 0.25 s" in shown
     assert "test        2 clips, fold 3" in shown
     assert "train       at least 2 clips, fold 1, 2" in shown
-    assert json.loads(run("show", out, "--json")[0])["rule"] == "arithmetic"
-    tagged, _ = run(
+    assert json.loads(run("show", out, "--json")[1])["rule"] == "arithmetic"
+    _, tagged, _ = run(
         "tag", place / "dog-1.wav", "--tagger", out, "--format", "jsonl", "--windows", place / "windows.csv"
     )
     record = json.loads(tagged)
@@ -289,7 +274,7 @@ def test_the_ensemble_is_shown_tags_and_is_evaluated(place, run):
     means = {tag: np.mean([t.score for one in own for t in one if t.label == tag]) for tag in TAGS}
     assert {t["label"]: t["score"] for t in record["tags"]} == pytest.approx(means, abs=1e-5)
     assert len(Scores.load(place / "windows.csv")) == 3
-    judged, _ = run(
+    _, judged, _ = run(
         "evaluate", out, "--data", place / "clips.csv", "--json", "--resamples", 20, "--out", place / "report"
     )
     report = json.loads(judged)
@@ -308,15 +293,15 @@ def test_figures_are_kept_in_the_file(place, run):
     again = earmark.load(out)
     assert again.identity() == before
     assert again.facts.test.clips.folds == ("3",)
-    assert "test accuracy" in run("show", out)[0]
+    assert "test accuracy" in run("show", out)[1]
 
 
 def test_members_with_other_windows(place, run):
     made(5, windows={"length": 0.6, "hop": 0.3}).save(place / "other.safetensors")
     out = place / "e.safetensors"
-    _, said = run("ensemble", place / "run", place / "other.safetensors", "-o", out)
+    _, _, said = run("ensemble", place / "run", place / "other.safetensors", "-o", out)
     assert "the members hear different windows" in said
-    assert run("tag", place / "dog-1.wav", "--tagger", out)[0]
+    assert run("tag", place / "dog-1.wav", "--tagger", out)[1]
     with pytest.raises(EarmarkError, match="no --windows, no --pictures"):
         run("tag", place / "dog-1.wav", "--tagger", out, "--windows", place / "w.csv")
 
@@ -330,15 +315,17 @@ def test_epochs_and_the_mean_of_weights(place, run):
         )
     shutil.copy(epochs / "010.safetensors", place / "long" / "tagger.safetensors")
     for given in (epochs, place / "long"):
-        _, said = run("ensemble", "--epochs", given, "-o", place / "e.safetensors")
+        _, _, said = run("ensemble", "--epochs", given, "-o", place / "e.safetensors")
         assert "arithmetic mean of 3 members (001 0.333, 002 0.333, 010 0.333)" in said
     assert [m.recipe.name for m in earmark.load(place / "e.safetensors").members] == ["net 1", "net 2", "net 10"]
-    _, said = run("ensemble", "--epochs", epochs, "-o", place / "m.safetensors", "--mean-weights", "--weights", "1:1:2")
+    _, _, said = run(
+        "ensemble", "--epochs", epochs, "-o", place / "m.safetensors", "--mean-weights", "--weights", "1:1:2"
+    )
     assert "running statistics are averaged like weights" in said
     mixed = earmark.load(place / "m.safetensors")
     assert isinstance(mixed, taggers.Tagger)
     assert mixed.identity() == average([made(1), made(2), made(10)], [1, 1, 2]).identity()
-    assert "the mean of those of 3 taggers" in run("show", place / "m.safetensors")[0]
+    assert "the mean of those of 3 taggers" in run("show", place / "m.safetensors")[1]
     with pytest.raises(EarmarkError, match="is no run folder.*members with --epochs"):
         run("ensemble", epochs, "-o", place / "x.safetensors")
 
@@ -354,7 +341,7 @@ def test_the_mean_of_weights_has_statistics_of_its_own(place, run):
         made(number, facts, data=data).save(epochs / f"{number:03d}.safetensors")
     out = place / "m.safetensors"
     asked = ("ensemble", "--epochs", epochs, "-o", out, "--mean-weights")
-    _, said = run(*asked, "--data", place / "clips.csv")
+    _, _, said = run(*asked, "--data", place / "clips.csv")
     assert "measured anew on 2 clips" in said
     assert "averaged like weights" not in said
     mixed = earmark.load(out)
@@ -372,7 +359,7 @@ def test_the_mean_of_weights_has_statistics_of_its_own(place, run):
 
 
 def test_json_of_taggers(place, run):
-    told = json.loads(run("ensemble", place / "run", "-o", place / "e.safetensors", "--json")[0])
+    told = json.loads(run("ensemble", place / "run", "-o", place / "e.safetensors", "--json")[1])
     assert told["tagger"] == earmark.load(place / "e.safetensors").identity()
     assert told["weights"] == [0.5, 0.5]
     assert len(told["members"]) == 2

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import typer
 
-from earmark import cli
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
 from earmark.events import formats as eventfile
@@ -29,23 +27,6 @@ ATTENTION = {
     "features": {"name": "logmel", "window": 0.032, "hop": 0.01, "bands": 32},
     "net": {"name": "resnet_b_att", "widths": [4, 4, 8, 8], "blocks": [1, 1, 1, 1]},
 }
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process: (exit status, what it prints, what it says). Errors come out as they are."""
-
-    def command(*arguments) -> tuple[int, str, str]:
-        from typer.main import get_command
-
-        try:
-            told = get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False)
-        except typer.Exit as leave:
-            told = leave.exit_code
-        captured = capsys.readouterr()
-        return told or 0, captured.out, captured.err
-
-    return command
 
 
 def made(facts=None, **changes) -> taggers.Tagger:

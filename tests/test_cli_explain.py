@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.program import earmark
 from tests.test_cli_failures import on_a_terminal
 
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
 RATE = 8000
-
-
-def earmark(*arguments) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earmark.cli", "explain", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def save(path: Path, net: dict, features: dict | None = None) -> Path:
@@ -61,7 +55,7 @@ def told(folder: Path) -> dict:
 
 def test_filters_and_gates_of_a_raw_net(place, tmp_path):
     done = earmark(
-        place / "raw.safetensors", place / "a $x$.wav", place / "b.wav", place / "broken.wav", "--out", tmp_path,
+        "explain", place / "raw.safetensors", place / "a $x$.wav", place / "b.wav", place / "broken.wav", "--out", tmp_path,
         "--layers", "1", "--layers", "3-4", "--filters", 4, "--steps", 3, "--json",
     )  # fmt: skip
     assert done.returncode == 1
@@ -83,7 +77,7 @@ def test_filters_and_gates_of_a_raw_net(place, tmp_path):
 
 
 def test_attention_of_a_net_on_maps(place, tmp_path):
-    done = earmark(place / "map.safetensors", place / "a $x$.wav", "--out", tmp_path)
+    done = earmark("explain", place / "map.safetensors", place / "a $x$.wav", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
         "resnet_b_att hears maps, not samples: of its filters only the first layer's kernels are shown" in done.stderr
@@ -106,12 +100,12 @@ def test_attention_of_a_net_on_maps(place, tmp_path):
 
 def test_it_says_what_it_cannot_show(place, tmp_path):
     quick = ("--filters", 1, "--steps", 1, "--layers", "stem.0")
-    done = earmark(place / "plain.safetensors", place / "b.wav", "--out", tmp_path / "a", *quick)
+    done = earmark("explain", place / "plain.safetensors", place / "b.wav", "--out", tmp_path / "a", *quick)
     assert done.returncode == 0
     assert "samplecnn tells of whole windows only, and has no gates" in done.stderr
     written = told(tmp_path / "a")
     assert "picture" not in written["recordings"][0] and len(written["layers"][0]["heard"]) == 1
-    done = earmark(place / "raw.safetensors", "--out", tmp_path / "b", *quick)
+    done = earmark("explain", place / "raw.safetensors", "--out", tmp_path / "b", *quick)
     assert "rese2multi can be seen at work: give recordings" in done.stderr
     assert told(tmp_path / "b")["layers"][0]["heard"] is None
 
@@ -126,7 +120,7 @@ def test_it_says_what_it_cannot_show(place, tmp_path):
     ],
 )
 def test_wrong_usage(place, tmp_path, tagger, options, message):
-    done = earmark(place / f"{tagger}.safetensors", "--out", tmp_path / "out", *options)
+    done = earmark("explain", place / f"{tagger}.safetensors", "--out", tmp_path / "out", *options)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()

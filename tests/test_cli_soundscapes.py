@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import soundfile
 
-from earmark import cli
 from earmark.data import datasets, manifest
 from earmark.errors import AudioError, EarmarkError, ManifestError
 
@@ -17,17 +17,8 @@ QUICK = ("--length", "1.5", "--sample-rate", "4000", "--scenes", "2", "--events"
 
 
 @pytest.fixture
-def run(capsys):
-    """Runs the command in this process: (exit status, what it prints, what it says). Errors come out as they are."""
-
-    def command(*arguments) -> tuple[int, str, str]:
-        from typer.main import get_command
-
-        status = get_command(cli.app).main(["soundscapes", *map(str, arguments)], standalone_mode=False)
-        captured = capsys.readouterr()
-        return status or 0, captured.out, captured.err
-
-    return command
+def run(run):
+    return partial(run, "soundscapes")
 
 
 @pytest.fixture

@@ -99,6 +99,8 @@ def run(line: str) -> str:
     if arguments[0] == "train":
         arguments += shlex.split(f"{QUICK} {SMALL[arguments[1]]}")
     arguments += shlex.split(FEWER.get(arguments[0], ""))
+    if arguments[:2] == ["explain", "runs/raw/tagger.safetensors"] and "--layers" not in arguments:
+        arguments += ["--layers", "1-2"]  # of eight, and longer inputs the deeper they lie
     try:
         told = get_command(cli.app).main(arguments, standalone_mode=False)
     except EarmarkError as error:

@@ -1,4 +1,4 @@
-"""Jobs go on where they were, whatever stopped them, and end with the bytes that they would have had."""
+"""Jobs go on where they were, whatever stopped them, and end with the results that they would have had."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import typer
+from tests.program import alike
+from tests.program import command as earmark
 
-from earmark import cli
 from earmark.errors import EarmarkError
 from earmark.files import journal
 from earmark.files.journal import Journal
@@ -145,15 +145,6 @@ def place(tmp_path_factory) -> Path:
     return place
 
 
-def earmark(*arguments) -> int:
-    from typer.main import get_command
-
-    try:
-        return get_command(cli.app).main([str(argument) for argument in arguments], standalone_mode=False) or 0
-    except typer.Exit as leave:
-        return leave.exit_code
-
-
 KILLED = """
 import os, signal, sys
 from earmark import cli
@@ -189,7 +180,8 @@ def test_a_killed_job_ends_as_one_that_was_not(place, tmp_path, capsys):
     assert earmark(*command("job")) == 1
     said = capsys.readouterr().err
     assert "2 of 6 recordings are done already" in said and "1 of 6 recordings could not be read" in said
-    assert (tmp_path / "job" / "tags.csv").read_bytes() == (tmp_path / "whole" / "tags.csv").read_bytes()
+    # what was left made other batches
+    assert alike((tmp_path / "job" / "tags.csv").read_text(), (tmp_path / "whole" / "tags.csv").read_text())
     assert len(list((tmp_path / "job" / "results").iterdir())) == 5
     # what failed is told again, and not tried again
     assert earmark(*command("job")) == 1

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.narrow import narrow
 from torch import nn
 
 from earmark.inference import Live, score
@@ -20,6 +21,7 @@ from earmark.windows.overlap import Trace
 from earmark.windows.overlap.plan import plan
 
 TAGS = ("a", "b", "c")
+# Narrower than narrow; a net that is not here is tested as `narrow` makes it
 SMALL = {
     "cnnaudio": {"widths": [4, 4, 4, 6], "kernels": [8, 3, 3, 3], "pools": [4, 4, 2, 2], "hidden": 8},
     "cnnspec": {"widths": [4] * 6, "hidden": 8, "frame_pools": [2, 1, 1, 1, 1, 1]},
@@ -62,7 +64,7 @@ def tagger(net, length, hop, features=LOGMEL, **more):
         "sample_rate": 8000,
         "data": {"dataset": "folder", "test": ["1"]},
         "windows": {"length": length, "hop": hop, **more},
-        "net": {"name": net, **SMALL[net]},
+        "net": {"name": net, **(SMALL.get(net) or narrow(net))},
         "augment": ["crop"],
         "train": {"epochs": 1},
     }
@@ -99,11 +101,7 @@ def check(tagger, hop_samples, count, seed=0):
     return trace.stopped
 
 
-def test_every_net_is_here():
-    assert set(SMALL) == set(NETS.names())
-
-
-@pytest.mark.parametrize("net", sorted(SMALL))
+@pytest.mark.parametrize("net", NETS.names())
 @pytest.mark.parametrize(("length", "hop"), [(1.024, 0.128), (0.512, 0.064), (1.0, 0.05), (0.7, 0.0811)])
 def test_every_net_gives_the_same_scores(net, length, hop):
     made = tagger(net, length, hop)
@@ -179,7 +177,7 @@ def test_streams_give_the_scores_of_windows_one_by_one(net, hop, seconds, last, 
 
     together, again = (next(score(made, [stream(edges)], batch=batch, keep_windows=True)) for edges in ([], cuts))
     apart = next(score(Apart(), [stream([])], keep_windows=True))
-    np.testing.assert_array_equal(again.windows.values, together.windows.values)  # however it came in
+    np.testing.assert_allclose(again.windows.values, together.windows.values, rtol=0, atol=1e-5)  # however it came in
     np.testing.assert_array_equal(together.windows.start, apart.windows.start)
     np.testing.assert_allclose(together.windows.values, apart.windows.values, rtol=0, atol=1e-5)
     np.testing.assert_allclose(together.values, apart.values, rtol=0, atol=1e-5)
