@@ -161,19 +161,11 @@ def output(path: Path | None) -> Iterator[TextIO]:
         from earmark.errors import EarmarkError
 
         raise EarmarkError(f"{path}: is a folder. Name a file in it, such as {path / 'results'}")
-    if path.exists() and not path.is_file():  # a pipe or a device: a file must not take its place
-        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        return
+    from earmark.files import whole_text
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_text(path) as file:
+        yield file
 
 
 def say_failures(
@@ -218,6 +210,5 @@ def check_file(option: str, path: Path | None) -> None:
 
 def system_failure(error: OSError) -> str:
     """What the system refused, and the way out."""
-    # of a file that is written under another name first, its own
-    what = f"{os.fspath(error.filename).removesuffix('.part')}: " if isinstance(error.filename, (str, Path)) else ""
+    what = f"{os.fspath(error.filename)}: " if isinstance(error.filename, (str, Path)) else ""
     return f"{what}{error.strerror or error}. {REMEDIES.get(error.errno or 0, ELSEWHERE)}"

@@ -46,6 +46,7 @@ class Artist:
         from earmark.cli.console import say
         from earmark.errors import EarmarkError
         from earmark.events import track
+        from earmark.files import free_name
         from earmark.report.pictures import events as eventpicture
 
         path = Path(heard.recording.path)
@@ -54,14 +55,11 @@ class Artist:
             known = next((self.reference[key] for key in (name, path.name, path.stem) if key in self.reference), None)
             if known is None:
                 say(f"{name}: the table of known events does not name it")
-        file, number = path.name, 2
-        while file in self.taken:
-            file, number = f"{path.name}-{number}", number + 1
-        self.taken.add(file)
+        file = free_name(path.name, self.taken, ".png")
         start = heard.recording.start or 0.0
         scene = eventpicture.Scene(path, start, heard.duration, track(moments), rules, found, known, name)
         try:
-            eventpicture.draw(scene, self.sample_rate, self.folder / f"{file}.png", salvage=salvage)
+            eventpicture.draw(scene, self.sample_rate, self.folder / file, salvage=salvage)
         except EarmarkError as error:  # the events are found: they must not be lost with their picture
             say(f"no picture of {name}: {error}")
 

@@ -133,6 +133,7 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
 def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
     """To stdout, or into a folder: events.tsv, .csv or .json, or a file a recording."""
     from earmark.events import formats as eventfile
+    from earmark.files import free_name
 
     if out is None:
         # of a file for each recording there is at most one here
@@ -145,9 +146,5 @@ def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: f
         return
     taken: set[str] = set()
     for name, each in heard.items():
-        base = file = Path(name).name
-        number = 2
-        while file in taken:
-            file, number = f"{base}-{number}", number + 1
-        taken.add(file)
-        eventfile.write({name: each}, out / f"{file}{eventfile.ENDINGS[form]}", form, highest)
+        file = free_name(Path(name).name, taken, eventfile.ENDINGS[form])
+        eventfile.write({name: each}, out / file, form, highest)

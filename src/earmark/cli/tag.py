@@ -130,9 +130,7 @@ def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
 
 def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
     """folder/name.png, numbered where recordings of different folders have one name."""
+    from earmark.files import free_name
+
     folder.mkdir(parents=True, exist_ok=True)
-    name, number = heard.recording.path.name, 2
-    while name in taken:
-        name, number = f"{heard.recording.path.name}-{number}", number + 1
-    taken.add(name)
-    return folder / f"{name}.png"
+    return folder / free_name(heard.recording.path.name, taken, ".png")

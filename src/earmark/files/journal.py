@@ -11,7 +11,6 @@ size or time of change differs from what the journal says is done again. Times a
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,12 +20,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
+from earmark.files.whole import free_name, write_text
 
 FORMAT = 1
 NAME = "journal.jsonl"
 RESULTS = "results"
-PART = ".part"  # behind the name of a file that is being written
-LONGEST = 255  # bytes of a file's name, on all usual disks
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +90,9 @@ class Journal:
     def done(self, path: Path, text: str, ending: str) -> None:
         """Keep a recording's result, then write it down."""
         known = self.entries.get(str(path))
-        name = known.result if known and known.result else self._free(path.name, ending)
+        name = known.result if known and known.result else free_name(path.name, self._taken, ending)
         place = self.folder / RESULTS / name
-        partial = place.with_name(place.name + PART)
-        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, place)
+        write_text(place, text, newline="")
         self._note(path, name, None)
 
     def failed(self, path: Path, reason: str) -> None:
@@ -119,11 +112,6 @@ class Journal:
         """(path, reason) of these that could not be read."""
         entries = ((str(path), self.entries.get(str(path))) for path in paths)
         return [(path, entry.error) for path, entry in entries if entry is not None and entry.error is not None]
-
-    def _free(self, name: str, ending: str) -> str:
-        tails = (f"-{number}{ending}" if number > 1 else ending for number in itertools.count(1))
-        names = (_shortened(name, LONGEST - len(os.fsencode(tail + PART))) + tail for tail in tails)
-        return next(free for free in names if free.casefold() not in self._taken)  # some disks do not tell A from a
 
     def _note(self, path: Path, result: str | None, error: str | None) -> None:
         size, mtime = self._seen.get(str(path)) or _state(path)
@@ -179,13 +167,6 @@ def _check(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None:
             f"{folder}: this job was begun otherwise ({shown}). Results would be mixed: go on with what it was begun with, "
             "or give another folder"
         )
-
-
-def _shortened(name: str, room: int) -> str:
-    """As much of the beginning as takes no more than so many bytes: a recording's own name may leave none for an ending."""
-    while len(os.fsencode(name)) > room:
-        name = name[:-1]
-    return name
 
 
 def _short(value: Any) -> str:

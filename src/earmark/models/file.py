@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from torch import Tensor, uint8
 
 from earmark.errors import TaggerError
+from earmark.files import write_bytes
 
 FORMAT = "earmark-tagger"  # of a tagger, and the key in the header of both kinds
 ENSEMBLE = "earmark-ensemble"
@@ -30,18 +30,11 @@ def write(path: str | Path, weights: Mapping[str, Tensor], head: Mapping[str, An
     """Write weights and head, with the version and a checksum; the old file stays whole until the new one is."""
     from safetensors.torch import save
 
-    path = Path(path)
     told = json.loads(
         json.dumps({"format": head["format"], "version": VERSION, **head})
     )  # as it will be read: a key 5 is a key "5"
     told["sha256"] = digest(weights, told)
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(save(dict(weights), {FORMAT: json.dumps(told, ensure_ascii=False)}))
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    write_bytes(path, save(dict(weights), {FORMAT: json.dumps(told, ensure_ascii=False)}))
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -23,7 +23,7 @@ from earmark.report.comparison import markdown_of_comparison, page_of_comparison
 from earmark.report.document import markdown, summary
 from earmark.report.evaluation import page_of_evaluation
 from earmark.report.examples import draw_examples
-from earmark.report.files import folder_for, write_table, write_text
+from earmark.report.files import folder_for, write_page, write_table
 from earmark.scores import Scores
 
 __all__ = [
@@ -73,8 +73,8 @@ def write(
     one = figures.confusion is not None
     picture = folder / f"{stem}.{'confusion' if one else 'tags'}.png"
     paths = [folder / f"{stem}.json", folder / f"{stem}.md", folder / f"{stem}.tags.csv", picture]
-    write_text(paths[0], _json(figures.as_dict()))
-    write_text(paths[1], markdown(figures, stem, picture.name))
+    write_page(paths[0], _json(figures.as_dict()))
+    write_page(paths[1], markdown(figures, stem, picture.name))
     write_table(paths[2], [each.name for each in fields(TagFigures)], (plain(asdict(tag)) for tag in figures.tags))
     if figures.confusion is not None:
         tags = [row.tag for row in figures.tags]
@@ -84,7 +84,7 @@ def write(
         drawn = pictures.bars(figures.tags, figures.clips, mean, wording.headline(figures, "map"))
     pictures.save(drawn, picture)
     page = folder / f"{stem}.html"
-    write_text(page, page_of_evaluation(figures, stem, scores=scores, manifest=manifest, folder=folder))
+    write_page(page, page_of_evaluation(figures, stem, scores=scores, manifest=manifest, folder=folder))
     return [*paths, page]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from earmark.evaluation.labels import Label
 from earmark.report import page, wording
 from earmark.report.excerpt import BUDGET, Excerpts, Find
-from earmark.report.files import folder_for, write_table, write_text
+from earmark.report.files import folder_for, write_page, write_table
 
 SHOWN = 200  # rows on a page; the CSV has them all
 
@@ -59,7 +59,7 @@ def write_audit(
     html = page_of_audit(labels, stem, find, notes=notes, shown=shown)
     columns = [each.name for each in fields(Label)]
     table = write_table(folder / f"{stem}.csv", columns, (label.as_dict() for label in labels))
-    return [table, write_text(folder / f"{stem}.html", html)]
+    return [table, write_page(folder / f"{stem}.html", html)]
 
 
 def _doubt(label: Label) -> str:

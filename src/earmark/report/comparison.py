@@ -16,7 +16,7 @@ from earmark.errors import ScoresError
 from earmark.evaluation.comparison import Comparison, System
 from earmark.metrics import Difference, Interval
 from earmark.report import page, provenance, svg, text, wording
-from earmark.report.files import folder_for, write_table, write_text
+from earmark.report.files import folder_for, write_page, write_table
 
 LEVEL = 0.05  # p-values below it tell two systems apart
 COLUMNS = ("a", "b", "metric", "difference", "low", "high", "p", "p_holm")
@@ -72,10 +72,10 @@ def write_comparison(comparison: Comparison, folder: str | Path, stem: str) -> l
     told = comparison.as_dict()
     held = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
     return [
-        write_text(folder / f"{stem}.json", held + "\n"),
-        write_text(folder / f"{stem}.md", markdown_of_comparison(comparison, stem)),
+        write_page(folder / f"{stem}.json", held + "\n"),
+        write_page(folder / f"{stem}.md", markdown_of_comparison(comparison, stem)),
         write_table(folder / f"{stem}.pairs.csv", COLUMNS, told["pairs"]),
-        write_text(folder / f"{stem}.html", page_of_comparison(comparison, stem)),
+        write_page(folder / f"{stem}.html", page_of_comparison(comparison, stem)),
     ]
 
 

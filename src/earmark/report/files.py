@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import ScoresError
+from earmark.files import write_text
 
 
 def folder_for(folder: str | Path, stem: str) -> Path:
@@ -21,15 +21,9 @@ def folder_for(folder: str | Path, stem: str) -> Path:
     return folder
 
 
-def write_text(path: Path, text: str) -> Path:
-    """The old file stays whole until the new one is."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+def write_page(path: Path, text: str) -> Path:
+    """A text, whole or not at all; its path."""
+    write_text(path, text)
     return path
 
 
@@ -39,4 +33,4 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     table = csv.DictWriter(text, list(columns), lineterminator="\n", extrasaction="ignore")
     table.writeheader()
     table.writerows(rows)
-    return write_text(path, text.getvalue())
+    return write_page(path, text.getvalue())

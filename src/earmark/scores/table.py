@@ -8,7 +8,6 @@ recording.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.files import whole
 
 FORMAT = "earmark-scores"
 VERSION = 1
@@ -65,7 +65,6 @@ class Scores:
         from pyarrow import csv, parquet
 
         path = Path(path)
-        partial = path.with_name(path.name + ".part")
         rows = {
             "id": pa.array(self.ids.tolist(), pa.string()),
             "start": pa.array(self.start),
@@ -87,12 +86,8 @@ class Scores:
             raise ScoresError(
                 f"{path}: scores are written as .parquet or .csv, not {path.suffix or 'a name without ending'}"
             )
-        try:
-            write(table, partial)
-            os.replace(partial, path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with whole(path) as part:
+            write(table, part)
 
     @staticmethod
     def load(path: str | Path) -> Scores:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +25,7 @@ import yaml
 
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
+from earmark.files import whole_text, write_text
 from earmark.recipe import Recipe
 from earmark.train.loader import Waves
 
@@ -45,9 +45,7 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
         write_json(folder / "split.json", parts.as_dict())
         # last and in one step: where there is a recipe, there is a run to go on with
-        partial = folder / "recipe.yaml.part"
-        partial.write_text(told, encoding="utf-8")
-        os.replace(partial, kept)
+        write_text(kept, told)
         return
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
@@ -74,7 +72,7 @@ def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
     if not rows:
         (folder / "errors.csv").unlink(missing_ok=True)  # of a start before the clips were mended
     else:
-        with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
+        with whole_text(folder / "errors.csv") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
@@ -82,7 +80,7 @@ def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from torch import nn
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.errors import RecipeError
+from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import loading
 from earmark.models import tagger as taggers
@@ -112,9 +112,8 @@ class Run:
         assert start is not None
         if processes.rank() == 0:
             write_log(self.folder / LOG, history)
-            partial = self.folder / (TAGGER + ".part")
-            shutil.copyfile(start, partial)
-            os.replace(partial, self.folder / TAGGER)
+            with whole(self.folder / TAGGER) as part:
+                shutil.copyfile(start, part)
         return self.folder / TAGGER
 
     def _rehearse(self, run: list[str]) -> None:

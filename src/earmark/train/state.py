@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from earmark.files import whole_text, write_bytes
 from earmark.recipe import Train
 
 
@@ -73,9 +73,7 @@ def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, 
                 tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
     plain = {"course": vars(state), "groups": told["param_groups"]}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(save(tensors, {"state": json.dumps(plain)}))
-    os.replace(partial, path)
+    write_bytes(path, save(tensors, {"state": json.dumps(plain)}))
 
 
 def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], State]:
@@ -99,9 +97,7 @@ def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], State]:
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:
     """One row an epoch, replaced in one step."""
     columns = list(dict.fromkeys(key for row in history for key in row))
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with whole_text(path) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
-    os.replace(partial, path)

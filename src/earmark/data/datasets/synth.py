@@ -8,7 +8,6 @@ Seconds and Hz; waves are (samples,) float64 at RATE.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from earmark.data.datasets import SHOWN, Layout, dataset
 from earmark.data.manifest import Manifest, build
 from earmark.errors import ManifestError
+from earmark.files import whole, write_text
 
 LAYOUT: Layout = {}  # an empty folder will do
 
@@ -318,7 +318,7 @@ def _claim(root: Path, mark: dict[str, Any]) -> None:
         if found != mark:
             raise ManifestError(f"{root}: holds other synthesised sounds: {found}, not {mark}. {way_out}")
         return
-    others = [name for name in there if not (name.startswith(MARK) and name.endswith(".part"))]
+    others = [name for name in there if not name.endswith(".part")]
     if others or (root.exists() and not root.is_dir()):
         found = (
             f"holds other things: {', '.join(others[:SHOWN])}{' …' if len(others) > SHOWN else ''}"
@@ -327,9 +327,7 @@ def _claim(root: Path, mark: dict[str, Any]) -> None:
         )
         raise ManifestError(f"{root}: {found}. Sounds are synthesised into a folder of their own. {way_out}")
     (root / "audio").mkdir(parents=True, exist_ok=True)
-    part = root / f"{MARK}.{os.getpid()}.part"
-    part.write_text(json.dumps(mark), encoding="utf-8")
-    os.replace(part, root / MARK)
+    write_text(root / MARK, json.dumps(mark))
 
 
 def _save(path: Path, plan: ClipPlan, chance: np.random.Generator) -> None:
@@ -339,9 +337,5 @@ def _save(path: Path, plan: ClipPlan, chance: np.random.Generator) -> None:
     samples = round(plan.seconds * RATE)
     if path.is_file() and path.stat().st_size == HEADER + 2 * samples:
         return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path, sync=False) as part:
         soundfile.write(part, _render(plan, chance), RATE, subtype="PCM_16", format="WAV")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, SCHEMA
 from earmark.errors import ManifestError
+from earmark.files import whole
 
 FORMAT = "earmark-manifest"
 VERSION = 1
@@ -91,8 +92,7 @@ def write(manifest: Manifest, file: str | Path) -> None:
     """
     file = Path(file)
     table = manifest.table.set_column(1, "path", _paths_from(manifest, file.parent))
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    with whole(file) as part:
         if file.suffix == ".parquet":
             from pyarrow import parquet
 
@@ -106,9 +106,6 @@ def write(manifest: Manifest, file: str | Path) -> None:
         else:
             ending = file.suffix or "a name without ending"
             raise ManifestError(f"{file}: a manifest is written as .parquet, .csv or .tsv, not {ending}")
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _load_csv(file: Path) -> pa.Table:

@@ -16,10 +16,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from earmark.data.soundscapes.plan import Mix, Plan
 from earmark.data.soundscapes.render import render
 from earmark.data.soundscapes.sound import BACKGROUND, threads
 from earmark.errors import AudioError, ManifestError
+from earmark.files import whole
 
 MARK = "soundscapes.json"
 VERSION = 1  # of the scenes: raise it when the same settings would give other bytes
@@ -89,7 +88,7 @@ def claim(root: Path, mix: Mix, clips: Manifest) -> None:
         more = " …" if len(others) > SHOWN else ""
         raise ManifestError(f"{root}: holds something else: {', '.join(others[:SHOWN])}{more}. {WAY_OUT}")
     root.mkdir(parents=True, exist_ok=True)
-    with _whole(root / MARK) as part:
+    with whole(root / MARK) as part:
         part.write_text(json.dumps(mark, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -104,9 +103,9 @@ def make(root: Path, plan: Plan, paths: Mapping[str, Path], folder: Path | None 
     told.parent.mkdir(parents=True, exist_ok=True)
     sound.parent.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)  # first: a plan beside a scene says that the scene is what it says
-    with _whole(sound) as part:
+    with whole(sound) as part:
         soundfile.write(part, np.rint(wave * 32768).astype(np.int16), plan.sample_rate, subtype="PCM_16", format="FLAC")
-    with _whole(told) as part:
+    with whole(told) as part:
         part.write_text(json.dumps({"plan": plan.as_dict(), "scale": scale}, ensure_ascii=False), encoding="utf-8")
     return Scene(plan, scale, made=True)
 
@@ -164,20 +163,9 @@ def _scale(told: Path, sound: Path, plan: Plan) -> float | None:
 
 
 def _table(file: Path, header: list[str], rows: Iterable[Sequence[Any]]) -> None:
-    with _whole(file) as part, part.open("w", encoding="utf-8", newline="") as stream:
+    with whole(file) as part, part.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerows([header, *rows])
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """A path beside `file` to write to; it becomes `file` if nothing goes wrong."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _digest(clips: Manifest) -> str:

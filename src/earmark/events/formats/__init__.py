@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from earmark.errors import ScoresError
+from earmark.files import write_text
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 
@@ -67,16 +68,7 @@ def text(events: ByRecording, form: Format, highest: float | None = None) -> str
 
 def write(events: ByRecording, path: str | Path, form: Format, highest: float | None = None) -> None:
     """Write a file; the old one stays whole until the new one is."""
-    path = Path(path)
-    told = text(events, form, highest)
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(told)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    write_text(path, text(events, form, highest), newline="")
 
 
 def read(path: str | Path, form: Format | None = None) -> dict[str, list[Event]]:

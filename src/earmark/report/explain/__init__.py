@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from earmark.errors import EarmarkError, TaggerError
+from earmark.files import write_text
 from earmark.registry import did_you_mean
 from earmark.report import pictures
 from earmark.report.explain import drawing, filters, stage
@@ -164,9 +165,9 @@ class Explanation:
             self.told["gates"] = {"blocks": names, "tags": numbers, "recordings": counts, "picture": picture}
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.told, indent=1, ensure_ascii=False, allow_nan=False)
-        (self.folder / "explain.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+        write_text(self.folder / "explain.json", text + "\n")
         page = self.folder / "index.html"
-        page.write_text(page_of(self.told, self.folder, self.tagger.recipe.summary), encoding="utf-8", newline="\n")
+        write_text(page, page_of(self.told, self.folder, self.tagger.recipe.summary))
         return page
 
     def _keep(self, wave: NDArray[np.float32]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from earmark.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,14 +21,8 @@ LINES = (BLUE, ORANGE, "#3a923a", "#8a56a8", "#b8324a", "#6b7785")
 
 def save(figure: Figure, path: str | Path, dpi: int = DPI) -> None:
     """Write a PNG, whole or not at all. Raises OSError."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    try:
-        figure.savefig(partial, dpi=dpi, format="png")
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole(path) as part:
+        figure.savefig(part, dpi=dpi, format="png")
 
 
 def blank(width: float, height: float) -> Figure:

@@ -1,0 +1,99 @@
+"""A file is written whole or not at all: beside its place under another name, then put there in one step.
+
+Until then the old file stays as it is, and nothing is left behind by an error, a full disk or Ctrl-C; a kill may leave
+the file beside, whose name opens with a dot and ends with `.part`. It reaches the disk before it takes its place, so that
+a power cut leaves the old file or the new one. Two that write one file at once do not disturb each other: the later wins.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+PART = ".part"
+LONGEST = 255  # bytes of a name, of most file systems
+_numbers = itertools.count()  # of the files that this process writes
+
+
+@contextmanager
+def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
+    """A path to write to, which becomes `path` when the block ends without an error. Raises OSError of `path`.
+
+    sync: wait until it is on the disk; without it a power cut may leave an empty file, which suits what is made anew in a
+    moment. A pipe or a device is written to as it is: a file must not take its place.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with whole(f"{folder}/tags.csv") as part:
+        ...         _ = part.write_text("dog")
+        ...     os.listdir(folder)
+        ['tags.csv']
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    part = _beside(path)
+    try:
+        yield part
+        if sync:
+            with part.open("r+b") as file:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and str(error.filename) == str(part):
+            error.filename, error.filename2 = str(path), None  # the user knows no other name
+        raise
+
+
+@contextmanager
+def whole_text(path: str | Path, *, newline: str = "") -> Iterator[TextIO]:
+    """The same, open for text in UTF-8, in which names that are no Unicode keep their bytes. newline: as of `open`."""
+    with whole(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline=newline) as file:
+        yield file
+
+
+def write_text(path: str | Path, text: str, *, newline: str = "\n") -> None:
+    """Write a whole text. newline: what stands for the end of a line."""
+    with whole_text(path, newline=newline) as file:
+        file.write(text)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write whole bytes."""
+    with whole(path) as part:
+        part.write_bytes(data)
+
+
+def free_name(name: str, taken: set[str], ending: str = "") -> str:
+    """`name` and `ending`, with a number between them where that is taken: the first of name, name-2, name-3, …
+
+    taken: names, folded in case, since some disks do not tell A from a; the new one is added. A name that is too long for
+    file systems is cut.
+
+        >>> taken: set[str] = set()
+        >>> [free_name("dog.ogg", taken, ".png") for _ in range(2)]
+        ['dog.ogg.png', 'dog.ogg-2.png']
+    """
+    tails = (ending if number == 1 else f"-{number}{ending}" for number in itertools.count(1))
+    names = (shortened(name, LONGEST - len(os.fsencode(tail + PART))) + tail for tail in tails)
+    found = next(free for free in names if free.casefold() not in taken)
+    taken.add(found.casefold())
+    return found
+
+
+def shortened(name: str, longest: int) -> str:
+    """The beginning of a name that is not longer than so many bytes, in whole letters."""
+    while len(os.fsencode(name)) > longest:
+        name = name[:-1]
+    return name
+
+
+def _beside(path: Path) -> Path:
+    tail = f".{os.getpid()}.{next(_numbers)}{PART}"
+    return path.with_name(f".{shortened(path.name, LONGEST - 1 - len(tail))}{tail}")
