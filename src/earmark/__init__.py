@@ -14,16 +14,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark import audio
     from earmark.data.manifest import Manifest
     from earmark.errors import AudioError, EarmarkError, ManifestError, RecipeError, ScoresError, TaggerError
     from earmark.evaluation.comparison import compare
     from earmark.evaluation.evaluation import evaluate
+    from earmark.events.formats import read as read_events
     from earmark.models.loading import load
     from earmark.models.tagger import Tagger
     from earmark.scores import Event, Scores, Tag
 
 _HOMES = {
+    "audio": "audio:.",  # the room: `earmark.audio.load` and `blocks`
     "load": "models.loading",
+    "read_events": "events.formats:read",
     "evaluate": "evaluation.evaluation",
     "compare": "evaluation.comparison",
     "Tagger": "models.tagger",
@@ -50,16 +54,20 @@ __all__ = [
     "Tag",
     "Tagger",
     "TaggerError",
+    "audio",
     "compare",
     "evaluate",
     "load",
+    "read_events",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'earmark' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"earmark.{_HOMES[name]}"), name)
+    home, _, there = _HOMES[name].partition(":")
+    module = importlib.import_module(f"earmark.{home}")
+    return module if there == "." else getattr(module, there or name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Names → functions: the nets, features, data sets, augmentations and metrics that recipes and commands name.
+"""Names → functions: the nets, features, data sets, augmentations, metrics and event formats that recipes and commands name.
 
 A plug-in is a function with a decorator in a file of its kind's package. Nothing lists the files: they are found when
 the first name is looked up. Two functions of one name are an error, and an unknown name is answered with the nearest.
@@ -12,6 +12,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from earmark.errors import EarmarkError, UnknownName
@@ -81,6 +82,14 @@ class Registry:
             importlib.import_module(f"{self.home}.{module.name}")
         self._found = True
 
+    def files(self) -> list[str]:
+        """The names of the files in its home, in alphabetical order; nothing is imported.
+
+        Of kinds whose plug-ins are called as their files these are the names, at once.
+        """
+        place = Path(__file__).parent.joinpath(*self.home.split(".")[1:])
+        return sorted(module.name for module in pkgutil.iter_modules([str(place)]))
+
     def names(self) -> list[str]:
         self._find()
         return sorted(self._entries)
@@ -104,3 +113,4 @@ FEATURES = Registry("feature", "earmark.models.features")
 DATASETS = Registry("data set", "earmark.data.datasets")
 AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
 METRICS = Registry("metric", "earmark.metrics")
+EVENT_FORMATS = Registry("event format", "earmark.events.formats")

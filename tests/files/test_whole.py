@@ -36,9 +36,13 @@ def test_it_is_there_when_the_block_ends(tmp_path):
 )
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
     write_text(tmp_path / "a", "old")
-    with pytest.raises(type(error)), whole_text(tmp_path / "a") as file:
+
+    def stop(file) -> None:
         file.write("half")
         raise error
+
+    with pytest.raises(type(error)), whole_text(tmp_path / "a") as file:
+        stop(file)
     assert (tmp_path / "a").read_text() == "old" and os.listdir(tmp_path) == ["a"]
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.registry import EVENT_FORMATS
+
 if TYPE_CHECKING:
     from earmark.cli.jobs import Job
     from earmark.inference import Failure, Heard, Recording
@@ -15,13 +17,9 @@ if TYPE_CHECKING:
     from earmark.scores import Event
 
 
-class Format(StrEnum):
-    table = "table"
-    tsv = "tsv"
-    csv = "csv"
-    json = "json"
-    audacity = "audacity"
-    raven = "raven"
+# found by looking at the files of the formats, so that --help need not import them
+Format = StrEnum("Format", {name: name for name in ("table", *EVENT_FORMATS.files())})  # type: ignore[misc]
+TABLE, JSON = Format("table"), Format("json")
 
 
 class Table:
@@ -99,9 +97,9 @@ def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
     """What stands of a recording in the file of a job; named by its path, as others may come that have its name."""
     from earmark.events import formats as eventfile
 
-    if form is Format.table:
+    if form is TABLE:
         return lines(str(path), events) or f"{path}  nothing\n"
-    name = path.name if form.value in eventfile.EACH else str(path)
+    name = path.name if eventfile.each(form) else str(path)
     return framed(form)[0].inner(eventfile.text({name: events}, form.value, highest))
 
 
@@ -121,13 +119,13 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
     from earmark.events import formats as eventfile
     from earmark.inference.outputs import LINES, LIST, Frame
 
-    if form is Format.table:
+    if form is TABLE:
         return LINES, ".txt", "events"
-    ending = eventfile.ENDINGS[form.value]
-    if form.value in eventfile.EACH:
+    ending = eventfile.ending(form)
+    if eventfile.each(form):
         return LINES, ending, None
     head = eventfile.text({}, form.value)
-    return LIST if form is Format.json else Frame(head, empty=head), ending, "events"
+    return LIST if form is JSON else Frame(head, empty=head), ending, "events"
 
 
 def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
@@ -137,14 +135,14 @@ def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: f
 
     if out is None:
         # of a file for each recording there is at most one here
-        if heard or form not in eventfile.EACH:
+        if heard or not eventfile.each(form):
             print(eventfile.text(heard, form, highest), end="")
         return
     out.mkdir(parents=True, exist_ok=True)
-    if form not in eventfile.EACH:
-        eventfile.write(heard, out / f"events{eventfile.ENDINGS[form]}", form)
+    if not eventfile.each(form):
+        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form)
         return
     taken: set[str] = set()
     for name, each in heard.items():
-        file = free_name(Path(name).name, taken, eventfile.ENDINGS[form])
+        file = free_name(Path(name).name, taken, eventfile.ending(form))
         eventfile.write({name: each}, out / file, form, highest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.eventresults import Format, names_of
+from earmark.cli.eventresults import JSON, TABLE, Format, names_of
 
 if TYPE_CHECKING:
     from earmark.cli.drawing import Artist
@@ -26,7 +26,7 @@ def events(
         typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
     ] = None,
     tagger: Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")] = "esc10",
-    form: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="Of the results.")] = TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[
         Path | None,
@@ -75,8 +75,8 @@ def events(
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
 
-    form = Format.json if as_json else form
-    if form is Format.table and out is not None:
+    form = JSON if as_json else form
+    if form is TABLE and out is not None:
         raise EarmarkError(
             f"{out}: a table is for reading on stdout. Choose --format tsv, csv, json, audacity or raven"
         )
@@ -87,7 +87,7 @@ def events(
     keep_freed_memory()
     listener = loading.load(tagger, device)
     found = audio.find(paths or []) if coming is None else []
-    if form.value in eventfile.EACH and out is None and job is None and len(found) > 1:
+    if form is not TABLE and eventfile.each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     scorer = listener.framewise()
     rules = _rules(listener, scorer is None, threshold, median, gap, shortest)
@@ -100,7 +100,7 @@ def events(
         if job is not None:
             facts = {"command": "events", "tagger": listener.identity(), "format": form.value, "salvage": salvage}
             into = stack.enter_context(eventresults.job(job, facts | rules.as_dict(), form, highest))
-        elif form is Format.table:
+        elif form is TABLE:
             into = eventresults.Table(names)
         else:
             into = eventresults.Collected(names, form, out, highest)

@@ -150,7 +150,7 @@ def events_live(
 ) -> None:
     """Print events: in a table each once nothing can change it, else all at the end. Raises AudioError."""
     from earmark.cli.console import say_notes
-    from earmark.cli.eventresults import Format, lines, write
+    from earmark.cli.eventresults import TABLE, lines, write
     from earmark.errors import EarmarkError
     from earmark.inference import Failure
     from earmark.inference.detection import listen
@@ -161,7 +161,7 @@ def events_live(
     def show(_: Recording, events: list[Event]) -> None:
         print(lines("", events), end="", flush=True)
 
-    table = form is Format.table
+    table = form is TABLE
     with until_stopped(recording):
         ((heard, found),) = listen(
             listener, scorer, [recording], rules, ordered=False, keep=not table, on_events=show if table else None,

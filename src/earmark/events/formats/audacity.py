@@ -1,0 +1,42 @@
+"""Audacity: a label track."""
+
+from __future__ import annotations
+
+import re
+
+from earmark.errors import ScoresError
+from earmark.events.cells import ByRecording, event_of, lines_of, number, one_line
+from earmark.events.formats import event_format
+from earmark.scores import Event
+
+SCORED = re.compile(r"(?s)(.*) \((-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)")
+
+
+@event_format(ending=".txt", each=True)
+class Audacity:
+    """A label track, one file a recording: onset, offset and "tag (score)" between tabs, no header.
+
+    Lines of frequencies, which open with a backslash, are passed over in reading. A label of another program that ends with a
+    number in brackets is read as if that were the score.
+    """
+
+    @staticmethod
+    def text(events: ByRecording, highest: float | None = None) -> str:
+        ((_, found),) = events.items()
+        lines = [f"{number(e.onset)}\t{number(e.offset)}\t{one_line(e.tag)} ({number(e.score)})\n" for e in found]
+        return "".join(lines)
+
+    @staticmethod
+    def read(text: str, recording: str) -> dict[str, list[Event]]:
+        found = []
+        for count, line in lines_of(text):
+            if line.startswith("\\"):
+                continue
+            cells = line.split("\t", 2)
+            if len(cells) < 2:
+                raise ScoresError(f"line {count} is no label: onset, offset and label, separated by tabs")
+            label = cells[2] if len(cells) == 3 else ""
+            scored = SCORED.fullmatch(label)
+            tag, score = scored.groups() if scored else (label, None)
+            found.append(event_of(cells[0], cells[1], tag, score, f"line {count}"))
+        return {recording: found}

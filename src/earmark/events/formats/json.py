@@ -1,0 +1,46 @@
+"""JSON: a list with an object a recording."""
+
+from __future__ import annotations
+
+import json
+
+from earmark.errors import ScoresError
+from earmark.events.cells import ByRecording, event_of
+from earmark.events.formats import event_format
+from earmark.scores import Event
+
+
+@event_format(ending=".json")
+class Json:
+    """A list with an object a recording: path, and events with onset, offset, label and score, 0 to 1."""
+
+    @staticmethod
+    def text(events: ByRecording, highest: float | None = None) -> str:
+        records = [
+            {
+                "path": name,
+                "events": [{"onset": e.onset, "offset": e.offset, "label": e.tag, "score": e.score} for e in heard],
+            }
+            for name, heard in events.items()
+        ]
+        return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def read(text: str, recording: str) -> dict[str, list[Event]]:
+        try:
+            records = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ScoresError(f"is not JSON ({error})") from error
+        found: dict[str, list[Event]] = {}
+        try:
+            for record in records:
+                heard = found.setdefault(str(record["path"]), [])
+                for count, e in enumerate(record["events"], 1):
+                    what = f"event {count} of {record['path']}"
+                    heard.append(event_of(e["onset"], e["offset"], e["label"], e.get("score"), what))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ScoresError(
+                "is no list of recordings with path and events, each with onset, offset and label "
+                f"({type(error).__name__}: {error})"
+            ) from error
+        return found

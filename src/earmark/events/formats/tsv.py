@@ -1,0 +1,20 @@
+"""Tabs: a row an event, with the columns of DESED and a score."""
+
+from __future__ import annotations
+
+from earmark.events.cells import ByRecording, events_of_table, table_of
+from earmark.events.formats import event_format
+from earmark.scores import Event
+
+
+@event_format(ending=".tsv")
+class Tsv:
+    """Tabs between filename, onset, offset, event_label, score; a recording without events has a row with its name alone."""
+
+    @staticmethod
+    def text(events: ByRecording, highest: float | None = None) -> str:
+        return table_of(events, "\t")
+
+    @staticmethod
+    def read(text: str, recording: str) -> dict[str, list[Event]]:
+        return events_of_table(text, "\t")
