@@ -23,6 +23,7 @@ from typing import Any
 
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
+from earmark.files import write_text
 from earmark.recipe import Recipe
 from earmark.scores import Scores
 
@@ -114,7 +115,7 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
         training.train(one.plan, clips, one.folder, resume=True, workers=workers, device=device)
         score(one.folder / "tagger.safetensors", one.clips, device, workers).save(one.folder / SCORES)
         told = {"seconds": round(time.perf_counter() - begin, 1), "device": device, "gone on": before}
-        _write(one.folder / DONE, json.dumps(told) + "\n")
+        write_text(one.folder / DONE, json.dumps(told) + "\n")
     if one.epochs and not (one.folder / EPOCHS).is_file():
         files = sorted((one.folder / "epochs").glob("*.safetensors"))
         if not files:
@@ -137,9 +138,3 @@ def score(tagger: Path, clips: Path, device: str, workers: int) -> Scores:
 def _seconds(one: Training) -> str:
     told = json.loads((one.folder / DONE).read_text(encoding="utf-8"))
     return f"{told['seconds']:.0f} s on {told['device']}"
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

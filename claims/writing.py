@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from claims.claim import EVENT_F1, Claim, Size
 from claims.evidence import Plan
 from claims.verdict import Evidence, Figure, Pair, overall
+from earmark.files import write_text
 from earmark.report import text, wording
 from earmark.report.comparison import between, chance, signed
 from earmark.train.folder import versions
@@ -116,9 +116,7 @@ def write(told: Mapping[str, Any], folder: Path) -> list[Path]:
     texts = {kept: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     texts[kept.with_suffix(".md")] = markdown(told)
     for path, content in texts.items():
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, content)
     return list(texts)
 
 

@@ -114,7 +114,7 @@ def test_no_file_takes_the_place_of_a_pipe(tmp_path):
             "earmark: No space left on device. The disk is full: make room",
         ),
         (
-            PermissionError(errno.EACCES, "Permission denied", "/a/b.csv.part"),
+            PermissionError(errno.EACCES, "Permission denied", "/a/b.csv"),
             "earmark: /a/b.csv: Permission denied. Take a",
         ),
         (OSError(errno.EIO, "Input/output error", "/a/b"), "earmark: /a/b: Input/output error. Name another place"),

@@ -241,7 +241,7 @@ def test_gates_are_what_the_excitation_multiplies_by():
 
 def windows(seconds: float = 2.5, seed: int = 0):
     wave = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
-    return moments.Excerpt(0.0, wave, True)
+    return moments.Passage(0.0, wave, True)
 
 
 def test_attention_sums_to_one_and_makes_the_score():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -169,12 +170,10 @@ def test_files_stay_whole_where_a_new_one_cannot_be_written(tmp_path: Path, monk
     old = write_table(tmp_path / "a.csv", ["x", "y"], [{"x": 1, "y": None, "z": 3}])
     assert old.read_bytes() == b"x,y\n1,\n"
 
-    def full(self: Path, text: str, **_: Any) -> int:
-        with self.open("w") as file:
-            file.write(text[:2])
+    def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_table(old, ["x"], [{"x": 2}])
     assert old.read_bytes() == b"x,y\n1,\n" and list(tmp_path.iterdir()) == [old]
