@@ -142,7 +142,7 @@ def test_lengths_that_are_none_are_refused(seconds):
 
 
 def test_a_recording_shorter_than_was_asked_for_is_said(recordings):
-    from earmark.cli.bench import _wave
+    from earmark.cli.terminal.speed import wave_of as _wave
 
     done = run(
         app,

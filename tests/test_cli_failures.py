@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from earmark import cli, train
-from earmark.cli import console
-from earmark.cli.train import _one
+from earmark.cli.terminal import console
+from earmark.cli.terminal.training import train_one as _one
 from earmark.data.manifest import build, write
 from earmark.errors import EarmarkError
 from earmark.scores import Scores
@@ -54,7 +54,7 @@ def on_a_terminal(code: str) -> tuple[bytes, str]:
 
 def test_results_stay_on_stdout_beside_a_bar():
     out, seen = on_a_terminal(
-        "from earmark.cli.console import progress\n"
+        "from earmark.cli.terminal.console import progress\n"
         "with progress() as bar:\n"
         "    bar.add_task('fold [noise]', total=1, told='[x] 1.0')\n"
         "    print('the result')\n"

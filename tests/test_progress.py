@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.cli.bar import Bar
+from earmark.cli.terminal.bar import Bar
 from earmark.progress import QUIET, Quiet, task
 
 

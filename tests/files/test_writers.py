@@ -15,7 +15,7 @@ from tests.report.conftest import TAGS, made, single
 from tests.test_committee import made as built
 
 from earmark import report
-from earmark.cli import console
+from earmark.cli.terminal import console
 from earmark.data.datasets.synth import synth_scenes
 from earmark.data.manifest import Manifest
 from earmark.data.manifest import files as manifests

@@ -1,4 +1,7 @@
-"""The command line: one verb a file. Each imports what it needs inside its command, so that --help is instant.
+"""The command line: one verb a file, found by looking. Each imports what it needs inside, so that --help is instant.
+
+A verb is a module here with a function of its name, or of its name and `_` where Python has that name, or with a
+`typer.Typer` of verbs of its own. Its PLACE is where `earmark --help` lists it. What verbs share is in `earmark.cli.terminal`.
 
 Exit status: 0 all done; 1 some recordings could not be read; 2 wrong usage, an input that contradicts itself, or a file
 that the system does not let read or write; 130 stopped with Ctrl-C.
@@ -6,28 +9,31 @@ that the system does not let read or write; 130 stopped with Ctrl-C.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
-from earmark.cli.audit import audit
-from earmark.cli.bench import bench
-from earmark.cli.calibrate import calibrate
-from earmark.cli.check import check
-from earmark.cli.compare import compare
-from earmark.cli.console import system_failure
-from earmark.cli.demo import demo
-from earmark.cli.ensemble import ensemble
-from earmark.cli.evaluate import evaluate
-from earmark.cli.events import events
-from earmark.cli.explain import explain
-from earmark.cli.index import index
-from earmark.cli.list import list_
-from earmark.cli.show import show
-from earmark.cli.soundscapes import soundscapes
-from earmark.cli.tag import tag
-from earmark.cli.train import train
+from earmark.cli.terminal.console import system_failure
 from earmark.errors import AudioError, EarmarkError
+
+LAST = 1000  # of a verb that does not say where `earmark --help` lists it
+
+
+def verbs() -> dict[str, typer.Typer | Callable[..., Any]]:
+    """By name, in the order of `earmark --help`: a function, or a group of commands."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.ispkg or module.name.startswith("__"):
+            continue
+        leaf = importlib.import_module(f"{__name__}.{module.name}")
+        verb = getattr(leaf, module.name, None) or getattr(leaf, f"{module.name}_")
+        found[module.name] = getattr(leaf, "PLACE", LAST), verb
+    return {name: verb for name, (_, verb) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
+
 
 app = typer.Typer(
     help="Turn recordings into tags, and say when each thing is heard.",
@@ -36,25 +42,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
-    index,
-    train,
-    evaluate,
-    compare,
-    audit,
-    ensemble,
-    tag,
-    events,
-    calibrate,
-    show,
-    explain,
-    check,
-    demo,
-    soundscapes,
-):
-    app.command()(verb)
-app.command("list")(list_)
-app.add_typer(bench, name="bench")
+for name, verb in verbs().items():
+    if isinstance(verb, typer.Typer):
+        app.add_typer(verb, name=name)
+    else:
+        app.command(name)(verb)
 
 
 @app.callback(invoke_without_command=True)

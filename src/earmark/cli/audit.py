@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import options
+from earmark.cli.terminal import options
+
+PLACE = 50  # in `earmark --help`
 
 
 def audit(
@@ -25,8 +27,8 @@ def audit(
 ) -> None:
     """List the clips whose label the scores speak against, the surest first; each scored by a tagger that never saw it."""
     from earmark import report
-    from earmark.cli.bar import Bar
-    from earmark.cli.console import check_folder, print_table, say
+    from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import check_folder, print_table, say
     from earmark.evaluation import labels
     from earmark.report.excerpt import places
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import options
+from earmark.cli.terminal import options
+
+PLACE = 90  # in `earmark --help`
 
 
 def calibrate(
@@ -37,9 +39,9 @@ def calibrate(
 
     Rules for events on clips with known events, thresholds for the tags of clips where a clip may have several.
     """
-    from earmark.cli.bar import Bar
-    from earmark.cli.console import say, say_notes
-    from earmark.cli.tuned import print_tuning, say_unread, write_tried
+    from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import say, say_notes
+    from earmark.cli.terminal.tuned import print_tuning, say_unread, write_tried
     from earmark.errors import EarmarkError
     from earmark.evaluation.tuning import tune
     from earmark.inference.allocator import keep_freed_memory

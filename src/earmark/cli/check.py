@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+PLACE = 120  # in `earmark --help`
+
 
 def check(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
@@ -15,7 +17,7 @@ def check(
     import torch
 
     from earmark import recipe as recipes
-    from earmark.cli.console import say
+    from earmark.cli.terminal.console import say
     from earmark.models import tagger
     from earmark.models.layers.blocks import count
 

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import options
+from earmark.cli.terminal import options
+
+PLACE = 40  # in `earmark --help`
 
 
 def compare(
@@ -35,8 +37,8 @@ def compare(
 ) -> None:
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report
-    from earmark.cli.bar import Bar
-    from earmark.cli.console import check_folder, say
+    from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import check_folder, say
     from earmark.evaluation import comparison
 
     check_folder("--out", out)

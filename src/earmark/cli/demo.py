@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+PLACE = 130  # in `earmark --help`
+
+
 SCENES = 3  # new recordings that are tagged
 SEED = 2026  # of the new recordings: any but the training set's
 
@@ -20,7 +23,7 @@ def demo(
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the training; default: the recipe's.")] = None,
 ) -> None:
     """Make sounds, train a small tagger, evaluate it, tag new recordings: in about five minutes, with no download."""
-    from earmark.cli.console import say
+    from earmark.cli.terminal.console import say
     from earmark.data import datasets
     from earmark.errors import EarmarkError
 
@@ -60,7 +63,7 @@ def demo(
 
 def step(title: str, *arguments: object) -> None:
     """Say what is done and the command for it, then run the command."""
-    from earmark.cli.console import say
+    from earmark.cli.terminal.console import say
 
     words = [str(argument) for argument in arguments]
     if title:

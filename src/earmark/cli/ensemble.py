@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli import options
+from earmark.cli.terminal import options
+
+PLACE = 60  # in `earmark --help`
 
 
 def ensemble(
@@ -51,7 +53,7 @@ def ensemble(
     as_json: options.AsJson = False,
 ) -> None:
     """Combine score files into one, or taggers into one tagger that `tag`, `evaluate` and `show` take like any other."""
-    from earmark.cli import ensembling
+    from earmark.cli.terminal import ensembling
     from earmark.evaluation.members import check_out, files_of
     from earmark.scores import SUFFIXES
 

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli import options
+from earmark.cli.terminal import options
+
+PLACE = 30  # in `earmark --help`
 
 
 def evaluate(
@@ -50,8 +52,8 @@ def evaluate(
     Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
     """
     from earmark import report
-    from earmark.cli.bar import Bar, leave_with, write_unread
-    from earmark.cli.console import check_file, check_folder, say, say_notes
+    from earmark.cli.terminal.bar import Bar, leave_with, write_unread
+    from earmark.cli.terminal.console import check_file, check_folder, say, say_notes
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 

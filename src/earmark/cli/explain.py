@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    pass
+from earmark.cli.terminal.explaining import add_recordings, missing
 
-    from earmark.report.explain import Explanation
+PLACE = 110  # in `earmark --help`
 
 
 def explain(
@@ -34,7 +35,7 @@ def explain(
 ) -> None:
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
-    from earmark.cli.console import check_folder, progress, say, say_notes
+    from earmark.cli.terminal.console import check_folder, progress, say, say_notes
     from earmark.errors import EarmarkError
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
@@ -52,11 +53,11 @@ def explain(
     recordings = audio.find(paths or [])
     with progress() as bar:
         found.add_responses()
-        notes, failures = _add(found, recordings, bar, start, salvage)  # first: filters are held against them
+        notes, failures = add_recordings(found, recordings, bar, start, salvage)  # first: filters are held against them
         task = bar.add_task("layers", total=len(asked), told="")
         found.add_filters(asked, filters, lambda layer: bar.update(task, completed=asked.index(layer), told=layer.name))
     say_notes(notes)
-    for line in _missing(found, len(recordings)):
+    for line in missing(found, len(recordings)):
         say(line)
         found.told["notes"].append(line)
     page = found.close()
@@ -69,40 +70,3 @@ def explain(
     if failures:
         say(f"{len(failures)} of {len(recordings)} recordings could not be read")
         raise typer.Exit(1)
-
-
-def _add(
-    found: Explanation, recordings: list[Path], bar: Progress, start: float, salvage: bool
-) -> tuple[list[str], list[str]]:
-    """(what is to be said of the recordings, why those that could not be read could not)."""
-    from earmark.errors import AudioError
-
-    notes: list[str] = []
-    failures: list[str] = []
-    if not found.hears:
-        return notes, failures
-    task = bar.add_task("recordings", total=len(recordings), told="", visible=bool(recordings))
-    for path in recordings:
-        try:
-            notes += found.add_recording(path, start, salvage=salvage)
-        except AudioError as error:
-            failures.append(str(error))
-        bar.advance(task)
-    return notes, failures
-
-
-def _missing(found: Explanation, recordings: int) -> list[str]:
-    """What the user may have expected and does not get."""
-    net = found.told["net"]
-    told = []
-    if not found.layers:
-        told.append(f"{net} hears maps, not samples: of its filters only the first layer's kernels are shown")
-    if recordings and not found.shows:
-        held = ", but for how far they excite its filters" if found.layers else ""
-        told.append(
-            f"{net} tells of whole windows only, and has no gates: recordings show nothing more of it than "
-            f"`earmark tag --pictures` does{held}"
-        )
-    if not recordings and found.shows:
-        told.append(f"{net} can be seen at work: give recordings, and their moments or gates are shown too")
-    return told

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+PLACE = 10  # in `earmark --help`
+
 
 def index(
     dataset: Annotated[str, typer.Argument(help="The layout: see `earmark list datasets`.")],
@@ -20,7 +22,7 @@ def index(
     """Write the manifest of a data set, and warn of clips that lie on both sides of its split."""
     import yaml
 
-    from earmark.cli.console import say
+    from earmark.cli.terminal.console import say
     from earmark.data import datasets, leaks, manifest, splits
     from earmark.errors import EarmarkError
 

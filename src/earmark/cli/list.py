@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal.listing import Kind, cell, nets, recipes, registered, taggers
 
-class Kind(StrEnum):
-    nets = "nets"
-    features = "features"
-    datasets = "datasets"
-    augmentations = "augmentations"
-    metrics = "metrics"
-    recipes = "recipes"
-    taggers = "taggers"
+PLACE = 150  # in `earmark --help`
 
 
 def list_(
@@ -24,61 +17,10 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List nets, features, data sets, augmentations, metrics, recipes or shipped taggers."""
-    from earmark.cli.console import print_table
+    from earmark.cli.terminal.console import print_table
 
-    rows = {Kind.nets: _nets, Kind.recipes: _recipes, Kind.taggers: _taggers}.get(kind, lambda: _registered(kind))()
+    rows = {Kind.nets: nets, Kind.recipes: recipes, Kind.taggers: taggers}.get(kind, lambda: registered(kind))()
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif rows:
-        print_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _nets() -> list[dict[str, Any]]:
-    """Counts are for the net's defaults, which are the paper's; nothing is allocated."""
-    import torch
-
-    from earmark.models.layers.blocks import count
-    from earmark.registry import NETS
-
-    rows = []
-    for name in NETS.names():
-        entry = NETS[name]
-        with torch.device("meta"):
-            parameters, buffers = count(entry.function())
-        told = {"name": name, "summary": entry.summary, "paper": entry.facts["paper"]}
-        rows.append({**told, "parameters": parameters, "buffers": buffers})
-    return rows
-
-
-def _registered(kind: Kind) -> list[dict[str, Any]]:
-    from earmark import registry
-
-    known = {
-        Kind.features: registry.FEATURES,
-        Kind.datasets: registry.DATASETS,
-        Kind.augmentations: registry.AUGMENTATIONS,
-        Kind.metrics: registry.METRICS,
-    }[kind]
-    return [{"name": name, "summary": known[name].summary} for name in known.names()]
-
-
-def _recipes() -> list[dict[str, Any]]:
-    from earmark import recipe
-
-    return [{"name": name, "summary": recipe.load(path).summary} for name, path in recipe.shipped().items()]
-
-
-def _taggers() -> list[dict[str, Any]]:
-    from earmark.models import loading
-    from earmark.models.file import read_head
-
-    rows = []
-    for name, path in loading.shipped().items():
-        head = read_head(path)
-        told = {"name": name, "summary": head["recipe"]["summary"], "tags": len(head["vocabulary"])}
-        rows.append({**told, "bytes": path.stat().st_size, "sample_rate": head["recipe"]["sample_rate"]})
-    return rows
+        print_table(list(rows[0]), [[cell(value) for value in row.values()] for row in rows])

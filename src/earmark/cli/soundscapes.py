@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import options
+from earmark.cli.terminal import options
+
+PLACE = 140  # in `earmark --help`
 
 
 def soundscapes(
@@ -29,9 +31,9 @@ def soundscapes(
     as_json: options.AsJson = False,
 ) -> None:
     """Mix scenes with known events from single-event clips, each fold from its own clips; `--dataset soundscapes` reads them."""
-    from earmark.cli.bar import Bar
-    from earmark.cli.console import say, say_notes
-    from earmark.cli.scenes import leave_with, pair, print_scenes
+    from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import say, say_notes
+    from earmark.cli.terminal.scenes import leave_with, pair, print_scenes
     from earmark.data.soundscapes import make_scenes
 
     made = make_scenes(

@@ -84,7 +84,7 @@ class Writer:
 
 
 class Printed:
-    """Results that are written as they come: see `earmark.cli.jobs.Results`."""
+    """Results that are written as they come: see `earmark.cli.terminal.jobs.Results`."""
 
     def __init__(self, writer: Writer, text: Callable[[Heard, Any], str]):
         self.writer, self.text = writer, text

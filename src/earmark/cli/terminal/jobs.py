@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from earmark.files.journal import Journal
 
 if TYPE_CHECKING:
-    from earmark.cli.console import Meter
+    from earmark.cli.terminal.console import Meter
     from earmark.inference import Failure, Heard
     from earmark.inference.outputs import Frame
 
@@ -81,14 +81,14 @@ class Job:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from earmark.cli.console import say
+        from earmark.cli.terminal.console import say
 
         self.journal.close()
         if kind is KeyboardInterrupt:
             say(f"{len(self.journal.entries)} recordings are done; the same command goes on from here")
 
     def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
-        from earmark.cli.console import say
+        from earmark.cli.terminal.console import say
 
         left = self.journal.todo(found, retry)
         if len(left) < len(found):
@@ -103,7 +103,7 @@ class Job:
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         """All results in one file, in the order of the recordings; failures of this time and before."""
-        from earmark.cli.console import output, say
+        from earmark.cli.terminal.console import output, say
 
         if self.name is not None:
             path = self.journal.folder / f"{self.name}{self.ending}"

@@ -7,7 +7,22 @@ from typing import Annotated, Literal
 
 import typer
 
+Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
+Channels = Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
+]
+Job = Annotated[
+    Path | None, typer.Option(help="A folder for the results; after a kill the same command goes on where it was.")
+]
+Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
+Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
+Recordings = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
+]
+Retry = Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")]
 Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
 Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]

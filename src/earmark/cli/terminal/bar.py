@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from earmark.cli.console import progress, say, write_errors
+from earmark.cli.terminal.console import progress, say, write_errors
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

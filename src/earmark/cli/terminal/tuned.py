@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from earmark.cli.console import output, print_table, say
+from earmark.cli.terminal.console import output, print_table, say
 from earmark.evaluation.wording import number
 
 if TYPE_CHECKING:

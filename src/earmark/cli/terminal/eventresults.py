@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from earmark.registry import EVENT_FORMATS
 
 if TYPE_CHECKING:
-    from earmark.cli.jobs import Job
+    from earmark.cli.terminal.jobs import Job
     from earmark.inference import Failure, Heard, Recording
     from earmark.inference.outputs import Frame
     from earmark.scores import Event
@@ -23,7 +23,7 @@ TABLE, JSON = Format("table"), Format("json")
 
 
 class Table:
-    """Lines for people, an event as soon as it and all before it are final; see `earmark.cli.jobs.Results`.
+    """Lines for people, an event as soon as it and all before it are final; see `earmark.cli.terminal.jobs.Results`.
 
     names: of the recordings, by path.
     """
@@ -59,7 +59,7 @@ class Table:
 
 
 class Collected:
-    """Events of all recordings, which are written at the end: see `write` and `earmark.cli.jobs.Results`."""
+    """Events of all recordings, which are written at the end: see `write` and `earmark.cli.terminal.jobs.Results`."""
 
     def __init__(self, names: dict[Path, str], form: Format, out: Path | None, highest: float):
         self.names, self.form, self.out, self.highest = names, form, out, highest
@@ -105,7 +105,7 @@ def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
 
 def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job:
     """The job whose results are events. told: what they depend on. highest: Hz, for Raven."""
-    from earmark.cli.jobs import Job
+    from earmark.cli.terminal.jobs import Job
 
     def text(heard: Heard, events: list[Event]) -> str:
         return piece(heard.recording.path, events, form, highest)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from earmark.cli.console import print_table, say, write_errors
+from earmark.cli.terminal.console import print_table, say, write_errors
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:

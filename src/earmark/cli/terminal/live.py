@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.events import EventRules
-    from earmark.inference import Part, Recording
-    from earmark.inference.outputs import Choice
-    from earmark.models.frames import Framewise
-    from earmark.scores import Event
+    from earmark.inference import Recording
 
 STDIN = Path("-")
 
@@ -92,83 +88,3 @@ def until_stopped(recording: Recording) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def tag_live(
-    recording: Recording,
-    listener: Any,
-    form: Any,
-    choice: Choice,
-    out: Path | None,
-    windows: Path | None,
-    pictures: Path | None,
-    **options: Any,
-) -> None:
-    """Print the tags of each window as it comes, at the end those of the whole."""
-    from earmark.cli.console import output, say_notes
-    from earmark.errors import EarmarkError
-    from earmark.inference import Failure, score
-    from earmark.inference.outputs import FRAMES, Writer, piece, window_pieces
-
-    if pictures is not None:
-        raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
-    with output(out) as file:
-        writer = Writer(FRAMES[form], file)
-
-        def on_part(part: Part) -> None:
-            for line in window_pieces(part.windows, choice, form):
-                writer.add(line)
-
-        with until_stopped(recording):
-            (heard,) = score(
-                listener,
-                [recording],
-                workers=1,
-                prompt=True,
-                on_part=on_part,
-                keep_windows=windows is not None,
-                **options,
-            )
-        if isinstance(heard, Failure):
-            raise heard.error
-        writer.add(piece(heard, choice.of(heard.values), form))
-        writer.close()
-    say_notes(heard.notes)
-    if windows is not None and heard.windows is not None:
-        heard.windows.save(windows)
-
-
-def events_live(
-    recording: Recording,
-    listener: Any,
-    scorer: Framewise | None,
-    rules: EventRules,
-    form: Any,
-    out: Path | None,
-    artist: object | None,
-    **options: Any,
-) -> None:
-    """Print events: in a table each once nothing can change it, else all at the end. Raises AudioError."""
-    from earmark.cli.console import say_notes
-    from earmark.cli.eventresults import TABLE, lines, write
-    from earmark.errors import EarmarkError
-    from earmark.inference import Failure
-    from earmark.inference.detection import listen
-
-    if artist is not None:
-        raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
-
-    def show(_: Recording, events: list[Event]) -> None:
-        print(lines("", events), end="", flush=True)
-
-    table = form is TABLE
-    with until_stopped(recording):
-        ((heard, found),) = listen(
-            listener, scorer, [recording], rules, ordered=False, keep=not table, on_events=show if table else None,
-            workers=1, prompt=True, **options,
-        )  # fmt: skip
-    if isinstance(heard, Failure):
-        raise heard.error
-    say_notes(heard.notes)
-    if not table:
-        write({str(recording.path): found}, form, out, listener.sample_rate / 2)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from earmark.cli.bar import Bar
-from earmark.cli.console import print_table, say
+from earmark.cli.terminal.bar import Bar
+from earmark.cli.terminal.console import print_table, say
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:

@@ -1,0 +1,196 @@
+"""Events of recordings and of live sound, from a loaded tagger to what is printed, kept and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from earmark.cli.terminal.eventresults import TABLE, Format
+
+if TYPE_CHECKING:
+    from earmark.cli.terminal.drawing import Artist
+    from earmark.cli.terminal.jobs import Results
+    from earmark.events import EventRules
+    from earmark.inference import Heard, Recording
+    from earmark.models.anytagger import AnyTagger
+    from earmark.scores import Event
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for. out: a folder, or None for stdout. artist: draws pictures, or None."""
+
+    tagger: AnyTagger
+    rules: EventRules
+    form: Format
+    out: Path | None
+    artist: Artist | None
+    batch: int
+    workers: int
+    salvage: bool
+
+    @property
+    def highest(self) -> float:
+        """Hz, that the tagger hears."""
+        return self.tagger.sample_rate / 2
+
+
+def events_of_files(
+    paths: Sequence[Path],
+    found: list[Path],
+    asked: Asked,
+    *,
+    job: Path | None,
+    retry: bool,
+    errors: Path | None,
+    strict: bool,
+) -> bool:
+    """Find events in recordings, or those in folders (`found`); whether some could not be read."""
+    from earmark.cli.terminal import eventresults
+    from earmark.cli.terminal.console import say_failures, say_notes
+    from earmark.inference.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    names = eventresults.names_of(found)
+    with ExitStack() as stack:
+        into = _results(asked, names, job, stack)
+        notes = _gathered(asked, into, into.todo(found, retry), names, strict)
+        failures = into.finish(found)
+    say_notes(notes)
+    return say_failures(failures, found, paths, errors)
+
+
+def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack) -> Results:
+    """Where the results go: into a job's folder, out at once, or out at the end."""
+    from earmark.cli.terminal import eventresults
+
+    if job is not None:
+        settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
+        settings |= {"salvage": asked.salvage, **asked.rules.as_dict()}
+        return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest))
+    if asked.form is TABLE:
+        return eventresults.Table(names)
+    return eventresults.Collected(names, asked.form, asked.out, asked.highest)
+
+
+def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool) -> list[str]:
+    """Take in the events of recordings, with a bar; what is to be said of their audio."""
+    from earmark.cli.terminal import eventresults, jobs
+    from earmark.cli.terminal.console import Meter
+    from earmark.inference import Recording
+    from earmark.inference.detection import listen
+
+    scorer = asked.tagger.framewise()
+
+    def also(heard: Heard, events: list[Event]) -> None:
+        if asked.artist is not None:
+            moments = scorer.scores(heard) if scorer else heard.windows
+            asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
+
+    show = into.show if isinstance(into, eventresults.Table) else None
+    with Meter(todo) as meter:
+        results = listen(
+            asked.tagger, scorer, [Recording(path) for path in todo], asked.rules, on_events=show, on_audio=meter.heard,
+            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
+        )  # fmt: skip
+        with closing(results):  # whatever happens: threads that decode wait for it
+            return jobs.gather(results, into, meter, strict, also)
+
+
+def events_live(recording: Recording, asked: Asked) -> None:
+    """Print events: in a table each once nothing can change it, else all at the end. Raises AudioError."""
+    from earmark.cli.terminal.console import say_notes
+    from earmark.cli.terminal.eventresults import lines, write
+    from earmark.cli.terminal.live import until_stopped
+    from earmark.errors import EarmarkError
+    from earmark.inference import Failure
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference.detection import listen
+
+    if asked.artist is not None:
+        raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
+    keep_freed_memory()
+
+    def show(_: Recording, events: list[Event]) -> None:
+        print(lines("", events), end="", flush=True)
+
+    table = asked.form is TABLE
+    with until_stopped(recording):
+        ((heard, found),) = listen(
+            asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
+            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
+        )  # fmt: skip
+    if isinstance(heard, Failure):
+        raise heard.error
+    say_notes(heard.notes)
+    if not table:
+        write({str(recording.path): found}, asked.form, asked.out, asked.highest)
+
+
+def find(
+    paths: Sequence[Path], coming: Recording | None, form: Format, out: Path | None, job: Path | None
+) -> list[Path]:
+    """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to."""
+    from earmark import audio
+    from earmark.errors import EarmarkError
+    from earmark.events.formats import each
+
+    found = audio.find(paths) if coming is None else []
+    if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
+        raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
+    return found
+
+
+def check_places(form: Format, out: Path | None, errors: Path | None) -> None:
+    """Raises EarmarkError for what could not be written."""
+    from earmark.cli.terminal.console import check_file, check_folder
+    from earmark.errors import EarmarkError
+    from earmark.registry import EVENT_FORMATS
+
+    if form is TABLE and out is not None:
+        *others, last = EVENT_FORMATS.files()
+        raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
+    check_folder("--out", out)
+    check_file("--errors", errors)
+
+
+def check_job(job: Path | None, retry: bool, out: Any, pictures: Any, coming: Any) -> None:
+    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
+    from earmark.cli.terminal import jobs
+
+    jobs.check(job, retry, out=out, pictures=pictures, live=coming)
+
+
+def rules_of(
+    tagger: AnyTagger,
+    threshold: float | None,
+    median: float | None,
+    gap: float | None,
+    shortest: float | None,
+) -> EventRules:
+    """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise."""
+    from dataclasses import replace
+
+    from earmark.cli.terminal.console import say
+    from earmark.events import DEFAULT, EventRules
+
+    tags = tagger.vocabulary
+    stored = tagger.facts.rules
+    rules = stored or EventRules.alike(tags)
+    if not stored and threshold is None:
+        say(
+            f"this tagger has no rules for events: threshold {DEFAULT} for all tags. Choose some with earmark calibrate"
+        )
+    if tagger.framewise() is None:
+        told = tagger.windows
+        say(f"this tagger scores windows, not moments: edges are no finer than {told.length:g} s every {told.hop:g} s")
+    changes: dict[str, Any] = {}
+    if threshold is not None:
+        changes["thresholds"] = dict.fromkeys(tags, threshold)
+    if median is not None:
+        changes["medians"] = dict.fromkeys(tags, median)
+    changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
+    return replace(rules, **changes)

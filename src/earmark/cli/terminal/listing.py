@@ -1,0 +1,67 @@
+"""The rows of `earmark list`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    nets = "nets"
+    features = "features"
+    datasets = "datasets"
+    augmentations = "augmentations"
+    metrics = "metrics"
+    recipes = "recipes"
+    taggers = "taggers"
+
+
+def cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def nets() -> list[dict[str, Any]]:
+    """Counts are for the net's defaults, which are the paper's; nothing is allocated."""
+    import torch
+
+    from earmark.models.layers.blocks import count
+    from earmark.registry import NETS
+
+    rows = []
+    for name in NETS.names():
+        entry = NETS[name]
+        with torch.device("meta"):
+            parameters, buffers = count(entry.function())
+        told = {"name": name, "summary": entry.summary, "paper": entry.facts["paper"]}
+        rows.append({**told, "parameters": parameters, "buffers": buffers})
+    return rows
+
+
+def registered(kind: Kind) -> list[dict[str, Any]]:
+    from earmark import registry
+
+    known = {
+        Kind.features: registry.FEATURES,
+        Kind.datasets: registry.DATASETS,
+        Kind.augmentations: registry.AUGMENTATIONS,
+        Kind.metrics: registry.METRICS,
+    }[kind]
+    return [{"name": name, "summary": known[name].summary} for name in known.names()]
+
+
+def recipes() -> list[dict[str, Any]]:
+    from earmark import recipe
+
+    return [{"name": name, "summary": recipe.load(path).summary} for name, path in recipe.shipped().items()]
+
+
+def taggers() -> list[dict[str, Any]]:
+    from earmark.models import loading
+    from earmark.models.file import read_head
+
+    rows = []
+    for name, path in loading.shipped().items():
+        head = read_head(path)
+        told = {"name": name, "summary": head["recipe"]["summary"], "tags": len(head["vocabulary"])}
+        rows.append({**told, "bytes": path.stat().st_size, "sample_rate": head["recipe"]["sample_rate"]})
+    return rows

@@ -1,0 +1,99 @@
+"""What `earmark bench` measures with, and how it tells it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.evaluation.speed import Shared, Speed
+
+BLOCK = 10.0  # seconds of a recording that are read at once
+
+
+def tagger_of(name: str, window: float | None, hop_samples: int | None, device: str) -> Any:
+    from earmark.evaluation import speed as measure
+    from earmark.models import loading
+
+    if not Path(name).exists() and name not in loading.shipped():
+        return measure.untrained(name, window, hop_samples).to(device)
+    listener = loading.load(name, device).alone
+    listener.recipe = measure.rewindowed(listener.recipe, window, hop_samples)
+    return listener
+
+
+def wave_of(path: Path | None, seconds: float, sample_rate: int) -> Any:
+    import numpy as np
+
+    from earmark import audio
+    from earmark.cli.terminal.console import say
+    from earmark.errors import EarmarkError
+    from earmark.evaluation import speed as measure
+
+    if path is None:
+        return measure.noise(seconds, sample_rate)
+    wanted = round(seconds * sample_rate) if math.isfinite(seconds) else 0
+    if wanted < 1:
+        raise EarmarkError(f"--seconds {seconds:g}: holds no sample at {sample_rate} Hz: give seconds above 0")
+    parts, count = [], 0
+    for block in audio.blocks(path, sample_rate, BLOCK):  # no further than is asked for
+        parts.append(block)
+        count += len(block)
+        if count >= wanted:
+            break
+    if count < wanted:
+        say(f"{path}: lasts {count / sample_rate:g} s: all of it is taken, not {seconds:g} s")
+    return np.concatenate(parts)[:wanted]
+
+
+def compare(told: Shared) -> None:
+    from earmark.cli.terminal.console import print_table
+
+    rows = [
+        ("one by one", f"{told.one_by_one_s:.3f}", f"{told.seconds / told.one_by_one_s:.1f}", "1.0", ""),
+        (
+            "shared",
+            f"{told.shared_s:.3f}",
+            f"{told.seconds / told.shared_s:.1f}",
+            f"{told.speedup:.1f}",
+            f"{told.bound:.1f}",
+        ),
+    ]
+    title = (
+        f"{told.net}: {told.windows} windows of {told.window:g} s every {told.hop:,} samples at {told.sample_rate:,} Hz"
+    )
+    print_table(("", "seconds", "times real time", "speed-up", "bound"), rows, title)
+    print(f"largest difference of a score: {told.max_abs_difference:.1e}")
+    if told.together:
+        print(f"{told.together} windows at once; not shared: {'; '.join(told.why) or 'nothing'}")
+
+
+def tell(speed: Speed, listener: Any) -> None:
+    from earmark.cli.terminal.console import print_table
+
+    told = listener.windows
+    rows = [
+        (name, f"{seconds:.2f}", f"{seconds / speed.wall:.0%}")
+        for name, seconds in (("features", speed.features), ("net", speed.net), ("rest", speed.rest))
+    ]
+    print(
+        f"{speed.audio:.0f} s of audio in {speed.wall:.2f} s: {speed.hours_per_minute:.2f} hours a minute, "
+        f"{speed.audio / speed.wall:.0f} times real time"
+    )
+    together = f"{speed.windows_together} at once" if speed.windows_together else "one by one"
+    print(f"windows of {told.length:g} s every {told.hop:g} s, {together}; memory {megabytes(speed)}")
+    print_table(("", "seconds", "of the whole"), [*rows, ("whole", f"{speed.wall:.2f}", "")])
+    print(f"decoding takes a thread {speed.decoding:.2f} s; {speed.workers} of them run beside the net")
+
+
+def megabytes(speed: Speed) -> str:
+    if speed.memory is None or speed.before is None:
+        return "unknown: this system does not tell"
+    return f"{speed.memory / 1e6:.0f} MB at its peak, {speed.before / 1e6:.0f} MB of them before"
+
+
+def plain(speed: Speed) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(speed)

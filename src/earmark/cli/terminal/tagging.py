@@ -1,0 +1,158 @@
+"""Tags of recordings and of live sound, from a loaded tagger to what is printed, kept and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.cli.terminal.jobs import Results
+    from earmark.inference import Heard, Part, Recording
+    from earmark.inference.outputs import Choice, Format
+    from earmark.models.anytagger import AnyTagger
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for. out: of the results; windows: of the windows' scores; pictures: a folder."""
+
+    tagger: AnyTagger
+    choice: Choice
+    form: Format
+    out: Path | None
+    windows: Path | None
+    pictures: Path | None
+    batch: int
+    workers: int
+    salvage: bool
+
+
+def tag_files(
+    paths: Sequence[Path], asked: Asked, *, job: Path | None, retry: bool, errors: Path | None, strict: bool
+) -> bool:
+    """Tag recordings, or those in folders; whether some could not be read."""
+    from earmark import audio, scores
+    from earmark.cli.terminal import jobs
+    from earmark.cli.terminal.console import Meter, say_failures, say_notes
+    from earmark.inference import Recording, score
+    from earmark.inference.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    found = audio.find(paths)
+    kept: list[scores.Scores] = []
+    drawn: set[str] = set()
+
+    def also(heard: Heard, _: object) -> None:
+        if asked.windows is not None and heard.windows is not None:
+            kept.append(heard.windows)
+        if asked.pictures is not None:
+            _draw(heard, asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage)
+
+    with ExitStack() as stack:
+        into = _results(asked, job, stack)
+        todo = into.todo(found, retry)
+        results = score(
+            asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
+            salvage=asked.salvage, keep_windows=asked.windows is not None or asked.pictures is not None,
+            on_audio=(meter := stack.enter_context(Meter(todo))).heard,
+        )  # fmt: skip
+        with closing(results):  # whatever happens: threads that decode wait for it
+            notes = jobs.gather(((heard, None) for heard in results), into, meter, strict, also)
+        failures = into.finish(found)
+    say_notes(notes)
+    if asked.windows is not None and kept:
+        scores.concat(kept).save(asked.windows)
+    return say_failures(failures, found, paths, errors)
+
+
+def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
+    """Where the results go: into a job's folder, or out at once."""
+    from earmark.cli.terminal.console import output
+    from earmark.cli.terminal.jobs import Job
+    from earmark.inference.outputs import ENDINGS, FRAMES, Printed, Writer, piece
+
+    form = asked.form
+
+    def text(heard: Heard, _: object) -> str:
+        return piece(heard, asked.choice.of(heard.values), form)
+
+    if job is None:
+        return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
+    settings = {"command": "tag", "tagger": asked.tagger.identity(), "format": form.value, "salvage": asked.salvage}
+    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
+
+
+def tag_live(recording: Recording, asked: Asked) -> None:
+    """Print the tags of each window as it comes, at the end those of the whole."""
+    from earmark.cli.terminal.console import output, say_notes
+    from earmark.cli.terminal.live import until_stopped
+    from earmark.errors import EarmarkError
+    from earmark.inference import Failure, score
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference.outputs import FRAMES, Writer, piece, window_pieces
+
+    if asked.pictures is not None:
+        raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
+    keep_freed_memory()
+    with output(asked.out) as file:
+        writer = Writer(FRAMES[asked.form], file)
+
+        def on_part(part: Part) -> None:
+            for line in window_pieces(part.windows, asked.choice, asked.form):
+                writer.add(line)
+
+        with until_stopped(recording):
+            (heard,) = score(
+                asked.tagger, [recording], workers=1, prompt=True, on_part=on_part, keep_windows=asked.windows is not None,
+                batch=asked.batch, salvage=asked.salvage,
+            )  # fmt: skip
+        if isinstance(heard, Failure):
+            raise heard.error
+        writer.add(piece(heard, asked.choice.of(heard.values), asked.form))
+        writer.close()
+    say_notes(heard.notes)
+    if asked.windows is not None and heard.windows is not None:
+        heard.windows.save(asked.windows)
+
+
+def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: Any, coming: Any) -> None:
+    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
+    from earmark.cli.terminal import jobs
+
+    jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
+
+
+def check_places(out: Path | None, windows: Path | None, pictures: Path | None, errors: Path | None) -> None:
+    """Make folders for what is written after the work. Raises EarmarkError for what could not be written."""
+    from earmark.cli.terminal.console import check_file, check_folder
+    from earmark.errors import EarmarkError
+
+    check_folder("--pictures", pictures)
+    if windows is not None and windows.suffix not in (".parquet", ".csv"):
+        raise EarmarkError(f"--windows {windows}: name it .parquet, which is exact, or .csv")
+    for option, path in (("--out", out), ("--windows", windows), ("--errors", errors)):
+        check_file(option, path)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
+    from earmark.cli.terminal.console import say
+    from earmark.errors import EarmarkError
+    from earmark.report.pictures import recording as timeline
+
+    try:
+        timeline.draw(heard, sample_rate, path, salvage=salvage)
+    except EarmarkError as error:  # the tags are found: they must not be lost with their picture
+        say(f"no picture of {heard.recording.path}: {error}")
+
+
+def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
+    """folder/name.png, numbered where recordings of different folders have one name."""
+    from earmark.files import free_name
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / free_name(heard.recording.path.name, taken, ".png")

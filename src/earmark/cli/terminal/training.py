@@ -1,0 +1,71 @@
+"""Training as a terminal sees it: a bar, what is to be said, one tagger or one for each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
+    from earmark.recipe import Recipe
+
+
+def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: str = "") -> Path:
+    """Train once, with a bar."""
+    from earmark import train as training
+    from earmark.cli.terminal.console import progress, say
+
+    with progress() as bar:
+        task = bar.add_task("reading", total=None, told="")
+
+        def listener(phase: str, epoch: int, epochs: int, share: float, row: dict[str, Any]) -> None:
+            if bar.disable and share == 1.0:
+                return
+            figures = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
+            where = " ".join(part for part in (title, phase) if part)
+            description = f"{where + ': ' if where else ''}epoch {epoch}/{epochs}"
+            bar.update(task, description=description, total=epochs, completed=epoch - 1 + share, told=figures)
+
+        def print_above(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        speak: Callable[[str], None] = say if bar.disable else print_above
+        try:
+            return training.train(plan, clips, out, say=speak, on_progress=listener, **told)
+        except KeyboardInterrupt:
+            bar.stop()
+            if (out / "state.safetensors").is_file():
+                say(f"stopped; the last whole epoch is saved: go on with the same command and --resume ({out})")
+            else:
+                how = " and --resume" if (out / "run.json").is_file() else ""
+                say(f"stopped before the first epoch was whole: the same command{how} begins anew ({out})")
+            raise typer.Exit(130) from None
+
+
+def train_folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: dict[str, Any]) -> None:
+    """Train once for each fold, in out/fold-<name>; the validation figures of all at the end."""
+    from earmark import train as training
+    from earmark.cli.terminal.console import print_table, say
+    from earmark.errors import EarmarkError
+    from earmark.models.facts import Facts
+    from earmark.models.file import read_head
+
+    turns = training.rotations(plan, clips)
+    unknown = sorted(set(wanted) - {*turns, "all"})
+    if unknown:
+        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
+    names = [name for name in turns if "all" in wanted or name in wanted]
+    rows = []
+    for name in names:
+        path = train_one(turns[name], clips, out / f"fold-{name}", told, f"fold {name}")
+        facts = Facts.read(read_head(path)["facts"], str(path))
+        rows.append((name, path, facts.chosen.number if facts.chosen else None, facts.validation or {}))
+    figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
+    print_table(
+        ["fold", "epoch", *(f"validation {key}" for key in figures)],
+        [(name, epoch, *(f"{told_of[key]:.4f}" for key in figures)) for name, _, epoch, told_of in rows],
+    )
+    say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")
