@@ -1,0 +1,88 @@
+"""What every verb must do. A new one is tested because it exists."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import click
+import pytest
+import typer
+from tests.program import earmark
+from typer.main import get_command
+
+from earmark import cli
+from earmark.cli.tag import tag
+from earmark.inference.outputs import Format
+
+LEAVES = Path(cli.__file__).parent
+LONGEST = 80 + 15  # lines; a group of commands may have two
+
+
+@pytest.fixture(params=list(cli.verbs()))
+def name(request):
+    return request.param
+
+
+def commands(name: str) -> list[tuple[list[str], click.Command]]:
+    """The verb, or those of its group: (words, command)."""
+    command = get_command(cli.app).commands[name]
+    inner = getattr(command, "commands", None)
+    return [([name], command)] if inner is None else [([name, word], each) for word, each in inner.items()]
+
+
+def test_it_is_called_as_its_file(name):
+    assert (LEAVES / f"{name}.py").is_file()
+    assert {path.stem for path in LEAVES.glob("[!_]*.py")} == set(cli.verbs())
+
+
+def test_it_is_short(name):
+    lines = (LEAVES / f"{name}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= (LONGEST if isinstance(cli.verbs()[name], typer.Typer) else 82)
+
+
+def test_help_tells_every_option(name):
+    for words, command in commands(name):
+        assert command.help and command.help.strip().endswith((".", ")")), words
+        for parameter in command.params:
+            if parameter.name != "help":
+                assert getattr(parameter, "help", None), (words, parameter.name)
+        done = earmark(*words, "--help")
+        assert done.returncode == 0 and "Usage" in done.stdout
+
+
+def test_an_unknown_option_is_wrong_usage(name):
+    for words, _ in commands(name):
+        done = earmark(*words, "--no-such-option")
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert "--no-such-option" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_told(name, tmp_path, monkeypatch):
+    """Names that stand for nothing give a message and a status, no traceback, and leave nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    for words, command in commands(name):
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        needed = [p for p in command.params if p.param_type_name == "option" and p.required]
+        if not arguments:
+            continue  # asks for no file
+        given = ["absent.wav" for _ in arguments] + [word for p in needed for word in (p.opts[0], "absent")]
+        done = earmark(*words, *given)
+        assert done.returncode in (1, 2), (words, given, done)
+        assert done.stderr.strip() and "Traceback" not in done.stderr, words
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_an_option_of_its_own_name(name):
+    for _, command in commands(name):
+        for parameter in command.params:
+            if "--json" in parameter.opts:
+                assert parameter.is_flag
+
+
+def test_the_forms_of_tags_are_those_of_the_library():
+    """Written out in the verb, so that --help need not import the library."""
+    (form,) = [get_args(hint)[0] for word, hint in get_type_hints(tag, include_extras=True).items() if word == "form"]
+    assert list(get_args(form)) == [each.value for each in Format]
+    assert inspect.signature(tag).parameters["form"].default in get_args(form)
