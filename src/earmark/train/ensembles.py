@@ -38,8 +38,8 @@ class Joined:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        told = {"rule": self.rule, "weights": list(self.weights), "tagger": self.tagger.identity()}
-        return {**told, "mean weights": self.averaged, "summary": self.summary}
+        facts = {"rule": self.rule, "weights": list(self.weights), "tagger": self.tagger.identity()}
+        return {**facts, "mean weights": self.averaged, "summary": self.summary}
 
 
 def join(
@@ -50,10 +50,10 @@ def join(
     progress: Progress = QUIET,
 ) -> Joined:
     """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError."""
-    made = Ensemble([loading.load(file) for file in files], rule, weights)
-    if not made.alike:
+    ensemble = Ensemble([loading.load(file) for file in files], rule, weights)
+    if not ensemble.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
-    return Joined(made, tuple(names_of(files)), rule, tuple(made.weights.tolist()), False)
+    return Joined(ensemble, tuple(names_of(files)), rule, tuple(ensemble.weights.tolist()), False)
 
 
 def average(
@@ -69,33 +69,33 @@ def average(
     data: the clips that they learnt from, on which running statistics are measured anew; without it these are averaged
     like weights. Raises TaggerError, and EarmarkError for other clips.
     """
-    made = averaging.average([loading.load(file) for file in files], weights)
+    averaged = averaging.average([loading.load(file) for file in files], weights)
     if data is None:
         progress.say("running statistics are averaged like weights; with --data they are measured anew")
     else:
-        _renew(made, data, dataset, progress)
+        _renew(averaged, data, dataset, progress)
     progress.say("nets that were not trained in one run have no useful mean of weights")
-    return Joined(made, tuple(names_of(files)), "arithmetic", tuple(made.facts["soup"]["weights"]), True)
+    return Joined(averaged, tuple(names_of(files)), "arithmetic", tuple(averaged.facts["soup"]["weights"]), True)
 
 
-def _renew(made: Any, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
+def _renew(averaged: Any, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
     """Measure the running statistics on the windows of the clips that the members learnt from."""
-    asked = made.recipe.data
+    asked = averaged.recipe.data
     parts = splits.divide(
-        clips_of(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
-        seed=made.recipe.seed, bear_shared_groups=True,
+        clips_of(averaged, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
+        seed=averaged.recipe.seed, bear_shared_groups=True,
     )  # fmt: skip
-    told = made.facts.get("split", {}).get("train", {})
-    if splits.facts(parts.train)["sha256"] != told.get("sha256"):
-        folds = ", ".join(told.get("folds", [])) or "none that the files tell"
+    trained_on = averaged.facts.get("split", {}).get("train", {})
+    if splits.facts(parts.train)["sha256"] != trained_on.get("sha256"):
+        folds = ", ".join(trained_on.get("folds", [])) or "none that the files tell"
         where = "the manifest" if isinstance(data, Manifest) else data
         raise EarmarkError(
-            f"{where}: running statistics are measured on the clips that the taggers learnt from ({told.get('clips', 0)}, "
+            f"{where}: running statistics are measured on the clips that the taggers learnt from ({trained_on.get('clips', 0)}, "
             f"folds {folds}), and these are others. Give the data set of their training, or leave --data out"
         )
-    waves = Waves(parts.train, made.sample_rate)
+    waves = Waves(parts.train, averaged.sample_rate)
     for row, error in waves.failures:
         progress.say(f"left out: {parts.train.ids[row]}: {error}")
     # a window alone has no variance to measure
-    averaging.renew(made, (cut for cut, _ in validation_batches(waves, made.windows, BATCH) if len(cut) > 1))
+    averaging.renew(averaged, (cut for cut, _ in validation_batches(waves, averaged.windows, BATCH) if len(cut) > 1))
     progress.say(f"running statistics measured anew on {len(waves.readable)} clips")
