@@ -49,10 +49,10 @@ def cut(whole: Manifest, length: float, durations: Sequence[float]) -> Manifest:
         known = [(event["tag"], event["onset"], event["offset"]) for event in row["events"]]
         for start, end in spans:
             inside = within(known, start, end, length)
-            told = {"id": f"{row['id']}@{_seconds(start)}", "start": start, "end": end, "events": inside}
-            told |= {"tags": list(dict.fromkeys(tag for tag, _, _ in inside)), "group": row["group"] or row["id"]}
+            clip = {"id": f"{row['id']}@{_seconds(start)}", "start": start, "end": end, "events": inside}
+            clip |= {"tags": list(dict.fromkeys(tag for tag, _, _ in inside)), "group": row["group"] or row["id"]}
             for name in rows:
-                rows[name].append((row | told)[name])
+                rows[name].append((row | clip)[name])
     if not rows["id"]:
         raise ManifestError(
             f"cut={length:g}: the longest recording has {max(durations):g} s, so no clip is left: give fewer seconds"
@@ -67,7 +67,13 @@ def _seconds(start: float) -> str:
 
 
 def clips(duration: float, length: float) -> tuple[list[tuple[float, float]], float]:
-    """((start, end) of the clips of a recording, the seconds that are left out at its end)."""
+    """((start, end) of the clips of a recording, the seconds that are left out at its end).
+
+    >>> clips(9.0, 4.0)
+    ([(0.0, 4.0), (4.0, 8.0)], 1.0)
+    >>> clips(10.5, 4.0)
+    ([(0.0, 4.0), (4.0, 8.0), (8.0, 10.5)], 0.0)
+    """
     count = math.floor((duration + ROUNDING) / length)
     spans = [(round(k * length, 6), min(round((k + 1) * length, 6), duration)) for k in range(count)]
     rest = max(0.0, duration - count * length)
@@ -77,13 +83,17 @@ def clips(duration: float, length: float) -> tuple[list[tuple[float, float]], fl
 
 
 def within(events: Sequence[Event], start: float, end: float, length: float) -> list[Event]:
-    """The events of a clip: their parts between start and end, where these are long enough."""
-    found = []
+    """The events of a clip: their parts between start and end, where these are long enough.
+
+    >>> within([("dog", 1.0, 5.0), ("siren", 3.5, 9.0)], 0.0, 4.0, 4.0)
+    [('dog', 1.0, 4.0)]
+    """
+    inside = []
     for tag, onset, offset in events:
         first, last = max(onset, start), min(offset, end)
         if last - first >= min(SHARE * (offset - onset), PART * length) - ROUNDING and last > first:
-            found.append((tag, first, last))
-    return found
+            inside.append((tag, first, last))
+    return inside
 
 
 def _check(whole: Manifest) -> None:

@@ -20,7 +20,15 @@ from earmark.errors import ManifestError
 
 
 def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Manifest]:
-    """(rest, held): holds out about `fraction` of the clips, whole groups, with about the same share of every tag."""
+    """(rest, held): holds out about `fraction` of the clips, whole groups, with about the same share of every tag.
+
+    >>> from earmark.data.manifest import build
+    >>> names, tags = ["a.wav", "b.wav", "c.wav", "d.wav"], [["dog"], ["dog"], ["cat"], ["cat"]]
+    >>> clips = build({"id": names, "path": names, "tags": tags}, ".")
+    >>> rest, held = split(clips, 0.5, seed=0)
+    >>> sorted(held.table["tags"].to_pylist())
+    [['cat'], ['dog']]
+    """
     if not 0 < fraction < 1:
         raise ManifestError(f"fraction is {fraction}; a part of the clips to hold out lies between 0 and 1")
     dealt = _deal(manifest, np.array([1 - fraction, fraction]), seed)
@@ -30,15 +38,22 @@ def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Man
             f"cannot hold out {fraction:g} of {len(manifest)} clips (groups: {groups}): one side would be empty, "
             "since a group is never divided. Take another fraction, or smaller groups"
         )
-    told = {"fraction": fraction, "seed": seed}
+    how = {"fraction": fraction, "seed": seed}
     return (
-        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **told}}),
-        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **told}}),
+        replace(manifest.select(dealt == 0), facts=manifest.facts | {"split": {"part": "rest", **how}}),
+        replace(manifest.select(dealt == 1), facts=manifest.facts | {"split": {"part": "held", **how}}),
     )
 
 
 def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
-    """The manifest with folds "1" … "k" of about equal size and tags, instead of any that it had. Groups stay whole."""
+    """The manifest with folds "1" … "k" of about equal size and tags, instead of any that it had. Groups stay whole.
+
+    >>> from earmark.data.manifest import build
+    >>> names, tags = ["a.wav", "b.wav", "c.wav", "d.wav"], [["dog"], ["dog"], ["cat"], ["cat"]]
+    >>> clips = build({"id": names, "path": names, "tags": tags}, ".")
+    >>> sorted(assign_folds(clips, 2, seed=0).folds.tolist())
+    ['1', '1', '2', '2']
+    """
     if k < 2:
         raise ManifestError(f"k is {k}; there must be 2 folds or more")
     dealt = _deal(manifest, np.full(k, 1 / k), seed)
@@ -102,8 +117,8 @@ class ClipSet:
         return ClipSet(int(plain.get("clips", 0)), folds, str(plain.get("sha256", "")), plain.get("counted"))
 
     def as_dict(self) -> dict[str, Any]:
-        told = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
-        return told if self.counted is None else told | {"counted": self.counted}
+        plain = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
+        return plain if self.counted is None else plain | {"counted": self.counted}
 
 
 @dataclass(frozen=True)
@@ -158,13 +173,13 @@ def divide(
     groups = {name: set(getattr(parts, name).groups.tolist()) for name in ("train", "validation", "test")}
     for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
         if both := groups[a] & groups[b]:
-            told = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {min(both)!r}"
+            sentence = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {min(both)!r}"
             if not bear_shared_groups:
                 raise ManifestError(
-                    f"{told}: figures would be too good. Choose folds that keep groups together, or bear it with "
+                    f"{sentence}: figures would be too good. Choose folds that keep groups together, or bear it with "
                     "--set data.shared_groups=report"
                 )
-            say(f"{told}: figures are better than on groups never heard")
+            say(f"{sentence}: figures are better than on groups never heard")
     return parts
 
 

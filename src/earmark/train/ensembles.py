@@ -15,6 +15,7 @@ from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.members import names_of, summary
 from earmark.models import averaging, loading
 from earmark.models.ensemble import Ensemble
+from earmark.models.tagger import Tagger
 from earmark.progress import QUIET, Progress
 from earmark.scores.ensemble import Name
 from earmark.train.loader import Waves, validation_batches
@@ -39,8 +40,8 @@ class Joined:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        told = {"rule": self.rule, "weights": list(self.weights), "tagger": self.tagger.identity()}
-        return {**told, "mean weights": self.averaged, "summary": self.summary}
+        facts = {"rule": self.rule, "weights": list(self.weights), "tagger": self.tagger.identity()}
+        return {**facts, "mean weights": self.averaged, "summary": self.summary}
 
 
 def join(
@@ -51,10 +52,10 @@ def join(
     progress: Progress = QUIET,
 ) -> Joined:
     """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError."""
-    made = Ensemble([loading.load(file) for file in files], rule, weights)
-    if not made.alike:
+    ensemble = Ensemble([loading.load(file) for file in files], rule, weights)
+    if not ensemble.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
-    return Joined(made, tuple(names_of(files)), rule, tuple(made.weights.tolist()), False)
+    return Joined(ensemble, tuple(names_of(files)), rule, tuple(ensemble.weights.tolist()), False)
 
 
 def average(
@@ -70,33 +71,34 @@ def average(
     data: the clips that they learnt from, on which running statistics are measured anew; without it these are averaged
     like weights. Raises TaggerError, and EarmarkError for other clips.
     """
-    made = averaging.average([loading.load(file) for file in files], weights)
+    averaged = averaging.average([loading.load(file) for file in files], weights)
     if data is None:
         progress.say("running statistics are averaged like weights; with --data they are measured anew")
     else:
-        _renew(made, data, dataset, progress)
+        _renew(averaged, data, dataset, progress)
     progress.say("nets that were not trained in one run have no useful mean of weights")
-    return Joined(made, tuple(names_of(files)), "arithmetic", made.facts.soup.weights if made.facts.soup else (), True)
+    weights = averaged.facts.soup.weights if averaged.facts.soup else ()
+    return Joined(averaged, tuple(names_of(files)), "arithmetic", weights, True)
 
 
-def _renew(made: Any, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
+def _renew(averaged: Tagger, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
     """Measure the running statistics on the windows of the clips that the members learnt from."""
-    asked = made.recipe.data
+    asked = averaged.recipe.data
     parts = splits.divide(
-        clips_of(made, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
-        seed=made.recipe.seed, bear_shared_groups=True,
+        clips_of(averaged, data, dataset or asked.dataset), asked.test, asked.validation, asked.train,
+        seed=averaged.recipe.seed, bear_shared_groups=True,
     )  # fmt: skip
-    told = made.facts.clips("train")
-    if ClipSet.of(parts.train).sha256 != told.sha256:
-        folds = ", ".join(told.get("folds", [])) or "none that the files tell"
+    trained_on = averaged.facts.clips("train")
+    if ClipSet.of(parts.train).sha256 != trained_on.sha256:
+        folds = ", ".join(trained_on.folds) or "none that the files tell"
         where = "the manifest" if isinstance(data, Manifest) else data
         raise EarmarkError(
-            f"{where}: running statistics are measured on the clips that the taggers learnt from ({told.get('clips', 0)}, "
+            f"{where}: running statistics are measured on the clips that the taggers learnt from ({trained_on.clips}, "
             f"folds {folds}), and these are others. Give the data set of their training, or leave --data out"
         )
-    waves = Waves(parts.train, made.sample_rate)
+    waves = Waves(parts.train, averaged.sample_rate)
     for row, error in waves.failures:
         progress.say(f"left out: {parts.train.ids[row]}: {error}")
     # a window alone has no variance to measure
-    averaging.renew(made, (cut for cut, _ in validation_batches(waves, made.windows, BATCH) if len(cut) > 1))
+    averaging.renew(averaged, (cut for cut, _ in validation_batches(waves, averaged.windows, BATCH) if len(cut) > 1))
     progress.say(f"running statistics measured anew on {len(waves.readable)} clips")

@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
     """Make the folder, or see that it holds this very run. Raises EarmarkError."""
-    told = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     kept = folder / "recipe.yaml"
     if not kept.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,11 +45,11 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
         write_json(folder / "split.json", parts.as_dict())
         # last and in one step: where there is a recipe, there is a run to go on with
-        write_text(kept, told)
+        write_text(kept, text)
         return
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
-    if kept.read_text(encoding="utf-8") != told:
+    if kept.read_text(encoding="utf-8") != text:
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )

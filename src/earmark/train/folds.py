@@ -42,19 +42,19 @@ def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
             "Make them with --set data.folds=5"
         )
     others = set(manifest.fold_names()) - set(names)
-    made = {}
+    rotated = {}
     for place, name in enumerate(names):
         if data.rotate == "validation":
-            told: dict[str, Any] = {"test": data.test, "validation": [name]}
+            folds: dict[str, Any] = {"test": data.test, "validation": [name]}
         else:
             before: Any = (
                 [names[place - 1]] if isinstance(data.validation, list) and data.validation else data.validation
             )
-            told = {"test": [name], "validation": before}
-        taken = {fold for part in told.values() if isinstance(part, list) for fold in part}
+            folds = {"test": [name], "validation": before}
+        taken = {fold for part in folds.values() if isinstance(part, list) for fold in part}
         # folds that take no turn, such as an official test part, do not come into training by being left over
         rest = [fold for fold in names if fold not in taken] if others or data.train is not None else None
         raw = recipe.as_dict()
-        raw["data"] |= {**told, "train": rest}
-        made[name] = recipes.parse(raw, recipe.name)
-    return made
+        raw["data"] |= {**folds, "train": rest}
+        rotated[name] = recipes.parse(raw, recipe.name)
+    return rotated

@@ -120,12 +120,12 @@ def draw_order(
 def _balanced(
     readable: NDArray[np.int64], targets: NDArray[np.float32], count: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    heard = np.flatnonzero((targets[readable] > 0).any(0))
-    tags = np.concatenate([generator.permutation(heard) for _ in range(-(-count // len(heard)))])[:count]
+    present = np.flatnonzero((targets[readable] > 0).any(0))
+    tags = np.concatenate([generator.permutation(present) for _ in range(-(-count // len(present)))])[:count]
     rows = np.zeros(count, np.int64)
-    for tag in heard.tolist():
-        own, places = readable[targets[readable, tag] > 0], np.flatnonzero(tags == tag)
-        turns = [generator.permutation(own) for _ in range(-(-len(places) // len(own)))]
+    for tag in present.tolist():
+        having, places = readable[targets[readable, tag] > 0], np.flatnonzero(tags == tag)
+        turns = [generator.permutation(having) for _ in range(-(-len(places) // len(having)))]
         rows[places] = np.concatenate(turns)[: len(places)] if turns else rows[places]
     return rows
 
@@ -166,8 +166,8 @@ class Batches:
         if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):
             cuts.pop()
         turns = _turns(rows)
-        told = list(zip(rows.tolist(), turns, strict=True))
-        self._groups = [told[a:b] for a, b in zip(cuts, [*cuts[1:], len(rows)], strict=True)]
+        drawn = list(zip(rows.tolist(), turns, strict=True))
+        self._groups = [drawn[a:b] for a, b in zip(cuts, [*cuts[1:], len(rows)], strict=True)]
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -177,8 +177,8 @@ class Batches:
             waiting: deque[tuple[int, list[Future[tuple[Wave, NDArray[np.float32]]]]]] = deque()
             try:
                 for group in self._groups:
-                    own = group[self.rank :: self.world]
-                    waiting.append((len(group), [pool.submit(self._clip, row, turn) for row, turn in own]))
+                    share = group[self.rank :: self.world]
+                    waiting.append((len(group), [pool.submit(self._clip, row, turn) for row, turn in share]))
                     if len(waiting) > self.AHEAD:
                         yield _collate(*waiting.popleft())
                 while waiting:
@@ -214,8 +214,8 @@ def _turns(rows: NDArray[np.int64]) -> list[int]:
     return turns
 
 
-def _collate(whole: int, made: list[Future[tuple[Wave, NDArray[np.float32]]]]) -> tuple[Tensor, Tensor, int]:
-    waves, targets = zip(*(future.result() for future in made), strict=True)
+def _collate(whole: int, clips: list[Future[tuple[Wave, NDArray[np.float32]]]]) -> tuple[Tensor, Tensor, int]:
+    waves, targets = zip(*(future.result() for future in clips), strict=True)
     return (
         torch.from_numpy(np.stack(waves).astype(np.float32, copy=False)),
         torch.from_numpy(np.stack(targets).astype(np.float32, copy=False)),

@@ -100,17 +100,17 @@ class PhaseModule(pl.LightningModule):
         )  # fmt: skip
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        told = self.plan.optimiser
+        settings = self.plan.optimiser
         parameters = [p for p in self.tagger.parameters() if p.requires_grad]
         optimiser: torch.optim.Optimizer
-        if told.name == "sgd":
-            nesterov = told.momentum > 0
+        if settings.name == "sgd":
+            nesterov = settings.momentum > 0
             optimiser = torch.optim.SGD(
-                parameters, told.lr, told.momentum, nesterov=nesterov, weight_decay=told.weight_decay
+                parameters, settings.lr, settings.momentum, nesterov=nesterov, weight_decay=settings.weight_decay
             )
         else:
-            kind = torch.optim.AdamW if told.name == "adamw" else torch.optim.Adam
-            optimiser = kind(parameters, told.lr, told.betas, weight_decay=told.weight_decay)
+            kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+            optimiser = kind(parameters, settings.lr, settings.betas, weight_decay=settings.weight_decay)
         if self.optimiser_state is not None:
             optimiser.load_state_dict(self.optimiser_state)
         return optimiser
@@ -140,7 +140,7 @@ class PhaseModule(pl.LightningModule):
             plain = targets.cpu().numpy()
             for augmentation in self.of_batches:
                 waves, targets = augmentation.apply(augmentation.draw(generator, plain), waves, targets)
-            waves, targets = _own(waves), _own(targets)
+            waves, targets = _share(waves), _share(targets)
         maps = self.tagger.features(waves)
         if self.of_maps:
             generator = self.generator(loader.MAPS, index)
@@ -148,7 +148,7 @@ class PhaseModule(pl.LightningModule):
             for change in self.of_maps:
                 plan = change.draw(generator, tuple(maps.shape), targets.cpu().numpy())
                 maps, targets = change.apply(plan, maps, targets)
-            maps, targets = _own(maps), _own(targets)
+            maps, targets = _share(maps), _share(targets)
         value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
         # the processes' gradients are averaged: a share that is larger than the others counts for more
         value = value * (len(targets) * processes.world() / total)
@@ -248,7 +248,7 @@ class PhaseModule(pl.LightningModule):
             keep(by, self.folder / TAGGER)
 
 
-def _own(whole: Tensor) -> Tensor:
+def _share(whole: Tensor) -> Tensor:
     """This process's share of a whole batch."""
     return whole[processes.rank() :: processes.world()]
 

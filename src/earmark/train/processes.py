@@ -39,12 +39,12 @@ def join(device: str) -> None:
     if world() == 1 or distributed.is_initialized():
         return
     if device == "cuda":
-        own, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-        if own >= there:
+        local_rank, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if local_rank >= there:
             raise EarmarkError(
                 f"{world()} processes on cuda take one GPU each, and this machine shows {there}: take fewer"
             )
-        torch.cuda.set_device(own)  # NCCL sends from the current device, which is the first one's in all of them
+        torch.cuda.set_device(local_rank)  # NCCL sends from the current device, which is the first one's in all of them
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
@@ -79,8 +79,8 @@ def whole(share: Tensor, total: int) -> Tensor:
 
 def mean(value: float) -> float:
     """The mean over processes."""
-    told = gathered(value)
-    return sum(told) / len(told)
+    values = gathered(value)
+    return sum(values) / len(values)
 
 
 def share_norms(module: nn.Module) -> None:
@@ -156,19 +156,19 @@ def launch(count: int, arguments: Sequence[str]) -> Iterator[None]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    told = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
+    variables = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
     threads = (
         {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count))}
     )
     others = [
         subprocess.Popen(
             [sys.executable, "-m", "earmark.cli", *arguments],
-            env={**os.environ, **told, **threads, "RANK": str(i), "LOCAL_RANK": str(i)},
+            env={**os.environ, **variables, **threads, "RANK": str(i), "LOCAL_RANK": str(i)},
             stdout=subprocess.DEVNULL,
         )
         for i in range(1, count)
     ]
-    mine = {**told, "RANK": "0", "LOCAL_RANK": "0"}
+    mine = {**variables, "RANK": "0", "LOCAL_RANK": "0"}
     before = {name: os.environ.get(name) for name in mine}
     os.environ.update(mine)
     if threads:

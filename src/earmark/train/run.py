@@ -128,7 +128,7 @@ class Run:
             with torch.device("meta"):
                 tagger = self._build(plan, name)
             start = built[list(built)[-1]] if same_net(before, plan) else None
-            self._fill(tagger, name, start, lambda told: built.get(told) or loading.load(told), assign=True)
+            self._fill(tagger, name, start, lambda source: built.get(source) or loading.load(source), assign=True)
             for part in self.recipe.phases[name].freeze:
                 part_of(tagger, part, self.recipe.name, f"phases.{name}.freeze").requires_grad_(False)
             if not any(parameter.requires_grad for parameter in tagger.parameters()):
@@ -180,14 +180,14 @@ class Run:
             state.precision, why = processes.shared(chosen)
             self.say(f"precision {state.precision}: {why}")
         if processes.rank() == 0:
-            told = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
-            write_json(self.folder / "run.json", {**told, "device": self.device, "processes": processes.world()})
+            head = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
+            write_json(self.folder / "run.json", {**head, "device": self.device, "processes": processes.world()})
         processes.share_norms(tagger)
         fit(module, plan.epochs - state.epochs, state.precision, self.device, name, self.on_progress)
 
-    def _trained(self, told: str) -> AnyTagger:
+    def _trained(self, source: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""
-        return loading.load(self.folder / told / TAGGER if told in self.recipe.phases else told)
+        return loading.load(self.folder / source / TAGGER if source in self.recipe.phases else source)
 
     def _fill(
         self,
@@ -214,9 +214,9 @@ class Run:
                     ],
                 ) from error
         load = self.recipe.phases[name].load if name else self.recipe.load
-        for part, told in load.items():
-            source, _, inner = told.rpartition(":")
-            source, inner = (source, inner) if source else (told, part)
+        for part, place in load.items():
+            source, _, inner = place.rpartition(":")
+            source, inner = (source, inner) if source else (place, part)
             try:
                 copy_part(tagger, part, find(source), inner, assign=assign)
             except ValueError as error:

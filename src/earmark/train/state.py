@@ -41,18 +41,18 @@ class State:
 
 def learning_rate(plan: Train, state: State) -> float:
     """The learning rate of the next epoch. See `earmark.recipe.Schedule`."""
-    told, top, epoch = plan.schedule, plan.optimiser.lr, state.epochs
-    if epoch < told.warm_up:
-        return top * (epoch + 1) / (told.warm_up + 1)
-    if told.name == "constant":
+    schedule, top, epoch = plan.schedule, plan.optimiser.lr, state.epochs
+    if epoch < schedule.warm_up:
+        return top * (epoch + 1) / (schedule.warm_up + 1)
+    if schedule.name == "constant":
         return top
-    if told.name == "cosine":
-        done = (epoch - told.warm_up) / max(1, plan.epochs - told.warm_up)
-        return told.lowest + (top - told.lowest) * 0.5 * (1 + math.cos(math.pi * done))
-    rate = state.lr if epoch > told.warm_up else top
-    if min(state.since_cut, epoch - told.warm_up) >= told.patience:  # a rate that still grows is not waited on
+    if schedule.name == "cosine":
+        done = (epoch - schedule.warm_up) / max(1, plan.epochs - schedule.warm_up)
+        return schedule.lowest + (top - schedule.lowest) * 0.5 * (1 + math.cos(math.pi * done))
+    rate = state.lr if epoch > schedule.warm_up else top
+    if min(state.since_cut, epoch - schedule.warm_up) >= schedule.patience:  # a rate that still grows is not waited on
         state.since_cut = 0
-        return max(told.lowest, rate * told.factor)
+        return max(schedule.lowest, rate * schedule.factor)
     return rate
 
 
@@ -65,13 +65,13 @@ def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, 
     """Everything that the next epoch depends on, in one file that is replaced in one step."""
     from safetensors.torch import save
 
-    told = optimiser.state_dict()
+    whole = optimiser.state_dict()
     tensors = {f"tagger/{name}": value for name, value in tagger.state_dict().items()}
-    for index, values in told["state"].items():
+    for index, values in whole["state"].items():
         for name, value in values.items():
             if value is not None:
                 tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
-    plain = {"course": vars(state), "groups": told["param_groups"]}
+    plain = {"course": vars(state), "groups": whole["param_groups"]}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"state": json.dumps(plain)}))
 

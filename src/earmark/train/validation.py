@@ -35,20 +35,20 @@ def clip_scores(
             for row, value, weight in zip(rows.tolist(), values, counts, strict=True):
                 pool = pools.setdefault(row, Pool(windows.combine, normalise=task == "one"))
                 pool.add(value[None], weight[None])
-    heard: dict[int, NDArray[np.float32]] = {}
-    for told in processes.gathered({row: pool.result() for row, pool in pools.items()}):
-        heard |= told
-    readable = np.array(sorted(heard), np.int64)
-    return readable, np.stack([heard[row] for row in readable.tolist()])
+    scores: dict[int, NDArray[np.float32]] = {}
+    for part in processes.gathered({row: pool.result() for row, pool in pools.items()}):
+        scores |= part
+    readable = np.array(sorted(scores), np.int64)
+    return readable, np.stack([scores[row] for row in readable.tolist()])
 
 
 def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> dict[str, float]:
     """Loss, mAP and, for one tag a clip, accuracy of clip probabilities (clips, tags), under the names of the log."""
-    told = {"valid_loss": clip_loss(scores, truth, task)}
-    told["valid_map"] = metrics.mean_average_precision(scores, truth)
+    row = {"valid_loss": clip_loss(scores, truth, task)}
+    row["valid_map"] = metrics.mean_average_precision(scores, truth)
     if task == "one":
-        told["valid_accuracy"] = metrics.accuracy(scores, truth)
-    return told
+        row["valid_accuracy"] = metrics.accuracy(scores, truth)
+    return row
 
 
 def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:

@@ -113,8 +113,8 @@ def clips(file: Path) -> tuple[list[str], list[list[str]], list[Any], int]:
     """
     table = load_table(file)
     if "onset" in table.column_names:
-        told = strong(file, *columns(table, file, "filename", "onset", "offset", "event_label"))
-        return list(told.events), list(told.tags.values()), list(told.events.values()), told.without_length
+        labels = strong(file, *columns(table, file, "filename", "onset", "offset", "event_label"))
+        return list(labels.events), list(labels.tags.values()), list(labels.events.values()), labels.without_length
     (names,) = columns(table, file, "filename")
     if None in names:
         raise ManifestError(f"{file}: row {names.index(None) + 1} lacks its filename")

@@ -89,8 +89,8 @@ def speechcommands(root: Path, classes: Literal["all", "twelve"] = "all", silenc
     }
     if not sorted_into_twelve and silence is not None:
         facts["silence"] = _add_noise(clips, root, silence)
-    heard = {tag for (tag,) in clips["tags"]}
-    vocabulary = tuple(tag for tag in (TWELVE if classes == "twelve" else order) if tag in heard)
+    present = {tag for (tag,) in clips["tags"]}
+    vocabulary = tuple(tag for tag in (TWELVE if classes == "twelve" else order) if tag in present)
     return build(clips, root, vocabulary=vocabulary, facts=facts, name=str(root))
 
 

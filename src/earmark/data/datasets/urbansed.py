@@ -53,12 +53,12 @@ def scene(stem: Path) -> tuple[list[str], list[Event]]:
     text = stem.with_name(f"{stem.name}.txt")
     file = text if text.is_file() else stem.with_name(f"{stem.name}.jams")
     events = _text(file) if file == text else _jams(file)
-    told = strong(file, [stem.name] * len(events), *([each[n] for each in events] for n in (1, 2, 0)))
-    heard = told.events.get(stem.name, [])
-    if heard is None:
+    labels = strong(file, [stem.name] * len(events), *([each[n] for each in events] for n in (1, 2, 0)))
+    known = labels.events.get(stem.name, [])
+    if known is None:
         raise ManifestError(f"{file}: an event has no length")
-    heard = sorted(heard, key=lambda event: event[1:])
-    return list(dict.fromkeys(tag for tag, _, _ in heard)), heard
+    known = sorted(known, key=lambda event: event[1:])
+    return list(dict.fromkeys(tag for tag, _, _ in known)), known
 
 
 def _text(file: Path) -> list[tuple[Any, Any, Any]]:

@@ -27,7 +27,11 @@ BANDS_AT_ONCE = 16
 
 
 def hz_to_mel(hz: NDArray[np.float64], scale: MelScale = "slaney") -> NDArray[np.float64]:
-    """Hz → mel."""
+    """Hz → mel.
+
+    >>> hz_to_mel(np.array([200.0, 1000.0, 6400.0])).round(3).tolist()
+    [3.0, 15.0, 42.0]
+    """
     hz = np.asarray(hz, np.float64)
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
@@ -36,7 +40,11 @@ def hz_to_mel(hz: NDArray[np.float64], scale: MelScale = "slaney") -> NDArray[np
 
 
 def mel_to_hz(mel: NDArray[np.float64], scale: MelScale = "slaney") -> NDArray[np.float64]:
-    """mel → Hz."""
+    """mel → Hz.
+
+    >>> mel_to_hz(np.array([3.0, 15.0, 42.0])).round(3).tolist()
+    [200.0, 1000.0, 6400.0]
+    """
     mel = np.asarray(mel, np.float64)
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
@@ -48,7 +56,11 @@ def mel_to_hz(mel: NDArray[np.float64], scale: MelScale = "slaney") -> NDArray[n
 def mel_filters(
     sample_rate: int, fft: int, bands: int, low: float, high: float, scale: MelScale = "slaney", equal_area: bool = True
 ) -> NDArray[np.float32]:
-    """Triangular filters (bands, fft // 2 + 1) between `low` and `high` Hz."""
+    """Triangular filters (bands, fft // 2 + 1) between `low` and `high` Hz.
+
+    >>> mel_filters(16000, fft=512, bands=40, low=50.0, high=8000.0).shape
+    (40, 257)
+    """
     check_known("mel_scale", scale, MelScale)
     if not 0 <= low < high <= sample_rate / 2:
         raise ValueError(

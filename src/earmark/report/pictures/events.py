@@ -80,11 +80,11 @@ def shown(scene: Scene) -> list[str]:
     """Tags that are found or known, then the strongest others, up to two at least; SHOWN at most."""
     values = np.nan_to_num(scene.track.values, nan=0.0)
     peaks = dict(zip(scene.track.tags, values.max(0, initial=0.0).tolist(), strict=True))
-    heard: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for event in [*scene.found, *(scene.reference or ())]:
-        heard[event.tag] = heard.get(event.tag, 0.0) + event.offset - event.onset
-    first = sorted(heard, key=lambda tag: (-heard[tag], tag))
-    others = sorted((tag for tag in peaks if tag not in heard), key=lambda tag: (-peaks[tag], tag))
+        seconds[event.tag] = seconds.get(event.tag, 0.0) + event.offset - event.onset
+    first = sorted(seconds, key=lambda tag: (-seconds[tag], tag))
+    others = sorted((tag for tag in peaks if tag not in seconds), key=lambda tag: (-peaks[tag], tag))
     return (first + others[: max(0, 2 - len(first))])[:SHOWN]
 
 

@@ -52,21 +52,21 @@ def spectrum(
     feature = LogMel(sample_rate, WINDOW, step / sample_rate, BANDS)
     half = np.zeros(feature.samples(1) // 2, np.float32)  # at both ends, so that columns reach from end to end
     held, skip, total = half, 0, 0
-    made: list[NDArray[np.float32]] = []
+    maps: list[NDArray[np.float32]] = []
     for block in chain(_pieces(path, sample_rate, start, duration, salvage), [None]):
         total += 0 if block is None else len(block)
         held = np.concatenate([held, half if block is None else block])
         held, skip = held[skip:], max(0, skip - len(held))
-        if block is None and not made:
+        if block is None and not maps:
             held = np.pad(held, (0, max(0, feature.shortest - len(held))))
         ready = feature.frames(len(held)) if len(held) >= feature.shortest else 0
         if ready > 0:
-            made.append(feature(torch.from_numpy(held[: feature.samples(ready)])[None])[0, 0].numpy())
+            maps.append(feature(torch.from_numpy(held[: feature.samples(ready)])[None])[0, 0].numpy())
             # hops longer than a frame step over samples that are yet to come
             held, skip = held[ready * step :], max(0, ready * step - len(held))
     low, high = hz_to_mel(np.array([0.0, sample_rate / 2]))
     edges = mel_to_hz(np.linspace(low, high, BANDS + 1)).tolist()
-    return np.concatenate(made, 1)[:, : max(1, math.ceil(total / step))], edges
+    return np.concatenate(maps, 1)[:, : max(1, math.ceil(total / step))], edges
 
 
 def _pieces(

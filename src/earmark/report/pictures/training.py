@@ -88,6 +88,6 @@ def _panels(
     grid[-1].set_xlabel("epoch", color=GREY)
     grid[-1].xaxis.get_major_locator().set_params(integer=True)
     if best is not None and monitor is not None:
-        told = f"best epoch {epochs[best]:g}: {monitor.replace('_', ' ')} {series[monitor][best]:.4g}"
-        grid[0].set_title(told, color=INK, fontsize=11, loc="left")
+        best_epoch = f"best epoch {epochs[best]:g}: {monitor.replace('_', ' ')} {series[monitor][best]:.4g}"
+        grid[0].set_title(best_epoch, color=INK, fontsize=11, loc="left")
     return figure

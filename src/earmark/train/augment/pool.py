@@ -47,8 +47,8 @@ class ClipPool:
         group = self._group[row]
         others = int(self._counts[group]) - 1
         drawn = generator.choice(others, min(count, others), replace=False) if others else np.zeros(0, np.int64)
-        own = self._place[row] - self._starts[group]
-        rows: NDArray[np.int64] = self._order[self._starts[group] + drawn + (drawn >= own)]
+        place = self._place[row] - self._starts[group]
+        rows: NDArray[np.int64] = self._order[self._starts[group] + drawn + (drawn >= place)]
         return rows
 
     def other(self, generator: np.random.Generator, row: int, count: int) -> NDArray[np.int64]:
