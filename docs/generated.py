@@ -116,8 +116,8 @@ def sections() -> str:
 
     from earmark.recipe import schema
 
-    told_of = [("Top level", schema.Recipe), ("data", schema.Data), ("windows", schema.WindowsPart)]
-    told_of += [("resize", schema.Resize), ("train", schema.Train), ("train.optimiser", schema.Optimiser)]
+    told_of = [("Top level", schema.Recipe), ("data", schema.Data), ("windows", schema.WindowsSection)]
+    told_of += [("resize", schema.ResizeTo), ("train", schema.Train), ("train.optimiser", schema.Optimiser)]
     told_of += [("train.schedule", schema.Schedule), ("phases.NAME", schema.Phase)]
     parts = []
     for title, model in told_of:

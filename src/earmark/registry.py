@@ -10,6 +10,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,8 +88,9 @@ class Registry:
 
         Of kinds whose plug-ins are called as their files these are the names, at once.
         """
-        place = Path(__file__).parent.joinpath(*self.home.split(".")[1:])
-        return sorted(module.name for module in pkgutil.iter_modules([str(place)]))
+        known = sys.modules.get(self.home)
+        places = known.__path__ if known else [str(Path(__file__).parent.joinpath(*self.home.split(".")[1:]))]
+        return sorted(module.name for module in pkgutil.iter_modules(places))
 
     def names(self) -> list[str]:
         self._find()

@@ -35,27 +35,33 @@ def verbs() -> dict[str, typer.Typer | Callable[..., Any]]:
     return {name: verb for name, (_, verb) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
 
 
-app = typer.Typer(
-    help="Turn recordings into tags, and say when each thing is heard.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for name, verb in verbs().items():
-    if isinstance(verb, typer.Typer):
-        app.add_typer(verb, name=name)
-    else:
-        app.command(name)(verb)
+def build() -> typer.Typer:
+    """The program of all verbs that are there."""
+    program = typer.Typer(
+        help="Turn recordings into tags, and say when each thing is heard.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, verb in verbs().items():
+        if isinstance(verb, typer.Typer):
+            program.add_typer(verb, name=name)
+        else:
+            program.command(name)(verb)
+    program.callback(invoke_without_command=True)(top)
+    return program
 
 
-@app.callback(invoke_without_command=True)
 def top(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
     if version:
         from importlib.metadata import version as of
 
         print(of("earmark"))
         raise typer.Exit
+
+
+app = build()
 
 
 def main() -> None:
