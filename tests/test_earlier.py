@@ -12,16 +12,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.program import earmark
 
-import earmark
 from earmark.data import datasets, manifest
 from earmark.inference import Recording, score
+from earmark.models.loading import load
 from earmark.scores import Scores
 
 EARLIER = Path(__file__).parent / "earlier"
@@ -44,14 +43,15 @@ def place(tmp_path_factory):
     return folder
 
 
-def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earmark.cli", *arguments]
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
+def run(place: Path, *arguments: str) -> str:
+    done = earmark(*arguments, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("file", ["whole/tagger.safetensors", "both.safetensors"])
 def test_a_tagger_and_an_ensemble_score_as_they_did(place, file):
-    tagger, wanted = earmark.load(place / file), Scores.load(place / "windows.csv")
+    tagger, wanted = load(place / file), Scores.load(place / "windows.csv")
     names = list(dict.fromkeys(wanted.ids.tolist()))
     results = list(score(tagger, [Recording(place / name, id=name) for name in names], keep_windows=True))
     values = np.concatenate([result.windows.values for result in results])
@@ -60,7 +60,7 @@ def test_a_tagger_and_an_ensemble_score_as_they_did(place, file):
 
 
 def test_the_same_weights_and_settings_have_the_same_name(place):
-    assert earmark.load(place / "whole" / "tagger.safetensors").identity() == "4e6b0a364c5d"
+    assert load(place / "whole" / "tagger.safetensors").identity() == "4e6b0a364c5d"
 
 
 def test_scores_and_a_manifest(place):
@@ -71,7 +71,7 @@ def test_scores_and_a_manifest(place):
 
 
 def test_what_a_tagger_file_tells(place):
-    told = run(place, "show", "whole/tagger.safetensors").stdout
+    told = run(place, "show", "whole/tagger.safetensors")
     assert "12 clips" in told and "2 of 3" in told
 
 

@@ -29,6 +29,7 @@ def new_head(tagger: Tagger, vocabulary: Sequence[str]) -> Tagger:
     Its recipe is the same, and it tells no facts: it has learnt nothing of its tags yet. Seed torch for the same start.
     """
     other = build(tagger.recipe, vocabulary).to(tagger.device)
-    kept = {name: value for name, value in tagger.state_dict().items() if name not in set(head(tagger))}
+    of_tags = set(head(tagger))
+    kept = {name: value for name, value in tagger.state_dict().items() if name not in of_tags}
     other.load_state_dict(kept, strict=False)
     return other.eval()

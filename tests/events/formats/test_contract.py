@@ -21,6 +21,7 @@ from earmark.scores import Event
 
 HIGHEST = 4000.0
 AWKWARD = [
+    "two words",
     "a\tb",
     'say "ah"',
     "two\nlines",
