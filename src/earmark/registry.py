@@ -22,7 +22,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """', did you mean …?' for the nearest known name, or '.': the end of a sentence about an unknown one."""
+    """', did you mean …?' for the nearest known name, or '.': the end of a sentence about an unknown one.
+
+    >>> did_you_mean("resnet_batt", ["resnet_b_att", "cnnspec"])
+    ", did you mean 'resnet_b_att'?"
+    """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else "."
 

@@ -14,7 +14,11 @@ LOWEST, HIGHEST = 1_000, 384_000  # Hz
 
 
 def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
-    """(samples,) float32 at `from_rate` Hz → (samples,) float32 at `to_rate` Hz, as `load` does it."""
+    """(samples,) float32 at `from_rate` Hz → (samples,) float32 at `to_rate` Hz, as `load` does it.
+
+    >>> len(resample(np.zeros(44_100, np.float32), 44_100, 16_000))
+    16000
+    """
     check_rate(from_rate)
     check_rate(to_rate)
     if wave.ndim != 1 or wave.dtype != np.float32:

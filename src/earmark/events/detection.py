@@ -95,7 +95,15 @@ def edges_of(times: Floats) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def find(scores: Scores, rules: EventRules) -> dict[str, list[Event]]:
-    """The events of each recording, by id in the order of the rows; within a recording by onset."""
+    """The events of each recording, by id in the order of the rows; within a recording by onset.
+
+    >>> from earmark.events import EventRules
+    >>> values = np.array([[0.1], [0.7], [0.9], [0.2]], np.float32)
+    >>> seconds = np.arange(4.0)
+    >>> scores = Scores(values, np.full(4, "a.wav"), seconds, seconds + 1, ("dog",))
+    >>> find(scores, EventRules.alike(("dog",)))
+    {'a.wav': [Event(onset=1.0, offset=3.0, tag='dog', score=0.9)]}
+    """
     rules.check(scores.tags)
     names, first, member = np.unique(scores.ids, return_index=True, return_inverse=True)
     if len(names) == 1:

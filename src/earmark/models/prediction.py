@@ -26,7 +26,11 @@ class Grid:
     start: float = 0.0
 
     def middles(self, count: int) -> NDArray[np.float64]:
-        """(count,): the middles of the first moments."""
+        """(count,): the middles of the first moments.
+
+        >>> Grid(step=32, start=0.5).middles(3)
+        array([ 0.5, 32.5, 64.5])
+        """
         return self.start + self.step * np.arange(count, dtype=np.float64)
 
 

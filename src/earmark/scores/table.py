@@ -29,6 +29,10 @@ class Scores:
     """values: (rows, tags) float32. ids: (rows,) str, the clip or recording. start, end: (rows,) seconds. tags: names.
 
     facts: where the scores come from (tagger, split, windows); plain JSON values.
+
+        >>> scores = Scores(np.ones((1, 2), np.float32), np.array(["a"]), np.zeros(1), np.ones(1), ("dog", "rain"))
+        >>> len(scores), scores.tags
+        (1, ('dog', 'rain'))
     """
 
     values: NDArray[np.float32]

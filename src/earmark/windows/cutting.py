@@ -11,7 +11,13 @@ from earmark.windows.settings import Last, Short
 
 
 def starts(total: int, length: int, hop: int, last: Last = "align") -> NDArray[np.int64]:
-    """First samples of the windows over `total` samples; one window at 0 where total ≤ length."""
+    """First samples of the windows over `total` samples; one window at 0 where total ≤ length.
+
+    >>> starts(total=10, length=4, hop=4)  # the last one ends with the recording
+    array([0, 4, 6])
+    >>> starts(total=10, length=4, hop=4, last="drop")
+    array([0, 4])
+    """
     if total <= length:
         return np.zeros(1, np.int64)
     regular = np.arange(0, total - length + 1, hop, dtype=np.int64)

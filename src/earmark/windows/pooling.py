@@ -24,6 +24,11 @@ class Pool:
     `mean` is the mean of probabilities, `geometric` their geometric mean (paper 004), both weighted; `max` the largest,
     whatever the weights. `normalise` makes the latter two sum to one again where the tags exclude each other. Where all
     weights are nought (digital silence), all windows count the same.
+
+        >>> pool = Pool("mean")
+        >>> pool.add(np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([1.0, 3.0]))
+        >>> pool.result()
+        array([0.5, 0.5], dtype=float32)
     """
 
     def __init__(self, combine: Combine, normalise: bool = False):

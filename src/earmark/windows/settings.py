@@ -23,7 +23,11 @@ class Windows:
     weigh: Weigh = "equal"
 
     def samples(self, sample_rate: int) -> tuple[int, int]:
-        """(length, hop) in samples, each at least 1."""
+        """(length, hop) in samples, each at least 1.
+
+        >>> Windows(length=1.0, hop=0.25).samples(16_000)
+        (16000, 4000)
+        """
         return max(1, round(self.length * sample_rate)), max(1, round(self.hop * sample_rate))
 
     def as_dict(self) -> dict[str, Any]:
