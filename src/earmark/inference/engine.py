@@ -1,9 +1,9 @@
 """Recordings of any length → scores, in constant memory.
 
-Decoder threads run ahead of the net (`earmark.inference.decoding`) and hand on stretches of windows. Windows
-that overlap go through the net as one stretch where that saves work (`Sharer`); others in batches, of several recordings
-where these are short. Results come in the order of the recordings, and neither the batch size, the number of threads nor
-the order of files changes a score. A recording that cannot be read gives a `Failure` in its place and the rest goes on.
+Decoder threads run ahead of the net (`earmark.inference.decoding`) and hand on stretches of windows. Windows that overlap go
+through the net as one stretch where that saves work (`Sharer`); others in batches, of several recordings where these are
+short. Results come in the order of the recordings, however many threads decode. The batch size and the order of files change
+a score by rounding only, less than 1e-5. A recording that cannot be read gives a `Failure` in its place and the rest goes on.
 
 The members of an ensemble that hear the same windows are fed from one decoder; others go through the recordings side by
 side. Each member's windows become its score of the recording first; then the members' scores are combined.
