@@ -41,6 +41,7 @@ def train(
     clips = open_data(data, plan.data.dataset, plan.data.options)
     try:
         from earmark.train import processes as together
+        from earmark.train import run as _  # what needs the extra
     except ModuleNotFoundError as error:
         from earmark.errors import EarmarkError
 
