@@ -1,4 +1,4 @@
-"""Scores over time → events, and the rules for it chosen on validation clips.
+"""Scores over time → events, by `EventRules`. How these are chosen: `earmark.evaluation.thresholds`.
 
 Rows of scores, frames or windows that may overlap, become scores over time: at each time the mean over the rows that cover
 it, constant between neighbouring edges of rows. A time that no row covers has no score, and nothing is heard there. For
@@ -121,15 +121,15 @@ def _taken(scores: Scores, rows: NDArray[np.int64]) -> Scores:
 def hear(heard: Track, rules: EventRules) -> list[Event]:
     """The events of one recording, by onset."""
     rules.check(heard.tags)
-    found = []
+    events = []
     for column, tag in enumerate(heard.tags):
         values = heard.values[:, column]
         spans = smoothed(above(heard.edges, values, rules.thresholds[tag]), rules.medians[tag])
         spans = lasting(joined(spans, rules.gap), rules.shortest)
         for onset, offset in np.round(spans, DIGITS).tolist():
             if offset > onset:
-                found.append(Event(onset, offset, tag, _highest(heard.edges, values, onset, offset)))
-    return sorted(found)
+                events.append(Event(onset, offset, tag, _highest(heard.edges, values, onset, offset)))
+    return sorted(events)
 
 
 def above(edges: Floats, values: Floats, threshold: float) -> Floats:
@@ -161,9 +161,9 @@ def snapped(times: Any) -> Floats:
 def excess(times: Floats, knots: Floats, half: float) -> Floats:
     """Seconds heard within `half` of each time, less `half`. knots: onsets and offsets in turn, snapped as times are."""
     total = np.concatenate([[0.0], np.cumsum(np.where(np.arange(len(knots) - 1) % 2 == 0, np.diff(knots), 0.0))])
-    found = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
-    found[np.abs(found) < ROUNDING] = 0.0
-    return np.asarray(found)
+    seconds = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
+    seconds[np.abs(seconds) < ROUNDING] = 0.0
+    return np.asarray(seconds)
 
 
 def crossed(times: Floats, values: Floats) -> tuple[Floats, Floats]:
