@@ -12,5 +12,5 @@ Floats = NDArray[np.float64]
 
 def reached(values: Floats, tags: Sequence[str], thresholds: Floats) -> list[tuple[str, float]]:
     """Of one clip or window: the tags whose scores (tags,) reach their thresholds (tags,), the surest first."""
-    found = [i for i in np.argsort(-np.asarray(values), kind="stable").tolist() if values[i] >= thresholds[i]]
-    return [(tags[i], float(values[i])) for i in found]
+    columns = [i for i in np.argsort(-np.asarray(values), kind="stable").tolist() if values[i] >= thresholds[i]]
+    return [(tags[i], float(values[i])) for i in columns]

@@ -64,10 +64,10 @@ def combine(
     the members, for messages. Raises ScoresError where the members do not fit together.
     """
     counts = shares(weights, len(members))
-    told = Rule(rule, over, task)
+    full_rule = Rule(rule, over, task)
     same = align(members, only, names)
-    values = mean(told, [member.values for member in same], counts)
-    facts: dict[str, Any] = {**told.as_dict(), "weights": counts.tolist(), "members": [m.facts for m in members]}
+    values = mean(full_rule, [member.values for member in same], counts)
+    facts: dict[str, Any] = {**full_rule.as_dict(), "weights": counts.tolist(), "members": [m.facts for m in members]}
     if names is not None:
         facts["names"] = list(names)
     if only == "common":

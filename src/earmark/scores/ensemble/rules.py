@@ -69,11 +69,11 @@ class Rule:
 
     def as_dict(self) -> dict[str, str]:
         """Plain values; `over` only where something is ranked."""
-        told = asdict(self) | {"rule": self.name}
-        del told["name"]
+        settings = asdict(self) | {"rule": self.name}
+        del settings["name"]
         if self.name != "rank":
-            del told["over"]
-        return dict(sorted(told.items()))
+            del settings["over"]
+        return dict(sorted(settings.items()))
 
 
 def mean(rule: Rule, values: Sequence[NDArray[Any]], weights: Floats) -> NDArray[np.float32]:
@@ -104,13 +104,13 @@ def shares(weights: Sequence[float] | None, count: int) -> Floats:
         raise ScoresError("no members: there is nothing to combine")
     if weights is None:
         return np.full(count, 1 / count)
-    told = [float(weight) for weight in weights]
-    if len(told) != count:
+    numbers = [float(weight) for weight in weights]
+    if len(numbers) != count:
         raise ScoresError(
-            f"{len(told)} weights for {count} members: give one a member, such as {':'.join('1' * count)}"
+            f"{len(numbers)} weights for {count} members: give one a member, such as {':'.join('1' * count)}"
         )
-    wrong = [weight for weight in told if not math.isfinite(weight) or weight < 0]
-    if wrong or sum(told) <= 0:
+    wrong = [weight for weight in numbers if not math.isfinite(weight) or weight < 0]
+    if wrong or sum(numbers) <= 0:
         what = f"a weight is {wrong[0]:g}" if wrong else "all weights are 0"
         raise ScoresError(f"{what}: weights are 0 or more, and one at least is more")
-    return np.array(told) / math.fsum(told)
+    return np.array(numbers) / math.fsum(numbers)
