@@ -20,6 +20,13 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
 
     A folder is walked in sorted order for EXTENSIONS, without hidden files, hidden folders and links to folders. What
     is no folder is kept, whatever its name and even if it does not exist: `load` then says so.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("rain.WAV", "dog.flac", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in find([folder])]
+    ['dog.flac', 'rain.WAV']
     """
     recordings: dict[Path, None] = {}
     for path in map(Path, paths):
