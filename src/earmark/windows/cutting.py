@@ -30,7 +30,12 @@ def starts(total: int, length: int, hop: int, last: Last = "align") -> NDArray[n
 
 
 def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray[np.float32]:
-    """A recording of at most `length` samples → exactly `length` samples."""
+    """A recording of at most `length` samples → exactly `length` samples.
+
+    >>> wave = np.array([1, 2, 3], np.float32)
+    >>> fit(wave, 5), fit(wave, 5, "repeat")
+    (array([1., 2., 3., 0., 0.], dtype=float32), array([1., 2., 3., 1., 2.], dtype=float32))
+    """
     missing = length - len(wave)
     if missing <= 0:
         return wave[:length]
@@ -41,7 +46,13 @@ def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray
 
 
 def slides(wave: NDArray[np.float32], length: int, hop: int) -> NDArray[np.float32]:
-    """A recording of at most `length` samples → (n, length): behind 0, hop, 2·hop, … zeros."""
+    """A recording of at most `length` samples → (n, length): behind 0, hop, 2·hop, … zeros.
+
+    >>> slides(np.array([1, 2], np.float32), length=4, hop=1)
+    array([[1., 2., 0., 0.],
+           [0., 1., 2., 0.],
+           [0., 0., 1., 2.]], dtype=float32)
+    """
     return np.stack([np.pad(wave, (at, length - at - len(wave))) for at in range(0, length - len(wave) + 1, hop)])
 
 
@@ -75,6 +86,11 @@ class Cutter:
     """Cuts a stream into windows, `together` at a time: the same however the stream is divided into blocks.
 
     Feed blocks with `push`, then call `finish`. Holds no more samples than `together` windows have, and a block.
+
+        >>> cutter = Cutter(length=4, hop=2)
+        >>> stretches = cutter.push(np.zeros(5, np.float32)) + cutter.push(np.zeros(2, np.float32)) + cutter.finish()
+        >>> [stretch.starts.tolist() for stretch in stretches]
+        [[0], [2], [3]]
     """
 
     def __init__(self, length: int, hop: int, last: Last = "align", short: Short = "pad", together: int = 1):

@@ -52,7 +52,14 @@ class Trace:
 
 
 def overlapping(waves: Tensor, length: int, hop: int, count: int, trace: Trace | None = None) -> Overlap:
-    """Waves (rows, samples) → what stands for their windows (rows · count, length), row by row, `hop` samples apart."""
+    """Waves (rows, samples) → what stands for their windows (rows · count, length), row by row, `hop` samples apart.
+
+    >>> windows = overlapping(torch.arange(8.0)[None], length=4, hop=2, count=3)
+    >>> windows.shape
+    torch.Size([3, 4])
+    >>> (2 * windows.shared).shape, windows.windows("to look at them").tolist()[-1]
+    (torch.Size([1, 8]), [4.0, 5.0, 6.0, 7.0])
+    """
     need = (count - 1) * hop + length
     if waves.shape[-1] < need:
         raise ValueError(f"{count} windows of {length} samples every {hop} need {need} samples, not {waves.shape[-1]}")
