@@ -56,7 +56,13 @@ class Track:
 
 
 def track(scores: Scores, also: Floats | Sequence[float] = ()) -> Track:
-    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too."""
+    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too.
+
+    >>> values = np.array([[0.25], [0.75]], np.float32)  # of two windows that overlap by a second
+    >>> scores = Scores(values, np.full(2, "a.wav"), np.array([0.0, 1.0]), np.array([2.0, 3.0]), ("dog",))
+    >>> track(scores).edges, track(scores).values[:, 0]
+    (array([0., 1., 2., 3.]), array([0.25, 0.5 , 0.75]))
+    """
     several = np.unique(scores.ids)
     if len(several) > 1:
         raise ScoresError(
@@ -119,7 +125,12 @@ def _taken(scores: Scores, rows: NDArray[np.int64]) -> Scores:
 
 
 def hear(heard: Track, rules: EventRules) -> list[Event]:
-    """The events of one recording, by onset."""
+    """The events of one recording, by onset.
+
+    >>> heard = Track(np.array([0.0, 1.0, 1.5, 4.0]), np.array([[0.75], [0.25], [0.5]]), ("dog",))
+    >>> hear(heard, EventRules.alike(heard.tags, gap=1.0))  # half a second apart: joined
+    [Event(onset=0.0, offset=4.0, tag='dog', score=0.75)]
+    """
     rules.check(heard.tags)
     events = []
     for column, tag in enumerate(heard.tags):

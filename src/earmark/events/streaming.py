@@ -40,6 +40,13 @@ class Stream:
 
     tags: of all rows. ordered: tell events by onset over all parts; then one that goes on holds back what begins after it.
     Raises ScoresError where the rules have none for a tag.
+
+        >>> stream = Stream(("dog",), EventRules.alike(("dog",)))
+        >>> values, start = np.array([[0.75], [0.25]], np.float32), np.array([0.0, 1.0])
+        >>> stream.push(Scores(values, np.full(2, "a.wav"), start, start + 1, ("dog",)), before=2.0)
+        [Event(onset=0.0, offset=1.0, tag='dog', score=0.75)]
+        >>> stream.finish()
+        []
     """
 
     def __init__(self, tags: Sequence[str], rules: EventRules, ordered: bool = False):
