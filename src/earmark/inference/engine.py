@@ -53,6 +53,17 @@ def score(
     has come, not when a batch of them has; for sound that is heard while it comes. EarmarkError where batch or workers are
     below 1. Of an ensemble whose members do not hear the same windows, TaggerError where window by window is asked for, and
     for a recording that comes once.
+
+    >>> from pathlib import Path
+    >>> from types import SimpleNamespace
+    >>> from earmark.inference import Live
+    >>> from earmark.windows import Windows
+    >>> # whatever has these five can score: here by the highest value of a window
+    >>> peak = SimpleNamespace(sample_rate=8_000, vocabulary=("loud",), task="many", windows=Windows(length=1.0, hop=1.0))
+    >>> peak.score = lambda waves: waves.max(1, keepdims=True)
+    >>> sound = Live(Path("-"), source=lambda rate: iter([np.repeat(np.float32([0.25, 0.75]), rate)]))
+    >>> [result.values.tolist() for result in score(peak, [sound])]  # the mean of its two windows
+    [[0.5]]
     """
     for what, number in (("batch", batch), ("workers", workers)):
         if number < 1:
