@@ -29,6 +29,11 @@ def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] |
 
     only: "same" demands that all have the same clips and the same tags; "common" keeps what all have and leaves out the
     rest. names: of the members, for messages. Raises ScoresError for what is missing, and always for duplicated rows.
+
+    >>> a = Scores(np.zeros((2, 1), np.float32), np.array(["a", "b"]), np.zeros(2), np.ones(2), ("dog",))
+    >>> b = Scores(np.ones((2, 1), np.float32), np.array(["c", "a"]), np.zeros(2), np.ones(2), ("dog",))
+    >>> [member.ids.tolist() for member in align([a, b], only="common")]
+    [['a'], ['a']]
     """
     if not members:
         raise ScoresError("no members: there is nothing to combine")

@@ -77,7 +77,11 @@ class Rule:
 
 
 def mean(rule: Rule, values: Sequence[NDArray[Any]], weights: Floats) -> NDArray[np.float32]:
-    """values: (rows, tags) of each member. weights: (members,), summing to one. → (rows, tags)."""
+    """values: (rows, tags) of each member. weights: (members,), summing to one. → (rows, tags).
+
+    >>> mean(Rule("geometric"), [np.array([[0.25]]), np.array([[1.0]])], np.array([0.5, 0.5])).round(3)
+    array([[0.5]], dtype=float32)
+    """
     total = np.zeros(values[0].shape)
     for member, weight in zip(values, weights.tolist(), strict=True):
         total += weight * rule.before(member)
@@ -85,7 +89,11 @@ def mean(rule: Rule, values: Sequence[NDArray[Any]], weights: Floats) -> NDArray
 
 
 def ranks(values: Floats) -> Floats:
-    """(n, columns) → the rank of each value in its column, from 0 (lowest) to 1; equal values share their mean rank."""
+    """(n, columns) → the rank of each value in its column, from 0 (lowest) to 1; equal values share their mean rank.
+
+    >>> ranks(np.array([[0.1], [0.9], [0.9]])).ravel()
+    array([0.  , 0.75, 0.75])
+    """
     n = len(values)
     if n <= 1:
         return np.full(values.shape, 0.5)
@@ -99,7 +107,11 @@ def ranks(values: Floats) -> Floats:
 
 
 def shares(weights: Sequence[float] | None, count: int) -> Floats:
-    """Weights in any proportion → (members,) that sum to one; None: all the same. Raises ScoresError."""
+    """Weights in any proportion → (members,) that sum to one; None: all the same. Raises ScoresError.
+
+    >>> shares([3, 1], 2)
+    array([0.75, 0.25])
+    """
     if count < 1:
         raise ScoresError("no members: there is nothing to combine")
     if weights is None:

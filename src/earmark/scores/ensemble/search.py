@@ -85,6 +85,12 @@ def search_weights(
 
     members: out-of-fold scores of the same clips (see `earmark.scores.concat`). truth: (rows, tags) bool, in the rows and
     tags of the first member. metric: (values, truth) → figure. The figure found is optimistic: see `OPTIMISTIC`.
+
+    >>> rows = {"ids": np.array(["a", "b"]), "start": np.zeros(2), "end": np.ones(2), "tags": ("dog", "rain")}
+    >>> members = [Scores(np.array(v, np.float32), **rows) for v in ([[0.1, 0.9], [0.9, 0.1]], [[0.7, 0.3], [0.2, 0.8]])]
+    >>> truth = np.array([[True, False], [False, True]])
+    >>> search_weights(members, truth, lambda values, truth: (values.argmax(1) == truth.argmax(1)).mean()).weights
+    (0.0, 1.0)
     """
     full_rule = Rule(rule, over, task)
     if rounds < 1:
