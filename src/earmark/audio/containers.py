@@ -44,9 +44,9 @@ def peek(file: BinaryIO, at: int, count: int) -> bytes:
     """Bytes from anywhere; the place where the decoder reads on stays."""
     place = file.tell()
     file.seek(at)
-    found = file.read(count)
+    content = file.read(count)
     file.seek(place)
-    return found
+    return content
 
 
 def _size(file: BinaryIO) -> int:
@@ -149,11 +149,11 @@ def _nist_bytes(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
     begin = int(second) if second.isdigit() else 0
     lines = [line.split() for line in peek(file, 16, min(begin, 2**16)).splitlines()]
     # by the value, not by the type that stands before it: libsndfile writes `sample_n_bytes -s1 1` for µ-law
-    told = {line[0]: int(line[2]) for line in lines if len(line) == 3 and line[2].isdigit()}
+    fields = {line[0]: int(line[2]) for line in lines if len(line) == 3 and line[2].isdigit()}
     packed = any(line[0] == b"sample_coding" and b"embedded" in line[-1] for line in lines if line)
-    if packed or not {b"sample_count", b"channel_count", b"sample_n_bytes"} <= told.keys():
+    if packed or not {b"sample_count", b"channel_count", b"sample_n_bytes"} <= fields.keys():
         return None
-    return begin, told[b"sample_count"] * told[b"channel_count"] * told[b"sample_n_bytes"]
+    return begin, fields[b"sample_count"] * fields[b"channel_count"] * fields[b"sample_n_bytes"]
 
 
 def _unknown(stated: int) -> bool:
@@ -193,8 +193,8 @@ def mp3_states_length(file: BinaryIO) -> bool:
     while len(tag := peek(file, at, 10)) == 10 and tag[:3] == b"ID3":
         at += 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
     first = peek(file, at, LEFT_OVER)
-    found = max(first.find(b"Xing"), first.find(b"Info"))
-    return 0 <= found <= len(first) - 12 and bool(first[found + 7] & 1) and any(first[found + 8 : found + 12])
+    header = max(first.find(b"Xing"), first.find(b"Info"))
+    return 0 <= header <= len(first) - 12 and bool(first[header + 7] & 1) and any(first[header + 8 : header + 12])
 
 
 def left_over(file: BinaryIO) -> int:

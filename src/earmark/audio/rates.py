@@ -35,7 +35,11 @@ def check_rate(sample_rate: int) -> None:
 
 
 def length_at(frames: int, from_rate: int, to_rate: int) -> int:
-    """How many samples `frames` become: floor(frames · to_rate / from_rate + 1/2)."""
+    """How many samples `frames` become: floor(frames · to_rate / from_rate + 1/2).
+
+    >>> length_at(44_100, 44_100, 16_000)
+    16000
+    """
     return (2 * frames * to_rate + from_rate) // (2 * from_rate)
 
 

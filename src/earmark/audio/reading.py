@@ -63,6 +63,12 @@ def load(
     A part that reaches past the end by up to 0.05 s is shorter for it, and reported; by more it is an error.
     salvage: take what can be read of a file that is cut off or damaged, and 0 for values that are no numbers.
     Raises AudioError; EarmarkError where `sample_rate` is not from 1 to 384 kHz.
+
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/dog.wav", np.zeros(88_200), 44_100)
+    ...     len(load(f"{folder}/dog.wav", 16_000)), len(load(f"{folder}/dog.wav", 16_000, start=0.5, seconds=1.0))
+    (32000, 16000)
     """
     check_rate(sample_rate)
     path = Path(path)
@@ -84,6 +90,12 @@ def blocks(
 
     Joined they are `load(path, sample_rate)`, bit for bit. Raises what `load` raises: what the header gives away before
     the first array, damage further on when decoding reaches it, some seconds ahead of the arrays given out.
+
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/dog.flac", np.zeros(40_000), 16_000)
+    ...     [len(block) for block in blocks(f"{folder}/dog.flac", 16_000, seconds=1.0)]
+    [16000, 16000, 8000]
     """
     check_rate(sample_rate)
     length = round(seconds * sample_rate) if math.isfinite(seconds) else 0
@@ -93,7 +105,15 @@ def blocks(
 
 
 def info(path: str | Path) -> Info:
-    """What the header says, without decoding more than a moment. Raises AudioError where nothing can be decoded."""
+    """What the header says, without decoding more than a moment. Raises AudioError where nothing can be decoded.
+
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/dog.wav", np.zeros((22_050, 2)), 44_100)
+    ...     header = info(f"{folder}/dog.wav")
+    >>> header.sample_rate, header.channels, header.duration, header.codec
+    (44100, 2, 0.5, 'PCM_16')
+    """
     with _opened(Path(path), True, lambda _: None) as source:
         return source.info
 

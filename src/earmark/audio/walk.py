@@ -20,11 +20,18 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
 
     A folder is walked in sorted order for EXTENSIONS, without hidden files, hidden folders and links to folders. What
     is no folder is kept, whatever its name and even if it does not exist: `load` then says so.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("rain.WAV", "dog.flac", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in find([folder])]
+    ['dog.flac', 'rain.WAV']
     """
-    found: dict[Path, None] = {}
+    recordings: dict[Path, None] = {}
     for path in map(Path, paths):
-        found.update(dict.fromkeys(_walk(path) if path.is_dir() else [path]))
-    return list(found)
+        recordings.update(dict.fromkeys(_walk(path) if path.is_dir() else [path]))
+    return list(recordings)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Scores over time → events, and the rules for it chosen on validation clips.
+"""Scores over time → events, by `EventRules`. How these are chosen: `earmark.evaluation.thresholds`.
 
 Rows of scores, frames or windows that may overlap, become scores over time: at each time the mean over the rows that cover
 it, constant between neighbouring edges of rows. A time that no row covers has no score, and nothing is heard there. For
@@ -56,7 +56,13 @@ class Track:
 
 
 def track(scores: Scores, also: Floats | Sequence[float] = ()) -> Track:
-    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too."""
+    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too.
+
+    >>> values = np.array([[0.25], [0.75]], np.float32)  # of two windows that overlap by a second
+    >>> scores = Scores(values, np.full(2, "a.wav"), np.array([0.0, 1.0]), np.array([2.0, 3.0]), ("dog",))
+    >>> track(scores).edges, track(scores).values[:, 0]
+    (array([0., 1., 2., 3.]), array([0.25, 0.5 , 0.75]))
+    """
     several = np.unique(scores.ids)
     if len(several) > 1:
         raise ScoresError(
@@ -119,17 +125,22 @@ def _taken(scores: Scores, rows: NDArray[np.int64]) -> Scores:
 
 
 def hear(heard: Track, rules: EventRules) -> list[Event]:
-    """The events of one recording, by onset."""
+    """The events of one recording, by onset.
+
+    >>> heard = Track(np.array([0.0, 1.0, 1.5, 4.0]), np.array([[0.75], [0.25], [0.5]]), ("dog",))
+    >>> hear(heard, EventRules.alike(heard.tags, gap=1.0))  # half a second apart: joined
+    [Event(onset=0.0, offset=4.0, tag='dog', score=0.75)]
+    """
     rules.check(heard.tags)
-    found = []
+    events = []
     for column, tag in enumerate(heard.tags):
         values = heard.values[:, column]
         spans = smoothed(above(heard.edges, values, rules.thresholds[tag]), rules.medians[tag])
         spans = lasting(joined(spans, rules.gap), rules.shortest)
         for onset, offset in np.round(spans, DIGITS).tolist():
             if offset > onset:
-                found.append(Event(onset, offset, tag, _highest(heard.edges, values, onset, offset)))
-    return sorted(found)
+                events.append(Event(onset, offset, tag, _highest(heard.edges, values, onset, offset)))
+    return sorted(events)
 
 
 def above(edges: Floats, values: Floats, threshold: float) -> Floats:
@@ -161,9 +172,9 @@ def snapped(times: Any) -> Floats:
 def excess(times: Floats, knots: Floats, half: float) -> Floats:
     """Seconds heard within `half` of each time, less `half`. knots: onsets and offsets in turn, snapped as times are."""
     total = np.concatenate([[0.0], np.cumsum(np.where(np.arange(len(knots) - 1) % 2 == 0, np.diff(knots), 0.0))])
-    found = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
-    found[np.abs(found) < ROUNDING] = 0.0
-    return np.asarray(found)
+    seconds = np.interp(times + half, knots, total) - np.interp(times - half, knots, total) - half
+    seconds[np.abs(seconds) < ROUNDING] = 0.0
+    return np.asarray(seconds)
 
 
 def crossed(times: Floats, values: Floats) -> tuple[Floats, Floats]:

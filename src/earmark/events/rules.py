@@ -37,7 +37,12 @@ class EventRules:
     def alike(
         tags: Iterable[str], threshold: float = DEFAULT, median: float = 0.0, gap: float = 0.0, shortest: float = 0.0
     ) -> EventRules:
-        """The same for all tags."""
+        """The same for all tags.
+
+        >>> rules = EventRules.alike(("dog", "rain"), threshold=0.4, median=1.0)
+        >>> rules.thresholds, rules.gap
+        ({'dog': 0.4, 'rain': 0.4}, 0.0)
+        """
         names = tuple(tags)
         return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest)
 

@@ -2,7 +2,7 @@
 
 `Stream` finds what `earmark.events.hear` finds in all rows at once, to the last digit, but tells an event as soon as no
 later row can change it. It can, because the rules look no further than they say: cells before the start of all later rows
-are final; the median asks for half of its length to both sides, and its sums are exact (`events.snapped`), so that what lies
+are final; the median asks for half of its length to both sides, and its sums are exact (`detection.snapped`), so that what lies
 further back has no say; a gap is closed or kept within its length. Of an event that goes on, only its highest score so far
 is kept, and cells that it may yet need.
 """
@@ -40,6 +40,13 @@ class Stream:
 
     tags: of all rows. ordered: tell events by onset over all parts; then one that goes on holds back what begins after it.
     Raises ScoresError where the rules have none for a tag.
+
+        >>> stream = Stream(("dog",), EventRules.alike(("dog",)))
+        >>> values, start = np.array([[0.75], [0.25]], np.float32), np.array([0.0, 1.0])
+        >>> stream.push(Scores(values, np.full(2, "a.wav"), start, start + 1, ("dog",)), before=2.0)
+        [Event(onset=0.0, offset=1.0, tag='dog', score=0.75)]
+        >>> stream.finish()
+        []
     """
 
     def __init__(self, tags: Sequence[str], rules: EventRules, ordered: bool = False):
@@ -75,20 +82,20 @@ class Stream:
         if ended:
             for column in np.flatnonzero(self._was).tolist():
                 self._voices[column].knots.append(until)
-        found: list[Event] = []
+        events: list[Event] = []
         for column in sorted(self._active):
             voice = self._voices[column]
-            found += voice.hear(self._recent.edges, self._recent.values[:, column], until, ended)
+            events += voice.hear(self._recent.edges, self._recent.values[:, column], until, ended)
             if voice.silent:
                 self._active.discard(column)
         first = min([self._voices[column].earliest for column in self._active], default=math.inf)
         first = math.inf if ended else min(first, until - self._longest - NEAR)
         self._forget(until)
-        return self._in_order(found, first) if self._ordered else sorted(found)
+        return self._in_order(events, first) if self._ordered else sorted(events)
 
-    def _in_order(self, found: list[Event], first: float) -> list[Event]:
+    def _in_order(self, events: list[Event], first: float) -> list[Event]:
         """What begins before `first`, where none of those to come does."""
-        for event in found:
+        for event in events:
             heapq.heappush(self._held, event)
         ready = []
         while self._held and self._held[0].onset < first:
@@ -222,17 +229,17 @@ class _Voice:
         """Events that are final. edges, values: the recent cells; until: their end; ended: nothing comes after."""
         for time in self._smoothed(until, ended) if self.median > 0 else self._plain(until, ended):
             self._turn(time)
-        found: list[Event] = []
+        events: list[Event] = []
         while self.spans and self._closed(self.spans[0], until, ended):
             span = self.spans.pop(0)
             assert span.offset is not None
             if span.offset - span.onset >= self.shortest - ROUNDING:
-                found += self._event(span, span.offset, edges, values)
+                events += self._event(span, span.offset, edges, values)
         for span in self.spans:
             if until > span.onset + NEAR:
                 sure = self._certain if span.offset is None else span.offset
                 _absorb(span, edges, values, int(np.searchsorted(edges, sure - NEAR, "right")) - 1)
-        return found
+        return events
 
     def _plain(self, until: float, ended: bool) -> list[float]:
         """Without a median: the knots."""
@@ -241,7 +248,7 @@ class _Voice:
         return turns
 
     def _smoothed(self, until: float, ended: bool) -> list[float]:
-        """Onsets and offsets in turn of `events.smoothed`, as far as they are final."""
+        """Onsets and offsets in turn of `detection.smoothed`, as far as they are final."""
         known, end = snapped(self.knots), float(snapped(until))
         reached = math.inf if ended else end - self.half
         points = np.unique(np.concatenate([known - self.half, known + self.half]))

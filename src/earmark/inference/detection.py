@@ -27,18 +27,18 @@ def listen(
 ) -> Generator[tuple[Heard | Failure, list[Event]]]:
     """What was heard of each recording, or its failure, and its events by onset.
 
-    listener: a tagger or an ensemble; scorer: of its frames (`frames.framewise`), or None for events in its windows.
+    listener: a tagger or an ensemble; scorer: of its frames (its `framewise`), or None for events in its windows.
     on_events: called with events as they become final, by onset; ordered=False: each as soon as it is final, so that one
     that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
     `on_events` only. options: of `earmark.inference.score`.
     """
     # by number: two parts of one file have one name, and so has a file that is named twice
     streams: dict[int, Stream] = {}
-    found: dict[int, list[Event]] = {}
+    kept_events: dict[int, list[Event]] = {}
 
     def tell(number: int, recording: Recording, events: list[Event]) -> None:
         if keep:
-            found.setdefault(number, []).extend(events)
+            kept_events.setdefault(number, []).extend(events)
         if events and on_events is not None:
             on_events(recording, events)
 
@@ -54,4 +54,4 @@ def listen(
             stream = streams.pop(number, None)
             if stream is not None and isinstance(result, Heard):
                 tell(number, result.recording, stream.finish())
-            yield result, sorted(found.pop(number, []))
+            yield result, sorted(kept_events.pop(number, []))

@@ -53,6 +53,17 @@ def score(
     has come, not when a batch of them has; for sound that is heard while it comes. EarmarkError where batch or workers are
     below 1. Of an ensemble whose members do not hear the same windows, TaggerError where window by window is asked for, and
     for a recording that comes once.
+
+    >>> from pathlib import Path
+    >>> from types import SimpleNamespace
+    >>> from earmark.inference import Live
+    >>> from earmark.windows import Windows
+    >>> # whatever has these five can score: here by the highest value of a window
+    >>> peak = SimpleNamespace(sample_rate=8_000, vocabulary=("loud",), task="many", windows=Windows(length=1.0, hop=1.0))
+    >>> peak.score = lambda waves: waves.max(1, keepdims=True)
+    >>> sound = Live(Path("-"), source=lambda rate: iter([np.repeat(np.float32([0.25, 0.75]), rate)]))
+    >>> [result.values.tolist() for result in score(peak, [sound])]  # the mean of its two windows
+    [[0.5]]
     """
     for what, number in (("batch", batch), ("workers", workers)):
         if number < 1:
@@ -78,17 +89,17 @@ def _score_together(team: Several, recordings: Iterable[Recording], options: Opt
         todo = recordings if len(groups) == 1 else _read_again(recordings)
         for numbers, copy in zip(groups.values(), itertools.tee(todo, len(groups)), strict=True):
             scorers = [team.members[number] for number in numbers]
-            own = replace(options, on_audio=None) if runs else options  # seconds count once
-            runs.append(stack.enter_context(closing(_score(scorers, copy, own, team))))
+            run_options = replace(options, on_audio=None) if runs else options  # seconds count once
+            runs.append(stack.enter_context(closing(_score(scorers, copy, run_options, team))))
         for results in zip(*runs, strict=True):
-            heard: dict[int, Heard] = {}
+            by_member: dict[int, Heard] = {}
             failure = None
             for numbers, result in zip(groups.values(), results, strict=True):
                 if isinstance(result, Failure):
                     failure = failure or result
                 else:
-                    heard |= dict(zip(numbers, result, strict=True))
-            yield failure or _combined(team, [heard[number] for number in range(len(team.members))])
+                    by_member |= dict(zip(numbers, result, strict=True))
+            yield failure or _combined(team, [by_member[number] for number in range(len(team.members))])
 
 
 def _read_again(recordings: Iterable[Recording]) -> Iterator[Recording]:
@@ -102,11 +113,11 @@ def _read_again(recordings: Iterable[Recording]) -> Iterator[Recording]:
         yield recording
 
 
-def _combined(team: Several, heard: list[Heard]) -> Heard:
-    first = heard[0]
-    notes = tuple(dict.fromkeys(note for one in heard for note in one.notes))
-    values = team.combine([one.values[None] for one in heard])[0]
-    windows = _combined_rows(team, [one.windows for one in heard if one.windows is not None])
+def _combined(team: Several, results: list[Heard]) -> Heard:
+    first = results[0]
+    notes = tuple(dict.fromkeys(note for result in results for note in result.notes))
+    values = team.combine([result.values[None] for result in results])[0]
+    windows = _combined_rows(team, [result.windows for result in results if result.windows is not None])
     return Heard(first.recording, first.duration, values, notes, windows)
 
 
@@ -114,7 +125,7 @@ def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
     if not rows:
         return None
     first = rows[0]
-    return Scores(team.combine([each.values for each in rows]), first.ids, first.start, first.end, team.vocabulary)
+    return Scores(team.combine([scores.values for scores in rows]), first.ids, first.start, first.end, team.vocabulary)
 
 
 def _score(
@@ -200,20 +211,20 @@ def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Severa
     taken = _next(ready, options.batch)
     stretches = [stretch for _, stretch in taken]
     values = [score_stretches(scorer, stretches, options.batch) for scorer in scorers]
-    told = scorers[0].windows
-    hop = min(told.hop, told.length)
+    settings = scorers[0].windows
+    hop = min(settings.hop, settings.length)
     for number, (pending, stretch) in enumerate(taken):
-        own = [each[number] for each in values]
-        if pending.error is None and (error := _no_number(pending, stretch, own, scorers[0].sample_rate)):
+        by_scorer = [scores[number] for scores in values]
+        if pending.error is None and (error := _no_number(pending, stretch, by_scorer, scorers[0].sample_rate)):
             _fail(pending, error, ready)
         if pending.error is not None:
             continue
         counts = {weigh: weights(stretch.windows(), weigh) for weigh in {s.windows.weigh for s in scorers}}
-        for scorer, pool, value in zip(scorers, pending.pools, own, strict=True):
+        for scorer, pool, value in zip(scorers, pending.pools, by_scorer, strict=True):
             pool.add(value, counts[scorer.windows.weigh])
         pending.waiting -= len(stretch)
         if options.keep_windows or options.on_part:
-            rows = [_rows(pending, stretch, scorer, value) for scorer, value in zip(scorers, own, strict=True)]
+            rows = [_rows(pending, stretch, scorer, value) for scorer, value in zip(scorers, by_scorer, strict=True)]
             _tell(pending, rows, scorers[0].sample_rate, options, team)
         pending.scored += len(stretch)
         if options.on_audio:
@@ -222,7 +233,7 @@ def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Severa
 
 def _no_number(pending: Pending, stretch: Stretch, values: list[NDArray[np.float32]], rate: int) -> AudioError | None:
     """Where a score is NaN or infinite, which no mean over windows and no sorting of tags would show."""
-    fine = np.logical_and.reduce([np.isfinite(each).all(1) for each in values])
+    fine = np.logical_and.reduce([np.isfinite(scores).all(1) for scores in values])
     if fine.all():
         return None
     second = (pending.recording.start or 0.0) + int(stretch.starts[int(np.argmin(fine))]) / rate
@@ -259,12 +270,12 @@ def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Heard] | Failur
         return Failure(pending.recording, pending.error)
     assert pending.samples is not None and pending.waiting == 0
     duration = pending.samples / scorers[0].sample_rate
-    heard = []
+    results = []
     for number, pool in enumerate(pending.pools):
         windows = None
         if pending.kept:
             parts = [rows[number] for rows in pending.kept]
             ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
             windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
-        heard.append(Heard(pending.recording, duration, pool.result(), tuple(pending.notes), windows))
-    return heard
+        results.append(Heard(pending.recording, duration, pool.result(), tuple(pending.notes), windows))
+    return results

@@ -175,7 +175,11 @@ class Raw(Recording):
 
 
 def decode(data: bytes, encoding: str) -> Wave:
-    """Whole samples → float32, full scale ±1, as libsndfile reads them from a file."""
+    """Whole samples → float32, full scale ±1, as libsndfile reads them from a file.
+
+    >>> decode(bytes([0, 64, 0, 128]), "s16le")
+    array([ 0.5, -1. ], dtype=float32)
+    """
     kind, silence, scale = ENCODINGS[encoding]
     if encoding == "s24le":
         wide = np.zeros((len(data) // 3, 4), np.uint8)

@@ -79,6 +79,10 @@ class Heard:
     """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
 
     windows: the scores window by window, where they were asked for.
+
+        >>> heard = Heard(Recording(Path("a.wav")), 4.0, np.array([0.25, 0.75], np.float32))
+        >>> heard.tags(("dog", "rain"), top=1)
+        [Tag(label='rain', score=0.75)]
     """
 
     recording: Recording

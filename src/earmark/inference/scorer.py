@@ -85,18 +85,18 @@ def together(scorer: Scorer) -> int:
 
 def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int) -> list[Values]:
     """The scores of each stretch, (its windows, tags). batch: windows that are scored at once where each is by itself."""
-    made: dict[int, Values] = {}
+    scores: dict[int, Values] = {}
     most = together(scorer)
     for number, stretch in enumerate(stretches):
         if most and isinstance(scorer, Sharer) and len(stretch) > 1:
             parts = [stretch.part(first, first + most) for first in range(0, len(stretch), most)]
             values = [scorer.score_overlapping(part.wave, part.hop, len(part)) for part in parts]
-            made[number] = values[0] if len(values) == 1 else np.concatenate(values)
-    rest = [number for number in range(len(stretches)) if number not in made]
+            scores[number] = values[0] if len(values) == 1 else np.concatenate(values)
+    rest = [number for number in range(len(stretches)) if number not in scores]
     if rest:
         values = _one_by_one(scorer, [stretches[number] for number in rest], batch)
-        made |= dict(zip(rest, values, strict=True))
-    return [made[number] for number in range(len(stretches))]
+        scores |= dict(zip(rest, values, strict=True))
+    return [scores[number] for number in range(len(stretches))]
 
 
 def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int) -> list[Values]:
@@ -125,5 +125,5 @@ def check_alike(scorers: Sequence[Scorer]) -> None:
 
 def hears(scorer: Scorer) -> tuple[Any, ...]:
     """What two scorers that hear the same windows have in common."""
-    told = scorer.windows
-    return scorer.sample_rate, *told.samples(scorer.sample_rate), told.last, told.short
+    settings = scorer.windows
+    return scorer.sample_rate, *settings.samples(scorer.sample_rate), settings.last, settings.short

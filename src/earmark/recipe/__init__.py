@@ -67,7 +67,11 @@ def shipped() -> dict[str, Path]:
 
 
 def find(name: str | Path) -> Path:
-    """A recipe's file, by path or by the name of one in the package."""
+    """A recipe's file, by path or by the name of one in the package.
+
+    >>> find("esc10-samplecnn").name
+    'esc10-samplecnn.yaml'
+    """
     path = Path(name)
     if path.is_file():
         return path
@@ -86,6 +90,10 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
     """Read and check a recipe by name or path. settings: `key.path=value`, values in YAML, put over the file's.
 
     Raises RecipeError with all mistakes.
+
+    >>> recipe = load("esc10-samplecnn", ["train.epochs=3", "windows.hop=1/2"])
+    >>> recipe.train.epochs, recipe.windows.hop, recipe.sample_rate
+    (3, 0.5, 16000)
     """
     path = find(name)
     try:
@@ -112,7 +120,15 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
 
 
 def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
-    """A recipe from plain values, checked. Raises RecipeError with all mistakes."""
+    """A recipe from plain values, checked. Raises RecipeError with all mistakes.
+
+    >>> from earmark.errors import RecipeError
+    >>> try:
+    ...     parse(load("esc10-samplecnn").as_dict() | {"sample_rate": 22.05})
+    ... except RecipeError as error:
+    ...     print(error.mistakes)
+    ['sample_rate: should be a whole number (it is 22.05)']
+    """
     recipe, mistakes = check(_numbers(dict(raw)))
     if mistakes or recipe is None:
         raise RecipeError(name, mistakes)

@@ -77,13 +77,13 @@ def _phase_mistakes(recipe: Recipe) -> list[str]:
 
 def _source_mistakes(load: Mapping[str, str], phases: Sequence[str], where: str) -> list[str]:
     mistakes = []
-    for part, told in load.items():
-        source, _, _ = told.rpartition(":")
-        source = source or told
+    for part, reference in load.items():
+        source, _, _ = reference.rpartition(":")
+        source = source or reference
         if source not in phases and not source.endswith(".safetensors"):
             known = f"earlier phases: {', '.join(phases)}" if phases else "there is no earlier phase"
             mistakes.append(
-                f"{where}.{part}: {told!r} is neither an earlier phase nor a tagger file (.safetensors), "
+                f"{where}.{part}: {reference!r} is neither an earlier phase nor a tagger file (.safetensors), "
                 f"with :part behind it; {known}"
             )
     return mistakes
@@ -105,9 +105,9 @@ def _sentence(problem: dict[str, Any]) -> str:
     message = wanted or str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if problem.get("ctx", {}).get("class_name") == "Component":
         message = "should be a name, or a name and arguments"
-    told = "it is a list" if isinstance(got, list) else "it is empty" if got is None else f"it is {got!r}"
+    actual = "it is a list" if isinstance(got, list) else "it is empty" if got is None else f"it is {got!r}"
     # where keys contradict each other, the message says which
-    return f"{path}: {message[0].lower()}{message[1:]}" + ("" if isinstance(got, dict) else f" ({told})")
+    return f"{path}: {message[0].lower()}{message[1:]}" + ("" if isinstance(got, dict) else f" ({actual})")
 
 
 def _keys_at(path: Sequence[str]) -> list[str]:

@@ -182,7 +182,7 @@ class Phase(Section):
 
 
 class Recipe(Section):
-    """See the package's docstring, and the files in `earmark/recipes`.
+    """See the package's docstring, and the files in `earmark/recipe/recipes`.
 
     phases: by name; run: which of them, in order (default: all, as they are written).
     """
@@ -215,20 +215,22 @@ class Recipe(Section):
 
     def during(self, phase: str) -> dict[str, Any]:
         """The plain values of the recipe while a phase runs, without phases of its own."""
-        told, raw = self.phases[phase], self.as_dict()
-        raw["train"] = _over(raw["train"], told.train)
+        settings, raw = self.phases[phase], self.as_dict()
+        raw["train"] = _over(raw["train"], settings.train)
         raw |= {
-            key: getattr(told, key) for key in ("augment", "net", "features", "resize") if key in told.model_fields_set
+            key: getattr(settings, key)
+            for key in ("augment", "net", "features", "resize")
+            if key in settings.model_fields_set
         }
-        raw |= {"load": told.load, "phases": {}, "run": None}
+        raw |= {"load": settings.load, "phases": {}, "run": None}
         return raw
 
 
-def _over(base: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """`told` put over `base`, section by section."""
+def _over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`changes` put over `base`, section by section."""
     return base | {
         key: _over(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in told.items()
+        for key, value in changes.items()
     }
 
 

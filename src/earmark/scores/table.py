@@ -163,7 +163,13 @@ def _load_parquet(path: Path) -> Scores:
 
 
 def concat(parts: Sequence[Scores]) -> Scores:
-    """Rows of all parts, in order. The parts must have the same tags in the same order; facts are the first's."""
+    """Rows of all parts, in order. The parts must have the same tags in the same order; facts are the first's.
+
+    >>> a = Scores(np.ones((2, 1), np.float32), np.array(["a", "b"]), np.zeros(2), np.ones(2), ("dog",))
+    >>> b = Scores(np.ones((1, 1), np.float32), np.array(["c"]), np.zeros(1), np.ones(1), ("dog",))
+    >>> concat([a, b]).ids.tolist()
+    ['a', 'b', 'c']
+    """
     if not parts:
         raise ScoresError("no scores to join")
     first = parts[0]

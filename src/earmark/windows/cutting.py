@@ -30,7 +30,12 @@ def starts(total: int, length: int, hop: int, last: Last = "align") -> NDArray[n
 
 
 def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray[np.float32]:
-    """A recording of at most `length` samples → exactly `length` samples."""
+    """A recording of at most `length` samples → exactly `length` samples.
+
+    >>> wave = np.array([1, 2, 3], np.float32)
+    >>> fit(wave, 5), fit(wave, 5, "repeat")
+    (array([1., 2., 3., 0., 0.], dtype=float32), array([1., 2., 3., 1., 2.], dtype=float32))
+    """
     missing = length - len(wave)
     if missing <= 0:
         return wave[:length]
@@ -41,7 +46,13 @@ def fit(wave: NDArray[np.float32], length: int, short: Short = "pad") -> NDArray
 
 
 def slides(wave: NDArray[np.float32], length: int, hop: int) -> NDArray[np.float32]:
-    """A recording of at most `length` samples → (n, length): behind 0, hop, 2·hop, … zeros."""
+    """A recording of at most `length` samples → (n, length): behind 0, hop, 2·hop, … zeros.
+
+    >>> slides(np.array([1, 2], np.float32), length=4, hop=1)
+    array([[1., 2., 0., 0.],
+           [0., 1., 2., 0.],
+           [0., 0., 1., 2.]], dtype=float32)
+    """
     return np.stack([np.pad(wave, (at, length - at - len(wave))) for at in range(0, length - len(wave) + 1, hop)])
 
 
@@ -75,6 +86,11 @@ class Cutter:
     """Cuts a stream into windows, `together` at a time: the same however the stream is divided into blocks.
 
     Feed blocks with `push`, then call `finish`. Holds no more samples than `together` windows have, and a block.
+
+        >>> cutter = Cutter(length=4, hop=2)
+        >>> stretches = cutter.push(np.zeros(5, np.float32)) + cutter.push(np.zeros(2, np.float32)) + cutter.finish()
+        >>> [stretch.starts.tolist() for stretch in stretches]
+        [[0], [2], [3]]
     """
 
     def __init__(self, length: int, hop: int, last: Last = "align", short: Short = "pad", together: int = 1):
@@ -89,27 +105,27 @@ class Cutter:
         """Whole stretches of `together` windows."""
         self.total += len(block)
         self._held = np.concatenate([self._held, block])
-        made = []
+        stretches = []
         while self._next + (self.together - 1) * self.hop + self.length <= self.total:
-            made.append(self._stretch(self.together))
+            stretches.append(self._stretch(self.together))
         # `align` may yet ask for the last `length` samples; anything older than the next window and those can go
         keep_from = max(self._at, min(self._next, self.total - self.length))
         self._held = self._held[keep_from - self._at :]
         self._at = keep_from
-        return made
+        return stretches
 
     def finish(self) -> list[Stretch]:
         """What is left: fewer than `together` windows, and what becomes of the rest or of a short recording."""
         rest = self._last_regular()
         if self._ended_at == 0:  # shorter than one window
-            made = slides if self.short == "slide" else lambda wave, length, _: fit(wave, length, self.short)[None]
-            return [self._one(window, 0) for window in made(self._held, self.length, self.hop)]
+            cut = slides if self.short == "slide" else lambda wave, length, _: fit(wave, length, self.short)[None]
+            return [self._single(window, 0) for window in cut(self._held, self.length, self.hop)]
         if self._ended_at >= self.total or self.last == "drop":
             return rest
         start = self.total - self.length if self.last == "align" else self._next
         if start >= self.total:
             return rest
-        return [*rest, self._one(fit(self._held[start - self._at :], self.length), start)]
+        return [*rest, self._single(fit(self._held[start - self._at :], self.length), start)]
 
     def _last_regular(self) -> list[Stretch]:
         left = (self.total - self._next - self.length) // self.hop + 1
@@ -123,5 +139,5 @@ class Cutter:
         self._ended_at = int(starts[-1]) + self.length
         return Stretch(self._held[first:end].copy(), starts, self.length, self.hop)
 
-    def _one(self, window: NDArray[np.float32], start: int) -> Stretch:
+    def _single(self, window: NDArray[np.float32], start: int) -> Stretch:
         return Stretch(window, np.array([start], np.int64), self.length, self.hop)

@@ -11,7 +11,12 @@ TINY = 1e-12  # the smallest probability that the geometric mean tells from noug
 
 
 def weights(windows: NDArray[np.float32], weigh: Weigh) -> NDArray[np.float64]:
-    """(n,): how much each of the windows (n, length) counts."""
+    """(n,): how much each of the windows (n, length) counts.
+
+    >>> windows = np.array([[0.5, -0.5], [0.0, 0.0]], np.float32)
+    >>> weights(windows, "level"), weights(windows, "energy")
+    (array([0.5, 0. ]), array([0.25, 0.  ]))
+    """
     if weigh == "equal":
         return np.ones(len(windows))
     energy = np.asarray(np.einsum("ij,ij->i", windows, windows, dtype=np.float64) / windows.shape[1])

@@ -13,7 +13,7 @@ Weigh = Literal["equal", "level", "energy"]
 
 @dataclass(frozen=True)
 class Windows:
-    """length, hop: seconds. See the module's docstring for the rest."""
+    """length, hop: seconds. The rest: see `earmark.windows`."""
 
     length: float
     hop: float

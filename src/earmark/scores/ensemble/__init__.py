@@ -62,12 +62,18 @@ def combine(
     weights: one a member, in any proportion; default: all the same. over: what the rank rule ranks. task: with "one",
     the geometric mean is made to sum to one again. only: what to do with clips and tags that not all have. names: of
     the members, for messages. Raises ScoresError where the members do not fit together.
+
+    >>> import numpy as np
+    >>> rows = {"ids": np.array(["a"]), "start": np.zeros(1), "end": np.ones(1), "tags": ("dog", "rain")}
+    >>> members = [Scores(np.array([values], np.float32), **rows) for values in ([0.75, 0.25], [0.25, 0.5])]
+    >>> combine(members, weights=[3, 1]).values
+    array([[0.625 , 0.3125]], dtype=float32)
     """
     counts = shares(weights, len(members))
-    told = Rule(rule, over, task)
+    full_rule = Rule(rule, over, task)
     same = align(members, only, names)
-    values = mean(told, [member.values for member in same], counts)
-    facts: dict[str, Any] = {**told.as_dict(), "weights": counts.tolist(), "members": [m.facts for m in members]}
+    values = mean(full_rule, [member.values for member in same], counts)
+    facts: dict[str, Any] = {**full_rule.as_dict(), "weights": counts.tolist(), "members": [m.facts for m in members]}
     if names is not None:
         facts["names"] = list(names)
     if only == "common":

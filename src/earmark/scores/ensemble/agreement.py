@@ -68,10 +68,10 @@ class Agreement:
         """Two tables for people: pairs, then what each member adds."""
         columns = ["a", "b", "alike", "both", "only_a", "only_b", "neither", "correlation"]
         heads = ["A", "B", "alike", "both right", "only A", "only B", "both wrong", "correlation"]
-        told = [asdict(pair) for pair in self.pairs]
-        shown = [name for name in columns if any(row[name] is not None for row in told)]
+        pair_rows = [asdict(pair) for pair in self.pairs]
+        shown = [name for name in columns if any(row[name] is not None for row in pair_rows)]
         kept = [head for head, name in zip(heads, columns, strict=True) if name in shown]
-        tables = [_table(kept, [[_cell(row[name], name) for name in shown] for row in told])] if told else []
+        tables = [_table(kept, [[_cell(row[name], name) for name in shown] for row in pair_rows])] if pair_rows else []
         if self.parts:
             rows = [
                 [
@@ -106,7 +106,7 @@ def agreement(
     truth: (rows, tags) bool, in the rows and tags of the first member. With it and a metric (higher = better), what each
     member adds to the ensemble of the rest is told, by the rule and the weights. threshold: of the answers in task many.
     """
-    told = Rule(rule, over, task)
+    full_rule = Rule(rule, over, task)
     labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
     same = align(members, names=labels)
     if len(same) < 2:
@@ -127,14 +127,14 @@ def agreement(
     if true is None or metric is None:
         return Agreement(len(same[0]), tuple(pairs))
     values = [member.values for member in same]
-    whole = float(metric(mean(told, values, counts), true))
+    whole = float(metric(mean(full_rule, values, counts), true))
     parts = []
     for i, label in enumerate(labels):
         others = np.delete(counts, i)
-        alone = float(metric(mean(told, [values[i]], np.ones(1)), true))
+        alone = float(metric(mean(full_rule, [values[i]], np.ones(1)), true))
         without = None
         if others.sum() > 0:
-            without = float(metric(mean(told, values[:i] + values[i + 1 :], others / others.sum()), true))
+            without = float(metric(mean(full_rule, values[:i] + values[i + 1 :], others / others.sum()), true))
         gain = None if without is None else whole - without
         parts.append(Contribution(label, float(counts[i]), alone, without, gain))
     return Agreement(len(same[0]), tuple(pairs), tuple(parts), metric_name, whole)

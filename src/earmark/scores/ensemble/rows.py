@@ -29,26 +29,31 @@ def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] |
 
     only: "same" demands that all have the same clips and the same tags; "common" keeps what all have and leaves out the
     rest. names: of the members, for messages. Raises ScoresError for what is missing, and always for duplicated rows.
+
+    >>> a = Scores(np.zeros((2, 1), np.float32), np.array(["a", "b"]), np.zeros(2), np.ones(2), ("dog",))
+    >>> b = Scores(np.ones((2, 1), np.float32), np.array(["c", "a"]), np.zeros(2), np.ones(2), ("dog",))
+    >>> [member.ids.tolist() for member in align([a, b], only="common")]
+    [['a'], ['a']]
     """
     if not members:
         raise ScoresError("no members: there is nothing to combine")
     if only not in get_args(Only):
         raise ScoresError(f"only is {only!r}: take one of {', '.join(get_args(Only))}")
-    told = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
-    if len(told) != len(members):
-        raise ScoresError(f"{len(told)} names for {len(members)} members")
-    tags = _tags(members, only, told)
+    labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
+    if len(labels) != len(members):
+        raise ScoresError(f"{len(labels)} names for {len(members)} members")
+    tags = _tags(members, only, labels)
     ends = not any(np.isnan(member.end).any() for member in members)
-    keys = [_keys(member, ends, name) for member, name in zip(members, told, strict=True)]
+    keys = [_keys(member, ends, name) for member, name in zip(members, labels, strict=True)]
     places = [np.arange(len(members[0]))]
     for other in range(1, len(members)):
-        found = _places(members[0], keys[0], members[other], keys[other], ends)
+        matches = _places(members[0], keys[0], members[other], keys[other], ends)
         if only == "same":
-            _demand_same(members[0], members[other], found, told[0], told[other])
-        places.append(found)
+            _demand_same(members[0], members[other], matches, labels[0], labels[other])
+        places.append(matches)
     common = np.all([place >= 0 for place in places], axis=0)
     if not common.any():
-        raise ScoresError(f"no clip has scores of all {len(members)} members: {', '.join(told)}")
+        raise ScoresError(f"no clip has scores of all {len(members)} members: {', '.join(labels)}")
     ids, start, end = (getattr(members[0], name)[common] for name in ("ids", "start", "end"))
     aligned = []
     for member, place in zip(members, places, strict=True):
@@ -76,9 +81,10 @@ def _tags(members: Sequence[Scores], only: Only, names: list[str]) -> tuple[str,
         if only == "common" or set(member.tags) == set(first):
             continue
         lacks = [tag for tag in first if tag not in member.tags]
-        one, other, missing = (name, names[0], lacks) if lacks else (names[0], name, [*set(member.tags) - set(first)])
+        extra = [*set(member.tags) - set(first)]
+        lacking, having, missing = (name, names[0], lacks) if lacks else (names[0], name, extra)
         raise ScoresError(
-            f"{one} has no scores of {len(missing)} tags that {other} has, such as {sorted(missing)[0]!r}: the members "
+            f"{lacking} has no scores of {len(missing)} tags that {having} has, such as {sorted(missing)[0]!r}: the members "
             'were trained on different tags. Take only the tags and clips that all have with only="common" (--only common)'
         )
     common = tuple(tag for tag in first if all(tag in member.tags for member in members))
@@ -108,14 +114,14 @@ def _keys(member: Scores, ends: bool, name: str) -> list[Key]:
 def _places(first: Scores, keys: list[Key], other: Scores, others: list[Key], ends: bool) -> NDArray[np.int64]:
     """(rows of first,): the row of `other` that is the same; −1 where there is none."""
     index = {key: row for row, key in enumerate(others)}
-    found = np.full(len(keys), -1)
+    matches = np.full(len(keys), -1)
     for row, (id_, start, end) in enumerate(keys):
         for more_start, more_end in NEAR:
             place = index.get((id_, start + more_start, end + more_end))
             if place is not None and _same_times(first, row, other, place, ends):
-                found[row] = place
+                matches[row] = place
                 break
-    return found
+    return matches
 
 
 def _same_times(first: Scores, row: int, other: Scores, place: int, ends: bool) -> bool:
@@ -125,13 +131,13 @@ def _same_times(first: Scores, row: int, other: Scores, place: int, ends: bool) 
     return bool(apart <= TOLERANCE)
 
 
-def _demand_same(first: Scores, other: Scores, found: NDArray[np.int64], one: str, two: str) -> None:
-    if (found < 0).any():
-        lacking, having, here, missing = two, one, first, np.flatnonzero(found < 0)
+def _demand_same(first: Scores, other: Scores, matches: NDArray[np.int64], first_name: str, other_name: str) -> None:
+    if (matches < 0).any():
+        lacking, having, here, missing = other_name, first_name, first, np.flatnonzero(matches < 0)
         there = other
     else:
-        lacking, having, here, there = one, two, other, first
-        missing = np.setdiff1d(np.arange(len(other)), found)
+        lacking, having, here, there = first_name, other_name, other, first
+        missing = np.setdiff1d(np.arange(len(other)), matches)
     if not len(missing):
         return
     row = missing[0]

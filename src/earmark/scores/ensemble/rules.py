@@ -69,15 +69,19 @@ class Rule:
 
     def as_dict(self) -> dict[str, str]:
         """Plain values; `over` only where something is ranked."""
-        told = asdict(self) | {"rule": self.name}
-        del told["name"]
+        settings = asdict(self) | {"rule": self.name}
+        del settings["name"]
         if self.name != "rank":
-            del told["over"]
-        return dict(sorted(told.items()))
+            del settings["over"]
+        return dict(sorted(settings.items()))
 
 
 def mean(rule: Rule, values: Sequence[NDArray[Any]], weights: Floats) -> NDArray[np.float32]:
-    """values: (rows, tags) of each member. weights: (members,), summing to one. → (rows, tags)."""
+    """values: (rows, tags) of each member. weights: (members,), summing to one. → (rows, tags).
+
+    >>> mean(Rule("geometric"), [np.array([[0.25]]), np.array([[1.0]])], np.array([0.5, 0.5])).round(3)
+    array([[0.5]], dtype=float32)
+    """
     total = np.zeros(values[0].shape)
     for member, weight in zip(values, weights.tolist(), strict=True):
         total += weight * rule.before(member)
@@ -85,7 +89,11 @@ def mean(rule: Rule, values: Sequence[NDArray[Any]], weights: Floats) -> NDArray
 
 
 def ranks(values: Floats) -> Floats:
-    """(n, columns) → the rank of each value in its column, from 0 (lowest) to 1; equal values share their mean rank."""
+    """(n, columns) → the rank of each value in its column, from 0 (lowest) to 1; equal values share their mean rank.
+
+    >>> ranks(np.array([[0.1], [0.9], [0.9]])).ravel()
+    array([0.  , 0.75, 0.75])
+    """
     n = len(values)
     if n <= 1:
         return np.full(values.shape, 0.5)
@@ -99,18 +107,22 @@ def ranks(values: Floats) -> Floats:
 
 
 def shares(weights: Sequence[float] | None, count: int) -> Floats:
-    """Weights in any proportion → (members,) that sum to one; None: all the same. Raises ScoresError."""
+    """Weights in any proportion → (members,) that sum to one; None: all the same. Raises ScoresError.
+
+    >>> shares([3, 1], 2)
+    array([0.75, 0.25])
+    """
     if count < 1:
         raise ScoresError("no members: there is nothing to combine")
     if weights is None:
         return np.full(count, 1 / count)
-    told = [float(weight) for weight in weights]
-    if len(told) != count:
+    numbers = [float(weight) for weight in weights]
+    if len(numbers) != count:
         raise ScoresError(
-            f"{len(told)} weights for {count} members: give one a member, such as {':'.join('1' * count)}"
+            f"{len(numbers)} weights for {count} members: give one a member, such as {':'.join('1' * count)}"
         )
-    wrong = [weight for weight in told if not math.isfinite(weight) or weight < 0]
-    if wrong or sum(told) <= 0:
+    wrong = [weight for weight in numbers if not math.isfinite(weight) or weight < 0]
+    if wrong or sum(numbers) <= 0:
         what = f"a weight is {wrong[0]:g}" if wrong else "all weights are 0"
         raise ScoresError(f"{what}: weights are 0 or more, and one at least is more")
-    return np.array(told) / math.fsum(told)
+    return np.array(numbers) / math.fsum(numbers)

@@ -57,8 +57,8 @@ class Search:
 
     def as_dict(self) -> dict[str, Any]:
         path = [{"member": step.member, "value": step.value} for step in self.path]
-        told = {"counts": list(self.counts), "weights": list(self.weights), "value": self.value, "path": path}
-        return {**told, **self.rule.as_dict(), "note": OPTIMISTIC}
+        facts = {"counts": list(self.counts), "weights": list(self.weights), "value": self.value, "path": path}
+        return {**facts, **self.rule.as_dict(), "note": OPTIMISTIC}
 
 
 @dataclass(frozen=True)
@@ -85,23 +85,29 @@ def search_weights(
 
     members: out-of-fold scores of the same clips (see `earmark.scores.concat`). truth: (rows, tags) bool, in the rows and
     tags of the first member. metric: (values, truth) → figure. The figure found is optimistic: see `OPTIMISTIC`.
+
+    >>> rows = {"ids": np.array(["a", "b"]), "start": np.zeros(2), "end": np.ones(2), "tags": ("dog", "rain")}
+    >>> members = [Scores(np.array(v, np.float32), **rows) for v in ([[0.1, 0.9], [0.9, 0.1]], [[0.7, 0.3], [0.2, 0.8]])]
+    >>> truth = np.array([[True, False], [False, True]])
+    >>> search_weights(members, truth, lambda values, truth: (values.argmax(1) == truth.argmax(1)).mean()).weights
+    (0.0, 1.0)
     """
-    told = Rule(rule, over, task)
+    full_rule = Rule(rule, over, task)
     if rounds < 1:
         raise ScoresError(f"rounds is {rounds}: there must be 1 at least")
     same = align(members, names=names)
     true = checked_truth(truth, same[0])
-    terms = [told.before(member.values) for member in same]
+    terms = [full_rule.before(member.values) for member in same]
     total = np.zeros(terms[0].shape)
     path: list[Step] = []
     for done in range(rounds):
-        values = [_figure(metric, told.after((total + term) / (done + 1)), true) for term in terms]
+        values = [_figure(metric, full_rule.after((total + term) / (done + 1)), true) for term in terms]
         best = int(np.argmax(values))
         total += terms[best]
         path.append(Step(best, values[best]))
     last = int(np.argmax([step.value for step in path]))
     added = [step.member for step in path[: last + 1]]
-    return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), told)
+    return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), full_rule)
 
 
 def search_across(
@@ -120,23 +126,23 @@ def search_across(
 
     folds: (rows,) names, in the rows of the first member; the rest as in `search_weights`. Clips are ranked within folds.
     """
-    told = Rule(rule, over, task)
+    full_rule = Rule(rule, over, task)
     same = align(members, names=names)
-    true, named = checked_truth(truth, same[0]), np.asarray(folds, str)
-    if named.shape != (len(same[0]),) or len(np.unique(named)) < 2:
+    true, fold_names = checked_truth(truth, same[0]), np.asarray(folds, str)
+    if fold_names.shape != (len(same[0]),) or len(np.unique(fold_names)) < 2:
         raise ScoresError(
-            f"{len(np.unique(named))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
+            f"{len(np.unique(fold_names))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
             "each clip, two at least"
         )
     values = np.zeros(same[0].values.shape, np.float32)
     counts: dict[str, tuple[int, ...]] = {}
-    for fold in np.unique(named).tolist():
-        here = named == fold
+    for fold in np.unique(fold_names).tolist():
+        here = fold_names == fold
         others = [rows_of(member, ~here) for member in same]
-        found = search_weights(others, true[~here], metric, rule, over=over, task=task, rounds=rounds, names=names)
-        values[here] = mean(told, [member.values[here] for member in same], shares(found.counts, len(same)))
-        counts[fold] = found.counts
-    facts: dict[str, Any] = {**told.as_dict(), "counts by fold": {fold: list(c) for fold, c in counts.items()}}
+        search = search_weights(others, true[~here], metric, rule, over=over, task=task, rounds=rounds, names=names)
+        values[here] = mean(full_rule, [member.values[here] for member in same], shares(search.counts, len(same)))
+        counts[fold] = search.counts
+    facts: dict[str, Any] = {**full_rule.as_dict(), "counts by fold": {fold: list(c) for fold, c in counts.items()}}
     facts["members"] = [member.facts for member in members]
     return Crossed(replace(same[0], values=values, facts={"ensemble": facts}), _figure(metric, values, true), counts)
 

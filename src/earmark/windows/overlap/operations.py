@@ -32,7 +32,7 @@ def handles(*functions: Any) -> Callable[[Handler], Handler]:
 
 def _named(*names: str, places: Sequence[Any] = (torch, Tensor)) -> list[Any]:
     """Functions and methods of these names."""
-    return [found for place in places for name in names if (found := getattr(place, name, None)) is not None]
+    return [function for place in places for name in names if (function := getattr(place, name, None)) is not None]
 
 
 ELEMENTWISE = ("relu", "sigmoid", "tanh", "exp", "log", "log10", "sqrt", "square", "abs", "clamp", "neg")
@@ -56,12 +56,12 @@ def _in_place(func: Any, x: Any, other: Any, **kwargs: Any) -> Any:
     """As `_binary`, and x stands for the result from then on. Its parts stay: a head may be a view of what is shared."""
     if not isinstance(x, Overlap):
         return NotImplemented
-    made = _binary(IN_PLACE[func], x, other, **kwargs)
-    if isinstance(made, Overlap):
-        for name, value in vars(made).items():
+    result = _binary(IN_PLACE[func], x, other, **kwargs)
+    if isinstance(result, Overlap):
+        for name, value in vars(result).items():
             object.__setattr__(x, name, value)
         return x
-    return made
+    return result
 
 
 @handles(*_named(*ARITHMETIC))

@@ -79,12 +79,12 @@ class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for one in made if isinstance(made, tuple | list) else (made,):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
             # a view of overlapping windows has more elements than memory
-            if isinstance(one, Tensor) and one._base is None:
-                self.bytes = max(self.bytes, int(one.numel()) * one.element_size())
-        return made
+            if isinstance(tensor, Tensor) and tensor._base is None:
+                self.bytes = max(self.bytes, int(tensor.numel()) * tensor.element_size())
+        return result
 
 
 def _fourier(shape: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:

@@ -52,7 +52,14 @@ class Trace:
 
 
 def overlapping(waves: Tensor, length: int, hop: int, count: int, trace: Trace | None = None) -> Overlap:
-    """Waves (rows, samples) → what stands for their windows (rows · count, length), row by row, `hop` samples apart."""
+    """Waves (rows, samples) → what stands for their windows (rows · count, length), row by row, `hop` samples apart.
+
+    >>> windows = overlapping(torch.arange(8.0)[None], length=4, hop=2, count=3)
+    >>> windows.shape
+    torch.Size([3, 4])
+    >>> (2 * windows.shared).shape, windows.windows("to look at them").tolist()[-1]
+    (torch.Size([1, 8]), [4.0, 5.0, 6.0, 7.0])
+    """
     need = (count - 1) * hop + length
     if waves.shape[-1] < need:
         raise ValueError(f"{count} windows of {length} samples every {hop} need {need} samples, not {waves.shape[-1]}")
@@ -132,16 +139,16 @@ class Overlap:
 
     def _between(self, first: int, end: int) -> Tensor:
         """Elements of the shared part, window by window."""
-        each = -(-self.count // self.phases)  # windows of a phase; the last of some phases may be one too many
+        per_phase = -(-self.count // self.phases)  # windows of a phase; the last of some phases may be one too many
         shared = self.shared[..., first:]
-        missing = (each - 1) * self.step + end - first - shared.shape[-1]
+        missing = (per_phase - 1) * self.step + end - first - shared.shape[-1]
         if missing > 0:
             shared = F.pad(shared, (0, missing))
         # what is laid out with channels last is copied so, a run of channels at a time, and stays so
         last = shared.dim() == 4 and self.shared.is_contiguous(memory_format=torch.channels_last)
-        cut = shared.unfold(-1, end - first, self.step)[..., :each, :]  # (phases · rows, …, each, width)
+        cut = shared.unfold(-1, end - first, self.step)[..., :per_phase, :]  # (phases · rows, …, per phase, width)
         cut = cut.reshape(self.phases, self.rows, *cut.shape[1:])
-        cut = cut.movedim((1, -2, 0), (0, 1, 2))  # (rows, each, phases, …, width)
+        cut = cut.movedim((1, -2, 0), (0, 1, 2))  # (rows, per phase, phases, …, width)
         if last:
             cut = cut.movedim(3, -1)
         windows: Tensor = cut.flatten(1, 2)[:, : self.count].flatten(0, 1)
@@ -223,11 +230,11 @@ class Overlap:
         return replace(self, head=head, tail=tail)
 
     def __getitem__(self, index: Any) -> Any:
-        told = index if isinstance(index, tuple) else (index,)
-        kept = [i for i in told if i is not None]
-        plain = bool(told) and told[0] == slice(None) and Ellipsis not in told and len(kept) < self.ndim
+        indices = index if isinstance(index, tuple) else (index,)
+        kept = [i for i in indices if i is not None]
+        plain = bool(indices) and indices[0] == slice(None) and Ellipsis not in indices and len(kept) < self.ndim
         if plain and all(isinstance(i, int | slice) for i in kept):
-            return self.pointwise(operator.itemgetter(told))
+            return self.pointwise(operator.itemgetter(indices))
         return self.windows("a part of each window is taken")[index]
 
     @classmethod
