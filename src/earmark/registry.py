@@ -54,13 +54,19 @@ def _place(function: Callable[..., Any]) -> str:
 
 
 class Registry:
-    """The functions of one kind. home: the module or package that holds them, imported on first use."""
+    """The functions of one kind. home: the module or package that holds them, imported on first use.
+
+    >>> "esc" in DATASETS
+    True
+    >>> list(DATASETS["esc"].arguments())
+    ['root', 'subset']
+    """
 
     def __init__(self, kind: str, home: str):
         self.kind = kind
         self.home = home
         self._entries: dict[str, Entry] = {}
-        self._found = False
+        self._imported = False
 
     def register(self, name: str | None = None, **facts: Any) -> Callable[[Function], Function]:
         """Decorator: registers a function or class under `name` (default: its own name)."""
@@ -80,12 +86,12 @@ class Registry:
         return add
 
     def _find(self) -> None:
-        if self._found:
+        if self._imported:
             return
         home = importlib.import_module(self.home)
         for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
             importlib.import_module(f"{self.home}.{module.name}")
-        self._found = True
+        self._imported = True
 
     def files(self) -> list[str]:
         """The names of the files in its home, in alphabetical order; nothing is imported.

@@ -34,6 +34,12 @@ def leaks(manifest: Manifest, *, hashes: bool = True) -> list[Leak]:
     """What ties clips of different folds together; clips without a fold count as one fold more.
 
     hashes: compare contents too. Only files are read whose size coincides with that of a file in another fold.
+
+    >>> from earmark.data.manifest import build
+    >>> names, folds, groups = ["a.wav", "b.wav", "c.wav"], ["1", "2", "2"], ["anna", "anna", "ben"]
+    >>> clips = build({"id": names, "path": names, "tags": ["dog"] * 3, "fold": folds, "group": groups}, ".")
+    >>> [leak.sentence for leak in leaks(clips, hashes=False)]
+    ["group 'anna' lies in fold 1 and fold 2: 2 clips, 'a.wav', 'b.wav'"]
     """
     if len(manifest.fold_names()) + bool((manifest.folds == "").any()) < 2:
         return []

@@ -27,7 +27,16 @@ class Matched:
 
 
 def match(scores: Scores, manifest: Manifest) -> Matched:
-    """Match by clip id. Raises ScoresError for missing or repeated clips and for tags that the tagger does not know."""
+    """Match by clip id. Raises ScoresError for missing or repeated clips and for tags that the tagger does not know.
+
+    >>> from earmark.data.manifest import build
+    >>> clips = build({"id": ["b", "a"], "path": ["b.wav", "a.wav"], "tags": ["dog", "rain"]}, ".")
+    >>> values = np.array([[0.25, 0.75], [0.5, 0.125]], np.float32)
+    >>> scores = Scores(values, np.array(["a", "b"]), np.zeros(2), np.ones(2), ("dog", "rain"))
+    >>> matched = match(scores, clips)
+    >>> matched.ids.tolist(), matched.values.tolist(), matched.truth.tolist()
+    (['a', 'b'], [[0.25, 0.75], [0.5, 0.125]], [[False, True], [True, False]])
+    """
     for name, ids in (("scores", scores.ids), ("manifest", manifest.ids)):
         unique, rows = np.unique(ids, return_counts=True)
         twice = np.flatnonzero(rows > 1)
@@ -75,7 +84,13 @@ def _check_tags(scores: Scores, manifest: Manifest) -> list[str]:
 
 
 def events_of(manifest: Manifest) -> dict[str, list[tuple[str, float, float]]]:
-    """(tag, onset, offset) of the reference events of a manifest's clips. Raises ScoresError for clips whose events are not known."""
+    """(tag, onset, offset) of the reference events of a manifest's clips. Raises ScoresError where they are not known.
+
+    >>> from earmark.data.manifest import build
+    >>> columns = {"id": ["a"], "path": ["a.wav"], "tags": ["dog"], "events": ['[["dog", 1, 2.5]]']}
+    >>> events_of(build(columns, "."))
+    {'a': [('dog', 1.0, 2.5)]}
+    """
     rows = dict(zip(manifest.ids.tolist(), manifest.table["events"].to_pylist(), strict=True))
     unknown = [clip for clip, events in rows.items() if events is None]
     if unknown:

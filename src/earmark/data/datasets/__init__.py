@@ -95,8 +95,8 @@ def _check_kinds(function: Callable[..., Manifest], options: Mapping[str, Any]) 
         try:
             TypeAdapter(hints[option], config=ConfigDict(strict=True)).validate_python(value)
         except ValidationError as error:
-            told = error.errors()[0]["msg"].removeprefix("Input should be ")
-            raise ManifestError(f"{option} is {value!r}; it should be {told}") from error
+            expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+            raise ManifestError(f"{option} is {value!r}; it should be {expected}") from error
 
 
 def tree(layout: Layout) -> str:
@@ -151,9 +151,9 @@ def recordings(root: Path, folder: str, names: Sequence[str]) -> list[str]:
     A recording may have been converted: where `dog.wav` is absent, `dog.flac` is taken. Raises ManifestError with the
     number and the first names of those that are absent.
     """
-    found = located(root, folder, names)
-    present(root / folder, names, found)
-    return found
+    paths = located(root, folder, names)
+    present(root / folder, names, paths)
+    return paths
 
 
 def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
@@ -162,7 +162,7 @@ def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
 
     prefix = "" if folder in ("", ".") else f"{folder}/"
     there: dict[str, tuple[set[str], dict[str, str]]] = {}
-    found = []
+    paths = []
     for name in names:
         inner, _, last = name.rpartition("/")
         if inner not in there:
@@ -172,8 +172,8 @@ def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
             there[inner] = files, {os.path.splitext(file)[0]: file for file in audio}
         files, converted = there[inner]
         last = last if last in files else converted.get(os.path.splitext(last)[0], "")
-        found.append(prefix + (f"{inner}/" if inner else "") + last if last else "")
-    return found
+        paths.append(prefix + (f"{inner}/" if inner else "") + last if last else "")
+    return paths
 
 
 def unlisted(error: OSError) -> NoReturn:
@@ -190,7 +190,7 @@ def below(root: Path) -> tuple[dict[str, str], int]:
     """
     from earmark.audio import EXTENSIONS
 
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     twice = 0
     seen = set()
     for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
@@ -206,11 +206,11 @@ def below(root: Path) -> tuple[dict[str, str], int]:
             stem, ending = os.path.splitext(name)
             if ending.lower() not in EXTENSIONS or name.startswith("."):
                 continue
-            if stem in found:
+            if stem in paths:
                 twice += 1
             else:
-                found[stem] = prefix + name
-    return found, twice
+                paths[stem] = prefix + name
+    return paths, twice
 
 
 def present(
@@ -253,12 +253,12 @@ def strong(
     """
     events: dict[str, list[Event]] = {}
     unclear: dict[str, int] = {}
-    heard: dict[str, dict[str, None]] = {}
+    tags_of: dict[str, dict[str, None]] = {}
     wrong = []
     for row, (name, onset, offset, tag) in enumerate(zip(names, onsets, offsets, tags, strict=True), 1):
         if name:
             events.setdefault(name, [])
-            heard.setdefault(name, {})
+            tags_of.setdefault(name, {})
             if not tag and onset in (None, "") and offset in (None, ""):
                 continue
         try:
@@ -269,7 +269,7 @@ def strong(
         if not name or not tag:
             wrong.append(row)
             continue
-        heard[name][tag] = None
+        tags_of[name][tag] = None
         if begin == end:
             unclear[name] = unclear.get(name, 0) + 1
         else:
@@ -278,15 +278,15 @@ def strong(
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
         raise ManifestError(f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset in seconds: {shown}")
     return Strong(
-        {name: None if name in unclear else each for name, each in events.items()},
-        {name: list(each) for name, each in heard.items()},
+        {name: None if name in unclear else known for name, known in events.items()},
+        {name: list(distinct) for name, distinct in tags_of.items()},
         sum(unclear.values()),
     )
 
 
 def complete(file: Path, cells: Sequence[Sequence[Any]], *names: str) -> None:
     """Raise ManifestError with the rows, counted from 1, in which one of these columns is blank."""
-    wrong = [row for row, each in enumerate(zip(*cells, strict=True), 1) if None in each]
+    wrong = [row for row, row_cells in enumerate(zip(*cells, strict=True), 1) if None in row_cells]
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
         raise ManifestError(f"{file}: {len(wrong)} rows lack one of {', '.join(names)}: {shown}. {IN_WHOLE}")

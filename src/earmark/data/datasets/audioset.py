@@ -76,23 +76,25 @@ def audioset(
         if file is None and (name in wanted or part == "eval"):
             refuse(root, LAYOUT, f"{TABLES[name]}_segments.csv not found")
     vocabulary = class_names(classes)
-    found = {name: segments(file) for name, file in tables.items() if file is not None}
-    table = pa.concat_tables(list(found.values())).combine_chunks()
-    folds = np.repeat(["eval" if name == "eval" else "train" for name in found], [len(each) for each in found.values()])
+    by_table = {name: segments(file) for name, file in tables.items() if file is not None}
+    table = pa.concat_tables(list(by_table.values())).combine_chunks()
+    folds = np.repeat(
+        ["eval" if name == "eval" else "train" for name in by_table], [len(listed) for listed in by_table.values()]
+    )
     tags = tags_of(table["mids"], vocabulary, root)
     there, twice = below(root)
     paths, called = _recordings(table, there)
     rows = pa.array(present(root, table["ytid"].to_pylist(), paths.to_pylist(), missing, VANISHED))
     facts: dict[str, Any] = {
-        "segments": {name: len(each) for name, each in found.items()},
+        "segments": {name: len(listed) for name, listed in by_table.items()},
         "recordings that are not there": len(table) - len(rows),
         "recordings are called": called,
     }
     facts |= {"recordings of a name that another has": twice} if twice else {}
     facts |= {"eval": "not there: no eval_segments.csv"} if tables["eval"] is None else {}
-    for name, each in found.items():
-        promised = int((each.schema.metadata or {}).get(b"num_segs", len(each)))
-        if promised != len(each):
+    for name, listed in by_table.items():
+        promised = int((listed.schema.metadata or {}).get(b"num_segs", len(listed)))
+        if promised != len(listed):
             facts[f"segments that the header of {TABLES[name]}_segments.csv states"] = promised
     table = table.take(rows)
     ytid, start, end = table["ytid"].combine_chunks(), _seconds(table["start"]), _seconds(table["end"])
@@ -212,13 +214,13 @@ def _recordings(table: pa.Table, there: dict[str, str]) -> tuple[pa.Array, dict[
         fields[f"{{{side}}}"] = _seconds(table[side])
         fields[f"{{{side} s}}"] = pc.divide(ms, 1000).cast(pa.string())
     stems, files = pa.array(there, pa.string()), pa.array(there.values(), pa.string())
-    found = pa.nulls(len(table), pa.int32())
+    places = pa.nulls(len(table), pa.int32())
     called = {}
     for name in NAMES:
-        known = found.null_count
+        known = places.null_count
         parts = [fields[part] for part in name.split("_")]
         stem = pc.binary_join_element_wise(*parts, "_") if len(parts) > 1 else parts[0]
-        found = pc.coalesce(found, pc.index_in(stem, value_set=stems))
-        if known > found.null_count:
-            called[name] = known - found.null_count
-    return files.take(found), called
+        places = pc.coalesce(places, pc.index_in(stem, value_set=stems))
+        if known > places.null_count:
+            called[name] = known - places.null_count
+    return files.take(places), called

@@ -70,10 +70,10 @@ def dcase2017task4(root: Path, missing: Literal["refuse", "skip"] = "refuse") ->
     if truth is None:
         facts["strong labels"] = f"not there: no {TRUTH}"
     else:
-        told = strong_labels(truth)
-        events = _agreeing(told, {name: tags for fold, name, _, tags in rows if fold == "test"}, truth)
-        facts["events without a length"] = told.without_length
-        facts["clips whose events are unknown for that"] = sum(each is None for each in told.events.values())
+        labels = strong_labels(truth)
+        events = _agreeing(labels, {name: tags for fold, name, _, tags in rows if fold == "test"}, truth)
+        facts["events without a length"] = labels.without_length
+        facts["clips whose events are unknown for that"] = sum(known is None for known in labels.events.values())
     return build(
         {
             "id": [name for _, name, _, _ in kept],
@@ -108,14 +108,14 @@ def clips(file: Path, classes: dict[str, str]) -> list[tuple[str, str, list[str]
     wrong = [row for row, cells in enumerate(rows, 1) if None in cells]
     if wrong:
         raise ManifestError(f"{file}: row {wrong[0]} lacks a video, its times or its mids")
-    found = []
+    labelled = []
     for video, start, end, mids in rows:
         try:
             tags = [classes[mid.strip()] for mid in mids.split(",")]
         except KeyError as error:
             raise ManifestError(f"{file}: {video} has the mid {error}, which {CLASSES} lacks") from error
-        found.append((f"{video}_{start}_{end}", video, tags))
-    return found
+        labelled.append((f"{video}_{start}_{end}", video, tags))
+    return labelled
 
 
 def strong_labels(file: Path) -> Strong:
@@ -129,12 +129,12 @@ def strong_labels(file: Path) -> Strong:
     )
 
 
-def _agreeing(told: Strong, tags: dict[str, list[str]], file: Path) -> dict[str, Any]:
+def _agreeing(labels: Strong, tags: dict[str, list[str]], file: Path) -> dict[str, Any]:
     """The events; refused if a test clip has other tags than its events."""
-    for name, each in tags.items():
-        if name in told.tags and set(told.tags[name]) != set(each):
+    for name, weak in tags.items():
+        if name in labels.tags and set(labels.tags[name]) != set(weak):
             raise ManifestError(
-                f"{file}: {name} has events of {', '.join(told.tags[name])}, but {TABLES['test']} tags it "
-                f"{', '.join(each)}. The two are not of one release"
+                f"{file}: {name} has events of {', '.join(labels.tags[name])}, but {TABLES['test']} tags it "
+                f"{', '.join(weak)}. The two are not of one release"
             )
-    return dict(told.events)
+    return dict(labels.events)

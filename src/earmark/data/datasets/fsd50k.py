@@ -80,16 +80,18 @@ def clips(file: Path, mids: dict[str, str]) -> tuple[list[str], list[list[str]],
     if blank:
         raise ManifestError(f"{file}: row {blank[0]} lacks its fname, labels or mids")
     tags = [cell.split(",") for cell in labels]
-    unknown = sorted({tag for each in tags for tag in each} - mids.keys())
+    unknown = sorted({tag for clip_tags in tags for tag in clip_tags} - mids.keys())
     if unknown:
         shown = ", ".join(map(repr, unknown[:SHOWN])) + (" …" if len(unknown) > SHOWN else "")
         raise ManifestError(
             f"{file}: {len(unknown)} labels are not among the {len(mids)} of vocabulary.csv: {shown}. "
             "Perhaps one of the two is an excerpt"
         )
-    for name, each, cell in zip(names, tags, codes, strict=True):
-        if [mids[tag] for tag in each] != cell.split(","):
-            raise ManifestError(f"{file}: the mids of clip {name} are {cell}, which are not those of {', '.join(each)}")
+    for name, clip_tags, cell in zip(names, tags, codes, strict=True):
+        if [mids[tag] for tag in clip_tags] != cell.split(","):
+            raise ManifestError(
+                f"{file}: the mids of clip {name} are {cell}, which are not those of {', '.join(clip_tags)}"
+            )
     odd = [name for name, fold in zip(names, folds, strict=True) if fold not in ("train", "val", "eval")]
     if odd:
         raise ManifestError(f"{file}: the split of clip {odd[0]} is neither train nor val")

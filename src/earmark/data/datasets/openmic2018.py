@@ -113,10 +113,10 @@ def relevance(file: Path, tags: tuple[str, ...]) -> dict[str, dict[str, float]]:
 
 def keys(file: Path) -> list[str]:
     """The clips of a partition, one a line, without a header."""
-    found = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
-    odd = [key for key in found if "_" not in key or "," in key]
-    if odd or len(set(found)) < len(found):
+    listed = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+    odd = [key for key in listed if "_" not in key or "," in key]
+    if odd or len(set(listed)) < len(listed):
         raise ManifestError(
             f"{file}: {odd[0]!r} is not a clip such as 000046_3840" if odd else f"{file}: names a clip twice"
         )
-    return found
+    return listed

@@ -72,7 +72,9 @@ def soundscapes(root: Path, cut: float | None = None, folds: int | None = None, 
         whole = deal(whole, folds, seed)
     if cut is None:
         return whole
-    seconds = [_duration(path) if told is None else told for path, told in zip(whole.paths(), lasting, strict=True)]
+    seconds = [
+        _duration(path) if length is None else length for path, length in zip(whole.paths(), lasting, strict=True)
+    ]
     return cut_up(whole, cut, seconds)
 
 
@@ -85,8 +87,8 @@ def clips(
     tags: dict[str, list[str]] = {}
     lengths = _durations(folder)
     if file := files["strong"]:
-        told = strong(file, *columns(load_table(file), file, "filename", "onset", "offset", "event_label"))
-        events, tags = told.events, told.tags
+        labels = strong(file, *columns(load_table(file), file, "filename", "onset", "offset", "event_label"))
+        events, tags = labels.events, labels.tags
     if file := files["weak"]:
         weak = _once(file, _rows(file, "filename", "event_labels"))
         tags = tags | {name: [tag.strip() for tag in cell.split(",") if tag.strip()] for name, cell in weak.items()}
@@ -99,16 +101,18 @@ def clips(
         if strange:
             raise ManifestError(f"{file}: {strange[0]} is in no other table of its folder")
     nothing: list[Event] | None = [] if files["strong"] else None
-    heard = [events.get(name, nothing) for name in names]
+    events_by_row = [events.get(name, nothing) for name in names]
     for row, name in enumerate(names):
-        each = heard[row]
-        if each is not None and set(tags.get(name, [])) - {tag for tag, _, _ in each}:
-            heard[row] = None
+        known = events_by_row[row]
+        if known is not None and set(tags.get(name, [])) - {tag for tag, _, _ in known}:
+            events_by_row[row] = None
     past = sum(
-        end > lengths.get(name, end) + 1e-3 for name, each in zip(names, heard, strict=True) for _, _, end in each or []
+        end > lengths.get(name, end) + 1e-3
+        for name, known in zip(names, events_by_row, strict=True)
+        for _, _, end in known or []
     )
     unique = [list(dict.fromkeys(origin.get(name, []))) for name in names]
-    return names, [tags.get(name, []) for name in names], heard, unique, past
+    return names, [tags.get(name, []) for name in names], events_by_row, unique, past
 
 
 def groups(sources: dict[str, list[str]]) -> list[str | None]:
@@ -120,11 +124,11 @@ def groups(sources: dict[str, list[str]]) -> list[str | None]:
             parent[source] = source = parent[parent[source]]
         return source
 
-    for each in sources.values():
-        for source in each:
-            a, b = sorted((top(each[0]), top(source)))
+    for origins in sources.values():
+        for source in origins:
+            a, b = sorted((top(origins[0]), top(source)))
             parent[b] = a
-    return [top(each[0]) if each else None for each in sources.values()]
+    return [top(origins[0]) if origins else None for origins in sources.values()]
 
 
 def _kinds() -> dict[str, tuple[str, ...]]:
@@ -159,12 +163,12 @@ def _rows(file: Path, *names: str) -> list[tuple[str, str]]:
 
 def _once(file: Path, rows: list[tuple[str, str]]) -> dict[str, str]:
     """The rows by their first cell. Raises ManifestError for one that is there twice."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for row, (name, cell) in enumerate(rows, 1):
-        if name in found:
+        if name in by_name:
             raise ManifestError(f"{file}: row {row} names {name} again; this table has one row a recording")
-        found[name] = cell
-    return found
+        by_name[name] = cell
+    return by_name
 
 
 def _duration(path: Path) -> float:

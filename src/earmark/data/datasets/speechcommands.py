@@ -112,7 +112,7 @@ def folds_of(names: list[str], listed: dict[str, set[str]]) -> list[str]:
     both = sorted(set.intersection(*listed.values()))
     if both:
         raise ManifestError(f"{len(both)} recordings are in both {' and '.join(LISTS.values())}, such as {both[0]}")
-    parts = {name: part for part, each in listed.items() for name in each}
+    parts = {name: part for part, stems in listed.items() for name in stems}
     return [parts.get(_stem(name), "train") for name in names]
 
 

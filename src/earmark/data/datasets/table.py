@@ -193,12 +193,12 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
     for row, (path, tags, onset, offset) in enumerate(
         zip(paths, labels, cells["onset"], cells["offset"], strict=True), 1
     ):
-        heard = events.setdefault(path, [])
+        listed = events.setdefault(path, [])
         blank = [_plain(onset) == "", _plain(offset) == "", not tags]
         if all(blank):
             continue
         try:
-            heard.extend((tag, float(onset), float(offset)) for tag in tags)
+            listed.extend((tag, float(onset), float(offset)) for tag in tags)
         except (TypeError, ValueError):
             blank[0] = True
         if any(blank):
@@ -207,22 +207,22 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
         shown = ", ".join(map(str, wrong[:SHOWN]))
         raise ManifestError(f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown}")
     clips: dict[str, Any] = {"id": list(events), "path": list(events), "events": list(events.values())}
-    clips["tags"] = [sorted({tag for tag, _, _ in heard}) for heard in events.values()]
+    clips["tags"] = [sorted({tag for tag, _, _ in listed}) for listed in events.values()]
     for column in ("fold", "group"):
         if column in cells:
-            clips[column] = _one_each(column, paths, cells[column], place)
+            clips[column] = _value_of_each(column, paths, cells[column], place)
     return clips
 
 
-def _one_each(column: str, paths: list[str], values: list[Any], place: Path) -> list[Any]:
+def _value_of_each(column: str, paths: list[str], values: list[Any], place: Path) -> list[Any]:
     """The value of each recording, which must be the same in all of its rows."""
-    found: dict[str, Any] = {}
+    by_path: dict[str, Any] = {}
     for path, value in zip(paths, values, strict=True):
-        if found.setdefault(path, value) != value:
+        if by_path.setdefault(path, value) != value:
             raise ManifestError(
-                f"{place}: {path} lies in {column} {found[path]!r} and {value!r}; a recording has one {column}"
+                f"{place}: {path} lies in {column} {by_path[path]!r} and {value!r}; a recording has one {column}"
             )
-    return list(found.values())
+    return list(by_path.values())
 
 
 def _audio_folder(here: Path, audio: str | None, paths: list[str]) -> tuple[Path, str]:

@@ -53,7 +53,7 @@ def scene(stem: Path) -> tuple[list[str], list[Event]]:
     text = stem.with_name(f"{stem.name}.txt")
     file = text if text.is_file() else stem.with_name(f"{stem.name}.jams")
     events = _text(file) if file == text else _jams(file)
-    labels = strong(file, [stem.name] * len(events), *([each[n] for each in events] for n in (1, 2, 0)))
+    labels = strong(file, [stem.name] * len(events), *([event[n] for event in events] for n in (1, 2, 0)))
     known = labels.events.get(stem.name, [])
     if known is None:
         raise ManifestError(f"{file}: an event has no length")
@@ -72,16 +72,16 @@ def _jams(file: Path) -> list[tuple[Any, Any, Any]]:
     """The events in the foreground of Scaper's annotation. JAMS: E. Humphrey and others, ISMIR 2014."""
     try:
         annotations = json.loads(file.read_bytes())["annotations"]
-        chosen = [each for each in annotations if each["namespace"] in ("scaper", "sound_event")]
+        chosen = [annotation for annotation in annotations if annotation["namespace"] in ("scaper", "sound_event")]
         if not chosen:
-            names = ", ".join(sorted({each["namespace"] for each in annotations})[:SHOWN])
+            names = ", ".join(sorted({annotation["namespace"] for annotation in annotations})[:SHOWN])
             raise ManifestError(
                 f"{file}: no annotation of namespace 'scaper' or 'sound_event'. It has {names or 'none'}"
             )
         return [
-            (each["value"]["label"], each["time"], each["time"] + each["duration"])
-            for each in chosen[0]["data"]
-            if each["value"]["role"] == "foreground"
+            (event["value"]["label"], event["time"], event["time"] + event["duration"])
+            for event in chosen[0]["data"]
+            if event["value"]["role"] == "foreground"
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{file}: is not an annotation by Scaper ({type(error).__name__}: {error})") from error

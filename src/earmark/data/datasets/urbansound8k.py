@@ -60,12 +60,12 @@ def clips(file: Path) -> list[dict[str, Any]]:
     table = load_table(file)
     wanted = ("slice_file_name", "fsID", "fold", "classID", "class", "start", "end", "salience")
     cells = list(zip(*columns(table, file, *wanted), strict=True))
-    wrong = [row for row, each in enumerate(cells, 1) if None in each or not each[3].isdecimal()]
+    wrong = [row for row, row_cells in enumerate(cells, 1) if None in row_cells or not row_cells[3].isdecimal()]
     if wrong or not cells:
         raise ManifestError(f"{file}: " + (f"row {wrong[0]} is not complete" if wrong else "holds no clips"))
     tags = defaultdict(set)
-    for each in cells:
-        tags[each[3]].add(each[4])
+    for row_cells in cells:
+        tags[row_cells[3]].add(row_cells[4])
     torn = next((number for number, names in tags.items() if len(names) > 1), None)
     if torn is not None:
         raise ManifestError(f"{file}: classID {torn} is called {' and '.join(sorted(tags[torn]))}")

@@ -115,9 +115,9 @@ def _event_contradictions(
     low, high = np.nan_to_num(start, nan=0.0)[rows], np.nan_to_num(end, nan=np.inf)[rows]
     # written so that a null, nan here, is wrong
     outside = ~((onset >= low - TOLERANCE) & (offset <= high + TOLERANCE))
-    found = (
+    contradictions = (
         ("an event's offset is not after its onset", ~(offset > onset)),
         ("an event lies outside of the clip (times count from the start of the recording)", outside),
         ("an event's tag is not among the tags of its clip", untagged),
     )
-    return [(what, _rows_of(rows, wrong, len(events))) for what, wrong in found]
+    return [(what, _rows_of(rows, wrong, len(events))) for what, wrong in contradictions]

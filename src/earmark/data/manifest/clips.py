@@ -92,7 +92,15 @@ class Manifest:
         return replace(self, table=table)
 
     def in_folds(self, names: str | Iterable[str]) -> Manifest:
-        """The clips of these folds; "" names the clips without one."""
+        """The clips of these folds; "" names the clips without one.
+
+        >>> names, folds = ["a.wav", "b.wav", "c.wav"], ["1", "2", "10"]
+        >>> clips = build({"id": names, "path": names, "tags": ["dog"] * 3, "fold": folds}, ".")
+        >>> clips.fold_names()
+        ['1', '2', '10']
+        >>> clips.in_folds(["1", "10"]).ids.tolist()
+        ['a.wav', 'c.wav']
+        """
         wanted = {names} if isinstance(names, str) else {str(name) for name in names}
         known = self.fold_names()
         unknown = sorted(wanted - set(known) - ({""} if (self.folds == "").any() else set()), key=natural)
@@ -119,6 +127,12 @@ def build(
 
     `tags` may hold strings joined by "|", `events` JSON strings. vocabulary: the tags in order (default: those that
     occur, sorted). Raises ManifestError with all mistakes and their rows; `name` opens its message.
+
+    >>> clips = build({"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": ["dog|rain", "rain"]}, "recordings")
+    >>> clips.vocabulary
+    ('dog', 'rain')
+    >>> clips.truth().tolist()
+    [[True, True], [False, True]]
     """
     check_names(columns, name)
     rows = len(columns["id"])
