@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,13 +40,12 @@ def train(
 
     plan = recipes.load(recipe, settings or [])
     clips = open_data(data, plan.data.dataset, plan.data.options)
-    try:
-        from earmark.train import processes as together
-        from earmark.train import run as _  # what needs the extra
-    except ModuleNotFoundError as error:
+    if find_spec("pytorch_lightning") is None:
         from earmark.errors import EarmarkError
 
-        raise EarmarkError(f"training needs {error.name}: pip install 'earmark[train]'") from error
+        raise EarmarkError("training needs pytorch_lightning: pip install 'earmark[train]'")
+    from earmark.train import processes as together
+
     told = {"resume": resume, "workers": workers, "strict": strict, "salvage": salvage, "device": device}
     # the other processes come here too, with the same arguments, and must not start more
     several = processes > 1 and "WORLD_SIZE" not in os.environ
