@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-if TYPE_CHECKING:
-    pass
 from earmark.cli.terminal.speed import compare, plain, tagger_of, tell, wave_of
 
 PLACE = 160  # in `earmark --help`

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
 from earmark.cli.terminal.explaining import add_recordings, missing
 
 PLACE = 110  # in `earmark --help`

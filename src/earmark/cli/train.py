@@ -7,12 +7,10 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
 from earmark.cli.terminal.training import train_folds, train_one
 
 PLACE = 20  # in `earmark --help`
