@@ -7,9 +7,13 @@ import json
 import pytest
 from tests.test_cli_events import ATTENTION, made, rules, scenes  # noqa: F401
 
+from earmark.cli.terminal.drawing import known_events
 from earmark.data import manifest
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ManifestError
+from earmark.events import formats as eventfile
 from earmark.models.file import read_head
+from earmark.registry import EVENT_FORMATS
+from earmark.scores import Event
 
 QUICK = ("--resamples", 5)
 ONE = {"length": 1.0, "hop": 1.0}
@@ -74,6 +78,33 @@ def test_pictures_of_events(run, scenes, tmp_path):  # noqa: F811
     assert status == 0 and "1.wav: the table of known events does not name it" in said
     assert sorted(file.name for file in (tmp_path / "p").iterdir()) == ["0.wav.png", "1.wav.png"]
     assert all(file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for file in (tmp_path / "p").iterdir())
+
+
+@pytest.mark.parametrize("name", EVENT_FORMATS.names())
+def test_known_events_may_have_any_format(name, tmp_path):
+    known = {"0.wav": [Event(1.0, 2.0, "burst", 1.0)]}
+    file = tmp_path / f"0.wav{eventfile.ending(name)}"
+    eventfile.write(known, file, name, 4000)
+    assert known_events(file) == known
+
+
+def test_a_table_of_known_events_may_have_any_ending(tmp_path):
+    """And events of no length, which no format of events has."""
+    (tmp_path / "known.txt").write_text("filename,onset,offset,event_label\n0.wav,1,2,burst\n1.wav,3,3,hiss\n")
+    assert known_events(tmp_path / "known.txt") == {"0.wav": [Event(1.0, 2.0, "burst", 1.0)], "1.wav": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("known.txt", "1\t2\tburst\n3\tx\thiss\n", r"no column .* Nor is it another file of events: .*: line 2 holds"),
+        ("known.tsv", "onset\toffset\n1\t2\n", r"known.tsv: no column 'filename' nor 'event_label'[^:]*$"),
+    ],
+)
+def test_known_events_that_cannot_be_read(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ManifestError, match=message):
+        known_events(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def events(
         Path | None, typer.Option(help="A folder for a PNG a recording: spectrogram, scores, events found.")
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="A table of known events, drawn too: filename, onset, offset, event_label.")
+        Path | None,
+        typer.Option(help="Known events, drawn too: a table of filename, onset, offset, event_label, or any --format."),
     ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from earmark.data import datasets
 from earmark.errors import ScoresError
 from earmark.events.formats import each, ending, read, text, write
-from earmark.registry import EVENT_FORMATS
+from earmark.registry import EVENT_FORMATS, Entry
 from earmark.scores import Event
 
 EVENTS = {"a.wav": [Event(0.5, 1.25, "dog", 0.875), Event(1.0, 2.0, "sea lion", 1 / 3)], "b.wav": []}
@@ -167,6 +167,25 @@ def test_what_cannot_be_written_is_refused(tmp_path, events, form, message):
 def test_raven_needs_a_frequency():
     with pytest.raises(ScoresError, match="highest frequency .* not None"):
         text({"a": []}, "raven")
+
+
+def test_every_file_in_the_room_is_a_format():
+    """What `--help` lists, by names of files, is what there is."""
+    assert EVENT_FORMATS.files() == EVENT_FORMATS.names()
+
+
+def test_the_longer_of_two_endings_says_which_format_it_is(tmp_path, monkeypatch):
+    class Beats:
+        @staticmethod
+        def read(text: str, recording: str) -> dict[str, list[Event]]:
+            return {recording: [Event(float(text), float(text) + 1, "beat")]}
+
+    facts = {"ending": ".beats.txt", "each": True, "opens": ""}
+    monkeypatch.setitem(EVENT_FORMATS._entries, "zbeats", Entry("zbeats", Beats, facts))
+    (tmp_path / "a.wav.beats.txt").write_text("2")
+    (tmp_path / "a.wav.txt").write_text("0\t1\tdog")
+    assert read(tmp_path / "a.wav.beats.txt") == {"a.wav": [Event(2, 3, "beat")]}
+    assert read(tmp_path / "a.wav.txt") == {"a.wav": [Event(0, 1, "dog")]}
 
 
 def test_a_file_that_is_not_there():

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from earmark.events import EventRules
     from earmark.scores import Event
 
+TABLES = (".csv", ".tsv", ".parquet")  # endings of files that are tables, and nothing else
+
 
 @dataclass(frozen=True)
 class Artist:
@@ -64,8 +66,27 @@ class Artist:
             say(f"no picture of {name}: {error}")
 
 
-def known_events(table: Path) -> dict[str, list[Event]]:
-    """A table with the columns filename, onset, offset, event_label → events by filename. Raises ManifestError."""
+def known_events(file: Path) -> dict[str, list[Event]]:
+    """Known events by recording: of a table with filename, onset, offset and event_label, or a file in any format of events.
+
+    Raises ManifestError.
+    """
+    from earmark.errors import ManifestError, ScoresError
+    from earmark.events import formats
+
+    try:
+        return _of_table(file)
+    except ManifestError as error:
+        if file.suffix in TABLES or not file.is_file():
+            raise
+        try:
+            return formats.read(file)
+        except ScoresError as other:
+            raise ManifestError(f"{error}. Nor is it another file of events: {other}") from error
+
+
+def _of_table(table: Path) -> dict[str, list[Event]]:
+    # not as `earmark.read_events` has it: an event of no length says that not all of a recording's events are known
     from earmark.data.datasets import columns, strong
     from earmark.data.manifest import load_table
     from earmark.scores import Event

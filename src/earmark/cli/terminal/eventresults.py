@@ -140,7 +140,7 @@ def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: f
         return
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
-        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form)
+        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, highest)
         return
     taken: set[str] = set()
     for name, each in heard.items():

@@ -85,6 +85,12 @@ def read(path: str | Path, form: str | None = None) -> dict[str, list[Event]]:
 
     The recording of a label track, and of a selection table that does not name it, is the file's name without the ending.
     Raises ScoresError for a file that cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write({"dog.ogg": [Event(0.5, 1.25, "dog", 0.875)]}, f"{folder}/heard.csv", "csv")
+    ...     read(f"{folder}/heard.csv")
+    {'dog.ogg': [Event(onset=0.5, offset=1.25, tag='dog', score=0.875)]}
     """
     path = Path(path)
     try:
@@ -113,7 +119,8 @@ def _form(path: Path, content: str) -> str:
     opened = [name for name in alike if (opens := EVENT_FORMATS[name].facts["opens"]) and content.startswith(opens)]
     rest = [name for name in alike if not EVENT_FORMATS[name].facts["opens"]]
     if found := opened or rest:
-        return found[0]
+        # .txt may be the end of another's longer ending
+        return max(found, key=lambda name: len(ending(name)) if path.name.endswith(ending(name)) else 0)
     endings = sorted({_suffix(name) for name in EVENT_FORMATS.names()})
     raise ScoresError(
         f"{path}: {path.suffix or 'a name without ending'} is no file of events: these end in {', '.join(endings[:-1])} or "
