@@ -15,9 +15,11 @@ import pytest
 import safetensors.torch
 import soundfile
 import torch
+from tests.program import earmark
 
 from earmark import recipe
 from earmark.errors import AudioError, EarmarkError, RecipeError, TaggerError
+from earmark.models import file as taggerfile
 from earmark.models import loading, tagger
 from earmark.models.facts import Facts
 from earmark.models.file import FORMAT, read_head
@@ -543,3 +545,24 @@ def test_listening_while_it_is_trained_changes_nothing():
     wanted = tagger.eval().score(waves)
     for values in heard:
         np.testing.assert_allclose(values, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "facts", [[], "good", {"split": 3}, {"events": {"rules": {"thresholds": {"dog": 7}, "medians": {"dog": 0}}}}]
+)
+def test_facts_that_are_none_are_told_in_words_of_their_own(tmp_path, facts):
+    """Nor does `show` end with a traceback: the file is damaged, and no upgrade helps."""
+    path = tmp_path / "t.safetensors"
+    tagger_ = load("digits")
+    head = {
+        "format": FORMAT,
+        "recipe": tagger_.recipe.as_dict(),
+        "vocabulary": list(tagger_.vocabulary),
+        "facts": facts,
+    }
+    taggerfile.write(path, tagger_._weights(), head)
+    with pytest.raises(TaggerError, match="altered or damaged") as caught:
+        load(path)
+    assert "Upgrade" not in str(caught.value)
+    done = earmark("show", path)
+    assert done.returncode == 2 and "altered or damaged" in done.stderr

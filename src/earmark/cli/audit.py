@@ -19,7 +19,7 @@ def audit(
     data: options.Data,
     out: Annotated[Path | None, typer.Option(help="Where audit.csv and audit.html go.")] = None,
     top: Annotated[int, typer.Option(help="Doubts that are shown and can be listened to.", min=1)] = 40,
-    dataset: options.Dataset = None,
+    dataset: Annotated[str | None, typer.Option(help="The folder's layout, for a file of scores.")] = None,
     as_json: options.AsJson = False,
     batch: options.Batch = 16,
     workers: options.Workers = 2,

@@ -45,10 +45,15 @@ def ensemble(
     ] = False,
     data: Annotated[
         Path | None,
-        typer.Option(help="The clips' tags; of --mean-weights, clips to measure running statistics on anew."),
+        typer.Option(
+            help="A manifest, or the data set's folder: the clips' tags; with --mean-weights the clips that the taggers learnt "
+            "from, on which running statistics are measured anew."
+        ),
     ] = None,
-    dataset: options.Dataset = None,
-    metric: Annotated[str | None, typer.Option(help="Of --search, --agreement. Default: accuracy, or map.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The layout of --data where it is a folder.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="For --search and --agreement. Default: accuracy; in task many: map.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of --search.")] = 30,
     as_json: options.AsJson = False,
 ) -> None:

@@ -26,7 +26,9 @@ def evaluate(
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
-    merge: Annotated[Path | None, typer.Option(help="A table with the columns tag, merged: judge in these.")] = None,
+    merge: Annotated[
+        Path | None, typer.Option(help="A table of tag, merged: judge in that smaller vocabulary.")
+    ] = None,
     merge_by: Annotated[
         Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
     ] = "highest",

@@ -18,6 +18,7 @@ def show(
 ) -> None:
     """Say what a tagger knows: its tags, its recipe, what chose its epoch, and its figures. The weights are not read."""
     from earmark.models import loading
+    from earmark.models.facts import Facts
     from earmark.models.file import read_head
 
     path = loading.find(tagger)
@@ -25,7 +26,7 @@ def show(
     if as_json:
         print(json.dumps(head, indent=1, ensure_ascii=False))
         return
-    facts = head["facts"]
+    facts = Facts.read(head.get("facts"), str(path))
     if "members" in head:
         show_members(path.stem, head)
     else:

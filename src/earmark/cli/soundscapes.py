@@ -26,8 +26,8 @@ def soundscapes(
     seed: Annotated[int, typer.Option(help="Another seed, other scenes.")] = 0,
     sample_rate: Annotated[int, typer.Option(help="Hz.")] = 16_000,
     workers: Annotated[int, typer.Option(min=1, help="Threads; the scenes are the same with any number.")] = 2,
-    errors: options.Errors = None,
-    strict: options.Strict = False,
+    errors: Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be used.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Mix scenes with known events from single-event clips, each fold from its own clips; `--dataset soundscapes` reads them."""

@@ -65,6 +65,10 @@ def load(name: str | Path, device: str = "cpu") -> AnyTagger:
     check_device(device)
     path = find(name)
     head, weights = taggerfile.read(path)
+    # first, and with words of their own: what a file tells wrongly no other version of earmark mends
+    for told in (head, *(head["members"] if isinstance(head.get("members"), list) else [])):
+        if isinstance(told, Mapping) and "facts" in told:
+            Facts.read(told["facts"], str(path))
     try:
         if head["format"] == ENSEMBLE:
             return _ensemble(head, weights, device, path)

@@ -54,13 +54,14 @@ def tag_files(
     with ExitStack() as stack:
         into = _results(asked, job, stack)
         todo = into.todo(found, retry)
-        results = score(
-            asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
-            salvage=asked.salvage, keep_windows=asked.windows is not None or asked.pictures is not None,
-            on_audio=(meter := stack.enter_context(Meter(todo))).heard,
-        )  # fmt: skip
-        with closing(results):  # whatever happens: threads that decode wait for it
-            notes = jobs.gather(((heard, None) for heard in results), into, meter, strict, also)
+        with Meter(todo) as meter:
+            results = score(
+                asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
+                salvage=asked.salvage, keep_windows=asked.windows is not None or asked.pictures is not None,
+                on_audio=meter.heard,
+            )  # fmt: skip
+            with closing(results):  # whatever happens: threads that decode wait for it
+                notes = jobs.gather(((heard, None) for heard in results), into, meter, strict, also)
         failures = into.finish(found)
     say_notes(notes)
     if asked.windows is not None and kept:

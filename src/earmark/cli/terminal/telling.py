@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.models.facts import Facts
 
 
 def show_members(name: str, head: dict[str, Any]) -> None:
@@ -33,25 +36,24 @@ def listens(recipe: dict[str, Any]) -> str:
     return f"at {recipe['sample_rate']:,} Hz, in windows of {windows['length']:g} s every {windows['hop']:g} s"
 
 
-def told_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+def told_rows(facts: Facts) -> list[tuple[str, str]]:
+    """(what, words) of how it was made and judged."""
     rows = []
-    if "data" in facts:
-        data = facts["data"]
-        rows.append(("trained on", str(data.get("dataset"))))
-    for part, told in facts.get("split", {}).items():
-        if not told["clips"]:
-            continue
-        clips = " ".join(filter(None, [told.get("counted"), f"{told['clips']} clips"]))
-        rows.append((part, clips + (f", fold {', '.join(told['folds'])}" if told["folds"] else "")))
-    if "soup" in facts:
-        rows.append(("weights", f"the mean of those of {len(facts['soup']['taggers'])} taggers"))
-    if "chosen" in facts:
-        rows.append(
-            ("epoch", f"{facts['chosen']['epoch']} of {facts['chosen']['of']}, chosen by {facts['chosen']['by']}")
-        )
-    if facts.get("validation"):
-        rows.append(("validation", ", ".join(f"{name} {value:.3f}" for name, value in facts["validation"].items())))
-    for name, figure in facts.get("test", {}).get("metrics", {}).items():
+    if facts.data is not None:
+        rows.append(("trained on", str(facts.dataset)))
+    for part, clips in (facts.split.parts() if facts.split else {}).items():
+        if clips.clips:
+            count = " ".join(filter(None, [clips.counted, f"{clips.clips} clips"]))
+            rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "")))
+    if facts.soup is not None:
+        rows.append(("weights", f"the mean of those of {len(facts.soup.taggers)} taggers"))
+    if (chosen := facts.chosen) is not None:
+        of = "" if chosen.of is None else f" of {chosen.of}"
+        rows.append(("epoch", f"{chosen.number}{of}, chosen by {chosen.by or 'a rule that is not given'}"))
+    if facts.validation:
+        figures = {name: "none" if value is None else f"{value:.3f}" for name, value in facts.validation.items()}
+        rows.append(("validation", ", ".join(f"{name} {value}" for name, value in figures.items())))
+    for name, figure in (facts.test.metrics if facts.test else {}).items():
         if figure["value"] is None:  # infinite, as d′ is where nothing is mistaken, or not defined
             continue
         value, low, high = ("none" if figure[key] is None else f"{figure[key]:.3f}" for key in ("value", "low", "high"))
