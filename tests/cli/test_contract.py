@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from earmark import cli
 from earmark.cli.tag import tag
+from earmark.errors import EarmarkError
 from earmark.inference.outputs import Format
 
 LONGEST = 80 + 15  # lines; a group of commands may have two
@@ -35,6 +36,13 @@ def test_it_is_called_as_its_file(name):
     places = [Path(place) for place in cli.__path__]
     assert any((place / f"{name}.py").is_file() for place in places)
     assert {path.stem for place in places for path in place.glob("[!_]*.py")} == set(cli.verbs())
+
+
+def test_a_file_without_a_verb_is_told(tmp_path, monkeypatch):
+    (tmp_path / "parts.py").write_text("def other() -> None: ...\n")
+    monkeypatch.setattr(cli, "__path__", [*cli.__path__, str(tmp_path)])
+    with pytest.raises(EarmarkError, match=r"parts\.py: holds no verb\. Write a function parts, or move"):
+        cli.verbs()
 
 
 def test_it_is_short(name):
