@@ -90,6 +90,16 @@ def reached(name: str, path: Path) -> str:
     return f"[{FIGURES[best]} {figure(metrics, best)}](results/{name}/report.md)"
 
 
+def formats() -> str:
+    """The formats of events, and how names of their files end."""
+    from earmark.registry import EVENT_FORMATS
+
+    entries = [EVENT_FORMATS[name] for name in EVENT_FORMATS.names()]
+    return table(
+        ["`--format`", "ending", "what it is"], [[f"`{e.name}`", f"`{e.facts['ending']}`", e.summary] for e in entries]
+    )
+
+
 def layout(name: str) -> str:
     """The smallest tree that a data set's layout accepts."""
     import sys
@@ -194,6 +204,7 @@ PIECES = {
     "goals": figures.goals,
     "measured": figures.measured,
     "rooms": rooms,
+    "formats": formats,
     "layout": layout,
     "sheets": sheets,
     "sections": sections,

@@ -139,13 +139,16 @@ def test_a_run_folder_is_not_overwritten(clips, tmp_path):
     fewer = clips.select(np.arange(len(clips)) != 0)
     with pytest.raises(EarmarkError, match="started with other clips"):
         training.train(recipe(train__epochs=1), fewer, folder, resume=True)
+    (left := folder / ".state.safetensors.0123abcd.part").touch()  # as a kill leaves it
     said: list[str] = []
     training.train(recipe(train__epochs=1), clips, folder, resume=True, say=said.append)
-    assert any("has ended" in line for line in said)
+    assert any("has ended" in line for line in said) and not left.exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
+    (tmp_path / "mine" / ".theirs.part").touch()
     with pytest.raises(EarmarkError, match="is not empty and holds no run"):
         training.train(recipe(), clips, tmp_path / "mine")
+    assert (tmp_path / "mine" / ".theirs.part").is_file()
 
 
 def test_groups_on_two_sides_are_refused(clips, tmp_path):

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import json
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import click
+import numpy as np
 import pytest
-import typer
+import soundfile
+import torch
 from tests.program import earmark
 from typer.main import get_command
 
 from earmark import cli
 from earmark.cli.tag import tag
+from earmark.data import datasets
+from earmark.data import manifest as manifests
+from earmark.errors import EarmarkError
 from earmark.inference.outputs import Format
+from earmark.models import tagger as taggers
+from earmark.recipe import parse
+from earmark.scores import Scores
 
-LONGEST = 80 + 15  # lines; a group of commands may have two
+LONGEST = 80  # lines of a verb
+PLAN = {
+    "task": "one", "sample_rate": 16_000, "data": {"dataset": "synth"}, "windows": {"length": 0.5, "hop": 0.5},
+    "net": {"name": "samplecnn", "sizes": [3, 3, 2], "widths": [8, 8, 8], "hidden": 8}, "augment": ["crop"], "train": {"epochs": 1},
+}  # fmt: skip
+
+# What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
+VALUES = {
+    "data": ["clips.csv"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "manifest": ["clips.csv"], "name": ["t.safetensors"], "paths": ["sound.wav"], "recording": ["sound.wav"],
+    "source": ["a.parquet"], "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"],
+}  # fmt: skip
+LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
+    "permutations": "9",
+    "resamples": "9",
+}
+OUT = {"calibrate": "new.safetensors", "ensemble": "new.parquet"}  # where a name's ending matters; else a folder
 
 
 @pytest.fixture(params=list(cli.verbs()))
@@ -37,10 +63,16 @@ def test_it_is_called_as_its_file(name):
     assert {path.stem for place in places for path in place.glob("[!_]*.py")} == set(cli.verbs())
 
 
+def test_a_file_without_a_verb_is_told(tmp_path, monkeypatch):
+    (tmp_path / "parts.py").write_text("def other() -> None: ...\n")
+    monkeypatch.setattr(cli, "__path__", [*cli.__path__, str(tmp_path)])
+    with pytest.raises(EarmarkError, match=r"parts\.py: holds no verb\. Write a function parts, or move"):
+        cli.verbs()
+
+
 def test_it_is_short(name):
-    (file,) = [Path(place) / f"{name}.py" for place in cli.__path__ if (Path(place) / f"{name}.py").is_file()]
-    lines = file.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= (LONGEST if isinstance(cli.verbs()[name], typer.Typer) else 82)
+    file = importlib.import_module(f"earmark.cli.{name}").__file__
+    assert len(Path(file).read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
 def test_help_tells_every_option(name):
@@ -75,11 +107,52 @@ def test_a_file_that_is_not_there_is_told(name, tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_json_is_an_option_of_its_own_name(name):
-    for _, command in commands(name):
-        for parameter in command.params:
-            if "--json" in parameter.opts:
-                assert parameter.is_flag
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """An untrained tagger, a recording, clips of five folds, and two files of scores of them."""
+    folder = tmp_path_factory.mktemp("verbs")
+    clips = datasets.index("synth", folder / "sounds", clips=60)
+    manifests.write(clips, folder / "clips.csv")
+    torch.manual_seed(0)
+    taggers.build(parse(PLAN), clips.vocabulary).save(folder / "t.safetensors")
+    chance = np.random.default_rng(0)
+    soundfile.write(folder / "sound.wav", chance.uniform(-0.5, 0.5, 16_000), 16_000)
+    ids = np.array(clips.table["id"].to_pylist())
+    times = np.zeros(len(ids)), np.ones(len(ids))
+    for file in ("a.parquet", "b.parquet"):
+        values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
+        Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
+    return folder
+
+
+def given(name: str, command: click.Command, place: Path, tmp_path: Path) -> list[str]:
+    """Arguments and options with which the command has little to do."""
+    words: list[str] = []
+    for parameter in command.params:
+        if parameter.param_type_name == "argument" or parameter.required or parameter.name == "tagger":
+            option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
+            if parameter.name == "out":
+                words += [*option, str(tmp_path / OUT.get(name, "out"))]
+            else:
+                assert parameter.name in VALUES, f"{name}: say in VALUES what its {parameter.name} may be"
+                told = VALUES[parameter.name]
+                words += [*option, *(str(place / word) if (place / word).exists() else word for word in told)]
+        elif parameter.name == "out" and name in OUT:
+            words += [parameter.opts[0], str(tmp_path / OUT[name])]
+        elif parameter.name in LITTLE:
+            words += [parameter.opts[0], LITTLE[parameter.name]]
+    return words
+
+
+def test_json_is_all_that_is_printed(name, place, tmp_path, monkeypatch):
+    """What else is to be said goes to stderr, so that stdout can be handed on."""
+    monkeypatch.chdir(tmp_path)
+    for words, command in commands(name):
+        if not any("--json" in parameter.opts for parameter in command.params):
+            continue
+        done = earmark(*words, *given(name, command, place, tmp_path), "--json")
+        assert done.returncode == 0, (words, done.stderr)
+        json.loads(done.stdout)
 
 
 def test_the_forms_of_tags_are_those_of_the_library():

@@ -5,21 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 import earmark
-from earmark.data import manifest
-from earmark.events import formats
-from earmark.files import free_name, whole, whole_text, write_bytes, write_text
+from earmark.files import clear_up, free_name, whole, whole_text, write_bytes, write_text
 from earmark.files.journal import Journal
-from earmark.report import pictures
-from earmark.scores import Event, Scores
-from earmark.train.state import State, save_state, write_log
 
 SOURCE = Path(earmark.__file__).parent
 
@@ -66,6 +62,61 @@ def test_any_name_that_the_file_system_takes(tmp_path, name):
     assert os.listdir(tmp_path) == [name]
 
 
+def test_two_that_write_one_file_have_one_each(tmp_path):
+    with whole(tmp_path / "a") as first:
+        with whole(tmp_path / "a") as second:
+            assert first != second
+            first.write_text("first")
+            second.write_text("second")
+        assert (tmp_path / "a").read_text() == "second"
+    assert (tmp_path / "a").read_text() == "first" and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill on the spot")
+def test_what_a_kill_leaves_is_cleared_up(tmp_path):
+    """Else states of training, a file each epoch, would pile up with every kill."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "a").write_text("old")
+    program = (
+        "import os, signal\nfrom earmark.files import whole\n"
+        f"with whole({str(tmp_path / 'run' / 'a')!r}) as part:\n"
+        "    part.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    assert (tmp_path / "run" / "a").read_text() == "old" and len(os.listdir(tmp_path / "run")) == 2
+    (tmp_path / "theirs.part").touch()
+    clear_up(tmp_path)
+    assert os.listdir(tmp_path / "run") == ["a"] and sorted(os.listdir(tmp_path)) == ["run", "theirs.part"]
+
+
+def test_a_job_clears_up_what_a_kill_left(tmp_path):
+    with Journal(tmp_path / "job", {}) as job:
+        job.done(Path("a.wav"), "x", ".txt")
+        left = job.folder / "results" / ".b.wav.txt.0123abcd.part"
+        left.touch()
+    with Journal(tmp_path / "job", {}) as job:
+        assert [path.name for path in left.parent.iterdir()] == ["a.wav.txt"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system has no /proc")
+def test_what_is_open_is_written_to(tmp_path):
+    """A file must not take the place of a name such as /dev/stdout, though a file may be behind it."""
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    program = f"from earmark.files import write_text\nwrite_text({str(tmp_path / 'stdout')!r}, 'all of it')"
+    with (tmp_path / "out").open("w") as file:
+        subprocess.run([sys.executable, "-c", program], check=True, stdout=file)
+    assert (tmp_path / "out").read_text() == "all of it"
+    assert os.readlink(tmp_path / "stdout") == "/proc/self/fd/1" and sorted(os.listdir(tmp_path)) == ["out", "stdout"]
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_is_left(tmp_path):
+    """Stores of large files leave links in their place; what they keep must not change."""
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "a").symlink_to(tmp_path / "kept")
+    write_text(tmp_path / "a", "new")
+    assert (tmp_path / "kept").read_text() == "kept" and (tmp_path / "a").read_text() == "new"
+
+
 def test_threads_that_write_one_file_do_not_disturb_each_other(tmp_path):
     texts = [str(number) * 100_000 for number in range(8)]
     threads = [threading.Thread(target=write_text, args=(tmp_path / "a", text)) for text in texts]
@@ -94,70 +145,6 @@ def test_free_names():
     ]  # fmt: skip
     long = [free_name("ä" * 200, taken, ".txt") for _ in range(2)]
     assert len(set(long)) == 2 and all(len(name.encode()) <= 255 - len(".part") for name in long)
-
-
-def table() -> Scores:
-    return Scores(np.ones((1, 2), np.float32), np.array(["x"]), np.zeros(1), np.ones(1), ("dog", "rain"))
-
-
-def log_of(path: Path) -> None:
-    write_log(path, [{"epoch": 1, "train_loss": 0.5}])
-
-
-def state_of(path: Path) -> None:
-    net = torch.nn.Linear(2, 2)
-    save_state(path, net, torch.optim.SGD(net.parameters(), 0.1), State())
-
-
-def clips_of(path: Path) -> None:
-    manifest.write(manifest.build({"id": ["x"], "path": ["x.wav"], "tags": [["dog"]]}, path.parent), path)
-
-
-def job_of(path: Path) -> None:
-    with Journal(path.parent / "job", {"command": "tag"}) as job:
-        job.todo([path])
-        job.done(path, "new", "")
-
-
-WRITERS = {
-    "scores.parquet": lambda path: table().save(path),
-    "scores.csv": lambda path: table().save(path),
-    "clips.parquet": clips_of,
-    "clips.csv": clips_of,
-    "t.safetensors": lambda path: earmark.load("digits").save(path),
-    "state.safetensors": state_of,
-    "log.csv": log_of,
-    "picture.png": lambda path: pictures.save(pictures.blank(2, 2), path),
-    "events.tsv": lambda path: formats.write({"x": [Event(0.0, 1.0, "dog")]}, path, "tsv"),
-}
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_every_writer_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, name):
-    (tmp_path / name).write_text("old")
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", full)
-        with pytest.raises(OSError):
-            WRITERS[name](tmp_path / name)
-    assert (tmp_path / name).read_text() == "old" and os.listdir(tmp_path) == [name]
-    WRITERS[name](tmp_path / name)
-    assert (tmp_path / name).read_bytes() != b"old" and os.listdir(tmp_path) == [name]
-
-
-def test_a_jobs_result_too(tmp_path, monkeypatch):
-    (tmp_path / "x.wav").write_text("x")
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError):
-        job_of(tmp_path / "x.wav")
-    assert list((tmp_path / "job" / "results").iterdir()) == []
 
 
 def test_there_is_one_way_to_write():

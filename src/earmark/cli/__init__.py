@@ -30,7 +30,11 @@ def verbs() -> dict[str, typer.Typer | Callable[..., Any]]:
         if module.ispkg or module.name.startswith("__"):
             continue
         leaf = importlib.import_module(f"{__name__}.{module.name}")
-        verb = getattr(leaf, module.name, None) or getattr(leaf, f"{module.name}_")
+        verb = getattr(leaf, module.name, None) or getattr(leaf, f"{module.name}_", None)
+        if verb is None:
+            raise EarmarkError(
+                f"{leaf.__file__}: holds no verb. Write a function {module.name}, or move what verbs share to cli/terminal"
+            )
         found[module.name] = getattr(leaf, "PLACE", LAST), verb
     return {name: verb for name, (_, verb) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
 

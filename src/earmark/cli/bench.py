@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from earmark.cli.terminal.speed import compare, plain, tagger_of, tell, wave_of
+from earmark.cli.terminal import options as o
 
 PLACE = 160  # in `earmark --help`
 
@@ -32,33 +32,22 @@ bench = typer.Typer(
 
 @bench.command()
 def files(
-    tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
+    tagger: o.TaggerFile,
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Windows scored at once.")] = 16,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    batch: o.Batch = 16,
+    workers: o.Workers = 2,
+    device: o.Device = "cpu",
 ) -> None:
     """Hours of audio a minute on this machine, where the time goes, and the peak of memory."""
-    from earmark import audio
-    from earmark.cli.terminal.console import say
-    from earmark.errors import EarmarkError
-    from earmark.evaluation import speed as measure
-    from earmark.inference.allocator import keep_freed_memory
-    from earmark.models import loading
+    from dataclasses import asdict
 
-    keep_freed_memory()
-    listener = loading.load(tagger, device).alone
-    found = audio.find(paths)
-    if not found:
-        raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
-    speed, failures = measure.files(listener, found, batch, workers)
-    print(json.dumps(plain(speed), indent=1)) if as_json else tell(speed, listener)
-    for line in failures[:20]:
-        say(line)
-    if failures:
-        say(f"{len(failures)} of {len(found)} recordings could not be read")
-        raise typer.Exit(1)
+    from earmark.cli.terminal.bar import leave_with_reasons
+    from earmark.cli.terminal.speed import of_files, tell
+
+    speed, listener, reasons, found = of_files(tagger, paths, batch, workers, device)
+    print(json.dumps(asdict(speed), indent=1)) if as_json else tell(speed, listener)
+    leave_with_reasons(reasons, found)
 
 
 @bench.command()
@@ -71,20 +60,13 @@ def windows(
     rounds: Annotated[int, typer.Option(min=1, help="Times that each way runs; the median counts.")] = 3,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once, one by one.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: o.Device = "cpu",
 ) -> None:
     """Overlapping windows one by one and with what they share computed once: both on the same audio, in turns."""
     from earmark.cli.terminal.console import say
-    from earmark.evaluation import speed as measure
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.cli.terminal.speed import compare, of_windows
 
-    keep_freed_memory()
-    listener = tagger_of(name, window, hop_samples, device)
-    wave = wave_of(audio, seconds, listener.sample_rate)
-    told = measure.shared(name, listener, wave, rounds, batch)
-    if as_json:
-        print(json.dumps(told.as_dict(), indent=1))
-    else:
-        compare(told)
+    told = of_windows(name, window, hop_samples, audio, seconds, rounds, batch, device)
+    print(json.dumps(told.as_dict(), indent=1)) if as_json else compare(told)
     if not told.together:
         say(f"scored one by one: {told.why[-1]}")

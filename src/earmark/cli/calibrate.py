@@ -13,7 +13,7 @@ PLACE = 90  # in `earmark --help`
 
 
 def calibrate(
-    tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
+    tagger: options.TaggerFile,
     data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest; with tags or events of its clips.")],
     fold: Annotated[
         list[str] | None, typer.Option(help="Folds to choose on; default: those that chose the tagger's epoch.")

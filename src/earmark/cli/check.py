@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import options as o
+
 PLACE = 120  # in `earmark --help`
 
 
 def check(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")] = None,
+    settings: o.RecipeSettings = None,
 ) -> None:
     """Say all that is wrong with a recipe, at once. Nothing is run and no data is needed."""
     import torch

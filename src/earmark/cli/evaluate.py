@@ -62,17 +62,16 @@ def evaluate(
     if record:
         heldout.check_single(tagger)
     keep_freed_memory()
-    bar = Bar()
     told = evaluation.evaluate(
         tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
         events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, batch=batch,
-        workers=workers, salvage=salvage, strict=strict, device=device, progress=bar,
+        workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)
     write_unread(errors, told.unread)
     figures, folder = told.figures, out or told.beside
     if folder is not None:
-        figures = report.save(told, folder, pictures=pictures, progress=bar)
+        figures = report.save(told, folder, pictures=pictures, progress=Bar())
         say(f"{folder}: report.html, report.md, report.json, pictures and scores.parquet")
     if record:
         evaluation.record(told, tagger)

@@ -20,7 +20,9 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="A folder for events.tsv, .csv or .json, or a file a recording; default: stdout."),
+        typer.Option(
+            help="A folder for a file of all events or, as the format is, for one a recording; default: stdout."
+        ),
     ] = None,
     job: o.Job = None,
     retry: o.Retry = False,

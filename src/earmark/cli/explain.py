@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import options as o
 from earmark.cli.terminal.explaining import add_recordings, missing
 
 PLACE = 110  # in `earmark --help`
 
 
 def explain(
-    tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
+    tagger: o.TaggerFile,
     out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html.")],
     paths: Annotated[
         list[Path] | None,
@@ -28,11 +29,12 @@ def explain(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise that the ascent begins with.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="The numbers on stdout.")] = False,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    salvage: o.Salvage = False,
+    device: o.Device = "cpu",
 ) -> None:
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
+    from earmark.cli.terminal.bar import leave_with_reasons
     from earmark.cli.terminal.console import check_folder, progress, say, say_notes
     from earmark.errors import EarmarkError
     from earmark.inference.allocator import keep_freed_memory
@@ -63,8 +65,4 @@ def explain(
         print(json.dumps(found.told, indent=1, ensure_ascii=False))
     else:
         print(page)
-    for reason in failures[:20]:
-        say(reason)
-    if failures:
-        say(f"{len(failures)} of {len(recordings)} recordings could not be read")
-        raise typer.Exit(1)
+    leave_with_reasons(failures, len(recordings))

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import options as o
 from earmark.cli.terminal.telling import combines, listens, show_members, told_rows
 
 PLACE = 100  # in `earmark --help`
 
 
 def show(
-    tagger: Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")],
+    tagger: o.TaggerFile,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Say what a tagger knows: its tags, its recipe, what chose its epoch, and its figures. The weights are not read."""

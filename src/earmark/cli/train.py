@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import options as o
 from earmark.cli.terminal.training import train_folds, train_one
 
 PLACE = 20  # in `earmark --help`
@@ -18,9 +19,9 @@ PLACE = 20  # in `earmark --help`
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file: see `earmark list recipes`.")],
-    data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")],
+    data: o.Data,
     out: Annotated[Path, typer.Option(help="The run folder.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")] = None,
+    settings: o.RecipeSettings = None,
     fold: Annotated[
         list[str] | None, typer.Option(help="Let these folds take turns, as data.rotate says; `all` for every one.")
     ] = None,
@@ -29,7 +30,7 @@ def train(
     processes: Annotated[int, typer.Option(help="That train together, one a GPU.", min=1)] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first clip that cannot be read.")] = False,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: o.Device = "cpu",
 ) -> None:
     """Train a tagger. The epoch is chosen on validation clips, never on the fold that is reported."""
     from earmark import recipe as recipes

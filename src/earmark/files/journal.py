@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
-from earmark.files.whole import free_name, write_text
+from earmark.files.whole import clear_up, free_name, write_text
 
 FORMAT = 1
 NAME = "journal.jsonl"
@@ -59,6 +59,7 @@ class Journal:
         try:
             _lock(self._file, folder)
             (folder / RESULTS).mkdir(exist_ok=True)
+            clear_up(folder)
             self._read(dict(told), path)
         except BaseException:
             self._file.close()

@@ -2,13 +2,15 @@
 
 Until then the old file stays as it is, and nothing is left behind by an error, a full disk or Ctrl-C; a kill may leave
 the file beside, whose name opens with a dot and ends with `.part`. It reaches the disk before it takes its place, so that
-a power cut leaves the old file or the new one. Two that write one file at once do not disturb each other: the later wins.
+a power cut leaves the old file or the new one. Two that write one file at once do not disturb each other, on whatever
+machines they run: the later wins.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,6 @@ from typing import TextIO
 
 PART = ".part"
 LONGEST = 255  # bytes of a name, of most file systems
-_numbers = itertools.count()  # of the files that this process writes
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block ends without an error. Raises OSError of `path`.
 
     sync: wait until it is on the disk; without it a power cut may leave an empty file, which suits what is made anew in a
-    moment. A pipe or a device is written to as it is: a file must not take its place.
+    moment. A pipe, a device or what is open under a name such as /dev/stdout is written to as it is: no file must take its place.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -34,7 +35,7 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         ['tags.csv']
     """
     path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if _is_open(path):
         yield path
         return
     part = _beside(path)
@@ -47,7 +48,8 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and str(error.filename) == str(part):
-            error.filename, error.filename2 = str(path), None  # the user knows no other name
+            error.filename = str(path)  # the user knows no other name
+            del error.filename2
         raise
 
 
@@ -68,6 +70,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """Write whole bytes."""
     with whole(path) as part:
         part.write_bytes(data)
+
+
+def clear_up(folder: Path) -> None:
+    """Remove what kills have left in a folder, and in those below it. For folders in which nobody else writes now."""
+    for path in folder.rglob(f".*{PART}"):
+        path.unlink(missing_ok=True)
 
 
 def free_name(name: str, taken: set[str], ending: str = "") -> str:
@@ -94,6 +102,15 @@ def shortened(name: str, longest: int) -> str:
     return name
 
 
+def _is_open(path: Path) -> bool:
+    """A pipe or a device, or a link to what a process has open, whatever that is."""
+    if not path.exists() or path.is_dir():
+        return False
+    link = os.readlink(path) if path.is_symlink() else ""
+    return not path.is_file() or any(place.startswith("/proc/") for place in (link, os.path.realpath(path.parent)))
+
+
 def _beside(path: Path) -> Path:
-    tail = f".{os.getpid()}.{next(_numbers)}{PART}"
+    """A name that nobody else has: processes of two machines, or in two containers, may have one number."""
+    tail = f".{secrets.token_hex(4)}{PART}"
     return path.with_name(f".{shortened(path.name, LONGEST - 1 - len(tail))}{tail}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
+
+from earmark.files.pieces import LINES, LIST, Frame, Writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,56 +33,12 @@ NOTHING = "– no tag reaches its threshold"
 ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What a file has around its pieces. A file of one piece can be taken apart again."""
-
-    opening: str = ""
-    between: str = ""
-    closing: str = ""
-    empty: str = ""  # the whole file where there are no pieces
-
-    def around(self, piece: str) -> str:
-        """A file of one piece."""
-        return self.opening + piece + self.closing if piece else self.empty
-
-    def inner(self, text: str) -> str:
-        """The piece of such a file."""
-        return "" if text == self.empty else text.removeprefix(self.opening).removesuffix(self.closing)
-
-    def write(self, pieces: Iterable[str], file: TextIO) -> None:
-        """A file of all pieces, one after the other."""
-        writer = Writer(self, file)
-        for piece in pieces:
-            writer.add(piece)
-        writer.close()
-
-
-LINES = Frame()
-LIST = Frame("[\n", ",\n", "\n]\n", "[]\n")  # as json.dumps does it with an indent of 1
 FRAMES = {
     Format.table: LINES,
     Format.jsonl: LINES,
     Format.json: LIST,
     Format.csv: Frame("path,duration,label,score\n", empty="path,duration,label,score\n"),
 }
-
-
-class Writer:
-    """Pieces as they come → a file that is whole once it is closed."""
-
-    def __init__(self, frame: Frame, file: TextIO):
-        self.frame, self.file, self.count = frame, file, 0
-
-    def add(self, piece: str) -> None:
-        if piece:
-            print(
-                (self.frame.between if self.count else self.frame.opening) + piece, end="", file=self.file, flush=True
-            )
-            self.count += 1
-
-    def close(self) -> None:
-        print(self.frame.closing if self.count else self.frame.empty, end="", file=self.file, flush=True)
 
 
 class Printed:

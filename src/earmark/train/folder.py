@@ -25,7 +25,7 @@ import yaml
 
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
-from earmark.files import whole_text, write_text
+from earmark.files import clear_up, whole_text, write_text
 from earmark.recipe import Recipe
 from earmark.train.loader import Waves
 
@@ -55,6 +55,7 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
         )
     if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.as_dict():
         raise EarmarkError(f"{folder}: was started with other clips than --data gives now: take another --out")
+    clear_up(folder)  # of a kill while an epoch was written
 
 
 def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:

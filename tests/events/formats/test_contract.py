@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import string
 from pathlib import Path
 
@@ -15,11 +17,13 @@ from tests.program import earmark
 
 import earmark as package
 from earmark.errors import ScoresError
-from earmark.events.formats import each, ending, read, text, write
+from earmark.events.formats import each, ending, frame, read, text, write
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 
 HIGHEST = 4000.0
+ODD = 12_345.5  # s, a number that stands in a file once
+TWO = {"a.wav": [Event(0.5, 1.25, "dog", 0.875), Event(ODD, ODD + 1, "rain", 0.25)], "b.wav": []}
 AWKWARD = [
     "two words",
     "a\tb",
@@ -39,6 +43,11 @@ events = st.builds(
     times, st.floats(1e-3, 100).map(lambda value: round(value, 6)),
     st.text(string.ascii_letters + string.digits + "_-äß鳥:'", min_size=1),
     st.floats(0, 1).map(lambda value: round(value, 6)),
+)  # fmt: skip
+
+anything = st.builds(
+    lambda onset, length, tag, score: Event(onset, onset + length, tag, score),
+    st.floats(0, 1e5, allow_subnormal=False), st.floats(1e-3, 1e4), st.text(), st.floats(0, 1),
 )  # fmt: skip
 
 
@@ -66,6 +75,81 @@ def test_no_other_has_its_ending(name):
 @given(st.lists(events, min_size=1, max_size=4))
 def test_what_is_written_is_read_back(tmp_path_factory, name, found):
     assert there_and_back(name, found, tmp_path_factory.mktemp("there")) == found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.text(min_size=1), st.lists(anything, max_size=3), max_size=3))
+def test_text_and_times_of_any_kind_are_kept_or_refused(tmp_path_factory, name, events):
+    """Times to the microsecond, as some formats tell how long an event is; nothing of the text is changed in silence."""
+    if each(name):
+        events = {"a.wav": [event for found in events.values() for event in found]}
+    path = tmp_path_factory.mktemp("any") / f"a.wav{ending(name)}"
+    if (refused := refusal(events, path, name)) is not None:
+        texts = [*events, *(event.tag for found in events.values() for event in found)]
+        assert not all(re.fullmatch("[A-Za-z0-9]+", word) for word in texts), refused
+        return
+    again = read(path)
+    assert {key: [(e.tag, e.score) for e in found] for key, found in again.items()} == {
+        key: [(e.tag, e.score) for e in found] for key, found in events.items()
+    }
+    ends = [
+        [time for found in each for e in found for time in (e.onset, e.offset)]
+        for each in (again.values(), events.values())
+    ]
+    assert ends[0] == pytest.approx(ends[1], rel=0, abs=1.01e-6)
+
+
+def refusal(events: dict[str, list[Event]], path: Path, name: str) -> str | None:
+    """Why these are not written; None: they are."""
+    try:
+        write(events, path, name, HIGHEST)
+    except ScoresError as error:
+        return str(error)
+    return None
+
+
+def sample(name: str) -> dict[str, list[Event]]:
+    return {"a.wav": TWO["a.wav"]} if each(name) else TWO
+
+
+@pytest.mark.parametrize("odd", ["odd", "nan", "-1.5", "1e999"])
+def test_what_is_no_time_is_refused_with_its_place(name, odd, tmp_path):
+    """The file, and in it the line, the row or the event."""
+    told = text(sample(name), name, HIGHEST)
+    (number,) = set(re.findall(r"12345\.50*", told))
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_text(told.replace(number, odd), encoding="utf-8")
+    with pytest.raises(ScoresError, match=rf"(?s)^{re.escape(str(path))}: .*(line|row|event) \d+"):
+        read(path)
+
+
+def test_a_file_that_was_cut_is_refused_with_its_place(name, tmp_path):
+    """In the middle of a number, so that what came after it is missing."""
+    told = text(sample(name), name, HIGHEST)
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_text(told[: told.index("12345.5") + 4], encoding="utf-8")
+    with pytest.raises(ScoresError, match=rf"(?s)^{re.escape(str(path))}: .*(line|row|event) \d+"):
+        read(path)
+
+
+def test_a_file_tells_by_itself_what_it_is(name, tmp_path):
+    """By its ending or, where another format's files end alike, by its beginning; on Windows too, where lines end otherwise."""
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_bytes(b"\xef\xbb\xbf" + text(sample(name), name, HIGHEST).replace("\n", "\r\n").encode())
+    assert package.read_events(path) == sample(name) == read(path, name)
+
+
+def test_pieces_of_a_job_make_the_file_of_all(name):
+    """Byte for byte what a run without a job writes."""
+    if each(name):
+        return
+    files = [text({recording: found}, name, HIGHEST) for recording, found in TWO.items()]
+    pieces = [frame(name).inner(file) for file in files]
+    out = io.StringIO()
+    frame(name).write(pieces, out)
+    assert out.getvalue() == text(TWO, name, HIGHEST)
+    assert [frame(name).around(piece) for piece in pieces] == files
+    assert frame(name).around("") == text({}, name, HIGHEST)
 
 
 def test_no_events_are_read_back(name, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from earmark.cli.terminal.console import progress, say, write_errors
+from earmark.cli.terminal.console import SHOWN, progress, say, write_errors
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -58,4 +58,13 @@ def leave_with(unread: Sequence[Unread], clips: int) -> None:
     if unread:
         first = unread[0]
         say(f"{len(unread)} of {clips} clips could not be read, the first: {first.path}: {first.reason}")
+        raise typer.Exit(1)
+
+
+def leave_with_reasons(reasons: Sequence[str], recordings: int) -> None:
+    """Says why recordings could not be read, and how many of them, if any, and leaves with status 1."""
+    for reason in reasons[:SHOWN]:
+        say(reason)
+    if reasons:
+        say(f"{len(reasons)} of {recordings} recordings could not be read")
         raise typer.Exit(1)

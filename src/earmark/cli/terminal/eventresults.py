@@ -12,8 +12,8 @@ from earmark.registry import EVENT_FORMATS
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Job
+    from earmark.files.pieces import Frame
     from earmark.inference import Failure, Heard, Recording
-    from earmark.inference.outputs import Frame
     from earmark.scores import Event
 
 
@@ -117,19 +117,15 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
 def framed(form: Any) -> tuple[Frame, str, str | None]:
     """What the files of a job's results have in common, how their names end, and how the file of all is called."""
     from earmark.events import formats as eventfile
-    from earmark.inference.outputs import LINES, LIST, Frame
+    from earmark.files.pieces import LINES
 
     if form is TABLE:
         return LINES, ".txt", "events"
-    ending = eventfile.ending(form)
-    if eventfile.each(form):
-        return LINES, ending, None
-    head = eventfile.text({}, form.value)
-    return LIST if form is JSON else Frame(head, empty=head), ending, "events"
+    return eventfile.frame(form), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
 def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
-    """To stdout, or into a folder: events.tsv, .csv or .json, or a file a recording."""
+    """To stdout, or into a folder: a file of all, called events, or a file a recording."""
     from earmark.events import formats as eventfile
     from earmark.files import free_name
 

@@ -11,8 +11,8 @@ from earmark.files.journal import Journal
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
+    from earmark.files.pieces import Frame
     from earmark.inference import Failure, Heard
-    from earmark.inference.outputs import Frame
 
 
 class Results(Protocol):

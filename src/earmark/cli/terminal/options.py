@@ -22,6 +22,7 @@ Recordings = Annotated[
     list[Path] | None,
     typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
 ]
+RecipeSettings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")]
 Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
@@ -36,6 +37,7 @@ Resamples = Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives
 Salvage = Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")]
 Seen = Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")]
+TaggerFile = Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.")]
 
 

@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from earmark.evaluation.speed import Shared, Speed
+    from earmark.evaluation.speed import Shared, Speed, Wave
+    from earmark.models.tagger import Tagger
 
 BLOCK = 10.0  # seconds of a recording that are read at once
 
 
-def tagger_of(name: str, window: float | None, hop_samples: int | None, device: str) -> Any:
+def of_files(
+    tagger: str, paths: Sequence[Path], batch: int, workers: int, device: str
+) -> tuple[Speed, Tagger, list[str], int]:
+    """(speed, whose it is, why recordings could not be read, how many there are). Raises EarmarkError where there are none."""
+    from earmark import audio
+    from earmark.errors import EarmarkError
+    from earmark.evaluation import speed as measure
+    from earmark.inference.allocator import keep_freed_memory
+    from earmark.models import loading
+
+    keep_freed_memory()
+    listener = loading.load(tagger, device).alone
+    found = audio.find(paths)
+    if not found:
+        raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
+    speed, reasons = measure.files(listener, found, batch, workers)
+    return speed, listener, reasons, len(found)
+
+
+def of_windows(
+    name: str, window: float | None, hop_samples: int | None, path: Path | None, seconds: float, rounds: int, batch: int,
+    device: str,
+) -> Shared:  # fmt: skip
+    """Overlapping windows of a net or tagger, one by one and shared, on a recording's beginning or on noise."""
+    from earmark.evaluation import speed as measure
+    from earmark.inference.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    listener = tagger_of(name, window, hop_samples, device)
+    return measure.shared(name, listener, wave_of(path, seconds, listener.sample_rate), rounds, batch)
+
+
+def tagger_of(name: str, window: float | None, hop_samples: int | None, device: str) -> Tagger:
+    """A tagger by its file or name, or a net by name with random weights."""
     from earmark.evaluation import speed as measure
     from earmark.models import loading
 
@@ -23,7 +58,8 @@ def tagger_of(name: str, window: float | None, hop_samples: int | None, device: 
     return listener
 
 
-def wave_of(path: Path | None, seconds: float, sample_rate: int) -> Any:
+def wave_of(path: Path | None, seconds: float, sample_rate: int) -> Wave:
+    """The first `seconds` of a recording, or noise. Raises EarmarkError for less than a sample."""
     import numpy as np
 
     from earmark import audio
@@ -48,6 +84,7 @@ def wave_of(path: Path | None, seconds: float, sample_rate: int) -> Any:
 
 
 def compare(told: Shared) -> None:
+    """Both ways, as a table."""
     from earmark.cli.terminal.console import print_table
 
     rows = [
@@ -69,7 +106,8 @@ def compare(told: Shared) -> None:
         print(f"{told.together} windows at once; not shared: {'; '.join(told.why) or 'nothing'}")
 
 
-def tell(speed: Speed, listener: Any) -> None:
+def tell(speed: Speed, listener: Tagger) -> None:
+    """How fast, where the time goes, and the memory, in lines."""
     from earmark.cli.terminal.console import print_table
 
     told = listener.windows
@@ -91,9 +129,3 @@ def megabytes(speed: Speed) -> str:
     if speed.memory is None or speed.before is None:
         return "unknown: this system does not tell"
     return f"{speed.memory / 1e6:.0f} MB at its peak, {speed.before / 1e6:.0f} MB of them before"
-
-
-def plain(speed: Speed) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(speed)

@@ -73,7 +73,8 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, or out at once."""
     from earmark.cli.terminal.console import output
     from earmark.cli.terminal.jobs import Job
-    from earmark.inference.outputs import ENDINGS, FRAMES, Printed, Writer, piece
+    from earmark.files.pieces import Writer
+    from earmark.inference.outputs import ENDINGS, FRAMES, Printed, piece
 
     form = asked.form
 
@@ -91,9 +92,10 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     from earmark.cli.terminal.console import output, say_notes
     from earmark.cli.terminal.live import until_stopped
     from earmark.errors import EarmarkError
+    from earmark.files.pieces import Writer
     from earmark.inference import Failure, score
     from earmark.inference.allocator import keep_freed_memory
-    from earmark.inference.outputs import FRAMES, Writer, piece, window_pieces
+    from earmark.inference.outputs import FRAMES, piece, window_pieces
 
     if asked.pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")

@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 from earmark.errors import ScoresError
 from earmark.events.cells import ByRecording, check
 from earmark.files import write_text
+from earmark.files.pieces import LINES, Frame
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 
@@ -39,16 +40,19 @@ class EventFormat(Protocol):
         ...
 
 
-def event_format(*, ending: str, each: bool = False, opens: str = "") -> Callable[[Form], Form]:
+def event_format(
+    *, ending: str, each: bool = False, opens: str = "", frame: Frame | None = None
+) -> Callable[[Form], Form]:
     """Register a format under the name of its file.
 
     ending: of its files' names. each: whether a file is of one recording. opens: what its files begin with, where another
-    format's end like them.
+    format's end like them. frame: what its files have before, between and after the recordings; default: before them the
+    text for none, as the header of a table.
     """
 
     def register(form: Form) -> Form:
         name = form.__module__.rpartition(".")[2]
-        return EVENT_FORMATS.register(name, ending=ending, each=each, opens=opens)(form)
+        return EVENT_FORMATS.register(name, ending=ending, each=each, opens=opens, frame=frame)(form)
 
     return register
 
@@ -61,6 +65,15 @@ def ending(form: str) -> str:
 def each(form: str) -> bool:
     """Whether a format has a file for each recording. Raises UnknownName."""
     return bool(EVENT_FORMATS[form].facts["each"])
+
+
+def frame(form: str) -> Frame:
+    """What a format's files have around the pieces for recordings, of which a job makes the file of all."""
+    told: Frame | None = EVENT_FORMATS[form].facts["frame"]
+    if told is not None or each(form):
+        return told or LINES
+    head = text({}, form)
+    return Frame(head, empty=head)
 
 
 def text(events: ByRecording, form: str, highest: float | None = None) -> str:

@@ -7,10 +7,11 @@ import json
 from earmark.errors import ScoresError
 from earmark.events.cells import ByRecording, event_of
 from earmark.events.formats import event_format
+from earmark.files.pieces import LIST
 from earmark.scores import Event
 
 
-@event_format(ending=".json")
+@event_format(ending=".json", frame=LIST)
 class Json:
     """A list with an object a recording: path, and events with onset, offset, label and score, 0 to 1."""
 
