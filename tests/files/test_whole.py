@@ -84,9 +84,11 @@ def test_what_a_kill_leaves_is_cleared_up(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
     assert (tmp_path / "run" / "a").read_text() == "old" and len(os.listdir(tmp_path / "run")) == 2
-    (tmp_path / "theirs.part").touch()
+    theirs = ["theirs.part", ".a.part", ".0123abcd.part", ".a.0123ABCD.part", ".a.0123abcd.part.wav"]
+    for name in theirs:
+        (tmp_path / name).touch()
     clear_up(tmp_path)
-    assert os.listdir(tmp_path / "run") == ["a"] and sorted(os.listdir(tmp_path)) == ["run", "theirs.part"]
+    assert os.listdir(tmp_path / "run") == ["a"] and sorted(os.listdir(tmp_path)) == sorted(["run", *theirs])
 
 
 def test_a_job_clears_up_what_a_kill_left(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import TextIO
 
 PART = ".part"
 LONGEST = 255  # bytes of a name, of most file systems
+_LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)  # the names that `_beside` gives
 
 
 @contextmanager
@@ -73,9 +75,13 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def clear_up(folder: Path) -> None:
-    """Remove what kills have left in a folder, and in those below it. For folders in which nobody else writes now."""
+    """Remove what kills have left in a folder, and in those below it, by the names that only `whole` gives.
+
+    For folders that are locked: what another process writes at this moment would go as well.
+    """
     for path in folder.rglob(f".*{PART}"):
-        path.unlink(missing_ok=True)
+        if _LEFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def free_name(name: str, taken: set[str], ending: str = "") -> str:
