@@ -19,7 +19,7 @@ from earmark.models.features.spectrum import Floats, Log, Window
 from earmark.registry import FEATURES
 
 
-@FEATURES.register("multires", paper="002")
+@FEATURES.register("multires", paper="002", values="levels")
 class MultiRes(nn.Module):
     """Multi-resolution log-mel spectrogram: waves (batch, samples) → (batch, windows, bands, frames).
 

@@ -13,7 +13,7 @@ from earmark.models.features.spectrum import Floats, Log, Spectrum, Window, ampl
 from earmark.registry import FEATURES
 
 
-@FEATURES.register("spectrogram", paper="002")
+@FEATURES.register("spectrogram", paper="002", values="levels")
 class Spectrogram(nn.Module):
     """Spectrogram, linear in frequency: waves (batch, samples) → (batch, 1, fft // 2 + 1, frames).
 
