@@ -125,7 +125,7 @@ def evaluate(
     if merge is not None:
         scores, clips = merged(scores, clips, Path(merge), merge_by)
         facts["tags merged by"] = f"{Path(merge).name}, {merge_by}"
-    facts |= look(tagger, parts, clips, seen)
+    facts |= look(tagger, parts, clips, seen or heldout.takes_turns_in_validation(tagger))
     clips = ungrouped(clips) if draw == "clips" else clips
     detected = None
     if events and merge is None:
