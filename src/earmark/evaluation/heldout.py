@@ -42,8 +42,8 @@ class Asked:
     """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
 
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
-    the tagger was trained on. folds: default those that its recipe tests on. validated: those that chose its epoch, in
-    place of these.
+    the tagger was trained on. folds: default those that its recipe tests on. hop: seconds between windows, in place of
+    the tagger's own. validated: those folds that chose its epoch, in place of those that it is tested on.
     """
 
     data: str | Path | Manifest
@@ -53,6 +53,7 @@ class Asked:
     leaks: Leaks = "refuse"
     settings: Settings = field(default_factory=Settings)
     device: str = "cpu"
+    hop: float | str | None = None
     validated: bool = False
 
     def __post_init__(self) -> None:
@@ -92,9 +93,19 @@ def check_single(tagger: Source) -> None:
         )
 
 
+def check_record(tagger: Source, hop: float | str | None) -> None:
+    """Raises EarmarkError where figures are not those of one tagger as its file has it."""
+    check_single(tagger)
+    if hop is not None:
+        raise EarmarkError(
+            f"--record and --hop {hop}: the figures would not be those of {tagger} as it is. Leave one out"
+        )
+
+
 def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
     loaded: AnyTagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
+    loaded = loaded if asked.hop is None else loaded.every(asked.hop)
     name = asked.dataset or loaded.facts.dataset
     whole = clips_of(loaded, asked.data, name)
     learnt = leakage.learnt(loaded.facts, name)
