@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options
+from earmark.cli.terminal.written import REPORT
 
 PLACE = 30  # in `earmark --help`
 
@@ -21,7 +22,7 @@ def evaluate(
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder.")
+        Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder."), REPORT
     ] = None,
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
@@ -53,12 +54,10 @@ def evaluate(
     """
     from earmark import report
     from earmark.cli.terminal.bar import Bar, leave_with, write_unread
-    from earmark.cli.terminal.console import check_file, check_folder, say, say_notes
+    from earmark.cli.terminal.console import say, say_notes
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 
-    check_folder("--out", out)
-    check_file("--errors", errors)
     if record:
         heldout.check_single(tagger)
     keep_freed_memory()

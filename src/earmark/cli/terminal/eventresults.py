@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,8 +76,7 @@ class Collected:
         self.failures.append((failure.error.path, str(failure.error)))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        write(self.heard, self.form, self.out, self.highest)
-        return self.failures
+        return self.failures + write(self.heard, self.form, self.out, self.highest)
 
 
 def names_of(found: list[Path]) -> dict[Path, str]:
@@ -124,21 +123,42 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
     return eventfile.frame(form), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
-def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
-    """To stdout, or into a folder: a file of all, called events, or a file a recording."""
+def files(found: Sequence[Path], form: Any) -> Iterator[str]:
+    """The names of the files that `write` makes where all recordings can be read."""
+    from earmark.cli.terminal.written import names_for
     from earmark.events import formats as eventfile
-    from earmark.files import free_name
 
+    if form is TABLE:
+        return iter(())
+    ending = eventfile.ending(form)
+    return names_for(found, ending) if eventfile.each(form) else iter([f"events{ending}"])
+
+
+def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> list[tuple[str, str]]:
+    """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
+    system does not take.
+    """
+    from earmark.cli.terminal.jobs import unwritten
+    from earmark.events import formats as eventfile
+    from earmark.files import free_name, is_of_the_name
+
+    failures: list[tuple[str, str]] = []
     if out is None:
         # of a file for each recording there is at most one here
         if heard or not eventfile.each(form):
             print(eventfile.text(heard, form, highest), end="")
-        return
+        return failures
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
         eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, highest)
-        return
+        return failures
     taken: set[str] = set()
     for name, each in heard.items():
         file = free_name(Path(name).name, taken, eventfile.ending(form))
-        eventfile.write({name: each}, out / file, form, highest)
+        try:
+            eventfile.write({name: each}, out / file, form, highest)
+        except OSError as error:
+            if not is_of_the_name(error):
+                raise
+            failures.append((name, str(unwritten(Path(name), error))))
+    return failures

@@ -117,6 +117,19 @@ def read(path: str | Path, form: str | None = None) -> dict[str, list[Event]]:
         raise ScoresError(f"{path}: {error}") from error
 
 
+def wrote(path: str | Path, form: str) -> bool:
+    """Whether a file is as `write` would make it, and nobody's own: what is read of it gives the same text again, or what the
+    format's `wrote` says of its text, where it has one.
+    """
+    try:
+        content = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        if (by_its_text := getattr(_class(form), "wrote", None)) is not None:
+            return bool(by_its_text(content))
+        return text(_class(form).read(content, _recording(Path(path))), form, 1.0) == content
+    except (OSError, ScoresError):
+        return False
+
+
 def _class(form: str) -> type[EventFormat]:
     found: type[EventFormat] = EVENT_FORMATS[form].function  # type: ignore[assignment]
     return found
