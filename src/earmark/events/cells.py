@@ -101,7 +101,7 @@ def check_label(tag: str, what: str) -> None:
     if not tag.strip():
         raise ScoresError(f"{what} has no label: write what is heard, or take it out")
     if any("\udc80" <= sign <= "\udcff" for sign in tag):  # bytes that are no UTF-8, as they were read
-        raise ScoresError(f"{what} has the label {tag!r}, which is not UTF-8. Save the file as UTF-8")
+        raise ScoresError(f"{what} has the label {tag!r}, which is no text")
 
 
 def event_of(onset: Any, offset: Any, tag: Any, score: Any, what: str) -> Event:

@@ -125,11 +125,16 @@ def test_what_is_no_time_is_refused_with_its_place(name, odd, tmp_path):
         read(path)
 
 
-def altered(name: str, **words: str) -> str:
+def altered(name: str, onset: str | None = None, offset: str | None = None, label: str = "rain") -> str:
     """A file of the format in which the onset, offset and label of the rain say something else."""
-    told = re.sub(r"12345\.50*", words.get("onset", r"\g<0>"), text(sample(name), name, HIGHEST))
-    told = re.sub(r"12346\.50*", words.get("offset", r"\g<0>"), told)
-    return told.replace("rain", words.get("label", "rain"))
+    told = text(sample(name), name, HIGHEST)
+    if offset is not None and "12346.5" in told:
+        told = re.sub(r"12346\.50*", offset, told)
+    elif offset is not None:  # a format that tells how long an event lasts, here 1 s
+        told = re.sub(r"(?<=\s)1\.0+(?=\s)", "0" if offset[0].isdigit() else offset, told)
+    if onset is not None:
+        told = re.sub(r"12345\.50*", onset, told)
+    return told.replace("rain", label)
 
 
 @pytest.mark.parametrize("ends", [{"offset": "12345.5"}, {"onset": "7", "offset": "7.0"}])
@@ -148,8 +153,8 @@ def test_a_point_is_left_out_and_said_or_given_a_length(name, ends, tmp_path):
 
 @pytest.mark.parametrize("nothing", ["NaN", "null", ""])
 def test_a_row_of_nothing_is_a_recording_without_events(name, nothing, tmp_path):
-    if name == "json" and not nothing:
-        return  # no value is no JSON
+    if not nothing and "\t" not in text(sample(name), name, HIGHEST) and name != "csv":
+        return  # where nothing separates cells but space or signs of the language, no value is no cell
     path = tmp_path / f"a.wav{ending(name)}"
     path.write_text(altered(name, onset=nothing, offset=nothing, label=nothing))
     assert read(path) == {"a.wav": [Event(0.5, 1.25, "dog", 0.875)], **({} if each(name) else {"b.wav": []})}
@@ -158,9 +163,7 @@ def test_a_row_of_nothing_is_a_recording_without_events(name, nothing, tmp_path)
 def test_a_label_without_a_text_is_refused_with_its_place(name, tmp_path):
     path = tmp_path / f"a.wav{ending(name)}"
     path.write_text(altered(name, label=" "))
-    with pytest.raises(
-        ScoresError, match=rf"{re.escape(str(path))}: (line|event) .* has no label: write what is heard"
-    ):
+    with pytest.raises(ScoresError, match=rf"{re.escape(str(path))}: (line|event) \d+ .*(has no label|is no line)"):
         read(path)
     with pytest.raises(ScoresError, match=r"an event of ' ' in a.wav has no label"):
         text({"a.wav": [Event(0, 1, " ")]}, name, HIGHEST)

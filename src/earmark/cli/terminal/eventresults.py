@@ -64,20 +64,32 @@ class Collected:
     def __init__(self, names: dict[Path, str], form: Format, out: Path | None, highest: float):
         self.names, self.form, self.out, self.highest = names, form, out, highest
         self.heard: dict[str, list[Event]] = {}
+        self.limits: dict[str, float] = {}  # Hz, of each recording
         self.failures: list[tuple[str, str]] = []
 
     def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
         return list(found)
 
     def add(self, heard: Heard, events: Any) -> None:
-        self.heard[self.names[heard.recording.path]] = events
+        name = self.names[heard.recording.path]
+        self.heard[name] = events
+        self.limits[name] = hears(heard.recording, self.form, self.highest)
 
     def fail(self, failure: Failure) -> None:
         self.failures.append((failure.error.path, str(failure.error)))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        write(self.heard, self.form, self.out, self.highest)
+        write(self.heard, self.form, self.out, self.limits)
         return self.failures
+
+
+def hears(recording: Recording, form: Any, highest: float) -> float:
+    """Hz, that the recording holds and the tagger hears, up to `highest`. Asked of the recording where the form has a place
+    for it, which only files of one recording have.
+    """
+    from earmark.events import formats as eventfile
+
+    return min(highest, recording.highest()) if form is not TABLE and eventfile.each(form) else highest
 
 
 def names_of(found: list[Path]) -> dict[Path, str]:
@@ -108,7 +120,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
     from earmark.cli.terminal.jobs import Job
 
     def text(heard: Heard, events: list[Event]) -> str:
-        return piece(heard.recording.path, events, form, highest)
+        return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))
 
     frame, ending, name = framed(form)
     return Job(folder, told, frame, text, ending, name)
@@ -124,21 +136,23 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
     return eventfile.frame(form), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
-def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
-    """To stdout, or into a folder: a file of all, called events, or a file a recording."""
+def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]) -> None:
+    """To stdout, or into a folder: a file of all, called events, or a file a recording. highest: Hz, of each recording."""
     from earmark.events import formats as eventfile
     from earmark.files import free_name
 
     if out is None:
         # of a file for each recording there is at most one here
-        if heard or not eventfile.each(form):
-            print(eventfile.text(heard, form, highest), end="")
+        if not eventfile.each(form):
+            print(eventfile.text(heard, form, max(highest.values(), default=None)), end="")
+        for name, events in heard.items() if eventfile.each(form) else ():
+            print(eventfile.text({Path(name).name: events}, form.value, highest[name]), end="")
         return
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
-        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, highest)
+        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None))
         return
     taken: set[str] = set()
     for name, each in heard.items():
         file = free_name(Path(name).name, taken, eventfile.ending(form))
-        eventfile.write({name: each}, out / file, form, highest)
+        eventfile.write({Path(name).name: each}, out / file, form, highest[name])

@@ -139,7 +139,7 @@ def read(
     try:
         found = _class(form).read(told, _recording(path))
     except ScoresError as error:
-        hint = f" ({wrong})" if wrong is not None else ""
+        hint = f": {wrong}" if wrong is not None else ""
         raise ScoresError(f"{path}: {error}{hint}") from error
     if isinstance(found, Found):
         _say(path, _with_points(found, points), report)
