@@ -10,14 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from earmark.errors import ScoresError
+from earmark.files.texts import missing
 from earmark.registry import did_you_mean
-from earmark.scores import Event
+from earmark.scores import LONGEST, Event
 
 ByRecording = Mapping[str, Sequence[Event]]
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")
-# how tables say that a cell has no value: pandas' list, in lower case
-MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "#na", "null", "none"})
-LONGEST = 1e9  # s, 31 years: what lies beyond is no time in a recording
 
 
 class Found(dict[str, list[Event]]):
@@ -50,17 +48,6 @@ class Found(dict[str, list[Event]]):
         """Note the columns that hold nothing of an event."""
         if others := [name for name in header if name not in used]:
             self.notes.append(f"columns left out: {', '.join(others)}")
-
-
-def missing(cell: Any) -> bool:
-    """Whether a cell says that there is no value.
-
-    >>> [missing(cell) for cell in ("", "NaN", None, float("nan"), "0", 0.0, "owl")]
-    [True, True, True, True, False, False, False]
-    """
-    if isinstance(cell, str):
-        return cell.strip().lower() in MISSING
-    return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def _is_point(onset: Any, offset: Any) -> bool:

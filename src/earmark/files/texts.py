@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 BLOCK = 1 << 20  # bytes decoded at once
 # the longer first: UTF-32's mark begins with that of UTF-16
@@ -24,6 +25,20 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
+
+# how tables say that a cell has no value: pandas' list, in lower case
+MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "#na", "null", "none"})
+
+
+def missing(cell: Any) -> bool:
+    """Whether a cell says that there is no value.
+
+    >>> [missing(cell) for cell in ("", "NaN", None, float("nan"), "0", 0.0, "owl")]
+    [True, True, True, True, False, False, False]
+    """
+    if isinstance(cell, str):
+        return cell.strip().lower() in MISSING
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def read_text(path: Path, refuse: Callable[[str], Exception]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, Found, lines_of, missing, number, one_line
+from earmark.events.cells import ByRecording, Found, lines_of, number, one_line
 from earmark.events.formats import event_format
+from earmark.files.texts import missing
 from earmark.scores import Event
 
 COLUMNS = (
