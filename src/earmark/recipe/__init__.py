@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from earmark.errors import RecipeError
+from earmark.files import read_text
 from earmark.recipe.checks import check
 from earmark.recipe.schema import FOLDS, Optimiser, Recipe, Schedule, Train
 from earmark.registry import did_you_mean
@@ -98,12 +99,13 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
     path = find(name)
     try:
         # an alias stands for a copy, so that a setting changes one place
-        raw = _numbers(yaml.load(path.read_text(encoding="utf-8-sig"), _Loader))
+        text = read_text(path, lambda wrong: RecipeError(str(name), [wrong.removeprefix(f"{path}: ")]))
+        raw = _numbers(yaml.load(text, _Loader))
     except RecursionError as error:
         raise RecipeError(str(name), ["holds itself, by an alias, or is nested too deeply"]) from error
     except OSError as error:
         raise RecipeError(str(name), [f"cannot be read: {error.strerror or error}"]) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that there is not
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise RecipeError(str(name), [f"is not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(raw, dict):
         held = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)

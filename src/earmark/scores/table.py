@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.files import whole
+from earmark.files import check_text, whole
 
 FORMAT = "earmark-scores"
 VERSION = 1
@@ -108,6 +108,7 @@ class Scores:
 def _load_csv(path: Path) -> Scores:
     from pyarrow import csv
 
+    check_text(path, ScoresError)
     table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"id": "string"}))
     if "id" not in table.column_names:
         raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")

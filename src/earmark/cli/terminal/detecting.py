@@ -103,7 +103,7 @@ def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Pat
 def events_live(recording: Recording, asked: Asked) -> None:
     """Print events: in a table each once nothing can change it, else all at the end. Raises AudioError."""
     from earmark.cli.terminal.console import say_notes
-    from earmark.cli.terminal.eventresults import lines, write
+    from earmark.cli.terminal.eventresults import hears, lines, write
     from earmark.cli.terminal.live import until_stopped
     from earmark.errors import EarmarkError
     from earmark.inference import Failure
@@ -127,7 +127,8 @@ def events_live(recording: Recording, asked: Asked) -> None:
         raise heard.error
     say_notes(heard.notes)
     if not table:
-        write({str(recording.path): found}, asked.form, asked.out, asked.highest)
+        name = str(recording.path)
+        write({name: found}, asked.form, asked.out, {name: hears(recording, asked.form, asked.highest)})
 
 
 def find(
