@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options
-from earmark.cli.terminal.written import REPORT
 
 PLACE = 30  # in `earmark --help`
 
@@ -21,9 +20,8 @@ def evaluate(
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder."), REPORT
-    ] = None,
+    out: options.ReportFolder = None,
+    submission: options.Submission = None,
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
@@ -36,10 +34,7 @@ def evaluate(
     collars: Annotated[str, typer.Option(help="Seconds that edges of events may be off, with commas.")] = "0.2,0.4",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: options.Resamples = 1000,
-    draw: Annotated[
-        Literal["groups", "clips"],
-        typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
-    ] = "groups",
+    draw: options.Drawn = "groups",
     batch: options.Batch = 16,
     workers: options.Workers = 2,
     salvage: options.Salvage = False,
@@ -72,6 +67,8 @@ def evaluate(
     if folder is not None:
         figures = report.save(told, folder, pictures=pictures, progress=Bar())
         say(f"{folder}: report.html, report.md, report.json, pictures and scores.parquet")
+    if submission is not None:
+        told.submit(submission)
     if record:
         evaluation.record(told, tagger)
         say(f"{tagger}: holds these figures now")

@@ -23,7 +23,8 @@ def tag(
         bool, typer.Option("--heard", help="Only tags that reach the thresholds that earmark calibrate chose.")
     ] = False,
     form: Annotated[
-        Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Of the results.")
+        Literal["table", "json", "jsonl", "csv", "submission"],
+        typer.Option("--format", help="Of the results; submission: fname,label, as DCASE 2018 task 2 wants them."),
     ] = "table",
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(tags)] = None,
     job: o.Job = None,

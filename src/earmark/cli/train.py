@@ -38,7 +38,7 @@ def train(
     from earmark.cli.terminal.console import say
     from earmark.data.datasets import open_data
 
-    plan = recipes.load(recipe, settings or [])
+    plan = recipes.load(recipe, settings or [], say)
     clips = open_data(data, plan.data.dataset, plan.data.options)
     if find_spec("pytorch_lightning") is None:
         from earmark.errors import EarmarkError

@@ -146,7 +146,9 @@ def files(found: Sequence[Path], form: Any) -> Iterator[str]:
     return names_for(found, ending) if eventfile.each(form) else iter([f"events{ending}"])
 
 
-def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]) -> list[tuple[str, str]]:
+def write(
+    heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]
+) -> list[tuple[str, str]]:
     """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
     system does not take. highest: Hz, of each recording.
     """

@@ -39,10 +39,12 @@ def tag_files(
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference.outputs import check_form
 
     keep_freed_memory()
     found = audio.find(paths)
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
+    check_form(asked.form, found, asked.tagger.vocabulary)
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 
@@ -96,8 +98,9 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     from earmark.files.pieces import Writer
     from earmark.inference import Failure, score
     from earmark.inference.allocator import keep_freed_memory
-    from earmark.inference.outputs import FRAMES, piece, window_pieces
+    from earmark.inference.outputs import FRAMES, check_form, piece, window_pieces
 
+    check_form(asked.form, None, asked.tagger.vocabulary)
     if asked.pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
     keep_freed_memory()

@@ -6,6 +6,7 @@ is one that it reads. Where a verb begins, all its marks are looked at: see `ear
 
 from __future__ import annotations
 
+import csv
 import functools
 import inspect
 import json
@@ -20,6 +21,7 @@ from earmark.files.places import Ours, Places
 ERRORS = ("path", "reason")
 TRIED = ("tag", "threshold", "median", "f1", "hits", "false", "missed")
 TAGS = ("path", "duration", "label", "score")
+SUBMISSION = ("fname", "label")
 HEAD = 1 << 16  # bytes of a file that are looked at
 
 
@@ -156,9 +158,18 @@ def tried(path: Path) -> bool:
     return head_of(path) == TRIED
 
 
+def submission(path: Path) -> bool:
+    """Tags of clips as `earmark` submits them: a challenge's own sample has the same in every row, and its truths one each."""
+    if head_of(path) != SUBMISSION:
+        return False
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = [row[-1] for row in csv.reader(file) if row][1:]
+    return (len(rows) < 2 or len(set(rows)) > 1) and all(" " in row for row in rows)
+
+
 def tags(path: Path) -> bool:
     """What `earmark tag` prints, in any of its formats."""
-    if head_of(path) == TAGS:
+    if head_of(path) == TAGS or submission(path):
         return True
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
