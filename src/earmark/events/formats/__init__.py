@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 from earmark.errors import ScoresError
 from earmark.events.cells import ByRecording, check
 from earmark.files import write_text
+from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
@@ -107,9 +108,15 @@ def read(path: str | Path, form: str | None = None) -> dict[str, list[Event]]:
     """
     path = Path(path)
     try:
-        content = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+        with path.open("rb") as file:
+            data = file.read(EVENTS + 1)
     except OSError as error:
         raise ScoresError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(data) > EVENTS:
+        raise ScoresError(
+            f"{path}: is longer than a file of events may be, {EVENTS // 1_000_000} MB: is it one? Split it"
+        )
+    content = data.decode("utf-8-sig", "surrogateescape")
     form = form or _form(path, content)
     try:
         return _class(form).read(content, _recording(path))
