@@ -31,6 +31,7 @@ def index(
     from earmark.cli.terminal.console import say
     from earmark.data import datasets, leaks, manifest, splits
     from earmark.errors import EarmarkError
+    from earmark.recipe import text
 
     told = {}
     for option in options or []:
@@ -38,8 +39,8 @@ def index(
         if not equals:
             raise EarmarkError(f"--set {option}: has the form key=value")
         try:
-            told[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            told[key] = text.plain(value)
+        except (yaml.YAMLError, ValueError) as error:
             # a regular expression that opens with a bracket is the usual case
             raise EarmarkError(
                 f"--set {option}: {value} is no value in YAML. In quotes of its own it is text: --set \"{key}='{value}'\""

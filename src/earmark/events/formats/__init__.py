@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 from earmark.errors import ScoresError
 from earmark.events.cells import ByRecording, Found, check, check_label
 from earmark.files import write_text
+from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
 from earmark.files.texts import problem, wide
 from earmark.registry import EVENT_FORMATS
@@ -127,9 +128,14 @@ def read(
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(EVENTS + 1)
     except OSError as error:
         raise ScoresError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > EVENTS:
+        raise ScoresError(
+            f"{path}: is longer than a file of events may be, {EVENTS // 1_000_000} MB: is it one? Split it"
+        )
     wrong = problem(content)
     if wrong is not None and wide(content[:4096]):
         raise ScoresError(f"{path}: {wrong}")
