@@ -249,3 +249,17 @@ def test_a_name_that_the_disk_does_not_take_fails_its_recording_alone(here, tmp_
                    "--format", "audacity", "--out", tmp_path / "o")  # fmt: skip
     assert done.returncode == 1 and "was heard, and its result cannot be written as" in done.stderr
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["b.wav.txt"]
+
+
+def test_a_report_beside_a_tagger_leaves_a_users_files(here, tmp_path):
+    run = tmp_path / "run"
+    (run / "evaluation-fold-1").mkdir(parents=True)
+    shutil.copy(here / "t.safetensors", run / "tagger.safetensors")
+    (run / "run.json").write_text("{}")
+    (run / "evaluation-fold-1" / "report.md").write_bytes(MINE)
+    done = earmark("evaluate", run / "tagger.safetensors", "--data", here / "clips.csv", "--fold", "1", "--resamples", "9")
+    refused(done, "report.md: is there already and holds something else than --out writes")
+    (run / "evaluation-fold-1" / "report.md").unlink()
+    for _ in range(2):
+        done = earmark("evaluate", run / "tagger.safetensors", "--data", here / "clips.csv", "--fold", "1", "--resamples", "9")
+        assert done.returncode == 0, done.stderr

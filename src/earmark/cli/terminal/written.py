@@ -56,6 +56,12 @@ def claim(option: str, folder: Path | None, names: Iterable[str], ours: Ours) ->
             places.claim(option, folder / name, ours)
 
 
+def claim_folder(option: str, folder: Path, mark: WritesFolder) -> None:
+    """For the files that a folder always gets. Raises EarmarkError."""
+    mine = mark.ours(folder)
+    claim(option, folder, mark.names, lambda file: mine or drawn(file))
+
+
 def names_for(found: Iterable[Path], ending: str) -> Iterator[str]:
     """Of a file for each recording, where all can be read."""
     taken: set[str] = set()
@@ -111,9 +117,7 @@ def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
             continue
         places.folder(option, path)
         if isinstance(mark, WritesFolder):
-            mine = mark.ours(path)
-            for file in mark.names:
-                places.claim(option, path / file, lambda file, mine=mine: mine or drawn(file))  # type: ignore[misc]
+            claim_folder(option, path, mark)
 
 
 def _paths(value: Any) -> Iterator[Path]:
