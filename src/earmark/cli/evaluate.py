@@ -49,14 +49,15 @@ def evaluate(
     Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
     """
     from earmark import report
+    from earmark.cli.terminal import written
     from earmark.cli.terminal.bar import Bar, leave_with, write_unread
-    from earmark.cli.terminal.console import check_file, check_folder, say, say_notes
+    from earmark.cli.terminal.console import say, say_notes
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 
-    check_folder("--out", out)
-    check_file("--errors", errors)
-    check_file("--submission", submission)
+    if out is None and (run := heldout.run_folder(tagger)) is not None:
+        for known in run.glob("evaluation*"):
+            written.claim_folder("--out", known, written.REPORT)
     if record:
         heldout.check_record(tagger, hop)
     keep_freed_memory()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from earmark import inference as tagging
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models import frames
+from earmark.models import frames, size
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -248,8 +249,11 @@ def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
     return torch.from_numpy(np.require(wave, np.float32, ["C", "W"]))
 
 
-def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
-    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
+def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = None) -> Tagger:
+    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together, or are beyond the bounds.
+
+    held: the shapes of the weights that are to be put into it. Raises ValueError where its net has others, before any are made.
+    """
     hears: Input = NETS[recipe.net.name].facts["input"]
     features: Any = NoFeature()
     arguments = recipe.net.arguments
@@ -266,9 +270,12 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
         if "sample_rate" in NETS[recipe.net.name].arguments():
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
-        net = NETS[recipe.net.name].function(tags=len(vocabulary), **arguments)
+        make = partial(NETS[recipe.net.name].function, tags=len(vocabulary), **arguments)
+        net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+    if held is not None:
+        size.check_held(net, held)
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
     needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
     if hears != "waves":
@@ -280,4 +287,7 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
                 f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
             )
             raise RecipeError(recipe.name, [f"windows.length: {told}"])
-    return Tagger(features, net, vocabulary, recipe)
+    if hears != "waves" and (values := features.channels * features.bands * features.frames(samples)) > size.MAP:
+        told = f"{features.channels} × {features.bands} bands × {features.frames(samples)} frames are {values:,} values"
+        raise RecipeError(recipe.name, [f"windows.length: {told} a window, more than {size.MAP:,}: make it shorter"])
+    return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)

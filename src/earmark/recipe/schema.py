@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from earmark.recipe.bounds import PARTS, SIDE
 from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
 
@@ -107,9 +108,9 @@ class WindowsSection(Section):
 class ResizeTo(Section):
     """What the feature's maps become before the net: bilinear; one channel is repeated to make several."""
 
-    bands: int = Field(ge=1)
-    frames: int = Field(ge=1)
-    channels: int = Field(default=1, ge=1)
+    bands: int = Field(ge=1, le=SIDE)
+    frames: int = Field(ge=1, le=SIDE)
+    channels: int = Field(default=1, ge=1, le=PARTS)
 
 
 class Optimiser(Section):
@@ -174,7 +175,7 @@ class Phase(Section):
     """
 
     train: dict[str, Any] = Field(default_factory=dict)
-    augment: list[Component] | None = None
+    augment: list[Component] | None = Field(default=None, max_length=PARTS)
     net: Component | None = None
     features: Component | None = None
     resize: ResizeTo | None = None
@@ -201,10 +202,10 @@ class Recipe(Section):
     features: Component | None = None
     resize: ResizeTo | None = None
     net: Component
-    augment: list[Component] = Field(default_factory=list)
+    augment: list[Component] = Field(default_factory=list, max_length=PARTS)
     train: Train
     load: dict[str, str] = Field(default_factory=dict)
-    phases: dict[str, Phase] = Field(default_factory=dict)
+    phases: dict[str, Phase] = Field(default_factory=dict, max_length=PARTS)
     run: list[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:

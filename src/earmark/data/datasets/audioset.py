@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from earmark.data.datasets import AUDIO, SHOWN, VANISHED, below, choose, columns, dataset, first, present, refuse
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
+from earmark.files import check_text
 
 LAYOUT = {
     "class_labels_indices.csv": 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/03fwl,"Goat"\n2,/m/04rlf,"Music"\n',
@@ -128,6 +129,7 @@ def segments(file: Path) -> pa.Table:
     from pyarrow import csv
 
     try:
+        check_text(file, ManifestError)
         lines = csv.read_csv(
             file,
             csv.ReadOptions(column_names=["line"]),
@@ -135,7 +137,7 @@ def segments(file: Path) -> pa.Table:
             csv.ParseOptions(delimiter="\x1f", quote_char=False, ignore_empty_lines=False),
             csv.ConvertOptions(column_types={"line": pa.string()}),
         )["line"].combine_chunks()
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except pa.ArrowInvalid as error:
         raise ManifestError(f"{file}: cannot be read as a table of segments: {error}") from error
     other = pc.match_substring_regex(lines, r'^\s*(#|"?YTID"?\s*,|$)')
     head = " ".join(lines.slice(0, SHOWN).filter(other.slice(0, SHOWN)).to_pylist())

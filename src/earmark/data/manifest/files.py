@@ -14,7 +14,7 @@ from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, SCHEMA
 from earmark.errors import ManifestError
-from earmark.files import whole
+from earmark.files import bounds, check_text, whole
 
 FORMAT = "earmark-manifest"
 VERSION = 1
@@ -48,7 +48,7 @@ def read(file: str | Path, /, *, root: str | Path | None = None, **columns: str)
     try:
         head = json.loads((raw.schema.metadata or {}).get(FORMAT.encode(), b"{}"))
         newer = head.get("version", 0) > VERSION
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestError(f"{file}: what it tells of itself is damaged ({error}). Fetch or make it again") from error
     if newer:
         raise ManifestError(
@@ -69,16 +69,14 @@ def load_table(file: Path) -> pa.Table:
         raise ManifestError(f"{file}: no such file")
     try:
         if file.suffix == ".parquet":
-            from pyarrow import parquet
+            from earmark.files import parquet
 
-            table = parquet.read_table(file)
-            table.validate(full=True)  # text that is no UTF-8
+            table = parquet.read(file)
         else:
             table = _load_csv(file)
         names = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # OSError: pages of a damaged Parquet too
-        hint = ". Save it as UTF-8" if "UTF" in str(error).upper() else ""
-        raise ManifestError(f"{file}: cannot be read as a table: {error}{hint}") from error
+        raise ManifestError(f"{file}: cannot be read as a table: {error}") from error
     if len(set(names)) < len(names):
         raise ManifestError(f"{file}: the header names columns twice: {', '.join(names)}")
     return table
@@ -111,13 +109,14 @@ def write(manifest: Manifest, file: str | Path) -> None:
 def _load_csv(file: Path) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        header = stream.readline()
+    check_text(file, ManifestError)
+    header = bounds.first_line(file)
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")
     separator = max(",;\t", key=header.count)
     raw = next(csv.reader([header], delimiter=separator))
     names = [name.strip() for name in raw]
+    bounds.check_columns(file, len(names))
 
     def table(threads: bool) -> pa.Table:
         return arrow_csv.read_csv(

@@ -20,6 +20,8 @@ from earmark.models.features.mel import MelScale
 from earmark.models.features.spectrum import Edges, Floats, Window, check_level, full_precision
 from earmark.registry import FEATURES
 
+MOST_BANDS = 4096  # of which the cosine transform has a square matrix at most
+
 
 def cosines(count: int, bands: int) -> NDArray[np.float64]:
     """The first `count` rows of the orthonormal DCT-II (count, bands)."""
@@ -64,6 +66,8 @@ class Mfcc(nn.Module):
         super().__init__()
         if not 1 <= coefficients <= mel_bands:
             raise ValueError(f"{coefficients} coefficients of {mel_bands} mel bands: there are from 1 to {mel_bands}")
+        if mel_bands > MOST_BANDS:
+            raise ValueError(f"mel_bands is {mel_bands:,}: there are {MOST_BANDS:,} at most")
         means = each(mean, coefficients, "mean", "coefficients")
         deviations = each(deviation, coefficients, "deviation", "coefficients")
         check_level(floor, min(deviations))

@@ -28,6 +28,8 @@ Edges = Literal["zeros", "reflect"]
 BLOCK_SAMPLES = 1 << 17
 # Elsewhere whole batches at once keep the device busy; this bound, 1 GiB in float64, only keeps them inside its memory
 LARGEST_BLOCK = 1 << 27
+# Samples of a frame: six seconds at 44.1 kHz. What a file asks for beyond that is an accident, or meant to eat the machine
+LONGEST_FFT = 1 << 18
 # Power under which the root is that of this: its slope at 0 is infinite, and gradients through silence would be NaN
 TINY = 1e-30
 
@@ -37,6 +39,12 @@ def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     if torch.amp.is_autocast_available(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()  # shapes alone, without a device
+
+
+def check_fft(fft: int) -> None:
+    """Refuse a transform of more samples than any feature needs, before anything of its size is made."""
+    if fft > LONGEST_FFT:
+        raise ValueError(f"an FFT of {fft:,} samples is longer than {LONGEST_FFT:,}: take a shorter window or fft")
 
 
 class Spectrum(nn.Module):
@@ -72,6 +80,7 @@ class Spectrum(nn.Module):
         check_known("frame", frame, Frame)
         if centre and frame == "window":
             raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
+        check_fft(fft)
         if not 1 <= window_samples <= fft:
             raise ValueError(f"a window of {window_samples} samples does not fit an FFT of {fft}")
         if hop_samples < 1:
