@@ -52,7 +52,9 @@ def test_windows_lie_so_and_one_more_ends_with_the_clip(place, tmp_path, hop, sa
     told = ["--hop", hop] if hop else []
     done = earmark("tag", place / "0.wav", "--tagger", place / "t.safetensors", "--windows", tmp_path / "w.csv", *told)
     assert done.returncode == 0, done.stderr
-    starts = [round(float(row["start"]) * RATE) for row in csv.DictReader((tmp_path / "w.csv").read_text().splitlines())]
+    starts = [
+        round(float(row["start"]) * RATE) for row in csv.DictReader((tmp_path / "w.csv").read_text().splitlines())
+    ]
     steps = list(range(0, 200_000 - LENGTH + 1, samples))
     assert starts == [*steps, 200_000 - LENGTH]
 
