@@ -212,7 +212,9 @@ def test_a_fraction_is_held_out_by_whole_groups(clips):
 
 
 def test_what_cannot_be_trained_is_refused(clips, tmp_path):
-    with pytest.raises(ManifestError, match="tests on fold '9'; the manifest has 1, 2, 3, 4, 5"):
+    with pytest.raises(
+        ManifestError, match=r"tests on fold '9'; the manifest has 1, 2, 3, 4, 5\. Without test .* --set data.test=\[\]"
+    ):
         training.divide(recipe(data__test=["9"]), clips)
     with pytest.raises(ManifestError, match="no clip is left for train"):
         training.divide(recipe(data__train=[]), clips)

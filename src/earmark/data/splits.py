@@ -167,6 +167,7 @@ def divide(
         if missing:
             raise ManifestError(
                 f"the recipe {what} fold {missing[0]!r}; the manifest has {', '.join(manifest.fold_names()) or 'no folds'}"
+                + (". Without test clips it trains with --set data.test=[]" if what == "tests on" else "")
             )
     tested = np.isin(folds, list(test))
     rest = np.isin(folds, list(train)) if train is not None else ~tested
