@@ -31,6 +31,7 @@ def tag(
     pictures: Annotated[Path | None, typer.Option(help="A folder for a picture of each recording over time.")] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -51,7 +52,16 @@ def tag(
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
     asked = tagging.Asked(
-        loaded, Choice.asked(loaded, top, only_heard), Format(form), out, windows, pictures, batch, workers, salvage
+        loaded,
+        Choice.asked(loaded, top, only_heard),
+        Format(form),
+        out,
+        windows,
+        pictures,
+        batch,
+        workers,
+        salvage,
+        gain,
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)
