@@ -37,6 +37,7 @@ def tag(
     ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -57,7 +58,16 @@ def tag(
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
     asked = tagging.Asked(
-        loaded, Choice.asked(loaded, top, only_heard), Format(form), out, windows, pictures, batch, workers, salvage
+        loaded,
+        Choice.asked(loaded, top, only_heard),
+        Format(form),
+        out,
+        windows,
+        pictures,
+        batch,
+        workers,
+        salvage,
+        gain,
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

@@ -189,7 +189,7 @@ class Tagger(nn.Module):
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first.
+        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
 
         Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
         """
