@@ -45,6 +45,10 @@ def index(
     manifest.write(clips, out)
     for key, value in clips.facts.items():
         say(f"{key}: {value}")
+    for line in clips.told():
+        # what was left out is among the facts already
+        if line not in clips.notes:
+            say(line)
     found = leaks.leaks(clips, hashes=hashes)
     for leak in found[:10]:
         say(f"warning: {leak.sentence}")

@@ -95,7 +95,8 @@ def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> 
         found = leakage.leaks(learnt, whole, chosen)
         warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
     told = score_clips(loaded, chosen, asked.settings, progress)
-    return HeldOut(loaded, name, chosen, told.scores, told.unread, told.notes, tuple(warnings))
+    notes = () if isinstance(asked.data, Manifest) else tuple(f"{asked.data}: {line}" for line in whole.told())
+    return HeldOut(loaded, name, chosen, told.scores, told.unread, (*notes, *told.notes), tuple(warnings))
 
 
 def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[HeldOut]:

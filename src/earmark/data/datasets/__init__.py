@@ -40,15 +40,25 @@ def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Funct
 
 
 def open_data(
-    data: str | Path | Manifest, dataset: str | None = None, options: Mapping[str, Any] | None = None
+    data: str | Path | Manifest,
+    dataset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """A manifest as it is, one from its file, or that of a folder with the layout of `dataset`.
 
-    options: of the layout. Raises ManifestError; for a folder without a layout, too.
+    options: of the layout. say: takes what was left out and what is doubtful, one line each. Raises ManifestError; for a
+    folder without a layout, too.
     """
     if isinstance(data, Manifest):
         return data
-    data = Path(data)
+    manifest = _opened(Path(data), dataset, options or {})
+    for line in manifest.told():
+        say(f"{data}: {line}")
+    return manifest
+
+
+def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Manifest:
     if data.is_file() and dataset != "table":
         return read(data)
     if dataset is None:
@@ -56,7 +66,7 @@ def open_data(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
             "or give a manifest made with `earmark index`"
         )
-    return index(dataset, data, **(options or {}))
+    return index(dataset, data, **options)
 
 
 def index(name: str, root: str | Path, **options: Any) -> Manifest:
