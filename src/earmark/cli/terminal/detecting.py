@@ -136,10 +136,11 @@ def find(
 ) -> list[Path]:
     """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to."""
     from earmark import audio
+    from earmark.cli.terminal.console import say
     from earmark.errors import EarmarkError
     from earmark.events.formats import each
 
-    found = audio.find(paths) if coming is None else []
+    found = audio.find(paths, say) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     return found

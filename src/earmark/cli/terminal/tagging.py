@@ -36,12 +36,12 @@ def tag_files(
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import audio, scores
     from earmark.cli.terminal import jobs
-    from earmark.cli.terminal.console import Meter, say_failures, say_notes
+    from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
-    found = audio.find(paths)
+    found = audio.find(paths, say)
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 

@@ -187,40 +187,21 @@ def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
     return paths
 
 
-def unlisted(error: OSError) -> NoReturn:
-    """For os.walk, which would pass over a folder that cannot be listed, and all that is in it."""
-    raise ManifestError(
-        f"{error.filename}: this folder cannot be listed ({error.strerror}). Correct its permissions, or take it out"
-    ) from error
-
-
 def below(root: Path) -> tuple[dict[str, str], int]:
     """All recordings in `root` and the folders in it, through links too: name without ending → path relative to `root`.
 
     Of recordings with one name the first path in order is taken; the number is how many others there are.
     """
-    from earmark.audio import EXTENSIONS
+    from earmark.audio import walk_folder
 
     paths: dict[str, str] = {}
     twice = 0
-    seen = set()
-    for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link to a folder above would lead round for ever
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = os.path.relpath(place, root).replace(os.sep, "/") + "/"
-        prefix = "" if prefix == "./" else prefix
-        for name in sorted(names):
-            stem, ending = os.path.splitext(name)
-            if ending.lower() not in EXTENSIONS or name.startswith("."):
-                continue
-            if stem in paths:
-                twice += 1
-            else:
-                paths[stem] = prefix + name
+    for name in walk_folder(root, ManifestError).recordings:
+        stem = os.path.splitext(name.rpartition("/")[2])[0]
+        if stem in paths:
+            twice += 1
+        else:
+            paths[stem] = name
     return paths, twice
 
 
