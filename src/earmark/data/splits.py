@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -97,13 +97,15 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
 class ClipSet:
     """What identifies a set of clips: how many there are, their folds, and a digest of their ids.
 
-    counted: "at least" or "at most" where only a limit of their number is known.
+    counted: "at least" or "at most" where only a limit of their number is known. unread: how many of them could not be read,
+    which were left out.
     """
 
     clips: int = 0
     folds: tuple[str, ...] = ()
     sha256: str = ""
     counted: str | None = None
+    unread: int = field(default=0, compare=False)
 
     @staticmethod
     def of(manifest: Manifest) -> ClipSet:
@@ -114,11 +116,18 @@ class ClipSet:
     def read(plain: Mapping[str, Any]) -> ClipSet:
         """Of a file, which may tell part of it."""
         folds = tuple(str(fold) for fold in plain.get("folds", ()))
-        return ClipSet(int(plain.get("clips", 0)), folds, str(plain.get("sha256", "")), plain.get("counted"))
+        return ClipSet(
+            int(plain.get("clips", 0)),
+            folds,
+            str(plain.get("sha256", "")),
+            plain.get("counted"),
+            int(plain.get("unread", 0)),
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        plain = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
-        return plain if self.counted is None else plain | {"counted": self.counted}
+        plain: dict[str, Any] = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
+        plain |= {} if self.counted is None else {"counted": self.counted}
+        return plain | ({"unread": self.unread} if self.unread else {})
 
 
 @dataclass(frozen=True)

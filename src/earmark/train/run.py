@@ -28,7 +28,7 @@ from earmark.train.folder import LOG, STATE, TAGGER, Say, prepare, report_audio,
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
-from earmark.train.plausible import check_plans, check_vocabulary
+from earmark.train.plausible import check_heard, check_plans, check_vocabulary
 from earmark.train.state import State, ended, load_state, write_log
 from earmark.train.transfer import copy_part, first_words, same_net
 
@@ -68,12 +68,20 @@ def train(
         waves[name] = Waves(getattr(parts, name), recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
     if first:
         report_audio(waves, folder, say)
+    check_heard(waves["train"], waves["validation"], vocabulary, say)
     check_plans(recipe, waves["validation"], vocabulary)
-    facts = Facts(DataSet(recipe.data.dataset, manifest.facts), Split.of(parts), versions())
+    split = _read(Split.of(parts), waves)
+    facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
     run = Run(recipe, vocabulary, waves, folder, facts, workers, device, say, on_progress)
     if not recipe.phases:
         return run.phase(recipe, "", folder, before=0, start=None)
     return run.phases()
+
+
+def _read(split: Split, waves: dict[str, Waves]) -> Split:
+    """The split, with how many clips of each part could not be read."""
+    clips = {name: getattr(split, name) for name in waves}
+    return replace(split, **{name: replace(clips[name], unread=len(part.failures)) for name, part in waves.items()})
 
 
 class Run:
