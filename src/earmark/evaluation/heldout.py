@@ -127,9 +127,10 @@ def choose(
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)
     if not seen and (learnt or rules or (same and not wanted and not clips.fold_names())):
+        began = ", or one that it began with weights of," if tagger.facts.bases else ""
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
-            f"the tagger was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
+            f"the tagger{began} was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
             f"Report fold {', '.join(tested) or '…'}, or say --seen"
         )
     return chosen
