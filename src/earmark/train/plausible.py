@@ -55,7 +55,8 @@ def check_heard(train: Waves, validation: Waves, vocabulary: tuple[str, ...], sa
 
 def _without(truth: NDArray[np.bool_], vocabulary: tuple[str, ...]) -> list[str]:
     """The tags that none of the clips (clips, tags) has."""
-    return [tag for tag, there in zip(vocabulary, truth.any(0).tolist(), strict=True) if not there]
+    counts = truth.sum(0)
+    return [tag for tag, count in zip(vocabulary, counts, strict=True) if not count]
 
 
 def _few(tags: list[str]) -> str:
