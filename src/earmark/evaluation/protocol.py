@@ -20,10 +20,13 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
         "unreadable": sum(len(part.unread) for part in parts),
     }
     if len(parts) > 1:
+        bases = dict.fromkeys(base.words() for part in parts for base in part.tagger.facts.bases or ())
+        told |= {"began with the weights of": "; ".join(bases)} if bases else {}
         return told | {"by fold": {", ".join(part.clips.fold_names()): _fold(part) for part in parts}}
     kept = parts[0].tagger.facts
     plain = kept.as_dict()
     told |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
+    told |= {"began with the weights of": "; ".join(base.words() for base in kept.bases)} if kept.bases else {}
     return told | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(kept).items()}
 
 

@@ -37,13 +37,13 @@ def tag_files(
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import audio, scores
     from earmark.cli.terminal import jobs, written
-    from earmark.cli.terminal.console import Meter, say_failures, say_notes
+    from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
     keep_freed_memory()
-    found = audio.find(paths)
+    found = audio.find(paths, say)
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
     check_form(asked.form, found, asked.tagger.vocabulary)
     kept: list[scores.Scores] = []
