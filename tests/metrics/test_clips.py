@@ -196,6 +196,20 @@ def test_per_tag_precision_recall_and_f1() -> None:
             np.testing.assert_allclose(table[name], column, err_msg=name)
 
 
+def test_map_at_3_of_each_tag() -> None:
+    """With one tag a clip, the mean of 1 / rank over the clips of the tag; their mean, by clips, is that of all."""
+    values = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.7, 0.2, 0.0], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.4, 0.3]])
+    truth = np.eye(4, dtype=bool)[[0, 0, 0, 3]]  # ranks 1, 3, 4 and 2
+    table = m.per_tag(values, truth, "one")
+    np.testing.assert_allclose(table["map_at_3"], [(1 + 1 / 3 + 0) / 3, np.nan, np.nan, 1 / 2])
+    for one in (True, False):
+        values, truth = clips(9, rows=90, one=one)
+        table = m.per_tag(values, truth, "one" if one else "many")
+        for tag in range(truth.shape[1]):
+            own = truth[:, tag]
+            assert table["map_at_3"][tag] == pytest.approx(m.map_at_k(values[own], truth[own]))
+
+
 def test_tags_without_positives_or_negatives_are_left_out_not_nought() -> None:
     values, truth = clips(8, tags=5)
     truth[:, 1], truth[:, 3] = False, True

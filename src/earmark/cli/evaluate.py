@@ -35,6 +35,7 @@ def evaluate(
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: options.Resamples = 1000,
     draw: options.Drawn = "groups",
+    hop: options.Hop = None,
     batch: options.Batch = 16,
     workers: options.Workers = 2,
     salvage: options.Salvage = False,
@@ -58,11 +59,11 @@ def evaluate(
         for known in run.glob("evaluation*"):
             written.claim_folder("--out", known, written.REPORT)
     if record:
-        heldout.check_single(tagger)
+        heldout.check_record(tagger, hop)
     keep_freed_memory()
     told = evaluation.evaluate(
         tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
-        events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, batch=batch,
+        events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, hop=hop, batch=batch,
         workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)

@@ -43,6 +43,7 @@ def tag(
     rate: o.Rate = None,
     channels: o.Channels = None,
     encoding: o.Encoding = None,
+    hop: o.Hop = None,
     batch: o.Batch = 16,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
@@ -57,6 +58,7 @@ def tag(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
+    loaded = loaded if hop is None else loaded.every(hop)
     asked = tagging.Asked(
         loaded,
         Choice.asked(loaded, top, only_heard),

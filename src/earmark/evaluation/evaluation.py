@@ -85,6 +85,7 @@ def evaluate(
     collars: Sequence[float] = COLLARS,
     resamples: int = 1000,
     draw: Drawn = "groups",
+    hop: float | str | None = None,
     batch: int = 16,
     workers: int = 2,
     salvage: bool = False,
@@ -100,7 +101,8 @@ def evaluate(
     recipe tests on. seen: allow clips that the tagger learnt from. leaks: refuse groups and equal files on both sides,
     or report them. merge: a table with the columns tag, merged: judge in that smaller vocabulary. events: judge them too
     where the clips have known ones, which hears the clips again. collars: seconds that edges of events may be off.
-    draw: what the bootstrap draws, `resamples` times. batch, workers, salvage, strict: as in
+    draw: what the bootstrap draws, `resamples` times. hop: seconds between windows, a number or a fraction in words, in
+    place of the tagger's own. batch, workers, salvage, strict: as in
     `earmark.evaluation.scoring.Settings`. device: cpu or cuda. progress: told of what goes on.
 
     A run folder that the tagger lies in remembers the look at these clips (`earmark.evaluation.leakage`), but for `seen`.
@@ -118,14 +120,16 @@ def evaluate(
     if folds:
         heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
-    asked = Asked(data, folds, dataset, seen, leaks, settings, device)
+    asked = Asked(data, folds, dataset, seen, leaks, settings, device, hop)
     parts = heldout.score_all(tagger, asked, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)
     if merge is not None:
         scores, clips = merged(scores, clips, Path(merge), merge_by)
         facts["tags merged by"] = f"{Path(merge).name}, {merge_by}"
-    facts |= look(tagger, parts, clips, seen)
+    if hop is not None:
+        facts["seconds between windows, in place of the tagger's own"] = parts[0].tagger.members[0].windows.hop
+    facts |= look(tagger, parts, clips, seen or heldout.takes_turns_in_validation(tagger))
     clips = ungrouped(clips) if draw == "clips" else clips
     detected = None
     if events and merge is None:

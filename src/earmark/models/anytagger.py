@@ -58,6 +58,10 @@ class AnyTagger(Protocol):
         """The one tagger that it is, with its net. Raises TaggerError where it is several."""
         ...
 
+    def every(self, hop: float | str) -> AnyTagger:
+        """The same in windows `hop` seconds apart; itself stays as it is. Raises RecipeError."""
+        ...
+
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, or of each member's, as plain values."""
         ...

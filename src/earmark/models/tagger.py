@@ -30,7 +30,7 @@ from earmark.models.frames import Framewise
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.prediction import Grid, Prediction, probabilities, separate
-from earmark.recipe import Recipe
+from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
@@ -104,6 +104,23 @@ class Tagger(nn.Module):
     def alone(self) -> Tagger:
         """Itself; of an ensemble there is none."""
         return self
+
+    def every(self, hop: float | str) -> Tagger:
+        """The same features and net in windows `hop` seconds apart, a number or a fraction such as "51200/44100".
+
+        Raises RecipeError for a hop that is none, and for one above the windows' length, between which nothing is heard.
+        """
+        told = self.recipe.as_dict()
+        recipe = parse(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        if recipe.windows.hop > recipe.windows.length:
+            raise RecipeError(
+                self.recipe.name,
+                [
+                    f"windows.hop: {recipe.windows.hop:g} s leaves gaps between windows of {recipe.windows.length:g} s that "
+                    f"nobody hears: take at most their length"
+                ],
+            )
+        return Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
 
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, as plain values."""

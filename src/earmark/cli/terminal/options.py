@@ -16,6 +16,9 @@ Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
 ]
 Gain = Annotated[float, typer.Option(help="dB by which sound is made louder before it is heard; for quiet recordings.")]
+Hop = Annotated[
+    str | None, typer.Option(help="Seconds between windows, such as 0.5 or 51200/44100; default: the tagger's own.")
+]
 Job = Annotated[
     Path | None,
     typer.Option(help="A folder for the results; after a kill the same command goes on where it was."),
