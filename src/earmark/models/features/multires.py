@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from earmark.models.features.constants import each
 from earmark.models.features.logmel import LogMel
-from earmark.models.features.mel import MelScale
+from earmark.models.features.mel import LARGEST, MelScale
 from earmark.models.features.spectrum import Floats, Log, Window
 from earmark.registry import FEATURES
+
+MOST = 16  # windows
 
 
 @FEATURES.register("multires", paper="002")
@@ -49,6 +51,13 @@ class MultiRes(nn.Module):
         super().__init__()
         if not windows:
             raise ValueError("windows is empty: give the length of at least one, in seconds")
+        if len(windows) > MOST:
+            raise ValueError(f"windows has {len(windows):,} lengths: there are {MOST} at most")
+        bins = sum(round(window * sample_rate) // 2 + 1 for window in windows)
+        if bands * bins > LARGEST:
+            raise ValueError(
+                f"{bands:,} bands of {bins:,} bins in all are more than {LARGEST:,} weights: take fewer or shorter windows"
+            )
         means = each(mean, len(windows), "mean", "windows")
         deviations = each(deviation, len(windows), "deviation", "windows")
         self.resolutions = nn.ModuleList(
