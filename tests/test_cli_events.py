@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.conftest import tone
 
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
@@ -141,6 +143,45 @@ def test_every_format_tells_the_same(run, windowed, scenes, tmp_path, form):
         (e["label"], e["onset"], e["offset"], e["score"]) for e in record["events"]
     ]
     assert {(e["onset"], e["offset"]) for e in record["events"]} == {(0.0, 4.0)}
+
+
+@pytest.fixture
+def pipe():
+    """Opens files, and closes them after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda path: stack.enter_context(path.open())
+
+
+@pytest.mark.parametrize(("rate", "highest"), [(4000, 2000), (8000, 4000), (48_000, 4000)])
+@pytest.mark.parametrize("by", ["stdout", "out", "job", "stdin"])
+def test_a_box_of_raven_is_no_higher_than_the_recording(run, windowed, tmp_path, monkeypatch, pipe, rate, highest, by):
+    """The tagger hears up to 4000 Hz, and the recording holds up to half of its rate."""
+    wave = tone(500, 2.5, rate)
+    soundfile.write(tmp_path / "a.wav", wave, rate)
+    command = ["events", tmp_path / "a.wav", "--tagger", windowed, "--threshold", 0.01, "--format", "raven"]
+    if by == "stdin":
+        (tmp_path / "raw").write_bytes((wave * 32767).astype("<i2").tobytes())
+        monkeypatch.setattr("sys.stdin", pipe(tmp_path / "raw"))
+        command[1:2] = ["-", "--rate", rate]
+    folder = tmp_path / "to"
+    place = {"stdout": [], "stdin": [], "out": ["--out", folder], "job": ["--job", folder]}[by]
+    _, printed, _ = run(*command, *place)
+    if place:
+        (file,) = folder.rglob("*.selections.txt")
+        printed = file.read_text()
+    header, first, *_ = (line.split("\t") for line in printed.splitlines())
+    row = dict(zip(header, first, strict=True))
+    assert float(row["High Freq (Hz)"]) == highest and row["Begin File"] == ("-" if by == "stdin" else "a.wav")
+
+
+def test_recordings_of_one_name_are_named_without_their_folders_to_raven(run, windowed, scenes, tmp_path):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.wav").write_bytes((scenes / "0.wav").read_bytes())
+    command = ("events", tmp_path / "x", tmp_path / "y", "--tagger", windowed, "--threshold", 0.01)
+    run(*command, "--format", "raven", "--out", tmp_path / "out")
+    for file in (tmp_path / "out").iterdir():
+        assert list(eventfile.read(file)) == ["a.wav"]
 
 
 def test_the_table_for_people(run, windowed, scenes):

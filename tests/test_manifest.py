@@ -203,8 +203,8 @@ def test_all_mistakes_at_once_with_their_number():
         build(columns, ".", name="m.csv")
     assert str(error.value).splitlines() == [
         "m.csv: 2 mistakes",
-        "  start is negative: rows 1 (id c0), 2 (id c1), 3 (id c2), 4 (id c3), 5 (id c4) and 45 more",
-        "  end is not after start: rows 1 (id c0), 2 (id c1), 3 (id c2), 4 (id c3), 5 (id c4) and 45 more",
+        "  start is negative: rows 1 (id c0), 2 (id c1), 3 (id c2), 4 (id c3), 5 (id c4) and 45 more; the first is -1 s",
+        "  end is not after start: rows 1 (id c0), 2 (id c1), 3 (id c2), 4 (id c3), 5 (id c4) and 45 more; the first is -2 s",
     ]
 
 
@@ -303,3 +303,71 @@ def test_a_damaged_parquet_is_refused_as_a_manifest(four, tmp_path):
         except ManifestError:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("start", "1e308", r"start is beyond 1e\+09 s: row 2 \(id b\); the first is 1e\+308 s"),
+        ("end", "1e308", r"end is beyond 1e\+09 s: row 2 \(id b\); the first is 1e\+308 s"),
+        ("end", "inf", r"'end' is not a number of seconds: row 2 \(id b\); the first is 'inf'"),
+        ("start", "-inf", r"'start' is not a number of seconds: row 2 \(id b\); the first is '-inf'"),
+        ("start", "-1", r"start is negative: row 2 \(id b\); the first is -1 s"),
+        ("end", "0", r"end is not after start: row 2 \(id b\); the first is 0 s"),
+        ("end", "1e999", r"'end' is not a number of seconds: row 2 \(id b\); the first is '1e999'"),
+        ("end", "five", r"'end' is not a number of seconds: row 2 \(id b\); the first is 'five'"),
+        ("events", '"[[""owl"", 0, 1e308]]"', r"an event ends beyond 1e\+09 s: row 2 \(id b\); the first is 1e\+308 s"),
+        ("events", '"[[""owl"", 0, Infinity]]"', r"an event ends beyond 1e\+09 s: row 2 \(id b\); the first is inf s"),
+        ("events", '"[[""owl"", -1, 1]]"', r"lies outside of the clip .*: row 2 \(id b\); the first is -1 s"),
+        ("events", '"[[""owl"", 2, 1]]"', r"offset is not after its onset: row 2 \(id b\); the first is 1 s"),
+        ("events", '"[[""owl"", NaN, 1]]"', r"offset is not after its onset: row 2 \(id b\)"),
+        ("path", "a\0.wav", r"a path holds a zero byte, which no name of a file can: row 2 \(id b\)"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_every_number_of_a_manifest_is_refused_with_file_row_value_and_limit(tmp_path, column, cell, message, ending):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = tmp_path / f"m.{ending}"
+    row = {"id": "b", "path": "b.wav", "tags": "owl", "start": "", "end": "", "events": "", column: cell}
+    if ending == "csv":
+        file.write_text(",".join(row) + "\na,a.wav,owl,,,\n" + ",".join(row.values()) + "\n")
+    else:
+        first = {"id": "a", "path": "a.wav", "tags": "owl", "start": "", "end": "", "events": ""}
+        rows = [first, {**row, column: cell.strip('"').replace('""', '"')}]
+        parquet.write_table(pa.Table.from_pylist(rows), file)
+    with pytest.raises(ManifestError, match=rf"(?s)^{file}: \d mistake.*{message}"):
+        read(file)
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "NA", "<NA>", "null", "None", " "])
+def test_what_tools_write_for_a_missing_time_is_none(tmp_path, nothing):
+    (tmp_path / "m.csv").write_text(f"id,path,tags,start,end\na,a.wav,owl,{nothing},{nothing}\nb,b.wav,owl,1,2\n")
+    clips = read(tmp_path / "m.csv")
+    assert np.isnan(clips.start).tolist() == [True, False] and np.isnan(clips.end).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("column", ["id", "path", "tags", "fold", "group", "start"])
+def test_names_of_a_million_signs_are_shortened_in_messages(tmp_path, column):
+    """Ids and times are wrong in all rows, so that the message names what is in them."""
+    name = "n" * 1_000_000
+    row = {
+        "id": "a",
+        "path": "a.wav",
+        "tags": "owl",
+        "fold": "1",
+        "group": "g",
+        "start": "0",
+        "end": "-1",
+        column: name,
+    }
+    (tmp_path / "m.csv").write_text(",".join(row) + "\n" + f"{','.join(row.values())}\n")
+    with pytest.raises(ManifestError) as error:
+        read(tmp_path / "m.csv")
+    assert len(str(error.value)) < 2000 and "end is not after start" in str(error.value)
+    assert (
+        "1,000,000 signs" in str(error.value)
+        or "1,000,002 signs" in str(error.value)
+        or "1,000,001" in str(error.value)
+    ) == (column in ("id", "start"))

@@ -13,11 +13,34 @@ A message gives the value, the limit, the likely cause and the way out.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+LONGEST = 5000  # signs of a word in a message; a path may have 4096
+WORD = re.compile(rf"\S{{{LONGEST},}}")
+
+
+def shortened(text: str) -> str:
+    """The text, of whose words and lines only the beginning and the end are told where they are too long for any message.
+
+    >>> shortened("no tag " + "a" * 1_000_000)
+    'no tag aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa… (1,000,000 signs) …aaaaaaaaaaaaaaaaaaaa'
+    """
+    text = WORD.sub(lambda word: _ends(word[0]), text)
+    if len(text) <= 2 * LONGEST:
+        return text
+    return "\n".join(line if len(line) <= 2 * LONGEST else _ends(line, 1000) for line in text.split("\n"))
+
+
+def _ends(text: str, kept: int = 45) -> str:
+    return f"{text[:kept]}… ({len(text):,} signs) …{text[-20:]}"
 
 
 class EarmarkError(Exception):
-    """Base of every error that earmark raises on purpose."""
+    """Base of every error that earmark raises on purpose. Its message tells long names by their ends."""
+
+    def __str__(self) -> str:
+        return shortened(super().__str__())
 
 
 class AudioError(EarmarkError):

@@ -10,13 +10,14 @@ import typer
 
 from earmark.cli.terminal import options as o
 from earmark.cli.terminal.explaining import add_recordings, missing
+from earmark.cli.terminal.written import EXPLAINED
 
 PLACE = 110  # in `earmark --help`
 
 
 def explain(
     tagger: o.TaggerFile,
-    out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html.")],
+    out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html."), EXPLAINED],
     paths: Annotated[
         list[Path] | None,
         typer.Argument(help="Recordings, or folders, to see it at work on, and to hold its filters against."),
@@ -35,13 +36,12 @@ def explain(
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
     from earmark.cli.terminal.bar import leave_with_reasons
-    from earmark.cli.terminal.console import check_folder, progress, say, say_notes
+    from earmark.cli.terminal.console import progress, say, say_notes
     from earmark.errors import EarmarkError
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
     from earmark.report.explain import Explanation, select
 
-    check_folder("--out", out)
     keep_freed_memory()
     found = Explanation(loading.load(tagger, device), out, steps=steps, seed=seed)
     if layers and not found.layers:

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import written
+
 PLACE = 10  # in `earmark --help`
 
 
 def index(
     dataset: Annotated[str, typer.Argument(help="The layout: see `earmark list datasets`.")],
     root: Annotated[Path, typer.Argument(help="The folder (or table) of the data set.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write: .csv, .tsv or .parquet.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The manifest to write: .csv, .tsv or .parquet."),
+        written.Writes(written.manifest),
+    ],
     options: Annotated[list[str] | None, typer.Option("--set", help="key=value for the data set.")] = None,
     folds: Annotated[int | None, typer.Option(help="Deal the clips into so many folds, groups kept together.")] = None,
     seed: Annotated[int, typer.Option(help="Of --folds.")] = 0,

@@ -27,7 +27,7 @@ from earmark.metrics.merging import merge_tags
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
-from earmark.scores import Scores
+from earmark.scores import Scores, submission
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -64,6 +64,11 @@ class Evaluation:
     def metrics(self) -> dict[str, Interval]:
         """By name: the value and its 95 % interval."""
         return self.figures.metrics
+
+    def submit(self, path: str | Path) -> None:
+        """Write what `earmark.scores.submission` tells: fname,label with the three likeliest tags of each clip."""
+        place = dict(zip(self.clips.ids.tolist(), self.clips.paths(), strict=True))
+        submission.save(path, self.scores, [place[name] for name in self.scores.ids.tolist()])
 
 
 def evaluate(

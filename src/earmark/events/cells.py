@@ -5,15 +5,56 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from earmark.errors import ScoresError
+from earmark.files.texts import missing
 from earmark.registry import did_you_mean
-from earmark.scores import Event
+from earmark.scores import LONGEST, Event
 
 ByRecording = Mapping[str, Sequence[Event]]
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")
+
+
+class Found(dict[str, list[Event]]):
+    """The events of each recording, as a format's file tells them.
+
+    points: (recording, event, where it stands) of those without a length, which are events of none yet. notes: what else
+    is to be said of the file, one line each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.points: list[tuple[str, Event, str]] = []
+        self.notes: list[str] = []
+
+    def add(self, recording: str, onset: Any, offset: Any, tag: Any, score: Any, what: str) -> None:
+        """Take in cells. what: where they stand, as "line 3". Where onset, offset and label are all missing, nothing is heard.
+
+        Raises ScoresError.
+        """
+        heard = self.setdefault(recording, [])
+        if all(missing(cell) for cell in (onset, offset, tag)):
+            return
+        if _is_point(onset, offset):
+            event = event_of(onset, float(offset) + 1.0, tag, score, what)
+            self.points.append((recording, replace(event, offset=event.onset), what))
+        else:
+            heard.append(event_of(onset, offset, tag, score, what))
+
+    def unused(self, header: Sequence[str], used: Collection[str]) -> None:
+        """Note the columns that hold nothing of an event."""
+        if others := [name for name in header if name not in used]:
+            self.notes.append(f"columns left out: {', '.join(others)}")
+
+
+def _is_point(onset: Any, offset: Any) -> bool:
+    try:
+        return float(onset) == float(offset) and 0 <= float(onset) <= LONGEST
+    except (TypeError, ValueError):
+        return False
 
 
 def number(value: float) -> str:
@@ -33,18 +74,28 @@ def one_line(value: str) -> str:
 
 def check(onset: float, offset: float, score: float, what: str) -> None:
     """Raises ScoresError for an event that cannot be. what: whose, for the message."""
-    if not 0 <= onset < offset < math.inf:
+    if not 0 <= onset < offset <= LONGEST:
         raise ScoresError(
-            f"{what} goes from {onset} to {offset} s; an event starts at 0 or later and ends after its start"
+            f"{what} goes from {onset} to {offset} s; an event starts at 0 or later and ends after its start, "
+            f"at {LONGEST:.0e} s or before"
         )
     if not math.isfinite(score):
         raise ScoresError(f"{what} has the score {score}: give a finite number")
+
+
+def check_label(tag: str, what: str) -> None:
+    """Raises ScoresError for a label that is no text."""
+    if not tag.strip():
+        raise ScoresError(f"{what} has no label: write what is heard, or take it out")
+    if any("\udc80" <= sign <= "\udcff" for sign in tag):  # bytes that are no UTF-8, as they were read
+        raise ScoresError(f"{what} has the label {tag!r}, which is no text")
 
 
 def event_of(onset: Any, offset: Any, tag: Any, score: Any, what: str) -> Event:
     """Cells → an event; a score that is not told is 1. Raises ScoresError."""
     if not isinstance(tag, str):
         raise ScoresError(f"{what} has the label {tag!r}: give text")
+    check_label(tag, what)
     try:
         # "" is no score; what is no number is told by float
         event = Event(float(onset), float(offset), tag, 1.0 if score in (None, "") else float(score))
@@ -80,10 +131,10 @@ def _quoted(cell: str, separator: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if any(sign in cell for sign in f'{separator}"\r\n') else cell
 
 
-def events_of_table(text: str, separator: str) -> dict[str, list[Event]]:
+def events_of_table(text: str, separator: str) -> Found:
     """What `table_of` wrote, or any table with its columns but the score. Raises ScoresError."""
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    found: dict[str, list[Event]] = {}
+    found = Found()
     try:
         header = next(rows, [])
         missing = [name for name in COLUMNS[:4] if name not in header]
@@ -91,6 +142,7 @@ def events_of_table(text: str, separator: str) -> dict[str, list[Event]]:
             raise ScoresError(
                 f"has no column {missing[0]!r}{did_you_mean(missing[0], header)} It has {', '.join(header) or 'none'}"
             )
+        found.unused(header, COLUMNS)
         places = {name: header.index(name) for name in COLUMNS if name in header}
         for count, row in enumerate(rows, 1):
             if not row:
@@ -103,11 +155,8 @@ def events_of_table(text: str, separator: str) -> dict[str, list[Event]]:
             cells = {name: row[at] if at < len(row) else "" for name, at in places.items()}
             if not cells["filename"]:
                 raise ScoresError(f"row {count} names no recording")
-            heard = found.setdefault(cells["filename"], [])
-            if not cells["onset"] and not cells["offset"] and not cells["event_label"]:
-                continue
             told_of = cells["onset"], cells["offset"], cells["event_label"], cells.get("score")
-            heard.append(event_of(*told_of, f"row {count}"))
+            found.add(cells["filename"], *told_of, f"line {rows.line_num}, row {count}")
     except csv.Error as error:
         raise ScoresError(f"is no table that can be read ({error}, line {rows.line_num})") from error
     return found

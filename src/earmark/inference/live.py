@@ -7,6 +7,7 @@ while the net is busy; a microphone cannot, and what is lost is counted and repo
 from __future__ import annotations
 
 import importlib
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -136,6 +137,9 @@ class Raw(Recording):
     def stop(self) -> None:
         self.feed.stop()
 
+    def highest(self) -> float:
+        return self.rate / 2
+
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         threading.Thread(target=self._fetch, name="samples", daemon=True).start()
         say: Report = lambda what: report(f"{self.path}: {what}")  # noqa: E731
@@ -254,6 +258,9 @@ class Microphone(Recording):
 
     def stop(self) -> None:
         self.feed.stop()
+
+    def highest(self) -> float:
+        return self.rate / 2 if self.rate else math.inf
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         device = sounddevice()

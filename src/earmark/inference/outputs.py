@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import ScoresError
 from earmark.files.pieces import LINES, LIST, Frame, Writer
+from earmark.scores import submission
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,11 +28,12 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+    submission = "submission"
 
 
 TOP = 3  # tags of a recording, where neither --top nor --heard says otherwise
 NOTHING = "– no tag reaches its threshold"
-ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
+ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv", "submission": ".csv"}
 
 
 FRAMES = {
@@ -38,6 +41,7 @@ FRAMES = {
     Format.jsonl: LINES,
     Format.json: LIST,
     Format.csv: Frame("path,duration,label,score\n", empty="path,duration,label,score\n"),
+    Format.submission: Frame(submission.HEAD, empty=submission.HEAD),
 }
 
 
@@ -106,6 +110,8 @@ def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
     """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
     if form is Format.table:
         return f"{heard.recording.path}  {clock(heard.duration)}  {surest(tags)}\n"
+    if form is Format.submission:
+        return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
         out = io.StringIO()
         for label, score in [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]:
@@ -116,6 +122,18 @@ def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
     if form is Format.jsonl:
         return json.dumps(record, ensure_ascii=False) + "\n"
     return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")
+
+
+def check_form(form: Format, found: Sequence[Path] | None, tags: Sequence[str]) -> None:
+    """Raises ScoresError for recordings, or tags, that a submission could not tell apart; None: sound that comes live."""
+    if form is not Format.submission:
+        return
+    if found is None:
+        raise ScoresError(
+            "--format submission names recordings by their files: sound that is heard while it comes has none"
+        )
+    submission.check_tags(tags)
+    submission.check_clips(found)
 
 
 def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,13 @@ class Recording:
         """
         return self.once or first >= _block(window)
 
+    def highest(self) -> float:
+        """Hz, above which it holds nothing: half of its sample rate; infinite where that is not known."""
+        try:
+            return audio.info(self.path).sample_rate / 2
+        except AudioError:
+            return math.inf
+
     def stop(self) -> None:
         """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
 
@@ -69,6 +77,9 @@ class Live(Recording):
 
     source: Callable[[int], Iterator[Wave]] = lambda _: iter(())
     once: ClassVar[bool] = True
+
+    def highest(self) -> float:
+        return math.inf
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         yield from self.source(sample_rate)

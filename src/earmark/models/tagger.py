@@ -27,6 +27,7 @@ from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.file import digest as _digest
 from earmark.models.frames import Framewise
+from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.prediction import Grid, Prediction, probabilities, separate
 from earmark.recipe import Recipe
@@ -82,7 +83,12 @@ class Tagger(nn.Module):
         return next(self.net.parameters()).device
 
     def forward(self, waves: Tensor) -> Prediction:
+        waves = self.normalised(waves)
         return self.predict(waves, self.features(waves))
+
+    def normalised(self, waves: Tensor) -> Tensor:
+        """What features and net hear of waves (batch, samples): see `earmark.models.loudness`."""
+        return normalised(waves, self.recipe.normalise)
 
     def predict(self, waves: Tensor, maps: Tensor) -> Prediction:
         """The net's part: waves, and what the features made of them, → Prediction."""

@@ -8,7 +8,7 @@ and `1e-3` as a number. A key that is given twice is a mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 from earmark.errors import RecipeError
 from earmark.recipe import bounds, text
 from earmark.recipe.checks import check
+from earmark.recipe.renaming import clear, names_first
 from earmark.recipe.schema import Optimiser, Recipe, Schedule, Train
 from earmark.registry import did_you_mean
 
@@ -50,8 +51,10 @@ def find(name: str | Path) -> Path:
     )
 
 
-def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
+def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], object] = lambda line: None) -> Recipe:
     """Read and check a recipe by name or path. settings: `key.path=value`, values in YAML, put over the file's.
+
+    say: told what goes away where a setting names another feature, net, augmentation or data set: see `renaming`.
 
     Raises RecipeError with all mistakes.
 
@@ -62,17 +65,21 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
     path = find(name)
     try:
         raw: Any = text.read(path)
-    except text.TooMuch as error:
+    except text.Unfit as error:
         raise RecipeError(str(name), [str(error)]) from error
     except OSError as error:
         raise RecipeError(str(name), [f"cannot be read: {error.strerror or error}"]) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that there is not
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise RecipeError(str(name), [f"is not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(raw, dict):
         held = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)[:60]
         raise RecipeError(str(name), [f"holds {held}, not keys and values"])
     raw.setdefault("name", path.stem)
-    unfit = [mistake for setting in settings for mistake in _put(raw, setting)]
+    unfit: list[str] = []
+    for setting in names_first(settings):
+        for line in clear(raw, setting):
+            say(line)
+        unfit += _put(raw, setting)
     try:
         recipe = parse(raw, str(name))
     except RecipeError as error:

@@ -177,12 +177,12 @@ def _check_component(
                 f"{where}.{key}: {name} takes no such argument{did_you_mean(key, takes)} It takes {', '.join(takes) or 'none'}"
             )
         elif key in hints:
-            mistakes += _check_value(hints[key], value, f"{where}.{key}")
+            mistakes += check_value(hints[key], value, f"{where}.{key}")
     needed = [k for k in takes if entry.arguments()[k].default is inspect.Parameter.empty and k not in part]
     return mistakes + [f"{where}.{key}: is missing ({name} needs it)" for key in needed]
 
 
-def _check_value(hint: Any, value: Any, where: str) -> list[str]:
+def check_value(hint: Any, value: Any, where: str) -> list[str]:
     """The function is given the value as it is, so nothing is converted here: '64' is no number and true is none."""
     try:
         # as JSON, because there a list may stand for a tuple even where nothing else is converted

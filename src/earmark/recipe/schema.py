@@ -11,6 +11,7 @@ from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
 
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
+Normalise = Literal["none", "peak", "rms"]  # what is 1 in each window that the tagger hears
 
 
 class Section(BaseModel):
@@ -185,7 +186,9 @@ class Phase(Section):
 class Recipe(Section):
     """See the package's docstring, and the files in `earmark/recipe/recipes`.
 
-    phases: by name; run: which of them, in order (default: all, as they are written).
+    phases: by name; run: which of them, in order (default: all, as they are written). normalise: make each window that
+    the tagger hears, in training after its augmentation, as loud as the others: its largest absolute sample (peak) or
+    its root mean square (rms) is 1.
     """
 
     name: str = ""
@@ -195,6 +198,7 @@ class Recipe(Section):
     sample_rate: int = Field(ge=1000, le=384_000)
     data: Data
     windows: WindowsSection
+    normalise: Normalise = "none"
     features: Component | None = None
     resize: ResizeTo | None = None
     net: Component
@@ -208,7 +212,10 @@ class Recipe(Section):
         """Plain values, as they are stored in a tagger file."""
         # of a phase only what it says: what it leaves out is the recipe's, which an empty value would not be
         phases = {name: phase.model_dump(mode="json", exclude_unset=True) for name, phase in self.phases.items()}
-        return self.model_dump(mode="json") | {"phases": phases}
+        told = self.model_dump(mode="json") | {"phases": phases}
+        if self.normalise == "none":  # files of before the key stay as they are, and can be read by what wrote them
+            del told["normalise"]
+        return told
 
     def running(self) -> list[str]:
         """The names of the phases that run, in order; none where the training has no phases."""

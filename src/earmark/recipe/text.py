@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from earmark.files.texts import problem
 from earmark.recipe.bounds import CHARACTERS, DEPTH, NODES, RECIPE_BYTES
 from earmark.recipe.schema import FOLDS
 
@@ -23,16 +24,22 @@ DIGITS = 30  # of a whole number
 INTEGER = "tag:yaml.org,2002:int"
 
 
-class TooMuch(ValueError):
+class Unfit(ValueError):
+    """A text that is no recipe's, and why."""
+
+
+class TooMuch(Unfit):
     """A text that stands for more than a recipe may hold."""
 
 
 def read(path: Path) -> Any:
-    """The plain values of a file. Raises TooMuch, OSError, yaml.YAMLError, ValueError."""
+    """The plain values of a file. Raises Unfit, OSError, yaml.YAMLError, ValueError."""
     with path.open("rb") as file:
         data = file.read(RECIPE_BYTES + 1)
     if len(data) > RECIPE_BYTES:
         raise TooMuch(f"is longer than a recipe may be, {RECIPE_BYTES:,} bytes: is this one?")
+    if (wrong := problem(data)) is not None:
+        raise Unfit(wrong)
     return numbers(plain(data.decode("utf-8-sig")))
 
 

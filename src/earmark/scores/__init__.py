@@ -1,6 +1,6 @@
 """Scores: what every tagger, ensemble, threshold and report exchanges; tags and events, what is made of them. NumPy alone."""
 
 from earmark.scores.table import FORMAT, SUFFIXES, VERSION, Scores, concat
-from earmark.scores.tags import Event, Tag, Task
+from earmark.scores.tags import LONGEST, Event, Tag, Task
 
-__all__ = ["FORMAT", "SUFFIXES", "VERSION", "Event", "Scores", "Tag", "Task", "concat"]
+__all__ = ["FORMAT", "LONGEST", "SUFFIXES", "VERSION", "Event", "Scores", "Tag", "Task", "concat"]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.files import bounds, whole
+from earmark.files import bounds, check_text, whole
 
 FORMAT = "earmark-scores"
 VERSION = 1
@@ -109,6 +109,7 @@ class Scores:
 def _load_csv(path: Path) -> Scores:
     from pyarrow import csv
 
+    check_text(path, ScoresError)
     bounds.check_columns(path, bounds.first_line(path).count(",") + 1)
     table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"id": "string"}))
     if "id" not in table.column_names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+LONGEST = 1e9  # s, 31 years: what lies beyond is no time in a recording
 Task = Literal["one", "many"]  # tags a clip: one that excludes the others (softmax), or any number (sigmoid)
 
 

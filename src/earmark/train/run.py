@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from earmark.models.facts import DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import precision, processes
-from earmark.train.folder import LOG, STATE, TAGGER, Say, prepare, report_audio, versions, write_json
+from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
@@ -60,20 +61,20 @@ def train(
     manifest, parts = divide(recipe, manifest, say)
     vocabulary = manifest.vocabulary
     check_vocabulary(parts, vocabulary, recipe, say)
-    if first:
-        prepare(folder, recipe, parts, resume)
-    processes.shared(None)  # the others wait for the folder
-    waves = {}
-    for name in ("train", "validation"):
-        waves[name] = Waves(getattr(parts, name), recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
-    if first:
-        report_audio(waves, folder, say)
-    check_plans(recipe, waves["validation"], vocabulary)
-    facts = Facts(DataSet(recipe.data.dataset, manifest.facts), Split.of(parts), versions())
-    run = Run(recipe, vocabulary, waves, folder, facts, workers, device, say, on_progress)
-    if not recipe.phases:
-        return run.phase(recipe, "", folder, before=0, start=None)
-    return run.phases()
+    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
+        processes.shared(None)  # the others wait for the folder
+        waves = {}
+        for name in ("train", "validation"):
+            part = getattr(parts, name)
+            waves[name] = Waves(part, recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
+        if first:
+            report_audio(waves, folder, say)
+        check_plans(recipe, waves["validation"], vocabulary)
+        facts = Facts(DataSet(recipe.data.dataset, manifest.facts), Split.of(parts), versions())
+        run = Run(recipe, vocabulary, waves, folder, facts, workers, device, say, on_progress)
+        if not recipe.phases:
+            return run.phase(recipe, "", folder, before=0, start=None)
+        return run.phases()
 
 
 class Run:

@@ -112,15 +112,83 @@ def sample(name: str) -> dict[str, list[Event]]:
     return {"a.wav": TWO["a.wav"]} if each(name) else TWO
 
 
-@pytest.mark.parametrize("odd", ["odd", "nan", "-1.5", "1e999"])
+@pytest.mark.parametrize(
+    "odd", ["odd", "nan", "NaN", "-1.5", "1e999", "1e308", "2e9", "inf", "-inf", "Infinity", "1e5"]
+)
 def test_what_is_no_time_is_refused_with_its_place(name, odd, tmp_path):
-    """The file, and in it the line, the row or the event."""
+    """The file, and in it the line, the row or the event. 1e5 s lies after the event's end, at 12,346.5 s."""
     told = text(sample(name), name, HIGHEST)
     (number,) = set(re.findall(r"12345\.50*", told))
     path = tmp_path / f"a.wav{ending(name)}"
     path.write_text(told.replace(number, odd), encoding="utf-8")
     with pytest.raises(ScoresError, match=rf"(?s)^{re.escape(str(path))}: .*(line|row|event) \d+"):
         read(path)
+
+
+def altered(name: str, onset: str | None = None, offset: str | None = None, label: str = "rain") -> str:
+    """A file of the format in which the onset, offset and label of the rain say something else."""
+    told = text(sample(name), name, HIGHEST)
+    if offset is not None and "12346.5" in told:
+        told = re.sub(r"12346\.50*", offset, told)
+    elif offset is not None:  # a format that tells how long an event lasts, here 1 s
+        told = re.sub(r"(?<=\s)1\.0+(?=\s)", "0" if offset[0].isdigit() else offset, told)
+    if onset is not None:
+        told = re.sub(r"12345\.50*", onset, told)
+    return told.replace("rain", label)
+
+
+@pytest.mark.parametrize("ends", [{"offset": "12345.5"}, {"onset": "7", "offset": "7.0"}])
+def test_a_point_is_left_out_and_said_or_given_a_length(name, ends, tmp_path):
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_text(altered(name, **ends))
+    onset = float(ends.get("onset", ODD))
+    said: list[str] = []
+    assert read(path, report=said.append)["a.wav"] == [Event(0.5, 1.25, "dog", 0.875)]
+    assert re.search(
+        rf"{path}: 1 point without a length is left out, the first on (line|event) .*'rain' at {onset:g} s", *said
+    )
+    kept = read(path, points=0.25, report=said.append)["a.wav"]
+    assert kept == [Event(0.5, 1.25, "dog", 0.875), Event(onset, onset + 0.25, "rain", 0.25)]
+
+
+@pytest.mark.parametrize("nothing", ["NaN", "null", ""])
+def test_a_row_of_nothing_is_a_recording_without_events(name, nothing, tmp_path):
+    if not nothing and "\t" not in text(sample(name), name, HIGHEST) and name != "csv":
+        return  # where nothing separates cells but space or signs of the language, no value is no cell
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_text(altered(name, onset=nothing, offset=nothing, label=nothing))
+    assert read(path) == {"a.wav": [Event(0.5, 1.25, "dog", 0.875)], **({} if each(name) else {"b.wav": []})}
+
+
+def test_a_label_without_a_text_is_refused_with_its_place(name, tmp_path):
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_text(altered(name, label=" "))
+    with pytest.raises(ScoresError, match=rf"{re.escape(str(path))}: (line|event) \d+ .*(has no label|is no line)"):
+        read(path)
+    with pytest.raises(ScoresError, match=r"an event of ' ' in a.wav has no label"):
+        text({"a.wav": [Event(0, 1, " ")]}, name, HIGHEST)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["latin-1", "mac-roman", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]
+)
+def test_another_encoding_is_refused_with_its_line(name, encoding, tmp_path):
+    path = tmp_path / f"a.wav{ending(name)}"
+    content = altered(name, label="Mücke").encode(encoding)
+    path.write_bytes(content)
+    wide = encoding.startswith("utf")
+    line = 1 if wide else content[: content.index("ü".encode(encoding))].count(b"\n") + 1
+    with pytest.raises(ScoresError, match=rf"(?s)^{re.escape(str(path))}: .*line {line} is .*Save it as UTF-8"):
+        read(path)
+
+
+def test_a_recording_whose_name_is_no_utf8_is_read_back(name, tmp_path):
+    """Disks of other systems hold such names; only the file's labels must be text."""
+    recording = b"M\xfccke.wav".decode("utf-8", "surrogateescape")
+    events = {recording: [Event(0.5, 1.25, "dog", 0.875)]}
+    path = tmp_path / f"{recording}{ending(name)}"
+    write(events, path, name, HIGHEST)
+    assert read(path) == events
 
 
 def test_a_file_that_was_cut_is_refused_with_its_place(name, tmp_path):

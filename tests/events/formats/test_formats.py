@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,18 @@ def an_event(draw, labels) -> Event:
     return Event(onset, onset + draw(st.floats(1e-3, 1e4)), draw(labels), draw(scores))
 
 
+def labels(signs):
+    """Texts in which something can be seen: a label without a text is refused."""
+    return st.text(signs).filter(str.strip)
+
+
 @pytest.mark.parametrize("form", ["tsv", "csv", "json"])
 @settings(deadline=None)
-@given(st.dictionaries(st.text(min_size=1), st.lists(an_event(st.text()), max_size=4), max_size=3))
+@given(
+    st.dictionaries(
+        st.text(min_size=1), st.lists(an_event(labels(st.characters(codec="utf-8"))), max_size=4), max_size=3
+    )
+)
 def test_tables_are_read_back_without_loss(form, tmp_path_factory, events):
     file = tmp_path_factory.getbasetemp() / f"events{ending(form)}"
     write(events, file, form)
@@ -38,7 +48,7 @@ def test_tables_are_read_back_without_loss(form, tmp_path_factory, events):
 
 @pytest.mark.parametrize("form", [name for name in EVENT_FORMATS.names() if each(name)])
 @settings(deadline=None)
-@given(st.lists(an_event(st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"))), max_size=4))
+@given(st.lists(an_event(labels(st.characters(codec="utf-8", exclude_characters="\t\r\n"))), max_size=4))
 def test_files_of_one_recording_are_read_back_without_loss(form, tmp_path_factory, events):
     file = tmp_path_factory.getbasetemp() / f"a.wav{ending(form)}"
     write({"a.wav": events}, file, form, 11025)
@@ -79,8 +89,57 @@ def test_labels_for_audacity():
 
 def test_labels_that_audacity_wrote(tmp_path):
     file = tmp_path / "field.txt"
-    file.write_bytes(b"\xef\xbb\xbf0.1\t0.2\tdog\r\n\\\t100.0\t200.0\r\n1.0\t2.5\train (heavy)\r\n3\t4\t\r\n")
-    assert read(file) == {"field": [Event(0.1, 0.2, "dog"), Event(1.0, 2.5, "rain (heavy)"), Event(3, 4, "")]}
+    file.write_bytes(b"\xef\xbb\xbf0.1\t0.2\tdog\r\n\\\t100.0\t200.0\r\n1.0\t2.5\train (heavy)\r\n")
+    assert read(file) == {"field": [Event(0.1, 0.2, "dog"), Event(1.0, 2.5, "rain (heavy)")]}
+
+
+SEQUENCE = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tEnd File\tFile Offset (s)\tAnnotation\tQuality\n"
+    "1\tSpectrogram 1\t1\t12.5\t13\tn1.wav\tn1.wav\t12.5\towl\tgood\n"
+    "2\tSpectrogram 1\t1\t75\t76.5\tn2.wav\tn2.wav\t15\towl\tbad\n"
+    "3\tSpectrogram 1\t1\t119.75\t120.5\tn2.wav\tn3.wav\t59.75\tfrog\tbad\n"
+)
+
+
+def test_a_table_of_raven_over_a_sequence_of_files(tmp_path):
+    """Files of 60 s: 75 s of the sequence are 15 s of the second."""
+    file = tmp_path / "night.Table.1.selections.txt"
+    file.write_text(SEQUENCE)
+    said = []
+    assert read(file, report=said.append) == {
+        "n1.wav": [Event(12.5, 13, "owl")],
+        "n2.wav": [Event(15, 16.5, "owl"), Event(59.75, 60.5, "frog")],
+    }
+    assert said == [
+        f"{file}: columns left out: Quality",
+        f"{file}: 1 selections end in a later file than they begin in (line 4 …): told to go on",
+    ]
+
+
+def test_a_sequence_of_raven_without_offsets_in_the_files_is_told(tmp_path):
+    file = tmp_path / "night.Table.1.selections.txt"
+    file.write_text(re.sub(r"\t\S+(?=\t\w+\t\w+\n)", "", SEQUENCE.replace("File Offset (s)\t", "")))
+    said = []
+    read(file, report=said.append)
+    assert any("2 recordings and no column File Offset (s)" in line for line in said)
+
+
+def test_an_offset_in_the_file_that_is_no_number_is_refused(tmp_path):
+    file = tmp_path / "night.Table.1.selections.txt"
+    file.write_text(SEQUENCE.replace("\t15\t", "\tx\t"))
+    with pytest.raises(ScoresError, match=r"line 3 holds something else than seconds .*File Offset"):
+        read(file)
+
+
+def test_what_is_left_out_is_a_warning_where_nobody_takes_it(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("1.0\t2.0\towl\n4.0\t4.0\tclick\n")
+    with pytest.warns(
+        UserWarning, match=r"a.txt: 1 point without a length is left out, the first on line 2: 'click' at 4 s"
+    ):
+        assert read(file) == {"a": [Event(1, 2, "owl")]}
+    with pytest.raises(ScoresError, match="points last 0 s; give a length above 0"):
+        read(file, points=0)
 
 
 def test_a_table_for_raven():
@@ -131,7 +190,7 @@ def test_json_by_its_keys():
         ("e.json", '[{"path": "a", "events": [{"onset": 0, "offset": 1}]}]', "KeyError: 'label'"),
         ("e.json", '[{"path": "a", "events": [{"onset": 0, "offset": 1, "label": 3}]}]', "label 3: give text"),
         ("e.txt", "0.5 1.5 dog\n", "line 1 is no label"),
-        ("e.txt", "0.5\t0.5\tdog\n", "line 1 goes from 0.5 to 0.5"),
+        ("e.txt", "0.5\t0.4\tdog\n", "line 1 goes from 0.5 to 0.4"),
         ("e.txt", "Selection\tBegin Time (s)\n1\t0\n", "a selection table has the columns"),
         (
             "e.Table.1.selections.txt",

@@ -103,7 +103,7 @@ def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Pat
 def events_live(recording: Recording, asked: Asked) -> None:
     """Print events: in a table each once nothing can change it, else all at the end. Raises AudioError."""
     from earmark.cli.terminal.console import say_notes
-    from earmark.cli.terminal.eventresults import lines, write
+    from earmark.cli.terminal.eventresults import hears, lines, write
     from earmark.cli.terminal.live import until_stopped
     from earmark.errors import EarmarkError
     from earmark.inference import Failure
@@ -127,34 +127,42 @@ def events_live(recording: Recording, asked: Asked) -> None:
         raise heard.error
     say_notes(heard.notes)
     if not table:
-        write({str(recording.path): found}, asked.form, asked.out, asked.highest)
+        name = str(recording.path)
+        write({name: found}, asked.form, asked.out, {name: hears(recording, asked.form, asked.highest)})
 
 
 def find(
-    paths: Sequence[Path], coming: Recording | None, form: Format, out: Path | None, job: Path | None
+    paths: Sequence[Path],
+    coming: Recording | None,
+    form: Format,
+    out: Path | None,
+    pictures: Path | None,
+    job: Path | None,
 ) -> list[Path]:
-    """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to."""
+    """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to, and where
+    something that is there would be lost.
+    """
     from earmark import audio
+    from earmark.cli.terminal import eventresults, written
     from earmark.errors import EarmarkError
-    from earmark.events.formats import each
+    from earmark.events.formats import each, wrote
 
     found = audio.find(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
+    written.claim("--pictures", pictures, written.names_for(found, ".png"), written.drawn)
+    written.claim("--out", out, eventresults.files(found, form), lambda file: wrote(file, form))
     return found
 
 
-def check_places(form: Format, out: Path | None, errors: Path | None) -> None:
+def check_form(form: Format, out: Path | None) -> None:
     """Raises EarmarkError for what could not be written."""
-    from earmark.cli.terminal.console import check_file, check_folder
     from earmark.errors import EarmarkError
     from earmark.registry import EVENT_FORMATS
 
     if form is TABLE and out is not None:
         *others, last = EVENT_FORMATS.files()
         raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
-    check_folder("--out", out)
-    check_file("--errors", errors)
 
 
 def check_job(job: Path | None, retry: bool, out: Any, pictures: Any, coming: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,20 +64,31 @@ class Collected:
     def __init__(self, names: dict[Path, str], form: Format, out: Path | None, highest: float):
         self.names, self.form, self.out, self.highest = names, form, out, highest
         self.heard: dict[str, list[Event]] = {}
+        self.limits: dict[str, float] = {}  # Hz, of each recording
         self.failures: list[tuple[str, str]] = []
 
     def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
         return list(found)
 
     def add(self, heard: Heard, events: Any) -> None:
-        self.heard[self.names[heard.recording.path]] = events
+        name = self.names[heard.recording.path]
+        self.heard[name] = events
+        self.limits[name] = hears(heard.recording, self.form, self.highest)
 
     def fail(self, failure: Failure) -> None:
         self.failures.append((failure.error.path, str(failure.error)))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        write(self.heard, self.form, self.out, self.highest)
-        return self.failures
+        return self.failures + write(self.heard, self.form, self.out, self.limits)
+
+
+def hears(recording: Recording, form: Any, highest: float) -> float:
+    """Hz, that the recording holds and the tagger hears, up to `highest`. Asked of the recording where the form has a place
+    for it, which only files of one recording have.
+    """
+    from earmark.events import formats as eventfile
+
+    return min(highest, recording.highest()) if form is not TABLE and eventfile.each(form) else highest
 
 
 def names_of(found: list[Path]) -> dict[Path, str]:
@@ -108,7 +119,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
     from earmark.cli.terminal.jobs import Job
 
     def text(heard: Heard, events: list[Event]) -> str:
-        return piece(heard.recording.path, events, form, highest)
+        return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))
 
     frame, ending, name = framed(form)
     return Job(folder, told, frame, text, ending, name)
@@ -124,21 +135,46 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
     return eventfile.frame(form), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
-def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: float) -> None:
-    """To stdout, or into a folder: a file of all, called events, or a file a recording."""
+def files(found: Sequence[Path], form: Any) -> Iterator[str]:
+    """The names of the files that `write` makes where all recordings can be read."""
+    from earmark.cli.terminal.written import names_for
     from earmark.events import formats as eventfile
-    from earmark.files import free_name
 
+    if form is TABLE:
+        return iter(())
+    ending = eventfile.ending(form)
+    return names_for(found, ending) if eventfile.each(form) else iter([f"events{ending}"])
+
+
+def write(
+    heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]
+) -> list[tuple[str, str]]:
+    """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
+    system does not take. highest: Hz, of each recording.
+    """
+    from earmark.cli.terminal.jobs import unwritten
+    from earmark.events import formats as eventfile
+    from earmark.files import free_name, is_of_the_name
+
+    failures: list[tuple[str, str]] = []
     if out is None:
         # of a file for each recording there is at most one here
-        if heard or not eventfile.each(form):
-            print(eventfile.text(heard, form, highest), end="")
-        return
+        if not eventfile.each(form):
+            print(eventfile.text(heard, form, max(highest.values(), default=None)), end="")
+        for name, events in heard.items() if eventfile.each(form) else ():
+            print(eventfile.text({Path(name).name: events}, form.value, highest[name]), end="")
+        return failures
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
-        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, highest)
-        return
+        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None))
+        return failures
     taken: set[str] = set()
     for name, each in heard.items():
         file = free_name(Path(name).name, taken, eventfile.ending(form))
-        eventfile.write({name: each}, out / file, form, highest)
+        try:
+            eventfile.write({Path(name).name: each}, out / file, form, highest[name])
+        except OSError as error:
+            if not is_of_the_name(error):
+                raise
+            failures.append((name, str(unwritten(Path(name), error))))
+    return failures

@@ -35,13 +35,16 @@ def tag_files(
 ) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import audio, scores
-    from earmark.cli.terminal import jobs
+    from earmark.cli.terminal import jobs, written
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference.outputs import check_form
 
     keep_freed_memory()
     found = audio.find(paths)
+    written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
+    check_form(asked.form, found, asked.tagger.vocabulary)
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 
@@ -95,8 +98,9 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     from earmark.files.pieces import Writer
     from earmark.inference import Failure, score
     from earmark.inference.allocator import keep_freed_memory
-    from earmark.inference.outputs import FRAMES, piece, window_pieces
+    from earmark.inference.outputs import FRAMES, check_form, piece, window_pieces
 
+    check_form(asked.form, None, asked.tagger.vocabulary)
     if asked.pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
     keep_freed_memory()
@@ -128,29 +132,26 @@ def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: A
     jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
 
 
-def check_places(out: Path | None, windows: Path | None, pictures: Path | None, errors: Path | None) -> None:
+def check_places(out: Path | None, windows: Path | None, errors: Path | None) -> None:
     """Make folders for what is written after the work. Raises EarmarkError for what could not be written."""
-    from earmark.cli.terminal.console import check_file, check_folder
     from earmark.errors import EarmarkError
 
-    check_folder("--pictures", pictures)
     if windows is not None and windows.suffix not in (".parquet", ".csv"):
         raise EarmarkError(f"--windows {windows}: name it .parquet, which is exact, or .csv")
-    for option, path in (("--out", out), ("--windows", windows), ("--errors", errors)):
-        check_file(option, path)
+    for path in (out, windows, errors):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.console import reason, say
     from earmark.errors import EarmarkError
     from earmark.report.pictures import recording as timeline
 
     try:
         timeline.draw(heard, sample_rate, path, salvage=salvage)
-    except EarmarkError as error:  # the tags are found: they must not be lost with their picture
-        say(f"no picture of {heard.recording.path}: {error}")
+    except (EarmarkError, OSError) as error:  # the tags are found: they must not be lost with their picture
+        say(f"no picture of {heard.recording.path}: {reason(error)}")
 
 
 def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
+from earmark.files.texts import check_text, missing
 from earmark.registry import DATASETS, did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Manifest])
@@ -247,7 +248,7 @@ class Strong:
 def strong(
     file: Path, names: Sequence[str], onsets: Sequence[Any], offsets: Sequence[Any], tags: Sequence[str | None]
 ) -> Strong:
-    """The columns of a table with one event a row. A row with a name alone says that nothing is heard.
+    """The columns of a table with one event a row. A row with a name alone, or with nan, says that nothing is heard.
 
     Raises ManifestError with the rows, counted from 1, that lack one of the others.
     """
@@ -259,14 +260,14 @@ def strong(
         if name:
             events.setdefault(name, [])
             tags_of.setdefault(name, {})
-            if not tag and onset in (None, "") and offset in (None, ""):
+            if missing(tag) and missing(onset) and missing(offset):
                 continue
         try:
             begin, end = float(onset), float(offset)
         except (TypeError, ValueError):
             wrong.append(row)
             continue
-        if not name or not tag:
+        if not name or not tag or begin != begin or end != end:  # nan
             wrong.append(row)
             continue
         tags_of[name][tag] = None
@@ -297,6 +298,7 @@ def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:
     from pyarrow import csv
 
     try:
+        check_text(file, ManifestError)
         return csv.read_csv(
             file,
             csv.ReadOptions(column_names=list(names)),
@@ -307,7 +309,7 @@ def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:
         )
     except FileNotFoundError as error:
         raise ManifestError(f"{file}: no such file") from error
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except pa.ArrowInvalid as error:
         raise ManifestError(f"{file}: cannot be read as {len(names)} columns ({', '.join(names)}): {error}") from error
 
 

@@ -21,6 +21,7 @@ from earmark.data.datasets import (
 )
 from earmark.data.manifest import Manifest, build
 from earmark.errors import ManifestError
+from earmark.files import read_text
 
 LAYOUT = {
     "sound_event_list_17_classes.txt": (
@@ -92,7 +93,7 @@ def dcase2017task4(root: Path, missing: Literal["refuse", "skip"] = "refuse") ->
 
 def class_names(file: Path) -> dict[str, str]:
     """mid → name, in the order of the list, whose columns are divided by tabs in all lines but the first."""
-    rows = [line.split("\t") for line in file.read_text("utf-8").splitlines()[1:] if line.strip()]
+    rows = [line.split("\t") for line in read_text(file, ManifestError).splitlines()[1:] if line.strip()]
     odd = [row for row in rows if len(row) != 3]
     if odd or not rows:
         raise ManifestError(

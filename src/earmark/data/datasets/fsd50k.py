@@ -9,6 +9,7 @@ from typing import Any
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, expect, headless, recordings
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
+from earmark.files import read_text
 
 LAYOUT = {
     "FSD50K.ground_truth/vocabulary.csv": "0,Crushing,/m/07plct2\n1,Electric_guitar,/m/02sgy\n2,Music,/m/04rlf\n",
@@ -102,7 +103,7 @@ def _about(file: Path) -> dict[str, dict[str, Any]]:
     if not file.is_file():
         return {}
     try:
-        about: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
+        about: dict[str, dict[str, Any]] = json.loads(read_text(file, ManifestError))
         if not all(isinstance(each, dict) for each in about.values()):
             raise ValueError("an entry is no object")
     except (AttributeError, ValueError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, expect, located, present
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
+from earmark.files import read_text
 
 LAYOUT = {
     "class-map.json": '{"clarinet": 0, "flute": 1}\n',
@@ -78,7 +79,7 @@ def openmic2018(root: Path) -> Manifest:
 def class_names(file: Path) -> tuple[str, ...]:
     """The instruments in the order of their numbers."""
     try:
-        numbers: dict[str, int] = json.loads(file.read_bytes())
+        numbers: dict[str, int] = json.loads(read_text(file, ManifestError))
         order = sorted(numbers, key=lambda name: numbers[name])
         if sorted(numbers.values()) != list(range(len(numbers))) or not numbers:
             raise ValueError("the numbers are not 0, 1, 2 …")
@@ -113,7 +114,7 @@ def relevance(file: Path, tags: tuple[str, ...]) -> dict[str, dict[str, float]]:
 
 def keys(file: Path) -> list[str]:
     """The clips of a partition, one a line, without a header."""
-    listed = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+    listed = [line.strip() for line in read_text(file, ManifestError).splitlines() if line.strip()]
     odd = [key for key in listed if "_" not in key or "," in key]
     if odd or len(set(listed)) < len(listed):
         raise ManifestError(

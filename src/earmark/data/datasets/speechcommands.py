@@ -10,6 +10,7 @@ from typing import Any, Literal
 from earmark.data.datasets import AUDIO, SHOWN, choose, dataset, refuse
 from earmark.data.manifest import Manifest, build
 from earmark.errors import ManifestError
+from earmark.files import read_text
 
 LAYOUT = {
     "validation_list.txt": "yes/026290a7_nohash_0.wav\n",
@@ -96,10 +97,7 @@ def speechcommands(root: Path, classes: Literal["all", "twelve"] = "all", silenc
 
 def official_list(file: Path) -> set[str]:
     """The entries of a list, without their endings: "bed/0c40e715_nohash_0"."""
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{file}: is not a list of recordings: {error}") from error
+    lines = read_text(file, ManifestError).splitlines()
     names = [line.strip().replace("\\", "/") for line in lines if line.strip()]
     odd = [name for name in names if name.count("/") != 1]
     if odd:

@@ -9,6 +9,7 @@ from typing import Any
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, refuse
 from earmark.data.manifest import SCHEMA, Manifest, build, load_table, read
 from earmark.errors import ManifestError
+from earmark.files.texts import missing
 from earmark.registry import did_you_mean
 
 LAYOUT = {
@@ -67,16 +68,17 @@ def table(
     separator: what stands between several tags. audio: the folder that the paths are relative to, from the table's.
     suffix: what to add to the paths, such as ".wav". Everything guessed is in facts["guessed"], and columns without
     a use in facts["columns left out"].
+    A table whose columns are all called as a manifest's, with id, path and tags, is read as one.
     With onset and offset (seconds from the start of the recording) each row is an event, as in DESED's tables: the rows
-    of a recording become one clip, whose tags are those of its events; a row with a path alone says that nothing is
-    heard. Otherwise each row is a clip.
+    of a recording become one clip, whose tags are those of its events; a row with a path alone, or with nan for the rest,
+    says that nothing is heard. Otherwise each row is a clip.
     """
     place = _table_file(root, file)
     raw = load_table(place)
     named = {"path": path, "tags": tags, "fold": fold, "group": group, "start": start, "end": end}
     named |= {"onset": onset, "offset": offset, "id": id}
-    if set(SCHEMA.names) <= set(raw.column_names) and not any(named.values()):
-        return read(place, root=None if audio is None else place.parent / audio)
+    if _is_manifest(raw.column_names) and not any(named.values()):
+        return read(place, root=_root_of_manifest(raw, place, audio))
     chosen, guessed = _choose(raw.column_names, named, place)
     cells = {column: columns(raw, place, name)[0] for column, name in chosen.items()}
     if "separator" not in guessed and separator is None:
@@ -96,6 +98,18 @@ def table(
         "guessed": guessed,
     }
     return build(clips, folder, facts=facts | ({"columns left out": left_out} if left_out else {}), name=str(place))
+
+
+def _is_manifest(names: list[str]) -> bool:
+    """Whether a table's columns are called as a manifest's: all of them, or none otherwise."""
+    return set(SCHEMA.names) <= set(names) or {"id", "path", "tags"} <= set(names) <= set(SCHEMA.names)
+
+
+def _root_of_manifest(raw: Any, place: Path, audio: str | None) -> Path | None:
+    """Where the paths of a manifest start. None: its own folder, as that of every manifest."""
+    if audio is not None or set(SCHEMA.names) <= set(raw.column_names):
+        return None if audio is None else place.parent / audio
+    return _audio_folder(place.parent, None, [_plain(cell) for cell in raw["path"].to_pylist()])[0]
 
 
 def _table_file(root: Path, file: str | None) -> Path:
@@ -194,8 +208,8 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
         zip(paths, labels, cells["onset"], cells["offset"], strict=True), 1
     ):
         listed = events.setdefault(path, [])
-        blank = [_plain(onset) == "", _plain(offset) == "", not tags]
-        if all(blank):
+        blank = [missing(onset), missing(offset), not tags]
+        if all(blank[:2]) and all(missing(tag) for tag in tags):
             continue
         try:
             listed.extend((tag, float(onset), float(offset)) for tag in tags)

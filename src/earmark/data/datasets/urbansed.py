@@ -9,6 +9,7 @@ from typing import Any
 from earmark.data.datasets import AUDIO, SHOWN, Event, columns, dataset, headless, recordings, refuse, strong
 from earmark.data.manifest import Manifest, build
 from earmark.errors import ManifestError
+from earmark.files import read_text
 
 LAYOUT = {
     "annotations/train/soundscape_train_uniform1736.txt": "0.02\t0.09\tgun_shot\n0.01\t0.05\tjackhammer\n",
@@ -71,7 +72,7 @@ def _text(file: Path) -> list[tuple[Any, Any, Any]]:
 def _jams(file: Path) -> list[tuple[Any, Any, Any]]:
     """The events in the foreground of Scaper's annotation. JAMS: E. Humphrey and others, ISMIR 2014."""
     try:
-        annotations = json.loads(file.read_bytes())["annotations"]
+        annotations = json.loads(read_text(file, ManifestError))["annotations"]
         chosen = [annotation for annotation in annotations if annotation["namespace"] in ("scaper", "sound_event")]
         if not chosen:
             names = ", ".join(sorted({annotation["namespace"] for annotation in annotations})[:SHOWN])

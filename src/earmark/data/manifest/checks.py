@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from earmark.data.manifest.columns import JOINT, SCHEMA, tag_codes
 from earmark.errors import ManifestError
+from earmark.scores import LONGEST
 
 REQUIRED = ("id", "path", "tags")
 SHOWN = 5  # how many rows a message names
+Wrong = tuple[str, NDArray[np.bool_], str]
 TOLERANCE = 1e-6  # seconds that an event may reach out of its clip: rounding in the table that it comes from
 
 
@@ -66,28 +68,47 @@ def check_names(columns: Mapping[str, Any], name: str, others_allowed: bool = Fa
         )
 
 
-def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """What is wrong, and in which rows."""
+def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> list[Wrong]:
+    """What is wrong, in which rows, and the first of the wrong values, where there are some, for the end of a message."""
     rows = len(table["id"])
     codes = pc.fill_null(table["id"].dictionary_encode().indices, -1).to_numpy()
     # codes count up in order of appearance: a new id exceeds all before it
     first = codes > np.concatenate([[-1], np.maximum.accumulate(codes)[:-1]])
     start, end = table["start"].to_numpy(zero_copy_only=False), table["end"].to_numpy(zero_copy_only=False)
     tag_rows, codes_of_tags = tag_codes(table["tags"], vocabulary)
-    barred = pc.fill_null(pc.match_substring(pc.list_flatten(table["tags"]), JOINT), False)
-    checks = [
+    barred = _holds(pc.list_flatten(table["tags"]), JOINT)
+    early = end <= np.where(np.isnan(start), 0.0, start)
+    cells = (
         ("no id", codes < 0),
         ("an id that an earlier row has", (codes >= 0) & ~first),
         ("no path", table["path"].is_null().to_numpy(zero_copy_only=False)),
-        ("start is negative", start < 0),
-        ("end is not after start", end <= np.where(np.isnan(start), 0.0, start)),
-        (
-            f"a tag holds {JOINT!r}, which separates tags",
-            _rows_of(tag_rows, barred.to_numpy(zero_copy_only=False), rows),
-        ),
+        ("a path holds a zero byte, which no name of a file can", _holds(table["path"], "\0")),
+    )
+    times = (
+        ("start is negative", start < 0, start),
+        ("end is not after start", early, end),
+        (f"start is beyond {LONGEST:.0e} s", start > LONGEST, start),
+        (f"end is beyond {LONGEST:.0e} s", end > LONGEST, end),
+    )
+    tags = (
+        (f"a tag holds {JOINT!r}, which separates tags", _rows_of(tag_rows, barred, rows)),
         ("a tag that the vocabulary lacks", _rows_of(tag_rows, codes_of_tags < 0, rows)),
+    )
+    return [
+        *((what, wrong, "") for what, wrong in cells),
+        *((what, wrong, _first(wrong, values)) for what, wrong, values in times),
+        *((what, wrong, "") for what, wrong in tags),
+        *_event_contradictions(table["events"], start, end, tag_rows, codes_of_tags, vocabulary),
     ]
-    return checks + _event_contradictions(table["events"], start, end, tag_rows, codes_of_tags, vocabulary)
+
+
+def _holds(texts: pa.Array, part: str) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.fill_null(pc.match_substring(texts, part), False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _first(mask: NDArray[np.bool_], values: NDArray[np.float64]) -> str:
+    return f"; the first is {values[mask.argmax()]:g} s" if mask.any() else ""
 
 
 def _rows_of(rows: NDArray[np.int64], wrong: NDArray[np.bool_], total: int) -> NDArray[np.bool_]:
@@ -103,7 +124,7 @@ def _event_contradictions(
     tag_rows: NDArray[np.int64],
     codes_of_tags: NDArray[np.int64],
     vocabulary: Sequence[str],
-) -> list[tuple[str, NDArray[np.bool_]]]:
+) -> list[Wrong]:
     rows = np.repeat(np.arange(len(events)), pc.fill_null(pc.list_value_length(events), 0).to_numpy())
     flat = pc.list_flatten(events)
     onset, offset = (pc.struct_field(flat, name).to_numpy(zero_copy_only=False) for name in ("onset", "offset"))
@@ -115,9 +136,15 @@ def _event_contradictions(
     low, high = np.nan_to_num(start, nan=0.0)[rows], np.nan_to_num(end, nan=np.inf)[rows]
     # written so that a null, nan here, is wrong
     outside = ~((onset >= low - TOLERANCE) & (offset <= high + TOLERANCE))
+    late = ~(offset > onset)
     contradictions = (
-        ("an event's offset is not after its onset", ~(offset > onset)),
-        ("an event lies outside of the clip (times count from the start of the recording)", outside),
-        ("an event's tag is not among the tags of its clip", untagged),
+        ("an event's offset is not after its onset", late, _first(late, offset)),
+        (f"an event ends beyond {LONGEST:.0e} s", offset > LONGEST, _first(offset > LONGEST, offset)),
+        (
+            "an event lies outside of the clip (times count from the start of the recording)",
+            outside,
+            _first(outside, onset),
+        ),
+        ("an event's tag is not among the tags of its clip", untagged, ""),
     )
-    return [(what, _rows_of(rows, wrong, len(events))) for what, wrong in contradictions]
+    return [(what, _rows_of(rows, wrong, len(events)), first) for what, wrong, first in contradictions]

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.data.manifest import columns as columns_of
-from earmark.data.manifest.checks import at, check_names, contradictions, few, natural, refuse
+from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, natural, refuse
 from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
 
@@ -152,25 +152,30 @@ def build(
         if len(values) != rows:
             raise ManifestError(f"{name}: column {column!r} has {len(values)} rows, 'id' has {rows}")
     table: dict[str, pa.Array] = {}
-    wrong: list[tuple[str, NDArray[np.bool_]]] = []
+    wrong: list[Wrong] = []
     try:
         for column in ("id", "path", "fold", "group", "source"):
             table[column] = columns_of.text(given[column], trim=column != "path")
         for column in ("start", "end"):
             table[column], bad = columns_of.seconds(given[column])
-            wrong.append((f"{column!r} is not a number of seconds", bad))
+            wrong.append((f"{column!r} is not a number of seconds", bad, _cell(given[column], bad)))
         table["tags"] = columns_of.tags(given["tags"])
         table["events"], bad = columns_of.events(given["events"])
-        wrong.append(("'events' is not JSON of the form [[tag, onset, offset], …]", bad))
+        wrong.append(("'events' is not JSON of the form [[tag, onset, offset], …]", bad, ""))
     except pa.ArrowException as error:
         raise ManifestError(f"{name}: column {column!r} cannot be read ({error})") from error
     occurring = pc.unique(pc.list_flatten(table["tags"])).to_pylist()
     order = tuple(sorted(occurring)) if vocabulary is None else tuple(vocabulary)
     wrong += contradictions(table, order)
-    mistakes = [f"{what}: {at(mask, table['id'])}" for what, mask in wrong if mask.any()]
+    mistakes = [f"{what}: {at(mask, table['id'])}{value}" for what, mask, value in wrong if mask.any()]
     if len(set(order)) < len(order):
         mistakes.append(f"the vocabulary names tags twice: {few(sorted({t for t in order if order.count(t) > 1}))}")
     if mistakes:
         refuse(name, mistakes)
     arrays = [table[column] for column in SCHEMA.names]
     return Manifest(pa.Table.from_arrays(arrays, schema=SCHEMA), Path(os.path.abspath(root)), order, dict(facts or {}))
+
+
+def _cell(values: pa.Array, wrong: NDArray[np.bool_]) -> str:
+    """The first of the wrong cells, for a message."""
+    return f"; the first is {values[int(wrong.argmax())].as_py()!r}" if wrong.any() else ""

@@ -14,7 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+<<<<<<< HEAD
 from earmark.files.bounds import check_texts
+=======
+from earmark.files.texts import MISSING
+>>>>>>> main
 
 EVENT = pa.struct([("tag", pa.string()), ("onset", pa.float64()), ("offset", pa.float64())])
 SCHEMA = pa.schema(
@@ -68,6 +72,8 @@ def seconds(values: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     """→ float64 with null, and which rows are no finite number."""
     if _is_text(values.type):
         values = text(values, trim=True)
+        none = pc.fill_null(pc.is_in(pc.utf8_lower(values), value_set=pa.array(sorted(MISSING))), False)
+        values = pc.if_else(none, pa.scalar(None, pa.string()), values)
         fine = pc.fill_null(pc.match_substring_regex(values, NUMBER), True)
         bad = ~fine.to_numpy(zero_copy_only=False)
         values = pc.if_else(fine, values, pa.scalar(None, pa.string()))

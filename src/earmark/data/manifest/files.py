@@ -14,7 +14,7 @@ from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, SCHEMA
 from earmark.errors import ManifestError
-from earmark.files import bounds, whole
+from earmark.files import bounds, check_text, whole
 
 FORMAT = "earmark-manifest"
 VERSION = 1
@@ -76,8 +76,7 @@ def load_table(file: Path) -> pa.Table:
             table = _load_csv(file)
         names = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # OSError: pages of a damaged Parquet too
-        hint = ". Save it as UTF-8" if "UTF" in str(error).upper() else ""
-        raise ManifestError(f"{file}: cannot be read as a table: {error}{hint}") from error
+        raise ManifestError(f"{file}: cannot be read as a table: {error}") from error
     if len(set(names)) < len(names):
         raise ManifestError(f"{file}: the header names columns twice: {', '.join(names)}")
     return table
@@ -110,6 +109,7 @@ def write(manifest: Manifest, file: str | Path) -> None:
 def _load_csv(file: Path) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
+    check_text(file, ManifestError)
     header = bounds.first_line(file)
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")

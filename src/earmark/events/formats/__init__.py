@@ -4,6 +4,9 @@ A format is a class decorated with `@event_format` in a file of its name, with t
 of a text. Onset and offset are seconds from the start of the recording. Numbers that six digits do not hold are written in
 full. A score that a file does not tell is 1. Text is UTF-8.
 
+A row in which nothing or "nan" stands for onset, offset and label says that nothing is heard in its recording. A point, whose
+offset is its onset, is no event: it is left out and said, or given a length.
+
     >>> from earmark.scores import Event
     >>> print(text({"dog.ogg": [Event(0.5, 1.25, "dog", 0.875)]}, "csv"), end="")
     filename,onset,offset,event_label,score
@@ -12,15 +15,20 @@ full. A score that a file does not tell is 1. Text is UTF-8.
 
 from __future__ import annotations
 
+import math
+import warnings
+from bisect import insort
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, check
+from earmark.events.cells import ByRecording, Found, check, check_label
 from earmark.files import write_text
 from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
+from earmark.files.texts import problem, wide
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 
@@ -37,7 +45,10 @@ class EventFormat(Protocol):
 
     @staticmethod
     def read(text: str, recording: str) -> dict[str, list[Event]]:
-        """The events of each recording. recording: whose they are where the text does not name it. Raises ScoresError."""
+        """The events of each recording, best a `earmark.events.cells.Found`, which takes in cells as they stand.
+
+        recording: whose they are where the text does not name it. Raises ScoresError.
+        """
         ...
 
 
@@ -81,7 +92,9 @@ def text(events: ByRecording, form: str, highest: float | None = None) -> str:
     """The file's text. highest: Hz, for Raven. Raises ScoresError."""
     for name, found in events.items():
         for event in found:
-            check(event.onset, event.offset, event.score, f"an event of {event.tag!r} in {name}")
+            what = f"an event of {event.tag!r} in {name}"
+            check(event.onset, event.offset, event.score, what)
+            check_label(event.tag, what)
     if each(form) and len(events) != 1:
         raise ScoresError(
             f"a file for {form.capitalize()} is of one recording, not of {len(events)}: write one for each"
@@ -94,11 +107,18 @@ def write(events: ByRecording, path: str | Path, form: str, highest: float | Non
     write_text(path, text(events, form, highest), newline="")
 
 
-def read(path: str | Path, form: str | None = None) -> dict[str, list[Event]]:
+def read(
+    path: str | Path,
+    form: str | None = None,
+    *,
+    points: float | None = None,
+    report: Callable[[str], None] | None = None,
+) -> dict[str, list[Event]]:
     """The events of each recording, by its name in the file. form: default by the file's ending and first line.
 
     The recording of a label track, and of a selection table that does not name it, is the file's name without the ending.
-    Raises ScoresError for a file that cannot be read.
+    points: seconds that a point lasts from there on; without it points are left out. report: takes what is left out, and
+    what else is to be said, one line each; default: Python's warnings. Raises ScoresError for a file that cannot be read.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -109,19 +129,67 @@ def read(path: str | Path, form: str | None = None) -> dict[str, list[Event]]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            data = file.read(EVENTS + 1)
+            content = file.read(EVENTS + 1)
     except OSError as error:
         raise ScoresError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(data) > EVENTS:
+    if len(content) > EVENTS:
         raise ScoresError(
             f"{path}: is longer than a file of events may be, {EVENTS // 1_000_000} MB: is it one? Split it"
         )
-    content = data.decode("utf-8-sig", "surrogateescape")
-    form = form or _form(path, content)
+    wrong = problem(content)
+    if wrong is not None and wide(content[:4096]):
+        raise ScoresError(f"{path}: {wrong}")
+    # names of recordings may be no UTF-8, as their files' names may not; labels must be
+    told = content.decode("utf-8-sig", "surrogateescape")
+    form = form or _form(path, told)
     try:
-        return _class(form).read(content, _recording(path))
+        found = _class(form).read(told, _recording(path))
     except ScoresError as error:
-        raise ScoresError(f"{path}: {error}") from error
+        hint = f": {wrong}" if wrong is not None else ""
+        raise ScoresError(f"{path}: {error}{hint}") from error
+    if isinstance(found, Found):
+        _say(path, _with_points(found, points), report)
+    return dict(found)
+
+
+def _with_points(found: Found, length: float | None) -> list[str]:
+    """Give the points a length, in order of onset, or leave them out; the notes on the file."""
+    if not found.points:
+        return found.notes
+    if length is not None:
+        if not 0 < length < math.inf:
+            raise ScoresError(f"points last {length} s; give a length above 0")
+        for name, event, _ in found.points:
+            insort(found[name], replace(event, offset=event.onset + length), key=lambda e: e.onset)
+        return [*found.notes, f"{len(found.points)} points are taken to last {length:g} s each"]
+    _, first, where = found.points[0]
+    count = len(found.points)
+    return [
+        *found.notes,
+        f"{count} point{'s' * (count > 1)} without a length {'are' if count > 1 else 'is'} left out, the first on {where}: "
+        f"{first.tag!r} at {first.onset:g} s",
+    ]
+
+
+def _say(path: Path, notes: list[str], report: Callable[[str], None] | None) -> None:
+    for note in notes:
+        if report is None:
+            warnings.warn(f"{path}: {note}", stacklevel=3)
+        else:
+            report(f"{path}: {note}")
+
+
+def wrote(path: str | Path, form: str) -> bool:
+    """Whether a file is as `write` would make it, and nobody's own: what is read of it gives the same text again, or what the
+    format's `wrote` says of its text, where it has one.
+    """
+    try:
+        content = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        if (by_its_text := getattr(_class(form), "wrote", None)) is not None:
+            return bool(by_its_text(content))
+        return text(_class(form).read(content, _recording(Path(path))), form, 1.0) == content
+    except (OSError, ScoresError):
+        return False
 
 
 def _class(form: str) -> type[EventFormat]:

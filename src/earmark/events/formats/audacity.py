@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, event_of, lines_of, number, one_line
+from earmark.events.cells import ByRecording, Found, lines_of, number, one_line
 from earmark.events.formats import event_format
 from earmark.scores import Event
 
@@ -28,7 +28,8 @@ class Audacity:
 
     @staticmethod
     def read(text: str, recording: str) -> dict[str, list[Event]]:
-        found = []
+        found = Found()
+        found[recording] = []
         for count, line in lines_of(text):
             if line.startswith("\\"):
                 continue
@@ -38,5 +39,5 @@ class Audacity:
             label = cells[2] if len(cells) == 3 else ""
             scored = SCORED.fullmatch(label)
             tag, score = scored.groups() if scored else (label, None)
-            found.append(event_of(cells[0], cells[1], tag, score, f"line {count}"))
-        return {recording: found}
+            found.add(recording, cells[0], cells[1], tag, score, f"line {count}")
+        return found

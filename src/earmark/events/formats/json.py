@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, event_of
+from earmark.events.cells import ByRecording, Found
 from earmark.events.formats import event_format
 from earmark.files.pieces import LIST
 from earmark.scores import Event
@@ -32,13 +32,13 @@ class Json:
             records = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ScoresError(f"is not JSON ({error})") from error
-        found: dict[str, list[Event]] = {}
+        found = Found()
         try:
             for record in records:
-                heard = found.setdefault(str(record["path"]), [])
+                name = str(record["path"])
+                found.setdefault(name, [])
                 for count, e in enumerate(record["events"], 1):
-                    what = f"event {count} of {record['path']}"
-                    heard.append(event_of(e["onset"], e["offset"], e["label"], e.get("score"), what))
+                    found.add(name, e["onset"], e["offset"], e["label"], e.get("score"), f"event {count} of {name}")
         except (LookupError, TypeError, AttributeError) as error:
             raise ScoresError(
                 "is no list of recordings with path and events, each with onset, offset and label "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, event_of, lines_of, number, one_line
+from earmark.events.cells import ByRecording, Found, lines_of, number, one_line
 from earmark.events.formats import event_format
+from earmark.files.texts import missing
 from earmark.scores import Event
 
 COLUMNS = (
@@ -14,13 +15,16 @@ COLUMNS = (
     "Begin File", "Tag", "Score",
 )  # fmt: skip
 LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
+PLACE = ("Begin Path", "End File", "End Path", "File Offset (s)", "Delta Time (s)")  # of a selection, in other words
 
 
 @event_format(ending=".Table.1.selections.txt", each=True, opens="Selection\t")
 class Raven:
     """A selection table of Raven Pro, one file a recording: tabs, the seven columns that every table has, the file, Tag, Score.
 
-    Low and High Freq are 0 and the highest frequency that the tagger hears, as events have no band.
+    Low and High Freq are 0 and the highest frequency that the tagger hears and the recording holds, as events have no band.
+    Tables over a sequence of files are read too: times count from the start of the sequence there, `File Offset (s)` from
+    the start of `Begin File`, whose event it is.
     """
 
     @staticmethod
@@ -37,6 +41,11 @@ class Raven:
         return "\n".join(lines) + "\n"
 
     @staticmethod
+    def wrote(text: str) -> bool:
+        """By its columns, as its frequencies cannot be known; Raven's users have others."""
+        return text.startswith("\t".join(COLUMNS) + "\n")
+
+    @staticmethod
     def read(text: str, recording: str) -> dict[str, list[Event]]:
         lines = list(lines_of(text))
         header = lines[0][1].split("\t") if lines else []
@@ -46,8 +55,10 @@ class Raven:
                 "a selection table has the columns Begin Time (s), End Time (s) and one of the tag, called "
                 f"{', '.join(LABELS)}; this has {', '.join(header) or 'none'}"
             )
-        found: dict[str, list[Event]] = {}
+        found = Found()
+        found.unused(header, {*COLUMNS[:8], *PLACE, label, "Score"})
         seen: set[tuple[str | None, ...]] = set()
+        over = []
         for count, line in lines[1:]:
             row = dict(zip(header, line.split("\t"), strict=False))
             # a table that shows a selection in the waveform and in the spectrogram has two rows for it
@@ -55,14 +66,36 @@ class Raven:
             if selection[0] and selection in seen:
                 continue
             seen.add(selection)
-            heard = found.setdefault(row.get("Begin File") or recording, [])
-            heard.append(
-                event_of(
-                    row.get("Begin Time (s)"),
-                    row.get("End Time (s)"),
-                    row.get(label, ""),
-                    row.get("Score"),
-                    f"line {count}",
-                )
+            onset, offset = _within_file(row, f"line {count}")
+            name = row.get("Begin File") or recording
+            found.add(name, onset, offset, row.get(label, ""), row.get("Score"), f"line {count}")
+            if row.get("End File", name) not in ("", name):
+                over.append(f"line {count}")
+        if over:
+            found.notes.append(
+                f"{len(over)} selections end in a later file than they begin in ({over[0]} …): told to go on"
             )
-        return found or {recording: []}
+        if len(found) > 1 and "File Offset (s)" not in header:
+            found.notes.append(
+                f"{len(found)} recordings and no column File Offset (s): Begin Time (s) is taken to count from the start of each"
+            )
+        if not found:
+            found[recording] = []
+        return found
+
+
+def _within_file(row: dict[str, str], what: str) -> tuple[str | float, str | float]:
+    """Onset and offset from the start of the file that the selection begins in. Raises ScoresError."""
+    begin, end = row.get("Begin Time (s)"), row.get("End Time (s)")
+    if begin is None or end is None:
+        raise ScoresError(f"{what} holds something else than a selection: it ends before its times do")
+    if "File Offset (s)" not in row or (missing(begin) and missing(end)):
+        return begin, end
+    try:
+        here = float(row["File Offset (s)"])
+        # rounded to the nanosecond, so that what is 1.5 s long in the table is so here
+        return here, round(here + float(end) - float(begin), 9)
+    except ValueError as error:
+        raise ScoresError(
+            f"{what} holds something else than seconds in its times or File Offset (s) ({error})"
+        ) from error

@@ -10,7 +10,7 @@ from earmark.models.features.spectrum import Floats, Frame, Log, Spectrum, Windo
 from earmark.registry import FEATURES
 
 
-@FEATURES.register("logmel", paper="002, 003, 004")
+@FEATURES.register("logmel", paper="002, 003, 004", values="levels")
 class LogMel(nn.Module):
     """Log-mel spectrogram: waves (batch, samples) → (batch, 1, bands, frames).
 

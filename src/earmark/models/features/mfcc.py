@@ -31,7 +31,7 @@ def cosines(count: int, bands: int) -> NDArray[np.float64]:
     return np.asarray(rows)
 
 
-@FEATURES.register("mfcc", paper="002")
+@FEATURES.register("mfcc", paper="002", values="cepstra", calls={"bands": "mel_bands"})
 class Mfcc(nn.Module):
     """Mel-frequency cepstral coefficients: waves (batch, samples) → (batch, 1, coefficients, frames).
 

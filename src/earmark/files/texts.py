@@ -1,0 +1,101 @@
+"""Text that others wrote: read as UTF-8, with or without a byte order mark, or refused with the line and the way out.
+
+Text in another encoding is never guessed at: half of Latin-1 is valid in some other encoding too, and a tag that was read
+as the wrong letters is a tag of its own, without a word.
+
+    >>> problem("Mücke".encode("latin-1"))
+    'line 1 is not UTF-8 (byte 0xFC), as text in Latin-1 or Windows-1252 is. Save it as UTF-8'
+    >>> problem("Mücke".encode("utf-8-sig"))
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+BLOCK = 1 << 20  # bytes decoded at once
+# the longer first: UTF-32's mark begins with that of UTF-16
+MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+# how tables say that a cell has no value: pandas' list, in lower case
+MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "#na", "null", "none"})
+
+
+def missing(cell: Any) -> bool:
+    """Whether a cell says that there is no value.
+
+    >>> [missing(cell) for cell in ("", "NaN", None, float("nan"), "0", 0.0, "owl")]
+    [True, True, True, True, False, False, False]
+    """
+    if isinstance(cell, str):
+        return cell.strip().lower() in MISSING
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def read_text(path: Path, refuse: Callable[[str], Exception]) -> str:
+    """The text of a file, its line ends as they are. refuse: message → what is raised where it is not UTF-8.
+
+    Raises OSError where it cannot be read.
+    """
+    content = path.read_bytes()
+    if (wrong := problem(content)) is not None:
+        raise refuse(f"{path}: {wrong}")
+    return content.decode("utf-8-sig")
+
+
+def check_text(path: Path, refuse: Callable[[str], Exception]) -> None:
+    """As `read_text`, for a file that another program's reader reads, of any size."""
+    with path.open("rb") as file:
+        if (wrong := _problem(file)) is not None:
+            raise refuse(f"{path}: {wrong}")
+
+
+def problem(content: bytes) -> str | None:
+    """Why this is not UTF-8, with the first line that is not; None: it is."""
+    return _problem(io.BytesIO(content))
+
+
+def wide(start: bytes) -> str | None:
+    """The name of an encoding with two or four bytes a sign, as the beginning of a file shows it."""
+    for mark, name in MARKS:
+        if start.startswith(mark):
+            return name
+    # without a mark: every separator and digit has a zero beside it, on one side only
+    zeros = [start[place::4].count(0) for place in range(4)]
+    if 4 * sum(zeros) < len(start) or not any(zeros):
+        return None
+    sides = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if min(sides) == 0:
+        return "UTF-16"
+    return "UTF-32" if min(zeros) == 0 and 2 * sum(zeros) >= len(start) else None
+
+
+def _problem(file: BinaryIO) -> str | None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line, first = 1, True
+    while True:
+        block = file.read(BLOCK)
+        if first and (name := wide(block[:4096])) is not None:
+            return f"line 1 is {name}, which Windows calls Unicode, and not UTF-8. Save it as UTF-8"
+        first = False
+        waiting = decoder.getstate()[0]  # of a sign that the block before began
+        try:
+            decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            line += (waiting + block)[: error.start].count(b"\n")
+            byte = (waiting + block)[error.start]
+            return (
+                f"line {line} is not UTF-8 (byte 0x{byte:02X}), as text in Latin-1 or Windows-1252 is. Save it as UTF-8"
+            )
+        if not block:
+            return None
+        line += block.count(b"\n")
