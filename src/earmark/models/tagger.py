@@ -274,8 +274,6 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
         net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
-    if held is not None:
-        size.check_held(net, held)
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
     needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
     if hears != "waves":
@@ -290,4 +288,6 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
     if hears != "waves" and (values := features.channels * features.bands * features.frames(samples)) > size.MAP:
         told = f"{features.channels} × {features.bands} bands × {features.frames(samples)} frames are {values:,} values"
         raise RecipeError(recipe.name, [f"windows.length: {told} a window, more than {size.MAP:,}: make it shorter"])
+    if held is not None:
+        size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)
