@@ -257,9 +257,13 @@ def test_a_report_beside_a_tagger_leaves_a_users_files(here, tmp_path):
     shutil.copy(here / "t.safetensors", run / "tagger.safetensors")
     (run / "run.json").write_text("{}")
     (run / "evaluation-fold-1" / "report.md").write_bytes(MINE)
-    done = earmark("evaluate", run / "tagger.safetensors", "--data", here / "clips.csv", "--fold", "1", "--resamples", "9")
+    done = earmark(
+        "evaluate", run / "tagger.safetensors", "--data", here / "clips.csv", "--fold", "1", "--resamples", "9"
+    )
     refused(done, "report.md: is there already and holds something else than --out writes")
     (run / "evaluation-fold-1" / "report.md").unlink()
     for _ in range(2):
-        done = earmark("evaluate", run / "tagger.safetensors", "--data", here / "clips.csv", "--fold", "1", "--resamples", "9")
+        done = earmark(
+            "evaluate", run / "tagger.safetensors", "--data", here / "clips.csv", "--fold", "1", "--resamples", "9"
+        )
         assert done.returncode == 0, done.stderr
