@@ -45,6 +45,7 @@ def events(
     ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -71,7 +72,7 @@ def events(
     found = detecting.find(paths or [], coming, form, out, pictures, job)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest)
     artist = Artist.of(pictures, reference, loaded.sample_rate)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):

@@ -46,11 +46,11 @@ def explain(
     found = Explanation(loading.load(tagger, device), out, steps=steps, seed=seed)
     if layers and not found.layers:
         raise EarmarkError(
-            f"{tagger}: the net {found.told['net']} hears maps, not samples, so that there are no raw layers to choose with "
+            f"{tagger}: the net {found.facts['net']} hears maps, not samples, so that there are no raw layers to choose with "
             "--layers. Without it its first kernels are shown, and where it tells of moments, what it makes of recordings"
         )
     asked = select(found.layers, layers)
-    recordings = audio.find(paths or [])
+    recordings = audio.find(paths or [], say)
     with progress() as bar:
         found.add_responses()
         notes, failures = add_recordings(found, recordings, bar, start, salvage)  # first: filters are held against them
@@ -59,10 +59,10 @@ def explain(
     say_notes(notes)
     for line in missing(found, len(recordings)):
         say(line)
-        found.told["notes"].append(line)
+        found.facts["notes"].append(line)
     page = found.close()
     if as_json:
-        print(json.dumps(found.told, indent=1, ensure_ascii=False))
+        print(json.dumps(found.facts, indent=1, ensure_ascii=False))
     else:
         print(page)
     leave_with_reasons(failures, len(recordings))

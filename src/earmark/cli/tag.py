@@ -37,6 +37,7 @@ def tag(
     ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -59,7 +60,16 @@ def tag(
     loaded = loading.load(tagger, device)
     loaded = loaded if hop is None else loaded.every(hop)
     asked = tagging.Asked(
-        loaded, Choice.asked(loaded, top, only_heard), Format(form), out, windows, pictures, batch, workers, salvage
+        loaded,
+        Choice.asked(loaded, top, only_heard),
+        Format(form),
+        out,
+        windows,
+        pictures,
+        batch,
+        workers,
+        salvage,
+        gain,
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ class ClipSet:
     """What identifies a set of clips: how many there are, their folds, and digests of their ids and of what is told of them.
 
     counted: "at least" or "at most" where only a limit of their number is known. labels: of their tags, events and places in
-    their recordings; empty in files that do not tell it.
+    their recordings; empty in files that do not tell it. unread: how many of them could not be read, which were left out.
     """
 
     clips: int = 0
@@ -107,6 +107,7 @@ class ClipSet:
     sha256: str = ""
     counted: str | None = None
     labels: str = ""
+    unread: int = field(default=0, compare=False)
 
     @staticmethod
     def of(manifest: Manifest) -> ClipSet:
@@ -119,12 +120,15 @@ class ClipSet:
         """Of a file, which may tell part of it."""
         folds = tuple(str(fold) for fold in plain.get("folds", ()))
         digest, labels = (str(plain.get(name, "")) for name in ("sha256", "labels"))
-        return ClipSet(int(plain.get("clips", 0)), folds, digest, plain.get("counted"), labels)
+        return ClipSet(
+            int(plain.get("clips", 0)), folds, digest, plain.get("counted"), labels, int(plain.get("unread", 0))
+        )
 
     def as_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
         plain |= {"labels": self.labels} if self.labels else {}
-        return plain if self.counted is None else plain | {"counted": self.counted}
+        plain |= {} if self.counted is None else {"counted": self.counted}
+        return plain | ({"unread": self.unread} if self.unread else {})
 
 
 def facts(manifest: Manifest) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def _of(scored: int, compared: int) -> str:
 def _scores(source: Source, asked: Asked, progress: Progress) -> _Scored:
     if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
         scores = Scores.load(source)
-        clips = open_data(asked.data, asked.dataset)
+        clips = open_data(asked.data, asked.dataset, say=progress.say)
         if asked.folds:
             clips = clips.in_folds(asked.folds)
         return _Scored(scores, clips.select(np.isin(clips.ids, scores.ids)), ())

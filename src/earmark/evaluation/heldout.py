@@ -117,7 +117,8 @@ def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> 
         found = leakage.leaks(learnt, whole, chosen)
         warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
     told = score_clips(loaded, chosen, asked.settings, progress)
-    return HeldOut(loaded, name, chosen, told.scores, told.unread, told.notes, tuple(warnings))
+    notes = () if isinstance(asked.data, Manifest) else tuple(f"{asked.data}: {line}" for line in whole.told())
+    return HeldOut(loaded, name, chosen, told.scores, told.unread, (*notes, *told.notes), tuple(warnings))
 
 
 def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[HeldOut]:
@@ -175,9 +176,10 @@ def choose(
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)
     if not seen and (learnt or rules or (same and not wanted and not clips.fold_names())):
+        began = ", or one that it began with weights of," if tagger.facts.bases else ""
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
-            f"the tagger was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
+            f"the tagger{began} was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
             f"Report fold {', '.join(tested) or '…'}, or say --seen"
         )
     return chosen

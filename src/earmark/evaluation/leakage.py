@@ -22,6 +22,7 @@ from earmark.data.manifest import SCHEMA, Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import ManifestError
 from earmark.models.facts import ChosenOn, Facts
+from earmark.registry import DATASETS
 
 LOOKS = "looks.jsonl"
 
@@ -30,11 +31,21 @@ RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts th
 
 
 def learnt(facts: Facts, data: str | None) -> dict[str, ClipSet]:
-    """The parts of a data set that a tagger learnt from or was tuned on, by name, as its file tells them."""
+    """The parts of a data set that a tagger or its bases learnt from or were tuned on, by name, as its file tells them."""
     if data is None:
         return {}
     parts = facts.split.parts() if facts.split and data == facts.dataset else {}
+    for number, base in enumerate(facts.bases or (), 1):
+        # the name of a layout is that of any data in it, unless the training found its clips to be the same
+        if (base.same and data == facts.dataset) or (data == base.data and official(data)):
+            own = {"train": base.train, "validation": base.validation}
+            parts |= {f"{name} of base {number}": clips for name, clips in own.items() if clips is not None}
     return parts | {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
+
+
+def official(data: str) -> bool:
+    """Whether the name of a data set is that of certain clips, not of a layout that any may have."""
+    return data in DATASETS.names() and bool(DATASETS[data].facts.get("licence"))
 
 
 def tuned_on(facts: Facts) -> dict[str, ChosenOn]:
@@ -48,7 +59,7 @@ def tuned_on(facts: Facts) -> dict[str, ChosenOn]:
 
 def learnt_folds(parts: Mapping[str, ClipSet]) -> set[str]:
     """The folds that trained a tagger, chose its epoch or its rules, by what its file tells."""
-    return {fold for name in ("train", "validation", *RULES.values()) if name in parts for fold in parts[name].folds}
+    return {fold for name, clips in parts.items() if name != "test" for fold in clips.folds}
 
 
 def calibrated_on(parts: Mapping[str, ClipSet], test: Manifest) -> list[str]:
@@ -64,7 +75,7 @@ def leaks(parts: Mapping[str, ClipSet], whole: Manifest, test: Manifest) -> list
     Where more clips were learnt from than the named folds have, those without a fold were among them.
     """
     named = np.isin(whole.folds, sorted(learnt_folds(parts)))
-    counted = sum(parts[name].clips for name in ("train", "validation") if name in parts)
+    counted = sum(clips.clips for name, clips in parts.items() if name != "test" and name not in RULES.values())
     if counted > named.sum():
         named |= whole.folds == ""
     learnt = whole.select(named & ~np.isin(whole.ids, test.ids))

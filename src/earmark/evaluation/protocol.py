@@ -23,11 +23,14 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
         "unreadable": sum(len(part.unread) for part in parts),
     }
     if len(parts) > 1:
+        bases = dict.fromkeys(base.words() for part in parts for base in part.tagger.facts.bases or ())
+        told |= {"began with the weights of": "; ".join(bases)} if bases else {}
         folds = {", ".join(part.clips.fold_names()): _fold(part) for part in parts}
         return told | {"by fold": folds, "over folds": _over(list(folds.values()))}
     kept = parts[0].tagger.facts
     plain = kept.as_dict()
     told |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
+    told |= {"began with the weights of": "; ".join(base.words() for base in kept.bases)} if kept.bases else {}
     return told | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(kept).items()}
 
 

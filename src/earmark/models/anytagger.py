@@ -75,7 +75,10 @@ class AnyTagger(Protocol):
         ...
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first. Raises AudioError."""
+        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
+
+        Raises AudioError.
+        """
         ...
 
     def identity(self) -> str:

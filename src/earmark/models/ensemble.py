@@ -171,19 +171,20 @@ class Ensemble:
 
 
 def joined(members: Sequence[Facts]) -> Facts:
-    """The facts of an ensemble from those of its members: data, split, versions.
+    """The facts of an ensemble from those of its members: data, split, versions, bases.
 
     It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
     all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
     say which clips they are: at least those of the largest member, at most those of the smallest (test); `counted` says so.
     """
+    bases = tuple(dict.fromkeys(base for member in members for base in member.bases or ())) or None
     data = next((member.data for member in members if member.data), None)
     versions = next((member.versions for member in members if member.versions), None)
     if not any(member.split for member in members):
-        return Facts(data, None, versions)
+        return Facts(data, None, versions, bases=bases)
     # of a member that tells nothing no fold is known to be clean
     parts = (_together([member.clips(name) for member in members], test=name == "test") for name in PARTS)
-    return Facts(data, Split(*parts), versions)
+    return Facts(data, Split(*parts), versions, bases=bases)
 
 
 def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:

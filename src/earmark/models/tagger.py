@@ -206,7 +206,7 @@ class Tagger(nn.Module):
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first.
+        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
 
         Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
         """
@@ -274,8 +274,6 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
         net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
-    if held is not None:
-        size.check_held(net, held)
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
     needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
     if hears != "waves":
@@ -290,4 +288,6 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
     if hears != "waves" and (values := features.channels * features.bands * features.frames(samples)) > size.MAP:
         told = f"{features.channels} × {features.bands} bands × {features.frames(samples)} frames are {values:,} values"
         raise RecipeError(recipe.name, [f"windows.length: {told} a window, more than {size.MAP:,}: make it shorter"])
+    if held is not None:
+        size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)

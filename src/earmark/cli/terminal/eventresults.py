@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # found by looking at the files of the formats, so that --help need not import them
 Format = StrEnum("Format", {name: name for name in ("table", *EVENT_FORMATS.files())})  # type: ignore[misc]
 TABLE, JSON = Format("table"), Format("json")
+SILENT = "nothing: it is silent"
 
 
 class Table:
@@ -44,7 +45,7 @@ class Table:
     def add(self, heard: Heard, events: Any) -> None:
         path = heard.recording.path
         if path not in self.begun:
-            print(f"{self.names[path]}  nothing", flush=True)
+            print(f"{self.names[path]}  {SILENT if heard.silent else 'nothing'}", flush=True)
         self.begun.discard(path)
 
     def fail(self, failure: Failure) -> None:
@@ -119,6 +120,8 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
     from earmark.cli.terminal.jobs import Job
 
     def text(heard: Heard, events: list[Event]) -> str:
+        if heard.silent and form is TABLE:
+            return f"{heard.recording.path}  {SILENT}\n"
         return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))
 
     frame, ending, name = framed(form)

@@ -15,6 +15,7 @@ Channels = Annotated[int | None, typer.Option(help="Of raw samples; default: 1."
 Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
 ]
+Gain = Annotated[float, typer.Option(help="dB by which sound is made louder before it is heard; for quiet recordings.")]
 Hop = Annotated[
     str | None, typer.Option(help="Seconds between windows, such as 0.5 or 51200/44100; default: the tagger's own.")
 ]

@@ -44,7 +44,9 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
     for part, clips in (facts.split.parts() if facts.split else {}).items():
         if clips.clips:
             count = " ".join(filter(None, [clips.counted, f"{clips.clips} clips"]))
-            rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "")))
+            lost = f", of which {clips.unread} could not be read" if clips.unread else ""
+            rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "") + lost))
+    rows += [("began with", f"weights of {base.words()}") for base in facts.bases or ()]
     if facts.soup is not None:
         rows.append(("weights", f"the mean of those of {len(facts.soup.taggers)} taggers"))
     if (chosen := facts.chosen) is not None:

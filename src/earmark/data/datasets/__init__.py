@@ -40,15 +40,25 @@ def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Funct
 
 
 def open_data(
-    data: str | Path | Manifest, dataset: str | None = None, options: Mapping[str, Any] | None = None
+    data: str | Path | Manifest,
+    dataset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """A manifest as it is, one from its file, or that of a folder with the layout of `dataset`.
 
-    options: of the layout. Raises ManifestError; for a folder without a layout, too.
+    options: of the layout. say: takes what was left out and what is doubtful, one line each. Raises ManifestError; for a
+    folder without a layout, too.
     """
     if isinstance(data, Manifest):
         return data
-    data = Path(data)
+    manifest = _opened(Path(data), dataset, options or {})
+    for line in manifest.told():
+        say(f"{data}: {line}")
+    return manifest
+
+
+def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Manifest:
     if data.is_file() and dataset != "table":
         return read(data)
     if dataset is None:
@@ -56,7 +66,7 @@ def open_data(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
             "or give a manifest made with `earmark index`"
         )
-    return index(dataset, data, **(options or {}))
+    return index(dataset, data, **options)
 
 
 def index(name: str, root: str | Path, **options: Any) -> Manifest:
@@ -177,40 +187,21 @@ def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
     return paths
 
 
-def unlisted(error: OSError) -> NoReturn:
-    """For os.walk, which would pass over a folder that cannot be listed, and all that is in it."""
-    raise ManifestError(
-        f"{error.filename}: this folder cannot be listed ({error.strerror}). Correct its permissions, or take it out"
-    ) from error
-
-
 def below(root: Path) -> tuple[dict[str, str], int]:
     """All recordings in `root` and the folders in it, through links too: name without ending → path relative to `root`.
 
     Of recordings with one name the first path in order is taken; the number is how many others there are.
     """
-    from earmark.audio import EXTENSIONS
+    from earmark.audio import walk_folder
 
     paths: dict[str, str] = {}
     twice = 0
-    seen = set()
-    for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link to a folder above would lead round for ever
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = os.path.relpath(place, root).replace(os.sep, "/") + "/"
-        prefix = "" if prefix == "./" else prefix
-        for name in sorted(names):
-            stem, ending = os.path.splitext(name)
-            if ending.lower() not in EXTENSIONS or name.startswith("."):
-                continue
-            if stem in paths:
-                twice += 1
-            else:
-                paths[stem] = prefix + name
+    for name in walk_folder(root, ManifestError).recordings:
+        stem = os.path.splitext(name.rpartition("/")[2])[0]
+        if stem in paths:
+            twice += 1
+        else:
+            paths[stem] = name
     return paths, twice
 
 

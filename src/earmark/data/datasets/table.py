@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, refuse
-from earmark.data.manifest import SCHEMA, Manifest, build, load_table, read
+from earmark.data.manifest import SCHEMA, Manifest, build, columns_left_out, load_table, read
 from earmark.errors import ManifestError
 from earmark.files.texts import missing
 from earmark.registry import did_you_mean
@@ -71,7 +72,7 @@ def table(
     A table whose columns are all called as a manifest's, with id, path and tags, is read as one.
     With onset and offset (seconds from the start of the recording) each row is an event, as in DESED's tables: the rows
     of a recording become one clip, whose tags are those of its events; a row with a path alone, or with nan for the rest,
-    says that nothing is heard. Otherwise each row is a clip.
+    says that nothing is heard. Of a recording with an event of no length the tags are taken, not the events. Otherwise each row is a clip.
     """
     place = _table_file(root, file)
     raw = load_table(place)
@@ -97,7 +98,12 @@ def table(
         "form": "a row an event" if strong else "a row a clip",
         "guessed": guessed,
     }
-    return build(clips, folder, facts=facts | ({"columns left out": left_out} if left_out else {}), name=str(place))
+    facts |= {"columns left out": left_out} if left_out else {}
+    unknown = sum(events is None for events in clips["events"]) if strong else 0
+    facts |= {"recordings with an event without a length": unknown} if unknown else {}
+    lengthless = (f"{unknown} recordings have an event without a length: only their tags are taken",) if unknown else ()
+    notes = (*columns_left_out(left_out), *lengthless)
+    return replace(build(clips, folder, facts=facts, name=str(place)), notes=notes)
 
 
 def _is_manifest(names: list[str]) -> bool:
@@ -203,6 +209,7 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
                 f"{place}: {column}= has no meaning where each row is an event: clips are whole recordings"
             )
     events: dict[str, list[tuple[str, float, float]]] = {}
+    points: dict[str, set[str]] = {}
     wrong = []
     for row, (path, tags, onset, offset) in enumerate(
         zip(paths, labels, cells["onset"], cells["offset"], strict=True), 1
@@ -212,7 +219,10 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
         if all(blank[:2]) and all(missing(tag) for tag in tags):
             continue
         try:
-            listed.extend((tag, float(onset), float(offset)) for tag in tags)
+            if float(onset) == float(offset):
+                points.setdefault(path, set()).update(tags)
+            else:
+                listed.extend((tag, float(onset), float(offset)) for tag in tags)
         except (TypeError, ValueError):
             blank[0] = True
         if any(blank):
@@ -220,8 +230,10 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN]))
         raise ManifestError(f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown}")
-    clips: dict[str, Any] = {"id": list(events), "path": list(events), "events": list(events.values())}
-    clips["tags"] = [sorted({tag for tag, _, _ in listed}) for listed in events.values()]
+    clips: dict[str, Any] = {"id": list(events), "path": list(events)}
+    # an event of no length says that a tag is heard, but not when: not all events of its recording are known
+    clips["events"] = [None if path in points else listed for path, listed in events.items()]
+    clips["tags"] = [sorted({tag for tag, _, _ in listed} | points.get(path, set())) for path, listed in events.items()]
     for column in ("fold", "group"):
         if column in cells:
             clips[column] = _value_of_each(column, paths, cells[column], place)
