@@ -110,7 +110,7 @@ def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> 
     whole = clips_of(loaded, asked.data, name)
     learnt = leakage.learnt(loaded.facts, name)
     if asked.validated:
-        learnt.pop("validation", None)
+        learnt = leakage.trained(learnt)
     chosen = choose(loaded, whole, asked.folds, name, asked.seen, asked.validated)
     warnings: list[str] = []
     if not asked.seen and learnt:
@@ -171,7 +171,7 @@ def choose(
     same = dataset is not None and dataset == tagger.facts.dataset
     parts = leakage.learnt(tagger.facts, dataset)
     if validated:
-        parts.pop("validation", None)
+        parts = leakage.trained(parts)
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)

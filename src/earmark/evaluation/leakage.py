@@ -43,6 +43,11 @@ def learnt(facts: Facts, data: str | None) -> dict[str, ClipSet]:
     return parts | {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
 
 
+def trained(parts: Mapping[str, ClipSet]) -> dict[str, ClipSet]:
+    """Those parts without what only chose an epoch, the tagger's or that of one that it began with weights of."""
+    return {name: clips for name, clips in parts.items() if not name.startswith("validation")}
+
+
 def official(data: str) -> bool:
     """Whether the name of a data set is that of certain clips, not of a layout that any may have."""
     return data in DATASETS.names() and bool(DATASETS[data].facts.get("licence"))
