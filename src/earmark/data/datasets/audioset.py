@@ -65,6 +65,7 @@ def audioset(
     class_labels_indices.csv, in its order. Ids: the video and the start in ms, as in the strong labels of AudioSet.
     Recordings are the segments, already cut, anywhere below `root`, in any audio format, called as common downloaders
     do: ID_30.000_40.000, YID_30.000_40.000, ID_30000_40000, ID_30000, ID_30.000, ID_30_40, YID or ID.
+    Tables may be copies that were saved anew, with or without a header, quoted again, a mid a cell, as the one beside AST.
     missing: many videos are gone. "refuse" names those without a recording, "skip" leaves them out; the facts count.
     """
     choose("part", part, "balanced", "unbalanced", "both", "eval")
