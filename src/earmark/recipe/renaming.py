@@ -48,6 +48,8 @@ def clear(raw: dict[str, Any], setting: str) -> list[str]:
     if before == name:
         return []
     notes = _told(where, before, name, _drop(registry, str(before), name, part))
+    if registry is DATASETS and _at(raw, steps[:-1]).pop("tags", None) is not None:  # how many there are
+        notes += _told("data", before, name, ["tags"])
     if registry is NETS and NETS[name].facts.get("input") == "waves":
         place = _at(raw, steps[:-2])
         gone = [key for key in ("features", "resize") if isinstance(place, dict) and place.pop(key, None) is not None]
