@@ -25,6 +25,7 @@ def calibrate(
     ] = 0.2,
     gap: Annotated[float, typer.Option(help="Join events less than this many seconds apart.")] = 0.0,
     shortest: Annotated[float, typer.Option(help="Drop events of fewer seconds.")] = 0.0,
+    merge: options.Merge = None,
     tried: Annotated[Path | None, typer.Option(help="CSV of all that was tried.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
     on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
@@ -51,7 +52,7 @@ def calibrate(
         raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
     keep_freed_memory()
     told = tune(
-        tagger, data, folds=fold, dataset=dataset, collar=collar, gap=gap, shortest=shortest, on_test=on_test,
+        tagger, data, folds=fold, dataset=dataset, collar=collar, gap=gap, shortest=shortest, merge=merge, on_test=on_test,
         resamples=resamples, salvage=salvage, strict=strict, batch=batch, workers=workers, device=device,
         progress=Bar(),
     )  # fmt: skip

@@ -26,7 +26,7 @@ def evaluate(
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
-    merge: Annotated[Path | None, typer.Option(help="A table of tag and merged: judge in the merged tags.")] = None,
+    merge: options.Merge = None,
     merge_by: Annotated[
         Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
     ] = "highest",

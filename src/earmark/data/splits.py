@@ -6,8 +6,8 @@ A group is what must stay together: a recording, a speaker, an uploader. Tags ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from earmark.data import sampled
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
 from earmark.errors import ManifestError
 
@@ -97,28 +98,53 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
 class ClipSet:
     """What identifies a set of clips: how many there are, their folds, and a digest of their ids.
 
-    counted: "at least" or "at most" where only a limit of their number is known.
+    counted: "at least" or "at most" where only a limit of their number is known. sample: of the ids, by which clips of
+    another manifest are told to be of this set or not (`earmark.data.sampled`); "" where the file does not tell one.
     """
 
     clips: int = 0
     folds: tuple[str, ...] = ()
     sha256: str = ""
     counted: str | None = None
+    sample: str = field(default="", compare=False)
 
     @staticmethod
     def of(manifest: Manifest) -> ClipSet:
         digest = hashlib.sha256("\n".join(sorted(manifest.ids.tolist())).encode()).hexdigest()[:16]
-        return ClipSet(len(manifest), tuple(manifest.fold_names()), digest)
+        return ClipSet(
+            len(manifest), tuple(manifest.fold_names()), digest, sample=sampled.sample(manifest.ids.tolist())
+        )
 
     @staticmethod
     def read(plain: Mapping[str, Any]) -> ClipSet:
         """Of a file, which may tell part of it."""
         folds = tuple(str(fold) for fold in plain.get("folds", ()))
-        return ClipSet(int(plain.get("clips", 0)), folds, str(plain.get("sha256", "")), plain.get("counted"))
+        sample = str(plain.get("sample", ""))
+        sampled.known(sample, ())  # refuses what is none
+        return ClipSet(int(plain.get("clips", 0)), folds, str(plain.get("sha256", "")), plain.get("counted"), sample)
 
     def as_dict(self) -> dict[str, Any]:
         plain = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
         return plain if self.counted is None else plain | {"counted": self.counted}
+
+    def as_facts(self) -> dict[str, Any]:
+        """As a tagger file tells it: with the sample."""
+        return self.as_dict() | ({"sample": self.sample} if self.sample else {})
+
+    def is_of(self, ids: Iterable[str]) -> bool:
+        """Whether this may be a part of the data set with these clips: half of it is among them, or nothing is told of it."""
+        if not self.sample:
+            return self.clips > 0 or not self.sha256  # a digest of no clips tells that there were none
+        return sampled.share(self.sample, ids) >= 0.5
+
+    def known(self, ids: Iterable[str]) -> NDArray[np.bool_]:
+        """(ids,): which clips are surely of this set."""
+        return sampled.known(self.sample, ids)
+
+    @property
+    def told(self) -> bool:
+        """Whether the sample is of all clips, so that what is not known to be of this set is not."""
+        return self.counted is None and (self.clips <= sampled.KEPT if self.sample else self.clips == 0)
 
 
 @dataclass(frozen=True)

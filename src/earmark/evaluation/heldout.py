@@ -90,10 +90,12 @@ def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> 
     whole = clips_of(loaded, asked.data, name)
     chosen = choose(loaded, whole, asked.folds, name, asked.seen)
     warnings: list[str] = []
-    learnt = leakage.learnt(loaded.facts, name)
+    bear = asked.leaks == "report" or loaded.recipe.data.shared_groups == "report"
+    if not asked.seen:
+        chosen, warnings = leakage.unmet(leakage.learnt(loaded.facts, name), chosen, bear)
+    learnt = leakage.learnt(loaded.facts, name, whole)
     if not asked.seen and learnt:
-        found = leakage.leaks(learnt, whole, chosen)
-        warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
+        warnings += leakage.refuse(leakage.leaks(learnt, whole, chosen), bear)
     told = score_clips(loaded, chosen, asked.settings, progress)
     return HeldOut(loaded, name, chosen, told.scores, told.unread, told.notes, tuple(warnings))
 
@@ -120,8 +122,12 @@ def choose(
     """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them."""
     tested = tagger.facts.clips("test").folds
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
-    same = dataset is not None and dataset == tagger.facts.dataset
-    parts = leakage.learnt(tagger.facts, dataset)
+    parts = leakage.learnt(tagger.facts, dataset, clips)
+    told = leakage.learnt(tagger.facts, dataset)
+    # a file that tells nothing of what it learnt from may have learnt from any clip of its data set
+    same = (
+        dataset is not None and dataset == tagger.facts.dataset and (not told or bool(set(parts) & set(leakage.LEARNT)))
+    )
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)

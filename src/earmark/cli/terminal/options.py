@@ -17,6 +17,9 @@ Job = Annotated[
     Path | None, typer.Option(help="A folder for the results; after a kill the same command goes on where it was.")
 ]
 Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
+Merge = Annotated[
+    Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: judge in the merged tags.")
+]
 Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
 Recordings = Annotated[
     list[Path] | None,
