@@ -145,7 +145,7 @@ def test_rules_and_thresholds_are_chosen_in_merged_tags(
     assert own.thresholds == dict.fromkeys(("burst", "hiss"), told.events.thresholds["sound"])
     assert told.tags is not None
     assert told.facts.tags.thresholds == dict.fromkeys(("burst", "hiss"), told.tags.thresholds["sound"])
-    assert told.facts.events.metric == "event-based F1, mean over tags, in the merged tags of t.csv"
+    assert told.facts.events.metric == "event-based F1, mean over tags, hits by sed_eval, in the merged tags of t.csv"
     told.store(tmp_path / "tagger.safetensors")
     judged = earmark.evaluate(tmp_path / "tagger.safetensors", scenes, folds=["2"], merge=merge, resamples=0)
     assert judged.figures.events is not None and judged.figures.decisions is not None

@@ -33,12 +33,10 @@ def evaluate(
     events: Annotated[bool, typer.Option(help="Judge known events too; this hears their clips again.")] = True,
     pictures: Annotated[bool, typer.Option(help="Draw the events of a few clips, with their spectrograms.")] = True,
     collars: Annotated[str, typer.Option(help="Seconds that edges of events may be off, with commas.")] = "0.2,0.4",
+    hit: options.Hit = "sed_eval",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: options.Resamples = 1000,
-    draw: Annotated[
-        Literal["groups", "clips"],
-        typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
-    ] = "groups",
+    draw: options.Draw = "groups",
     batch: options.Batch = 16,
     workers: options.Workers = 2,
     salvage: options.Salvage = False,
@@ -64,8 +62,8 @@ def evaluate(
     keep_freed_memory()
     told = evaluation.evaluate(
         tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
-        events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, batch=batch,
-        workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
+        events=events, collars=options.seconds("--collars", collars), hit=hit, resamples=resamples, draw=draw,
+        batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)
     write_unread(errors, told.unread)

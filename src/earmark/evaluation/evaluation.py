@@ -21,7 +21,7 @@ from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
-from earmark.metrics import Interval
+from earmark.metrics import Collars, Interval
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
@@ -75,6 +75,7 @@ def evaluate(
     merge_by: MergeBy = "highest",
     events: bool = True,
     collars: Sequence[float] = COLLARS,
+    hit: str = "sed_eval",
     resamples: int = 1000,
     draw: Drawn = "groups",
     batch: int = 16,
@@ -93,6 +94,7 @@ def evaluate(
     or report them. merge: a table with the columns tag, merged, or the name of a shipped one: judge clips and events in
     that smaller vocabulary (`earmark.evaluation.vocabulary`). events: judge them too
     where the clips have known ones, which hears the clips again. collars: seconds that edges of events may be off.
+    hit: by "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule.
     draw: what the bootstrap draws, `resamples` times. batch, workers, salvage, strict: as in
     `earmark.evaluation.scoring.Settings`. device: cpu or cuda. progress: told of what goes on.
 
@@ -110,6 +112,7 @@ def evaluate(
         raise EarmarkError(f"the bootstrap draws 'groups' or 'clips', not {draw!r}")
     if folds:
         heldout.check_single(tagger)
+    Collars.by(hit, 0.2)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     settings = Settings(batch, workers, salvage, strict)
     asked = Asked(data, folds, dataset, seen, leaks, settings, device)
@@ -128,7 +131,7 @@ def evaluate(
     detected = None
     if events:
         detected = tracks.detect(
-            parts, clips, vocabulary=vocabulary, collars=collars, resamples=resamples, settings=settings,
+            parts, clips, vocabulary=vocabulary, collars=collars, hit=hit, resamples=resamples, settings=settings,
             progress=progress,
         )  # fmt: skip
     figures = measure(

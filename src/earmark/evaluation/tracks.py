@@ -39,12 +39,13 @@ def detect(
     *,
     vocabulary: Vocabulary | None = None,
     collars: Sequence[float] = COLLARS,
+    hit: str = "sed_eval",
     resamples: int = 1000,
     settings: Settings | None = None,
     progress: Progress = QUIET,
 ) -> Detected | None:
     """Of the clips with known events, with the groups of `judged`; None where there are none. collars: seconds.
-    vocabulary: in which they are judged, default that of the taggers.
+    vocabulary: in which they are judged, default that of the taggers. hit: as in `earmark.evaluation.events`.
 
     A clip that cannot be read is left out: the scores of clips have told so.
     """
@@ -78,7 +79,7 @@ def detect(
         id_: group for id_, group in zip(judged.ids.tolist(), judged.groups.tolist(), strict=True) if id_ in heard
     }
     of = " and ".join(sorted(kinds))
-    figures = measure(heard, reference, groups, scores=of, collars=collars, resamples=resamples)
+    figures = measure(heard, reference, groups, scores=of, collars=collars, hit=hit, resamples=resamples)
     return Detected(figures, clips, heard, rates, tuple(notes))
 
 

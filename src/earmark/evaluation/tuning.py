@@ -64,6 +64,7 @@ def tune(
     folds: Sequence[str] | None = None,
     dataset: str | None = None,
     collar: float = 0.2,
+    hit: str = "sed_eval",
     gap: float = 0.0,
     shortest: float = 0.0,
     merge: str | Path | None = None,
@@ -80,9 +81,10 @@ def tune(
     clips where a clip may have several.
 
     tagger: a file, the name of a shipped one, or a loaded tagger, which stays as it is until `Tuning.store`. data: as in
-    `earmark.evaluate`. folds: default those that chose the tagger's epoch. collar: seconds that an edge may be off, an
-    offset also 20 % of the event. gap: events less than so many seconds apart are joined; shortest: shorter ones are
-    dropped. merge: choose in the merged tags of a table, as in `earmark.evaluate` by "highest": all tags that are merged into
+    `earmark.evaluate`. folds: default those that chose the tagger's epoch. collar: seconds that an edge may be off. hit: by
+    "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule. gap: events less than so
+    many seconds apart are joined; shortest: shorter ones are dropped. merge: choose in the merged tags of a table, as in
+    `earmark.evaluate` by "highest": all tags that are merged into
     one get its threshold and median length, and tags that are left out keep 0.5. on_test: allow the folds that the tagger is
     tested on. The rest as in `earmark.evaluate`.
 
@@ -98,6 +100,7 @@ def tune(
     name = dataset or loaded.facts.dataset
     clips = _clips(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     settings = Settings(batch, workers, salvage, strict)
+    Collars.by(hit, collar)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge)
     if vocabulary is not None:
         for sentence in vocabulary.notes(loaded.vocabulary, clips):
@@ -107,7 +110,7 @@ def tune(
     of_events = of_tags = None
     if timed is not None:
         rules = {"gap": gap, "shortest": shortest, "resamples": resamples}
-        of_events = _events(loaded, timed, str(name), Collars(collar, collar), rules, settings, vocabulary, progress)
+        of_events = _events(loaded, timed, str(name), (hit, collar), rules, settings, vocabulary, progress)
     if loaded.task == "many":
         of_tags = _tags(loaded, clips, str(name), resamples, settings, vocabulary, progress)
     heard = [part.scored for part in (of_events, of_tags) if part is not None]
@@ -140,7 +143,7 @@ def _events(
     tagger: AnyTagger,
     clips: Manifest,
     name: str,
-    collars: Collars,
+    judged: tuple[str, float],
     rules: dict[str, Any],
     settings: Settings,
     vocabulary: Vocabulary | None,
@@ -148,6 +151,7 @@ def _events(
 ) -> _OfEvents:
     timed = score_over_time(tagger, clips, settings, progress)
     timed = timed if vocabulary is None else vocabulary.timed(timed)
+    collars = Collars.by(*judged)
     read = _read(clips, list(timed.clips), timed.unread)
     reference = matching.events_of(read)
     groups = dict(zip(read.ids.tolist(), read.groups.tolist(), strict=True))
@@ -159,8 +163,8 @@ def _events(
         events.as_facts(chosen),
         scores=timed.of,
         chosen_on=ChosenOn(name, ClipSet.of(read)),
-        metric="event-based F1, mean over tags" + _in(vocabulary),
-        collars=asdict(collars),
+        metric=f"event-based F1, mean over tags, hits by {judged[0]}" + _in(vocabulary),
+        collars={**asdict(collars), "hit": judged[0]},
     )
     if vocabulary is not None and chosen.rules is not None:
         own = vocabulary.of(tagger.vocabulary)

@@ -10,8 +10,16 @@ import typer
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 Channels = Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")]
+Draw = Annotated[
+    Literal["groups", "clips"],
+    typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
+]
 Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
+]
+Hit = Annotated[
+    Literal["sed_eval", "length"],
+    typer.Option(help="Offsets may also be 20 % of the event off, or it is found for 80 % of its length (paper 003)."),
 ]
 Job = Annotated[
     Path | None, typer.Option(help="A folder for the results; after a kill the same command goes on where it was.")
