@@ -141,7 +141,9 @@ class Train(Section):
 
     keep: with `every`, each epoch's tagger is kept beside the best (the last, where nothing validates), so that their
     outputs can be averaged. balance: `classes` draws clips so that each tag comes up equally often in a batch, again and
-    again where it has few (paper 000); where clips have several tags, the others come along. clips: how many make an
+    again where it has few (paper 000); where clips have several tags, the others come along, so that the frequencies of tags
+    stay uneven, if less: of 20,000 clips with AudioSet's tags the commonest comes 231 times as often as the rarest, in plain
+    draws 461 times; and 527 tags cannot all come up in 256 clips: they take turns. clips: how many make an
     epoch; default as many as there are. accumulate: batches whose gradients are added up for one step.
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
     crops before they were mixed; without validation at the end of the last one, or of `every`. Where epochs have few

@@ -172,6 +172,10 @@ class Batches:
     def __len__(self) -> int:
         return len(self._groups)
 
+    def rows(self, index: int) -> NDArray[np.int64]:
+        """The rows of a whole batch, of all processes."""
+        return np.array([row for row, _ in self._groups[index]], np.int64)
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
         with ThreadPoolExecutor(max_workers=max(1, self.workers)) as pool:
             waiting: deque[tuple[int, list[Future[tuple[Wave, NDArray[np.float32]]]]]] = deque()

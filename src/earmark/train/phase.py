@@ -93,11 +93,12 @@ class PhaseModule(pl.LightningModule):
         seed, epoch = self.recipe.seed, self.before + self.epoch
         balance = self.plan.balance == "classes"
         rows = loader.draw_order(self.train_waves.readable, self.targets, balance, self.plan.clips, seed, epoch)
-        return Batches(
+        self.batches = Batches(
             self.train_waves, self.targets, rows, self.plan.batch, length, seed=seed, epoch=epoch,
             clips=self.of_clips, pairs=self.of_pairs,
             rank=processes.rank(), world=processes.world(), workers=self.workers,
         )  # fmt: skip
+        return self.batches
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         settings = self.plan.optimiser
@@ -134,19 +135,22 @@ class PhaseModule(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor, int], index: int) -> Tensor:
         waves, targets, total = batch
+        clips = self.batches.rows(index)
         if self.of_batches:
             generator = self.generator(loader.BATCH, index)
             waves, targets = processes.whole(waves, total), processes.whole(targets, total)
             plain = targets.cpu().numpy()
             for augmentation in self.of_batches:
-                waves, targets = augmentation.apply(augmentation.draw(generator, plain), waves, targets)
+                waves, targets = augmentation.apply(
+                    augment.draw_for(augmentation, clips, generator, plain), waves, targets
+                )
             waves, targets = _share(waves), _share(targets)
         maps = self.tagger.features(waves)
         if self.of_maps:
             generator = self.generator(loader.MAPS, index)
             maps, targets = processes.whole(maps, total), processes.whole(targets, total)
             for change in self.of_maps:
-                plan = change.draw(generator, tuple(maps.shape), targets.cpu().numpy())
+                plan = augment.draw_for(change, clips, generator, tuple(maps.shape), targets.cpu().numpy())
                 maps, targets = change.apply(plan, maps, targets)
             maps, targets = _share(maps), _share(targets)
         value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
