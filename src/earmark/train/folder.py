@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from earmark import recipe as recipes
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files import clear_up, whole_text, write_text
@@ -49,13 +50,28 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
         return
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
-    if kept.read_text(encoding="utf-8") != text:
+    if not _same(kept, recipe):
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
     if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.as_dict():
         raise EarmarkError(f"{folder}: was started with other clips than --data gives now: take another --out")
     clear_up(folder)  # of a kill while an epoch was written
+
+
+def _same(kept: Path, recipe: Recipe) -> bool:
+    """Whether a run was started with this recipe: keys that it did not have then are as their defaults."""
+    text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+    if kept.read_text(encoding="utf-8") == text:
+        return True
+    try:
+        before = recipes.parse(yaml.safe_load(kept.read_text(encoding="utf-8"))).as_dict()
+    except (EarmarkError, yaml.YAMLError):
+        return False
+    now = recipe.as_dict()
+    for told in (before, now):
+        told["data"]["tags"] = None  # for `earmark check`: training takes the tags that the clips have
+    return before == now
 
 
 def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
