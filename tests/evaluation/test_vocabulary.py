@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.evaluation.conftest import Heard, Make
+from tests.evaluation.conftest import RATE, Heard, Make
 
 import earmark
 from earmark.data.datasets.speechcommands import COMMANDS, OTHERS, TWELVE, UNKNOWN
@@ -17,6 +17,8 @@ from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation.tuning import tune
 from earmark.evaluation.vocabulary import Vocabulary, find, shipped
 from earmark.events import EventRules
+from earmark.models.tagger import build as build_tagger
+from earmark.recipe import parse
 
 
 def table(path: Path, *rows: str) -> Path:
@@ -166,3 +168,34 @@ def test_rules_that_differ_among_merged_tags_are_told(
     told = earmark.evaluate(tagger, scenes, merge=merge, resamples=0, progress=heard)
     assert told.figures.events is not None and [row.rules for row in told.figures.events.rows] == ["0.5"]
     assert any("differ among tags that are merged" in said and "calibrate --merge t.csv" in said for said in heard.said)
+
+
+def test_a_tagger_of_527_tags_is_calibrated_and_judged_on_the_ten_of_desed(
+    tmp_path: Path, heard: Heard, scenes: Manifest
+) -> None:
+    """Paper 003, section 5: the truth has DESED's tags, the tagger AudioSet's."""
+    names = tuple(Vocabulary.load("audioset-desed").mapping)
+    recipe = {
+        "task": "many", "sample_rate": RATE, "data": {"dataset": "audioset"}, "windows": {"length": 0.5, "hop": 0.25},
+        "net": {"name": "convnet1d", "widths": [4, 8, 8], "blocks": [1, 1, 1]}, "augment": ["crop"],
+        "train": {"epochs": 1},
+    }  # fmt: skip
+    tagger = build_tagger(parse(recipe), names).eval()
+    columns = {name: scenes.table[name] for name in ("id", "path", "fold")}
+    truth = [[{**event, "tag": "Dog"} for event in row] for row in scenes.table["events"].to_pylist()]
+    events = [json.dumps([[e["tag"], e["onset"], e["offset"]] for e in row]) for row in truth]
+    clips = build(columns | {"tags": [["Dog"]] * len(events), "events": events}, scenes.root)
+    told = tune(tagger, clips, folds=["1"], dataset="desed", merge="audioset-desed", resamples=0, progress=heard)
+    assert any("465 tags of the tagger left out" in said for said in heard.said)
+    assert told.events is not None and len(told.events.thresholds) == 10
+    assert told.facts.events is not None and told.facts.events.rules is not None
+    own = told.facts.events.rules.thresholds
+    assert set(own) == set(names)
+    assert {own[tag] for tag in ("Dog", "Bark", "Yip")} == {told.events.thresholds["Dog"]} and own["Music"] == 0.5
+    told.store(tmp_path / "tagger.safetensors")
+    judged = earmark.evaluate(
+        tmp_path / "tagger.safetensors", clips, folds=["2"], dataset="desed", merge="audioset-desed", resamples=0
+    )
+    assert judged.figures.events is not None
+    assert [row.tag for row in judged.figures.events.tags] == ["Dog"] and len(judged.figures.events.without) == 9
+    assert len(judged.figures.events.rows) == 3 and judged.scores.tags[0] == "Speech" and len(judged.scores.tags) == 10
