@@ -1,5 +1,7 @@
 """Log-mel and its parts against librosa on real clips, closed forms, and both ways of going through a batch."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,39 @@ def test_filters_equal_librosas():
     for scale, htk in (("slaney", False), ("htk", True)):
         ours = mel_filters(44100, 2048, 128, 0, 22050, scale)
         np.testing.assert_allclose(ours, librosa.filters.mel(sr=44100, n_fft=2048, n_mels=128, htk=htk), atol=1e-7)
+
+
+def test_triangles_straight_over_mel_are_vggish_s():
+    """Hershey and others: 64 bands from 125 to 7500 Hz, mel = 1127 · ln(1 + f / 700), sides straight over mel."""
+    ours = mel_filters(16000, 512, 64, 125, 7500, "htk", equal_area=False, triangles="mel")
+    first, last = (1127 * math.log(1 + hz / 700) for hz in (125, 7500))
+    for band in range(64):
+        lower, centre, upper = (first + (last - first) * (band + i) / 65 for i in range(3))
+        for bin_ in range(257):
+            mel = 1127 * math.log(1 + bin_ * 16000 / 512 / 700)
+            expected = max(0.0, min((mel - lower) / (centre - lower), (upper - mel) / (upper - centre)))
+            assert ours[band, bin_] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_two_kinds_of_triangles_by_hand():
+    """One band from 0 to 6300 Hz in HTK's mel, 700 · (10 ** x - 1): 10 is reached at 6300 Hz, its root at the top.
+
+    At 1400 Hz, 3 in units of 700 Hz + 1, log10(3) / log10(sqrt(10)) = 0.954 of the way in mel, 1400 / 1513.6 = 0.925 in Hz.
+    """
+    fft, rate = 18, 12600  # bins of 700 Hz
+    hz, mel = (mel_filters(rate, fft, 1, 0, 6300, "htk", False, kind)[0, 2] for kind in ("hz", "mel"))
+    assert hz == pytest.approx(2 / (math.sqrt(10) - 1), abs=1e-6)
+    assert mel == pytest.approx(2 * math.log10(3), abs=1e-6)
+
+
+def test_triangles_are_an_option_of_logmel_and_hz_the_default():
+    told = {"bands": 64, "low": 125, "high": 7500, "mel_scale": "htk", "equal_area": False}
+    plain, hz, mel = (
+        LogMel(16000, 0.025, 0.01, fft=512, **told, **more) for more in ({}, {"triangles": "hz"}, {"triangles": "mel"})
+    )
+    assert torch.equal(plain.filters, hz.filters) and not torch.equal(plain.filters, mel.filters)
+    with pytest.raises(ValueError, match="triangles"):
+        LogMel(16000, triangles="bark")
 
 
 def test_mel_and_back():

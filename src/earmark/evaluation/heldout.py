@@ -108,14 +108,15 @@ def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> 
     loaded = loaded if asked.hop is None else loaded.every(asked.hop)
     name = asked.dataset or loaded.facts.dataset
     whole = clips_of(loaded, asked.data, name)
-    learnt = leakage.learnt(loaded.facts, name)
-    if asked.validated:
-        learnt = leakage.trained(learnt)
+    after = leakage.trained if asked.validated else dict
     chosen = choose(loaded, whole, asked.folds, name, asked.seen, asked.validated)
     warnings: list[str] = []
+    bear = asked.leaks == "report" or loaded.recipe.data.shared_groups == "report"
+    if not asked.seen:
+        chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear)
+    learnt = after(leakage.learnt(loaded.facts, name, whole))
     if not asked.seen and learnt:
-        found = leakage.leaks(learnt, whole, chosen)
-        warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
+        warnings += leakage.refuse(leakage.leaks(learnt, whole, chosen), bear)
     told = score_clips(loaded, chosen, asked.settings, progress)
     notes = () if isinstance(asked.data, Manifest) else tuple(f"{asked.data}: {line}" for line in whole.told())
     return HeldOut(loaded, name, chosen, told.scores, told.unread, (*notes, *told.notes), tuple(warnings))
@@ -168,10 +169,13 @@ def choose(
     """
     tested = tagger.facts.clips("validation" if validated else "test").folds
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
-    same = dataset is not None and dataset == tagger.facts.dataset
-    parts = leakage.learnt(tagger.facts, dataset)
-    if validated:
-        parts = leakage.trained(parts)
+    after = leakage.trained if validated else dict
+    parts = after(leakage.learnt(tagger.facts, dataset, clips))
+    told = leakage.learnt(tagger.facts, dataset)
+    # a file that tells nothing of what it learnt from may have learnt from any clip of its data set
+    same = (
+        dataset is not None and dataset == tagger.facts.dataset and (not told or any(name != "test" for name in parts))
+    )
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)

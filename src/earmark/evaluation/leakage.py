@@ -20,7 +20,7 @@ from earmark.data.leaks import Leak
 from earmark.data.leaks import leaks as leaks_of
 from earmark.data.manifest import SCHEMA, Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import ManifestError
+from earmark.errors import EarmarkError, ManifestError
 from earmark.models.facts import ChosenOn, Facts
 from earmark.registry import DATASETS
 
@@ -30,8 +30,13 @@ LOOKS = "looks.jsonl"
 RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts that tell what they were chosen on
 
 
-def learnt(facts: Facts, data: str | None) -> dict[str, ClipSet]:
-    """The parts of a data set that a tagger or its bases learnt from or were tuned on, by name, as its file tells them."""
+def learnt(facts: Facts, data: str | None, whole: Manifest | None = None) -> dict[str, ClipSet]:
+    """The parts of a data set that a tagger or its bases learnt from or were tuned on, by name, as its file tells them.
+
+    data: the name of its layout. whole: its clips. A fold is one of a data set: parts of which less than half is there are
+    of another folder or manifest, though their folds may be called alike. Files that were written before they told a
+    sample of their clips say nothing of that: there the name of a fold decides.
+    """
     if data is None:
         return {}
     parts = facts.split.parts() if facts.split and data == facts.dataset else {}
@@ -40,7 +45,40 @@ def learnt(facts: Facts, data: str | None) -> dict[str, ClipSet]:
         if (base.same and data == facts.dataset) or (data == base.data and official(data)):
             own = {"train": base.train, "validation": base.validation}
             parts |= {f"{name} of base {number}": clips for name, clips in own.items() if clips is not None}
-    return parts | {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
+    parts |= {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
+    ids = [] if whole is None else whole.ids.tolist()
+    return {name: clips for name, clips in parts.items() if whole is None or clips.is_of(ids)}
+
+
+def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool) -> tuple[Manifest, list[str]]:
+    """The test clips that a tagger did not learn from, whatever their folds are called, and sentences for the report.
+
+    parts: what it learnt from, also in other folders of the layout. Where its file tells all of these clips, those that
+    are among the test clips are left out. Where it tells a sample of them, ManifestError, unless that is borne.
+    """
+    learnt = {name: clips for name, clips in parts.items() if name != "test"}
+    ids = test.ids.tolist()
+    known = np.zeros(len(ids), bool)
+    for part in learnt.values():
+        known |= part.known(ids)
+    if not known.any():
+        return test, []
+    met = f"{int(known.sum())} of the {len(ids)} clips, such as {str(test.ids[known][0])!r}"
+    if known.all():
+        raise EarmarkError(
+            f"the tagger was trained, or its epoch or its rules chosen, on all {len(ids)} clips, such as "
+            f"{ids[0]!r}: figures would be too good. Report other clips, or say --seen"
+        )
+    if all(part.told for part in learnt.values()):
+        return test.select(~known), [
+            f"{met}: left out, as the tagger was trained, or its epoch or its rules chosen, on them."
+        ]
+    told = f"the tagger was trained, or its epoch or its rules chosen, on {met}, and on more of them, as far as a sample tells"
+    if not bear:
+        raise ManifestError(f"{told}: figures would be too good. Report other clips, or bear it with --leaks report")
+    return test, [
+        f"{told[0].upper()}{told[1:]}. Figures are better than on clips that have nothing to do with training."
+    ]
 
 
 def trained(parts: Mapping[str, ClipSet]) -> dict[str, ClipSet]:

@@ -29,9 +29,12 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
         return told | {"by fold": folds, "over folds": _over(list(folds.values()))}
     kept = parts[0].tagger.facts
     plain = kept.as_dict()
+    if kept.split is not None:
+        plain["split"] = {part: clips.as_dict() for part, clips in kept.split.parts().items()}
     told |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
     told |= {"began with the weights of": "; ".join(base.words() for base in kept.bases)} if kept.bases else {}
-    return told | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(kept).items()}
+    tuned = leakage.tuned_on(kept).items()
+    return told | {f"{what} chosen on": {"data": on.data, **on.clips.as_dict()} for what, on in tuned}
 
 
 def _fold(part: HeldOut) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import inference as tagging
+from earmark.data import sampled
 from earmark.data.manifest import natural
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError, TaggerError
@@ -196,7 +197,9 @@ def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:
     count = (min(counts) if both else 0) if test else max(counts)
     digests = "\n".join(sorted({each.sha256 for each in sets}))
     digest = hashlib.sha256(digests.encode()).hexdigest()[:16]
-    return ClipSet(count, tuple(sorted(both, key=natural)), digest, "at most" if test else "at least")
+    told = not test and all(each.sample for each in sets)  # of what all were tested on the samples tell too little
+    sample = sampled.united(each.sample for each in sets) if told else ""
+    return ClipSet(count, tuple(sorted(both, key=natural)), digest, "at most" if test else "at least", sample)
 
 
 def _told(data: tuple[Any, ...]) -> str:

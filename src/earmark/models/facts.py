@@ -73,7 +73,7 @@ class Split:
         return {name: clips for name in PARTS if (clips := getattr(self, name)) is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: clips.as_dict() for name, clips in self.parts().items()}
+        return {name: clips.as_facts() for name, clips in self.parts().items()}
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class ChosenOn:
         return ChosenOn(plain.get("data"), ClipSet.read(plain))
 
     def as_dict(self) -> dict[str, Any]:
-        return {"data": self.data, **self.clips.as_dict()}
+        return {"data": self.data, **self.clips.as_facts()}
 
 
 @dataclass(frozen=True)

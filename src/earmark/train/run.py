@@ -117,6 +117,13 @@ class Run:
         start: Path | None = None
         for name in run:
             plan = recipes.during(self.recipe, name)
+            if self.recipe.epochs is not None:
+                left = self.recipe.epochs - len(history)
+                if left < 1:
+                    self.say(f"{name}: not trained: the {self.recipe.epochs} epochs of all phases are spent")
+                    continue
+                shorter = plan.train.model_copy(update={"epochs": min(left, plan.train.epochs)})
+                plan = plan.model_copy(update={"train": shorter})
             place = self.folder / name
             if processes.rank() == 0:
                 place.mkdir(exist_ok=True)

@@ -17,15 +17,17 @@ TABLES = (".csv", ".tsv", ".parquet")  # endings of files that are tables, and n
 
 @dataclass(frozen=True)
 class Artist:
-    """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any."""
+    """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any.
+    strongest: how many tags are drawn, the strongest; None: all that are found or known."""
 
     folder: Path
     reference: dict[str, list[Event]] | None
     sample_rate: int
+    strongest: int | None = None
     taken: set[str] = field(default_factory=set)
 
     @staticmethod
-    def of(folder: Path | None, table: Path | None, sample_rate: int) -> Artist | None:
+    def of(folder: Path | None, table: Path | None, sample_rate: int, strongest: int | None = None) -> Artist | None:
         """None where no pictures are asked for. Raises EarmarkError for a table without pictures."""
         from earmark.errors import EarmarkError
 
@@ -34,10 +36,12 @@ class Artist:
                 raise EarmarkError(
                     f"--reference {table}: known events are drawn in pictures: give a folder with --pictures"
                 )
+            if strongest is not None:
+                raise EarmarkError(f"--strongest {strongest}: is of pictures: give a folder with --pictures")
             return None
         reference = known_events(table) if table is not None else None
         folder.mkdir(parents=True, exist_ok=True)
-        return Artist(folder, reference, sample_rate)
+        return Artist(folder, reference, sample_rate, strongest)
 
     def draw(
         self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
@@ -57,7 +61,9 @@ class Artist:
                 say(f"{name}: the table of known events does not name it")
         file = free_name(path.name, self.taken, ".png")
         start = heard.recording.start or 0.0
-        scene = eventpicture.Scene(path, start, heard.duration, track(moments), rules, found, known, name)
+        scene = eventpicture.Scene(
+            path, start, heard.duration, track(moments), rules, found, known, name, self.strongest
+        )
         try:
             eventpicture.draw(scene, self.sample_rate, self.folder / file, salvage=salvage)
         except (EarmarkError, OSError) as error:  # the events are found: they must not be lost with their picture
