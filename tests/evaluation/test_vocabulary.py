@@ -11,12 +11,14 @@ import pytest
 from tests.evaluation.conftest import RATE, Heard, Make
 
 import earmark
-from earmark.data.datasets.speechcommands import COMMANDS, OTHERS, TWELVE, UNKNOWN
+from earmark.data import splits
+from earmark.data.datasets.speechcommands import COMMANDS, OTHERS, TWELVE, UNKNOWN, speechcommands
 from earmark.data.manifest import Manifest, build
 from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation.tuning import tune
 from earmark.evaluation.vocabulary import Vocabulary, find, shipped
 from earmark.events import EventRules
+from earmark.models.facts import Facts, Split
 from earmark.models.tagger import build as build_tagger
 from earmark.recipe import parse
 
@@ -199,3 +201,26 @@ def test_a_tagger_of_527_tags_is_calibrated_and_judged_on_the_ten_of_desed(
     assert judged.figures.events is not None
     assert [row.tag for row in judged.figures.events.tags] == ["Dog"] and len(judged.figures.events.without) == 9
     assert len(judged.figures.events.rows) == 3 and judged.scores.tags[0] == "Speech" and len(judged.scores.tags) == 10
+
+
+def test_words_are_trained_on_in_one_folder_and_judged_as_classes_in_another(data: Path, tmp_path: Path) -> None:
+    """Paper 001: it learns from the fold test of version 0.01, and is tested on the fold test of the official test files."""
+    words = speechcommands(data / "speech_commands_v0.01_mini")
+    parts = splits.Parts(words.in_folds(["train", "test"]), words.in_folds(["validation"]), words.select([]))
+    recipe = {
+        "task": "one", "sample_rate": 16000, "data": {"dataset": "speechcommands"},
+        "windows": {"length": 1.0, "hop": 1.0}, "net": {"name": "convnet1d", "widths": [4, 8, 8], "blocks": [1, 1, 1]},
+        "augment": ["crop"], "train": {"epochs": 1},
+    }  # fmt: skip
+    tagger = build_tagger(parse(recipe), words.vocabulary).eval()
+    tagger.facts = Facts.read({"data": {"dataset": "speechcommands"}, "split": Split.of(parts).as_dict()})
+    official = speechcommands(data / "speech_commands_test_v0.02_mini")
+    spoken = [row for row, tags in enumerate(official.table["tags"].to_pylist()) if tags != ["_silence_"]]
+    common = set(official.ids.tolist()) & set(parts.train.ids.tolist())
+    judged = earmark.evaluate(tagger, official.select(spoken), merge="speechcommands-twelve", resamples=0)
+    # what was learnt from lies in both folders: it is left out, and told
+    assert judged.figures.clips == len(spoken) - len(common) and set(judged.scores.tags) == {*COMMANDS, UNKNOWN}
+    told = [note for note in judged.figures.notes if "left out, as the tagger was trained" in note]
+    assert len(told) == bool(common) and all(any(name in note for name in common) for note in told)
+    with pytest.raises(EarmarkError, match="on fold test: figures would be too good"):
+        earmark.evaluate(tagger, words, folds=["test"], resamples=0)
