@@ -10,19 +10,36 @@ from typing import BinaryIO
 
 import soundfile
 
+from earmark.audio.containers import Fault, peek
 from earmark.audio.decoders.ffmpeg import FFmpeg, library
 from earmark.audio.decoders.sndfile import Libsndfile
 from earmark.audio.decoders.source import Damaged, Info, Report, Source, Wave, joined, mixed, reason
+from earmark.audio.layout import Layout, layout
+from earmark.errors import AudioError
 
 __all__ = ["Damaged", "Info", "Report", "Source", "Wave", "decoder", "joined", "mixed"]
 
 
 def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:
     """libsndfile where it reads the file; FFmpeg where it does not, or would leave sound unread."""
+    found = layout(file)
+    if isinstance(found, Fault):
+        if not salvage:
+            raise AudioError(path, *found)
+        say(f"{found.problem}; it is read by its bits")
+    plain = found if isinstance(found, Layout) else None
     try:
         opened = Libsndfile(path, file, say)
     except soundfile.SoundFileError as error:
+        if plain is not None and plain.frames:
+            return _by_layout(path, file, say, plain)
         return FFmpeg(path, file, say, reason(error))
+    if plain is not None:
+        agreed = opened.info.frames in (None, plain.frames)
+        if not agreed and (salvage or opened.fault is None) and plain.frames:
+            opened.close()
+            return _by_layout(path, file, say, plain)
+        _justify(opened, plain, say)
     # libsndfile guesses the length of an MP3 that does not state it from the first frame, and stops there: at a fifth
     # of one that begins loud and varies its bit rate. A header of 0 samples it takes at its word.
     guessed = opened.info.container == "MP3" and opened.info.frames is None
@@ -31,3 +48,18 @@ def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:
         opened.close()
         return FFmpeg(path, file, say, "")
     return opened
+
+
+def _by_layout(path: Path, file: BinaryIO, say: Report, plain: Layout) -> Source:
+    name = {b"RIFF": "WAV", b"RIFX": "WAV", b"riff": "W64", b".snd": "AU"}.get(
+        opening := peek(file, 0, 4), opening.decode()
+    )
+    opened = Libsndfile(path, file, say, plain, name)
+    _justify(opened, plain, say)
+    return opened
+
+
+def _justify(opened: Libsndfile, plain: Layout, say: Report) -> None:
+    if plain.shift:
+        opened.justify(plain.shift)
+        say(f"its samples have {plain.bits} bits in the lower part of {plain.width} bytes; they are read so")
