@@ -241,27 +241,6 @@ def _ogg_sum(page: bytes) -> bytes:
     return mirrored.to_bytes(4, "big").translate(MIRROR)
 
 
-def mp3_states_length(file: BinaryIO) -> bool:
-    """Whether the first frame of an MP3 holds the number of frames (a Xing or Info header)."""
-    at = 0
-    while len(tag := peek(file, at, 10)) == 10 and tag[:3] == b"ID3":
-        at += 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
-    first = peek(file, at, LEFT_OVER)
-    header = max(first.find(b"Xing"), first.find(b"Info"))
-    return 0 <= header <= len(first) - 12 and bool(first[header + 7] & 1) and any(first[header + 8 : header + 12])
-
-
-def left_over(file: BinaryIO) -> int:
-    """Bytes of sound behind the place where the decoder stopped: without tags, and 0 where there are but zeros."""
-    at, end = file.tell(), size_of(file)
-    if peek(file, max(0, end - 128), 3) == b"TAG":
-        end -= 128
-    foot = peek(file, max(0, end - 32), 32)
-    if foot[:8] == b"APETAGEX":
-        end -= struct.unpack("<I", foot[12:16])[0] + 32
-    return max(0, end - at) if peek(file, at, LEFT_OVER).strip(b"\0") else 0
-
-
 def looks_like(file: BinaryIO) -> str:
     """What a file that no decoder wants is, where its beginning tells."""
     head = peek(file, 0, 512)

@@ -6,15 +6,16 @@ Both give blocks of a recording's mix at its native rate, and say where the soun
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import soundfile
 
-from earmark.audio.containers import Fault, peek
+from earmark.audio import mpeg
+from earmark.audio.containers import AGAIN, Fault, looks_like, peek
 from earmark.audio.decoders.ffmpeg import FFmpeg, library
 from earmark.audio.decoders.sndfile import Libsndfile
 from earmark.audio.decoders.source import Damaged, Info, Report, Source, Wave, joined, mixed, reason
-from earmark.audio.layout import Layout, layout
+from earmark.audio.layout import Layout, View, layout
 from earmark.errors import AudioError
 
 __all__ = ["Damaged", "Info", "Report", "Source", "Wave", "decoder", "joined", "mixed"]
@@ -33,7 +34,7 @@ def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:
     except soundfile.SoundFileError as error:
         if plain is not None and plain.frames:
             return _by_layout(path, file, say, plain)
-        return FFmpeg(path, file, say, reason(error))
+        return _behind_zeros(path, file, salvage, say) or _by_ffmpeg(path, file, salvage, say, reason(error))
     if plain is not None:
         agreed = opened.info.frames in (None, plain.frames)
         if not agreed and (salvage or opened.fault is None) and plain.frames:
@@ -46,8 +47,36 @@ def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:
     unfinished = opened.info.frames == 0 and opened.fault is not None and salvage
     if (guessed or unfinished) and library() is not None:
         opened.close()
-        return FFmpeg(path, file, say, "")
+        # without tags, which FFmpeg takes for damage where it does not know them
+        return FFmpeg(path, cast(BinaryIO, View(file, 0, mpeg.ends_at(file))) if guessed else file, say, "")
     return opened
+
+
+def _behind_zeros(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source | None:
+    """A recording behind zeros, as some platforms store them; None where there is none."""
+    begin = mpeg.zeros_before(file)
+    return _later(path, file, begin, "zero bytes", salvage, say) if begin else None
+
+
+def _by_ffmpeg(path: Path, file: BinaryIO, salvage: bool, say: Report, refused: str) -> Source:
+    """What FFmpeg reads. It finds an MP3 behind anything, but says nothing of it, and reads its header as sound."""
+    zeros = not peek(file, 0, 512).strip(b"\0")
+    try:
+        opened = FFmpeg(path, file, say, refused)
+    except AudioError as error:
+        if zeros:
+            raise AudioError(path, f"is no recording: {looks_like(file)}", AGAIN) from error
+        raise
+    begin = mpeg.begins_at(file) if opened.info.container == "mp3" else 0
+    if not begin:
+        return opened
+    opened.close()
+    return _later(path, file, begin, "bytes that are no sound", salvage, say)
+
+
+def _later(path: Path, file: BinaryIO, begin: int, what: str, salvage: bool, say: Report) -> Source:
+    say(f"begins with {begin} {what}, which are left out")
+    return decoder(path, cast(BinaryIO, View(file, begin)), salvage, say)
 
 
 def _by_layout(path: Path, file: BinaryIO, say: Report, plain: Layout) -> Source:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from earmark.audio.containers import AGAIN, CONVERT, CUT, fault_of, looks_like
+from earmark.audio.containers import AGAIN, CONVERT, CUT, fault_of, looks_like, peek
 from earmark.audio.decoders import source
 from earmark.audio.decoders.source import MEDIA, Damaged, Info, Report, Wave, joined, mixed, reason
 from earmark.errors import AudioError
@@ -50,7 +50,7 @@ class FFmpeg:
 
     def __init__(self, path: Path, file: BinaryIO, say: Report, refused: str):
         av, looks = library(), looks_like(file) if refused else ""
-        if looks:
+        if looks and peek(file, 0, 512).strip(b"\0"):  # of zeros it may find what comes behind
             raise AudioError(path, f"is no recording: {looks}", AGAIN)
         if av is None:
             raise AudioError(path, f"is in no format that libsndfile reads ({refused})", MEDIA)
