@@ -15,6 +15,8 @@ from earmark.audio.decoders.source import MEDIA, Damaged, Info, Report, Wave, jo
 from earmark.errors import AudioError
 
 SHORT_BY = 0.1  # seconds; containers round durations and codecs delay, so that less is no sign of a cut
+LATE = 0.05  # seconds; what codecs need to begin is less
+STARTS_AT_0 = {"mov", "matroska"}  # containers whose time begins at 0; elsewhere it begins with the first of the tracks
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 # Containers that state their duration; for others FFmpeg divides the size by a bit rate.
 TIMED = {"mov", "matroska", "asf", "caf", "flac", "ogg", "aiff", "wav"}
@@ -76,6 +78,7 @@ class FFmpeg:
             raise
         self.floats = self._track.codec_context.name.startswith("pcm_f")
         self.info = self._describe()
+        self._tell_late()
 
     def close(self) -> None:
         self._container.close()
@@ -122,6 +125,16 @@ class FFmpeg:
                 duration = container.duration / 1e6
         names = container.format.name, track.codec_context.name
         return Info(self._path, first.sample_rate, first.layout.nb_channels, None, duration, *names, "ffmpeg")
+
+    def _tell_late(self) -> None:
+        """Say where the sound begins later than what the file shows with it, or than its clock where it shows nothing else."""
+        others = len(self._container.streams) > 1 and not STARTS_AT_0 & set(self._container.format.name.split(","))
+        start = (self._container.start_time or 0) / 1e6 if others else 0.0
+        late = (self._first.time or 0.0) - start
+        if late > LATE:
+            self._say(
+                f"its sound begins {late:.2f} s after the beginning of the file's time; times are counted from where the sound begins"
+            )
 
     def mono(self, begin: int, end: int) -> Iterator[Wave]:
         assert begin == 0, "not exact: from the beginning only"
