@@ -65,6 +65,9 @@ def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
     if head[:4] == b"OggS":
         seen = _ogg_problem(file, head)
         return Fault(*seen, readable) if seen else None
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        whole, size = struct.unpack("<I", head[4:8])[0] + 8, size_of(file)
+        return None if whole <= size else Fault(f"is cut off: its header states {whole} bytes, {size} are there", CUT)
     sound = sound_bytes(file)
     if sound is None:
         return None

@@ -76,6 +76,38 @@ def _frames(file: BinaryIO, at: int) -> bool:
     return True
 
 
+def sound_end(file: BinaryIO) -> int:
+    """As `ends_at`, but with the zeros that the last frame itself ends with."""
+    at, stop = _walked(file)
+    return at if at > stop and _filled(file, stop, at) else stop
+
+
+def cut_off(file: BinaryIO) -> bool:
+    """Whether the last frame goes on behind the end. What lies between frames, or behind them, is no cut."""
+    at, stop = _walked(file)
+    return at > stop and not _filled(file, stop, at)
+
+
+def _filled(file: BinaryIO, begin: int, end: int) -> bool:
+    """Whether there are zeros, and all of them."""
+    return peek(file, begin, end - begin) == bytes(end - begin)
+
+
+def _walked(file: BinaryIO) -> tuple[int, int]:
+    """(where the frames end that follow one another from the first on, where the sound ends): both are bytes."""
+    place, stop = begins_at(file), ends_at(file)
+    at = stop if place is None else place
+    held, first = b"", 0
+    while at < stop:
+        if not first <= at <= first + len(held) - 4:
+            held, first = peek(file, at, 2**16), at
+        length = frame_length(held[at - first : at - first + 4])
+        if not length:
+            break
+        at += length
+    return at, stop
+
+
 def zeros_before(file: BinaryIO) -> int:
     """Zero bytes before a recording, up to SOUGHT; 0 where something else than one follows."""
     head = peek(file, 0, SOUGHT + 12)

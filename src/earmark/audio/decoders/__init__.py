@@ -48,7 +48,7 @@ def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:
     if (guessed or unfinished) and library() is not None:
         opened.close()
         # without tags, which FFmpeg takes for damage where it does not know them
-        return FFmpeg(path, cast(BinaryIO, View(file, 0, mpeg.ends_at(file))) if guessed else file, say, "")
+        return FFmpeg(path, cast(BinaryIO, View(file, 0, mpeg.sound_end(file))) if guessed else file, say, "")
     return opened
 
 
