@@ -328,7 +328,7 @@ def test_a_recording_in_which_nothing_is_heard_is_told_too(calibrated, folder, t
     [
         (["--heard"], "--heard: this tagger knows no thresholds of its tags"),
         (["--windows", "w.txt"], "--windows w.txt: name it .parquet"),
-        (["--windows", "file/w.csv"], "file: "),
+        (["--windows", "file/w.csv"], "--windows file/w.csv: file is a file, not a folder"),
         (["--out", "."], "--out .: is a folder"),
         (["--errors", "."], "--errors .: is a folder"),
         (["--pictures", "file"], "--pictures file: is a file"),

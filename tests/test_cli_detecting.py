@@ -111,7 +111,7 @@ def test_known_events_that_cannot_be_read(tmp_path, name, content, message):
     ("arguments", "message"),
     [
         (["--reference", "known.tsv"], "give a folder with --pictures"),
-        (["--pictures", "t.safetensors"], "is a file: give a folder"),
+        (["--pictures", "t.safetensors"], "is a file. Name a folder"),
         (["--pictures", "p", "--reference", "nowhere.tsv"], "nowhere.tsv: no such file"),
     ],
 )

@@ -181,7 +181,7 @@ def test_common_clips(place, run):
         (["A", "-o", "e.csv"], "two members at least, and this has 1"),
         (["-o", "e.csv"], "two members at least, and this has 0"),
         (["A", "B", "-o", "e.safetensors"], "an ensemble of scores is written as .parquet or .csv"),
-        (["A", "B", "-o", "A"], "is one of the members"),
+        (["A", "B", "-o", "A"], "is what INPUTS reads, and would be lost"),
         (["A", "esc10", "-o", "e.csv"], "either score files or taggers"),
         (["A", "B", "-o", "e.csv", "--weights", "3;1"], "--weights 3;1: are numbers with colons"),
         (["A", "B", "-o", "e.csv", "--weights", "3:1:1"], "3 weights for 2 members"),
@@ -218,7 +218,9 @@ def test_where_nothing_can_be_written(place, run, given, ending):
     files = both(place) if given == "ab" else [place / "run"]
     (place / f"x.{ending}").mkdir()
     for out in (place / f"x.{ending}", place / "clips.csv" / f"x.{ending}"):
-        with pytest.raises(EarmarkError, match=rf"x\.{ending}: cannot be written \("):
+        with pytest.raises(
+            EarmarkError, match=rf"x\.{ending}: (is a folder\. Name a file|.*clips\.csv is a file, not a folder)"
+        ):
             run("ensemble", *files, "-o", out)
     assert not list(place.glob("*.part"))
 

@@ -109,7 +109,7 @@ def test_what_is_found_excites_more_than_noise_and_made_sounds(trained, sounds):
         alive = found.after > 1e-3  # else nothing rouses it
         assert alive.mean() >= 0.8
         assert (found.after > found.before)[alive].all()
-        ratio = found.after[alive] / np.maximum(found.heard[alive], 1e-6)
+        ratio = found.after[alive] / np.maximum(found.by_recordings[alive], 1e-6)
         assert ratio.min() > 0.95 and np.median(ratio) > 1.05
 
 
@@ -127,7 +127,7 @@ def test_what_is_found_excites_more_than_real_clips(data):
         alive = found.after > 1e-3
         assert alive.mean() >= 0.8
         assert (found.after > found.before)[alive].all()
-        ratios.append(found.after[alive] / np.maximum(found.heard[alive], 1e-6))
+        ratios.append(found.after[alive] / np.maximum(found.by_recordings[alive], 1e-6))
         assert ratios[-1].min() > 0.95 and np.median(ratios[-1]) > 1.05
     # an ascent ends at a maximum near its noise, and which filters were learnt hangs on the rounding of a training: the
     # documentation says nine in ten

@@ -357,7 +357,7 @@ def test_a_recipe_that_cannot_be_read(write, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path = write(GOOD)
-    monkeypatch.setattr(type(path), "read_bytes", refuse)
+    monkeypatch.setattr(type(path), "open", refuse)
     assert file_mistakes(path) == ["cannot be read: Permission denied"]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from tests.program import alone, earmark
 from earmark import recipe as recipes
 from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ManifestError
+from earmark.files.lock import locked
 from earmark.inference import Recording, score
 from earmark.models import loading
 from earmark.models import tagger as taggers
@@ -149,6 +152,45 @@ def test_a_run_folder_is_not_overwritten(clips, tmp_path):
     with pytest.raises(EarmarkError, match="is not empty and holds no run"):
         training.train(recipe(), clips, tmp_path / "mine")
     assert (tmp_path / "mine" / ".theirs.part").is_file()
+
+
+def test_a_run_goes_on_with_the_same_labels_and_sound_only(clips, tmp_path):
+    """Ids alone do not say that a clip is what it was: a label may have been corrected, a file recorded anew."""
+    sounds = tmp_path / "sounds"
+    shutil.copytree(clips.root, sounds)
+    mine = replace(clips, root=sounds)
+    plan, folder = recipe(train__epochs=1), tmp_path / "run"
+    training.train(plan, mine, folder)
+    moved = tmp_path / "elsewhere"
+    sounds.rename(moved)
+    training.train(plan, replace(clips, root=moved), folder, resume=True)  # where they lie does not matter
+    tags = clips.table["tags"].to_pylist()
+    tags[0] = [next(tag for tag in clips.vocabulary if tag not in tags[0])]
+    column = clips.table.schema.get_field_index("tags")
+    relabelled = replace(
+        clips, root=moved, table=clips.table.set_column(column, clips.table.schema.field(column), [tags])
+    )
+    with pytest.raises(
+        EarmarkError, match=r"other clips than --data gives now: the labels of the \w+ clips differ\. Give"
+    ):
+        training.train(plan, relabelled, folder, resume=True)
+    first = moved / clips.table["path"][0].as_py()
+    content = bytearray(first.read_bytes())
+    content[-1] ^= 1
+    first.write_bytes(content)
+    with pytest.raises(EarmarkError, match="the sound of the train clips differ"):
+        training.train(plan, replace(clips, root=moved), folder, resume=True)
+
+
+def test_two_do_not_train_in_one_folder(clips, tmp_path):
+    plan, folder = recipe(train__epochs=1), tmp_path / "run"
+    with locked(tmp_path, "run"), pytest.raises(EarmarkError, match="another process is at work on this run. Wait"):
+        training.train(plan, clips, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    training.train(plan, clips, folder)
+    with locked(folder, "run"), pytest.raises(EarmarkError, match="another process is at work on this run"):
+        training.train(plan, clips, folder, resume=True)
+    training.train(plan, clips, folder, resume=True)
 
 
 def test_groups_on_two_sides_are_refused(clips, tmp_path):
@@ -441,11 +483,19 @@ def test_a_list_of_unreadable_clips_goes_when_they_can_be_read(clips, tmp_path):
     sound = (tmp_path / columns["path"][0]).read_bytes()
     (tmp_path / columns["path"][0]).write_bytes(b"no sound")
     moved = manifests.build(columns, tmp_path)
-    training.train(plan, moved, tmp_path / "run")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # to mend what is told
+        training.train(plan, moved, tmp_path / "run", on_progress=stop)
     assert (tmp_path / "run" / "errors.csv").is_file()
     (tmp_path / columns["path"][0]).write_bytes(sound)
     training.train(plan, moved, tmp_path / "run", resume=True)
     assert not (tmp_path / "run" / "errors.csv").exists()
+    (tmp_path / columns["path"][0]).write_bytes(b"no sound")
+    with pytest.raises(EarmarkError, match="the sound of the train clips differ"):  # of which an epoch was learnt
+        training.train(plan, moved, tmp_path / "run", resume=True)
 
 
 def test_what_a_later_phase_cannot_load_is_told_before_the_first_is_trained(clips, tmp_path):

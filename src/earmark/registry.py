@@ -106,12 +106,19 @@ class Registry:
         self._find()
         return sorted(self._entries)
 
+    def former(self) -> dict[str, str]:
+        """Former name → present name, of what was registered with `formerly`; looked up, both give the same."""
+        self._find()
+        entries = self._entries.values()
+        return {entry.facts["formerly"]: entry.name for entry in entries if "formerly" in entry.facts}
+
     def __contains__(self, name: object) -> bool:
         self._find()
-        return name in self._entries
+        return name in self._entries or name in self.former()
 
     def __getitem__(self, name: str) -> Entry:
         self._find()
+        name = self.former().get(name, name)
         if name not in self._entries:
             raise UnknownName(
                 f"no {self.kind} is called {name!r}{did_you_mean(name, self._entries)} "

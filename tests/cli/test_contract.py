@@ -9,45 +9,32 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import click
-import numpy as np
 import pytest
-import soundfile
-import torch
 from tests.program import earmark
 from typer.main import get_command
 
 from earmark import cli
 from earmark.cli.tag import tag
-from earmark.data import datasets
-from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError
 from earmark.inference.outputs import Format
-from earmark.models import tagger as taggers
-from earmark.recipe import parse
-from earmark.scores import Scores
 
 LONGEST = 80  # lines of a verb
-PLAN = {
-    "task": "one", "sample_rate": 16_000, "data": {"dataset": "synth"}, "windows": {"length": 0.5, "hop": 0.5},
-    "net": {"name": "samplecnn", "sizes": [3, 3, 2], "widths": [8, 8, 8], "hidden": 8}, "augment": ["crop"], "train": {"epochs": 1},
-}  # fmt: skip
-
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
-    "data": ["clips.csv"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "source": ["a.parquet"], "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"],
+    "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"],
+    "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
     "resamples": "9",
 }
-OUT = {"calibrate": "new.safetensors", "ensemble": "new.parquet"}  # where a name's ending matters; else a folder
-
-
-@pytest.fixture(params=list(cli.verbs()))
-def name(request):
-    return request.param
+OUT = {
+    "calibrate": "new.safetensors",
+    "ensemble": "new.parquet",
+    "index": "new.csv",
+}  # where a name's ending matters; else a folder
 
 
 def commands(name: str) -> list[tuple[list[str], click.Command]]:
@@ -105,24 +92,6 @@ def test_a_file_that_is_not_there_is_told(name, tmp_path, monkeypatch):
         assert done.returncode in (1, 2), (words, given, done)
         assert done.stderr.strip() and "Traceback" not in done.stderr, words
         assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """An untrained tagger, a recording, clips of five folds, and two files of scores of them."""
-    folder = tmp_path_factory.mktemp("verbs")
-    clips = datasets.index("synth", folder / "sounds", clips=60)
-    manifests.write(clips, folder / "clips.csv")
-    torch.manual_seed(0)
-    taggers.build(parse(PLAN), clips.vocabulary).save(folder / "t.safetensors")
-    chance = np.random.default_rng(0)
-    soundfile.write(folder / "sound.wav", chance.uniform(-0.5, 0.5, 16_000), 16_000)
-    ids = np.array(clips.table["id"].to_pylist())
-    times = np.zeros(len(ids)), np.ones(len(ids))
-    for file in ("a.parquet", "b.parquet"):
-        values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
-        Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
-    return folder
 
 
 def given(name: str, command: click.Command, place: Path, tmp_path: Path) -> list[str]:

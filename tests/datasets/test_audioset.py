@@ -159,6 +159,28 @@ def test_official_table(data):
     assert anew.to_pylist() == table.slice(0, 399).to_pylist()
 
 
+def test_a_table_that_was_taken_apart_at_commas(data, tmp_path):
+    """As the copy beside AST: a reader that does not know the quotes, then a writer that quotes them, and no header."""
+    official = data / "metadata" / "audioset" / BALANCED
+    lines = [line for line in official.read_text().splitlines() if not line.startswith("#")]
+    with (tmp_path / "s.csv").open("w", newline="") as stream:
+        for cells in csv.reader(line.replace(", ", ",") for line in lines):
+            assert '"' not in "".join(cells)  # read rightly
+            mids = cells[3].split(",")
+            mids = [f'"{mids[0]}"'] if len(mids) == 1 else [f'"{mids[0]}', *mids[1:-1], f'{mids[-1]}"']
+            csv.writer(stream).writerow([*cells[:3], *mids, *[""] * (15 - len(mids))])
+    opening = '--aE2O5G5WE,0.000,10.000,"""/m/03fwl",/m/04rlf,"/m/09x0r""",,,,'
+    assert opening in (tmp_path / "s.csv").read_text()  # the dialect is that copy's
+    assert segments(tmp_path / "s.csv").to_pylist() == segments(official).to_pylist()
+
+
+@pytest.mark.parametrize("line", ['x,0.0,1.0,"""/m/1",m/2,,', 'x,0.0,1.0,"""/m/1"" /m/2"'])
+def test_such_a_table_that_is_damaged(tmp_path, line):
+    (tmp_path / "s.csv").write_text(f'y,0.000,10.000,"""/m/1""",,\n{line}\n')
+    with pytest.raises(ManifestError, match=r"1 lines are not of the form: YTID.* Lines 2"):
+        segments(tmp_path / "s.csv")
+
+
 def test_classes_are_those_of_the_ontology(data):
     folder = data / "metadata" / "audioset"
     ontology = {each["id"]: each["name"] for each in json.loads((folder / "ontology.json").read_bytes())}

@@ -63,3 +63,59 @@ def test_odd_rows(official, row, message):
     table.write_text(table.read_text() + row + "\n")
     with pytest.raises(ManifestError, match=message):
         index("fsdkaggle2018", official)
+
+
+KAGGLE = {
+    "train.csv": "fname,label,manually_verified\n00044347.wav,Hi-hat,0\n001ca53d.wav,Saxophone,1\n",
+    "sample_submission.csv": "fname,label\n00326aa9.wav,Laughter Hi-Hat Flute\n0038a046.wav,Laughter Hi-Hat Flute\n",
+    "audio_train/00044347.wav": "",
+    "audio_train/001ca53d.wav": "",
+    "audio_test/00326aa9.wav": "",
+    "audio_test/0038a046.wav": "",
+    "audio_test/00063640.wav": "",
+}
+SCORED = (
+    "fname,label,usage,freesound_id,license\n00326aa9.wav,Oboe,Private,355125,Attribution\n"
+    "0038a046.wav,Bass_drum,Public,90621,Attribution\n00063640.wav,None,Ignored,,\n"
+)
+
+
+def test_the_layout_of_kaggle_while_the_challenge_ran(plant):
+    """No Freesound clips, no licences, and labels of the test that stand for nothing: they are told, and not taken."""
+    manifest = index("fsdkaggle2018", plant(KAGGLE))
+    assert manifest.ids.tolist() == ["00044347", "001ca53d"]
+    assert manifest.groups.tolist() == ["00044347", "001ca53d"]
+    assert manifest.table["source"].to_pylist() == ["freesound, not verified", "freesound, verified"]
+    assert manifest.facts["test clips"] == "not there: the labels in sample_submission.csv are placeholders"
+    assert manifest.facts["training table"] == "train.csv"
+    assert index("fsdkaggle2018", manifest.root, verified_only=True).ids.tolist() == ["001ca53d"]
+    with pytest.raises(ManifestError, match=r"test='public' needs the column usage .* are placeholders"):
+        index("fsdkaggle2018", manifest.root, test="public")
+
+
+def test_the_layout_of_kaggle_after_the_challenge(plant):
+    """Clips that were not counted have no tag, and need no recording."""
+    root = plant(KAGGLE, {"test_post_competition.csv": SCORED})
+    (root / "audio_test" / "00063640.wav").unlink()
+    manifest = index("fsdkaggle2018", root)
+    assert manifest.ids.tolist() == ["00044347", "001ca53d", "00326aa9", "0038a046"]
+    assert manifest.folds.tolist() == ["", "", "test", "test"]
+    assert manifest.facts["test clips left out, by usage"] == {"Ignored": 1}
+    assert manifest.groups.tolist()[2:] == ["355125", "90621"]
+
+
+@pytest.mark.parametrize(("test", "kept"), [("public", "0038a046"), ("private", "00326aa9")])
+def test_the_parts_of_the_leaderboard(plant, test, kept):
+    root = plant(KAGGLE, {"meta/test_post_competition_scoring_clips.csv": SCORED})
+    manifest = index("fsdkaggle2018", root, test=test)
+    assert manifest.in_folds("test").ids.tolist() == [kept]
+    assert manifest.facts["test clips"] == f"included: {test}"
+    other = {"public": "Private", "private": "Public"}[test]
+    assert manifest.facts["test clips left out, by usage"] == {"Ignored": 1, other: 1}
+
+
+def test_a_part_that_has_no_clips(official):
+    with pytest.raises(ManifestError, match=r"holds no test clips of test='public'; usage is Private"):
+        index("fsdkaggle2018", official, test="public")
+    with pytest.raises(ManifestError, match=r"test is 'both'; it is 'all' or 'public' or 'private'"):
+        index("fsdkaggle2018", official, test="both")

@@ -196,6 +196,6 @@ def test_the_same_draws_judge_stored_thresholds() -> None:
     half = np.full(len(TAGS), 0.5)
     told = measure(scores, manifest, "many", resamples=50, seed=7, stored=half)
     for row in told.decisions.rows:
-        assert list(row.f1) == ["f1_micro", "f1_macro", "f1_instance"]
+        assert list(row.f1) == ["f1_micro", "f1_macro", "f1_clips"]
         for name, figure in row.f1.items():
             assert figure == told.metrics[name]

@@ -147,3 +147,57 @@ def test_frames_as_long_as_the_window():
     np.testing.assert_allclose(later[:, : made.shape[1]], made, rtol=1e-4, atol=1e-7)
     with pytest.raises(ValueError, match="centred frames are as long as the FFT"):
         LogMel(16_000, frame="window", centre=True, **told)
+
+
+def by_hand(wave, rate, fft, hop, bands, mode):
+    """Centred frames as librosa has them, from its formulas alone: pad, periodic Hann, |X|², Slaney's triangles, decibels."""
+    padded = np.pad(wave.astype(np.float64), fft // 2, mode=mode)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(fft) / fft)
+    starts = range(0, len(padded) - fft + 1, hop)
+    power = np.abs(np.fft.rfft(np.stack([padded[s : s + fft] * window for s in starts]), axis=1)) ** 2
+
+    def hz(mel):  # linear to 1 kHz, which is mel 15, then by a factor of 6.4 in 27 steps
+        return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((np.maximum(mel, 15) - 15) / 27))
+
+    edges = hz(np.linspace(0, 15 + 27 * np.log(rate / 2 / 1000) / np.log(6.4), bands + 2))
+    bins = np.arange(fft // 2 + 1) * rate / fft
+    filters = []
+    for low, middle, high in zip(edges, edges[1:], edges[2:], strict=False):
+        triangle = np.interp(bins, [low, middle, high], [0, 1, 0], left=0, right=0)
+        filters.append(triangle * 2 / (high - low))
+    return 10 * np.log10(np.maximum(power @ np.array(filters).T, 1e-10)).T
+
+
+@pytest.mark.parametrize(("edges", "mode"), [("zeros", "constant"), ("reflect", "reflect")])
+def test_centred_frames_by_hand(edges, mode):
+    """Paper 004's spectrogram: librosa's defaults with a hop of 256; librosa of its time mirrored the wave at its ends."""
+    wave = np.random.default_rng(0).normal(0, 0.1, 88_200).astype(np.float32)
+    feature = LogMel(44100, hop=256 / 44100, centre=True, edges=edges)
+    got = feature(torch.from_numpy(wave)[None])[0, 0].numpy()
+    expected = by_hand(wave, 44_100, 2048, 256, 128, mode)
+    assert got.shape == expected.shape == (128, 88_200 // 256 + 1) == (128, feature.frames(88_200))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+    middles = feature.middles(np.arange(3.0), 88_200)
+    assert middles.tolist() == [0, 256, 512]
+
+
+def test_edges_make_a_difference_at_the_ends_alone():
+    waves = torch.randn(1, 20_000, generator=torch.Generator().manual_seed(0))
+    zeros, mirrored = (
+        LogMel(16_000, 0.064, 0.016, 40, centre=True, edges=edges)(waves) for edges in ("zeros", "reflect")
+    )
+    reach = 512 // 256 + 1  # frames whose window of 1024 samples reaches beyond an end
+    assert torch.equal(zeros[..., reach:-reach], mirrored[..., reach:-reach])
+    assert not torch.allclose(zeros[..., 0], mirrored[..., 0], atol=0.1)
+
+
+def test_what_cannot_be_mirrored():
+    feature = LogMel(16_000, 0.064, 0.016, 40, centre=True, edges="reflect")
+    assert feature.shortest == 513
+    assert feature(torch.randn(1, 513)).shape[-1] == feature.frames(513)
+    with pytest.raises(ValueError, match="512 samples are fewer than"):
+        feature(torch.randn(1, 512))
+    with pytest.raises(ValueError, match="edges: reflect is of centred frames"):
+        LogMel(16_000, edges="reflect")
+    with pytest.raises(ValueError, match="edges is 'wrap': take one of zeros, reflect"):
+        LogMel(16_000, centre=True, edges="wrap")

@@ -47,6 +47,21 @@ def test_constants_for_each_window():
         assert torch.equal(feature(waves)[:, i], alone(waves)[:, 0])
 
 
+def test_one_map_of_all_bands(seconds):
+    """Paper 002's T × (128 · 3): the bands of the first window below, as librosa has each."""
+    waves = torch.from_numpy(seconds[:1])
+    feature = MultiRes(44100, window_kind="hamming", join="bands")
+    assert (feature.channels, feature.bands) == (1, 384)
+    got = feature(waves)
+    assert got.shape == (1, 1, 384, feature.frames(88_200))
+    for place, window in enumerate((2048, 8192, 16384)):
+        power = librosa.feature.melspectrogram(
+            y=seconds[0].astype(np.float64), sr=44100, n_fft=window, hop_length=512, n_mels=128, window="hamming"
+        )
+        expected = librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None)
+        np.testing.assert_allclose(got[0, 0, 128 * place : 128 * (place + 1)], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -54,6 +69,7 @@ def test_constants_for_each_window():
         ({"windows": [0.1, 0.0]}, "a window of 0 samples"),
         ({"mean": [1.0]}, "mean has 1 constants for 3 windows: give one for all or one for each"),
         ({"bands": 0}, "bands is 0"),
+        ({"join": "frames"}, "join is 'frames': take one of channels, bands"),
     ],
 )
 def test_refusals(arguments, message):

@@ -50,3 +50,22 @@ def test_a_tone_has_the_level_of_its_bin():
 def test_a_window_longer_than_the_fft_is_refused():
     with pytest.raises(ValueError, match="a window of 2048 samples does not fit an FFT of 1024"):
         Spectrogram(44100, 2048 / 44100, fft=1024)
+
+
+def test_the_papers_window_and_the_papers_size():
+    """Paper 002 has a window of 2048 and 513 bins: the lower half of 1025, the last at 512 · 44100 / 2048 = 11,025 Hz."""
+    feature = Spectrogram(44100, 2048 / 44100, window_kind="hamming", centre=True, bins=513)
+    assert feature.bands == 513
+    times = np.arange(44_100) / 44_100
+    wave = np.sin(2 * np.pi * 11_025 * times) + np.sin(2 * np.pi * 15_000 * times)
+    got = feature(torch.from_numpy(wave.astype(np.float32))[None])[0, 0]
+    assert got.shape == (513, 44_100 // 512 + 1)
+    assert (got[:, 5:-5].argmax(0) == 512).all()
+    whole = Spectrogram(44100, 2048 / 44100, window_kind="hamming", centre=True)
+    assert torch.equal(got, whole(torch.from_numpy(wave.astype(np.float32))[None])[0, 0, :513])
+
+
+@pytest.mark.parametrize("bins", [0, 514])
+def test_more_bins_than_there_are_are_refused(bins):
+    with pytest.raises(ValueError, match=f"bins is {bins}: an FFT of 1024 has from 1 to 513"):
+        Spectrogram(44100, bins=bins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion
 from tests.metrics.conftest import clips
 
 from earmark import metrics as m
+from earmark.metrics.naming import current
 from earmark.registry import METRICS
 
 
@@ -125,7 +127,61 @@ def test_f1_agrees_with_sklearn() -> None:
         assert m.f1_micro(values, truth, threshold) == pytest.approx(f1_score(truth, answered, average="micro"))
         assert m.f1_macro(values, truth, threshold) == pytest.approx(f1_score(truth, answered, average="macro"))
         expected = f1_score(truth, answered, average="samples", zero_division=1.0)
-        assert m.f1_instance(values, truth, threshold) == pytest.approx(expected)
+        assert m.f1_clips(values, truth, threshold) == pytest.approx(expected)
+
+
+def official_instance_based(truth: list[list[str]], answered: list[list[str]]) -> float:
+    """F in percent as task 4 of DCASE 2017 counts "Instance Based": right answers of all clips, divided once."""
+    right = sum(tag in given for given, clip in zip(truth, answered, strict=True) for tag in clip)
+    precision = right / sum(map(len, answered))
+    recall = right / sum(map(len, truth))
+    return 200 * precision * recall / (precision + recall)
+
+
+def test_the_f_of_dcase_2017_task_4_is_that_of_all_decisions() -> None:
+    """By hand: 4 right answers of 4 given and 6 true, so F = 2 · 4 / (4 + 6); the mean over clips is (1 + 2/3 + 2/3) / 3."""
+    truth = [["car", "bus"], ["car", "horn"], ["bus", "horn"]]
+    answered = [["car", "bus"], ["car"], ["horn"]]
+    tags = ["bus", "car", "horn"]
+    values, there = (np.array([[tag in clip for tag in tags] for clip in clips]) for clips in (answered, truth))
+    assert m.f1_micro(values, there) == pytest.approx(2 * 4 / (4 + 6))
+    assert official_instance_based(truth, answered) == pytest.approx(80.0)
+    assert m.f1_clips(values, there) == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+
+
+def test_the_f_of_the_official_testing_set(data: Path) -> None:
+    """Of the 488 official clips, whose first tag alone is answered: the official count is f1_micro, not f1_clips."""
+    rows = (data / "metadata/dcase2017_task4/groundtruth_weak_label_testing_set.csv").read_text("utf-8").splitlines()
+    truth: dict[str, list[str]] = {}
+    for row in rows:
+        cells = row.split("\t")
+        truth.setdefault(cells[0], []).append(cells[-1])
+    answered = [[tags[0]] for tags in truth.values()]
+    names = sorted({tag for tags in truth.values() for tag in tags})
+    there, values = (
+        np.array([[tag in clip for tag in names] for clip in clips]) for clips in (truth.values(), answered)
+    )
+    assert len(truth) == 488
+    official = official_instance_based(list(truth.values()), answered)
+    assert 100 * m.f1_micro(values, there) == pytest.approx(official)
+    assert abs(100 * m.f1_clips(values, there) - official) > 0.1
+
+
+def test_the_former_name_of_the_mean_over_clips_is_understood_and_told() -> None:
+    values, truth = clips(6, tags=5)
+    told = "f1_instance is called f1_clips now.*instance-based F is f1_micro"
+    with pytest.warns(FutureWarning, match=told):
+        assert m.f1_instance(values, truth) == m.f1_clips(values, truth)
+    groups = np.arange(len(values)).astype(str)
+    with pytest.warns(FutureWarning, match=told):
+        old = m.evaluate(values, truth, groups, "many", resamples=10, metrics=["f1_instance"])
+    assert (
+        old["f1_instance"] == m.evaluate(values, truth, groups, "many", resamples=10, metrics=["f1_clips"])["f1_clips"]
+    )
+    assert METRICS["f1_instance"] is METRICS["f1_clips"] and "f1_instance" not in METRICS.names()
+    said: list[str] = []
+    assert current(["map", "f1_instance"], said.append) == ["map", "f1_clips"]
+    assert len(said) == 1 and "the mean over clips" in said[0]
 
 
 def test_per_tag_precision_recall_and_f1() -> None:
@@ -138,6 +194,20 @@ def test_per_tag_precision_recall_and_f1() -> None:
         expected = precision_recall_fscore_support(truth, answered)
         for name, column in zip(("precision", "recall", "f1", "clips"), expected, strict=True):
             np.testing.assert_allclose(table[name], column, err_msg=name)
+
+
+def test_map_at_3_of_each_tag() -> None:
+    """With one tag a clip, the mean of 1 / rank over the clips of the tag; their mean, by clips, is that of all."""
+    values = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.7, 0.2, 0.0], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.4, 0.3]])
+    truth = np.eye(4, dtype=bool)[[0, 0, 0, 3]]  # ranks 1, 3, 4 and 2
+    table = m.per_tag(values, truth, "one")
+    np.testing.assert_allclose(table["map_at_3"], [(1 + 1 / 3 + 0) / 3, np.nan, np.nan, 1 / 2])
+    for one in (True, False):
+        values, truth = clips(9, rows=90, one=one)
+        table = m.per_tag(values, truth, "one" if one else "many")
+        for tag in range(truth.shape[1]):
+            own = truth[:, tag]
+            assert table["map_at_3"][tag] == pytest.approx(m.map_at_k(values[own], truth[own]))
 
 
 def test_tags_without_positives_or_negatives_are_left_out_not_nought() -> None:

@@ -150,7 +150,7 @@ def test_each_system_has_its_thresholds() -> None:
         assert found.value_a == found.value_b
         assert found.p == 1
     b = a + np.random.default_rng(1).normal(0, 0.2, a.shape)
-    options = {"metrics": ["f1_micro", "f1_macro", "f1_instance"], "resamples": 20, "permutations": 100}
+    options = {"metrics": ["f1_micro", "f1_macro", "f1_clips"], "resamples": 20, "permutations": 100}
     plain = m.compare([a, b], truth, np.arange(60), "many", **options)
     scaled = m.compare([a, 10 * b], truth, np.arange(60), "many", thresholds=[0.5, np.full(7, 5.0)], **options)
     assert plain == scaled

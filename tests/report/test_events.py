@@ -57,7 +57,7 @@ def test_the_report_holds_both_sections(tmp_path: Path) -> None:
     told = replace(told, examples=(Example("best", "a|<b>", 1.0, "r.events.best.png"),))
     report = measure(scores, manifest, "many", resamples=20, stored=np.array([0.2, 0.3, 0.4, 0.6]), events=told)
     rows = report.decisions.rows
-    for name in ("f1_micro", "f1_macro", "f1_instance"):
+    for name in ("f1_micro", "f1_macro", "f1_clips"):
         assert rows[0].f1[name] == report.metrics[name]
         alone = measure(scores, manifest, "many", resamples=20, threshold=np.array([0.2, 0.3, 0.4, 0.6]))
         assert rows[1].f1[name].as_dict() == pytest.approx(alone.metrics[name].as_dict())

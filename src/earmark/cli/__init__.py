@@ -18,6 +18,7 @@ from typing import Any
 import typer
 
 from earmark.cli.terminal.console import system_failure
+from earmark.cli.terminal.written import guarded
 from earmark.errors import AudioError, EarmarkError, shortened
 
 LAST = 1000  # of a verb that does not say where `earmark --help` lists it
@@ -50,9 +51,12 @@ def build() -> typer.Typer:
     )
     for name, verb in verbs().items():
         if isinstance(verb, typer.Typer):
+            for command in verb.registered_commands:
+                if command.callback is not None:
+                    command.callback = guarded(command.callback)
             program.add_typer(verb, name=name)
         else:
-            program.command(name)(verb)
+            program.command(name)(guarded(verb))
     program.callback(invoke_without_command=True)(top)
     return program
 

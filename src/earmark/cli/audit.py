@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import options
+from earmark.cli.terminal import options, written
 
 PLACE = 50  # in `earmark --help`
 
@@ -17,7 +17,7 @@ PLACE = 50  # in `earmark --help`
 def audit(
     source: Annotated[str, typer.Argument(help="A run over folds, or a file of out-of-fold scores.")],
     data: options.Data,
-    out: Annotated[Path | None, typer.Option(help="Where audit.csv and audit.html go.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where audit.csv and audit.html go."), written.AUDIT] = None,
     top: Annotated[int, typer.Option(help="Doubts that are shown and can be listened to.", min=1)] = 40,
     dataset: Annotated[str | None, typer.Option(help="The folder's layout, for a file of scores.")] = None,
     as_json: options.AsJson = False,
@@ -28,11 +28,10 @@ def audit(
     """List the clips whose label the scores speak against, the surest first; each scored by a tagger that never saw it."""
     from earmark import report
     from earmark.cli.terminal.bar import Bar
-    from earmark.cli.terminal.console import check_folder, print_table, say
+    from earmark.cli.terminal.console import print_table, say
     from earmark.evaluation import labels
     from earmark.report.excerpt import places
 
-    check_folder("--out", out)
     told = labels.audit(source, data, dataset=dataset, batch=batch, workers=workers, device=device, progress=Bar())
     if out is not None:
         report.write_audit(told.labels, out, "audit", places(told.clips), notes=told.notes)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import options
+from earmark.cli.terminal import options, written
 
 PLACE = 90  # in `earmark --help`
 
@@ -19,13 +19,19 @@ def calibrate(
         list[str] | None, typer.Option(help="Folds to choose on; default: those that chose the tagger's epoch.")
     ] = None,
     dataset: options.Dataset = None,
-    out: Annotated[Path | None, typer.Option(help="The new tagger file; default: the old one is replaced.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The new tagger file; default: the old one is replaced."),
+        written.Writes(written.calibrated),
+    ] = None,
     collar: Annotated[
         float, typer.Option(help="Seconds that an edge may be off; an offset also 20 % of the event.")
     ] = 0.2,
     gap: Annotated[float, typer.Option(help="Join events less than this many seconds apart.")] = 0.0,
     shortest: Annotated[float, typer.Option(help="Drop events of fewer seconds.")] = 0.0,
-    tried: Annotated[Path | None, typer.Option(help="CSV of all that was tried.")] = None,
+    tried: Annotated[
+        Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
     on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
     resamples: options.Resamples = 1000,

@@ -23,7 +23,7 @@ def check(
     from earmark.models import tagger
     from earmark.models.layers.blocks import count
 
-    checked = recipes.load(recipe, settings or [])
+    checked = recipes.load(recipe, settings or [], say)
     with torch.device("meta"):
         built = tagger.build(checked, [str(i) for i in range(10)])
     parameters, _ = count(built.net)

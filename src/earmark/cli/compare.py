@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import options
+from earmark.cli.terminal import options, written
 
 PLACE = 40  # in `earmark --help`
 
@@ -21,7 +21,9 @@ def compare(
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to compare on; default: those tested on.")] = None,
     dataset: options.Dataset = None,
-    out: Annotated[Path | None, typer.Option(help="Where comparison.html, .md, .json and .pairs.csv go.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where comparison.html, .md, .json and .pairs.csv go."), written.COMPARISON
+    ] = None,
     metric: Annotated[list[str] | None, typer.Option(help="Default: all of the task.")] = None,
     common: Annotated[
         bool, typer.Option("--common", help="Compare on the clips that all have, where some miss a few.")
@@ -38,10 +40,9 @@ def compare(
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report
     from earmark.cli.terminal.bar import Bar
-    from earmark.cli.terminal.console import check_folder, say
+    from earmark.cli.terminal.console import say
     from earmark.evaluation import comparison
 
-    check_folder("--out", out)
     told = comparison.compare(
         systems, data, folds=fold, dataset=dataset, metrics=metric, common=common, leaks=leaks, seen=seen,
         resamples=resamples, permutations=permutations, batch=batch, workers=workers, device=device, progress=Bar(),

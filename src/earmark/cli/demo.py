@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal.written import OwnFolder
+
 PLACE = 130  # in `earmark --help`
 
 
@@ -19,7 +21,7 @@ SEED = 2026  # of the new recordings: any but the training set's
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="A new folder for everything that is made.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="A new folder for everything that is made."), OwnFolder()] = Path("demo"),
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the training; default: the recipe's.")] = None,
 ) -> None:
     """Make sounds, train a small tagger, evaluate it, tag new recordings: in about five minutes, with no download."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal import options
+from earmark.cli.terminal import options, written
 
 PLACE = 60  # in `earmark --help`
 
@@ -17,7 +17,11 @@ def ensemble(
         list[str] | None,
         typer.Argument(help="Score files; or taggers: files, names of shipped ones, run folders (of folds, too)."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The score file or tagger file to write.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The score file or tagger file to write."),
+        written.Writes(written.scores_or_ensemble),
+    ] = None,
     rule: Annotated[Literal["arithmetic", "geometric", "rank"], typer.Option(help="The mean of what.")] = "arithmetic",
     weights: Annotated[str | None, typer.Option(help="One a member, such as 3:3:2; default: all the same.")] = None,
     over: Annotated[

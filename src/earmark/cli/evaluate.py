@@ -20,9 +20,8 @@ def evaluate(
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder.")
-    ] = None,
+    out: options.ReportFolder = None,
+    submission: options.Submission = None,
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
@@ -35,10 +34,8 @@ def evaluate(
     collars: Annotated[str, typer.Option(help="Seconds that edges of events may be off, with commas.")] = "0.2,0.4",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: options.Resamples = 1000,
-    draw: Annotated[
-        Literal["groups", "clips"],
-        typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
-    ] = "groups",
+    draw: options.Drawn = "groups",
+    hop: options.Hop = None,
     batch: options.Batch = 16,
     workers: options.Workers = 2,
     salvage: options.Salvage = False,
@@ -52,19 +49,21 @@ def evaluate(
     Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
     """
     from earmark import report
+    from earmark.cli.terminal import written
     from earmark.cli.terminal.bar import Bar, leave_with, write_unread
-    from earmark.cli.terminal.console import check_file, check_folder, say, say_notes
+    from earmark.cli.terminal.console import say, say_notes
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 
-    check_folder("--out", out)
-    check_file("--errors", errors)
+    if out is None and (run := heldout.run_folder(tagger)) is not None:
+        for known in run.glob("evaluation*"):
+            written.claim_folder("--out", known, written.REPORT)
     if record:
-        heldout.check_single(tagger)
+        heldout.check_record(tagger, hop)
     keep_freed_memory()
     told = evaluation.evaluate(
         tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
-        events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, batch=batch,
+        events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, hop=hop, batch=batch,
         workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)
@@ -73,6 +72,8 @@ def evaluate(
     if folder is not None:
         figures = report.save(told, folder, pictures=pictures, progress=Bar())
         say(f"{folder}: report.html, report.md, report.json, pictures and scores.parquet")
+    if submission is not None:
+        told.submit(submission)
     if record:
         evaluation.record(told, tagger)
         say(f"{tagger}: holds these figures now")

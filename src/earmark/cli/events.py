@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli.terminal import options as o
 from earmark.cli.terminal.eventresults import JSON, TABLE, Format
+from earmark.cli.terminal.written import WritesFolder
 
 PLACE = 80  # in `earmark --help`
 
@@ -23,6 +24,7 @@ def events(
         typer.Option(
             help="A folder for a file of all events or, as the format is, for one a recording; default: stdout."
         ),
+        WritesFolder(),
     ] = None,
     job: o.Job = None,
     retry: o.Retry = False,
@@ -33,7 +35,9 @@ def events(
     gap: Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")] = None,
     shortest: Annotated[float | None, typer.Option(help="Drop events of fewer seconds.")] = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="A folder for a PNG a recording: spectrogram, scores, events found.")
+        Path | None,
+        typer.Option(help="A folder for a PNG a recording: spectrogram, scores, events found."),
+        WritesFolder(),
     ] = None,
     reference: Annotated[
         Path | None,
@@ -41,6 +45,7 @@ def events(
     ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -60,14 +65,14 @@ def events(
     from earmark.models import loading
 
     form = JSON if as_json else form
-    detecting.check_places(form, out, errors)
+    detecting.check_form(form, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     detecting.check_job(job, retry, out, pictures, coming)
     loaded = loading.load(tagger, device)
-    found = detecting.find(paths or [], coming, form, out, job)
+    found = detecting.find(paths or [], coming, form, out, pictures, job)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest)
     artist = Artist.of(pictures, reference, loaded.sample_rate)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):

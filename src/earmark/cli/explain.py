@@ -10,13 +10,14 @@ import typer
 
 from earmark.cli.terminal import options as o
 from earmark.cli.terminal.explaining import add_recordings, missing
+from earmark.cli.terminal.written import EXPLAINED
 
 PLACE = 110  # in `earmark --help`
 
 
 def explain(
     tagger: o.TaggerFile,
-    out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html.")],
+    out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html."), EXPLAINED],
     paths: Annotated[
         list[Path] | None,
         typer.Argument(help="Recordings, or folders, to see it at work on, and to hold its filters against."),
@@ -35,18 +36,17 @@ def explain(
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
     from earmark.cli.terminal.bar import leave_with_reasons
-    from earmark.cli.terminal.console import check_folder, progress, say, say_notes
+    from earmark.cli.terminal.console import progress, say, say_notes
     from earmark.errors import EarmarkError
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
     from earmark.report.explain import Explanation, select
 
-    check_folder("--out", out)
     keep_freed_memory()
     found = Explanation(loading.load(tagger, device), out, steps=steps, seed=seed)
     if layers and not found.layers:
         raise EarmarkError(
-            f"{tagger}: the net {found.told['net']} hears maps, not samples, so that there are no raw layers to choose with "
+            f"{tagger}: the net {found.facts['net']} hears maps, not samples, so that there are no raw layers to choose with "
             "--layers. Without it its first kernels are shown, and where it tells of moments, what it makes of recordings"
         )
     asked = select(found.layers, layers)
@@ -59,10 +59,10 @@ def explain(
     say_notes(notes)
     for line in missing(found, len(recordings)):
         say(line)
-        found.told["notes"].append(line)
+        found.facts["notes"].append(line)
     page = found.close()
     if as_json:
-        print(json.dumps(found.told, indent=1, ensure_ascii=False))
+        print(json.dumps(found.facts, indent=1, ensure_ascii=False))
     else:
         print(page)
     leave_with_reasons(failures, len(recordings))

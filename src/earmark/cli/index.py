@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import written
+
 PLACE = 10  # in `earmark --help`
 
 
 def index(
     dataset: Annotated[str, typer.Argument(help="The layout: see `earmark list datasets`.")],
     root: Annotated[Path, typer.Argument(help="The folder (or table) of the data set.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write: .csv, .tsv or .parquet.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The manifest to write: .csv, .tsv or .parquet."),
+        written.Writes(written.manifest),
+    ],
     options: Annotated[list[str] | None, typer.Option("--set", help="key=value for the data set.")] = None,
     folds: Annotated[int | None, typer.Option(help="Deal the clips into so many folds, groups kept together.")] = None,
     seed: Annotated[int, typer.Option(help="Of --folds.")] = 0,
@@ -25,6 +31,7 @@ def index(
     from earmark.cli.terminal.console import say
     from earmark.data import datasets, leaks, manifest, splits
     from earmark.errors import EarmarkError
+    from earmark.recipe import text
 
     told = {}
     for option in options or []:
@@ -32,8 +39,8 @@ def index(
         if not equals:
             raise EarmarkError(f"--set {option}: has the form key=value")
         try:
-            told[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            told[key] = text.plain(value)
+        except (yaml.YAMLError, ValueError) as error:
             # a regular expression that opens with a bracket is the usual case
             raise EarmarkError(
                 f"--set {option}: {value} is no value in YAML. In quotes of its own it is text: --set \"{key}='{value}'\""

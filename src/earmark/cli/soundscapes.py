@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import options
+from earmark.cli.terminal import options, written
 
 PLACE = 140  # in `earmark --help`
 
 
 def soundscapes(
     manifest: Annotated[Path, typer.Argument(help="Made with `earmark index`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the scenes: new, or to be completed.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The folder of the scenes: new, or to be completed."),
+        written.OwnFolder(),
+    ],
     scenes: Annotated[int, typer.Option(min=1, help="How many of each fold.")] = 100,
     length: Annotated[float, typer.Option(help="Of a scene, in seconds.")] = 10.0,
     events: Annotated[str, typer.Option(help="Fewest:most in a scene.")] = "1:5",
@@ -26,7 +30,11 @@ def soundscapes(
     seed: Annotated[int, typer.Option(help="Another seed, other scenes.")] = 0,
     sample_rate: Annotated[int, typer.Option(help="Hz.")] = 16_000,
     workers: Annotated[int, typer.Option(min=1, help="Threads; the scenes are the same with any number.")] = 2,
-    errors: Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be used.")] = None,
+    errors: Annotated[
+        Path | None,
+        typer.Option(help="CSV of the recordings that could not be used."),
+        written.Writes(written.errors),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")] = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.cli.terminal.written import Writes, WritesFolder, scores_of_windows, tags
 
 PLACE = 70  # in `earmark --help`
 
@@ -22,20 +23,27 @@ def tag(
         bool, typer.Option("--heard", help="Only tags that reach the thresholds that earmark calibrate chose.")
     ] = False,
     form: Annotated[
-        Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Of the results.")
+        Literal["table", "json", "jsonl", "csv", "submission"],
+        typer.Option("--format", help="Of the results; submission: fname,label, as DCASE 2018 task 2 wants them."),
     ] = "table",
-    out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(tags)] = None,
     job: o.Job = None,
     retry: o.Retry = False,
-    windows: Annotated[Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv.")] = None,
-    pictures: Annotated[Path | None, typer.Option(help="A folder for a picture of each recording over time.")] = None,
+    windows: Annotated[
+        Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv."), Writes(scores_of_windows)
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A folder for a picture of each recording over time."), WritesFolder()
+    ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
     channels: o.Channels = None,
     encoding: o.Encoding = None,
+    hop: o.Hop = None,
     batch: o.Batch = 16,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
@@ -46,12 +54,22 @@ def tag(
     from earmark.inference.outputs import Choice, Format
     from earmark.models import loading
 
-    tagging.check_places(out, windows, pictures, errors)
+    tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
+    loaded = loaded if hop is None else loaded.every(hop)
     asked = tagging.Asked(
-        loaded, Choice.asked(loaded, top, only_heard), Format(form), out, windows, pictures, batch, workers, salvage
+        loaded,
+        Choice.asked(loaded, top, only_heard),
+        Format(form),
+        out,
+        windows,
+        pictures,
+        batch,
+        workers,
+        salvage,
+        gain,
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

@@ -13,6 +13,7 @@ import typer
 
 from earmark.cli.terminal import options as o
 from earmark.cli.terminal.training import train_folds, train_one
+from earmark.cli.terminal.written import OwnFolder
 
 PLACE = 20  # in `earmark --help`
 
@@ -20,7 +21,7 @@ PLACE = 20  # in `earmark --help`
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file: see `earmark list recipes`.")],
     data: o.Data,
-    out: Annotated[Path, typer.Option(help="The run folder.")],
+    out: Annotated[Path, typer.Option(help="The run folder."), OwnFolder()],
     settings: o.RecipeSettings = None,
     fold: Annotated[
         list[str] | None, typer.Option(help="Let these folds take turns, as data.rotate says; `all` for every one.")
@@ -37,7 +38,7 @@ def train(
     from earmark.cli.terminal.console import say
     from earmark.data.datasets import open_data
 
-    plan = recipes.load(recipe, settings or [])
+    plan = recipes.load(recipe, settings or [], say)
     clips = open_data(data, plan.data.dataset, plan.data.options, say)
     if find_spec("pytorch_lightning") is None:
         from earmark.errors import EarmarkError

@@ -6,7 +6,8 @@ A group is what must stay together: a recording, a speaker, an uploader. Tags ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,39 +96,44 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
 
 @dataclass(frozen=True)
 class ClipSet:
-    """What identifies a set of clips: how many there are, their folds, and a digest of their ids.
+    """What identifies a set of clips: how many there are, their folds, and digests of their ids and of what is told of them.
 
-    counted: "at least" or "at most" where only a limit of their number is known. unread: how many of them could not be read,
-    which were left out.
+    counted: "at least" or "at most" where only a limit of their number is known. labels: of their tags, events and places in
+    their recordings; empty in files that do not tell it. unread: how many of them could not be read, which were left out.
     """
 
     clips: int = 0
     folds: tuple[str, ...] = ()
     sha256: str = ""
     counted: str | None = None
+    labels: str = ""
     unread: int = field(default=0, compare=False)
 
     @staticmethod
     def of(manifest: Manifest) -> ClipSet:
-        digest = hashlib.sha256("\n".join(sorted(manifest.ids.tolist())).encode()).hexdigest()[:16]
-        return ClipSet(len(manifest), tuple(manifest.fold_names()), digest)
+        names = sorted(manifest.ids.tolist())
+        labels = _digest(sorted(_labels(manifest)))
+        return ClipSet(len(manifest), tuple(manifest.fold_names()), _digest(names), labels=labels)
 
     @staticmethod
     def read(plain: Mapping[str, Any]) -> ClipSet:
         """Of a file, which may tell part of it."""
         folds = tuple(str(fold) for fold in plain.get("folds", ()))
+        digest, labels = (str(plain.get(name, "")) for name in ("sha256", "labels"))
         return ClipSet(
-            int(plain.get("clips", 0)),
-            folds,
-            str(plain.get("sha256", "")),
-            plain.get("counted"),
-            int(plain.get("unread", 0)),
+            int(plain.get("clips", 0)), folds, digest, plain.get("counted"), labels, int(plain.get("unread", 0))
         )
 
     def as_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
+        plain |= {"labels": self.labels} if self.labels else {}
         plain |= {} if self.counted is None else {"counted": self.counted}
         return plain | ({"unread": self.unread} if self.unread else {})
+
+
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """What identifies a set of clips, as files tell it."""
+    return ClipSet.of(manifest).as_dict()
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ class Parts:
 
     def as_dict(self) -> dict[str, Any]:
         """What identifies the clips of each part, as files tell it."""
-        return {name: ClipSet.of(getattr(self, name)).as_dict() for name in ("train", "validation", "test")}
+        return {name: facts(getattr(self, name)) for name in ("train", "validation", "test")}
 
 
 def divide(
@@ -190,6 +196,17 @@ def divide(
                 )
             say(f"{sentence}: figures are better than on groups never heard")
     return parts
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _labels(manifest: Manifest) -> Iterator[str]:
+    """What is told of each clip, whose order and that of its tags do not count."""
+    columns = [manifest.table[name].to_pylist() for name in ("id", "start", "end", "tags", "events")]
+    for name, start, end, tags, events in zip(*columns, strict=True):
+        yield json.dumps([name, start, end, sorted(tags or []), events], ensure_ascii=True, default=str)
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:

@@ -20,6 +20,7 @@ from earmark.evaluation.heldout import Asked, Leaks, Source
 from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
 from earmark.metrics import Difference, Interval
+from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
 
@@ -109,7 +110,8 @@ def compare(
     asked = Asked(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
     scored = {name: _scores(source, asked, progress) for name, source in named.items()}
     matched, notes = _match(scored, common)
-    told = _measured(matched, metrics, resamples, permutations)
+    chosen = None if metrics is None else current(metrics, progress.say)
+    told = _measured(matched, chosen, resamples, permutations)
     return replace(
         told,
         notes=(*notes, *(note for each in scored.values() for note in each.notes)),

@@ -14,6 +14,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError
 from earmark.evaluation.members import names_of, summary
+from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import Scores, Task
@@ -103,7 +104,7 @@ def combine(
     same = ensembles.align(members, only, names)
     clips = None if data is None else _clips(same[0], data, dataset, progress.say)
     truth = None if clips is None else clips.truth(same[0].tags)
-    named, function = _metric(metric, task)
+    named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
     found: Search | None = None
     crossed: Crossed | None = None
     table: Agreement | None = None

@@ -27,7 +27,7 @@ from earmark.metrics.merging import merge_tags
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
-from earmark.scores import Scores
+from earmark.scores import Scores, submission
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -65,6 +65,11 @@ class Evaluation:
         """By name: the value and its 95 % interval."""
         return self.figures.metrics
 
+    def submit(self, path: str | Path) -> None:
+        """Write what `earmark.scores.submission` tells: fname,label with the three likeliest tags of each clip."""
+        place = dict(zip(self.clips.ids.tolist(), self.clips.paths(), strict=True))
+        submission.save(path, self.scores, [place[name] for name in self.scores.ids.tolist()])
+
 
 def evaluate(
     tagger: Source,
@@ -80,6 +85,7 @@ def evaluate(
     collars: Sequence[float] = COLLARS,
     resamples: int = 1000,
     draw: Drawn = "groups",
+    hop: float | str | None = None,
     batch: int = 16,
     workers: int = 2,
     salvage: bool = False,
@@ -95,7 +101,8 @@ def evaluate(
     recipe tests on. seen: allow clips that the tagger learnt from. leaks: refuse groups and equal files on both sides,
     or report them. merge: a table with the columns tag, merged: judge in that smaller vocabulary. events: judge them too
     where the clips have known ones, which hears the clips again. collars: seconds that edges of events may be off.
-    draw: what the bootstrap draws, `resamples` times. batch, workers, salvage, strict: as in
+    draw: what the bootstrap draws, `resamples` times. hop: seconds between windows, a number or a fraction in words, in
+    place of the tagger's own. batch, workers, salvage, strict: as in
     `earmark.evaluation.scoring.Settings`. device: cpu or cuda. progress: told of what goes on.
 
     A run folder that the tagger lies in remembers the look at these clips (`earmark.evaluation.leakage`), but for `seen`.
@@ -113,14 +120,16 @@ def evaluate(
     if folds:
         heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
-    asked = Asked(data, folds, dataset, seen, leaks, settings, device)
+    asked = Asked(data, folds, dataset, seen, leaks, settings, device, hop)
     parts = heldout.score_all(tagger, asked, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)
     if merge is not None:
         scores, clips = merged(scores, clips, Path(merge), merge_by)
         facts["tags merged by"] = f"{Path(merge).name}, {merge_by}"
-    facts |= look(tagger, parts, clips, seen)
+    if hop is not None:
+        facts["seconds between windows, in place of the tagger's own"] = parts[0].tagger.members[0].windows.hop
+    facts |= look(tagger, parts, clips, seen or heldout.takes_turns_in_validation(tagger))
     clips = ungrouped(clips) if draw == "clips" else clips
     detected = None
     if events and merge is None:

@@ -18,12 +18,19 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
 from earmark.models import loading
+from earmark.models.facts import Facts
+from earmark.models.file import read_head
 from earmark.progress import QUIET, Progress
 from earmark.scores import Scores
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
+VALIDATED = (
+    "Each tagger was judged on the fold that chose its epoch, as a recipe with `rotate: validation` has it: these are "
+    "figures of validation, a little better than those of clips that chose nothing. The test clips: one tagger at a time, "
+    "or an ensemble."
+)
 Leaks = Literal["refuse", "report"]
 Source = (
     str | Path | Any
@@ -35,7 +42,8 @@ class Asked:
     """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
 
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
-    the tagger was trained on. folds: default those that its recipe tests on.
+    the tagger was trained on. folds: default those that its recipe tests on. hop: seconds between windows, in place of
+    the tagger's own. validated: those folds that chose its epoch, in place of those that it is tested on.
     """
 
     data: str | Path | Manifest
@@ -45,6 +53,8 @@ class Asked:
     leaks: Leaks = "refuse"
     settings: Settings = field(default_factory=Settings)
     device: str = "cpu"
+    hop: float | str | None = None
+    validated: bool = False
 
     def __post_init__(self) -> None:
         if self.leaks not in ("refuse", "report"):
@@ -83,14 +93,26 @@ def check_single(tagger: Source) -> None:
         )
 
 
+def check_record(tagger: Source, hop: float | str | None) -> None:
+    """Raises EarmarkError where figures are not those of one tagger as its file has it."""
+    check_single(tagger)
+    if hop is not None:
+        raise EarmarkError(
+            f"--record and --hop {hop}: the figures would not be those of {tagger} as it is. Leave one out"
+        )
+
+
 def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
     loaded: AnyTagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
+    loaded = loaded if asked.hop is None else loaded.every(asked.hop)
     name = asked.dataset or loaded.facts.dataset
     whole = clips_of(loaded, asked.data, name)
-    chosen = choose(loaded, whole, asked.folds, name, asked.seen)
-    warnings: list[str] = []
     learnt = leakage.learnt(loaded.facts, name)
+    if asked.validated:
+        learnt.pop("validation", None)
+    chosen = choose(loaded, whole, asked.folds, name, asked.seen, asked.validated)
+    warnings: list[str] = []
     if not asked.seen and learnt:
         found = leakage.leaks(learnt, whole, chosen)
         warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
@@ -101,9 +123,26 @@ def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> 
 
 def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[HeldOut]:
     """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
+    asked = replace(asked, validated=takes_turns_in_validation(tagger) and not asked.folds)
     parts = [score_held_out(each, asked, progress) for each in members(tagger)]
     check_apart(parts, str(tagger))
+    if asked.validated:
+        parts[0] = replace(parts[0], warnings=(*parts[0].warnings, VALIDATED))
     return parts
+
+
+def takes_turns_in_validation(tagger: Source) -> bool:
+    """Whether it is a run over folds of which each chose the epoch of one tagger (`rotate: validation`), with one test for all."""
+    files = members(tagger)
+    if len(files) < 2:
+        return False
+    heads = [read_head(loading.find(str(file))) for file in files]
+    if any(head["recipe"]["data"].get("rotate") != "validation" for head in heads):
+        return False
+    parts = [
+        Facts.read(head["facts"], str(file)).clips("validation").folds for head, file in zip(heads, files, strict=True)
+    ]
+    return all(len(folds) > 0 for folds in parts)
 
 
 def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -> Manifest:
@@ -116,13 +155,23 @@ def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -
 
 
 def choose(
-    tagger: AnyTagger, clips: Manifest, folds: Sequence[str] | None, dataset: str | None, seen: bool
+    tagger: AnyTagger,
+    clips: Manifest,
+    folds: Sequence[str] | None,
+    dataset: str | None,
+    seen: bool,
+    validated: bool = False,
 ) -> Manifest:
-    """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them."""
-    tested = tagger.facts.clips("test").folds
+    """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them.
+
+    validated: report on the folds that chose its epoch.
+    """
+    tested = tagger.facts.clips("validation" if validated else "test").folds
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
     same = dataset is not None and dataset == tagger.facts.dataset
     parts = leakage.learnt(tagger.facts, dataset)
+    if validated:
+        parts.pop("validation", None)
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)

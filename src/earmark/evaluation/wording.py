@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 TITLES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC", "dprime": "d′", "map@3": "mAP@3", "lwlrap": "lwlrap"}
-TITLES |= {"f1_micro": "F1, all decisions", "f1_macro": "F1, mean over tags", "f1_instance": "F1, mean over clips"}
+TITLES |= {"f1_micro": "F1, all decisions", "f1_macro": "F1, mean over tags", "f1_clips": "F1, mean over clips"}
+TITLES["f1_instance"] = TITLES["f1_clips"]  # as files tell it that were written before
 
 
 def number(value: float | None) -> str:

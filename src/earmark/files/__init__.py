@@ -1,6 +1,8 @@
 """Files that are written whole or not at all, free names for them, text of others, and what is done of a job that may be killed."""
 
 from earmark.files.texts import check_text, read_text
-from earmark.files.whole import clear_up, free_name, whole, whole_text, write_bytes, write_text
+from earmark.files.whole import clear_up, free_name, is_of_the_name, whole, whole_text, write_bytes, write_text
 
-__all__ = ["check_text", "clear_up", "free_name", "read_text", "whole", "whole_text", "write_bytes", "write_text"]
+__all__ = [
+    "check_text", "clear_up", "free_name", "is_of_the_name", "read_text", "whole", "whole_text", "write_bytes", "write_text",
+]  # fmt: skip

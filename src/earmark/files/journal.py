@@ -10,7 +10,6 @@ size or time of change differs from what the journal says is done again. Times a
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
+from earmark.files.lock import lock
 from earmark.files.whole import clear_up, free_name, write_text
 
 FORMAT = 1
@@ -57,7 +57,7 @@ class Journal:
         # before anything else is in the folder: killed in between, it could not be told from somebody else's
         self._file: BinaryIO = path.open("a+b")
         try:
-            _lock(self._file, folder)
+            lock(self._file.fileno(), folder, "job")
             (folder / RESULTS).mkdir(exist_ok=True)
             clear_up(folder)
             self._read(dict(told), path)
@@ -182,16 +182,3 @@ def _state(path: Path) -> tuple[int | None, int | None]:
     except (OSError, ValueError):
         return None, None
     return status.st_size, status.st_mtime_ns
-
-
-def _lock(file: BinaryIO, folder: Path) -> None:
-    """The lock ends with the process, however it ends."""
-    with contextlib.suppress(ImportError):  # not on Windows
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise EarmarkError(f"{folder}: another process is at work on this job. Wait for it, or stop it") from error
-        except OSError:
-            pass  # a disk that knows no locks

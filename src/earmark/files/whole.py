@@ -8,6 +8,7 @@ machines they run: the later wins.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -19,6 +20,7 @@ from typing import TextIO
 
 PART = ".part"
 LONGEST = 255  # bytes of a name, of most file systems
+_OF_NAMES = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST}
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)  # the names that `_beside` gives
 
 
@@ -37,7 +39,7 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         ['tags.csv']
     """
     path = Path(path)
-    if _is_open(path):
+    if is_open(path):
         yield path
         return
     part = _beside(path)
@@ -108,7 +110,12 @@ def shortened(name: str, longest: int) -> str:
     return name
 
 
-def _is_open(path: Path) -> bool:
+def is_of_the_name(error: OSError) -> bool:
+    """Whether a file could not be written for its name, or for what stands there: others can be."""
+    return error.errno in _OF_NAMES
+
+
+def is_open(path: Path) -> bool:
     """A pipe or a device, or a link to what a process has open, whatever that is."""
     if not path.exists() or path.is_dir():
         return False

@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import ScoresError
 from earmark.files.pieces import LINES, LIST, Frame, Writer
+from earmark.scores import submission
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,11 +28,13 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+    submission = "submission"
 
 
 TOP = 3  # tags of a recording, where neither --top nor --heard says otherwise
 NOTHING = "– no tag reaches its threshold"
-ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
+SILENT = "– silent, nothing is heard"
+ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv", "submission": ".csv"}
 
 
 FRAMES = {
@@ -38,6 +42,7 @@ FRAMES = {
     Format.jsonl: LINES,
     Format.json: LIST,
     Format.csv: Frame("path,duration,label,score\n", empty="path,duration,label,score\n"),
+    Format.submission: Frame(submission.HEAD, empty=submission.HEAD),
 }
 
 
@@ -87,8 +92,11 @@ class Choice:
         return Choice(listener.vocabulary, top, limits)
 
     def of(self, values: NDArray[np.float32]) -> list[Tag]:
-        """values: (tags,). The surest first; the vocabulary's order breaks ties."""
+        """values: (tags,). The surest first; the vocabulary's order breaks ties. Of silence, whose scores are all 0, none."""
         import numpy as np
+
+        if not np.any(values):
+            return []
 
         from earmark.scores import Tag, thresholds
 
@@ -105,7 +113,9 @@ class Choice:
 def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
     """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
     if form is Format.table:
-        return f"{heard.recording.path}  {clock(heard.duration)}  {surest(tags)}\n"
+        return f"{heard.recording.path}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags)}\n"
+    if form is Format.submission:
+        return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
         out = io.StringIO()
         for label, score in [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]:
@@ -113,9 +123,23 @@ def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
             csv.writer(out, lineterminator="\n").writerow(row)
         return out.getvalue()
     record = {"path": str(heard.recording.path), "duration": round(heard.duration, 6), "tags": told(tags)}
+    if heard.silent:
+        record["silent"] = True
     if form is Format.jsonl:
         return json.dumps(record, ensure_ascii=False) + "\n"
     return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")
+
+
+def check_form(form: Format, found: Sequence[Path] | None, tags: Sequence[str]) -> None:
+    """Raises ScoresError for recordings, or tags, that a submission could not tell apart; None: sound that comes live."""
+    if form is not Format.submission:
+        return
+    if found is None:
+        raise ScoresError(
+            "--format submission names recordings by their files: sound that is heard while it comes has none"
+        )
+    submission.check_tags(tags)
+    submission.check_clips(found)
 
 
 def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
@@ -123,10 +147,12 @@ def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
     made = []
     for values, name, start, end in zip(windows.values, windows.ids, windows.start, windows.end, strict=True):
         tags = choice.of(values)
+        silent = not values.any()
         if form is Format.table:
-            made.append(f"{clock(start)}  {clock(end)}  {surest(tags)}\n")
+            made.append(f"{clock(start)}  {clock(end)}  {SILENT if silent else surest(tags)}\n")
         elif form is Format.jsonl:
             record = {"path": str(name), "start": round(start, 6), "end": round(end, 6), "tags": told(tags)}
+            record |= {"silent": True} if silent else {}
             made.append(json.dumps(record, ensure_ascii=False) + "\n")
     return made
 

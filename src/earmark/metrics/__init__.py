@@ -7,8 +7,11 @@ The task is "one" (each clip has exactly one tag) or "many" (any number of them)
     map, auc                          both   average precision, area under the ROC curve: means over the tags
     dprime                            both   √2 · Φ⁻¹(mean AUC)
     map@3                             both   mean average precision of the three highest tags of a clip (Kaggle)
-    f1_micro, f1_macro, f1_instance   many   F1 of all decisions, mean over tags, mean over clips
+    f1_micro, f1_macro, f1_clips      many   F1 of all decisions, mean over tags, mean over clips
     lwlrap                            many   label-weighted label-ranking average precision (FSDKaggle2019)
+
+`f1_micro` is the F of DCASE 2017 task 4 and of paper 001, whose official program calls it "Instance Based". `f1_clips`,
+the mean over clips, was called f1_instance here, which is still understood.
 
 These are registered, and `evaluate` measures them with intervals; `compare` tells systems apart on the same clips.
 `merge_tags` makes scores of a smaller vocabulary. In time, on lists of events: `match_events`, `match_segments` and
@@ -35,7 +38,7 @@ from __future__ import annotations
 
 from earmark.metrics.clips import Clips, Draw, answers, undefined
 from earmark.metrics.comparison import Difference, compare, holm
-from earmark.metrics.decisions import accuracy, confusion, f1_instance, f1_macro, f1_micro, per_tag
+from earmark.metrics.decisions import accuracy, confusion, f1_clips, f1_instance, f1_macro, f1_micro, per_tag
 from earmark.metrics.events import (
     Collars,
     Counts,
@@ -83,6 +86,7 @@ __all__ = [
     "detection_f1",
     "dprime",
     "evaluate",
+    "f1_clips",
     "f1_instance",
     "f1_macro",
     "f1_micro",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.metrics.clips import Clips, Draw, answers, checked, over_tags, single
+from earmark.metrics.naming import warn_of_former
 from earmark.metrics.ranking import Floats
 from earmark.registry import METRICS
 from earmark.scores import Task
@@ -35,7 +36,7 @@ def _f1_macro(draw: Draw) -> Floats:
     return over_tags(np.where(positives > 0, by_tag, np.nan))
 
 
-def _f1_instance(draw: Draw) -> Floats:
+def _f1_clips(draw: Draw) -> Floats:
     truth, decided = draw.clips.truth, draw.clips.decided
     rows = f1_of(*(cells.sum(1).astype(float) for cells in (truth & decided, decided, truth)))
     return draw.mean(np.nan_to_num(rows, nan=1.0))
@@ -49,7 +50,11 @@ def accuracy(values: ArrayLike, truth: ArrayLike) -> float:
 
 @METRICS.register("f1_micro", tasks=("many",), weighted=_f1_micro)
 def f1_micro(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5) -> float:
-    """F1 of all decisions together; a tag is decided where its score reaches the threshold, one or (tags,)."""
+    """F1 of all decisions together: DCASE 2017 task 4's, which calls it instance-based, and so paper 001's.
+
+    A tag is decided where its score reaches the threshold, one or (tags,). The official program counts the right answers
+    of all clips and divides once: with no rest, precision is right / answered and recall right / true, over all clips.
+    """
     return float(_f1_micro(Draw(Clips(values, truth, threshold)))[0])
 
 
@@ -59,10 +64,16 @@ def f1_macro(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.
     return float(_f1_macro(Draw(Clips(values, truth, threshold)))[0])
 
 
-@METRICS.register("f1_instance", tasks=("many",), weighted=_f1_instance)
-def f1_instance(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5) -> float:
+@METRICS.register("f1_clips", tasks=("many",), weighted=_f1_clips, formerly="f1_instance")
+def f1_clips(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5) -> float:
     """Mean over clips of their F1; a clip without tags that is answered with none counts as 1."""
-    return float(_f1_instance(Draw(Clips(values, truth, threshold)))[0])
+    return float(_f1_clips(Draw(Clips(values, truth, threshold)))[0])
+
+
+def f1_instance(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5) -> float:
+    """`f1_clips` under the name that it had. The F that challenges call instance-based is `f1_micro`."""
+    warn_of_former(["f1_instance"])
+    return f1_clips(values, truth, threshold)
 
 
 def confusion(values: ArrayLike, truth: ArrayLike) -> NDArray[np.int64]:
@@ -76,9 +87,10 @@ def confusion(values: ArrayLike, truth: ArrayLike) -> NDArray[np.int64]:
 def per_tag(
     values: ArrayLike, truth: ArrayLike, task: Task, threshold: float | Floats = 0.5
 ) -> dict[str, NDArray[Any]]:
-    """Columns of (tags,) each: clips (positives), average_precision, auc, precision, recall, f1; NaN where undefined.
+    """Columns of (tags,) each: clips (positives), average_precision, auc, precision, recall, f1, map_at_3; NaN where undefined.
 
-    The last three are of the answers in task one and of the scores that reach the threshold in task many.
+    precision, recall and f1 are of the answers in task one and of the scores that reach the threshold in task many.
+    map_at_3 is `map@3` of the clips that have the tag: with one tag a clip, the mean of 1 / rank of that tag.
     """
     clips = Clips(values, truth, threshold)
     if task == "one":
@@ -98,4 +110,5 @@ def per_tag(
             "precision": hits / answered,
             "recall": hits / positives,
             "f1": np.where(positives > 0, f1_of(hits, answered, positives), np.nan),
+            "map_at_3": clips.truth.T @ np.nan_to_num(clips.top) / positives,
         }

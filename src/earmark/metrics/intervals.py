@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.metrics.clips import Clips, Draw, single
+from earmark.metrics.naming import warn_of_former
 from earmark.metrics.ranking import Floats
 from earmark.registry import METRICS
 from earmark.scores import Task
@@ -96,7 +97,7 @@ def chosen(metrics: Sequence[str] | None, task: Task) -> list[str]:
     if task not in ("one", "many"):
         raise ScoresError(f"the task is 'one' (one tag a clip) or 'many', not {task!r}")
     fitting = [name for name in METRICS.names() if task in METRICS[name].facts["tasks"]]
-    for name in metrics or ():
+    for name in warn_of_former(metrics or ()):
         if name not in fitting:
             tasks = METRICS[name].facts["tasks"]  # an unknown name is answered here
             raise ScoresError(

@@ -96,7 +96,7 @@ def _check_alike(first: Tagger, other: Tagger, number: int) -> None:
             f"taggers 1 and {number} have different tags or another order of them: their weights mean different things. "
             "Combine what they say instead (an ensemble without --mean-weights)"
         )
-    for key in ("task", "sample_rate", "windows", "features", "resize", "net"):
+    for key in ("task", "sample_rate", "windows", "normalise", "features", "resize", "net"):
         mine, theirs = _told(getattr(first.recipe, key)), _told(getattr(other.recipe, key))
         if mine != theirs:
             raise TaggerError(

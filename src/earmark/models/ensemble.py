@@ -73,6 +73,11 @@ class Ensemble:
         tagging.check_alike(self.members)
         return self.members[0].windows
 
+    def every(self, hop: float | str) -> Ensemble:
+        """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
+        moved = [member.every(hop) for member in self.members]
+        return Ensemble(moved, self.rule.name, self.weights.tolist(), facts=self.facts)
+
     @property
     def alike(self) -> bool:
         """Whether the members hear the same windows, so that there are scores window by window."""

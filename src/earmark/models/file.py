@@ -17,11 +17,12 @@ from torch import Tensor, uint8
 
 from earmark.errors import TaggerError
 from earmark.files import write_bytes
+from earmark.files.bounds import HEADER, TENSORS
 
 FORMAT = "earmark-tagger"  # of a tagger, and the key in the header of both kinds
 ENSEMBLE = "earmark-ensemble"
 VERSION = 1
-LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
+LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 # What a header can raise that is not as it should be: no JSON, JSON of another shape, JSON without end
 UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -56,8 +57,11 @@ def read_head(path: str | Path) -> dict[str, Any]:
         told = header["__metadata__"][FORMAT]
         ends = [value["data_offsets"][1] for key, value in header.items() if key != "__metadata__"]
         end = 8 + len(text) + max(ends, default=0)
+        count = len(ends)
     except UNFIT as error:
         raise TaggerError(f"{path}: is not an earmark tagger, or its header is damaged") from error
+    if count > TENSORS:
+        raise TaggerError(f"{path}: names {count:,} tensors, and a tagger has {TENSORS:,} at most: damaged")
     try:
         head = json.loads(told)
         if head["format"] not in (FORMAT, ENSEMBLE) or not isinstance(head["version"], int):
@@ -82,13 +86,18 @@ def _read_header(path: Path) -> tuple[bytes, int]:
         with path.open("rb") as file:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            text = file.read(length) if 2 <= length <= min(size - 8, LONGEST_HEADER) else b""
+            text = file.read(length) if 2 <= length <= min(size - 8, HEADER) else b""
     except OSError as error:
         raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
     if not size:
         raise TaggerError(f"{path}: is empty. Fetch it again")
-    if not 2 <= length <= LONGEST_HEADER:
+    if not 2 <= length <= LARGEST_HEADER:
         raise TaggerError(f"{path}: is not a tagger file (it does not open like one)")
+    if length > HEADER and length <= size - 8:
+        raise TaggerError(
+            f"{path}: its header has {length:,} bytes, more than the {HEADER:,} that a tagger's may have: damaged, or made to "
+            "fill the memory"
+        )
     if len(text) < length:
         raise TaggerError(
             f"{path}: is cut or not a tagger file: its header should take {length:,} bytes, the file has {size:,}"

@@ -16,6 +16,7 @@ from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
 from earmark.models.file import ENSEMBLE
+from earmark.models.size import shapes
 from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
 from earmark.registry import did_you_mean
@@ -82,7 +83,7 @@ def load(name: str | Path, device: str = "cpu") -> AnyTagger:
 
 
 def _tagger(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Tagger:
-    tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"])
+    tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(weights))
     tagger.facts = Facts.read(head["facts"], str(path))
     tagger.load_state_dict(weights)
     return tagger.to(device).eval()

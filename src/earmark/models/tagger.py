@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ from torch import Tensor, nn
 from earmark import inference as tagging
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models import frames
+from earmark.models import frames, size
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.file import digest as _digest
 from earmark.models.frames import Framewise
+from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.prediction import Grid, Prediction, probabilities, separate
-from earmark.recipe import Recipe
+from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
@@ -81,7 +83,12 @@ class Tagger(nn.Module):
         return next(self.net.parameters()).device
 
     def forward(self, waves: Tensor) -> Prediction:
+        waves = self.normalised(waves)
         return self.predict(waves, self.features(waves))
+
+    def normalised(self, waves: Tensor) -> Tensor:
+        """What features and net hear of waves (batch, samples): see `earmark.models.loudness`."""
+        return normalised(waves, self.recipe.normalise)
 
     def predict(self, waves: Tensor, maps: Tensor) -> Prediction:
         """The net's part: waves, and what the features made of them, → Prediction."""
@@ -97,6 +104,23 @@ class Tagger(nn.Module):
     def alone(self) -> Tagger:
         """Itself; of an ensemble there is none."""
         return self
+
+    def every(self, hop: float | str) -> Tagger:
+        """The same features and net in windows `hop` seconds apart, a number or a fraction such as "51200/44100".
+
+        Raises RecipeError for a hop that is none, and for one above the windows' length, between which nothing is heard.
+        """
+        told = self.recipe.as_dict()
+        recipe = parse(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        if recipe.windows.hop > recipe.windows.length:
+            raise RecipeError(
+                self.recipe.name,
+                [
+                    f"windows.hop: {recipe.windows.hop:g} s leaves gaps between windows of {recipe.windows.length:g} s that "
+                    f"nobody hears: take at most their length"
+                ],
+            )
+        return Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
 
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, as plain values."""
@@ -182,7 +206,7 @@ class Tagger(nn.Module):
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first.
+        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
 
         Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
         """
@@ -225,8 +249,11 @@ def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
     return torch.from_numpy(np.require(wave, np.float32, ["C", "W"]))
 
 
-def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
-    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together."""
+def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = None) -> Tagger:
+    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together, or are beyond the bounds.
+
+    held: the shapes of the weights that are to be put into it. Raises ValueError where its net has others, before any are made.
+    """
     hears: Input = NETS[recipe.net.name].facts["input"]
     features: Any = NoFeature()
     arguments = recipe.net.arguments
@@ -243,7 +270,8 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
         if "sample_rate" in NETS[recipe.net.name].arguments():
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
-        net = NETS[recipe.net.name].function(tags=len(vocabulary), **arguments)
+        make = partial(NETS[recipe.net.name].function, tags=len(vocabulary), **arguments)
+        net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
@@ -257,4 +285,9 @@ def build(recipe: Recipe, vocabulary: Sequence[str]) -> Tagger:
                 f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
             )
             raise RecipeError(recipe.name, [f"windows.length: {told}"])
-    return Tagger(features, net, vocabulary, recipe)
+    if hears != "waves" and (values := features.channels * features.bands * features.frames(samples)) > size.MAP:
+        told = f"{features.channels} × {features.bands} bands × {features.frames(samples)} frames are {values:,} values"
+        raise RecipeError(recipe.name, [f"windows.length: {told} a window, more than {size.MAP:,}: make it shorter"])
+    if held is not None:
+        size.check_held(net, held)
+    return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)

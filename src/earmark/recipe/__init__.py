@@ -8,8 +8,7 @@ and `1e-3` as a number. A key that is given twice is a mistake.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,48 +16,13 @@ from typing import Any
 import yaml
 
 from earmark.errors import RecipeError
-from earmark.files import read_text
+from earmark.recipe import bounds, text
 from earmark.recipe.checks import check
-from earmark.recipe.schema import FOLDS, Optimiser, Recipe, Schedule, Train
+from earmark.recipe.renaming import clear, names_first
+from earmark.recipe.schema import Optimiser, Recipe, Schedule, Train
 from earmark.registry import did_you_mean
 
 __all__ = ["Optimiser", "Recipe", "Schedule", "Train", "during", "find", "load", "parse", "shipped"]
-
-FRACTION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*$")
-# YAML 1.1 takes 1e-3 for text, because of the missing point; nobody who writes it does
-EXPONENT = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
-TEXTS = {"name", "summary"}  # keys whose value is text even where it looks like a number
-
-
-def _numbers(value: Any) -> Any:
-    """'2048/44100' → 0.0464… and '1e-3' → 0.001, anywhere below `value`, in new lists and dicts."""
-    if isinstance(value, dict):
-        return {k: v if k in TEXTS or (k in FOLDS and isinstance(v, list)) else _numbers(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_numbers(v) for v in value]
-    if not isinstance(value, str):
-        return value
-    if EXPONENT.match(value):
-        return float(value)
-    match = FRACTION.match(value)
-    return float(match[1]) / float(match[2]) if match and float(match[2]) else value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but a key that is given twice is an error: the first would be lost without a word."""
-
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        node = super().compose_mapping_node(anchor)  # as written: merge keys (<<) add keys that a mapping may override
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return node
 
 
 def shipped() -> dict[str, Path]:
@@ -87,8 +51,10 @@ def find(name: str | Path) -> Path:
     )
 
 
-def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
+def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], object] = lambda line: None) -> Recipe:
     """Read and check a recipe by name or path. settings: `key.path=value`, values in YAML, put over the file's.
+
+    say: told what goes away where a setting names another feature, net, augmentation or data set: see `renaming`.
 
     Raises RecipeError with all mistakes.
 
@@ -98,20 +64,22 @@ def load(name: str | Path, settings: Iterable[str] = ()) -> Recipe:
     """
     path = find(name)
     try:
-        # an alias stands for a copy, so that a setting changes one place
-        text = read_text(path, lambda wrong: RecipeError(str(name), [wrong.removeprefix(f"{path}: ")]))
-        raw = _numbers(yaml.load(text, _Loader))
-    except RecursionError as error:
-        raise RecipeError(str(name), ["holds itself, by an alias, or is nested too deeply"]) from error
+        raw: Any = text.read(path)
+    except text.Unfit as error:
+        raise RecipeError(str(name), [str(error)]) from error
     except OSError as error:
         raise RecipeError(str(name), [f"cannot be read: {error.strerror or error}"]) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise RecipeError(str(name), [f"is not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(raw, dict):
-        held = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)
+        held = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)[:60]
         raise RecipeError(str(name), [f"holds {held}, not keys and values"])
     raw.setdefault("name", path.stem)
-    unfit = [mistake for setting in settings for mistake in _put(raw, setting)]
+    unfit: list[str] = []
+    for setting in names_first(settings):
+        for line in clear(raw, setting):
+            say(line)
+        unfit += _put(raw, setting)
     try:
         recipe = parse(raw, str(name))
     except RecipeError as error:
@@ -131,7 +99,9 @@ def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     ...     print(error.mistakes)
     ['sample_rate: should be a whole number (it is 22.05)']
     """
-    recipe, mistakes = check(_numbers(dict(raw)))
+    # first: what is nested without end can be gone over by nothing else
+    too_much = bounds.excess(raw) if isinstance(raw, Mapping) else ["holds no keys and values"]
+    recipe, mistakes = (None, too_much) if too_much else check(text.numbers(dict(raw)))
     if mistakes or recipe is None:
         raise RecipeError(name, mistakes)
     return recipe
@@ -144,12 +114,12 @@ def during(recipe: Recipe, phase: str) -> Recipe:
 
 def _put(raw: dict[str, Any], setting: str) -> list[str]:
     """`train.epochs=3` → raw["train"]["epochs"] = 3; numbers in the path are places in a list. What is wrong with it."""
-    key, equals, text = setting.partition("=")
+    key, equals, told = setting.partition("=")
     steps = key.split(".")
     if not equals or not all(steps):
         return [f"--set {setting}: has the form key.path=value, such as train.epochs=30"]
     try:
-        value = yaml.load(text, _Loader)
+        value = text.plain(told)
     except (yaml.YAMLError, ValueError) as error:
         return [f"--set {setting}: the value is not YAML ({' '.join(str(error).split())})"]
     place: Any = raw

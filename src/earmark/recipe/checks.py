@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import reprlib
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from earmark.recipe import bounds
 from earmark.recipe.schema import Recipe
 from earmark.registry import AUGMENTATIONS, DATASETS, FEATURES, NETS, Registry, did_you_mean
 
@@ -105,7 +107,7 @@ def _sentence(problem: dict[str, Any]) -> str:
     message = wanted or str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if problem.get("ctx", {}).get("class_name") == "Component":
         message = "should be a name, or a name and arguments"
-    actual = "it is a list" if isinstance(got, list) else "it is empty" if got is None else f"it is {got!r}"
+    actual = "it is a list" if isinstance(got, list) else "it is empty" if got is None else f"it is {reprlib.repr(got)}"
     # where keys contradict each other, the message says which
     return f"{path}: {message[0].lower()}{message[1:]}" + ("" if isinstance(got, dict) else f" ({actual})")
 
@@ -175,12 +177,12 @@ def _check_component(
                 f"{where}.{key}: {name} takes no such argument{did_you_mean(key, takes)} It takes {', '.join(takes) or 'none'}"
             )
         elif key in hints:
-            mistakes += _check_value(hints[key], value, f"{where}.{key}")
+            mistakes += check_value(hints[key], value, f"{where}.{key}")
     needed = [k for k in takes if entry.arguments()[k].default is inspect.Parameter.empty and k not in part]
     return mistakes + [f"{where}.{key}: is missing ({name} needs it)" for key in needed]
 
 
-def _check_value(hint: Any, value: Any, where: str) -> list[str]:
+def check_value(hint: Any, value: Any, where: str) -> list[str]:
     """The function is given the value as it is, so nothing is converted here: '64' is no number and true is none."""
     try:
         # as JSON, because there a list may stand for a tuple even where nothing else is converted
@@ -193,7 +195,7 @@ def _check_value(hint: Any, value: Any, where: str) -> list[str]:
 
 def _cross_mistakes(recipe: Recipe) -> list[str]:
     """What is wrong between keys that are each right alone."""
-    mistakes = []
+    mistakes = bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate)
     if recipe.run is not None and not recipe.phases:
         mistakes.append(f"run: there are no phases, so none can be picked (it is {recipe.run})")
     hears = NETS[recipe.net.name].facts.get("input")

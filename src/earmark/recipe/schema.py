@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from earmark.recipe.bounds import PARTS, SIDE
 from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
 
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
+Normalise = Literal["none", "peak", "rms"]  # what is 1 in each window that the tagger hears
 
 
 class Section(BaseModel):
@@ -106,9 +108,9 @@ class WindowsSection(Section):
 class ResizeTo(Section):
     """What the feature's maps become before the net: bilinear; one channel is repeated to make several."""
 
-    bands: int = Field(ge=1)
-    frames: int = Field(ge=1)
-    channels: int = Field(default=1, ge=1)
+    bands: int = Field(ge=1, le=SIDE)
+    frames: int = Field(ge=1, le=SIDE)
+    channels: int = Field(default=1, ge=1, le=PARTS)
 
 
 class Optimiser(Section):
@@ -173,7 +175,7 @@ class Phase(Section):
     """
 
     train: dict[str, Any] = Field(default_factory=dict)
-    augment: list[Component] | None = None
+    augment: list[Component] | None = Field(default=None, max_length=PARTS)
     net: Component | None = None
     features: Component | None = None
     resize: ResizeTo | None = None
@@ -184,7 +186,9 @@ class Phase(Section):
 class Recipe(Section):
     """See the package's docstring, and the files in `earmark/recipe/recipes`.
 
-    phases: by name; run: which of them, in order (default: all, as they are written).
+    phases: by name; run: which of them, in order (default: all, as they are written). normalise: make each window that
+    the tagger hears, in training after its augmentation, as loud as the others: its largest absolute sample (peak) or
+    its root mean square (rms) is 1.
     """
 
     name: str = ""
@@ -194,20 +198,24 @@ class Recipe(Section):
     sample_rate: int = Field(ge=1000, le=384_000)
     data: Data
     windows: WindowsSection
+    normalise: Normalise = "none"
     features: Component | None = None
     resize: ResizeTo | None = None
     net: Component
-    augment: list[Component] = Field(default_factory=list)
+    augment: list[Component] = Field(default_factory=list, max_length=PARTS)
     train: Train
     load: dict[str, str] = Field(default_factory=dict)
-    phases: dict[str, Phase] = Field(default_factory=dict)
+    phases: dict[str, Phase] = Field(default_factory=dict, max_length=PARTS)
     run: list[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they are stored in a tagger file."""
         # of a phase only what it says: what it leaves out is the recipe's, which an empty value would not be
         phases = {name: phase.model_dump(mode="json", exclude_unset=True) for name, phase in self.phases.items()}
-        return self.model_dump(mode="json") | {"phases": phases}
+        told = self.model_dump(mode="json") | {"phases": phases}
+        if self.normalise == "none":  # files of before the key stay as they are, and can be read by what wrote them
+            del told["normalise"]
+        return told
 
     def running(self) -> list[str]:
         """The names of the phases that run, in order; none where the training has no phases."""

@@ -8,6 +8,7 @@ recording.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.files import check_text, whole
+from earmark.files import bounds, check_text, whole
 
 FORMAT = "earmark-scores"
 VERSION = 1
@@ -52,7 +53,7 @@ class Scores:
             if len(getattr(self, name)) != rows:
                 raise ScoresError(f"{name} has {len(getattr(self, name))} rows, values have {rows}")
         if len(set(self.tags)) != len(self.tags):
-            twice = sorted({t for t in self.tags if self.tags.count(t) > 1})
+            twice = sorted(tag for tag, count in Counter(self.tags).items() if count > 1)
             raise ScoresError(f"tags named twice: {', '.join(twice)}")
         if not np.isfinite(self.values).all():
             row, column = np.argwhere(~np.isfinite(self.values))[0]
@@ -101,7 +102,7 @@ class Scores:
             raise ScoresError(f"{path}: no such file")
         try:
             return _load_csv(path) if path.suffix == ".csv" else _load_parquet(path)
-        except (ValueError, OSError, KeyError) as error:
+        except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ScoresError(f"{path}: holds no scores that earmark can read ({error})") from error
 
 
@@ -109,10 +110,12 @@ def _load_csv(path: Path) -> Scores:
     from pyarrow import csv
 
     check_text(path, ScoresError)
+    bounds.check_columns(path, bounds.first_line(path).count(",") + 1)
     table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={"id": "string"}))
     if "id" not in table.column_names:
         raise ScoresError(f"{path}: has no column 'id'; it has {', '.join(table.column_names[:8])}")
     _check_cells(path, table)
+    bounds.check_texts(path, path.stat().st_size, table["id"])
     rows = table.num_rows
     tags = tuple(name for name in table.column_names if name not in ("id", "start", "end"))
     values = (
@@ -146,9 +149,9 @@ def _check_cells(path: Path, table: Any) -> None:
 
 
 def _load_parquet(path: Path) -> Scores:
-    from pyarrow import parquet
+    from earmark.files import parquet
 
-    table = parquet.read_table(path)
+    table = parquet.read(path)
     head = json.loads((table.schema.metadata or {}).get(FORMAT.encode(), b"null"))
     if not head:
         raise ScoresError(f"{path}: is a Parquet file, but not one with scores in it")
@@ -157,6 +160,7 @@ def _load_parquet(path: Path) -> Scores:
             f"{path}: was written by a newer earmark (scores version {head['version']}, this one reads {VERSION}). Upgrade earmark"
         )
     tags = tuple(head["tags"])
+    bounds.check_texts(path, path.stat().st_size, table["id"])
     flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     values = flat.reshape(table.num_rows, len(tags)).astype(np.float32)
     ids = np.array(table["id"].to_pylist(), str)

@@ -1,7 +1,7 @@
 """The run folder: what is in it, that it is the right one, and what it says of unreadable clips.
 
     recipe.yaml            the recipe as it ran, settings included
-    split.json             its clips: a resumed run must find the same
+    split.json             its clips: a resumed run must find the same ids, labels and sound
     run.json               what it ran on: data, split, precision, versions
     log.csv, curves.png    one row an epoch
     state.safetensors      all that is needed to go on: weights, optimiser, history (no pickle)
@@ -15,35 +15,52 @@ A training in phases has a folder with log, curves, state and tagger for each ph
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files import clear_up, whole_text, write_text
+from earmark.files.lock import locked
 from earmark.recipe import Recipe
 from earmark.train.loader import Waves
 
 STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"
 LOG = "log.csv"
+SPLIT = "split.json"
+COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
 Say = Callable[[str], None]
 
 
-def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
-    """Make the folder, or see that it holds this very run. Raises EarmarkError."""
+@contextmanager
+def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> Iterator[None]:
+    """Make the folder, or see that it holds this very run, in which nobody else works while the block lasts.
+
+    Its clips are the same where their ids, what is told of them and the bytes of their files are. Raises EarmarkError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, "run"):
+        _prepare(folder, recipe, parts, resume, workers)
+        yield
+
+
+def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> None:
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     kept = folder / "recipe.yaml"
     if not kept.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
-        write_json(folder / "split.json", parts.as_dict())
+        write_json(folder / SPLIT, _clips(parts, workers))
         # last and in one step: where there is a recipe, there is a run to go on with
         write_text(kept, text)
         return
@@ -53,9 +70,42 @@ def prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool) -> None:
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
-    if json.loads((folder / "split.json").read_text(encoding="utf-8")) != parts.as_dict():
-        raise EarmarkError(f"{folder}: was started with other clips than --data gives now: take another --out")
+    before, now = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
+    if before != now and not any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
+        write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
+        before = now
+    for part, told in now.items():
+        for name, what in COMPARED.items():
+            # a run of an earlier version does not tell all of them
+            if name in before.get(part, {}) and before[part][name] != told[name]:
+                raise EarmarkError(
+                    f"{folder}: was started with other clips than --data gives now: the {what} of the {part} clips differ. Give "
+                    "the data that it was started with, or take another --out"
+                )
     clear_up(folder)  # of a kill while an epoch was written
+
+
+def _clips(parts: Parts, workers: int) -> dict[str, dict[str, Any]]:
+    """What identifies the clips of each part: those facts that a tagger keeps too, and their sound."""
+    return {name: {**told, "sound": _sound(getattr(parts, name), workers)} for name, told in parts.as_dict().items()}
+
+
+def _sound(clips: Manifest, workers: int) -> str:
+    """A digest of the bytes of the clips' files, wherever these lie; some milliseconds for a clip of ten seconds."""
+    paths = clips.paths()
+    files = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        digests = dict(zip(files, pool.map(_bytes, files), strict=True))
+    lines = sorted(f"{name}\t{digests[path]}" for name, path in zip(clips.ids.tolist(), paths, strict=True))
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _bytes(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return "none"  # told where it is decoded
 
 
 def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:

@@ -141,6 +141,7 @@ class PhaseModule(pl.LightningModule):
             for augmentation in self.of_batches:
                 waves, targets = augmentation.apply(augmentation.draw(generator, plain), waves, targets)
             waves, targets = _share(waves), _share(targets)
+        waves = self.tagger.normalised(waves)
         maps = self.tagger.features(waves)
         if self.of_maps:
             generator = self.generator(loader.MAPS, index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
-from earmark.train.folder import LOG, STATE, TAGGER, Say, prepare, report_audio, versions, write_json
+from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
@@ -62,23 +63,23 @@ def train(
     check_vocabulary(parts, vocabulary, recipe, say)
     taken = bases.of_recipe(recipe, folder)
     checked = bases.check([base for each in taken.values() for base in each], recipe, manifest, parts, say)
-    if first:
-        prepare(folder, recipe, parts, resume)
-    processes.shared(None)  # the others wait for the folder
-    waves = {}
-    for name in ("train", "validation"):
-        waves[name] = Waves(getattr(parts, name), recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
-    if first:
-        report_audio(waves, folder, say)
-    check_heard(waves["train"], waves["validation"], vocabulary, say)
-    check_plans(recipe, waves["validation"], vocabulary)
-    split = _read(Split.of(parts), waves)
-    facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
-    own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
-    run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress)
-    if not recipe.phases:
-        return run.phase(recipe, "", folder, before=0, start=None)
-    return run.phases()
+    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
+        processes.shared(None)  # the others wait for the folder
+        waves = {}
+        for name in ("train", "validation"):
+            part = getattr(parts, name)
+            waves[name] = Waves(part, recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
+        if first:
+            report_audio(waves, folder, say)
+        check_heard(waves["train"], waves["validation"], vocabulary, say)
+        check_plans(recipe, waves["validation"], vocabulary)
+        split = _read(Split.of(parts), waves)
+        facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
+        own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
+        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress)
+        if not recipe.phases:
+            return run.phase(recipe, "", folder, before=0, start=None)
+        return run.phases()
 
 
 def _read(split: Split, waves: dict[str, Waves]) -> Split:

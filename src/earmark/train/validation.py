@@ -43,11 +43,12 @@ def clip_scores(
 
 
 def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> dict[str, float]:
-    """Loss, mAP and, for one tag a clip, accuracy of clip probabilities (clips, tags), under the names of the log."""
+    """Loss, mAP and, for one tag a clip, accuracy and mAP@3 of clip probabilities (clips, tags), under the names of the log."""
     row = {"valid_loss": clip_loss(scores, truth, task)}
     row["valid_map"] = metrics.mean_average_precision(scores, truth)
     if task == "one":
         row["valid_accuracy"] = metrics.accuracy(scores, truth)
+        row["valid_map@3"] = metrics.map_at_k(scores, truth)
     return row
 
 

@@ -194,20 +194,9 @@ def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
             writer.writerows(rows)
 
 
-def check_folder(option: str, path: Path | None) -> None:
-    """Raises EarmarkError for a file where a folder is to be, before the work of which it would get the results."""
-    if path is not None and path.exists() and not path.is_dir():
-        from earmark.errors import EarmarkError
-
-        raise EarmarkError(f"{option} {path}: is a file. Name a folder, new or old, for what is written")
-
-
-def check_file(option: str, path: Path | None) -> None:
-    """Raises EarmarkError for a folder where a file is to be, as `check_folder`."""
-    if path is not None and path.is_dir():
-        from earmark.errors import EarmarkError
-
-        raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'errors.csv'}")
+def reason(error: Exception) -> str:
+    """What an error says to the user."""
+    return system_failure(error) if isinstance(error, OSError) else str(error)
 
 
 def system_failure(error: OSError) -> str:

@@ -26,7 +26,7 @@ class Artist:
 
     @staticmethod
     def of(folder: Path | None, table: Path | None, sample_rate: int) -> Artist | None:
-        """None where no pictures are asked for. Raises EarmarkError for a table without pictures, or a folder that is a file."""
+        """None where no pictures are asked for. Raises EarmarkError for a table without pictures."""
         from earmark.errors import EarmarkError
 
         if folder is None:
@@ -35,8 +35,6 @@ class Artist:
                     f"--reference {table}: known events are drawn in pictures: give a folder with --pictures"
                 )
             return None
-        if folder.exists() and not folder.is_dir():
-            raise EarmarkError(f"--pictures {folder}: is a file: give a folder, in which each recording has a PNG")
         reference = known_events(table) if table is not None else None
         folder.mkdir(parents=True, exist_ok=True)
         return Artist(folder, reference, sample_rate)
@@ -45,7 +43,7 @@ class Artist:
         self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
     ) -> None:
         """The picture of a recording: its file's name and .png, with a number where two have one name."""
-        from earmark.cli.terminal.console import say
+        from earmark.cli.terminal.console import reason, say
         from earmark.errors import EarmarkError
         from earmark.events import track
         from earmark.files import free_name
@@ -62,8 +60,8 @@ class Artist:
         scene = eventpicture.Scene(path, start, heard.duration, track(moments), rules, found, known, name)
         try:
             eventpicture.draw(scene, self.sample_rate, self.folder / file, salvage=salvage)
-        except EarmarkError as error:  # the events are found: they must not be lost with their picture
-            say(f"no picture of {name}: {error}")
+        except (EarmarkError, OSError) as error:  # the events are found: they must not be lost with their picture
+            say(f"no picture of {name}: {reason(error)}")
 
 
 def known_events(file: Path) -> dict[str, list[Event]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # found by looking at the files of the formats, so that --help need not import them
 Format = StrEnum("Format", {name: name for name in ("table", *EVENT_FORMATS.files())})  # type: ignore[misc]
 TABLE, JSON = Format("table"), Format("json")
+SILENT = "nothing: it is silent"
 
 
 class Table:
@@ -44,7 +45,7 @@ class Table:
     def add(self, heard: Heard, events: Any) -> None:
         path = heard.recording.path
         if path not in self.begun:
-            print(f"{self.names[path]}  nothing", flush=True)
+            print(f"{self.names[path]}  {SILENT if heard.silent else 'nothing'}", flush=True)
         self.begun.discard(path)
 
     def fail(self, failure: Failure) -> None:
@@ -79,8 +80,7 @@ class Collected:
         self.failures.append((failure.error.path, str(failure.error)))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        write(self.heard, self.form, self.out, self.limits)
-        return self.failures
+        return self.failures + write(self.heard, self.form, self.out, self.limits)
 
 
 def hears(recording: Recording, form: Any, highest: float) -> float:
@@ -120,6 +120,8 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
     from earmark.cli.terminal.jobs import Job
 
     def text(heard: Heard, events: list[Event]) -> str:
+        if heard.silent and form is TABLE:
+            return f"{heard.recording.path}  {SILENT}\n"
         return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))
 
     frame, ending, name = framed(form)
@@ -136,23 +138,46 @@ def framed(form: Any) -> tuple[Frame, str, str | None]:
     return eventfile.frame(form), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
-def write(heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]) -> None:
-    """To stdout, or into a folder: a file of all, called events, or a file a recording. highest: Hz, of each recording."""
+def files(found: Sequence[Path], form: Any) -> Iterator[str]:
+    """The names of the files that `write` makes where all recordings can be read."""
+    from earmark.cli.terminal.written import names_for
     from earmark.events import formats as eventfile
-    from earmark.files import free_name
 
+    if form is TABLE:
+        return iter(())
+    ending = eventfile.ending(form)
+    return names_for(found, ending) if eventfile.each(form) else iter([f"events{ending}"])
+
+
+def write(
+    heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]
+) -> list[tuple[str, str]]:
+    """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
+    system does not take. highest: Hz, of each recording.
+    """
+    from earmark.cli.terminal.jobs import unwritten
+    from earmark.events import formats as eventfile
+    from earmark.files import free_name, is_of_the_name
+
+    failures: list[tuple[str, str]] = []
     if out is None:
         # of a file for each recording there is at most one here
         if not eventfile.each(form):
             print(eventfile.text(heard, form, max(highest.values(), default=None)), end="")
         for name, events in heard.items() if eventfile.each(form) else ():
             print(eventfile.text({Path(name).name: events}, form.value, highest[name]), end="")
-        return
+        return failures
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
         eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None))
-        return
+        return failures
     taken: set[str] = set()
     for name, each in heard.items():
         file = free_name(Path(name).name, taken, eventfile.ending(form))
-        eventfile.write({Path(name).name: each}, out / file, form, highest[name])
+        try:
+            eventfile.write({Path(name).name: each}, out / file, form, highest[name])
+        except OSError as error:
+            if not is_of_the_name(error):
+                raise
+            failures.append((name, str(unwritten(Path(name), error))))
+    return failures

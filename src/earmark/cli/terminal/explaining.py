@@ -33,7 +33,7 @@ def add_recordings(
 
 def missing(found: Explanation, recordings: int) -> list[str]:
     """What the user may have expected and does not get."""
-    net = found.told["net"]
+    net = found.facts["net"]
     told = []
     if not found.layers:
         told.append(f"{net} hears maps, not samples: of its filters only the first layer's kernels are shown")

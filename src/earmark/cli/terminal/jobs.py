@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from earmark.errors import AudioError
+from earmark.files import is_of_the_name
 from earmark.files.journal import Journal
 
 if TYPE_CHECKING:
@@ -50,10 +52,23 @@ def gather(
             into.fail(heard)
             continue
         notes += heard.notes
-        into.add(heard, events)
+        try:
+            into.add(heard, events)
+        except OSError as error:
+            if not is_of_the_name(error):
+                raise
+            into.fail(Failure(heard.recording, unwritten(heard.recording.path, error)))
         if also is not None:
             also(heard, events)
     return notes
+
+
+def unwritten(recording: Path, error: OSError) -> AudioError:
+    """A recording whose result the system does not take under its name, though it takes others."""
+    return AudioError(
+        recording, f"was heard, and its result cannot be written as {error.filename} ({error.strerror})",
+        "Rename the recording, or move away what stands there",
+    )  # fmt: skip
 
 
 class Job:

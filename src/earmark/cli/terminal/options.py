@@ -7,14 +7,22 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.written import REPORT, OwnFolder, Writes, errors, submission
+
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 Channels = Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")]
 Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
 ]
+Gain = Annotated[float, typer.Option(help="dB by which sound is made louder before it is heard; for quiet recordings.")]
+Hop = Annotated[
+    str | None, typer.Option(help="Seconds between windows, such as 0.5 or 51200/44100; default: the tagger's own.")
+]
 Job = Annotated[
-    Path | None, typer.Option(help="A folder for the results; after a kill the same command goes on where it was.")
+    Path | None,
+    typer.Option(help="A folder for the results; after a kill the same command goes on where it was."),
+    OwnFolder(),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
 Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
@@ -28,15 +36,27 @@ Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
 Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read.")]
+Drawn = Annotated[
+    Literal["groups", "clips"],
+    typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
+]
+Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read."), Writes(errors)]
 Leaks = Annotated[
     Literal["refuse", "report"],
     typer.Option(help="Groups or equal files on both sides: refuse to go on, or report them."),
+]
+ReportFolder = Annotated[
+    Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder."), REPORT
 ]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives the intervals.")]
 Salvage = Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")]
 Seen = Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")]
+Submission = Annotated[
+    Path | None,
+    typer.Option(help="Also write fname,label: the three likeliest tags of each clip, for DCASE 2018 task 2."),
+    Writes(submission),
+]
 TaggerFile = Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.")]
 

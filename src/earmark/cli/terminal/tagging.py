@@ -28,6 +28,7 @@ class Asked:
     batch: int
     workers: int
     salvage: bool
+    gain: float = 0.0
 
 
 def tag_files(
@@ -35,13 +36,16 @@ def tag_files(
 ) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import audio, scores
-    from earmark.cli.terminal import jobs
+    from earmark.cli.terminal import jobs, written
     from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference.outputs import check_form
 
     keep_freed_memory()
     found = audio.find(paths, say)
+    written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
+    check_form(asked.form, found, asked.tagger.vocabulary)
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 
@@ -57,7 +61,7 @@ def tag_files(
         with Meter(todo) as meter:
             results = score(
                 asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
-                salvage=asked.salvage, keep_windows=asked.windows is not None or asked.pictures is not None,
+                salvage=asked.salvage, gain=asked.gain, keep_windows=asked.windows is not None or asked.pictures is not None,
                 on_audio=meter.heard,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
@@ -83,7 +87,13 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
 
     if job is None:
         return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
-    settings = {"command": "tag", "tagger": asked.tagger.identity(), "format": form.value, "salvage": asked.salvage}
+    settings: dict[str, Any] = {
+        "command": "tag",
+        "tagger": asked.tagger.identity(),
+        "format": form.value,
+        "salvage": asked.salvage,
+    }
+    settings |= {"gain": asked.gain} if asked.gain else {}
     return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
 
 
@@ -95,8 +105,9 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     from earmark.files.pieces import Writer
     from earmark.inference import Failure, score
     from earmark.inference.allocator import keep_freed_memory
-    from earmark.inference.outputs import FRAMES, piece, window_pieces
+    from earmark.inference.outputs import FRAMES, check_form, piece, window_pieces
 
+    check_form(asked.form, None, asked.tagger.vocabulary)
     if asked.pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
     keep_freed_memory()
@@ -110,7 +121,7 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         with until_stopped(recording):
             (heard,) = score(
                 asked.tagger, [recording], workers=1, prompt=True, on_part=on_part, keep_windows=asked.windows is not None,
-                batch=asked.batch, salvage=asked.salvage,
+                batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
             )  # fmt: skip
         if isinstance(heard, Failure):
             raise heard.error
@@ -128,29 +139,26 @@ def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: A
     jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
 
 
-def check_places(out: Path | None, windows: Path | None, pictures: Path | None, errors: Path | None) -> None:
+def check_places(out: Path | None, windows: Path | None, errors: Path | None) -> None:
     """Make folders for what is written after the work. Raises EarmarkError for what could not be written."""
-    from earmark.cli.terminal.console import check_file, check_folder
     from earmark.errors import EarmarkError
 
-    check_folder("--pictures", pictures)
     if windows is not None and windows.suffix not in (".parquet", ".csv"):
         raise EarmarkError(f"--windows {windows}: name it .parquet, which is exact, or .csv")
-    for option, path in (("--out", out), ("--windows", windows), ("--errors", errors)):
-        check_file(option, path)
+    for path in (out, windows, errors):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.console import reason, say
     from earmark.errors import EarmarkError
     from earmark.report.pictures import recording as timeline
 
     try:
         timeline.draw(heard, sample_rate, path, salvage=salvage)
-    except EarmarkError as error:  # the tags are found: they must not be lost with their picture
-        say(f"no picture of {heard.recording.path}: {error}")
+    except (EarmarkError, OSError) as error:  # the tags are found: they must not be lost with their picture
+        say(f"no picture of {heard.recording.path}: {reason(error)}")
 
 
 def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:

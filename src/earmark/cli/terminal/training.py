@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -64,8 +65,26 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], tol
         facts = Facts.read(read_head(path)["facts"], str(path))
         rows.append((name, path, facts.chosen.number if facts.chosen else None, facts.validation or {}))
     figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
-    print_table(
-        ["fold", "epoch", *(f"validation {key}" for key in figures)],
-        [(name, epoch, *(f"{told_of[key]:.4f}" for key in figures)) for name, _, epoch, told_of in rows],
-    )
+    table: list[tuple[Any, ...]] = [
+        (name, epoch, *(_shown(told_of.get(key)) for key in figures)) for name, _, epoch, told_of in rows
+    ]
+    over = _over([told_of for *_, told_of in rows], figures)
+    print_table(["fold", "epoch", *(f"validation {key}" for key in figures)], table + over)
     say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")
+
+
+def _over(rows: Sequence[Mapping[str, float | None]], figures: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The mean over folds, the lowest and the highest, where there are several; of figures that all of them have."""
+    if len(rows) < 2:
+        return []
+    known = {key: [value for row in rows if (value := row.get(key)) is not None] for key in figures}
+    whole = {key for key in figures if len(known[key]) == len(rows)}
+    ways: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "lowest": min, "highest": max}
+    return [
+        (what, "", *(_shown(way(known[key]) if key in whole else None) for key in figures))
+        for what, way in ways.items()
+    ]
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -31,10 +31,11 @@ CLASSES = "class_labels_indices.csv"
 TABLES = {"balanced": "balanced_train", "unbalanced": "unbalanced_train", "eval": "eval"}
 PLACES = ("", "metadata/", "csv/")  # of the tables
 # The separator is a comma and a space, and what is quoted begins after the space, which readers of CSV do not take for
-# quoting. Copies that were saved anew have no space.
+# quoting. Copies that were saved anew have no space; those that a reader of CSV took apart at every comma and saved with
+# quotes around the quotes, as the one beside AST, have each mid in a cell, and empty ones behind: """/m/1",/m/2,"/m/3""",,
 SEGMENT = (
     r'^"?(?P<ytid>[^,"\s]+)"?\s*,\s*(?P<start>\d+(?:\.\d*)?)\s*,\s*(?P<end>\d+(?:\.\d*)?)\s*,'
-    r'\s*"?(?P<mids>[^"]*[^"\s])"?\s*$'
+    r'\s*(?P<mids>"?[^"]*[^"\s]"?|"""/[^",\s]+"*(?:,"?/[^",\s]+"*)*,*)\s*$'
 )
 PROMISE = re.compile(r"num_segs=(\d+)")
 # What downloaders call the recording of a segment; start and end in seconds with three places, or as ms or whole s
@@ -155,12 +156,14 @@ def segments(file: Path) -> pa.Table:
     if not len(parts):
         raise ManifestError(f"{file}: holds no segments")
     promise = PROMISE.search(head)
+    # quotes, and the commas of empty cells
+    mids = pc.utf8_trim(pc.replace_substring(pc.struct_field(parts, "mids"), '"', ""), ", ")
     return pa.table(
         {
             "ytid": pc.struct_field(parts, "ytid"),
             "start": _milliseconds(pc.struct_field(parts, "start")),
             "end": _milliseconds(pc.struct_field(parts, "end")),
-            "mids": pc.split_pattern_regex(pc.struct_field(parts, "mids"), r"\s*,\s*"),
+            "mids": pc.split_pattern_regex(mids, r"\s*,\s*"),
         }
     ).replace_schema_metadata({"num_segs": promise[1]} if promise else {})
 

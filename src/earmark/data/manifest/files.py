@@ -16,7 +16,7 @@ from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, SCHEMA
 from earmark.errors import ManifestError
-from earmark.files import check_text, whole
+from earmark.files import bounds, check_text, whole
 
 FORMAT = "earmark-manifest"
 VERSION = 1
@@ -50,7 +50,7 @@ def read(file: str | Path, /, *, root: str | Path | None = None, **columns: str)
     try:
         head = json.loads((raw.schema.metadata or {}).get(FORMAT.encode(), b"{}"))
         newer = head.get("version", 0) > VERSION
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestError(f"{file}: what it tells of itself is damaged ({error}). Fetch or make it again") from error
     if newer:
         raise ManifestError(
@@ -77,10 +77,9 @@ def load_table(file: Path) -> pa.Table:
         raise ManifestError(f"{file}: no such file")
     try:
         if file.suffix == ".parquet":
-            from pyarrow import parquet
+            from earmark.files import parquet
 
-            table = parquet.read_table(file)
-            table.validate(full=True)  # text that is no UTF-8
+            table = parquet.read(file)
         else:
             table = _load_csv(file)
         names = table.column_names
@@ -119,8 +118,7 @@ def _load_csv(file: Path) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
     check_text(file, ManifestError)
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        header = stream.readline()
+    header = bounds.first_line(file)
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")
     separator = max(",;\t", key=header.count)
@@ -129,6 +127,7 @@ def _load_csv(file: Path) -> pa.Table:
     except csv.Error as error:  # a name of a column of more than 131072 signs
         raise ManifestError(f"{file}: the first line is no header of a table ({error})") from error
     names = [name.strip() for name in raw]
+    bounds.check_columns(file, len(names))
 
     def table(threads: bool) -> pa.Table:
         return arrow_csv.read_csv(

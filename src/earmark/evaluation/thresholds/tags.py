@@ -20,7 +20,7 @@ from earmark.metrics import Floats, evaluate, per_tag
 from earmark.models.facts import TagTuning
 
 DEFAULT = 0.5  # of a tag for which none was chosen
-FIGURES = ("f1_micro", "f1_macro", "f1_instance")
+FIGURES = ("f1_micro", "f1_macro", "f1_clips")
 
 
 def as_facts(chosen: Chosen) -> TagTuning:

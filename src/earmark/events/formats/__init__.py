@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 from earmark.errors import ScoresError
 from earmark.events.cells import ByRecording, Found, check, check_label
 from earmark.files import write_text
+from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
 from earmark.files.texts import problem, wide
 from earmark.registry import EVENT_FORMATS
@@ -127,9 +128,14 @@ def read(
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(EVENTS + 1)
     except OSError as error:
         raise ScoresError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > EVENTS:
+        raise ScoresError(
+            f"{path}: is longer than a file of events may be, {EVENTS // 1_000_000} MB: is it one? Split it"
+        )
     wrong = problem(content)
     if wrong is not None and wide(content[:4096]):
         raise ScoresError(f"{path}: {wrong}")
@@ -171,6 +177,19 @@ def _say(path: Path, notes: list[str], report: Callable[[str], None] | None) -> 
             warnings.warn(f"{path}: {note}", stacklevel=3)
         else:
             report(f"{path}: {note}")
+
+
+def wrote(path: str | Path, form: str) -> bool:
+    """Whether a file is as `write` would make it, and nobody's own: what is read of it gives the same text again, or what the
+    format's `wrote` says of its text, where it has one.
+    """
+    try:
+        content = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        if (by_its_text := getattr(_class(form), "wrote", None)) is not None:
+            return bool(by_its_text(content))
+        return text(_class(form).read(content, _recording(Path(path))), form, 1.0) == content
+    except (OSError, ScoresError):
+        return False
 
 
 def _class(form: str) -> type[EventFormat]:

@@ -41,6 +41,11 @@ class Raven:
         return "\n".join(lines) + "\n"
 
     @staticmethod
+    def wrote(text: str) -> bool:
+        """By its columns, as its frequencies cannot be known; Raven's users have others."""
+        return text.startswith("\t".join(COLUMNS) + "\n")
+
+    @staticmethod
     def read(text: str, recording: str) -> dict[str, list[Event]]:
         lines = list(lines_of(text))
         header = lines[0][1].split("\t") if lines else []

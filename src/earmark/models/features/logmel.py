@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from earmark.models.features.mel import MelScale, band_parts, mel_filters
-from earmark.models.features.spectrum import Floats, Frame, Log, Spectrum, Window, amplitude, check_level, level
+from earmark.models.features.spectrum import Edges, Floats, Frame, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
-@FEATURES.register("logmel", paper="002, 003, 004")
+@FEATURES.register("logmel", paper="002, 003, 004", values="levels")
 class LogMel(nn.Module):
     """Log-mel spectrogram: waves (batch, samples) → (batch, 1, bands, frames).
 
@@ -18,6 +18,8 @@ class LogMel(nn.Module):
     window's. log: "db" for 10·log10 with a floor of `floor` under the mel power, "ln" for ln(mel + floor).
     magnitude: take the root of the power spectrum before the mel bands, as the VGGish front end does.
     mean, deviation: constants taken from the log-mel values, so that nets start from values near one.
+    centre: frames about the multiples of the hop, as librosa has them; beyond the ends lie zeros, as in librosa 0.10 and
+    later, or, with `edges` reflect, the wave mirrored, as in versions before it (those of the papers).
     """
 
     filters: Tensor
@@ -41,6 +43,7 @@ class LogMel(nn.Module):
         mean: float = 0.0,
         deviation: float = 1.0,
         frame: Frame = "fft",
+        edges: Edges = "zeros",
     ):
         super().__init__()
         check_level(floor, deviation, log)
@@ -48,7 +51,7 @@ class LogMel(nn.Module):
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)
         self.spectrum = Spectrum(
-            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame
+            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame, edges
         )
         top = high if high is not None else sample_rate / 2
         filters = mel_filters(sample_rate, self.spectrum.fft, bands, low, top, mel_scale, equal_area)

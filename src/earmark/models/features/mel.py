@@ -24,6 +24,7 @@ LOG_STEP = math.log(6.4) / 27.0
 # Mel bands that are summed at once. Neighbours reach few of the bins, so that most of the full product is by nought:
 # with 16 a product of (frames, bins) and (bins, 128) takes a fifth of the time, and smaller ones cost more in calls
 BANDS_AT_ONCE = 16
+LARGEST = 1 << 23  # weights of a filter bank, bands × bins: 64 MiB in float64 while they are computed
 
 
 def hz_to_mel(hz: NDArray[np.float64], scale: MelScale = "slaney") -> NDArray[np.float64]:
@@ -65,6 +66,10 @@ def mel_filters(
     if not 0 <= low < high <= sample_rate / 2:
         raise ValueError(
             f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz"
+        )
+    if bands * (fft // 2 + 1) > LARGEST:
+        raise ValueError(
+            f"{bands:,} mel bands of {fft // 2 + 1:,} bins are more than {LARGEST:,} weights: take fewer bands"
         )
     bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
     lowest, highest = hz_to_mel(np.array([low, high]), scale)

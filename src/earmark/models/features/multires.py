@@ -1,30 +1,35 @@
 """Multi-resolution log-mel spectrogram: one of paper 002's features (section 2.1, after its reference [22]).
 
 Log-mel spectrograms with windows of different lengths and one hop: short windows tell when, long ones which pitch. The
-paper prints their size as T × (128 · 3); here they are three channels of 128 bands, the form in which its 2D net has
-three channels of input.
+paper prints their size as T × (128 · 3), and feeds its 2D net three channels. So they are three channels of 128 bands
+here, or, with `join: bands`, one map of 384 bands, the bands of the first window below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from earmark.models.features.constants import each
+from earmark.models.features.constants import check_known, each
 from earmark.models.features.logmel import LogMel
-from earmark.models.features.mel import MelScale
+from earmark.models.features.mel import LARGEST, MelScale
 from earmark.models.features.spectrum import Floats, Log, Window
 from earmark.registry import FEATURES
 
+Join = Literal["channels", "bands"]
+MOST = 16  # windows
 
-@FEATURES.register("multires", paper="002")
+
+@FEATURES.register("multires", paper="002", values="levels")
 class MultiRes(nn.Module):
     """Multi-resolution log-mel spectrogram: waves (batch, samples) → (batch, windows, bands, frames).
 
-    windows: seconds, one a channel; each window's FFT has its length. Frames are centred on multiples of the hop, with
-    zeros beyond the ends, so that all windows have as many and frame k of each is about the same moment.
+    windows: seconds, one a channel, or, with `join` bands, one above the other in one map (batch, 1, windows · bands,
+    frames). Each window's FFT has its length. Frames are centred on multiples of the hop, with zeros beyond the ends, so
+    that all windows have as many and frame k of each is about the same moment.
     mean, deviation: constants taken from the values, one for all or a list of one for each window: power grows with the
     window's length. The other arguments are those of `logmel`.
     """
@@ -45,10 +50,19 @@ class MultiRes(nn.Module):
         floor: float = 1e-10,
         mean: float | Sequence[float] = 0.0,
         deviation: float | Sequence[float] = 1.0,
+        join: Join = "channels",
     ):
         super().__init__()
+        check_known("join", join, Join)
         if not windows:
             raise ValueError("windows is empty: give the length of at least one, in seconds")
+        if len(windows) > MOST:
+            raise ValueError(f"windows has {len(windows):,} lengths: there are {MOST} at most")
+        bins = sum(round(window * sample_rate) // 2 + 1 for window in windows)
+        if bands * bins > LARGEST:
+            raise ValueError(
+                f"{bands:,} bands of {bins:,} bins in all are more than {LARGEST:,} weights: take fewer or shorter windows"
+            )
         means = each(mean, len(windows), "mean", "windows")
         deviations = each(deviation, len(windows), "deviation", "windows")
         self.resolutions = nn.ModuleList(
@@ -71,7 +85,8 @@ class MultiRes(nn.Module):
             )
             for window, own_mean, own_deviation in zip(windows, means, deviations, strict=True)
         )
-        self.channels, self.bands = len(windows), bands
+        self.joined = 1 if join == "channels" else 2  # the dimension along which maps stand side by side
+        self.channels, self.bands = (len(windows), bands) if join == "channels" else (1, len(windows) * bands)
         self.hop_samples, self.shortest = round(hop * sample_rate), 1
 
     def frames(self, samples: int) -> int:
@@ -86,4 +101,4 @@ class MultiRes(nn.Module):
         return places * self.hop_samples
 
     def forward(self, waves: Tensor) -> Tensor:
-        return torch.cat([logmel(waves) for logmel in self.resolutions], 1)
+        return torch.cat([logmel(waves) for logmel in self.resolutions], self.joined)

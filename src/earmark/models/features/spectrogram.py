@@ -1,25 +1,29 @@
 """Spectrogram on a linear frequency axis, logarithmic in level: one of paper 002's features (section 2.1).
 
-The paper names a window of 2048 samples at 44.1 kHz and 513 bins, which do not go together: that window needs an FFT of
-at least 2048, which has 1025 bins, and 513 bins are those of an FFT of 1024. The bins are the size that the paper
-prints, so the default keeps them and shortens the window to 1024 samples; a window of 2048 / 44100 gives 1025.
+The paper names a window of 2048 samples at 44.1 kHz and 513 bins, which contradict each other: that window needs an FFT
+of at least 2048, which has 1025 bins, and 513 bins are those of an FFT of 1024. What was meant cannot be known:
+
+    the default           window 1024, FFT 1024: 513 bins up to 22,050 Hz; the paper's size, half its window
+    window: 2048/44100    window 2048, FFT 2048: 1025 bins up to 22,050 Hz; the paper's window, twice its size
+    … and bins: 513       the lower half of these, up to 11,025 Hz; window and size are the paper's, what is above is not heard
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from earmark.models.features.spectrum import Floats, Log, Spectrum, Window, amplitude, check_level, level
+from earmark.models.features.spectrum import Edges, Floats, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
-@FEATURES.register("spectrogram", paper="002")
+@FEATURES.register("spectrogram", paper="002", values="levels")
 class Spectrogram(nn.Module):
-    """Spectrogram, linear in frequency: waves (batch, samples) → (batch, 1, fft // 2 + 1, frames).
+    """Spectrogram, linear in frequency: waves (batch, samples) → (batch, 1, bins, frames).
 
     sample_rate: Hz. window, hop: seconds. fft: samples, default the window's; the first bin is 0 Hz, the last half the
-    sample rate. log: "db" for 10·log10 with a floor of `floor` under the power, "ln" for ln(power + floor). magnitude:
-    take the root of the power first. mean, deviation: constants taken from the logarithms.
+    sample rate. bins: how many are kept, from the lowest; default all, fft // 2 + 1. log: "db" for 10·log10 with a floor
+    of `floor` under the power, "ln" for ln(power + floor). magnitude: take the root of the power first. mean, deviation:
+    constants taken from the logarithms. centre, edges: as of `logmel`.
     """
 
     def __init__(
@@ -35,12 +39,18 @@ class Spectrogram(nn.Module):
         floor: float = 1e-10,
         mean: float = 0.0,
         deviation: float = 1.0,
+        bins: int | None = None,
+        edges: Edges = "zeros",
     ):
         super().__init__()
         check_level(floor, deviation, log)
         window_samples = round(window * sample_rate)
-        self.spectrum = Spectrum(window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre)
-        self.channels, self.bands = 1, self.spectrum.bins
+        self.spectrum = Spectrum(
+            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, edges=edges
+        )
+        if bins is not None and not 1 <= bins <= self.spectrum.bins:
+            raise ValueError(f"bins is {bins}: an FFT of {self.spectrum.fft} has from 1 to {self.spectrum.bins}")
+        self.channels, self.bands = 1, bins or self.spectrum.bins
         self.hop_samples, self.shortest = self.spectrum.hop_samples, self.spectrum.shortest
         self.magnitude, self.log, self.floor = magnitude, log, floor
         self.mean, self.deviation = mean, deviation
@@ -60,6 +70,6 @@ class Spectrogram(nn.Module):
         return self.spectrum.over(waves, self._levels)
 
     def _levels(self, waves: Tensor) -> Tensor:
-        power = self.spectrum.spectra(waves)  # (batch, bins, frames)
+        power = self.spectrum.spectra(waves)[:, : self.bands]  # (batch, bins, frames)
         power = amplitude(power) if self.magnitude else power
         return level(power, self.log, self.floor, self.mean, self.deviation)[:, None]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.features.mel import MelScale, hz_to_mel, mel_to_hz
+from earmark.models.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
 from earmark.models.layers.attention import AttActivation, Attention
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length
 from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
@@ -36,6 +36,10 @@ def gabor_filters(
     if not 0 <= low < high <= sample_rate / 2:
         raise ValueError(
             f"bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz"
+        )
+    if bands * kernel > LARGEST:
+        raise ValueError(
+            f"{bands:,} pairs of filters of {kernel:,} samples are more than {LARGEST:,} weights: take a shorter window or fewer"
         )
     lowest, highest = hz_to_mel(np.array([low, high]), scale)
     edges = mel_to_hz(np.linspace(lowest, highest, bands + 2), scale)
@@ -163,6 +167,10 @@ def bankresnet(
         raise ValueError(f"floor is {floor:g}: it must be above 0, as silence has no logarithm")
     weights = gabor_filters(sample_rate, kernel, filters, low, sample_rate / 2 if high is None else high)
     samples = every * round(hop / stride)
+    if samples > LARGEST:
+        raise ValueError(
+            f"hop {hop:g} s: the mean over two hops is longer than {LARGEST:,} samples. Take a shorter one"
+        )
     bank = FilterBank(weights, every, samples, floor, learn, momentum)
     trunk = Trunk2d(1, widths, blocks, bottleneck=False, stem_stride=stem_stride, momentum=momentum)
     return BankResNet(bank, trunk, tags, samples, att_activation, dropout)

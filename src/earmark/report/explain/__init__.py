@@ -50,7 +50,7 @@ __all__ = ["MOST", "STEPS", "Explanation", "select"]
 
 MOST = 64  # filters of a layer
 KERNELS = 64  # of a layer on maps
-KEPT = 10  # s of a recording, to hold against what excites the filters: 256 recordings at 44.1 kHz are 450 MB
+SECONDS_KEPT = 10  # s of a recording, to hold against what excites the filters: 256 recordings at 44.1 kHz are 450 MB
 LONGEST_NAME = 60  # letters of a picture's file: file systems take 255 bytes, and a letter has up to four
 
 
@@ -65,36 +65,39 @@ class Explanation:
         self.layers = raw_layers(self.tagger)
         self._gates: dict[str, list[dict[str, Any]]] = {}
         self._waves: list[NDArray[np.float32]] = []
-        self.told: dict[str, Any] = {
+        self.facts: dict[str, Any] = {
             "tagger": tagger.identity(), "net": tagger.recipe.net.name, "sample_rate": tagger.sample_rate, "seed": seed,
             "steps": steps, "layers": [], "responses": None, "kernels": None, "gates": None, "recordings": [], "notes": [],
         }  # fmt: skip
 
     def add_filters(
-        self, asked: Sequence[Layer], most: int = MOST, before: Callable[[Layer], None] = lambda _: None
+        self, layers: Sequence[Layer], most: int = MOST, before: Callable[[Layer], None] = lambda _: None
     ) -> None:
         """What excites the filters of these layers most, held against the recordings that were added. before: called before
         each.
         """
         rate = self.tagger.sample_rate
-        found: dict[str, Any] = {}
+        centres: dict[str, filters.Floats] = {}
         hz = filters.frequencies(rate)
-        for layer in asked:
+        for layer in layers:
             before(layer)
-            told = filters.maximise(
-                self.tagger, layer, most=most, steps=self.told["steps"], seed=self.told["seed"], recordings=self._waves
+            maximised = filters.maximise(
+                self.tagger,
+                layer,
+                most=most,
+                steps=self.facts["steps"],
+                seed=self.facts["seed"],
+                recordings=self._waves,
             )
-            found[f"{layer.number}  {layer.name}"] = told.centres
-            title = (
-                f"layer {layer.number}, {layer.name}: what excites {_of(len(told.chosen), layer.filters)} filters most"
-            )
-            figure = drawing.spectra(told.power, hz, told.centres, title)
-            row = _layer(told, rate)
+            centres[f"{layer.number}  {layer.name}"] = maximised.centres
+            title = f"layer {layer.number}, {layer.name}: what excites {_of(len(maximised.chosen), layer.filters)} filters most"
+            figure = drawing.spectra(maximised.power, hz, maximised.centres, title)
+            row = _layer(maximised, rate)
             row["picture"] = self._save(figure, f"filters-{layer.number:02}-{layer.name}")
-            self.told["layers"].append(row)
-        if len(asked) > 1:
-            figure = drawing.centres(found, rate, "centre frequencies of what excites the filters most")
-            self.told["centres"] = self._save(figure, "filters")
+            self.facts["layers"].append(row)
+        if len(layers) > 1:
+            figure = drawing.centres(centres, rate, "centre frequencies of what excites the filters most")
+            self.facts["centres"] = self._save(figure, "filters")
 
     def add_responses(self) -> None:
         """What the kernels of the first layer let through, of one on samples and of one on maps."""
@@ -106,7 +109,7 @@ class Explanation:
                 f"layer 1, {first.name}: frequency response of its {first.filters} kernels of {first.kernel} samples"
             )
             picture = self._save(drawing.responses(gains**2, hz, centres, title), "responses")
-            self.told["responses"] = {"name": first.name, **_centres(centres, rate), "picture": picture}
+            self.facts["responses"] = {"name": first.name, **_centres(centres, rate), "picture": picture}
         if self.tagger.input != "waves":
             name, conv = _first_on_maps(net)
             weights = conv.weight.detach().cpu().numpy()[:KERNELS, 0]
@@ -114,7 +117,7 @@ class Explanation:
                 f"{name}: {_of(len(weights), conv.out_channels)} kernels on the map (each by its own scale, 0 is white)"
             )
             picture = self._save(drawing.kernels(weights, title), "kernels")
-            self.told["kernels"] = {"name": name, "shape": list(conv.weight.shape), "picture": picture}
+            self.facts["kernels"] = {"name": name, "shape": list(conv.weight.shape), "picture": picture}
 
     def add_recording(self, path: Path, start: float = 0.0, *, salvage: bool = False) -> list[str]:
         """What the net makes of a recording's moments, and what its gates let through; returns what is to be said of it.
@@ -124,20 +127,20 @@ class Explanation:
         excerpt = listen(str(path), self.tagger, start, salvage=salvage)
         self._keep(excerpt.wave)
         windows, starts = cut(excerpt, self.tagger)
-        heard = hear(self.tagger, windows, starts)
+        moments = hear(self.tagger, windows, starts)
         if blocks(self.tagger):
-            tag = self.tagger.vocabulary[int(np.mean([one.scores for one in heard], 0).argmax())]
+            tag = self.tagger.vocabulary[int(np.mean([window.scores for window in moments], 0).argmax())]
             self._gates.setdefault(tag, []).append(opened(self.tagger, windows))
         seconds = len(excerpt.wave) / self.tagger.sample_rate
         notes = list(excerpt.notes)
         if not excerpt.whole:
             notes.append(f"{path}: only {seconds:.1f} s from {start:g} s on are explained; --start moves there")
-        row = _recording(path, excerpt, heard, self.tagger)
+        row = _recording(path, excerpt, moments, self.tagger)
         if tells(self.tagger):
-            figure = stage.draw(excerpt, heard, self.tagger.vocabulary, self.tagger.sample_rate, path.name)
-            row["picture"] = self._save(figure, f"moments-{len(self.told['recordings']) + 1:02}-{path.name}")
-        self.told["recordings"].append(row)
-        self.told["notes"] += notes
+            figure = stage.draw(excerpt, moments, self.tagger.vocabulary, self.tagger.sample_rate, path.name)
+            row["picture"] = self._save(figure, f"moments-{len(self.facts['recordings']) + 1:02}-{path.name}")
+        self.facts["recordings"].append(row)
+        self.facts["notes"] += notes
         return notes
 
     @property
@@ -155,25 +158,28 @@ class Explanation:
         names = blocks(self.tagger)
         if self._gates:
             by_count = sorted(self._gates.items(), key=lambda item: -len(item[1]))
-            of_tags = {tag: [np.mean([one[n] for one in found], 0) for n in names] for tag, found in by_count}
-            counts = {tag: len(found) for tag, found in by_count}
-            labels = {f"{tag} ({counts[tag]})": found for tag, found in of_tags.items()}
+            of_tags = {
+                tag: [np.mean([gates[n] for gates in recordings], 0) for n in names] for tag, recordings in by_count
+            }
+            counts = {tag: len(recordings) for tag, recordings in by_count}
+            labels = {f"{tag} ({counts[tag]})": by_block for tag, by_block in of_tags.items()}
             picture = self._save(drawing.gates(labels, names, "gates, by the tag that a recording gets"), "gates")
             numbers = {
-                tag: [[round(float(gate), 5) for gate in one] for one in found] for tag, found in of_tags.items()
+                tag: [[round(float(gate), 5) for gate in block] for block in by_block]
+                for tag, by_block in of_tags.items()
             }
-            self.told["gates"] = {"blocks": names, "tags": numbers, "recordings": counts, "picture": picture}
+            self.facts["gates"] = {"blocks": names, "tags": numbers, "recordings": counts, "picture": picture}
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.told, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self.facts, indent=1, ensure_ascii=False, allow_nan=False)
         write_text(self.folder / "explain.json", text + "\n")
         page = self.folder / "index.html"
-        write_text(page, page_of(self.told, self.folder, self.tagger.recipe.summary))
+        write_text(page, page_of(self.facts, self.folder, self.tagger.recipe.summary))
         return page
 
     def _keep(self, wave: NDArray[np.float32]) -> None:
         """The beginning of a recording, for `add_filters`, as long as there are not too many."""
         if self.layers and len(self._waves) < filters.PIECES:
-            self._waves.append(wave[: KEPT * self.tagger.sample_rate])
+            self._waves.append(wave[: SECONDS_KEPT * self.tagger.sample_rate])
 
     def _save(self, figure: Any, name: str) -> str:
         file = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME] + ".png"
@@ -182,13 +188,13 @@ class Explanation:
         return file
 
 
-def select(layers: Sequence[Layer], asked: Sequence[str] | None) -> list[Layer]:
+def select(layers: Sequence[Layer], choice: Sequence[str] | None) -> list[Layer]:
     """Layers by number (3), range (1-3) or name; None: all. Raises EarmarkError, with those that there are."""
-    if asked is None:
+    if choice is None:
         return list(layers)
     chosen: set[int] = set()
     by_name = {layer.name: layer.number for layer in layers}
-    for part in asked:
+    for part in choice:
         span = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         wanted = range(int(span[1]), int(span[2] or span[1]) + 1) if span else [by_name.get(part, 0)]
         if not wanted or min(wanted) < 1 or max(wanted) > len(layers):
@@ -202,23 +208,23 @@ def _of(shown: int, all_of_them: int) -> str:
     return f"its {shown}" if shown == all_of_them else f"{shown} of {all_of_them}"
 
 
-def _centres(found: filters.Floats, rate: int) -> dict[str, Any]:
-    even = (np.arange(len(found)) + 0.5) / len(found) * rate / 2
+def _centres(centres: filters.Floats, rate: int) -> dict[str, Any]:
+    even = (np.arange(len(centres)) + 0.5) / len(centres) * rate / 2
     return {
-        "centres": [round(float(hz), 2) for hz in found],
-        "mel_distance": round(filters.mel_distance(found, filters.mel_curve(len(found), rate), rate), 5),
-        "linear_distance": round(filters.mel_distance(found, even, rate), 5),
+        "centres": [round(float(hz), 2) for hz in centres],
+        "mel_distance": round(filters.mel_distance(centres, filters.mel_curve(len(centres), rate), rate), 5),
+        "linear_distance": round(filters.mel_distance(centres, even, rate), 5),
     }
 
 
-def _layer(told: Maximised, rate: int) -> dict[str, Any]:
-    layer = told.layer
+def _layer(maximised: Maximised, rate: int) -> dict[str, Any]:
+    layer = maximised.layer
     return {
         "number": layer.number, "name": layer.name, "kernel": layer.kernel, "stride": layer.stride, "filters": layer.filters,
-        "samples": told.waves.shape[1], "chosen": told.chosen.tolist(), **_centres(told.centres, rate),
-        "before": [float(f"{value:.6g}") for value in told.before],
-        "after": [float(f"{value:.6g}") for value in told.after],
-        "heard": None if told.heard is None else [float(f"{value:.6g}") for value in told.heard],
+        "samples": maximised.waves.shape[1], "chosen": maximised.chosen.tolist(), **_centres(maximised.centres, rate),
+        "before": [float(f"{value:.6g}") for value in maximised.before],
+        "after": [float(f"{value:.6g}") for value in maximised.after],
+        "heard": None if maximised.by_recordings is None else [float(f"{value:.6g}") for value in maximised.by_recordings],
     }  # fmt: skip
 
 
@@ -229,22 +235,22 @@ def _first_on_maps(net: nn.Module) -> tuple[str, nn.Conv2d]:
     raise TaggerError("this net has no convolution over bands and frames: there are no kernels to show")
 
 
-def _recording(path: Path, excerpt: Passage, heard: Sequence[Moments], tagger: Tagger) -> dict[str, Any]:
-    chosen = {tagger.vocabulary[i]: i for i in stage.strongest(heard)}
+def _recording(path: Path, excerpt: Passage, moments: Sequence[Moments], tagger: Tagger) -> dict[str, Any]:
+    chosen = {tagger.vocabulary[i]: i for i in stage.strongest(moments)}
 
-    def told(values: Any) -> dict[str, Any]:
+    def by_tag(values: Any) -> dict[str, Any]:
         return {tag: np.round(values[..., i].astype(float), 5).tolist() for tag, i in chosen.items()}
 
-    def track(one: Curve) -> dict[str, Any]:
-        return {"name": one.name, "edges": np.round(one.edges, 4).tolist(), "values": told(one.values)}
+    def track(curve: Curve) -> dict[str, Any]:
+        return {"name": curve.name, "edges": np.round(curve.edges, 4).tolist(), "values": by_tag(curve.values)}
 
     windows = [
         {
-            "start": round(one.start, 4), "end": round(one.end, 4), "scores": told(one.scores),
-            "levels": [told(level) for level in one.levels],
-            "tracks": [track(each) for each in (*one.attention, *filter(None, [one.frames]))],
+            "start": round(window.start, 4), "end": round(window.end, 4), "scores": by_tag(window.scores),
+            "levels": [by_tag(level) for level in window.levels],
+            "tracks": [track(curve) for curve in (*window.attention, *filter(None, [window.frames]))],
         }
-        for one in heard
+        for window in moments
     ]  # fmt: skip
     seconds = len(excerpt.wave) / tagger.sample_rate
     return {"path": str(path), "start": excerpt.start, "seconds": round(seconds, 4), "windows": windows}

@@ -59,9 +59,9 @@ def centres(layers: Mapping[str, Floats], sample_rate: int, title: str) -> Figur
     figure = blank(8.5, 4.8)
     axes = figure.add_subplot()
     shades = colormaps["viridis"](np.linspace(0.9, 0, len(layers)))
-    for shade, (name, found) in zip(shades, layers.items(), strict=True):
-        place = (np.arange(len(found)) + 0.5) / len(found)
-        axes.plot(place * 100, np.sort(found) / 1000, color=shade, linewidth=1.5, label=name)
+    for shade, (name, hz) in zip(shades, layers.items(), strict=True):
+        place = (np.arange(len(hz)) + 0.5) / len(hz)
+        axes.plot(place * 100, np.sort(hz) / 1000, color=shade, linewidth=1.5, label=name)
     place = (np.arange(100) + 0.5) / 100
     axes.plot(place * 100, mel_curve(100, sample_rate) / 1000, color=ORANGE, linewidth=2.2, label="even in mel")
     axes.plot(place * 100, place * sample_rate / 2000, color=GREY, linestyle=(0, (4, 3)), label="even in Hz")
@@ -125,11 +125,11 @@ def gates(of_tags: Mapping[str, Sequence[Floats]], blocks: Sequence[str], title:
     figure = blank(11, 1.0 + 2.3 * down)
     grid = figure.subplots(down, min(3, len(blocks)), squeeze=False, sharey=True).ravel()
     for place, (axes, name) in enumerate(zip(grid, blocks, strict=False)):
-        order = np.argsort(np.mean([found[place] for found in of_tags.values()], 0), kind="stable")
-        for number, (tag, found) in enumerate(shown):
+        order = np.argsort(np.mean([by_block[place] for by_block in of_tags.values()], 0), kind="stable")
+        for number, (tag, by_block) in enumerate(shown):
             style = "-" if number < len(LINES) else (0, (3, 2))
             colour = LINES[number % len(LINES)]
-            axes.plot(found[place][order], color=colour, linewidth=1, linestyle=style, label=tag)
+            axes.plot(by_block[place][order], color=colour, linewidth=1, linestyle=style, label=tag)
         axes.set_title(name, color=INK, fontsize=9.5, loc="left")
         axes.set_ylim(-0.02, 1.02)
         axes.grid(color=PALE)

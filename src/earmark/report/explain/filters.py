@@ -52,7 +52,7 @@ class Maximised:
 
     chosen: (n,) which filters. waves: (n, samples) at LEVEL. before, after: (n,) activation by the noise that the
     ascent began with and by `waves`. power: (n, 365) mean power spectrum over frames of 729 samples. centres: (n,) Hz at
-    which it is largest. heard: (n,) the highest activation by a piece of the recordings at LEVEL, where there are some.
+    which it is largest. by_recordings: (n,) the highest activation by a piece of the recordings at LEVEL, or None.
     """
 
     layer: Layer
@@ -62,7 +62,7 @@ class Maximised:
     after: NDArray[np.float32]
     power: Floats
     centres: Floats
-    heard: NDArray[np.float32] | None = None
+    by_recordings: NDArray[np.float32] | None = None
 
 
 def choose(filters: int, most: int) -> NDArray[np.int64]:
@@ -81,21 +81,21 @@ def maximise(
     chosen = choose(layer.filters, most)
     length = samples_for(tagger, layer)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + layer.number)
-    begins = noises(length, generator)
-    roused = _excitations(tagger, layer, begins)  # (noises, filters)
+    candidates = noises(length, generator)
+    roused = _excitations(tagger, layer, candidates)  # (noises, filters)
     strongest = roused.argmax(0).cpu()
     parts = []
     with still(tagger):
         for places in _batches(chosen, length):
-            begin = begins[strongest[places]].to(tagger.device)
+            begin = candidates[strongest[places]].to(tagger.device)
             parts.append(_climb(tagger, layer, places, begin, roused.amax(0)[places], steps, generator))
-    found, after = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    waves, after = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
     before = roused.amax(0).cpu().numpy()[chosen]
-    power = power_of(found)
+    power = power_of(waves)
     centres = frequencies(tagger.sample_rate)[power.argmax(-1)]
-    cut = levelled(torch.from_numpy(pieces(recordings, length)))
-    heard = _excitations(tagger, layer, cut).amax(0).cpu().numpy()[chosen] if len(cut) else None
-    return Maximised(layer, chosen, found, before, after, power, centres, heard)
+    sounds = levelled(torch.from_numpy(pieces(recordings, length)))
+    by_recordings = _excitations(tagger, layer, sounds).amax(0).cpu().numpy()[chosen] if len(sounds) else None
+    return Maximised(layer, chosen, waves, before, after, power, centres, by_recordings)
 
 
 def noises(length: int, generator: torch.Generator) -> Tensor:
@@ -106,11 +106,11 @@ def noises(length: int, generator: torch.Generator) -> Tensor:
     away = torch.log2(torch.fft.rfftfreq(length).clamp_min(1e-9)) - middles
     gains = torch.exp(-0.5 * (away / WIDTH) ** 2)
     gains[0] = 1
-    found = torch.fft.irfft(spectra * gains, length)
+    noise = torch.fft.irfft(spectra * gains, length)
     bursts = torch.randint(1, BURSTS + 1, (NOISES, 1), generator=generator)
     turns = torch.arange(length) / length * bursts + torch.rand(NOISES, 1, generator=generator)
-    found[1::2] *= ((0.5 - 0.5 * torch.cos(2 * np.pi * turns)) ** 3)[1::2]
-    return levelled(found)
+    noise[1::2] *= ((0.5 - 0.5 * torch.cos(2 * np.pi * turns)) ** 3)[1::2]
+    return levelled(noise)
 
 
 def pieces(recordings: Sequence[NDArray[np.float32]], length: int) -> NDArray[np.float32]:
@@ -118,11 +118,11 @@ def pieces(recordings: Sequence[NDArray[np.float32]], length: int) -> NDArray[np
 
     Recordings that are shorter are followed by zeros.
     """
-    each = max(1, PIECES // max(1, len(recordings)))
+    per_recording = max(1, PIECES // max(1, len(recordings)))
     cut = []
     for wave in recordings:
         wave = np.pad(wave, (0, max(0, length - len(wave))))
-        for first in np.unique(np.linspace(0, len(wave) - length, each).astype(int)):
+        for first in np.unique(np.linspace(0, len(wave) - length, per_recording).astype(int)):
             piece = wave[first : first + length]
             if piece.std() > 0:
                 cut.append(piece)
@@ -168,10 +168,10 @@ def _climb(
         (lost,) = torch.nonzero(after <= before, as_tuple=True)
         if steps and len(lost):
             again = chosen[lost.cpu().numpy()]
-            found = _ascend(tagger, layer, again, begin[lost], steps, generator, first)
-            reached = excitation(tagger, layer, found)[torch.arange(len(again)), torch.from_numpy(again)]
+            ascended = _ascend(tagger, layer, again, begin[lost], steps, generator, first)
+            reached = excitation(tagger, layer, ascended)[torch.arange(len(again)), torch.from_numpy(again)]
             higher = reached > after[lost]
-            waves = waves.index_copy(0, lost[higher], found[higher])
+            waves = waves.index_copy(0, lost[higher], ascended[higher])
             after = after.index_copy(0, lost[higher], reached[higher])
     return waves, after if steps else before
 
@@ -181,12 +181,12 @@ def _ascend(
     first: float,
 ) -> Tensor:  # fmt: skip
     """The waves (n, samples) that the ascent comes to. first: its first step, a share of the level."""
-    own = torch.arange(len(chosen)), torch.from_numpy(chosen)
+    own_filter = torch.arange(len(chosen)), torch.from_numpy(chosen)
     waves = levelled(noise)
     for step in range(steps):
         shift = int(torch.randint(waves.shape[-1], (), generator=generator))
         waves = waves.roll(shift, -1).requires_grad_(True)
-        out = outputs(tagger, layer, waves)[own]  # (n, time)
+        out = outputs(tagger, layer, waves)[own_filter]  # (n, time)
         (slope,) = torch.autograd.grad(F.leaky_relu(out, LEAK).mean(-1).sum(), waves)
         share = first * (LAST_STEP / FIRST_STEP) ** (step / max(1, steps - 1))
         waves = levelled(waves.detach() + share * levelled(slope))
@@ -206,9 +206,9 @@ def power_of(waves: NDArray[np.float32]) -> Floats:
     frames = np.lib.stride_tricks.sliding_window_view(waves, SAMPLES, axis=-1)[:, :: SAMPLES // 2]
     window = np.sin(np.pi * np.arange(SAMPLES) / SAMPLES) ** 2
     # one wave at a time: the frames of all are twice the waves, in float64
-    power = np.stack([np.square(np.abs(np.fft.rfft(one * window))).mean(0) for one in frames])
-    held = np.pad(power, ((0, 0), (len(SMOOTH) // 2, len(SMOOTH) // 2)), mode="reflect")
-    return np.stack([np.convolve(one, SMOOTH, "valid") for one in held])
+    power = np.stack([np.square(np.abs(np.fft.rfft(of_wave * window))).mean(0) for of_wave in frames])
+    padded = np.pad(power, ((0, 0), (len(SMOOTH) // 2, len(SMOOTH) // 2)), mode="reflect")
+    return np.stack([np.convolve(row, SMOOTH, "valid") for row in padded])
 
 
 def responses(tagger: Tagger, layer: Layer) -> tuple[Floats, Floats, Floats]:

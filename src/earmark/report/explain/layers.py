@@ -46,13 +46,13 @@ def raw_layers(tagger: Tagger) -> list[Layer]:
     """The raw layers in the order in which the sound goes through them; none where the net hears maps only."""
     if tagger.input == "maps":
         return []
-    told: dict[str, tuple[nn.Module, Any]] = {}  # the convolution and what came out of it
+    convs: dict[str, tuple[nn.Module, Any]] = {}  # the convolution and what came out of it
     ends: dict[str, str] = {}
 
     def seen(name: str, module: nn.Module, before: Tensor, after: Tensor) -> None:
         if _is_raw(module, before):
-            told[name] = module, after
-        for conv, (_, out) in told.items():
+            convs[name] = module, after
+        for conv, (_, out) in convs.items():
             if out is before and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 ends[conv] = name
 
@@ -63,12 +63,12 @@ def raw_layers(tagger: Tagger) -> list[Layer]:
                 handle = part.register_forward_hook(lambda m, i, o, path=path: seen(path, m, i[0], o))
                 hooks.callback(handle.remove)
         _run(tagger, torch.zeros(1, length, device=tagger.device))
-    found = []
-    for number, (name, (conv, _)) in enumerate(told.items(), 1):
+    layers = []
+    for number, (name, (conv, _)) in enumerate(convs.items(), 1):
         assert isinstance(conv, nn.Conv1d | nn.Conv2d)
         size = conv.kernel_size[-1], conv.stride[-1], conv.out_channels
-        found.append(Layer(number, name, ends.get(name, name), *size))
-    return found
+        layers.append(Layer(number, name, ends.get(name, name), *size))
+    return layers
 
 
 def _is_raw(module: nn.Module, before: Tensor) -> bool:
@@ -151,11 +151,11 @@ def _run(tagger: Tagger, waves: Tensor) -> None:
 def still(tagger: Tagger) -> Iterator[None]:
     """In evaluation mode, with parameters that want no gradients, and for waves of any length; then as it was."""
     mode = tagger.training
-    wanted = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
     parts: list[Any] = [part for part in tagger.net.modules() if isinstance(getattr(part, "shortest", None), int)]
     limits = [part.shortest for part in parts]
     tagger.eval()
-    for parameter in wanted:
+    for parameter in trainable:
         parameter.requires_grad_(False)
     for part in parts:
         part.shortest = 1
@@ -164,6 +164,6 @@ def still(tagger: Tagger) -> Iterator[None]:
     finally:
         for part, shortest in zip(parts, limits, strict=True):
             part.shortest = shortest
-        for parameter in wanted:
+        for parameter in trainable:
             parameter.requires_grad_(True)
         tagger.train(mode)

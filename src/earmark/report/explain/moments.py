@@ -69,15 +69,15 @@ def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = Fal
     first = round(start * rate)
     wanted = min(round(LONGEST * rate), MOST * length)
     wanted = max(length, wanted - wanted % length)
-    held, at, whole = [], 0, True
+    blocks, at, whole = [], 0, True
     notes: list[str] = []
     for block in audio.blocks(path, rate, 10.0, salvage=salvage, report=notes.append):
-        held.append(block[max(0, first - at) : max(0, first + wanted - at)])
+        blocks.append(block[max(0, first - at) : max(0, first + wanted - at)])
         at += len(block)
         if at > first + wanted:
             whole = False
             break
-    wave = np.concatenate(held) if held else np.zeros(0, np.float32)
+    wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(wave):
         raise AudioError(
             path, f"is {at / rate:.2f} s long: nothing is left from {start:g} s on", "Take an earlier --start"
@@ -87,12 +87,12 @@ def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = Fal
 
 def cut(excerpt: Passage, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:
     """(windows (n, samples), their starts in seconds into the excerpt (n,), before it where zeros go in front)."""
-    told, rate = tagger.windows, tagger.sample_rate
-    length, _ = told.samples(rate)
-    firsts = cutting.starts(len(excerpt.wave), length, length, told.last)
+    rules, rate = tagger.windows, tagger.sample_rate
+    length, _ = rules.samples(rate)
+    firsts = cutting.starts(len(excerpt.wave), length, length, rules.last)
     if len(excerpt.wave) < length:
-        before = (length - len(excerpt.wave)) // 2 if told.short == "centre" else 0
-        return cutting.fit(excerpt.wave, length, told.short)[None], np.array([-before / rate])
+        before = (length - len(excerpt.wave)) // 2 if rules.short == "centre" else 0
+        return cutting.fit(excerpt.wave, length, rules.short)[None], np.array([-before / rate])
     waves = [cutting.fit(excerpt.wave[first : first + length], length) for first in firsts]
     return np.stack(waves), firsts / rate
 
@@ -113,8 +113,8 @@ def _window(tagger: Tagger, wave: NDArray[np.float32], start: float) -> Moments:
     scores, levels = probabilities(prediction, tagger.task)[0], activated(prediction.levels[0], tagger.task)
     attention = []
     for focus in prediction.focus:
-        own = edges(tagger.middles(focus.grid, focus.weights.shape[1]), length, rate)
-        attention.append(Curve(focus.name, start + own, focus.weights[0].float().cpu().numpy()))
+        relative = edges(tagger.middles(focus.grid, focus.weights.shape[1]), length, rate)
+        attention.append(Curve(focus.name, start + relative, focus.weights[0].float().cpu().numpy()))
     track = None
     if prediction.frames is not None and tagger.grid is not None:
         values = activated(prediction.frames[0], tagger.task)

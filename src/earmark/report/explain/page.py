@@ -14,16 +14,16 @@ from earmark.report import page
 from earmark.report.explain.filters import LEVEL, NOISES
 
 
-def page_of(told: Mapping[str, Any], folder: Path, summary: str) -> str:
-    """`told` as earmark.report.explain says it, with the pictures out of `folder`. summary: of the tagger."""
+def page_of(facts: Mapping[str, Any], folder: Path, summary: str) -> str:
+    """`facts` as earmark.report.explain says it, with the pictures out of `folder`. summary: of the tagger."""
     sections = [
-        ("notes", "Notes", page.bullets(told["notes"], "told")),
-        ("first", "The first layer", _first(told, folder)),
-        ("filters", "What excites the filters most", _filters(told, folder)),
-        ("gates", "Gates", _gates(told, folder)),
-        ("recordings", "Recordings", _recordings(told, folder)),
+        ("notes", "Notes", page.bullets(facts["notes"], "told")),
+        ("first", "The first layer", _first(facts, folder)),
+        ("filters", "What excites the filters most", _filters(facts, folder)),
+        ("gates", "Gates", _gates(facts, folder)),
+        ("recordings", "Recordings", _recordings(facts, folder)),
     ]
-    lead = f"{summary or told['net']}. Tagger {told['tagger']}, net {told['net']}, {told['sample_rate']:,} Hz."
+    lead = f"{summary or facts['net']}. Tagger {facts['tagger']}, net {facts['net']}, {facts['sample_rate']:,} Hz."
     return page.page("Explanation", "What goes on inside", lead, sections)
 
 

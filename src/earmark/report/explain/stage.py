@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 STRONGEST = 4  # tags that are drawn
 
 
-def strongest(heard: Sequence[Moments], most: int = STRONGEST) -> list[int]:
+def strongest(moments: Sequence[Moments], most: int = STRONGEST) -> list[int]:
     """The tags with the highest score in any window, the highest first."""
-    peak = np.max([one.scores for one in heard], 0)
+    peak = np.max([window.scores for window in moments], 0)
     return [int(i) for i in np.argsort(-peak, kind="stable")[:most]]
 
 
-def draw(excerpt: Passage, heard: Sequence[Moments], tags: Sequence[str], sample_rate: int, title: str) -> Figure:
+def draw(excerpt: Passage, moments: Sequence[Moments], tags: Sequence[str], sample_rate: int, title: str) -> Figure:
     """A picture with a row for the spectrogram, each attention and the frames, and one for the levels where there are."""
-    chosen = strongest(heard)
-    rows = [[one.attention[i] for one in heard] for i in range(len(heard[0].attention))]
-    frames = [one.frames for one in heard if one.frames is not None]
-    levels = len(heard[0].levels) if heard[0].attention and len(heard[0].levels) > 1 else 0
+    chosen = strongest(moments)
+    rows = [[window.attention[i] for window in moments] for i in range(len(moments[0].attention))]
+    frames = [window.frames for window in moments if window.frames is not None]
+    levels = len(moments[0].levels) if moments[0].attention and len(moments[0].levels) > 1 else 0
     count = 1 + len(rows) + bool(frames) + bool(levels)
     figure = blank(10, 1.0 + 1.75 * count)
     grid = list(figure.subplots(count, 1, squeeze=False)[:, 0])
@@ -51,9 +51,9 @@ def draw(excerpt: Passage, heard: Sequence[Moments], tags: Sequence[str], sample
         _tracks(axes, frames, chosen, duration)
         axes.set_ylim(-0.02, 1.02)
         axes.set_ylabel("probability,\neach moment", color=GREY)
-    _seconds(grid[: count - bool(levels)], [one.end for one in heard[:-1]], duration, excerpt.start)
+    _seconds(grid[: count - bool(levels)], [window.end for window in moments[:-1]], duration, excerpt.start)
     if levels:
-        _levels(grid[-1], heard, chosen, tags)
+        _levels(grid[-1], moments, chosen, tags)
     _legend(grid[1], tags, chosen)
     return figure
 
@@ -102,9 +102,9 @@ def _seconds(grid: Sequence[Axes], borders: Sequence[float], duration: float, fi
     grid[-1].set_xlabel("seconds" if not first else f"seconds from {first:g} s on", color=GREY)
 
 
-def _levels(axes: Axes, heard: Sequence[Moments], chosen: Sequence[int], tags: Sequence[str]) -> None:
+def _levels(axes: Axes, moments: Sequence[Moments], chosen: Sequence[int], tags: Sequence[str]) -> None:
     """Bars: what each level says of the strongest tags, the mean over windows."""
-    mean = np.mean([one.levels for one in heard], 0)  # (levels, tags)
+    mean = np.mean([window.levels for window in moments], 0)  # (levels, tags)
     width = 0.8 / len(mean)
     for colour, (place, i) in zip(LINES, enumerate(chosen), strict=False):
         at = place + (np.arange(len(mean)) - (len(mean) - 1) / 2) * width

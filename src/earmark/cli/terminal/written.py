@@ -1,0 +1,304 @@
+"""What options write, and how a file that is there is known to have been written by earmark for the same purpose.
+
+An option that writes carries a mark, `Annotated[Path | None, typer.Option(…), Writes(errors)]`; every other path of a verb
+is one that it reads. Where a verb begins, all its marks are looked at: see `earmark.files.places`.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from earmark.files import free_name
+from earmark.files.places import Ours, Places
+
+ERRORS = ("path", "reason")
+TRIED = ("tag", "threshold", "median", "f1", "hits", "false", "missed")
+TAGS = ("path", "duration", "label", "score")
+SUBMISSION = ("fname", "label")
+HEAD = 1 << 16  # bytes of a file that are looked at
+
+
+@dataclass(frozen=True)
+class Writes:
+    """An option for a file: whether one that is there may be replaced."""
+
+    ours: Ours
+
+
+@dataclass(frozen=True)
+class WritesFolder:
+    """An option for a folder. names: of the files that are made there whatever is read; ours: whether the folder is of such."""
+
+    names: tuple[str, ...] = ()
+    ours: Ours = lambda _: False
+
+
+@dataclass(frozen=True)
+class OwnFolder:
+    """An option for a folder that looks by itself whether it holds earmark's work: a run, a job, scenes."""
+
+
+Mark = Writes | WritesFolder | OwnFolder
+places = Places()  # of the command that runs
+
+
+def claim(option: str, folder: Path | None, names: Iterable[str], ours: Ours) -> None:
+    """For files of a folder whose names are known only once the recordings are. Raises EarmarkError."""
+    if folder is not None:
+        for name in names:
+            places.claim(option, folder / name, ours)
+
+
+def claim_folder(option: str, folder: Path, mark: WritesFolder) -> None:
+    """For the files that a folder always gets. Raises EarmarkError."""
+    mine = mark.ours(folder)
+    claim(option, folder, mark.names, lambda file: mine or drawn(file))
+
+
+def names_for(found: Iterable[Path], ending: str) -> Iterator[str]:
+    """Of a file for each recording, where all can be read."""
+    taken: set[str] = set()
+    for path in found:
+        yield free_name(path.name, taken, ending)
+
+
+def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """A verb that looks at its places before it begins."""
+
+    @functools.wraps(verb)
+    def begin(*args: Any, **values: Any) -> Any:
+        _look(verb, inspect.signature(verb).bind(*args, **values).arguments)
+        return verb(*args, **values)
+
+    return begin
+
+
+def marks(verb: Callable[..., Any]) -> dict[str, Mark]:
+    """Those of a verb's options that write, by the names of their parameters."""
+    hints = get_type_hints(verb, include_extras=True)
+    told = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: mark for name, metadata in told.items() for mark in metadata if isinstance(mark, Mark)}
+
+
+def option_of(verb: Callable[..., Any], name: str) -> str:
+    """What a user calls a parameter: its long option, or its name for an argument."""
+    hint = get_type_hints(verb, include_extras=True).get(name)
+    for told in getattr(hint, "__metadata__", ()):
+        if type(told).__name__ == "ArgumentInfo":
+            return name.upper()
+        for word in getattr(told, "param_decls", None) or ():
+            if word.startswith("--"):
+                return str(word)
+    return f"--{name.replace('_', '-')}"
+
+
+def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
+    """Raises EarmarkError where something would be lost."""
+    global places
+    places = Places()
+    found = marks(verb)
+    for name, value in values.items():
+        if name not in found:
+            for each in _paths(value):
+                places.reads(option_of(verb, name), each)
+    for name, mark in found.items():
+        option = option_of(verb, name)
+        if (path := values.get(name)) is None:
+            continue
+        if isinstance(mark, Writes):
+            places.claim(option, path, mark.ours)
+            continue
+        places.folder(option, path)
+        if isinstance(mark, WritesFolder):
+            claim_folder(option, path, mark)
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Files and folders that are there, of paths and of words such as NAME=path."""
+    for each in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(each, Path):
+            yield each
+        elif isinstance(each, str):
+            for word in {each, each.partition("=")[2]} - {"", "-"}:
+                if len(word) < 4096 and "\0" not in word and _there(Path(word)):
+                    yield Path(word)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def first_line(path: Path) -> str:
+    """Of a text; nothing of what is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD).decode("utf-8-sig", "surrogateescape").partition("\n")[0].rstrip("\r")
+    except OSError:
+        return ""
+
+
+def head_of(path: Path, separator: str = ",") -> tuple[str, ...]:
+    """The names of a table's columns."""
+    return tuple(cell.strip('"') for cell in first_line(path).split(separator))
+
+
+def errors(path: Path) -> bool:
+    """The recordings that could not be read."""
+    return head_of(path) == ERRORS
+
+
+def tried(path: Path) -> bool:
+    """The points of a sweep."""
+    return head_of(path) == TRIED
+
+
+def submission(path: Path) -> bool:
+    """Tags of clips as `earmark` submits them: a challenge's own sample has the same in every row, and its truths one each."""
+    if head_of(path) != SUBMISSION:
+        return False
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = [row[-1] for row in csv.reader(file) if row][1:]
+    return (len(rows) < 2 or len(set(rows)) > 1) and all(" " in row for row in rows)
+
+
+def tags(path: Path) -> bool:
+    """What `earmark tag` prints, in any of its formats."""
+    if head_of(path) == TAGS or submission(path):
+        return True
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return False
+    return text == "[]\n" or _json_of_tags(text) or _lines_of_tags(text)
+
+
+def _json_of_tags(text: str) -> bool:
+    """A list of objects, or an object a line."""
+    try:
+        rows = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+    except (ValueError, RecursionError):
+        return False
+    known = ({"path", "duration", "tags"}, {"path", "start", "end", "tags"})
+    return bool(rows) and all(isinstance(row, dict) and set(row) in known for row in rows)
+
+
+def _lines_of_tags(text: str) -> bool:
+    """The table for people: a path, or the start of a window, a time and tags with two spaces between them."""
+    import re
+
+    line = re.compile(r"(?:.*  )?(?:\d+:)?\d+:\d\d(?:\.\d)?  (?:– .*|.* \d\.\d\d)")
+    return bool(text) and all(line.fullmatch(each) for each in text.splitlines())
+
+
+def scores_of_windows(path: Path) -> bool:
+    """Scores of windows that belong to no data set."""
+    return _scores(path, lambda facts: not facts)
+
+
+def scores_or_ensemble(path: Path) -> bool:
+    """What `earmark ensemble` makes of scores or of taggers: neither a tagger's own scores nor a tagger that was trained."""
+    if path.suffix != ".safetensors":
+        return _scores(path, lambda facts: "ensemble" in facts)
+    head = _tagger(path)
+    facts = head.get("facts")
+    return "members" in head or (isinstance(facts, dict) and "soup" in facts)
+
+
+def calibrated(path: Path) -> bool:
+    """A tagger with rules or thresholds that were chosen for it."""
+    facts = _tagger(path).get("facts")
+    return isinstance(facts, dict) and ("events" in facts or "tags" in facts)
+
+
+def _tagger(path: Path) -> dict[str, Any]:
+    from earmark.errors import TaggerError
+    from earmark.models.file import read_head
+
+    try:
+        return read_head(path)
+    except TaggerError:
+        return {}
+
+
+def _scores(path: Path, fits: Callable[[dict[str, Any]], bool]) -> bool:
+    if path.suffix == ".csv":
+        return head_of(path)[:3] == ("id", "start", "end")
+    from earmark.scores.table import FORMAT
+
+    try:
+        told = _parquet(path, FORMAT)
+        return bool(told) and fits(told.get("facts") or {})
+    except (ValueError, AttributeError):
+        return False
+
+
+def _parquet(path: Path, name: str) -> dict[str, Any]:
+    """What a Parquet file tells under a name; nothing where it is none."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        told = (parquet.read_schema(path).metadata or {}).get(name.encode(), b"{}")
+    except (pa.ArrowException, OSError):
+        return {}
+    return dict(json.loads(told))
+
+
+def manifest(path: Path) -> bool:
+    """A manifest as `earmark index` writes it."""
+    from earmark.data.manifest import SCHEMA
+    from earmark.data.manifest.files import FORMAT
+
+    if path.suffix == ".parquet":
+        return bool(_parquet(path, FORMAT))
+    return head_of(path, "\t" if path.suffix == ".tsv" else ",") == tuple(SCHEMA.names)
+
+
+def drawn(path: Path) -> bool:
+    """A picture as matplotlib writes it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and b"Software\0Matplotlib" in head
+
+
+def has(name: str, *keys: str) -> Ours:
+    """Whether a folder holds an object with these keys in a file of this name."""
+
+    def ours(folder: Path) -> bool:
+        try:
+            told = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return False
+        return isinstance(told, dict) and set(keys) <= set(told)
+
+    return ours
+
+
+def audited(folder: Path) -> bool:
+    """Whether a folder holds a list of doubted labels."""
+    return head_of(folder / "audit.csv") == ("id", "path", "tag", "given", "suggested", "score", "why")
+
+
+REPORT = WritesFolder(
+    ("report.json", "report.md", "report.tags.csv", "report.confusion.png", "report.tags.png", "report.html", "scores.parquet"),
+    has("report.json", "metrics", "protocol"),
+)  # fmt: skip
+COMPARISON = WritesFolder(
+    tuple(f"comparison.{end}" for end in ("html", "md", "json", "pairs.csv")),
+    has("comparison.json", "systems", "pairs"),
+)
+AUDIT = WritesFolder(("audit.csv", "audit.html"), audited)
+EXPLAINED = WritesFolder(("explain.json", "index.html"), has("explain.json", "tagger", "net", "layers"))

@@ -1,0 +1,89 @@
+"""Where a command writes: nothing that a user has is overwritten by a slip of an option.
+
+A command names what it reads, then claims each file that it is about to write, before the work. Refused are a file that it
+reads, one that it writes for another purpose too, and one that holds what earmark did not write there for that purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+from earmark.errors import EarmarkError
+from earmark.files.whole import is_open
+
+Ours = Callable[[Path], bool]  # whether what a file holds was written by earmark for this purpose
+
+
+class Places:
+    """The files of one command."""
+
+    def __init__(self) -> None:
+        # the option, by each name of a file that `_names` gives
+        self._read: dict[Hashable, str] = {}
+        self._written: dict[Hashable, str] = {}
+
+    def reads(self, option: str, path: Path) -> None:
+        """What a command reads, a file or a folder, and by which of its options."""
+        self._read |= dict.fromkeys(_names(path), option)
+
+    def claim(self, option: str, path: Path, ours: Ours) -> None:
+        """A file that is to be written for this purpose alone. ours: whether one that is there may be replaced.
+
+        Raises EarmarkError. A pipe or a device is written to as it is, and an empty file holds nothing that could be lost.
+        """
+        if is_open(path):
+            return
+        if path.is_dir():
+            raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'results'}")
+        if (file := _file_above(path)) is not None:
+            raise EarmarkError(f"{option} {path}: {file} is a file, not a folder. Name another place")
+        names = _names(path)
+        for name in names:
+            if name in self._read:
+                raise EarmarkError(
+                    f"{option} {path}: is what {self._read[name]} reads, and would be lost. Name another file for what is "
+                    "written"
+                )
+            if name in self._written:
+                raise EarmarkError(
+                    f"{option} {path}: is where {self._written[name]} writes, so that one would replace the other. Name "
+                    "another file"
+                )
+        if path.exists() and path.stat().st_size and not ours(path):
+            raise EarmarkError(
+                f"{option} {path}: is there already and holds something else than {option} writes, which would be lost. Name "
+                "another file, or move this one away"
+            )
+        self._written |= dict.fromkeys(names, option)
+
+    def folder(self, option: str, path: Path) -> None:
+        """A folder for files that are claimed by their names. Raises EarmarkError where a file is there."""
+        file = path if path.exists() and not path.is_dir() else _file_above(path)
+        if file is not None:
+            what = "is a file" if file == path else f"{file} is a file"
+            raise EarmarkError(f"{option} {path}: {what}. Name a folder, new or old, for what is written")
+        for name in _names(path):
+            if name in self._written:
+                raise EarmarkError(
+                    f"{option} {path}: is the file that {self._written[name]} writes. Name another folder"
+                )
+
+
+def _names(path: Path) -> list[Hashable]:
+    """By what two paths are known to be one file: where they lead, and what the system counts it as, for a second hard link.
+
+    Case does not count, as on many disks: nobody means two files that differ in that alone.
+    """
+    names: list[Hashable] = [str(path.resolve()).casefold()]
+    try:
+        status = path.stat()
+    except OSError:
+        return names
+    return [*names, (status.st_dev, status.st_ino)]
+
+
+def _file_above(path: Path) -> Path | None:
+    """A file among the folders that a path names."""
+    there = next((each for each in path.parents if each.exists()), None)
+    return there if there is not None and not there.is_dir() else None

@@ -1,0 +1,47 @@
+"""The verbs, and what they can be run on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from earmark import cli
+from earmark.data import datasets
+from earmark.data import manifest as manifests
+from earmark.models import tagger as taggers
+from earmark.recipe import parse
+from earmark.scores import Scores
+
+PLAN = {
+    "task": "one", "sample_rate": 16_000, "data": {"dataset": "synth"}, "windows": {"length": 0.5, "hop": 0.5},
+    "net": {"name": "samplecnn", "sizes": [3, 3, 2], "widths": [8, 8, 8], "hidden": 8}, "augment": ["crop"], "train": {"epochs": 1},
+}  # fmt: skip
+
+
+@pytest.fixture(params=list(cli.verbs()))
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """An untrained tagger, a recording, clips of five folds, and two files of scores of them."""
+    folder = tmp_path_factory.mktemp("verbs")
+    clips = datasets.index("synth", folder / "sounds", clips=60)
+    manifests.write(clips, folder / "clips.csv")
+    (folder / "plan.yaml").write_text(json.dumps(PLAN))
+    torch.manual_seed(0)
+    taggers.build(parse(PLAN), clips.vocabulary).save(folder / "t.safetensors")
+    chance = np.random.default_rng(0)
+    soundfile.write(folder / "sound.wav", chance.uniform(-0.5, 0.5, 16_000), 16_000)
+    ids = np.array(clips.table["id"].to_pylist())
+    times = np.zeros(len(ids)), np.ones(len(ids))
+    for file in ("a.parquet", "b.parquet"):
+        values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
+        Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
+    return folder
