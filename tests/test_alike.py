@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import soundfile
+import yaml
 from tests.conftest import tone
+from tests.program import earmark
 
 from earmark.data import datasets
 from earmark.data.manifest import build, read, write
@@ -96,3 +98,35 @@ def test_a_point_in_a_table_of_events_leaves_its_recording_without_events(place)
     assert clips.table["tags"].to_pylist() == [["dog", "owl"], ["owl"]]
     assert clips.table["events"].to_pylist()[0] is None and len(clips.table["events"].to_pylist()[1]) == 1
     assert clips.told() == ["1 recordings have an event without a length: only their tags are taken"]
+
+
+def test_evaluate_and_train_tell_columns_left_out(place, tmp_path):
+    for name in ("zero", "one"):
+        soundfile.write(place / f"{name}.wav", tone(500, 0.5, 8000), 8000)
+    (place / "m.csv").write_text("id,path,tags,fold,weather\na,zero.wav,0,x,rain\nb,one.wav,1,x,sun\n")
+    (place / "t.csv").write_text("filename,label,fold,weather\nzero.wav,0,x,rain\none.wav,1,x,sun\n")
+    for file, layout in (("m.csv", "fsdd"), ("t.csv", "table")):
+        done = earmark(
+            "evaluate",
+            "digits",
+            "--data",
+            place / file,
+            "--dataset",
+            layout,
+            "--fold",
+            "x",
+            "--resamples",
+            20,
+            "--out",
+            tmp_path / layout,
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"{place / file}: columns left out: weather" in done.stderr
+    # all clips are tested on: the manifest's lines come before anything is trained
+    recipe = {"task": "one", "sample_rate": 8000, "data": {"dataset": "table", "validation": [], "test": ["x"]},
+              "windows": {"length": 0.25, "hop": 0.25}, "net": {"name": "convnet1d", "widths": [4, 4], "blocks": [1, 1]},
+              "augment": ["crop"], "train": {"epochs": 1, "keep": "last", "schedule": {"name": "constant"}}}  # fmt: skip
+    (place / "r.yaml").write_text(yaml.safe_dump(recipe))
+    done = earmark("train", place / "r.yaml", "--data", place / "t.csv", "--out", tmp_path / "run")
+    assert done.returncode == 2 and "no clip is left for train" in done.stderr
+    assert f"{place / 't.csv'}: columns left out: weather" in done.stderr

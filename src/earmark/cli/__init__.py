@@ -19,7 +19,7 @@ import typer
 
 from earmark.cli.terminal.console import system_failure
 from earmark.cli.terminal.written import guarded
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, shortened
 
 LAST = 1000  # of a verb that does not say where `earmark --help` lists it
 
@@ -85,7 +85,7 @@ def main() -> None:
     except OSError as error:
         if error.errno is None:  # not the system's: a mistake in here, of which the place must be seen
             raise
-        print(f"earmark: {system_failure(error)}", file=sys.stderr)
+        print(shortened(f"earmark: {system_failure(error)}"), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("earmark: stopped", file=sys.stderr)

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 def say(line: str) -> None:
     """One line for the user, on stderr, where it does not get into the results."""
-    print(line, file=sys.stderr, flush=True)
+    from earmark.errors import shortened
+
+    print(shortened(line), file=sys.stderr, flush=True)
 
 
 def say_notes(notes: Sequence[str]) -> None:

@@ -75,6 +75,7 @@ def known_events(file: Path) -> dict[str, list[Event]]:
 
     Raises ManifestError.
     """
+    from earmark.cli.terminal.console import say
     from earmark.errors import ManifestError, ScoresError
     from earmark.events import formats
 
@@ -84,7 +85,7 @@ def known_events(file: Path) -> dict[str, list[Event]]:
         if file.suffix in TABLES or not file.is_file():
             raise
         try:
-            return formats.read(file)
+            return formats.read(file, report=say)
         except ScoresError as other:
             raise ManifestError(f"{error}. Nor is it another file of events: {other}") from error
 

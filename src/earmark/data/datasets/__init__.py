@@ -20,6 +20,7 @@ from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
 from earmark.files.texts import check_text, missing
 from earmark.registry import DATASETS, did_you_mean
+from earmark.scores import LONGEST
 
 Function = TypeVar("Function", bound=Callable[..., Manifest])
 Layout = Mapping[str, str]
@@ -258,7 +259,7 @@ def strong(
         except (TypeError, ValueError):
             wrong.append(row)
             continue
-        if not name or not tag or begin != begin or end != end:  # nan
+        if not name or not tag or not 0 <= begin <= LONGEST or not 0 <= end <= LONGEST:
             wrong.append(row)
             continue
         tags_of[name][tag] = None
@@ -268,7 +269,9 @@ def strong(
             events[name].append((tag, begin, end))
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
-        raise ManifestError(f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset in seconds: {shown}")
+        raise ManifestError(
+            f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset from 0 to {LONGEST:.0e} in seconds: {shown}"
+        )
     return Strong(
         {name: None if name in unclear else known for name, known in events.items()},
         {name: list(distinct) for name, distinct in tags_of.items()},

@@ -14,6 +14,7 @@ from earmark.data.datasets import AUDIO, SHOWN, VANISHED, below, choose, columns
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
 from earmark.files import check_text
+from earmark.scores import LONGEST
 
 LAYOUT = {
     "class_labels_indices.csv": 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/03fwl,"Goat"\n2,/m/04rlf,"Music"\n',
@@ -143,7 +144,9 @@ def segments(file: Path) -> pa.Table:
     other = pc.match_substring_regex(lines, r'^\s*(#|"?YTID"?\s*,|$)')
     head = " ".join(lines.slice(0, SHOWN).filter(other.slice(0, SHOWN)).to_pylist())
     parts = pc.extract_regex(lines, SEGMENT)
-    wrong = np.flatnonzero(pc.and_not(parts.is_null(), other).to_numpy(zero_copy_only=False))
+    late = [pc.greater(pc.struct_field(parts, side).cast(pa.float64()), LONGEST) for side in ("start", "end")]
+    unfit = pc.or_(pc.and_not(parts.is_null(), other), pc.fill_null(pc.or_(*late), False))
+    wrong = np.flatnonzero(unfit.to_numpy(zero_copy_only=False))
     if len(wrong):
         shown = ", ".join(str(line + 1) for line in wrong[:SHOWN]) + (" …" if len(wrong) > SHOWN else "")
         raise ManifestError(

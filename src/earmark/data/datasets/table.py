@@ -12,6 +12,7 @@ from earmark.data.manifest import SCHEMA, Manifest, build, columns_left_out, loa
 from earmark.errors import ManifestError
 from earmark.files.texts import missing
 from earmark.registry import did_you_mean
+from earmark.scores import LONGEST
 
 LAYOUT = {
     "clips.csv": "filename,label,fold,speaker\na/1.wav,dog,1,ann\na/2.wav,cat,2,bob\n",
@@ -88,6 +89,10 @@ def table(
     paths = [f"{name}{suffix}" if name else "" for name in map(_plain, cells["path"])]
     labels = [_split(cell, separator) for cell in cells["tags"]]
     strong = {"onset", "offset"} <= chosen.keys()
+    if held := [row for row, name in enumerate(paths, 1) if "\0" in name]:
+        raise ManifestError(
+            f"{place}: row {held[0]}: a path holds a zero byte, which no name of a file can: {paths[held[0] - 1]!r}"
+        )
     clips = _strong(paths, labels, cells, place) if strong else _weak(paths, labels, cells, place)
     folder, where = _audio_folder(place.parent, audio, clips["path"])
     if audio is None:
@@ -219,6 +224,7 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
         if all(blank[:2]) and all(missing(tag) for tag in tags):
             continue
         try:
+            blank[1] = not (0 <= float(onset) <= LONGEST and 0 <= float(offset) <= LONGEST)
             if float(onset) == float(offset):
                 points.setdefault(path, set()).update(tags)
             else:
@@ -229,7 +235,9 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
             wrong.append(row)
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN]))
-        raise ManifestError(f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown}")
+        raise ManifestError(
+            f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown} (times go from 0 to {LONGEST:.0e})"
+        )
     clips: dict[str, Any] = {"id": list(events), "path": list(events)}
     # an event of no length says that a tag is heard, but not when: not all events of its recording are known
     clips["events"] = [None if path in points else listed for path, listed in events.items()]

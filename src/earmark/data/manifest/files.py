@@ -122,7 +122,10 @@ def _load_csv(file: Path) -> pa.Table:
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")
     separator = max(",;\t", key=header.count)
-    raw = next(csv.reader([header], delimiter=separator))
+    try:
+        raw = next(csv.reader([header], delimiter=separator))
+    except csv.Error as error:  # a name of a column of more than 131072 signs
+        raise ManifestError(f"{file}: the first line is no header of a table ({error})") from error
     names = [name.strip() for name in raw]
     bounds.check_columns(file, len(names))
 
