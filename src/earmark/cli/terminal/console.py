@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,19 +13,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
 PATIENCE = 2.0  # s that reading headers may take before there is a bar
-
-ELSEWHERE = "Name another place for what is written, and see that its disk is connected"
-REMEDIES = {
-    errno.ENOSPC: "The disk is full: make room, or write to another",
-    errno.EDQUOT: "The quota is used up: make room, or write to another disk",
-    errno.EACCES: "Take a folder in which you may write, or get its permission",
-    errno.EPERM: "Take a folder in which you may write, or get its permission",
-    errno.EROFS: "This disk can only be read: write to another",
-    errno.EISDIR: "A folder is there: name a file",
-    errno.EEXIST: "A file is there: name a folder, or remove it",
-    errno.ENOTDIR: "A file is there: name a folder, or remove it",
-    errno.EMFILE: "Too many files are open: raise the limit with `ulimit -n`, or take fewer --workers",
-}
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -190,14 +175,3 @@ def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
             writer = csv.writer(file)
             writer.writerow(["path", "reason"])
             writer.writerows(rows)
-
-
-def reason(error: Exception) -> str:
-    """What an error says to the user."""
-    return system_failure(error) if isinstance(error, OSError) else str(error)
-
-
-def system_failure(error: OSError) -> str:
-    """What the system refused, and the way out."""
-    what = f"{os.fspath(error.filename)}: " if isinstance(error.filename, (str, Path)) else ""
-    return f"{what}{error.strerror or error}. {REMEDIES.get(error.errno or 0, ELSEWHERE)}"

@@ -14,11 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from earmark.files.bounds import check_texts
-=======
 from earmark.files.texts import MISSING
->>>>>>> main
 
 EVENT = pa.struct([("tag", pa.string()), ("onset", pa.float64()), ("offset", pa.float64())])
 SCHEMA = pa.schema(
