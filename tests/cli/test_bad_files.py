@@ -49,7 +49,7 @@ def bad(place, tmp_path_factory) -> dict[str, Path]:
         if UNREADABLE.exists():
             files[f"unreadable{ending}"] = file = folder / f"unreadable{ending}"
             file.symlink_to(UNREADABLE)
-    for other in ("sound.wav", "a.parquet", "clips.csv", "t.safetensors", "plan.yaml"):
+    for other in ("sound.wav", "t.safetensors", "plan.yaml"):
         files[f"a file that holds {other}"] = place / other
     return files
 

@@ -43,9 +43,13 @@ def verbs() -> dict[str, typer.Typer | Callable[..., Any]]:
 class Program(TyperGroup):
     """The program's verbs. What typer gives statuses of its own, a closed pipe and Ctrl-C, is taken from it here."""
 
+    def make_context(self, *args: Any, **values: Any) -> Any:
+        with failures.usage_shown():
+            return super().make_context(*args, **values)
+
     def invoke(self, context: Any) -> Any:
         try:
-            with failures.named():
+            with failures.named(), failures.usage_shown():
                 return super().invoke(context)
         except (BrokenPipeError, KeyboardInterrupt) as error:
             raise typer.Exit(failures.ended(error) or 0) from error
@@ -86,6 +90,7 @@ app = build()
 
 def main() -> None:
     """The entry point: runs a command and turns errors into messages and exit statuses."""
+    failures.guard_streams()
     try:
         app()
     except (Exception, KeyboardInterrupt) as error:

@@ -9,7 +9,6 @@ machines they run: the later wins.
 from __future__ import annotations
 
 import errno
-import errno
 import itertools
 import os
 import re

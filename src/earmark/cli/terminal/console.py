@@ -14,13 +14,15 @@ KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
 PATIENCE = 2.0  # s that reading headers may take before there is a bar
 
+from earmark.files.shown import message, shown
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
 def say(line: str) -> None:
     """One line for the user, on stderr, where it does not get into the results."""
-    print(line, file=sys.stderr, flush=True)
+    print(message(line), file=sys.stderr, flush=True)
 
 
 def say_notes(notes: Sequence[str]) -> None:
@@ -121,7 +123,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     """A table on stdout: drawn for a terminal, tab-separated for a pipe."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            print("\t".join(str(cell) for cell in row))
+            print("\t".join(shown(cell) for cell in row))
         return
     from rich import box
     from rich.console import Console
@@ -129,10 +131,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     from rich.text import Text
 
     # Text: rich would take a tag in brackets for a colour and leave it out
-    heads = [Column(Text(name)) for name in columns]
+    heads = [Column(Text(message(shown(name)))) for name in columns]
     table = Table(*heads, title=Text(title) if title else None, box=box.SIMPLE, title_justify="left")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(message(shown(cell))) for cell in row))
     Console().print(table)
 
 

@@ -11,6 +11,7 @@ Whatever else ends a command is a mistake in the program, and its place is shown
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import sys
@@ -22,6 +23,8 @@ import typer
 
 from earmark.cli.terminal.console import say
 from earmark.errors import AudioError, EarmarkError
+from earmark.files.shown import Terminal
+from earmark.files.shown import message as of_names
 from earmark.files.whole import OF_DISKS
 
 OUTPUT = "standard output"
@@ -131,6 +134,26 @@ def named() -> Iterator[None]:
             error.filename = OUTPUT
             quiet(sys.stdout)
         raise
+
+
+@contextmanager
+def usage_shown() -> Iterator[None]:
+    """Words of the command line that typer repeats, such as names that a shell put there, are shown as in all messages."""
+    try:
+        yield
+    except Exception as error:
+        told = getattr(error, "message", None)
+        if hasattr(error, "format_message") and isinstance(told, str):
+            error.message = of_names(told)  # type: ignore[attr-defined]
+        raise
+
+
+def guard_streams() -> None:
+    """Names that are no Unicode go out as their bytes; on a terminal nothing of a name acts on it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+        if sys.stdout.isatty():
+            sys.stdout = Terminal(sys.stdout)  # type: ignore[assignment]
 
 
 def quiet(*streams: object) -> None:
