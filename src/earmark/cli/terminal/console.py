@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from earmark.files.shown import message, shown
+
 KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
 PATIENCE = 2.0  # s that reading headers may take before there is a bar
-
-from earmark.files.shown import message, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress

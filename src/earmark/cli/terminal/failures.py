@@ -153,7 +153,7 @@ def guard_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
         if sys.stdout.isatty():
-            sys.stdout = Terminal(sys.stdout)  # type: ignore[assignment]
+            sys.stdout = Terminal(sys.stdout)
 
 
 def quiet(*streams: object) -> None:
