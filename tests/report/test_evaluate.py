@@ -43,7 +43,8 @@ def test_what_is_undefined_is_null_and_a_note_says_why(tmp_path: Path) -> None:
     for note in (
         "No clip has these tags, so they are left out of every mean over tags: 'siren', 'saw'.",
         "No clip was answered with these tags, so they have no precision: 'siren', 'saw'.",
-        "d′ is infinite, as the mean AUC is 1 or 0: null (value and low and high).",
+        "d′ is infinite, as the mean AUC is 1 or 0: null.",
+        "The lower and upper limits of d′ are infinite, as the mean AUC of some draws is 1 or 0: null.",
         "protocol.lr is not a finite number: null.",
     ):
         assert note in notes

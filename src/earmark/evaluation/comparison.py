@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError
-from earmark.evaluation import heldout
+from earmark.evaluation import heldout, wording
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Asked, Leaks, Source
 from earmark.evaluation.protocol import look
@@ -63,6 +64,9 @@ class Comparison:
             "protocol": self.protocol or {},
         }  # fmt: skip
         return {key: plain(value) for key, value in told.items()}
+
+
+LEVEL = 0.05  # p-values below it tell two systems apart
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,32 @@ def compare(
     told = _measured(matched, chosen, resamples, permutations)
     return replace(
         told,
-        notes=(*notes, *(note for each in scored.values() for note in each.notes)),
+        notes=(*notes, *_at_odds(told.pairs), *(note for each in scored.values() for note in each.notes)),
         protocol={
             name: f"{told.clips} clips{_of(len(each.scores), len(matched[name].ids))}, from {_words(source)}"
             for (name, each), source in zip(scored.items(), sources, strict=True)
         },
     )
+
+
+def _at_odds(pairs: Sequence[Difference]) -> list[str]:
+    """Where the interval and the p-value of a difference say different things, and why that can be."""
+    notes = []
+    for pair in pairs:
+        low, high = pair.difference.low, pair.difference.high
+        several = not math.isnan(pair.p_holm)
+        p = pair.p_holm if several else pair.p
+        excludes = low > 0 or high < 0
+        if math.isnan(p) or not (math.isfinite(low) and math.isfinite(high)) or excludes == (p < LEVEL):
+            continue
+        of = "p after Holm's correction for several pairs" if several and pair.p < LEVEL else "p"
+        notes.append(
+            f"{pair.a} less {pair.b} in {wording.title(pair.metric)}: the interval {'excludes' if excludes else 'includes'} 0 "
+            f"and {of} is {p:.3f}. They answer different questions, the interval how far the difference moves with other "
+            "groups, p how often swapped systems differ as much; with few groups the interval is too narrow and p can "
+            "hardly be small. p decides whether they are told apart."
+        )
+    return notes
 
 
 def named_by(told: str, taken: Mapping[str, Any]) -> tuple[str, str]:

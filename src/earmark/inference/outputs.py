@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.errors import ScoresError
 from earmark.files.pieces import LINES, LIST, Frame, Writer
+from earmark.files.shown import shown
 from earmark.scores import submission
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Choice:
 def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
     """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
     if form is Format.table:
-        return f"{heard.recording.path}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags)}\n"
+        return f"{shown(heard.recording.path)}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags)}\n"
     if form is Format.submission:
         return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
@@ -164,7 +165,7 @@ def told(tags: list[Tag]) -> list[dict[str, object]]:
 
 def surest(tags: list[Tag]) -> str:
     """Tags for people."""
-    return "  ".join(f"{tag.label} {tag.score:.2f}" for tag in tags) or NOTHING
+    return "  ".join(f"{shown(tag.label)} {tag.score:.2f}" for tag in tags) or NOTHING
 
 
 def clock(seconds: float) -> str:

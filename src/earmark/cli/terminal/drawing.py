@@ -47,7 +47,8 @@ class Artist:
         self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
     ) -> None:
         """The picture of a recording: its file's name and .png, with a number where two have one name."""
-        from earmark.cli.terminal.console import reason, say
+        from earmark.cli.terminal.console import say
+        from earmark.cli.terminal.failures import reason
         from earmark.errors import EarmarkError
         from earmark.events import track
         from earmark.files import free_name

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.files.shown import shown
 from earmark.registry import EVENT_FORMATS
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ class Table:
     def add(self, heard: Heard, events: Any) -> None:
         path = heard.recording.path
         if path not in self.begun:
-            print(f"{self.names[path]}  {SILENT if heard.silent else 'nothing'}", flush=True)
+            print(f"{shown(self.names[path])}  {SILENT if heard.silent else 'nothing'}", flush=True)
         self.begun.discard(path)
 
     def fail(self, failure: Failure) -> None:
         path = failure.recording.path
         self.failures.append((failure.error.path, str(failure.error)))
         if path in self.begun:
-            print(f"{self.names[path]}  cannot be read further", flush=True)
+            print(f"{shown(self.names[path])}  cannot be read further", flush=True)
         self.begun.discard(path)
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
@@ -101,8 +102,8 @@ def names_of(found: list[Path]) -> dict[Path, str]:
 def lines(name: str, events: list[Event]) -> str:
     from earmark.inference.outputs import clock
 
-    name = f"{name}  " if name else ""
-    return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {e.tag} {e.score:.2f}\n" for e in events)
+    name = f"{shown(name)}  " if name else ""
+    return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {shown(e.tag)} {e.score:.2f}\n" for e in events)
 
 
 def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
@@ -110,7 +111,7 @@ def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
     from earmark.events import formats as eventfile
 
     if form is TABLE:
-        return lines(str(path), events) or f"{path}  nothing\n"
+        return lines(str(path), events) or f"{shown(path)}  nothing\n"
     name = path.name if eventfile.each(form) else str(path)
     return framed(form)[0].inner(eventfile.text({name: events}, form.value, highest))
 

@@ -151,7 +151,8 @@ def check_places(out: Path | None, windows: Path | None, errors: Path | None) ->
 
 
 def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
-    from earmark.cli.terminal.console import reason, say
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.failures import reason
     from earmark.errors import EarmarkError
     from earmark.report.pictures import recording as timeline
 

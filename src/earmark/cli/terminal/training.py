@@ -18,6 +18,7 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
     """Train once, with a bar."""
     from earmark import train as training
     from earmark.cli.terminal.console import progress, say
+    from earmark.files.shown import message, shown
 
     with progress() as bar:
         task = bar.add_task("reading", total=None, told="")
@@ -28,10 +29,10 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
             figures = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
             where = " ".join(part for part in (title, phase) if part)
             description = f"{where + ': ' if where else ''}epoch {epoch}/{epochs}"
-            bar.update(task, description=description, total=epochs, completed=epoch - 1 + share, told=figures)
+            bar.update(task, description=shown(description), total=epochs, completed=epoch - 1 + share, told=figures)
 
         def print_above(line: str) -> None:
-            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            bar.console.print(message(line), markup=False, highlight=False, soft_wrap=True)
 
         speak: Callable[[str], None] = say if bar.disable else print_above
         try:
