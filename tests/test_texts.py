@@ -129,4 +129,4 @@ def test_a_name_of_a_million_signs_is_told_by_its_ends(where, tmp_path):
     assert done.returncode == 2 and len(done.stderr) < 5000 and "Traceback" not in done.stderr
     # a header line and a recipe have bounds of their own
     bounds = {"tag of a manifest": "no table's header has", "value of a recipe": "longer than a recipe may be"}
-    assert bounds.get(where, "signs)") in done.stderr
+    assert bounds.get(where, "characters)") in done.stderr

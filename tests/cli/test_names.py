@@ -55,6 +55,8 @@ def place(tmp_path_factory) -> Path:
 
 def test_no_verb_lets_a_name_act(name, place, tmp_path, monkeypatch):
     """Whether it does its work or refuses it."""
+    if name == "demo":
+        pytest.skip("reads nothing: it makes sounds of its own, for minutes")
     monkeypatch.chdir(tmp_path)
     odd = next(place.glob("0*.wav"))
     for words, command in commands(name):
@@ -102,7 +104,7 @@ def test_a_name_in_one_line():
 
 def test_long_names_are_shortened_in_messages():
     told = message(f"{'x' * 10**6}: no such file")
-    assert told == f"{'x' * 333}… (1,000,001 characters) …{'x' * 332}: no such file"
+    assert told == f"{'x' * 45}… (1,000,001 characters) …{'x' * 19}: no such file"
     assert len(message("a b " * 10**6)) < 8100
     done = earmark("check", "x" * 10**6)
     assert done.returncode == 2 and len(done.stderr) < 10_000

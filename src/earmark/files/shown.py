@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any, TextIO
 
-LONGEST_WORD = 1000  # characters of a name in a message
-LONGEST_LINE = 8000
+from earmark.errors import shortened
+
 # C0 and C1 controls; marks that turn or isolate the direction of text; separators of lines; halves of pairs
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
-_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 _NEW_LINE = re.compile(r"\n(?! )")
 
 
@@ -34,16 +33,7 @@ def message(text: str) -> str:
     'table: 2 mistakes\\n  no id\\n  no path'
     """
     lines = [shown(line) for line in _NEW_LINE.sub(r"\\n", text).split("\n")]
-    return "\n".join(_shortened(_WORD.sub(lambda word: _cut(word[0], LONGEST_WORD), line)) for line in lines)
-
-
-def _shortened(line: str) -> str:
-    return line if len(line) <= LONGEST_LINE else _cut(line, LONGEST_LINE)
-
-
-def _cut(text: str, longest: int) -> str:
-    third = longest // 3
-    return f"{text[:third]}… ({len(text):,} characters) …{text[-third:]}"
+    return shortened("\n".join(lines))
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -115,8 +115,8 @@ def _same(kept: Path, recipe: Recipe) -> bool:
     if kept.read_text(encoding="utf-8") == text:
         return True
     try:
-        before = recipes.parse(yaml.safe_load(kept.read_text(encoding="utf-8"))).as_dict()
-    except (EarmarkError, yaml.YAMLError):
+        before = recipes.load(kept).as_dict()
+    except EarmarkError:
         return False
     now = recipe.as_dict()
     for told in (before, now):

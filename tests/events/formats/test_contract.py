@@ -176,7 +176,7 @@ def test_columns_that_hold_nothing_of_an_event_are_told(name, tmp_path):
 def test_a_label_without_a_text_is_refused_with_its_place(name, tmp_path):
     path = tmp_path / f"a.wav{ending(name)}"
     path.write_text(altered(name, label=" "))
-    with pytest.raises(ScoresError, match=rf"{re.escape(str(path))}: (line|event) \d+ .*(has no label|is no line)"):
+    with pytest.raises(ScoresError, match=rf"{re.escape(str(path))}: (line|event) \d+\b.*(has no label|is no line)"):
         read(path)
     with pytest.raises(ScoresError, match=r"an event of ' ' in a.wav has no label"):
         text({"a.wav": [Event(0, 1, " ")]}, name, HIGHEST)
