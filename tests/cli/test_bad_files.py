@@ -14,6 +14,8 @@ from tests.program import earmark
 from earmark import cli
 from earmark.cli.terminal import written
 
+pytestmark = pytest.mark.slow  # some 60 inputs of verbs, a dozen files each
+
 JUNK = bytes(range(256)) * 8
 NO_FILES = {"kind", "dataset", "known_by"}  # words, by the names of their parameters
 UNREADABLE = Path("/proc/self/mem")  # a file whose beginning nobody can read, even who may read all others

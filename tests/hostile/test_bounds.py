@@ -21,6 +21,8 @@ from earmark import recipe
 from earmark.models import file as taggerfile
 from earmark.scores import Scores
 
+pytestmark = pytest.mark.slow  # each in a process of its own, which imports everything
+
 MEGABYTES, SECONDS = 1000, 5
 SMALL = {
     "task": "one", "sample_rate": 16_000, "data": {"dataset": "synth"}, "windows": {"length": 0.5, "hop": 0.5},
