@@ -60,6 +60,7 @@ def tag(
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
     loaded = loaded if hop is None else loaded.every(hop)
+    tagging.say_unheard(loaded)
     asked = tagging.Asked(
         loaded,
         Choice.asked(loaded, top, only_heard),

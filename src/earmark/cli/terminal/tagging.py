@@ -132,6 +132,15 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         heard.windows.save(asked.windows)
 
 
+def say_unheard(tagger: AnyTagger) -> None:
+    """One line where its windows leave gaps between them."""
+    from earmark.cli.terminal.console import say
+    from earmark.models.anytagger import unheard
+
+    for line in unheard(tagger):
+        say(line)
+
+
 def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: Any, coming: Any) -> None:
     """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
     from earmark.cli.terminal import jobs
