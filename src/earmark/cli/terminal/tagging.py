@@ -75,6 +75,7 @@ def tag_files(
 
 def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, or out at once."""
+    from earmark.cli.terminal import written
     from earmark.cli.terminal.console import output
     from earmark.cli.terminal.jobs import Job
     from earmark.files.pieces import Writer
@@ -83,7 +84,8 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     form = asked.form
 
     def text(heard: Heard, _: object) -> str:
-        return piece(heard, asked.choice.of(heard.values), form)
+        told = piece(heard, asked.choice.of(heard.values), form)
+        return written.formulas.look(told, ENDINGS[form]) if asked.out is None else told
 
     if job is None:
         return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
