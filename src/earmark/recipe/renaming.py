@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
+from earmark.recipe import text
 from earmark.recipe.checks import check_value
 from earmark.registry import AUGMENTATIONS, DATASETS, FEATURES, NETS, Entry, Registry
 
@@ -96,7 +97,7 @@ def _path(setting: str) -> list[str]:
 
 def _value(setting: str) -> Any:
     try:
-        return yaml.safe_load(setting.partition("=")[2])
+        return text.plain(setting.partition("=")[2])
     except (yaml.YAMLError, ValueError):
         return None  # the setting itself is refused
 
