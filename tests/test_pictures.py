@@ -53,6 +53,12 @@ def test_curves_mark_the_best_epoch(tmp_path: Path, monitor: str | None, told: s
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "metric", "", "learning rate"]
 
 
+def test_curves_name_the_epoch_that_was_kept() -> None:
+    """With keep: last the tagger is not that of the best epoch, which the picture must not name."""
+    title = pictures.curves(HISTORY, "valid_loss", kept=1).axes[0].get_title("left")
+    assert title.startswith("kept epoch 1: valid loss ")
+
+
 def test_curves_of_one_epoch_and_of_losses_alone() -> None:
     pictures.curves(HISTORY[:1])
     pictures.curves([{"epoch": 0, "train_loss": 1.0}, {"epoch": 1, "train_loss": None}])

@@ -179,3 +179,16 @@ def test_files_stay_whole_where_a_new_one_cannot_be_written(tmp_path: Path, monk
     with pytest.raises(OSError, match="No space left"):
         write_table(old, ["x"], [{"x": 2}])
     assert old.read_bytes() == b"x,y\n1,\n" and list(tmp_path.iterdir()) == [old]
+
+
+def test_without_resamples_there_are_no_intervals_and_it_is_said(tmp_path):
+    figures = measure(*single(), "one", resamples=0)
+    reports.write(figures, tmp_path, "r")
+    told = reports.summary(figures)
+    assert "without intervals" in told and "–" not in told and "bootstrap" not in told
+    page, markdown = ((tmp_path / f"r.{end}").read_text() for end in ("html", "md"))
+    for text in (page, markdown):
+        assert "There are no intervals, as none were asked for" in text and "% interval" not in text
+        assert "0 resamples" not in text
+    with_some = reports.summary(measure(*single(), "one", resamples=20))
+    assert " to " in with_some and "95 % intervals by bootstrap" in with_some

@@ -38,7 +38,7 @@ def markdown_of_comparison(comparison: Comparison, title: str) -> str:
     rows = [
         [
             text.cell(system.name),
-            *(f"{wording.number(f.value)} ({wording.between(f.low, f.high)})" for f in _of(system, names)),
+            *(wording.with_limits(f) for f in _of(system, names)),
         ]
         for system in comparison.systems
     ]

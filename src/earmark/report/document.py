@@ -14,10 +14,13 @@ from earmark.report import decisions, events, text, wording
 def summary(figures: Figures) -> str:
     """The figures with their intervals, for a terminal."""
     groups = wording.count(figures.interval.groups, "group")
-    lines = [f"{wording.count(figures.clips, 'clip')}, 95 % intervals by bootstrap over {groups}"]
+    how = f"95 % intervals by bootstrap over {groups}" if figures.interval.resamples else "without intervals"
+    lines = [f"{wording.count(figures.clips, 'clip')}, {how}"]
     for name, figure in figures.metrics.items():
-        value, low, high = map(wording.number, (figure.value, figure.low, figure.high))
-        lines.append(f"  {wording.title(name):10} {value}  ({low} to {high})")
+        limits = wording.between(figure.low, figure.high)
+        lines.append(
+            f"  {wording.title(name):10} {wording.number(figure.value)}" + (f"  ({limits})" if limits != "–" else "")
+        )
     over: Any = figures.protocol.get("over folds") or {}
     for name in sorted(over, key=wording.position):
         told = [wording.number(over[name].get(what)) for what in ("mean", "lowest", "highest")]
@@ -38,9 +41,11 @@ def markdown(figures: Figures, title: str, picture: str = "") -> str:
     parts = [f"# {text.cell(title)}", wording.head(figures)]
     parts.append(
         text.table(
-            ["metric", "value", f"{wording.percent(interval.level)} interval"],
+            ["metric", "value", f"{wording.percent(interval.level)} interval"][: 3 if interval.resamples else 2],
             [
-                [wording.title(name), wording.number(figure.value), wording.between(figure.low, figure.high)]
+                [wording.title(name), wording.number(figure.value), wording.between(figure.low, figure.high)][
+                    : 3 if interval.resamples else 2
+                ]
                 for name, figure in figures.metrics.items()
             ],
         )

@@ -70,7 +70,10 @@ def _summary(figures: Figures) -> str:
     told = [wording.intervals(figures.interval)]
     if figures.task == "many":
         told.append(wording.decisions(figures.threshold))
-    table = page.table("Metrics", ["metric", "value", f"{level} interval", "drawn"], rows, words=(0, 2, 3))
+    if figures.interval.resamples:
+        table = page.table("Metrics", ["metric", "value", f"{level} interval", "drawn"], rows, words=(0, 2, 3))
+    else:
+        table = page.table("Metrics", ["metric", "value", "drawn"], [[*row[:2], row[3]] for row in rows], words=(0, 2))
     notes = page.bullets(figures.notes, "notes")
     return table + "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in told) + notes
 

@@ -47,7 +47,9 @@ def head(figures: Figures) -> str:
 
 
 def intervals(interval: Bootstrap) -> str:
-    """Where the intervals come from, and what they hold for."""
+    """Where the intervals come from, and what they hold for; or that there are none, and why."""
+    if not interval.resamples:
+        return "There are no intervals, as none were asked for (no resamples of the bootstrap)."
     drawn = f"{interval.resamples} resamples of {count(interval.groups, 'group')}"
     centred = " and ".join(title(name) for name in interval.centred)
     told = f"Intervals: {interval.kind}, {drawn}" + (f", for {centred} centred on the value" if centred else "")

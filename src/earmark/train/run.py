@@ -187,7 +187,8 @@ class Run:
         if processes.rank() == 0:
             monitor = f"valid_{plan.train.choose}"
             history = state.history
-            pictures.save(pictures.curves(history, monitor if monitor in history[-1] else None), folder / "curves.png")
+            drawn = pictures.curves(history, monitor if monitor in history[-1] else None, state.best_epoch or None)
+            pictures.save(drawn, folder / "curves.png")
         processes.shared(None)
         self.say(f"{name + ': ' if name else ''}kept epoch {state.best_epoch} of {state.epochs}")
         return folder / TAGGER

@@ -81,7 +81,10 @@ def _print_tags(chosen: Chosen) -> None:
 
 def _print_figures(what: str, figures: dict[str, Interval]) -> None:
     rows = [(name, *map(_number, (each.value, each.low, each.high))) for name, each in figures.items()]
-    print_table((what, "macro F1", "from", "to"), rows)
+    if any(low or high for _, _, low, high in rows):
+        print_table((what, "macro F1", "from", "to"), rows)
+    else:
+        print_table((what, "macro F1"), [row[:2] for row in rows])
 
 
 def _number(value: float) -> str:

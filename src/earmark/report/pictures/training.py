@@ -19,12 +19,13 @@ from earmark.report.pictures.style import GREY, INK, LINES, PALE, bare, blank
 Floats = NDArray[np.float64]
 
 
-def curves(history: Sequence[Mapping[str, Any]], monitor: str | None = None) -> Figure:
-    """A training: losses, metrics and learning rate over the epochs, the best epoch marked.
+def curves(history: Sequence[Mapping[str, Any]], monitor: str | None = None, kept: int | None = None) -> Figure:
+    """A training: losses, metrics and learning rate over the epochs, the epoch marked that was kept, else the best.
 
     history: dicts {epoch, train_loss, valid_loss, valid_<metric> …, lr}; None or a missing key leaves a gap.
     monitor: the key that chose the epoch: lowest for a loss, highest for a metric. Default: the first valid_ metric,
-    else valid_loss. Raises ScoresError where there is nothing to draw.
+    else valid_loss. kept: the epoch that became the tagger, which with `train.keep: last` is not the best. Raises ScoresError
+    where there is nothing to draw.
     """
     if not history:
         raise ScoresError("the history has no epochs: there is nothing to draw")
@@ -51,7 +52,7 @@ def curves(history: Sequence[Mapping[str, Any]], monitor: str | None = None) -> 
         valid = [key for key in [*shares, *others] if key.startswith("valid_")]
         monitor = next(iter(valid or [key for key in losses if key.startswith("valid_")]), None)
     epochs = np.array([row["epoch"] for row in history], float)
-    return _panels(epochs, series, panels, monitor)
+    return _panels(epochs, series, panels, monitor, kept)
 
 
 def _gap(value: Any) -> float:
@@ -60,7 +61,11 @@ def _gap(value: Any) -> float:
 
 
 def _panels(
-    epochs: Floats, series: Mapping[str, Floats], panels: Sequence[tuple[str, list[str]]], monitor: str | None
+    epochs: Floats,
+    series: Mapping[str, Floats],
+    panels: Sequence[tuple[str, list[str]]],
+    monitor: str | None,
+    kept: int | None,
 ) -> Figure:
     heights = [0.45 if title == "learning rate" else 1.0 for title, _ in panels]
     figure = blank(7.5, 0.8 + 2.4 * sum(heights))
@@ -69,6 +74,8 @@ def _panels(
     if monitor is not None and not np.isnan(series[monitor]).all():
         choose: Callable[[Floats], Any] = np.nanargmin if monitor.endswith("loss") else np.nanargmax
         best = int(choose(series[monitor]))
+    if kept is not None and kept in epochs:
+        best = int(np.flatnonzero(epochs == kept)[0])
     for axes, (title, names) in zip(grid, panels, strict=True):
         for colour, name in zip(LINES * (1 + len(names) // len(LINES)), names, strict=False):
             style = {"drawstyle": "steps-mid"} if title == "learning rate" else {"marker": ".", "markersize": 4}
@@ -88,6 +95,6 @@ def _panels(
     grid[-1].set_xlabel("epoch", color=GREY)
     grid[-1].xaxis.get_major_locator().set_params(integer=True)
     if best is not None and monitor is not None:
-        best_epoch = f"best epoch {epochs[best]:g}: {monitor.replace('_', ' ')} {series[monitor][best]:.4g}"
+        best_epoch = f"{'best' if kept is None else 'kept'} epoch {epochs[best]:g}: {monitor.replace('_', ' ')} {series[monitor][best]:.4g}"
         grid[0].set_title(best_epoch, color=INK, fontsize=11, loc="left")
     return figure
