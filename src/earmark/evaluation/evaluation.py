@@ -18,7 +18,7 @@ from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
-from earmark.evaluation.heldout import Asked, HeldOut, Leaks, Source
+from earmark.evaluation.heldout import HeldOut, Leaks, Request, Source
 from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
@@ -109,8 +109,8 @@ def evaluate(
     tagger learnt from or where none can be read; AudioError with strict.
 
         >>> import earmark
-        >>> told = earmark.evaluate("esc10", "esc10/", resamples=200)  # doctest: +SKIP
-        >>> told.metrics["accuracy"].value  # doctest: +SKIP
+        >>> evaluation = earmark.evaluate("esc10", "esc10/", resamples=200)  # doctest: +SKIP
+        >>> evaluation.metrics["accuracy"].value  # doctest: +SKIP
         0.9125
     """
     if draw not in ("groups", "clips"):
@@ -118,8 +118,8 @@ def evaluate(
     if folds:
         heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
-    asked = Asked(data, folds, dataset, seen, leaks, settings, device)
-    parts = heldout.score_all(tagger, asked, progress)
+    request = Request(data, folds, dataset, seen, leaks, settings, device)
+    parts = heldout.score_all(tagger, request, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)
     if merge is not None:
@@ -157,7 +157,7 @@ def _result(
         clips,
         detected,
         tuple(part.tagger for part in parts),
-        tuple(each for part in parts for each in part.unread),
+        tuple(clip for part in parts for clip in part.unread),
         tuple(dict.fromkeys(notes)),
         beside,
     )
@@ -168,9 +168,9 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     if len(evaluation.taggers) > 1:
         raise EarmarkError(f"{file}: figures of {len(evaluation.taggers)} taggers are no figures of one: evaluate one")
     (tagger,) = evaluation.taggers
-    told = evaluation.figures
-    figures = plain({name: figure.as_dict() for name, figure in told.metrics.items()})
-    tested = Tested(told.protocol["data"], ClipSet.of(evaluation.clips), figures)
+    judged = evaluation.figures
+    figures = plain({name: figure.as_dict() for name, figure in judged.metrics.items()})
+    tested = Tested(judged.protocol["data"], ClipSet.of(evaluation.clips), figures)
     tagger.facts = replace(tagger.facts, test=tested)
     tagger.save(loading.find(file))
 
@@ -187,10 +187,10 @@ def merged(scores: Scores, clips: Manifest, table: Path, rule: MergeBy) -> tuple
     old, new = columns(manifests.load_table(table), table, "tag", "merged")
     mapping = dict(zip(old, new, strict=True))
     smaller = merge_tags(scores, {tag: name for tag, name in mapping.items() if tag in scores.tags}, rule)
-    told = {name: clips.table[name] for name in clips.table.column_names}
-    told["tags"] = [
+    table_columns = {name: clips.table[name] for name in clips.table.column_names}
+    table_columns["tags"] = [
         list(dict.fromkeys(mapping.get(tag, tag) for tag in tags)) for tags in clips.table["tags"].to_pylist()
     ]
-    told["events"] = None  # of the old tags
-    plain_columns = {name: values for name, values in told.items() if values is not None}
+    table_columns["events"] = None  # of the old tags
+    plain_columns = {name: values for name, values in table_columns.items() if values is not None}
     return smaller, manifests.build(plain_columns, clips.root, facts=clips.facts, name=str(table))

@@ -31,7 +31,7 @@ Source = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
 
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
@@ -71,46 +71,46 @@ def members(tagger: Source) -> list[Source]:
     """The tagger, or the files of those of a run over folds, in the natural order of the folds."""
     if not isinstance(tagger, str | Path):
         return [tagger]
-    found = sorted(Path(tagger).glob("fold-*/tagger.safetensors"), key=lambda path: natural(path.parent.name))
-    return list(found) or [tagger]
+    files = sorted(Path(tagger).glob("fold-*/tagger.safetensors"), key=lambda path: natural(path.parent.name))
+    return list(files) or [tagger]
 
 
 def check_single(tagger: Source) -> None:
     """Raises EarmarkError for a run over folds where one tagger is meant."""
-    if len(found := members(tagger)) > 1:
+    if len(several := members(tagger)) > 1:
         raise EarmarkError(
-            f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, found))}"
+            f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, several))}"
         )
 
 
-def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
+def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
-    loaded: AnyTagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
-    name = asked.dataset or loaded.facts.dataset
-    whole = clips_of(loaded, asked.data, name)
-    chosen = choose(loaded, whole, asked.folds, name, asked.seen)
+    loaded: AnyTagger = loading.load(tagger, request.device) if isinstance(tagger, str | Path) else tagger
+    name = request.dataset or loaded.facts.dataset
+    whole = clips_of(loaded, request.data, name)
+    chosen = choose(loaded, whole, request.folds, name, request.seen)
     warnings: list[str] = []
     learnt = leakage.learnt(loaded.facts, name)
-    if not asked.seen and learnt:
-        found = leakage.leaks(learnt, whole, chosen)
-        warnings = leakage.refuse(found, asked.leaks == "report" or loaded.recipe.data.shared_groups == "report")
-    told = score_clips(loaded, chosen, asked.settings, progress)
-    return HeldOut(loaded, name, chosen, told.scores, told.unread, told.notes, tuple(warnings))
+    if not request.seen and learnt:
+        leaks = leakage.leaks(learnt, whole, chosen)
+        warnings = leakage.refuse(leaks, request.leaks == "report" or loaded.recipe.data.shared_groups == "report")
+    scored = score_clips(loaded, chosen, request.settings, progress)
+    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, scored.notes, tuple(warnings))
 
 
-def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[HeldOut]:
+def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> list[HeldOut]:
     """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
-    parts = [score_held_out(each, asked, progress) for each in members(tagger)]
+    parts = [score_held_out(member, request, progress) for member in members(tagger)]
     check_apart(parts, str(tagger))
     return parts
 
 
 def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -> Manifest:
     """The manifest with the folds that the tagger was trained with."""
-    told = tagger.recipe.data
-    clips = open_data(data, name, told.options)
-    if told.folds is not None and name == told.dataset:
-        clips = splits.deal(clips, told.folds, tagger.recipe.seed, all_clips=told.deal == "all")
+    settings = tagger.recipe.data
+    clips = open_data(data, name, settings.options)
+    if settings.folds is not None and name == settings.dataset:
+        clips = splits.deal(clips, settings.folds, tagger.recipe.seed, all_clips=settings.deal == "all")
     return clips
 
 
@@ -160,9 +160,11 @@ def pooled(parts: Sequence[HeldOut]) -> tuple[Scores, Manifest]:
 
 def stored_thresholds(parts: Sequence[HeldOut], scores: Scores) -> Any:
     """(tags,) thresholds that the taggers store, where all store the same; None otherwise."""
-    told = [part.tagger.facts.thresholds(scores.tags) for part in parts]
-    same = told[0] is not None and all(each is not None and np.array_equal(each, told[0]) for each in told)
-    return told[0] if same else None
+    thresholds = [part.tagger.facts.thresholds(scores.tags) for part in parts]
+    same = thresholds[0] is not None and all(
+        others is not None and np.array_equal(others, thresholds[0]) for others in thresholds
+    )
+    return thresholds[0] if same else None
 
 
 def run_folder(tagger: Source) -> Path | None:

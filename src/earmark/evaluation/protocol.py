@@ -13,18 +13,18 @@ from earmark.evaluation.heldout import HeldOut, Source, pooled, run_folder
 
 def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     """tagger, data, folds, unreadable; of one tagger what its file tells, of several a row of figures for each fold."""
-    told: dict[str, Any] = {
+    protocol: dict[str, Any] = {
         "tagger": parts[0].tagger.identity() if len(parts) == 1 else [part.tagger.identity() for part in parts],
         "data": str(parts[0].dataset),
         "folds": [fold for part in parts for fold in part.clips.fold_names()],
         "unreadable": sum(len(part.unread) for part in parts),
     }
     if len(parts) > 1:
-        return told | {"by fold": {", ".join(part.clips.fold_names()): _fold(part) for part in parts}}
-    kept = parts[0].tagger.facts
-    plain = kept.as_dict()
-    told |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
-    return told | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(kept).items()}
+        return protocol | {"by fold": {", ".join(part.clips.fold_names()): _fold(part) for part in parts}}
+    facts = parts[0].tagger.facts
+    plain = facts.as_dict()
+    protocol |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
+    return protocol | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(facts).items()}
 
 
 def _fold(part: HeldOut) -> dict[str, Any]:
