@@ -11,7 +11,7 @@ import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
-from earmark.inference import Failure, Heard, Recording, score
+from earmark.inference import Failure, Recording, Scored, score
 from earmark.models.frames import Framewise
 from earmark.progress import QUIET, Progress, task
 from earmark.scores import Scores
@@ -85,7 +85,7 @@ def score_clips(
     """A score of each tag for each clip. Raises EarmarkError where none can be read."""
     settings = settings or Settings()
     todo = recordings(clips)
-    results: list[Heard] = []
+    results: list[Scored] = []
     unread: list[Unread] = []
     with task(progress, "scoring", len(todo)) as step:
         for result in score(tagger, todo, batch=settings.batch, workers=settings.workers, salvage=settings.salvage):

@@ -215,7 +215,7 @@ def files(tagger: Tagger, paths: Iterable[Path], batch: int = 16, workers: int =
         results = list(tagging.score(tagger, recordings, batch=batch, workers=workers))
         wall = time.perf_counter() - begin
     failures = [str(result.error) for result in results if isinstance(result, tagging.Failure)]
-    seconds = sum(result.duration for result in results if isinstance(result, tagging.Heard))
+    seconds = sum(result.duration for result in results if isinstance(result, tagging.Scored))
     if not seconds:
         raise EarmarkError(f"none of the {len(results)} recordings could be read, the first: {(*failures, '')[0]}")
     rest = wall - features[0] - net[0]

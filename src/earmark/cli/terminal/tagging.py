@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Results
-    from earmark.inference import Heard, Part, Recording
+    from earmark.inference import Part, Recording, Scored
     from earmark.inference.outputs import Choice, Format
     from earmark.models.anytagger import AnyTagger
 
@@ -48,7 +48,7 @@ def tag_files(
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 
-    def also(heard: Heard, _: object) -> None:
+    def also(heard: Scored, _: object) -> None:
         if asked.windows is not None and heard.windows is not None:
             kept.append(heard.windows)
         if asked.pictures is not None:
@@ -81,7 +81,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
 
     form = asked.form
 
-    def text(heard: Heard, _: object) -> str:
+    def text(heard: Scored, _: object) -> str:
         return piece(heard, asked.choice.of(heard.values), form)
 
     if job is None:
@@ -143,7 +143,7 @@ def check_places(out: Path | None, windows: Path | None, errors: Path | None) ->
             path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
+def _draw(heard: Scored, sample_rate: int, path: Path, salvage: bool) -> None:
     from earmark.cli.terminal.console import reason, say
     from earmark.errors import EarmarkError
     from earmark.report.pictures import recording as timeline
@@ -154,7 +154,7 @@ def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
         say(f"no picture of {heard.recording.path}: {reason(error)}")
 
 
-def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
+def picture_path(folder: Path, heard: Scored, taken: set[str]) -> Path:
     """folder/name.png, numbered where recordings of different folders have one name."""
     from earmark.files import free_name
 
