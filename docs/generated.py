@@ -18,6 +18,7 @@ from typing import Any
 import figures
 from figures import FIGURES, RESULTS, figure, table, told
 from rooms import rooms
+from statements import statements, states
 
 LINE = re.compile(r"^\{\{ (.+?) \}\}$", re.M)
 SEE = "See the package's docstring, and the files in `earmark/recipes`.\n\n"  # of no use to who reads the page
@@ -193,6 +194,8 @@ PIECES = {
     "names": names,
     "nets": nets,
     "recipes": recipes,
+    "states": states,
+    "statements": statements,
     "systems": figures.systems,
     "reports": figures.reports,
     "events": figures.events,

@@ -858,6 +858,9 @@ def test_find_walks_folders_and_keeps_files(tmp_path):
     odd = [tmp_path / "odd.bin", tmp_path / "gone.wav", tmp_path / ".hidden.wav", tmp_path / "a.flac"]
     assert audio.find([*map(str, odd), tmp_path]) == odd + [tmp_path / name for name in names[1:]]
     assert audio.find([]) == []
+    said = []
+    audio.find([tmp_path], said.append)
+    assert said == [f"{tmp_path}: passed over: 2 files with no ending of sound (1 .bin, 1 .txt); 2 hidden"]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may list any folder")

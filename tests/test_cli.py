@@ -270,8 +270,8 @@ def test_the_demo(tmp_path, monkeypatch, way):
 
 def test_a_downmix_is_said_once(tagger, tmp_path):
     for name in ("a.wav", "b.wav"):
-        soundfile.write(tmp_path / name, np.full((RATE, 2), 0.1), RATE)
-    soundfile.write(tmp_path / "c.wav", np.full((RATE, 3), 0.1), RATE)
+        soundfile.write(tmp_path / name, np.tile([[0.1], [-0.1]], (RATE // 2, 2)), RATE)
+    soundfile.write(tmp_path / "c.wav", np.tile([[0.1], [-0.1]], (RATE // 2, 3)), RATE)
     done = earmark("tag", tmp_path, "--tagger", tagger)
     assert done.returncode == 0
     assert done.stderr.splitlines() == [

@@ -274,8 +274,10 @@ def test_calibrate_stores_rules_and_what_they_were_chosen_on(run, framed, scenes
     assert told == stored
     assert of_tags == read_head(tmp_path / "new.safetensors")["facts"]["tags"]
     clips = manifest.read(scenes / "m.parquet").in_folds("2")
-    assert stored["chosen on"] == {"data": "soundscapes", **splits.ClipSet.of(clips).as_dict()}
-    assert stored["scores"] == "frames" and stored["collars"] == {"onset": 0.4, "offset": 0.4, "share": 0.2}
+    assert stored["chosen on"] == {"data": "soundscapes", **splits.ClipSet.of(clips).as_facts()}
+    rule = {"onset": 0.4, "offset": 0.4, "share": 0.2, "least": 0.0, "hit": "sed_eval"}
+    assert stored["scores"] == "frames" and stored["collars"] == rule
+    assert stored["metric"] == "event-based F1, mean over tags, hits by sed_eval"
     figures = [figure["value"] for figure in stored["figures"].values()]
     assert list(stored["figures"]) == ["0.5", "thresholds", "thresholds and medians"] and figures == sorted(figures)
     assert figures[-1] > 0.5

@@ -117,7 +117,10 @@ def test_no_file_takes_the_place_of_a_pipe(tmp_path):
             PermissionError(errno.EACCES, "Permission denied", "/a/b.csv"),
             "earmark: /a/b.csv: Permission denied. Take a",
         ),
-        (OSError(errno.EIO, "Input/output error", "/a/b"), "earmark: /a/b: Input/output error. Name another place"),
+        (
+            OSError(errno.EIO, "Input/output error", "/a/b"),
+            "earmark: /a/b: Input/output error. The disk cannot be read or written there",
+        ),
     ],
 )
 def test_what_the_system_refuses_is_said_with_a_way_out(monkeypatch, capsys, error, told):

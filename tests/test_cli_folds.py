@@ -46,7 +46,7 @@ def place(clips, tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split("\t")[:3] == ["fold", "epoch", "validation loss"]
-    assert [line.split("\t")[0] for line in lines[1:]] == ["1", "2", "3", "4", "5"]
+    assert [line.split("\t")[0] for line in lines[1:]] == ["1", "2", "3", "4", "5", "mean", "lowest", "highest"]
     return folder
 
 
@@ -215,3 +215,78 @@ def test_tags_are_merged_for_the_report(place, tmp_path):
     assert new[place_of_high, place_of_high] == old[high, high]  # the highest of all tags decides, and is mapped
     assert new.sum() == old.sum() == 12
     assert after["protocol"]["tags merged by"] == "map.csv, highest"
+
+
+@pytest.fixture(scope="module")
+def turns(place) -> tuple[Path, str]:
+    """A run in which fold 5 tests all and the others take turns in validating, as papers 002 and 004 have it."""
+    told = (
+        "--set",
+        "data.rotate=validation",
+        "--set",
+        "data.validation=[1]",
+        "--set",
+        "data.train=[2,3,4]",
+        "--set",
+        "train.epochs=3",
+    )
+    done = earmark("train", "plan.yaml", "--data", "clips.parquet", "--out", "turns", "--fold", "all", *told, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "`earmark evaluate turns` reports each on the fold that it was not trained on" in done.stderr
+    return place, done.stdout
+
+
+def test_the_mean_over_folds_with_the_lowest_and_the_highest(turns):
+    """Table 1 of paper 004: validation mAP@3 of the five models, min, max and mean."""
+    _, printed = turns
+    head, *rows = [line.split("\t") for line in printed.splitlines()]
+    column = head.index("validation map@3")
+    values = {row[0]: float(row[column]) for row in rows}
+    folds = [values[name] for name in "1234"]
+    assert list(values) == ["1", "2", "3", "4", "mean", "lowest", "highest"]
+    assert values["mean"] == pytest.approx(sum(folds) / 4, abs=1e-4)
+    assert (values["lowest"], values["highest"]) == (min(folds), max(folds))
+
+
+def test_such_a_run_is_judged_on_the_folds_that_validated(turns):
+    """What `train` says at its end: no --seen is needed, and the report says what these figures are."""
+    place, printed = turns
+    done = earmark("evaluate", "turns", "--data", "clips.parquet", "--json", "--resamples", 20, cwd=place)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["protocol"]["folds"] == ["1", "2", "3", "4"] and report["clips"] == 48
+    assert any("judged on the fold that chose its epoch" in note for note in report["notes"])
+    assert "looks" not in report["protocol"]  # the test clips were not looked at
+    head, *rows = [line.split("\t") for line in printed.splitlines()]
+    for row in rows[:4]:
+        told = report["protocol"]["by fold"][row[0]]
+        for name in ("map", "accuracy", "map@3"):  # evaluation in other batches: a clip at a tie may change its rank
+            assert told[name] == pytest.approx(float(row[head.index(f"validation {name}")]), abs=0.03)
+    folds = [told["map@3"] for told in report["protocol"]["by fold"].values()]
+    over = report["protocol"]["over folds"]["map@3"]
+    assert over["mean"] == pytest.approx(sum(folds) / 4, abs=1e-4)
+    assert (over["lowest"], over["highest"]) == (min(folds), max(folds))
+    summary = earmark("evaluate", "turns", "--data", "clips.parquet", "--resamples", 5, cwd=place).stdout
+    assert f"mAP@3 over the folds: {over['mean']:.3f} on average" in summary
+    page = (place / "turns" / "evaluation" / "report.html").read_text(encoding="utf-8")
+    assert "lowest" in page and "highest" in page
+
+
+def test_one_of_such_a_run_is_tested_as_ever(turns):
+    place, _ = turns
+    tagger = "turns/fold-2/tagger.safetensors"
+    done = earmark("evaluate", tagger, "--data", "clips.parquet", "--json", "--resamples", 5, cwd=place)
+    assert json.loads(done.stdout)["protocol"]["folds"] == ["5"]
+    refused = earmark("evaluate", tagger, "--data", "clips.parquet", "--fold", 2, "--resamples", 5, cwd=place)
+    assert refused.returncode == 2 and "was trained, or its epoch or its rules chosen, on fold 2" in refused.stderr
+
+
+def test_clips_that_tie_a_fold_to_training_stop_that_too(turns, clips, tmp_path):
+    place, _ = turns
+    for path in clips.paths():
+        shutil.copy(path, tmp_path)
+    shutil.copy(tmp_path / "low-2-0.wav", tmp_path / "low-1-0.wav")
+    manifests.write(replace(clips, root=tmp_path), tmp_path / "clips.csv")
+    refused = earmark("evaluate", place / "turns", "--data", tmp_path / "clips.csv", "--out", tmp_path / "report")
+    assert refused.returncode == 2
+    assert "2 clips tie the test clips to those that the tagger learnt from (1 by audio)" in refused.stderr

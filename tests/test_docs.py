@@ -213,7 +213,7 @@ def test_every_key_of_every_recipe_is_told():
             assert set(raw.get(title, {})) <= keys[title], path
     assert used > 300
     assert "| `epochs` | `int` | ≥ 1 | must be given |" in parts["train"]
-    assert '| `choose` | `loss | accuracy | map` |  | `"loss"` |' in parts["train"]
+    assert '| `choose` | `loss | segment_loss | accuracy | map` |  | `"loss"` |' in parts["train"]
     assert "| `patience` | `int` | ≥ 1 | `3` |" in parts["train.schedule"]
 
 

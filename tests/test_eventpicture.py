@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from matplotlib.colors import to_hex
 
+from earmark.cli.terminal.drawing import Artist
+from earmark.errors import EarmarkError
 from earmark.events import EventRules, Track
 from earmark.report.pictures import INK, LINES, spectrum
 from earmark.report.pictures.events import COLUMNS, Scene, draw, figure, shown, thinned
@@ -44,6 +48,20 @@ def test_tags_found_or_known_come_first_then_the_strongest():
     assert shown(scene(Path("a.wav"), found=[], reference=None)) == ["rain", "dog"]
     longer = [Event(2, 3, "cat", 1.0), Event(2, 5, "dog", 1.0), Event(3, 4.5, "rain", 1.0)]
     assert shown(scene(Path("a.wav"), found=longer, reference=None)) == ["dog", "rain", "cat"]
+
+
+def test_just_the_strongest_tags_are_drawn_where_that_is_asked_for():
+    """Three tags are found; by their highest scores the two strongest are drawn, as in the figure of the paper."""
+    longer = [Event(2, 3, "cat", 1.0), Event(2, 5, "dog", 1.0), Event(3, 4.5, "rain", 1.0)]
+    drawn = scene(Path("a.wav"), found=longer, reference=None)
+    peaks = dict(zip(drawn.track.tags, np.nan_to_num(drawn.track.values).max(0), strict=True))
+    for count in (1, 2):
+        assert shown(replace(drawn, strongest=count)) == sorted(peaks, key=lambda tag: -peaks[tag])[:count]
+
+
+def test_the_strongest_tags_are_of_pictures():
+    with pytest.raises(EarmarkError, match="--strongest 2: is of pictures: give a folder with --pictures"):
+        Artist.of(None, None, 8000, 2)
 
 
 def test_no_peak_is_lost_where_there_are_more_cells_than_columns():

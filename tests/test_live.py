@@ -139,7 +139,7 @@ def test_what_is_wrong_with_raw_samples():
     assert "is too short" in str(heard(bytes(4), rate=384_000).error)
     cut = heard(bytes(4 * RATE + 3), channels=2)
     assert cut.duration == 1 and "ends with 3 of the 4 bytes of a frame" in cut.notes[1]
-    loud = heard(np.full(RATE, 2.5, "<f4").tobytes(), encoding="f32le")
+    loud = heard(np.tile(np.float32([2.5, -2.5]), RATE // 2).tobytes(), encoding="f32le")
     assert loud.notes == ("-: reaches 2.5 times full scale; kept as it is",)
     broken = np.where(np.arange(RATE) == 4000, np.nan, 0.1).astype("<f4").tobytes()
     assert "a sample at 0.500 s is no usable number" in str(heard(broken, encoding="f32le").error)

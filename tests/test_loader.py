@@ -8,7 +8,7 @@ import torch
 from earmark.data.manifest import build
 from earmark.errors import AudioError
 from earmark.train import augment
-from earmark.train.loader import Batches, Waves, draw_order, validation_batches
+from earmark.train.loader import Batches, Waves, draw_order, draw_segments, segment_counts, validation_batches
 from earmark.windows import Windows, fit, starts
 
 RATE = 4000
@@ -341,3 +341,29 @@ def test_validation_windows_are_those_of_the_whole_clips(with_broken, last, shor
 def test_validation_of_nothing(tmp_path, with_broken):
     waves = Waves(with_broken.select([2]), RATE)
     assert list(validation_batches(waves, Windows(0.1, 0.1), 4)) == []
+
+
+@pytest.mark.parametrize("last", ["align", "pad", "drop"])
+def test_every_segment_comes_once_an_epoch_as_tagging_cuts_it(manifest, last):
+    """Windows of 400 samples: of 1000 samples there are 3 (the third from 600 on, or padded), or 2 whole ones."""
+    waves, windows = Waves(manifest, RATE), Windows(LENGTH / RATE, LENGTH / RATE, last)
+    counts = segment_counts(waves, windows)
+    expected = {"align": [3, 1, 1, 6, 2, 2, 3], "pad": [3, 1, 1, 6, 2, 2, 3], "drop": [2, 1, 1, 5, 1, 1, 3]}[last]
+    assert counts.tolist() == expected
+    rows, places = draw_segments(waves.readable, counts, None, 0, 1)
+    told = {"seed": 0, "epoch": 1, "clips": augmentations("crop"), "segments": windows, "places": places}
+    batches = Batches(waves, manifest.truth().astype(np.float32), rows, 4, LENGTH, **told)
+    got = sorted(row.tobytes() for batch, _, _ in batches for row in batch.numpy())
+    tagged = sorted(row.tobytes() for batch, _ in validation_batches(waves, windows, 5) for row in batch)
+    assert got == tagged and len(got) == sum(expected)
+    again, _ = draw_segments(waves.readable, counts, None, 0, 2)
+    assert sorted(again.tolist()) == sorted(rows.tolist()) and again.tolist() != rows.tolist()
+
+
+def test_fewer_segments_an_epoch_go_on_in_the_next(manifest):
+    readable, counts = np.array([0, 3]), np.array([3, 6])
+    parts = [np.stack(draw_segments(readable, counts, 3, 0, epoch), 1) for epoch in (1, 2, 3)]
+    assert sorted(map(tuple, np.concatenate(parts).tolist())) == [
+        *((0, i) for i in range(3)),
+        *((3, i) for i in range(6)),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -99,7 +101,7 @@ def test_training_hears_what_tagging_hears(monkeypatch):
     step = PhaseModule.__new__(PhaseModule)
     pl.LightningModule.__init__(step)
     step.tagger, step.of_batches, step.of_maps, step.losses = made, [], [], []
-    step.recipe = made.recipe
+    step.recipe, step.batches = made.recipe, SimpleNamespace(rows=lambda index: np.arange(3))
     waves = torch.from_numpy(noise())
     step.training_step((waves, torch.eye(3), 3), 0)
     made.score(waves.numpy())

@@ -62,8 +62,8 @@ STAGES = [0.01, 0.002, 0.0004, 0.00008, 0.000016]  # a fifth each time
 TOLD = {
     "rawresnet": (16_000, 256, ADAM, [3e-4, 3e-5], None, None, None),
     "resnet": (16_000, None, ("adam", (0.95, 0.999), 5e-7), [1e-4], "map", None, None),
-    "samplecnn": (16_000, 23, KERAS_SGD, STAGES, "loss", None, 3),
-    "rese2multi": (16_000, 23, KERAS_SGD, STAGES, "loss", None, 2),
+    "samplecnn": (16_000, 23, KERAS_SGD, STAGES, "segment_loss", None, 3),
+    "rese2multi": (16_000, 23, KERAS_SGD, STAGES, "segment_loss", None, 2),
     "convnet1d": (44_100, 128, ADAM, [1e-3], "accuracy", 3, 10),
     "convnet2d": (44_100, 16, ADAM, [1e-3], "accuracy", 4, 24),
     "cnnaudio": (44_100, None, None, None, None, None, None),
@@ -122,6 +122,27 @@ def test_parameters(name):
     assert parameters + statistics * with_statistics == wanted
 
 
+def test_check_counts_for_the_recipe_s_own_tags(name, capsys):
+    """So that a published count can be read off `earmark check`."""
+    from earmark.cli.check import check
+
+    tags, wanted, with_statistics = COUNTS[name]
+    check(name, [])
+    said = capsys.readouterr().err
+    assert f"{wanted:,} parameters for {tags} tags" in said or with_statistics
+    assert f" {wanted:,} with the batch normalisation's running statistics" in said or not with_statistics
+
+
+def test_check_counts_for_other_tags_and_says_where_their_number_is_not_told(capsys):
+    from earmark.cli.check import check
+
+    check("speechcommands-samplecnn", ["data.tags=12"])
+    assert "parameters for 12 tags, " in capsys.readouterr().err
+    check("scenes-resnet-b-att", ["data.tags=null"])
+    assert "for 10 tags (how many its data have is not told: --set data.tags=…)" in capsys.readouterr().err
+    assert recipes.tags(recipes.load("esc10-cnnaudio")) == 10
+
+
 def test_the_file_opens_with_command_cost_and_result(name):
     lines = recipes.find(name).read_text().splitlines()
     assert lines[0].startswith(f"# earmark train {name} --data ")
@@ -175,8 +196,7 @@ def test_windows(name):
 
 @pytest.mark.parametrize(("name", "seconds", "segments"), [("magnatagatune", 29.1, 12), ("dcase2017", 10, 9)])
 def test_segments_of_a_clip(name, seconds, segments):
-    """Paper 001, table 1; an epoch draws as many crops, of the clips of its training part."""
-    clips = {"magnatagatune": 15_244, "dcase2017": 45_313}[name]
+    """Paper 001, table 1; an epoch has all of them, and all stages together at most a hundred."""
     for net in ("samplecnn", "rese2multi"):
         plan = recipes.load(f"{name}-{net}")
         length, hop = plan.windows.build().samples(16_000)
@@ -184,7 +204,8 @@ def test_segments_of_a_clip(name, seconds, segments):
         starts = cutting.starts(total, length, hop, plan.windows.last)
         assert len(starts) == segments
         assert starts[-1] + length == total
-        assert plan.train.clips == segments * clips
+        assert plan.train.segments == "every" and plan.train.clips is None
+        assert plan.epochs == 100
 
 
 def test_frames():

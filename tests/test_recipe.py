@@ -178,11 +178,11 @@ def test_all_mistakes_at_once(write):
         f"Known: {', '.join(AUGMENTATIONS.names())}",
         "augment.1.alpha: should be a number (it is 'big')",
         "augment.2.name: is missing",
-        "colour: no such key. Known here: name, summary, seed, task, sample_rate, data, windows, features, resize, net, "
-        "augment, train, load, phases, run",
+        "colour: no such key. Known here: name, summary, seed, task, sample_rate, data, windows, normalise, features, resize, net, "
+        "augment, train, load, phases, run, epochs",
         "data.dataset: is missing",
         "data.datset: no such key, did you mean 'dataset'? "
-        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups",
+        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups, tags",
         "data.validation: should be a list of folds, or a fraction between 0 and 1 (it is 1.5)",
         "features.name: no feature is called 'logmell', did you mean 'logmel'? Known: logmel, mfcc, multires, spectrogram",
         "net.tags: is filled in by the tagger and cannot be set",
@@ -504,3 +504,11 @@ def test_settings_reach_into_phases(write):
     assert loaded.running() == ["mixed"]
     assert recipe.during(loaded, "mixed").augment[1].arguments == {"share": 0.5}
     assert recipe.during(loaded, "raw").train.epochs == 2
+
+
+def test_segments_that_come_once_are_not_balanced():
+    told = recipe.load("dcase2017-samplecnn").as_dict()
+    with pytest.raises(RecipeError, match="train.balance: is classes, but segments: every has each once: take none"):
+        recipe.parse(told | {"train": told["train"] | {"balance": "classes"}})
+    with pytest.raises(RecipeError, match="epochs: is of all phases together, and there are none: take train.epochs"):
+        recipe.parse(told | {"phases": {}, "run": None})

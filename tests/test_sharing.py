@@ -124,6 +124,15 @@ def test_every_feature_gives_the_same_frames(name, centre):
     assert not any("frames" in why for why in check(made, 1024, 9))
 
 
+@pytest.mark.parametrize("more", [
+    {"name": "logmel", "centre": True, "edges": "reflect", "window": 0.032}, {"name": "spectrogram", "bins": 65, "window": 0.032},
+    {"name": "multires", "windows": [0.016, 0.064], "bands": 20, "join": "bands"},
+])  # fmt: skip
+def test_options_of_features_give_the_same(more):
+    """What mirrors the ends of a window cannot be shared, and is not."""
+    check(tagger("resnet_b", 1.024, 0.128, features={"hop": 0.008, **more}), 1024, 9)
+
+
 def test_features_are_all_here():
     assert set(FEATURE) == set(FEATURES.names())
 

@@ -121,8 +121,9 @@ def test_a_bad_file_is_a_failure_in_its_place(files, tmp_path):
 def test_windows_can_count_by_their_level_or_energy(tmp_path, weigh, power):
     path = tmp_path / "half.wav"
     wave = np.concatenate([np.full(RATE, 0.25), np.full(RATE, 0.05), np.zeros(2 * RATE)]).astype(np.float32)
+    wave[1::2] *= -1  # a constant would be silence
     soundfile.write(path, wave, RATE, subtype="FLOAT")
-    (plain,) = score(Listener(Windows(1.0, 1.0)), [Recording(path)])
+    (plain,) = score(Listener(Windows(1.0, 1.0)), [Recording(path)], hear_silence=True)
     (weighed,) = score(Listener(Windows(1.0, 1.0, weigh=weigh)), [Recording(path)])
     np.testing.assert_allclose(plain.values, [0.075, 0.075, 0.925], rtol=1e-6)
     peak = (0.25**power * 0.25 + 0.05**power * 0.05) / (0.25**power + 0.05**power)

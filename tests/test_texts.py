@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.datasets.test_contract import few, layout_of, plant
+from tests.program import earmark
 
 from earmark import recipe
 from earmark.data import datasets, manifest
@@ -105,3 +106,27 @@ def test_zeros_in_a_name_are_no_other_encoding():
 def test_what_is_read_is_the_text(tmp_path):
     (tmp_path / "a").write_bytes("\ufeffgröße\r\n".encode())
     assert read_text(tmp_path / "a", ManifestError) == "größe\r\n"
+
+
+@pytest.mark.parametrize("where", ["label of an event", "tag of a manifest", "path of a table", "value of a recipe"])
+def test_a_name_of_a_million_signs_is_told_by_its_ends(where, tmp_path):
+    name = "n" * 1_000_000
+    texts = {
+        "label of an event": [
+            "index",
+            "table",
+            "t.csv",
+            "filename,onset,offset,event_label\n" + f"{name}.wav,0,1,owl\n",
+        ],
+        "tag of a manifest": ["index", "table", "t.csv", f"filename,{name}\na.wav,owl\n"],
+        "path of a table": ["index", "table", "t.csv", f"filename,label\n{name}.wav,owl\n"],
+        "value of a recipe": ["check", "t.yaml", f"task: one\nnet: {name}\n"],
+    }
+    *command, text = texts[where]
+    (tmp_path / command[-1]).write_text(text)
+    out = ["-o", tmp_path / "o.csv"] if command[0] == "index" else []
+    done = earmark(*command[:-1], tmp_path / command[-1], *out)
+    assert done.returncode == 2 and len(done.stderr) < 5000 and "Traceback" not in done.stderr
+    # a header line and a recipe have bounds of their own
+    bounds = {"tag of a manifest": "no table's header has", "value of a recipe": "longer than a recipe may be"}
+    assert bounds.get(where, "characters)") in done.stderr

@@ -29,7 +29,7 @@ from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
-from earmark.train.validation import clip_loss  # noqa: E402 (after the skip)
+from earmark.train.validation import clip_loss, losses_of  # noqa: E402 (after the skip)
 
 RATE = 4000
 
@@ -212,7 +212,9 @@ def test_a_fraction_is_held_out_by_whole_groups(clips):
 
 
 def test_what_cannot_be_trained_is_refused(clips, tmp_path):
-    with pytest.raises(ManifestError, match="tests on fold '9'; the manifest has 1, 2, 3, 4, 5"):
+    with pytest.raises(
+        ManifestError, match=r"tests on fold '9'; the manifest has 1, 2, 3, 4, 5\. Without test .* --set data.test=\[\]"
+    ):
         training.divide(recipe(data__test=["9"]), clips)
     with pytest.raises(ManifestError, match="no clip is left for train"):
         training.divide(recipe(data__train=[]), clips)
@@ -252,6 +254,57 @@ def test_early_stopping_and_the_last_epoch(clips, tmp_path):
     assert len(rows(tmp_path / "run")) < 30
     path = training.train(recipe(train__keep="last", train__epochs=2), clips, tmp_path / "last")
     assert loading.load(path).facts.as_dict()["chosen"] == {"epoch": 2, "of": 2, "by": "the last epoch"}
+
+
+def test_the_loss_of_segments_chooses(clips, tmp_path):
+    """The kept tagger's loss is the mean over all validation windows, each with its clip's tag, as tagging scores them."""
+    told = recipe(train__choose="segment_loss", train__segments="every", train__epochs=2)
+    path = training.train(told, clips, tmp_path / "run")
+    log = rows(tmp_path / "run")
+    best = min(float(row["valid_segment_loss"]) for row in log)
+    kept = loading.load(path)
+    assert kept.facts.as_dict()["chosen"]["by"] == "best validation segment loss"
+    assert kept.facts.as_dict()["validation"]["segment_loss"] == pytest.approx(best, rel=1e-5)
+    held = clips.in_folds(["4"])
+    heard = score(kept, [Recording(place) for place in held.paths()], keep_windows=True)
+    truth = dict(zip(map(str, held.paths()), held.truth(kept.vocabulary), strict=True))
+    losses = [
+        -np.log(each.windows.values[:, truth[str(each.recording.path)].argmax()].astype(np.float64)) for each in heard
+    ]
+    assert max(map(len, losses)) > 1
+    assert np.concatenate(losses).mean() == pytest.approx(best, rel=1e-4)
+    assert best != pytest.approx(float(log[-1]["valid_loss"]), rel=1e-6)
+
+
+def test_losses_of_windows_by_hand():
+    values, truth = np.array([[0.5, 0.5], [0.2, 0.8]], np.float32), np.array([[True, False], [True, False]])
+    assert losses_of(values, truth, "one").tolist() == pytest.approx([np.log(2), np.log(5)])
+    assert losses_of(values, truth, "many").tolist() == pytest.approx([np.log(2), np.log(5)])
+
+
+def test_the_epochs_of_all_phases_have_a_bound(clips, tmp_path):
+    """Three epochs and two are wanted, four and three allowed: the last phase is cut short, or not trained at all."""
+    said: list[str] = []
+    training.train(recipe(phases=MIXED, epochs=4), clips, tmp_path / "four", say=said.append)
+    assert [row["phase"] for row in rows(tmp_path / "four")] == ["mixed"] * 3 + ["raw"]
+    path = training.train(recipe(phases=MIXED, epochs=3), clips, tmp_path / "three", say=said.append)
+    assert [row["phase"] for row in rows(tmp_path / "three")] == ["mixed"] * 3
+    assert "raw: not trained: the 3 epochs of all phases are spent" in said
+    assert path.read_bytes() == (tmp_path / "three" / "mixed" / "tagger.safetensors").read_bytes()
+    training.train(recipe(phases=MIXED, epochs=4), clips, tmp_path / "four", say=said.append, resume=True)
+    assert "raw has ended, after epoch 1" in said
+
+
+def test_a_run_of_before_a_key_was_there_is_resumed(clips, tmp_path):
+    """A key that a recipe did not have then is as its default; another value is another recipe."""
+    training.train(recipe(train__epochs=1), clips, tmp_path / "run")
+    kept = tmp_path / "run" / "recipe.yaml"
+    told = yaml.safe_load(kept.read_text())
+    del told["epochs"], told["data"]["tags"], told["train"]["segments"]
+    kept.write_text(yaml.safe_dump(told))
+    training.train(recipe(train__epochs=1, data__tags=9), clips, tmp_path / "run", resume=True)
+    with pytest.raises(EarmarkError, match="started with another recipe"):
+        training.train(recipe(train__epochs=1, train__segments="every"), clips, tmp_path / "run", resume=True)
 
 
 def test_many_tags(clips, tmp_path):

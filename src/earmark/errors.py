@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-LONGEST = 5000  # signs of a word in a message; a path may have 4096
+LONGEST = 5000  # characters of a word in a message; a path may have 4096
 WORD = re.compile(rf"\S{{{LONGEST},}}")
 
 
@@ -24,7 +24,7 @@ def shortened(text: str) -> str:
     """The text, of whose words and lines only the beginning and the end are told where they are too long for any message.
 
     >>> shortened("no tag " + "a" * 1_000_000)
-    'no tag aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa… (1,000,000 signs) …aaaaaaaaaaaaaaaaaaaa'
+    'no tag aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa… (1,000,000 characters) …aaaaaaaaaaaaaaaaaaaa'
     """
     text = WORD.sub(lambda word: _ends(word[0]), text)
     if len(text) <= 2 * LONGEST:
@@ -33,7 +33,7 @@ def shortened(text: str) -> str:
 
 
 def _ends(text: str, kept: int = 45) -> str:
-    return f"{text[:kept]}… ({len(text):,} signs) …{text[-20:]}"
+    return f"{text[:kept]}… ({len(text):,} characters) …{text[-20:]}"
 
 
 class EarmarkError(Exception):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from earmark.train.augment.batches import BetweenClass, MixTrain, Mixture, Mixup, a_weighting
+from earmark.train.augment import draw_for
+from earmark.train.augment.batches import BetweenClass, MixTrain, Mixture, Mixup, a_weighting, draw_partners
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -20,6 +21,53 @@ def batches(draw):
     n, samples, tags = draw(st.integers(1, 6)), draw(st.integers(1, 12)), draw(st.integers(1, 4))
     targets = draw(arrays.arrays(np.float32, (n, tags), elements=st.floats(0, 1, width=32)))
     return draw(arrays.arrays(np.float32, (n, samples), elements=st.floats(-1, 1, width=32))), targets
+
+
+# Partners
+
+
+@settings(max_examples=200, deadline=None)
+@given(clips=st.lists(st.integers(0, 6), min_size=1, max_size=20), seed=st.integers(0, 1000))
+def test_a_clip_meets_another_clip_never_itself_nor_its_copy(clips, seed):
+    """Of n places, as many copies of a clip as lie beyond n / 2 must meet each other: 2m - n of m."""
+    rows = np.array(clips)
+    partners = draw_partners(generator(seed), rows)
+    assert sorted(partners.tolist()) == list(range(len(rows)))
+    alone = max(0, 2 * int(np.bincount(rows).max()) - len(rows))
+    assert (rows[partners] == rows).sum() == alone
+
+
+def test_a_batch_without_copies_has_no_clip_that_meets_itself():
+    for n in (2, 3, 8, 64):
+        for seed in range(200):
+            assert (draw_partners(generator(seed), np.arange(n)) != np.arange(n)).all(), n
+
+
+def test_every_other_clip_is_met_about_as_often():
+    """Four clips have nine derangements, and by symmetry each of three others is met a third of the time."""
+    drawn = np.array([draw_partners(generator(seed), np.arange(4)) for seed in range(6000)])
+    assert len({tuple(row) for row in drawn.tolist()}) == 9
+    for clip in range(4):
+        share = np.bincount(drawn[:, clip], minlength=4) / len(drawn)
+        assert share[clip] == 0
+        np.testing.assert_allclose(np.delete(share, clip), 1 / 3, atol=0.03)  # 5 standard errors of 0.006
+
+
+@pytest.mark.parametrize("made", [Mixup(), MixTrain(), BetweenClass(16000)])
+def test_every_way_of_mixing_asks_which_clips_there_are(made):
+    clips = np.array([3, 3, 5, 7])
+    for seed in range(50):
+        plan = draw_for(made, clips, generator(seed), np.zeros((4, 2), np.float32))
+        assert (clips[plan.partners] != clips).all()
+    assert made.draw(generator(), np.zeros((1, 2), np.float32)).partners.tolist() == [0]  # a batch of one
+
+
+def test_an_augmentation_that_does_not_ask_is_not_told():
+    class Plain:
+        def draw(self, generator, targets):
+            return "plan"
+
+    assert draw_for(Plain(), np.arange(2), generator(), np.zeros((2, 1), np.float32)) == "plan"
 
 
 # Mixup

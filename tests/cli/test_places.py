@@ -87,8 +87,7 @@ def test_paths_that_are_written_carry_a_mark():
     for name in cli.verbs():
         for words, function, _ in verbs_of(name):
             paths = {each for each, hint in get_type_hints(function).items() if hint in (Path, Path | None)}
-            if name != "bench" and name != "evaluate":
-                assert paths & outputs <= set(written.marks(function)), words
+            assert paths & outputs <= set(written.marks(function)), words
 
 
 @pytest.mark.parametrize(("words", "function", "command", "option", "mark"), FILES)

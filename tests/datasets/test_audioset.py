@@ -187,3 +187,10 @@ def test_classes_are_those_of_the_ontology(data):
     names = class_names(folder / "class_labels_indices.csv")
     assert names.keys() <= ontology.keys()
     assert list(names.values())[:2] == ["Speech", "Male speech, man speaking"]
+
+
+@pytest.mark.parametrize("end", ["9" * 20, "9" * 400, "1000000001.0"])
+def test_segments_beyond_any_recording_are_refused_with_their_line(tmp_path, end):
+    (tmp_path / BALANCED).write_text(HEADER + f'abc, 0.0, 10.0, "/m/1"\nabc, 0.0, {end}, "/m/1"\n')
+    with pytest.raises(ManifestError, match=r"1 lines are not of the form.*Lines 3"):
+        segments(tmp_path / BALANCED)

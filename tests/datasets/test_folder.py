@@ -67,3 +67,57 @@ def test_speech_commands(data):
     manifest = index("folder", data / "speech_commands_v0.01_mini", group="^(.*?)_nohash_")
     assert manifest.truth().sum(0).tolist() == [10] * 30
     assert len(set(manifest.groups)) < 300
+
+
+def plant(root, *files):
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    return root
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("train", "test"), ("Train", "Valid", "Test"), ("dev", "eval"), ("fold1", "fold2"), ("fold_1", "fold_2"), ("train",),
+        ("training", "validation", "testing"), ("train_set", "test-set"), ("split 1", "split 2"), ("val", "train", "held_out"),
+    ],
+)  # fmt: skip
+def test_folders_called_as_splits_are_doubted_or_read_as_folds(tmp_path, parts):
+    root = plant(tmp_path, *(f"{part}/{tag}/1.wav" for part in parts for tag in ("cat", "dog")))
+    (line,) = index("folder", root).told()
+    assert line.startswith(
+        f"warning: the tags are {', '.join(sorted(parts))}, which are called as the parts of a split are"
+    )
+    assert "and hold cat, dog" in line and "--set splits=folds" in line
+    clips = index("folder", root, splits="folds")
+    assert clips.vocabulary == ("cat", "dog") and set(clips.folds) == set(parts)
+    assert clips.folds.tolist() == [name.partition("/")[0] for name in clips.ids.tolist()]
+    assert set(index("folder", root, splits="tags").vocabulary) == set(parts)
+    assert clips.told() == [] == index("folder", root, splits="tags").told()
+
+
+def test_a_split_without_tags(tmp_path):
+    root = plant(tmp_path, "train/1.wav", "test/2.wav")
+    (line,) = index("folder", root).told()
+    assert "the tags are test, train, which are called" in line and "hold" not in line
+    with pytest.raises(ManifestError, match=r"test/2\.wav lies in a part of the split, but in no tag's folder"):
+        index("folder", root, splits="folds")
+
+
+def test_one_split_among_tags_is_doubted(tmp_path):
+    clips = index("folder", plant(tmp_path, "cat/1.wav", "dog/2.wav", "test/3.wav"))
+    assert clips.told() == ["warning: test is called as a part of a split is, and taken for a tag: is it one?"]
+
+
+@pytest.mark.parametrize(
+    "tags", [("trainwhistle", "cat"), ("train_horn", "test_tone"), ("devil", "valley"), ("partridge", "cvb")]
+)
+def test_tags_that_only_begin_so(tmp_path, tags):
+    clips = index("folder", plant(tmp_path, *(f"{tag}/1.wav" for tag in tags)))
+    assert set(clips.vocabulary) == set(tags) and clips.told() == []
+
+
+def test_an_unknown_choice(pets):
+    with pytest.raises(ManifestError, match="splits is 'yes'; it is 'doubt' or 'folds' or 'tags'"):
+        index("folder", pets, splits="yes")

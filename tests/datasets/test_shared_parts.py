@@ -77,7 +77,19 @@ def test_strong():
 
 
 @pytest.mark.parametrize(
-    "row", [("a", "x", "1", "dog"), ("a", None, "1", "dog"), ("a", "0", "1", None), (None, "0", "1", "dog")]
+    "row",
+    [
+        ("a", "x", "1", "dog"),
+        ("a", None, "1", "dog"),
+        ("a", "0", "1", None),
+        (None, "0", "1", "dog"),
+        ("a", "inf", "inf", "dog"),
+        ("a", "0", "1e308", "dog"),
+        ("a", "1e308", "1e308", "dog"),
+        ("a", "-1", "1", "dog"),
+        ("a", "nan", "1", "dog"),
+        ("a", "nan", "nan", "dog"),
+    ],
 )
 def test_strong_refuses(row):
     good = ("a", "0", "1", "dog")

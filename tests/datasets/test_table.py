@@ -196,3 +196,36 @@ def test_fsd50k(data):
     manifest = index("table", place / "FSD50K.ground_truth" / "dev.csv", audio="../FSD50K.dev_audio", suffix=".wav")
     assert [len(row) for row in tags(manifest)] == [5, 1]
     assert manifest.folds.tolist() == ["train", "val"]
+
+
+@pytest.mark.parametrize("times", ["inf,inf", "0,1e308", "1e308,1e308", "-1,1", "nan,1", "nan,nan", "-inf,0"])
+def test_times_that_no_recording_has_are_refused_with_their_row(tmp_path, times):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "t.csv").write_text(f"filename,onset,offset,event_label\na.wav,0,1,owl\na.wav,{times},owl\n")
+    with pytest.raises(ManifestError, match=r"t\.csv: 1 rows lack .* in seconds: 2 \(times go from 0 to 1e\+09\)"):
+        index("table", tmp_path / "t.csv")
+
+
+def test_a_path_with_a_zero_byte_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"filename,label\na\0.wav,owl\n")
+    with pytest.raises(ManifestError, match=r"t\.csv: row 1: a path holds a zero byte"):
+        index("table", tmp_path / "t.csv")
+
+
+def test_a_table_with_the_columns_of_a_manifest_is_one(tmp_path):
+    """Where all columns are called so, and the recordings lie where those of tables do."""
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "a.wav").touch()
+    (tmp_path / "t.csv").write_text('id,path,tags,events,fold\nn1,a.wav,owl|dog,"[[""owl"", 0.2, 0.6]]",1\n')
+    clips = index("table", tmp_path / "t.csv")
+    assert (
+        clips.ids.tolist() == ["n1"]
+        and clips.paths() == [tmp_path / "audio" / "a.wav"]
+        and clips.folds.tolist() == ["1"]
+    )
+    assert (
+        clips.table["tags"].to_pylist() == [["owl", "dog"]] and clips.table["events"].to_pylist()[0][0]["tag"] == "owl"
+    )
+    (tmp_path / "t.csv").write_text("id,path,tags,speaker\nn1,a.wav,owl,ann\n")
+    clips = index("table", tmp_path / "t.csv")
+    assert clips.told() == ["columns left out: id"] and clips.groups.tolist() == ["ann"]

@@ -124,7 +124,7 @@ def test_a_tag_of_every_clip_and_no_tag_at_all() -> None:
     scores, _ = several(20)
     every = measure(scores, made([["dog", "rain"], ["dog"]] * 10), "many", resamples=10)
     assert every.undefined == ("dog", "siren", "saw")
-    assert "Every clip has these tags, so they are left out of AUC and d′: 'dog'." in every.notes
+    assert "Every clip has these tags, so they are left out of mAP, AUC and d′: 'dog'." in every.notes
     none = measure(scores, made([[]] * 20), "many", resamples=10)
     assert np.isnan(none.metrics["map"].value)
     assert "mAP has no value: no tag or clip here defines it." in none.notes

@@ -16,8 +16,10 @@ from earmark.data import splits
 from earmark.data.manifest import Manifest, build, write
 from earmark.errors import AudioError, EarmarkError, ManifestError, ScoresError
 from earmark.evaluation.evaluation import record
+from earmark.evaluation.tuning import tune
 from earmark.models import loading
 from earmark.models.ensemble import Ensemble
+from earmark.models.facts import Split
 from earmark.models.file import read_head
 
 ATTENTION = {
@@ -214,3 +216,39 @@ def test_figures_are_recorded_and_saved(make: Make, scenes: Manifest, tmp_path: 
     assert pictures and sorted(file.name for file in (tmp_path / "o").glob("*.events.*")) == pictures
     assert earmark.Scores.load(tmp_path / "o" / "scores.parquet").ids.tolist() == told.scores.ids.tolist()
     assert report.save(told, tmp_path / "p", pictures=False).events.examples is None
+
+
+def elsewhere(clips: Manifest) -> Manifest:
+    """The same sounds as another data set, whose folds are called alike."""
+    columns = {name: clips.table[name] for name in ("path", "tags", "events", "fold")}
+    return build(columns | {"id": [f"other/{name}" for name in clips.ids]}, clips.root)
+
+
+def test_a_fold_of_another_folder_is_not_the_fold_that_was_learnt(make: Make, scenes: Manifest) -> None:
+    parts = splits.Parts(scenes.in_folds(["1", "2"]), scenes.select([]), scenes.in_folds(["3"]))
+    facts = {"data": {"dataset": "soundscapes"}, "split": Split.of(parts).as_dict()}
+    with pytest.raises(EarmarkError, match="on fold 1: figures would be too good"):
+        earmark.evaluate(make(facts=facts), scenes, folds=["1"], resamples=0)
+    told = earmark.evaluate(make(facts=facts), elsewhere(scenes), folds=["1"], resamples=0)
+    assert told.figures.clips == 3 and not any("left out: the" in note for note in told.figures.notes)
+    assert "sample" not in json.dumps(told.figures.as_dict()["protocol"])
+    again = tune(make(facts=facts), elsewhere(scenes), folds=["3"], resamples=0)
+    assert len(again.clips) == 3
+    with pytest.raises(EarmarkError, match="the tagger is tested on fold 3"):
+        tune(make(facts=facts), scenes, folds=["3"], resamples=0)
+
+
+def test_a_clip_that_was_learnt_is_left_out_of_another_folder(make: Make, scenes: Manifest) -> None:
+    """Its fold has another name there, and most of the folder is of other clips."""
+    parts = splits.Parts(scenes.in_folds(["1", "2"]), scenes.select([]), scenes.in_folds(["3"]))
+    facts = {"data": {"dataset": "soundscapes"}, "split": Split.of(parts).as_dict()}
+    names = ["other/0", "other/1", str(scenes.in_folds(["1"]).ids[0])]
+    columns = {
+        "id": names,
+        "path": [str(path) for path in scenes.paths()[:3]],
+        "tags": [["burst"]] * 3,
+        "fold": ["x"] * 3,
+    }
+    told = earmark.evaluate(make(facts=facts), build(columns, scenes.root), folds=["x"], resamples=0)
+    assert told.figures.clips == 2
+    assert any(f"1 of the 3 clips, such as {names[2]!r}: left out" in note for note in told.figures.notes)

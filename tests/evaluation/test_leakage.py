@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.data import splits
+from earmark.data import sampled, splits
 from earmark.data.manifest import build
-from earmark.errors import ManifestError
+from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation import leakage as protocol
 from earmark.models.facts import Facts, Split
 
@@ -79,3 +79,68 @@ def test_a_look_after_a_torn_line_is_counted(tmp_path):
     file.write_bytes(file.read_bytes() + '{"time": "ü'.encode()[:-1])
     assert protocol.look(tmp_path, ["b"], whole) == protocol.Looks(3, 2)
     assert protocol.look(tmp_path, ["b"], whole) == protocol.Looks(4, 2)
+
+
+def named(names, folds):
+    columns = {"id": names, "path": names, "tags": [["a"]] * len(names), "fold": folds}
+    return build(columns, "recordings")
+
+
+def learnt_from(train, whole):
+    """Facts of a tagger that learnt from these clips of a data set, as its file tells them."""
+    nothing = whole.select([])
+    facts = Facts(split=Split.of(splits.Parts(train, nothing, nothing)))
+    return Facts.read({"data": {"dataset": "words"}, **facts.as_dict()})
+
+
+def test_a_fold_is_one_of_a_data_set():
+    """Folds that are called alike in another folder are other folds; a copy, or most of one, is the same data set."""
+    whole = named([f"{i}.wav" for i in range(600)], ["train", "test"] * 300)
+    facts = learnt_from(whole, whole)
+    other = named([f"others/{i}.wav" for i in range(40)], ["test"] * 40)
+    assert protocol.learnt_folds(protocol.learnt(facts, "words", other)) == set()
+    assert protocol.learnt_folds(protocol.learnt(facts, "words", whole)) == {"train", "test"}
+    # 500 of 600: the share of a sample of 256 lies within 0.1 of that
+    assert protocol.learnt_folds(protocol.learnt(facts, "words", whole.select(range(500)))) == {"train", "test"}
+    assert protocol.learnt(facts, "birds", other) == {}
+
+
+def test_a_file_without_a_sample_is_judged_by_names():
+    other = named(["others/a.wav"], ["test"])
+    facts = Facts.read(
+        {"data": {"dataset": "words"}, "split": {"train": {"clips": 9, "folds": ["test"], "sha256": "x"}}}
+    )
+    assert protocol.learnt_folds(protocol.learnt(facts, "words", other)) == {"test"}
+    assert protocol.unmet(protocol.learnt(facts, "words"), other, False) == (other, [])
+
+
+def test_clips_of_another_folder_that_were_learnt_are_left_out_where_all_are_known():
+    whole = named([f"{i}.wav" for i in range(20)], ["test"] * 20)
+    test = named(["3.wav", "a.wav", "b.wav"], ["test"] * 3)
+    left, (told,) = protocol.unmet(protocol.learnt(learnt_from(whole, whole), "words"), test, False)
+    assert left.ids.tolist() == ["a.wav", "b.wav"]
+    assert told.startswith("1 of the 3 clips, such as '3.wav': left out")
+    with pytest.raises(EarmarkError, match="on all 1 clips, such as '3.wav': figures would be too good"):
+        protocol.unmet(protocol.learnt(learnt_from(whole, whole), "words"), test.select([0]), False)
+
+
+def test_clips_that_were_learnt_are_a_leak_where_only_a_sample_is_known():
+    whole = named([f"{i}.wav" for i in range(600)], ["test"] * 600)
+    test = named([f"{i}.wav" for i in range(100)] + ["a.wav"], ["test"] * 101)
+    parts = protocol.learnt(learnt_from(whole, whole), "words")
+    with pytest.raises(ManifestError, match=r"on \d+ of the 101 clips, .* as far as a sample tells.*--leaks report"):
+        protocol.unmet(parts, test, False)
+    kept, (told,) = protocol.unmet(parts, test, True)
+    assert kept is test and "better than on clips" in told
+
+
+def test_a_sample_tells_what_it_reaches():
+    """Of 3000 clips 256 are kept, so of 600 others among 3000 more none is taken for one of them."""
+    own, others = [f"{i}" for i in range(3000)], [f"x{i}" for i in range(600)]
+    kept = sampled.sample(own)
+    assert sampled.known(kept, own).sum() == sampled.KEPT and not sampled.known(kept, others).any()
+    assert sampled.share(kept, own + others) == 1 and sampled.share(kept, others) == 0
+    half = sampled.united([sampled.sample(own[:1500]), sampled.sample(own[1500:])])
+    assert half == kept
+    with pytest.raises(ValueError, match="6 bytes a clip, not 3"):
+        sampled.known("AAAA", own)

@@ -1,5 +1,7 @@
 """Log-mel and its parts against librosa on real clips, closed forms, and both ways of going through a batch."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,39 @@ def test_filters_equal_librosas():
     for scale, htk in (("slaney", False), ("htk", True)):
         ours = mel_filters(44100, 2048, 128, 0, 22050, scale)
         np.testing.assert_allclose(ours, librosa.filters.mel(sr=44100, n_fft=2048, n_mels=128, htk=htk), atol=1e-7)
+
+
+def test_triangles_straight_over_mel_are_vggish_s():
+    """Hershey and others: 64 bands from 125 to 7500 Hz, mel = 1127 · ln(1 + f / 700), sides straight over mel."""
+    ours = mel_filters(16000, 512, 64, 125, 7500, "htk", equal_area=False, triangles="mel")
+    first, last = (1127 * math.log(1 + hz / 700) for hz in (125, 7500))
+    for band in range(64):
+        lower, centre, upper = (first + (last - first) * (band + i) / 65 for i in range(3))
+        for bin_ in range(257):
+            mel = 1127 * math.log(1 + bin_ * 16000 / 512 / 700)
+            expected = max(0.0, min((mel - lower) / (centre - lower), (upper - mel) / (upper - centre)))
+            assert ours[band, bin_] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_two_kinds_of_triangles_by_hand():
+    """One band from 0 to 6300 Hz in HTK's mel, 700 · (10 ** x - 1): 10 is reached at 6300 Hz, its root at the top.
+
+    At 1400 Hz, 3 in units of 700 Hz + 1, log10(3) / log10(sqrt(10)) = 0.954 of the way in mel, 1400 / 1513.6 = 0.925 in Hz.
+    """
+    fft, rate = 18, 12600  # bins of 700 Hz
+    hz, mel = (mel_filters(rate, fft, 1, 0, 6300, "htk", False, kind)[0, 2] for kind in ("hz", "mel"))
+    assert hz == pytest.approx(2 / (math.sqrt(10) - 1), abs=1e-6)
+    assert mel == pytest.approx(2 * math.log10(3), abs=1e-6)
+
+
+def test_triangles_are_an_option_of_logmel_and_hz_the_default():
+    told = {"bands": 64, "low": 125, "high": 7500, "mel_scale": "htk", "equal_area": False}
+    plain, hz, mel = (
+        LogMel(16000, 0.025, 0.01, fft=512, **told, **more) for more in ({}, {"triangles": "hz"}, {"triangles": "mel"})
+    )
+    assert torch.equal(plain.filters, hz.filters) and not torch.equal(plain.filters, mel.filters)
+    with pytest.raises(ValueError, match="triangles"):
+        LogMel(16000, triangles="bark")
 
 
 def test_mel_and_back():
@@ -147,3 +182,57 @@ def test_frames_as_long_as_the_window():
     np.testing.assert_allclose(later[:, : made.shape[1]], made, rtol=1e-4, atol=1e-7)
     with pytest.raises(ValueError, match="centred frames are as long as the FFT"):
         LogMel(16_000, frame="window", centre=True, **told)
+
+
+def by_hand(wave, rate, fft, hop, bands, mode):
+    """Centred frames as librosa has them, from its formulas alone: pad, periodic Hann, |X|², Slaney's triangles, decibels."""
+    padded = np.pad(wave.astype(np.float64), fft // 2, mode=mode)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(fft) / fft)
+    starts = range(0, len(padded) - fft + 1, hop)
+    power = np.abs(np.fft.rfft(np.stack([padded[s : s + fft] * window for s in starts]), axis=1)) ** 2
+
+    def hz(mel):  # linear to 1 kHz, which is mel 15, then by a factor of 6.4 in 27 steps
+        return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((np.maximum(mel, 15) - 15) / 27))
+
+    edges = hz(np.linspace(0, 15 + 27 * np.log(rate / 2 / 1000) / np.log(6.4), bands + 2))
+    bins = np.arange(fft // 2 + 1) * rate / fft
+    filters = []
+    for low, middle, high in zip(edges, edges[1:], edges[2:], strict=False):
+        triangle = np.interp(bins, [low, middle, high], [0, 1, 0], left=0, right=0)
+        filters.append(triangle * 2 / (high - low))
+    return 10 * np.log10(np.maximum(power @ np.array(filters).T, 1e-10)).T
+
+
+@pytest.mark.parametrize(("edges", "mode"), [("zeros", "constant"), ("reflect", "reflect")])
+def test_centred_frames_by_hand(edges, mode):
+    """Paper 004's spectrogram: librosa's defaults with a hop of 256; librosa of its time mirrored the wave at its ends."""
+    wave = np.random.default_rng(0).normal(0, 0.1, 88_200).astype(np.float32)
+    feature = LogMel(44100, hop=256 / 44100, centre=True, edges=edges)
+    got = feature(torch.from_numpy(wave)[None])[0, 0].numpy()
+    expected = by_hand(wave, 44_100, 2048, 256, 128, mode)
+    assert got.shape == expected.shape == (128, 88_200 // 256 + 1) == (128, feature.frames(88_200))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+    middles = feature.middles(np.arange(3.0), 88_200)
+    assert middles.tolist() == [0, 256, 512]
+
+
+def test_edges_make_a_difference_at_the_ends_alone():
+    waves = torch.randn(1, 20_000, generator=torch.Generator().manual_seed(0))
+    zeros, mirrored = (
+        LogMel(16_000, 0.064, 0.016, 40, centre=True, edges=edges)(waves) for edges in ("zeros", "reflect")
+    )
+    reach = 512 // 256 + 1  # frames whose window of 1024 samples reaches beyond an end
+    assert torch.equal(zeros[..., reach:-reach], mirrored[..., reach:-reach])
+    assert not torch.allclose(zeros[..., 0], mirrored[..., 0], atol=0.1)
+
+
+def test_what_cannot_be_mirrored():
+    feature = LogMel(16_000, 0.064, 0.016, 40, centre=True, edges="reflect")
+    assert feature.shortest == 513
+    assert feature(torch.randn(1, 513)).shape[-1] == feature.frames(513)
+    with pytest.raises(ValueError, match="512 samples are fewer than"):
+        feature(torch.randn(1, 512))
+    with pytest.raises(ValueError, match="edges: reflect is of centred frames"):
+        LogMel(16_000, edges="reflect")
+    with pytest.raises(ValueError, match="edges is 'wrap': take one of zeros, reflect"):
+        LogMel(16_000, centre=True, edges="wrap")

@@ -41,7 +41,10 @@ def test_one_tag_of_any_ties_agrees_with_sklearn(pairs: list[tuple[int, bool]]) 
     truth = np.array([[t] for _, t in pairs])
     if truth.any():
         expected = average_precision_score(truth[:, 0], values[:, 0])
-        assert m.mean_average_precision(values, truth) == pytest.approx(expected, abs=1e-12)
+        (own,) = m.per_tag(values, truth, "many")["average_precision"]
+        assert own == pytest.approx(expected, abs=1e-12)
+        # where every clip has it, it is 1 for any scores: that is no mean of anything
+        assert np.isnan(m.mean_average_precision(values, truth)) == bool(truth.all())
     if truth.any() and not truth.all():
         assert m.mean_auc(values, truth) == pytest.approx(roc_auc_score(truth[:, 0], values[:, 0]), abs=1e-12)
 
@@ -196,6 +199,20 @@ def test_per_tag_precision_recall_and_f1() -> None:
             np.testing.assert_allclose(table[name], column, err_msg=name)
 
 
+def test_map_at_3_of_each_tag() -> None:
+    """With one tag a clip, the mean of 1 / rank over the clips of the tag; their mean, by clips, is that of all."""
+    values = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.7, 0.2, 0.0], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.4, 0.3]])
+    truth = np.eye(4, dtype=bool)[[0, 0, 0, 3]]  # ranks 1, 3, 4 and 2
+    table = m.per_tag(values, truth, "one")
+    np.testing.assert_allclose(table["map_at_3"], [(1 + 1 / 3 + 0) / 3, np.nan, np.nan, 1 / 2])
+    for one in (True, False):
+        values, truth = clips(9, rows=90, one=one)
+        table = m.per_tag(values, truth, "one" if one else "many")
+        for tag in range(truth.shape[1]):
+            own = truth[:, tag]
+            assert table["map_at_3"][tag] == pytest.approx(m.map_at_k(values[own], truth[own]))
+
+
 def test_tags_without_positives_or_negatives_are_left_out_not_nought() -> None:
     values, truth = clips(8, tags=5)
     truth[:, 1], truth[:, 3] = False, True
@@ -203,7 +220,7 @@ def test_tags_without_positives_or_negatives_are_left_out_not_nought() -> None:
     assert m.undefined(truth, negatives=True) == [1, 3]
     kept = [0, 2, 3, 4]
     assert m.mean_average_precision(values, truth) == pytest.approx(
-        average_precision_score(truth[:, kept], values[:, kept])
+        average_precision_score(truth[:, [0, 2, 4]], values[:, [0, 2, 4]])
     )
     assert m.mean_auc(values, truth) == pytest.approx(roc_auc_score(truth[:, [0, 2, 4]], values[:, [0, 2, 4]]))
     table = m.per_tag(values, truth, "many")

@@ -208,3 +208,27 @@ def test_errors_say_what_is_wrong() -> None:
         m.compare(values, truth, groups, "one", permutations=-1)
     with pytest.raises(ScoresError, match="row 0 has 0 tags, but in task 'one'"):
         m.compare(values, np.zeros_like(truth), groups, "one")
+
+
+def test_an_interval_and_a_p_value_that_disagree_are_explained():
+    from earmark.evaluation.comparison import _at_odds
+    from earmark.metrics import Difference, Interval
+
+    def pair(low: float, high: float, p: float) -> Difference:
+        return Difference("map", "a", "b", 0.5, 0.6, Interval(-0.1, low, high), p, float("nan"))
+
+    (told,) = _at_odds([pair(-0.141, -0.006, 0.25)])
+    assert told.startswith("a less b in mAP: the interval excludes 0 and p is 0.250.")
+    assert _at_odds([pair(-0.141, -0.006, 0.01), pair(-0.141, 0.1, 0.25), pair(float("nan"), 0.1, 0.01)]) == []
+
+
+def test_a_tag_that_every_clip_has_is_no_part_of_the_mean():
+    from earmark.metrics import mean_average_precision
+
+    values = np.array([[0.9, 0.1], [0.2, 0.3], [0.4, 0.5]])
+    assert np.isnan(mean_average_precision(values, np.array([[False, True]] * 3)))
+    # the first tag's one clip is the first of three, whatever the second's are
+    assert mean_average_precision(values, np.array([[True, True], [False, True], [False, True]])) == 1.0
+    assert mean_average_precision(values, np.array([[False, True], [True, True], [False, True]])) == pytest.approx(
+        1 / 3
+    )

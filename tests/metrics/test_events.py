@@ -20,6 +20,7 @@ from earmark.errors import ScoresError
 from earmark.metrics.events import _pairs
 from earmark.scores import Event
 
+Pair = tuple[float, float]
 REAL = ("birdsong_strong", "esc10_soundscapes")
 
 
@@ -114,6 +115,34 @@ def test_event_f1_worked_by_hand() -> None:
     assert result.tags["dog"].value == pytest.approx(4 / 5)
     assert result.macro.value == pytest.approx((1 / 2 + 4 / 5) / 2)
     assert (result.precision.value, result.recall.value) == pytest.approx((3 / 5, 3 / 4))
+
+
+@pytest.mark.parametrize(
+    ("true", "found", "by_sed_eval", "by_length"),
+    [
+        ((0.0, 10.0), (0.0, 8.1), True, False),  # the offset is off by 1.9 s: within 20 % of 10 s, beyond 0.2 s
+        ((1.0, 1.5), (1.19, 1.31), True, False),  # both edges within 0.2 s, but 0.12 s of 0.5 s are 24 %
+        ((1.0, 2.0), (1.1, 1.9), True, True),  # 0.8 s of 1 s are just 80 %
+        ((1.0, 2.0), (1.1, 1.89), True, False),  # 79 %
+        ((1.0, 2.0), (0.8, 2.2), True, True),  # longer than it is, within the collars
+        ((1.0, 2.0), (0.79, 2.0), False, False),  # an onset 0.21 s early
+        ((0.0, 10.0), (0.2, 9.8), True, True),
+        ((0.0, 10.0), (0.0, 9.79), True, False),
+    ],
+)
+def test_the_two_rules_of_a_hit_by_hand(true: Pair, found: Pair, by_sed_eval: bool, by_length: bool) -> None:
+    """sed_eval's rule, and paper 003's: both edges within 200 ms, and no less than 80 % of the true duration."""
+    for hit, expected in (("sed_eval", by_sed_eval), ("length", by_length)):
+        counts = m.match_events({"a": [("dog", *true)]}, {"a": [("dog", *found)]}, collars=m.Collars.by(hit, 0.2))
+        assert int(counts.hits.sum()) == expected, hit
+
+
+def test_an_unknown_rule_of_a_hit_is_refused() -> None:
+    with pytest.raises(ScoresError, match="a hit is judged by 'sed_eval' or 'length', not 'paper'"):
+        m.Collars.by("paper", 0.2)
+    with pytest.raises(ScoresError, match=r"least is 1\.2; a found event lasts at least a share"):
+        m.Collars(least=1.2)
+    assert m.Collars.by("sed_eval", 0.2) == m.Collars()
 
 
 def test_a_distance_that_equals_the_collar_is_within_it_at_any_place() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from earmark.models.layers.blocks import NORM_EPSILON, count
-from earmark.models.nets.cnncomb import AudioBranch, AudioStage, SpecBranch, cnnaudio, cnncomb, cnnspec
+from earmark.models.nets.cnncomb import UNPOOLED, AudioBranch, AudioStage, SpecBranch, cnnaudio, cnncomb, cnnspec
 
 RATE, WINDOW, HOP = 44100, 2048, 256
 SMALL = {
@@ -163,3 +163,33 @@ UNEQUAL = {"widths": [8, 8], "kernels": [3, 3, 3]}
 def test_bad_arguments(function, told, message):
     with pytest.raises(ValueError, match=message), torch.device("meta"):
         function(**told)
+
+
+def test_a_layout_with_a_convolution_without_a_pool():
+    """Figure 2's caption, and the published count: 3,136,649 = 3,130,953 + 5,696, by hand and as built."""
+    channels, kernels, weights = [1, *UNPOOLED["widths"]], UNPOOLED["kernels"], 0
+    for before, after, kernel in zip(channels, channels[1:], kernels, strict=False):
+        weights += kernel * kernel * before * after + after + 2 * after  # weights, biases; scale and shift of the BN
+    assert weights == 1_850_880 - 2 * sum(UNPOOLED["widths"])  # the six stages' 1,850,880 have running statistics too
+    with torch.device("meta"):
+        net, single = cnncomb(**UNPOOLED), cnnspec(**UNPOOLED)
+    parameters, statistics = count(net)
+    assert (parameters, statistics) == (3_130_953, 5_696) == count(cnncomb())
+    assert parameters + statistics == 3_136_649
+    assert sum(count(single)) == 2_398_761
+    assert net.spec.width == cnncomb().spec.width == 1024
+
+
+def test_batch_normalisation_follows_it():
+    """Conv → ReLU → BN where there is no pool, with as many bands behind it as before; five pools of two leave 4 of 128."""
+    torch.manual_seed(0)
+    branch = cnnspec(**UNPOOLED).branch.eval()
+    sizes, x = [], torch.randn(1, 1, 128, 220)
+    for number, stage in enumerate(branch.stages):
+        before = x
+        x = stage(x)
+        sizes.append(tuple(x.shape[2:]))
+        if number == 4:
+            expected = stage[-1](torch.relu(stage[0](before)))
+            torch.testing.assert_close(x, expected)
+    assert sizes == [(64, 108), (32, 53), (16, 10), (8, 8), (8, 6), (4, 4), (4, 2)]

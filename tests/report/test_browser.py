@@ -65,7 +65,7 @@ def test_an_evaluation(look: Look, tmp_path: Path) -> None:
     assert seen.asked == []
     by_precision = sorted(report.tags, key=lambda tag: tag.average_precision)
     names = [tag.tag for tag in by_precision]
-    rest = ["none"] * 4
+    rest = ["none"] * 5
     assert seen.found[0] == [["none", "none", "descending", *rest], names[::-1]]
     assert seen.found[1] == [["none", "none", "ascending", *rest], names]
     assert seen.found[2] == [["ascending", "none", "none", *rest], sorted(names)]

@@ -34,6 +34,7 @@ def test_what_is_undefined_is_null_and_a_note_says_why(tmp_path: Path) -> None:
         "precision": None,
         "recall": None,
         "f1": None,
+        "map_at_3": None,
     }
     assert report.metrics["map"].value == 1  # not a half
     assert report.as_dict()["metrics"]["dprime"] == {"value": None, "low": None, "high": None}
@@ -42,7 +43,8 @@ def test_what_is_undefined_is_null_and_a_note_says_why(tmp_path: Path) -> None:
     for note in (
         "No clip has these tags, so they are left out of every mean over tags: 'siren', 'saw'.",
         "No clip was answered with these tags, so they have no precision: 'siren', 'saw'.",
-        "d′ is infinite, as the mean AUC is 1 or 0: null (value and low and high).",
+        "d′ is infinite, as the mean AUC is 1 or 0: null.",
+        "The lower and upper limits of d′ are infinite, as the mean AUC of some draws is 1 or 0: null.",
         "protocol.lr is not a finite number: null.",
     ):
         assert note in notes
@@ -115,7 +117,7 @@ def test_awkward_names_do_not_break_tables_or_pictures(tmp_path: Path, task: str
     paths = reports.write(report, tmp_path, "odd")
     text = paths[1].read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| a\\|b")]
-    assert len(re.findall(r"(?<!\\)\|", lines[0])) == 8  # seven columns
+    assert len(re.findall(r"(?<!\\)\|", lines[0])) == 9  # eight columns
     assert "<b>" not in text
     with paths[2].open(newline="") as file:
         assert [row["tag"] for row in csv.DictReader(file)] == list(tags)

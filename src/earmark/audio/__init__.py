@@ -6,9 +6,9 @@ containers → decoders → reading: load, blocks, info       walk: find       r
 from earmark.audio.decoders import Info, Report, Wave
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed, resample
 from earmark.audio.reading import LARGEST, blocks, info, load
-from earmark.audio.walk import EXTENSIONS, find
+from earmark.audio.walk import EXTENSIONS, find, walk_folder
 
 __all__ = [
     "EXTENSIONS", "HIGHEST", "LARGEST", "LOWEST", "Info", "Report", "Wave", "blocks", "check_rate", "find", "info", "length_at", "load",
-    "rate_changed", "resample",
+    "rate_changed", "resample", "walk_folder",
 ]  # fmt: skip

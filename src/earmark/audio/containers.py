@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 MOST_CHUNKS = 1_000  # no sane file has more, and a damaged one could have millions
@@ -18,6 +19,7 @@ CHUNKED = {
     b"RIFF": (12, "<I", (b"data",)),
     b"RIFX": (12, ">I", (b"data",)),
     b"RF64": (12, "<I", (b"data",)),
+    b"BW64": (12, "<I", (b"data",)),
     b"FORM": (12, ">I", (b"SSND", b"BODY")),  # AIFF; 8SVX and 16SV
     b"caff": (8, ">q", (b"data",)),
 }
@@ -49,8 +51,12 @@ def peek(file: BinaryIO, at: int, count: int) -> bytes:
     return content
 
 
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
+def size_of(file: BinaryIO) -> int:
+    """Bytes of a file, or of a part of one."""
+    place = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    return size
 
 
 def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
@@ -59,11 +65,14 @@ def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
     if head[:4] == b"OggS":
         seen = _ogg_problem(file, head)
         return Fault(*seen, readable) if seen else None
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        whole, size = struct.unpack("<I", head[4:8])[0] + 8, size_of(file)
+        return None if whole <= size else Fault(f"is cut off: its header states {whole} bytes, {size} are there", CUT)
     sound = sound_bytes(file)
     if sound is None:
         return None
     begin, stated = sound
-    there = _size(file) - begin
+    there = size_of(file) - begin
     if stated == 0 and there > LEFT_OVER:
         return Fault(f"was never finished: its header states no sound, and {there} bytes follow", CUT, 0.0)
     if there >= stated:
@@ -82,7 +91,7 @@ def _behind(file: BinaryIO, end: int, readable: float | None) -> Fault | None:
 
     The size of a WAV starts again from 0 at 4 GiB, so that a long recording may state its last minutes alone.
     """
-    left = _size(file) - end
+    left = size_of(file) - end
     if left <= LEFT_OVER:
         return None
     rest = peek(file, end, LEFT_OVER)
@@ -100,46 +109,94 @@ def _behind(file: BinaryIO, end: int, readable: float | None) -> Fault | None:
 
 def sound_bytes(file: BinaryIO) -> tuple[int, int] | None:
     """(byte where the sound begins, bytes of it that the header states), or None where it does not state them."""
+    place = sound_place(file)
+    if place is None or place[1] is None:
+        return None
+    return place[0], place[1]
+
+
+def sound_place(file: BinaryIO) -> tuple[int, int | None] | None:
+    """The same, with None for bytes where the sound reaches to the end of the file."""
+    found = _place(file)
+    if found is None:
+        return None
+    begin, stated = found
+    return begin, None if _unknown(stated) and not _borne_out(file, begin + stated) else stated
+
+
+def _borne_out(file: BinaryIO, end: int) -> bool:
+    """Whether the sound does end at a place whose size could stand for 'until the end': the file, or a chunk, tells."""
+    left = size_of(file) - end
+    if not 0 <= left < 2**31:
+        return False
+    name = peek(file, end + (end & 1), 8)
+    known = name[:4] in (
+        b"LIST",
+        b"id3 ",
+        b"ID3 ",
+        b"bext",
+        b"iXML",
+        b"cue ",
+        b"smpl",
+        b"PEAK",
+        b"_PMX",
+        b"afsp",
+        b"ANNO",
+        b"APPL",
+    )
+    return left <= 1 or known
+
+
+def _place(file: BinaryIO) -> tuple[int, int] | None:
+    """As `sound_bytes`, with whatever number the header has."""
     head = peek(file, 0, 64)
     if head[:4] == b".snd" and len(head) >= 12:
         begin, stated = struct.unpack(">II", head[4:12])
-        return None if _unknown(stated) else (begin, stated)
+        return begin, stated
     if head[:8] == b"NIST_1A\n":
         return _nist_bytes(file, head)
     if head[:16] == WAVE64:
-        return _wave64_bytes(file)
+        return _chunk_bytes(file, (b"data",))
     if head[:4] in CHUNKED:
-        return _chunk_bytes(file, *CHUNKED[head[:4]])
+        return _chunk_bytes(file, CHUNKED[head[:4]][2])
     return None
 
 
-def _chunk_bytes(file: BinaryIO, at: int, number: str, sought: tuple[bytes, ...]) -> tuple[int, int] | None:
-    size, width = _size(file), 4 + struct.calcsize(number)
-    stated_64 = None
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """(name, byte where its content begins, bytes that it states) of each chunk."""
+    head, size = peek(file, 0, 16), size_of(file)
+    if head == WAVE64:
+        at, width, number, every = 40, WAVE64_HEAD, "<q", 8
+    else:
+        at, number, _ = CHUNKED[head[:4]]
+        width, every = 4 + struct.calcsize(number), 2 if number[1] == "I" else 1
     for _ in range(MOST_CHUNKS):
         if at + width > size:
-            return None
-        chunk = peek(file, at, 32)
-        stated = struct.unpack(number, chunk[4:width])[0]
-        if chunk[:4] == b"ds64" and len(chunk) >= 24:
-            stated_64 = struct.unpack("<Q", chunk[16:24])[0]
-        if chunk[:4] in sought:
-            stated = stated_64 if stated == 0xFFFFFFFF and stated_64 else stated
-            return None if _unknown(stated) else (at + width, stated)
-        at += width + max(0, stated) + (stated & 1 if width == 8 else 0)
+            return
+        chunk = peek(file, at, width)
+        stated = struct.unpack(number, chunk[-struct.calcsize(number) :])[0]
+        stated = max(0, stated - WAVE64_HEAD) if head == WAVE64 else stated
+        yield chunk[:4], at + width, stated
+        at += width + max(0, stated) + -max(0, stated) % every
+
+
+def chunk_at(file: BinaryIO, name: bytes) -> int | None:
+    """The byte where the content of a chunk begins; None where there is none before the sound."""
+    for found, begin, _ in _chunks(file):
+        if found == name:
+            return begin
+        if found == b"data":
+            break
     return None
 
 
-def _wave64_bytes(file: BinaryIO) -> tuple[int, int] | None:
-    at, size = 40, _size(file)
-    for _ in range(MOST_CHUNKS):
-        if at + WAVE64_HEAD > size:
-            return None
-        chunk = peek(file, at, WAVE64_HEAD)
-        stated = max(0, struct.unpack("<q", chunk[16:])[0] - WAVE64_HEAD)
-        if chunk[:4] == b"data":
-            return None if _unknown(stated) else (at + WAVE64_HEAD, stated)
-        at += WAVE64_HEAD + stated + -stated % 8
+def _chunk_bytes(file: BinaryIO, sought: tuple[bytes, ...]) -> tuple[int, int] | None:
+    stated_64 = None
+    for name, begin, stated in _chunks(file):
+        if name == b"ds64" and len(sizes := peek(file, begin, 16)) == 16:
+            stated_64 = struct.unpack("<q", sizes[8:])[0]
+        if name in sought:
+            return begin, stated_64 if stated == 0xFFFFFFFF and stated_64 is not None else stated
     return None
 
 
@@ -164,7 +221,7 @@ def _unknown(stated: int) -> bool:
 def _ogg_problem(file: BinaryIO, head: bytes) -> tuple[str, str] | None:
     """Ogg states no length, but marks its last page, and every page names its stream."""
     for reach in (2**13, 2**16):  # pages have about 4 KiB, and at most 65,307 bytes
-        tail = peek(file, max(0, _size(file) - reach), reach)
+        tail = peek(file, max(0, size_of(file) - reach), reach)
         page = tail[max(0, tail.rfind(b"OggS")) :]
         if page[:4] == b"OggS":
             break
@@ -185,27 +242,6 @@ def _ogg_sum(page: bytes) -> bytes:
     """The check sum of a page whose own is zeroed: zlib's, but bits the other way round, and no complement."""
     mirrored = zlib.crc32(page.translate(MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return mirrored.to_bytes(4, "big").translate(MIRROR)
-
-
-def mp3_states_length(file: BinaryIO) -> bool:
-    """Whether the first frame of an MP3 holds the number of frames (a Xing or Info header)."""
-    at = 0
-    while len(tag := peek(file, at, 10)) == 10 and tag[:3] == b"ID3":
-        at += 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
-    first = peek(file, at, LEFT_OVER)
-    header = max(first.find(b"Xing"), first.find(b"Info"))
-    return 0 <= header <= len(first) - 12 and bool(first[header + 7] & 1) and any(first[header + 8 : header + 12])
-
-
-def left_over(file: BinaryIO) -> int:
-    """Bytes of sound behind the place where the decoder stopped: without tags, and 0 where there are but zeros."""
-    at, end = file.tell(), _size(file)
-    if peek(file, max(0, end - 128), 3) == b"TAG":
-        end -= 128
-    foot = peek(file, max(0, end - 32), 32)
-    if foot[:8] == b"APETAGEX":
-        end -= struct.unpack("<I", foot[12:16])[0] + 32
-    return max(0, end - at) if peek(file, at, LEFT_OVER).strip(b"\0") else 0
 
 
 def looks_like(file: BinaryIO) -> str:

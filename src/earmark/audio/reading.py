@@ -94,8 +94,8 @@ def blocks(
     >>> import soundfile, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(f"{folder}/dog.flac", np.zeros(40_000), 16_000)
-    ...     [len(block) for block in blocks(f"{folder}/dog.flac", 16_000, seconds=1.0)]
-    [16000, 16000, 8000]
+    ...     tuple(len(block) for block in blocks(f"{folder}/dog.flac", 16_000, seconds=1.0))
+    (16000, 16000, 8000)
     """
     check_rate(sample_rate)
     length = round(seconds * sample_rate) if math.isfinite(seconds) else 0

@@ -1,10 +1,18 @@
-"""Which files of a folder are recordings: found by their endings, in sorted order."""
+"""Which files of a folder are recordings: found by their endings, in sorted order; and what was passed over.
+
+Every walk of earmark's is this one. Links are followed, to files and to folders, each folder once: folders that lie in the
+tree come before links to them, so that a link changes no recording's name, and a link that leads round is not followed
+for ever. Hidden files and folders are passed over.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from earmark.errors import EarmarkError
 
@@ -13,35 +21,160 @@ ENDINGS = """
     rf64 snd sph spx tta w64 wav wave webm wma wv
 """
 EXTENSIONS = frozenset(f".{ending}" for ending in ENDINGS.split())  # what a folder walk takes for a recording
+# what files of sound begin with, at which byte
+BEGINNINGS = (
+    (0, b"RIFF"), (0, b"RF64"), (0, b"fLaC"), (0, b"OggS"), (0, b"FORM"), (0, b"caff"), (0, b"ID3"), (0, b"wvPk"), (0, b"riff"),
+    (0, b"\xff\xfb"), (0, b"\xff\xf3"), (0, b"\xff\xf2"), (4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b".snd"), (0, b"MAC "),
+)  # fmt: skip
+LOOKED_AT = 1000  # files without an ending whose beginning is read
+SHOWN = 5  # endings that a line names
 
 
-def find(paths: Iterable[str | Path]) -> list[Path]:
+@dataclass
+class Walk:
+    """What is in a folder. files: relative paths with "/", in order: a folder's files before the folders in it.
+
+    hidden: files and folders. again: links to folders that are walked anyway. special: pipes, sockets, devices.
+    """
+
+    root: Path
+    files: list[str] = field(default_factory=list)
+    hidden: int = 0
+    again: int = 0
+    special: int = 0
+
+    @property
+    def recordings(self) -> list[str]:
+        return [name for name in self.files if _ending(name) in EXTENSIONS]
+
+    @property
+    def others(self) -> list[str]:
+        """Files with other endings, or none."""
+        return [name for name in self.files if _ending(name) not in EXTENSIONS]
+
+    def passed_over(self) -> str | None:
+        """What is not taken for a recording, in a line; None: nothing."""
+        others = self.others
+        counts = Counter(_ending(name) or "without an ending" for name in others)
+        first = sorted(counts.items(), key=lambda ending: (-ending[1], ending[0]))[:SHOWN]
+        rest = len(others) - sum(count for _, count in first)
+        told = []
+        if others:
+            endings = [f"{count} {ending}" for ending, count in first] + [f"{rest} others"] * bool(rest)
+            told.append(f"{_files(len(others))} with no ending of sound ({', '.join(endings)})")
+        if sound := self._sound([name for name in others if not _ending(name)]):
+            begins = f"{len(sound)} of them begin{'s' * (len(sound) == 1)} as sound does, such as {sound[0]}"
+            told.append(f"{begins}: give it its ending, or name it by itself")
+        told += [f"{self.hidden} hidden"] if self.hidden else []
+        told += [f"{self.again} linked again"] if self.again else []
+        told += [f"{self.special} that are no files (pipes, devices)"] if self.special else []
+        return f"passed over: {'; '.join(told)}" if told else None
+
+    def _sound(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names[:LOOKED_AT] if _begins_as_sound(self.root / name)]
+
+
+def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Files and folders → recordings, each once.
 
-    A folder is walked in sorted order for EXTENSIONS, without hidden files, hidden folders and links to folders. What
-    is no folder is kept, whatever its name and even if it does not exist: `load` then says so.
+    A folder is walked in sorted order for EXTENSIONS, through links, without hidden files and folders; `report` is told
+    what was passed over there, in one line. What is no folder is kept, whatever its name and even if it does not exist:
+    `load` then says so.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("rain.WAV", "dog.flac", "notes.txt"):
     ...         Path(folder, name).touch()
-    ...     [path.name for path in find([folder])]
+    ...     [path.name for path in find([folder], lambda line: print(line.removeprefix(folder)))]
+    : passed over: 1 file with no ending of sound (1 .txt)
     ['dog.flac', 'rain.WAV']
     """
     recordings: dict[Path, None] = {}
     for path in map(Path, paths):
-        recordings.update(dict.fromkeys(_walk(path) if path.is_dir() else [path]))
+        if not path.is_dir():
+            recordings[path] = None
+            continue
+        walked = walk_folder(path)
+        recordings.update(dict.fromkeys(path / name for name in walked.recordings))
+        if line := walked.passed_over():
+            report(f"{path}: {line}")
     return list(recordings)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise EarmarkError(
-            f"{error.filename}: this folder cannot be listed ({error.strerror}). Correct its permissions"
-        )
+def walk_folder(root: Path, error: type[EarmarkError] = EarmarkError) -> Walk:
+    """All that is in a folder and those below it. Raises `error` for one that cannot be listed."""
+    result = Walk(root)
+    seen: set[str] = set()
+    links = [""]
+    while links:
+        # links wait until all that lies in the tree has been seen
+        waiting, links = links, []
+        for start in waiting:
+            links += _tree(result, start, seen, error)
+    result.files.sort(key=_order)
+    return result
 
-    for place, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
-                yield Path(place, name)
+
+def _tree(result: Walk, start: str, seen: set[str], error: type[EarmarkError]) -> list[str]:
+    """Take in the files below a folder; the links to folders that were met."""
+    links = []
+    folders = [start]
+    while folders:
+        inner = folders.pop()
+        place = result.root / inner
+        real = os.path.realpath(place)
+        if real in seen:
+            result.again += 1
+            continue
+        seen.add(real)
+        prefix = f"{inner}/" if inner else ""
+        for entry in _listed(place, error):
+            name = prefix + entry.name
+            if entry.name.startswith("."):
+                result.hidden += 1
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(name)
+            elif entry.is_dir():
+                links.append(name)
+            elif entry.is_file() or entry.is_symlink():  # of a link that leads nowhere, reading says so
+                result.files.append(name)
+            else:
+                result.special += 1
+    return sorted(links)
+
+
+def _listed(place: Path, error: type[EarmarkError]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as problem:
+        _refuse(place, problem, error)
+
+
+def _refuse(place: Path, problem: OSError, error: type[EarmarkError]) -> NoReturn:
+    raise error(
+        f"{problem.filename or place}: this folder cannot be listed ({problem.strerror}). Correct its permissions, or take it out"
+    ) from problem
+
+
+def _order(name: str) -> list[tuple[bool, str]]:
+    """A folder's files first, then what is in its folders."""
+    *folders, last = name.split("/")
+    return [*((True, folder) for folder in folders), (False, last)]
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _begins_as_sound(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    return any(head[at:].startswith(sign) for at, sign in BEGINNINGS)
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"

@@ -3,8 +3,7 @@
 A verb is a module here with a function of its name, or of its name and `_` where Python has that name, or with a
 `typer.Typer` of verbs of its own. Its PLACE is where `earmark --help` lists it. What verbs share is in `earmark.cli.terminal`.
 
-Exit status: 0 all done; 1 some recordings could not be read; 2 wrong usage, an input that contradicts itself, or a file
-that the system does not let read or write; 130 stopped with Ctrl-C.
+Exit statuses, and what ends a command: `earmark.cli.terminal.failures`.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from earmark.cli.terminal.console import system_failure
+from earmark.cli.terminal import failures
 from earmark.cli.terminal.written import guarded
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import EarmarkError
 
 LAST = 1000  # of a verb that does not say where `earmark --help` lists it
 
@@ -40,9 +40,25 @@ def verbs() -> dict[str, typer.Typer | Callable[..., Any]]:
     return {name: verb for name, (_, verb) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
 
 
+class Program(TyperGroup):
+    """The program's verbs. What typer gives statuses of its own, a closed pipe and Ctrl-C, is taken from it here."""
+
+    def make_context(self, *args: Any, **values: Any) -> Any:
+        with failures.usage_shown():
+            return super().make_context(*args, **values)
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            with failures.named(), failures.usage_shown():
+                return super().invoke(context)
+        except (BrokenPipeError, KeyboardInterrupt) as error:
+            raise typer.Exit(failures.ended(error) or 0) from error
+
+
 def build() -> typer.Typer:
     """The program of all verbs that are there."""
     program = typer.Typer(
+        cls=Program,
         help="Turn recordings into tags, and say when each thing is heard.",
         no_args_is_help=True,
         add_completion=False,
@@ -74,19 +90,11 @@ app = build()
 
 def main() -> None:
     """The entry point: runs a command and turns errors into messages and exit statuses."""
+    failures.guard_streams()
     try:
         app()
-    except EarmarkError as error:
-        print(f"earmark: {error}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, AudioError) else 2)
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        sys.stderr.close()
-        sys.exit(0)
-    except OSError as error:
-        if error.errno is None:  # not the system's: a mistake in here, of which the place must be seen
+    except (Exception, KeyboardInterrupt) as error:
+        status = failures.ended(error)
+        if status is None:  # a mistake in here, of which the place must be seen
             raise
-        print(f"earmark: {system_failure(error)}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("earmark: stopped", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(status)

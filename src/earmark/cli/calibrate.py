@@ -24,11 +24,11 @@ def calibrate(
         typer.Option(help="The new tagger file; default: the old one is replaced."),
         written.Writes(written.calibrated),
     ] = None,
-    collar: Annotated[
-        float, typer.Option(help="Seconds that an edge may be off; an offset also 20 % of the event.")
-    ] = 0.2,
+    collar: Annotated[float, typer.Option(help="Seconds that an edge may be off.")] = 0.2,
+    hit: options.Hit = "sed_eval",
     gap: Annotated[float, typer.Option(help="Join events less than this many seconds apart.")] = 0.0,
     shortest: Annotated[float, typer.Option(help="Drop events of fewer seconds.")] = 0.0,
+    merge: options.Merge = None,
     tried: Annotated[
         Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)
     ] = None,
@@ -57,8 +57,8 @@ def calibrate(
         raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
     keep_freed_memory()
     told = tune(
-        tagger, data, folds=fold, dataset=dataset, collar=collar, gap=gap, shortest=shortest, on_test=on_test,
-        resamples=resamples, salvage=salvage, strict=strict, batch=batch, workers=workers, device=device,
+        tagger, data, folds=fold, dataset=dataset, collar=collar, hit=hit, gap=gap, shortest=shortest,
+        merge=merge, on_test=on_test, resamples=resamples, salvage=salvage, strict=strict, batch=batch, workers=workers, device=device,
         progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)

@@ -9,13 +9,17 @@ import typer
 from earmark.cli.terminal import options as o
 
 PLACE = 120  # in `earmark --help`
+TAGS = 10  # where nothing tells how many there are
 
 
 def check(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
     settings: o.RecipeSettings = None,
 ) -> None:
-    """Say all that is wrong with a recipe, at once. Nothing is run and no data is needed."""
+    """Say all that is wrong with a recipe, at once, and count its parameters. Nothing is run and no data is needed.
+
+    Parameters are counted for as many tags as the recipe's data set has.
+    """
     import torch
 
     from earmark import recipe as recipes
@@ -24,7 +28,12 @@ def check(
     from earmark.models.layers.blocks import count
 
     checked = recipes.load(recipe, settings or [], say)
+    known = recipes.tags(checked)
+    tags = known or TAGS
     with torch.device("meta"):
-        built = tagger.build(checked, [str(i) for i in range(10)])
-    parameters, _ = count(built.net)
-    say(f"recipe {checked.name}: nothing is wrong with it. {checked.net.name}, {parameters:,} parameters for 10 tags")
+        built = tagger.build(checked, [str(i) for i in range(tags)])
+    parameters, statistics = count(built.net)
+    how = "" if known else " (how many its data have is not told: --set data.tags=…)"
+    more = f", {parameters + statistics:,} with the batch normalisation's running statistics" if statistics else ""
+    told = f"{checked.net.name}, {parameters:,} parameters for {tags} tags{how}{more}"
+    say(f"recipe {checked.name}: nothing is wrong with it. {told}")

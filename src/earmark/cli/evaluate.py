@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -25,16 +24,16 @@ def evaluate(
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
-    merge: Annotated[Path | None, typer.Option(help="A table of tag and merged: judge in the merged tags.")] = None,
-    merge_by: Annotated[
-        Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
-    ] = "highest",
+    merge: options.Merge = None,
+    merge_by: options.MergeBy = "highest",
     events: Annotated[bool, typer.Option(help="Judge known events too; this hears their clips again.")] = True,
     pictures: Annotated[bool, typer.Option(help="Draw the events of a few clips, with their spectrograms.")] = True,
     collars: Annotated[str, typer.Option(help="Seconds that edges of events may be off, with commas.")] = "0.2,0.4",
+    hit: options.Hit = "sed_eval",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: options.Resamples = 1000,
-    draw: options.Drawn = "groups",
+    draw: options.Draw = "groups",
+    hop: options.Hop = None,
     batch: options.Batch = 16,
     workers: options.Workers = 2,
     salvage: options.Salvage = False,
@@ -58,12 +57,12 @@ def evaluate(
         for known in run.glob("evaluation*"):
             written.claim_folder("--out", known, written.REPORT)
     if record:
-        heldout.check_single(tagger)
+        heldout.check_record(tagger, hop)
     keep_freed_memory()
     told = evaluation.evaluate(
         tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
-        events=events, collars=options.seconds("--collars", collars), resamples=resamples, draw=draw, batch=batch,
-        workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
+        events=events, collars=options.seconds("--collars", collars), hit=hit, resamples=resamples, draw=draw, hop=hop,
+        batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)
     write_unread(errors, told.unread)

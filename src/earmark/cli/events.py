@@ -43,8 +43,10 @@ def events(
         Path | None,
         typer.Option(help="Known events, drawn too: a table of filename, onset, offset, event_label, or any --format."),
     ] = None,
+    strongest: Annotated[int | None, typer.Option(min=1, help="Of pictures: draw so many tags, the strongest.")] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -70,8 +72,8 @@ def events(
     loaded = loading.load(tagger, device)
     found = detecting.find(paths or [], coming, form, out, pictures, job)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest)
-    artist = Artist.of(pictures, reference, loaded.sample_rate)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage)
+    artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):

@@ -50,7 +50,7 @@ def explain(
             "--layers. Without it its first kernels are shown, and where it tells of moments, what it makes of recordings"
         )
     asked = select(found.layers, layers)
-    recordings = audio.find(paths or [])
+    recordings = audio.find(paths or [], say)
     with progress() as bar:
         found.add_responses()
         notes, failures = add_recordings(found, recordings, bar, start, salvage)  # first: filters are held against them

@@ -52,6 +52,9 @@ def index(
     manifest.write(clips, out)
     for key, value in clips.facts.items():
         say(f"{key}: {value}")
+    for line in clips.told():
+        if not line.startswith("columns left out"):  # that is among the facts
+            say(line)
     found = leaks.leaks(clips, hashes=hashes)
     for leak in found[:10]:
         say(f"warning: {leak.sentence}")

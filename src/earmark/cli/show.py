@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.telling import combines, listens, show_members, told_rows
+from earmark.cli.terminal.telling import combines, listens, put, show_members, told_rows
 
 PLACE = 100  # in `earmark --help`
 
@@ -32,9 +32,9 @@ def show(
         show_members(path.stem, head)
     else:
         recipe = head["recipe"]
-        print(f"{path.stem}: {recipe['summary'] or recipe['name']}")
-        print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
-        print(f"  listens     {listens(recipe)}")
-        print(f"  combines    {combines(recipe)}")
+        put(f"{path.stem}: {recipe['summary'] or recipe['name']}")
+        put(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
+        put(f"  listens     {listens(recipe)}")
+        put(f"  combines    {combines(recipe)}")
     for name, told in told_rows(facts):
-        print(f"  {name:11} {told}")
+        put(f"  {name:11} {told}")

@@ -37,11 +37,13 @@ def tag(
     ] = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
     channels: o.Channels = None,
     encoding: o.Encoding = None,
+    hop: o.Hop = None,
     batch: o.Batch = 16,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
@@ -56,8 +58,18 @@ def tag(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
+    loaded = loaded if hop is None else loaded.every(hop)
     asked = tagging.Asked(
-        loaded, Choice.asked(loaded, top, only_heard), Format(form), out, windows, pictures, batch, workers, salvage
+        loaded,
+        Choice.asked(loaded, top, only_heard),
+        Format(form),
+        out,
+        windows,
+        pictures,
+        batch,
+        workers,
+        salvage,
+        gain,
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

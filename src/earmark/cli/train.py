@@ -39,7 +39,7 @@ def train(
     from earmark.data.datasets import open_data
 
     plan = recipes.load(recipe, settings or [], say)
-    clips = open_data(data, plan.data.dataset, plan.data.options)
+    clips = open_data(data, plan.data.dataset, plan.data.options, say)
     if find_spec("pytorch_lightning") is None:
         from earmark.errors import EarmarkError
 

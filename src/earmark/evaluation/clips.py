@@ -190,17 +190,22 @@ def _notes_on_tags(truth: NDArray[np.bool_], tags: Sequence[str]) -> list[str]:
         notes.append(f"No clip has these tags, so they are left out of every mean over tags: {named}.")
     if always:
         named = wording.names([tags[i] for i in always])
-        notes.append(f"Every clip has these tags, so they are left out of AUC and d′: {named}.")
+        notes.append(f"Every clip has these tags, so they are left out of mAP, AUC and d′: {named}.")
     return notes
 
 
 def _notes_on_figures(figures: Mapping[str, Interval], groups: int, resamples: int) -> list[str]:
     notes = []
     for name, figure in figures.items():
-        limits = figure.as_dict()
-        if any(math.isinf(number) for number in limits.values()):
-            where = " and ".join(key for key, number in limits.items() if math.isinf(number))
-            notes.append(f"{wording.title(name)} is infinite, as the mean AUC is 1 or 0: null ({where}).")
+        if math.isinf(figure.value):
+            notes.append(f"{wording.title(name)} is infinite, as the mean AUC is 1 or 0: null.")
+        sides = [side for side, end in (("lower", figure.low), ("upper", figure.high)) if math.isinf(end)]
+        if sides:
+            many, are = ("limits", "are") if len(sides) == 2 else ("limit", "is")
+            notes.append(
+                f"The {' and '.join(sides)} {many} of {wording.title(name)} {are} infinite, as the mean AUC of some draws is 1 "
+                "or 0: null."
+            )
         if math.isnan(figure.value):
             notes.append(f"{wording.title(name)} has no value: no tag or clip here defines it.")
     flat = [wording.title(name) for name, figure in figures.items() if figure.low == figure.high]

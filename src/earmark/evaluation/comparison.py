@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError
-from earmark.evaluation import heldout
+from earmark.evaluation import heldout, wording
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
@@ -63,6 +64,9 @@ class Comparison:
             "protocol": self.protocol or {},
         }  # fmt: skip
         return {key: plain(value) for key, value in report.items()}
+
+
+LEVEL = 0.05  # p-values below it tell two systems apart
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,32 @@ def compare(
     comparison = _measured(matched, chosen, resamples, permutations)
     return replace(
         comparison,
-        notes=(*notes, *(note for system in scored.values() for note in system.notes)),
+        notes=(*notes, *_at_odds(comparison.pairs), *(note for system in scored.values() for note in system.notes)),
         protocol={
             name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}"
             for (name, system), source in zip(scored.items(), sources, strict=True)
         },
     )
+
+
+def _at_odds(pairs: Sequence[Difference]) -> list[str]:
+    """Where the interval and the p-value of a difference say different things, and why that can be."""
+    notes = []
+    for pair in pairs:
+        low, high = pair.difference.low, pair.difference.high
+        several = not math.isnan(pair.p_holm)
+        p = pair.p_holm if several else pair.p
+        excludes = low > 0 or high < 0
+        if math.isnan(p) or not (math.isfinite(low) and math.isfinite(high)) or excludes == (p < LEVEL):
+            continue
+        of = "p after Holm's correction for several pairs" if several and pair.p < LEVEL else "p"
+        notes.append(
+            f"{pair.a} less {pair.b} in {wording.title(pair.metric)}: the interval {'excludes' if excludes else 'includes'} 0 "
+            f"and {of} is {p:.3f}. They answer different questions, the interval how far the difference moves with other "
+            "groups, p how often swapped systems differ as much; with few groups the interval is too narrow and p can "
+            "hardly be small. p decides whether they are told apart."
+        )
+    return notes
 
 
 def named_by(source: str, taken: Mapping[str, Any]) -> tuple[str, str]:
@@ -155,7 +179,7 @@ def _of(scored: int, compared: int) -> str:
 def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
         scores = Scores.load(source)
-        clips = open_data(request.data, request.dataset)
+        clips = open_data(request.data, request.dataset, say=progress.say)
         if request.folds:
             clips = clips.in_folds(request.folds)
         return _Scored(scores, clips.select(np.isin(clips.ids, scores.ids)), ())

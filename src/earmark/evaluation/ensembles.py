@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -102,7 +102,7 @@ def combine(
     task = task or _task(members, progress)
     how: dict[str, Any] = {"over": over, "task": task, "names": names}
     same = ensembles.align(members, only, names)
-    clips = None if data is None else _clips(same[0], data, dataset)
+    clips = None if data is None else _clips(same[0], data, dataset, progress.say)
     truth = None if clips is None else clips.truth(same[0].tags)
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
     searched: Search | None = None
@@ -139,9 +139,9 @@ def _task(members: Sequence[Scores], progress: Progress) -> Task:
     return "one" if one else "many"
 
 
-def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None) -> Manifest:
+def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None, say: Callable[[str], None]) -> Manifest:
     """The clips that the scores are of, row by row."""
-    clips = open_data(data, dataset)
+    clips = open_data(data, dataset, say=say)
     ids, count = np.unique(scores.ids, return_counts=True)
     if (count > 1).any():
         raise ScoresError(

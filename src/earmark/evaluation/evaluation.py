@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from earmark.data import manifest as manifests
-from earmark.data.datasets import columns
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError
@@ -22,8 +20,8 @@ from earmark.evaluation.heldout import HeldOut, Leaks, Request, Source
 from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
-from earmark.metrics import Interval
-from earmark.metrics.merging import merge_tags
+from earmark.evaluation.vocabulary import MergeBy, Vocabulary
+from earmark.metrics import Collars, Interval
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
@@ -32,7 +30,6 @@ from earmark.scores import Scores, submission
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
-MergeBy = Literal["highest", "sum"]
 Drawn = Literal["groups", "clips"]
 
 UNGROUPED = (
@@ -83,8 +80,10 @@ def evaluate(
     merge_by: MergeBy = "highest",
     events: bool = True,
     collars: Sequence[float] = COLLARS,
+    hit: str = "sed_eval",
     resamples: int = 1000,
     draw: Drawn = "groups",
+    hop: float | str | None = None,
     batch: int = 16,
     workers: int = 2,
     salvage: bool = False,
@@ -98,9 +97,12 @@ def evaluate(
     fold, the report is on all of them together), or a loaded tagger. data: a data set's folder, a manifest's file, or a
     manifest. dataset: the folder's layout; default the one that the tagger was trained on. folds: default those that the
     recipe tests on. seen: allow clips that the tagger learnt from. leaks: refuse groups and equal files on both sides,
-    or report them. merge: a table with the columns tag, merged: judge in that smaller vocabulary. events: judge them too
+    or report them. merge: a table with the columns tag, merged, or the name of a shipped one: judge clips and events in
+    that smaller vocabulary (`earmark.evaluation.vocabulary`). events: judge them too
     where the clips have known ones, which hears the clips again. collars: seconds that edges of events may be off.
-    draw: what the bootstrap draws, `resamples` times. batch, workers, salvage, strict: as in
+    hit: by "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule.
+    draw: what the bootstrap draws, `resamples` times. hop: seconds between windows, a number or a fraction in words, in
+    place of the tagger's own. batch, workers, salvage, strict: as in
     `earmark.evaluation.scoring.Settings`. device: cpu or cuda. progress: told of what goes on.
 
     A run folder that the tagger lies in remembers the look at these clips (`earmark.evaluation.leakage`), but for `seen`.
@@ -117,28 +119,36 @@ def evaluate(
         raise EarmarkError(f"the bootstrap draws 'groups' or 'clips', not {draw!r}")
     if folds:
         heldout.check_single(tagger)
+    Collars.by(hit, 0.2)  # refused before the work
+    vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     settings = Settings(batch, workers, salvage, strict)
-    request = Request(data, folds, dataset, seen, leaks, settings, device)
+    request = Request(data, folds, dataset, seen, leaks, settings, device, hop)
     parts = heldout.score_all(tagger, request, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)
-    if merge is not None:
-        scores, clips = merged(scores, clips, Path(merge), merge_by)
-        facts["tags merged by"] = f"{Path(merge).name}, {merge_by}"
-    facts |= look(tagger, parts, clips, seen)
+    notes: list[str] = []
+    stored = heldout.stored_thresholds(parts, scores)
+    if vocabulary is not None:
+        notes, own = vocabulary.notes(scores.tags, clips), scores.tags
+        stored = None if stored is None else vocabulary.thresholds(stored, own)
+        scores, clips = vocabulary.scores(scores), vocabulary.manifest(clips)
+        facts["tags merged by"] = f"{vocabulary.name}, {merge_by}"
+    if hop is not None:
+        facts["seconds between windows, in place of the tagger's own"] = parts[0].tagger.members[0].windows.hop
+    facts |= look(tagger, parts, clips, seen or heldout.takes_turns_in_validation(tagger))
     clips = ungrouped(clips) if draw == "clips" else clips
     detected = None
-    if events and merge is None:
+    if events:
         detected = tracks.detect(
-            parts, clips, collars=collars, resamples=resamples, settings=settings, progress=progress
-        )
-    stored = None if merge is not None else heldout.stored_thresholds(parts, scores)
+            parts, clips, vocabulary=vocabulary, collars=collars, hit=hit, resamples=resamples, settings=settings,
+            progress=progress,
+        )  # fmt: skip
     figures = measure(
         scores, clips, parts[0].tagger.task, facts,
         resamples=resamples, stored=stored, events=None if detected is None else detected.figures,
     )  # fmt: skip
     warnings = [sentence for part in parts for sentence in part.warnings] + ([UNGROUPED] if draw == "clips" else [])
-    figures = replace(figures, notes=(*figures.notes, *warnings))
+    figures = replace(figures, notes=(*notes, *figures.notes, *warnings))
     return _result(figures, scores, clips, detected, parts, heldout.beside(tagger, clips.fold_names()))
 
 
@@ -180,17 +190,3 @@ def ungrouped(clips: Manifest) -> Manifest:
     place = clips.table.schema.get_field_index("group")
     nobody = pa.nulls(len(clips), pa.string())
     return replace(clips, table=clips.table.set_column(place, clips.table.schema.field("group"), nobody))
-
-
-def merged(scores: Scores, clips: Manifest, table: Path, rule: MergeBy) -> tuple[Scores, Manifest]:
-    """Scores and clips in the smaller vocabulary of a table with the columns tag, merged. See `earmark.metrics.merging`."""
-    old, new = columns(manifests.load_table(table), table, "tag", "merged")
-    mapping = dict(zip(old, new, strict=True))
-    smaller = merge_tags(scores, {tag: name for tag, name in mapping.items() if tag in scores.tags}, rule)
-    table_columns = {name: clips.table[name] for name in clips.table.column_names}
-    table_columns["tags"] = [
-        list(dict.fromkeys(mapping.get(tag, tag) for tag in tags)) for tags in clips.table["tags"].to_pylist()
-    ]
-    table_columns["events"] = None  # of the old tags
-    plain_columns = {name: values for name, values in table_columns.items() if values is not None}
-    return smaller, manifests.build(plain_columns, clips.root, facts=clips.facts, name=str(table))

@@ -5,7 +5,9 @@ Each row of the table is a way to make events of the same scores; its columns ar
 difference to it: PSDS 1 asks for the time (dtc = gtc = 0.7), PSDS 2 for the tag (dtc = gtc = 0.1, cross triggers). All have
 95 % intervals over groups of clips.
 
-An offset may also be off by 20 % of the event, as in the DCASE challenges. Times are taken from the start of each clip;
+What counts as a hit is named: "sed_eval", as in the DCASE challenges, where an offset may also be off by 20 % of the event;
+or "length", as paper 003 has it, where both edges are within the collar and a found event lasts at least 80 % of the known
+one. Times are taken from the start of each clip;
 reference events of one tag that overlap or touch are one event. Tags without a reference event are left out of the means.
 """
 
@@ -84,12 +86,15 @@ class TagEvents:
 
 @dataclass(frozen=True)
 class Settings:
-    """collars: s, of onsets and offsets. share: of an event's length that its offset may be off. segment: s."""
+    """collars: s, of onsets and offsets. share: of an event's length that its offset may be off. segment: s. hit: the rule,
+    of `earmark.metrics.events.HITS`. least: share of a known event's length that a found one lasts at least."""
 
     collars: tuple[float, ...]
     share: float
     segment: float
     psds: dict[str, metrics.Criteria]
+    hit: str = "sed_eval"
+    least: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"collars": list(self.collars)}
@@ -164,12 +169,13 @@ def measure(
     *,
     scores: str = "frames",
     collars: Sequence[float] = COLLARS,
+    hit: str = "sed_eval",
     resamples: int = 1000,
 ) -> EventFigures:
     """Events found in clips, judged by those that are known.
 
     clips, reference: by id, seconds of the recording. groups: of clips, for the intervals; default each its own. scores:
-    whose they are. Raises ScoresError.
+    whose they are. hit: the rule. Raises ScoresError.
 
         >>> track = Track(np.arange(5.0), np.array([[0.1], [0.9], [0.9], [0.1]]), ("dog",))
         >>> figures = measure({"a": TrackedClip(track, 4.0)}, {"a": [("dog", 1.0, 3.0)]}, resamples=0)
@@ -177,13 +183,14 @@ def measure(
         (1, 1.0)
     """
     tags, named, whole = _checked(clips, reference, collars)
+    edges = [metrics.Collars.by(hit, collar) for collar in collars]
     known = {clip: _inside(events, clips[clip].duration) for clip, events in whole.items()}
     durations = {clip: tracked.duration for clip, tracked in clips.items()}
     rows: list[RulesFigures] = []
     f1: dict[str, dict[str, TagF1]] = {tag: {} for tag in named}
     for name, rules in ways(clips, tags).items():
         found = {clip: predicted(tracked, rules[clip], named) for clip, tracked in clips.items()}
-        counts = _by_collar(known, found, named, collars)
+        counts = _by_collar(known, found, named, edges)
         segments = metrics.match_segments(known, found, durations, tags=named, length=SEGMENT)
         row, by_tag = _row(name, sum(map(len, found.values())), counts, segments, groups, resamples)
         rows.append(row)
@@ -201,7 +208,7 @@ def measure(
         event_length=float(np.median([offset - onset for events in known.values() for _, onset, offset in events])),
         rows=tuple(rows),
         psds={name: score.value for name, score in psds.items()},
-        settings=Settings(tuple(collars), metrics.Collars().share, SEGMENT, PSDS_SETTINGS),
+        settings=Settings(tuple(collars), edges[0].share, SEGMENT, PSDS_SETTINGS, hit, edges[0].least),
         tags=tuple(
             TagEvents(
                 tag,
@@ -294,12 +301,11 @@ def _tags(clips: Mapping[str, TrackedClip]) -> tuple[str, ...]:
     return tags
 
 
-def _by_collar(known: Events, found: Events, tags: Sequence[str], collars: Sequence[float]) -> dict[float, Counts]:
+def _by_collar(
+    known: Events, found: Events, tags: Sequence[str], collars: Sequence[metrics.Collars]
+) -> dict[float, Counts]:
     """Hits and errors by the edges of events."""
-    return {
-        collar: metrics.match_events(known, found, tags=tags, collars=metrics.Collars(collar, collar))
-        for collar in collars
-    }
+    return {each.onset: metrics.match_events(known, found, tags=tags, collars=each) for each in collars}
 
 
 def _psds(

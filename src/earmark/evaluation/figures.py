@@ -5,7 +5,7 @@ note says why it has none:
 
     {"clips": n, "task": "one" | "many",
      "metrics": {"accuracy": {"value", "low", "high"}, "map": …, "auc": …, "dprime": …, "map@3": …},
-     "tags": [{"tag", "clips", "average_precision", "auc", "precision", "recall", "f1"}],
+     "tags": [{"tag", "clips", "average_precision", "auc", "precision", "recall", "f1", "map_at_3"}],
      "undefined": [tags left out of a mean], "confusion": [[rows = truth, columns = answered]] or null,
      "calibration": {"of", "error", "bins": [{"low", "high", "count", "confidence", "right"}]} or null,
      "worst": [{"id", "path", "truth", "answered", "score", "answered_score"}],
@@ -34,7 +34,10 @@ from earmark.scores import Task
 
 @dataclass(frozen=True)
 class TagFigures:
-    """Of one tag. clips: that have it. precision, recall, f1: of the answers, or of scores that reach the threshold."""
+    """Of one tag. clips: that have it. precision, recall, f1: of the answers, or of scores that reach the threshold.
+
+    map_at_3: mAP@3 of the clips that have it.
+    """
 
     tag: str
     clips: int
@@ -43,6 +46,7 @@ class TagFigures:
     precision: float
     recall: float
     f1: float
+    map_at_3: float = math.nan
 
 
 @dataclass(frozen=True)

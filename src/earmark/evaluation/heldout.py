@@ -18,12 +18,19 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
 from earmark.models import loading
+from earmark.models.facts import Facts
+from earmark.models.file import read_head
 from earmark.progress import QUIET, Progress
 from earmark.scores import Scores
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
+VALIDATED = (
+    "Each tagger was judged on the fold that chose its epoch, as a recipe with `rotate: validation` has it: these are "
+    "figures of validation, a little better than those of clips that chose nothing. The test clips: one tagger at a time, "
+    "or an ensemble."
+)
 Leaks = Literal["refuse", "report"]
 Source = (
     str | Path | Any
@@ -35,7 +42,8 @@ class Request:
     """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
 
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
-    the tagger was trained on. folds: default those that its recipe tests on.
+    the tagger was trained on. folds: default those that its recipe tests on. hop: seconds between windows, in place of
+    the tagger's own. validated: those folds that chose its epoch, in place of those that it is tested on.
     """
 
     data: str | Path | Manifest
@@ -45,6 +53,8 @@ class Request:
     leaks: Leaks = "refuse"
     settings: Settings = field(default_factory=Settings)
     device: str = "cpu"
+    hop: float | str | None = None
+    validated: bool = False
 
     def __post_init__(self) -> None:
         if self.leaks not in ("refuse", "report"):
@@ -83,26 +93,57 @@ def check_single(tagger: Source) -> None:
         )
 
 
+def check_record(tagger: Source, hop: float | str | None) -> None:
+    """Raises EarmarkError where figures are not those of one tagger as its file has it."""
+    check_single(tagger)
+    if hop is not None:
+        raise EarmarkError(
+            f"--record and --hop {hop}: the figures would not be those of {tagger} as it is. Leave one out"
+        )
+
+
 def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
     loaded: AnyTagger = loading.load(tagger, request.device) if isinstance(tagger, str | Path) else tagger
+    loaded = loaded if request.hop is None else loaded.every(request.hop)
     name = request.dataset or loaded.facts.dataset
     whole = clips_of(loaded, request.data, name)
-    chosen = choose(loaded, whole, request.folds, name, request.seen)
+    after = leakage.trained if request.validated else dict
+    chosen = choose(loaded, whole, request.folds, name, request.seen, request.validated)
     warnings: list[str] = []
-    learnt = leakage.learnt(loaded.facts, name)
+    bear = request.leaks == "report" or loaded.recipe.data.shared_groups == "report"
+    if not request.seen:
+        chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear)
+    learnt = after(leakage.learnt(loaded.facts, name, whole))
     if not request.seen and learnt:
-        leaks = leakage.leaks(learnt, whole, chosen)
-        warnings = leakage.refuse(leaks, request.leaks == "report" or loaded.recipe.data.shared_groups == "report")
+        warnings += leakage.refuse(leakage.leaks(learnt, whole, chosen), bear)
     scored = score_clips(loaded, chosen, request.settings, progress)
-    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, scored.notes, tuple(warnings))
+    notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
+    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings))
 
 
 def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> list[HeldOut]:
     """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
+    request = replace(request, validated=takes_turns_in_validation(tagger) and not request.folds)
     parts = [score_held_out(member, request, progress) for member in members(tagger)]
     check_apart(parts, str(tagger))
+    if request.validated:
+        parts[0] = replace(parts[0], warnings=(*parts[0].warnings, VALIDATED))
     return parts
+
+
+def takes_turns_in_validation(tagger: Source) -> bool:
+    """Whether it is a run over folds of which each chose the epoch of one tagger (`rotate: validation`), with one test for all."""
+    files = members(tagger)
+    if len(files) < 2:
+        return False
+    heads = [read_head(loading.find(str(file))) for file in files]
+    if any(head["recipe"]["data"].get("rotate") != "validation" for head in heads):
+        return False
+    parts = [
+        Facts.read(head["facts"], str(file)).clips("validation").folds for head, file in zip(heads, files, strict=True)
+    ]
+    return all(len(folds) > 0 for folds in parts)
 
 
 def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -> Manifest:
@@ -115,20 +156,36 @@ def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -
 
 
 def choose(
-    tagger: AnyTagger, clips: Manifest, folds: Sequence[str] | None, dataset: str | None, seen: bool
+    tagger: AnyTagger,
+    clips: Manifest,
+    folds: Sequence[str] | None,
+    dataset: str | None,
+    seen: bool,
+    validated: bool = False,
 ) -> Manifest:
-    """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them."""
-    tested = tagger.facts.clips("test").folds
+    """The clips to report on. Folds that the tagger learnt from are refused unless `seen` allows them.
+
+    validated: report on the folds that chose its epoch.
+    """
+    tested = tagger.facts.clips("validation" if validated else "test").folds
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
-    same = dataset is not None and dataset == tagger.facts.dataset
-    parts = leakage.learnt(tagger.facts, dataset)
+    after = leakage.trained if validated else dict
+    parts = after(leakage.learnt(tagger.facts, dataset, clips))
+    clip_sets = leakage.learnt(tagger.facts, dataset)
+    # a file that tells nothing of what it learnt from may have learnt from any clip of its data set
+    same = (
+        dataset is not None
+        and dataset == tagger.facts.dataset
+        and (not clip_sets or any(name != "test" for name in parts))
+    )
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)
     if not seen and (learnt or rules or (same and not wanted and not clips.fold_names())):
+        began = ", or one that it began with weights of," if tagger.facts.bases else ""
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
-            f"the tagger was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
+            f"the tagger{began} was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
             f"Report fold {', '.join(tested) or '…'}, or say --seen"
         )
     return chosen

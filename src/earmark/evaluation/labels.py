@@ -116,7 +116,7 @@ def _from_file(
 ) -> tuple[Scores, Manifest]:
     """Scores, and the clips of the manifest that they are of."""
     scores = Scores.load(path)
-    clips = open_data(data, dataset)
+    clips = open_data(data, dataset, say=progress.say)
     where = "the manifest" if isinstance(data, Manifest) else str(data)
     scored = clips.select(np.isin(clips.ids, scores.ids))
     if left := int((~np.isin(scores.ids, clips.ids)).sum()):

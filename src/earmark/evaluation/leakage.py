@@ -20,8 +20,9 @@ from earmark.data.leaks import Leak
 from earmark.data.leaks import leaks as leaks_of
 from earmark.data.manifest import SCHEMA, Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import ManifestError
+from earmark.errors import EarmarkError, ManifestError
 from earmark.models.facts import ChosenOn, Facts
+from earmark.registry import DATASETS
 
 LOOKS = "looks.jsonl"
 
@@ -29,12 +30,67 @@ LOOKS = "looks.jsonl"
 RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts that tell what they were chosen on
 
 
-def learnt(facts: Facts, data: str | None) -> dict[str, ClipSet]:
-    """The parts of a data set that a tagger learnt from or was tuned on, by name, as its file tells them."""
+def learnt(facts: Facts, data: str | None, whole: Manifest | None = None) -> dict[str, ClipSet]:
+    """The parts of a data set that a tagger or its bases learnt from or were tuned on, by name, as its file tells them.
+
+    data: the name of its layout. whole: its clips. A fold is one of a data set: parts of which less than half is there are
+    of another folder or manifest, though their folds may be called alike. Files that were written before they told a
+    sample of their clips say nothing of that: there the name of a fold decides.
+    """
     if data is None:
         return {}
     parts = facts.split.parts() if facts.split and data == facts.dataset else {}
-    return parts | {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
+    for number, base in enumerate(facts.bases or (), 1):
+        # the name of a layout is that of any data in it, unless the training found its clips to be the same
+        if (base.same and data == facts.dataset) or (data == base.data and official(data)):
+            own = {"train": base.train, "validation": base.validation}
+            parts |= {f"{name} of base {number}": clips for name, clips in own.items() if clips is not None}
+    parts |= {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
+    ids = [] if whole is None else whole.ids.tolist()
+    return {name: clips for name, clips in parts.items() if whole is None or clips.is_of(ids)}
+
+
+def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool) -> tuple[Manifest, list[str]]:
+    """The test clips that a tagger did not learn from, whatever their folds are called, and sentences for the report.
+
+    parts: what it learnt from, also in other folders of the layout. Where its file tells all of these clips, those that
+    are among the test clips are left out. Where it tells a sample of them, ManifestError, unless that is borne.
+    """
+    learnt = {name: clips for name, clips in parts.items() if name != "test"}
+    ids = test.ids.tolist()
+    known = np.zeros(len(ids), bool)
+    for part in learnt.values():
+        known |= part.known(ids)
+    if not known.any():
+        return test, []
+    met = f"{int(known.sum())} of the {len(ids)} clips, such as {str(test.ids[known][0])!r}"
+    if known.all():
+        raise EarmarkError(
+            f"the tagger was trained, or its epoch or its rules chosen, on all {len(ids)} clips, such as "
+            f"{ids[0]!r}: figures would be too good. Report other clips, or say --seen"
+        )
+    if all(part.told for part in learnt.values()):
+        return test.select(~known), [
+            f"{met}: left out, as the tagger was trained, or its epoch or its rules chosen, on them."
+        ]
+    sentence = f"the tagger was trained, or its epoch or its rules chosen, on {met}, and on more of them, as far as a sample tells"
+    if not bear:
+        raise ManifestError(
+            f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
+        )
+    return test, [
+        f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
+    ]
+
+
+def trained(parts: Mapping[str, ClipSet]) -> dict[str, ClipSet]:
+    """Those parts without what only chose an epoch, the tagger's or that of one that it began with weights of."""
+    return {name: clips for name, clips in parts.items() if not name.startswith("validation")}
+
+
+def official(data: str) -> bool:
+    """Whether the name of a data set is that of certain clips, not of a layout that any may have."""
+    return data in DATASETS.names() and bool(DATASETS[data].facts.get("licence"))
 
 
 def tuned_on(facts: Facts) -> dict[str, ChosenOn]:
@@ -48,7 +104,7 @@ def tuned_on(facts: Facts) -> dict[str, ChosenOn]:
 
 def learnt_folds(parts: Mapping[str, ClipSet]) -> set[str]:
     """The folds that trained a tagger, chose its epoch or its rules, by what its file tells."""
-    return {fold for name in ("train", "validation", *RULES.values()) if name in parts for fold in parts[name].folds}
+    return {fold for name, clips in parts.items() if name != "test" for fold in clips.folds}
 
 
 def calibrated_on(parts: Mapping[str, ClipSet], test: Manifest) -> list[str]:
@@ -64,7 +120,7 @@ def leaks(parts: Mapping[str, ClipSet], whole: Manifest, test: Manifest) -> list
     Where more clips were learnt from than the named folds have, those without a fold were among them.
     """
     named = np.isin(whole.folds, sorted(learnt_folds(parts)))
-    counted = sum(parts[name].clips for name in ("train", "validation") if name in parts)
+    counted = sum(clips.clips for name, clips in parts.items() if name != "test" and name not in RULES.values())
     if counted > named.sum():
         named |= whole.folds == ""
     learnt = whole.select(named & ~np.isin(whole.ids, test.ids))

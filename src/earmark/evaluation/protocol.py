@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from earmark import metrics
 from earmark.data.manifest import Manifest
@@ -20,11 +23,18 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
         "unreadable": sum(len(part.unread) for part in parts),
     }
     if len(parts) > 1:
-        return protocol | {"by fold": {", ".join(part.clips.fold_names()): _fold(part) for part in parts}}
+        bases = dict.fromkeys(base.words() for part in parts for base in part.tagger.facts.bases or ())
+        protocol |= {"began with the weights of": "; ".join(bases)} if bases else {}
+        folds = {", ".join(part.clips.fold_names()): _fold(part) for part in parts}
+        return protocol | {"by fold": folds, "over folds": _over(list(folds.values()))}
     facts = parts[0].tagger.facts
     plain = facts.as_dict()
+    if facts.split is not None:
+        plain["split"] = {part: clips.as_dict() for part, clips in facts.split.parts().items()}
     protocol |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
-    return protocol | {f"{what} chosen on": on.as_dict() for what, on in leakage.tuned_on(facts).items()}
+    protocol |= {"began with the weights of": "; ".join(base.words() for base in facts.bases)} if facts.bases else {}
+    tuned = leakage.tuned_on(facts).items()
+    return protocol | {f"{what} chosen on": {"data": on.data, **on.clips.as_dict()} for what, on in tuned}
 
 
 def _fold(part: HeldOut) -> dict[str, Any]:
@@ -35,9 +45,19 @@ def _fold(part: HeldOut) -> dict[str, Any]:
     figures = {"map": metrics.mean_average_precision(values, truth)}
     if part.tagger.task == "one":
         figures["accuracy"] = metrics.accuracy(values, truth)
+        figures["map@3"] = metrics.map_at_k(values, truth)
     return {
         **{key: round(value, 4) for key, value in figures.items()},
         "chosen": part.tagger.facts.chosen.as_dict() if part.tagger.facts.chosen else {},
+    }
+
+
+def _over(folds: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """By metric: the mean over the folds, each counting alike, the lowest and the highest; of those that all folds have."""
+    common = [key for key in folds[0] if key != "chosen" and all(np.isfinite(fold.get(key, np.nan)) for fold in folds)]
+    values = {key: [float(fold[key]) for fold in folds] for key in common}
+    return {
+        key: {"mean": round(fmean(each), 4), "lowest": min(each), "highest": max(each)} for key, each in values.items()
     }
 
 

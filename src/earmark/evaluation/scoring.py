@@ -35,6 +35,11 @@ class Settings:
     salvage: bool = False
     strict: bool = False
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of `earmark.inference.score`. Figures are of all that a tagger answers, in digital silence too, as the papers' are."""
+        return {"batch": self.batch, "workers": self.workers, "salvage": self.salvage, "hear_silence": True}
+
 
 @dataclass(frozen=True)
 class Unread:
@@ -88,7 +93,7 @@ def score_clips(
     results: list[Scored] = []
     unread: list[Unread] = []
     with task(progress, "scoring", len(todo)) as step:
-        for result in score(tagger, todo, batch=settings.batch, workers=settings.workers, salvage=settings.salvage):
+        for result in score(tagger, todo, **settings.options):
             step()
             if isinstance(result, Failure):
                 unread.append(_unread(result.error, settings))
@@ -141,9 +146,8 @@ def _unread(error: AudioError, settings: Settings) -> Unread:
 
 def _moments(tagger: AnyTagger, scorer: Framewise | None, todo: list[Recording], settings: Settings) -> Iterator[Any]:
     """(what was heard or a failure, its scores over time or None) of each recording; scores of windows without scorer."""
-    options: dict[str, Any] = {"batch": settings.batch, "workers": settings.workers, "salvage": settings.salvage}
     # closed whatever happens: threads that decode wait for it
-    with closing(score(scorer or tagger, todo, keep_windows=True, **options)) as results:
+    with closing(score(scorer or tagger, todo, keep_windows=True, **settings.options)) as results:
         for result in results:
             if isinstance(result, Failure):
                 yield result, None

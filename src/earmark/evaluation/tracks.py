@@ -14,6 +14,7 @@ from earmark.data.manifest import Manifest
 from earmark.evaluation.events import COLLARS, EventFigures, Example, TrackedClip, measure
 from earmark.evaluation.heldout import HeldOut
 from earmark.evaluation.scoring import Settings, TimedScores, score_over_time
+from earmark.evaluation.vocabulary import Vocabulary
 from earmark.events import EventRules, track
 from earmark.progress import QUIET, Progress
 
@@ -36,12 +37,15 @@ def detect(
     parts: Sequence[HeldOut],
     judged: Manifest,
     *,
+    vocabulary: Vocabulary | None = None,
     collars: Sequence[float] = COLLARS,
+    hit: str = "sed_eval",
     resamples: int = 1000,
     settings: Settings | None = None,
     progress: Progress = QUIET,
 ) -> Detected | None:
     """Of the clips with known events, with the groups of `judged`; None where there are none. collars: seconds.
+    vocabulary: in which they are judged, default that of the taggers. hit: as in `earmark.evaluation.events`.
 
     A clip that cannot be read is left out: the scores of clips have told so.
     """
@@ -55,7 +59,11 @@ def detect(
         if not len(known):
             continue
         timed = score_over_time(part.tagger, known, settings, progress)
-        tracked_clips |= tracked(timed, known, _stored_rules(part.tagger, timed, progress))
+        rules = _stored_rules(part.tagger, timed, progress)
+        if vocabulary is not None:
+            timed, known = vocabulary.timed(timed), vocabulary.manifest(known)
+            rules = _merged_rules(rules, part.tagger, vocabulary, progress)
+        tracked_clips |= tracked(timed, known, rules)
         rates |= dict.fromkeys(timed.clips, part.tagger.sample_rate)
         tables.append(known.select(np.isin(known.ids, list(timed.clips))).table)
         kinds.add(timed.of)
@@ -73,7 +81,7 @@ def detect(
         if id_ in tracked_clips
     }
     of = " and ".join(sorted(kinds))
-    figures = measure(tracked_clips, reference, groups, scores=of, collars=collars, resamples=resamples)
+    figures = measure(tracked_clips, reference, groups, scores=of, collars=collars, hit=hit, resamples=resamples)
     return Detected(figures, clips, tracked_clips, rates, tuple(notes))
 
 
@@ -98,6 +106,21 @@ def _stored_rules(tagger: AnyTagger, timed: TimedScores, progress: Progress) -> 
     if chosen_on != timed.of:
         progress.say(f"its rules for events were chosen on scores of {chosen_on}, and these are scores of {timed.of}")
     return stored.rules
+
+
+def _merged_rules(
+    rules: EventRules | None, tagger: AnyTagger, vocabulary: Vocabulary, progress: Progress
+) -> EventRules | None:
+    """Those of the merged tags; None, and a sentence, where there are none."""
+    if rules is None:
+        return None
+    merged = vocabulary.rules(rules, tagger.vocabulary)
+    if merged is None:
+        progress.say(
+            "its rules for events differ among tags that are merged into one, or scores are summed: events are judged with "
+            f"0.5. Choose rules in merged tags with earmark calibrate --merge {vocabulary.name}"
+        )
+    return merged
 
 
 def examples(clips_f1: dict[str, float | None]) -> list[Example]:

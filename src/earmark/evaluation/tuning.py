@@ -27,6 +27,7 @@ from earmark.evaluation.scoring import (
 from earmark.evaluation.thresholds import events, tags
 from earmark.evaluation.thresholds.chosen import Chosen
 from earmark.evaluation.tracks import with_events
+from earmark.evaluation.vocabulary import Vocabulary
 from earmark.metrics import Collars
 from earmark.models import loading
 from earmark.models.facts import ChosenOn, EventTuning, Facts, TagTuning
@@ -65,8 +66,10 @@ def tune(
     folds: Sequence[str] | None = None,
     dataset: str | None = None,
     collar: float = 0.2,
+    hit: str = "sed_eval",
     gap: float = 0.0,
     shortest: float = 0.0,
+    merge: str | Path | None = None,
     on_test: bool = False,
     resamples: int = 1000,
     batch: int = 16,
@@ -80,9 +83,12 @@ def tune(
     clips where a clip may have several.
 
     tagger: a file, the name of a shipped one, or a loaded tagger, which stays as it is until `Tuning.store`. data: as in
-    `earmark.evaluate`. folds: default those that chose the tagger's epoch. collar: seconds that an edge may be off, an
-    offset also 20 % of the event. gap: events less than so many seconds apart are joined; shortest: shorter ones are
-    dropped. on_test: allow the folds that the tagger is tested on. The rest as in `earmark.evaluate`.
+    `earmark.evaluate`. folds: default those that chose the tagger's epoch. collar: seconds that an edge may be off. hit: by
+    "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule. gap: events less than so
+    many seconds apart are joined; shortest: shorter ones are dropped. merge: choose in the merged tags of a table, as in
+    `earmark.evaluate` by "highest": all tags that are merged into
+    one get its threshold and median length, and tags that are left out keep 0.5. on_test: allow the folds that the tagger is
+    tested on. The rest as in `earmark.evaluate`.
 
     Raises EarmarkError for clips that the tagger is tested on and where none can be read, ScoresError where there is
     nothing to choose.
@@ -96,13 +102,19 @@ def tune(
     name = dataset or loaded.facts.dataset
     clips = _clips(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     settings = Settings(batch, workers, salvage, strict)
+    Collars.by(hit, collar)  # refused before the work
+    vocabulary = None if merge is None else Vocabulary.load(merge)
+    if vocabulary is not None:
+        for sentence in vocabulary.notes(loaded.vocabulary, clips):
+            progress.say(sentence)
+        clips = vocabulary.manifest(clips)
     timed = _with_events(clips, loaded.task, progress)
     of_events = of_tags = None
     if timed is not None:
         rules = {"gap": gap, "shortest": shortest, "resamples": resamples}
-        of_events = _events(loaded, timed, str(name), Collars(collar, collar), rules, settings, progress)
+        of_events = _events(loaded, timed, str(name), (hit, collar), rules, settings, vocabulary, progress)
     if loaded.task == "many":
-        of_tags = _tags(loaded, clips, str(name), resamples, settings, progress)
+        of_tags = _tags(loaded, clips, str(name), resamples, settings, vocabulary, progress)
     scored_parts = [part.scored for part in (of_events, of_tags) if part is not None]
     return Tuning(
         loaded,
@@ -133,12 +145,15 @@ def _events(
     tagger: AnyTagger,
     clips: Manifest,
     name: str,
-    collars: Collars,
+    judged: tuple[str, float],
     rules: dict[str, Any],
     settings: Settings,
+    vocabulary: Vocabulary | None,
     progress: Progress,
 ) -> _OfEvents:
     timed = score_over_time(tagger, clips, settings, progress)
+    timed = timed if vocabulary is None else vocabulary.timed(timed)
+    collars = Collars.by(*judged)
     read = _read(clips, list(timed.clips), timed.unread)
     reference = matching.events_of(read)
     groups = dict(zip(read.ids.tolist(), read.groups.tolist(), strict=True))
@@ -150,22 +165,42 @@ def _events(
         events.as_facts(chosen),
         scores=timed.of,
         chosen_on=ChosenOn(name, ClipSet.of(read)),
-        metric="event-based F1, mean over tags",
-        collars=asdict(collars),
+        metric=f"event-based F1, mean over tags, hits by {judged[0]}" + _in(vocabulary),
+        collars={**asdict(collars), "hit": judged[0]},
     )
+    if vocabulary is not None and chosen.rules is not None:
+        own = vocabulary.of(tagger.vocabulary)
+        without = tuple(tag for tag in tagger.vocabulary if own.get(tag, tag) in (None, *chosen.without))
+        facts = replace(facts, rules=vocabulary.spread_rules(chosen.rules, tagger.vocabulary), without=without)
     return _OfEvents(chosen, facts, timed)
 
 
 def _tags(
-    tagger: AnyTagger, clips: Manifest, name: str, resamples: int, settings: Settings, progress: Progress
+    tagger: AnyTagger,
+    clips: Manifest,
+    name: str,
+    resamples: int,
+    settings: Settings,
+    vocabulary: Vocabulary | None,
+    progress: Progress,
 ) -> _OfTags:
     scored = score_clips(tagger, clips, settings, progress)
+    scored = scored if vocabulary is None else replace(scored, scores=vocabulary.scores(scored.scores))
     read = _read(clips, scored.scores.ids.tolist(), scored.unread)
     matched = matching.match(scored.scores, read)
     chosen = tags.choose(matched.values, matched.truth, scored.scores.tags, matched.groups, resamples=resamples)
     chosen_on = ChosenOn(name, ClipSet.of(read))
-    facts = replace(tags.as_facts(chosen), chosen_on=chosen_on, metric="F1 of each tag")
+    facts = replace(tags.as_facts(chosen), chosen_on=chosen_on, metric="F1 of each tag" + _in(vocabulary))
+    if vocabulary is not None:
+        own = vocabulary.of(tagger.vocabulary)
+        without = tuple(tag for tag in tagger.vocabulary if own.get(tag, tag) in (None, *chosen.without))
+        spread = vocabulary.spread(chosen.thresholds, tagger.vocabulary, tags.DEFAULT)
+        facts = replace(facts, thresholds=spread, without=without)
     return _OfTags(chosen, facts, scored)
+
+
+def _in(vocabulary: Vocabulary | None) -> str:
+    return "" if vocabulary is None else f", in the merged tags of {vocabulary.name}"
 
 
 def _read(clips: Manifest, ids: list[str], unread: tuple[Unread, ...]) -> Manifest:
@@ -198,7 +233,10 @@ def _clips(
 ) -> Manifest:
     """The clips to choose on. Those that the tagger is tested on are refused unless the user says so."""
     facts = tagger.facts
-    same = name is not None and name == facts.dataset
+    # folds that are called alike in another folder are other clips
+    parts = facts.split.parts() if facts.split else {}
+    apart = bool(parts) and not any(part.is_of(whole.ids.tolist()) for part in parts.values())
+    same = name is not None and name == facts.dataset and not apart
     validated = facts.clips("validation").folds if same else ()
     folds = list(fold or []) or [name_of_fold for name_of_fold in validated if name_of_fold in whole.fold_names()]
     if not folds and whole.fold_names():
@@ -209,7 +247,7 @@ def _clips(
     clips = whole.in_folds(folds) if folds else whole
     test = facts.clips("test")
     tested = sorted(set(test.folds) & set(folds)) if same else []
-    if (tested or ClipSet.of(clips).sha256 == test.sha256) and not on_test:
+    if (tested or test.known(clips.ids.tolist()).any() or ClipSet.of(clips).sha256 == test.sha256) and not on_test:
         which = f"fold {', '.join(tested)}" if tested else "these clips"
         raise EarmarkError(
             f"the tagger is tested on {which}: with rules chosen there its figures would be too good. "

@@ -10,6 +10,7 @@ size or time of change differs from what the journal says is done again. Times a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,11 +63,12 @@ class Journal:
             clear_up(folder)
             self._read(dict(told), path)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written was told when it was
+            self._file.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -127,9 +129,13 @@ class Journal:
 
     def _append(self, line: dict[str, Any]) -> None:
         # names that are no Unicode come back from escapes only
-        self._file.write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            error.filename = error.filename or str(self.folder / NAME)  # the system names no file that is open
+            raise
 
     def _read(self, told: dict[str, Any], path: Path) -> None:
         """What is written down; a new journal gets its first line. A last line without its end is taken away."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 PART = ".part"
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # what is met in the midst of writing
 LONGEST = 255  # bytes of a name, of most file systems
 _OF_NAMES = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST}
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)  # the names that `_beside` gives
@@ -54,6 +55,8 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         if isinstance(error, OSError) and str(error.filename) == str(part):
             error.filename = str(path)  # the user knows no other name
             del error.filename2
+        elif isinstance(error, OSError) and error.filename is None and error.errno in OF_DISKS:
+            error.filename = str(path)  # what is written to does not know its name
         raise
 
 

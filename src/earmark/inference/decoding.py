@@ -12,10 +12,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from earmark.errors import AudioError
 from earmark.inference.options import Options
 from earmark.inference.recordings import Recording
 from earmark.inference.scorer import Scorer, together
+from earmark.inference.silence import Level, all_equal
 from earmark.scores import Scores
 from earmark.windows import Cutter, Pool, Stretch
 
@@ -28,13 +31,15 @@ PATIENCE = 0.2  # seconds after which a thread that waits for room looks whether
 class Message:
     """What a decoder hands on of a recording: some of its windows, what became known, or both.
 
-    samples: the length of the whole, once it was read to its end. ended: nothing follows. error: why it ended.
+    samples: the length of the whole, once it was read to its end. ended: nothing follows. error: why it ended. silent: of a
+    recording that is shorter than a window, whether it holds nothing.
     """
 
     stretches: Sequence[Stretch] = ()
     samples: int | None = None
     ended: bool = False
     error: BaseException | None = None
+    silent: bool = False
 
 
 @dataclass
@@ -44,12 +49,16 @@ class Pending:
     recording: Recording
     number: int
     pools: list[Pool]
+    level: Level  # of what is read so far
     messages: queue.Queue[Message] = field(default_factory=lambda: queue.Queue(AHEAD))
     notes: list[str] = field(default_factory=list)
     kept: list[list[Scores]] = field(default_factory=list)  # of each stretch, of each scorer
     scored: int = 0
     waiting: int = 0  # windows that have been cut and not yet scored
     samples: int | None = None  # known once it is read to its end
+    short_silent: bool = False  # shorter than a window, and nothing in it
+    sounding: int = 0  # windows that hold something
+    silences: int = 0  # windows with digital silence
     ended: bool = False
     error: AudioError | None = None
 
@@ -86,7 +95,7 @@ class Decoders:
     def begin(self, recording: Recording) -> Pending:
         """A recording that the next free thread will read."""
         pools = [Pool(scorer.windows.combine, normalise=scorer.task == "one") for scorer in self.scorers]
-        pending = Pending(recording, next(self._numbers), pools)
+        pending = Pending(recording, next(self._numbers), pools, Level(self.scorers[0].sample_rate))
         self._todo.put(pending)
         return pending
 
@@ -106,15 +115,19 @@ class Decoders:
         first = next(blocks, None)
         long = first is not None and pending.recording.lasts(len(first) / rate, settings.length)
         cutter = Cutter(length, hop, settings.last, settings.short, self._together(length, hop, long))
+        gain = np.float32(10 ** (self.options.gain / 20))
         for block in itertools.chain([] if first is None else [first], blocks):
             if self._stop.is_set():
                 return
             if pending.error is not None:
                 break
+            block = block * gain if self.options.gain else block
+            pending.level.push(block)
             if cut := cutter.push(block):
                 self._hand_on(pending, Message(cut))
         # the length first: the last windows may reach past the end, and are cut there
-        self._hand_on(pending, Message(samples=cutter.total))
+        silent = cutter.total < length and (pending.level.short or all_equal(cutter.short_recording))
+        self._hand_on(pending, Message(samples=cutter.total, silent=silent))
         self._hand_on(pending, Message(cutter.finish()))
         self._hand_on(pending, Message(ended=True))
 

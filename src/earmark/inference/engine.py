@@ -25,10 +25,12 @@ from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
 from earmark.inference.recordings import Failure, Part, Recording, Scored
-from earmark.inference.scorer import Scorer, Several, check_alike, hears, score_stretches
+from earmark.inference.scorer import Scorer, Several, check_alike, hears, score_stretches, without
+from earmark.inference.silence import Run, runs, told_of_level
 from earmark.scores import Scores
 from earmark.windows import Stretch, weights
 
+LOUDEST = 200  # dB of gain
 Ready = deque[tuple[Pending, Stretch]]  # windows that wait for the net, and the recording that they are of
 
 
@@ -43,6 +45,8 @@ def score(
     on_audio: Callable[[float], None] | None = None,
     on_part: Callable[[Part], None] | None = None,
     prompt: bool = False,
+    gain: float = 0.0,
+    hear_silence: bool = False,
 ) -> Generator[Scored | Failure]:
     """Score recordings in order. One `Scored` or `Failure` each.
 
@@ -51,8 +55,10 @@ def score(
     windows as they come, recording by recording, so that nothing needs to be kept; parts of a recording that fails later
     have been told by then. on_audio: called with seconds of audio as they are scored. prompt: score a window as soon as it
     has come, not when a batch of them has; for sound that is heard while it comes. EarmarkError where batch or workers are
-    below 1. Of an ensemble whose members do not hear the same windows, TaggerError where window by window is asked for, and
-    for a recording that comes once.
+    below 1. gain: dB by which sound is made louder first. hear_silence: score digital silence too, as the net answers it;
+    else windows of it count for nothing, their scores are 0, and so are those of a recording that is silent throughout (see
+    `earmark.inference.silence`). Of an ensemble whose members do not hear the same windows, TaggerError where window by window
+    is asked for, and for a recording that comes once.
 
     >>> from pathlib import Path
     >>> from types import SimpleNamespace
@@ -61,14 +67,17 @@ def score(
     >>> # whatever has these five can score: here by the highest value of a window
     >>> peak = SimpleNamespace(sample_rate=8_000, vocabulary=("loud",), task="many", windows=Windows(length=1.0, hop=1.0))
     >>> peak.score = lambda waves: waves.max(1, keepdims=True)
-    >>> sound = Live(Path("-"), source=lambda rate: iter([np.repeat(np.float32([0.25, 0.75]), rate)]))
+    >>> wave = np.repeat(np.float32([0.25, 0.75]), 8_000) * np.tile(np.float32([1, -1]), 8_000)
+    >>> sound = Live(Path("-"), source=lambda _: iter([wave]))
     >>> [result.values.tolist() for result in score(peak, [sound])]  # the mean of its two windows
     [[0.5]]
     """
+    if not abs(gain) <= LOUDEST:
+        raise EarmarkError(f"gain is {gain} dB: give from -{LOUDEST} to {LOUDEST}")
     for what, number in (("batch", batch), ("workers", workers)):
         if number < 1:
             raise EarmarkError(f"{what} is {number}: give 1 or more")
-    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt)
+    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt, gain, hear_silence)
     if isinstance(scorer, Several):
         yield from _score_together(scorer, recordings, options)
         return
@@ -118,14 +127,19 @@ def _combined(team: Several, results: list[Scored]) -> Scored:
     notes = tuple(dict.fromkeys(note for result in results for note in result.notes))
     values = team.combine([result.values[None] for result in results])[0]
     windows = _combined_rows(team, [result.windows for result in results if result.windows is not None])
-    return Scored(first.recording, first.duration, values, notes, windows)
+    silent = all(result.silent for result in results)
+    values = np.zeros_like(values) if silent else values
+    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent)
 
 
 def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
     if not rows:
         return None
     first = rows[0]
-    return Scores(team.combine([scores.values for scores in rows]), first.ids, first.start, first.end, team.vocabulary)
+    values = team.combine([scores.values for scores in rows])
+    # silence has no scores; a rule that ranks would rank them
+    values = np.where(np.any([scores.values.any(1) for scores in rows], axis=0)[:, None], values, np.zeros_like(values))
+    return Scores(values, first.ids, first.start, first.end, team.vocabulary)
 
 
 def _score(
@@ -174,7 +188,7 @@ def _take(pending: Pending, ready: Ready) -> bool:
     elif message.error is not None:
         raise message.error
     if message.samples is not None:
-        pending.samples = message.samples
+        pending.samples, pending.short_silent = message.samples, message.silent
     if pending.error is None:
         ready.extend((pending, stretch) for stretch in message.stretches)
         pending.waiting += sum(len(stretch) for stretch in message.stretches)
@@ -219,9 +233,15 @@ def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Severa
             _fail(pending, error, ready)
         if pending.error is not None:
             continue
+        quiet = _silences(pending, stretch, scorers[0].sample_rate, options)
+        sounding = np.ones(len(stretch), bool)
+        sounding[[run.number for run in quiet if run.whole]] = False
+        pending.sounding += int(sounding.sum())
+        pending.silences += len(quiet)
+        by_scorer = [without(scorer, value, quiet) for scorer, value in zip(scorers, by_scorer, strict=True)]
         counts = {weigh: weights(stretch.windows(), weigh) for weigh in {s.windows.weigh for s in scorers}}
         for scorer, pool, value in zip(scorers, pending.pools, by_scorer, strict=True):
-            pool.add(value, counts[scorer.windows.weigh])
+            pool.add(value[sounding], counts[scorer.windows.weigh][sounding])
         pending.waiting -= len(stretch)
         if options.keep_windows or options.on_part:
             rows = [_rows(pending, stretch, scorer, value) for scorer, value in zip(scorers, by_scorer, strict=True)]
@@ -229,6 +249,15 @@ def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Severa
         pending.scored += len(stretch)
         if options.on_audio:
             options.on_audio(hop * len(stretch))
+
+
+def _silences(pending: Pending, stretch: Stretch, rate: int, options: Options) -> list[Run]:
+    """The digital silence in a stretch's windows."""
+    if options.hear_silence:
+        return []
+    if pending.samples is not None and pending.samples < stretch.length:  # filled up, and by zeros or repetitions
+        return [Run(number, 0, stretch.length, True) for number in range(len(stretch)) if pending.short_silent]
+    return runs(stretch, rate, pending.samples)
 
 
 def _no_number(pending: Pending, stretch: Stretch, values: list[NDArray[np.float32]], rate: int) -> AudioError | None:
@@ -270,12 +299,21 @@ def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Scored] | Failu
         return Failure(pending.recording, pending.error)
     assert pending.samples is not None and pending.waiting == 0
     duration = pending.samples / scorers[0].sample_rate
+    silent = not pending.sounding
+    notes = (*pending.notes, *_told_of_level(pending, silent))
     results = []
-    for number, pool in enumerate(pending.pools):
+    for number, (scorer, pool) in enumerate(zip(scorers, pending.pools, strict=True)):
         windows = None
         if pending.kept:
             parts = [rows[number] for rows in pending.kept]
             ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
             windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
-        results.append(Scored(pending.recording, duration, pool.result(), tuple(pending.notes), windows))
+        values = np.zeros(len(scorer.vocabulary), np.float32) if silent else pool.result()
+        results.append(Scored(pending.recording, duration, values, notes, windows, pending.level.peak, silent))
     return results
+
+
+def _told_of_level(pending: Pending, silent: bool) -> list[str]:
+    assert pending.samples is not None
+    told = told_of_level(pending.level, silent, bool(pending.silences))
+    return [f"{pending.recording.path}: {told}"] if told else []

@@ -19,3 +19,5 @@ class Options:
     on_audio: Callable[[float], None] | None = None
     on_part: Callable[[Part], None] | None = None
     prompt: bool = False
+    gain: float = 0.0
+    hear_silence: bool = False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.errors import ScoresError
 from earmark.files.pieces import LINES, LIST, Frame, Writer
+from earmark.files.shown import shown
 from earmark.scores import submission
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Format(StrEnum):
 
 TOP = 3  # tags of a recording, where neither --top nor --heard says otherwise
 NOTHING = "– no tag reaches its threshold"
+SILENT = "– silent, nothing is heard"
 ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv", "submission": ".csv"}
 
 
@@ -91,8 +93,11 @@ class Choice:
         return Choice(listener.vocabulary, top, limits)
 
     def of(self, values: NDArray[np.float32]) -> list[Tag]:
-        """values: (tags,). The surest first; the vocabulary's order breaks ties."""
+        """values: (tags,). The surest first; the vocabulary's order breaks ties. Of silence, whose scores are all 0, none."""
         import numpy as np
+
+        if not np.any(values):
+            return []
 
         from earmark.scores import Tag, thresholds
 
@@ -109,7 +114,7 @@ class Choice:
 def piece(heard: Scored, tags: list[Tag], form: Format) -> str:
     """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
     if form is Format.table:
-        return f"{heard.recording.path}  {clock(heard.duration)}  {surest(tags)}\n"
+        return f"{shown(heard.recording.path)}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags)}\n"
     if form is Format.submission:
         return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
@@ -119,6 +124,8 @@ def piece(heard: Scored, tags: list[Tag], form: Format) -> str:
             csv.writer(out, lineterminator="\n").writerow(row)
         return out.getvalue()
     record = {"path": str(heard.recording.path), "duration": round(heard.duration, 6), "tags": told(tags)}
+    if heard.silent:
+        record["silent"] = True
     if form is Format.jsonl:
         return json.dumps(record, ensure_ascii=False) + "\n"
     return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")
@@ -141,10 +148,12 @@ def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
     made = []
     for values, name, start, end in zip(windows.values, windows.ids, windows.start, windows.end, strict=True):
         tags = choice.of(values)
+        silent = not values.any()
         if form is Format.table:
-            made.append(f"{clock(start)}  {clock(end)}  {surest(tags)}\n")
+            made.append(f"{clock(start)}  {clock(end)}  {SILENT if silent else surest(tags)}\n")
         elif form is Format.jsonl:
             record = {"path": str(name), "start": round(start, 6), "end": round(end, 6), "tags": told(tags)}
+            record |= {"silent": True} if silent else {}
             made.append(json.dumps(record, ensure_ascii=False) + "\n")
     return made
 
@@ -156,7 +165,7 @@ def told(tags: list[Tag]) -> list[dict[str, object]]:
 
 def surest(tags: list[Tag]) -> str:
     """Tags for people."""
-    return "  ".join(f"{tag.label} {tag.score:.2f}" for tag in tags) or NOTHING
+    return "  ".join(f"{shown(tag.label)} {tag.score:.2f}" for tag in tags) or NOTHING
 
 
 def clock(seconds: float) -> str:

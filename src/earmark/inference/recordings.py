@@ -89,7 +89,9 @@ class Live(Recording):
 class Scored:
     """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
 
-    windows: the scores window by window, where they were asked for.
+    windows: the scores window by window, where they were asked for. peak: dBFS, the level of its loudest sample, as
+    `earmark.inference.silence.Level` measures it. silent: it holds nothing that can be heard; all its scores are 0, and it has
+    no tags.
 
         >>> heard = Scored(Recording(Path("a.wav")), 4.0, np.array([0.25, 0.75], np.float32))
         >>> heard.tags(("dog", "rain"), top=1)
@@ -101,9 +103,13 @@ class Scored:
     values: NDArray[np.float32]
     notes: tuple[str, ...] = ()
     windows: Scores | None = None
+    peak: float | None = None
+    silent: bool = False
 
     def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
-        """The tags with the highest scores first; the vocabulary's order breaks ties."""
+        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording."""
+        if self.silent:
+            return []
         order = np.argsort(-self.values, kind="stable")[:top]
         return [Tag(vocabulary[i], float(self.values[i])) for i in order]
 

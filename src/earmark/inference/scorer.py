@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
 from earmark.inference.recordings import Part, Scored
+from earmark.inference.silence import Run
 from earmark.scores import Scores, Task
 from earmark.windows import Stretch, Windows
 
 Wave = NDArray[np.float32]
 Values = NDArray[np.float32]
+ROUNDING = 1e-6  # s, less than a sample
 
 
 class Scorer(Protocol):
@@ -64,6 +66,13 @@ class Sharer(Protocol):
 
 
 @runtime_checkable
+class Moments(Protocol):
+    """A scorer of frames. edges: (frames + 1,), where they begin and end, seconds from the start of a window."""
+
+    edges: NDArray[np.float64]
+
+
+@runtime_checkable
 class Several(Protocol):
     """Scorers that answer together: an ensemble."""
 
@@ -105,6 +114,22 @@ def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int) -> list[Va
     waves = cut[0] if len(cut) == 1 else np.concatenate(cut)
     values = [scorer.score(waves[first : first + batch]) for first in range(0, len(waves), batch)]
     return np.split(values[0] if len(values) == 1 else np.concatenate(values), ends[:-1])
+
+
+def without(scorer: Scorer, values: Values, quiet: Sequence[Run]) -> Values:
+    """The scores of a stretch's windows (n, tags), 0 where nothing is to be heard: in silent windows and silent frames."""
+    if not quiet:
+        return values
+    values = values.copy()
+    edges = scorer.edges if isinstance(scorer, Moments) else None
+    for run in quiet:
+        if run.whole:
+            values[run.number] = 0
+        elif edges is not None:
+            first = np.searchsorted(edges, run.first / scorer.sample_rate - ROUNDING)
+            end = np.searchsorted(edges, run.end / scorer.sample_rate + ROUNDING, "right") - 1
+            values[run.number].reshape(len(edges) - 1, -1)[first:end] = 0
+    return values
 
 
 def alike(scorers: Sequence[Scorer]) -> bool:

@@ -19,7 +19,7 @@ These are registered, and `evaluate` measures them with intervals; `compare` tel
 
 Conventions:
 - What has no answer is NaN and is left out of means, never counted as nought: a tag without a positive clip (and, for
-  AUC, without a negative one). `undefined` names these tags.
+  AUC and the mean average precision, without a negative one). `undefined` names these tags.
 - Equal scores of one tag share one threshold in average precision and count half in AUC, as in scikit-learn.
 - Equal scores of one clip share the lowest of their ranks in lwlrap, as in scikit-learn.
 - Where the highest scores of a clip are equal, nothing was decided and the wrong tag is taken to come first: constant

@@ -87,9 +87,10 @@ def confusion(values: ArrayLike, truth: ArrayLike) -> NDArray[np.int64]:
 def per_tag(
     values: ArrayLike, truth: ArrayLike, task: Task, threshold: float | Floats = 0.5
 ) -> dict[str, NDArray[Any]]:
-    """Columns of (tags,) each: clips (positives), average_precision, auc, precision, recall, f1; NaN where undefined.
+    """Columns of (tags,) each: clips (positives), average_precision, auc, precision, recall, f1, map_at_3; NaN where undefined.
 
-    The last three are of the answers in task one and of the scores that reach the threshold in task many.
+    precision, recall and f1 are of the answers in task one and of the scores that reach the threshold in task many.
+    map_at_3 is `map@3` of the clips that have the tag: with one tag a clip, the mean of 1 / rank of that tag.
     """
     clips = Clips(values, truth, threshold)
     if task == "one":
@@ -109,4 +110,5 @@ def per_tag(
             "precision": hits / answered,
             "recall": hits / positives,
             "f1": np.where(positives > 0, f1_of(hits, answered, positives), np.nan),
+            "map_at_3": clips.truth.T @ np.nan_to_num(clips.top) / positives,
         }

@@ -8,6 +8,9 @@ counts of each clip and tag are kept, so that clips can be drawn again without b
   collar of that of a reference event of the same tag, and its offset within the offset collar, or within a share of the
   reference's length where that is longer. Each event is used once, and as many pairs are made as there can be (a
   largest matching in the bipartite graph; sed_eval calls it "optimal").
+- By length (`HITS`), as in paper 003, section 5: both edges are within the collar, whatever the event's length, and the found
+  event lasts at least 80 % of the reference's. So a long event has to be met as exactly as a short one, and a short one is
+  not met by a fragment of it.
 - Segment-based, as in sed_eval: the clip is cut into segments from its start; a tag is there in every segment that an
   event of it touches. What reaches out of the clip is cut off.
 - A tag without reference events is left out of the macro mean; its false alarms show in the micro mean. A tag that was
@@ -39,17 +42,36 @@ ROUNDING = 1e-9  # s
 
 @dataclass(frozen=True)
 class Collars:
-    """How far an event may be off, seconds. offset None: offsets are not looked at. share: of the reference's length."""
+    """How far an event may be off, seconds. offset None: offsets are not looked at. share: of the reference's length, by
+    which the offset may be off too. least: share of the reference's length that a found event lasts at least."""
 
     onset: float = 0.2
     offset: float | None = 0.2
     share: float = 0.2
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("onset", "offset", "share"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ScoresError(f"the {name} collar is {value}; it must be 0 or more")
+        if not 0 <= self.least <= 1:
+            raise ScoresError(f"least is {self.least}; a found event lasts at least a share of the known one, 0 to 1")
+
+    @staticmethod
+    def by(hit: str, collar: float) -> Collars:
+        """The same collar on both edges by a rule of `HITS`.
+
+        >>> Collars.by("length", 0.4)
+        Collars(onset=0.4, offset=0.4, share=0.0, least=0.8)
+        """
+        if hit not in HITS:
+            raise ScoresError(f"a hit is judged by {' or '.join(map(repr, HITS))}, not {hit!r}")
+        return Collars(collar, collar, *HITS[hit])
+
+
+# (share, least) by name: the rule of sed_eval and the DCASE challenges, and that of paper 003 (section 5)
+HITS = {"sed_eval": (0.2, 0.0), "length": (0.0, 0.8)}
 
 
 @dataclass(frozen=True)
@@ -170,6 +192,8 @@ def _reached(true: Floats, found: Floats, collars: Collars) -> list[list[int]]:
         if collars.offset is not None:
             allowed = np.maximum(collars.offset, collars.share * (others[:, 1] - others[:, 0]))
             hit &= np.abs(others[:, 1] - event[1]) <= allowed + ROUNDING
+        if collars.least:
+            hit &= event[1] - event[0] >= collars.least * (others[:, 1] - others[:, 0]) - ROUNDING
         reached.append((low + np.flatnonzero(hit)).tolist())
     return reached
 

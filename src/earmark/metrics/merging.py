@@ -28,20 +28,25 @@ from earmark.scores import Scores
 Rule = Literal["sum", "highest"]
 
 
-def merge_tags(scores: Scores, mapping: Mapping[str, str], rule: Rule) -> Scores:
-    """mapping: old tag → new tag; tags that it does not name stay. New tags stand where the first of theirs stood."""
+def merge_tags(scores: Scores, mapping: Mapping[str, str | None], rule: Rule) -> Scores:
+    """mapping: old tag → new tag, None: left out; tags that it does not name stay. New tags stand where the first of theirs
+    stood."""
     if rule not in ("sum", "highest"):
         raise ScoresError(f"tags are merged by 'sum' or 'highest', not {rule!r}")
     tags, place = merged_tags(scores.tags, mapping)
     values = np.zeros((len(scores), len(tags))) if rule == "sum" else np.full((len(scores), len(tags)), -np.inf)
     add = np.add if rule == "sum" else np.maximum
     for column, target in enumerate(place):
+        if target is None:
+            continue
         add(values[:, target], scores.values[:, column], out=values[:, target])
     told = {"merged": {"rule": rule, "tags": {tag: mapping[tag] for tag in scores.tags if tag in mapping}}}
     return replace(scores, values=values.astype(np.float32), tags=tags, facts={**scores.facts, **told})
 
 
-def merge_truth(truth: ArrayLike, tags: Sequence[str], mapping: Mapping[str, str]) -> tuple[Bools, tuple[str, ...]]:
+def merge_truth(
+    truth: ArrayLike, tags: Sequence[str], mapping: Mapping[str, str | None]
+) -> tuple[Bools, tuple[str, ...]]:
     """(rows, tags) bool → (rows, new tags) bool and the new tags: there where one of the merged is."""
     cells: NDArray[Any] = np.asarray(truth)
     if cells.ndim != 2 or cells.shape[1] != len(tags) or cells.dtype != np.bool_:
@@ -49,12 +54,13 @@ def merge_truth(truth: ArrayLike, tags: Sequence[str], mapping: Mapping[str, str
     names, place = merged_tags(tags, mapping)
     merged = np.zeros((len(cells), len(names)), bool)
     for column, target in enumerate(place):
-        merged[:, target] |= cells[:, column]
+        if target is not None:
+            merged[:, target] |= cells[:, column]
     return merged, names
 
 
-def merged_tags(tags: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[str, ...], list[int]]:
-    """The new tags, and the place of each old one among them."""
+def merged_tags(tags: Sequence[str], mapping: Mapping[str, str | None]) -> tuple[tuple[str, ...], list[int | None]]:
+    """The new tags, and the place of each old one among them; None for one that is left out."""
     unknown = [tag for tag in mapping if tag not in tags]
     if unknown:
         raise ScoresError(
@@ -62,5 +68,8 @@ def merged_tags(tags: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[
             f"{did_you_mean(unknown[0], tags)} Leave out what the scores do not have"
         )
     new = [mapping.get(tag, tag) for tag in tags]
-    names = tuple(dict.fromkeys(new))
-    return names, [names.index(tag) for tag in new]
+    names = tuple(dict.fromkeys(name for name in new if name is not None))
+    if not names:
+        raise ScoresError(f"the mapping leaves out all {len(tags)} tags: nothing is left")
+    places = {name: place for place, name in enumerate(names)}
+    return names, [None if name is None else places[name] for name in new]

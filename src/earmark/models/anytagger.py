@@ -58,6 +58,10 @@ class AnyTagger(Protocol):
         """The one tagger that it is, with its net. Raises TaggerError where it is several."""
         ...
 
+    def every(self, hop: float | str) -> AnyTagger:
+        """The same in windows `hop` seconds apart; itself stays as it is. Raises RecipeError."""
+        ...
+
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, or of each member's, as plain values."""
         ...
@@ -71,7 +75,10 @@ class AnyTagger(Protocol):
         ...
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first. Raises AudioError."""
+        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
+
+        Raises AudioError.
+        """
         ...
 
     def identity(self) -> str:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import inference as tagging
+from earmark.data import sampled
 from earmark.data.manifest import natural
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError, TaggerError
@@ -72,6 +73,11 @@ class Ensemble:
         """The members' windows. Raises TaggerError where they do not hear the same ones."""
         tagging.check_alike(self.members)
         return self.members[0].windows
+
+    def every(self, hop: float | str) -> Ensemble:
+        """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
+        moved = [member.every(hop) for member in self.members]
+        return Ensemble(moved, self.rule.name, self.weights.tolist(), facts=self.facts)
 
     @property
     def alike(self) -> bool:
@@ -166,19 +172,20 @@ class Ensemble:
 
 
 def joined(members: Sequence[Facts]) -> Facts:
-    """The facts of an ensemble from those of its members: data, split, versions.
+    """The facts of an ensemble from those of its members: data, split, versions, bases.
 
     It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
     all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
     say which clips they are: at least those of the largest member, at most those of the smallest (test); `counted` says so.
     """
+    bases = tuple(dict.fromkeys(base for member in members for base in member.bases or ())) or None
     data = next((member.data for member in members if member.data), None)
     versions = next((member.versions for member in members if member.versions), None)
     if not any(member.split for member in members):
-        return Facts(data, None, versions)
+        return Facts(data, None, versions, bases=bases)
     # of a member that tells nothing no fold is known to be clean
     parts = (_together([member.clips(name) for member in members], test=name == "test") for name in PARTS)
-    return Facts(data, Split(*parts), versions)
+    return Facts(data, Split(*parts), versions, bases=bases)
 
 
 def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:
@@ -190,7 +197,9 @@ def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:
     count = (min(counts) if both else 0) if test else max(counts)
     digests = "\n".join(sorted({each.sha256 for each in sets}))
     digest = hashlib.sha256(digests.encode()).hexdigest()[:16]
-    return ClipSet(count, tuple(sorted(both, key=natural)), digest, "at most" if test else "at least")
+    told = not test and all(each.sample for each in sets)  # of what all were tested on the samples tell too little
+    sample = sampled.united(each.sample for each in sets) if told else ""
+    return ClipSet(count, tuple(sorted(both, key=natural)), digest, "at most" if test else "at least", sample)
 
 
 def _told(data: tuple[Any, ...]) -> str:

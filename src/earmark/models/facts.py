@@ -8,6 +8,7 @@
     ├── validation              figures on the clips that chose the epoch, by name
     ├── chosen      Epoch       which epoch was kept, and why
     ├── soup        Soup        the taggers of whose weights these are the mean
+    ├── bases       Base, …     the taggers that it has weights of from before it was trained, and what they learnt from
     ├── events      EventTuning rules for events, and what they were chosen on
     ├── tags        TagTuning   thresholds of tags, and what they were chosen on
     └── test        Tested      figures on clips that it was tested on
@@ -19,7 +20,7 @@ known here are kept as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,7 +73,7 @@ class Split:
         return {name: clips for name in PARTS if (clips := getattr(self, name)) is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: clips.as_dict() for name, clips in self.parts().items()}
+        return {name: clips.as_facts() for name, clips in self.parts().items()}
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,61 @@ class Soup:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A tagger of which another has weights, and so what that one knows of clips.
+
+    tagger: its identity. source: as it was named; parts: of it that were taken. data: the name of the data set that it
+    learnt from; train, validation: which clips; None: not told. same: whether they are known to be of the data set that
+    the other's own split is of.
+    """
+
+    tagger: str
+    source: str
+    parts: tuple[str, ...] = ()
+    data: str | None = None
+    train: ClipSet | None = None
+    validation: ClipSet | None = None
+    same: bool = False
+
+    @staticmethod
+    def of(facts: Facts, tagger: str, source: str, parts: Sequence[str]) -> tuple[Base, ...]:
+        """A tagger as a base, and its own bases: it passes on what it has from them."""
+        split = facts.split or Split()
+        base = Base(tagger, source, tuple(parts), facts.dataset, split.train, split.validation)
+        return (base, *(replace(each, same=False) for each in facts.bases or ()))
+
+    @staticmethod
+    def read(plain: Plain) -> Base:
+        train, validation = (ClipSet.read(plain[name]) if plain.get(name) else None for name in PARTS[:2])
+        parts = _names(plain.get("parts")) or ()
+        data = None if plain.get("data") is None else str(plain["data"])
+        return Base(str(plain["tagger"]), str(plain["source"]), parts, data, train, validation, bool(plain.get("same")))
+
+    def as_dict(self) -> dict[str, Any]:
+        return _known({
+            "tagger": self.tagger,
+            "source": self.source,
+            "parts": list(self.parts),
+            "data": self.data,
+            "train": None if self.train is None else self.train.as_dict(),
+            "validation": None if self.validation is None else self.validation.as_dict(),
+            "same": self.same or None,
+        })  # fmt: skip
+
+    def words(self) -> str:
+        """For people: which tagger, what of it, and what it learnt from."""
+        parts = f" ({', '.join(self.parts)})" if self.parts else ""
+        if self.train is None:
+            return f"{self.source}{parts}, whose file does not tell which clips it learnt from"
+        sets = [clips for clips in (self.train, self.validation) if clips is not None and clips.clips]
+        folds = sorted({fold for clips in sets for fold in clips.folds})
+        counted = " ".join(filter(None, [self.train.counted, str(sum(clips.clips for clips in sets))]))
+        return f"{self.source}{parts}, which learnt from {counted} clips of {self.data}" + (
+            f", fold{'s' * (len(folds) > 1)} {', '.join(folds)}" if folds else ""
+        )
+
+
+@dataclass(frozen=True)
 class ChosenOn:
     """The clips that something was chosen on. data: the name of their data set."""
 
@@ -118,7 +174,7 @@ class ChosenOn:
         return ChosenOn(plain.get("data"), ClipSet.read(plain))
 
     def as_dict(self) -> dict[str, Any]:
-        return {"data": self.data, **self.clips.as_dict()}
+        return {"data": self.data, **self.clips.as_facts()}
 
 
 @dataclass(frozen=True)
@@ -225,6 +281,7 @@ class Facts:
     validation: Mapping[str, float | None] | None = None
     chosen: Epoch | None = None
     soup: Soup | None = None
+    bases: tuple[Base, ...] | None = None
     events: EventTuning | None = None
     tags: TagTuning | None = None
     test: Tested | None = None
@@ -247,6 +304,8 @@ class Facts:
             value = getattr(self, name)
             if value is not None:
                 told[name] = value.as_dict() if hasattr(value, "as_dict") else value
+        if self.bases is not None:
+            told["bases"] = [base.as_dict() for base in self.bases]
         return told | dict(self.more)
 
     def thresholds(self, tags: Sequence[str]) -> NDArray[np.float64] | None:
@@ -288,6 +347,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "validation": _mapping,
     "chosen": Epoch.read,
     "soup": Soup.read,
+    "bases": lambda plain: tuple(Base.read(each) for each in plain) or None,
     "events": EventTuning.read,
     "tags": TagTuning.read,
     "test": Tested.read,

@@ -30,7 +30,7 @@ from earmark.models.frames import Framewise
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.prediction import Grid, Prediction, probabilities, separate
-from earmark.recipe import Recipe
+from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
@@ -104,6 +104,23 @@ class Tagger(nn.Module):
     def alone(self) -> Tagger:
         """Itself; of an ensemble there is none."""
         return self
+
+    def every(self, hop: float | str) -> Tagger:
+        """The same features and net in windows `hop` seconds apart, a number or a fraction such as "51200/44100".
+
+        Raises RecipeError for a hop that is none, and for one above the windows' length, between which nothing is heard.
+        """
+        told = self.recipe.as_dict()
+        recipe = parse(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        if recipe.windows.hop > recipe.windows.length:
+            raise RecipeError(
+                self.recipe.name,
+                [
+                    f"windows.hop: {recipe.windows.hop:g} s leaves gaps between windows of {recipe.windows.length:g} s that "
+                    f"nobody hears: take at most their length"
+                ],
+            )
+        return Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
 
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, as plain values."""
@@ -189,7 +206,7 @@ class Tagger(nn.Module):
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
     def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first.
+        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
 
         Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
         """
@@ -257,8 +274,6 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
         net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
-    if held is not None:
-        size.check_held(net, held)
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
     needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
     if hears != "waves":
@@ -273,4 +288,6 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
     if hears != "waves" and (values := features.channels * features.bands * features.frames(samples)) > size.MAP:
         told = f"{features.channels} × {features.bands} bands × {features.frames(samples)} frames are {values:,} values"
         raise RecipeError(recipe.name, [f"windows.length: {told} a window, more than {size.MAP:,}: make it shorter"])
+    if held is not None:
+        size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)

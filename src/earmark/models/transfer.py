@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
+from earmark.models.facts import Base, Facts
 from earmark.models.tagger import Tagger, build
 
 
@@ -26,10 +27,12 @@ def head(tagger: Tagger) -> tuple[str, ...]:
 def new_head(tagger: Tagger, vocabulary: Sequence[str]) -> Tagger:
     """A tagger for other tags with all the weights but the head's, which start as chance gives them; in evaluation mode.
 
-    Its recipe is the same, and it tells no facts: it has learnt nothing of its tags yet. Seed torch for the same start.
+    Its recipe is the same. It has learnt nothing of its tags yet, so that its facts tell of its base alone. Seed torch for
+    the same start.
     """
     other = build(tagger.recipe, vocabulary).to(tagger.device)
     of_tags = set(head(tagger))
     kept = {name: value for name, value in tagger.state_dict().items() if name not in of_tags}
     other.load_state_dict(kept, strict=False)
+    other.facts = Facts(bases=Base.of(tagger.facts, tagger.identity(), tagger.recipe.name, ["all but the head"]))
     return other.eval()

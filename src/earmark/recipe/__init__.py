@@ -20,9 +20,9 @@ from earmark.recipe import bounds, text
 from earmark.recipe.checks import check
 from earmark.recipe.renaming import clear, names_first
 from earmark.recipe.schema import Optimiser, Recipe, Schedule, Train
-from earmark.registry import did_you_mean
+from earmark.registry import DATASETS, did_you_mean
 
-__all__ = ["Optimiser", "Recipe", "Schedule", "Train", "during", "find", "load", "parse", "shipped"]
+__all__ = ["Optimiser", "Recipe", "Schedule", "Train", "during", "find", "load", "parse", "shipped", "tags"]
 
 
 def shipped() -> dict[str, Path]:
@@ -87,6 +87,16 @@ def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], ob
     if unfit:
         raise RecipeError(str(name), unfit)
     return recipe
+
+
+def tags(recipe: Recipe) -> int | None:
+    """How many tags the recipe's data set has: as it says, or as the layout's data sheet does; None where neither tells.
+
+    >>> tags(load("audioset-resnet-c-att")), tags(load("speechcommands-samplecnn"))
+    (527, 31)
+    """
+    told = DATASETS[recipe.data.dataset].facts.get("tags") if recipe.data.dataset in DATASETS else None
+    return recipe.data.tags or told
 
 
 def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:

@@ -207,6 +207,7 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         mistakes.append("resize: there are no maps to resize without `features`")
     if recipe.task == "many" and recipe.train.choose == "accuracy":
         mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
+    mistakes += _segment_mistakes(recipe)
     schedule, top = recipe.train.schedule, recipe.train.optimiser.lr
     if schedule.name != "constant" and schedule.lowest > top:
         mistakes.append(
@@ -222,6 +223,16 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         if recipe.train.stop_after is not None:
             mistakes.append(f"train.stop_after: {needs}: leave it out")
     return mistakes + _augment_mistakes(recipe)
+
+
+def _segment_mistakes(recipe: Recipe) -> list[str]:
+    """Where every segment comes once, none comes oftener; and a bound on all phases needs some."""
+    mistakes = []
+    if recipe.train.segments == "every" and recipe.train.balance != "none":
+        mistakes.append(f"train.balance: is {recipe.train.balance}, but segments: every has each once: take none")
+    if recipe.epochs is not None and not recipe.phases:
+        mistakes.append("epochs: is of all phases together, and there are none: take train.epochs")
+    return mistakes
 
 
 def _augment_mistakes(recipe: Recipe) -> list[str]:

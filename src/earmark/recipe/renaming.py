@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from earmark.recipe.checks import check_value
+from earmark.recipe.text import plain
 from earmark.registry import AUGMENTATIONS, DATASETS, FEATURES, NETS, Entry, Registry
 
 KINDS = {"net": NETS, "features": FEATURES}
@@ -48,6 +49,8 @@ def clear(raw: dict[str, Any], setting: str) -> list[str]:
     if before == name:
         return []
     notes = _told(where, before, name, _drop(registry, str(before), name, part))
+    if registry is DATASETS and _at(raw, steps[:-1]).pop("tags", None) is not None:  # how many there are
+        notes += _told("data", before, name, ["tags"])
     if registry is NETS and NETS[name].facts.get("input") == "waves":
         place = _at(raw, steps[:-2])
         gone = [key for key in ("features", "resize") if isinstance(place, dict) and place.pop(key, None) is not None]
@@ -94,7 +97,7 @@ def _path(setting: str) -> list[str]:
 
 def _value(setting: str) -> Any:
     try:
-        return yaml.safe_load(setting.partition("=")[2])
+        return plain(setting.partition("=")[2])
     except (yaml.YAMLError, ValueError):
         return None  # the setting itself is refused
 

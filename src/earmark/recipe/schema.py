@@ -47,6 +47,8 @@ class Data(Section):
     validates; or each validates once, and `test` stays (papers 002 and 004, whose test clips are given).
     shared_groups: whether a group (recording, speaker) on two sides of the split is an error, or reported and borne, as
     with official splits that do not keep speakers apart.
+    tags: how many tags there are, where that is another number than the layout's, so that `earmark check` can count the
+    net's parameters; training takes those that the clips have.
     """
 
     dataset: str
@@ -58,6 +60,7 @@ class Data(Section):
     deal: Literal["rest", "all"] = "rest"
     rotate: Literal["test", "validation"] = "test"
     shared_groups: Literal["refuse", "report"] = "refuse"
+    tags: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -143,8 +146,14 @@ class Train(Section):
 
     keep: with `every`, each epoch's tagger is kept beside the best (the last, where nothing validates), so that their
     outputs can be averaged. balance: `classes` draws clips so that each tag comes up equally often in a batch, again and
-    again where it has few (paper 000); where clips have several tags, the others come along. clips: how many make an
-    epoch; default as many as there are. accumulate: batches whose gradients are added up for one step.
+    again where it has few (paper 000); where clips have several tags, the others come along, so that the frequencies of tags
+    stay uneven, if less: of 20,000 clips with AudioSet's tags the commonest comes 231 times as often as the rarest, in plain
+    draws 461 times; and 527 tags cannot all come up in 256 clips: they take turns. clips: how many make an
+    epoch; default as many as there are. segments: `every` makes an epoch of every window of every clip, as tagging cuts
+    them, each once and in a random order, in place of a random crop of each clip (paper 001); clips then counts segments.
+    choose: `segment_loss` is the mean loss of the validation clips' windows, each for itself, `loss` that of the clips
+    after their windows are combined.
+    accumulate: batches whose gradients are added up for one step.
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
     crops before they were mixed; without validation at the end of the last one, or of `every`. Where epochs have few
     steps, statistics that follow the training lag behind the weights, and those of mixtures are not those of clips.
@@ -155,9 +164,10 @@ class Train(Section):
     accumulate: int = Field(default=1, ge=1)
     balance: Literal["none", "classes"] = "none"
     clips: int | None = Field(default=None, ge=2)
+    segments: Literal["random", "every"] = "random"
     optimiser: Optimiser = Optimiser()
     schedule: Schedule = Schedule()
-    choose: Literal["loss", "accuracy", "map"] = "loss"
+    choose: Literal["loss", "segment_loss", "accuracy", "map"] = "loss"
     keep: Literal["best", "last", "every"] = "best"
     stop_after: int | None = Field(default=None, ge=1)
     renew_statistics: bool = False
@@ -189,6 +199,7 @@ class Recipe(Section):
     phases: by name; run: which of them, in order (default: all, as they are written). normalise: make each window that
     the tagger hears, in training after its augmentation, as loud as the others: its largest absolute sample (peak) or
     its root mean square (rms) is 1.
+    epochs: of all phases together at most; what a phase finds spent is not trained.
     """
 
     name: str = ""
@@ -207,6 +218,7 @@ class Recipe(Section):
     load: dict[str, str] = Field(default_factory=dict)
     phases: dict[str, Phase] = Field(default_factory=dict, max_length=PARTS)
     run: list[str] | None = None
+    epochs: int | None = Field(default=None, ge=1)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they are stored in a tagger file."""
@@ -230,7 +242,7 @@ class Recipe(Section):
             for key in ("augment", "net", "features", "resize")
             if key in settings.model_fields_set
         }
-        raw |= {"load": settings.load, "phases": {}, "run": None}
+        raw |= {"load": settings.load, "phases": {}, "run": None, "epochs": None}
         return raw
 
 

@@ -13,12 +13,11 @@ from html import escape
 from pathlib import Path
 
 from earmark.errors import ScoresError
-from earmark.evaluation.comparison import Comparison, System
+from earmark.evaluation.comparison import LEVEL, Comparison, System
 from earmark.metrics import Difference, Interval
 from earmark.report import page, provenance, svg, text, wording
 from earmark.report.files import folder_for, write_page, write_table
 
-LEVEL = 0.05  # p-values below it tell two systems apart
 COLUMNS = ("a", "b", "metric", "difference", "low", "high", "p", "p_holm")
 
 

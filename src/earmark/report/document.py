@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 from urllib.parse import quote
 
 from earmark.evaluation.figures import Figures, Miss, TagFigures
@@ -17,6 +18,10 @@ def summary(figures: Figures) -> str:
     for name, figure in figures.metrics.items():
         value, low, high = map(wording.number, (figure.value, figure.low, figure.high))
         lines.append(f"  {wording.title(name):10} {value}  ({low} to {high})")
+    over: Any = figures.protocol.get("over folds") or {}
+    for name in sorted(over, key=wording.position):
+        values = [wording.number(over[name].get(what)) for what in ("mean", "lowest", "highest")]
+        lines.append(f"  {wording.title(name)} over the folds: {values[0]} on average, {values[1]} to {values[2]}")
     if figures.decisions:
         lines += [
             f"  F1, mean over tags, thresholds {row.thresholds}: {wording.with_limits(row.f1['f1_macro'])}"
@@ -56,7 +61,7 @@ def markdown(figures: Figures, title: str, picture: str = "") -> str:
     ]
     parts += decisions.markdown(figures.decisions) if figures.decisions else []
     parts += events.markdown(figures.events) if figures.events else []
-    parts += ["## Tags", text.table([name.replace("_", " ") for name in names], rows)]
+    parts += ["## Tags", text.table([wording.column(name) for name in names], rows)]
     if figures.worst:
         about = "Clips whose own tag was missed with the lowest score."
         parts += ["## Worst errors", about, _worst_table(figures.worst)]

@@ -90,7 +90,7 @@ def _tags(tags: Sequence[TagFigures]) -> str:
     for row in tags:
         cells: list[page.Cell] = [page.words(row.tag), page.figure(row.clips, 0)]
         rows.append(cells + [_level(getattr(row, name)) for name in names[2:]])
-    head = ["AUC" if name == "auc" else name.replace("_", " ") for name in names]
+    head = [wording.column(name) for name in names]
     return page.table("Tags; a column's name sorts by it", head, rows, sortable=True)
 
 

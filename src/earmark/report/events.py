@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from earmark.evaluation.events import EventFigures, Example, RulesFigures
+from earmark.evaluation.events import EventFigures, Example, RulesFigures, Settings
 from earmark.metrics import Criteria, Interval
 from earmark.report import page, text, wording
 
@@ -24,8 +24,8 @@ def sentences(section: EventFigures) -> list[str]:
     lines = [
         f"Scores of {section.scores}, which change every {section.step:.3g} s; {wording.count(section.clips, 'clip')} "
         f"with {wording.count(section.events, 'event')}.",
-        f"Event F1: onset and offset within the collar ({collars}), the offset also within {wording.percent(settings.share)} of the "
-        f"event's length. Segment F1: segments of {settings.segment:g} s. Both are means over tags.",
+        f"Event F1: hits by {settings.hit}: onset and offset within the collar ({collars}){_more(settings)}. "
+        f"Segment F1: segments of {settings.segment:g} s. Both are means over tags.",
     ]
     lines += [f"{name}: {_criteria(criteria)}." for name, criteria in settings.psds.items()]
     lines += _warnings(section)
@@ -39,6 +39,15 @@ def sentences(section: EventFigures) -> list[str]:
     if section.without:
         lines.append(f"No clip has an event of these tags, which are left out: {wording.names(section.without)}.")
     return lines
+
+
+def _more(settings: Settings) -> str:
+    conditions = (
+        f", the offset also within {wording.percent(settings.share)} of the event's length" if settings.share else ""
+    )
+    if settings.least:
+        conditions += f", and found for at least {wording.percent(settings.least)} of the event's length"
+    return conditions
 
 
 def _warnings(section: EventFigures) -> list[str]:
@@ -128,7 +137,7 @@ def html(section: EventFigures | None, folder: Path | None = None) -> str:
 
 def summary(section: EventFigures) -> list[str]:
     """Lines for a terminal."""
-    lines = [f"  events, by scores of {section.scores}:"]
+    lines = [f"  events, by scores of {section.scores}, hits by {section.settings.hit}:"]
     names = [*map(_event_f1, section.settings.collars), SEGMENT_F1]
     for row in section.rows:
         named = zip(names, map(wording.with_limits, _figures(row)), strict=True)

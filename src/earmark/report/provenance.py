@@ -14,8 +14,22 @@ from earmark.report import wording
 
 NOT_GIVEN = "Not given. Nobody can tell from this report what chose the epoch and the thresholds."
 BY_FOLD = "by fold"
+OVER_FOLDS = "over folds"
 RULES = ("rules for events chosen on", "thresholds of tags chosen on")
-WORDED = {"tagger", "data", "folds", "unreadable", "chosen", "split", "validation", "looks", "taggers", BY_FOLD, *RULES}
+WORDED = {
+    "tagger",
+    "data",
+    "folds",
+    "unreadable",
+    "chosen",
+    "split",
+    "validation",
+    "looks",
+    "taggers",
+    BY_FOLD,
+    OVER_FOLDS,
+    *RULES,
+}
 
 
 def sentences(facts: Mapping[str, Any]) -> list[str]:
@@ -45,6 +59,10 @@ def by_fold(facts: Mapping[str, Any]) -> tuple[list[str], list[list[str]]] | Non
     for fold, row in folds.items():
         figures = [wording.number(row[m]) if _is_number(row.get(m)) else "–" for m in metrics]
         rows.append([str(fold), *figures, _epoch(row.get("chosen"))])
+    over: Any = facts.get(OVER_FOLDS)
+    for what in ("mean", "lowest", "highest") if _known(OVER_FOLDS, over) else ():
+        values = [over.get(metric, {}).get(what) for metric in metrics]
+        rows.append([what, *(wording.number(value) if _is_number(value) else "–" for value in values), ""])
     return ["fold", *map(wording.title, metrics), "epoch"], rows
 
 
@@ -115,7 +133,7 @@ def _known(key: str, value: Any) -> bool:
         return isinstance(value, Mapping)
     if key in RULES:
         return isinstance(value, Mapping) and isinstance(value.get("clips"), int) and "data" in value
-    if key in ("split", BY_FOLD):
+    if key in ("split", BY_FOLD, OVER_FOLDS):
         return isinstance(value, Mapping) and all(isinstance(row, Mapping) for row in value.values())
     return isinstance(value, int) if key in ("looks", "taggers", "unreadable") else True
 

@@ -12,7 +12,7 @@ from earmark.evaluation.wording import TITLES, clips, count, names, number, perc
 from earmark.metrics import Interval
 
 __all__ = [
-    "TITLES", "between", "clips", "count", "decisions", "head", "headline", "intervals", "known", "names", "number",
+    "TITLES", "between", "clips", "column", "count", "decisions", "head", "headline", "intervals", "known", "names", "number",
     "percent", "position", "row", "title", "with_limits",
 ]  # fmt: skip
 
@@ -20,6 +20,11 @@ __all__ = [
 def known(value: float | None) -> float | None:
     """None for what is not a finite number, and so not known."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def column(name: str) -> str:
+    """The head of a column of the table of tags."""
+    return {"auc": "AUC", "map_at_3": title("map@3")}.get(name, name.replace("_", " "))
 
 
 def between(low: float | None, high: float | None) -> str:

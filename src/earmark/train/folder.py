@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
@@ -66,7 +67,7 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         return
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
-    if kept.read_text(encoding="utf-8") != text:
+    if not _same(kept, recipe):
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
@@ -106,6 +107,21 @@ def _bytes(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return "none"  # told where it is decoded
+
+
+def _same(kept: Path, recipe: Recipe) -> bool:
+    """Whether a run was started with this recipe: keys that it did not have then are as their defaults."""
+    text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+    if kept.read_text(encoding="utf-8") == text:
+        return True
+    try:
+        before = recipes.load(kept).as_dict()
+    except EarmarkError:
+        return False
+    now = recipe.as_dict()
+    for told in (before, now):
+        told["data"]["tags"] = None  # for `earmark check`: training takes the tags that the clips have
+    return before == now
 
 
 def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:

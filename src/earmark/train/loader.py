@@ -31,8 +31,8 @@ class Waves:
     """The decoded clips of a manifest, in memory as far as `memory` bytes go; the rest is decoded when asked for.
 
     All are decoded once here, so that what cannot be read is known before training and whatever the memory.
-    failures: (row, error) of the clips that could not be read; `readable` are the rows of the others. notes: what was
-    done to the audio (channels mixed, …), one line each.
+    failures: (row, error) of the clips that could not be read; `readable` are the rows of the others, and `samples` (rows,)
+    tells how long they are. notes: what was done to the audio (channels mixed, …), one line each.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Waves:
         self._held: dict[int, Wave] = {}
         self._room = memory
         self._lock = threading.Lock()
+        self.samples = np.zeros(len(manifest), np.int64)
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
             for row, (outcome, notes) in enumerate(pool.map(self._first_look, range(len(manifest)))):
                 self.notes += notes
@@ -90,11 +91,39 @@ class Waves:
             wave = self._decode(row, notes.append)
         except AudioError as error:
             return error, notes
+        self.samples[row] = len(wave)
         with self._lock:
             if wave.nbytes <= self._room:
                 self._room -= wave.nbytes
                 self._held[row] = wave
         return None, notes
+
+
+def segment_counts(waves: Waves, windows: Windows) -> NDArray[np.int64]:
+    """How many windows tagging cuts of each readable clip, (clips,)."""
+    length, hop = windows.samples(waves.sample_rate)
+    samples = waves.samples[waves.readable]
+    known = {n: len(_segments(np.zeros(n, np.float32), length, hop, windows)) for n in np.unique(samples).tolist()}
+    return np.array([known[n] for n in samples.tolist()], np.int64)
+
+
+def draw_segments(
+    readable: NDArray[np.int64], counts: NDArray[np.int64], segments: int | None, seed: int, epoch: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of an epoch of every segment, each once, in a random order, and which segment of its clip each is.
+
+    counts: of each readable clip's segments. segments: so many make an epoch, and go on in the next where it ends.
+    """
+    rows = np.repeat(readable, counts)
+    places = np.concatenate([np.arange(count) for count in counts.tolist()])
+    order = draw_order(np.arange(len(rows)), np.zeros((0, 0), np.float32), False, segments, seed, epoch)
+    return rows[order], places[order]
+
+
+def _segments(wave: Wave, length: int, hop: int, windows: Windows) -> Wave:
+    """(windows, samples), as tagging cuts them."""
+    cutter = Cutter(length, hop, windows.last, windows.short)
+    return np.concatenate([stretch.windows() for stretch in (*cutter.push(wave), *cutter.finish())])
 
 
 def draw_order(
@@ -133,7 +162,8 @@ def _balanced(
 class Batches:
     """One epoch of training: own windows (n, samples), own targets (n, tags), and how many the whole batch has.
 
-    rows: of the manifest, in order. Of several processes each takes every `world`-th clip of a batch. Threads cut the
+    rows: of the manifest, in order. segments, places: the windows of clips, and which of its clip each row is; without
+    them a row is a clip of any length. Of several processes each takes every `world`-th clip of a batch. Threads cut the
     next windows while the net is at work. A last batch too small for the processes, or of a single clip, is joined to
     the one before it: batch normalisation needs two.
     """
@@ -152,13 +182,15 @@ class Batches:
         epoch: int,
         clips: Sequence[ClipAugmentation],
         pairs: Sequence[PairAugmentation] = (),
+        segments: Windows | None = None,
+        places: NDArray[np.int64] | None = None,
         rank: int = 0,
         world: int = 1,
         workers: int = 2,
     ):
         self.waves, self.targets, self.length = waves, targets, length
         self.seed, self.epoch = seed, epoch
-        self.clips, self.pairs = clips, pairs
+        self.clips, self.pairs, self.segments = clips, pairs, segments
         self.rank, self.world, self.workers = rank, world, workers
         self._pool = ClipPool(targets[waves.readable]) if pairs else None
         self._place = {row: place for place, row in enumerate(waves.readable.tolist())} if pairs else {}
@@ -166,11 +198,15 @@ class Batches:
         if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):
             cuts.pop()
         turns = _turns(rows)
-        drawn = list(zip(rows.tolist(), turns, strict=True))
+        drawn = list(zip(rows.tolist(), turns, turns if places is None else places.tolist(), strict=True))
         self._groups = [drawn[a:b] for a, b in zip(cuts, [*cuts[1:], len(rows)], strict=True)]
 
     def __len__(self) -> int:
         return len(self._groups)
+
+    def rows(self, index: int) -> NDArray[np.int64]:
+        """The rows of a whole batch, of all processes."""
+        return np.array([row for row, *_ in self._groups[index]], np.int64)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
         with ThreadPoolExecutor(max_workers=max(1, self.workers)) as pool:
@@ -178,7 +214,7 @@ class Batches:
             try:
                 for group in self._groups:
                     share = group[self.rank :: self.world]
-                    waiting.append((len(group), [pool.submit(self._clip, row, turn) for row, turn in share]))
+                    waiting.append((len(group), [pool.submit(self._clip, *each) for each in share]))
                     if len(waiting) > self.AHEAD:
                         yield _collate(*waiting.popleft())
                 while waiting:
@@ -186,9 +222,9 @@ class Batches:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _clip(self, row: int, turn: int) -> tuple[Wave, NDArray[np.float32]]:
+    def _clip(self, row: int, turn: int, place: int) -> tuple[Wave, NDArray[np.float32]]:
         generator = np.random.default_rng([self.seed, self.epoch, CROP, row, *([turn] if turn else [])])
-        wave, target = self._window(row, generator), self.targets[row]
+        wave, target = self._window(row, generator, place), self.targets[row]
         for pair in self.pairs:
             assert self._pool is not None
             plan = pair.draw(generator, self._place[row], self._pool)
@@ -197,8 +233,12 @@ class Batches:
             wave, target = pair.apply(plan, waves, [target, *(self.targets[other] for other in others)])
         return wave, target
 
-    def _window(self, row: int, generator: np.random.Generator) -> Wave:
+    def _window(self, row: int, generator: np.random.Generator, segment: int | None = None) -> Wave:
+        """segment: of the clip, counted from 0; None: one that is drawn, where there are segments."""
         wave = self.waves[row]
+        if self.segments is not None:
+            cut = _segments(wave, self.length, self.segments.samples(self.waves.sample_rate)[1], self.segments)
+            wave = cut[int(generator.integers(len(cut))) if segment is None else segment]
         for augmentation in self.clips:
             wave = augmentation.apply(augmentation.draw(generator, wave, self.length), wave)
         return wave
@@ -234,8 +274,7 @@ def validation_batches(
     held: list[tuple[Wave, NDArray[np.int64]]] = []
     waiting = 0
     for row in waves.readable[rank::world].tolist():
-        cutter = Cutter(length, hop, windows.last, windows.short)
-        cut = np.concatenate([stretch.windows() for stretch in (*cutter.push(waves[row]), *cutter.finish())])
+        cut = _segments(waves[row], length, hop, windows)
         held.append((cut, np.full(len(cut), row)))
         waiting += len(cut)
         if waiting >= batch:

@@ -12,12 +12,14 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
@@ -79,6 +81,10 @@ class PhaseModule(pl.LightningModule):
         for part_of_it in self.frozen:
             part_of_it.requires_grad_(False)
 
+    @cached_property
+    def _segment_counts(self) -> NDArray[np.int64]:
+        return loader.segment_counts(self.train_waves, self.tagger.windows)
+
     @property
     def epoch(self) -> int:
         """The epoch in work, counted from 1."""
@@ -92,12 +98,20 @@ class PhaseModule(pl.LightningModule):
         length = self.tagger.windows.samples(self.tagger.sample_rate)[0]
         seed, epoch = self.recipe.seed, self.before + self.epoch
         balance = self.plan.balance == "classes"
-        rows = loader.draw_order(self.train_waves.readable, self.targets, balance, self.plan.clips, seed, epoch)
-        return Batches(
+        segments = self.tagger.windows if self.plan.segments == "every" else None
+        places = None
+        if segments is None:
+            rows = loader.draw_order(self.train_waves.readable, self.targets, balance, self.plan.clips, seed, epoch)
+        else:
+            rows, places = loader.draw_segments(
+                self.train_waves.readable, self._segment_counts, self.plan.clips, seed, epoch
+            )
+        self.batches = Batches(
             self.train_waves, self.targets, rows, self.plan.batch, length, seed=seed, epoch=epoch,
-            clips=self.of_clips, pairs=self.of_pairs,
+            clips=self.of_clips, pairs=self.of_pairs, segments=segments, places=places,
             rank=processes.rank(), world=processes.world(), workers=self.workers,
         )  # fmt: skip
+        return self.batches
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         settings = self.plan.optimiser
@@ -134,12 +148,15 @@ class PhaseModule(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor, int], index: int) -> Tensor:
         waves, targets, total = batch
+        clips = self.batches.rows(index)
         if self.of_batches:
             generator = self.generator(loader.BATCH, index)
             waves, targets = processes.whole(waves, total), processes.whole(targets, total)
             plain = targets.cpu().numpy()
             for augmentation in self.of_batches:
-                waves, targets = augmentation.apply(augmentation.draw(generator, plain), waves, targets)
+                waves, targets = augmentation.apply(
+                    augment.draw_for(augmentation, clips, generator, plain), waves, targets
+                )
             waves, targets = _share(waves), _share(targets)
         waves = self.tagger.normalised(waves)
         maps = self.tagger.features(waves)
@@ -147,7 +164,7 @@ class PhaseModule(pl.LightningModule):
             generator = self.generator(loader.MAPS, index)
             maps, targets = processes.whole(maps, total), processes.whole(targets, total)
             for change in self.of_maps:
-                plan = change.draw(generator, tuple(maps.shape), targets.cpu().numpy())
+                plan = augment.draw_for(change, clips, generator, tuple(maps.shape), targets.cpu().numpy())
                 maps, targets = change.apply(plan, maps, targets)
             maps, targets = _share(maps), _share(targets)
         value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
@@ -192,7 +209,7 @@ class PhaseModule(pl.LightningModule):
         return f"take a lower train.optimiser.lr (it is {self.state.lr:g}) or train.precision=float32"
 
     def _gained(self, row: dict[str, Any]) -> bool:
-        figure = -row["valid_loss"] if self.plan.choose == "loss" else row[f"valid_{self.plan.choose}"]
+        figure = row[f"valid_{self.plan.choose}"] * (-1 if self.plan.choose.endswith("loss") else 1)
         if self.state.best is not None and figure <= self.state.best:
             return False
         self.state.best, self.state.best_epoch = figure, row["epoch"]
@@ -219,7 +236,10 @@ class PhaseModule(pl.LightningModule):
         """Figures over whole clips, in the precision of training. Raises EarmarkError for scores that are no numbers."""
         self.tagger.eval()
         precision = self.trainer.precision_plugin.forward_context()
-        readable, scores = clip_scores(self.tagger, self.validation_waves, 2 * self.plan.batch, precision)
+        batch, of_segments = 2 * self.plan.batch, self.plan.choose == "segment_loss"
+        readable, scores, segment_loss = clip_scores(
+            self.tagger, self.validation_waves, batch, precision, self.truth if of_segments else None
+        )
         self._learn()
         broken = int((~np.isfinite(scores)).any(1).sum())
         if broken:
@@ -227,7 +247,8 @@ class PhaseModule(pl.LightningModule):
                 f"the scores of {broken} of {len(scores)} validation clips are no numbers after epoch {self.epoch}: "
                 f"{self._milder()}"
             )
-        return figures(scores, self.truth[readable], self.recipe.task)
+        row = figures(scores, self.truth[readable], self.recipe.task)
+        return row if segment_loss is None else row | {"valid_segment_loss": segment_loss}
 
     def _keep(self, row: dict[str, Any], gained: bool) -> None:
         """Write the tagger where this epoch is the one to keep, or every one is."""
@@ -243,7 +264,7 @@ class PhaseModule(pl.LightningModule):
             (self.folder / "epochs").mkdir(exist_ok=True)
             keep("one of every epoch", self.folder / "epochs" / f"{row['epoch']:03d}.safetensors")
         if gained or last:
-            by = "the last epoch" if last else f"best validation {self.plan.choose}"
+            by = "the last epoch" if last else f"best validation {self.plan.choose.replace('_', ' ')}"
             if last:
                 self.state.best_epoch = row["epoch"]
             keep(by, self.folder / TAGGER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earmark import recipe as recipes
 from earmark.data.splits import Parts
@@ -12,6 +13,8 @@ from earmark.train import processes
 from earmark.train.folder import Say
 from earmark.train.loader import Waves
 
+SHOWN = 8  # tags that a line names
+
 
 def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:
     if len(vocabulary) < 2 and recipe.task == "one":
@@ -19,9 +22,8 @@ def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, 
             f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart"
         )
     truth = parts.train.truth(vocabulary)
-    unheard = [tag for tag, count in zip(vocabulary, truth.sum(0), strict=True) if not count]
-    if unheard:
-        say(f"{len(unheard)} tags have no training clip and cannot be learnt: {', '.join(unheard[:8])}")
+    if unheard := _without(truth, vocabulary):
+        say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
     if recipe.task == "one":
         for part in (parts.train, parts.validation):
             wrong = np.flatnonzero(part.truth(vocabulary).sum(1) != 1)
@@ -30,6 +32,35 @@ def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, 
                     f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
                     "with task: one they cannot be used. Take task: many, or mend the manifest"
                 )
+
+
+def check_heard(train: Waves, validation: Waves, vocabulary: tuple[str, ...], say: Say) -> None:
+    """Say which tags are left without a clip where some could not be read, or where validation has none of them."""
+    truth = train.manifest.truth(vocabulary)
+    lost = set(_without(truth[train.readable], vocabulary)) - set(_without(truth, vocabulary))
+    if lost:
+        names = [tag for tag in vocabulary if tag in lost]
+        say(f"{len(names)} tags cannot be learnt, as none of their training clips can be read: {_few(names)}")
+    if not len(validation.readable):
+        return
+    unseen = _without(validation.manifest.truth(vocabulary)[validation.readable], vocabulary)
+    if len(unseen) == len(vocabulary):
+        say("no validation clip has a tag: valid_map has no value (nan)")
+    elif unseen:
+        say(
+            f"{len(unseen)} of {len(vocabulary)} tags have no validation clip that can be read, so that the epoch is chosen "
+            f"without them and valid_map is the mean over the others: {_few(unseen)}"
+        )
+
+
+def _without(truth: NDArray[np.bool_], vocabulary: tuple[str, ...]) -> list[str]:
+    """The tags that none of the clips (clips, tags) has."""
+    counts = truth.sum(0)
+    return [tag for tag, count in zip(vocabulary, counts, strict=True) if not count]
+
+
+def _few(tags: list[str]) -> str:
+    return ", ".join(tags[:SHOWN]) + (f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else "")
 
 
 def check_plans(recipe: Recipe, validation: Waves, vocabulary: tuple[str, ...]) -> None:

@@ -21,15 +21,15 @@ from earmark.inference.allocator import keep_freed_memory
 from earmark.models import loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
-from earmark.models.facts import DataSet, Facts, Split
+from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
-from earmark.train import precision, processes
+from earmark.train import bases, precision, processes
 from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
-from earmark.train.plausible import check_plans, check_vocabulary
+from earmark.train.plausible import check_heard, check_plans, check_vocabulary
 from earmark.train.state import State, ended, load_state, write_log
 from earmark.train.transfer import copy_part, first_words, same_net
 
@@ -61,6 +61,8 @@ def train(
     manifest, parts = divide(recipe, manifest, say)
     vocabulary = manifest.vocabulary
     check_vocabulary(parts, vocabulary, recipe, say)
+    taken = bases.of_recipe(recipe, folder)
+    checked = bases.check([base for each in taken.values() for base in each], recipe, manifest, parts, say)
     with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
         processes.shared(None)  # the others wait for the folder
         waves = {}
@@ -69,12 +71,21 @@ def train(
             waves[name] = Waves(part, recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
         if first:
             report_audio(waves, folder, say)
+        check_heard(waves["train"], waves["validation"], vocabulary, say)
         check_plans(recipe, waves["validation"], vocabulary)
-        facts = Facts(DataSet(recipe.data.dataset, manifest.facts), Split.of(parts), versions())
-        run = Run(recipe, vocabulary, waves, folder, facts, workers, device, say, on_progress)
+        split = _read(Split.of(parts), waves)
+        facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
+        own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
+        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress)
         if not recipe.phases:
             return run.phase(recipe, "", folder, before=0, start=None)
         return run.phases()
+
+
+def _read(split: Split, waves: dict[str, Waves]) -> Split:
+    """The split, with how many clips of each part could not be read."""
+    clips = {name: getattr(split, name) for name in waves}
+    return replace(split, **{name: replace(clips[name], unread=len(part.failures)) for name, part in waves.items()})
 
 
 class Run:
@@ -87,12 +98,14 @@ class Run:
         waves: dict[str, Waves],
         folder: Path,
         facts: Facts,
+        own: dict[str, tuple[Base, ...]],
         workers: int,
         device: str,
         say: Say,
         on_progress: OnProgress | None,
     ):
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
+        self.own = own  # bases of each phase, by its name
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
 
     def phases(self) -> Path:
@@ -104,6 +117,13 @@ class Run:
         start: Path | None = None
         for name in run:
             plan = recipes.during(self.recipe, name)
+            if self.recipe.epochs is not None:
+                left = self.recipe.epochs - len(history)
+                if left < 1:
+                    self.say(f"{name}: not trained: the {self.recipe.epochs} epochs of all phases are spent")
+                    continue
+                shorter = plan.train.model_copy(update={"epochs": min(left, plan.train.epochs)})
+                plan = plan.model_copy(update={"train": shorter})
             place = self.folder / name
             if processes.rank() == 0:
                 place.mkdir(exist_ok=True)
@@ -145,7 +165,7 @@ class Run:
         """Train one phase, or go on with it; the path of its tagger."""
         torch.manual_seed(self.recipe.seed)
         tagger = self._build(plan, name)
-        tagger.facts = replace(self.facts, phase=name or None)
+        tagger.facts = replace(self.facts, phase=name or None, bases=self._bases(name, start))
         state, optimiser_state = State(), None
         if (folder / STATE).is_file():
             optimiser_state, state = load_state(folder / STATE, tagger)
@@ -169,6 +189,14 @@ class Run:
         processes.shared(None)
         self.say(f"{name + ': ' if name else ''}kept epoch {state.best_epoch} of {state.epochs}")
         return folder / TAGGER
+
+    def _bases(self, name: str, start: Path | None) -> tuple[Base, ...] | None:
+        """The bases of a phase: its own, and those of the phases that it has weights of."""
+        load = self.recipe.phases[name].load if name else {}
+        before = [start] if start else []
+        before += [self.folder / source / TAGGER for source in bases.sources(load) if source in self.recipe.phases]
+        found = [*self.own.get(name, ()), *(base for path in before for base in bases.kept_bases(path))]
+        return tuple(dict.fromkeys(found)) or None
 
     def _teach(self, module: PhaseModule, name: str) -> None:
         tagger, plan, state = module.tagger, module.plan, module.state

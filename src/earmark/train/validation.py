@@ -19,19 +19,27 @@ TINY = 1e-12  # the smallest probability whose logarithm is taken
 
 
 def clip_scores(
-    tagger: Tagger, waves: Waves, batch: int, precision: AbstractContextManager[None]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    tagger: Tagger,
+    waves: Waves,
+    batch: int,
+    precision: AbstractContextManager[None],
+    truth: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], float | None]:
     """The readable clips' rows, in order, and their probabilities (clips, tags), their windows combined as in tagging.
 
     Each process hears its share of the clips and gets the scores of all. batch: windows at a time. precision: what the
-    tagger runs in. The tagger must be in evaluation mode.
+    tagger runs in. The tagger must be in evaluation mode. truth: (rows, tags); with it the mean loss of the windows, each
+    for itself with the tags of its clip, comes third.
     """
+    losses: list[NDArray[np.float64]] = []
     windows, task = tagger.windows, tagger.recipe.task
     pools: dict[int, Pool] = {}
     with torch.no_grad(), precision:
         for cut, rows in loader.validation_batches(waves, windows, batch, processes.rank(), processes.world()):
             counts = weights(cut, windows.weigh)
             values = probabilities(tagger(torch.from_numpy(cut).to(tagger.device)), task).cpu().numpy()
+            if truth is not None:
+                losses.append(losses_of(values, truth[rows], task))
             for row, value, weight in zip(rows.tolist(), values, counts, strict=True):
                 pool = pools.setdefault(row, Pool(windows.combine, normalise=task == "one"))
                 pool.add(value[None], weight[None])
@@ -39,21 +47,32 @@ def clip_scores(
     for part in processes.gathered({row: pool.result() for row, pool in pools.items()}):
         scores |= part
     readable = np.array(sorted(scores), np.int64)
-    return readable, np.stack([scores[row] for row in readable.tolist()])
+    whole = np.stack([scores[row] for row in readable.tolist()])
+    if truth is None:
+        return readable, whole, None
+    sums = [(sum(each.sum() for each in losses), sum(map(len, losses)))]
+    told = [part for share in processes.gathered(sums) for part in share]
+    return readable, whole, float(sum(part[0] for part in told) / sum(part[1] for part in told))
 
 
 def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> dict[str, float]:
-    """Loss, mAP and, for one tag a clip, accuracy of clip probabilities (clips, tags), under the names of the log."""
+    """Loss, mAP and, for one tag a clip, accuracy and mAP@3 of clip probabilities (clips, tags), under the names of the log."""
     row = {"valid_loss": clip_loss(scores, truth, task)}
     row["valid_map"] = metrics.mean_average_precision(scores, truth)
     if task == "one":
         row["valid_accuracy"] = metrics.accuracy(scores, truth)
+        row["valid_map@3"] = metrics.map_at_k(scores, truth)
     return row
 
 
 def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:
     """Cross-entropy of clip probabilities (clips, tags), as in training but after the windows are combined."""
+    return float(losses_of(values, truth, task).mean())
+
+
+def losses_of(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> NDArray[np.float64]:
+    """(rows,): the cross-entropy of each row of probabilities (rows, tags), in task many a mean over tags."""
     p = np.clip(values.astype(np.float64), TINY, 1 - TINY)
     if task == "one":
-        return float(-np.log(p[truth]).mean())
-    return float(-np.where(truth, np.log(p), np.log1p(-p)).mean())
+        return np.asarray(-np.log(p[truth]), np.float64)
+    return np.asarray(-np.where(truth, np.log(p), np.log1p(-p)).mean(1), np.float64)

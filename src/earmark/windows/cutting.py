@@ -114,6 +114,11 @@ class Cutter:
         self._at = keep_from
         return stretches
 
+    @property
+    def short_recording(self) -> NDArray[np.float32]:
+        """The whole recording so far, where it is shorter than a window; else what is held of it."""
+        return self._held
+
     def finish(self) -> list[Stretch]:
         """What is left: fewer than `together` windows, and what becomes of the rest or of a short recording."""
         rest = self._last_regular()

@@ -160,10 +160,23 @@ def test_a_row_of_nothing_is_a_recording_without_events(name, nothing, tmp_path)
     assert read(path) == {"a.wav": [Event(0.5, 1.25, "dog", 0.875)], **({} if each(name) else {"b.wav": []})}
 
 
+def test_columns_that_hold_nothing_of_an_event_are_told(name, tmp_path):
+    told = text(sample(name), name, HIGHEST)
+    separator = next((sign for sign in "\t," if sign in told.partition("\n")[0]), None)
+    if separator is None or "score" not in told.partition("\n")[0].lower():
+        return  # a format without a header has no columns that are not known
+    head, *rows = told.splitlines()
+    path = tmp_path / f"a.wav{ending(name)}"
+    path.write_text("\n".join([f"{head}{separator}weather", *(f"{row}{separator}rain" for row in rows)]) + "\n")
+    said: list[str] = []
+    assert read(path, report=said.append) == sample(name)
+    assert said == [f"{path}: columns left out: weather"]
+
+
 def test_a_label_without_a_text_is_refused_with_its_place(name, tmp_path):
     path = tmp_path / f"a.wav{ending(name)}"
     path.write_text(altered(name, label=" "))
-    with pytest.raises(ScoresError, match=rf"{re.escape(str(path))}: (line|event) \d+ .*(has no label|is no line)"):
+    with pytest.raises(ScoresError, match=rf"{re.escape(str(path))}: (line|event) \d+\b.*(has no label|is no line)"):
         read(path)
     with pytest.raises(ScoresError, match=r"an event of ' ' in a.wav has no label"):
         text({"a.wav": [Event(0, 1, " ")]}, name, HIGHEST)

@@ -9,15 +9,26 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from earmark.audio.containers import AGAIN, CONVERT, CUT, fault_of, looks_like
+from earmark.audio import mpeg
+from earmark.audio.containers import AGAIN, CONVERT, CUT, fault_of, looks_like, peek
 from earmark.audio.decoders import source
 from earmark.audio.decoders.source import MEDIA, Damaged, Info, Report, Wave, joined, mixed, reason
 from earmark.errors import AudioError
 
 SHORT_BY = 0.1  # seconds; containers round durations and codecs delay, so that less is no sign of a cut
+# What a stream without a container begins with; FFmpeg passes over what comes before
+BEGINNINGS = {
+    "aac": (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9", b"ADIF", b"ID3"), "ac3": (b"\x0b\x77",), "eac3": (b"\x0b\x77",),
+    "mpegts": (b"\x47",), "nut": (b"nut/",), "flv": (b"FLV",), "mpeg": (b"\0\0\1",),
+    "dts": (b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\0", b"\xff\x1f\0\xe8"),
+}  # fmt: skip
+LATE = 0.05  # seconds; what codecs need to begin is less
+STARTS_AT_0 = {"mov", "matroska"}  # containers whose time begins at 0; elsewhere it begins with the first of the tracks
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 # Containers that state their duration; for others FFmpeg divides the size by a bit rate.
 TIMED = {"mov", "matroska", "asf", "caf", "flac", "ogg", "aiff", "wav"}
+# Containers that check or count themselves, so that a cut shows; of all others it cannot be told
+WHOLE = TIMED | {"mp3", "avi", "tta", "wv", "ape", "mxf"}
 
 
 def library() -> Any:
@@ -50,11 +61,11 @@ class FFmpeg:
 
     def __init__(self, path: Path, file: BinaryIO, say: Report, refused: str):
         av, looks = library(), looks_like(file) if refused else ""
-        if looks:
+        if looks and peek(file, 0, 512).strip(b"\0"):  # of zeros it may find what comes behind
             raise AudioError(path, f"is no recording: {looks}", AGAIN)
         if av is None:
             raise AudioError(path, f"is in no format that libsndfile reads ({refused})", MEDIA)
-        self._path, self._say = path, say
+        self._path, self._say, self._file = path, say, file
         self._errors = (av.FFmpegError, OSError, ValueError)
         self.fault = fault_of(file, None)
         file.seek(0)
@@ -76,6 +87,8 @@ class FFmpeg:
             raise
         self.floats = self._track.codec_context.name.startswith("pcm_f")
         self.info = self._describe()
+        self._tell_late()
+        self._tell_before(peek(file, 0, 12))
 
     def close(self) -> None:
         self._container.close()
@@ -123,6 +136,24 @@ class FFmpeg:
         names = container.format.name, track.codec_context.name
         return Info(self._path, first.sample_rate, first.layout.nb_channels, None, duration, *names, "ffmpeg")
 
+    def _tell_before(self, head: bytes) -> None:
+        """Say where something lies before the sound. head: the first bytes of the file."""
+        name = self.info.container
+        wanted = BEGINNINGS.get(name)
+        # a transport stream of Blu-ray has four bytes of time before each packet
+        if wanted and not head.startswith(wanted) and not (name == "mpegts" and head[4:5] == b"\x47"):
+            self._say("begins with bytes that are no sound, which are left out")
+
+    def _tell_late(self) -> None:
+        """Say where the sound begins later than what the file shows with it, or than its clock where it shows nothing else."""
+        others = len(self._container.streams) > 1 and not STARTS_AT_0 & set(self._container.format.name.split(","))
+        start = (self._container.start_time or 0) / 1e6 if others else 0.0
+        late = (self._first.time or 0.0) - start
+        if late > LATE:
+            self._say(
+                f"its sound begins {late:.2f} s after the beginning of the file's time; times are counted from where the sound begins"
+            )
+
     def mono(self, begin: int, end: int) -> Iterator[Wave]:
         assert begin == 0, "not exact: from the beginning only"
         held: list[Wave] = []
@@ -158,6 +189,13 @@ class FFmpeg:
         self._end = frame.time + frame.samples / rate
 
     def _check_end(self) -> None:
+        names = set(self.info.container.split(","))
+        if not names & WHOLE:
+            what = f"{self._at / self.info.sample_rate:.2f} s were read"
+            self._say(f"{what}; whether that is all of it cannot be told of the format {self.info.container}")
+        if "mp3" in names and mpeg.cut_off(self._file):
+            seconds = self._at / self.info.sample_rate
+            raise Damaged(self._at, f"is cut off: its last frame is incomplete, {seconds:.2f} s are there", CUT)
         stated, there = self.info.duration, self._at / self.info.sample_rate
         if stated is not None and max(there, self._end) + SHORT_BY < stated:
             problem = f"is cut off: its header states {stated:.2f} s of sound, {there:.2f} s are there"

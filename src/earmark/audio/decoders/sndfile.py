@@ -10,18 +10,21 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
+from earmark.audio import mpeg
 from earmark.audio.containers import (
     CONVERT,
     CUT,
     LEFT_OVER,
+    Fault,
     fault_of,
-    left_over,
-    mp3_states_length,
     peek,
+    size_of,
     sound_bytes,
+    sound_place,
 )
 from earmark.audio.decoders import source
 from earmark.audio.decoders.source import MEDIA, Damaged, Info, Report, Wave, mixed, reason
+from earmark.audio.layout import Layout, View
 
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
 # Bytes of a value of one channel, where that is a whole number of them
@@ -43,12 +46,14 @@ class Straight(soundfile.SoundFile):  # type: ignore[misc]
 class Libsndfile:
     """A recording that libsndfile decodes."""
 
-    def __init__(self, path: Path, file: BinaryIO, say: Report):
-        self._file, self._say = file, say
+    def __init__(self, path: Path, file: BinaryIO, say: Report, layout: Layout | None = None, name: str = ""):
+        """layout: of the samples, where libsndfile must not go by the header; name: of the container then."""
+        self._file, self._say, self._layout = file, say, layout
+        self._scale = np.float32(1)
         self._sound = sound = self._open()
-        container, codec = str(sound.format), str(sound.subtype)  # each asks libsndfile for all that it knows
-        guessed = sound.frames >= 2**62 or (container == "MP3" and not mp3_states_length(file))
-        self._frames = _stated_frames(file, sound, container, codec)
+        container, codec = name or str(sound.format), str(sound.subtype)  # each asks libsndfile for all that it knows
+        guessed = sound.frames >= 2**62 or (container == "MP3" and not mpeg.states_length(file))
+        self._frames = int(sound.frames) if layout else _stated_frames(file, sound, container, codec)
         frames = None if guessed else self._frames
         duration = None if frames is None else frames / sound.samplerate
         self.info = Info(path, sound.samplerate, sound.channels, frames, duration, container, codec, "libsndfile")
@@ -61,13 +66,46 @@ class Libsndfile:
         self.floats = codec in {"FLOAT", "DOUBLE"}
         # the index of ALAC states frames that may not be there
         self.fault = fault_of(file, None if codec.startswith("ALAC") else duration)
+        self.fault = self.fault or (None if layout else self._left_unread(codec))
         self._step = max(4_096, min(source.BLOCK, BLOCK_VALUES // sound.channels))
 
+    def justify(self, shift: int) -> None:
+        """Values are too small by 2^shift, as they stand."""
+        self._scale = np.float32(2.0**shift)
+
+    def _justified(self, frames: Wave) -> Wave:
+        """Values that stand in the lower bits, with copies of their sign above, or with zeros, as full scale wants them."""
+        frames = frames * self._scale
+        return np.where(frames >= 1, frames - np.float32(2), frames)
+
     def _open(self) -> Straight:
+        if self._layout is not None:
+            as_raw = {
+                "samplerate": self._layout.rate, "channels": self._layout.channels, "format": "RAW",
+                "subtype": self._layout.subtype, "endian": "BIG" if self._layout.big else "LITTLE",
+            }  # fmt: skip
+            return Straight(View(self._file, self._layout.begin, self._layout.end), **as_raw)
         self._file.seek(0)
+        if isinstance(self._file, View):
+            return Straight(self._file)
         # Through the descriptor libsndfile sees no name, so that .raw or .vox is told by content like any other.
         # On Windows two C libraries do not share descriptors; Python reads for libsndfile there.
         return Straight(self._file if sys.platform == "win32" else self._file.fileno(), closefd=False)
+
+    def _left_unread(self, codec: str) -> Fault | None:
+        """Where the sound reaches to the end of the file by its header, but libsndfile stops before."""
+        place = sound_place(self._file)
+        if place is None or place[1] is not None or codec not in WIDTHS:
+            return None
+        left = size_of(self._file) - place[0] - self._frames * WIDTHS[codec] * self.info.channels
+        if left <= LEFT_OVER or self.info.container not in {"AIFF", "CAF"}:
+            return None
+        seconds = self._frames / self.info.sample_rate
+        return Fault(
+            f"is larger than its format can be: {seconds:.2f} s of it can be read, {left} bytes follow",
+            CONVERT,
+            seconds,
+        )
 
     def close(self) -> None:
         self._sound.close()
@@ -82,7 +120,7 @@ class Libsndfile:
                 frames = self._sound.read(wanted, "float32", always_2d=True)
                 at += len(frames)
                 if len(frames):
-                    yield mixed(frames)
+                    yield mixed(frames if self._scale == 1 else self._justified(frames))
                 if len(frames) < wanted:
                     break
         except soundfile.SoundFileError as error:
@@ -126,6 +164,9 @@ class Libsndfile:
         seconds = f"{at / rate:.2f} s"
         if stated is not None and at < stated:
             short = f"its header states {stated / rate:.2f} s of sound, {seconds} are there"
+            # an MP3 within a WAV states the samples that its encoder was late by, which are left out; what is cut off its bytes tell
+            if self.info.codec.startswith("MPEG_LAYER") and kind != "MP3" and stated - at <= 2 * MP3_FRAME:
+                return
             if kind != "MP3" or stated - at > MP3_FRAME:
                 raise Damaged(at, f"is cut off: {short}", CUT)
             self._say(short)
@@ -133,7 +174,7 @@ class Libsndfile:
             self._say(f"{seconds} were read; whether that is all of it cannot be told of the format {kind}")
         if kind not in {"MP3", "FLAC"} or self.fault is not None:
             return
-        left = left_over(self._file)
+        left = mpeg.left_over(self._file)
         if left > LEFT_OVER and stated is None:
             problem = f"does not state its length; libsndfile stops at {seconds}, {left} bytes before the end"
             raise Damaged(at, problem, f"{MEDIA}; so does such an MP3")

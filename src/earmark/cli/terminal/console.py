@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from earmark.files.shown import message, shown
+
 KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
 PATIENCE = 2.0  # s that reading headers may take before there is a bar
-
-ELSEWHERE = "Name another place for what is written, and see that its disk is connected"
-REMEDIES = {
-    errno.ENOSPC: "The disk is full: make room, or write to another",
-    errno.EDQUOT: "The quota is used up: make room, or write to another disk",
-    errno.EACCES: "Take a folder in which you may write, or get its permission",
-    errno.EPERM: "Take a folder in which you may write, or get its permission",
-    errno.EROFS: "This disk can only be read: write to another",
-    errno.EISDIR: "A folder is there: name a file",
-    errno.EEXIST: "A file is there: name a folder, or remove it",
-    errno.ENOTDIR: "A file is there: name a folder, or remove it",
-    errno.EMFILE: "Too many files are open: raise the limit with `ulimit -n`, or take fewer --workers",
-}
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,7 +22,7 @@ if TYPE_CHECKING:
 
 def say(line: str) -> None:
     """One line for the user, on stderr, where it does not get into the results."""
-    print(line, file=sys.stderr, flush=True)
+    print(message(line), file=sys.stderr, flush=True)
 
 
 def say_notes(notes: Sequence[str]) -> None:
@@ -136,7 +123,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     """A table on stdout: drawn for a terminal, tab-separated for a pipe."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            print("\t".join(str(cell) for cell in row))
+            print("\t".join(shown(cell) for cell in row))
         return
     from rich import box
     from rich.console import Console
@@ -144,10 +131,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     from rich.text import Text
 
     # Text: rich would take a tag in brackets for a colour and leave it out
-    heads = [Column(Text(name)) for name in columns]
+    heads = [Column(Text(message(shown(name)))) for name in columns]
     table = Table(*heads, title=Text(title) if title else None, box=box.SIMPLE, title_justify="left")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(message(shown(cell))) for cell in row))
     Console().print(table)
 
 
@@ -190,14 +177,3 @@ def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
             writer = csv.writer(file)
             writer.writerow(["path", "reason"])
             writer.writerows(rows)
-
-
-def reason(error: Exception) -> str:
-    """What an error says to the user."""
-    return system_failure(error) if isinstance(error, OSError) else str(error)
-
-
-def system_failure(error: OSError) -> str:
-    """What the system refused, and the way out."""
-    what = f"{os.fspath(error.filename)}: " if isinstance(error.filename, (str, Path)) else ""
-    return f"{what}{error.strerror or error}. {REMEDIES.get(error.errno or 0, ELSEWHERE)}"

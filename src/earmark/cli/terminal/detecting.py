@@ -31,6 +31,7 @@ class Asked:
     batch: int
     workers: int
     salvage: bool
+    gain: float = 0.0
 
     @property
     def highest(self) -> float:
@@ -69,7 +70,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
 
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
-        settings |= {"salvage": asked.salvage, **asked.rules.as_dict()}
+        settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
         return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest))
     if asked.form is TABLE:
         return eventresults.Table(names)
@@ -94,7 +95,7 @@ def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Pat
     with Meter(todo) as meter:
         results = listen(
             asked.tagger, scorer, [Recording(path) for path in todo], asked.rules, on_events=show, on_audio=meter.heard,
-            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
+            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage, gain=asked.gain,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             return jobs.gather(results, into, meter, strict, also)
@@ -121,7 +122,7 @@ def events_live(recording: Recording, asked: Asked) -> None:
     with until_stopped(recording):
         ((heard, found),) = listen(
             asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
-            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
+            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
         )  # fmt: skip
     if isinstance(heard, Failure):
         raise heard.error
@@ -144,10 +145,11 @@ def find(
     """
     from earmark import audio
     from earmark.cli.terminal import eventresults, written
+    from earmark.cli.terminal.console import say
     from earmark.errors import EarmarkError
     from earmark.events.formats import each, wrote
 
-    found = audio.find(paths) if coming is None else []
+    found = audio.find(paths, say) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     written.claim("--pictures", pictures, written.names_for(found, ".png"), written.drawn)

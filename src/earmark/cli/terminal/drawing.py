@@ -17,15 +17,17 @@ TABLES = (".csv", ".tsv", ".parquet")  # endings of files that are tables, and n
 
 @dataclass(frozen=True)
 class Artist:
-    """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any."""
+    """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any.
+    strongest: how many tags are drawn, the strongest; None: all that are found or known."""
 
     folder: Path
     reference: dict[str, list[Event]] | None
     sample_rate: int
+    strongest: int | None = None
     taken: set[str] = field(default_factory=set)
 
     @staticmethod
-    def of(folder: Path | None, table: Path | None, sample_rate: int) -> Artist | None:
+    def of(folder: Path | None, table: Path | None, sample_rate: int, strongest: int | None = None) -> Artist | None:
         """None where no pictures are asked for. Raises EarmarkError for a table without pictures."""
         from earmark.errors import EarmarkError
 
@@ -34,16 +36,19 @@ class Artist:
                 raise EarmarkError(
                     f"--reference {table}: known events are drawn in pictures: give a folder with --pictures"
                 )
+            if strongest is not None:
+                raise EarmarkError(f"--strongest {strongest}: is of pictures: give a folder with --pictures")
             return None
         reference = known_events(table) if table is not None else None
         folder.mkdir(parents=True, exist_ok=True)
-        return Artist(folder, reference, sample_rate)
+        return Artist(folder, reference, sample_rate, strongest)
 
     def draw(
         self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
     ) -> None:
         """The picture of a recording: its file's name and .png, with a number where two have one name."""
-        from earmark.cli.terminal.console import reason, say
+        from earmark.cli.terminal.console import say
+        from earmark.cli.terminal.failures import reason
         from earmark.errors import EarmarkError
         from earmark.events import track
         from earmark.files import free_name
@@ -57,7 +62,9 @@ class Artist:
                 say(f"{name}: the table of known events does not name it")
         file = free_name(path.name, self.taken, ".png")
         start = heard.recording.start or 0.0
-        scene = eventpicture.Scene(path, start, heard.duration, track(moments), rules, found, known, name)
+        scene = eventpicture.Scene(
+            path, start, heard.duration, track(moments), rules, found, known, name, self.strongest
+        )
         try:
             eventpicture.draw(scene, self.sample_rate, self.folder / file, salvage=salvage)
         except (EarmarkError, OSError) as error:  # the events are found: they must not be lost with their picture
@@ -69,6 +76,7 @@ def known_events(file: Path) -> dict[str, list[Event]]:
 
     Raises ManifestError.
     """
+    from earmark.cli.terminal.console import say
     from earmark.errors import ManifestError, ScoresError
     from earmark.events import formats
 
@@ -78,7 +86,7 @@ def known_events(file: Path) -> dict[str, list[Event]]:
         if file.suffix in TABLES or not file.is_file():
             raise
         try:
-            return formats.read(file)
+            return formats.read(file, report=say)
         except ScoresError as other:
             raise ManifestError(f"{error}. Nor is it another file of events: {other}") from error
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.files.shown import shown
 from earmark.registry import EVENT_FORMATS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # found by looking at the files of the formats, so that --help need not import them
 Format = StrEnum("Format", {name: name for name in ("table", *EVENT_FORMATS.files())})  # type: ignore[misc]
 TABLE, JSON = Format("table"), Format("json")
+SILENT = "nothing: it is silent"
 
 
 class Table:
@@ -44,14 +46,14 @@ class Table:
     def add(self, heard: Scored, events: Any) -> None:
         path = heard.recording.path
         if path not in self.begun:
-            print(f"{self.names[path]}  nothing", flush=True)
+            print(f"{shown(self.names[path])}  {SILENT if heard.silent else 'nothing'}", flush=True)
         self.begun.discard(path)
 
     def fail(self, failure: Failure) -> None:
         path = failure.recording.path
         self.failures.append((failure.error.path, str(failure.error)))
         if path in self.begun:
-            print(f"{self.names[path]}  cannot be read further", flush=True)
+            print(f"{shown(self.names[path])}  cannot be read further", flush=True)
         self.begun.discard(path)
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
@@ -100,8 +102,8 @@ def names_of(found: list[Path]) -> dict[Path, str]:
 def lines(name: str, events: list[Event]) -> str:
     from earmark.inference.outputs import clock
 
-    name = f"{name}  " if name else ""
-    return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {e.tag} {e.score:.2f}\n" for e in events)
+    name = f"{shown(name)}  " if name else ""
+    return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {shown(e.tag)} {e.score:.2f}\n" for e in events)
 
 
 def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
@@ -109,7 +111,7 @@ def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
     from earmark.events import formats as eventfile
 
     if form is TABLE:
-        return lines(str(path), events) or f"{path}  nothing\n"
+        return lines(str(path), events) or f"{shown(path)}  nothing\n"
     name = path.name if eventfile.each(form) else str(path)
     return framed(form)[0].inner(eventfile.text({name: events}, form.value, highest))
 
@@ -119,6 +121,8 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
     from earmark.cli.terminal.jobs import Job
 
     def text(heard: Scored, events: list[Event]) -> str:
+        if heard.silent and form is TABLE:
+            return f"{heard.recording.path}  {SILENT}\n"
         return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))
 
     frame, ending, name = framed(form)

@@ -12,8 +12,20 @@ from earmark.cli.terminal.written import REPORT, OwnFolder, Writes, errors, subm
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 Channels = Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")]
+Draw = Annotated[
+    Literal["groups", "clips"],
+    typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
+]
 Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
+]
+Gain = Annotated[float, typer.Option(help="dB by which sound is made louder before it is heard; for quiet recordings.")]
+Hop = Annotated[
+    str | None, typer.Option(help="Seconds between windows, such as 0.5 or 51200/44100; default: the tagger's own.")
+]
+Hit = Annotated[
+    Literal["sed_eval", "length"],
+    typer.Option(help="Offsets may also be 20 % of the event off, or it is found for 80 % of its length (paper 003)."),
 ]
 Job = Annotated[
     Path | None,
@@ -21,6 +33,12 @@ Job = Annotated[
     OwnFolder(),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
+Merge = Annotated[
+    Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: judge in the merged tags.")
+]
+MergeBy = Annotated[
+    Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
+]
 Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
 Recordings = Annotated[
     list[Path] | None,
@@ -32,10 +50,6 @@ Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
 Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Drawn = Annotated[
-    Literal["groups", "clips"],
-    typer.Option(help="What the bootstrap draws: clips where sources tie nearly all of them into one group."),
-]
 Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read."), Writes(errors)]
 Leaks = Annotated[
     Literal["refuse", "report"],

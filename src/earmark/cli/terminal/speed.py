@@ -19,6 +19,7 @@ def of_files(
 ) -> tuple[Speed, Tagger, list[str], int]:
     """(speed, whose it is, why recordings could not be read, how many there are). Raises EarmarkError where there are none."""
     from earmark import audio
+    from earmark.cli.terminal.console import say
     from earmark.errors import EarmarkError
     from earmark.evaluation import speed as measure
     from earmark.inference.allocator import keep_freed_memory
@@ -26,7 +27,7 @@ def of_files(
 
     keep_freed_memory()
     listener = loading.load(tagger, device).alone
-    found = audio.find(paths)
+    found = audio.find(paths, say)
     if not found:
         raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
     speed, reasons = measure.files(listener, found, batch, workers)

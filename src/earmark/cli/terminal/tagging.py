@@ -28,6 +28,7 @@ class Asked:
     batch: int
     workers: int
     salvage: bool
+    gain: float = 0.0
 
 
 def tag_files(
@@ -36,13 +37,13 @@ def tag_files(
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import audio, scores
     from earmark.cli.terminal import jobs, written
-    from earmark.cli.terminal.console import Meter, say_failures, say_notes
+    from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
     keep_freed_memory()
-    found = audio.find(paths)
+    found = audio.find(paths, say)
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
     check_form(asked.form, found, asked.tagger.vocabulary)
     kept: list[scores.Scores] = []
@@ -60,7 +61,7 @@ def tag_files(
         with Meter(todo) as meter:
             results = score(
                 asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
-                salvage=asked.salvage, keep_windows=asked.windows is not None or asked.pictures is not None,
+                salvage=asked.salvage, gain=asked.gain, keep_windows=asked.windows is not None or asked.pictures is not None,
                 on_audio=meter.heard,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
@@ -86,7 +87,13 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
 
     if job is None:
         return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
-    settings = {"command": "tag", "tagger": asked.tagger.identity(), "format": form.value, "salvage": asked.salvage}
+    settings: dict[str, Any] = {
+        "command": "tag",
+        "tagger": asked.tagger.identity(),
+        "format": form.value,
+        "salvage": asked.salvage,
+    }
+    settings |= {"gain": asked.gain} if asked.gain else {}
     return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
 
 
@@ -114,7 +121,7 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         with until_stopped(recording):
             (heard,) = score(
                 asked.tagger, [recording], workers=1, prompt=True, on_part=on_part, keep_windows=asked.windows is not None,
-                batch=asked.batch, salvage=asked.salvage,
+                batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
             )  # fmt: skip
         if isinstance(heard, Failure):
             raise heard.error
@@ -144,7 +151,8 @@ def check_places(out: Path | None, windows: Path | None, errors: Path | None) ->
 
 
 def _draw(heard: Scored, sample_rate: int, path: Path, salvage: bool) -> None:
-    from earmark.cli.terminal.console import reason, say
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.failures import reason
     from earmark.errors import EarmarkError
     from earmark.report.pictures import recording as timeline
 

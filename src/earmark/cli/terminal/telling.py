@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from earmark.files.shown import shown
+
 if TYPE_CHECKING:
     from earmark.models.facts import Facts
+
+
+def put(line: str) -> None:
+    """A line on stdout, in which names are shown."""
+    print(shown(line))
 
 
 def show_members(name: str, head: dict[str, Any]) -> None:
     """Of an ensemble: its rule, and each member with its weight."""
     members = head["members"]
-    print(f"{name}: an ensemble of {len(members)} taggers")
-    print(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
-    print(
+    put(f"{name}: an ensemble of {len(members)} taggers")
+    put(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
+    put(
         f"  combines    recordings' scores by the {head['rule']} mean; {head['task']} tag{'s' * (head['task'] == 'many')} a clip"
     )
     for number, (member, weight) in enumerate(zip(members, head["weights"], strict=True), 1):
         recipe = member["recipe"]
-        print(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
-        print(f"              listens {listens(recipe)}")
+        put(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
+        put(f"              listens {listens(recipe)}")
 
 
 def combines(recipe: dict[str, Any]) -> str:
@@ -44,7 +51,9 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
     for part, clips in (facts.split.parts() if facts.split else {}).items():
         if clips.clips:
             count = " ".join(filter(None, [clips.counted, f"{clips.clips} clips"]))
-            rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "")))
+            lost = f", of which {clips.unread} could not be read" if clips.unread else ""
+            rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "") + lost))
+    rows += [("began with", f"weights of {base.words()}") for base in facts.bases or ()]
     if facts.soup is not None:
         rows.append(("weights", f"the mean of those of {len(facts.soup.taggers)} taggers"))
     if (chosen := facts.chosen) is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,6 +18,7 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
     """Train once, with a bar."""
     from earmark import train as training
     from earmark.cli.terminal.console import progress, say
+    from earmark.files.shown import message, shown
 
     with progress() as bar:
         task = bar.add_task("reading", total=None, told="")
@@ -27,10 +29,10 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
             figures = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
             where = " ".join(part for part in (title, phase) if part)
             description = f"{where + ': ' if where else ''}epoch {epoch}/{epochs}"
-            bar.update(task, description=description, total=epochs, completed=epoch - 1 + share, told=figures)
+            bar.update(task, description=shown(description), total=epochs, completed=epoch - 1 + share, told=figures)
 
         def print_above(line: str) -> None:
-            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            bar.console.print(message(line), markup=False, highlight=False, soft_wrap=True)
 
         speak: Callable[[str], None] = say if bar.disable else print_above
         try:
@@ -64,8 +66,26 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], tol
         facts = Facts.read(read_head(path)["facts"], str(path))
         rows.append((name, path, facts.chosen.number if facts.chosen else None, facts.validation or {}))
     figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
-    print_table(
-        ["fold", "epoch", *(f"validation {key}" for key in figures)],
-        [(name, epoch, *(f"{told_of[key]:.4f}" for key in figures)) for name, _, epoch, told_of in rows],
-    )
+    table: list[tuple[Any, ...]] = [
+        (name, epoch, *(_shown(told_of.get(key)) for key in figures)) for name, _, epoch, told_of in rows
+    ]
+    over = _over([told_of for *_, told_of in rows], figures)
+    print_table(["fold", "epoch", *(f"validation {key}" for key in figures)], table + over)
     say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")
+
+
+def _over(rows: Sequence[Mapping[str, float | None]], figures: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The mean over folds, the lowest and the highest, where there are several; of figures that all of them have."""
+    if len(rows) < 2:
+        return []
+    known = {key: [value for row in rows if (value := row.get(key)) is not None] for key in figures}
+    whole = {key for key in figures if len(known[key]) == len(rows)}
+    ways: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "lowest": min, "highest": max}
+    return [
+        (what, "", *(_shown(way(known[key]) if key in whole else None) for key in figures))
+        for what, way in ways.items()
+    ]
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -41,7 +41,7 @@ def print_tuning(tuning: Tuning, as_json: bool) -> None:
         print(json.dumps({**events, "tags": facts.get("tags")}, indent=1, ensure_ascii=False))
         return
     if tuning.events is not None:
-        _print_events(tuning.events)
+        _print_events(tuning.events, tuning.facts.events.metric if tuning.facts.events else None)
     if tuning.tags is not None:
         _print_tags(tuning.tags)
 
@@ -55,8 +55,9 @@ def say_unread(tuning: Tuning) -> None:
         raise typer.Exit(1)
 
 
-def _print_events(chosen: Chosen) -> None:
+def _print_events(chosen: Chosen, metric: str | None) -> None:
     assert chosen.rules is not None
+    say(f"rules for events are chosen by {metric}")
     rows = [
         (tag, f"{value:g}", f"{chosen.rules.medians[tag]:g}", f"{chosen.f1[tag][1]:.3f}")
         for tag, value in chosen.thresholds.items()

@@ -20,6 +20,7 @@ from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
 from earmark.files.texts import check_text, missing
 from earmark.registry import DATASETS, did_you_mean
+from earmark.scores import LONGEST
 
 Function = TypeVar("Function", bound=Callable[..., Manifest])
 Layout = Mapping[str, str]
@@ -40,15 +41,25 @@ def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Funct
 
 
 def open_data(
-    data: str | Path | Manifest, dataset: str | None = None, options: Mapping[str, Any] | None = None
+    data: str | Path | Manifest,
+    dataset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """A manifest as it is, one from its file, or that of a folder with the layout of `dataset`.
 
-    options: of the layout. Raises ManifestError; for a folder without a layout, too.
+    options: of the layout. say: takes what was left out and what is doubtful, one line each. Raises ManifestError; for a
+    folder without a layout, too.
     """
     if isinstance(data, Manifest):
         return data
-    data = Path(data)
+    manifest = _opened(Path(data), dataset, options or {})
+    for line in manifest.told():
+        say(f"{data}: {line}")
+    return manifest
+
+
+def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Manifest:
     if data.is_file() and dataset != "table":
         return read(data)
     if dataset is None:
@@ -56,7 +67,7 @@ def open_data(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
             "or give a manifest made with `earmark index`"
         )
-    return index(dataset, data, **(options or {}))
+    return index(dataset, data, **options)
 
 
 def index(name: str, root: str | Path, **options: Any) -> Manifest:
@@ -177,40 +188,21 @@ def located(root: Path, folder: str, names: Sequence[str]) -> list[str]:
     return paths
 
 
-def unlisted(error: OSError) -> NoReturn:
-    """For os.walk, which would pass over a folder that cannot be listed, and all that is in it."""
-    raise ManifestError(
-        f"{error.filename}: this folder cannot be listed ({error.strerror}). Correct its permissions, or take it out"
-    ) from error
-
-
 def below(root: Path) -> tuple[dict[str, str], int]:
     """All recordings in `root` and the folders in it, through links too: name without ending → path relative to `root`.
 
     Of recordings with one name the first path in order is taken; the number is how many others there are.
     """
-    from earmark.audio import EXTENSIONS
+    from earmark.audio import walk_folder
 
     paths: dict[str, str] = {}
     twice = 0
-    seen = set()
-    for place, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link to a folder above would lead round for ever
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = os.path.relpath(place, root).replace(os.sep, "/") + "/"
-        prefix = "" if prefix == "./" else prefix
-        for name in sorted(names):
-            stem, ending = os.path.splitext(name)
-            if ending.lower() not in EXTENSIONS or name.startswith("."):
-                continue
-            if stem in paths:
-                twice += 1
-            else:
-                paths[stem] = prefix + name
+    for name in walk_folder(root, ManifestError).recordings:
+        stem = os.path.splitext(name.rpartition("/")[2])[0]
+        if stem in paths:
+            twice += 1
+        else:
+            paths[stem] = name
     return paths, twice
 
 
@@ -267,7 +259,7 @@ def strong(
         except (TypeError, ValueError):
             wrong.append(row)
             continue
-        if not name or not tag or begin != begin or end != end:  # nan
+        if not name or not tag or not 0 <= begin <= LONGEST or not 0 <= end <= LONGEST:
             wrong.append(row)
             continue
         tags_of[name][tag] = None
@@ -277,7 +269,9 @@ def strong(
             events[name].append((tag, begin, end))
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
-        raise ManifestError(f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset in seconds: {shown}")
+        raise ManifestError(
+            f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset from 0 to {LONGEST:.0e} in seconds: {shown}"
+        )
     return Strong(
         {name: None if name in unclear else known for name, known in events.items()},
         {name: list(distinct) for name, distinct in tags_of.items()},

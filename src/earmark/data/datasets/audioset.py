@@ -14,6 +14,7 @@ from earmark.data.datasets import AUDIO, SHOWN, VANISHED, below, choose, columns
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
 from earmark.files import check_text
+from earmark.scores import LONGEST
 
 LAYOUT = {
     "class_labels_indices.csv": 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/03fwl,"Goat"\n2,/m/04rlf,"Music"\n',
@@ -65,6 +66,7 @@ def audioset(
     class_labels_indices.csv, in its order. Ids: the video and the start in ms, as in the strong labels of AudioSet.
     Recordings are the segments, already cut, anywhere below `root`, in any audio format, called as common downloaders
     do: ID_30.000_40.000, YID_30.000_40.000, ID_30000_40000, ID_30000, ID_30.000, ID_30_40, YID or ID.
+    Tables may be copies that were saved anew, with or without a header, quoted again, a mid a cell, as the one beside AST.
     missing: many videos are gone. "refuse" names those without a recording, "skip" leaves them out; the facts count.
     """
     choose("part", part, "balanced", "unbalanced", "both", "eval")
@@ -142,7 +144,9 @@ def segments(file: Path) -> pa.Table:
     other = pc.match_substring_regex(lines, r'^\s*(#|"?YTID"?\s*,|$)')
     head = " ".join(lines.slice(0, SHOWN).filter(other.slice(0, SHOWN)).to_pylist())
     parts = pc.extract_regex(lines, SEGMENT)
-    wrong = np.flatnonzero(pc.and_not(parts.is_null(), other).to_numpy(zero_copy_only=False))
+    late = [pc.greater(pc.struct_field(parts, side).cast(pa.float64()), LONGEST) for side in ("start", "end")]
+    unfit = pc.or_(pc.and_not(parts.is_null(), other), pc.fill_null(pc.or_(*late), False))
+    wrong = np.flatnonzero(unfit.to_numpy(zero_copy_only=False))
     if len(wrong):
         shown = ", ".join(str(line + 1) for line in wrong[:SHOWN]) + (" …" if len(wrong) > SHOWN else "")
         raise ManifestError(

@@ -11,6 +11,7 @@ from earmark.data.manifest import Manifest, build, load_table
 from earmark.data.segments import cut as cut_up
 from earmark.data.splits import deal
 from earmark.errors import ManifestError
+from earmark.scores import LONGEST
 
 LAYOUT = {
     "metadata/train/strong.tsv": "filename\tonset\toffset\tevent_label\na.wav\t0.01\t0.05\tdog\na.wav\t0.02\t0.04\train\n",
@@ -194,9 +195,11 @@ def _lengths(file: Path) -> dict[str, float]:
             lengths[name] = float(cell)
         except ValueError:
             lengths[name] = math.nan
-        if not 0 < lengths[name] < math.inf:
+        if not 0 < lengths[name] <= LONGEST:
             wrong.append(row)
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
-        raise ManifestError(f"{file}: no duration in seconds in rows {shown}; give numbers above 0")
+        raise ManifestError(
+            f"{file}: no duration in seconds in rows {shown}; give numbers above 0, up to {LONGEST:.0e}"
+        )
     return lengths

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, refuse
-from earmark.data.manifest import SCHEMA, Manifest, build, load_table, read
+from earmark.data.manifest import SCHEMA, Manifest, build, columns_left_out, load_table, read
 from earmark.errors import ManifestError
 from earmark.files.texts import missing
 from earmark.registry import did_you_mean
+from earmark.scores import LONGEST
 
 LAYOUT = {
     "clips.csv": "filename,label,fold,speaker\na/1.wav,dog,1,ann\na/2.wav,cat,2,bob\n",
@@ -71,7 +73,7 @@ def table(
     A table whose columns are all called as a manifest's, with id, path and tags, is read as one.
     With onset and offset (seconds from the start of the recording) each row is an event, as in DESED's tables: the rows
     of a recording become one clip, whose tags are those of its events; a row with a path alone, or with nan for the rest,
-    says that nothing is heard. Otherwise each row is a clip.
+    says that nothing is heard. Of a recording with an event of no length the tags are taken, not the events. Otherwise each row is a clip.
     """
     place = _table_file(root, file)
     raw = load_table(place)
@@ -87,6 +89,10 @@ def table(
     paths = [f"{name}{suffix}" if name else "" for name in map(_plain, cells["path"])]
     labels = [_split(cell, separator) for cell in cells["tags"]]
     strong = {"onset", "offset"} <= chosen.keys()
+    if held := [row for row, name in enumerate(paths, 1) if "\0" in name]:
+        raise ManifestError(
+            f"{place}: row {held[0]}: a path holds a zero byte, which no name of a file can: {paths[held[0] - 1]!r}"
+        )
     clips = _strong(paths, labels, cells, place) if strong else _weak(paths, labels, cells, place)
     folder, where = _audio_folder(place.parent, audio, clips["path"])
     if audio is None:
@@ -97,7 +103,12 @@ def table(
         "form": "a row an event" if strong else "a row a clip",
         "guessed": guessed,
     }
-    return build(clips, folder, facts=facts | ({"columns left out": left_out} if left_out else {}), name=str(place))
+    facts |= {"columns left out": left_out} if left_out else {}
+    unknown = sum(events is None for events in clips["events"]) if strong else 0
+    facts |= {"recordings with an event without a length": unknown} if unknown else {}
+    lengthless = (f"{unknown} recordings have an event without a length: only their tags are taken",) if unknown else ()
+    notes = (*columns_left_out(left_out), *lengthless)
+    return replace(build(clips, folder, facts=facts, name=str(place)), notes=notes)
 
 
 def _is_manifest(names: list[str]) -> bool:
@@ -203,6 +214,7 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
                 f"{place}: {column}= has no meaning where each row is an event: clips are whole recordings"
             )
     events: dict[str, list[tuple[str, float, float]]] = {}
+    points: dict[str, set[str]] = {}
     wrong = []
     for row, (path, tags, onset, offset) in enumerate(
         zip(paths, labels, cells["onset"], cells["offset"], strict=True), 1
@@ -212,16 +224,24 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
         if all(blank[:2]) and all(missing(tag) for tag in tags):
             continue
         try:
-            listed.extend((tag, float(onset), float(offset)) for tag in tags)
+            blank[1] = not (0 <= float(onset) <= LONGEST and 0 <= float(offset) <= LONGEST)
+            if float(onset) == float(offset):
+                points.setdefault(path, set()).update(tags)
+            else:
+                listed.extend((tag, float(onset), float(offset)) for tag in tags)
         except (TypeError, ValueError):
             blank[0] = True
         if any(blank):
             wrong.append(row)
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN]))
-        raise ManifestError(f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown}")
-    clips: dict[str, Any] = {"id": list(events), "path": list(events), "events": list(events.values())}
-    clips["tags"] = [sorted({tag for tag, _, _ in listed}) for listed in events.values()]
+        raise ManifestError(
+            f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown} (times go from 0 to {LONGEST:.0e})"
+        )
+    clips: dict[str, Any] = {"id": list(events), "path": list(events)}
+    # an event of no length says that a tag is heard, but not when: not all events of its recording are known
+    clips["events"] = [None if path in points else listed for path, listed in events.items()]
+    clips["tags"] = [sorted({tag for tag, _, _ in listed} | points.get(path, set())) for path, listed in events.items()]
     for column in ("fold", "group"):
         if column in cells:
             clips[column] = _value_of_each(column, paths, cells[column], place)

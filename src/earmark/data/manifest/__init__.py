@@ -11,6 +11,17 @@ counted from 1; a header does not count. No fold is the empty name "" in arrays.
 from earmark.data.manifest.checks import few, natural
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import SCHEMA, tag_codes
-from earmark.data.manifest.files import load_table, read, write
+from earmark.data.manifest.files import columns_left_out, load_table, read, write
 
-__all__ = ["SCHEMA", "Manifest", "build", "few", "load_table", "natural", "read", "tag_codes", "write"]
+__all__ = [
+    "SCHEMA",
+    "Manifest",
+    "build",
+    "columns_left_out",
+    "few",
+    "load_table",
+    "natural",
+    "read",
+    "tag_codes",
+    "write",
+]

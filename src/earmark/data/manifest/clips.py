@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.data.manifest import columns as columns_of
+from earmark.data.manifest.alike import doubts
 from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, natural, refuse
 from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
@@ -24,6 +25,7 @@ from earmark.errors import ManifestError
 class Manifest:
     """table: SCHEMA. root: where relative paths start. vocabulary: the tags in order. facts: plain JSON values.
 
+    notes: what was left out or passed over when it was read, for people; no file keeps them.
     Make one with `read` or `build`: they check it.
     """
 
@@ -31,6 +33,11 @@ class Manifest:
     root: Path
     vocabulary: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def told(self) -> list[str]:
+        """What whoever uses it should know: its notes, and doubts in the spelling of its tags; one line each."""
+        return [*self.notes, *doubts(self.vocabulary)]
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

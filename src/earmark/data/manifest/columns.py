@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from earmark.files.bounds import check_texts
 from earmark.files.texts import MISSING
 
 EVENT = pa.struct([("tag", pa.string()), ("onset", pa.float64()), ("offset", pa.float64())])
@@ -148,4 +149,5 @@ def tag_codes(tags: pa.ChunkedArray | pa.Array, names: Sequence[str]) -> tuple[N
 
 
 def strings(column: pa.ChunkedArray) -> NDArray[np.str_]:
+    check_texts("the manifest", column.nbytes, column)
     return np.asarray(pc.fill_null(column, "").to_numpy(), np.str_)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,7 +59,13 @@ def read(file: str | Path, /, *, root: str | Path | None = None, **columns: str)
         )
     facts = head.get("facts", {}) | ({"columns left out": left_out} if left_out else {})
     place = file.parent if root is None else root
-    return build(given, place, vocabulary=head.get("vocabulary"), facts=facts, name=str(file))
+    manifest = build(given, place, vocabulary=head.get("vocabulary"), facts=facts, name=str(file))
+    return replace(manifest, notes=columns_left_out(left_out))
+
+
+def columns_left_out(names: Sequence[str]) -> tuple[str, ...]:
+    """The note on columns of a table that have no use in a manifest."""
+    return (f"columns left out: {', '.join(names)}",) if names else ()
 
 
 def load_table(file: Path) -> pa.Table:
@@ -114,7 +122,10 @@ def _load_csv(file: Path) -> pa.Table:
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")
     separator = max(",;\t", key=header.count)
-    raw = next(csv.reader([header], delimiter=separator))
+    try:
+        raw = next(csv.reader([header], delimiter=separator))
+    except csv.Error as error:  # a name of a column of more than 131072 signs
+        raise ManifestError(f"{file}: the first line is no header of a table ({error})") from error
     names = [name.strip() for name in raw]
     bounds.check_columns(file, len(names))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from earmark.models.features.mel import MelScale, band_parts, mel_filters
-from earmark.models.features.spectrum import Floats, Frame, Log, Spectrum, Window, amplitude, check_level, level
+from earmark.models.features.mel import MelScale, Triangles, band_parts, mel_filters
+from earmark.models.features.spectrum import Edges, Floats, Frame, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
@@ -16,8 +16,11 @@ class LogMel(nn.Module):
 
     sample_rate, low, high: Hz (high: default half the sample rate). window, hop: seconds. fft: samples, default the
     window's. log: "db" for 10·log10 with a floor of `floor` under the mel power, "ln" for ln(mel + floor).
-    magnitude: take the root of the power spectrum before the mel bands, as the VGGish front end does.
+    triangles: the filters' sides are straight over "hz", as librosa's, or over "mel", as VGGish's. magnitude: take the root
+    of the power spectrum before the mel bands, as the VGGish front end does.
     mean, deviation: constants taken from the log-mel values, so that nets start from values near one.
+    centre: frames about the multiples of the hop, as librosa has them; beyond the ends lie zeros, as in librosa 0.10 and
+    later, or, with `edges` reflect, the wave mirrored, as in versions before it (those of the papers).
     """
 
     filters: Tensor
@@ -41,6 +44,8 @@ class LogMel(nn.Module):
         mean: float = 0.0,
         deviation: float = 1.0,
         frame: Frame = "fft",
+        edges: Edges = "zeros",
+        triangles: Triangles = "hz",
     ):
         super().__init__()
         check_level(floor, deviation, log)
@@ -48,10 +53,10 @@ class LogMel(nn.Module):
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)
         self.spectrum = Spectrum(
-            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame
+            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame, edges
         )
         top = high if high is not None else sample_rate / 2
-        filters = mel_filters(sample_rate, self.spectrum.fft, bands, low, top, mel_scale, equal_area)
+        filters = mel_filters(sample_rate, self.spectrum.fft, bands, low, top, mel_scale, equal_area, triangles)
         self.register_buffer("filters", torch.from_numpy(filters.T.copy()), persistent=False)  # (bins, bands)
         self.parts = band_parts(filters)
         self.channels, self.bands = 1, bands

@@ -1,7 +1,9 @@
 """The mel scale and its triangular filters.
 
 Frequencies are Hz. "slaney" is the scale of Slaney's Auditory Toolbox (1998), linear and then logarithmic; "htk" is
-2595·log10(1 + f / 700).
+2595·log10(1 + f / 700). Triangles whose sides are straight over Hz are those of librosa; straight over mel, those of VGGish's
+front end (Hershey and others, ICASSP 2017), which paper 003 names. Both have their feet and tops at the same frequencies; in
+between the latter are higher on the rising side and lower on the falling one, as mel bends down over Hz.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from earmark.models.features.constants import check_known
 
 MelScale = Literal["slaney", "htk"]
+Triangles = Literal["hz", "mel"]
 
 # Slaney's Auditory Toolbox (1998): linear up to 1 kHz, then logarithmic with 27 steps for a factor of 6.4
 LINEAR_STEP = 200.0 / 3.0
@@ -55,14 +58,22 @@ def mel_to_hz(mel: NDArray[np.float64], scale: MelScale = "slaney") -> NDArray[n
 
 
 def mel_filters(
-    sample_rate: int, fft: int, bands: int, low: float, high: float, scale: MelScale = "slaney", equal_area: bool = True
+    sample_rate: int,
+    fft: int,
+    bands: int,
+    low: float,
+    high: float,
+    scale: MelScale = "slaney",
+    equal_area: bool = True,
+    triangles: Triangles = "hz",
 ) -> NDArray[np.float32]:
-    """Triangular filters (bands, fft // 2 + 1) between `low` and `high` Hz.
+    """Triangular filters (bands, fft // 2 + 1) between `low` and `high` Hz. triangles: straight over Hz, or over mel.
 
     >>> mel_filters(16000, fft=512, bands=40, low=50.0, high=8000.0).shape
     (40, 257)
     """
     check_known("mel_scale", scale, MelScale)
+    check_known("triangles", triangles, Triangles)
     if not 0 <= low < high <= sample_rate / 2:
         raise ValueError(
             f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz"
@@ -73,9 +84,11 @@ def mel_filters(
         )
     bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
     lowest, highest = hz_to_mel(np.array([low, high]), scale)
-    edges = mel_to_hz(np.linspace(lowest, highest, bands + 2), scale)
-    rise = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    fall = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    even = np.linspace(lowest, highest, bands + 2)
+    edges = mel_to_hz(even, scale)
+    at, feet = (bins, edges) if triangles == "hz" else (hz_to_mel(bins, scale), even)
+    rise = (at - feet[:-2, None]) / np.diff(feet)[:-1, None]
+    fall = (feet[2:, None] - at) / np.diff(feet)[1:, None]
     filters = np.maximum(0.0, np.minimum(rise, fall))
     if equal_area:
         filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]

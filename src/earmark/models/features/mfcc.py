@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from earmark.models.features.constants import each
 from earmark.models.features.logmel import LogMel
 from earmark.models.features.mel import MelScale
-from earmark.models.features.spectrum import Floats, Window, check_level, full_precision
+from earmark.models.features.spectrum import Edges, Floats, Window, check_level, full_precision
 from earmark.registry import FEATURES
 
 MOST_BANDS = 4096  # of which the cosine transform has a square matrix at most
@@ -35,7 +35,7 @@ def cosines(count: int, bands: int) -> NDArray[np.float64]:
 class Mfcc(nn.Module):
     """Mel-frequency cepstral coefficients: waves (batch, samples) → (batch, 1, coefficients, frames).
 
-    mel_bands, window, hop, low, high, fft, window_kind, centre, mel_scale, equal_area, floor: of the log-mel spectrogram.
+    mel_bands, window, hop, low, high, fft, window_kind, centre, mel_scale, equal_area, floor, edges: of the log-mel spectrogram.
     mean, deviation: constants taken from the coefficients, one for all or a list of one for each: coefficient 0, the
     level, is often a hundred times the others.
     """
@@ -61,6 +61,7 @@ class Mfcc(nn.Module):
         floor: float = 1e-10,
         mean: float | Sequence[float] = 0.0,
         deviation: float | Sequence[float] = 1.0,
+        edges: Edges = "zeros",
     ):
         super().__init__()
         if not 1 <= coefficients <= mel_bands:
@@ -71,7 +72,19 @@ class Mfcc(nn.Module):
         deviations = each(deviation, coefficients, "deviation", "coefficients")
         check_level(floor, min(deviations))
         self.logmel = LogMel(
-            sample_rate, window, hop, mel_bands, low, high, fft, window_kind, centre, mel_scale, equal_area, floor=floor
+            sample_rate,
+            window,
+            hop,
+            mel_bands,
+            low,
+            high,
+            fft,
+            window_kind,
+            centre,
+            mel_scale,
+            equal_area,
+            floor=floor,
+            edges=edges,
         )
         self.register_buffer("rows", torch.from_numpy(cosines(coefficients, mel_bands)), persistent=False)
         self.register_buffer("mean", torch.tensor(means, dtype=torch.float64)[:, None], persistent=False)

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from earmark.models.features.constants import check_known, each
 from earmark.models.features.logmel import LogMel
-from earmark.models.features.mel import MelScale
+from earmark.models.features.mel import LARGEST, MelScale
 from earmark.models.features.spectrum import Floats, Log, Window
 from earmark.registry import FEATURES
 
 Join = Literal["channels", "bands"]
+MOST = 16  # windows
 
 
 @FEATURES.register("multires", paper="002", values="levels")
@@ -55,6 +56,13 @@ class MultiRes(nn.Module):
         check_known("join", join, Join)
         if not windows:
             raise ValueError("windows is empty: give the length of at least one, in seconds")
+        if len(windows) > MOST:
+            raise ValueError(f"windows has {len(windows):,} lengths: there are {MOST} at most")
+        bins = sum(round(window * sample_rate) // 2 + 1 for window in windows)
+        if bands * bins > LARGEST:
+            raise ValueError(
+                f"{bands:,} bands of {bins:,} bins in all are more than {LARGEST:,} weights: take fewer or shorter windows"
+            )
         means = each(mean, len(windows), "mean", "windows")
         deviations = each(deviation, len(windows), "deviation", "windows")
         self.resolutions = nn.ModuleList(

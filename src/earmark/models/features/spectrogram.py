@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from earmark.models.features.spectrum import Floats, Log, Spectrum, Window, amplitude, check_level, level
+from earmark.models.features.spectrum import Edges, Floats, Log, Spectrum, Window, amplitude, check_level, level
 from earmark.registry import FEATURES
 
 
@@ -23,7 +23,7 @@ class Spectrogram(nn.Module):
     sample_rate: Hz. window, hop: seconds. fft: samples, default the window's; the first bin is 0 Hz, the last half the
     sample rate. bins: how many are kept, from the lowest; default all, fft // 2 + 1. log: "db" for 10·log10 with a floor
     of `floor` under the power, "ln" for ln(power + floor). magnitude: take the root of the power first. mean, deviation:
-    constants taken from the logarithms.
+    constants taken from the logarithms. centre, edges: as of `logmel`.
     """
 
     def __init__(
@@ -40,11 +40,14 @@ class Spectrogram(nn.Module):
         mean: float = 0.0,
         deviation: float = 1.0,
         bins: int | None = None,
+        edges: Edges = "zeros",
     ):
         super().__init__()
         check_level(floor, deviation, log)
         window_samples = round(window * sample_rate)
-        self.spectrum = Spectrum(window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre)
+        self.spectrum = Spectrum(
+            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, edges=edges
+        )
         if bins is not None and not 1 <= bins <= self.spectrum.bins:
             raise ValueError(f"bins is {bins}: an FFT of {self.spectrum.fft} has from 1 to {self.spectrum.bins}")
         self.channels, self.bands = 1, bins or self.spectrum.bins

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Window = Literal["hann", "hamming"]
 Log = Literal["db", "ln"]
 Frame = Literal["fft", "window"]
+Edges = Literal["zeros", "reflect"]
 
 # Samples that are transformed at once on the CPU: 1 MiB in float64, which fits the second-level cache of one core
 BLOCK_SAMPLES = 1 << 17
@@ -49,10 +50,11 @@ def check_fft(fft: int) -> None:
 class Spectrum(nn.Module):
     """Waves (batch, samples) → power spectrum (batch, bins, frames), float32.
 
-    window_samples, hop_samples, fft: samples. centre: frames are centred on multiples of the hop, with zeros beyond
-    the ends; otherwise frame k covers samples k·hop … k·hop + fft. A window shorter than the FFT lies in its middle, as
-    in librosa; with `frame` "window" it is a frame by itself, k·hop … k·hop + window, with zeros behind it for the FFT,
-    as in VGGish: the same spectra earlier by half the difference, and one frame more where that makes room.
+    window_samples, hop_samples, fft: samples. centre: frames are centred on multiples of the hop, with zeros beyond the
+    ends or, with `edges` "reflect", the wave mirrored at its first and last sample; otherwise frame k covers samples
+    k·hop … k·hop + fft. A window shorter than the FFT lies in its middle, as in librosa; with `frame` "window" it is a
+    frame by itself, k·hop … k·hop + window, with zeros behind it for the FFT, as in VGGish: the same spectra earlier by
+    half the difference, and one frame more where that makes room.
 
     The transform runs in float64: in float32 its rounding noise drowns what lies 120 dB below the loudest bin, which
     shows after the logarithm. Blocks that stay in the cache make up for it: of batches it is faster than torch.stft.
@@ -68,9 +70,13 @@ class Spectrum(nn.Module):
         kind: Window = "hann",
         centre: bool = False,
         frame: Frame = "fft",
+        edges: Edges = "zeros",
     ):
         super().__init__()
         check_known("window_kind", kind, Window)
+        check_known("edges", edges, Edges)
+        if edges == "reflect" and not centre:
+            raise ValueError("edges: reflect is of centred frames, which reach beyond the wave: set centre: true")
         check_known("frame", frame, Frame)
         if centre and frame == "window":
             raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
@@ -79,7 +85,7 @@ class Spectrum(nn.Module):
             raise ValueError(f"a window of {window_samples} samples does not fit an FFT of {fft}")
         if hop_samples < 1:
             raise ValueError(f"a hop of {hop_samples} samples: it must be at least one")
-        self.hop_samples, self.fft, self.centre = hop_samples, fft, centre
+        self.hop_samples, self.fft, self.centre, self.edges = hop_samples, fft, centre, edges
         self.span = window_samples if frame == "window" else fft  # of a frame
         shape = torch.hann_window if kind == "hann" else torch.hamming_window
         before = (self.span - window_samples) // 2
@@ -102,16 +108,18 @@ class Spectrum(nn.Module):
 
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
-        return max(1, (frames - 1) * self.hop_samples + (0 if self.centre else self.span))
+        return max(self.shortest, (frames - 1) * self.hop_samples + (0 if self.centre else self.span))
 
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`: the middle of a frame is that of its samples."""
-        return places * self.hop_samples + (self.samples(1) - 1) / 2
+        return places * self.hop_samples + (0 if self.centre else (self.span - 1) / 2)
 
     @property
     def shortest(self) -> int:
         """The fewest samples that give a frame."""
-        return 1 if self.centre else self.span
+        if self.centre:  # a wave is mirrored at its ends without these
+            return 1 if self.edges == "zeros" else self.fft - self.fft // 2 + 1
+        return self.span
 
     def over(self, waves: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         """`function` of waves (batch, samples), padded if frames are centred; it makes frames of them by `blocks`."""
@@ -127,7 +135,10 @@ class Spectrum(nn.Module):
         if not self.centre:
             return waves
         # an odd FFT has one sample more behind its middle than librosa pads: without it the last frame is missing
-        return nn.functional.pad(waves, (self.fft // 2, self.fft - self.fft // 2))
+        sides = (self.fft // 2, self.fft - self.fft // 2)
+        if self.edges == "reflect":
+            return nn.functional.pad(waves, sides, mode="reflect")
+        return nn.functional.pad(waves, sides)
 
     def cut(self, waves: Tensor) -> Tensor:
         """Waves (batch, samples), padded if need be, → frames (batch, frames, span) in float64, a view."""

@@ -4,6 +4,13 @@ Lederle, Wilhelm: Combining High-Level Features of Raw Audio and Spectrograms fo
 The published totals fix the head and the total number of parameters but not every layer: kernels, widths and pools are
 this project's reconstruction among the layouts that match the total, chosen so that every stride in time divides the
 paper's hop of 5,120 samples and no window's edge is felt (no zero padding in time).
+
+The caption of figure 2 speaks of a "convolution without a following max-pooling", behind which there is batch
+normalisation; the authors' poster shows six convolutions with a pool each. The defaults have the six. UNPOOLED has a
+seventh convolution, the fifth, without a pool, and the last pool is the maximum over time; its number of parameters and
+running statistics is the same, and so are the features and each branch's total. A count does not tell layers: with the
+raw branch as it is, and seven convolutions of three by three or five by five (the first: seven by seven, too) whose widths
+are of 13 round ones from 16 to 512 and do not fall, with 1, 2, 3, 4, 6 or 8 bands left, 144 layouts have the total.
 """
 
 from __future__ import annotations
@@ -25,6 +32,13 @@ from earmark.models.layers.blocks import (
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
+
+UNPOOLED = {
+    "widths": (64, 128, 128, 128, 256, 256, 256),
+    "kernels": (5, 3, 3, 3, 3, 3, 3),
+    "band_pools": (2, 2, 2, 2, 1, 2, 1),
+    "frame_pools": (2, 2, 5, 1, 1, 1, 1),
+}  # arguments of `cnnspec` and `cnncomb` for figure 2's convolution without a pool
 
 
 class AudioStage(nn.Sequential):
@@ -220,9 +234,10 @@ def cnnspec(
     """Log-mel: six stages of 2D convolution, maximum over time, two dense layers (CNN_SPEC).
 
     2,398,761 parameters and running statistics for 41 tags, a reconstruction that gives the combined net's published
-    total. The defaults expect 128 bands with a hop of 256 samples at 44.1 kHz; any length from 156 frames (0.95 s), the
-    shortest. widths, kernels, band_pools, frame_pools: one for each stage. hidden: the dense layer before the last.
-    dropout: before the last layer; the paper speaks of none. momentum: of the batch normalisation's running statistics.
+    total; `UNPOOLED` is another of the same total. The defaults expect 128 bands with a hop of 256 samples at 44.1 kHz; any
+    length from 156 frames (0.95 s), the shortest. widths, kernels, band_pools, frame_pools: one for each stage. hidden:
+    the dense layer before the last. dropout: before the last layer; the paper speaks of none. momentum: of the batch
+    normalisation's running statistics.
 
     Overlapping windows can share the convolutions where their hop is a multiple of the frame pools' product, 20 frames:
     bands are padded, frames are not, and nothing below the maximum over time depends on the rest of the window.

@@ -31,7 +31,11 @@ DPI = 80  # pictures lie in pages
 
 @dataclass(frozen=True)
 class Scene:
-    """What is drawn. start, duration: seconds; of a whole recording, start is 0. reference: None where nothing is known."""
+    """What is drawn. start, duration: seconds; of a whole recording, start is 0. reference: None where nothing is known.
+
+    strongest: draw just so many tags, those with the highest scores, as the figure in the paper has two; None draws all
+    that are found or known.
+    """
 
     path: Path
     start: float
@@ -41,6 +45,7 @@ class Scene:
     found: Sequence[Event]
     reference: Sequence[Event] | None
     title: str
+    strongest: int | None = None
 
 
 def draw(scene: Scene, sample_rate: int, file: str | Path, *, salvage: bool = False) -> None:
@@ -77,9 +82,11 @@ def figure(scene: Scene, spectrum: NDArray[np.float32], band_edges: Sequence[flo
 
 
 def shown(scene: Scene) -> list[str]:
-    """Tags that are found or known, then the strongest others, up to two at least; SHOWN at most."""
+    """Tags that are found or known, then the strongest others, up to two at least; SHOWN at most. Or just the strongest."""
     values = np.nan_to_num(scene.track.values, nan=0.0)
     peaks = dict(zip(scene.track.tags, values.max(0, initial=0.0).tolist(), strict=True))
+    if scene.strongest is not None:
+        return sorted(peaks, key=lambda tag: (-peaks[tag], tag))[: min(scene.strongest, SHOWN)]
     seconds: dict[str, float] = {}
     for event in [*scene.found, *(scene.reference or ())]:
         seconds[event.tag] = seconds.get(event.tag, 0.0) + event.offset - event.onset

@@ -15,6 +15,7 @@ level, 3 dB for two equal ones.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ __all__ = [
     "Wave",
     "build",
     "check_share",
+    "draw_for",
 ]
 
 Wave = NDArray[np.float32]
@@ -59,7 +61,7 @@ class PairAugmentation(Protocol):
 
 
 class BatchAugmentation(Protocol):
-    """Stage "batch"."""
+    """Stage "batch". A `draw` that has an argument `clips` too is told which clip each is, (batch,) rows of the manifest."""
 
     def draw(self, generator: np.random.Generator, targets: NDArray[np.float32]) -> object: ...
 
@@ -67,7 +69,7 @@ class BatchAugmentation(Protocol):
 
 
 class MapAugmentation(Protocol):
-    """Stage "maps". shape: (batch, channels, bands, frames)."""
+    """Stage "maps". shape: (batch, channels, bands, frames). clips: as for the stage "batch"."""
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...], targets: NDArray[np.float32]) -> object: ...
 
@@ -80,6 +82,12 @@ def build(name: str, arguments: dict[str, Any], sample_rate: int) -> Any:
     if "sample_rate" in entry.arguments():
         arguments = {**arguments, "sample_rate": sample_rate}
     return entry.function(**arguments)
+
+
+def draw_for(augmentation: Any, clips: NDArray[np.int64], *given: Any) -> object:
+    """The plan of an augmentation of batches or maps; `clips` where its `draw` asks for them."""
+    asked = {"clips": clips} if "clips" in inspect.signature(augmentation.draw).parameters else {}
+    return augmentation.draw(*given, **asked)
 
 
 def check_share(share: float, name: str = "share") -> None:

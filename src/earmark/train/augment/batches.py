@@ -1,4 +1,9 @@
-"""Stage "batch": clips of a batch mixed with each other, on the tagger's device. Partners are a permutation of the batch."""
+"""Stage "batch": clips of a batch mixed with each other, on the tagger's device.
+
+Partners are a permutation of the batch in which no clip meets itself, nor, where a batch holds a clip several times as
+balanced draws may, another copy of itself: papers 000 and 002 sum two different clips. Only what has no other clip to meet
+stays as it is: a batch of one, and the copies of a clip that is more than half of its batch.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ from torch import Tensor
 
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import check_share
+
+Clips = NDArray[np.int64]  # (batch,): rows of the manifest, alike where a batch holds a clip several times
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,31 @@ class Mixture:
         return torch.where(mixed, torch.maximum(targets, self.partners_of(targets)), targets)
 
 
-def draw_mixture(generator: np.random.Generator, ratios: NDArray[np.float64], share: float) -> Mixture:
-    """ratios: (batch,), of which a share is used and the rest becomes 1."""
+def draw_mixture(
+    generator: np.random.Generator, ratios: NDArray[np.float64], share: float, clips: Clips | None = None
+) -> Mixture:
+    """ratios: (batch,), of which a share is used and the rest becomes 1. clips: which clip each is; default all differ."""
     mixed = generator.random(len(ratios)) < share
-    return Mixture(generator.permutation(len(ratios)), np.where(mixed, ratios, 1.0).astype(np.float32))
+    clips = np.arange(len(ratios)) if clips is None else np.asarray(clips)
+    return Mixture(draw_partners(generator, clips), np.where(mixed, ratios, 1.0).astype(np.float32))
+
+
+def draw_partners(generator: np.random.Generator, clips: Clips) -> NDArray[np.int64]:
+    """(batch,) numbers of clips → a permutation of the batch in which each meets another clip, as far as that can be.
+
+    A place whose partner is its own clip swaps partners with a place that has, and meets, other clips. Where the clip
+    fills m of n places, of which one is this, fewer than 2m places have or meet it: up to m = n / 2 there is such a place.
+    """
+    partners: NDArray[np.int64] = generator.permutation(len(clips))
+    for place in np.flatnonzero(clips[partners] == clips):
+        own = clips[place]
+        if clips[partners[place]] != own:  # an earlier swap mended it
+            continue
+        fitting = np.flatnonzero((clips != own) & (clips[partners] != own))
+        if len(fitting):
+            other = int(generator.choice(fitting))
+            partners[place], partners[other] = partners[other], partners[place]
+    return partners
 
 
 @AUGMENTATIONS.register("mixup", stage="batch")
@@ -65,8 +93,8 @@ class Mixup:
             raise ValueError(f"alpha is {alpha:g}: it must be above 0")
         self.share, self.alpha = share, alpha
 
-    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32]) -> Mixture:
-        return draw_mixture(generator, generator.beta(self.alpha, self.alpha, len(targets)), self.share)
+    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32], clips: Clips | None = None) -> Mixture:
+        return draw_mixture(generator, generator.beta(self.alpha, self.alpha, len(targets)), self.share, clips)
 
     def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Mixture)
@@ -102,8 +130,8 @@ class BetweenClass:
         self.share, self.floor, self.samples = share, floor, round(block * sample_rate)
         self.gains = a_weighting(torch.arange(self.samples // 2 + 1) * (sample_rate / self.samples))
 
-    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32]) -> Mixture:
-        return draw_mixture(generator, generator.random(len(targets)), self.share)
+    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32], clips: Clips | None = None) -> Mixture:
+        return draw_mixture(generator, generator.random(len(targets)), self.share, clips)
 
     def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Mixture)
@@ -137,8 +165,8 @@ class MixTrain:
             raise ValueError(f"ratios from {low:g} to {high:g}: low and high lie between 0 and 1, the lower first")
         self.share, self.low, self.high = share, low, high
 
-    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32]) -> Mixture:
-        return draw_mixture(generator, generator.uniform(self.low, self.high, len(targets)), self.share)
+    def draw(self, generator: np.random.Generator, targets: NDArray[np.float32], clips: Clips | None = None) -> Mixture:
+        return draw_mixture(generator, generator.uniform(self.low, self.high, len(targets)), self.share, clips)
 
     def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Mixture)

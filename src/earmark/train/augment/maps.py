@@ -118,8 +118,14 @@ class MixupMaps:
     def __init__(self, share: float = 1.0, alpha: float = 1.0):
         self.mixup = Mixup(share, alpha)
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...], targets: NDArray[np.float32]) -> Mixture:
-        return self.mixup.draw(generator, targets)
+    def draw(
+        self,
+        generator: np.random.Generator,
+        shape: tuple[int, ...],
+        targets: NDArray[np.float32],
+        clips: NDArray[np.int64] | None = None,
+    ) -> Mixture:
+        return self.mixup.draw(generator, targets, clips)
 
     def apply(self, plan: object, maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return self.mixup.apply(plan, maps, targets)

@@ -1,0 +1,167 @@
+"""What ends a command, as a message and an exit status: all of it is decided here.
+
+    0    all done; also where the reader of a pipe, such as head, has seen enough
+    1    some recordings could not be read; the rest is done
+    2    wrong usage, an input that contradicts itself or asks for too much, or what the system does not let read or write
+    130  stopped with Ctrl-C
+
+Whatever else ends a command is a mistake in the program, and its place is shown.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from earmark.cli.terminal.console import say
+from earmark.errors import AudioError, EarmarkError
+from earmark.files.shown import Terminal
+from earmark.files.shown import message as of_names
+from earmark.files.whole import OF_DISKS
+
+OUTPUT = "standard output"
+DONE, UNREADABLE, REFUSED, STOPPED = 0, 1, 2, 130
+
+ELSEWHERE = "Name another place for what is written, and see that its disk is connected"
+REMEDIES = {
+    errno.ENOSPC: "The disk is full: make room, or write to another",
+    errno.EDQUOT: "The quota is used up: make room, or write to another disk",
+    errno.EACCES: "Take a folder in which you may write, or get its permission",
+    errno.EPERM: "Take a folder in which you may write, or get its permission",
+    errno.EROFS: "This disk can only be read: write to another",
+    errno.EISDIR: "A folder is there: name a file",
+    errno.EEXIST: "A file is there: name a folder, or remove it",
+    errno.ENOTDIR: "A file is there: name a folder, or remove it",
+    errno.EMFILE: "Too many files are open: raise the limit with `ulimit -n`, or take fewer --workers",
+    errno.ENAMETOOLONG: "The name is too long for the disk: take a shorter one",
+    errno.EIO: "The disk cannot be read or written there: see that it is connected, and copy what is on it elsewhere",
+    errno.ENOMEM: "Give the program more memory, or take fewer --workers or a smaller --batch",
+}
+MEMORY = "the memory is not enough. Take a smaller --batch, fewer --workers or smaller files, or give the program more"
+NO_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "CUDA error: out of memory",
+    "bad_alloc",
+)  # of torch's RuntimeError
+
+
+def ended(error: BaseException) -> int | None:
+    """Say what ended a command; its exit status, or None for a mistake in the program."""
+    if isinstance(error, BrokenPipeError):
+        quiet(sys.stdout, sys.stderr)
+        return DONE
+    if isinstance(error, KeyboardInterrupt):
+        say("earmark: stopped")
+        return STOPPED
+    told = message(error)
+    if told is None:
+        return None
+    say(f"earmark: {told}")
+    return UNREADABLE if isinstance(error, AudioError) else REFUSED
+
+
+def message(error: BaseException) -> str | None:
+    """What an error says to the user; None for a mistake in the program."""
+    if isinstance(error, EarmarkError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return system_failure(error)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in NO_MEMORY)):
+        return MEMORY
+    if isinstance(error, RecursionError):
+        return "something in a file is nested too deeply to be read. Name the files one by one to find it"
+    return None
+
+
+def reason(error: Exception) -> str:
+    """What an error says that ends a part of the work only."""
+    return message(error) or str(error)
+
+
+def system_failure(error: OSError) -> str:
+    """What the system refused, where, and the way out."""
+    place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+    other = f" → {error.filename2}" if error.filename2 else ""
+    what = f"{place}{other}: " if place else ""
+    room = (
+        f" ({disk})"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        and place not in ("", OUTPUT)
+        and (disk := disk_of(place))
+        else ""
+    )
+    return f"{what}{error.strerror or error}{room}. {REMEDIES.get(error.errno or 0, ELSEWHERE)}"
+
+
+def disk_of(place: str) -> str:
+    """The disk that a file is on, and the room there: 'on /media/disk, 0 MB free'; nothing where it cannot be told."""
+    try:
+        path = Path(os.path.realpath(place))
+        while not path.exists() and path != path.parent:
+            path = path.parent
+        free = shutil.disk_usage(path).free
+        while not path.is_mount() and path != path.parent:
+            path = path.parent
+    except (OSError, ValueError):
+        return ""
+    return f"on {path}, {free // 1_000_000:,} MB free"
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """What was printed goes out before the status is known, so that a full disk or a closed pipe shows.
+
+    Files that are written name themselves in errors; what is left without a name is the standard output.
+    """
+    try:
+        try:
+            yield
+        except typer.Exit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is None and error.errno in OF_DISKS:
+            error.filename = OUTPUT
+            quiet(sys.stdout)
+        raise
+
+
+@contextmanager
+def usage_shown() -> Iterator[None]:
+    """Words of the command line that typer repeats, such as names that a shell put there, are shown as in all messages."""
+    try:
+        yield
+    except Exception as error:
+        told = getattr(error, "message", None)
+        if hasattr(error, "format_message") and isinstance(told, str):
+            error.message = of_names(told)  # type: ignore[attr-defined]
+        raise
+
+
+def guard_streams() -> None:
+    """Names that are no Unicode go out as their bytes; on a terminal nothing of a name acts on it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+        if sys.stdout.isatty():
+            sys.stdout = Terminal(sys.stdout)
+
+
+def quiet(*streams: object) -> None:
+    """Nothing more goes to these, whose ends would be met again when the program leaves."""
+    for stream in streams:
+        try:
+            gone = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(gone, stream.fileno())  # type: ignore[attr-defined]
+            os.close(gone)
+        except (OSError, ValueError, AttributeError):  # a stream that is no file
+            continue

@@ -1,0 +1,188 @@
+"""A smaller vocabulary: scores, clips, events and rules of a tagger in merged tags, by a table with the columns tag, merged.
+
+A tag that the table does not name stays as it is. One with an empty cell under `merged` is left out, of scores, clips and
+events alike, and that is told. Shipped tables, which `--merge` takes by name:
+
+    speechcommands-twelve   the words of Speech Commands, v0.01 and v0.02, into the 12 classes of its test files: all words
+                            but the ten commands are "_unknown_" (paper 001 trains on 31 classes and tests on 12)
+    audioset-desed          the 527 tags of AudioSet into the ten of DESED, for paper 003's section 5. It is made from the
+                            names and the tree of AudioSet's ontology: a class and all classes below it. Speech, Dog and
+                            Cat are classes of both; Alarm_bell_ringing is Alarm and Bell; Dishes is "Dishes, pots, and
+                            pans" and "Cutlery, silverware"; Frying is "Frying (food)"; Running_water is "Water tap,
+                            faucet", "Sink (filling or washing)" and "Bathtub (filling or washing)"; Electric_shaver_
+                            toothbrush is "Electric shaver, electric razor" and "Electric toothbrush". Growling, below Dog
+                            and Cat, and Hiss, below Cat and Water, are left out with all others. The paper does not tell
+                            its own table
+
+Events of merged tags that overlap or touch are one event. A merged tag has a threshold and a median length where all tags
+that it stands for have the same ones, as `earmark calibrate --merge` stores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from earmark.data import manifest as manifests
+from earmark.data.datasets import columns
+from earmark.data.manifest import Manifest
+from earmark.errors import EarmarkError, ManifestError
+from earmark.evaluation import wording
+from earmark.evaluation.scoring import TimedScores
+from earmark.events import DEFAULT, EventRules
+from earmark.metrics import joined
+from earmark.metrics.merging import merge_tags, merged_tags
+from earmark.registry import did_you_mean
+from earmark.scores import Scores
+
+MergeBy = Literal["highest", "sum"]
+Value = TypeVar("Value")
+
+
+def shipped() -> dict[str, Path]:
+    """The tables in the package, by name."""
+    folder = Path(str(resources.files("earmark.evaluation"))) / "vocabularies"
+    return {path.stem: path for path in sorted(folder.glob("*.csv"))}
+
+
+def find(table: str | Path) -> Path:
+    """A table's file, by path or by the name of a shipped one.
+
+    >>> find("speechcommands-twelve").name
+    'speechcommands-twelve.csv'
+    """
+    path, known = Path(table), shipped()
+    if not path.is_file() and str(table) in known:
+        return known[str(table)]
+    if not path.is_file():
+        raise EarmarkError(
+            f"{table}: no such table of tags{did_you_mean(str(table), known)} Give a file with the columns tag, merged, or "
+            f"one of the shipped: {', '.join(known)}"
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """name: of the table. mapping: tag → merged tag, None: left out. rule: as in `earmark.metrics.merging`."""
+
+    name: str
+    mapping: Mapping[str, str | None]
+    rule: MergeBy = "highest"
+
+    @staticmethod
+    def load(table: str | Path, rule: MergeBy = "highest") -> Vocabulary:
+        """Raises EarmarkError for no such table, ManifestError for one that names a tag twice."""
+        file = find(table)
+        old, new = columns(manifests.load_table(file), file, "tag", "merged")
+        mapping: dict[str, str | None] = {}
+        for row, (tag, merged) in enumerate(zip(old, new, strict=True), 2):
+            if not tag:
+                raise ManifestError(f"{file}: line {row} names no tag")
+            if mapping.get(tag, merged or None) != (merged or None):
+                raise ManifestError(f"{file}: line {row} merges {tag!r} into {merged!r}, an earlier one into another")
+            mapping[str(tag)] = merged or None
+        return Vocabulary(file.name if Path(table).is_file() else str(table), mapping, rule)
+
+    def of(self, tags: Sequence[str]) -> dict[str, str | None]:
+        """The mapping of those of these tags that the table names. Raises EarmarkError where it names none."""
+        own = {tag: self.mapping[tag] for tag in tags if tag in self.mapping}
+        if not own:
+            raise EarmarkError(
+                f"{self.name}: none of its {len(self.mapping)} tags, such as {next(iter(self.mapping), '')!r}, is one of the "
+                f"tagger's {len(tags)}, such as {tags[0]!r}: this table is for other taggers"
+            )
+        return own
+
+    def scores(self, scores: Scores) -> Scores:
+        return merge_tags(scores, self.of(scores.tags), self.rule)
+
+    def timed(self, timed: TimedScores) -> TimedScores:
+        """Scores over time in merged tags."""
+        clips = {id_: replace(clip, scores=self.scores(clip.scores)) for id_, clip in timed.clips.items()}
+        return replace(timed, clips=clips)
+
+    def manifest(self, clips: Manifest) -> Manifest:
+        """The same clips with tags and events in merged tags."""
+        table_columns: dict[str, Any] = {name: clips.table[name] for name in clips.table.column_names}
+        table_columns["tags"] = [self._merged(tags) for tags in clips.table["tags"].to_pylist()]
+        events = [self._events(events) for events in clips.table["events"].to_pylist()]
+        table_columns["events"] = pa.array(events, clips.table.schema.field("events").type)
+        return manifests.build(table_columns, clips.root, facts=clips.facts, name=self.name)
+
+    def rules(self, rules: EventRules, tags: Sequence[str]) -> EventRules | None:
+        """The rules of merged tags; None where merged tags have different ones. tags: of the tagger."""
+        thresholds = self._alike(rules.thresholds, tags)
+        medians = self._alike(rules.medians, tags)
+        if self.rule != "highest" or thresholds is None or medians is None:
+            return None
+        return replace(rules, thresholds=thresholds, medians=medians)
+
+    def thresholds(self, values: NDArray[np.float64], tags: Sequence[str]) -> NDArray[np.float64] | None:
+        """(tags,) → (merged tags,), under the same condition."""
+        alike = self._alike(dict(zip(tags, values.tolist(), strict=True)), tags)
+        return None if alike is None or self.rule != "highest" else np.array(list(alike.values()), float)
+
+    def spread(self, values: Mapping[str, Value], tags: Sequence[str], other: Value) -> dict[str, Value]:
+        """Values of merged tags → those of the tags that they stand for; `other` for tags that are left out."""
+        names = {tag: self.of(tags).get(tag, tag) for tag in tags}
+        return {tag: other if name is None else values[name] for tag, name in names.items()}
+
+    def spread_rules(self, rules: EventRules, tags: Sequence[str]) -> EventRules:
+        thresholds = self.spread(rules.thresholds, tags, DEFAULT)
+        return replace(rules, thresholds=thresholds, medians=self.spread(rules.medians, tags, 0.0))
+
+    def notes(self, tags: Sequence[str], clips: Manifest) -> list[str]:
+        """What became of the tagger's tags, and of the tags and events of these clips, in sentences."""
+        merging = self.of(tags)
+        left = [tag for tag in tags if tag in merging and merging[tag] is None]
+        names, _ = merged_tags(tags, merging)
+        sentences = [
+            f"Judged in merged tags ({self.name}, {self.rule}): the tagger's {len(tags) - len(left)} tags are {len(names)} "
+            f"here: {wording.names(names)}."
+        ]
+        if left:
+            sentences.append(f"{wording.count(len(left), 'tag')} of the tagger left out: {wording.names(left)}.")
+        dropped = sorted({tag for tag in clips.vocabulary if tag in self.mapping and self.mapping[tag] is None})
+        lost = [
+            sum(tag in dropped for row in clips.table["tags"].to_pylist() for tag in row or ()),
+            sum(event["tag"] in dropped for row in clips.table["events"].to_pylist() for event in row or ()),
+        ]
+        if any(lost):
+            sentences.append(
+                f"The table leaves out {wording.names(dropped)}: {wording.count(lost[0], 'tag')} and "
+                f"{wording.count(lost[1], 'event')} of the clips are not judged."
+            )
+        return sentences
+
+    def _merged(self, tags: Sequence[str]) -> list[str]:
+        names = (self.mapping.get(tag, tag) for tag in tags)
+        return list(dict.fromkeys(name for name in names if name is not None))
+
+    def _events(self, events: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+        """Unknown events stay unknown, and no event stays none."""
+        if events is None:
+            return None
+        named = [(self.mapping.get(event["tag"], event["tag"]), event["onset"], event["offset"]) for event in events]
+        merged = joined([(tag, onset, offset) for tag, onset, offset in named if tag is not None])
+        return [
+            dict(zip(("tag", "onset", "offset"), event, strict=True)) for event in sorted(merged, key=lambda e: e[1:])
+        ]
+
+    def _alike(self, values: Mapping[str, float], tags: Sequence[str]) -> dict[str, float] | None:
+        merging = self.of(tags)
+        names, place = merged_tags(tags, merging)
+        by_tag: list[set[float]] = [set() for _ in names]
+        for tag, target in zip(tags, place, strict=True):
+            if target is not None:
+                by_tag[target].add(values[tag])
+        if any(len(alike) > 1 for alike in by_tag):
+            return None
+        return {name: next(iter(alike)) for name, alike in zip(names, by_tag, strict=True)}

@@ -1,0 +1,121 @@
+"""Weights from before: which taggers a recipe takes them from, and whether these learnt from clips that are to be kept apart.
+
+A tagger knows what its base learnt from. Where the base is of the same data set, folds tell; a data set is the same by its
+name where it has official folds, and by the digest of the base's clips where its name is only that of a layout (`folder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.data.manifest import Manifest
+from earmark.data.splits import ClipSet, Parts
+from earmark.errors import ManifestError
+from earmark.evaluation.leakage import official
+from earmark.models import loading
+from earmark.models.facts import Base, Facts
+from earmark.models.file import read_head
+from earmark.recipe import Recipe
+from earmark.train.folder import TAGGER, Say
+
+BEAR = "bear it with --set data.shared_groups=report"
+
+
+def sources(load: dict[str, str]) -> dict[str, list[str]]:
+    """Where a recipe's `load` takes weights from: source → the parts of it."""
+    found: dict[str, list[str]] = {}
+    for part, place in load.items():
+        source, _, inner = place.rpartition(":")
+        found.setdefault(source or place, []).append(inner if source else part)
+    return found
+
+
+def of_recipe(recipe: Recipe, folder: Path) -> dict[str, tuple[Base, ...]]:
+    """The bases of each phase ("": of a recipe without phases), but for phases that are another's source.
+
+    folder: of the run; what a phase kept there tells its bases, which may be gone since. Raises TaggerError.
+    """
+    plans = {name: recipe.phases[name].load for name in recipe.running()} or {"": recipe.load}
+    return {name: _of(load, recipe, folder / name / TAGGER) for name, load in plans.items()}
+
+
+def _of(load: dict[str, str], recipe: Recipe, kept: Path) -> tuple[Base, ...]:
+    outside = {source: parts for source, parts in sources(load).items() if source not in recipe.phases}
+    if outside and kept.is_file() and (told := kept_bases(kept)):
+        return told
+    found: list[Base] = []
+    for source, parts in outside.items():
+        tagger = loading.load(source)
+        found += Base.of(tagger.facts, tagger.identity(), source, parts)
+    return tuple(dict.fromkeys(found))
+
+
+def kept_bases(tagger: Path) -> tuple[Base, ...]:
+    """Those that a tagger's file tells."""
+    return Facts.read(read_head(tagger)["facts"], str(tagger)).bases or ()
+
+
+def check(bases: Iterable[Base], recipe: Recipe, manifest: Manifest, parts: Parts, say: Say) -> dict[Base, Base]:
+    """Say what each base learnt from; each again, with whether it is of this data.
+
+    Raises ManifestError where one learnt from test clips, unless the recipe bears shared groups.
+    """
+    told = {}
+    for base in dict.fromkeys(bases):
+        same = of_this_data(base, recipe, manifest)
+        told[base] = replace(base, same=bool(same))
+        say(f"begins with weights of {base.words()}")
+        if same is None:
+            say(
+                f"whether {base.source} learnt from clips of this data cannot be known from its file: "
+                "where it did, figures on them are too good"
+            )
+        if not same:
+            continue
+        for name, use in (
+            ("test", "figures would be"),
+            ("validation", "the epoch would be chosen on figures that are"),
+        ):
+            part: Manifest = getattr(parts, name)
+            if count := int(_learnt(base, part).sum()):
+                _refuse_or_say(base, name, count, part, use, recipe, say)
+    return told
+
+
+def _refuse_or_say(base: Base, name: str, count: int, part: Manifest, use: str, recipe: Recipe, say: Say) -> None:
+    first = str(part.ids[_learnt(base, part).argmax()])
+    sentence = f"{base.source} learnt from {count} of the {len(part)} {name} clips, such as {first!r}: {use} too good"
+    if name == "test" and recipe.data.shared_groups != "report":
+        raise ManifestError(
+            f"load: {base.words()}. {sentence}. Take another base, test on other folds than {', '.join(_folds(base))}, or {BEAR}"
+        )
+    say(f"warning: {sentence}")
+
+
+def of_this_data(base: Base, recipe: Recipe, manifest: Manifest) -> bool | None:
+    """Whether a base learnt from clips of this manifest's data set; None: cannot be known."""
+    if base.train is None or base.data is None:
+        return None
+    if official(base.data) and base.data in (recipe.data.dataset, manifest.facts.get("data set")):
+        return True
+    rows = manifest.select(np.isin(manifest.folds, list(base.train.folds))) if base.train.folds else manifest
+    if ClipSet.of(rows).sha256 == base.train.sha256:
+        return True
+    # a data set with official clips is another one than that of another name; of a layout nobody knows
+    both = official(base.data) and official(recipe.data.dataset)
+    return False if both else None
+
+
+def _folds(base: Base) -> list[str]:
+    return sorted({fold for clips in (base.train, base.validation) if clips for fold in clips.folds})
+
+
+def _learnt(base: Base, part: Manifest) -> NDArray[np.bool_]:
+    """Which clips of a part (clips,) the base learnt from: those of its folds, or all where it had none."""
+    folds = _folds(base)
+    return np.isin(part.folds, folds) if folds else np.ones(len(part), bool)
