@@ -128,11 +128,11 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
 
 def score(tagger: Path, clips: Path, device: str, workers: int) -> Scores:
     """Scores of the clips that the tagger is tested on. Raises ManifestError for leaks, as `earmark evaluate` does."""
-    from earmark.evaluation.heldout import Asked, score_held_out
+    from earmark.evaluation.heldout import Request, score_held_out
     from earmark.evaluation.scoring import Settings
 
-    asked = Asked(clips, settings=Settings(workers=workers, strict=True), device=device)
-    return score_held_out(tagger, asked).scores
+    request = Request(clips, settings=Settings(workers=workers, strict=True), device=device)
+    return score_held_out(tagger, request).scores
 
 
 def _seconds(one: Training) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from earmark.events import EventRules, hear, track
-from earmark.inference import Failure, Heard, Recording, score
+from earmark.inference import Failure, Recording, Scored, score
 from earmark.inference.detection import listen
 from earmark.models import tagger as taggers
 from earmark.models.ensemble import Ensemble
@@ -114,7 +114,7 @@ def test_events_are_those_of_all_scores(recordings, framed, last, short):
             told.setdefault(recording.name, []).extend(events)
 
         for heard, events in listen(tagger, scorer, [*recordings, *parts], middle, batch=batch, on_events=show):
-            assert isinstance(heard, Heard)
+            assert isinstance(heard, Scored)
             found[heard.recording.name] = events
         assert found.keys() == expected.keys()
         assert all(alike(found[name], expected[name]) for name in expected)
@@ -142,7 +142,7 @@ def test_what_fails_has_no_events_and_the_rest_goes_on(recordings, tmp_path):
     todo = [Recording(tmp_path / "cut.wav"), Recording(tmp_path / "none.wav"), recordings[-1]]
     tagger = build(True)
     results = list(listen(tagger, tagger.framewise(), todo, RULES))
-    assert [type(heard) for heard, _ in results] == [Failure, Failure, Heard]
+    assert [type(heard) for heard, _ in results] == [Failure, Failure, Scored]
     assert results[0][1] == results[1][1] == [] and results[2][1]
 
 

@@ -21,7 +21,7 @@ from tests.program import alike, command
 
 from earmark import audio
 from earmark.errors import AudioError, EarmarkError, TaggerError
-from earmark.inference import ENCODINGS, Failure, Heard, Microphone, Raw, Recording, score
+from earmark.inference import ENCODINGS, Failure, Microphone, Raw, Recording, Scored, score
 from earmark.inference.live import Feed, decode
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
@@ -120,7 +120,7 @@ def test_scores_are_those_of_the_file_and_come_at_once(tmp_path):
     (heard,) = score(
         listener, [Raw(reader=Slow(), rate=RATE, encoding="f32le")], prompt=True, on_part=on_part, workers=1
     )
-    assert isinstance(heard, Heard) and heard.duration == pytest.approx(3.33)
+    assert isinstance(heard, Scored) and heard.duration == pytest.approx(3.33)
     assert heard_by_then[:14] == [5 + 2 * number for number in range(14)]  # in tenths of a second
     np.testing.assert_allclose(np.concatenate([part.windows.values for part in parts]), whole.windows.values, atol=1e-7)
     np.testing.assert_allclose(heard.values, whole.values, atol=1e-7)
@@ -188,7 +188,7 @@ def test_stopping_ends_it_though_nothing_comes():
     (result,) = score(Listener(), [raw], prompt=True)
     never.set()
     stopper.join()
-    assert isinstance(result, Heard) and result.duration == 1
+    assert isinstance(result, Scored) and result.duration == 1
 
 
 def test_leaving_early_ends_the_threads():
@@ -419,7 +419,7 @@ def test_a_pipe_that_does_not_block_is_heard_to_its_end():
             return next(self.turns)
 
     (result,) = score(Listener(), [Raw(reader=Hesitant(), rate=RATE, encoding="f32le")])
-    assert isinstance(result, Heard) and result.duration == 1
+    assert isinstance(result, Scored) and result.duration == 1
 
 
 def test_a_reader_that_breaks_does_not_leave_the_net_waiting():
@@ -465,4 +465,4 @@ def test_members_that_hear_other_windows_cannot_share_what_comes_once(tmp_path):
         list(score(Team(), [Raw(reader=Chunks(bytes(9 * RATE)), rate=RATE)]))
     soundfile.write(tmp_path / "a.wav", noise(2), RATE)
     (result,) = score(Team(), [Recording(tmp_path / "a.wav")])
-    assert isinstance(result, Heard)
+    assert isinstance(result, Scored)

@@ -220,8 +220,8 @@ def test_a_scene_by_hand(tmp_path):
     """Four equal samples, at 1 kHz, faded to (1, 2, 2, 1) / 3 of themselves, whose RMS is √10 / 6; SNR 20 dB over the
     level of −40 dB is an RMS of 0.1. So the first is 0.1 · 2 / √10 = 0.0632."""
     path = write(tmp_path / "a.wav", [0, 0, 0.5, 0.5, 0.5, 0.5], 1000)
-    event = mixing.Event("dog", 0.003, 0.007, "a", "a", 0.002, 20.0)
-    plan = mixing.Plan("", 0, 0, 1000, 10, "none", None, 1, (event,))
+    event = mixing.PlacedEvent("dog", 0.003, 0.007, "a", "a", 0.002, 20.0)
+    plan = mixing.ScenePlan("", 0, 0, 1000, 10, "none", None, 1, (event,))
     wave, scale = mixing.render(plan, {"a": path})
     step = 0.2 / np.sqrt(10)
     np.testing.assert_allclose(wave, np.array([0, 0, 0, 1, 2, 2, 1, 0, 0, 0]) * step, atol=1e-7)
@@ -312,7 +312,7 @@ def test_backgrounds_are_dealt_to_folds(tmp_path, clips):
 
 def test_a_silent_stretch_of_background_is_said(tmp_path, clips):
     write(tmp_path / "a.wav", np.zeros(3 * RATE))
-    plan = mixing.Plan("1", 0, 0, RATE, 2 * RATE, "a.wav", 0.5, 0, ())
+    plan = mixing.ScenePlan("1", 0, 0, RATE, 2 * RATE, "a.wav", 0.5, 0, ())
     with pytest.raises(AudioError, match="is silent for 4000 samples from 0.50 s on"):
         mixing.render(plan, {}, tmp_path)
 
@@ -435,7 +435,7 @@ def test_a_scene_without_its_plan_is_not_taken_for_another(tmp_path, clips, monk
     sound = tmp_path / "audio/1/scene_1_00000.flac"
     right = sound.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(mixing.Plan, "as_dict", lambda self: stop() if sound.read_bytes() != right else {})
+        patch.setattr(mixing.ScenePlan, "as_dict", lambda self: stop() if sound.read_bytes() != right else {})
         with pytest.raises(KeyboardInterrupt):
             mixing.make(tmp_path, other, paths)
     assert sound.read_bytes() != right

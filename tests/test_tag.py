@@ -13,7 +13,7 @@ import torch
 
 from earmark import audio
 from earmark.errors import AudioError, EarmarkError
-from earmark.inference import Failure, Heard, Recording, score
+from earmark.inference import Failure, Recording, Scored, score
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.windows import Windows, starts
@@ -107,12 +107,12 @@ def test_a_bad_file_is_a_failure_in_its_place(files, tmp_path):
     paths = list(files)
     order = [paths[0], broken, paths[1], tmp_path / "missing.wav", cut, paths[2]]
     results = list(score(Listener(Windows(1.0, 0.4)), map(Recording, order), batch=4))
-    assert [type(r) for r in results] == [Heard, Failure, Heard, Failure, Failure, Heard]
+    assert [type(r) for r in results] == [Scored, Failure, Scored, Failure, Failure, Scored]
     for result, path in zip(results, order, strict=True):
         if isinstance(result, Failure):
             assert str(path) in str(result.error)
     salvaged = list(score(Listener(Windows(1.0, 0.4)), [Recording(cut)], salvage=True))
-    assert isinstance(salvaged[0], Heard)
+    assert isinstance(salvaged[0], Scored)
     assert salvaged[0].duration == pytest.approx(15.5, abs=0.1)
     assert salvaged[0].notes
 
@@ -154,7 +154,7 @@ def test_an_error_in_a_decoder_comes_out(files, monkeypatch):
 
 def test_stopping_early_ends_the_threads(files):
     results = score(Listener(Windows(0.5, 0.05)), [Recording(path) for path in files] * 3, workers=3, batch=2)
-    assert isinstance(next(results), Heard)
+    assert isinstance(next(results), Scored)
     results.close()
 
 
@@ -247,7 +247,7 @@ def test_scores_that_are_no_numbers_are_a_failure_in_its_place(tmp_path, batch, 
     soundfile.write(paths[1], wave, RATE, subtype="FLOAT")
     scorer = Overflowing(Windows(1.0, 0.5))
     results = list(score(scorer, map(Recording, paths), batch=batch, keep_windows=keep, workers=1))
-    assert [type(result) for result in results] == [Heard, Failure, Heard]
+    assert [type(result) for result in results] == [Scored, Failure, Scored]
     assert "1.wav: the tagger's scores of the window at 7.50 s are no finite numbers" in str(results[1].error)
     np.testing.assert_array_equal(results[0].values, results[2].values)
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from earmark import audio
-from earmark.inference import Heard, Recording
+from earmark.inference import Recording, Scored
 from earmark.models.features.mel import hz_to_mel
 from earmark.report import pictures
 from earmark.report.pictures import recording as timeline
@@ -26,7 +26,7 @@ def heard(tmp_path):
     start = np.arange(0, 40, 2.0)
     values = np.stack([start < 20, start >= 20], 1).astype(np.float32)
     windows = Scores(values, np.full(20, str(path)), start, start + 2, ("low", "high"))
-    return Heard(Recording(path), 40.0, values.mean(0), (), windows)
+    return Scored(Recording(path), 40.0, values.mean(0), (), windows)
 
 
 def spectrum_of(heard, columns=timeline.COLUMNS):
@@ -62,7 +62,7 @@ def test_the_spectrogram_ends_where_the_scores_do(heard, tmp_path, monkeypatch):
     monkeypatch.setattr(timeline, "timeline", lambda *told, **more: drawn.append(told) or original(*told, **more))
     rows = heard.windows
     first = Scores(rows.values[:10], rows.ids[:10], rows.start[:10], rows.end[:10], rows.tags)
-    timeline.draw(Heard(heard.recording, 40.0, heard.values, (), first), RATE, tmp_path / "half.png")
+    timeline.draw(Scored(heard.recording, 40.0, heard.values, (), first), RATE, tmp_path / "half.png")
     ((spectrum, *_),) = drawn
     assert spectrum.shape == (pictures.BANDS, timeline.COLUMNS)
     assert len(set(spectrum[:, 10:-10].argmax(0).tolist())) == 1
@@ -80,11 +80,11 @@ def test_a_recording_shorter_than_a_column(heard, tmp_path):
     windows = Scores(
         np.array([[1.0, 0.0]], np.float32), np.array(["x"]), np.zeros(1), np.full(1, 0.005), ("low", "high")
     )
-    short = Heard(Recording(path), 0.005, np.array([1.0, 0.0], np.float32), (), windows)
+    short = Scored(Recording(path), 0.005, np.array([1.0, 0.0], np.float32), (), windows)
     assert spectrum_of(short)[0].shape == (pictures.BANDS, 1)
     timeline.draw(short, RATE, tmp_path / "short.png")
 
 
 def test_without_windows_there_is_nothing_to_draw(heard, tmp_path):
     with pytest.raises(ValueError, match="ask for them with keep_windows"):
-        timeline.draw(Heard(heard.recording, 1.0, heard.values), RATE, tmp_path / "c.png")
+        timeline.draw(Scored(heard.recording, 1.0, heard.values), RATE, tmp_path / "c.png")

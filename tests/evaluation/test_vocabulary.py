@@ -130,7 +130,7 @@ def test_events_are_judged_in_merged_tags(tmp_path: Path, make: Make, heard: Hea
     told = earmark.evaluate(make(task="many"), scenes, merge=merge, resamples=0, progress=heard)
     assert told.figures.events is not None
     assert [row.tag for row in told.figures.events.tags] == ["sound"]
-    assert told.detected is not None and next(iter(told.detected.heard.values())).track.tags == ("sound",)
+    assert told.detected is not None and next(iter(told.detected.tracked.values())).track.tags == ("sound",)
     assert any("Judged in merged tags (t.csv, highest)" in note for note in told.figures.notes)
     apart = earmark.evaluate(make(task="many"), scenes, resamples=0)
     assert apart.figures.events is not None and apart.figures.events.events == told.figures.events.events

@@ -49,8 +49,8 @@ def measure(
         >>> from earmark.data.manifest import build
         >>> clips = build({"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": [["dog"], ["rain"]]}, ".")
         >>> values = np.array([[0.9, 0.1], [0.6, 0.4]], np.float32)
-        >>> told = measure(Scores(values, clips.ids, np.zeros(2), np.ones(2), ("dog", "rain")), clips, "one", resamples=0)
-        >>> told.metrics["accuracy"].value, [(miss.id, miss.answered) for miss in told.worst]
+        >>> figures = measure(Scores(values, clips.ids, np.zeros(2), np.ones(2), ("dog", "rain")), clips, "one", resamples=0)
+        >>> figures.metrics["accuracy"].value, [(miss.id, miss.answered) for miss in figures.worst]
         (0.5, [('b', 'dog')])
     """
     if not len(manifest):
@@ -63,29 +63,29 @@ def measure(
     figures = {name: measured[name] for name in sorted(measured, key=wording.position)}
     columns = metrics.per_tag(values, truth, task, threshold)
     groups = len(np.unique(matched.groups))
-    told = calibration_of(values, truth, task)
+    calibration = calibration_of(values, truth, task)
     lost: list[str] = []
     facts = plain(protocol or {}, "protocol", lost)
     notes = [
         *matched.notes,
         *_notes_on_tags(truth, scores.tags),
         *_notes_on_figures(figures, groups, resamples),
-        *([] if told else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
+        *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
         *_notes_on_silence(columns["precision"], scores.tags),
         *(f"{place} is not a finite number: null." for place in lost),
     ]
-    one = task == "one"
+    one_tag = task == "one"
     return Figures(
         clips=len(matched.ids),
         task=task,
         metrics=figures,
         tags=_by_tag(columns, scores.tags),
         undefined=tuple(scores.tags[i] for i in metrics.undefined(truth, negatives=True)),
-        confusion=metrics.confusion(values, truth) if one else None,
-        calibration=told,
+        confusion=metrics.confusion(values, truth) if one_tag else None,
+        calibration=calibration,
         worst=_worst(matched, scores.tags, task, threshold),
-        threshold=None if one else threshold,
-        decisions=None if stored is None or one else decide(matched, scores.tags, stored, resamples, seed),
+        threshold=None if one_tag else threshold,
+        decisions=None if stored is None or one_tag else decide(matched, scores.tags, stored, resamples, seed),
         events=events,
         protocol=facts,
         interval=_bootstrap(figures, groups, resamples),
@@ -100,7 +100,7 @@ def _bootstrap(figures: Mapping[str, Interval], groups: int, resamples: int) -> 
 
 def decide(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int, seed: int = 0) -> Decisions:
     """Decisions with the stored thresholds (tags,) beside those with 0.5, by the same draws."""
-    rows, each = [], []
+    rows, by_tag = [], []
     for name, threshold in (("0.5", np.full(len(tags), DEFAULT)), ("stored", np.asarray(stored, float))):
         figures = metrics.evaluate(
             matched.values,
@@ -113,17 +113,17 @@ def decide(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int
             threshold=threshold,
         )
         rows.append(Decided(name, {key: figures[key] for key in FIGURES}))
-        each.append(metrics.per_tag(matched.values, matched.truth, "many", threshold))
-    half, own = each
+        by_tag.append(metrics.per_tag(matched.values, matched.truth, "many", threshold))
+    at_half, at_stored = by_tag
     return Decisions(
         tuple(rows),
         tuple(
             TagDecided(
                 tag,
-                int(own["clips"][i]),
+                int(at_stored["clips"][i]),
                 float(stored[i]),
-                float(half["f1"][i]),
-                *(float(own[name][i]) for name in ("f1", "precision", "recall")),
+                float(at_half["f1"][i]),
+                *(float(at_stored[name][i]) for name in ("f1", "precision", "recall")),
             )
             for i, tag in enumerate(tags)
         ),
@@ -150,14 +150,14 @@ def _worst(matched: Matched, tags: Sequence[str], task: Task, threshold: float |
     else:
         answered = values.argmax(1)
         missed = truth & (values < threshold)
-    own = np.where(missed, values, np.inf)
-    lowest = own.min(1)
+    missed_scores = np.where(missed, values, np.inf)
+    lowest = missed_scores.min(1)
     rows = [row for row in np.argsort(lowest, kind="stable")[:WORST] if np.isfinite(lowest[row])]
     return tuple(
         Miss(
             str(matched.ids[row]),
             matched.paths[row],
-            tags[int(own[row].argmin())],
+            tags[int(missed_scores[row].argmin())],
             tags[int(answered[row])],
             float(lowest[row]),
             float(values[row, answered[row]]),

@@ -17,7 +17,7 @@ from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError
 from earmark.evaluation import heldout, wording
 from earmark.evaluation.figures import plain
-from earmark.evaluation.heldout import Asked, Leaks, Source
+from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
 from earmark.metrics import Difference, Interval
@@ -47,9 +47,9 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """For JSON, null for what has no value: {"systems": [{"name", "metrics": {metric: {"value", "low", "high"}}}],
         "pairs": [{"a", "b", "metric", "difference", "low", "high", "p", "p_holm"}], "clips", "notes", "protocol"}."""
-        told = {
+        report = {
             "systems": [
-                {"name": system.name, "metrics": {name: each.as_dict() for name, each in system.metrics.items()}}
+                {"name": system.name, "metrics": {name: figure.as_dict() for name, figure in system.metrics.items()}}
                 for system in self.systems
             ],
             "pairs": [
@@ -63,7 +63,7 @@ class Comparison:
             "notes": list(self.notes),
             "protocol": self.protocol or {},
         }  # fmt: skip
-        return {key: plain(value) for key, value in told.items()}
+        return {key: plain(value) for key, value in report.items()}
 
 
 LEVEL = 0.05  # p-values below it tell two systems apart
@@ -103,25 +103,25 @@ def compare(
     look. Raises EarmarkError for fewer than two systems, other tags, other clips; and what `evaluate` raises.
 
         >>> from earmark.evaluation.comparison import compare
-        >>> told = compare({"a": "a.parquet", "b": "b.parquet"}, "clips.parquet")  # doctest: +SKIP
-        >>> [(pair.a, pair.b, pair.p_holm) for pair in told.pairs if pair.metric == "map"]  # doctest: +SKIP
+        >>> comparison = compare({"a": "a.parquet", "b": "b.parquet"}, "clips.parquet")  # doctest: +SKIP
+        >>> [(pair.a, pair.b, pair.p_holm) for pair in comparison.pairs if pair.metric == "map"]  # doctest: +SKIP
         [('a', 'b', 0.013)]
     """
     named = dict(systems) if isinstance(systems, Mapping) else _named(systems)
     sources = systems.values() if isinstance(systems, Mapping) else systems
     if len(named) < 2:
         raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
-    asked = Asked(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
-    scored = {name: _scores(source, asked, progress) for name, source in named.items()}
+    request = Request(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
+    scored = {name: _scores(source, request, progress) for name, source in named.items()}
     matched, notes = _match(scored, common)
     chosen = None if metrics is None else current(metrics, progress.say)
-    told = _measured(matched, chosen, resamples, permutations)
+    comparison = _measured(matched, chosen, resamples, permutations)
     return replace(
-        told,
-        notes=(*notes, *_at_odds(told.pairs), *(note for each in scored.values() for note in each.notes)),
+        comparison,
+        notes=(*notes, *_at_odds(comparison.pairs), *(note for system in scored.values() for note in system.notes)),
         protocol={
-            name: f"{told.clips} clips{_of(len(each.scores), len(matched[name].ids))}, from {_words(source)}"
-            for (name, each), source in zip(scored.items(), sources, strict=True)
+            name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}"
+            for (name, system), source in zip(scored.items(), sources, strict=True)
         },
     )
 
@@ -146,12 +146,12 @@ def _at_odds(pairs: Sequence[Difference]) -> list[str]:
     return notes
 
 
-def named_by(told: str, taken: Mapping[str, Any]) -> tuple[str, str]:
+def named_by(source: str, taken: Mapping[str, Any]) -> tuple[str, str]:
     """(name, path) of "NAME=PATH" or of a path: then the last part of it that tells it from the others."""
-    name, equals, path = told.partition("=")
-    if not equals or not name or (Path(told).exists() and not Path(path).exists()):  # a folder such as lr=0.1
-        path = told
-        place = Path(told)
+    name, equals, path = source.partition("=")
+    if not equals or not name or (Path(source).exists() and not Path(path).exists()):  # a folder such as lr=0.1
+        path = source
+        place = Path(source)
         plain_name = place.stem in ("tagger", "scores")  # of a run folder: its name says more
         name = place.parent.name if plain_name and place.parent.name not in ("", "evaluation") else place.stem
         name = place.parent.parent.name if place.parent.name == "evaluation" else name
@@ -162,8 +162,8 @@ def named_by(told: str, taken: Mapping[str, Any]) -> tuple[str, str]:
 
 def _named(systems: Sequence[str | Path]) -> dict[str, Source]:
     named: dict[str, Source] = {}
-    for told in systems:
-        name, path = named_by(str(told), named)
+    for source in systems:
+        name, path = named_by(str(source), named)
         named[name] = path
     return named
 
@@ -176,16 +176,16 @@ def _of(scored: int, compared: int) -> str:
     return f" of the {scored} that it scores" if scored > compared else ""
 
 
-def _scores(source: Source, asked: Asked, progress: Progress) -> _Scored:
+def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
         scores = Scores.load(source)
-        clips = open_data(asked.data, asked.dataset, say=progress.say)
-        if asked.folds:
-            clips = clips.in_folds(asked.folds)
+        clips = open_data(request.data, request.dataset, say=progress.say)
+        if request.folds:
+            clips = clips.in_folds(request.folds)
         return _Scored(scores, clips.select(np.isin(clips.ids, scores.ids)), ())
-    parts = heldout.score_all(source, asked, progress)
+    parts = heldout.score_all(source, request, progress)
     scores, clips = heldout.pooled(parts)
-    look(source, parts, clips, asked.seen)
+    look(source, parts, clips, request.seen)
     lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
     return _Scored(scores, clips, (*lost, *(note for part in parts for note in part.warnings)))
 
@@ -194,24 +194,24 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
     """Each system's scores and truth on the clips that all have. Raises EarmarkError where some miss clips or tags."""
     first, *_ = scored
     tags = scored[first].scores.tags
-    ids = {name: set(each.clips.ids.tolist()) for name, each in scored.items()}
+    ids = {name: set(system.clips.ids.tolist()) for name, system in scored.items()}
     shared, notes = set.intersection(*ids.values()), []
-    for name, each in scored.items():
-        if set(each.scores.tags) != set(tags):
-            apart = sorted(set(each.scores.tags) ^ set(tags))
+    for name, system in scored.items():
+        if set(system.scores.tags) != set(tags):
+            apart = sorted(set(system.scores.tags) ^ set(tags))
             raise EarmarkError(f"{first} and {name} have different tags, such as {apart[0]!r}: they cannot be compared")
         if len(ids[name]) > len(shared):
-            told = f"{name} has {len(ids[name]) - len(shared)} clips that another system lacks"
+            lack = f"{name} has {len(ids[name]) - len(shared)} clips that another system lacks"
             if not common:
-                raise EarmarkError(f"{told}: say --common to compare on the {len(shared)} that all have")
-            notes.append(f"{told}: left out.")
+                raise EarmarkError(f"{lack}: say --common to compare on the {len(shared)} that all have")
+            notes.append(f"{lack}: left out.")
     if not shared:
         raise EarmarkError("the systems have no clip in common")
     matched = {}
-    for name, each in scored.items():
-        place = [each.scores.tags.index(tag) for tag in tags]
-        ordered = replace(each.scores, values=each.scores.values[:, place], tags=tags)
-        matched[name] = match(ordered, each.clips.select(np.isin(each.clips.ids, sorted(shared))))
+    for name, system in scored.items():
+        place = [system.scores.tags.index(tag) for tag in tags]
+        ordered = replace(system.scores, values=system.scores.values[:, place], tags=tags)
+        matched[name] = match(ordered, system.clips.select(np.isin(system.clips.ids, sorted(shared))))
     return matched, notes
 
 
@@ -220,10 +220,10 @@ def _measured(
 ) -> Comparison:
     first = next(iter(matched.values()))
     task: Task = "one" if (first.truth.sum(1) == 1).all() else "many"
-    values = {name: own.values for name, own in matched.items()}
+    values = {name: of_system.values for name, of_system in matched.items()}
     systems = [
-        System(name, metrics.evaluate(own, first.truth, first.groups, task, resamples=resamples, metrics=chosen))
-        for name, own in values.items()
+        System(name, metrics.evaluate(of_system, first.truth, first.groups, task, resamples=resamples, metrics=chosen))
+        for name, of_system in values.items()
     ]
     pairs = metrics.compare(
         values, first.truth, first.groups, task, resamples=resamples, permutations=permutations, metrics=chosen

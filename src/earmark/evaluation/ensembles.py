@@ -51,18 +51,18 @@ class Combination:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        told: dict[str, Any] = {"task": self.task}
+        facts: dict[str, Any] = {"task": self.task}
         if self.search is not None:
-            told["search"] = {"metric": self.metric, **self.search.as_dict()}
+            facts["search"] = {"metric": self.metric, **self.search.as_dict()}
         if self.cross is not None:
-            told["cross"] = {"metric": self.metric, "value": self.cross.value, "counts": self.cross.counts}
+            facts["cross"] = {"metric": self.metric, "value": self.cross.value, "counts": self.cross.counts}
         if self.agreement is not None:
-            told["agreement"] = self.agreement.as_dict()
+            facts["agreement"] = self.agreement.as_dict()
         if self.scores is not None:
-            kept = self.scores.facts["ensemble"]
-            told["ensemble"] = {key: value for key, value in kept.items() if key != "members"}
-            told["summary"] = self.summary
-        return told
+            stored = self.scores.facts["ensemble"]
+            facts["ensemble"] = {key: value for key, value in stored.items() if key != "members"}
+            facts["summary"] = self.summary
+        return facts
 
 
 def combine(
@@ -105,12 +105,12 @@ def combine(
     clips = None if data is None else _clips(same[0], data, dataset, progress.say)
     truth = None if clips is None else clips.truth(same[0].tags)
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
-    found: Search | None = None
+    searched: Search | None = None
     crossed: Crossed | None = None
     table: Agreement | None = None
     if search and clips is not None and truth is not None:
-        found = ensembles.search_weights(same, truth, function, rule, rounds=rounds, **how)
-        weights = found.counts
+        searched = ensembles.search_weights(same, truth, function, rule, rounds=rounds, **how)
+        weights = searched.counts
         progress.say(ensembles.OPTIMISTIC)
         if cross:
             crossed = ensembles.search_across(same, truth, clips.folds, function, rule, rounds=rounds, **how)
@@ -120,14 +120,14 @@ def combine(
     whole: Scores | None = None
     if scores:
         whole = crossed.scores if crossed else ensembles.combine(members, rule, weights, only=only, **how)
-        if found is not None and clips is not None:
+        if searched is not None and clips is not None:
             whole.facts["ensemble"]["weights chosen"] = {
                 "by": named,
                 "across folds": cross,
                 **ClipSet.of(clips).as_dict(),
             }
     left = 0 if whole is None else len(members[0]) - len(whole)
-    return Combination(task, rule, tuple(names), named, found, crossed, table, whole, left)
+    return Combination(task, rule, tuple(names), named, searched, crossed, table, whole, left)
 
 
 def _task(members: Sequence[Scores], progress: Progress) -> Task:

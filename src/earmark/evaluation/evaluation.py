@@ -16,7 +16,7 @@ from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
-from earmark.evaluation.heldout import Asked, HeldOut, Leaks, Source
+from earmark.evaluation.heldout import HeldOut, Leaks, Request, Source
 from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
@@ -111,8 +111,8 @@ def evaluate(
     tagger learnt from or where none can be read; AudioError with strict.
 
         >>> import earmark
-        >>> told = earmark.evaluate("esc10", "esc10/", resamples=200)  # doctest: +SKIP
-        >>> told.metrics["accuracy"].value  # doctest: +SKIP
+        >>> evaluation = earmark.evaluate("esc10", "esc10/", resamples=200)  # doctest: +SKIP
+        >>> evaluation.metrics["accuracy"].value  # doctest: +SKIP
         0.9125
     """
     if draw not in ("groups", "clips"):
@@ -122,8 +122,8 @@ def evaluate(
     Collars.by(hit, 0.2)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     settings = Settings(batch, workers, salvage, strict)
-    asked = Asked(data, folds, dataset, seen, leaks, settings, device, hop)
-    parts = heldout.score_all(tagger, asked, progress)
+    request = Request(data, folds, dataset, seen, leaks, settings, device, hop)
+    parts = heldout.score_all(tagger, request, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)
     notes: list[str] = []
@@ -167,7 +167,7 @@ def _result(
         clips,
         detected,
         tuple(part.tagger for part in parts),
-        tuple(each for part in parts for each in part.unread),
+        tuple(clip for part in parts for clip in part.unread),
         tuple(dict.fromkeys(notes)),
         beside,
     )
@@ -178,9 +178,9 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     if len(evaluation.taggers) > 1:
         raise EarmarkError(f"{file}: figures of {len(evaluation.taggers)} taggers are no figures of one: evaluate one")
     (tagger,) = evaluation.taggers
-    told = evaluation.figures
-    figures = plain({name: figure.as_dict() for name, figure in told.metrics.items()})
-    tested = Tested(told.protocol["data"], ClipSet.of(evaluation.clips), figures)
+    judged = evaluation.figures
+    figures = plain({name: figure.as_dict() for name, figure in judged.metrics.items()})
+    tested = Tested(judged.protocol["data"], ClipSet.of(evaluation.clips), figures)
     tagger.facts = replace(tagger.facts, test=tested)
     tagger.save(loading.find(file))
 

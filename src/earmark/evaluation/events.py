@@ -77,11 +77,11 @@ class TagEvents:
     psds: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"tag": self.tag, "events": self.events}
+        row: dict[str, Any] = {"tag": self.tag, "events": self.events}
         for rules, figures in self.f1.items():
-            told |= {f"{column(collar)}, {rules}": value for collar, value in figures.events.items()}
-            told[f"{SEGMENTS}, {rules}"] = figures.segments
-        return told | self.psds
+            row |= {f"{column(collar)}, {rules}": value for collar, value in figures.events.items()}
+            row[f"{SEGMENTS}, {rules}"] = figures.segments
+        return row | self.psds
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class EventFigures:
         "rows": [{"rules", "found", "event_f1_0.2", "event_f1_0.4", "segment_f1"}], "psds": {name: figure}, "settings",
         "tags": [{"tag", "events", "event_f1_0.2, RULES", …, "PSDS 1", "PSDS 2"}], "without events": [tags], "clips_f1",
         "examples"}."""
-        told = {
+        report = {
             **{
                 key: getattr(self, key)
                 for key in ("scores", "step", "clips", "events", "outside", "hours", "event_length")
@@ -152,7 +152,9 @@ class EventFigures:
             "without events": list(self.without),
             "clips_f1": self.clips_f1,
         }
-        return told if self.examples is None else told | {"examples": [asdict(example) for example in self.examples]}
+        return (
+            report if self.examples is None else report | {"examples": [asdict(example) for example in self.examples]}
+        )
 
 
 def column(collar: float) -> str:
@@ -176,18 +178,18 @@ def measure(
     whose they are. hit: the rule. Raises ScoresError.
 
         >>> track = Track(np.arange(5.0), np.array([[0.1], [0.9], [0.9], [0.1]]), ("dog",))
-        >>> told = measure({"a": TrackedClip(track, 4.0)}, {"a": [("dog", 1.0, 3.0)]}, resamples=0)
-        >>> told.rows[0].found, told.rows[0].events[0.2].value
+        >>> figures = measure({"a": TrackedClip(track, 4.0)}, {"a": [("dog", 1.0, 3.0)]}, resamples=0)
+        >>> figures.rows[0].found, figures.rows[0].events[0.2].value
         (1, 1.0)
     """
     tags, named, whole = _checked(clips, reference, collars)
     edges = [metrics.Collars.by(hit, collar) for collar in collars]
     known = {clip: _inside(events, clips[clip].duration) for clip, events in whole.items()}
-    durations = {clip: heard.duration for clip, heard in clips.items()}
+    durations = {clip: tracked.duration for clip, tracked in clips.items()}
     rows: list[RulesFigures] = []
     f1: dict[str, dict[str, TagF1]] = {tag: {} for tag in named}
     for name, rules in ways(clips, tags).items():
-        found = {clip: predicted(heard, rules[clip], named) for clip, heard in clips.items()}
+        found = {clip: predicted(tracked, rules[clip], named) for clip, tracked in clips.items()}
         counts = _by_collar(known, found, named, edges)
         segments = metrics.match_segments(known, found, durations, tags=named, length=SEGMENT)
         row, by_tag = _row(name, sum(map(len, found.values())), counts, segments, groups, resamples)
@@ -198,12 +200,12 @@ def measure(
     judged = sum(map(len, known.values()))
     return EventFigures(
         scores=scores,
-        step=float(np.median([heard.track.step for heard in clips.values()])),
+        step=float(np.median([tracked.track.step for tracked in clips.values()])),
         clips=len(clips),
         events=judged,
         outside=sum(map(len, whole.values())) - judged,
         hours=sum(durations.values()) / 3600,
-        event_length=float(np.median([offset - onset for each in known.values() for _, onset, offset in each])),
+        event_length=float(np.median([offset - onset for events in known.values() for _, onset, offset in events])),
         rows=tuple(rows),
         psds={name: score.value for name, score in psds.items()},
         settings=Settings(tuple(collars), edges[0].share, SEGMENT, PSDS_SETTINGS, hit, edges[0].least),
@@ -230,7 +232,7 @@ def _row(
     resamples: int,
 ) -> tuple[RulesFigures, dict[str, TagF1]]:
     """A row of the table, and the same of each tag."""
-    events = {collar: metrics.detection_f1(each, groups, resamples=resamples) for collar, each in counts.items()}
+    events = {collar: metrics.detection_f1(count, groups, resamples=resamples) for collar, count in counts.items()}
     whole = metrics.detection_f1(segments, groups, resamples=resamples)
     row = RulesFigures(name, found, {collar: figures.macro for collar, figures in events.items()}, whole.macro)
     by_tag = {
@@ -257,30 +259,30 @@ def _checked(
 
 def ways(clips: Mapping[str, TrackedClip], tags: Sequence[str]) -> dict[str, dict[str, EventRules]]:
     """The rows of the table, and the rules of each clip in them; gap and shortest of stored rules are in all rows."""
-    stored = {clip: heard.rules for clip, heard in clips.items()}
-    told = {clip: rules or EventRules.alike(tags) for clip, rules in stored.items()}
+    stored = {clip: tracked.rules for clip, tracked in clips.items()}
+    used = {clip: rules or EventRules.alike(tags) for clip, rules in stored.items()}
     half = EventRules.alike(tags)
     alike = {
         clip: replace(rules, thresholds=half.thresholds, medians=half.medians)
         if set(rules.thresholds) == set(tags)
         else half
-        for clip, rules in told.items()
+        for clip, rules in used.items()
     }
     if None in stored.values():
         return {HALF: alike}
-    swept = {clip: replace(rules, medians=dict.fromkeys(rules.thresholds, 0.0)) for clip, rules in told.items()}
-    return {HALF: alike, THRESHOLDS: swept, MEDIANS: told}
+    swept = {clip: replace(rules, medians=dict.fromkeys(rules.thresholds, 0.0)) for clip, rules in used.items()}
+    return {HALF: alike, THRESHOLDS: swept, MEDIANS: used}
 
 
-def predicted(heard: TrackedClip, rules: EventRules, tags: Sequence[str]) -> list[Timed]:
+def predicted(tracked: TrackedClip, rules: EventRules, tags: Sequence[str]) -> list[Timed]:
     """The events of these tags found in a clip, from its start."""
-    return _inside(shifted(hear(heard.track, rules), heard.start, tags), heard.duration)
+    return _inside(shifted(hear(tracked.track, rules), tracked.start, tags), tracked.duration)
 
 
 def shifted(events: Sequence[Timed | Event], start: float, tags: Sequence[str] | None = None) -> list[Timed]:
     """Seconds of the recording → from the start of a clip; those of one tag that overlap or touch are one."""
-    found = [(tag, onset - start, offset - start) for tag, onset, offset in map(metrics.events.timed, events)]
-    return metrics.joined([event for event in found if tags is None or event[0] in tags])
+    moved = [(tag, onset - start, offset - start) for tag, onset, offset in map(metrics.events.timed, events)]
+    return metrics.joined([event for event in moved if tags is None or event[0] in tags])
 
 
 def _inside(events: Sequence[Timed], duration: float) -> list[Timed]:
@@ -293,8 +295,8 @@ def _tags(clips: Mapping[str, TrackedClip]) -> tuple[str, ...]:
     if not clips:
         raise ScoresError("no clips to judge events in")
     tags = next(iter(clips.values())).track.tags
-    for clip, heard in clips.items():
-        if heard.track.tags != tags:
+    for clip, tracked in clips.items():
+        if tracked.track.tags != tags:
             raise ScoresError(f"clip {clip!r} has scores of other tags than the first clip")
     return tags
 
@@ -317,10 +319,10 @@ def _psds(
 ) -> dict[str, metrics.PSDS]:
     columns = [tags.index(tag) for tag in named]
     frames = {}
-    for clip, heard in clips.items():
+    for clip, tracked in clips.items():
         # where no row covers a time, nothing is heard
-        values = np.nan_to_num(heard.track.values[:, columns], nan=0.0)
-        frames[clip] = metrics.FrameScores(values, heard.track.edges - heard.start)
+        values = np.nan_to_num(tracked.track.values[:, columns], nan=0.0)
+        frames[clip] = metrics.FrameScores(values, tracked.track.edges - tracked.start)
     return {
         name: metrics.psds(frames, known, durations, named, criteria, groups, resamples=resamples)
         for name, criteria in PSDS_SETTINGS.items()

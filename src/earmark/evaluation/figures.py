@@ -136,7 +136,7 @@ class Figures:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, as in the module's docstring."""
-        told = {
+        report = {
             "clips": self.clips,
             "task": self.task,
             "metrics": {name: figure.as_dict() for name, figure in self.metrics.items()},
@@ -152,7 +152,7 @@ class Figures:
             "interval": asdict(self.interval),
             "notes": self.notes,
         }
-        return {key: plain(value) for key, value in told.items()}
+        return {key: plain(value) for key, value in report.items()}
 
 
 def plain(value: Any, place: str = "", lost: list[str] | None = None) -> Any:

@@ -39,7 +39,7 @@ Source = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
 
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
@@ -82,15 +82,15 @@ def members(tagger: Source) -> list[Source]:
     """The tagger, or the files of those of a run over folds, in the natural order of the folds."""
     if not isinstance(tagger, str | Path):
         return [tagger]
-    found = sorted(Path(tagger).glob("fold-*/tagger.safetensors"), key=lambda path: natural(path.parent.name))
-    return list(found) or [tagger]
+    files = sorted(Path(tagger).glob("fold-*/tagger.safetensors"), key=lambda path: natural(path.parent.name))
+    return list(files) or [tagger]
 
 
 def check_single(tagger: Source) -> None:
     """Raises EarmarkError for a run over folds where one tagger is meant."""
-    if len(found := members(tagger)) > 1:
+    if len(several := members(tagger)) > 1:
         raise EarmarkError(
-            f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, found))}"
+            f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, several))}"
         )
 
 
@@ -103,34 +103,34 @@ def check_record(tagger: Source, hop: float | str | None) -> None:
         )
 
 
-def score_held_out(tagger: Source, asked: Asked, progress: Progress = QUIET) -> HeldOut:
+def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
-    loaded: AnyTagger = loading.load(tagger, asked.device) if isinstance(tagger, str | Path) else tagger
-    loaded = loaded if asked.hop is None else loaded.every(asked.hop)
+    loaded: AnyTagger = loading.load(tagger, request.device) if isinstance(tagger, str | Path) else tagger
+    loaded = loaded if request.hop is None else loaded.every(request.hop)
     for line in unheard(loaded):
         progress.say(line)
-    name = asked.dataset or loaded.facts.dataset
-    whole = clips_of(loaded, asked.data, name)
-    after = leakage.trained if asked.validated else dict
-    chosen = choose(loaded, whole, asked.folds, name, asked.seen, asked.validated)
+    name = request.dataset or loaded.facts.dataset
+    whole = clips_of(loaded, request.data, name)
+    after = leakage.trained if request.validated else dict
+    chosen = choose(loaded, whole, request.folds, name, request.seen, request.validated)
     warnings: list[str] = []
-    bear = asked.leaks == "report" or loaded.recipe.data.shared_groups == "report"
-    if not asked.seen:
+    bear = request.leaks == "report" or loaded.recipe.data.shared_groups == "report"
+    if not request.seen:
         chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear)
     learnt = after(leakage.learnt(loaded.facts, name, whole))
-    if not asked.seen and learnt:
+    if not request.seen and learnt:
         warnings += leakage.refuse(leakage.leaks(learnt, whole, chosen), bear)
-    told = score_clips(loaded, chosen, asked.settings, progress)
-    notes = () if isinstance(asked.data, Manifest) else tuple(f"{asked.data}: {line}" for line in whole.told())
-    return HeldOut(loaded, name, chosen, told.scores, told.unread, (*notes, *told.notes), tuple(warnings))
+    scored = score_clips(loaded, chosen, request.settings, progress)
+    notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
+    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings))
 
 
-def score_all(tagger: Source, asked: Asked, progress: Progress = QUIET) -> list[HeldOut]:
+def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> list[HeldOut]:
     """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
-    asked = replace(asked, validated=takes_turns_in_validation(tagger) and not asked.folds)
-    parts = [score_held_out(each, asked, progress) for each in members(tagger)]
+    request = replace(request, validated=takes_turns_in_validation(tagger) and not request.folds)
+    parts = [score_held_out(member, request, progress) for member in members(tagger)]
     check_apart(parts, str(tagger))
-    if asked.validated:
+    if request.validated:
         parts[0] = replace(parts[0], warnings=(*parts[0].warnings, VALIDATED))
     return parts
 
@@ -151,10 +151,10 @@ def takes_turns_in_validation(tagger: Source) -> bool:
 
 def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -> Manifest:
     """The manifest with the folds that the tagger was trained with."""
-    told = tagger.recipe.data
-    clips = open_data(data, name, told.options)
-    if told.folds is not None and name == told.dataset:
-        clips = splits.deal(clips, told.folds, tagger.recipe.seed, all_clips=told.deal == "all")
+    settings = tagger.recipe.data
+    clips = open_data(data, name, settings.options)
+    if settings.folds is not None and name == settings.dataset:
+        clips = splits.deal(clips, settings.folds, tagger.recipe.seed, all_clips=settings.deal == "all")
     return clips
 
 
@@ -174,10 +174,12 @@ def choose(
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
     after = leakage.trained if validated else dict
     parts = after(leakage.learnt(tagger.facts, dataset, clips))
-    told = leakage.learnt(tagger.facts, dataset)
+    clip_sets = leakage.learnt(tagger.facts, dataset)
     # a file that tells nothing of what it learnt from may have learnt from any clip of its data set
     same = (
-        dataset is not None and dataset == tagger.facts.dataset and (not told or any(name != "test" for name in parts))
+        dataset is not None
+        and dataset == tagger.facts.dataset
+        and (not clip_sets or any(name != "test" for name in parts))
     )
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
@@ -218,9 +220,11 @@ def pooled(parts: Sequence[HeldOut]) -> tuple[Scores, Manifest]:
 
 def stored_thresholds(parts: Sequence[HeldOut], scores: Scores) -> Any:
     """(tags,) thresholds that the taggers store, where all store the same; None otherwise."""
-    told = [part.tagger.facts.thresholds(scores.tags) for part in parts]
-    same = told[0] is not None and all(each is not None and np.array_equal(each, told[0]) for each in told)
-    return told[0] if same else None
+    thresholds = [part.tagger.facts.thresholds(scores.tags) for part in parts]
+    same = thresholds[0] is not None and all(
+        others is not None and np.array_equal(others, thresholds[0]) for others in thresholds
+    )
+    return thresholds[0] if same else None
 
 
 def run_folder(tagger: Source) -> Path | None:

@@ -26,7 +26,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation import heldout
-from earmark.evaluation.heldout import Asked, Source
+from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
@@ -103,8 +103,8 @@ def audit(
         scores, clips = _from_file(Path(source), data, dataset, progress)
     else:
         _check_out_of_fold(source)
-        asked = Asked(data, leaks="report", settings=Settings(batch, workers), device=device)
-        scores, clips = heldout.pooled(heldout.score_all(source, asked, progress))
+        request = Request(data, leaks="report", settings=Settings(batch, workers), device=device)
+        scores, clips = heldout.pooled(heldout.score_all(source, request, progress))
     matched = match(scores, clips)
     task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
     doubts = rank(matched.values, matched.truth, task)
@@ -136,7 +136,7 @@ def _check_out_of_fold(source: Source) -> None:
 
 def _label(doubt: Doubt, matched: Matched, tags: Sequence[str]) -> Label:
     tag = tags[doubt.tag]
-    own = " and ".join(name for name, is_given in zip(tags, matched.truth[doubt.row], strict=True) if is_given)
+    given = " and ".join(name for name, is_given in zip(tags, matched.truth[doubt.row], strict=True) if is_given)
     if doubt.suggested is not None:
         suggested = tags[doubt.suggested]
         why = f"{suggested} scores {doubt.other:.2f}, {tag} {doubt.score:.2f}"
@@ -144,7 +144,7 @@ def _label(doubt: Doubt, matched: Matched, tags: Sequence[str]) -> Label:
         suggested = f"without {tag}" if doubt.given else f"with {tag}"
         why = f"{tag} scores {doubt.score:.2f}, {'low' if doubt.given else 'high'} for that tag"
     return Label(
-        str(matched.ids[doubt.row]), matched.paths[doubt.row], tag, own or "no tag", suggested,
+        str(matched.ids[doubt.row]), matched.paths[doubt.row], tag, given or "no tag", suggested,
         round(doubt.doubt, 4), why,
     )  # fmt: skip
 
@@ -187,19 +187,19 @@ def _one(scores: Floats, given: NDArray[np.bool_]) -> list[Doubt]:
         raise ScoresError(
             f"{len(several)} clips do not have one tag each, the first in row {several[0] + 1}: rank them as task 'many'"
         )
-    own = given.argmax(1)
+    own_tag = given.argmax(1)
     rows = np.arange(len(scores))
     others = scores.copy()
-    others[rows, own] = -np.inf
+    others[rows, own_tag] = -np.inf
     best = others.argmax(1)
-    margin = others[rows, best] - scores[rows, own]
+    margin = others[rows, best] - scores[rows, own_tag]
     return [
         Doubt(
             int(i),
-            int(own[i]),
+            int(own_tag[i]),
             True,
             int(best[i]),
-            float(scores[i, own[i]]),
+            float(scores[i, own_tag[i]]),
             float(scores[i, best[i]]),
             float(margin[i]),
         )

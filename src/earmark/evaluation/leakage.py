@@ -73,11 +73,13 @@ def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool) -> tuple[Man
         return test.select(~known), [
             f"{met}: left out, as the tagger was trained, or its epoch or its rules chosen, on them."
         ]
-    told = f"the tagger was trained, or its epoch or its rules chosen, on {met}, and on more of them, as far as a sample tells"
+    sentence = f"the tagger was trained, or its epoch or its rules chosen, on {met}, and on more of them, as far as a sample tells"
     if not bear:
-        raise ManifestError(f"{told}: figures would be too good. Report other clips, or bear it with --leaks report")
+        raise ManifestError(
+            f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
+        )
     return test, [
-        f"{told[0].upper()}{told[1:]}. Figures are better than on clips that have nothing to do with training."
+        f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
     ]
 
 
@@ -93,11 +95,11 @@ def official(data: str) -> bool:
 
 def tuned_on(facts: Facts) -> dict[str, ChosenOn]:
     """By the rules, in words: what they were chosen on."""
-    found = {
+    by_rules = {
         RULES["events"]: facts.events.chosen_on if facts.events else None,
         RULES["tags"]: facts.tags.chosen_on if facts.tags else None,
     }
-    return {what: on for what, on in found.items() if on is not None}
+    return {what: on for what, on in by_rules.items() if on is not None}
 
 
 def learnt_folds(parts: Mapping[str, ClipSet]) -> set[str]:
@@ -130,18 +132,20 @@ def leaks(parts: Mapping[str, ClipSet], whole: Manifest, test: Manifest) -> list
     return leaks_of(replace(whole, table=table))
 
 
-def refuse(found: list[Leak], asked_for: bool) -> list[str]:
+def refuse(leaks: list[Leak], asked_for: bool) -> list[str]:
     """Sentences on leaks for the report; ManifestError unless they are borne (`asked_for`)."""
-    if not found:
+    if not leaks:
         return []
-    clips = len({id_ for leak in found for id_ in leak.ids})
+    clips = len({id_ for leak in leaks for id_ in leak.ids})
     kinds = ", ".join(
-        f"{sum(leak.kind == kind for leak in found)} by {kind}" for kind in dict.fromkeys(k.kind for k in found)
+        f"{sum(leak.kind == kind for leak in leaks)} by {kind}" for kind in dict.fromkeys(k.kind for k in leaks)
     )
-    told = f"{clips} clips tie the test clips to those that the tagger learnt from ({kinds}), the first: {found[0].sentence}"
+    sentence = f"{clips} clips tie the test clips to those that the tagger learnt from ({kinds}), the first: {leaks[0].sentence}"
     if not asked_for:
-        raise ManifestError(f"{told}: figures would be too good. Choose other folds, or bear it with --leaks report")
-    return [f"{told}. Figures are better than on clips that have nothing to do with training."]
+        raise ManifestError(
+            f"{sentence}: figures would be too good. Choose other folds, or bear it with --leaks report"
+        )
+    return [f"{sentence}. Figures are better than on clips that have nothing to do with training."]
 
 
 @dataclass(frozen=True)
@@ -159,11 +163,11 @@ def look(folder: Path, taggers: list[str], test: Manifest) -> Looks:
     """Remember a look at these test clips. A line that cannot be read, as a kill leaves one, counts as a look at them."""
     file = folder / LOOKS
     digest = ClipSet.of(test).sha256
-    told = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "taggers": taggers, "clips": digest}
+    entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "taggers": taggers, "clips": digest}
     before = file.read_bytes() if file.is_file() else b""
     torn = bool(before) and not before.endswith(b"\n")
     with file.open("a", encoding="utf-8") as stream:
-        stream.write(("\n" if torn else "") + json.dumps(told) + "\n")
+        stream.write(("\n" if torn else "") + json.dumps(entry) + "\n")
     seen: set[str] = set()
     looks = 0
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -18,15 +18,15 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
     def within(folder: Path, pattern: str) -> list[Path]:
         return sorted(folder.glob(pattern), key=lambda path: natural(str(path)))
 
-    found: list[Path] = []
+    files: list[Path] = []
     for name in inputs:
         path = Path(name)
         if path.suffix in SUFFIXES:
-            found.append(path)
+            files.append(path)
         elif not path.is_dir():
-            found.append(loading.find(name))
+            files.append(loading.find(name))
         elif inside := within(path, "fold-*/tagger.safetensors") or within(path, "tagger.safetensors"):
-            found += inside
+            files += inside
         else:
             more = f"Its epochs are members with --epochs {name}" if within(path, "*.safetensors") else "Give the files"
             raise EarmarkError(f"{name}: is no run folder: it has no tagger.safetensors, and none in fold-*. {more}")
@@ -34,15 +34,15 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
         inside = within(folder / "epochs", "*.safetensors") or within(folder, "[0-9]*.safetensors")
         if not inside:
             raise EarmarkError(f"{folder}: has no epochs (001.safetensors …): train with --set train.keep=every")
-        found += inside
-    if len(found) < 2:
+        files += inside
+    if len(files) < 2:
         raise EarmarkError(
-            f"an ensemble needs two members at least, and this has {len(found)}: give score files or taggers"
+            f"an ensemble needs two members at least, and this has {len(files)}: give score files or taggers"
         )
-    kinds = {path.suffix in SUFFIXES for path in found}
+    kinds = {path.suffix in SUFFIXES for path in files}
     if len(kinds) > 1:
         raise EarmarkError("give either score files or taggers: scores of some clips are no tagger of new ones")
-    return found
+    return files
 
 
 def check_out(out: Path | None, files: list[Path]) -> None:
@@ -59,11 +59,11 @@ def check_out(out: Path | None, files: list[Path]) -> None:
         raise EarmarkError(f"{out}: is one of the members: write the ensemble to another file")
 
 
-def save(made: Any, out: Path) -> None:
+def save(ensemble: Any, out: Path) -> None:
     """Scores or a tagger into their file, in a folder that is made where it is missing. Raises EarmarkError."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        made.save(out)
+        ensemble.save(out)
     except OSError as error:
         why = error.strerror or str(error)
         raise EarmarkError(f"{out}: cannot be written ({why}). Take another -o, or make room for it") from error

@@ -16,7 +16,7 @@ from earmark.evaluation.heldout import HeldOut, Source, pooled, run_folder
 
 def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     """tagger, data, folds, unreadable; of one tagger what its file tells, of several a row of figures for each fold."""
-    told: dict[str, Any] = {
+    protocol: dict[str, Any] = {
         "tagger": parts[0].tagger.identity() if len(parts) == 1 else [part.tagger.identity() for part in parts],
         "data": str(parts[0].dataset),
         "folds": [fold for part in parts for fold in part.clips.fold_names()],
@@ -24,17 +24,17 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     }
     if len(parts) > 1:
         bases = dict.fromkeys(base.words() for part in parts for base in part.tagger.facts.bases or ())
-        told |= {"began with the weights of": "; ".join(bases)} if bases else {}
+        protocol |= {"began with the weights of": "; ".join(bases)} if bases else {}
         folds = {", ".join(part.clips.fold_names()): _fold(part) for part in parts}
-        return told | {"by fold": folds, "over folds": _over(list(folds.values()))}
-    kept = parts[0].tagger.facts
-    plain = kept.as_dict()
-    if kept.split is not None:
-        plain["split"] = {part: clips.as_dict() for part, clips in kept.split.parts().items()}
-    told |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
-    told |= {"began with the weights of": "; ".join(base.words() for base in kept.bases)} if kept.bases else {}
-    tuned = leakage.tuned_on(kept).items()
-    return told | {f"{what} chosen on": {"data": on.data, **on.clips.as_dict()} for what, on in tuned}
+        return protocol | {"by fold": folds, "over folds": _over(list(folds.values()))}
+    facts = parts[0].tagger.facts
+    plain = facts.as_dict()
+    if facts.split is not None:
+        plain["split"] = {part: clips.as_dict() for part, clips in facts.split.parts().items()}
+    protocol |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
+    protocol |= {"began with the weights of": "; ".join(base.words() for base in facts.bases)} if facts.bases else {}
+    tuned = leakage.tuned_on(facts).items()
+    return protocol | {f"{what} chosen on": {"data": on.data, **on.clips.as_dict()} for what, on in tuned}
 
 
 def _fold(part: HeldOut) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
-from earmark.inference import Failure, Heard, Recording, score
+from earmark.inference import Failure, Recording, Scored, score
 from earmark.models.frames import Framewise
 from earmark.progress import QUIET, Progress, task
 from earmark.scores import Scores
@@ -90,7 +90,7 @@ def score_clips(
     """A score of each tag for each clip. Raises EarmarkError where none can be read."""
     settings = settings or Settings()
     todo = recordings(clips)
-    heard: list[Heard] = []
+    results: list[Scored] = []
     unread: list[Unread] = []
     with task(progress, "scoring", len(todo)) as step:
         for result in score(tagger, todo, **settings.options):
@@ -98,17 +98,17 @@ def score_clips(
             if isinstance(result, Failure):
                 unread.append(_unread(result.error, settings))
             else:
-                heard.append(result)
-    if not heard:
+                results.append(result)
+    if not results:
         raise none_read(len(todo), unread)
     rows = {
-        "ids": np.array([h.recording.name for h in heard]),
-        "start": np.array([h.recording.start or 0.0 for h in heard]),
-        "end": np.array([(h.recording.start or 0.0) + h.duration for h in heard]),
+        "ids": np.array([result.recording.name for result in results]),
+        "start": np.array([result.recording.start or 0.0 for result in results]),
+        "end": np.array([(result.recording.start or 0.0) + result.duration for result in results]),
     }
     facts = {"tagger": tagger.identity(), "windows": tagger.described_windows()}
-    scores = Scores(np.stack([h.values for h in heard]), **rows, tags=tagger.vocabulary, facts=facts)
-    return ClipScores(scores, tuple(unread), tuple(note for h in heard for note in h.notes))
+    scores = Scores(np.stack([result.values for result in results]), **rows, tags=tagger.vocabulary, facts=facts)
+    return ClipScores(scores, tuple(unread), tuple(note for result in results for note in result.notes))
 
 
 def score_over_time(
@@ -118,7 +118,7 @@ def score_over_time(
     settings = settings or Settings()
     scorer = tagger.framewise()
     of: Moments = "frames" if scorer else "windows"
-    heard: dict[str, TimedClip] = {}
+    timed: dict[str, TimedClip] = {}
     unread: list[Unread] = []
     notes: list[str] = []
     todo = recordings(clips)
@@ -128,9 +128,9 @@ def score_over_time(
             if isinstance(result, Failure):
                 unread.append(_unread(result.error, settings))
                 continue
-            heard[result.recording.name] = TimedClip(moments, result.duration)
+            timed[result.recording.name] = TimedClip(moments, result.duration)
             notes += result.notes
-    return TimedScores(of, heard, tuple(unread), tuple(notes))
+    return TimedScores(of, timed, tuple(unread), tuple(notes))
 
 
 def none_read(clips: int, unread: list[Unread] | tuple[Unread, ...]) -> EarmarkError:

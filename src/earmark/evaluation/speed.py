@@ -92,15 +92,15 @@ def shared(name: str, tagger: Tagger, wave: Wave, rounds: int = 3, batch: int = 
     if plan.together:  # otherwise it is the same thing: timing it twice would compare noise
         ways["together"] = run("together", tagger)
     times = in_turn(ways, rounds)
-    one, other = times["apart"], times.get("together", times["apart"])
+    one_by_one, together = times["apart"], times.get("together", times["apart"])
     difference = float(np.abs(values["apart"] - values.get("together", values["apart"])).max())
     return Shared(
         name,
         tagger.windows.length,
         hop,
-        one,
-        other,
-        one / other,
+        one_by_one,
+        together,
+        one_by_one / together,
         plan.bound if plan.together else 1.0,
         difference,
         tagger.sample_rate,
@@ -130,10 +130,12 @@ def untrained(net: str, window: float | None, hop_samples: int | None) -> Tagger
             f"{net}: no tagger file or shipped tagger, and no net of that name{did_you_mean(net, NETS.names())} "
             f"Nets: {', '.join(NETS.names())}"
         )
-    found = [made for name in sorted(recipe.shipped(), key=_esc_first) if (made := recipe.load(name)).net.name == net]
+    named = [
+        chosen for name in sorted(recipe.shipped(), key=_esc_first) if (chosen := recipe.load(name)).net.name == net
+    ]
     torch.manual_seed(0)
-    made = found[0] if found else recipe.parse(_plain(net, window or 2.0), net)
-    return taggers.build(rewindowed(made, window, hop_samples), [f"tag {number}" for number in range(TAGS)]).eval()
+    chosen = named[0] if named else recipe.parse(_plain(net, window or 2.0), net)
+    return taggers.build(rewindowed(chosen, window, hop_samples), [f"tag {number}" for number in range(TAGS)]).eval()
 
 
 def _esc_first(name: str) -> tuple[bool, str]:
@@ -154,20 +156,20 @@ def _plain(net: str, window: float) -> dict[str, Any]:
     }
 
 
-def rewindowed(made: Recipe, window: float | None, hop_samples: int | None) -> Recipe:
+def rewindowed(settings: Recipe, window: float | None, hop_samples: int | None) -> Recipe:
     """A recipe with other windows. window: seconds. Raises EarmarkError for a length that is none."""
-    if window is not None and not (math.isfinite(window) and round(window * made.sample_rate) > 0):
+    if window is not None and not (math.isfinite(window) and round(window * settings.sample_rate) > 0):
         raise EarmarkError(
-            f"a window of {window:g} s holds no sample at {made.sample_rate} Hz: give seconds above 0, "
-            f"such as {made.windows.length:g}"
+            f"a window of {window:g} s holds no sample at {settings.sample_rate} Hz: give seconds above 0, "
+            f"such as {settings.windows.length:g}"
         )
     changes: dict[str, Any] = {}
     if window is not None:
         changes["length"] = window
-        changes["hop"] = min(made.windows.hop, window)
+        changes["hop"] = min(settings.windows.hop, window)
     if hop_samples is not None:
-        changes["hop"] = hop_samples / made.sample_rate
-    return made.model_copy(update={"windows": made.windows.model_copy(update=changes)})
+        changes["hop"] = hop_samples / settings.sample_rate
+    return settings.model_copy(update={"windows": settings.windows.model_copy(update=changes)})
 
 
 def noise(seconds: float, sample_rate: int) -> Wave:
@@ -213,7 +215,7 @@ def files(tagger: Tagger, paths: Iterable[Path], batch: int = 16, workers: int =
         results = list(tagging.score(tagger, recordings, batch=batch, workers=workers))
         wall = time.perf_counter() - begin
     failures = [str(result.error) for result in results if isinstance(result, tagging.Failure)]
-    seconds = sum(result.duration for result in results if isinstance(result, tagging.Heard))
+    seconds = sum(result.duration for result in results if isinstance(result, tagging.Scored))
     if not seconds:
         raise EarmarkError(f"none of the {len(results)} recordings could be read, the first: {(*failures, '')[0]}")
     rest = wall - features[0] - net[0]

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detected:
-    """clips: that were judged. heard: by id. rates: Hz, of their taggers. notes: what was done to the audio."""
+    """clips: that were judged. tracked: by id. rates: Hz, of their taggers. notes: what was done to the audio."""
 
     figures: EventFigures
     clips: Manifest
-    heard: dict[str, TrackedClip]
+    tracked: dict[str, TrackedClip]
     rates: dict[str, int]
     notes: tuple[str, ...]
 
@@ -50,7 +50,7 @@ def detect(
     A clip that cannot be read is left out: the scores of clips have told so.
     """
     settings = replace(settings or Settings(), strict=False)
-    heard: dict[str, TrackedClip] = {}
+    tracked_clips: dict[str, TrackedClip] = {}
     rates: dict[str, int] = {}
     notes: list[str] = []
     tables, kinds = [], set()
@@ -63,12 +63,12 @@ def detect(
         if vocabulary is not None:
             timed, known = vocabulary.timed(timed), vocabulary.manifest(known)
             rules = _merged_rules(rules, part.tagger, vocabulary, progress)
-        heard |= tracked(timed, known, rules)
+        tracked_clips |= tracked(timed, known, rules)
         rates |= dict.fromkeys(timed.clips, part.tagger.sample_rate)
         tables.append(known.select(np.isin(known.ids, list(timed.clips))).table)
         kinds.add(timed.of)
         notes += timed.notes
-    if not heard:
+    if not tracked_clips:
         return None
     clips = replace(parts[0].clips, table=pa.concat_tables(tables))
     reference = matching.events_of(clips)
@@ -76,18 +76,20 @@ def detect(
         progress.say("no clip has an event: events are not judged")
         return None
     groups = {
-        id_: group for id_, group in zip(judged.ids.tolist(), judged.groups.tolist(), strict=True) if id_ in heard
+        id_: group
+        for id_, group in zip(judged.ids.tolist(), judged.groups.tolist(), strict=True)
+        if id_ in tracked_clips
     }
     of = " and ".join(sorted(kinds))
-    figures = measure(heard, reference, groups, scores=of, collars=collars, hit=hit, resamples=resamples)
-    return Detected(figures, clips, heard, rates, tuple(notes))
+    figures = measure(tracked_clips, reference, groups, scores=of, collars=collars, hit=hit, resamples=resamples)
+    return Detected(figures, clips, tracked_clips, rates, tuple(notes))
 
 
 def tracked(timed: TimedScores, clips: Manifest, rules: EventRules | None) -> dict[str, TrackedClip]:
     """By id: the scores over time of each clip that could be read, where it starts, and the rules of its tagger."""
     starts = dict(zip(clips.ids.tolist(), np.nan_to_num(clips.start).tolist(), strict=True))
     return {
-        id_: TrackedClip(track(each.scores), each.duration, starts[id_], rules) for id_, each in timed.clips.items()
+        id_: TrackedClip(track(clip.scores), clip.duration, starts[id_], rules) for id_, clip in timed.clips.items()
     }
 
 
@@ -127,7 +129,7 @@ def examples(clips_f1: dict[str, float | None]) -> list[Example]:
     if not known:
         return []
     picks = {"best": known[-1], "median": known[(len(known) - 1) // 2], "worst": known[0]}
-    found: dict[str, Example] = {}
+    shown: dict[str, Example] = {}
     for what, (value, clip) in picks.items():
-        found.setdefault(clip, Example(what, clip, value))
-    return list(found.values())
+        shown.setdefault(clip, Example(what, clip, value))
+    return list(shown.values())

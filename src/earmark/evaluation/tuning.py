@@ -53,8 +53,10 @@ class Tuning:
 
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
-        kept = self.tagger.facts
-        self.tagger.facts = replace(kept, events=self.facts.events or kept.events, tags=self.facts.tags or kept.tags)
+        stored = self.tagger.facts
+        self.tagger.facts = replace(
+            stored, events=self.facts.events or stored.events, tags=self.facts.tags or stored.tags
+        )
         self.tagger.save(file)
 
 
@@ -93,8 +95,8 @@ def tune(
     nothing to choose.
 
         >>> from earmark.evaluation.tuning import tune
-        >>> told = tune("tagger.safetensors", "scenes.parquet", folds=["4"])  # doctest: +SKIP
-        >>> told.events.thresholds  # doctest: +SKIP
+        >>> tuning = tune("tagger.safetensors", "scenes.parquet", folds=["4"])  # doctest: +SKIP
+        >>> tuning.events.thresholds  # doctest: +SKIP
         {'dog': 0.35, 'rain': 0.6}
     """
     loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
@@ -116,15 +118,15 @@ def tune(
         of_events = _events(loaded, timed, str(name), (hit, collar), rules, settings, vocabulary, progress)
     if loaded.task == "many":
         of_tags = _tags(loaded, clips, str(name), resamples, settings, vocabulary, progress)
-    heard = [part.scored for part in (of_events, of_tags) if part is not None]
+    scored_parts = [part.scored for part in (of_events, of_tags) if part is not None]
     return Tuning(
         loaded,
         clips,
         of_events.chosen if of_events else None,
         of_tags.chosen if of_tags else None,
         Facts(events=of_events.facts if of_events else None, tags=of_tags.facts if of_tags else None),
-        tuple(dict.fromkeys(each for scored in heard for each in scored.unread)),
-        tuple(dict.fromkeys(note for scored in heard for note in scored.notes)),
+        tuple(dict.fromkeys(clip for scored in scored_parts for clip in scored.unread)),
+        tuple(dict.fromkeys(note for scored in scored_parts for note in scored.notes)),
     )
 
 
@@ -185,11 +187,11 @@ def _tags(
     vocabulary: Vocabulary | None,
     progress: Progress,
 ) -> _OfTags:
-    told = score_clips(tagger, clips, settings, progress)
-    told = told if vocabulary is None else replace(told, scores=vocabulary.scores(told.scores))
-    read = _read(clips, told.scores.ids.tolist(), told.unread)
-    matched = matching.match(told.scores, read)
-    chosen = tags.choose(matched.values, matched.truth, told.scores.tags, matched.groups, resamples=resamples)
+    scored = score_clips(tagger, clips, settings, progress)
+    scored = scored if vocabulary is None else replace(scored, scores=vocabulary.scores(scored.scores))
+    read = _read(clips, scored.scores.ids.tolist(), scored.unread)
+    matched = matching.match(scored.scores, read)
+    chosen = tags.choose(matched.values, matched.truth, scored.scores.tags, matched.groups, resamples=resamples)
     chosen_on = ChosenOn(name, ClipSet.of(read))
     facts = replace(tags.as_facts(chosen), chosen_on=chosen_on, metric="F1 of each tag" + _in(vocabulary))
     if vocabulary is not None:
@@ -197,7 +199,7 @@ def _tags(
         without = tuple(tag for tag in tagger.vocabulary if own.get(tag, tag) in (None, *chosen.without))
         spread = vocabulary.spread(chosen.thresholds, tagger.vocabulary, tags.DEFAULT)
         facts = replace(facts, thresholds=spread, without=without)
-    return _OfTags(chosen, facts, told)
+    return _OfTags(chosen, facts, scored)
 
 
 def _in(vocabulary: Vocabulary | None) -> str:
@@ -238,8 +240,8 @@ def _clips(
     parts = facts.split.parts() if facts.split else {}
     apart = bool(parts) and not any(part.is_of(whole.ids.tolist()) for part in parts.values())
     same = name is not None and name == facts.dataset and not apart
-    own = facts.clips("validation").folds if same else ()
-    folds = list(fold or []) or [each for each in own if each in whole.fold_names()]
+    validated = facts.clips("validation").folds if same else ()
+    folds = list(fold or []) or [name_of_fold for name_of_fold in validated if name_of_fold in whole.fold_names()]
     if not folds and whole.fold_names():
         raise EarmarkError(
             f"say with --fold which clips the rules are chosen on: there are {', '.join(whole.fold_names())}. Take a fold "
@@ -252,7 +254,7 @@ def _clips(
         which = f"fold {', '.join(tested)}" if tested else "these clips"
         raise EarmarkError(
             f"the tagger is tested on {which}: with rules chosen there its figures would be too good. "
-            f"Choose on fold {', '.join(own) or '…'}, or say --on-test and report other clips"
+            f"Choose on fold {', '.join(validated) or '…'}, or say --on-test and report other clips"
         )
     if same and (learnt := sorted(set(facts.clips("train").folds) & set(folds))):
         progress.say(f"the tagger was trained on fold {', '.join(learnt)}, where its scores are better than elsewhere")

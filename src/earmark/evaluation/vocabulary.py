@@ -111,11 +111,11 @@ class Vocabulary:
 
     def manifest(self, clips: Manifest) -> Manifest:
         """The same clips with tags and events in merged tags."""
-        told: dict[str, Any] = {name: clips.table[name] for name in clips.table.column_names}
-        told["tags"] = [self._merged(tags) for tags in clips.table["tags"].to_pylist()]
+        table_columns: dict[str, Any] = {name: clips.table[name] for name in clips.table.column_names}
+        table_columns["tags"] = [self._merged(tags) for tags in clips.table["tags"].to_pylist()]
         events = [self._events(events) for events in clips.table["events"].to_pylist()]
-        told["events"] = pa.array(events, clips.table.schema.field("events").type)
-        return manifests.build(told, clips.root, facts=clips.facts, name=self.name)
+        table_columns["events"] = pa.array(events, clips.table.schema.field("events").type)
+        return manifests.build(table_columns, clips.root, facts=clips.facts, name=self.name)
 
     def rules(self, rules: EventRules, tags: Sequence[str]) -> EventRules | None:
         """The rules of merged tags; None where merged tags have different ones. tags: of the tagger."""
@@ -141,26 +141,26 @@ class Vocabulary:
 
     def notes(self, tags: Sequence[str], clips: Manifest) -> list[str]:
         """What became of the tagger's tags, and of the tags and events of these clips, in sentences."""
-        own = self.of(tags)
-        left = [tag for tag in tags if tag in own and own[tag] is None]
-        names, _ = merged_tags(tags, own)
-        told = [
+        merging = self.of(tags)
+        left = [tag for tag in tags if tag in merging and merging[tag] is None]
+        names, _ = merged_tags(tags, merging)
+        sentences = [
             f"Judged in merged tags ({self.name}, {self.rule}): the tagger's {len(tags) - len(left)} tags are {len(names)} "
             f"here: {wording.names(names)}."
         ]
         if left:
-            told.append(f"{wording.count(len(left), 'tag')} of the tagger left out: {wording.names(left)}.")
+            sentences.append(f"{wording.count(len(left), 'tag')} of the tagger left out: {wording.names(left)}.")
         dropped = sorted({tag for tag in clips.vocabulary if tag in self.mapping and self.mapping[tag] is None})
         lost = [
             sum(tag in dropped for row in clips.table["tags"].to_pylist() for tag in row or ()),
             sum(event["tag"] in dropped for row in clips.table["events"].to_pylist() for event in row or ()),
         ]
         if any(lost):
-            told.append(
+            sentences.append(
                 f"The table leaves out {wording.names(dropped)}: {wording.count(lost[0], 'tag')} and "
                 f"{wording.count(lost[1], 'event')} of the clips are not judged."
             )
-        return told
+        return sentences
 
     def _merged(self, tags: Sequence[str]) -> list[str]:
         names = (self.mapping.get(tag, tag) for tag in tags)
@@ -170,19 +170,19 @@ class Vocabulary:
         """Unknown events stay unknown, and no event stays none."""
         if events is None:
             return None
-        named = [(self.mapping.get(each["tag"], each["tag"]), each["onset"], each["offset"]) for each in events]
-        found = joined([(tag, onset, offset) for tag, onset, offset in named if tag is not None])
+        named = [(self.mapping.get(event["tag"], event["tag"]), event["onset"], event["offset"]) for event in events]
+        merged = joined([(tag, onset, offset) for tag, onset, offset in named if tag is not None])
         return [
-            dict(zip(("tag", "onset", "offset"), event, strict=True)) for event in sorted(found, key=lambda e: e[1:])
+            dict(zip(("tag", "onset", "offset"), event, strict=True)) for event in sorted(merged, key=lambda e: e[1:])
         ]
 
     def _alike(self, values: Mapping[str, float], tags: Sequence[str]) -> dict[str, float] | None:
-        own = self.of(tags)
-        names, place = merged_tags(tags, own)
-        found: list[set[float]] = [set() for _ in names]
+        merging = self.of(tags)
+        names, place = merged_tags(tags, merging)
+        by_tag: list[set[float]] = [set() for _ in names]
         for tag, target in zip(tags, place, strict=True):
             if target is not None:
-                found[target].add(values[tag])
-        if any(len(each) > 1 for each in found):
+                by_tag[target].add(values[tag])
+        if any(len(alike) > 1 for alike in by_tag):
             return None
-        return {name: next(iter(each)) for name, each in zip(names, found, strict=True)}
+        return {name: next(iter(alike)) for name, alike in zip(names, by_tag, strict=True)}

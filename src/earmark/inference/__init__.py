@@ -2,18 +2,18 @@
 
 from earmark.inference.engine import score
 from earmark.inference.live import ENCODINGS, Microphone, Raw
-from earmark.inference.recordings import Failure, Heard, Live, Part, Recording
+from earmark.inference.recordings import Failure, Live, Part, Recording, Scored
 from earmark.inference.scorer import Scorer, Several, Sharer, alike, check_alike
 
 __all__ = [
     "ENCODINGS",
     "Failure",
-    "Heard",
     "Live",
     "Microphone",
     "Part",
     "Raw",
     "Recording",
+    "Scored",
     "Scorer",
     "Several",
     "Sharer",

@@ -8,7 +8,7 @@ from typing import Any
 
 from earmark.events import EventRules
 from earmark.events.streaming import Stream
-from earmark.inference import Failure, Heard, Part, Recording, score
+from earmark.inference import Failure, Part, Recording, Scored, score
 from earmark.inference.recordings import next_start
 from earmark.inference.scorer import FrameScorer
 from earmark.scores import Event
@@ -24,7 +24,7 @@ def listen(
     keep: bool = True,
     on_events: Callable[[Recording, list[Event]], None] | None = None,
     **options: Any,
-) -> Generator[tuple[Heard | Failure, list[Event]]]:
+) -> Generator[tuple[Scored | Failure, list[Event]]]:
     """What was heard of each recording, or its failure, and its events by onset.
 
     listener: a tagger or an ensemble; scorer: of its frames (its `framewise`), or None for events in its windows.
@@ -52,6 +52,6 @@ def listen(
     with closing(score(scorer or listener, recordings, on_part=on_part, **options)) as results:
         for number, result in enumerate(results):
             stream = streams.pop(number, None)
-            if stream is not None and isinstance(result, Heard):
+            if stream is not None and isinstance(result, Scored):
                 tell(number, result.recording, stream.finish())
             yield result, sorted(kept_events.pop(number, []))

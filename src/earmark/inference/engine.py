@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
-from earmark.inference.recordings import Failure, Heard, Part, Recording
+from earmark.inference.recordings import Failure, Part, Recording, Scored
 from earmark.inference.scorer import Scorer, Several, check_alike, hears, score_stretches, without
 from earmark.inference.silence import Run, runs, told_of_level
 from earmark.scores import Scores
@@ -47,8 +47,8 @@ def score(
     prompt: bool = False,
     gain: float = 0.0,
     hear_silence: bool = False,
-) -> Generator[Heard | Failure]:
-    """Score recordings in order. One `Heard` or `Failure` each.
+) -> Generator[Scored | Failure]:
+    """Score recordings in order. One `Scored` or `Failure` each.
 
     batch: windows that go through the net at once. workers: decoder threads. salvage: use what can be read of a damaged
     file. keep_windows: keep each window's scores too (then memory grows with length). on_part: called with the scores of
@@ -86,7 +86,7 @@ def score(
             yield result if isinstance(result, Failure) else result[0]
 
 
-def _score_together(team: Several, recordings: Iterable[Recording], options: Options) -> Iterator[Heard | Failure]:
+def _score_together(team: Several, recordings: Iterable[Recording], options: Options) -> Iterator[Scored | Failure]:
     """Groups of members that hear the same windows, side by side over the recordings."""
     if options.keep_windows or options.on_part:
         check_alike(team.members)
@@ -94,14 +94,14 @@ def _score_together(team: Several, recordings: Iterable[Recording], options: Opt
     for number, member in enumerate(team.members):
         groups.setdefault(hears(member), []).append(number)
     with ExitStack() as stack:
-        runs: list[Iterator[list[Heard] | Failure]] = []
+        runs: list[Iterator[list[Scored] | Failure]] = []
         todo = recordings if len(groups) == 1 else _read_again(recordings)
         for numbers, copy in zip(groups.values(), itertools.tee(todo, len(groups)), strict=True):
             scorers = [team.members[number] for number in numbers]
             run_options = replace(options, on_audio=None) if runs else options  # seconds count once
             runs.append(stack.enter_context(closing(_score(scorers, copy, run_options, team))))
         for results in zip(*runs, strict=True):
-            by_member: dict[int, Heard] = {}
+            by_member: dict[int, Scored] = {}
             failure = None
             for numbers, result in zip(groups.values(), results, strict=True):
                 if isinstance(result, Failure):
@@ -122,14 +122,14 @@ def _read_again(recordings: Iterable[Recording]) -> Iterator[Recording]:
         yield recording
 
 
-def _combined(team: Several, results: list[Heard]) -> Heard:
+def _combined(team: Several, results: list[Scored]) -> Scored:
     first = results[0]
     notes = tuple(dict.fromkeys(note for result in results for note in result.notes))
     values = team.combine([result.values[None] for result in results])[0]
     windows = _combined_rows(team, [result.windows for result in results if result.windows is not None])
     silent = all(result.silent for result in results)
     values = np.zeros_like(values) if silent else values
-    return Heard(first.recording, first.duration, values, notes, windows, first.peak, silent)
+    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent)
 
 
 def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
@@ -144,7 +144,7 @@ def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
 
 def _score(
     scorers: Sequence[Scorer], recordings: Iterable[Recording], options: Options, team: Several | None = None
-) -> Generator[list[Heard] | Failure]:
+) -> Generator[list[Scored] | Failure]:
     """What each of the scorers, which hear the same windows, made of a recording."""
     todo = iter(recordings)
     begun: deque[Pending] = deque()  # until its result is out
@@ -294,7 +294,7 @@ def _tell(pending: Pending, rows: list[Scores], rate: int, options: Options, tea
         options.on_part(Part(pending.recording, whole, pending.scored, duration, pending.number))
 
 
-def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Heard] | Failure:
+def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Scored] | Failure:
     if pending.error is not None:
         return Failure(pending.recording, pending.error)
     assert pending.samples is not None and pending.waiting == 0
@@ -309,7 +309,7 @@ def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Heard] | Failur
             ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
             windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
         values = np.zeros(len(scorer.vocabulary), np.float32) if silent else pool.result()
-        results.append(Heard(pending.recording, duration, values, notes, windows, pending.level.peak, silent))
+        results.append(Scored(pending.recording, duration, values, notes, windows, pending.level.peak, silent))
     return results
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from earmark.inference import Failure, Heard
+    from earmark.inference import Failure, Scored
     from earmark.scores import Scores, Tag
 
 
@@ -50,14 +50,14 @@ FRAMES = {
 class Printed:
     """Results that are written as they come: see `earmark.cli.terminal.jobs.Results`."""
 
-    def __init__(self, writer: Writer, text: Callable[[Heard, Any], str]):
+    def __init__(self, writer: Writer, text: Callable[[Scored, Any], str]):
         self.writer, self.text = writer, text
         self.failures: list[tuple[str, str]] = []
 
     def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
         return list(found)
 
-    def add(self, heard: Heard, events: Any) -> None:
+    def add(self, heard: Scored, events: Any) -> None:
         self.writer.add(self.text(heard, events))
 
     def fail(self, failure: Failure) -> None:
@@ -111,7 +111,7 @@ class Choice:
         return {"top": self.top} | ({} if limits is None else {"thresholds": limits.tolist()})
 
 
-def piece(heard: Heard, tags: list[Tag], form: Format) -> str:
+def piece(heard: Scored, tags: list[Tag], form: Format) -> str:
     """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
     if form is Format.table:
         return f"{shown(heard.recording.path)}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags)}\n"

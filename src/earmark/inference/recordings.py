@@ -86,14 +86,14 @@ class Live(Recording):
 
 
 @dataclass(frozen=True)
-class Heard:
+class Scored:
     """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
 
     windows: the scores window by window, where they were asked for. peak: dBFS, the level of its loudest sample, as
     `earmark.inference.silence.Level` measures it. silent: it holds nothing that can be heard; all its scores are 0, and it has
     no tags.
 
-        >>> heard = Heard(Recording(Path("a.wav")), 4.0, np.array([0.25, 0.75], np.float32))
+        >>> heard = Scored(Recording(Path("a.wav")), 4.0, np.array([0.25, 0.75], np.float32))
         >>> heard.tags(("dog", "rain"), top=1)
         [Tag(label='rain', score=0.75)]
     """
@@ -116,7 +116,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Part:
-    """Some windows of a recording, as soon as they are scored, in order: `windows` as in `Heard`.
+    """Some windows of a recording, as soon as they are scored, in order: `windows` as in `Scored`.
 
     first: the number of the first of them in the recording. duration: seconds, None while the end is not known; all
     windows that reach past it come when it is. number: of the recording, counted from 0 as they were asked for and as

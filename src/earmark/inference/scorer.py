@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
-from earmark.inference.recordings import Heard, Part
+from earmark.inference.recordings import Part, Scored
 from earmark.inference.silence import Run
 from earmark.scores import Scores, Task
 from earmark.windows import Stretch, Windows
@@ -42,7 +42,7 @@ class Scorer(Protocol):
 class FrameScorer(Scorer, Protocol):
     """A scorer of the frames within windows: a row of its scores holds those of all frames of a window."""
 
-    def scores(self, heard: Heard) -> Scores:
+    def scores(self, heard: Scored) -> Scores:
         """The frame scores of a recording whose windows were kept, within the recording."""
         ...
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.inference import Heard, Part, Recording
+from earmark.inference import Part, Recording, Scored
 from earmark.models.prediction import Prediction, activated
 from earmark.scores import Scores, Task
 from earmark.windows import Windows
@@ -93,7 +93,7 @@ class Framewise:
             values = activated(prediction.frames, self.task)
             return np.asarray(values.flatten(1).cpu().numpy(), np.float32)
 
-    def scores(self, heard: Heard) -> Scores:
+    def scores(self, heard: Scored) -> Scores:
         """The frame scores of a recording that was scored with this scorer and `keep_windows`, within the recording."""
         if heard.windows is None:
             raise ValueError("the scores of the windows were not kept: ask for them with keep_windows")

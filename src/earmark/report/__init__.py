@@ -70,19 +70,19 @@ def write(
     spectrograms of the worst errors.
     """
     folder = folder_for(folder, stem)
-    one = figures.confusion is not None
-    picture = folder / f"{stem}.{'confusion' if one else 'tags'}.png"
+    one_tag = figures.confusion is not None
+    picture = folder / f"{stem}.{'confusion' if one_tag else 'tags'}.png"
     paths = [folder / f"{stem}.json", folder / f"{stem}.md", folder / f"{stem}.tags.csv", picture]
     write_page(paths[0], _json(figures.as_dict()))
     write_page(paths[1], markdown(figures, stem, picture.name))
-    write_table(paths[2], [each.name for each in fields(TagFigures)], (plain(asdict(tag)) for tag in figures.tags))
+    write_table(paths[2], [field.name for field in fields(TagFigures)], (plain(asdict(tag)) for tag in figures.tags))
     if figures.confusion is not None:
         tags = [row.tag for row in figures.tags]
-        drawn = pictures.confusion(figures.confusion, tags, wording.headline(figures, "accuracy"))
+        chart = pictures.confusion(figures.confusion, tags, wording.headline(figures, "accuracy"))
     else:
         mean = figures.metrics["map"].value
-        drawn = pictures.bars(figures.tags, figures.clips, mean, wording.headline(figures, "map"))
-    pictures.save(drawn, picture)
+        chart = pictures.bars(figures.tags, figures.clips, mean, wording.headline(figures, "map"))
+    pictures.save(chart, picture)
     page = folder / f"{stem}.html"
     write_page(page, page_of_evaluation(figures, stem, scores=scores, manifest=manifest, folder=folder))
     return [*paths, page]

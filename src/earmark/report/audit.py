@@ -33,12 +33,12 @@ def page_of_audit(
     items = [
         page.clip(excerpts, label.id, label.path, _doubt(label), place) for place, label in enumerate(labels[:shown], 1)
     ]
-    told = page.about_excerpts(excerpts) if items else ["No label is in doubt."]
+    about = page.about_excerpts(excerpts) if items else ["No label is in doubt."]
     if len(labels) > shown:
-        told.append(f"These are the first {shown} of {len(labels)}.")
+        about.append(f"These are the first {shown} of {len(labels)}.")
     sections = [
         ("about", "How to read this", page.bullets(notes, "told")),
-        ("labels", "Labels", f'<p class="aside">{escape(" ".join(told))}</p><ol class="clips">{"".join(items)}</ol>'),
+        ("labels", "Labels", f'<p class="aside">{escape(" ".join(about))}</p><ol class="clips">{"".join(items)}</ol>'),
         ("table", "All in one table", _table(labels[:shown])),
     ]
     lead = f"{wording.count(len(labels), 'label')} to listen to, the most doubtful first."
@@ -57,7 +57,7 @@ def write_audit(
     """Write {stem}.csv, with all labels, and {stem}.html; returns the paths written."""
     folder = folder_for(folder, stem)
     html = page_of_audit(labels, stem, find, notes=notes, shown=shown)
-    columns = [each.name for each in fields(Label)]
+    columns = [field.name for field in fields(Label)]
     table = write_table(folder / f"{stem}.csv", columns, (label.as_dict() for label in labels))
     return [table, write_page(folder / f"{stem}.html", html)]
 

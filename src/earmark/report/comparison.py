@@ -68,12 +68,12 @@ def write_comparison(comparison: Comparison, folder: str | Path, stem: str) -> l
     """Write {stem}.json, .md, .pairs.csv and .html; returns the paths written."""
     _checked(comparison)
     folder = folder_for(folder, stem)
-    told = comparison.as_dict()
-    held = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
+    facts = comparison.as_dict()
+    content = json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False)
     return [
-        write_page(folder / f"{stem}.json", held + "\n"),
+        write_page(folder / f"{stem}.json", content + "\n"),
         write_page(folder / f"{stem}.md", markdown_of_comparison(comparison, stem)),
-        write_table(folder / f"{stem}.pairs.csv", COLUMNS, told["pairs"]),
+        write_table(folder / f"{stem}.pairs.csv", COLUMNS, facts["pairs"]),
         write_page(folder / f"{stem}.html", page_of_comparison(comparison, stem)),
     ]
 
@@ -111,8 +111,8 @@ def _head(comparison: Comparison) -> str:
 def _protocol(comparison: Comparison) -> list[str]:
     if not comparison.protocol:
         return [provenance.NOT_GIVEN]
-    told = comparison.protocol.items()
-    return [f"{key}: {value if isinstance(value, str) else json.dumps(value)}." for key, value in told]
+    entries = comparison.protocol.items()
+    return [f"{key}: {value if isinstance(value, str) else json.dumps(value)}." for key, value in entries]
 
 
 def _systems(systems: Sequence[System], names: Sequence[str]) -> str:
@@ -143,9 +143,9 @@ def _differences(pairs: Sequence[Difference], names: Sequence[str]) -> str:
         f"{LEVEL:g}. A ring: the two cannot be told apart on these clips.</p>"
     )
     for name in names:
-        own = [pair for pair in pairs if pair.metric == name]
-        if own:
-            html += f"<h3>{escape(wording.title(name))}</h3>" + _forest(own, wording.title(name))
+        of_metric = [pair for pair in pairs if pair.metric == name]
+        if of_metric:
+            html += f"<h3>{escape(wording.title(name))}</h3>" + _forest(of_metric, wording.title(name))
     return html
 
 

@@ -23,8 +23,8 @@ def summary(figures: Figures) -> str:
         )
     over: Any = figures.protocol.get("over folds") or {}
     for name in sorted(over, key=wording.position):
-        told = [wording.number(over[name].get(what)) for what in ("mean", "lowest", "highest")]
-        lines.append(f"  {wording.title(name)} over the folds: {told[0]} on average, {told[1]} to {told[2]}")
+        values = [wording.number(over[name].get(what)) for what in ("mean", "lowest", "highest")]
+        lines.append(f"  {wording.title(name)} over the folds: {values[0]} on average, {values[1]} to {values[2]}")
     if figures.decisions:
         lines += [
             f"  F1, mean over tags, thresholds {row.thresholds}: {wording.with_limits(row.f1['f1_macro'])}"
@@ -59,7 +59,7 @@ def markdown(figures: Figures, title: str, picture: str = "") -> str:
     if picture:
         alt = "Confusion: rows are the truth" if task == "one" else "Average precision of each tag"
         parts.append(f"![{alt}]({quote(picture)})")
-    names = [each.name for each in fields(TagFigures)]
+    names = [field.name for field in fields(TagFigures)]
     rows = [
         [text.cell(row.tag), str(row.clips), *(wording.number(getattr(row, n)) for n in names[2:])]
         for row in figures.tags
@@ -68,17 +68,17 @@ def markdown(figures: Figures, title: str, picture: str = "") -> str:
     parts += events.markdown(figures.events) if figures.events else []
     parts += ["## Tags", text.table([wording.column(name) for name in names], rows)]
     if figures.worst:
-        told = "Clips whose own tag was missed with the lowest score."
-        parts += ["## Worst errors", told, _worst_table(figures.worst)]
+        about = "Clips whose own tag was missed with the lowest score."
+        parts += ["## Worst errors", about, _worst_table(figures.worst)]
     return "\n\n".join(parts) + "\n"
 
 
 def _worst_table(worst: Sequence[Miss]) -> str:
     rows = [
         [
-            *(text.cell(w.path), text.cell(w.truth), wording.number(w.score)),
-            *(text.cell(w.answered), wording.number(w.answered_score)),
+            *(text.cell(miss.path), text.cell(miss.truth), wording.number(miss.score)),
+            *(text.cell(miss.answered), wording.number(miss.answered_score)),
         ]
-        for w in worst
+        for miss in worst
     ]
     return text.table(["clip", "truth", "score", "answered", "score"], rows, words=(0, 1, 3))

@@ -38,18 +38,18 @@ def page_of_evaluation(
     budget: bytes that the players and spectrograms may take. folder: of the pictures of events.
     """
     excerpts = Excerpts(places(manifest), budget) if manifest is not None else None
-    drawn, data = ("", []) if scores is None or manifest is None else _curves(scores, manifest)
+    chart, lines = ("", []) if scores is None or manifest is None else _curves(scores, manifest)
     sections = [
         ("summary", "Summary", _summary(figures)),
         ("protocol", "How these figures came about", _protocol(figures.protocol)),
-        ("curves", "Curves", drawn + _reliability(figures.calibration)),
+        ("curves", "Curves", chart + _reliability(figures.calibration)),
         ("decisions", "Thresholds", decisions.html(figures.decisions)),
         ("events", "Events", events.html(figures.events, folder)),
         ("tags", "Tags", _tags(figures.tags)),
         ("confusion", "Confusion", _confusion(figures)),
         ("worst", "Worst errors", _worst(figures, excerpts)),
     ]
-    return page.page("Evaluation", title, wording.head(figures), sections, {"curves": data})
+    return page.page("Evaluation", title, wording.head(figures), sections, {"curves": lines})
 
 
 def _summary(figures: Figures) -> str:
@@ -67,15 +67,15 @@ def _summary(figures: Figures) -> str:
                 (ends, None),
             ]
         )
-    told = [wording.intervals(figures.interval)]
+    sentences = [wording.intervals(figures.interval)]
     if figures.task == "many":
-        told.append(wording.decisions(figures.threshold))
+        sentences.append(wording.decisions(figures.threshold))
     if figures.interval.resamples:
         table = page.table("Metrics", ["metric", "value", f"{level} interval", "drawn"], rows, words=(0, 2, 3))
     else:
         table = page.table("Metrics", ["metric", "value", "drawn"], [[*row[:2], row[3]] for row in rows], words=(0, 2))
     notes = page.bullets(figures.notes, "notes")
-    return table + "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in told) + notes
+    return table + "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in sentences) + notes
 
 
 def _protocol(facts: Mapping[str, Any]) -> str:
@@ -88,7 +88,7 @@ def _protocol(facts: Mapping[str, Any]) -> str:
 
 
 def _tags(tags: Sequence[TagFigures]) -> str:
-    names = [each.name for each in fields(TagFigures)]
+    names = [field.name for field in fields(TagFigures)]
     rows: list[list[page.Cell]] = []
     for row in tags:
         cells: list[page.Cell] = [page.words(row.tag), page.figure(row.clips, 0)]
@@ -111,28 +111,28 @@ def _curves(scores: Scores, manifest: Manifest) -> tuple[str, list[dict[str, str
         return "", []
     all_of_them = [curves.precision_recall(matched.values[:, i], matched.truth[:, i]) for i in known]
     most = curves.STEPS if len(known) <= WHOLE else FINE
-    drawn = [svg.path(curves.steps(curve, most)) for curve in all_of_them]
+    paths = [svg.path(curves.steps(curve, most)) for curve in all_of_them]
     chance = positives[known] / len(matched.ids)
-    data = [_drawn(f"Mean over {wording.count(len(known), 'tag')}", svg.path(curves.mean(all_of_them)), chance.mean())]
-    for i, d, level in zip(known, drawn, chance.tolist(), strict=True):
-        told = f"{scores.tags[i]}, {int(positives[i])} of {wording.count(len(matched.ids), 'clip')}"
-        data.append(_drawn(told, d, level))
-    labels = [data[0]["told"], *(scores.tags[i] for i in known)]
+    lines = [_line(f"Mean over {wording.count(len(known), 'tag')}", svg.path(curves.mean(all_of_them)), chance.mean())]
+    for i, d, level in zip(known, paths, chance.tolist(), strict=True):
+        label = f"{scores.tags[i]}, {int(positives[i])} of {wording.count(len(matched.ids), 'clip')}"
+        lines.append(_line(label, d, level))
+    labels = [lines[0]["told"], *(scores.tags[i] for i in known)]
     options = "".join(f'<option value="{i}">{escape(label)}</option>' for i, label in enumerate(labels))
     chart = svg.precision_recall(
-        data[0]["d"], drawn if len(drawn) <= FAINT else [], float(chance.mean()), "Precision against recall"
+        lines[0]["d"], paths if len(paths) <= FAINT else [], float(chance.mean()), "Precision against recall"
     )
     html = (
         '<figure class="half"><h3>Precision and recall</h3>'
         f'<label class="choice">Tag <select id="tag">{options}</select></label>{chart}'
-        f'<figcaption><span id="curve-told" aria-live="polite">{escape(data[0]["told"])}</span>. Dashed: answers by '
+        f'<figcaption><span id="curve-told" aria-live="polite">{escape(lines[0]["told"])}</span>. Dashed: answers by '
         "chance. The area under the steps is the average precision.</figcaption></figure>"
     )
-    return html, data
+    return html, lines
 
 
-def _drawn(told: str, d: str, chance: float) -> dict[str, str]:
-    return {"told": told, "d": d, "chance": svg.up(chance)}
+def _line(label: str, d: str, chance: float) -> dict[str, str]:
+    return {"told": label, "d": d, "chance": svg.up(chance)}
 
 
 def _reliability(calibration: Calibration | None) -> str:
@@ -164,12 +164,12 @@ def _confusion(figures: Figures) -> str:
     counts = figures.confusion
     tags = [row.tag for row in figures.tags]
     wrong = int(counts.sum() - counts.trace())
-    told = f"{wording.clips(wrong, 'was', 'were')} answered wrongly, {int(counts.trace())} rightly. "
+    about = f"{wording.clips(wrong, 'was', 'were')} answered wrongly, {int(counts.trace())} rightly. "
     if len(tags) > WHOLE:
-        return f'<p class="aside">{told}The most frequent confusions:</p>' + _frequent(counts, tags)
-    told += "Rows are the truth, columns what was answered; stronger cells hold a larger share of their row. "
-    told += "Choose a cell to see its errors below."
-    return f'<p class="aside">{told}</p><p class="cell-told" id="cell-told" aria-live="polite">&nbsp;</p>' + _matrix(
+        return f'<p class="aside">{about}The most frequent confusions:</p>' + _frequent(counts, tags)
+    about += "Rows are the truth, columns what was answered; stronger cells hold a larger share of their row. "
+    about += "Choose a cell to see its errors below."
+    return f'<p class="aside">{about}</p><p class="cell-told" id="cell-told" aria-live="polite">&nbsp;</p>' + _matrix(
         counts, tags
     )
 
@@ -221,8 +221,8 @@ def _worst(figures: Figures, excerpts: Excerpts | None) -> str:
         cell = f' data-cell="{column[row.truth]} {column[row.answered]}"'
         items.append(page.clip(excerpts, row.id, row.path, inside, place, cell))
     order = "Clips whose own tag was missed with the lowest score: the truth and its score → the answer and its score."
-    told = " ".join([order, *page.about_excerpts(excerpts)])
+    about = " ".join([order, *page.about_excerpts(excerpts)])
     return (
-        f'<p class="aside">{escape(told)}</p><p class="filter" id="filter" role="status" hidden><span></span> '
+        f'<p class="aside">{escape(about)}</p><p class="filter" id="filter" role="status" hidden><span></span> '
         f'<button type="button">Show all</button></p><ol class="clips">{"".join(items)}</ol>'
     )

@@ -21,50 +21,52 @@ def sentences(section: EventFigures) -> list[str]:
     """What the figures are, in plain words."""
     settings = section.settings
     collars = wording.row([f"{1000 * collar:g} ms" for collar in settings.collars])
-    told = [
+    lines = [
         f"Scores of {section.scores}, which change every {section.step:.3g} s; {wording.count(section.clips, 'clip')} "
         f"with {wording.count(section.events, 'event')}.",
         f"Event F1: hits by {settings.hit}: onset and offset within the collar ({collars}){_more(settings)}. "
         f"Segment F1: segments of {settings.segment:g} s. Both are means over tags.",
     ]
-    told += [f"{name}: {_criteria(each)}." for name, each in settings.psds.items()]
-    told += _warnings(section)
+    lines += [f"{name}: {_criteria(criteria)}." for name, criteria in settings.psds.items()]
+    lines += _warnings(section)
     if len(section.rows) == 1:
-        told.append("The tagger stores no rules for events: choose some with earmark calibrate, on other clips.")
+        lines.append("The tagger stores no rules for events: choose some with earmark calibrate, on other clips.")
     if section.outside:
-        told.append(
+        lines.append(
             f"{wording.count(section.outside, 'known event')} beyond the ends of the clips: not judged. Times count from the "
             "start of the recording, in seconds; a recording that was cut off has lost what came later."
         )
     if section.without:
-        told.append(f"No clip has an event of these tags, which are left out: {wording.names(section.without)}.")
-    return told
+        lines.append(f"No clip has an event of these tags, which are left out: {wording.names(section.without)}.")
+    return lines
 
 
 def _more(settings: Settings) -> str:
-    told = f", the offset also within {wording.percent(settings.share)} of the event's length" if settings.share else ""
+    conditions = (
+        f", the offset also within {wording.percent(settings.share)} of the event's length" if settings.share else ""
+    )
     if settings.least:
-        told += f", and found for at least {wording.percent(settings.least)} of the event's length"
-    return told
+        conditions += f", and found for at least {wording.percent(settings.least)} of the event's length"
+    return conditions
 
 
 def _warnings(section: EventFigures) -> list[str]:
     """Where a figure says little: collars longer than events, and PSDS on little sound."""
-    told = []
+    warnings = []
     lenient = [collar for collar in section.settings.collars if collar > section.event_length]
     if lenient:
-        told.append(
+        warnings.append(
             f"Half of the events are shorter than {section.event_length:.3g} s, so that a collar of "
             f"{wording.row([f'{1000 * collar:g} ms' for collar in lenient])} also takes neighbours of an event for it: "
             "figures with it are too good."
         )
-    most = max(each.max_efpr for each in section.settings.psds.values()) * section.hours
+    most = max(criteria.max_efpr for criteria in section.settings.psds.values()) * section.hours
     if most < FEW_ALARMS:
-        told.append(
+        warnings.append(
             f"The clips are {section.hours * 60:.3g} minutes long, so that PSDS ends at {most:.2g} false alarms of a tag: "
             "it says little here."
         )
-    return told
+    return warnings
 
 
 def figures(section: EventFigures) -> tuple[list[str], list[list[str]]]:
@@ -105,8 +107,8 @@ def markdown(section: EventFigures) -> list[str]:
     lines = [[text.cell(row[0]), str(row[1]), *map(wording.number, row[2:])] for row in by_tag]
     parts = ["## Events", " ".join(sentences(section)), text.table(head, rows), text.table(columns, lines)]
     for example in section.examples or ():
-        told = _told(example)
-        parts.append(f"{text.cell(told)}\n\n![{text.cell(told)}]({quote(example.picture)})")
+        caption = _caption(example)
+        parts.append(f"{text.cell(caption)}\n\n![{text.cell(caption)}]({quote(example.picture)})")
     return parts
 
 
@@ -123,13 +125,13 @@ def html(section: EventFigures | None, folder: Path | None = None) -> str:
         [page.words(name), (wording.with_limits(figure), None)] for name, figure in section.psds.items()
     ]
     lines = [[page.words(row[0]), page.figure(row[1], 0), *map(page.figure, row[2:])] for row in by_tag]
-    told = "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in sentences(section))
+    about = "".join(f'<p class="aside">{escape(sentence)}</p>' for sentence in sentences(section))
     return (
-        told
+        about
         + page.table("Events by rules", [head[i] for i in apart], cells)
         + page.table("PSDS, whatever the rules", ["PSDS", "value"], psds)
         + page.table("Events by tag", columns, lines, sortable=True)
-        + "".join(_picture(folder / example.picture, _told(example)) for example in section.examples or () if folder)
+        + "".join(_picture(folder / example.picture, _caption(example)) for example in section.examples or () if folder)
     )
 
 
@@ -144,17 +146,17 @@ def summary(section: EventFigures) -> list[str]:
     return lines
 
 
-def _picture(file: Path, told: str) -> str:
+def _picture(file: Path, caption: str) -> str:
     if not file.is_file():
         return ""
     data = base64.b64encode(file.read_bytes()).decode("ascii")
     return (
-        f'<figure><img style="max-width:100%" src="data:image/png;base64,{data}" alt="{escape(told)}">'
-        f"<figcaption>{escape(told)}</figcaption></figure>"
+        f'<figure><img style="max-width:100%" src="data:image/png;base64,{data}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
-def _told(example: Example) -> str:
+def _caption(example: Example) -> str:
     return f"{example.what}: {example.id}, event F1 {wording.number(example.f1)} by itself"
 
 
@@ -166,9 +168,9 @@ def _figures(row: RulesFigures) -> list[Interval]:
     return [*row.events.values(), row.segments]
 
 
-def _criteria(told: Criteria) -> str:
-    cross = f", cttc {told.cttc:g}, alpha_ct {told.alpha_ct:g}" if told.cttc is not None else ""
+def _criteria(criteria: Criteria) -> str:
+    cross = f", cttc {criteria.cttc:g}, alpha_ct {criteria.alpha_ct:g}" if criteria.cttc is not None else ""
     return (
-        f"dtc {told.dtc:g}, gtc {told.gtc:g}{cross}, alpha_st {told.alpha_st:g}, up to "
-        f"{told.max_efpr:g} false alarms an hour"
+        f"dtc {criteria.dtc:g}, gtc {criteria.gtc:g}{cross}, alpha_st {criteria.alpha_st:g}, up to "
+        f"{criteria.max_efpr:g} false alarms an hour"
     )

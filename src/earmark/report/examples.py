@@ -22,17 +22,17 @@ def draw_examples(detected: Detected, folder: Path, stem: str, progress: Progres
     folder.mkdir(parents=True, exist_ok=True)
     paths = dict(zip(detected.clips.ids.tolist(), detected.clips.paths(), strict=True))
     reference = matching.events_of(detected.clips)
-    drawn = []
+    with_pictures = []
     for example in examples(detected.figures.clips_f1):
         clip = example.id
-        heard = detected.heard[clip]
-        if heard.duration > LONGEST:
-            progress.say(f"{clip}: no picture of a clip of {heard.duration:.0f} s, longer than {LONGEST:g} s")
+        tracked = detected.tracked[clip]
+        if tracked.duration > LONGEST:
+            progress.say(f"{clip}: no picture of a clip of {tracked.duration:.0f} s, longer than {LONGEST:g} s")
             continue
-        rules = heard.rules or EventRules.alike(heard.track.tags)
+        rules = tracked.rules or EventRules.alike(tracked.track.tags)
         known = [Event(onset, offset, tag, 1.0) for tag, onset, offset in reference[clip]]
         scene = pictures.Scene(
-            paths[clip], heard.start, heard.duration, heard.track, rules, hear(heard.track, rules), known, clip
+            paths[clip], tracked.start, tracked.duration, tracked.track, rules, hear(tracked.track, rules), known, clip
         )
         file = folder / f"{stem}.events.{example.what}.png"
         try:
@@ -40,5 +40,5 @@ def draw_examples(detected: Detected, folder: Path, stem: str, progress: Progres
         except EarmarkError as error:
             progress.say(f"no picture of {clip}: {error}")
             continue
-        drawn.append(replace(example, picture=file.name))
-    return tuple(drawn)
+        with_pictures.append(replace(example, picture=file.name))
+    return tuple(with_pictures)

@@ -58,13 +58,13 @@ class Excerpt:
 
 def places(manifest: Manifest) -> Find:
     """Finds the clips of a manifest by id."""
-    found = {
+    by_id = {
         id_: Place(path, None if np.isnan(start) else float(start), None if np.isnan(end) else float(end))
         for id_, path, start, end in zip(
             manifest.ids.tolist(), manifest.paths(), manifest.start, manifest.end, strict=True
         )
     }
-    return found.get
+    return by_id.get
 
 
 class Excerpts:
@@ -81,31 +81,31 @@ class Excerpts:
         if self.full:
             return "Not in this page, which holds as much sound as it may."
         try:
-            made = excerpt(place)
+            cut = excerpt(place)
         except EarmarkError as error:
             return f"Cannot be heard: {error}"
-        size = len(made.sound) + len(made.picture)
+        size = len(cut.sound) + len(cut.picture)
         if size > self.left:
             self.full = True
             return self.of(clip)
         self.left -= size
-        return made
+        return cut
 
 
 def excerpt(place: Place) -> Excerpt:
     """The loudest seconds of a clip. Raises AudioError where it cannot be read."""
     notes: list[str] = []
     start, wave = _loudest(_pieces(place, notes))
-    told = [note.removeprefix(f"{place.path}: ") for note in notes]
+    sentences = [note.removeprefix(f"{place.path}: ") for note in notes]
     peak = float(np.abs(wave).max())
     if peak == 0:
-        told.append("silent")
+        sentences.append("silent")
     elif peak < QUIET or peak > 1:
         gain = (AUDIBLE if peak < QUIET else LOUDEST) / peak
-        told.append(f"{'raised' if gain > 1 else 'lowered'} by {abs(20 * np.log10(gain)):.1f} dB")
+        sentences.append(f"{'raised' if gain > 1 else 'lowered'} by {abs(20 * np.log10(gain)):.1f} dB")
         wave = wave * np.float32(gain)
     picture = _uri("image/png", pictures.shaded(spectrogram(wave)))
-    return Excerpt(_sound(wave), picture, start, len(wave) / RATE, told)
+    return Excerpt(_sound(wave), picture, start, len(wave) / RATE, sentences)
 
 
 def _pieces(place: Place, notes: list[str]) -> Iterator[Wave]:
@@ -128,7 +128,7 @@ def _pieces(place: Place, notes: list[str]) -> Iterator[Wave]:
 def _loudest(pieces: Iterator[Wave]) -> tuple[float, Wave]:
     """(seconds from the start, samples) of the part with the most energy."""
     length, step = round(SECONDS * RATE), round(STEP * RATE)
-    best, start, found, passed = -1.0, 0.0, np.zeros(0, np.float32), 0
+    best, start, loudest, passed = -1.0, 0.0, np.zeros(0, np.float32), 0
     for piece in pieces:
         energy = np.concatenate([[0.0], np.cumsum(np.square(piece, dtype=float))])
         last = max(0, len(piece) - length)
@@ -138,9 +138,9 @@ def _loudest(pieces: Iterator[Wave]) -> tuple[float, Wave]:
         if inside[place] > best:
             begin = int(begins[place])
             best, start = float(inside[place]), (passed + begin) / RATE
-            found = piece[begin : begin + length].copy()
+            loudest = piece[begin : begin + length].copy()
         passed += len(piece)
-    return start, found
+    return start, loudest
 
 
 def spectrogram(wave: Wave) -> NDArray[np.float32]:

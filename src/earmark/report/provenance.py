@@ -16,7 +16,7 @@ NOT_GIVEN = "Not given. Nobody can tell from this report what chose the epoch an
 BY_FOLD = "by fold"
 OVER_FOLDS = "over folds"
 RULES = ("rules for events chosen on", "thresholds of tags chosen on")
-TOLD = {
+WORDED = {
     "tagger",
     "data",
     "folds",
@@ -36,16 +36,16 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     """The protocol, a sentence each; a table of the folds is `by_fold`'s."""
     if not facts:
         return [NOT_GIVEN]
-    told = [_judged(facts), *_learnt(facts), *_chosen(facts), *_rules(facts), *_looked(facts)]
+    said = [_judged(facts), *_learnt(facts), *_chosen(facts), *_rules(facts), *_looked(facts)]
     missing = facts.get("unreadable")
     if isinstance(missing, int):
-        told.append(
+        said.append(
             f"{wording.clips(missing, 'was', 'were')} left out, because they could not be read."
             if missing
             else "All clips could be read."
         )
-    told += [f"{key}: {_plain(value)}." for key, value in facts.items() if key not in TOLD or not _known(key, value)]
-    return [sentence for sentence in told if sentence]
+    said += [f"{key}: {_plain(value)}." for key, value in facts.items() if key not in WORDED or not _known(key, value)]
+    return [sentence for sentence in said if sentence]
 
 
 def by_fold(facts: Mapping[str, Any]) -> tuple[list[str], list[list[str]]] | None:
@@ -61,8 +61,8 @@ def by_fold(facts: Mapping[str, Any]) -> tuple[list[str], list[list[str]]] | Non
         rows.append([str(fold), *figures, _epoch(row.get("chosen"))])
     over: Any = facts.get(OVER_FOLDS)
     for what in ("mean", "lowest", "highest") if _known(OVER_FOLDS, over) else ():
-        told = [over.get(metric, {}).get(what) for metric in metrics]
-        rows.append([what, *(wording.number(each) if _is_number(each) else "–" for each in told), ""])
+        values = [over.get(metric, {}).get(what) for metric in metrics]
+        rows.append([what, *(wording.number(value) if _is_number(value) else "–" for value in values), ""])
     return ["fold", *map(wording.title, metrics), "epoch"], rows
 
 
@@ -80,15 +80,15 @@ def _learnt(facts: Mapping[str, Any]) -> list[str]:
     split: Any = facts.get("split")
     if not _known("split", split):
         return [] if _known(BY_FOLD, facts.get(BY_FOLD)) else ["Which clips it learnt from is not given."]
-    told = []
+    phrases = []
     for part, verb in (("train", "trained"), ("validation", "validated"), ("test", "tested")):
         row = split.get(part) or {}
         if not row.get("clips"):
-            told.append(f"{verb} on none")
+            phrases.append(f"{verb} on none")
             continue
         where = f" ({_folds(row['folds'])})" if row.get("folds") else ""
-        told.append(f"{verb} on {wording.count(row['clips'], 'clip')}{where}")
-    return [f"By its file it was {wording.row(told)}."]
+        phrases.append(f"{verb} on {wording.count(row['clips'], 'clip')}{where}")
+    return [f"By its file it was {wording.row(phrases)}."]
 
 
 def _chosen(facts: Mapping[str, Any]) -> list[str]:
@@ -97,23 +97,23 @@ def _chosen(facts: Mapping[str, Any]) -> list[str]:
         return [] if _known(BY_FOLD, facts.get(BY_FOLD)) else ["What chose the epoch is not given."]
     reason = str(chosen.get("by", "a rule that is not given"))
     of = f" of {chosen['of']}" if "of" in chosen else ""
-    told = f"Epoch {chosen.get('epoch', '–')}{of} was chosen: {reason}"
+    sentence = f"Epoch {chosen.get('epoch', '–')}{of} was chosen: {reason}"
     figures: Any = facts.get("validation")
     if _known("validation", figures):
         known = [f"{wording.title(key)} {wording.number(value)}" for key, value in figures.items() if _is_number(value)]
-        told += f". On the validation clips it reached {wording.row(known)}" if known else ""
-    return [told + "."]
+        sentence += f". On the validation clips it reached {wording.row(known)}" if known else ""
+    return [sentence + "."]
 
 
 def _rules(facts: Mapping[str, Any]) -> list[str]:
-    told = []
+    sentences = []
     for key in RULES:
         row: Any = facts.get(key)
         if key in facts and _known(key, row):
             where = f" ({_folds(row['folds'])})" if row.get("folds") else ""
             what = key.removesuffix(" chosen on").capitalize()
-            told.append(f"{what} were chosen on {wording.count(row['clips'], 'clip')}{where} of {row['data']}.")
-    return told
+            sentences.append(f"{what} were chosen on {wording.count(row['clips'], 'clip')}{where} of {row['data']}.")
+    return sentences
 
 
 def _looked(facts: Mapping[str, Any]) -> list[str]:

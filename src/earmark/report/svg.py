@@ -70,15 +70,15 @@ def path(curve: Curve) -> str:
     return "".join(commands)
 
 
-def precision_recall(shown: str, others: Sequence[str], chance: float, told: str) -> str:
+def precision_recall(shown: str, others: Sequence[str], chance: float, label: str) -> str:
     """A chart: one curve before the others, paths as `path` makes them. chance: the precision of answers by chance."""
     faint = "".join(f'<path d="{d}"/>' for d in others)
     level = f'<line class="chance" id="chance" x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{up(chance)}" y2="{up(chance)}"/>'
     inside = f'<g class="faint">{faint}</g>{level}<path class="curve" id="curve" d="{shown}"/>'
-    return _chart(inside, "recall", "precision", told)
+    return _chart(inside, "recall", "precision", label)
 
 
-def reliability(calibration: Calibration, told: str) -> str:
+def reliability(calibration: Calibration, label: str) -> str:
     """A chart: the share that is right against the mean score, one dot a bin, larger where it holds more."""
     bins = calibration.bins
     most = max(row.count for row in bins)
@@ -94,17 +94,17 @@ def reliability(calibration: Calibration, told: str) -> str:
         radius = 3 + 7 * math.sqrt(row.count / most)
         marks.append(
             f'<circle class="dot" cx="{across(row.confidence)}" cy="{up(row.right)}" r="{radius:.1f}">'
-            f"<title>{bin_told(row)}</title></circle>"
+            f"<title>{bin_label(row)}</title></circle>"
         )
-    return _chart("".join(marks), "mean score", "share that is right", told)
+    return _chart("".join(marks), "mean score", "share that is right", label)
 
 
-def bin_told(row: Bin) -> str:
+def bin_label(row: Bin) -> str:
     between = f"scores {row.low:.1f} to {row.high:.1f}"
     return f"{between}: {row.count}, mean score {row.confidence:.3f}, right {wording.percent(row.right)}"
 
 
-def _chart(inside: str, below: str, beside: str, told: str) -> str:
+def _chart(inside: str, below: str, beside: str, label: str) -> str:
     grid = "".join(f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{up(t)}" y2="{up(t)}"/>' for t in TICKS)
     labels = "".join(
         f'<text x="{across(t)}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{t:g}</text>'
@@ -115,7 +115,7 @@ def _chart(inside: str, below: str, beside: str, told: str) -> str:
     labels += f'<text class="name" x="{middle}" y="{TOP + HEIGHT + 40}" text-anchor="middle">{below}</text>'
     labels += f'<text class="name" transform="translate(12 {side}) rotate(-90)" text-anchor="middle">{beside}</text>'
     return (
-        f'<svg class="chart" viewBox="0 0 380 322" role="img" aria-label="{escape(told)}">'
+        f'<svg class="chart" viewBox="0 0 380 322" role="img" aria-label="{escape(label)}">'
         f'<g class="grid">{grid}</g><g class="labels">{labels}</g>{inside}</svg>'
     )
 

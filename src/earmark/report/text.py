@@ -11,8 +11,8 @@ def protocol(facts: Mapping[str, Any]) -> str:
     """The protocol as one sentence of Markdown, with all that is in it."""
     if not facts:
         return "Protocol: not given. Nobody can tell from this report what chose the epoch and the thresholds."
-    told = (v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in facts.values())
-    return "Protocol: " + "; ".join(f"{key}: {cell(value)}" for key, value in zip(facts, told, strict=True)) + "."
+    values = (v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in facts.values())
+    return "Protocol: " + "; ".join(f"{key}: {cell(value)}" for key, value in zip(facts, values, strict=True)) + "."
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[int] = (0,)) -> str:

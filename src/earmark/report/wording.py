@@ -42,24 +42,24 @@ def with_limits(figure: Interval) -> str:
 
 def head(figures: Figures) -> str:
     """What a report is on, in one line."""
-    told = f"{count(figures.clips, 'clip')}, {count(len(figures.tags), 'tag')}, "
-    return told + ("one tag a clip." if figures.task == "one" else "any number of tags a clip.")
+    counts = f"{count(figures.clips, 'clip')}, {count(len(figures.tags), 'tag')}, "
+    return counts + ("one tag a clip." if figures.task == "one" else "any number of tags a clip.")
 
 
 def intervals(interval: Bootstrap) -> str:
     """Where the intervals come from, and what they hold for; or that there are none, and why."""
     if not interval.resamples:
         return "There are no intervals, as none were asked for (no resamples of the bootstrap)."
-    drawn = f"{interval.resamples} resamples of {count(interval.groups, 'group')}"
+    resamples = f"{interval.resamples} resamples of {count(interval.groups, 'group')}"
     centred = " and ".join(title(name) for name in interval.centred)
-    told = f"Intervals: {interval.kind}, {drawn}" + (f", for {centred} centred on the value" if centred else "")
-    return told + ". They hold for this tagger, not for another training run."
+    sentence = f"Intervals: {interval.kind}, {resamples}" + (f", for {centred} centred on the value" if centred else "")
+    return sentence + ". They hold for this tagger, not for another training run."
 
 
 def decisions(threshold: float | NDArray[np.float64] | None) -> str:
     """What counts as an answer in task many."""
-    told = f"{threshold:g}" if isinstance(threshold, int | float) else "the threshold of their tag"
-    return f"Precision, recall and F1: tags count as answered where their score reaches {told}."
+    reached = f"{threshold:g}" if isinstance(threshold, int | float) else "the threshold of their tag"
+    return f"Precision, recall and F1: tags count as answered where their score reaches {reached}."
 
 
 def headline(figures: Figures, metric: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from earmark.cli.terminal.drawing import Artist
     from earmark.cli.terminal.jobs import Results
     from earmark.events import EventRules
-    from earmark.inference import Heard, Recording
+    from earmark.inference import Recording, Scored
     from earmark.models.anytagger import AnyTagger
     from earmark.scores import Event
 
@@ -86,7 +86,7 @@ def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Pat
 
     scorer = asked.tagger.framewise()
 
-    def also(heard: Heard, events: list[Event]) -> None:
+    def also(heard: Scored, events: list[Event]) -> None:
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
             asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)

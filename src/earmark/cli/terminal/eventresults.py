@@ -14,7 +14,7 @@ from earmark.registry import EVENT_FORMATS
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Job
     from earmark.files.pieces import Frame
-    from earmark.inference import Failure, Heard, Recording
+    from earmark.inference import Failure, Recording, Scored
     from earmark.scores import Event
 
 
@@ -43,7 +43,7 @@ class Table:
         self.begun.add(recording.path)
         print(lines(self.names[recording.path], events), end="", flush=True)
 
-    def add(self, heard: Heard, events: Any) -> None:
+    def add(self, heard: Scored, events: Any) -> None:
         path = heard.recording.path
         if path not in self.begun:
             print(f"{shown(self.names[path])}  {SILENT if heard.silent else 'nothing'}", flush=True)
@@ -72,7 +72,7 @@ class Collected:
     def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
         return list(found)
 
-    def add(self, heard: Heard, events: Any) -> None:
+    def add(self, heard: Scored, events: Any) -> None:
         name = self.names[heard.recording.path]
         self.heard[name] = events
         self.limits[name] = hears(heard.recording, self.form, self.highest)
@@ -120,7 +120,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job
     """The job whose results are events. told: what they depend on. highest: Hz, for Raven."""
     from earmark.cli.terminal.jobs import Job
 
-    def text(heard: Heard, events: list[Event]) -> str:
+    def text(heard: Scored, events: list[Event]) -> str:
         if heard.silent and form is TABLE:
             return f"{heard.recording.path}  {SILENT}\n"
         return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))

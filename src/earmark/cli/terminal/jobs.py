@@ -14,7 +14,7 @@ from earmark.files.journal import Journal
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
     from earmark.files.pieces import Frame
-    from earmark.inference import Failure, Heard
+    from earmark.inference import Failure, Scored
 
 
 class Results(Protocol):
@@ -24,7 +24,7 @@ class Results(Protocol):
         """What is left to do."""
         ...
 
-    def add(self, heard: Heard, events: Any) -> None: ...
+    def add(self, heard: Scored, events: Any) -> None: ...
 
     def fail(self, failure: Failure) -> None: ...
 
@@ -34,11 +34,11 @@ class Results(Protocol):
 
 
 def gather(
-    results: Iterable[tuple[Heard | Failure, Any]],
+    results: Iterable[tuple[Scored | Failure, Any]],
     into: Results,
     meter: Meter,
     strict: bool,
-    also: Callable[[Heard, Any], None] | None = None,
+    also: Callable[[Scored, Any], None] | None = None,
 ) -> list[str]:
     """Take in results as they come; the notes on their audio. strict: raise the first failure."""
     from earmark.inference import Failure
@@ -83,7 +83,7 @@ class Job:
         folder: Path,
         told: Mapping[str, Any],
         frame: Frame,
-        piece: Callable[[Heard, Any], str],
+        piece: Callable[[Scored, Any], str],
         ending: str,
         name: str | None,
     ):
@@ -110,7 +110,7 @@ class Job:
             say(f"{len(found) - len(left)} of {len(found)} recordings are done already")
         return left
 
-    def add(self, heard: Heard, events: Any) -> None:
+    def add(self, heard: Scored, events: Any) -> None:
         self.journal.done(heard.recording.path, self.frame.around(self.piece(heard, events)), self.ending)
 
     def fail(self, failure: Failure) -> None:

@@ -14,7 +14,7 @@ from earmark.errors import EarmarkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from earmark.data.soundscapes import Scene
+    from earmark.data.soundscapes import MixedScene
     from earmark.data.soundscapes.making import Made
 
 COLUMNS = ("fold", "scenes", "made now", "events", "tags", "seconds", "scaled down")
@@ -53,7 +53,7 @@ def leave_with(made: Made, file: Path | None) -> None:
     raise typer.Exit(1)
 
 
-def _record(scene: Scene, out: Path) -> dict[str, Any]:
+def _record(scene: MixedScene, out: Path) -> dict[str, Any]:
     plan = scene.plan
     path = (out / "audio" / plan.fold / f"{plan.name}.flac").as_posix()
     return {"path": path, "made": scene.made, "duration": plan.seconds, "scale": scene.scale, **plan.as_dict()}

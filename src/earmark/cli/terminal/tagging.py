@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Results
-    from earmark.inference import Heard, Part, Recording
+    from earmark.inference import Part, Recording, Scored
     from earmark.inference.outputs import Choice, Format
     from earmark.models.anytagger import AnyTagger
 
@@ -49,7 +49,7 @@ def tag_files(
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 
-    def also(heard: Heard, _: object) -> None:
+    def also(heard: Scored, _: object) -> None:
         if asked.windows is not None and heard.windows is not None:
             kept.append(heard.windows)
         if asked.pictures is not None:
@@ -83,9 +83,9 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
 
     form = asked.form
 
-    def text(heard: Heard, _: object) -> str:
-        told = piece(heard, asked.choice.of(heard.values), form)
-        return written.formulas.look(told, ENDINGS[form]) if asked.out is None else told
+    def text(heard: Scored, _: object) -> str:
+        made = piece(heard, asked.choice.of(heard.values), form)
+        return written.formulas.look(made, ENDINGS[form]) if asked.out is None else made
 
     if job is None:
         return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
@@ -161,7 +161,7 @@ def check_places(out: Path | None, windows: Path | None, errors: Path | None) ->
             path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
+def _draw(heard: Scored, sample_rate: int, path: Path, salvage: bool) -> None:
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.failures import reason
     from earmark.errors import EarmarkError
@@ -173,7 +173,7 @@ def _draw(heard: Heard, sample_rate: int, path: Path, salvage: bool) -> None:
         say(f"no picture of {heard.recording.path}: {reason(error)}")
 
 
-def picture_path(folder: Path, heard: Heard, taken: set[str]) -> Path:
+def picture_path(folder: Path, heard: Scored, taken: set[str]) -> Path:
     """folder/name.png, numbered where recordings of different folders have one name."""
     from earmark.files import free_name
 

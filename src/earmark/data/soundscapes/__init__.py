@@ -25,13 +25,33 @@ Conventions
 Seconds and Hz outside, samples inside; waves are (samples,) float64 until they are written.
 """
 
-from earmark.data.soundscapes.folder import Scene, claim, groups_apart, make, make_all, save_tables
+from earmark.data.soundscapes.folder import MixedScene, claim, groups_apart, make, make_all, save_tables
 from earmark.data.soundscapes.making import Made, make_scenes
-from earmark.data.soundscapes.plan import Event, Mix, Plan, Pool, draw, pool
+from earmark.data.soundscapes.plan import Mix, PlacedEvent, ScenePlan, SoundPool, draw, pool
 from earmark.data.soundscapes.render import parts, render
 from earmark.data.soundscapes.sound import Single, Sound, backgrounds, locate, locate_all, single
 
 __all__ = [
-    "Event", "Made", "Mix", "Plan", "Pool", "Scene", "Single", "Sound", "backgrounds", "claim", "draw", "groups_apart",
-    "locate", "locate_all", "make", "make_all", "make_scenes", "parts", "pool", "render", "save_tables", "single",
+    "Made",
+    "Mix",
+    "MixedScene",
+    "PlacedEvent",
+    "ScenePlan",
+    "Single",
+    "Sound",
+    "SoundPool",
+    "backgrounds",
+    "claim",
+    "draw",
+    "groups_apart",
+    "locate",
+    "locate_all",
+    "make",
+    "make_all",
+    "make_scenes",
+    "parts",
+    "pool",
+    "render",
+    "save_tables",
+    "single",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ import numpy as np
 
 from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest
-from earmark.data.soundscapes.plan import Mix, Plan
+from earmark.data.soundscapes.plan import Mix, ScenePlan
 from earmark.data.soundscapes.render import render
 from earmark.data.soundscapes.sound import BACKGROUND, threads
 from earmark.errors import AudioError, ManifestError
@@ -40,10 +40,10 @@ WAY_OUT = "Name an empty or new folder"
 
 
 @dataclass(frozen=True)
-class Scene:
+class MixedScene:
     """A scene in the folder. made: now, not in an earlier run."""
 
-    plan: Plan
+    plan: ScenePlan
     scale: float
     made: bool
 
@@ -92,13 +92,13 @@ def claim(root: Path, mix: Mix, clips: Manifest) -> None:
         part.write_text(json.dumps(mark, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def make(root: Path, plan: Plan, paths: Mapping[str, Path], folder: Path | None = None) -> Scene:
+def make(root: Path, plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = None) -> MixedScene:
     """Render a scene and write it with its plan, unless it is there with the same plan. Raises AudioError."""
     import soundfile
 
     sound, told = root / "audio" / plan.fold / f"{plan.name}.flac", root / "plans" / plan.fold / f"{plan.name}.json"
     if (scale := _scale(told, sound, plan)) is not None:
-        return Scene(plan, scale, made=False)
+        return MixedScene(plan, scale, made=False)
     wave, scale = render(plan, paths, folder)
     told.parent.mkdir(parents=True, exist_ok=True)
     sound.parent.mkdir(parents=True, exist_ok=True)
@@ -107,15 +107,15 @@ def make(root: Path, plan: Plan, paths: Mapping[str, Path], folder: Path | None 
         soundfile.write(part, np.rint(wave * 32768).astype(np.int16), plan.sample_rate, subtype="PCM_16", format="FLAC")
     with whole(told) as part:
         part.write_text(json.dumps({"plan": plan.as_dict(), "scale": scale}, ensure_ascii=False), encoding="utf-8")
-    return Scene(plan, scale, made=True)
+    return MixedScene(plan, scale, made=True)
 
 
 def make_all(
-    root: Path, plans: Sequence[Plan], paths: Mapping[str, Path], folder: Path | None, workers: int
-) -> Iterator[Scene | AudioError]:
+    root: Path, plans: Sequence[ScenePlan], paths: Mapping[str, Path], folder: Path | None, workers: int
+) -> Iterator[MixedScene | AudioError]:
     """`make` for each plan in order, on so many threads. What fails is given out, not raised."""
 
-    def one(plan: Plan) -> Scene | AudioError:
+    def one(plan: ScenePlan) -> MixedScene | AudioError:
         try:
             return make(root, plan, paths, folder)
         except AudioError as error:
@@ -125,7 +125,7 @@ def make_all(
         yield from pool.map(one, plans)
 
 
-def save_tables(root: Path, fold: str, scenes: Sequence[Scene]) -> None:
+def save_tables(root: Path, fold: str, scenes: Sequence[MixedScene]) -> None:
     """The tables of a fold, from scenes in order; none where there are no scenes."""
     place = root / "metadata" / fold
     (place / "strong.tsv").unlink(missing_ok=True)  # and written last: without it the fold is none of the data set
@@ -148,7 +148,7 @@ def save_tables(root: Path, fold: str, scenes: Sequence[Scene]) -> None:
     _table(place / "strong.tsv", ["filename", "onset", "offset", "event_label", "snr_db", "clip"], strong)
 
 
-def _scale(told: Path, sound: Path, plan: Plan) -> float | None:
+def _scale(told: Path, sound: Path, plan: ScenePlan) -> float | None:
     """By how much a scene was scaled that is there already; None where it is not, or is another one."""
     import soundfile
 

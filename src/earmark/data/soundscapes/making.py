@@ -8,8 +8,8 @@ from pathlib import Path
 
 from earmark.data import manifest as manifests
 from earmark.data.manifest import Manifest
-from earmark.data.soundscapes.folder import Scene, claim, groups_apart, make_all, save_tables
-from earmark.data.soundscapes.plan import Mix, Plan, draw, pool
+from earmark.data.soundscapes.folder import MixedScene, claim, groups_apart, make_all, save_tables
+from earmark.data.soundscapes.plan import Mix, ScenePlan, draw, pool
 from earmark.data.soundscapes.sound import Sound, backgrounds, locate_all, single
 from earmark.errors import AudioError, ManifestError
 from earmark.progress import QUIET, Progress, task
@@ -24,7 +24,7 @@ class Made:
 
     folder: Path
     folds: tuple[str, ...]
-    scenes: tuple[Scene, ...]
+    scenes: tuple[MixedScene, ...]
     unread: tuple[AudioError, ...]
     spoilt: tuple[AudioError, ...]
     notes: tuple[str, ...]
@@ -79,12 +79,12 @@ def make_scenes(
     sounds, paths, unread, notes = _locate(held, chosen, mix, workers, strict, progress)
     plans, unfit = _draw(held, chosen, sounds, mix, scenes, strict)
     claim(folder, mix, held)
-    made: list[Scene] = []
+    made: list[MixedScene] = []
     spoilt: list[AudioError] = []
     with task(progress, f"{len(plans)} scenes", len(plans)) as step:
         for outcome in make_all(folder, plans, paths, mix.folder, workers):
             step()
-            if isinstance(outcome, Scene):
+            if isinstance(outcome, MixedScene):
                 made.append(outcome)
             elif strict:
                 raise outcome
@@ -142,7 +142,7 @@ def _draw(
     mix: Mix,
     scenes: int,
     strict: bool,
-) -> tuple[list[Plan], list[AudioError]]:
+) -> tuple[list[ScenePlan], list[AudioError]]:
     """The plans of all folds, so that nothing is made where one cannot be; and backgrounds that cannot be used."""
     dealt: dict[str, list[Sound]] = {}
     unfit: list[AudioError] = []

@@ -83,7 +83,7 @@ class Mix:
 
 
 @dataclass(frozen=True)
-class Event:
+class PlacedEvent:
     """A sound in a scene. onset, offset: seconds of the scene. at: seconds of the clip's recording where it begins.
 
     snr: dB. group: what the clip must stay together with.
@@ -99,7 +99,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScenePlan:
     """One scene. wanted: how many events were drawn; fewer are there where no more fit.
 
     background: a colour, "none", or the name of a recording in the folder, heard from `background_at` s on.
@@ -113,7 +113,7 @@ class Plan:
     background: str
     background_at: float | None
     wanted: int
-    events: tuple[Event, ...]
+    events: tuple[PlacedEvent, ...]
 
     @property
     def name(self) -> str:
@@ -129,7 +129,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Pool:
+class SoundPool:
     """What the scenes of a fold are mixed from. backgrounds: recordings; empty where it is noise or nothing."""
 
     fold: str
@@ -147,7 +147,7 @@ class _Placed:
     skip: int
 
 
-def pool(fold: str, sounds: Sequence[Sound], mix: Mix, backgrounds: Sequence[Sound] = ()) -> Pool:
+def pool(fold: str, sounds: Sequence[Sound], mix: Mix, backgrounds: Sequence[Sound] = ()) -> SoundPool:
     """The sounds of a fold by tag, in an order of their own. Raises EarmarkError where they are too few."""
     most = mix.events[1]
     if len(sounds) < most:
@@ -158,14 +158,14 @@ def pool(fold: str, sounds: Sequence[Sound], mix: Mix, backgrounds: Sequence[Sou
     by_tag: dict[str, list[Sound]] = {}
     for sound in sorted(sounds, key=lambda each: (each.tag, each.id)):
         by_tag.setdefault(sound.tag, []).append(sound)
-    return Pool(fold, by_tag, tuple(backgrounds))
+    return SoundPool(fold, by_tag, tuple(backgrounds))
 
 
 def generator(purpose: int, seed: int, fold: str, scene: int) -> np.random.Generator:
     return np.random.default_rng([purpose, seed, scene, *fold.encode()])
 
 
-def draw(pool: Pool, mix: Mix, scene: int) -> Plan:
+def draw(pool: SoundPool, mix: Mix, scene: int) -> ScenePlan:
     """The plan of a scene. Raises EarmarkError where not even the fewest events fit."""
     chance = generator(DRAWN, mix.seed, pool.fold, scene)
     name, at = mix.background, None
@@ -186,10 +186,10 @@ def draw(pool: Pool, mix: Mix, scene: int) -> Plan:
             "scenes with --length, fewer events with --events, more at once with --overlap, or clips of more tags"
         )
     events = tuple(_event(each, mix, chance) for each in sorted(placed, key=lambda p: (p.onset, p.sound.id)))
-    return Plan(pool.fold, scene, mix.seed, mix.sample_rate, mix.samples, name, at, wanted, events)
+    return ScenePlan(pool.fold, scene, mix.seed, mix.sample_rate, mix.samples, name, at, wanted, events)
 
 
-def _arrange(pool: Pool, mix: Mix, wanted: int, chance: np.random.Generator) -> list[_Placed]:
+def _arrange(pool: SoundPool, mix: Mix, wanted: int, chance: np.random.Generator) -> list[_Placed]:
     """Up to `wanted` sounds, each somewhere where it fits beside those before it."""
     left = {tag: list(sounds) for tag, sounds in pool.sounds.items()}
     placed: list[_Placed] = []
@@ -255,11 +255,11 @@ def room(heard: Sequence[tuple[int, int, bool]], samples: int, total: int, overl
     return [(begin, end - samples) for begin, end in gaps if end - begin >= samples]
 
 
-def _event(placed: _Placed, mix: Mix, chance: np.random.Generator) -> Event:
+def _event(placed: _Placed, mix: Mix, chance: np.random.Generator) -> PlacedEvent:
     sound, rate = placed.sound, mix.sample_rate
     at = (sound.first + placed.skip) / rate
     snr = float(chance.uniform(*mix.snr))
-    return Event(sound.tag, placed.onset / rate, placed.offset / rate, sound.id, sound.group, at, snr)
+    return PlacedEvent(sound.tag, placed.onset / rate, placed.offset / rate, sound.id, sound.group, at, snr)
 
 
 def _whose(fold: str) -> str:

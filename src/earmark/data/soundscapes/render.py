@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
-from earmark.data.soundscapes.plan import COLOURS, NOISE, Event, Plan, generator
+from earmark.data.soundscapes.plan import COLOURS, NOISE, PlacedEvent, ScenePlan, generator
 from earmark.errors import AudioError
 
 Wave = NDArray[np.float64]
@@ -20,7 +20,7 @@ FADE = 0.005  # s at both ends of an event, against clicks
 LOWEST = 20.0  # Hz of the noise: brown noise would be rumble that no loudspeaker gives
 
 
-def render(plan: Plan, paths: Mapping[str, Path], folder: Path | None = None) -> tuple[Wave, float]:
+def render(plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = None) -> tuple[Wave, float]:
     """(samples,) and the scale that keeps its peak below full scale, 1 where nothing had to be scaled.
 
     paths: the recordings by the ids of their clips. folder: where background recordings lie. Raises AudioError.
@@ -35,13 +35,13 @@ def render(plan: Plan, paths: Mapping[str, Path], folder: Path | None = None) ->
     return scene * scale, scale
 
 
-def parts(plan: Plan, paths: Mapping[str, Path], folder: Path | None = None) -> tuple[Wave, list[Wave]]:
+def parts(plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = None) -> tuple[Wave, list[Wave]]:
     """The background (samples,) and what is heard of each event, (samples from onset to offset,), before scaling."""
     events = [_sound(event, plan.sample_rate, paths[event.clip]) for event in plan.events]
     return _background(plan, folder or Path()), events
 
 
-def _sound(event: Event, rate: int, path: Path) -> Wave:
+def _sound(event: PlacedEvent, rate: int, path: Path) -> Wave:
     samples = round((event.offset - event.onset) * rate)
     wave = audio.load(path, rate, event.at, samples / rate, report=_silently).astype(np.float64)
     if len(wave) != samples:
@@ -52,7 +52,7 @@ def _sound(event: Event, rate: int, path: Path) -> Wave:
     return _levelled(wave, FLOOR + event.snr, path, event.at)
 
 
-def _background(plan: Plan, folder: Path) -> Wave:
+def _background(plan: ScenePlan, folder: Path) -> Wave:
     if plan.background_at is not None:
         path = folder / plan.background
         wave = audio.load(path, plan.sample_rate, plan.background_at, plan.seconds, report=_silently)

@@ -79,8 +79,8 @@ def choose(
         "thresholds and medians": EventRules(chosen, swept, gap, shortest),
     }
     figures = {}
-    for name, each in ways.items():
-        predicted = {clip: _of(hear(heard, each), with_events) for clip, heard in tracks.items()}
+    for name, rules_of_row in ways.items():
+        predicted = {clip: _of(hear(over_time, rules_of_row), with_events) for clip, over_time in tracks.items()}
         counts = match_events(reference, predicted, tags=with_events, collars=collars)
         figures[name] = detection_f1(counts, groups, resamples=resamples)
     without = tuple(tag for tag in tags if tag not in with_events)
@@ -103,8 +103,8 @@ def _checked(
     known = {clip: joined([timed(event) for event in events]) for clip, events in reference.items()}
     tracks = {clip: track(scores[clip]) for clip in known}
     tags = next(iter(tracks.values())).tags
-    for clip, heard in tracks.items():
-        if heard.tags != tags:
+    for clip, over_time in tracks.items():
+        if over_time.tags != tags:
             raise ScoresError(f"clip {clip!r} has scores of other tags than the first clip")
     with_events = checked_tags(known, None)
     if unknown := [tag for tag in with_events if tag not in tags]:
@@ -114,7 +114,7 @@ def _checked(
 
 def _medians(tracks: Mapping[str, Track]) -> list[float]:
     """Odd numbers of frames, in seconds."""
-    step = float(np.median([heard.step for heard in tracks.values() if len(heard.values)] or [0.0]))
+    step = float(np.median([over_time.step for over_time in tracks.values() if len(over_time.values)] or [0.0]))
     return [round(step * frames, 6) for frames in MEDIANS] if step else []
 
 
@@ -137,7 +137,8 @@ class _Sweep:
         self.tag, self.collars, self.gap, self.shortest = tag, collars, gap, shortest
         column = next(iter(tracks.values())).tags.index(tag)
         self.tracks = {
-            clip: Track(heard.edges, heard.values[:, column : column + 1], (tag,)) for clip, heard in tracks.items()
+            clip: Track(over_time.edges, over_time.values[:, column : column + 1], (tag,))
+            for clip, over_time in tracks.items()
         }
         self.reference = {
             clip: [event for event in map(timed, events) if event[0] == tag] for clip, events in reference.items()
@@ -152,7 +153,7 @@ class _Sweep:
 
     def at(self, threshold: float, median: float) -> Tried:
         rules = EventRules({self.tag: threshold}, {self.tag: median}, self.gap, self.shortest)
-        predicted = {clip: hear(heard, rules) for clip, heard in self.tracks.items()}
+        predicted = {clip: hear(over_time, rules) for clip, over_time in self.tracks.items()}
         counts = match_events(self.reference, predicted, tags=[self.tag], collars=self.collars)
         hits, false, missed = _sums(counts)
         return Tried(self.tag, threshold, median, 2 * hits / (2 * hits + false + missed), hits, false, missed)

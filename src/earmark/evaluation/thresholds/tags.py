@@ -55,7 +55,7 @@ def choose(
     pairs = np.where(there[:, None], np.nan_to_num(np.stack(by_tag, 1)), np.nan).tolist()
     return Chosen(
         dict(zip(tags, best.tolist(), strict=True)),
-        tuple(tag for tag, one in zip(tags, there, strict=True) if not one),
+        tuple(tag for tag, present in zip(tags, there, strict=True) if not present),
         {tag: (pair[0], pair[1]) for tag, pair in zip(tags, pairs, strict=True)},
         figures,
     )
@@ -73,7 +73,7 @@ def best_threshold(values: Floats, truth: NDArray[np.bool_]) -> float:
     tried = np.concatenate([[DEFAULT], (known[1:] + known[:-1]) / 2, known[:1] / 2])
     # numbers of clips and of the tag's clips from each score up
     order = np.sort(values), np.sort(values[truth])
-    answered, hits = (len(each) - np.searchsorted(each, tried, "left") for each in order)
+    answered, hits = (len(scores) - np.searchsorted(scores, tried, "left") for scores in order)
     f1 = 2 * hits / (answered + truth.sum())
     equals = tried[f1 >= f1.max() - 1e-12]
     return float(min(equals, key=lambda value: (round(abs(value - DEFAULT), 12), value)))

@@ -14,7 +14,7 @@ from earmark.scores import Event, Scores
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from earmark.inference import Heard
+from earmark.inference import Scored
 from earmark.report.pictures.spectrograms import spectrogram, spectrum
 from earmark.report.pictures.style import GREY, INK, LINES, PALE, bare, blank, save, short
 
@@ -23,7 +23,7 @@ SHORTEST_HOP = 0.01  # seconds
 
 
 def draw(
-    heard: Heard, sample_rate: int, path: str | Path, *, reference: Sequence[Event] = (), salvage: bool = False
+    heard: Scored, sample_rate: int, path: str | Path, *, reference: Sequence[Event] = (), salvage: bool = False
 ) -> None:
     """Write the PNG of a recording whose window scores were kept. sample_rate: Hz that the spectrogram covers half of.
 
