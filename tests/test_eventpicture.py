@@ -14,7 +14,7 @@ from earmark.cli.terminal.drawing import Artist
 from earmark.errors import EarmarkError
 from earmark.events import EventRules, Track
 from earmark.report.pictures import INK, LINES, spectrum
-from earmark.report.pictures.events import COLUMNS, Scene, draw, figure, shown, thinned
+from earmark.report.pictures.events import COLOURS, COLUMNS, Scene, coloured, draw, figure, left_out, shown, thinned
 from earmark.scores import Event
 
 TAGS = ("cat", "dog", "rain")
@@ -36,11 +36,30 @@ def test_found_above_known_at_the_times_of_the_clip():
     _, lines, scores = fig.axes
     bars = [(bar.get_x(), bar.get_width(), to_hex(bar.get_facecolor())) for bar in lines.patches]
     assert np.allclose([bar[:2] for bar in bars], [(1, 1), (1.5, 1)])
-    assert [bar[2] for bar in bars] == [LINES[0], INK]
+    assert [bar[2] for bar in bars] == [LINES[1], INK]  # dog is the second of the vocabulary
     assert lines.patches[0].get_y() < lines.patches[1].get_y()
     assert [label.get_text() for label in lines.get_yticklabels()] == ["dog", "rain"]
     assert scores.get_xlim() == (0, 4) and scores.get_xlabel() == "seconds, from 2 s of the recording on"
     assert [line.get_ydata()[0] for line in scores.lines] == [0.4, 0.4]  # thresholds
+
+
+def test_a_tag_has_one_colour_in_all_pictures():
+    vocabulary = [f"t{number}" for number in range(len(COLOURS))]
+    every = coloured(vocabulary, vocabulary)
+    assert len(set(every.values())) == len(COLOURS)
+    for tags in (["t3", "t9"], ["t9", "t0", "t3"]):
+        assert coloured(tags, vocabulary) == {tag: every[tag] for tag in tags}
+    more = [*vocabulary, "also"]  # more tags than colours: never two alike in one picture
+    assert len(set(coloured(["also", "t0", "unknown"], more).values())) == 3
+
+
+def test_tags_that_have_no_place_are_named():
+    many = [Event(2, 3, f"tag {number}", 1.0) for number in range(10)]
+    full = scene(Path("a.wav"), found=[], reference=many)
+    assert len(shown(full)) == 6 and left_out(full) == [f"tag {number}" for number in (6, 7, 8, 9)]
+    fig = figure(full, np.zeros((96, 50), np.float32), np.linspace(0, 4000, 97).tolist())
+    assert fig.axes[1].get_title(loc="right").endswith("not drawn: tag 6, tag 7, tag 8 and 1 more")
+    assert left_out(scene(Path("a.wav"))) == []
 
 
 def test_tags_found_or_known_come_first_then_the_strongest():

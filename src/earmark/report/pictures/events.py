@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from earmark.events import EventRules, Track
 from earmark.report import pictures
 from earmark.report.pictures import GREY, INK, LINES, PALE
+from earmark.report.pictures.style import short
 from earmark.scores import Event
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 SHORTEST_HOP = 0.005  # seconds
 COLUMNS = 1000  # columns of the picture at most: a longer recording is sampled more coarsely
-SHOWN = len(LINES)  # tags, each with a colour of its own
+SHOWN = 6  # tags of a picture
+# a tag has the colour of its place in the vocabulary, so that it has one in all pictures of a tagger
+COLOURS = (*LINES, "#1b9e9e", "#c2a000", "#7a4b2a", "#e377c2", "#1f4e2c", "#4b3f8f")
 DPI = 80  # pictures lie in pages
 
 
@@ -65,7 +68,7 @@ def draw(scene: Scene, sample_rate: int, file: str | Path, *, salvage: bool = Fa
 def figure(scene: Scene, spectrum: NDArray[np.float32], band_edges: Sequence[float]) -> Figure:
     """spectrum: (bands, columns) dB. band_edges: Hz, (bands + 1,)."""
     tags = shown(scene)
-    colours = dict(zip(tags, LINES, strict=False))
+    colours = coloured(tags, scene.track.tags)
     fig = pictures.blank(10, 4.6 + 0.26 * len(tags))
     rows = fig.subplots(3, 1, sharex=True, height_ratios=[1.0, 0.14 * max(1, len(tags)), 1.0])
     pictures.spectrogram(rows[0], spectrum, band_edges, scene.duration)
@@ -79,6 +82,26 @@ def figure(scene: Scene, spectrum: NDArray[np.float32], band_edges: Sequence[flo
     where = f", from {scene.start:g} s of the recording on" if scene.start else ""
     rows[2].set_xlabel(f"seconds{where}", color=GREY)
     return fig
+
+
+def coloured(tags: Sequence[str], vocabulary: Sequence[str]) -> dict[str, str]:
+    """A colour for each of the tags of a picture: that of its place in the vocabulary, or where another has it, a free one.
+
+    >>> coloured(["rain", "owl"], ["frog", "owl", "rain"]) == {"rain": COLOURS[2], "owl": COLOURS[1]}
+    True
+    """
+    places = {tag: place for place, tag in enumerate(vocabulary)}
+    colours: dict[str, str] = {}
+    for tag in sorted(tags, key=lambda tag: places.get(tag, len(places))):
+        first = places.get(tag, len(places)) % len(COLOURS)
+        free = [colour for colour in (*COLOURS[first:], *COLOURS[:first]) if colour not in colours.values()]
+        colours[tag] = free[0]
+    return {tag: colours[tag] for tag in tags}
+
+
+def left_out(scene: Scene) -> list[str]:
+    """Tags that are found or known and have no place in the picture, in the order of the alphabet."""
+    return sorted({event.tag for event in [*scene.found, *(scene.reference or ())]} - set(shown(scene)))
 
 
 def shown(scene: Scene) -> list[str]:
@@ -113,7 +136,9 @@ def _lines(axes: Axes, scene: Scene, colours: dict[str, str]) -> None:
     axes.grid(axis="x", color=PALE)
     axes.set_axisbelow(True)
     known = "coloured: found   black: known" if scene.reference is not None else "found"
-    axes.set_title(known, color=GREY, fontsize=8.5, loc="right", pad=2)
+    if more := left_out(scene):
+        known += f"   not drawn: {', '.join(short(more[:3]))}" + (f" and {len(more) - 3} more" if more[3:] else "")
+    axes.set_title(known, color=GREY, fontsize=8.5, loc="right", pad=2, parse_math=False)
 
 
 def _scores(axes: Axes, scene: Scene, colours: dict[str, str]) -> None:
@@ -131,7 +156,8 @@ def _scores(axes: Axes, scene: Scene, colours: dict[str, str]) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("score", color=GREY)
     axes.grid(color=PALE)
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="center left", bbox_to_anchor=(1.005, 0.5))
+    if any(tag in track.tags for tag in colours):  # known events may be of other tags alone
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="center left", bbox_to_anchor=(1.005, 0.5))
 
 
 def thinned(edges: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
