@@ -84,6 +84,7 @@ def test_tags_as_json_lines(folder, tagger):
 
 def test_the_other_formats_say_the_same(folder, tagger, tmp_path):
     as_json = json.loads(earmark("tag", folder, "--tagger", tagger, "--format", "json").stdout)
+    assert json.loads(earmark("tag", folder, "--tagger", tagger, "--json").stdout) == as_json
     out = tmp_path / "new" / "tags.csv"
     done = earmark("tag", folder, "--tagger", tagger, "--format", "csv", "--out", out)
     assert done.stdout == ""

@@ -30,6 +30,8 @@ def check(
     checked = recipes.load(recipe, settings or [], say)
     known = recipes.tags(checked)
     tags = known or TAGS
+    if gaps := checked.windows.build().unheard(checked.sample_rate):
+        say(f"recipe {checked.name}: {gaps}")
     with torch.device("meta"):
         built = tagger.build(checked, [str(i) for i in range(tags)])
     parameters, statistics = count(built.net)

@@ -26,6 +26,7 @@ def tag(
         Literal["table", "json", "jsonl", "csv", "submission"],
         typer.Option("--format", help="Of the results; submission: fname,label, as DCASE 2018 task 2 wants them."),
     ] = "table",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(tags)] = None,
     job: o.Job = None,
     retry: o.Retry = False,
@@ -59,10 +60,11 @@ def tag(
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device)
     loaded = loaded if hop is None else loaded.every(hop)
+    tagging.say_unheard(loaded)
     asked = tagging.Asked(
         loaded,
         Choice.asked(loaded, top, only_heard),
-        Format(form),
+        Format.json if as_json else Format(form),
         out,
         windows,
         pictures,

@@ -18,6 +18,7 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
 from earmark.models import loading
+from earmark.models.anytagger import unheard
 from earmark.models.facts import Facts
 from earmark.models.file import read_head
 from earmark.progress import QUIET, Progress
@@ -106,6 +107,8 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
     loaded: AnyTagger = loading.load(tagger, request.device) if isinstance(tagger, str | Path) else tagger
     loaded = loaded if request.hop is None else loaded.every(request.hop)
+    for line in unheard(loaded):
+        progress.say(line)
     name = request.dataset or loaded.facts.dataset
     whole = clips_of(loaded, request.data, name)
     after = leakage.trained if request.validated else dict

@@ -30,6 +30,7 @@ from earmark.evaluation.tracks import with_events
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.metrics import Collars
 from earmark.models import loading
+from earmark.models.anytagger import unheard
 from earmark.models.facts import ChosenOn, EventTuning, Facts, TagTuning
 from earmark.progress import QUIET, Progress
 
@@ -99,6 +100,8 @@ def tune(
         {'dog': 0.35, 'rain': 0.6}
     """
     loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
+    for line in unheard(loaded):
+        progress.say(line)
     name = dataset or loaded.facts.dataset
     clips = _clips(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     settings = Settings(batch, workers, salvage, strict)

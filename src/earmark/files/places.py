@@ -22,6 +22,7 @@ class Places:
         # the option, by each name of a file that `_names` gives
         self._read: dict[Hashable, str] = {}
         self._written: dict[Hashable, str] = {}
+        self._before: dict[Path, object] = {}  # how each file was when it was claimed
 
     def reads(self, option: str, path: Path) -> None:
         """What a command reads, a file or a folder, and by which of its options."""
@@ -56,6 +57,11 @@ class Places:
                 "another file, or move this one away"
             )
         self._written |= dict.fromkeys(names, option)
+        self._before[path] = _state(path)
+
+    def written(self) -> list[Path]:
+        """The claimed files that are there now and were written since."""
+        return [path for path, before in self._before.items() if (now := _state(path)) is not None and now != before]
 
     def folder(self, option: str, path: Path) -> None:
         """A folder for files that are claimed by their names. Raises EarmarkError where a file is there."""
@@ -68,6 +74,15 @@ class Places:
                 raise EarmarkError(
                     f"{option} {path}: is the file that {self._written[name]} writes. Name another folder"
                 )
+
+
+def _state(path: Path) -> object:
+    """What changes when a file is written; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _names(path: Path) -> list[Hashable]:

@@ -88,3 +88,10 @@ class AnyTagger(Protocol):
     def save(self, path: str | Path) -> None:
         """Write its file; the old one stays whole until the new one is."""
         ...
+
+
+def unheard(tagger: AnyTagger) -> list[str]:
+    """A sentence for each of its windows, or of its members', that leave gaps between them. See `Windows.unheard`."""
+    told = [member.windows.unheard(member.sample_rate) for member in tagger.members]
+    who = "this tagger" if len(told) == 1 else "a member of this ensemble"
+    return [f"{who} {each}" for each in dict.fromkeys(told) if each]

@@ -58,6 +58,8 @@ def train(
     first = processes.rank() == 0
     if not first:
         say, on_progress = (lambda line: None), None
+    if gaps := recipe.windows.build().unheard(recipe.sample_rate):
+        say(f"recipe {recipe.name}: {gaps}")
     manifest, parts = divide(recipe, manifest, say)
     vocabulary = manifest.vocabulary
     check_vocabulary(parts, vocabulary, recipe, say)

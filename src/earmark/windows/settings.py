@@ -30,5 +30,21 @@ class Windows:
         """
         return max(1, round(self.length * sample_rate)), max(1, round(self.hop * sample_rate))
 
+    def unheard(self, sample_rate: int) -> str:
+        """What is to be said where windows leave gaps between them, a hop above their length; else nothing.
+
+        >>> Windows(length=1.0, hop=4.0).unheard(16_000)
+        'hears 1 s of every 4 s: what sounds between its windows is missed, as windows.hop is above windows.length'
+        >>> Windows(length=1.0, hop=1.0).unheard(16_000)
+        ''
+        """
+        length, hop = self.samples(sample_rate)
+        if hop <= length:
+            return ""
+        return (
+            f"hears {self.length:g} s of every {self.hop:g} s: what sounds between its windows is missed, as windows.hop "
+            "is above windows.length"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

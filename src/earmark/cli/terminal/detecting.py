@@ -185,8 +185,10 @@ def rules_of(
     from dataclasses import replace
 
     from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.tagging import say_unheard
     from earmark.events import DEFAULT, EventRules
 
+    say_unheard(tagger)
     tags = tagger.vocabulary
     stored = tagger.facts.rules
     rules = stored or EventRules.alike(tags)

@@ -156,6 +156,7 @@ def write(
     """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
     system does not take. highest: Hz, of each recording.
     """
+    from earmark.cli.terminal import written
     from earmark.cli.terminal.jobs import unwritten
     from earmark.events import formats as eventfile
     from earmark.files import free_name, is_of_the_name
@@ -164,7 +165,8 @@ def write(
     if out is None:
         # of a file for each recording there is at most one here
         if not eventfile.each(form):
-            print(eventfile.text(heard, form, max(highest.values(), default=None)), end="")
+            told = eventfile.text(heard, form, max(highest.values(), default=None))
+            print(written.formulas.look(told, eventfile.ending(form)), end="")
         for name, events in heard.items() if eventfile.each(form) else ():
             print(eventfile.text({Path(name).name: events}, form.value, highest[name]), end="")
         return failures

@@ -118,6 +118,7 @@ class Job:
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         """All results in one file, in the order of the recordings; failures of this time and before."""
+        from earmark.cli.terminal import written
         from earmark.cli.terminal.console import output, say
 
         if self.name is not None:
@@ -125,6 +126,7 @@ class Job:
             with output(path) as file:
                 self.frame.write(map(self.frame.inner, self.journal.results(found)), file)
             say(f"results: {path}")
+            written.formulas.look_at(path)
         return self.journal.failures(found)
 
 

@@ -75,6 +75,7 @@ def tag_files(
 
 def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, or out at once."""
+    from earmark.cli.terminal import written
     from earmark.cli.terminal.console import output
     from earmark.cli.terminal.jobs import Job
     from earmark.files.pieces import Writer
@@ -83,7 +84,8 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     form = asked.form
 
     def text(heard: Scored, _: object) -> str:
-        return piece(heard, asked.choice.of(heard.values), form)
+        told = piece(heard, asked.choice.of(heard.values), form)
+        return written.formulas.look(told, ENDINGS[form]) if asked.out is None else told
 
     if job is None:
         return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
@@ -130,6 +132,15 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     say_notes(heard.notes)
     if asked.windows is not None and heard.windows is not None:
         heard.windows.save(asked.windows)
+
+
+def say_unheard(tagger: AnyTagger) -> None:
+    """One line where its windows leave gaps between them."""
+    from earmark.cli.terminal.console import say
+    from earmark.models.anytagger import unheard
+
+    for line in unheard(tagger):
+        say(line)
 
 
 def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: Any, coming: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -14,8 +15,40 @@ if TYPE_CHECKING:
     from earmark.recipe import Recipe
 
 
+EVERY = 10.0  # s between lines of epochs, at least
+
+
+class EpochLines:
+    """A line for each epoch where there is no terminal for a bar, so that a file of what was said shows how far it is.
+
+    Of epochs that take less than EVERY seconds some are left out, never the last. clock: seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], title: str = "", clock: Callable[[], float] = time.monotonic):
+        self.say, self.title, self.clock = say, title, clock
+        self.told: tuple[str, int] | None = None  # phase and epoch of the last line
+        self.at = -EVERY + clock()
+
+    def __call__(self, phase: str, epoch: int, epochs: int, share: float, row: dict[str, Any]) -> None:
+        """share: done of the epoch; 1 once the phase has ended. row: of the log, the last whole epoch's, or empty."""
+        if not row:
+            return
+        whole = phase, int(row["epoch"]) if "epoch" in row else epoch
+        now = self.clock()
+        if whole == self.told or (share < 1.0 and now - self.at < EVERY):
+            return
+        self.told, self.at = whole, now
+        where = " ".join(part for part in (self.title, phase) if part)
+        self.say(f"{where + ': ' if where else ''}epoch {whole[1]}/{epochs}  {figures_of(row)}")
+
+
+def figures_of(row: Mapping[str, Any]) -> str:
+    """The losses and figures of an epoch."""
+    return "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "lr"))
+
+
 def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: str = "") -> Path:
-    """Train once, with a bar."""
+    """Train once, with a bar on a terminal, else a line an epoch."""
     from earmark import train as training
     from earmark.cli.terminal.console import progress, say
     from earmark.files.shown import message, shown
@@ -23,18 +56,18 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
     with progress() as bar:
         task = bar.add_task("reading", total=None, told="")
 
-        def listener(phase: str, epoch: int, epochs: int, share: float, row: dict[str, Any]) -> None:
-            if bar.disable and share == 1.0:
-                return
-            figures = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "lr"))
+        def move(phase: str, epoch: int, epochs: int, share: float, row: dict[str, Any]) -> None:
             where = " ".join(part for part in (title, phase) if part)
             description = f"{where + ': ' if where else ''}epoch {epoch}/{epochs}"
-            bar.update(task, description=shown(description), total=epochs, completed=epoch - 1 + share, told=figures)
+            bar.update(
+                task, description=shown(description), total=epochs, completed=epoch - 1 + share, told=figures_of(row)
+            )
 
         def print_above(line: str) -> None:
             bar.console.print(message(line), markup=False, highlight=False, soft_wrap=True)
 
         speak: Callable[[str], None] = say if bar.disable else print_above
+        listener = EpochLines(say, title) if bar.disable else move
         try:
             return training.train(plan, clips, out, say=speak, on_progress=listener, **told)
         except KeyboardInterrupt:

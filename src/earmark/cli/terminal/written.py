@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import typer
+
+from earmark.cli.terminal.formulas import Formulas
 from earmark.files import free_name
 from earmark.files.places import Ours, Places
 
@@ -47,6 +50,7 @@ class OwnFolder:
 
 Mark = Writes | WritesFolder | OwnFolder
 places = Places()  # of the command that runs
+formulas = Formulas()  # in its tables
 
 
 def claim(option: str, folder: Path | None, names: Iterable[str], ours: Ours) -> None:
@@ -75,9 +79,22 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(verb)
     def begin(*args: Any, **values: Any) -> Any:
         _look(verb, inspect.signature(verb).bind(*args, **values).arguments)
-        return verb(*args, **values)
+        try:
+            told = verb(*args, **values)
+        except typer.Exit:  # some recordings could not be read; the others are written
+            _say_formulas(verb)
+            raise
+        _say_formulas(verb)
+        return told
 
     return begin
+
+
+def _say_formulas(verb: Callable[..., Any]) -> None:
+    """One line on what a spreadsheet may run of the tables that a verb has written."""
+    for file in places.written():
+        formulas.look_at(file)
+    formulas.say(", or --format json" if "form" in inspect.signature(verb).parameters else "")
 
 
 def marks(verb: Callable[..., Any]) -> dict[str, Mark]:
@@ -101,8 +118,8 @@ def option_of(verb: Callable[..., Any], name: str) -> str:
 
 def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
     """Raises EarmarkError where something would be lost."""
-    global places
-    places = Places()
+    global places, formulas
+    places, formulas = Places(), Formulas()
     found = marks(verb)
     for name, value in values.items():
         if name not in found:

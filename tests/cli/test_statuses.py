@@ -1,0 +1,123 @@
+"""Exit statuses, each as the docs' table has them: what a shell sees, with a message and without a traceback."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+from tests.program import alone, earmark
+
+from earmark.cli.terminal import failures, tagging
+
+WORDS = [sys.executable, "-m", "earmark.cli"]
+FULL = Path("/dev/full")
+
+
+@pytest.fixture(scope="module")
+def many(place, tmp_path_factory) -> Path:
+    """Recordings whose results are more than a pipe holds, 64 KiB, and a buffer of 8 KiB."""
+    folder = tmp_path_factory.mktemp("many")
+    sound, rate = soundfile.read(place / "sound.wav")
+    for number in range(400):
+        soundfile.write(folder / f"{'long' * 55}{number:03d}.wav", sound[: rate // 2], rate)
+    return folder
+
+
+def tag_all(folder: Path, place: Path) -> list[str]:
+    return [*WORDS, "tag", str(folder), "--tagger", str(place / "t.safetensors"), "--format", "jsonl"]
+
+
+def test_the_table_of_the_docs_has_the_programs_statuses():
+    text = (Path(__file__).parents[2] / "docs" / "bounds.md").read_text(encoding="utf-8")
+    table = text.partition("## Exit statuses\n")[2].partition("\n## ")[0]
+    told = [int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)]
+    assert told == [failures.DONE, failures.UNREADABLE, failures.REFUSED, failures.STOPPED]
+
+
+def test_0_all_done_and_an_empty_folder_is_said(place, tmp_path):
+    assert alone("tag", place / "sound.wav", "--tagger", place / "t.safetensors").returncode == 0
+    done = earmark("tag", tmp_path, "--tagger", place / "t.safetensors", "--json")
+    assert done.returncode == 0 and done.stdout == "[]\n"
+    assert done.stderr.startswith(f"no recordings in {tmp_path}")
+
+
+def test_0_where_the_reader_of_a_pipe_has_seen_enough(place, many):
+    with subprocess.Popen(tag_all(many, place), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tagging_:
+        assert tagging_.stdout is not None and tagging_.stderr is not None
+        head = subprocess.run(["head", "-n", "1"], stdin=tagging_.stdout, capture_output=True, check=True)
+        tagging_.stdout.close()  # head's end was the other one
+        said = tagging_.stderr.read().decode()
+        assert tagging_.wait() == 0, said
+    assert head.stdout.count(b"\n") == 1
+    assert "Traceback" not in said and "BrokenPipe" not in said
+
+
+def test_1_some_recordings_could_not_be_read(place, tmp_path):
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    done = alone("tag", tmp_path / "bad.wav", place / "sound.wav", "--tagger", place / "t.safetensors")
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 1
+    assert done.stderr.splitlines()[-1] == "1 of 2 recordings could not be read"
+
+
+@pytest.mark.parametrize("words", [["tag", "--nosuch"], ["nosuch"], ["tag", "gone.wav", "--tagger", "nosuch"]])
+def test_2_wrong_usage(words, tmp_path):
+    done = earmark(*words, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "the memory is not enough. Take a smaller --batch"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "the memory is not enough"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply to be read"),
+    ],
+)
+def test_2_where_memory_or_depth_does_not_suffice_inside_a_verb(place, monkeypatch, error, told):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tagging, "tag_files", fail)
+    done = earmark("tag", place / "sound.wav", "--tagger", place / "t.safetensors")
+    assert done.returncode == 2
+    assert done.stderr.startswith("earmark: ") and told in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
+def test_2_where_the_disk_is_full(place):
+    words = [*WORDS, "tag", str(place / "sound.wav"), "--tagger", str(place / "t.safetensors"), "--format", "jsonl"]
+    with FULL.open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "standard output: No space left on device" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
+def test_130_stopped(place, many):
+    # nobody reads on after the first line, so that the program cannot come to its end before it is stopped
+    with subprocess.Popen(tag_all(many, place), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate()
+    assert b"Traceback" not in said
+    assert running.returncode == 130, said
+    assert said.decode().splitlines()[-1] == "earmark: stopped"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
+def test_0_where_ctrl_c_ends_sound_that_comes_live(place):
+    words = [*WORDS, "tag", "-", "--rate", "16000", "--tagger", str(place / "t.safetensors"), "--format", "jsonl"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listening:
+        assert listening.stdin is not None and listening.stdout is not None
+        listening.stdin.write(bytes(64_000))
+        listening.stdin.flush()
+        listening.stdout.readline()
+        listening.send_signal(signal.SIGINT)
+        _, said = listening.communicate()
+    assert listening.returncode == 0 and b"Traceback" not in said, said
