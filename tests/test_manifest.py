@@ -367,7 +367,7 @@ def test_names_of_a_million_signs_are_shortened_in_messages(tmp_path, column):
         read(tmp_path / "m.csv")
     assert len(str(error.value)) < 2000 and "end is not after start" in str(error.value)
     assert (
-        "1,000,000 signs" in str(error.value)
-        or "1,000,002 signs" in str(error.value)
+        "1,000,000 characters" in str(error.value)
+        or "1,000,002 characters" in str(error.value)
         or "1,000,001" in str(error.value)
     ) == (column in ("id", "start"))

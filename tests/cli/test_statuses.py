@@ -100,7 +100,12 @@ def test_2_where_the_disk_is_full(place):
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
 def test_130_stopped(place, many):
     # nobody reads on after the first line, so that the program cannot come to its end before it is stopped
-    with subprocess.Popen(tag_all(many, place), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    def heed() -> None:  # where these tests run in the background, programs are started with Ctrl-C ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        tag_all(many, place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed
+    ) as running:
         assert running.stdout is not None
         running.stdout.readline()
         running.send_signal(signal.SIGINT)
