@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 import soundfile
 from tests.cli.test_contract import commands, given
@@ -190,8 +191,10 @@ def test_what_a_command_wrote_it_may_write_again(here, tmp_path, form):
 @pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl"])
 def test_tags_may_be_written_again(here, tmp_path, form):
     (tmp_path / "no.wav").write_bytes(b"no sound")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     for _ in range(2):
-        done = earmark("tag", here / "sound.wav", tmp_path / "no.wav", "--tagger", here / "t.safetensors", "--format", form,
+        done = earmark("tag", here / "sound.wav", tmp_path / "no.wav", tmp_path / "silent.wav",
+                       "--tagger", here / "t.safetensors", "--format", form,
                        "--out", tmp_path / "o", "--windows", tmp_path / "w.csv", "--errors", tmp_path / "e.csv",
                        "--pictures", tmp_path / "p")  # fmt: skip
         assert done.returncode == 1, done.stderr
@@ -211,10 +214,10 @@ def test_an_ensemble_does_not_take_a_trained_taggers_place(here, tmp_path):
     shutil.copy(here / "t.safetensors", tmp_path / "other.safetensors")
     run = ["ensemble", here / "t.safetensors", "esc10", "-o"]
     refused(earmark(*run, tmp_path / "other.safetensors"), "holds something else than --out writes")
-    for verb in (["ensemble", here / "t.safetensors", here / "t.safetensors"],):
-        for _ in range(2):
-            done = earmark(*verb, "-o", tmp_path / "both.safetensors")
-            assert done.returncode == 0, done.stderr
+    run[1:3] = [here / "t.safetensors"] * 2
+    for _ in range(2):
+        done = earmark(*run, tmp_path / "both.safetensors")
+        assert done.returncode == 0, done.stderr
 
 
 def test_pipes_devices_and_empty_files_hold_nothing(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.report.conftest import TAGS, made, scored, several, single
 
@@ -181,14 +182,20 @@ def test_files_stay_whole_where_a_new_one_cannot_be_written(tmp_path: Path, monk
     assert old.read_bytes() == b"x,y\n1,\n" and list(tmp_path.iterdir()) == [old]
 
 
-def test_without_resamples_there_are_no_intervals_and_it_is_said(tmp_path):
-    figures = measure(*single(), "one", resamples=0)
+@pytest.mark.parametrize("why", ["no resamples were asked for", "all clips are of one group"])
+def test_without_intervals_there_are_no_columns_and_it_is_said_once(tmp_path, why):
+    scores, manifest = single()
+    if "group" in why:
+        place = manifest.table.schema.get_field_index("group")
+        table = manifest.table.set_column(place, "group", pa.array(["one"] * len(manifest)))
+        figures = measure(scores, replace(manifest, table=table), "one", resamples=20)
+    else:
+        figures = measure(scores, manifest, "one", resamples=0)
     reports.write(figures, tmp_path, "r")
     told = reports.summary(figures)
-    assert "without intervals" in told and "–" not in told and "bootstrap" not in told
+    assert "without intervals" in told and "–" not in told and "bootstrap" not in told and told.count(why) == 1
     page, markdown = ((tmp_path / f"r.{end}").read_text() for end in ("html", "md"))
     for text in (page, markdown):
-        assert "There are no intervals, as none were asked for" in text and "% interval" not in text
-        assert "0 resamples" not in text
+        assert text.count(why) == 1 and "% interval" not in text and "Intervals:" not in text
     with_some = reports.summary(measure(*single(), "one", resamples=20))
     assert " to " in with_some and "95 % intervals by bootstrap" in with_some

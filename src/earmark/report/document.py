@@ -14,7 +14,7 @@ from earmark.report import decisions, events, text, wording
 def summary(figures: Figures) -> str:
     """The figures with their intervals, for a terminal."""
     groups = wording.count(figures.interval.groups, "group")
-    how = f"95 % intervals by bootstrap over {groups}" if figures.interval.resamples else "without intervals"
+    how = f"95 % intervals by bootstrap over {groups}" if wording.with_intervals(figures) else "without intervals"
     lines = [f"{wording.count(figures.clips, 'clip')}, {how}"]
     for name, figure in figures.metrics.items():
         limits = wording.between(figure.low, figure.high)
@@ -39,18 +39,18 @@ def markdown(figures: Figures, title: str, picture: str = "") -> str:
     """The figures as Markdown; `picture`: a file next to it."""
     interval, task = figures.interval, figures.task
     parts = [f"# {text.cell(title)}", wording.head(figures)]
+    columns = 3 if wording.with_intervals(figures) else 2
     parts.append(
         text.table(
-            ["metric", "value", f"{wording.percent(interval.level)} interval"][: 3 if interval.resamples else 2],
+            ["metric", "value", f"{wording.percent(interval.level)} interval"][:columns],
             [
-                [wording.title(name), wording.number(figure.value), wording.between(figure.low, figure.high)][
-                    : 3 if interval.resamples else 2
-                ]
+                [wording.title(name), wording.number(figure.value), wording.between(figure.low, figure.high)][:columns]
                 for name, figure in figures.metrics.items()
             ],
         )
     )
-    parts.append(wording.intervals(interval))
+    if wording.with_intervals(figures):
+        parts.append(wording.intervals(interval))
     if task == "many":
         parts.append(wording.decisions(figures.threshold))
     parts.append(text.protocol(figures.protocol))

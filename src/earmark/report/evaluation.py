@@ -67,10 +67,10 @@ def _summary(figures: Figures) -> str:
                 (ends, None),
             ]
         )
-    sentences = [wording.intervals(figures.interval)]
+    sentences = [wording.intervals(figures.interval)] if wording.with_intervals(figures) else []
     if figures.task == "many":
         sentences.append(wording.decisions(figures.threshold))
-    if figures.interval.resamples:
+    if wording.with_intervals(figures):
         table = page.table("Metrics", ["metric", "value", f"{level} interval", "drawn"], rows, words=(0, 2, 3))
     else:
         table = page.table("Metrics", ["metric", "value", "drawn"], [[*row[:2], row[3]] for row in rows], words=(0, 2))

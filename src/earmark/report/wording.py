@@ -40,6 +40,11 @@ def with_limits(figure: Interval) -> str:
     return number(figure.value) + (f" ({limits})" if limits != "–" else "")
 
 
+def with_intervals(figures: Figures) -> bool:
+    """Whether any figure has an interval; where none has, a note of the figures says why."""
+    return any(known(figure.low) is not None for figure in figures.metrics.values())
+
+
 def head(figures: Figures) -> str:
     """What a report is on, in one line."""
     counts = f"{count(figures.clips, 'clip')}, {count(len(figures.tags), 'tag')}, "
@@ -47,9 +52,7 @@ def head(figures: Figures) -> str:
 
 
 def intervals(interval: Bootstrap) -> str:
-    """Where the intervals come from, and what they hold for; or that there are none, and why."""
-    if not interval.resamples:
-        return "There are no intervals, as none were asked for (no resamples of the bootstrap)."
+    """Where the intervals come from, and what they hold for."""
     resamples = f"{interval.resamples} resamples of {count(interval.groups, 'group')}"
     centred = " and ".join(title(name) for name in interval.centred)
     sentence = f"Intervals: {interval.kind}, {resamples}" + (f", for {centred} centred on the value" if centred else "")

@@ -92,7 +92,7 @@ def _clips(parts: Parts, workers: int) -> dict[str, dict[str, Any]]:
 
 
 def _sound(clips: Manifest, workers: int) -> str:
-    """A digest of the bytes of the clips' files, wherever these lie; some milliseconds for a clip of ten seconds."""
+    """A digest of the bytes of the clips' files, wherever these lie."""
     paths = clips.paths()
     files = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:

@@ -206,7 +206,7 @@ def _json_of_tags(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     known = ({"path", "duration", "tags"}, {"path", "start", "end", "tags"})
-    return bool(rows) and all(isinstance(row, dict) and set(row) in known for row in rows)
+    return bool(rows) and all(isinstance(row, dict) and set(row) - {"silent"} in known for row in rows)
 
 
 def _lines_of_tags(text: str) -> bool:
