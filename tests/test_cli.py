@@ -261,6 +261,7 @@ def test_the_demo(tmp_path, monkeypatch, way):
             patch.setattr(subprocess, "run", here)
         done = earmark("demo", "--out", tmp_path / "demo", "--epochs", 1)
     assert done.returncode == 0, done.stderr
+    assert "\\n" not in done.stderr and "\n\n4. Make new recordings" in done.stderr
     for made in ("sounds.csv", "run/tagger.safetensors", "run/evaluation-fold-5/report.md", "windows.csv"):
         assert (tmp_path / "demo" / made).is_file()
     assert len(list((tmp_path / "demo" / "pictures").iterdir())) == 3

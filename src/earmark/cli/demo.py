@@ -50,7 +50,8 @@ def demo(
         *more,
     )
     step("3. Evaluate it on fold 5, which it has not seen", "evaluate", tagger, "--data", table)
-    say("\n4. Make new recordings, scenes with several sounds, and say what is heard when")
+    say("")
+    say("4. Make new recordings, scenes with several sounds, and say what is heard when")
     scenes = datasets.index("synth_scenes", out / "new", clips=SCENES, seed=SEED)
     for path, tags in zip(scenes.paths(), scenes.table["tags"].to_pylist(), strict=True):
         say(f"   {path.name} holds: {', '.join(tags)}")
@@ -58,7 +59,8 @@ def demo(
     written = ["--windows", out / "windows.csv", "--pictures", out / "pictures"]
     step("", "tag", *recordings, "--tagger", tagger, "--top", 5, *written)
     step("5. What the shipped tagger knows", "show", "esc10")
-    say(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
+    say("")
+    say(f"Done in {time.monotonic() - started:.0f} s. Look at:")
     for made in (run / "curves.png", run / "evaluation-fold-5" / "report.md", out / "windows.csv", out / "pictures"):
         say(f"   {made}")
 
@@ -69,7 +71,8 @@ def step(title: str, *arguments: object) -> None:
 
     words = [str(argument) for argument in arguments]
     if title:
-        say(f"\n{title}")
+        say("")
+        say(title)
     say(f"   $ earmark {shlex.join(words)}")
     done = subprocess.run([sys.executable, "-m", "earmark.cli", *words], check=False)
     if done.returncode:
