@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from earmark.models.answers import Answers
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
-from earmark.models.tagger import Tagger
 from earmark.recipe import Recipe
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
+
+
+if TYPE_CHECKING:
+    from earmark.models.tagger import Tagger  # and with it torch, which an engine need not
 
 
 class AnyTagger(Protocol):
@@ -46,16 +49,13 @@ class AnyTagger(Protocol):
         ...
 
     @property
-    def device(self) -> torch.device: ...
-
-    @property
-    def members(self) -> Sequence[Tagger]:
+    def members(self) -> Sequence[Member]:
         """Those that answer: one, or several together."""
         ...
 
     @property
     def alone(self) -> Tagger:
-        """The one tagger that it is, with its net. Raises TaggerError where it is several."""
+        """The one tagger that it is, with its net, in PyTorch. Raises TaggerError where it is several."""
         ...
 
     def every(self, hop: float | str) -> AnyTagger:
@@ -87,6 +87,20 @@ class AnyTagger(Protocol):
 
     def save(self, path: str | Path) -> None:
         """Write its file; the old one stays whole until the new one is."""
+        ...
+
+
+class Member(AnyTagger, Protocol):
+    """One that is no ensemble: with a net of its own, whatever runs it."""
+
+    def every(self, hop: float | str) -> Member: ...
+
+    def answers(self, waves: NDArray[np.float32]) -> Answers:
+        """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
+        ...
+
+    def stored(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """The weights by name, and what else its file tells."""
         ...
 
 

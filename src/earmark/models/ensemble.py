@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from earmark import inference as tagging
 from earmark.data import sampled
@@ -28,9 +26,8 @@ from earmark.data.manifest import natural
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models.anytagger import AnyTagger
+from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.facts import PARTS, Facts, Split
-from earmark.models.tagger import Tagger
 from earmark.recipe import Recipe
 from earmark.scores import Tag, Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
@@ -52,7 +49,7 @@ class Ensemble:
         facts: Facts | None = None,
     ):
         _check(members)
-        self.members: tuple[Tagger, ...] = tuple(member.alone for member in members)
+        self.members: tuple[Member, ...] = tuple(member.members[0] for member in members)
         self.vocabulary: tuple[str, ...] = self.members[0].vocabulary
         self.task: Task = self.members[0].task
         try:
@@ -93,10 +90,6 @@ class Ensemble:
     def framewise(self) -> None:
         """Frames of several nets lie in different places: an ensemble scores whole windows."""
         return None
-
-    @property
-    def device(self) -> torch.device:
-        return self.members[0].device
 
     @property
     def recipe(self) -> Recipe:
@@ -149,17 +142,11 @@ class Ensemble:
 
     def save(self, path: str | Path) -> None:
         """Write the ensemble's file; the old one stays whole until the new one is."""
-        weights: dict[str, Tensor] = {}
+        weights: dict[str, NDArray[Any]] = {}
         members = []
         for number, member in enumerate(self.members):
-            for name, value in member.state_dict().items():
-                # a clone: safetensors refuses weights that share memory, as those of a tagger that is in twice
-                weights[f"member.{number}.{name}"] = value.detach().cpu().contiguous().clone()
-            told = {
-                "recipe": member.recipe.as_dict(),
-                "vocabulary": list(member.vocabulary),
-                "facts": member.facts.as_dict(),
-            }
+            own, told = member.stored()
+            weights |= {f"member.{number}.{name}": value for name, value in own.items()}
             members.append(told)
         head = {"format": taggerfile.ENSEMBLE, "rule": self.rule.name, "weights": self.weights.tolist()}
         head |= {

@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, uint8
+import numpy as np
+from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
 from earmark.files import write_bytes
 from earmark.files.bounds import HEADER, TENSORS
+from earmark.recipe import Recipe
 
+Weights = Mapping[str, NDArray[Any]]
 FORMAT = "earmark-tagger"  # of a tagger, and the key in the header of both kinds
 ENSEMBLE = "earmark-ensemble"
 VERSION = 1
@@ -27,18 +30,19 @@ LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
-def write(path: str | Path, weights: Mapping[str, Tensor], head: Mapping[str, Any]) -> None:
+def write(path: str | Path, weights: Weights, head: Mapping[str, Any]) -> None:
     """Write weights and head, with the version and a checksum; the old file stays whole until the new one is."""
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
     told = json.loads(
         json.dumps({"format": head["format"], "version": VERSION, **head})
     )  # as it will be read: a key 5 is a key "5"
     told["sha256"] = digest(weights, told)
-    write_bytes(path, save(dict(weights), {FORMAT: json.dumps(told, ensure_ascii=False)}))
+    whole = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+    write_bytes(path, save(whole, {FORMAT: json.dumps(told, ensure_ascii=False)}))
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """(head, weights), whose checksum is right."""
     head = read_head(path)
     weights = _read_weights(path)
@@ -105,22 +109,29 @@ def _read_header(path: Path) -> tuple[bytes, int]:
     return text, size
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path) -> dict[str, NDArray[Any]]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.numpy import load_file
 
     try:
-        weights: dict[str, Tensor] = load_file(str(path))
-    except (SafetensorError, OSError, ValueError) as error:
+        weights: dict[str, NDArray[Any]] = load_file(str(path))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:  # KeyError: a type that NumPy lacks
         raise TaggerError(f"{path}: the weights cannot be read ({error})") from error
     return weights
 
 
-def digest(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> str:
+def digest(weights: Weights, told: Mapping[str, Any]) -> str:
     """SHA-256 over the names, shapes, types and bytes of the weights and over what the header tells, in sorted order."""
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name in sorted(weights):
         value = weights[name]
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.reshape(-1).view(uint8).numpy().tobytes())
+        digest.update(f"{name} {tuple(value.shape)} torch.{value.dtype}".encode())  # as files of before say it
+        digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
+
+
+def identity(weights: Weights, recipe: Recipe, vocabulary: Sequence[str]) -> str:
+    """Of a tagger: twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
+    # without the defaults: a key that recipes learn later must not rename the taggers that there are
+    told = {"recipe": recipe.model_dump(mode="json", exclude_defaults=True), "vocabulary": [*vocabulary]}
+    return digest(weights, told)[:12]

@@ -1,6 +1,6 @@
 """Frame scores: what a tagger says of each moment within its windows, as `Scores` with a row a frame.
 
-A frame's scores are the sigmoid (many tags) or the softmax (one tag) of the net's logits over time, `Prediction.frames`.
+A frame's scores are the sigmoid (many tags) or the softmax (one tag) of the net's logits over time.
 Each time within a window belongs to the frame whose middle is nearest, so the first frame begins with the window and the
 last ends with it. Where the middles of frames lie the net tells, as its `grid` of inputs; an input is a sample, or a frame of
 the feature, whose middle is that of its samples. What lies outside of the recording, where a window was filled up
@@ -13,11 +13,10 @@ import math
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from earmark.inference import Part, Recording, Scored
-from earmark.models.prediction import Prediction, activated
+from earmark.models.answers import Answers
 from earmark.scores import Scores, Task
 from earmark.windows import Windows
 
@@ -44,9 +43,9 @@ class FrameTagger(Protocol):
     @property
     def frame_edges(self) -> Floats: ...
 
-    def hear(self, waves: NDArray[np.float32]) -> Prediction: ...
+    def answers(self, waves: NDArray[np.float32]) -> Answers: ...
 
-    def hear_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Prediction: ...
+    def answers_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answers: ...
 
 
 class Framewise:
@@ -76,7 +75,7 @@ class Framewise:
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → (n, frames · tags)."""
-        return self._values(self.tagger.hear(waves))
+        return _values(self.tagger.answers(waves))
 
     @property
     def together(self) -> int:
@@ -85,13 +84,7 @@ class Framewise:
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of overlapping windows, sharing what they can."""
-        return self._values(self.tagger.hear_overlapping(wave, hop, count))
-
-    def _values(self, prediction: Prediction) -> NDArray[np.float32]:
-        assert prediction.frames is not None
-        with torch.inference_mode():
-            values = activated(prediction.frames, self.task)
-            return np.asarray(values.flatten(1).cpu().numpy(), np.float32)
+        return _values(self.tagger.answers_overlapping(wave, hop, count))
 
     def scores(self, heard: Scored) -> Scores:
         """The frame scores of a recording that was scored with this scorer and `keep_windows`, within the recording."""
@@ -123,6 +116,11 @@ class Framewise:
             return starts
         before = [missing // 2] if told.short == "centre" else (first + np.arange(len(starts))) * hop
         return np.asarray(offset - np.asarray(before) / rate, np.float64)
+
+
+def _values(answers: Answers) -> NDArray[np.float32]:
+    assert answers.frames is not None
+    return answers.frames.reshape(len(answers.frames), -1)
 
 
 def edges(middles: Floats, length: int, sample_rate: int) -> Floats:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import torch
-from torch import Tensor
-
+from earmark.engines import sessions
+from earmark.engines.sessions import Precision
 from earmark.errors import EarmarkError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models.anytagger import AnyTagger
+from earmark.models import graphs
+from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
-from earmark.models.file import ENSEMBLE
-from earmark.models.size import shapes
-from earmark.models.tagger import Tagger, build
-from earmark.recipe import parse
+from earmark.models.file import ENSEMBLE, Weights
+from earmark.models.graphtagger import GraphTagger, Running, threads
+from earmark.recipe import stated
 from earmark.registry import did_you_mean
 
 
@@ -46,24 +47,31 @@ def find(name: str | Path) -> Path:
 
 def check_device(device: str) -> None:
     """Raises TaggerError for a device that torch does not know, or that is not there."""
+    import torch
+
     try:
         kind = torch.device(device)
     except RuntimeError:
         kind = torch.device("meta")
-    if kind.type not in ("cpu", "cuda"):
-        raise TaggerError(f"device {device!r}: is not known, take cpu or cuda")
+    if kind.type not in ("cpu", "cuda", "mps"):
+        raise TaggerError(f"device {device!r}: is not known, take cpu, cuda or mps")
     there = torch.cuda.device_count()
     if kind.type == "cuda" and (kind.index or 0) >= there:
         why = f"there are {there} GPUs, counted from 0" if there else "no GPU is here, or torch was built without CUDA"
         raise TaggerError(f"device {device!r}: {why}. Take {'another' if there else 'cpu'}")
+    if kind.type == "mps" and not torch.backends.mps.is_available():
+        raise TaggerError(f"device {device!r}: is not here. Take cpu")
 
 
-def load(name: str | Path, device: str = "cpu") -> AnyTagger:
+def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precision: str = "auto") -> AnyTagger:
     """A tagger or an ensemble by file or by the name of a shipped one, in evaluation mode.
 
-    Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device that is not there.
+    device: cpu; cuda or mps, which PyTorch alone knows. engine: torch, onnxruntime, openvino, or auto: the first engine that
+    is installed, of a file that carries a graph, else torch. precision: float32, int8, bf16, or auto: float32.
+
+    Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device, an engine or a precision
+    that is not there.
     """
-    check_device(device)
     path = find(name)
     head, weights = taggerfile.read(path)
     # first, and with words of their own: what a file tells wrongly no other version of earmark mends
@@ -71,9 +79,12 @@ def load(name: str | Path, device: str = "cpu") -> AnyTagger:
         if isinstance(told, Mapping) and "facts" in told:
             Facts.read(told["facts"], str(path))
     try:
+        taken = choose(head, path, device, engine, precision)
         if head["format"] == ENSEMBLE:
-            return _ensemble(head, weights, device, path)
-        return _tagger(head, weights, device, path)
+            return _ensemble(head, weights, taken, path)
+        return _member(head, weights, taken, path)
+    except TaggerError:
+        raise
     except EarmarkError as error:
         raise TaggerError(
             f"{path}: this earmark cannot build it ({error}). Upgrade earmark, or add the plug-in that it was made with"
@@ -82,21 +93,78 @@ def load(name: str | Path, device: str = "cpu") -> AnyTagger:
         raise TaggerError(f"{path}: the header and the weights do not fit together: {error}") from error
 
 
-def _tagger(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Tagger:
-    tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(weights))
-    tagger.facts = Facts.read(head["facts"], str(path))
-    tagger.load_state_dict(weights)
-    return tagger.to(device).eval()
+@dataclass(frozen=True)
+class Taken:
+    """engine: torch or one of `earmark.engines.sessions`."""
+
+    engine: str
+    precision: Precision
+    device: str
 
 
-def _ensemble(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Ensemble:
+def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precision: str) -> Taken:
+    """Which engine runs a file, in which precision. Raises TaggerError where what is asked for is not there."""
+    wanted = "float32" if precision == "auto" else precision
+    members = head["members"] if head["format"] == ENSEMBLE else [head]
+    able = all(member.get(graphs.KEY) for member in members)
+    torch_there = find_spec("torch") is not None
+    if engine == "auto" and device == "cpu" and able and sessions.installed():
+        engine = next((each for each in sessions.installed() if wanted in sessions.ABLE[each]), sessions.installed()[0])
+    elif engine == "auto":
+        engine = "torch"
+        if not torch_there and not able:
+            raise TaggerError(
+                f"{path}: carries no graph, and torch is not installed: `pip install 'earmark[train]'` runs it as it is; "
+                "`earmark export`, where torch is, writes a file that needs none"
+            )
+    if engine == "torch":
+        if not torch_there:
+            raise TaggerError(
+                f"{path}: needs torch, which is not installed: `pip install 'earmark[train]'`"
+                + ("" if sessions.installed() else f", or `pip install {sessions.ENGINES[0]}` to run its graph")
+            )
+        if wanted != "float32":
+            raise TaggerError(
+                f"precision {precision}: with torch a tagger answers in float32. Take --engine {' or '.join(sessions.ENGINES)}"
+            )
+        check_device(device)
+        return Taken("torch", "float32", device)
+    sessions.check_engine(engine, wanted)
+    if device != "cpu":
+        raise TaggerError(f"device {device!r}: {engine} runs on the processor here. Take --device cpu, or --engine torch")
+    if not able:
+        raise TaggerError(
+            f"{path}: carries no graph for {engine}. Write one with `earmark export {path} -o FILE.safetensors`, or take --engine torch"
+        )
+    return Taken(engine, cast(Precision, wanted), device)
+
+
+def _member(
+    head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path, number: int | None = None
+) -> Member:
+    """One tagger. number: of the member of an ensemble's file that it is."""
+    facts = Facts.read(head["facts"], str(path))
+    net, own = graphs.apart(weights)
+    held = graphs.read(head.get(graphs.KEY), str(path), weights)
+    if taken.engine == "torch":
+        from earmark.models.torched import torched
+
+        return torched(head, net, taken.device, path, facts, held, own)
+    recipe = stated(head["recipe"], f"in {path}")
+    vocabulary = tuple(head["vocabulary"])
+    graphs.check_own(held, taggerfile.identity(net, recipe, vocabulary), str(path))
+    running = Running(held, dict(weights), taken.engine, taken.precision, threads())
+    return GraphTagger(recipe, vocabulary, facts, running, path=path, number=number)
+
+
+def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Ensemble:
     members = []
     known = 0
     for number, told in enumerate(head["members"]):
         prefix = f"member.{number}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         known += len(own)
-        members.append(_tagger(told, own, device, path))
+        members.append(_member(told, own, taken, path, number))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
     return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))

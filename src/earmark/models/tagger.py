@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark import inference as tagging
-from earmark.errors import EarmarkError, RecipeError, TaggerError
+from earmark.errors import RecipeError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models import frames, size
+from earmark.models import answers, frames, graphs, size
+from earmark.models.answers import Answers
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
-from earmark.models.file import digest as _digest
 from earmark.models.frames import Framewise
+from earmark.models.graphs import Graph
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
-from earmark.models.prediction import Grid, Prediction, probabilities, separate
+from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
 from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
@@ -64,6 +65,8 @@ class Tagger(nn.Module):
         self.facts = facts or Facts()
         self.input: Input = NETS[recipe.net.name].facts["input"]
         self._plan: tuple[tuple[int, int], Sharing] | None = None  # of these windows; made when it is asked for
+        self.graphs: tuple[Graph, ...] = ()  # of its net as its file has them, for engines without torch
+        self.quantised: dict[str, NDArray[Any]] = {}  # what only graphs of its file have for weights
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
     @property
@@ -113,13 +116,7 @@ class Tagger(nn.Module):
         told = self.recipe.as_dict()
         recipe = parse(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
-            raise RecipeError(
-                self.recipe.name,
-                [
-                    f"windows.hop: {recipe.windows.hop:g} s leaves gaps between windows of {recipe.windows.length:g} s that "
-                    f"nobody hears: take at most their length"
-                ],
-            )
+            raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
 
     def described_windows(self) -> dict[str, Any]:
@@ -161,10 +158,18 @@ class Tagger(nn.Module):
         """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
         return self._probabilities(self.hear(waves))
 
+    def answers(self, waves: NDArray[np.float32]) -> Answers:
+        """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
+        return self._answers(self.hear(waves))
+
+    def answers_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answers:
+        """As `answers` of the first `count` windows of a wave (samples,), `hop` samples apart, sharing what they can."""
+        return self._answers(self.hear_overlapping(wave, hop, count))
+
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
         with torch.inference_mode():
-            batch = _tensor(waves, 2, "(windows, samples)").to(self.device)
+            batch = torch.from_numpy(answers.samples(waves, 2, "(windows, samples)")).to(self.device)
             prediction: Prediction = self._still()(batch)
             return prediction
 
@@ -192,7 +197,7 @@ class Tagger(nn.Module):
         """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
         length, _ = self.windows.samples(self.sample_rate)
         with torch.inference_mode():
-            waves = _tensor(wave, 1, "(samples,)").to(self.device)[None]
+            waves = torch.from_numpy(answers.samples(wave, 1, "(samples,)")).to(self.device)[None]
             return separate(self._still()(overlapping(waves, length, hop, count, trace)))
 
     def _still(self) -> Tagger:
@@ -200,6 +205,11 @@ class Tagger(nn.Module):
         if not any(part.training for part in self.modules()):
             return self
         return copy.deepcopy(self).eval()
+
+    def _answers(self, prediction: Prediction) -> Answers:
+        with torch.inference_mode():
+            moments = None if prediction.frames is None else activated(prediction.frames, self.task).cpu().numpy()
+            return Answers(self._probabilities(prediction), prediction.embedding.float().cpu().numpy(), moments)
 
     def _probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -218,35 +228,21 @@ class Tagger(nn.Module):
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
-        # without the defaults: a key that recipes learn later must not rename the taggers that there are
-        told = {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True), "vocabulary": [*self.vocabulary]}
-        return _digest(self._weights(), told)[:12]
+        return taggerfile.identity(self._weights(), self.recipe, self.vocabulary)
 
-    def _weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().contiguous().cpu() for name, value in self.state_dict().items()}
+    def _weights(self) -> dict[str, NDArray[Any]]:
+        return {name: value.detach().contiguous().cpu().numpy() for name, value in self.state_dict().items()}
+
+    def stored(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """The weights, and what else its file tells. Graphs of other weights than these are left out."""
+        weights, head = self._weights(), {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
+        told, own = graphs.stored(self.graphs, self.quantised, self.identity()) if self.graphs else ({}, {})
+        return weights | own, {**head, "facts": self.facts.as_dict(), **told}
 
     def save(self, path: str | Path) -> None:
         """Write the tagger file; the old one stays whole until the new one is."""
-        head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
-        taggerfile.write(path, self._weights(), {**head, "facts": self.facts.as_dict()})
-
-
-def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
-    """Samples as the net takes them. Raises EarmarkError for what would give scores that mean nothing."""
-    wave = np.asarray(wave)
-    if not np.issubdtype(wave.dtype, np.floating):
-        raise EarmarkError(
-            f"samples are {wave.dtype}: give float32 from -1 to 1 (16-bit samples are divided by 32,768); "
-            "`earmark.audio.load` gives them so"
-        )
-    if wave.ndim != dimensions or not wave.size:
-        raise EarmarkError(f"samples have the shape {wave.shape}: give {shape}, and at least one sample")
-    with np.errstate(invalid="ignore"):  # infinities of both signs
-        usable = bool(np.isfinite(wave.sum(dtype=np.float64)))
-    if not usable:
-        raise EarmarkError("samples are not all numbers (NaN, or infinite): mend them, or put 0 in their place")
-    # torch warns of arrays that cannot be written to, as memory maps are
-    return torch.from_numpy(np.require(wave, np.float32, ["C", "W"]))
+        weights, head = self.stored()
+        taggerfile.write(path, weights, {"format": FORMAT, **head})
 
 
 def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = None) -> Tagger:

@@ -17,12 +17,12 @@ import yaml
 
 from earmark.errors import RecipeError
 from earmark.recipe import bounds, text
-from earmark.recipe.checks import check
+from earmark.recipe.checks import check, structure
 from earmark.recipe.renaming import clear, names_first
 from earmark.recipe.schema import Optimiser, Recipe, Schedule, Train
 from earmark.registry import DATASETS, did_you_mean
 
-__all__ = ["Optimiser", "Recipe", "Schedule", "Train", "during", "find", "load", "parse", "shipped", "tags"]
+__all__ = ["Optimiser", "Recipe", "Schedule", "Train", "during", "find", "load", "parse", "shipped", "stated", "tags"]
 
 
 def shipped() -> dict[str, Path]:
@@ -109,9 +109,23 @@ def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     ...     print(error.mistakes)
     ['sample_rate: should be a whole number (it is 22.05)']
     """
+    return _checked(raw, name, check)
+
+
+def stated(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
+    """As `parse`, of what a tagger file tells: it was checked as a whole when it was trained, and its net comes as a graph.
+
+    So neither nets nor features are looked up, and torch, with which they are written, need not be there. Raises RecipeError.
+    """
+    return _checked(raw, name, structure)
+
+
+def _checked(
+    raw: Mapping[str, Any], name: str, how: Callable[[Mapping[str, Any]], tuple[Recipe | None, list[str]]]
+) -> Recipe:
     # first: what is nested without end can be gone over by nothing else
     too_much = bounds.excess(raw) if isinstance(raw, Mapping) else ["holds no keys and values"]
-    recipe, mistakes = (None, too_much) if too_much else check(text.numbers(dict(raw)))
+    recipe, mistakes = (None, too_much) if too_much else how(text.numbers(dict(raw)))
     if mistakes or recipe is None:
         raise RecipeError(name, mistakes)
     return recipe

@@ -40,6 +40,14 @@ def check(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
     return recipe, sorted(set(mistakes))
 
 
+def structure(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """As `check`, but of the keys alone: names of nets and features, and what these take, are not looked up."""
+    recipe, mistakes = _structure(raw)
+    if recipe is not None:
+        mistakes = bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate)
+    return recipe, sorted(set(mistakes))
+
+
 def _structure(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
     try:
         return Recipe.model_validate(raw), []

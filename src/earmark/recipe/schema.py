@@ -107,6 +107,13 @@ class WindowsSection(Section):
     def build(self) -> Windows:
         return Windows(**self.model_dump())
 
+    def too_far_apart(self) -> str:
+        """What is wrong with a hop above the length."""
+        return (
+            f"windows.hop: {self.hop:g} s leaves gaps between windows of {self.length:g} s that nobody hears: take at most "
+            "their length"
+        )
+
 
 class ResizeTo(Section):
     """What the feature's maps become before the net: bilinear; one channel is repeated to make several."""

@@ -1,0 +1,37 @@
+"""ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from earmark.engines.sessions import Precision
+
+QUIET = 3  # errors only: a warning a node helps nobody
+
+
+class OnnxRuntime:
+    def __init__(self, session: onnxruntime.InferenceSession):
+        self.session = session
+        self.inputs = [told.name for told in session.get_inputs()]
+
+    def __call__(self, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        given = dict(zip(self.inputs, inputs, strict=True))
+        return [np.asarray(value, np.float32) for value in self.session.run(None, given)]
+
+
+def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OnnxRuntime:  # noqa: A001
+    """precision: float32 or int8, which the graph itself is."""
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = QUIET
+    # threads that wait must not take the processor from those that decode
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return OnnxRuntime(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))

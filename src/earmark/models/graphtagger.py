@@ -1,0 +1,279 @@
+"""A tagger whose net is run by an engine, from the graphs in its file: no PyTorch, and faster.
+
+Features are NumPy's (`earmark.engines.features`), so that they are the same for every engine and are computed once where windows
+overlap; the net is a graph (`earmark.models.graphs`). Where the file has a graph for several overlapping windows, those share the
+net's work too, as they do in PyTorch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark import inference as tagging
+from earmark.engines import processor, sessions
+from earmark.engines.sessions import Precision, Session
+from earmark.errors import RecipeError, TaggerError
+from earmark.models import file as taggerfile
+from earmark.models import graphs, trust
+from earmark.models.answers import Answers, of_levels, probabilities, samples
+from earmark.models.facts import Facts
+from earmark.models.frames import Framewise
+from earmark.models.graphs import Graph
+from earmark.recipe import Recipe, stated
+from earmark.scores import Tag, Task
+from earmark.windows import Windows
+
+AT_ONCE = 16  # windows whose features alone are shared
+Floats = NDArray[np.float64]
+Weights = dict[str, NDArray[Any]]
+
+
+class Running:
+    """The sessions of a file's graphs with one engine, opened when they are first asked for; shared by taggers of other hops."""
+
+    def __init__(self, held: Sequence[Graph], weights: Weights, engine: str, precision: Precision, threads: int):
+        self.graphs, self.weights, self.engine, self.precision, self.threads = (
+            tuple(held),
+            weights,
+            engine,
+            precision,
+            threads,
+        )
+        self._opened: dict[tuple[int, bool], Session] = {}
+        self._opening = threading.Lock()
+
+    def session(self, graph: Graph) -> Session:
+        return self._session(graph, self.engine, self.precision, exact=False)
+
+    def truth(self, length: int) -> Session | None:
+        """What others are checked against: float32, one by one, as the graph is written. None where nothing can run it."""
+        graph = graphs.pick(self.graphs, "float32", length)
+        there = sessions.installed()
+        slow = "onnxruntime" if "onnxruntime" in there else self.engine
+        return None if graph is None else self._session(graph, slow, "float32", exact=True)
+
+    def _session(self, graph: Graph, engine: str, precision: Precision, *, exact: bool) -> Session:
+        key = self.graphs.index(graph), exact
+        with self._opening:
+            if key not in self._opened:
+                whole = graph.whole(self.weights)
+                self._opened[key] = sessions.open_session(engine, whole, precision, self.threads, exact=exact)
+            return self._opened[key]
+
+    def forget_truth(self) -> None:
+        with self._opening:
+            self._opened = {key: session for key, session in self._opened.items() if not key[1]}
+
+
+class GraphTagger:
+    """See `earmark.models.anytagger.AnyTagger`. weights: all tensors of its file, by name.
+
+    Several threads may call it at once. Raises TaggerError where no graph of the file is of this precision.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        vocabulary: Sequence[str],
+        facts: Facts,
+        running: Running,
+        *,
+        path: Path | None = None,
+        number: int | None = None,
+    ):
+        self.recipe, self.facts, self.running = recipe, facts, running
+        self.vocabulary: tuple[str, ...] = tuple(vocabulary)
+        self.path, self.number = path, number
+        self.length, self.hop = self.windows.samples(recipe.sample_rate)
+        body = graphs.pick(running.graphs, running.precision, self.length)
+        if body is None:
+            raise TaggerError(_no_graph(running, self.length, recipe.sample_rate))
+        self.body = body
+        try:
+            self.features = features.build(recipe)
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+            raise RecipeError(recipe.name, [f"features: {error}"]) from error
+        self.step = self.features.step(self.hop) if recipe.normalise == "none" else None
+        self.stretches = graphs.stretches(running.graphs, running.precision, self.length, self.hop) if self.step else []
+        self._trusted: set[int] = set()
+
+    @property
+    def engine(self) -> str:
+        """What runs the net, in words."""
+        told = self.running
+        return f"{told.engine} {sessions.version(told.engine)}, {told.precision}"
+
+    @property
+    def sample_rate(self) -> int:
+        return self.recipe.sample_rate
+
+    @property
+    def task(self) -> Task:
+        return self.recipe.task
+
+    @property
+    def windows(self) -> Windows:
+        return self.recipe.windows.build()
+
+    @property
+    def members(self) -> tuple[GraphTagger]:
+        return (self,)
+
+    @property
+    def alone(self) -> Any:
+        """The same in PyTorch, with its net. Raises TaggerError where torch is not installed."""
+        from earmark.models import loading
+
+        if self.path is None or self.number is not None:
+            raise TaggerError("a member of an ensemble has no file of its own here: load the member's file with engine torch")
+        return loading.load(self.path, engine="torch").alone.every(self.recipe.as_dict()["windows"]["hop"])
+
+    def every(self, hop: float | str) -> GraphTagger:
+        told = self.recipe.as_dict()
+        recipe = stated(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        if recipe.windows.hop > recipe.windows.length:
+            raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
+        return GraphTagger(recipe, self.vocabulary, self.facts, self.running, path=self.path, number=self.number)
+
+    def described_windows(self) -> dict[str, Any]:
+        return self.windows.as_dict()
+
+    @property
+    def frame_edges(self) -> Floats:
+        """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
+        if self.body.frames is None:
+            raise TaggerError(
+                f"the net {self.recipe.net.name} says nothing of moments, only of whole windows of "
+                f"{self.windows.length:g} s: take the scores of windows, or a net with attention over time"
+            )
+        return np.asarray(self.body.frames, np.float64)
+
+    def framewise(self) -> Framewise | None:
+        return None if self.body.frames is None else Framewise(self)
+
+    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → probabilities (n, tags)."""
+        return self.answers(waves).scores
+
+    def answers(self, waves: NDArray[np.float32]) -> Answers:
+        """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
+        waves = self.features.normalised(samples(waves, 2, "(windows, samples)"))
+        return self._run(self.body, self._inputs(waves))
+
+    @property
+    def together(self) -> int:
+        """Overlapping windows that are scored at once; 0 where they share nothing."""
+        if self.stretches:
+            return self.stretches[0].windows
+        return AT_ONCE if self.step and self.body.hears != "waves" and self.hop < self.length else 0
+
+    def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""
+        return self.answers_overlapping(wave, hop, count).scores
+
+    def answers_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answers:
+        """As `answers` of these windows."""
+        wave = samples(wave, 1, "(samples,)")
+        if hop != self.hop or not self.step:
+            return self.answers(np.stack([wave[k * hop : k * hop + self.length] for k in range(count)]))
+        whole = self._inputs(wave[None, : (count - 1) * hop + self.length])
+        parts, first = [], 0
+        for graph in [*self.stretches, self.body]:
+            while count - first >= (graph.windows or 1):
+                taken = graph.windows or min(count - first, AT_ONCE)
+                parts.append(self._run(graph, self._cut(whole, first, taken, apart=not graph.windows)))
+                first += taken
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def apart(self, stretch: list[NDArray[np.float32]], count: int) -> list[list[NDArray[np.float32]]]:
+        """The inputs of each of the windows of a stretch, by itself."""
+        return [self._cut(stretch, number, 1, apart=True) for number in range(count)]
+
+    def _cut(
+        self, whole: list[NDArray[np.float32]], first: int, count: int, *, apart: bool
+    ) -> list[NDArray[np.float32]]:
+        """Windows first … first + count of stretches (1, …, time): one by one (count, …, time), or as one stretch."""
+        assert self.step is not None
+        shapes = {"waves": [(self.hop, self.length)], "maps": [(self.step, self.features.frames(self.length))]}
+        shapes["both"] = shapes["waves"] + shapes["maps"]
+        found = []
+        for stretch, (step, width) in zip(whole, shapes[self.body.hears], strict=True):
+            if apart:
+                cut = [stretch[0, ..., k * step : k * step + width] for k in range(first, first + count)]
+                found.append(np.ascontiguousarray(np.stack(cut)))
+            else:
+                found.append(np.ascontiguousarray(stretch[..., first * step : (first + count - 1) * step + width]))
+        return found
+
+    def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        hears = self.body.hears
+        maps = [] if hears == "waves" else [self.features(waves)]
+        return maps if hears == "maps" else [waves, *maps]
+
+    def _run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Answers:
+        session = self.running.session(graph)
+        if graph.windows not in self._trusted:
+            trust.check(self, graph, inputs, session)
+            self._trusted.add(graph.windows)
+        return self.answered(session(inputs))
+
+    def answered(self, outputs: list[NDArray[np.float32]]) -> Answers:
+        """The outputs of a graph → Answers."""
+        levels, embedding, *frames = outputs
+        moments = probabilities(frames[0], self.task) if frames else None
+        return Answers(of_levels(levels, self.task), embedding, moments)
+
+    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
+        """The `top` tags of a recording of any length (None: all), the most likely first. See `earmark.models.tagger.Tagger`."""
+        (heard,) = tagging.score(self, [tagging.Recording(Path(path))], workers=1, salvage=salvage)
+        if isinstance(heard, tagging.Failure):
+            raise heard.error
+        return heard.tags(self.vocabulary, top)
+
+    def identity(self) -> str:
+        """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
+        return taggerfile.identity(graphs.apart(self.running.weights)[0], self.recipe, self.vocabulary)
+
+    def stored(self) -> tuple[Weights, dict[str, Any]]:
+        weights, own = graphs.apart(self.running.weights)
+        told, kept = graphs.stored(self.running.graphs, own, self.identity())
+        head = {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
+        return weights | kept, head | told
+
+    def save(self, path: str | Path) -> None:
+        """Write its file; the old one stays whole until the new one is."""
+        weights, head = self.stored()
+        taggerfile.write(path, weights, {"format": taggerfile.FORMAT, **head})
+
+
+def threads() -> int:
+    """Threads of one call of an engine: those of the processors that this process may use."""
+    return processor.cores()
+
+
+def _joined(parts: list[Answers]) -> Answers:
+    frames = [part.frames for part in parts if part.frames is not None]
+    return Answers(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.embedding for part in parts]),
+        np.concatenate(frames) if frames else None,
+    )
+
+
+def _no_graph(running: Running, length: int, rate: int) -> str:
+    there = sorted({graph.precision for graph in running.graphs})
+    if running.precision == "int8" and "int8" not in there:
+        return (
+            f"precision int8: the file has graphs of {' and '.join(there) or 'no precision'}. Write one with `earmark export "
+            "TAGGER --precision int8 --calibrate CLIPS -o FILE.safetensors`, or take float32"
+        )
+    return (
+        f"the file has no graph for windows of {length / rate:g} s ({length:,} samples): export it again with `earmark export`, "
+        "or take --engine torch"
+    )

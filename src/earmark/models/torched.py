@@ -1,0 +1,35 @@
+"""From what a file holds to a tagger in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark.models.facts import Facts
+from earmark.models.file import Weights
+from earmark.models.graphs import Graph
+from earmark.models.size import shapes
+from earmark.models.tagger import Tagger, build
+from earmark.recipe import parse
+
+
+def torched(
+    head: Mapping[str, Any],
+    weights: Weights,
+    device: str,
+    path: Path,
+    facts: Facts,
+    held: Sequence[Graph],
+    quantised: Mapping[str, NDArray[Any]],
+) -> Tagger:
+    """In evaluation mode. held, quantised: what else the file has for engines, which goes along when it is saved again."""
+    tensors = {name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in weights.items()}
+    tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
+    tagger.facts, tagger.graphs, tagger.quantised = facts, tuple(held), dict(quantised)
+    tagger.load_state_dict(tensors)
+    return tagger.to(device).eval()

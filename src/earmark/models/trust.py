@@ -1,0 +1,83 @@
+"""Whether an engine answers rightly: looked at once for each graph, engine, version and processor, on the first windows.
+
+Engines have returned zeros for all rows of a batch but the first, without a word. So the first windows that come are scored
+as they are asked for, and again by the float32 graph as it is written, without any rewriting, a window at a time. What
+differs by more than arithmetic can explain is an error, never an answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.engines import processor, remembered, sessions
+from earmark.engines.sessions import Session
+from earmark.errors import TaggerError
+from earmark.models.graphs import Graph
+
+if TYPE_CHECKING:
+    from earmark.models.graphtagger import GraphTagger
+
+LOOKED_AT = 3  # windows
+# of probabilities, between the engine's and the float32 graph's own: float32 differs in the order of its sums; of bf16 and int8
+# single windows may be far off (docs/engines.md), so only what no rounding explains is refused
+ALLOWED = {"float32": 1e-4, "bf16": 0.3, "int8": 0.6}
+ALONE = 1e-3  # between windows in a batch and by themselves, in every precision
+
+
+def check(tagger: GraphTagger, graph: Graph, inputs: list[NDArray[np.float32]], session: Session) -> None:
+    """Raises TaggerError where the engine's answers to the first windows are not those of the graph. Remembers that they are."""
+    running = tagger.running
+    key = " ".join(
+        [
+            tagger.identity(),
+            running.engine,
+            sessions.version(running.engine),
+            running.precision,
+            f"{graph.windows}x{graph.hop}",
+            processor.here().name,
+        ]
+    )
+    if remembered.recall(key) is True:
+        return
+    exact = running.truth(tagger.length)
+    given = inputs if graph.windows else _several(inputs)
+    got = tagger.answered(session(given)).scores
+    if graph.windows:
+        one_by_one = tagger.apart(given, graph.windows)
+    else:
+        one_by_one = [[part[k : k + 1] for part in given] for k in range(len(given[0]))]
+    if not graph.windows:
+        alone = np.concatenate([tagger.answered(session(one)).scores for one in one_by_one])
+        _compare(tagger, got, alone, ALONE, "in a batch", "by itself")
+    if exact is not None:
+        true = np.concatenate([tagger.answered(exact(one)).scores for one in one_by_one])
+        _compare(tagger, got, true, ALLOWED[running.precision], f"by {tagger.engine}", "by the graph as it is written")
+    running.forget_truth()
+    remembered.remember(key, True)
+
+
+def _several(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """A few of the windows, three at least: halves and quarters of what there is, where there is one alone."""
+    few = [part[:LOOKED_AT] for part in inputs]
+    while len(few[0]) < LOOKED_AT:
+        few = [np.concatenate([part, part[-1:] / 2]) for part in few]
+    return few
+
+
+def _compare(
+    tagger: GraphTagger, got: NDArray[np.float32], wanted: NDArray[np.float32], most: float, how: str, other: str
+) -> None:
+    with np.errstate(invalid="ignore"):
+        far = np.abs(got - wanted)
+    if np.array_equal(np.isnan(got), np.isnan(wanted)) and not np.nanmax(far, initial=0.0) > most:
+        return
+    worst = int(np.argmax(np.nan_to_num(far, nan=np.inf).max(1)))
+    tag = int(np.argmax(np.nan_to_num(far[worst], nan=np.inf)))
+    raise TaggerError(
+        f"{tagger.engine} answers wrongly for this tagger: window {worst + 1} scores {tagger.vocabulary[tag]!r} "
+        f"{got[worst, tag]:.4g} {how} and {wanted[worst, tag]:.4g} {other}, more than {most:g} apart. Nothing was "
+        "scored with it. Take another --engine (torch is the one that taggers are made with), or another --precision"
+    )
