@@ -129,6 +129,8 @@ class Registry:
 
 NETS = Registry("net", "earmark.models.nets")
 FEATURES = Registry("feature", "earmark.models.features")
+# The same in NumPy, for engines that run a net's body without torch. A feature's arguments and facts are written there
+NUMPY_FEATURES = Registry("feature", "earmark.engines.features")
 DATASETS = Registry("data set", "earmark.data.datasets")
 AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
 METRICS = Registry("metric", "earmark.metrics")

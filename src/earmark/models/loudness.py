@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from earmark.engines.features.loudness import SILENT, TINY
 from earmark.recipe.schema import Normalise
-
-TINY = 1e-30  # under the root, whose slope at 0 is infinite
-SILENT = 1e-10  # below this, 200 dB under full scale, a window stays as quiet as it is
 
 
 def normalised(waves: Tensor, how: Normalise) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from earmark.models.features.spectrum import Floats
+from earmark.engines.features.framing import Floats
 
 
 class Feature(Protocol):

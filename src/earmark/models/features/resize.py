@@ -1,17 +1,14 @@
-"""Maps of one size for nets that take no other: what paper 002 (section 2.2) does to make all features 299 × 299 × 3.
-
-Bilinear interpolation between the centres of cells, with nothing smoothed first: a map that is shrunk to less than half
-passes over cells. The paper tells the size and not the method. A single channel is repeated, as the paper's log-mel is.
-"""
+"""Maps of one size for nets that take no other, in torch: see `earmark.engines.features.resize`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
-from earmark.models.features.spectrum import Floats, full_precision
+from earmark.engines.features.framing import Floats
+from earmark.engines.features.resize import Size
+from earmark.models.features.spectrum import full_precision
 
 
 class Resize(nn.Module):
@@ -19,17 +16,12 @@ class Resize(nn.Module):
 
     def __init__(self, bands: int, frames: int, channels: int = 1):
         super().__init__()
-        for name, value in (("bands", bands), ("frames", frames), ("channels", channels)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}: there must be at least one")
+        self.size = Size(bands, frames, channels)
         self.bands, self.frames, self.channels = bands, frames, channels
 
     def check(self, channels: int) -> None:
         """Refuse maps of so many channels."""
-        if channels not in (1, self.channels):
-            raise ValueError(
-                f"maps of {channels} channels cannot become {self.channels}: one can be repeated, several stay as they are"
-            )
+        self.size.check(channels)
 
     def forward(self, maps: Tensor) -> Tensor:
         self.check(maps.shape[1])
@@ -52,12 +44,11 @@ class Resized(nn.Module):
         self.channels, self.bands, self.shortest = channels, bands, feature.shortest
 
     def frames(self, samples: int) -> int:
-        return self.resize.frames if samples >= self.shortest else 0
+        return self.resize.size.frames_of(self.feature, samples)
 
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`: bilinear between the centres of cells."""
-        inner = (places + 0.5) * (self.feature.frames(samples) / self.frames(samples)) - 0.5
-        return np.asarray(self.feature.middles(inner, samples))
+        return self.resize.size.middles(self.feature, places, samples)
 
     def forward(self, waves: Tensor) -> Tensor:
         maps: Tensor = self.resize(self.feature(waves))

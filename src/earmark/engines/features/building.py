@@ -1,0 +1,97 @@
+"""From a recipe to what stands before its net, in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from earmark.engines.features.framing import Floats, Singles
+from earmark.engines.features.loudness import normalised
+from earmark.engines.features.resize import Feature, Resized
+from earmark.errors import RecipeError
+from earmark.recipe.schema import Normalise, Recipe
+from earmark.registry import NUMPY_FEATURES
+
+Input = Literal["waves", "maps", "both"]  # what a net hears
+
+
+class NoFeature:
+    """No feature: the net hears the waves (batch, samples) as they are, and places in its input are samples."""
+
+    channels = bands = shortest = 1
+
+    def frames(self, samples: int) -> int:
+        return samples
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        return places
+
+    def __call__(self, waves: Singles) -> Singles:
+        return waves
+
+
+class NumpyFeature:
+    """What a recipe has before its net: waves (n, samples) float32 → what the net hears, float32.
+
+    feature: of the recipe, resized if it says so. normalise: how loud each window is made before it. Calls keep nothing, so
+    that threads may share one. Raises ValueError for waves that are no windows, or shorter than `shortest`.
+    """
+
+    def __init__(self, feature: Feature, normalise: Normalise = "none"):
+        self.feature, self.normalise = feature, normalise
+        self.channels, self.bands, self.shortest = feature.channels, feature.bands, feature.shortest
+
+    def frames(self, samples: int) -> int:
+        """How many frames a wave of `samples` gives; samples, where there is no feature."""
+        return self.feature.frames(samples)
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames, not only whole ones → samples into a wave of `samples`."""
+        return np.asarray(self.feature.middles(places, samples), np.float64)
+
+    def normalised(self, waves: Singles) -> Singles:
+        """Waves as loud as feature and net hear them."""
+        return normalised(_windows(waves), self.normalise)
+
+    def __call__(self, waves: Singles) -> Singles:
+        """Waves (n, samples) → maps (n, channels, bands, frames); without a feature the waves, as loud as they are heard."""
+        return self.feature(self.normalised(waves))
+
+    def inputs(self, waves: Singles, hears: Input) -> tuple[Singles, ...]:
+        """What a net is given, in order: the waves, the maps, or both, of the same loudness."""
+        heard = self.normalised(waves)
+        if hears == "waves":
+            return (heard,)
+        maps = self.feature(heard)
+        return (maps,) if hears == "maps" else (heard, maps)
+
+
+def _windows(waves: Singles) -> Singles:
+    if waves.ndim != 2 or waves.dtype != np.float32:
+        raise ValueError(f"waves are {waves.dtype} of the shape {waves.shape}: give float32 (windows, samples)")
+    return waves
+
+
+def build(recipe: Recipe) -> NumpyFeature:
+    """What a recipe has before its net. Raises RecipeError where its arguments cannot be, or no feature is called so."""
+    where, feature = "features", _plain()
+    try:
+        if recipe.features is not None:
+            name = recipe.features.name
+            if name not in NUMPY_FEATURES:
+                known = ", ".join(NUMPY_FEATURES.names())
+                raise LookupError(
+                    f"{name} is not there in NumPy, which engines need: tag with torch. There are {known}"
+                )
+            feature = NUMPY_FEATURES[name].function(recipe.sample_rate, **recipe.features.arguments)
+        if recipe.resize is not None:
+            where = "resize"
+            feature = Resized(feature, **recipe.resize.model_dump())
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+    return NumpyFeature(feature, recipe.normalise)
+
+
+def _plain() -> Any:
+    return NoFeature()

@@ -1,0 +1,47 @@
+"""Logarithms of power and of magnitude: their choices and bounds, and what they are in NumPy."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from earmark.engines.features.constants import check_known
+from earmark.engines.features.framing import Singles
+
+Log = Literal["db", "ln"]
+# Power under which the root is that of this: its slope at 0 is infinite, and gradients through silence would be NaN
+TINY = 1e-30
+DECIBELS = 10 / math.log(10)  # of a natural logarithm, which NumPy computes faster than that to the base of ten
+
+
+def check_level(floor: float, deviation: float, log: Log = "db") -> None:
+    """Refuse arguments that levels cannot be made with."""
+    check_known("log", log, Log)
+    if not floor > 0:
+        raise ValueError(f"floor is {floor:g}: it must be above 0, or silence has no logarithm")
+    if not deviation > 0:
+        raise ValueError(f"deviation is {deviation:g}: it must be above 0, because values are divided by it")
+
+
+def to_amplitude(power: Singles) -> None:
+    """The root of the power, in its place."""
+    np.maximum(power, TINY, out=power)
+    np.sqrt(power, out=power)
+
+
+def to_level(power: Singles, log: Log, floor: float, mean: float = 0.0, deviation: float = 1.0) -> None:
+    """Power, or magnitude, → its logarithm less `mean`, divided by `deviation`, in its place.
+
+    log: "db" for 10·log10 with a floor of `floor` under the power, "ln" for ln(power + floor).
+    """
+    if log == "db":
+        np.maximum(power, floor, out=power)
+    else:
+        np.add(power, floor, out=power)
+    with np.errstate(divide="ignore"):  # a floor below the smallest float32 is none
+        np.log(power, out=power)
+    np.multiply(power, (DECIBELS if log == "db" else 1.0) / deviation, out=power)
+    if mean:
+        np.subtract(power, mean / deviation, out=power)
