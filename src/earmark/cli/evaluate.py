@@ -40,6 +40,8 @@ def evaluate(
     strict: options.Strict = False,
     errors: options.Errors = None,
     device: options.Device = "cpu",
+    engine: options.Engine = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Score the clips of a fold and report every figure with its 95 % interval.
 
@@ -62,7 +64,8 @@ def evaluate(
     told = evaluation.evaluate(
         tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
         events=events, collars=options.seconds("--collars", collars), hit=hit, resamples=resamples, draw=draw, hop=hop,
-        batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, progress=Bar(),
+        batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, engine=engine, precision=precision,
+        progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)
     write_unread(errors, told.unread)

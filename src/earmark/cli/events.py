@@ -55,6 +55,8 @@ def events(
     batch: o.Batch = 16,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
+    engine: o.Engine = "auto",
+    precision: o.Precision = "auto",
 ) -> None:
     """Say when each thing is heard: onset, offset, tag and score of every event.
 
@@ -69,7 +71,7 @@ def events(
     detecting.check_form(form, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     detecting.check_job(job, retry, out, pictures, coming)
-    loaded = loading.load(tagger, device)
+    loaded = loading.load(tagger, device, engine=engine, precision=precision)
     found = detecting.find(paths or [], coming, form, out, pictures, job)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)

@@ -43,7 +43,7 @@ def explain(
     from earmark.report.explain import Explanation, select
 
     keep_freed_memory()
-    found = Explanation(loading.load(tagger, device), out, steps=steps, seed=seed)
+    found = Explanation(loading.load(tagger, device, engine="torch"), out, steps=steps, seed=seed)
     if layers and not found.layers:
         raise EarmarkError(
             f"{tagger}: the net {found.facts['net']} hears maps, not samples, so that there are no raw layers to choose with "

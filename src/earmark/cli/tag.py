@@ -48,6 +48,8 @@ def tag(
     batch: o.Batch = 16,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
+    engine: o.Engine = "auto",
+    precision: o.Precision = "auto",
 ) -> None:
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark.cli.terminal import tagging
@@ -58,7 +60,7 @@ def tag(
     tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     tagging.check_job(job, retry, out, windows, pictures, coming)
-    loaded = loading.load(tagger, device)
+    loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded)
     asked = tagging.Asked(

@@ -92,12 +92,16 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 def check(model: bytes, where: str) -> list[str]:
     """Looks at a graph from a file; its operators, in order. where: begins the message. Raises TaggerError."""
     if len(model) > LARGEST:
-        raise TaggerError(f"{where}: its graph has {len(model):,} bytes without weights, more than {LARGEST:,}: damaged")
+        raise TaggerError(
+            f"{where}: its graph has {len(model):,} bytes without weights, more than {LARGEST:,}: damaged"
+        )
     found: list[str] = []
     try:
         _look(memoryview(model), "model", found)
     except ValueError as error:
-        raise TaggerError(f"{where}: its graph cannot be taken: {error}. Export it again with `earmark export`") from error
+        raise TaggerError(
+            f"{where}: its graph cannot be taken: {error}. Export it again with `earmark export`"
+        ) from error
     if not found:
         raise TaggerError(f"{where}: its graph is empty. Export it again with `earmark export`")
     return found

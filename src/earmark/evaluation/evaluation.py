@@ -89,6 +89,8 @@ def evaluate(
     salvage: bool = False,
     strict: bool = False,
     device: str = "cpu",
+    engine: str = "auto",
+    precision: str = "auto",
     progress: Progress = QUIET,
 ) -> Evaluation:
     """Score clips that the tagger has not learnt from; every figure has a 95 % interval.
@@ -103,7 +105,8 @@ def evaluate(
     hit: by "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule.
     draw: what the bootstrap draws, `resamples` times. hop: seconds between windows, a number or a fraction in words, in
     place of the tagger's own. batch, workers, salvage, strict: as in
-    `earmark.evaluation.scoring.Settings`. device: cpu or cuda. progress: told of what goes on.
+    `earmark.evaluation.scoring.Settings`. device, engine, precision: as in
+    `earmark.load`. progress: told of what goes on.
 
     A run folder that the tagger lies in remembers the look at these clips (`earmark.evaluation.leakage`), but for `seen`.
 
@@ -122,7 +125,7 @@ def evaluate(
     Collars.by(hit, 0.2)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     settings = Settings(batch, workers, salvage, strict)
-    request = Request(data, folds, dataset, seen, leaks, settings, device, hop)
+    request = Request(data, folds, dataset, seen, leaks, settings, device, hop, engine=engine, precision=precision)
     parts = heldout.score_all(tagger, request, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)

@@ -45,6 +45,7 @@ class Request:
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
     the tagger was trained on. folds: default those that its recipe tests on. hop: seconds between windows, in place of
     the tagger's own. validated: those folds that chose its epoch, in place of those that it is tested on.
+    device, engine, precision: as in `earmark.load`.
     """
 
     data: str | Path | Manifest
@@ -56,6 +57,8 @@ class Request:
     device: str = "cpu"
     hop: float | str | None = None
     validated: bool = False
+    engine: str = "auto"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         if self.leaks not in ("refuse", "report"):
@@ -105,7 +108,11 @@ def check_record(tagger: Source, hop: float | str | None) -> None:
 
 def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
-    loaded: AnyTagger = loading.load(tagger, request.device) if isinstance(tagger, str | Path) else tagger
+    loaded: AnyTagger
+    if isinstance(tagger, str | Path):
+        loaded = loading.load(tagger, request.device, engine=request.engine, precision=request.precision)
+    else:
+        loaded = tagger
     loaded = loaded if request.hop is None else loaded.every(request.hop)
     for line in unheard(loaded):
         progress.say(line)

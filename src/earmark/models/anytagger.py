@@ -16,7 +16,6 @@ from earmark.recipe import Recipe
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
 
-
 if TYPE_CHECKING:
     from earmark.models.tagger import Tagger  # and with it torch, which an engine need not
 

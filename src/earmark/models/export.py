@@ -15,9 +15,8 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
@@ -149,8 +148,9 @@ class _Products(spectrum.Spectrum):
         turns = 2 * math.pi / self.fft * torch.outer(torch.arange(span).double(), torch.arange(self.bins).double())
         window = self.window[:, None]
         both = torch.cat([torch.cos(turns) * window, torch.sin(turns) * window], 1).float()
-        real, imag = (frames.float() @ both).split(self.bins, -1)
-        return real.square() + imag.square()
+        product = frames.float() @ both
+        power: Tensor = product[..., : self.bins].square() + product[..., self.bins :].square()
+        return power
 
 
 def _still(tagger: Tagger) -> Tagger:
@@ -193,7 +193,7 @@ def _exported(
         )
         assert program is not None
         file = io.BytesIO()
-        program.save(file)
+        program.save(file)  # type: ignore[arg-type]  # it takes what has `write` too
     return file.getvalue()
 
 
@@ -231,7 +231,11 @@ def without_weights(model: bytes, weights: Mapping[str, NDArray[Any]]) -> tuple[
     kept, names = [], []
     for tensor in told.graph.initializer:
         other = weights.get(tensor.name)
-        if other is not None and other.shape == tuple(tensor.dims) and np.array_equal(numpy_helper.to_array(tensor), other):
+        if (
+            other is not None
+            and other.shape == tuple(tensor.dims)
+            and np.array_equal(numpy_helper.to_array(tensor), other)
+        ):
             names.append(tensor.name)
         else:
             kept.append(tensor)

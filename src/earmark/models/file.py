@@ -38,7 +38,7 @@ def write(path: str | Path, weights: Weights, head: Mapping[str, Any]) -> None:
         json.dumps({"format": head["format"], "version": VERSION, **head})
     )  # as it will be read: a key 5 is a key "5"
     told["sha256"] = digest(weights, told)
-    whole = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+    whole = {name: np.asarray(value, order="C") for name, value in weights.items()}
     write_bytes(path, save(whole, {FORMAT: json.dumps(told, ensure_ascii=False)}))
 
 
@@ -126,7 +126,7 @@ def digest(weights: Weights, told: Mapping[str, Any]) -> str:
     for name in sorted(weights):
         value = weights[name]
         digest.update(f"{name} {tuple(value.shape)} torch.{value.dtype}".encode())  # as files of before say it
-        digest.update(np.ascontiguousarray(value).tobytes())
+        digest.update(value.tobytes())
     return digest.hexdigest()
 
 

@@ -76,7 +76,9 @@ def read(told: Any, where: str, weights: Weights) -> tuple[Graph, ...]:
         try:
             found.append(_read(each, where, weights))
         except (LookupError, TypeError, ValueError, AttributeError, zlib.error) as error:
-            raise TaggerError(f"{where}: a graph in it is damaged ({error}). Export it again with `earmark export`") from error
+            raise TaggerError(
+                f"{where}: a graph in it is damaged ({error}). Export it again with `earmark export`"
+            ) from error
     return tuple(found)
 
 

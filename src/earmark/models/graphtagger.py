@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import inference as tagging
-from earmark.engines import processor, sessions
+from earmark.engines import features, processor, sessions
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
 from earmark.models import file as taggerfile
@@ -95,11 +95,8 @@ class GraphTagger:
         if body is None:
             raise TaggerError(_no_graph(running, self.length, recipe.sample_rate))
         self.body = body
-        try:
-            self.features = features.build(recipe)
-        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
-            raise RecipeError(recipe.name, [f"features: {error}"]) from error
-        self.step = self.features.step(self.hop) if recipe.normalise == "none" else None
+        self.features = features.build(recipe)
+        self.step = self.features.step(self.hop)
         self.stretches = graphs.stretches(running.graphs, running.precision, self.length, self.hop) if self.step else []
         self._trusted: set[int] = set()
 
@@ -131,7 +128,9 @@ class GraphTagger:
         from earmark.models import loading
 
         if self.path is None or self.number is not None:
-            raise TaggerError("a member of an ensemble has no file of its own here: load the member's file with engine torch")
+            raise TaggerError(
+                "a member of an ensemble has no file of its own here: load the member's file with engine torch"
+            )
         return loading.load(self.path, engine="torch").alone.every(self.recipe.as_dict()["windows"]["hop"])
 
     def every(self, hop: float | str) -> GraphTagger:
@@ -163,8 +162,7 @@ class GraphTagger:
 
     def answers(self, waves: NDArray[np.float32]) -> Answers:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
-        waves = self.features.normalised(samples(waves, 2, "(windows, samples)"))
-        return self._run(self.body, self._inputs(waves))
+        return self._run(self.body, self._inputs(samples(waves, 2, "(windows, samples)")))
 
     @property
     def together(self) -> int:
@@ -212,9 +210,7 @@ class GraphTagger:
         return found
 
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        hears = self.body.hears
-        maps = [] if hears == "waves" else [self.features(waves)]
-        return maps if hears == "maps" else [waves, *maps]
+        return list(self.features.inputs(waves, self.body.hears))
 
     def _run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Answers:
         session = self.running.session(graph)

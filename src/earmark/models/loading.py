@@ -131,7 +131,9 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
         return Taken("torch", "float32", device)
     sessions.check_engine(engine, wanted)
     if device != "cpu":
-        raise TaggerError(f"device {device!r}: {engine} runs on the processor here. Take --device cpu, or --engine torch")
+        raise TaggerError(
+            f"device {device!r}: {engine} runs on the processor here. Take --device cpu, or --engine torch"
+        )
     if not able:
         raise TaggerError(
             f"{path}: carries no graph for {engine}. Write one with `earmark export {path} -o FILE.safetensors`, or take --engine torch"
@@ -139,9 +141,7 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
     return Taken(engine, cast(Precision, wanted), device)
 
 
-def _member(
-    head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path, number: int | None = None
-) -> Member:
+def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path, number: int | None = None) -> Member:
     """One tagger. number: of the member of an ensemble's file that it is."""
     facts = Facts.read(head["facts"], str(path))
     net, own = graphs.apart(weights)

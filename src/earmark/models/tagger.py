@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from earmark import inference as tagging
 from earmark.errors import RecipeError, TaggerError
-from earmark.models import file as taggerfile
 from earmark.models import answers, frames, graphs, size
+from earmark.models import file as taggerfile
 from earmark.models.answers import Answers
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized

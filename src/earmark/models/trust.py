@@ -45,10 +45,7 @@ def check(tagger: GraphTagger, graph: Graph, inputs: list[NDArray[np.float32]], 
     exact = running.truth(tagger.length)
     given = inputs if graph.windows else _several(inputs)
     got = tagger.answered(session(given)).scores
-    if graph.windows:
-        one_by_one = tagger.apart(given, graph.windows)
-    else:
-        one_by_one = [[part[k : k + 1] for part in given] for k in range(len(given[0]))]
+    one_by_one = tagger.apart(given, graph.windows) if graph.windows else _apart(given)
     if not graph.windows:
         alone = np.concatenate([tagger.answered(session(one)).scores for one in one_by_one])
         _compare(tagger, got, alone, ALONE, "in a batch", "by itself")
@@ -57,6 +54,10 @@ def check(tagger: GraphTagger, graph: Graph, inputs: list[NDArray[np.float32]], 
         _compare(tagger, got, true, ALLOWED[running.precision], f"by {tagger.engine}", "by the graph as it is written")
     running.forget_truth()
     remembered.remember(key, True)
+
+
+def _apart(inputs: list[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
+    return [[part[number : number + 1] for part in inputs] for number in range(len(inputs[0]))]
 
 
 def _several(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

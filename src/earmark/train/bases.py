@@ -50,7 +50,7 @@ def _of(load: dict[str, str], recipe: Recipe, kept: Path) -> tuple[Base, ...]:
         return told
     found: list[Base] = []
     for source, parts in outside.items():
-        tagger = loading.load(source)
+        tagger = loading.load(source, engine="torch")
         found += Base.of(tagger.facts, tagger.identity(), source, parts)
     return tuple(dict.fromkeys(found))
 

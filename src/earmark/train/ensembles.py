@@ -52,7 +52,7 @@ def join(
     progress: Progress = QUIET,
 ) -> Joined:
     """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError."""
-    ensemble = Ensemble([loading.load(file) for file in files], rule, weights)
+    ensemble = Ensemble([loading.load(file, engine="torch") for file in files], rule, weights)
     if not ensemble.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     return Joined(ensemble, tuple(names_of(files)), rule, tuple(ensemble.weights.tolist()), False)
@@ -71,7 +71,7 @@ def average(
     data: the clips that they learnt from, on which running statistics are measured anew; without it these are averaged
     like weights. Raises TaggerError, and EarmarkError for other clips.
     """
-    averaged = averaging.average([loading.load(file) for file in files], weights)
+    averaged = averaging.average([loading.load(file, engine="torch") for file in files], weights)
     if data is None:
         progress.say("running statistics are averaged like weights; with --data they are measured anew")
     else:

@@ -151,7 +151,13 @@ class Run:
             with torch.device("meta"):
                 tagger = self._build(plan, name)
             start = built[list(built)[-1]] if same_net(before, plan) else None
-            self._fill(tagger, name, start, lambda source: built.get(source) or loading.load(source), assign=True)
+            self._fill(
+                tagger,
+                name,
+                start,
+                lambda source: built.get(source) or loading.load(source, engine="torch"),
+                assign=True,
+            )
             for part in self.recipe.phases[name].freeze:
                 part_of(tagger, part, self.recipe.name, f"phases.{name}.freeze").requires_grad_(False)
             if not any(parameter.requires_grad for parameter in tagger.parameters()):
@@ -173,7 +179,7 @@ class Run:
             optimiser_state, state = load_state(folder / STATE, tagger)
             self.say(f"going on after epoch {state.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, name, loading.load(start).alone if start else None, self._trained)
+            self._fill(tagger, name, loading.load(start, engine="torch").alone if start else None, self._trained)
         phase = self.recipe.phases.get(name)
         module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
@@ -219,7 +225,7 @@ class Run:
 
     def _trained(self, source: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""
-        return loading.load(self.folder / source / TAGGER if source in self.recipe.phases else source)
+        return loading.load(self.folder / source / TAGGER if source in self.recipe.phases else source, engine="torch")
 
     def _fill(
         self,

@@ -49,7 +49,15 @@ Retry = Annotated[bool, typer.Option("--retry", help="Of a job: try again what c
 Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
 Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
+Engine = Annotated[
+    Literal["auto", "torch", "onnxruntime", "openvino"],
+    typer.Option(help="What runs the net; auto: the first of onnxruntime, openvino and torch that is here and can."),
+]
+Precision = Annotated[
+    Literal["auto", "float32", "bf16", "int8"],
+    typer.Option(help="What it computes in; auto: float32. int8 needs a graph that earmark export made."),
+]
 Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read."), Writes(errors)]
 Leaks = Annotated[
     Literal["refuse", "report"],

@@ -26,7 +26,7 @@ def of_files(
     from earmark.models import loading
 
     keep_freed_memory()
-    listener = loading.load(tagger, device).alone
+    listener = loading.load(tagger, device, engine="torch").alone
     found = audio.find(paths, say)
     if not found:
         raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
@@ -54,7 +54,7 @@ def tagger_of(name: str, window: float | None, hop_samples: int | None, device: 
 
     if not Path(name).exists() and name not in loading.shipped():
         return measure.untrained(name, window, hop_samples).to(device)
-    listener = loading.load(name, device).alone
+    listener = loading.load(name, device, engine="torch").alone
     listener.recipe = measure.rewindowed(listener.recipe, window, hop_samples)
     return listener
 

@@ -24,6 +24,9 @@ class NoFeature:
     def frames(self, samples: int) -> int:
         return samples
 
+    def step(self, hop: int) -> int | None:
+        return hop
+
     def middles(self, places: Floats, samples: int) -> Floats:
         return places
 
@@ -45,6 +48,10 @@ class NumpyFeature:
     def frames(self, samples: int) -> int:
         """How many frames a wave of `samples` gives; samples, where there is no feature."""
         return self.feature.frames(samples)
+
+    def step(self, hop: int) -> int | None:
+        """Inputs of the net from a window to the next, where windows `hop` samples apart have theirs in common; else None."""
+        return None if self.normalise != "none" else self.feature.step(hop)
 
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames, not only whole ones → samples into a wave of `samples`."""

@@ -112,6 +112,10 @@ class Framing:
         """Places in the map, in frames → samples into a wave of `samples`: the middle of a frame is that of its samples."""
         return places * self.hop_samples + (0 if self.centre else (self.span - 1) / 2)
 
+    def step(self, hop: int) -> int | None:
+        """Frames from a window to the next where these, `hop` samples apart, have frames in common; None where they have none."""
+        return None if self.centre or hop % self.hop_samples else hop // self.hop_samples
+
     def check_samples(self, samples: int) -> None:
         """Refuse a wave of so many samples, where that is not one frame."""
         if samples < self.shortest:

@@ -69,6 +69,9 @@ class LogMel:
         """The fewest samples that give `frames` frames."""
         return self.framing.samples(frames)
 
+    def step(self, hop: int) -> int | None:
+        return self.framing.step(hop)
+
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`."""
         return self.framing.middles(places, samples)

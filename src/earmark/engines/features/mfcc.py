@@ -91,6 +91,9 @@ class Mfcc:
         """The fewest samples that give `frames` frames."""
         return self.logmel.samples(frames)
 
+    def step(self, hop: int) -> int | None:
+        return self.logmel.step(hop)
+
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`."""
         return self.logmel.middles(places, samples)

@@ -95,6 +95,9 @@ class MultiRes:
         """The fewest samples that give `frames` frames."""
         return max(1, (frames - 1) * self.hop_samples)
 
+    def step(self, hop: int) -> None:
+        """Centred frames see zeros at a window's ends: none are in common."""
+
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`."""
         return places * self.hop_samples

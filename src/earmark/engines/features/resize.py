@@ -31,6 +31,10 @@ class Sized(Protocol):
 class Feature(Sized, Protocol):
     """A feature in NumPy: waves (batch, samples) → maps (batch, channels, bands, frames), both float32."""
 
+    def step(self, hop: int) -> int | None:
+        """Frames from a window to the next where these, `hop` samples apart, have frames in common; None where they have none."""
+        ...
+
     def __call__(self, waves: Singles) -> Singles: ...
 
 
@@ -72,6 +76,9 @@ class Resized:
 
     def frames(self, samples: int) -> int:
         return self.size.frames_of(self.feature, samples)
+
+    def step(self, hop: int) -> None:
+        """A window's frames lie between those of its feature: none are in common."""
 
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`."""

@@ -62,6 +62,9 @@ class Spectrogram:
         """The fewest samples that give `frames` frames."""
         return self.framing.samples(frames)
 
+    def step(self, hop: int) -> int | None:
+        return self.framing.step(hop)
+
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`."""
         return self.framing.middles(places, samples)

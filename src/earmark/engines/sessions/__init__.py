@@ -54,13 +54,17 @@ def version(engine: str) -> str:
 def check_engine(engine: str, precision: str) -> None:
     """Raises TaggerError for an engine that is not there, and a precision that it, or this processor, does not compute in."""
     if engine not in ENGINES:
-        raise TaggerError(f"engine {engine!r}: is not known{did_you_mean(engine, ENGINES)} Take auto, torch, {', '.join(ENGINES)}")
+        raise TaggerError(
+            f"engine {engine!r}: is not known{did_you_mean(engine, ENGINES)} Take auto, torch, {', '.join(ENGINES)}"
+        )
     if engine not in installed():
         raise TaggerError(f"engine {engine!r}: is not installed. `pip install {engine}`, or take --engine auto")
     if precision not in PRECISIONS:
         raise TaggerError(f"precision {precision!r}: is not known. Take auto, {', '.join(PRECISIONS)}")
     if precision not in ABLE[engine]:
-        raise TaggerError(f"precision {precision}: {engine} has {' and '.join(ABLE[engine])}. Take one of these, or --engine openvino")
+        raise TaggerError(
+            f"precision {precision}: {engine} has {' and '.join(ABLE[engine])}. Take one of these, or --engine openvino"
+        )
     if precision == "bf16" and not here().bf16:
         raise TaggerError(
             f"precision bf16: this processor ({here().name}) has no instructions for it, so it would be slower and no better. "

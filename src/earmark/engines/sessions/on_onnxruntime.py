@@ -23,7 +23,7 @@ class OnnxRuntime:
         return [np.asarray(value, np.float32) for value in self.session.run(None, given)]
 
 
-def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OnnxRuntime:  # noqa: A001
+def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OnnxRuntime:
     """precision: float32 or int8, which the graph itself is."""
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()

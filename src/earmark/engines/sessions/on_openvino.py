@@ -31,7 +31,7 @@ class OpenVino:
         return [np.array(results[output], np.float32) for output in self.compiled.outputs]
 
 
-def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OpenVino:  # noqa: A001
+def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OpenVino:
     core = openvino.Core()
     settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
     return OpenVino(core.compile_model(core.read_model(BytesIO(model)), "CPU", settings))
