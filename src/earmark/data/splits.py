@@ -5,10 +5,8 @@ A group is what must stay together: a recording, a speaker, an uploader. Tags ar
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from earmark.data import sampled
+from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
 from earmark.errors import ManifestError
+
+__all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split"]
 
 
 def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Manifest]:
@@ -96,74 +96,6 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
 
 
 @dataclass(frozen=True)
-class ClipSet:
-    """What identifies a set of clips: how many there are, their folds, and digests of their ids and of what is told of them.
-
-    counted: "at least" or "at most" where only a limit of their number is known. labels: of their tags, events and places in
-    their recordings; empty in files that do not tell it. unread: how many of them could not be read, which were left out.
-    sample: of the ids, by which clips of another manifest are told to be of this set or not (`earmark.data.sampled`); ""
-    where the file does not tell one.
-    """
-
-    clips: int = 0
-    folds: tuple[str, ...] = ()
-    sha256: str = ""
-    counted: str | None = None
-    labels: str = ""
-    unread: int = field(default=0, compare=False)
-    sample: str = field(default="", compare=False)
-
-    @staticmethod
-    def of(manifest: Manifest) -> ClipSet:
-        names = sorted(manifest.ids.tolist())
-        labels = _digest(sorted(_labels(manifest)))
-        return ClipSet(
-            len(manifest), tuple(manifest.fold_names()), _digest(names), labels=labels, sample=sampled.sample(names)
-        )
-
-    @staticmethod
-    def read(plain: Mapping[str, Any]) -> ClipSet:
-        """Of a file, which may tell part of it."""
-        folds = tuple(str(fold) for fold in plain.get("folds", ()))
-        digest, labels = (str(plain.get(name, "")) for name in ("sha256", "labels"))
-        sample = str(plain.get("sample", ""))
-        sampled.known(sample, ())  # refuses what is none
-        return ClipSet(
-            int(plain.get("clips", 0)), folds, digest, plain.get("counted"), labels, int(plain.get("unread", 0)), sample
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        plain: dict[str, Any] = {"clips": self.clips, "folds": list(self.folds), "sha256": self.sha256}
-        plain |= {"labels": self.labels} if self.labels else {}
-        plain |= {} if self.counted is None else {"counted": self.counted}
-        return plain | ({"unread": self.unread} if self.unread else {})
-
-    def as_facts(self) -> dict[str, Any]:
-        """As a tagger file tells it: with the sample."""
-        return self.as_dict() | ({"sample": self.sample} if self.sample else {})
-
-    def is_of(self, ids: Iterable[str]) -> bool:
-        """Whether this may be a part of the data set with these clips: half of it is among them, or nothing is told of it."""
-        if not self.sample:
-            return self.clips > 0 or not self.sha256  # a digest of no clips tells that there were none
-        return sampled.share(self.sample, ids) >= 0.5
-
-    def known(self, ids: Iterable[str]) -> NDArray[np.bool_]:
-        """(ids,): which clips are surely of this set."""
-        return sampled.known(self.sample, ids)
-
-    @property
-    def told(self) -> bool:
-        """Whether the sample is of all clips, so that what is not known to be of this set is not."""
-        return self.counted is None and (self.clips <= sampled.KEPT if self.sample else self.clips == 0)
-
-
-def facts(manifest: Manifest) -> dict[str, Any]:
-    """What identifies a set of clips, as files tell it."""
-    return ClipSet.of(manifest).as_dict()
-
-
-@dataclass(frozen=True)
 class Parts:
     """The clips that train, that choose the epoch, and that only the report sees."""
 
@@ -224,17 +156,6 @@ def divide(
                 )
             say(f"{sentence}: figures are better than on groups never heard")
     return parts
-
-
-def _digest(lines: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _labels(manifest: Manifest) -> Iterator[str]:
-    """What is told of each clip, whose order and that of its tags do not count."""
-    columns = [manifest.table[name].to_pylist() for name in ("id", "start", "end", "tags", "events")]
-    for name, start, end, tags, events in zip(*columns, strict=True):
-        yield json.dumps([name, start, end, sorted(tags or []), events], ensure_ascii=True, default=str)
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from earmark import inference as tagging
 from earmark.data import sampled
-from earmark.data.manifest import natural
-from earmark.data.splits import ClipSet
+from earmark.data.clipset import ClipSet, natural
 from earmark.errors import ScoresError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member

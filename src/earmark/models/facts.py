@@ -21,15 +21,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.data.splits import ClipSet, Parts
+from earmark.data.clipset import ClipSet
 from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
 from earmark.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from earmark.data.splits import Parts  # and with it what reads tables, which facts do not need
 
 Plain = Mapping[str, Any]
 Read = TypeVar("Read")

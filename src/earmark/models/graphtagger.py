@@ -8,7 +8,7 @@ net's work too, as they do in PyTorch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Running:
 
 
 class GraphTagger:
-    """See `earmark.models.anytagger.AnyTagger`. weights: all tensors of its file, by name.
+    """See `earmark.models.anytagger.AnyTagger`. torched: gives the same in PyTorch.
 
     Several threads may call it at once. Raises TaggerError where no graph of the file is of this precision.
     """
@@ -84,12 +84,11 @@ class GraphTagger:
         facts: Facts,
         running: Running,
         *,
-        path: Path | None = None,
-        number: int | None = None,
+        torched: Callable[[], Any] | None = None,
     ):
         self.recipe, self.facts, self.running = recipe, facts, running
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
-        self.path, self.number = path, number
+        self.torched = torched
         self.length, self.hop = self.windows.samples(recipe.sample_rate)
         body = graphs.pick(running.graphs, running.precision, self.length)
         if body is None:
@@ -125,20 +124,16 @@ class GraphTagger:
     @property
     def alone(self) -> Any:
         """The same in PyTorch, with its net. Raises TaggerError where torch is not installed."""
-        from earmark.models import loading
-
-        if self.path is None or self.number is not None:
-            raise TaggerError(
-                "a member of an ensemble has no file of its own here: load the member's file with engine torch"
-            )
-        return loading.load(self.path, engine="torch").alone.every(self.recipe.as_dict()["windows"]["hop"])
+        if self.torched is None:
+            raise TaggerError("this tagger was put together without its file: load that with engine='torch'")
+        return self.torched().every(self.recipe.as_dict()["windows"]["hop"])
 
     def every(self, hop: float | str) -> GraphTagger:
         told = self.recipe.as_dict()
         recipe = stated(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
-        return GraphTagger(recipe, self.vocabulary, self.facts, self.running, path=self.path, number=self.number)
+        return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched)
 
     def described_windows(self) -> dict[str, Any]:
         return self.windows.as_dict()

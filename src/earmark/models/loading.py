@@ -105,7 +105,7 @@ class Taken:
 def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precision: str) -> Taken:
     """Which engine runs a file, in which precision. Raises TaggerError where what is asked for is not there."""
     wanted = "float32" if precision == "auto" else precision
-    members = head["members"] if head["format"] == ENSEMBLE else [head]
+    members = head["members"] if head.get("format") == ENSEMBLE else [head]
     able = all(member.get(graphs.KEY) for member in members)
     torch_there = find_spec("torch") is not None
     if engine == "auto" and device == "cpu" and able and sessions.installed():
@@ -141,7 +141,7 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
     return Taken(engine, cast(Precision, wanted), device)
 
 
-def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path, number: int | None = None) -> Member:
+def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Member:
     """One tagger. number: of the member of an ensemble's file that it is."""
     facts = Facts.read(head["facts"], str(path))
     net, own = graphs.apart(weights)
@@ -154,7 +154,11 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path,
     vocabulary = tuple(head["vocabulary"])
     graphs.check_own(held, taggerfile.identity(net, recipe, vocabulary), str(path))
     running = Running(held, dict(weights), taken.engine, taken.precision, threads())
-    return GraphTagger(recipe, vocabulary, facts, running, path=path, number=number)
+
+    def in_torch() -> Any:
+        return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path)
+
+    return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch)
 
 
 def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Ensemble:
@@ -164,7 +168,7 @@ def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Pat
         prefix = f"member.{number}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         known += len(own)
-        members.append(_member(told, own, taken, path, number))
+        members.append(_member(told, own, taken, path))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
     return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))

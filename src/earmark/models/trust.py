@@ -7,18 +7,16 @@ differs by more than arithmetic can explain is an error, never an answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines import processor, remembered, sessions
-from earmark.engines.sessions import Session
+from earmark.engines.sessions import Precision, Session
 from earmark.errors import TaggerError
+from earmark.models.answers import Answers
 from earmark.models.graphs import Graph
-
-if TYPE_CHECKING:
-    from earmark.models.graphtagger import GraphTagger
 
 LOOKED_AT = 3  # windows
 # of probabilities, between the engine's and the float32 graph's own: float32 differs in the order of its sums; of bf16 and int8
@@ -27,7 +25,37 @@ ALLOWED = {"float32": 1e-4, "bf16": 0.3, "int8": 0.6}
 ALONE = 1e-3  # between windows in a batch and by themselves, in every precision
 
 
-def check(tagger: GraphTagger, graph: Graph, inputs: list[NDArray[np.float32]], session: Session) -> None:
+class Running(Protocol):
+    """What runs a tagger's graphs."""
+
+    engine: str
+    precision: Precision
+
+    def truth(self, length: int) -> Session | None: ...
+
+    def forget_truth(self) -> None: ...
+
+
+class Looked(Protocol):
+    """What is asked of a tagger that is looked at: see `earmark.models.graphtagger.GraphTagger`."""
+
+    vocabulary: tuple[str, ...]
+    length: int
+
+    @property
+    def running(self) -> Running: ...
+
+    @property
+    def engine(self) -> str: ...
+
+    def identity(self) -> str: ...
+
+    def answered(self, outputs: list[NDArray[np.float32]]) -> Answers: ...
+
+    def apart(self, stretch: list[NDArray[np.float32]], count: int) -> list[list[NDArray[np.float32]]]: ...
+
+
+def check(tagger: Looked, graph: Graph, inputs: list[NDArray[np.float32]], session: Session) -> None:
     """Raises TaggerError where the engine's answers to the first windows are not those of the graph. Remembers that they are."""
     running = tagger.running
     key = " ".join(
@@ -69,7 +97,7 @@ def _several(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
 
 
 def _compare(
-    tagger: GraphTagger, got: NDArray[np.float32], wanted: NDArray[np.float32], most: float, how: str, other: str
+    tagger: Looked, got: NDArray[np.float32], wanted: NDArray[np.float32], most: float, how: str, other: str
 ) -> None:
     with np.errstate(invalid="ignore"):
         far = np.abs(got - wanted)

@@ -237,6 +237,18 @@ def calibrated(path: Path) -> bool:
     return isinstance(facts, dict) and ("events" in facts or "tags" in facts)
 
 
+def exported(path: Path) -> bool:
+    """A tagger that carries graphs, or an ONNX file that says earmark wrote it."""
+    if path.suffix == ".onnx":
+        with path.open("rb") as file:
+            return b"\x12\x07earmark" in file.read(64)  # the field of who wrote it
+    head = _tagger(path)
+    members = head.get("members")
+    return any(
+        "graphs" in told for told in (head, *(members if isinstance(members, list) else [])) if isinstance(told, dict)
+    )
+
+
 def _tagger(path: Path) -> dict[str, Any]:
     from earmark.errors import TaggerError
     from earmark.models.file import read_head

@@ -8,7 +8,8 @@ Times are seconds from the start of the recording, those of the events too, also
 counted from 1; a header does not count. No fold is the empty name "" in arrays.
 """
 
-from earmark.data.manifest.checks import few, natural
+from earmark.data.clipset import natural
+from earmark.data.manifest.checks import few
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import SCHEMA, tag_codes
 from earmark.data.manifest.files import columns_left_out, load_table, read, write

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -43,11 +42,6 @@ def at(mask: NDArray[np.bool_], ids: pa.Array) -> str:
     shown = ", ".join(f"{row + 1} (id {ids[int(row)].as_py()})" for row in rows[:SHOWN])
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
-
-
-def natural(name: str) -> list[Any]:
-    # split on a captured pattern alternates text and digits, so that like is compared with like
-    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def check_names(columns: Mapping[str, Any], name: str, others_allowed: bool = False) -> None:

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
+from earmark.data.clipset import natural
 from earmark.data.manifest import columns as columns_of
 from earmark.data.manifest.alike import doubts
-from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, natural, refuse
+from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, refuse
 from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
 

@@ -1,0 +1,53 @@
+"""`earmark export`: a tagger for engines without PyTorch, and for programs that know nothing of earmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from earmark.cli.terminal import options as o
+from earmark.cli.terminal.written import Writes, exported
+
+PLACE = 95  # in `earmark --help`
+
+
+def export(
+    tagger: o.TaggerFile,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Recordings, or folders of some, to compare on; default: sounds made on the spot."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="FILE.safetensors, a tagger with its graphs, or FILE.onnx; default: into the tagger's own file.",
+        ),
+        Writes(exported),
+    ] = None,
+    part: Annotated[
+        Literal["whole", "body"],
+        typer.Option(help="Of an ONNX file: whole, from waves to scores, or body, from what the net hears to logits."),
+    ] = "whole",
+    precision: Annotated[
+        Literal["float32", "int8"], typer.Option(help="int8: beside float32 in a tagger, in its place in an ONNX body.")
+    ] = "float32",
+    calibrate: Annotated[
+        list[Path] | None,
+        typer.Option(help="For int8: recordings, or folders of some, that show the ranges; best those it learnt from."),
+    ] = None,
+    windows: Annotated[int, typer.Option(min=3, help="To compare on, and to show the ranges.")] = 96,
+    as_json: o.AsJson = False,
+) -> None:
+    """Write a tagger's net as ONNX, load it again, and tell how its scores differ from those of PyTorch on real windows.
+
+    Nothing is written where float32 differs by more than 0.0001.
+    """
+    from earmark.cli.terminal import exporting
+
+    told = exporting.export(tagger, paths or [], out, part, precision, calibrate or [], windows)
+    print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False) if as_json else told.text())
