@@ -44,6 +44,12 @@ def rounded_by_batch(module, inputs, output):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _remembered(tmp_path_factory):
+    """What engines were found to be lies in a folder of the tests' own."""
+    os.environ["EARMARK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _rounding():
     """With LESSER=1 in the environment, as `make test-lesser` sets it: no test may hang on the last bits of scores."""
     if not os.environ.get("LESSER"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.narrow import narrow
+from tests.small import LOGMEL, SMALL, TAGS, tagger
 from torch import nn
 
 from earmark.inference import Live, score
@@ -19,65 +19,6 @@ from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace
 from earmark.windows.overlap.plan import plan
-
-TAGS = ("a", "b", "c")
-# Narrower than narrow; a net that is not here is tested as `narrow` makes it
-SMALL = {
-    "cnnaudio": {"widths": [4, 4, 4, 6], "kernels": [8, 3, 3, 3], "pools": [4, 4, 2, 2], "hidden": 8},
-    "cnnspec": {"widths": [4] * 6, "hidden": 8, "frame_pools": [2, 1, 1, 1, 1, 1]},
-    "cnncomb": {
-        "audio_widths": [4, 4, 4, 6],
-        "audio_kernels": [8, 3, 3, 3],
-        "audio_pools": [4, 4, 2, 2],
-        "widths": [4] * 6,
-        "frame_pools": [2, 1, 1, 1, 1, 1],
-        "hidden": [8],
-    },
-    "convnet1d": {"widths": [4, 8], "blocks": [1, 1]},
-    "convnet2d": {"pooled": [8], "middles": [8], "hidden": 8},
-    "samplecnn": {"sizes": [3, 3, 3, 2], "widths": [4, 4, 4, 4], "hidden": 8},
-    "rese2multi": {"sizes": [3, 3, 3, 2], "widths": [4, 4, 4, 4], "se_ratio": 1},
-    "rawresnet": {
-        "widths": [2, 4],
-        "blocks": [1, 1],
-        "strides": [1, 2],
-        "map_widths": [4, 4],
-        "map_blocks": [1, 1],
-        "hidden": 6,
-    },
-    "bankresnet": {"filters": 12, "widths": [4, 4], "blocks": [1, 1]},
-    **{
-        name: {"widths": [4, 4], "blocks": [1, 1]}
-        for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")
-    },
-}
-LOGMEL = {"name": "logmel", "window": 0.032, "hop": 0.008, "bands": 64, "mean": -35, "deviation": 20}
-
-
-def tagger(net, length, hop, features=LOGMEL, **more):
-    """Small, at 8 kHz, with statistics that are not those that norms begin with."""
-    eats = NETS[net].facts["input"]
-    if net == "convnet2d" and features is LOGMEL:
-        features = {**LOGMEL, "hop": 0.004}  # it needs 43 frames
-    told = {
-        "task": "many",
-        "sample_rate": 8000,
-        "data": {"dataset": "folder", "test": ["1"]},
-        "windows": {"length": length, "hop": hop, **more},
-        "net": {"name": net, **(SMALL.get(net) or narrow(net))},
-        "augment": ["crop"],
-        "train": {"epochs": 1},
-    }
-    if eats != "waves":
-        told["features"] = features
-    torch.manual_seed(3)
-    made = taggers.build(parse(told, "test"), TAGS).eval()
-    for module in made.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.running_mean.normal_(0, 0.2)
-            module.running_var.uniform_(0.5, 2)
-    return made
-
 
 def wave(seconds, seed=0):
     quiet = np.random.default_rng(seed).normal(0, 0.1, round(seconds * 8000)).astype(np.float32)

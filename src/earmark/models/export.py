@@ -215,7 +215,7 @@ def _graph(own: Tagger, tagger: Tagger, model: bytes, count: int = 0, hop: int =
     bare, names = without_weights(model, {name: value.numpy() for name, value in own.state_dict().items()})
     length, _ = own.windows.samples(own.sample_rate)
     frames = None if own.grid is None else tuple(float(edge) for edge in own.frame_edges)
-    made = {name: metadata.version(name) for name in ("torch", "onnx")}
+    made = {name: metadata.version(name).partition("+")[0] for name in ("torch", "onnx")}
     return Graph(bare, "float32", own.input, length, names, tagger.identity(), count, hop, frames, made)
 
 

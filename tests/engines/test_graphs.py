@@ -1,0 +1,96 @@
+"""Every net of the house as a graph: exported, saved, loaded without torch, equal in every engine that is here."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from tests.small import tagger
+
+from earmark.engines import sessions
+from earmark.models import export
+from earmark.models.loading import load
+from earmark.registry import NETS
+
+pytest.importorskip("onnxscript", reason="needs the extra export")
+QUICK = ("cnnspec", "resnet_b_att", "samplecnn")  # maps, frames, waves; all nets take a minute and are slow
+COUNT = 4
+
+
+def exported(made, folder, stretches=(COUNT,)):
+    """The tagger's file with its graphs."""
+    held = [export.body(made), *(export.stretch(made, count) for count in stretches)]
+    made.graphs = tuple(graph for graph in held if graph is not None)
+    made.save(folder / "t.safetensors")
+    return folder / "t.safetensors"
+
+
+def wave(made, windows, seed=0):
+    length, hop = made.windows.samples(made.sample_rate)
+    quiet = np.random.default_rng(seed).normal(0, 0.1, (windows - 1) * hop + length).astype(np.float32)
+    return quiet * np.linspace(0.01, 1, len(quiet), dtype=np.float32)
+
+
+def apart(made, whole):
+    length, hop = made.windows.samples(made.sample_rate)
+    return np.lib.stride_tricks.sliding_window_view(whole, length)[::hop]
+
+
+def check(made, file, engine):
+    """In batches, one by one and as they overlap; scores, embeddings and frames."""
+    other = load(file, engine=engine)
+    assert other.identity() == made.identity() and other.vocabulary == made.vocabulary
+    whole = wave(made, 2 * COUNT + 1)
+    windows = apart(made, whole)
+    _, hop = made.windows.samples(made.sample_rate)
+    wanted = made.answers(windows)
+    alone = [other.answers(windows[k : k + 1]) for k in range(len(windows))]
+    ways = [other.answers(windows), other.answers_overlapping(whole, hop, len(windows))]
+    for name in ("scores", "embedding", "frames"):
+        true = getattr(wanted, name)
+        got = [getattr(way, name) for way in ways]
+        if true is None:
+            assert got == [None, None]
+            continue
+        scale = max(1.0, float(np.abs(true).max()))
+        for each in (*got, np.concatenate([getattr(one, name) for one in alone])):
+            np.testing.assert_allclose(each / scale, true / scale, rtol=0, atol=1e-5)
+    if made.grid is not None:
+        np.testing.assert_array_equal(other.frame_edges, made.frame_edges)
+
+
+def names():
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NETS.names()]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_net_answers_alike_in_every_engine(name, tmp_path):
+    made = tagger(name, 1.024, 0.128)
+    file = exported(made, tmp_path)
+    for engine in sessions.installed():
+        check(made, file, engine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS.names())
+def test_a_net_from_waves_to_scores(name, tmp_path):
+    made = tagger(name, 1.024, 0.128)
+    session = sessions.open_session("onnxruntime", export.whole(made), "float32", 1)
+    windows = np.ascontiguousarray(apart(made, wave(made, 5)))
+    for count in (5, 1):
+        np.testing.assert_allclose(session([windows[:count]])[0], made.score(windows[:count]), rtol=0, atol=1e-4)
+
+
+def test_graphs_hold_no_weights_and_no_places(tmp_path):
+    made = tagger("cnnspec", 1.024, 0.128)
+    graph = export.body(made)
+    learnt = {f"net.{name}" for name, _ in made.net.named_parameters()}
+    assert learnt <= set(graph.weights) <= set(made.state_dict())
+    assert os.sep.encode() + b"earmark" + os.sep.encode() not in graph.model  # no path of the code that was traced
+
+
+def test_stretches_only_where_windows_share_frames():
+    assert export.stretch(tagger("cnnspec", 1.024, 0.128), COUNT) is not None
+    beside = tagger("cnnspec", 1.024, 0.1281)  # 1,025 samples, and frames are 64 apart
+    assert export.stretch(beside, COUNT) is None
