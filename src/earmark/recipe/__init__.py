@@ -17,12 +17,24 @@ import yaml
 
 from earmark.errors import RecipeError
 from earmark.recipe import bounds, text
-from earmark.recipe.checks import check
+from earmark.recipe.checks import check, check_hearing
 from earmark.recipe.renaming import clear, names_first
 from earmark.recipe.schema import Optimiser, Recipe, Schedule, Train
 from earmark.registry import DATASETS, did_you_mean
 
-__all__ = ["Optimiser", "Recipe", "Schedule", "Train", "during", "find", "load", "parse", "shipped", "tags"]
+__all__ = [
+    "Optimiser",
+    "Recipe",
+    "Schedule",
+    "Train",
+    "during",
+    "find",
+    "load",
+    "parse",
+    "parse_hearing",
+    "shipped",
+    "tags",
+]
 
 
 def shipped() -> dict[str, Path]:
@@ -109,9 +121,26 @@ def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     ...     print(error.mistakes)
     ['sample_rate: should be a whole number (it is 22.05)']
     """
+    return _checked(raw, name, check)
+
+
+def parse_hearing(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
+    """The recipe in a tagger file whose net an engine runs, without torch. Raises RecipeError with all mistakes.
+
+    Structure, bounds, windows and the feature's arguments are checked as by `parse`; the net, the augmentations and the data
+    set are taken as they are: they were checked when the file was written, and nothing is built by them.
+
+    >>> raw = load("esc10-samplecnn").as_dict()
+    >>> parse_hearing(raw) == parse(raw)
+    True
+    """
+    return _checked(raw, name, check_hearing)
+
+
+def _checked(raw: Any, name: str, by: Callable[[Mapping[str, Any]], tuple[Recipe | None, list[str]]]) -> Recipe:
     # first: what is nested without end can be gone over by nothing else
     too_much = bounds.excess(raw) if isinstance(raw, Mapping) else ["holds no keys and values"]
-    recipe, mistakes = (None, too_much) if too_much else check(text.numbers(dict(raw)))
+    recipe, mistakes = (None, too_much) if too_much else by(text.numbers(dict(raw)))
     if mistakes or recipe is None:
         raise RecipeError(name, mistakes)
     return recipe

@@ -7,7 +7,6 @@ its length, as librosa has it.
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections.abc import Callable
 from typing import Literal
@@ -162,18 +161,18 @@ def _buffers(frames: int, fft: int, bins: int, bands: int) -> tuple[Floats, NDAr
 
     New memory for each call would be cleared by the system, page by page, which can take a quarter of the time.
     """
-    shapes = ((frames, fft), (frames, fft // 2 + 1), (frames, bins), (frames, bands))
-    kinds = (np.dtype(np.float64), np.dtype(np.complex128), np.dtype(np.float32), np.dtype(np.float32))
-    sizes = [-(-math.prod(shape) * kind.itemsize // 64) * 64 for shape, kind in zip(shapes, kinds, strict=True)]
+    sizes = [8 * frames * fft, 16 * frames * (fft // 2 + 1), 4 * frames * bins, 4 * frames * bands]
+    begins = list(itertools.accumulate((-(-size // 64) * 64 for size in sizes), initial=0))  # whole lines of the cache
     kept: NDArray[np.uint8] | None = getattr(KEPT, "bytes", None)
-    if kept is None or len(kept) < sum(sizes):
-        KEPT.bytes = kept = np.empty(sum(sizes), np.uint8)
-    begins = [0, *itertools.accumulate(sizes)]
-    framed, spectra, power, made = (
-        kept[begin : begin + math.prod(shape) * kind.itemsize].view(kind).reshape(shape)
-        for begin, shape, kind in zip(begins, shapes, kinds, strict=False)
+    if kept is None or len(kept) < begins[-1]:
+        KEPT.bytes = kept = np.empty(begins[-1], np.uint8)
+    framed, spectra, power, made = (kept[begin : begin + size] for begin, size in zip(begins, sizes, strict=False))
+    return (
+        framed.view(np.float64).reshape(frames, fft),
+        spectra.view(np.complex128).reshape(frames, fft // 2 + 1),
+        power.view(np.float32).reshape(frames, bins),
+        made.view(np.float32).reshape(frames, bands),
     )
-    return framed, spectra, power, made
 
 
 def _power(spectra: NDArray[np.complex128], power: Singles) -> None:
