@@ -20,6 +20,7 @@ from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace
 from earmark.windows.overlap.plan import plan
 
+
 def wave(seconds, seed=0):
     quiet = np.random.default_rng(seed).normal(0, 0.1, round(seconds * 8000)).astype(np.float32)
     return quiet * np.linspace(0.01, 1, len(quiet), dtype=np.float32)

@@ -7,7 +7,7 @@ the first name is looked up. Two functions of one name are an error, and an unkn
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from earmark.errors import EarmarkError, UnknownName
 
+INSTALL_TORCH = "pip install 'earmark[train]'"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -88,9 +89,14 @@ class Registry:
     def _find(self) -> None:
         if self._imported:
             return
-        home = importlib.import_module(self.home)
-        for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
-            importlib.import_module(f"{self.home}.{module.name}")
+        try:
+            home = importlib.import_module(self.home)
+            for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
+                importlib.import_module(f"{self.home}.{module.name}")
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise EarmarkError(f"{self.kind}s need torch, which is not installed: {INSTALL_TORCH}") from error
         self._imported = True
 
     def files(self) -> list[str]:
@@ -135,3 +141,8 @@ DATASETS = Registry("data set", "earmark.data.datasets")
 AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
 METRICS = Registry("metric", "earmark.metrics")
 EVENT_FORMATS = Registry("event format", "earmark.events.formats")
+
+
+def features() -> Registry:
+    """The features that can be had here: those of torch, or in NumPy where torch is not installed."""
+    return FEATURES if importlib.util.find_spec("torch") else NUMPY_FEATURES

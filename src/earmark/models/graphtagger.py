@@ -25,7 +25,7 @@ from earmark.models.answers import Answers, of_levels, probabilities, samples
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
-from earmark.recipe import Recipe, stated
+from earmark.recipe import Recipe, parse_hearing
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
 
@@ -130,7 +130,7 @@ class GraphTagger:
 
     def every(self, hop: float | str) -> GraphTagger:
         told = self.recipe.as_dict()
-        recipe = stated(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched)

@@ -19,7 +19,7 @@ from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
 from earmark.models.file import ENSEMBLE, Weights
 from earmark.models.graphtagger import GraphTagger, Running, threads
-from earmark.recipe import stated
+from earmark.recipe import parse_hearing
 from earmark.registry import did_you_mean
 
 
@@ -150,7 +150,7 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
         from earmark.models.torched import torched
 
         return torched(head, net, taken.device, path, facts, held, own)
-    recipe = stated(head["recipe"], f"in {path}")
+    recipe = parse_hearing(head["recipe"], f"in {path}")
     vocabulary = tuple(head["vocabulary"])
     graphs.check_own(held, taggerfile.identity(net, recipe, vocabulary), str(path))
     running = Running(held, dict(weights), taken.engine, taken.precision, threads())

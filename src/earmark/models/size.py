@@ -16,7 +16,6 @@ from torch.nn.modules import module as hooks
 
 PARAMETERS = 250_000_000  # 1 GB in float32; the largest of the papers' nets has 44,653,534
 MODULES = 5000  # layers, and what holds them; the deepest of the papers' nets has 486
-MAP = 1 << 25  # values that a feature may make of a window: 128 MiB in float32
 Shapes = Mapping[str, tuple[int, ...]]
 
 

@@ -31,7 +31,7 @@ from earmark.models.graphs import Graph
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
-from earmark.recipe import Recipe, parse
+from earmark.recipe import Recipe, bounds, parse
 from earmark.registry import FEATURES, NETS
 from earmark.scores import Tag, Task
 from earmark.windows import Windows
@@ -281,9 +281,10 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
                 f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
             )
             raise RecipeError(recipe.name, [f"windows.length: {told}"])
-    if hears != "waves" and (values := features.channels * features.bands * features.frames(samples)) > size.MAP:
-        told = f"{features.channels} × {features.bands} bands × {features.frames(samples)} frames are {values:,} values"
-        raise RecipeError(recipe.name, [f"windows.length: {told} a window, more than {size.MAP:,}: make it shorter"])
+    if hears != "waves" and (
+        mistakes := bounds.maps(recipe.windows.length, features.channels, features.bands, features.frames(samples))
+    ):
+        raise RecipeError(recipe.name, mistakes)
     if held is not None:
         size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)

@@ -19,6 +19,7 @@ PARTS = 100  # augmentations, and phases
 SIDE = 10_000  # bands, or frames, of a map that is resized
 WINDOW_SECONDS = 600.0
 WINDOW_SAMPLES = 1 << 25  # 128 MiB in float32: 12 minutes at 44,100 Hz
+MAP = 1 << 25  # values that a feature may make of a window: 128 MiB in float32
 HOPS = 1000  # windows that hear one sample
 LARGE = (dict, list, tuple)
 
@@ -83,3 +84,15 @@ def windows(length: float, hop: float, sample_rate: int) -> list[str]:
             f"heard more than {HOPS:,} times: take a longer hop"
         ]
     return []
+
+
+def maps(length: float, channels: int, bands: int, frames: int) -> list[str]:
+    """What is too much in the map that a feature makes of a window of `length` seconds.
+
+    >>> maps(600.0, 1, 128, 600_000)
+    ['windows.length: 1 × 128 bands × 600000 frames are 76,800,000 values a window, more than 33,554,432: make it shorter']
+    """
+    if (values := channels * bands * frames) <= MAP:
+        return []
+    told = f"{channels} × {bands} bands × {frames} frames are {values:,} values"
+    return [f"windows.length: {told} a window, more than {MAP:,}: make it shorter"]

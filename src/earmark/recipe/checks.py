@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from earmark.recipe import bounds
 from earmark.recipe.schema import Recipe
-from earmark.registry import AUGMENTATIONS, DATASETS, FEATURES, NETS, Registry, did_you_mean
+from earmark.registry import AUGMENTATIONS, DATASETS, NETS, NUMPY_FEATURES, Registry, did_you_mean, features
 
 # The beginnings of pydantic's types of error → what the value should have been
 KINDS = {
@@ -40,11 +40,15 @@ def check(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
     return recipe, sorted(set(mistakes))
 
 
-def structure(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
-    """As `check`, but of the keys alone: names of nets and features, and what these take, are not looked up."""
+def check_hearing(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """As `check`, of a recipe by which nothing is trained or built: what is not looked up is the net, the augmentations and
+    the data set, which only code with torch knows."""
     recipe, mistakes = _structure(raw)
-    if recipe is not None:
-        mistakes = bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate)
+    mistakes += _feature_mistakes(raw, "", NUMPY_FEATURES)
+    if recipe is not None and not mistakes:
+        mistakes = bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate) + _resize_mistakes(
+            recipe
+        )
     return recipe, sorted(set(mistakes))
 
 
@@ -152,11 +156,19 @@ def _component_mistakes(raw: Mapping[str, Any]) -> list[str]:
 
 def _part_mistakes(raw: Mapping[str, Any], where: str) -> list[str]:
     mistakes = _check_component(NETS, f"{where}net", raw.get("net"))
-    mistakes += _check_component(FEATURES, f"{where}features", raw.get("features"), filled_in=FILLED_IN - {"bands"})
+    mistakes += _feature_mistakes(raw, where, features())
     augment = raw.get("augment") or []
     for i, part in enumerate(augment if isinstance(augment, list) else ()):
         mistakes += _check_component(AUGMENTATIONS, f"{where}augment.{i}", part)
     return mistakes
+
+
+def _feature_mistakes(raw: Mapping[str, Any], where: str, registry: Registry) -> list[str]:
+    """registry: of features that are not there in NumPy, whose arguments are at hand without torch."""
+    part = raw.get("features")
+    name = part.get("name") if isinstance(part, dict) else part
+    registry = NUMPY_FEATURES if name in NUMPY_FEATURES else registry
+    return _check_component(registry, f"{where}features", part, filled_in=FILLED_IN - {"bands"})
 
 
 def _check_component(
@@ -211,8 +223,7 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         mistakes.append(f"features: is missing: {recipe.net.name} listens to spectrograms")
     if hears == "waves" and recipe.features is not None:
         mistakes.append(f"features: {recipe.net.name} listens to the raw waveform: leave `features` out")
-    if recipe.resize is not None and recipe.features is None:
-        mistakes.append("resize: there are no maps to resize without `features`")
+    mistakes += _resize_mistakes(recipe)
     if recipe.task == "many" and recipe.train.choose == "accuracy":
         mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
     mistakes += _segment_mistakes(recipe)
@@ -231,6 +242,12 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         if recipe.train.stop_after is not None:
             mistakes.append(f"train.stop_after: {needs}: leave it out")
     return mistakes + _augment_mistakes(recipe)
+
+
+def _resize_mistakes(recipe: Recipe) -> list[str]:
+    if recipe.resize is not None and recipe.features is None:
+        return ["resize: there are no maps to resize without `features`"]
+    return []
 
 
 def _segment_mistakes(recipe: Recipe) -> list[str]:

@@ -41,7 +41,7 @@ def registered(kind: Kind) -> list[dict[str, Any]]:
     from earmark import registry
 
     known = {
-        Kind.features: registry.FEATURES,
+        Kind.features: registry.features(),
         Kind.datasets: registry.DATASETS,
         Kind.augmentations: registry.AUGMENTATIONS,
         Kind.metrics: registry.METRICS,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from earmark.engines.features.framing import Floats, Singles
 from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
 from earmark.errors import RecipeError
+from earmark.recipe import bounds
 from earmark.recipe.schema import Normalise, Recipe
 from earmark.registry import NUMPY_FEATURES
 
@@ -81,24 +83,41 @@ def _windows(waves: Singles) -> Singles:
 
 
 def build(recipe: Recipe) -> NumpyFeature:
-    """What a recipe has before its net. Raises RecipeError where its arguments cannot be, or no feature is called so."""
-    where, feature = "features", _plain()
+    """What a recipe has before its net.
+
+    Raises RecipeError: no feature is called so, its arguments cannot be, or the recipe's windows are too short or too long for it.
+    """
+    where = "features"
+    feature: Feature = NoFeature()
     try:
         if recipe.features is not None:
-            name = recipe.features.name
-            if name not in NUMPY_FEATURES:
-                known = ", ".join(NUMPY_FEATURES.names())
-                raise LookupError(
-                    f"{name} is not there in NumPy, which engines need: tag with torch. There are {known}"
-                )
-            feature = NUMPY_FEATURES[name].function(recipe.sample_rate, **recipe.features.arguments)
+            feature = _named(recipe.features.name)(recipe.sample_rate, **recipe.features.arguments)
         if recipe.resize is not None:
             where = "resize"
             feature = Resized(feature, **recipe.resize.model_dump())
     except (ValueError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+    if mistakes := _window_mistakes(feature, recipe):
+        raise RecipeError(recipe.name, mistakes)
     return NumpyFeature(feature, recipe.normalise)
 
 
-def _plain() -> Any:
-    return NoFeature()
+def _named(name: str) -> Callable[..., Feature]:
+    if name not in NUMPY_FEATURES:
+        known = ", ".join(NUMPY_FEATURES.names())
+        raise LookupError(f"{name} is not there in NumPy, which engines need, but {known} are: take the engine torch")
+    return NUMPY_FEATURES[name].function
+
+
+def _window_mistakes(feature: Feature, recipe: Recipe) -> list[str]:
+    if recipe.features is None:
+        return []
+    length = recipe.windows.length
+    samples, _ = recipe.windows.build().samples(recipe.sample_rate)
+    if samples < feature.shortest:
+        return [
+            f"windows.length: {length:g} s are {samples} samples; {recipe.features.name} needs at least "
+            f"{feature.shortest}: make it longer"
+        ]
+    made = [feature, feature.feature] if isinstance(feature, Resized) else [feature]
+    return [told for each in made for told in bounds.maps(length, each.channels, each.bands, each.frames(samples))]

@@ -13,7 +13,9 @@ from earmark.engines.features.framing import Singles
 Log = Literal["db", "ln"]
 # Power under which the root is that of this: its slope at 0 is infinite, and gradients through silence would be NaN
 TINY = 1e-30
-DECIBELS = 10 / math.log(10)  # of a natural logarithm, which NumPy computes faster than that to the base of ten
+DECIBELS = 10 / math.log(
+    10
+)  # of a natural logarithm: NumPy computes that to the base of ten without SIMD on most machines
 
 
 def check_level(floor: float, deviation: float, log: Log = "db") -> None:

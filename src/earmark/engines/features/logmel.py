@@ -81,8 +81,9 @@ class LogMel:
         to_level(maps, self.log, self.floor, self.mean, self.deviation)
         return maps[:, None]
 
-    def _mel(self, power: Singles, mel: Singles) -> None:
+    def _mel(self, power: Singles, mel: Singles) -> Singles:
         if self.magnitude:
             to_amplitude(power)
         for reached, own, filters in self._filters:
             np.matmul(power[:, reached], filters, out=mel[:, own])
+        return mel

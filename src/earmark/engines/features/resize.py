@@ -17,8 +17,11 @@ from earmark.engines.features.framing import Floats, Singles
 class Sized(Protocol):
     """What a feature tells of itself, in NumPy or in torch."""
 
-    channels: int
-    bands: int
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def bands(self) -> int: ...
 
     @property
     def shortest(self) -> int: ...

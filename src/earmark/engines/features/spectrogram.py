@@ -10,8 +10,6 @@ of at least 2048, which has 1025 bins, and 513 bins are those of an FFT of 1024.
 
 from __future__ import annotations
 
-import numpy as np
-
 from earmark.engines.features.framing import Edges, Floats, Framing, Singles, Window
 from earmark.engines.features.levels import Log, check_level, to_amplitude, to_level
 from earmark.registry import NUMPY_FEATURES
@@ -70,7 +68,7 @@ class Spectrogram:
         return self.framing.middles(places, samples)
 
     def __call__(self, waves: Singles) -> Singles:
-        maps = self.framing.over(waves, self.bands, self.bands, lambda power, out: np.copyto(out, power))
+        maps = self.framing.over(waves, self.bands, self.bands, lambda power, _: power)
         if self.magnitude:
             to_amplitude(maps)
         to_level(maps, self.log, self.floor, self.mean, self.deviation)
