@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from earmark.inference import Answers
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.tagger import Tagger
 from earmark.recipe import Recipe
-from earmark.scores import Tag, Task
+from earmark.scores import Task
 from earmark.windows import Windows
 
 
-class AnyTagger(Protocol):
-    """Nobody has to ask what it is: what a net alone can do, `alone` gives or refuses.
+class AnyTagger(Answers, Protocol):
+    """Nobody has to ask what it is: what a net alone can do, `alone` gives or refuses. What it answers: see `Answers`.
 
     vocabulary: the tags, in the order of scores. facts: what its file tells of how it was made and judged.
     """
@@ -68,17 +67,6 @@ class AnyTagger(Protocol):
 
     def framewise(self) -> Framewise | None:
         """What scores the frames within its windows; None where it scores whole windows only."""
-        ...
-
-    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Windows (n, samples) → probabilities (n, tags). Raises TaggerError where members hear different windows."""
-        ...
-
-    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
-
-        Raises AudioError.
-        """
         ...
 
     def identity(self) -> str:

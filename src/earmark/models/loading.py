@@ -59,7 +59,9 @@ def check_device(device: str) -> None:
 
 
 def load(name: str | Path, device: str = "cpu") -> AnyTagger:
-    """A tagger or an ensemble by file or by the name of a shipped one, in evaluation mode.
+    """A tagger or an ensemble by file or by the name of a shipped one, frozen: in evaluation mode, without gradients.
+
+    Who wants to train it on takes `Tagger.trainable`, a copy.
 
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device that is not there.
     """
@@ -86,7 +88,7 @@ def _tagger(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str,
     tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(weights))
     tagger.facts = Facts.read(head["facts"], str(path))
     tagger.load_state_dict(weights)
-    return tagger.to(device).eval()
+    return tagger.to(device).eval().requires_grad_(False)
 
 
 def _ensemble(head: Mapping[str, Any], weights: Mapping[str, Tensor], device: str, path: Path) -> Ensemble:

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import inference as tagging
 from earmark.errors import EarmarkError, RecipeError, TaggerError
+from earmark.inference import Answers
 from earmark.models import file as taggerfile
 from earmark.models import frames, size
 from earmark.models.facts import Facts
@@ -32,7 +32,7 @@ from earmark.models.nets import Input
 from earmark.models.prediction import Grid, Prediction, probabilities, separate
 from earmark.recipe import Recipe, parse
 from earmark.registry import FEATURES, NETS
-from earmark.scores import Tag, Task
+from earmark.scores import Task
 from earmark.windows import Windows
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.plan import Sharing, plan
@@ -42,7 +42,7 @@ PLANNING = threading.Lock()
 __all__ = ["FORMAT", "Tagger", "build"]
 
 
-class Tagger(nn.Module):
+class Tagger(nn.Module, Answers):
     """Waves (batch, samples) float32 in [−1, 1] at `sample_rate` → Prediction.
 
     features: waves → maps (identity for raw nets). net: maps, waves or both → Prediction. facts: figures, split and
@@ -157,9 +157,17 @@ class Tagger(nn.Module):
         """What scores the frames of its windows; None where the net says nothing of moments."""
         return None if self.grid is None else Framewise(self)
 
-    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+    def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
         return self._probabilities(self.hear(waves))
+
+    def embed_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → embeddings (n, width)."""
+        return _embeddings(self.hear(waves))
+
+    def embed_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `embed_windows` of overlapping windows, sharing what they can."""
+        return _embeddings(self.hear_overlapping(wave, hop, count))
 
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
@@ -205,16 +213,15 @@ class Tagger(nn.Module):
         with torch.inference_mode():
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
-    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
+    def trainable(self) -> Tagger:
+        """A copy that can be trained: in training mode, with gradients where its net wants them. Itself stays as it is.
 
-        Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
+        What is loaded is frozen: its parameters want no gradients, so that nobody changes it by listening.
         """
-        recordings = [tagging.Recording(Path(path))]
-        (heard,) = tagging.score(self, recordings, workers=1, salvage=salvage)
-        if isinstance(heard, tagging.Failure):
-            raise heard.error
-        return heard.tags(self.vocabulary, top)
+        other = build(self.recipe, self.vocabulary)
+        other.load_state_dict(self.state_dict())
+        other.facts = self.facts
+        return other.to(self.device).train()
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
@@ -229,6 +236,11 @@ class Tagger(nn.Module):
         """Write the tagger file; the old one stays whole until the new one is."""
         head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
         taggerfile.write(path, self._weights(), {**head, "facts": self.facts.as_dict()})
+
+
+def _embeddings(prediction: Prediction) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return np.asarray(prediction.embedding.float().cpu().numpy(), np.float32)
 
 
 def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
