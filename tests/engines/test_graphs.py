@@ -44,9 +44,9 @@ def check(made, file, engine):
     whole = wave(made, 2 * COUNT + 1)
     windows = apart(made, whole)
     _, hop = made.windows.samples(made.sample_rate)
-    wanted = made.answers(windows)
-    alone = [other.answers(windows[k : k + 1]) for k in range(len(windows))]
-    ways = [other.answers(windows), other.answers_overlapping(whole, hop, len(windows))]
+    wanted = made.predicted(windows)
+    alone = [other.predicted(windows[k : k + 1]) for k in range(len(windows))]
+    ways = [other.predicted(windows), other.predicted_overlapping(whole, hop, len(windows))]
     for name in ("scores", "embedding", "frames"):
         true = getattr(wanted, name)
         got = [getattr(way, name) for way in ways]

@@ -27,11 +27,12 @@ import math
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,9 +85,17 @@ def load(
 
 
 def blocks(
-    path: str | Path, sample_rate: int, seconds: float, *, salvage: bool = False, report: Report | None = None
+    path: str | Path,
+    sample_rate: int,
+    seconds: float,
+    *,
+    salvage: bool = False,
+    report: Report | None = None,
+    data: bytes | None = None,
 ) -> Iterator[Wave]:
     """A recording of any length, in constant memory, in arrays of `seconds` each, the last one shorter.
+
+    data: what the file holds, where it is in memory; then the path is a name for people.
 
     Joined they are `load(path, sample_rate)`, bit for bit. Raises what `load` raises: what the header gives away before
     the first array, damage further on when decoding reaches it, some seconds ahead of the arrays given out.
@@ -101,7 +110,7 @@ def blocks(
     length = round(seconds * sample_rate) if math.isfinite(seconds) else 0
     if length < 1:
         raise EarmarkError(f"a block of {seconds} s holds no sample at {sample_rate} Hz. Ask for longer blocks")
-    return _blocks(Path(path), sample_rate, length, salvage, _reporter(Path(path), report))
+    return _blocks(Path(path), sample_rate, length, salvage, _reporter(Path(path), report), data)
 
 
 def info(path: str | Path) -> Info:
@@ -118,8 +127,10 @@ def info(path: str | Path) -> Info:
         return source.info
 
 
-def _blocks(path: Path, sample_rate: int, length: int, salvage: bool, say: Report) -> Iterator[Wave]:
-    with _opened(path, salvage, say) as source, _stream(source, sample_rate, salvage, say) as stream:
+def _blocks(
+    path: Path, sample_rate: int, length: int, salvage: bool, say: Report, data: bytes | None
+) -> Iterator[Wave]:
+    with _opened(path, salvage, say, data) as source, _stream(source, sample_rate, salvage, say) as stream:
         held: list[Wave] = []
         count, empty = 0, True
         for part in stream:
@@ -273,10 +284,22 @@ def _file(path: Path) -> BinaryIO:
         raise AudioError(path, f"cannot be opened ({reason})", "Check its permissions and its disk") from error
 
 
+def _held(path: Path, data: bytes) -> BinaryIO:
+    """What a file holds, as a file without a name: decoders ask the system for one."""
+    if not data:
+        raise AudioError(path, "is empty (0 bytes)", AGAIN, 0.0)
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115, who asks for it closes it
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+    file.seek(0)
+    return cast(BinaryIO, file)
+
+
 @contextmanager
-def _opened(path: Path, salvage: bool, say: Report) -> Iterator[Source]:
+def _opened(path: Path, salvage: bool, say: Report, data: bytes | None = None) -> Iterator[Source]:
     """The recording at `path`; what is wrong with it at first sight is raised or, with salvage, said."""
-    with _file(path) as file:
+    with _file(path) if data is None else _held(path, data) as file:
         try:
             source = decoder(path, file, salvage, say)
         except OSError as error:

@@ -8,8 +8,8 @@ from typing import Any
 
 from earmark.events import EventRules
 from earmark.events.streaming import Stream
-from earmark.inference import Failure, Part, Recording, Scored, score
-from earmark.inference.recordings import next_start
+from earmark.inference.engine import score
+from earmark.inference.recordings import Failure, Part, Recording, Scored, next_start
 from earmark.inference.scorer import FrameScorer
 from earmark.scores import Event
 

@@ -129,7 +129,7 @@ def _combined(team: Several, results: list[Scored]) -> Scored:
     windows = _combined_rows(team, [result.windows for result in results if result.windows is not None])
     silent = all(result.silent for result in results)
     values = np.zeros_like(values) if silent else values
-    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent)
+    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent, team.vocabulary)
 
 
 def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
@@ -309,7 +309,9 @@ def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Scored] | Failu
             ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
             windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
         values = np.zeros(len(scorer.vocabulary), np.float32) if silent else pool.result()
-        results.append(Scored(pending.recording, duration, values, notes, windows, pending.level.peak, silent))
+        results.append(
+            Scored(pending.recording, duration, values, notes, windows, pending.level.peak, silent, scorer.vocabulary)
+        )
     return results
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from earmark.errors import ScoresError
 from earmark.files.pieces import LINES, LIST, Frame, Writer
 from earmark.files.shown import shown
-from earmark.scores import submission
+from earmark.scores import Tags, submission
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from earmark.inference import Failure, Scored
+    from earmark.inference.recordings import Failure, Scored
     from earmark.scores import Scores, Tag
 
 
@@ -123,9 +123,7 @@ def piece(heard: Scored, tags: list[Tag], form: Format) -> str:
             row = [heard.recording.path, f"{heard.duration:.3f}", label, score]
             csv.writer(out, lineterminator="\n").writerow(row)
         return out.getvalue()
-    record = {"path": str(heard.recording.path), "duration": round(heard.duration, 6), "tags": told(tags)}
-    if heard.silent:
-        record["silent"] = True
+    record = Tags(tags, heard.about).to_dict()
     if form is Format.jsonl:
         return json.dumps(record, ensure_ascii=False) + "\n"
     return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")
@@ -160,7 +158,7 @@ def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
 
 def told(tags: list[Tag]) -> list[dict[str, object]]:
     """Tags as plain values."""
-    return [{"label": tag.label, "score": round(tag.score, 6)} for tag in tags]
+    return [tag.to_dict() for tag in tags]
 
 
 def surest(tags: list[Tag]) -> str:

@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError
-from earmark.scores import Scores, Tag
+from earmark.scores import About, Scores, Tag
+from earmark.scores.plain import Plain, few
 from earmark.windows import Windows
 
 Wave = NDArray[np.float32]
@@ -85,13 +86,13 @@ class Live(Recording):
         yield from self.source(sample_rate)
 
 
-@dataclass(frozen=True)
-class Scored:
+@dataclass(frozen=True, repr=False)
+class Scored(Plain):
     """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
 
     windows: the scores window by window, where they were asked for. peak: dBFS, the level of its loudest sample, as
     `earmark.inference.silence.Level` measures it. silent: it holds nothing that can be heard; all its scores are 0, and it has
-    no tags.
+    no tags. vocabulary: the tags' names, where these are told.
 
         >>> heard = Scored(Recording(Path("a.wav")), 4.0, np.array([0.25, 0.75], np.float32))
         >>> heard.tags(("dog", "rain"), top=1)
@@ -105,6 +106,29 @@ class Scored:
     windows: Scores | None = None
     peak: float | None = None
     silent: bool = False
+    vocabulary: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        surest = few(f"{tag.label} {tag.score:.2f}" for tag in self.tags(self._names(), 3))
+        return f"<Scored {self.about}: {surest + ' of ' if surest else ''}{len(self.values)} tags>"
+
+    @property
+    def about(self) -> About:
+        """Of which recording it is."""
+        return About(str(self.recording.path), self.duration, self.notes, self.silent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its scores by tag, and those of its windows where they were kept."""
+        told = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
+        told |= {"silent": True} if self.silent else {}
+        return told if self.windows is None else told | {"windows": self.windows.to_dict()["rows"]}
+
+    def columns(self) -> dict[str, Any]:
+        """A row a tag."""
+        return {"path": [self.about.path] * len(self.values), "label": list(self._names()), "score": self.values}
+
+    def _names(self) -> tuple[str, ...]:
+        return self.vocabulary or tuple(map(str, range(len(self.values))))
 
     def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
         """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording."""
@@ -147,3 +171,6 @@ class Failure:
 
     recording: Recording
     error: AudioError
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"path": str(self.recording.path), "error": str(self.error)}

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.models.answers import Answers
+from earmark.inference import Answers
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
+from earmark.models.predicted import Predicted
 from earmark.recipe import Recipe
-from earmark.scores import Tag, Task
+from earmark.scores import Task
 from earmark.windows import Windows
 
 if TYPE_CHECKING:
     from earmark.models.tagger import Tagger  # and with it torch, which an engine need not
 
 
-class AnyTagger(Protocol):
-    """Nobody has to ask what it is: what a net alone can do, `alone` gives or refuses.
+class AnyTagger(Answers, Protocol):
+    """Nobody has to ask what it is: what a net alone can do, `alone` gives or refuses. What it answers: see `Answers`.
 
     vocabulary: the tags, in the order of scores. facts: what its file tells of how it was made and judged.
     """
@@ -69,17 +70,6 @@ class AnyTagger(Protocol):
         """What scores the frames within its windows; None where it scores whole windows only."""
         ...
 
-    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Windows (n, samples) → probabilities (n, tags). Raises TaggerError where members hear different windows."""
-        ...
-
-    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
-
-        Raises AudioError.
-        """
-        ...
-
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with anything that changes a score."""
         ...
@@ -94,7 +84,7 @@ class Member(AnyTagger, Protocol):
 
     def every(self, hop: float | str) -> Member: ...
 
-    def answers(self, waves: NDArray[np.float32]) -> Answers:
+    def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
         ...
 

@@ -28,12 +28,12 @@ from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.facts import PARTS, Facts, Split
 from earmark.recipe import Recipe
-from earmark.scores import Tag, Task
+from earmark.scores import Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
 from earmark.windows import Windows
 
 
-class Ensemble:
+class Ensemble(tagging.Answers):
     """Taggers with the same tags and task, in evaluation mode. weights: one a member, in any proportion.
 
     The rank rule ranks the tags within a recording, since a recording is tagged alone. facts: see `joined`.
@@ -118,17 +118,16 @@ class Ensemble:
         own = [value[:, columns] for value, columns in zip(values, self._columns, strict=True)]
         return mean(self.rule, own, self.weights)
 
-    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+    def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → scores (n, tags). Raises TaggerError where the members do not hear the same windows."""
         tagging.check_alike(self.members)
-        return self.combine([member.score(waves) for member in self.members])
+        return self.combine([member.score_windows(waves) for member in self.members])
 
-    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first. See `earmark.models.tagger.Tagger`."""
-        (heard,) = tagging.score(self, [tagging.Recording(Path(path))], workers=1, salvage=salvage)
-        if isinstance(heard, tagging.Failure):
-            raise heard.error
-        return heard.tags(self.vocabulary, top)
+    def embedder(self) -> NoReturn:
+        raise TaggerError(
+            f"an ensemble of {len(self.members)} taggers has no embedding: each net has numbers of its own, and joined the largest "
+            "would drown the others. Take one of them, tagger.members[0], or the file of one"
+        )
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with any member, the rule or a weight."""

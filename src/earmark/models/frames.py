@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.inference import Part, Recording, Scored
-from earmark.models.answers import Answers
+from earmark.models.predicted import Predicted
 from earmark.scores import Scores, Task
 from earmark.windows import Windows
 
@@ -43,9 +43,9 @@ class FrameTagger(Protocol):
     @property
     def frame_edges(self) -> Floats: ...
 
-    def answers(self, waves: NDArray[np.float32]) -> Answers: ...
+    def predicted(self, waves: NDArray[np.float32]) -> Predicted: ...
 
-    def answers_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answers: ...
+    def predicted_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Predicted: ...
 
 
 class Framewise:
@@ -75,7 +75,7 @@ class Framewise:
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → (n, frames · tags)."""
-        return _values(self.tagger.answers(waves))
+        return _values(self.tagger.predicted(waves))
 
     @property
     def together(self) -> int:
@@ -84,7 +84,7 @@ class Framewise:
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of overlapping windows, sharing what they can."""
-        return _values(self.tagger.answers_overlapping(wave, hop, count))
+        return _values(self.tagger.predicted_overlapping(wave, hop, count))
 
     def scores(self, heard: Scored) -> Scores:
         """The frame scores of a recording that was scored with this scorer and `keep_windows`, within the recording."""
@@ -118,9 +118,9 @@ class Framewise:
         return np.asarray(offset - np.asarray(before) / rate, np.float64)
 
 
-def _values(answers: Answers) -> NDArray[np.float32]:
-    assert answers.frames is not None
-    return answers.frames.reshape(len(answers.frames), -1)
+def _values(predicted: Predicted) -> NDArray[np.float32]:
+    assert predicted.frames is not None
+    return predicted.frames.reshape(len(predicted.frames), -1)
 
 
 def edges(middles: Floats, length: int, sample_rate: int) -> Floats:

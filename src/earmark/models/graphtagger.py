@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import inference as tagging
 from earmark.engines import features, processor, sessions
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
+from earmark.inference import Answers
 from earmark.models import file as taggerfile
 from earmark.models import graphs, trust
-from earmark.models.answers import Answers, of_levels, probabilities, samples
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
+from earmark.models.predicted import Predicted, of_levels, probabilities, samples
 from earmark.recipe import Recipe, parse_hearing
-from earmark.scores import Tag, Task
+from earmark.scores import Task
 from earmark.windows import Windows
 
 AT_ONCE = 16  # windows whose features alone are shared
@@ -71,7 +71,7 @@ class Running:
             self._opened = {key: session for key, session in self._opened.items() if not key[1]}
 
 
-class GraphTagger:
+class GraphTagger(Answers):
     """See `earmark.models.anytagger.AnyTagger`. torched: gives the same in PyTorch.
 
     Several threads may call it at once. Raises TaggerError where no graph of the file is of this precision.
@@ -151,11 +151,11 @@ class GraphTagger:
     def framewise(self) -> Framewise | None:
         return None if self.body.frames is None else Framewise(self)
 
-    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+    def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags)."""
-        return self.answers(waves).scores
+        return self.predicted(waves).scores
 
-    def answers(self, waves: NDArray[np.float32]) -> Answers:
+    def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
         return self._run(self.body, self._inputs(samples(waves, 2, "(windows, samples)")))
 
@@ -168,13 +168,13 @@ class GraphTagger:
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""
-        return self.answers_overlapping(wave, hop, count).scores
+        return self.predicted_overlapping(wave, hop, count).scores
 
-    def answers_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answers:
-        """As `answers` of these windows."""
+    def predicted_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Predicted:
+        """As `predicted` of these windows."""
         wave = samples(wave, 1, "(samples,)")
         if hop != self.hop or not self.step:
-            return self.answers(np.stack([wave[k * hop : k * hop + self.length] for k in range(count)]))
+            return self.predicted(np.stack([wave[k * hop : k * hop + self.length] for k in range(count)]))
         whole = self._inputs(wave[None, : (count - 1) * hop + self.length])
         parts, first = [], 0
         for graph in [*self.stretches, self.body]:
@@ -207,25 +207,26 @@ class GraphTagger:
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return list(self.features.inputs(waves, self.body.hears))
 
-    def _run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Answers:
+    def _run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Predicted:
         session = self.running.session(graph)
         if graph.windows not in self._trusted:
             trust.check(self, graph, inputs, session)
             self._trusted.add(graph.windows)
         return self.answered(session(inputs))
 
-    def answered(self, outputs: list[NDArray[np.float32]]) -> Answers:
-        """The outputs of a graph → Answers."""
+    def answered(self, outputs: list[NDArray[np.float32]]) -> Predicted:
+        """The outputs of a graph → Predicted."""
         levels, embedding, *frames = outputs
         moments = probabilities(frames[0], self.task) if frames else None
-        return Answers(of_levels(levels, self.task), embedding, moments)
+        return Predicted(of_levels(levels, self.task), embedding, moments)
 
-    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first. See `earmark.models.tagger.Tagger`."""
-        (heard,) = tagging.score(self, [tagging.Recording(Path(path))], workers=1, salvage=salvage)
-        if isinstance(heard, tagging.Failure):
-            raise heard.error
-        return heard.tags(self.vocabulary, top)
+    def embed_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → embeddings (n, width)."""
+        return self.predicted(waves).embedding
+
+    def embed_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `embed_windows` of overlapping windows, sharing what they can."""
+        return self.predicted_overlapping(wave, hop, count).embedding
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
@@ -248,9 +249,9 @@ def threads() -> int:
     return processor.cores()
 
 
-def _joined(parts: list[Answers]) -> Answers:
+def _joined(parts: list[Predicted]) -> Predicted:
     frames = [part.frames for part in parts if part.frames is not None]
-    return Answers(
+    return Predicted(
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.embedding for part in parts]),
         np.concatenate(frames) if frames else None,

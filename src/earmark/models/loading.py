@@ -64,7 +64,9 @@ def check_device(device: str) -> None:
 
 
 def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precision: str = "auto") -> AnyTagger:
-    """A tagger or an ensemble by file or by the name of a shipped one, in evaluation mode.
+    """A tagger or an ensemble by file or by the name of a shipped one, frozen: in evaluation mode, without gradients.
+
+    Who wants to train it on takes `Tagger.trainable`, a copy.
 
     device: cpu; cuda or mps, which PyTorch alone knows. engine: torch, onnxruntime, openvino, or auto: the first engine that
     is installed, of a file that carries a graph, else torch. precision: float32, int8, bf16, or auto: float32.

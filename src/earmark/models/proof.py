@@ -76,7 +76,9 @@ def _ways(tagger: GraphTagger) -> Iterator[Callable[[Waves], Waves]]:
 
     def batches(wave: Waves, size: int = BATCH) -> Waves:
         windows = _apart(wave, length, hop)
-        return np.concatenate([tagger.score(windows[first : first + size]) for first in range(0, len(windows), size)])
+        return np.concatenate(
+            [tagger.score_windows(windows[first : first + size]) for first in range(0, len(windows), size)]
+        )
 
     yield batches
     yield lambda wave: batches(wave, 1)
@@ -96,7 +98,9 @@ def _worst(proofs: list[Proof]) -> list[Proof]:
 
 
 def _by_torch(tagger: Tagger, windows: Waves) -> Waves:
-    return np.concatenate([tagger.score(windows[first : first + BATCH]) for first in range(0, len(windows), BATCH)])
+    return np.concatenate(
+        [tagger.score_windows(windows[first : first + BATCH]) for first in range(0, len(windows), BATCH)]
+    )
 
 
 def _apart(wave: Waves, length: int, hop: int) -> Waves:

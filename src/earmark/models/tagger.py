@@ -18,11 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import inference as tagging
 from earmark.errors import RecipeError, TaggerError
-from earmark.models import answers, frames, graphs, size
+from earmark.inference import Answers
 from earmark.models import file as taggerfile
-from earmark.models.answers import Answers
+from earmark.models import frames, graphs, predicted, size
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -30,10 +29,11 @@ from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
+from earmark.models.predicted import Predicted
 from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
 from earmark.recipe import Recipe, bounds, parse
 from earmark.registry import FEATURES, NETS
-from earmark.scores import Tag, Task
+from earmark.scores import Task
 from earmark.windows import Windows
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.plan import Sharing, plan
@@ -43,7 +43,7 @@ PLANNING = threading.Lock()
 __all__ = ["FORMAT", "Tagger", "build"]
 
 
-class Tagger(nn.Module):
+class Tagger(nn.Module, Answers):
     """Waves (batch, samples) float32 in [−1, 1] at `sample_rate` → Prediction.
 
     features: waves → maps (identity for raw nets). net: maps, waves or both → Prediction. facts: figures, split and
@@ -154,22 +154,30 @@ class Tagger(nn.Module):
         """What scores the frames of its windows; None where the net says nothing of moments."""
         return None if self.grid is None else Framewise(self)
 
-    def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+    def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
         return self._probabilities(self.hear(waves))
 
-    def answers(self, waves: NDArray[np.float32]) -> Answers:
+    def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
-        return self._answers(self.hear(waves))
+        return self._predicted(self.hear(waves))
 
-    def answers_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answers:
-        """As `answers` of the first `count` windows of a wave (samples,), `hop` samples apart, sharing what they can."""
-        return self._answers(self.hear_overlapping(wave, hop, count))
+    def predicted_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Predicted:
+        """As `predicted` of the first `count` windows of a wave (samples,), `hop` samples apart, sharing what they can."""
+        return self._predicted(self.hear_overlapping(wave, hop, count))
+
+    def embed_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows (n, samples) → embeddings (n, width)."""
+        return self.predicted(waves).embedding
+
+    def embed_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
+        """As `embed_windows` of overlapping windows, sharing what they can."""
+        return self.predicted_overlapping(wave, hop, count).embedding
 
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
         with torch.inference_mode():
-            batch = torch.from_numpy(answers.samples(waves, 2, "(windows, samples)")).to(self.device)
+            batch = torch.from_numpy(predicted.samples(waves, 2, "(windows, samples)")).to(self.device)
             prediction: Prediction = self._still()(batch)
             return prediction
 
@@ -197,7 +205,7 @@ class Tagger(nn.Module):
         """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
         length, _ = self.windows.samples(self.sample_rate)
         with torch.inference_mode():
-            waves = torch.from_numpy(answers.samples(wave, 1, "(samples,)")).to(self.device)[None]
+            waves = torch.from_numpy(predicted.samples(wave, 1, "(samples,)")).to(self.device)[None]
             return separate(self._still()(overlapping(waves, length, hop, count, trace)))
 
     def _still(self) -> Tagger:
@@ -206,25 +214,24 @@ class Tagger(nn.Module):
             return self
         return copy.deepcopy(self).eval()
 
-    def _answers(self, prediction: Prediction) -> Answers:
+    def _predicted(self, prediction: Prediction) -> Predicted:
         with torch.inference_mode():
             moments = None if prediction.frames is None else activated(prediction.frames, self.task).cpu().numpy()
-            return Answers(self._probabilities(prediction), prediction.embedding.float().cpu().numpy(), moments)
+            return Predicted(self._probabilities(prediction), prediction.embedding.float().cpu().numpy(), moments)
 
     def _probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
         with torch.inference_mode():
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
 
-    def tag(self, path: str | Path, top: int | None = 3, *, salvage: bool = False) -> list[Tag]:
-        """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
+    def trainable(self) -> Tagger:
+        """A copy that can be trained: in training mode, with gradients where its net wants them. Itself stays as it is.
 
-        Raises AudioError where it cannot be read. For many recordings use `earmark.inference.score`.
+        What is loaded is frozen: its parameters want no gradients, so that nobody changes it by listening.
         """
-        recordings = [tagging.Recording(Path(path))]
-        (heard,) = tagging.score(self, recordings, workers=1, salvage=salvage)
-        if isinstance(heard, tagging.Failure):
-            raise heard.error
-        return heard.tags(self.vocabulary, top)
+        other = build(self.recipe, self.vocabulary)
+        other.load_state_dict(self.state_dict())
+        other.facts = self.facts
+        return other.to(self.device).train()
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""

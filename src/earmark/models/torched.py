@@ -27,9 +27,12 @@ def torched(
     held: Sequence[Graph],
     quantised: Mapping[str, NDArray[Any]],
 ) -> Tagger:
-    """In evaluation mode. held, quantised: what else the file has for engines, which goes along when it is saved again."""
+    """Frozen: in evaluation mode, without gradients.
+
+    held, quantised: what else the file has for engines, which goes along when it is saved again.
+    """
     tensors = {name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in weights.items()}
     tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
     tagger.facts, tagger.graphs, tagger.quantised = facts, tuple(held), dict(quantised)
     tagger.load_state_dict(tensors)
-    return tagger.to(device).eval()
+    return tagger.to(device).eval().requires_grad_(False)

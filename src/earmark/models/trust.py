@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from earmark.engines import processor, remembered, sessions
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import TaggerError
-from earmark.models.answers import Answers
 from earmark.models.graphs import Graph
+from earmark.models.predicted import Predicted
 
 LOOKED_AT = 3  # windows
 # of probabilities, between the engine's and the float32 graph's own: float32 differs in the order of its sums; of bf16 and int8
@@ -50,7 +50,7 @@ class Looked(Protocol):
 
     def identity(self) -> str: ...
 
-    def answered(self, outputs: list[NDArray[np.float32]]) -> Answers: ...
+    def answered(self, outputs: list[NDArray[np.float32]]) -> Predicted: ...
 
     def apart(self, stretch: list[NDArray[np.float32]], count: int) -> list[list[NDArray[np.float32]]]: ...
 

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
 from earmark.files import bounds, check_text, whole
+from earmark.scores.plain import Plain, few, number, span
 
 FORMAT = "earmark-scores"
 VERSION = 1
 SUFFIXES = (".parquet", ".csv")  # of the files that scores are in
 
 
-@dataclass(frozen=True)
-class Scores:
+@dataclass(frozen=True, repr=False)
+class Scores(Plain):
     """values: (rows, tags) float32. ids: (rows,) str, the clip or recording. start, end: (rows,) seconds. tags: names.
 
     facts: where the scores come from (tagger, split, windows); plain JSON values.
@@ -63,6 +64,20 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        rows = f"{len(self)} row{'' if len(self) == 1 else 's'} × {len(self.tags)} tags ({few(self.tags)})"
+        return f"<Scores: {rows}, {span(self.start, self.end)}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = zip(self.ids.tolist(), self.start.tolist(), self.end.tolist(), self.values.tolist(), strict=True)
+        told = [{"id": i, "start": number(s), "end": number(e), "scores": values} for i, s, e, values in rows]
+        return {"tags": list(self.tags), "facts": self.facts, "rows": told}
+
+    def columns(self) -> dict[str, Any]:
+        """id, start, end, and one for each tag; one that is called like the first three is told as "tag id"."""
+        first = {"id": self.ids.tolist(), "start": self.start, "end": self.end}
+        return first | {f"tag {tag}" if tag in first else tag: self.values[:, i] for i, tag in enumerate(self.tags)}
 
     def save(self, path: str | Path) -> None:
         """Write .parquet (exact) or .csv (one column a tag); an old file stays whole until the new one is."""

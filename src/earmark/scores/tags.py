@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 LONGEST = 1e9  # s, 31 years: what lies beyond is no time in a recording
 Task = Literal["one", "many"]  # tags a clip: one that excludes the others (softmax), or any number (sigmoid)
@@ -18,6 +18,10 @@ class Event:
     tag: str
     score: float = 1.0
 
+    def to_dict(self) -> dict[str, Any]:
+        """As `earmark events --json` tells it."""
+        return {"onset": self.onset, "offset": self.offset, "label": self.tag, "score": self.score}
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -25,3 +29,7 @@ class Tag:
 
     label: str
     score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `earmark tag --json` tells it: six digits of the score."""
+        return {"label": self.label, "score": round(self.score, 6)}

@@ -20,7 +20,7 @@ class Json:
         records = [
             {
                 "path": name,
-                "events": [{"onset": e.onset, "offset": e.offset, "label": e.tag, "score": e.score} for e in heard],
+                "events": [event.to_dict() for event in heard],
             }
             for name, heard in events.items()
         ]

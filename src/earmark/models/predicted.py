@@ -1,4 +1,4 @@
-"""What a tagger answers to windows, in NumPy, whatever engine it is that runs its net."""
+"""What a tagger says of windows, in NumPy, whatever engine it is that runs its net."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predicted:
     """scores: probabilities (windows, tags). embedding: (windows, width), what the last layer sees.
 
     frames: probabilities over time (windows, frames, tags); None where the net says nothing of moments.

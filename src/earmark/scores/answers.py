@@ -1,0 +1,93 @@
+"""What a tagger says of one recording: its tags, its events. Lists of these, which know of what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from earmark.scores.plain import Plain, few
+from earmark.scores.tags import Event, Tag
+
+
+@dataclass(frozen=True)
+class About:
+    """Of which recording something is told. path: the file's, or a name for what is in memory. duration: seconds.
+
+    notes: what was done to its sound. silent: there is nothing to be heard in it.
+    """
+
+    path: str
+    duration: float
+    notes: tuple[str, ...] = ()
+    silent: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.duration:.1f} s{', silent' if self.silent else ''})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"path": self.path, "duration": round(self.duration, 6)}
+
+
+class Tags(list[Tag], Plain):
+    """The tags of a recording, the surest first: a list of them, and `about` which recording.
+
+    >>> Tags([Tag("dog", 0.97), Tag("rain", 0.02)], About("dog.ogg", 5.0))
+    <Tags of dog.ogg (5.0 s): dog 0.97, rain 0.02>
+    """
+
+    def __init__(self, tags: Iterable[Tag], about: About):
+        super().__init__(tags)
+        self.about = about
+
+    def __repr__(self) -> str:
+        return f"<Tags of {self.about}: {few(f'{tag.label} {tag.score:.2f}' for tag in self) or 'none'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tags, (list(self), self.about)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `earmark tag --json` prints of a recording."""
+        told = {**self.about.to_dict(), "tags": [tag.to_dict() for tag in self]}
+        return told | ({"silent": True} if self.about.silent else {})
+
+    def columns(self) -> dict[str, list[Any]]:
+        """A row a tag."""
+        return {
+            "path": [self.about.path] * len(self),
+            "label": [tag.label for tag in self],
+            "score": [tag.score for tag in self],
+        }
+
+
+class Events(list[Event], Plain):
+    """The events of a recording, by onset: a list of them, and `about` which recording.
+
+    >>> Events([Event(0.5, 1.25, "dog", 0.9)], About("dog.ogg", 5.0))
+    <Events of dog.ogg (5.0 s): dog 0.5-1.25 s>
+    """
+
+    def __init__(self, events: Iterable[Event], about: About):
+        super().__init__(events)
+        self.about = about
+
+    def __repr__(self) -> str:
+        return f"<Events of {self.about}: {few(f'{e.tag} {e.onset:g}-{e.offset:g} s' for e in self) or 'none'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Events, (list(self), self.about)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `earmark events --json` prints of a recording, and its duration."""
+        told = {**self.about.to_dict(), "events": [event.to_dict() for event in self]}
+        return told | ({"silent": True} if self.about.silent else {})
+
+    def columns(self) -> dict[str, list[Any]]:
+        """A row an event."""
+        return {
+            "path": [self.about.path] * len(self),
+            "onset": [event.onset for event in self],
+            "offset": [event.offset for event in self],
+            "label": [event.tag for event in self],
+            "score": [event.score for event in self],
+        }

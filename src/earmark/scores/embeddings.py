@@ -1,0 +1,213 @@
+"""Embeddings: what a net makes of each window before it names tags, a vector a window; and their file.
+
+The file is Parquet: the columns id, start, end (seconds) and vector (a list of float32, all of one length), and in its
+metadata, under `earmark-embeddings`, as JSON what they come from: tagger, sample rate, windows. pandas, DuckDB and Arrow read it
+as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import ScoresError
+from earmark.files import bounds, whole
+from earmark.scores.plain import Plain, number, span
+
+FORMAT = "earmark-embeddings"
+VERSION = 1
+GROUP = 2**24  # bytes of vectors that are held at once, and in a row group
+
+
+@dataclass(frozen=True, repr=False)
+class Embeddings(Plain):
+    """vectors: (rows, width) float32. ids: (rows,) str, the recording. start, end: (rows,) seconds, of the window.
+
+    facts: where they come from; plain JSON values.
+
+        >>> Embeddings(np.ones((2, 3), np.float32), np.array(["a", "a"]), np.array([0.0, 1.0]), np.array([1.0, 2.0]))
+        <Embeddings: 2 windows × 3 float32, 1 recording, 0 to 2 s>
+    """
+
+    vectors: NDArray[np.float32]
+    ids: NDArray[np.str_]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.vectors.ndim != 2:
+            raise ScoresError(f"embeddings have the shape {self.vectors.shape}: give (rows, width)")
+        for name in ("ids", "start", "end"):
+            if len(getattr(self, name)) != len(self.vectors):
+                raise ScoresError(f"{name} has {len(getattr(self, name))} rows, vectors have {len(self.vectors)}")
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return int(self.vectors.shape[1])
+
+    def __repr__(self) -> str:
+        count = len(set(self.ids.tolist()))
+        told = f"{count} recording{'' if count == 1 else 's'}"
+        return f"<Embeddings: {len(self)} windows × {self.width} float32, {told}, {span(self.start, self.end)}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = zip(self.ids.tolist(), self.start.tolist(), self.end.tolist(), self.vectors.tolist(), strict=True)
+        told = [{"id": i, "start": number(s), "end": number(e), "vector": list(map(number, v))} for i, s, e, v in rows]
+        return {"width": self.width, "facts": self.facts, "rows": told}
+
+    def columns(self) -> dict[str, Any]:
+        """As the file has them: a row a window, and its vector an array in one cell."""
+        return {"id": self.ids.tolist(), "start": self.start, "end": self.end, "vector": list(self.vectors)}
+
+    def save(self, path: str | Path) -> None:
+        """Write them as .parquet; an old file stays whole until the new one is. Raises ScoresError."""
+        with Writer(path, self.facts) as writer:
+            writer.add(self)
+            writer.commit()
+
+    @staticmethod
+    def load(path: str | Path) -> Embeddings:
+        """Read what `save` or `earmark embed` wrote. Raises ScoresError."""
+        import pyarrow as pa
+
+        path = Path(path)
+        if not path.is_file():
+            raise ScoresError(f"{path}: no such file")
+        try:
+            return _load(path)
+        except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
+            raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
+
+
+def head(path: Path) -> dict[str, Any]:
+    """What a file tells of the embeddings in it; nothing where it holds none. Raises Arrow's errors and ValueError."""
+    from pyarrow import parquet
+
+    told = json.loads((parquet.read_schema(path).metadata or {}).get(FORMAT.encode(), b"{}"))
+    return dict(told)
+
+
+def _load(path: Path) -> Embeddings:
+    from earmark.files import parquet
+
+    table = parquet.read(path)
+    told = json.loads((table.schema.metadata or {}).get(FORMAT.encode(), b"null"))
+    if not told:
+        raise ScoresError(f"{path}: is a Parquet file, but not one with embeddings in it")
+    if told["version"] > VERSION:
+        raise ScoresError(
+            f"{path}: was written by a newer earmark (embeddings version {told['version']}, this one reads {VERSION}). "
+            "Upgrade earmark"
+        )
+    bounds.check_texts(path, path.stat().st_size, table["id"])
+    width = table.schema.field("vector").type.list_size
+    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = flat.reshape(table.num_rows, width).astype(np.float32)
+    ids = np.array(table["id"].to_pylist(), str)
+    return Embeddings(vectors, ids, table["start"].to_numpy(), table["end"].to_numpy(), dict(told["facts"]))
+
+
+class Writer:
+    """Embeddings as they come → a file, in bounded memory; it takes its place when the block ends without an error.
+
+    `add` takes the windows of a recording, in order; `commit` keeps them and `drop` forgets them, where the recording could
+    not be read to its end. What waits for that is on disk from 16 MB on.
+    """
+
+    def __init__(self, path: str | Path, facts: Mapping[str, Any]):
+        self.path, self.facts = Path(path), dict(facts)
+        if self.path.suffix != ".parquet":
+            raise ScoresError(
+                f"{path}: embeddings are written as .parquet, not {self.path.suffix or 'a name without ending'}"
+            )
+        self.rows, self.width = 0, 0
+        self._times: list[tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.float64]]] = []
+        self._stack = ExitStack()
+        self._file: Any = None
+
+    def __enter__(self) -> Writer:
+        with ExitStack() as stack:
+            self._part = stack.enter_context(whole(self.path))
+            self._spool = stack.enter_context(tempfile.SpooledTemporaryFile(GROUP))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._file is None:
+                self._open()  # a file without rows
+            if self._file is not None:
+                self._file.close()
+        finally:
+            self._stack.__exit__(kind, error, trace)
+
+    def add(self, part: Embeddings) -> None:
+        """Some windows of the recording that is in work. Raises ScoresError for vectors of another length than before."""
+        if self.width and part.width != self.width:
+            raise ScoresError(
+                f"embeddings of {part.width} numbers follow such of {self.width}: one file holds one width"
+            )
+        self.width = part.width
+        self._spool.write(np.ascontiguousarray(part.vectors, np.float32).tobytes())
+        self._times.append((part.ids, part.start, part.end))
+
+    def drop(self) -> None:
+        """Forget what was added since the last commit."""
+        self._times.clear()
+        self._spool.seek(0)
+        self._spool.truncate()
+
+    def commit(self) -> None:
+        """Keep what was added since the last commit."""
+        import pyarrow as pa
+
+        if self._times:
+            ids, start, end = (np.concatenate(each) for each in zip(*self._times, strict=True))
+            for first, vectors in self._held():
+                last = first + len(vectors)
+                flat = pa.array(vectors.ravel())
+                columns = [
+                    pa.array(ids[first:last].tolist(), pa.string()), pa.array(start[first:last]), pa.array(end[first:last]),
+                    pa.FixedSizeListArray.from_arrays(flat, self.width),
+                ]  # fmt: skip
+                self._open()
+                self._file.write_table(pa.Table.from_arrays(columns, schema=self._file.schema), len(vectors))
+                self.rows += len(vectors)
+        self.drop()
+
+    def _held(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """(number of the first, vectors (rows, width)), a group at a time."""
+        self._spool.seek(0)
+        size = 4 * self.width
+        first = 0
+        while data := self._spool.read(max(1, GROUP // size) * size):
+            yield first, np.frombuffer(data, np.float32).reshape(-1, self.width)
+            first += len(data) // size
+
+    def _open(self) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        if self._file is None:
+            kinds = [("id", pa.string()), ("start", pa.float64()), ("end", pa.float64())]
+            told = {"format": FORMAT, "version": VERSION, "width": self.width, "facts": self.facts}
+            schema = pa.schema(
+                [*kinds, ("vector", pa.list_(pa.float32(), max(1, self.width)))], {FORMAT: json.dumps(told)}
+            )
+            self._file = parquet.ParquetWriter(self._part, schema, use_dictionary=["id"])
