@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from earmark.cli import app
 from earmark.errors import EarmarkError
 from earmark.evaluation import speed as bench
+from earmark.evaluation import turns
 
 run = CliRunner().invoke
 
@@ -129,8 +130,8 @@ def test_every_net_can_be_measured_by_its_name():
 
 def test_the_median_leaves_out_the_first_call(monkeypatch):
     clock = iter([0, 100, 101, 101, 104, 104, 106])  # the first call is not timed; then 1, 3 and 2
-    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
-    assert bench.in_turn({"way": lambda: None}, 3) == {"way": 2.0}
+    monkeypatch.setattr(turns.time, "perf_counter", lambda: next(clock))
+    assert turns.in_turn({"way": lambda: None}, 3) == {"way": 2.0}
 
 
 @pytest.mark.parametrize("seconds", [0.0, -3.0, float("nan"), float("inf")])

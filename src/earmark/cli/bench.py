@@ -26,7 +26,8 @@ class _Files(TyperGroup):
 bench = typer.Typer(
     cls=_Files,
     no_args_is_help=True,
-    help="Say how fast a tagger is here: `bench TAGGER FILE…` from file to tags, `bench windows` for overlapping windows.",
+    help="Say how fast a tagger is here: `bench TAGGER FILE…` from file to tags, `bench windows` for overlapping windows, "
+    "`bench engines` in each engine.",
 )
 
 
@@ -70,3 +71,20 @@ def windows(
     print(json.dumps(told.as_dict(), indent=1)) if as_json else compare(told)
     if not told.together:
         say(f"scored one by one: {told.why[-1]}")
+
+
+@bench.command()
+def engines(
+    tagger: o.TaggerFile,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings, or folders of some; default: a minute of noise.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each engine runs; the median counts.")] = 3,
+    batch: o.Batch = 16,
+    as_json: o.AsJson = False,
+) -> None:
+    """Each engine and precision that is here, on the same sound, in turns: seconds of audio a second, and how scores differ."""
+    from earmark.cli.terminal.speed import of_engines, tell_engines
+
+    ways, left_out = of_engines(tagger, paths or [], rounds, batch)
+    print(json.dumps([way.as_dict() for way in ways], indent=1)) if as_json else tell_engines(ways, left_out)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from earmark import audio, recipe
 from earmark import inference as tagging
 from earmark.errors import EarmarkError
+from earmark.evaluation.turns import in_turn
 from earmark.inference.scorer import Scorer, score_stretches
 from earmark.models import tagger as taggers
 from earmark.models.tagger import Tagger
@@ -109,18 +110,6 @@ def shared(name: str, tagger: Tagger, wave: Wave, rounds: int = 3, batch: int = 
         plan.together,
         plan.why,
     )
-
-
-def in_turn(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way. The first call of each, which pays for what is made but once, is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
-        for name in ways if turn % 2 else reversed(ways):
-            begin = time.perf_counter()
-            ways[name]()
-            if turn:
-                times[name].append(time.perf_counter() - begin)
-    return {name: float(np.median(taken)) for name, taken in times.items()}
 
 
 def untrained(net: str, window: float | None, hop_samples: int | None) -> Tagger:

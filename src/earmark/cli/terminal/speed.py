@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from earmark.evaluation.engines import Way
     from earmark.evaluation.speed import Shared, Speed, Wave
     from earmark.models.tagger import Tagger
 
@@ -130,3 +131,28 @@ def megabytes(speed: Speed) -> str:
     if speed.memory is None or speed.before is None:
         return "unknown: this system does not tell"
     return f"{speed.memory / 1e6:.0f} MB at its peak, {speed.before / 1e6:.0f} MB of them before"
+
+
+def of_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int) -> tuple[list[Way], list[str]]:
+    """The ways to run a tagger that are here, and why others are not."""
+    from earmark import audio
+    from earmark.cli.terminal.console import say
+    from earmark.evaluation.engines import measure
+
+    return measure(tagger, audio.find(paths, say) if paths else [], rounds, batch, say)
+
+
+def tell_engines(ways: Sequence[Way], left_out: Sequence[str]) -> None:
+    """A line a way on stdout, and why others are not there on stderr."""
+    from earmark.cli.terminal.console import say
+
+    for way in ways:
+        differs = (
+            "" if way is ways[0] else f", scores differ by {way.max_abs_difference:.1e} at most, {way.flips} flips"
+        )
+        print(
+            f"{way.engine} {way.precision}: {way.audio_seconds_per_second:.0f} s of audio a second, {way.ratio:.2f} times"
+            f" {ways[0].engine} {ways[0].precision}{differs} ({way.windows} windows)"
+        )
+    for line in left_out:
+        say(f"left out: {line}")

@@ -26,7 +26,7 @@ class LogMel(Planned):
         plan = self.plan
         parts = [(bins, self.filters[bins, bands]) for bins, bands in self.parts]
         rows = [self._mel(block, parts) for block in self.spectrum.blocks(waves)]
-        mel = torch.cat(rows).view(len(waves), -1, self.bands).transpose(1, 2)  # (batch, bands, frames)
+        mel = torch.cat(rows).view(waves.shape[0], -1, self.bands).transpose(1, 2)  # (batch, bands, frames)
         return level(mel, plan.log, plan.floor, plan.mean, plan.deviation)[:, None]
 
     def _mel(self, frames: Tensor, parts: list[tuple[slice, Tensor]]) -> Tensor:

@@ -135,7 +135,7 @@ class Spectrum(nn.Module):
     def spectra(self, waves: Tensor) -> Tensor:
         """Waves (batch, samples), padded if need be, → power (batch, bins, frames)."""
         rows = [self.power(block) for block in self.blocks(waves)]
-        return torch.cat(rows).view(len(waves), -1, self.bins).transpose(1, 2)  # (batch, bins, frames)
+        return torch.cat(rows).view(waves.shape[0], -1, self.bins).transpose(1, 2)  # (batch, bins, frames)
 
 
 def amplitude(power: Tensor) -> Tensor:
