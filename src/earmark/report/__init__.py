@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def save(evaluation: Evaluation, folder: str | Path, *, pictures: bool = True, p
     pictures: draw the events of a few clips, where events were judged, into the report. progress: told why one is missing.
     """
     figures = evaluation.figures
+    if find_spec("matplotlib") is None:
+        progress.say("the report has no pictures: `pip install 'earmark[pictures]'` brings what draws them")
+        pictures = False
     if pictures and evaluation.detected is not None and figures.events is not None:
         examples = draw_examples(evaluation.detected, Path(folder), STEM, progress)
         figures = replace(figures, events=replace(figures.events, examples=examples))
@@ -72,10 +76,20 @@ def write(
     folder = folder_for(folder, stem)
     one_tag = figures.confusion is not None
     picture = folder / f"{stem}.{'confusion' if one_tag else 'tags'}.png"
-    paths = [folder / f"{stem}.json", folder / f"{stem}.md", folder / f"{stem}.tags.csv", picture]
+    drawn = find_spec("matplotlib") is not None  # an extra, without which figures are told as ever
+    paths = [folder / f"{stem}.json", folder / f"{stem}.md", folder / f"{stem}.tags.csv"]
     write_page(paths[0], _json(figures.as_dict()))
-    write_page(paths[1], markdown(figures, stem, picture.name))
+    write_page(paths[1], markdown(figures, stem, picture.name if drawn else ""))
     write_table(paths[2], [field.name for field in fields(TagFigures)], (plain(asdict(tag)) for tag in figures.tags))
+    if drawn:
+        _draw(figures, picture)
+        paths.append(picture)
+    page = folder / f"{stem}.html"
+    write_page(page, page_of_evaluation(figures, stem, scores=scores, manifest=manifest, folder=folder))
+    return [*paths, page]
+
+
+def _draw(figures: Figures, picture: Path) -> None:
     if figures.confusion is not None:
         tags = [row.tag for row in figures.tags]
         chart = pictures.confusion(figures.confusion, tags, wording.headline(figures, "accuracy"))
@@ -83,9 +97,6 @@ def write(
         mean = figures.metrics["map"].value
         chart = pictures.bars(figures.tags, figures.clips, mean, wording.headline(figures, "map"))
     pictures.save(chart, picture)
-    page = folder / f"{stem}.html"
-    write_page(page, page_of_evaluation(figures, stem, scores=scores, manifest=manifest, folder=folder))
-    return [*paths, page]
 
 
 def _json(report: Mapping[str, Any]) -> str:

@@ -54,6 +54,18 @@ NO_MEMORY = (
 )  # of torch's RuntimeError
 
 
+# what the core does without → the extra that brings it
+EXTRAS = {
+    "torch": "train",
+    "matplotlib": "pictures",
+    "onnx": "export",
+    "onnxscript": "export",
+    "openvino": "openvino",
+    "av": "media",
+    "sounddevice": "live",
+}
+
+
 def ended(error: BaseException) -> int | None:
     """Say what ended a command; its exit status, or None for a mistake in the program."""
     if isinstance(error, BrokenPipeError):
@@ -73,6 +85,8 @@ def message(error: BaseException) -> str | None:
     """What an error says to the user; None for a mistake in the program."""
     if isinstance(error, EarmarkError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
+        return f"this needs {error.name}, which is not installed: `pip install 'earmark[{extra}]'` brings it"
     if isinstance(error, OSError) and error.errno is not None:
         return system_failure(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in NO_MEMORY)):

@@ -6,6 +6,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
+from earmark.engines.features import LogMel
+from earmark.engines.features.mel import hz_to_mel, mel_to_hz
 from earmark.errors import ScoresError
 
 if TYPE_CHECKING:
@@ -42,12 +45,6 @@ def spectrum(
     i hops; a hop is `shortest_hop` seconds, or more where that would make more than `columns` columns: then what lies
     between two columns is not seen. sample_rate: Hz, of which the bands cover half. Raises AudioError.
     """
-    # imported here: reports draw too, and do not know torch
-    import torch
-
-    from earmark.models.features import LogMel
-    from earmark.models.features.mel import hz_to_mel, mel_to_hz
-
     step = max(1, math.ceil(max(shortest_hop, duration / columns) * sample_rate))
     feature = LogMel(sample_rate, WINDOW, step / sample_rate, BANDS)
     half = np.zeros(feature.samples(1) // 2, np.float32)  # at both ends, so that columns reach from end to end
@@ -61,7 +58,7 @@ def spectrum(
             held = np.pad(held, (0, max(0, feature.shortest - len(held))))
         ready = feature.frames(len(held)) if len(held) >= feature.shortest else 0
         if ready > 0:
-            maps.append(feature(torch.from_numpy(held[: feature.samples(ready)])[None])[0, 0].numpy())
+            maps.append(feature(held[None, : feature.samples(ready)])[0, 0])
             # hops longer than a frame step over samples that are yet to come
             held, skip = held[ready * step :], max(0, ready * step - len(held))
     low, high = hz_to_mel(np.array([0.0, sample_rate / 2]))
@@ -103,13 +100,11 @@ def spectrogram(axes: Axes, spectrum: NDArray[np.float32], band_edges: Sequence[
 def shaded(levels: NDArray[np.float32]) -> bytes:
     """(bands, frames) in 0 … 1, lowest band first → a small PNG with a palette of its own, one pixel a value.
 
-    Written here (PNG specification, sections 5 and 11): matplotlib's has four bytes a pixel.
+    Written here (PNG specification, sections 5 and 11): matplotlib's has four bytes a pixel. Without matplotlib it is grey.
     """
-    from matplotlib import colormaps
-
     if levels.ndim != 2 or not levels.size:
         raise ScoresError(f"a picture of the shape {levels.shape} has nothing to draw: (bands, frames) are needed")
-    colours = (np.asarray(colormaps["magma"](np.linspace(0, 1, SHADES)))[:, :3] * 255).round().astype(np.uint8)
+    colours = (_shades() * 255).round().astype(np.uint8)
     cells = (np.clip(np.nan_to_num(levels), 0, 1) * (SHADES - 1)).round().astype(np.uint8)[::-1]
     rows = np.pad(cells, ((0, 0), (1, 0))).tobytes()  # each row opens with its filter: none
     size = struct.pack(">IIBBBBB", levels.shape[1], levels.shape[0], 8, 3, 0, 0, 0)  # 8 bits, palette
@@ -117,3 +112,13 @@ def shaded(levels: NDArray[np.float32]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
+
+
+def _shades() -> NDArray[np.float64]:
+    """(SHADES, 3), from dark to light."""
+    even = np.linspace(0, 1, SHADES)
+    if find_spec("matplotlib") is None:
+        return np.repeat(even[:, None], 3, 1)
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["magma"](even), np.float64)[:, :3]
