@@ -28,7 +28,7 @@ from earmark.train import bases, precision, processes
 from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
-from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
+from earmark.train.phase import OnProgress, Phase, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary
 from earmark.train.state import State, ended, load_state, write_log
 from earmark.train.transfer import copy_part, first_words, same_net
@@ -175,7 +175,7 @@ class Run:
         else:
             self._fill(tagger, name, loading.load(start).alone if start else None, self._trained)
         phase = self.recipe.phases.get(name)
-        module = PhaseModule(
+        module = Phase(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
         )  # fmt: skip
@@ -201,13 +201,13 @@ class Run:
         found = [*self.own.get(name, ()), *(base for path in before for base in bases.kept_bases(path))]
         return tuple(dict.fromkeys(found)) or None
 
-    def _teach(self, module: PhaseModule, name: str) -> None:
+    def _teach(self, module: Phase, name: str) -> None:
         tagger, plan, state = module.tagger, module.plan, module.state
         if any(isinstance(layer, nn.Conv2d) for layer in tagger.modules()):
             # oneDNN and cuDNN both prefer channels last for 2D maps; the weights' layout decides for the whole net
             tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if not state.precision:
-            waves, targets, _ = next(iter(module.train_dataloader()))
+            waves, targets, _ = next(iter(module.epoch_batches()))
             chosen = precision.choose(tagger, waves, targets, plan.precision, self.device)
             state.precision, why = processes.shared(chosen)
             self.say(f"precision {state.precision}: {why}")
@@ -215,7 +215,7 @@ class Run:
             head = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
             write_json(self.folder / "run.json", {**head, "device": self.device, "processes": processes.world()})
         processes.share_norms(tagger)
-        fit(module, plan.epochs - state.epochs, state.precision, self.device, name, self.on_progress)
+        fit(module, state.precision, self.device, name, self.on_progress)
 
     def _trained(self, source: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""
