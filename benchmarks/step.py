@@ -1,6 +1,6 @@
 """How long a training step takes: earmark's own against plain eager PyTorch in float32, with the same net and batch.
 
-A step is what `earmark.train.phase.Phase` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
+A step is what `earmark.train.phase.PhaseModule` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
 earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, and bf16 autocast
 is taken where earmark's probe finds it faster. Each way lives in a process of its own, since the second holds for a
 whole process; they take their steps in turn.
@@ -128,7 +128,7 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import tagger
     from earmark.train.loader import Waves
-    from earmark.train.phase import Phase
+    from earmark.train.phase import PhaseModule
     from earmark.train.state import State
 
     if KEPT in way:
@@ -137,7 +137,7 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     manifest = _clips(place, plan.train.batch, plan.sample_rate, plan.windows.length + 1)
     waves = Waves(manifest, plan.sample_rate)
     torch.manual_seed(0)
-    module = Phase(tagger.build(plan, manifest.vocabulary), waves, waves, place, State())
+    module = PhaseModule(tagger.build(plan, manifest.vocabulary), waves, waves, place, State())
     if LAST in way:
         module.tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module

@@ -15,7 +15,7 @@ from earmark.models.averaging import average
 from earmark.models.loudness import normalised
 from earmark.models.tagger import build
 from earmark.registry import NETS
-from earmark.train.phase import Phase
+from earmark.train.phase import PhaseModule
 
 RATE = 4000
 NET = {
@@ -97,7 +97,7 @@ def test_training_hears_what_tagging_hears(monkeypatch):
     heard = []
     made = tagger("maps", "peak")
     made.features.register_forward_pre_hook(lambda part, inputs: heard.append(inputs[0].detach().clone()))
-    step = Phase.__new__(Phase)
+    step = PhaseModule.__new__(PhaseModule)
     torch.nn.Module.__init__(step)
     step.tagger, step.of_batches, step.of_maps, step.losses = made, [], [], []
     step.recipe, step.batches = made.recipe, SimpleNamespace(rows=lambda index: np.arange(3))

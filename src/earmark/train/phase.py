@@ -32,7 +32,7 @@ from earmark.train.validation import clip_scores, figures
 OnProgress = Callable[[str, int, int, float, dict[str, Any]], None]
 
 
-class Phase(nn.Module):
+class PhaseModule(nn.Module):
     """One phase of training; called with a batch, it gives the loss of it.
 
     plan: the recipe while it runs. before: epochs of the phases that ran earlier, so that no draw comes twice.
@@ -270,7 +270,7 @@ def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze
         raise RecipeError(recipe, [f"{where}: the tagger has no part {name!r}. It has net, {known}"]) from error
 
 
-def fit(phase: Phase, precision: str, device: str, name: str, on_progress: OnProgress | None) -> None:
+def fit(phase: PhaseModule, precision: str, device: str, name: str, on_progress: OnProgress | None) -> None:
     """Run the epochs that are left. precision: see `earmark.train.precision.NAMES`.
 
     on_progress: see `earmark.train.train`. A signal that ends programs, Ctrl-C or TERM, comes out as KeyboardInterrupt.

@@ -28,7 +28,7 @@ from earmark.train import bases, precision, processes
 from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
-from earmark.train.phase import OnProgress, Phase, fit, part_of
+from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary
 from earmark.train.state import State, ended, load_state, write_log
 from earmark.train.transfer import copy_part, first_words, same_net
@@ -175,7 +175,7 @@ class Run:
         else:
             self._fill(tagger, name, loading.load(start).alone if start else None, self._trained)
         phase = self.recipe.phases.get(name)
-        module = Phase(
+        module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
         )  # fmt: skip
@@ -201,7 +201,7 @@ class Run:
         found = [*self.own.get(name, ()), *(base for path in before for base in bases.kept_bases(path))]
         return tuple(dict.fromkeys(found)) or None
 
-    def _teach(self, module: Phase, name: str) -> None:
+    def _teach(self, module: PhaseModule, name: str) -> None:
         tagger, plan, state = module.tagger, module.plan, module.state
         if any(isinstance(layer, nn.Conv2d) for layer in tagger.modules()):
             # oneDNN and cuDNN both prefer channels last for 2D maps; the weights' layout decides for the whole net
