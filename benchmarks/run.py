@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("earmark", "torch", "numpy", "soundfile", "soxr", "pytorch-lightning", "librosa", "torchlibrosa", "av")
+PACKAGES = ("earmark", "torch", "numpy", "soundfile", "soxr", "librosa", "torchlibrosa", "av")
 FLAGS = "amx_bf16", "avx512_bf16"  # without either, bf16 is slower than float32
 BUSY = 0.3  # load a core; above it the machine has other work
 

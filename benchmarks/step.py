@@ -1,6 +1,6 @@
 """How long a training step takes: earmark's own against plain eager PyTorch in float32, with the same net and batch.
 
-A step is what `earmark.train.PhaseModule` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
+A step is what `earmark.train.phase.PhaseModule` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
 earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, and bf16 autocast
 is taken where earmark's probe finds it faster. Each way lives in a process of its own, since the second holds for a
 whole process; they take their steps in turn.
@@ -158,19 +158,16 @@ def _clips(place: Path, count: int, sample_rate: int, seconds: float) -> Any:
 
 
 def _step(module: Any, bf16: bool) -> Callable[[], None]:
-    """One step on one batch, in the order and under the autocast in which Lightning runs it."""
-    import torch
+    """One step on one batch, as training takes it."""
+    from earmark.train.precision import NAMES
+    from earmark.train.steps import Steps
 
-    batch = next(iter(module.train_dataloader()))
-    optimiser = module.configure_optimizers()
+    batch = next(iter(module.epoch_batches()))
+    steps = Steps(module, module.optimiser(), NAMES["bf16" if bf16 else "float32"])
     module.train()
 
     def step() -> None:
-        optimiser.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            value = module.training_step(batch, 0)
-        value.backward()
-        optimiser.step()
+        steps.take(batch, 0, module.plan.optimiser.lr, last=True)
         module.losses.clear()
 
     return step
@@ -182,7 +179,7 @@ def _facts(module: Any) -> dict[str, Any]:
 
     from earmark.train.precision import choose
 
-    waves, targets, _ = next(iter(module.train_dataloader()))
+    waves, targets, _ = next(iter(module.epoch_batches()))
     precision, why = choose(module.tagger, waves, targets, "auto")
     features = 0.0
     if module.recipe.features is not None:

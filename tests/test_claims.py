@@ -14,19 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from claims import claim as claims
+from claims import data, evidence, trainings, verdict, writing
+from claims.run import main
+from claims.verdict import HOLDS, NOT, UNTOLD, FoundEvents, ScoredClips
 
 from earmark import metrics
 from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ScoresError
 from earmark.metrics import Clips, Counts
 from earmark.scores import Scores
-
-pytest.importorskip("pytorch_lightning")
-
-from claims import claim as claims
-from claims import data, evidence, trainings, verdict, writing
-from claims.run import main
-from claims.verdict import HOLDS, NOT, UNTOLD, FoundEvents, ScoredClips
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "docs"))  # as MkDocs does for a hook

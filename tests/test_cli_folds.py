@@ -18,8 +18,6 @@ from earmark.data import manifest as manifests
 from earmark.models.file import read_head
 from earmark.scores import Scores
 
-pytest.importorskip("pytorch_lightning")
-
 RECIPE = {
     "task": "one",
     "sample_rate": 4000,

@@ -82,7 +82,6 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 
 def test_a_stopped_run_goes_on(place):
-    pytest.importorskip("pytorch_lightning", reason="the extra train is not installed")
     first = rows(place / "stopped" / "log.csv")
     run(place, "train", "tiny.yaml", "--data", "sounds.csv", "--out", "stopped", "--resume")
     log = rows(place / "stopped" / "log.csv")

@@ -663,7 +663,7 @@ def test_more_processes_than_a_batch_has_clips(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "world", lambda: 9)
     monkeypatch.setattr(processes, "join", lambda device: None)
     monkeypatch.setattr(processes, "shared", lambda value: value)
-    monkeypatch.setattr("earmark.train.run.Run", None)  # never so far: Lightning would start the other eight
+    monkeypatch.setattr("earmark.train.run.Run", None)  # never so far: it would wait for the other eight
     with pytest.raises(EarmarkError, match=r"train\.batch: 8 clips are too few for 9 processes"):
         training.train(recipe(), clips, tmp_path / "run")
 

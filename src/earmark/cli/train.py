@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -40,10 +39,6 @@ def train(
 
     plan = recipes.load(recipe, settings or [], say)
     clips = open_data(data, plan.data.dataset, plan.data.options, say)
-    if find_spec("pytorch_lightning") is None:
-        from earmark.errors import EarmarkError
-
-        raise EarmarkError("training needs pytorch_lightning: pip install 'earmark[train]'")
     from earmark.train import processes as together
 
     told = {"resume": resume, "workers": workers, "strict": strict, "salvage": salvage, "device": device}

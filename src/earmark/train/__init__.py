@@ -3,8 +3,8 @@
 Every random draw is seeded by (seed, epoch, …) and the state is replaced in one step at the end of each epoch, so a run
 that is killed and resumed ends with the same bytes as one that is not.
 
-The names below are imported when they are first used: a run needs Lightning (the extra `train`), and what else is in this
-room (augmentations, the loader, weight averaging) does not.
+The names below are imported when they are first used: a run needs the whole room, and what else is in it (augmentations,
+the loader) does not.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -208,7 +208,7 @@ class Batches:
         """The rows of a whole batch, of all processes."""
         return np.array([row for row, *_ in self._groups[index]], np.int64)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+    def __iter__(self) -> Generator[tuple[Tensor, Tensor, int]]:
         with ThreadPoolExecutor(max_workers=max(1, self.workers)) as pool:
             waiting: deque[tuple[int, list[Future[tuple[Wave, NDArray[np.float32]]]]]] = deque()
             try:

@@ -1,26 +1,18 @@
-"""One phase of training: what happens in a step, at the end of an epoch, and when the tagger is kept.
-
-The only file that imports Lightning, which runs the loops.
-"""
+"""One phase of training: what happens in a step, at the end of an epoch, and when the tagger is kept."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
-import signal
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from earmark.errors import EarmarkError, RecipeError
@@ -33,14 +25,15 @@ from earmark.registry import AUGMENTATIONS
 from earmark.train import augment, loader, processes
 from earmark.train.folder import LOG, STATE, TAGGER
 from earmark.train.loader import Batches, Waves
-from earmark.train.state import State, learning_rate, save_state, write_log
+from earmark.train.state import State, ended, learning_rate, save_state, write_log
+from earmark.train.steps import Steps, interrupted_by_term
 from earmark.train.validation import clip_scores, figures
 
 OnProgress = Callable[[str, int, int, float, dict[str, Any]], None]
 
 
-class PhaseModule(pl.LightningModule):
-    """One phase of training.
+class PhaseModule(nn.Module):
+    """One phase of training; called with a batch, it gives the loss of it.
 
     plan: the recipe while it runs. before: epochs of the phases that ran earlier, so that no draw comes twice.
     freeze: parts of the tagger that stay as they are.
@@ -76,6 +69,7 @@ class PhaseModule(pl.LightningModule):
         self.targets = train.manifest.truth(tagger.vocabulary).astype(np.float32)
         self.truth = validation.manifest.truth(tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None
+        self.steps: Steps  # once it runs: see `fit`
         self.losses: list[Tensor] = []
         self.frozen = [part_of(tagger, name, self.recipe.name) for name in freeze or []]
         for part_of_it in self.frozen:
@@ -94,7 +88,8 @@ class PhaseModule(pl.LightningModule):
         """A generator for this epoch and purpose."""
         return np.random.default_rng([self.recipe.seed, self.before + self.epoch, *what])
 
-    def train_dataloader(self) -> Batches:
+    def epoch_batches(self) -> Batches:
+        """The batches of this epoch, the same each time that they are asked for."""
         length = self.tagger.windows.samples(self.tagger.sample_rate)[0]
         seed, epoch = self.recipe.seed, self.before + self.epoch
         balance = self.plan.balance == "classes"
@@ -113,7 +108,8 @@ class PhaseModule(pl.LightningModule):
         )  # fmt: skip
         return self.batches
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The recipe's optimiser of all that is not frozen, as far as an earlier run had brought it."""
         settings = self.plan.optimiser
         parameters = [p for p in self.tagger.parameters() if p.requires_grad]
         optimiser: torch.optim.Optimizer
@@ -129,25 +125,11 @@ class PhaseModule(pl.LightningModule):
             optimiser.load_state_dict(self.optimiser_state)
         return optimiser
 
-    def on_fit_start(self) -> None:
-        if (scaler := self._scaler()) is not None and self.state.scaler:
-            scaler.load_state_dict(self.state.scaler)
+    def forward(self, waves: Tensor, targets: Tensor, total: int, index: int) -> Tensor:
+        """The loss of this process's share of a batch: waves (n, samples), targets (n, tags). index: of the batch.
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(
-            int(self.generator(loader.NET, *([processes.rank()] * bool(processes.rank()))).integers(2**62))
-        )
-        self._learn()
-        self.losses.clear()
-        self.state.lr = learning_rate(self.plan, self.state)
-
-    def on_train_batch_start(self, batch: Any, index: int) -> None:
-        rate = self.state.lr / (1 + self.plan.optimiser.decay * self.state.steps)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
-
-    def training_step(self, batch: tuple[Tensor, Tensor, int], index: int) -> Tensor:
-        waves, targets, total = batch
+        total: clips of the whole batch, of all processes.
+        """
         clips = self.batches.rows(index)
         if self.of_batches:
             generator = self.generator(loader.BATCH, index)
@@ -173,11 +155,22 @@ class PhaseModule(pl.LightningModule):
         self.losses.append(value.detach())
         return value
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
-        if (index + 1) % self.plan.accumulate == 0 or index + 1 == self.trainer.num_training_batches:
-            self.state.steps += 1
+    def learn(self, on_batch: Callable[[float], None]) -> None:
+        """An epoch of steps. on_batch: is given the share of it that is done after each batch."""
+        rank = processes.rank()
+        torch.manual_seed(int(self.generator(loader.NET, *([rank] * bool(rank))).integers(2**62)))
+        self._learn()
+        self.losses.clear()
+        state = self.state
+        state.lr = learning_rate(self.plan, state)
+        count = len(self.epoch_batches())
+        with closing(iter(self.batches)) as batches:
+            for index, batch in enumerate(batches):
+                rate = state.lr / (1 + self.plan.optimiser.decay * state.steps)
+                state.steps += self.steps.take(batch, index, rate, last=index + 1 == count)
+                on_batch(min(0.99, (index + 1) / count))
 
-    def on_train_epoch_end(self) -> None:
+    def end_epoch(self) -> None:
         """Validate, write the row of the log, keep the epoch if it is the best, save the state: a kill loses one epoch."""
         state = self.state
         row: dict[str, Any] = {"epoch": self.epoch, "lr": state.lr}
@@ -194,15 +187,12 @@ class PhaseModule(pl.LightningModule):
         gained = "valid_loss" in row and self._gained(row)
         state.since_gain = 0 if gained else state.since_gain + 1
         state.since_cut = 0 if gained else state.since_cut + 1
-        if self.plan.stop_after is not None and state.since_gain >= self.plan.stop_after:
-            self.trainer.should_stop = True
         if processes.rank() == 0:
             self._keep(row, gained)
-            if (scaler := self._scaler()) is not None:
-                state.scaler = scaler.state_dict()
+            state.scaler = self.steps.scaler.state_dict()
             write_log(self.folder / LOG, state.history)
             # last, because a run goes on after it: what is not written by then is written again
-            save_state(self.folder / STATE, self.tagger, self.trainer.optimizers[0], state)
+            save_state(self.folder / STATE, self.tagger, self.steps.optimiser, state)
 
     def _milder(self) -> str:
         """The way out where numbers have left their range."""
@@ -215,10 +205,6 @@ class PhaseModule(pl.LightningModule):
         self.state.best, self.state.best_epoch = figure, row["epoch"]
         return True
 
-    def _scaler(self) -> Any:
-        """What keeps fp16's gradients from vanishing, where training runs in it."""
-        return getattr(self.trainer.precision_plugin, "scaler", None)
-
     def _learn(self) -> None:
         """Training mode, but for what is frozen."""
         self.tagger.train()
@@ -227,15 +213,15 @@ class PhaseModule(pl.LightningModule):
 
     def _renew_statistics(self) -> None:
         """See `earmark.recipe.schema.Train`."""
-        with measured_anew(self.tagger, self.frozen), torch.no_grad(), self.trainer.precision_plugin.forward_context():
-            for waves, _, _ in self.train_dataloader():
-                self.tagger(waves.to(self.device))
+        with measured_anew(self.tagger, self.frozen), torch.no_grad(), self.steps.autocast():
+            for waves, _, _ in self.epoch_batches():
+                self.tagger(waves.to(self.tagger.device))
         self._learn()
 
     def _validate(self) -> dict[str, float]:
         """Figures over whole clips, in the precision of training. Raises EarmarkError for scores that are no numbers."""
         self.tagger.eval()
-        precision = self.trainer.precision_plugin.forward_context()
+        precision = self.steps.autocast()
         batch, of_segments = 2 * self.plan.batch, self.plan.choose == "segment_loss"
         readable, scores, segment_loss = clip_scores(
             self.tagger, self.validation_waves, batch, precision, self.truth if of_segments else None
@@ -284,74 +270,21 @@ def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze
         raise RecipeError(recipe, [f"{where}: the tagger has no part {name!r}. It has net, {known}"]) from error
 
 
-class Progress(pl.Callback):
-    """Tells a on_progress how far the phase is: (its name, epoch, epochs, done share of the epoch, last row)."""
+def fit(phase: PhaseModule, precision: str, device: str, name: str, on_progress: OnProgress | None) -> None:
+    """Run the epochs that are left. precision: see `earmark.train.precision.NAMES`.
 
-    def __init__(self, phase: str, on_progress: OnProgress):
-        self.phase, self.on_progress = phase, on_progress
+    on_progress: see `earmark.train.train`. A signal that ends programs, Ctrl-C or TERM, comes out as KeyboardInterrupt.
+    """
+    state, epochs = phase.state, phase.plan.epochs
 
-    def _tell(self, module: pl.LightningModule, share: float) -> None:
-        assert isinstance(module, PhaseModule)
-        history = module.state.history
-        done = share >= 1.0
-        epoch = module.state.epochs if done else module.epoch
-        self.on_progress(self.phase, epoch, module.plan.epochs, share, history[-1] if history else {})
+    def tell(epoch: int, share: float) -> None:
+        if on_progress:
+            on_progress(name, epoch, epochs, share, state.history[-1] if state.history else {})
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *rest: Any) -> None:
-        batches = max(1, int(trainer.num_training_batches))
-        self._tell(module, min(0.99, (int(rest[-1]) + 1) / batches))
-
-    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._tell(module, 1.0)
-
-
-def fit(
-    module: PhaseModule, epochs: int, precision: str, device: str, phase: str, on_progress: OnProgress | None
-) -> None:
-    """Run the epochs. Ctrl-C comes out as KeyboardInterrupt, not as Lightning's exit status."""
-    several = processes.world() > 1
-    backend = "nccl" if device == "cuda" else "gloo"
-    with _quiet_lightning():
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            accelerator="gpu" if device == "cuda" else device,
-            devices=processes.world() if several else 1,
-            strategy=DDPStrategy(process_group_backend=backend) if several else "auto",
-            precision=precision,  # type: ignore[arg-type]
-            accumulate_grad_batches=module.plan.accumulate,
-            use_distributed_sampler=False,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            reload_dataloaders_every_n_epochs=1,
-            limit_val_batches=0,
-            callbacks=[Progress(phase, on_progress)] if on_progress else [],
-            default_root_dir=str(module.folder),
-        )
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            trainer.fit(module)
-        except SystemExit as stop:
-            raise KeyboardInterrupt from stop
-        finally:
-            with contextlib.suppress(ValueError):  # not in the main thread
-                signal.signal(signal.SIGINT, handler)
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Lightning's advice on loaders and devices is not for our users: the choices it questions are made here."""
-    names = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "pytorch_lightning.utilities.rank_zero")
-    levels = {name: logging.getLogger(name).level for name in names}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning.*")
-        warnings.filterwarnings("ignore", module="lightning_fabric.*")
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+    phase.to(processes.own_device(device))
+    phase.steps = Steps(phase, phase.optimiser(), precision, phase.plan.accumulate, state.scaler)
+    with interrupted_by_term():
+        while not ended(state, phase.plan):
+            phase.learn(lambda share: tell(phase.epoch, share))
+            phase.end_epoch()
+        tell(state.epochs, 1.0)

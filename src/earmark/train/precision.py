@@ -13,12 +13,13 @@ from earmark.errors import EarmarkError
 from earmark.models import tagger as taggers
 from earmark.models.prediction import loss
 
+# as recipes say it: as run folders do
 NAMES = {"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 GAIN = 1.1  # how much faster bf16 must be to be taken
 
 
 def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, device: str = "cpu") -> tuple[str, str]:
-    """(Lightning's name of it, why). `auto` times steps of a copy of the net both ways on the CPU; on a GPU it is bf16.
+    """(name in run folders, why). `auto` times steps of a copy of the net both ways on the CPU; on a GPU it is bf16.
 
     Raises EarmarkError for fp16 on the CPU, where there is nothing to keep its gradients from vanishing.
     """

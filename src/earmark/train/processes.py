@@ -48,6 +48,11 @@ def join(device: str) -> None:
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
+def own_device(device: str) -> torch.device:
+    """The device that this process trains on: of several GPUs the one that `join` took."""
+    return torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device(device)
+
+
 def shared(value: Value) -> Value:
     """The first process's value, in all of them."""
     if world() == 1:

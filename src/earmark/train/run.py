@@ -213,7 +213,7 @@ class Run:
             # oneDNN and cuDNN both prefer channels last for 2D maps; the weights' layout decides for the whole net
             tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if not state.precision:
-            waves, targets, _ = next(iter(module.train_dataloader()))
+            waves, targets, _ = next(iter(module.epoch_batches()))
             chosen = precision.choose(tagger, waves, targets, plan.precision, self.device)
             state.precision, why = processes.shared(chosen)
             self.say(f"precision {state.precision}: {why}")
@@ -221,7 +221,7 @@ class Run:
             head = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
             write_json(self.folder / "run.json", {**head, "device": self.device, "processes": processes.world()})
         processes.share_norms(tagger)
-        fit(module, plan.epochs - state.epochs, state.precision, self.device, name, self.on_progress)
+        fit(module, state.precision, self.device, name, self.on_progress)
 
     def _trained(self, source: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""
