@@ -237,6 +237,16 @@ def calibrated(path: Path) -> bool:
     return isinstance(facts, dict) and ("events" in facts or "tags" in facts)
 
 
+def embeddings(path: Path) -> bool:
+    """Embeddings of windows."""
+    from earmark.scores.embeddings import FORMAT
+
+    try:
+        return bool(_parquet(path, FORMAT))
+    except ValueError:
+        return False
+
+
 def _tagger(path: Path) -> dict[str, Any]:
     from earmark.errors import TaggerError
     from earmark.models.file import read_head
