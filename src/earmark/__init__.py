@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from earmark.events.formats import read as read_events
     from earmark.models.loading import load
     from earmark.models.tagger import Tagger
-    from earmark.scores import Event, Scores, Tag
+    from earmark.scores import Embeddings, Event, Events, Scores, Tag, Tags
 
 _HOMES = {
     "audio": "audio:.",  # the room: `earmark.audio.load` and `blocks`
@@ -33,7 +33,10 @@ _HOMES = {
     "Tagger": "models.tagger",
     "Tag": "scores",
     "Scores": "scores",
+    "Embeddings": "scores",
     "Event": "scores",
+    "Events": "scores",
+    "Tags": "scores",
     "Manifest": "data.manifest",
     "EarmarkError": "errors",
     "AudioError": "errors",
@@ -45,7 +48,9 @@ _HOMES = {
 __all__ = [
     "AudioError",
     "EarmarkError",
+    "Embeddings",
     "Event",
+    "Events",
     "Manifest",
     "ManifestError",
     "RecipeError",
@@ -54,6 +59,7 @@ __all__ = [
     "Tag",
     "Tagger",
     "TaggerError",
+    "Tags",
     "audio",
     "compare",
     "evaluate",

@@ -32,6 +32,7 @@ LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps
 }
 OUT = {
     "calibrate": "new.safetensors",
+    "embed": "new.parquet",
     "ensemble": "new.parquet",
     "index": "new.csv",
 }  # where a name's ending matters; else a folder

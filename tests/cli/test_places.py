@@ -23,6 +23,7 @@ MINE = b"what a user has\n"
 SUFFIX = {
     ("tag", "windows"): ".parquet",
     ("calibrate", "out"): ".safetensors",
+    ("embed", "out"): ".parquet",
     ("ensemble", "out"): ".parquet",
     ("index", "out"): ".csv",
 }

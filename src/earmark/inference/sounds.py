@@ -79,7 +79,8 @@ class Samples(Recording):
         yield from (whole[first : first + size] for first in range(0, len(whole), size))
 
     def _mono(self, salvage: bool, report: Report) -> Wave:
-        frames = np.atleast_2d(self.wave).T.astype(np.float32)  # (samples, channels)
+        with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is told below
+            frames = np.atleast_2d(self.wave).T.astype(np.float32)  # (samples, channels)
         if frames.shape[1] > 1:
             report(f"{self.path}: {frames.shape[1]} channels mixed to one (mean)")
         wave = np.ascontiguousarray(mixed(frames))

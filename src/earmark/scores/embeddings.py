@@ -93,14 +93,6 @@ class Embeddings(Plain):
             raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
 
 
-def head(path: Path) -> dict[str, Any]:
-    """What a file tells of the embeddings in it; nothing where it holds none. Raises Arrow's errors and ValueError."""
-    from pyarrow import parquet
-
-    told = json.loads((parquet.read_schema(path).metadata or {}).get(FORMAT.encode(), b"{}"))
-    return dict(told)
-
-
 def _load(path: Path) -> Embeddings:
     from earmark.files import parquet
 

@@ -249,6 +249,16 @@ def exported(path: Path) -> bool:
     )
 
 
+def embeddings(path: Path) -> bool:
+    """Embeddings of windows."""
+    from earmark.scores.embeddings import FORMAT
+
+    try:
+        return bool(_parquet(path, FORMAT))
+    except ValueError:
+        return False
+
+
 def _tagger(path: Path) -> dict[str, Any]:
     from earmark.errors import TaggerError
     from earmark.models.file import read_head

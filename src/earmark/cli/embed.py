@@ -1,0 +1,43 @@
+"""`earmark embed`: recordings → what the net makes of each window before it names tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.terminal import options as o
+from earmark.cli.terminal.written import Writes, embeddings
+
+PLACE = 85  # in `earmark --help`
+
+
+def embed(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A file for the embeddings: .parquet."), Writes(embeddings)],
+    tagger: o.Tagger = "esc10",
+    as_json: o.AsJson = False,
+    errors: o.Errors = None,
+    salvage: o.Salvage = False,
+    gain: o.Gain = 0.0,
+    strict: o.Strict = False,
+    hop: o.Hop = None,
+    batch: o.Batch = 16,
+    workers: o.Workers = 2,
+    device: o.Device = "cpu",
+) -> None:
+    """Write the embedding of each window, a vector: for search, clusters, and classifiers of one's own.
+
+    A table of id, start, end and vector, of all recordings, however long. Of one that cannot be read to its end nothing is in it.
+    """
+    from earmark.cli.terminal import embedding, tagging
+    from earmark.models import loading
+
+    embedding.check_places(out, errors)
+    loaded = loading.load(tagger, device)
+    loaded = loaded if hop is None else loaded.every(hop)
+    tagging.say_unheard(loaded)
+    asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)
+    if embedding.embed_files(paths, asked, errors=errors, strict=strict, as_json=as_json):
+        raise typer.Exit(1)
