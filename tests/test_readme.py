@@ -102,7 +102,7 @@ def test_make_knows_the_two_commands():
 def test_the_rooms_are_those_of_the_source():
     """Each line: the room as `ls` shows it, its floor as import-linter keeps it, what it is for."""
     (block,) = blocks("text")
-    lines = [re.fullmatch(r"(\S+) +(\d)  (\S.*)", line) for line in block.splitlines()]
+    lines = [re.fullmatch(r"(\S+) +(\d+)  (\S.*)", line) for line in block.splitlines()]
     assert all(lines), block
     floors = rooms.floors()
     assert sorted(line[1].rstrip("/") for line in lines) == rooms.entries()

@@ -14,6 +14,7 @@ from earmark.models.features.planned import Planned, feature
 class MultiRes(Planned):
     def prepare(self, plan: multires.MultiRes) -> None:
         self.resolutions = nn.ModuleList(LogMel.of(resolution) for resolution in plan.resolutions)
+        self.joined = plan.joined
 
     def forward(self, waves: Tensor) -> Tensor:
-        return torch.cat([logmel(waves) for logmel in self.resolutions], self.plan.joined)
+        return torch.cat([logmel(waves) for logmel in self.resolutions], self.joined)

@@ -13,12 +13,13 @@ from earmark.models.features.spectrum import Spectrum, amplitude, level
 class Spectrogram(Planned):
     def prepare(self, plan: spectrogram.Spectrogram) -> None:
         self.spectrum = Spectrum.of(plan.framing)
+        self.magnitude, self.log, self.floor = plan.magnitude, plan.log, plan.floor
+        self.mean, self.deviation = plan.mean, plan.deviation
 
     def forward(self, waves: Tensor) -> Tensor:
         return self.spectrum.over(waves, self._levels)
 
     def _levels(self, waves: Tensor) -> Tensor:
-        plan = self.plan
         power = self.spectrum.spectra(waves)[:, : self.bands]  # (batch, bins, frames)
-        power = amplitude(power) if plan.magnitude else power
-        return level(power, plan.log, plan.floor, plan.mean, plan.deviation)[:, None]
+        power = amplitude(power) if self.magnitude else power
+        return level(power, self.log, self.floor, self.mean, self.deviation)[:, None]
