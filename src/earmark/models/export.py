@@ -190,6 +190,8 @@ def _exported(
             output_names=outputs,
             dynamic_shapes=shapes,
             verbose=False,
+            # of a graph without its weights nothing is worked into these: the engine does it when it loads them
+            optimize=not isinstance(module, Body),
         )
         assert program is not None
         file = io.BytesIO()
