@@ -9,7 +9,7 @@ from earmark.engines.features import mfcc
 from earmark.engines.features.mfcc import cosines
 from earmark.models.features.logmel import LogMel
 from earmark.models.features.planned import Planned, feature
-from earmark.models.features.spectrum import full_precision
+from earmark.models.fullprecision import full_precision
 
 __all__ = ["Mfcc", "cosines"]
 

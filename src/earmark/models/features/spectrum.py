@@ -6,28 +6,20 @@ Windows and hops are samples here. Where frames lie, and the conventions: `earma
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from earmark.engines.features.framing import Edges, Floats, Frame, Framing, Window, check_fft
 from earmark.engines.features.levels import TINY, Log, check_level
+from earmark.models.fullprecision import full_precision
 from earmark.windows.overlap import framed
 
-__all__ = ["LARGEST_BLOCK", "Floats", "Spectrum", "amplitude", "check_fft", "check_level", "full_precision", "level"]
+__all__ = ["LARGEST_BLOCK", "Floats", "Spectrum", "amplitude", "check_fft", "check_level", "level"]
 
 # Elsewhere than on the CPU whole batches at once keep the device busy; this bound, 1 GiB in float64, only keeps them
 # inside its memory
 LARGEST_BLOCK = 1 << 27
-
-
-def full_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """No autocast, whatever surrounds it: features are float32."""
-    if torch.amp.is_autocast_available(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()  # shapes alone, without a device
 
 
 class Spectrum(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earmark.models.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
+from earmark.models.fullprecision import full_precision
 from earmark.models.layers.attention import AttActivation, Attention
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length
 from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
@@ -86,7 +87,7 @@ class FilterBank(nn.Module):
         self.floor = floor
 
     def forward(self, waves: Tensor) -> Tensor:
-        with torch.autocast(waves.device.type, enabled=False):
+        with full_precision(waves.device):
             maps: Tensor = self.norm((self.energies(waves) + self.floor).log())
         return maps[:, None]
 
