@@ -29,6 +29,7 @@ from earmark.recipe import Recipe, parse_hearing
 from earmark.scores import Task
 from earmark.windows import Windows
 
+CAREFUL = "onnxruntime"  # is in the core, and refuses what does not fit together with an error
 AT_ONCE = 16  # windows whose features alone are shared
 Floats = NDArray[np.float64]
 Weights = dict[str, NDArray[Any]]
@@ -52,17 +53,17 @@ class Running:
         return self._session(graph, self.engine, self.precision, exact=False)
 
     def truth(self, length: int) -> Session | None:
-        """What others are checked against: float32, one by one, as the graph is written. None where nothing can run it."""
+        """What others are checked against: float32, one by one, as the graph is written. None where the file has no such graph."""
         graph = graphs.pick(self.graphs, "float32", length)
-        there = sessions.installed()
-        slow = "onnxruntime" if "onnxruntime" in there else self.engine
-        return None if graph is None else self._session(graph, slow, "float32", exact=True)
+        return None if graph is None else self._session(graph, CAREFUL, "float32", exact=True)
 
     def _session(self, graph: Graph, engine: str, precision: Precision, *, exact: bool) -> Session:
         key = self.graphs.index(graph), exact
         with self._opening:
             if key not in self._opened:
                 whole = graph.whole(self.weights)
+                if engine != CAREFUL and not exact:  # others have crashed on graphs that make no sense
+                    sessions.open_session(CAREFUL, whole, "float32", self.threads, exact=True)
                 self._opened[key] = sessions.open_session(engine, whole, precision, self.threads, exact=exact)
             return self._opened[key]
 

@@ -1,17 +1,27 @@
-"""OpenVINO, on the processor. Its telemetry is another package, which nothing here asks for."""
+"""OpenVINO, on the processor, without its telemetry: importing it tells its makers so over the network, unless that is kept off."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from earmark.engines.sessions import Precision
+
+TELEMETRY = "openvino_telemetry"
+if TELEMETRY in sys.modules:
+    import openvino
+else:
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # as if it were not installed, which OpenVINO bears
+    try:
+        import openvino
+    finally:
+        del sys.modules[TELEMETRY]
 
 HINTS = {"float32": "f32", "int8": "f32", "bf16": "bf16"}  # never left to the processor: it would choose by itself
 
