@@ -104,7 +104,7 @@ def test_every_shipped_recipe_has_one(name):
         (
             {
                 "features": {"name": "spectrogram", "window": 0.25, "hop": 1 / RATE}, "windows": {"length": 10.0, "hop": 1.0},
-                "resize": {"bands": 8, "frames": 8},
+                "resize": {"bands": 64, "frames": 64},
             },
             "78,079,001 values a window",
         ),
@@ -115,7 +115,7 @@ def test_what_cannot_be_is_refused(changes, message):
     recipe = recipes.parse_hearing(told("maps", **changes))
     with pytest.raises(RecipeError, match=message):
         build(recipe)
-    with pytest.raises(RecipeError):  # as the tagger of torch is
+    with pytest.raises(RecipeError, match=message.partition(":")[0]):  # so does the tagger of torch, of the same key
         taggers.build(recipe, ["a", "b"])
 
 

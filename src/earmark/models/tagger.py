@@ -288,10 +288,14 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
                 f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
             )
             raise RecipeError(recipe.name, [f"windows.length: {told}"])
-    if hears != "waves" and (
-        mistakes := bounds.maps(recipe.windows.length, features.channels, features.bands, features.frames(samples))
-    ):
-        raise RecipeError(recipe.name, mistakes)
+    made = [] if hears == "waves" else [features, features.feature] if recipe.resize else [features]
+    too_large = [
+        mistake
+        for each in made
+        for mistake in bounds.maps(recipe.windows.length, each.channels, each.bands, each.frames(samples))
+    ]
+    if too_large:
+        raise RecipeError(recipe.name, too_large)
     if held is not None:
         size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)

@@ -77,13 +77,12 @@ class LogMel:
         return self.framing.middles(places, samples)
 
     def __call__(self, waves: Singles) -> Singles:
-        maps = self.framing.over(waves, self.bands, self.framing.bins, self._mel)
-        to_level(maps, self.log, self.floor, self.mean, self.deviation)
-        return maps[:, None]
+        return self.framing.over(waves, self.bands, self.framing.bins, self._levels)[:, None]
 
-    def _mel(self, power: Singles, mel: Singles) -> Singles:
+    def _levels(self, power: Singles, mel: Singles) -> Singles:
         if self.magnitude:
             to_amplitude(power)
         for reached, own, filters in self._filters:
             np.matmul(power[:, reached], filters, out=mel[:, own])
+        to_level(mel, self.log, self.floor, self.mean, self.deviation)
         return mel

@@ -68,8 +68,10 @@ class Spectrogram:
         return self.framing.middles(places, samples)
 
     def __call__(self, waves: Singles) -> Singles:
-        maps = self.framing.over(waves, self.bands, self.bands, lambda power, _: power)
+        return self.framing.over(waves, self.bands, self.bands, self._levels)[:, None]
+
+    def _levels(self, power: Singles, _: Singles) -> Singles:
         if self.magnitude:
-            to_amplitude(maps)
-        to_level(maps, self.log, self.floor, self.mean, self.deviation)
-        return maps[:, None]
+            to_amplitude(power)
+        to_level(power, self.log, self.floor, self.mean, self.deviation)
+        return power
