@@ -1,7 +1,8 @@
 """Names → functions: the nets, features, data sets, augmentations, metrics and event formats that recipes and commands name.
 
 A plug-in is a function with a decorator in a file of its kind's package. Nothing lists the files: they are found when
-the first name is looked up. Two functions of one name are an error, and an unknown name is answered with the nearest.
+the first name is looked up, and so are those of installed packages; files that the user names come before: see
+`earmark.plugins`. Two functions of one name are an error, and an unknown name is answered with the nearest.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from earmark import plugins
 from earmark.errors import EarmarkError, UnknownName
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,11 +36,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function. facts: what its decorator was told, such as the paper."""
+    """One registered function. facts: what its decorator was told, such as the paper. plugin: None for earmark's own."""
 
     name: str
     function: Callable[..., Any]
     facts: dict[str, Any] = field(default_factory=dict)
+    plugin: plugins.Plugin | None = None
 
     @property
     def summary(self) -> str:
@@ -50,7 +54,8 @@ class Entry:
 
 
 def _place(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+    plugin = plugins.of(function.__module__)
+    return f"{plugin.place if plugin else function.__module__}.{function.__qualname__}"
 
 
 class Registry:
@@ -73,6 +78,9 @@ class Registry:
 
         def add(function: Function) -> Function:
             key = name or function.__name__
+            plugin = plugins.of(function.__module__)
+            if plugin is not None:
+                self._find()  # so that a name of earmark's own that it takes is told here
             other = self._entries.get(key)
             # a module that is imported again registers the same functions again
             if other is not None and _place(other.function) != _place(function):
@@ -80,10 +88,16 @@ class Registry:
                     f"two {self.kind}s are called {key!r}: {_place(other.function)} and {_place(function)}. "
                     "Rename one of them"
                 )
-            self._entries[key] = Entry(key, function, facts)
+            self._entries[key] = Entry(key, function, facts, plugin)
+            if plugin is not None and other is None:
+                plugin.gives.append((self.kind, key))
+                plugin.undo.append(partial(self._drop, key))
             return function
 
         return add
+
+    def _drop(self, name: str) -> None:
+        del self._entries[name]
 
     def _find(self) -> None:
         if self._imported:
@@ -92,6 +106,7 @@ class Registry:
         for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
             importlib.import_module(f"{self.home}.{module.name}")
         self._imported = True
+        plugins.installed()
 
     def files(self) -> list[str]:
         """The names of the files in its home, in alphabetical order; nothing is imported.
@@ -122,7 +137,7 @@ class Registry:
         if name not in self._entries:
             raise UnknownName(
                 f"no {self.kind} is called {name!r}{did_you_mean(name, self._entries)} "
-                f"Known: {', '.join(self.names()) or 'none'}"
+                f"Known: {', '.join(self.names()) or 'none'}{plugins.broken()}"
             )
         return self._entries[name]
 
@@ -133,3 +148,4 @@ DATASETS = Registry("data set", "earmark.data.datasets")
 AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
 METRICS = Registry("metric", "earmark.metrics")
 EVENT_FORMATS = Registry("event format", "earmark.events.formats")
+KINDS = {each.kind: each for each in (NETS, FEATURES, DATASETS, AUGMENTATIONS, METRICS, EVENT_FORMATS)}

@@ -28,6 +28,7 @@ from earmark.data.manifest import natural
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError, TaggerError
 from earmark.models import file as taggerfile
+from earmark.models import needs
 from earmark.models.anytagger import AnyTagger
 from earmark.models.facts import PARTS, Facts, Split
 from earmark.models.tagger import Tagger
@@ -158,6 +159,7 @@ class Ensemble:
             told = {
                 "recipe": member.recipe.as_dict(),
                 "vocabulary": list(member.vocabulary),
+                **needs.told(member.recipe),
                 "facts": member.facts.as_dict(),
             }
             members.append(told)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from earmark.errors import EarmarkError, TaggerError
 from earmark.models import file as taggerfile
+from earmark.models import needs
 from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
@@ -70,6 +71,8 @@ def load(name: str | Path, device: str = "cpu") -> AnyTagger:
     for told in (head, *(head["members"] if isinstance(head.get("members"), list) else [])):
         if isinstance(told, Mapping) and "facts" in told:
             Facts.read(told["facts"], str(path))
+        if isinstance(told, Mapping):
+            needs.check(told, str(path))
     try:
         if head["format"] == ENSEMBLE:
             return _ensemble(head, weights, device, path)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from earmark import inference as tagging
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models import frames, size
+from earmark.models import frames, needs, size
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -228,7 +228,7 @@ class Tagger(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write the tagger file; the old one stays whole until the new one is."""
         head = {"format": FORMAT, "recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
-        taggerfile.write(path, self._weights(), {**head, "facts": self.facts.as_dict()})
+        taggerfile.write(path, self._weights(), {**head, **needs.told(self.recipe), "facts": self.facts.as_dict()})
 
 
 def _tensor(wave: NDArray[np.float32], dimensions: int, shape: str) -> Tensor:
