@@ -1,7 +1,8 @@
 """Names → functions: the nets, features, data sets, augmentations, metrics and event formats that recipes and commands name.
 
 A plug-in is a function with a decorator in a file of its kind's package. Nothing lists the files: they are found when
-the first name is looked up. Two functions of one name are an error, and an unknown name is answered with the nearest.
+the first name is looked up, and so are those of installed packages; files that the user names come before: see
+`earmark.plugins`. Two functions of one name are an error, and an unknown name is answered with the nearest.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from earmark import plugins
 from earmark.errors import EarmarkError, UnknownName
 
 INSTALL_TORCH = "pip install 'earmark[train]'"
@@ -34,11 +37,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function. facts: what its decorator was told, such as the paper."""
+    """One registered function. facts: what its decorator was told, such as the paper. plugin: None for earmark's own."""
 
     name: str
     function: Callable[..., Any]
     facts: dict[str, Any] = field(default_factory=dict)
+    plugin: plugins.Plugin | None = None
 
     @property
     def summary(self) -> str:
@@ -51,11 +55,14 @@ class Entry:
 
 
 def _place(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+    plugin = plugins.of(function.__module__)
+    return f"{plugin.place if plugin else function.__module__}.{function.__qualname__}"
 
 
 class Registry:
     """The functions of one kind. home: the module or package that holds them, imported on first use.
+
+    plugged: whether packages that are installed may add some.
 
     >>> "esc" in DATASETS
     True
@@ -63,8 +70,9 @@ class Registry:
     ['root', 'subset']
     """
 
-    def __init__(self, kind: str, home: str):
+    def __init__(self, kind: str, home: str, plugged: bool = True):
         self.kind = kind
+        self.plugged = plugged
         self.home = home
         self._entries: dict[str, Entry] = {}
         self._imported = False
@@ -74,6 +82,9 @@ class Registry:
 
         def add(function: Function) -> Function:
             key = name or function.__name__
+            plugin = plugins.of(function.__module__)
+            if plugin is not None:
+                self._find()  # so that a name of earmark's own that it takes is told here
             other = self._entries.get(key)
             # a module that is imported again registers the same functions again
             if other is not None and _place(other.function) != _place(function):
@@ -81,10 +92,16 @@ class Registry:
                     f"two {self.kind}s are called {key!r}: {_place(other.function)} and {_place(function)}. "
                     "Rename one of them"
                 )
-            self._entries[key] = Entry(key, function, facts)
+            self._entries[key] = Entry(key, function, facts, plugin)
+            if plugin is not None and other is None:
+                plugin.gives.append((self.kind, key))
+                plugin.undo.append(partial(self._drop, key))
             return function
 
         return add
+
+    def _drop(self, name: str) -> None:
+        del self._entries[name]
 
     def _find(self) -> None:
         if self._imported:
@@ -98,6 +115,8 @@ class Registry:
                 raise
             raise EarmarkError(f"{self.kind}s need torch, which is not installed: {INSTALL_TORCH}") from error
         self._imported = True
+        if self.plugged:
+            plugins.installed()
 
     def files(self) -> list[str]:
         """The names of the files in its home, in alphabetical order; nothing is imported.
@@ -128,7 +147,7 @@ class Registry:
         if name not in self._entries:
             raise UnknownName(
                 f"no {self.kind} is called {name!r}{did_you_mean(name, self._entries)} "
-                f"Known: {', '.join(self.names()) or 'none'}"
+                f"Known: {', '.join(self.names()) or 'none'}{plugins.broken()}"
             )
         return self._entries[name]
 
@@ -136,11 +155,13 @@ class Registry:
 NETS = Registry("net", "earmark.models.nets")
 FEATURES = Registry("feature", "earmark.models.features")
 # The same in NumPy, for engines that run a net's body without torch. A feature's arguments and facts are written there
-NUMPY_FEATURES = Registry("feature", "earmark.engines.features")
+# what packages add to torch's features would import torch here too
+NUMPY_FEATURES = Registry("feature", "earmark.engines.features", plugged=False)
 DATASETS = Registry("data set", "earmark.data.datasets")
 AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
 METRICS = Registry("metric", "earmark.metrics")
 EVENT_FORMATS = Registry("event format", "earmark.events.formats")
+KINDS = {each.kind: each for each in (NETS, FEATURES, DATASETS, AUGMENTATIONS, METRICS, EVENT_FORMATS)}
 
 
 def features() -> Registry:

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from earmark.cli.terminal import failures
+from earmark.cli.terminal.extending import extended
 from earmark.cli.terminal.written import guarded
 from earmark.errors import EarmarkError
 
@@ -69,10 +70,10 @@ def build() -> typer.Typer:
         if isinstance(verb, typer.Typer):
             for command in verb.registered_commands:
                 if command.callback is not None:
-                    command.callback = guarded(command.callback)
+                    command.callback = extended(guarded(command.callback))
             program.add_typer(verb, name=name)
         else:
-            program.command(name)(guarded(verb))
+            program.command(name)(extended(guarded(verb)))
     program.callback(invoke_without_command=True)(top)
     return program
 

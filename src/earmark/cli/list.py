@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal.listing import Kind, cell, nets, recipes, registered, taggers
+from earmark.cli.terminal.listing import Kind, cell, nets, plugins, recipes, registered, taggers
 
 PLACE = 150  # in `earmark --help`
 
@@ -16,10 +16,11 @@ def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List nets, features, data sets, augmentations, metrics, recipes or shipped taggers."""
+    """List nets, features, data sets, augmentations, metrics, recipes, shipped taggers or plug-ins."""
     from earmark.cli.terminal.console import print_table
 
-    rows = {Kind.nets: nets, Kind.recipes: recipes, Kind.taggers: taggers}.get(kind, lambda: registered(kind))()
+    ways = {Kind.nets: nets, Kind.recipes: recipes, Kind.taggers: taggers, Kind.plugins: plugins}
+    rows = ways.get(kind, lambda: registered(kind))()
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif rows:

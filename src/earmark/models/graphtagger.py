@@ -8,7 +8,7 @@ net's work too, as they do in PyTorch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Running:
 
 
 class GraphTagger(Answers):
-    """See `earmark.models.anytagger.AnyTagger`. torched: gives the same in PyTorch.
+    """See `earmark.models.anytagger.AnyTagger`. torched: gives the same in PyTorch. more: what else its file tells.
 
     Several threads may call it at once. Raises TaggerError where no graph of the file is of this precision.
     """
@@ -86,10 +86,11 @@ class GraphTagger(Answers):
         running: Running,
         *,
         torched: Callable[[], Any] | None = None,
+        more: Mapping[str, Any] | None = None,
     ):
         self.recipe, self.facts, self.running = recipe, facts, running
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
-        self.torched = torched
+        self.torched, self.more = torched, dict(more or {})
         self.length, self.hop = self.windows.samples(recipe.sample_rate)
         body = graphs.pick(running.graphs, running.precision, self.length)
         if body is None:
@@ -134,7 +135,7 @@ class GraphTagger(Answers):
         recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
-        return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched)
+        return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched, more=self.more)
 
     def described_windows(self) -> dict[str, Any]:
         return self.windows.as_dict()
@@ -237,7 +238,7 @@ class GraphTagger(Answers):
         weights, own = graphs.apart(self.running.weights)
         told, kept = graphs.stored(self.running.graphs, own, self.identity())
         head = {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
-        return weights | kept, head | told
+        return weights | kept, head | self.more | told
 
     def save(self, path: str | Path) -> None:
         """Write its file; the old one stays whole until the new one is."""

@@ -160,7 +160,10 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
     def in_torch() -> Any:
         return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path)
 
-    return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch)
+    more = {
+        key: head[key] for key in ("plugins",) if key in head
+    }  # of its net, which is not looked for: the graph is it
+    return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more)
 
 
 def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Ensemble:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
 from earmark.models import file as taggerfile
-from earmark.models import frames, graphs, predicted, size
+from earmark.models import frames, graphs, needs, predicted, size
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -244,7 +244,7 @@ class Tagger(nn.Module, Answers):
         """The weights, and what else its file tells. Graphs of other weights than these are left out."""
         weights, head = self._weights(), {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
         told, own = graphs.stored(self.graphs, self.quantised, self.identity()) if self.graphs else ({}, {})
-        return weights | own, {**head, "facts": self.facts.as_dict(), **told}
+        return weights | own, {**head, **needs.told(self.recipe), "facts": self.facts.as_dict(), **told}
 
     def save(self, path: str | Path) -> None:
         """Write the tagger file; the old one stays whole until the new one is."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from earmark.models import needs
 from earmark.models.facts import Facts
 from earmark.models.file import Weights
 from earmark.models.graphs import Graph
@@ -31,6 +32,7 @@ def torched(
 
     held, quantised: what else the file has for engines, which goes along when it is saved again.
     """
+    needs.check(head, str(path))
     tensors = {name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in weights.items()}
     tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
     tagger.facts, tagger.graphs, tagger.quantised = facts, tuple(held), dict(quantised)

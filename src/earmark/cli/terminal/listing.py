@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.registry import Registry
 
 
 class Kind(StrEnum):
@@ -14,6 +17,7 @@ class Kind(StrEnum):
     metrics = "metrics"
     recipes = "recipes"
     taggers = "taggers"
+    plugins = "plugins"
 
 
 def cell(value: Any) -> str:
@@ -32,9 +36,17 @@ def nets() -> list[dict[str, Any]]:
         entry = NETS[name]
         with torch.device("meta"):
             parameters, buffers = count(entry.function())
-        told = {"name": name, "summary": entry.summary, "paper": entry.facts["paper"]}
+        told = {"name": name, "summary": entry.summary, "paper": entry.facts.get("paper")}
         rows.append({**told, "parameters": parameters, "buffers": buffers})
-    return rows
+    return _sourced(rows, NETS)
+
+
+def _sourced(rows: list[dict[str, Any]], known: Registry) -> list[dict[str, Any]]:
+    """The rows, with the file or the package that each is from where some are not earmark's own."""
+    sources = [known[row["name"]].plugin for row in rows]
+    if not any(sources):
+        return rows
+    return [{**row, "from": source.place if source else "earmark"} for row, source in zip(rows, sources, strict=True)]
 
 
 def registered(kind: Kind) -> list[dict[str, Any]]:
@@ -46,7 +58,22 @@ def registered(kind: Kind) -> list[dict[str, Any]]:
         Kind.augmentations: registry.AUGMENTATIONS,
         Kind.metrics: registry.METRICS,
     }[kind]
-    return [{"name": name, "summary": known[name].summary} for name in known.names()]
+    return _sourced([{"name": name, "summary": known[name].summary} for name in known.names()], known)
+
+
+def plugins() -> list[dict[str, Any]]:
+    """Those named with --plugin, and those installed: what each gives, or why it cannot be imported."""
+    from earmark import plugins
+
+    return [
+        {
+            "name": each.name,
+            "from": each.place,
+            "gives": each.error or ", ".join(f"{kind} {name}" for kind, name in each.gives),
+            "sha256": each.sha256,
+        }
+        for each in plugins.known()
+    ]
 
 
 def recipes() -> list[dict[str, Any]]:

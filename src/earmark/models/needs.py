@@ -1,0 +1,92 @@
+"""Which plug-ins a tagger file needs: told when it is written, looked for when it is read, never run from it.
+
+In the head of the file `plugins` holds, for each, which it is (`file` and `sha256`, or `package` and `version`) and, as
+`gives`, the kinds and names that the tagger has of it. A tagger that is all earmark's own has no such key.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from earmark.errors import TaggerError
+from earmark.models.file import UNFIT
+from earmark.plugins import Plugin
+from earmark.recipe import Recipe
+from earmark.registry import AUGMENTATIONS, FEATURES, KINDS, NETS, Registry
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """`{"plugins": [...]}` for the head of a tagger with this recipe, or nothing."""
+    found: dict[str, dict[str, Any]] = {}
+    for kinds, name in _named(recipe):
+        plugin = kinds[name].plugin if name in kinds else None
+        if plugin is not None:
+            gives = found.setdefault(plugin.root, {**plugin.as_dict(), "gives": []})["gives"]
+            if [kinds.kind, name] not in gives:
+                gives.append([kinds.kind, name])
+    return {"plugins": list(found.values())} if found else {}
+
+
+def _named(recipe: Recipe) -> Iterator[tuple[Registry, str]]:
+    """What a recipe names: parts of the tagger, and what it is trained with, since a recipe is read as a whole."""
+    phases = [*recipe.phases.values()]
+    nets = [recipe.net, *(phase.net for phase in phases)]
+    features = [recipe.features, *(phase.features for phase in phases)]
+    augment = [*recipe.augment, *(part for phase in phases for part in phase.augment or [])]
+    for registry, parts in ((NETS, nets), (FEATURES, features), (AUGMENTATIONS, augment)):
+        yield from ((registry, part.name) for part in parts if part is not None)
+
+
+def check(head: Mapping[str, Any], path: str) -> None:
+    """Raises TaggerError where what a tagger needs of a plug-in is not there; warns where the plug-in is another.
+
+    head: of a tagger, or of a member of an ensemble.
+    """
+    try:
+        needs = [
+            (dict(each), [(KINDS[kind], str(name)) for kind, name in each["gives"]]) for each in head.get("plugins", [])
+        ]
+    except UNFIT as error:
+        raise TaggerError(
+            f"{path}: what it tells of its plug-ins is damaged ({type(error).__name__}: {error})"
+        ) from error
+    for need, parts in needs:
+        missing = [f"the {kinds.kind} {name!r}" for kinds, name in parts if name not in kinds]
+        if missing:
+            raise TaggerError(f"{path}: needs {' and '.join(missing)} of {_which(need)}. {_remedy(need)}")
+        for kinds, name in parts:
+            if (other := _other(need, kinds[name].plugin)) is not None:
+                warnings.warn(
+                    f"{path}: its {kinds.kind} {name!r} is of {_which(need)}, and here it is {other}: its scores may be "
+                    "others than they were",
+                    stacklevel=3,
+                )
+
+
+def _which(need: Mapping[str, Any]) -> str:
+    if "file" in need:
+        return f"the plug-in {need['file']} (SHA-256 {str(need.get('sha256'))[:12]}…)"
+    return f"the plug-in {need.get('package')} {need.get('version')}"
+
+
+def _remedy(need: Mapping[str, Any]) -> str:
+    if "file" in need:
+        return (
+            f"A tagger file never runs one by itself: get that file from whoever made the tagger, read it, and add "
+            f"--plugin {need['file']} to the command (in Python: earmark.plugins.load({str(need['file'])!r}))"
+        )
+    return f"Install it, if you trust it: pip install '{need.get('package')}=={need.get('version')}'"
+
+
+def _other(need: Mapping[str, Any], plugin: Plugin | None) -> str | None:
+    """What is there in place of the plug-in that was needed; None where it is that one."""
+    if plugin is None:
+        return "earmark's own"
+    here = plugin.as_dict()
+    # a file may have been renamed: its bytes are what counts
+    same = here["sha256"] == need.get("sha256") if "sha256" in here else all(need.get(k) == v for k, v in here.items())
+    if same:
+        return None
+    return f"of {plugin.place} (SHA-256 {plugin.sha256[:12]}…)" if plugin.sha256 else f"of {plugin.place}"
