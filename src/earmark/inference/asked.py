@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
@@ -21,7 +22,7 @@ from earmark.inference.embedding import Embedder, of_recording
 from earmark.inference.engine import score as scored
 from earmark.inference.recordings import Failure, Recording, Scored
 from earmark.inference.scorer import FrameScorer, Scorer
-from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of
+from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of, without_samples
 from earmark.scores import Embeddings, Events, Tags, Task
 from earmark.windows import Windows
 
@@ -87,6 +88,8 @@ class Answers(Protocol):
         what can be read of a damaged one. errors: "keep" puts the `Failure` of what cannot be read into the list; else it
         raises. batch: windows that are heard at once; workers: threads that decode. Raises AudioError, EarmarkError.
         """
+        if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
+            raise EarmarkError(f"top={top!r}: give how many tags are wanted, from 1, or None for all")
         return _asked(self, sound, lambda heard: Tags(heard.tags(self.vocabulary, top), heard.about), **options)
 
     @overload
@@ -154,7 +157,13 @@ class Answers(Protocol):
                     f"samples have the shape {sound.shape}: give (windows, samples), or a recording with its sample_rate="
                 )
             return self.score_windows(sound)
-        return _asked(self, sound, lambda heard: heard, **options, keep_windows=windows)
+        return _asked(
+            self,
+            sound,
+            lambda heard: replace(heard, recording=without_samples(heard.recording)),
+            **options,
+            keep_windows=windows,
+        )
 
     @overload
     def embed(
@@ -228,7 +237,7 @@ def _answers(
             if isinstance(result, Failure):
                 if errors == "raise":
                     raise result.error
-                made.append(result)
+                made.append(Failure(without_samples(result.recording), result.error))
             else:
                 made.append(answer(result, more))
     rest = iter(made)
