@@ -8,6 +8,7 @@ import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -213,6 +214,22 @@ def test_a_file_object_that_is_closed_is_told(tagger, path, ask):
 def test_a_number_of_tags_that_is_none_is_told(tagger, path, top):
     with pytest.raises(EarmarkError, match="top=.*give how many tags are wanted, from 1, or None for all"):
         tagger.tag(path, top)
+
+
+def test_rules_of_events(tagger, path, file):
+    low = EventRules.alike(tagger.vocabulary, 0.1)
+    assert tagger.events(path, 0.1) == tagger.events(path, low) != []
+    assert tagger.events(path) == tagger.events(path, EventRules.alike(tagger.vocabulary, 0.5))
+    calibrated = loading.load(file)
+    calibrated.facts = SimpleNamespace(rules=low)
+    assert calibrated.events(path) == tagger.events(path, low)
+    for rules, problem in (
+        ({"dog": 0.5}, "rules are a dict: give earmark.events.EventRules, or a number"),
+        (EventRules.alike(("cat",)), "no threshold for 3 of 3 tags"),
+        (1.5, "threshold of 'dog' is 1.5: give a score above 0, up to 1"),
+    ):
+        with pytest.raises(EarmarkError, match=problem):
+            tagger.events(path, rules)
 
 
 def test_results_do_not_hold_the_sound(tagger, wave, path):

@@ -94,30 +94,39 @@ class Answers(Protocol):
 
     @overload
     def events(
-        self, sound: Sound, rules: EventRules | None = None, *, sample_rate: float | None = None, salvage: bool = False,
+        self, sound: Sound, rules: EventRules | float | None = None, *, sample_rate: float | None = None, salvage: bool = False,
     ) -> Events: ...  # fmt: skip
 
     @overload
     def events(
-        self, sound: Sounds, rules: EventRules | None = None, *, sample_rate: float | None = None,
+        self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
         salvage: bool = False, errors: Raise = "raise", batch: int = 16, workers: int = 2,
     ) -> list[Events]: ...  # fmt: skip
 
     @overload
     def events(
-        self, sound: Sounds, rules: EventRules | None = None, *, sample_rate: float | None = None,
+        self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
         salvage: bool = False, errors: Keep, batch: int = 16, workers: int = 2,
     ) -> list[Events | Failure]: ...  # fmt: skip
 
-    def events(self, sound: Any, rules: EventRules | None = None, **options: Any) -> Any:
+    def events(self, sound: Any, rules: EventRules | float | None = None, **options: Any) -> Any:
         """When each thing is heard in a recording of any length, by onset, in frames or, where it has none, in windows.
 
-        rules: default: those that were chosen for it, or a threshold of 0.5 for all tags. The rest: see `tag`. Raises
-        TaggerError too, for several that hear different windows.
+        rules: or a number, the threshold of all tags; default: those that were chosen for it, or 0.5 for all. The rest: see
+        `tag`. Raises ScoresError too, for rules that do not fit, and TaggerError for several that hear different windows.
         """
         from earmark.events import EventRules
 
-        told = rules or self.facts.rules or EventRules.alike(self.vocabulary)
+        if rules is None:
+            told = self.facts.rules or EventRules.alike(self.vocabulary)
+        elif isinstance(rules, int | float):
+            told = EventRules.alike(self.vocabulary, rules)
+        elif isinstance(rules, EventRules):
+            told = rules
+        else:
+            raise EarmarkError(
+                f"rules are a {type(rules).__name__}: give earmark.events.EventRules, or a number, the threshold of all tags"
+            )
 
         def run(recordings: Sequence[Recording], **how: Any) -> Iterator[tuple[Scored | Failure, Any]]:
             with closing(listen(self, self.framewise(), recordings, told, **how)) as results:
