@@ -54,7 +54,8 @@ def test_the_file_holds_what_the_tagger_gives(place, run, tmp_path, batch):
     assert kept.end.tolist() == [second for each in alone for second in each.end.tolist()]
     assert kept.facts == alone[0].facts
     assert json.loads(told) == {
-        "out": str(out), "recordings": 4, "windows": len(kept), "width": 8, **kept.facts, "unread": [],
+        "out": str(out), "recordings": 4, "windows": len(kept), "width": 8, "tagger": tagger.identity(),
+        "sample_rate": 8_000, "window_settings": tagger.described_windows(), "unread": [],
     }  # fmt: skip
 
 

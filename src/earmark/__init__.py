@@ -3,7 +3,7 @@
     import earmark
 
     tagger = earmark.load("esc10")
-    tagger.tag("dog.ogg")  # [Tag(label='dog', score=0.97), ...]
+    tagger.tag("dog.ogg")  # <Tags of dog.ogg (5.0 s): dog 0.97, ...>
 
 The names below are imported when they are first used (PEP 562), so that `import earmark` is instant.
 """

@@ -8,6 +8,7 @@ import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,7 +182,8 @@ THINGS = {
     "item 0 of the list is a list.*one list of all": [["dog.wav"]],
     "is a Tensor.*make it a NumPy array": torch.zeros(9_000),
     "gives str, not bytes: open it in binary mode": io.StringIO("dog"),
-    "is a dict": {"path": "dog.wav"},
+    r"is a dict.*of several sounds give a list, list\(x\)": {"path": "dog.wav"},
+    "is a generator.*give a list": (each for each in ["dog.wav"]),
 }
 
 
@@ -197,6 +199,45 @@ def test_bytes_that_are_no_recording_are_told(tagger, ask):
             ask(tagger, data)
     with pytest.raises(AudioError, match=r"^file object: is empty"):
         ask(tagger, io.BytesIO())
+
+
+def test_a_file_object_that_is_closed_is_told(tagger, path, ask):
+    with path.open("rb") as file:
+        pass
+    with pytest.raises(
+        AudioError, match=r"sound.wav: cannot be read \(read of closed file\)\. Give a file object that is open"
+    ):
+        ask(tagger, file)
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5, True, "3"])
+def test_a_number_of_tags_that_is_none_is_told(tagger, path, top):
+    with pytest.raises(EarmarkError, match="top=.*give how many tags are wanted, from 1, or None for all"):
+        tagger.tag(path, top)
+
+
+def test_rules_of_events(tagger, path, file):
+    low = EventRules.alike(tagger.vocabulary, 0.1)
+    assert tagger.events(path, 0.1) == tagger.events(path, low) != []
+    assert tagger.events(path) == tagger.events(path, EventRules.alike(tagger.vocabulary, 0.5))
+    calibrated = loading.load(file)
+    calibrated.facts = SimpleNamespace(rules=low)
+    assert calibrated.events(path) == tagger.events(path, low)
+    for rules, problem in (
+        ({"dog": 0.5}, "rules are a dict: give earmark.events.EventRules, or a number"),
+        (EventRules.alike(("cat",)), "no threshold for 3 of 3 tags"),
+        (1.5, "threshold of 'dog' is 1.5: give a score above 0, up to 1"),
+    ):
+        with pytest.raises(EarmarkError, match=problem):
+            tagger.events(path, rules)
+
+
+def test_results_do_not_hold_the_sound(tagger, wave, path):
+    for heard in (tagger.score(wave, sample_rate=RATE), tagger.score(path.read_bytes())):
+        assert type(heard.recording) is Recording
+    assert tagger.score(Recording(path, 1.0, 2.0)).recording == Recording(path, 1.0, 2.0)
+    (failed,) = tagger.tag([b"no sound"], errors="keep")
+    assert type(failed.recording) is Recording
 
 
 def test_a_sample_rate_beside_files_alone_is_told(tagger, path):
@@ -287,6 +328,17 @@ def test_eight_threads_and_asyncio_have_the_answers_of_one(file, wave, ask):
 
     assert asyncio.run(all_at_once()) == alone
     assert shared.identity() == before
+
+
+def test_threads_do_not_change_a_tagger_that_is_in_training(file, wave):
+    """Its batch statistics would follow what it hears."""
+    alone = loading.load(file).score(wave, sample_rate=RATE).values
+    training = loading.load(file).trainable()
+    before = training.identity()
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: training.score(wave, sample_rate=RATE).values, range(8)))
+    assert all(np.array_equal(values, alone) for values in found)
+    assert training.training and training.identity() == before
 
 
 def test_what_is_loaded_is_frozen_and_its_copy_can_be_trained(file, tagger, path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
@@ -21,7 +22,7 @@ from earmark.inference.embedding import Embedder, of_recording
 from earmark.inference.engine import score as scored
 from earmark.inference.recordings import Failure, Recording, Scored
 from earmark.inference.scorer import FrameScorer, Scorer
-from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of
+from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of, without_samples
 from earmark.scores import Embeddings, Events, Tags, Task
 from earmark.windows import Windows
 
@@ -87,34 +88,45 @@ class Answers(Protocol):
         what can be read of a damaged one. errors: "keep" puts the `Failure` of what cannot be read into the list; else it
         raises. batch: windows that are heard at once; workers: threads that decode. Raises AudioError, EarmarkError.
         """
+        if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
+            raise EarmarkError(f"top={top!r}: give how many tags are wanted, from 1, or None for all")
         return _asked(self, sound, lambda heard: Tags(heard.tags(self.vocabulary, top), heard.about), **options)
 
     @overload
     def events(
-        self, sound: Sound, rules: EventRules | None = None, *, sample_rate: float | None = None, salvage: bool = False,
+        self, sound: Sound, rules: EventRules | float | None = None, *, sample_rate: float | None = None, salvage: bool = False,
     ) -> Events: ...  # fmt: skip
 
     @overload
     def events(
-        self, sound: Sounds, rules: EventRules | None = None, *, sample_rate: float | None = None,
+        self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
         salvage: bool = False, errors: Raise = "raise", batch: int = 16, workers: int = 2,
     ) -> list[Events]: ...  # fmt: skip
 
     @overload
     def events(
-        self, sound: Sounds, rules: EventRules | None = None, *, sample_rate: float | None = None,
+        self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
         salvage: bool = False, errors: Keep, batch: int = 16, workers: int = 2,
     ) -> list[Events | Failure]: ...  # fmt: skip
 
-    def events(self, sound: Any, rules: EventRules | None = None, **options: Any) -> Any:
+    def events(self, sound: Any, rules: EventRules | float | None = None, **options: Any) -> Any:
         """When each thing is heard in a recording of any length, by onset, in frames or, where it has none, in windows.
 
-        rules: default: those that were chosen for it, or a threshold of 0.5 for all tags. The rest: see `tag`. Raises
-        TaggerError too, for several that hear different windows.
+        rules: or a number, the threshold of all tags; default: those that were chosen for it, or 0.5 for all. The rest: see
+        `tag`. Raises ScoresError too, for rules that do not fit, and TaggerError for several that hear different windows.
         """
         from earmark.events import EventRules
 
-        told = rules or self.facts.rules or EventRules.alike(self.vocabulary)
+        if rules is None:
+            told = self.facts.rules or EventRules.alike(self.vocabulary)
+        elif isinstance(rules, int | float):
+            told = EventRules.alike(self.vocabulary, rules)
+        elif isinstance(rules, EventRules):
+            told = rules
+        else:
+            raise EarmarkError(
+                f"rules are a {type(rules).__name__}: give earmark.events.EventRules, or a number, the threshold of all tags"
+            )
 
         def run(recordings: Sequence[Recording], **how: Any) -> Iterator[tuple[Scored | Failure, Any]]:
             with closing(listen(self, self.framewise(), recordings, told, **how)) as results:
@@ -154,7 +166,13 @@ class Answers(Protocol):
                     f"samples have the shape {sound.shape}: give (windows, samples), or a recording with its sample_rate="
                 )
             return self.score_windows(sound)
-        return _asked(self, sound, lambda heard: heard, **options, keep_windows=windows)
+        return _asked(
+            self,
+            sound,
+            lambda heard: replace(heard, recording=without_samples(heard.recording)),
+            **options,
+            keep_windows=windows,
+        )
 
     @overload
     def embed(
@@ -228,7 +246,7 @@ def _answers(
             if isinstance(result, Failure):
                 if errors == "raise":
                     raise result.error
-                made.append(result)
+                made.append(Failure(without_samples(result.recording), result.error))
             else:
                 made.append(answer(result, more))
     rest = iter(made)

@@ -125,7 +125,7 @@ def _recording(sound: object, rate: int | None, number: str) -> Recording | Audi
     if isinstance(sound, Recording):
         return sound
     if isinstance(sound, str | os.PathLike):
-        return Recording(Path(os.fspath(sound)))
+        return Recording(Path(os.fsdecode(sound)))
     if isinstance(sound, bytes | bytearray | memoryview):
         return Encoded(Path(f"bytes{number}"), data=bytes(sound))
     if isinstance(sound, np.ndarray):
@@ -134,14 +134,29 @@ def _recording(sound: object, rate: int | None, number: str) -> Recording | Audi
         except AudioError as error:
             return error
     if isinstance(sound, Readable):
-        data = sound.read()
+        try:
+            data = sound.read()
+        except (OSError, ValueError) as error:  # ValueError: it is closed
+            return AudioError(
+                _name(sound, number), f"cannot be read ({error})", "Give a file object that is open for reading"
+            )
         if not isinstance(data, bytes):
             raise EarmarkError(
                 f"the file object{number} gives {type(data).__name__}, not bytes: open it in binary mode, open(path, 'rb')"
             )
-        name = getattr(sound, "name", None)
-        return Encoded(Path(name if isinstance(name, str) and name else f"file object{number}"), data=data)
+        return Encoded(Path(_name(sound, number)), data=data)
     raise _no_sound(sound, number)
+
+
+def _name(file: object, number: str) -> str:
+    """What a file object is called in messages."""
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) and name else f"file object{number}"
+
+
+def without_samples(recording: Recording) -> Recording:
+    """The same for who wants to know which it was, without the sound that it holds in memory."""
+    return Recording(recording.path) if isinstance(recording, Encoded | Samples) else recording
 
 
 def _no_sound(sound: object, number: str) -> EarmarkError:
@@ -153,6 +168,8 @@ def _no_sound(sound: object, number: str) -> EarmarkError:
         way = "samples go into one array, numpy.array(x, numpy.float32), with its sample_rate= beside it"
     elif is_list(sound):
         way = "a list holds sounds, not lists of them: give one list of all"
+    elif hasattr(sound, "__iter__") and not number:
+        way = "of several sounds give a list, list(x)"
     else:
         way = "give a path, the bytes of a file, a file open in binary mode, a NumPy array with sample_rate=, or a list of these"
     return EarmarkError(f"{where} {'an' if kind[:1] in 'aeiouAEIOU' else 'a'} {kind}, which is no sound: {way}")

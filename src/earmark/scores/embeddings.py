@@ -50,6 +50,9 @@ class Embeddings(Plain):
         for name in ("ids", "start", "end"):
             if len(getattr(self, name)) != len(self.vectors):
                 raise ScoresError(f"{name} has {len(getattr(self, name))} rows, vectors have {len(self.vectors)}")
+        if not np.isfinite(self.vectors).all():
+            row = int(np.argmin(np.isfinite(self.vectors).all(1)))
+            raise ScoresError(f"the embedding in row {row} ({self.ids[row]}) holds what is no finite number")
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -110,7 +113,8 @@ def _load(path: Path) -> Embeddings:
     flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = flat.reshape(table.num_rows, width).astype(np.float32)
     ids = np.array(table["id"].to_pylist(), str)
-    return Embeddings(vectors, ids, table["start"].to_numpy(), table["end"].to_numpy(), dict(told["facts"]))
+    start, end = (table[name].to_numpy().astype(np.float64) for name in ("start", "end"))
+    return Embeddings(vectors, ids, start, end, dict(told["facts"]))
 
 
 class Writer:

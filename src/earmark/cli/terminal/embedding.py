@@ -106,8 +106,9 @@ def embed_files(paths: Sequence[Path], asked: Asked, *, errors: Path | None, str
     failures = into.finish(found)
     told = {"out": str(asked.out), "recordings": into.recordings, "windows": writer.rows, "width": writer.width}
     if as_json:
+        facts = {("window_settings" if name == "windows" else name): value for name, value in writer.facts.items()}
         unread = [{"path": path, "reason": reason} for path, reason in failures]
-        print(json.dumps({**told, **writer.facts, "unread": unread}, indent=1, ensure_ascii=False))
+        print(json.dumps({**told, **facts, "unread": unread}, indent=1, ensure_ascii=False))
     else:
         say(f"{asked.out}: {writer.rows:,} windows of {into.recordings:,} recordings, {writer.width} numbers each")
     return say_failures(failures, found, paths, errors)
