@@ -7,11 +7,12 @@ the first name is looked up. Two functions of one name are an error, and an unkn
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,7 +47,13 @@ class Entry:
 
     def arguments(self) -> dict[str, inspect.Parameter]:
         """The parameters that a recipe may set, by name."""
-        return dict(inspect.signature(self.function).parameters)
+        return dict(_parameters(self.function))
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Read once: a recipe's check asks for the same functions' tens of times."""
+    return inspect.signature(function).parameters
 
 
 def _place(function: Callable[..., Any]) -> str:
