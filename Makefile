@@ -23,8 +23,9 @@ demo: setup
 	rm -rf demo
 	$(BIN)/earmark demo --out demo
 
-# a process a core with one thread each: most tests are too small to share among threads
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+# a process a core with one thread each: most tests are too small to share among threads. What is compiled is kept, whatever
+# the environment says: the program for those that tests start, and the tests, whose asserts pytest writes anew, for the next run
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: setup
 	$(PYTEST)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 from pathlib import Path
 
@@ -12,8 +14,13 @@ from numpy.typing import NDArray
 from tests import program
 
 from earmark.data import manifest as manifests
+from earmark.recipe import text as texts
 
 ROOT = Path(__file__).parent.parent
+
+parsed = functools.cache(texts.plain)
+# Shipped recipes are loaded some thousands of times, and two thirds of loading is YAML's: each text is parsed once
+texts.plain = lambda text: copy.deepcopy(parsed(text))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

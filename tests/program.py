@@ -7,6 +7,7 @@ a warning is an error too. What needs a process, such as exit statuses, signals 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import subprocess
@@ -16,9 +17,12 @@ from unittest import mock
 
 import numpy as np
 import typer
-from typer.main import get_command
+import typer.main
 
 from earmark import cli
+
+# A program makes its verbs' options once, from their signatures, and takes longer for it than many a test: kept for all
+get_command = functools.cache(typer.main.get_command)
 
 
 def command(*arguments) -> int:
@@ -39,6 +43,7 @@ def earmark(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(said),
         mock.patch.object(sys, "argv", words),
+        mock.patch.object(typer.main, "get_command", get_command),
     ):
         try:
             cli.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from pathlib import Path
 
@@ -91,14 +92,31 @@ CASES = [(form, subtype) for form, subtype, _ in by_soundfile()] + [(ending, cod
 RATES = {(ending, codec): rate for ending, codec, rate in TRACKS}
 
 
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory):
+    """(form, codec) → (what the sound is in it, rate): encoded once, and every test has a copy."""
+    folder = tmp_path_factory.mktemp("encoded")
+
+    @functools.cache
+    def encoded(form: str, codec: str) -> tuple[bytes, int]:
+        if (form, codec) in RATES:
+            path, rate = folder / f"{codec}.{form}", RATES[form, codec]
+            encode(path, codec, rate)
+        else:
+            path = folder / f"{form}-{codec}"
+            rate = write(path, form, codec)
+        return path.read_bytes(), rate
+
+    return encoded
+
+
 @pytest.fixture
-def made(tmp_path, form, codec):
+def made(tmp_path, encoded, form, codec):
     """(file, rate) of the sound in a container and a codec."""
-    if (form, codec) in RATES:
-        path = tmp_path / f"a.{form}"
-        encode(path, codec, RATES[form, codec])
-        return path, RATES[form, codec]
-    return tmp_path / "a", write(tmp_path / "a", form, codec)
+    data, rate = encoded(form, codec)
+    path = tmp_path / (f"a.{form}" if (form, codec) in RATES else "a")
+    path.write_bytes(data)
+    return path, rate
 
 
 def loose(form: str, codec: str) -> tuple[float, float]:

@@ -90,8 +90,8 @@ def place(tmp_path, esc10, monkeypatch) -> Path:
 
 def run(line: str) -> str:
     """Run a command line in this process; what it says if it is refused, else nothing."""
+    from tests.program import get_command
     from typer import Exit
-    from typer.main import get_command
 
     from earmark import cli
 
@@ -137,29 +137,40 @@ def test_the_page_does_what_it_shows(page, place, capsys, monkeypatch):
 
 
 PLUGGED = """
-import sys, pytest
-import {home}
-{home}.__path__.append({folder!r})
-if hasattr({home}, "build"):
-    {home}.app = {home}.build()
-sys.exit(pytest.main(["-p", "no:cacheprovider", {tests!r}, "-k", "[{name}]"]))
+import importlib, sys, pytest
+for home, folder in {homes!r}:
+    module = importlib.import_module(home)
+    module.__path__.append(folder)
+    if hasattr(module, "build"):
+        module.app = module.build()
+sys.exit(pytest.main(["-p", "no:cacheprovider", "-vv", "-k", {names!r}, *{tests!r}]))
 """
+ADDED = ["models/nets/plainnet.py", "data/datasets/pondlife.py", "events/formats/rttm.py", "cli/windows.py"]
 
 
-@pytest.mark.parametrize(
-    "path", ["models/nets/plainnet.py", "data/datasets/pondlife.py", "events/formats/rttm.py", "cli/windows.py"]
-)
-def test_the_examples_keep_the_contract(path, tmp_path):
+@pytest.fixture(scope="module")
+def plugged(tmp_path_factory) -> subprocess.CompletedProcess[str]:
+    """The tests of contracts with the files of the page in their places, in one program: most of its time is imports."""
+    homes, tests = [], []
+    for path in ADDED:
+        opening, place = f"# src/earmark/{path}\n", Path(path)
+        (code,) = [text for _, text in blocks(DOCS / "adding.md") if text.startswith(opening)]
+        folder = tmp_path_factory.mktemp(place.stem)
+        (folder / place.name).write_text(code.removeprefix(opening), encoding="utf-8")
+        (contract,) = ROOT.glob(f"tests/**/{place.parent.name}/test_contract.py")
+        homes.append((".".join(["earmark", *place.parent.parts]), str(folder)))
+        tests.append(str(contract))
+    names = " or ".join(f"[{Path(path).stem}]" for path in ADDED)
+    program = PLUGGED.format(homes=homes, names=names, tests=tests)
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("path", ADDED)
+def test_the_examples_keep_the_contract(path, plugged):
     """The file as the page shows it is found by its kind, and passes the tests that every other of its kind passes."""
-    opening, place = f"# src/earmark/{path}\n", Path(path)
-    (code,) = [text for _, text in blocks(DOCS / "adding.md") if text.startswith(opening)]
-    (tmp_path / place.name).write_text(code.removeprefix(opening), encoding="utf-8")
-    (tests,) = ROOT.glob(f"tests/**/{place.parent.name}/test_contract.py")
-    home = ".".join(["earmark", *place.parent.parts])
-    program = PLUGGED.format(home=home, folder=str(tmp_path), tests=str(tests), name=place.stem)
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 5
+    assert plugged.returncode == 0, plugged.stdout
+    passed = rf"/{Path(path).parent.name}/test_contract\.py::\w+\[{Path(path).stem}\] PASSED"
+    assert len(re.findall(passed, plugged.stdout)) >= 5, plugged.stdout
 
 
 def test_every_page_can_be_reached():
@@ -218,7 +229,7 @@ def test_every_key_of_every_recipe_is_told():
 
 
 def test_every_command_and_option_is_told():
-    from typer.main import get_command
+    from tests.program import get_command
 
     from earmark import cli
 

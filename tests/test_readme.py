@@ -67,7 +67,7 @@ def test_the_python_lines(place):
 
 def run(line: str) -> object:
     """Run a command line in this process; what it ends with, None or a status."""
-    from typer.main import get_command
+    from tests.program import get_command
 
     from earmark import cli
 

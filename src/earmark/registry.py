@@ -8,11 +8,12 @@ the first name is looked up, and so are those of installed packages; files that 
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,7 +52,13 @@ class Entry:
 
     def arguments(self) -> dict[str, inspect.Parameter]:
         """The parameters that a recipe may set, by name."""
-        return dict(inspect.signature(self.function).parameters)
+        return dict(_parameters(self.function))
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Read once: a recipe's check asks for the same functions' tens of times."""
+    return inspect.signature(function).parameters
 
 
 def _place(function: Callable[..., Any]) -> str:

@@ -10,8 +10,7 @@ from typing import get_args, get_type_hints
 
 import click
 import pytest
-from tests.program import earmark
-from typer.main import get_command
+from tests.program import earmark, get_command
 
 from earmark import cli
 from earmark.cli.tag import tag

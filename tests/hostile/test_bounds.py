@@ -282,7 +282,7 @@ def test_tables_of_clips(hostile, tmp_path):
 
 
 TABLES = {
-    "one name": ("id,path,tags\n" + "".join(f"{n}{'x' * 1_000_000 * (n == 0)},a,b\n" for n in range(30_000)), "would take"),
+    "one name": ("id,path,tags\n" + "".join(f"{n}{'x' * (1_000_000 * (n == 0))},a,b\n" for n in range(30_000)), "would take"),
     "a long header": ("id,path,tags," + "x" * 2_000_000, "its first line"),
     "columns": (",".join(["id", "path", "tags", *LONG]) + "\n", "columns, and a table may have 10,000"),
     "a long cell": ("id,path,tags\n" + "x" * 30_000_000, "cannot be read"),
@@ -311,7 +311,7 @@ def test_scores(hostile, tmp_path):
     told = {"id": repeated("a", rows), "start": np.zeros(rows), "end": np.ones(rows), "scores": wide}
     parquet.write_table(pa.table(told).replace_schema_metadata(meta), tmp_path / "values.parquet", compression="zstd")
     (tmp_path / "name.csv").write_text(
-        "id,a\n" + "".join(f"{n}{'x' * 1_000_000 * (n == 0)},1\n" for n in range(30_000))
+        "id,a\n" + "".join(f"{n}{'x' * (1_000_000 * (n == 0))},1\n" for n in range(30_000))
     )
     (tmp_path / "columns.csv").write_text(",".join(["id", *LONG]) + "\n")
     (tmp_path / "cell.csv").write_text("id,a\n" + "x" * 30_000_000)
