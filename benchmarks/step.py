@@ -1,12 +1,10 @@
 """How long a training step takes: earmark's own against plain eager PyTorch in float32, with the same net and batch.
 
 A step is what `earmark.train.phase.PhaseModule` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
-earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, gradients of weights
-are taken in the other layout on processors without AVX-512, and bf16 autocast is taken where earmark's probe finds it
-faster. Each way lives in a process of its own, since the second holds for a whole process; they take their steps in turn.
-
-The convolutions and dense layers of the step alone, forward and backward, on what reaches them, are the bound of what
-float32 can gain without faster ones; a product of matrices says how fast those could be.
+earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, and bf16 autocast
+is taken where earmark's probe finds it faster. Each way lives in a process of its own, since the second holds for a
+whole process; they take their steps in turn. The convolutions and dense layers of the step alone, forward and backward, on
+what reaches them, are the bound of what float32 can gain without faster ones; a product of matrices says how fast those could be.
 """
 
 from __future__ import annotations
@@ -26,9 +24,8 @@ from benchmarks.timing import compare, interleave
 
 PLAIN = "plain float32"
 LAST, KEPT, BF16 = "channels last", "memory kept", "bf16 autocast"
-TURNED = "weights' gradients turned"  # where there is no AVX-512; elsewhere it changes nothing
 WAYS = {  # of each recipe; the first is the base
-    "esc10-cnnspec": ((), (LAST,), (LAST, KEPT), (LAST, KEPT, TURNED), (LAST, KEPT, BF16)),
+    "esc10-cnnspec": ((), (LAST,), (LAST, KEPT), (LAST, KEPT, BF16)),
     "esc10-convnet1d": ((), (KEPT,), (KEPT, BF16)),
 }
 BOUND = "its convolutions and products alone, float32"
@@ -152,7 +149,6 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     from earmark import recipe
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import tagger
-    from earmark.train.gradients import turn_weights
     from earmark.train.loader import Waves
     from earmark.train.phase import PhaseModule
     from earmark.train.state import State
@@ -166,8 +162,6 @@ def _lesson(name: str, place: Path, way: tuple[str, ...]) -> Any:
     module = PhaseModule(tagger.build(plan, manifest.vocabulary), waves, waves, place, State())
     if LAST in way:
         module.tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if TURNED in way:
-        turn_weights(module.tagger.net)
     return module
 
 

@@ -27,7 +27,6 @@ from earmark.report import pictures
 from earmark.train import bases, precision, processes
 from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
 from earmark.train.folds import divide
-from earmark.train.gradients import turn_weights
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary
@@ -221,8 +220,6 @@ class Run:
         if processes.rank() == 0:
             head = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
             write_json(self.folder / "run.json", {**head, "device": self.device, "processes": processes.world()})
-        if self.device == "cpu" and state.precision == precision.NAMES["float32"]:
-            turn_weights(tagger.net)
         processes.share_norms(tagger)
         fit(module, state.precision, self.device, name, self.on_progress)
 
