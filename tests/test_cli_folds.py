@@ -20,6 +20,8 @@ from earmark.scores import Scores
 
 pytest.importorskip("pytorch_lightning")
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RECIPE = {
     "task": "one",
     "sample_rate": 4000,
