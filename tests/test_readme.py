@@ -34,6 +34,9 @@ FEWER = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.S)
 
