@@ -18,13 +18,6 @@ from earmark.data import manifest as manifests
 from earmark.models.file import read_head
 from earmark.scores import Scores
 
-<<<<<<< HEAD
-=======
-pytest.importorskip("pytorch_lightning")
-
-pytestmark = pytest.mark.usefixtures("sketched")
-
->>>>>>> i18-tests
 RECIPE = {
     "task": "one",
     "sample_rate": 4000,
