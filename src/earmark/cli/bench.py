@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,13 +40,11 @@ def files(
     device: o.Device = "cpu",
 ) -> None:
     """Hours of audio a minute on this machine, where the time goes, and the peak of memory."""
-    from dataclasses import asdict
-
     from earmark.cli.terminal.bar import leave_with_reasons
     from earmark.cli.terminal.speed import of_files, tell
 
     speed, listener, reasons, found = of_files(tagger, paths, batch, workers, device)
-    print(json.dumps(asdict(speed), indent=1)) if as_json else tell(speed, listener)
+    tell(speed, listener, as_json)
     leave_with_reasons(reasons, found)
 
 
@@ -64,13 +61,9 @@ def windows(
     device: o.Device = "cpu",
 ) -> None:
     """Overlapping windows one by one and with what they share computed once: both on the same audio, in turns."""
-    from earmark.cli.terminal.console import say
     from earmark.cli.terminal.speed import compare, of_windows
 
-    told = of_windows(name, window, hop_samples, audio, seconds, rounds, batch, device)
-    print(json.dumps(told.as_dict(), indent=1)) if as_json else compare(told)
-    if not told.together:
-        say(f"scored one by one: {told.why[-1]}")
+    compare(of_windows(name, window, hop_samples, audio, seconds, rounds, batch, device), as_json)
 
 
 @bench.command()

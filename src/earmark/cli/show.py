@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.telling import combines, listens, put, show_members, told_rows
+from earmark.cli.terminal.telling import combines, graphs, listens, put, show_members, told_rows
 
 PLACE = 100  # in `earmark --help`
 
@@ -36,5 +36,6 @@ def show(
         put(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
         put(f"  listens     {listens(recipe)}")
         put(f"  combines    {combines(recipe)}")
+        put(f"  graphs      {graphs(head)}")
     for name, told in told_rows(facts):
         put(f"  {name:11} {told}")

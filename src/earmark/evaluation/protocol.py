@@ -18,6 +18,7 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     """tagger, data, folds, unreadable; of one tagger what its file tells, of several a row of figures for each fold."""
     protocol: dict[str, Any] = {
         "tagger": parts[0].tagger.identity() if len(parts) == 1 else [part.tagger.identity() for part in parts],
+        "engine": "; ".join(dict.fromkeys(part.tagger.engine for part in parts)),
         "data": str(parts[0].dataset),
         "folds": [fold for part in parts for fold in part.clips.fold_names()],
         "unreadable": sum(len(part.unread) for part in parts),

@@ -49,6 +49,11 @@ class AnyTagger(Answers, Protocol):
         ...
 
     @property
+    def engine(self) -> str:
+        """What runs it, in words: engine and version, precision, device."""
+        ...
+
+    @property
     def members(self) -> Sequence[Member]:
         """Those that answer: one, or several together."""
         ...

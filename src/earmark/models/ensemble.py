@@ -70,6 +70,11 @@ class Ensemble(tagging.Answers):
         tagging.check_alike(self.members)
         return self.members[0].windows
 
+    @property
+    def engine(self) -> str:
+        """What runs the members' nets, in words."""
+        return "; ".join(dict.fromkeys(member.engine for member in self.members))
+
     def every(self, hop: float | str) -> Ensemble:
         """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
         moved = [member.every(hop) for member in self.members]

@@ -105,7 +105,7 @@ class GraphTagger(Answers):
     def engine(self) -> str:
         """What runs the net, in words."""
         told = self.running
-        return f"{told.engine} {sessions.version(told.engine)}, {told.precision}"
+        return f"{told.engine} {sessions.version(told.engine)}, {told.precision}, cpu"
 
     @property
     def sample_rate(self) -> int:

@@ -99,6 +99,11 @@ class Tagger(nn.Module, Answers):
         return prediction
 
     @property
+    def engine(self) -> str:
+        """What runs the net, in words."""
+        return f"torch {torch.__version__.partition('+')[0]}, float32, {self.device}"
+
+    @property
     def members(self) -> tuple[Tagger]:
         """Those that answer together: this one alone."""
         return (self,)

@@ -66,11 +66,12 @@ def events_of_files(
 
 def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, out at once, or out at the end."""
-    from earmark.cli.terminal import eventresults
+    from earmark.cli.terminal import eventresults, jobs
 
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
+        settings |= jobs.engine_of(asked.tagger)
         return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest))
     if asked.form is TABLE:
         return eventresults.Table(names)

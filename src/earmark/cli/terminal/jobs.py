@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -128,6 +129,14 @@ class Job:
             say(f"results: {path}")
             written.formulas.look_at(path)
         return self.journal.failures(found)
+
+
+def engine_of(tagger: AnyTagger) -> dict[str, str]:
+    """What a job's settings tell of what runs its tagger, whose last bits are its own; nothing of torch, as ever.
+
+    Without its version: one that is upgraded need not begin anew.
+    """
+    return {} if tagger.engine.startswith("torch") else {"engine": re.sub(r" [\w.]+,", ",", tagger.engine)}
 
 
 def check(folder: Path | None, retry: bool, **options: Any) -> None:

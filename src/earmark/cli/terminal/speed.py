@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,14 @@ def wave_of(path: Path | None, seconds: float, sample_rate: int) -> Wave:
     return np.concatenate(parts)[:wanted]
 
 
-def compare(told: Shared) -> None:
-    """Both ways, as a table."""
-    from earmark.cli.terminal.console import print_table
+def compare(told: Shared, as_json: bool) -> None:
+    """Both ways, as a table or as JSON, and why windows were not shared."""
+    from earmark.cli.terminal.console import print_table, say
+
+    if not told.together:
+        say(f"scored one by one: {told.why[-1]}")
+    if as_json:
+        return print(json.dumps(told.as_dict(), indent=1))
 
     rows = [
         ("one by one", f"{told.one_by_one_s:.3f}", f"{told.seconds / told.one_by_one_s:.1f}", "1.0", ""),
@@ -109,10 +115,12 @@ def compare(told: Shared) -> None:
         print(f"{told.together} windows at once; not shared: {'; '.join(told.why) or 'nothing'}")
 
 
-def tell(speed: Speed, listener: Tagger) -> None:
-    """How fast, where the time goes, and the memory, in lines."""
+def tell(speed: Speed, listener: Tagger, as_json: bool) -> None:
+    """How fast, where the time goes, and the memory, in lines or as JSON."""
     from earmark.cli.terminal.console import print_table
 
+    if as_json:
+        return print(json.dumps(asdict(speed), indent=1))
     told = listener.windows
     rows = [
         (name, f"{seconds:.2f}", f"{seconds / speed.wall:.0%}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         "format": form.value,
         "salvage": asked.salvage,
     }
-    settings |= {"gain": asked.gain} if asked.gain else {}
+    settings |= ({"gain": asked.gain} if asked.gain else {}) | jobs.engine_of(asked.tagger)
     return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
 
 
@@ -141,6 +142,8 @@ def say_unheard(tagger: AnyTagger) -> None:
 
     for line in unheard(tagger):
         say(line)
+    if sys.stderr.isatty():  # a person looks on
+        say(f"engine: {tagger.engine}")
 
 
 def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: Any, coming: Any) -> None:

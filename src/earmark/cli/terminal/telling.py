@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from earmark.files.shown import shown
@@ -27,6 +28,17 @@ def show_members(name: str, head: dict[str, Any]) -> None:
         recipe = member["recipe"]
         put(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
         put(f"              listens {listens(recipe)}")
+
+
+def graphs(head: Mapping[str, Any]) -> str:
+    """Of its net, for engines without torch."""
+    told = [each for each in head.get("graphs") or [] if isinstance(each, dict)]
+    if not told:
+        return "none: torch runs it (earmark export writes some)"
+    precisions = dict.fromkeys(str(each.get("precision")) for each in told)
+    together = sorted({int(each.get("windows", 0)) for each in told} - {0}, reverse=True)
+    shared = f"; {', '.join(map(str, together))} overlapping windows at once" if together else ""
+    return f"{' and '.join(precisions)}{shared}"
 
 
 def combines(recipe: dict[str, Any]) -> str:
