@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
     from earmark.files.pieces import Frame
     from earmark.inference import Failure, Scored
+    from earmark.models.anytagger import AnyTagger
 
 
 class Results(Protocol):

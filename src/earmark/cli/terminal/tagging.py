@@ -76,7 +76,7 @@ def tag_files(
 
 def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, or out at once."""
-    from earmark.cli.terminal import written
+    from earmark.cli.terminal import jobs, written
     from earmark.cli.terminal.console import output
     from earmark.cli.terminal.jobs import Job
     from earmark.files.pieces import Writer
