@@ -17,6 +17,7 @@ from earmark.engines import graph as onnx
 from earmark.engines import processor, remembered, sessions
 from earmark.engines.sessions import on_onnxruntime
 from earmark.errors import TaggerError
+from earmark.inference import Live, score
 from earmark.models.ensemble import Ensemble
 from earmark.models.loading import load
 
@@ -261,3 +262,24 @@ def test_openvino_tells_nobody_that_it_is_used():
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]
+
+
+def test_a_recording_is_heard_alike_whole_in_pieces_and_in_torch(file):
+    """Windows as they overlap in a file, in a stream that comes in pieces, and in the tagger's own torch."""
+    made, true = load(file, engine="onnxruntime"), load(file, engine="torch")
+    sound = (np.random.default_rng(2).normal(0, 0.1, 40_000) * np.linspace(0.1, 1, 40_000)).astype(np.float32)
+
+    def pieces():
+        for first in range(0, len(sound), 1777):
+            yield sound[first : first + 1777]
+
+    def windows_of(tagger, source):
+        (heard,) = score(tagger, [Live("s", source=lambda _: source)], keep_windows=True)
+        return heard
+
+    whole, cut = windows_of(made, iter([sound])), windows_of(made, pieces())
+    wanted = windows_of(true, iter([sound]))
+    for other in (cut, wanted):
+        np.testing.assert_allclose(whole.values, other.values, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(whole.windows.values, other.windows.values, rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(whole.windows.start, other.windows.start)
