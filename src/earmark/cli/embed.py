@@ -26,6 +26,8 @@ def embed(
     batch: o.Batch = 16,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
+    engine: o.Engine = "auto",
+    precision: o.Precision = "auto",
 ) -> None:
     """Write the embedding of each window, a vector: for search, clusters, and classifiers of one's own.
 
@@ -35,7 +37,7 @@ def embed(
     from earmark.models import loading
 
     embedding.check_places(out, errors)
-    loaded = loading.load(tagger, device)
+    loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded)
     asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)

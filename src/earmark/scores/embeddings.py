@@ -96,11 +96,47 @@ class Embeddings(Plain):
             raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
 
 
+def blocks(path: str | Path) -> Iterator[Embeddings]:
+    """The same as `Embeddings.load`, a group of rows at a time, some 16 MB each, so that millions need no more memory.
+
+    Raises ScoresError.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet as arrow
+
+    path = Path(path)
+    if not path.is_file():
+        raise ScoresError(f"{path}: no such file")
+    try:
+        with arrow.ParquetFile(path) as file:
+            _told(path, file.schema_arrow.metadata)
+            for group in range(file.num_row_groups):
+                yield _of_table(path, file.read_row_group(group))
+    except ScoresError:
+        raise
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
+        raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
+
+
+def facts_of(path: str | Path) -> dict[str, Any]:
+    """Where the embeddings of a file come from, without reading them. Raises ScoresError."""
+    import pyarrow as pa
+    from pyarrow import parquet as arrow
+
+    try:
+        return dict(_told(Path(path), arrow.read_schema(path).metadata)["facts"])
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
+        raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
+
+
 def _load(path: Path) -> Embeddings:
     from earmark.files import parquet
 
-    table = parquet.read(path)
-    told = json.loads((table.schema.metadata or {}).get(FORMAT.encode(), b"null"))
+    return _of_table(path, parquet.read(path))
+
+
+def _told(path: Path, metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    told = json.loads((metadata or {}).get(FORMAT.encode(), b"null"))
     if not told:
         raise ScoresError(f"{path}: is a Parquet file, but not one with embeddings in it")
     if told["version"] > VERSION:
@@ -108,6 +144,11 @@ def _load(path: Path) -> Embeddings:
             f"{path}: was written by a newer earmark (embeddings version {told['version']}, this one reads {VERSION}). "
             "Upgrade earmark"
         )
+    return dict(told)
+
+
+def _of_table(path: Path, table: Any) -> Embeddings:
+    told = _told(path, table.schema.metadata)
     bounds.check_texts(path, path.stat().st_size, table["id"])
     width = table.schema.field("vector").type.list_size
     flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -18,7 +18,8 @@ from typing import Any, get_type_hints
 import typer
 
 from earmark.cli.terminal.formulas import Formulas
-from earmark.files import free_name
+from earmark.errors import EarmarkError
+from earmark.files import bounds, free_name
 from earmark.files.places import Ours, Places
 
 ERRORS = ("path", "reason")
@@ -235,6 +236,17 @@ def calibrated(path: Path) -> bool:
     """A tagger with rules or thresholds that were chosen for it."""
     facts = _tagger(path).get("facts")
     return isinstance(facts, dict) and ("events" in facts or "tags" in facts)
+
+
+def matches(path: Path) -> bool:
+    """What `earmark search` found."""
+    if head_of(path) == ("id", "start", "end", "similarity"):
+        return True
+    try:
+        told = bounds.read_json(path)
+    except (OSError, ValueError, EarmarkError):
+        return False
+    return isinstance(told, list) and all(isinstance(each, dict) and "similarity" in each for each in told)
 
 
 def exported(path: Path) -> bool:

@@ -1,0 +1,84 @@
+"""From an example's sound to the windows that are most like it, and how they are told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.errors import EarmarkError
+
+
+def search(
+    store: Path,
+    examples: Sequence[Path],
+    name: str,
+    begin: float | None,
+    end: float | None,
+    top: int,
+    each: int | None,
+    form: str,
+    out: Path | None,
+) -> None:
+    """Print or write the matches. Raises EarmarkError, AudioError."""
+    from earmark.cli.terminal.console import output, say
+    from earmark.models import loading
+    from earmark.scores.embeddings import blocks, facts_of
+    from earmark.scores.nearest import nearest
+
+    facts = facts_of(store)
+    loaded = _as_made(loading.load(name), name, store, facts)
+    vectors = [_vectors(loaded, path, begin, end) for path in examples]
+    found = nearest(blocks(store), np.concatenate(vectors), top, each=each)
+    if not found:
+        say(f"{store}: holds no windows")
+    with output(out) as stream:
+        stream.write(_told(found, form))
+
+
+def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None) -> NDArray[np.float32]:
+    """(windows, width) of an example, or of the part of it."""
+    from earmark.inference import Recording
+
+    if (begin or 0.0) < 0 or (end is not None and end <= (begin or 0.0)):
+        raise EarmarkError(
+            f"--from {begin or 0:g} --to {end:g}: the example ends before it begins. Give seconds, such as 3.2 and 4"
+        )
+    told: NDArray[np.float32] = loaded.embed(Recording(path, begin, end)).vectors
+    return told
+
+
+def _as_made(loaded: Any, name: str, store: Path, facts: dict[str, Any]) -> Any:
+    """The tagger in the windows that the store was made in. Raises EarmarkError where it is another one."""
+    hop = (facts.get("windows") or {}).get("hop")
+    if hop is not None and hop != loaded.described_windows().get("hop"):
+        loaded = loaded.every(hop)
+    if facts.get("tagger") not in (None, loaded.identity()):
+        raise EarmarkError(
+            f"{store}: was made by the tagger {facts['tagger']}, and {name} is {loaded.identity()}: their embeddings cannot be "
+            "compared. Give the tagger that made it with --tagger"
+        )
+    return loaded
+
+
+def _told(found: Sequence[Any], form: str) -> str:
+    from earmark.scores.nearest import Match
+
+    if form == "json":
+        return json.dumps([asdict(match) for match in found], indent=1, ensure_ascii=False) + "\n"
+    if form == "csv":
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Match)])
+        writer.writerows(
+            [match.id, f"{match.start:.3f}", f"{match.end:.3f}", f"{match.similarity:.6f}"] for match in found
+        )
+        return file.getvalue()
+    return "".join(f"{match.similarity:.3f}  {match.id}  {match.start:.2f} to {match.end:.2f} s\n" for match in found)

@@ -1,0 +1,117 @@
+"""The windows most like an example: against all cosines at once, in blocks of any size; and the command on real recordings."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.program import earmark
+
+from earmark.errors import ScoresError
+from earmark.scores import Embeddings
+from earmark.scores.embeddings import blocks, facts_of
+from earmark.scores.nearest import nearest
+
+
+def store(rows=60, width=5, recordings=7, seed=0):
+    chance = np.random.default_rng(seed)
+    vectors = chance.normal(size=(rows, width)).astype(np.float32)
+    ids = np.array([f"r{number}" for number in sorted(chance.integers(0, recordings, rows))])
+    return Embeddings(vectors, ids, np.arange(rows, dtype=float), np.arange(rows) + 1.0, {"tagger": "x"})
+
+
+def part(whole, first, last):
+    return Embeddings(whole.vectors[first:last], whole.ids[first:last], whole.start[first:last], whole.end[first:last])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.integers(1, 70), top=st.integers(1, 80), each=st.one_of(st.none(), st.integers(1, 4)),
+    examples=st.integers(1, 3), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_blocks_of_any_size_give_what_all_cosines_do(size, top, each, examples, seed):
+    whole = store(seed=seed)
+    wanted = np.random.default_rng(seed + 1).normal(size=(examples, 5)).astype(np.float32)
+    cosines = [
+        max(float(v @ w / np.linalg.norm(v) / np.linalg.norm(w)) for w in wanted.astype(np.float64))
+        for v in whole.vectors.astype(np.float64)
+    ]
+    expected, taken = [], {}
+    for row in sorted(range(len(whole)), key=lambda row: -cosines[row]):
+        name = whole.ids[row]
+        if each is None or taken.get(name, 0) < each:
+            taken[name] = taken.get(name, 0) + 1
+            expected.append(row)
+    found = nearest((part(whole, k, k + size) for k in range(0, len(whole), size)), wanted, top, each=each)
+    assert [match.start for match in found] == [float(row) for row in expected[:top]]
+    np.testing.assert_allclose([m.similarity for m in found], [cosines[row] for row in expected[:top]], atol=1e-6)
+
+
+def test_loudness_does_not_count_and_zeros_are_like_nothing():
+    some = Embeddings(
+        np.array([[0, 0], [3, 0], [0.1, 0.1]], np.float32), np.array(["a", "b", "c"]), np.zeros(3), np.ones(3)
+    )
+    found = nearest([some], np.array([100.0, 0.0], np.float32), 3)
+    assert [(match.id, round(match.similarity, 5)) for match in found] == [("b", 1.0), ("c", 0.70711), ("a", 0.0)]
+
+
+def test_equal_ones_come_in_their_order():
+    some = Embeddings(np.ones((4, 2), np.float32), np.array(list("abcd")), np.arange(4.0), np.arange(4.0) + 1)
+    assert [match.id for match in nearest([part(some, 0, 2), part(some, 2, 4)], np.ones(2, np.float32), 3)] == [
+        "a",
+        "b",
+        "c",
+    ]
+
+
+def test_what_cannot_be_searched():
+    with pytest.raises(ScoresError, match="the store has embeddings of 5 numbers, the example one of 3"):
+        nearest([store()], np.ones((1, 3), np.float32), 3)
+    for top, each in ((0, None), (1, 0)):
+        with pytest.raises(ScoresError, match="give 1 or more"):
+            nearest([store()], np.ones((1, 5), np.float32), top, each=each)
+    assert nearest([], np.ones((1, 5), np.float32), 3) == []
+
+
+def test_a_file_comes_in_blocks(tmp_path):
+    whole = store()
+    whole.save(tmp_path / "e.parquet")
+    together = list(blocks(tmp_path / "e.parquet"))
+    np.testing.assert_array_equal(np.concatenate([block.vectors for block in together]), whole.vectors)
+    assert facts_of(tmp_path / "e.parquet") == {"tagger": "x"}
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not at all")
+    for call in (facts_of, lambda path: list(blocks(path))):
+        with pytest.raises(ScoresError, match="bad.parquet: holds no embeddings that earmark can read"):
+            call(tmp_path / "bad.parquet")
+
+
+def test_the_command(tmp_path, monkeypatch):
+    """A tone among noises is found by another piece of it, in its place."""
+    monkeypatch.chdir(tmp_path)
+    chance = np.random.default_rng(0)
+    time = np.arange(8 * 8000) / 8000
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time) * (1 + np.sin(2 * np.pi * 5 * time))
+    sounds = {"a": chance.normal(0, 0.1, 64_000), "b": tone, "c": chance.normal(0, 0.05, 64_000)}
+    for name, wave in sounds.items():
+        soundfile.write(f"{name}.wav", wave, 8000)
+    given = ("--tagger", "digits")
+    assert earmark("embed", "a.wav", "b.wav", "c.wav", "-o", "store.parquet", *given).returncode == 0
+    done = earmark("search", "store.parquet", "b.wav", "--from", "1", "--to", "3", "--top", "3", "--json", *given)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [match["id"] for match in found] == ["b.wav"] * 3 and found[0]["similarity"] > 0.9
+    done = earmark("search", "store.parquet", "b.wav", "--each", "1", "--format", "csv", "--out", "m.csv", *given)
+    assert done.returncode == 0
+    lines = (tmp_path / "m.csv").read_text().splitlines()
+    assert lines[0] == "id,start,end,similarity" and len(lines) == 4 and lines[1].startswith("b.wav,")
+    assert earmark("search", "store.parquet", "b.wav", "--out", "m.csv", "--format", "csv", *given).returncode == 0
+    done = earmark("search", "store.parquet", "b.wav")
+    assert done.returncode == 2 and "was made by the tagger" in done.stderr
+    done = earmark("search", "store.parquet", "b.wav", "--from", "3", "--to", "1", *given)
+    assert done.returncode == 2 and "the example ends before it begins" in done.stderr
+    done = earmark("search", "store.parquet", "none.wav", *given)
+    assert done.returncode == 1 and "none.wav" in done.stderr
