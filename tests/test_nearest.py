@@ -113,5 +113,11 @@ def test_the_command(tmp_path, monkeypatch):
     assert done.returncode == 2 and "was made by the tagger" in done.stderr
     done = earmark("search", "store.parquet", "b.wav", "--from", "3", "--to", "1", *given)
     assert done.returncode == 2 and "the example ends before it begins" in done.stderr
+    soundfile.write("late.wav", np.concatenate([np.zeros(64_000), tone]), 8000)  # its silence is no example
+    done = earmark("search", "store.parquet", "late.wav", "--top", "4", "--json", *given)
+    assert [match["id"] for match in json.loads(done.stdout)] == ["b.wav"] * 4
+    soundfile.write("silent.wav", np.zeros(64_000), 8000)
+    done = earmark("search", "store.parquet", "silent.wav", *given)
+    assert done.returncode == 2 and "is silent, and so an example of nothing" in done.stderr
     done = earmark("search", "store.parquet", "none.wav", *given)
     assert done.returncode == 1 and "none.wav" in done.stderr

@@ -52,7 +52,8 @@ def nearest(
             )
         if not len(block):
             continue
-        similarity = (_directions(block.vectors) @ wanted.T).max(1)
+        # divided last: vectors are gone over once, and nothing of their size is made
+        similarity = (block.vectors @ wanted.T).max(1) / np.maximum(_lengths(block.vectors), TINY)
         kept += [
             (float(similarity[row]), -(place + row), _match(block, row, float(similarity[row])))
             for row in _candidates(similarity, block.ids, top, each)
@@ -98,8 +99,12 @@ def _best(kept: list[tuple[float, int, Match]], top: int, each: int | None) -> l
 
 
 def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    return np.asarray(vectors / np.maximum(lengths, TINY)[:, None], np.float32)
+    vectors = np.asarray(vectors, np.float32)
+    return np.asarray(vectors / np.maximum(_lengths(vectors), TINY)[:, None], np.float32)
+
+
+def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
 
 
 def _match(block: Embeddings, row: int, similarity: float) -> Match:

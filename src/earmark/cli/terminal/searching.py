@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from earmark.errors import EarmarkError
 
+QUIET = 0.01  # of an example's loudest sample, 40 dB
+
 
 def search(
     store: Path,
@@ -44,15 +46,25 @@ def search(
 
 
 def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None) -> NDArray[np.float32]:
-    """(windows, width) of an example, or of the part of it."""
+    """(windows, width) of an example, or of the part of it: of its windows those in which it is to be heard.
+
+    A clip that ends in silence is no example of silence: windows 40 dB below the loudest sample are left out.
+    """
+    from earmark import audio
     from earmark.inference import Recording
 
     if (begin or 0.0) < 0 or (end is not None and end <= (begin or 0.0)):
         raise EarmarkError(
             f"--from {begin or 0:g} --to {end:g}: the example ends before it begins. Give seconds, such as 3.2 and 4"
         )
-    told: NDArray[np.float32] = loaded.embed(Recording(path, begin, end)).vectors
-    return told
+    told = loaded.embed(Recording(path, begin, end))
+    first = begin or 0.0
+    wave = np.abs(audio.load(path, loaded.sample_rate, begin, None if end is None else end - first))
+    edges = zip(told.start - first, told.end - first, strict=True)
+    peaks = [wave[round(a * loaded.sample_rate) : round(b * loaded.sample_rate)].max(initial=0.0) for a, b in edges]
+    if not wave.max(initial=0.0):
+        raise EarmarkError(f"{path}: is silent, and so an example of nothing. Take another, or another part of it")
+    return np.asarray(told.vectors[np.array(peaks) >= QUIET * wave.max()], np.float32)
 
 
 def _as_made(loaded: Any, name: str, store: Path, facts: dict[str, Any]) -> Any:
