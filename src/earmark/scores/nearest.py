@@ -104,7 +104,7 @@ def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), np.float32)
 
 
 def _match(block: Embeddings, row: int, similarity: float) -> Match:
