@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import EarmarkError, TaggerError
 from earmark.files import write_bytes
 from earmark.files.bounds import HEADER, TENSORS
 from earmark.recipe import Recipe
@@ -135,3 +136,14 @@ def identity(weights: Weights, recipe: Recipe, vocabulary: Sequence[str]) -> str
     # without the defaults: a key that recipes learn later must not rename the taggers that there are
     told = {"recipe": recipe.model_dump(mode="json", exclude_defaults=True), "vocabulary": [*vocabulary]}
     return digest(weights, told)[:12]
+
+
+@contextmanager
+def building(path: Path) -> Iterator[None]:
+    """While what a file tells is built: raises TaggerError for what this earmark does not know."""
+    try:
+        yield
+    except EarmarkError as error:
+        raise TaggerError(
+            f"{path}: this earmark cannot build it ({error}). Upgrade earmark, or add the plug-in that it was made with"
+        ) from error

@@ -11,13 +11,13 @@ from typing import Any, cast
 
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import TaggerError
 from earmark.models import file as taggerfile
 from earmark.models import graphs
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
-from earmark.models.file import ENSEMBLE, Weights
+from earmark.models.file import ENSEMBLE, Weights, building
 from earmark.models.graphtagger import GraphTagger, Running, threads
 from earmark.recipe import parse_hearing
 from earmark.registry import did_you_mean
@@ -85,12 +85,6 @@ def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precisi
         if head["format"] == ENSEMBLE:
             return _ensemble(head, weights, taken, path)
         return _member(head, weights, taken, path)
-    except TaggerError:
-        raise
-    except EarmarkError as error:
-        raise TaggerError(
-            f"{path}: this earmark cannot build it ({error}). Upgrade earmark, or add the plug-in that it was made with"
-        ) from error
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise TaggerError(f"{path}: the header and the weights do not fit together: {error}") from error
 
@@ -152,7 +146,8 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
         from earmark.models.torched import torched
 
         return torched(head, net, taken.device, path, facts, held, own)
-    recipe = parse_hearing(head["recipe"], f"in {path}")
+    with building(path):
+        recipe = parse_hearing(head["recipe"], f"in {path}")
     vocabulary = tuple(head["vocabulary"])
     graphs.check_own(held, taggerfile.identity(net, recipe, vocabulary), str(path))
     running = Running(held, dict(weights), taken.engine, taken.precision, threads())
@@ -163,7 +158,8 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
     more = {
         key: head[key] for key in ("plugins",) if key in head
     }  # of its net, which is not looked for: the graph is it
-    return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more)
+    with building(path):
+        return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more)
 
 
 def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Ensemble:
@@ -176,4 +172,5 @@ def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Pat
         members.append(_member(told, own, taken, path))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
-    return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))
+    with building(path):
+        return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from earmark.models import needs
 from earmark.models.facts import Facts
-from earmark.models.file import Weights
+from earmark.models.file import Weights, building
 from earmark.models.graphs import Graph
 from earmark.models.size import shapes
 from earmark.models.tagger import Tagger, build
@@ -34,7 +34,8 @@ def torched(
     """
     needs.check(head, str(path))
     tensors = {name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in weights.items()}
-    tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
+    with building(path):
+        tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
     tagger.facts, tagger.graphs, tagger.quantised = facts, tuple(held), dict(quantised)
     tagger.load_state_dict(tensors)
     return tagger.to(device).eval().requires_grad_(False)
