@@ -20,6 +20,9 @@ Files = Annotated[
 def extended(verb: Callable[..., Any]) -> Callable[..., Any]:
     """A verb that first runs the files that are named to it with `--plugin`."""
 
+    if NAME in inspect.signature(verb).parameters:  # of a group's verb, which is the same in every program
+        return verb
+
     @functools.wraps(verb)
     def begin(*arguments: Any, **values: Any) -> Any:
         if files := values.pop(NAME, None):
