@@ -13,10 +13,13 @@ BIN := .venv/bin
 
 setup: .venv/ready
 
-.venv/ready: pyproject.toml constraints.txt
+# what users' packages and developers' packages are pinned to
+PINS := -c constraints.txt -c constraints-dev.txt
+
+.venv/ready: pyproject.toml constraints.txt constraints-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,media,dev]'
+	$(BIN)/python -m pip install -q $(PINS) torch
+	$(BIN)/python -m pip install -q $(PINS) -e '.[train,export,openvino,media,dev]'
 	touch .venv/ready
 
 demo: setup
@@ -49,7 +52,7 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install -q $(PINS) -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
 
 # small trainings on a CPU, those of the recipes on an accelerator; what has ended is not done again
@@ -57,7 +60,7 @@ results: setup
 	$(BIN)/python -m claims.run $(if $(ONLY),--only $(ONLY)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS))
 
 docs: setup
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m pip install -q $(PINS) -e '.[docs]'
 	$(BIN)/mkdocs build -q --strict
 
 clean:

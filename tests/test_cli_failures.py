@@ -127,7 +127,7 @@ def test_what_the_system_refuses_is_said_with_a_way_out(monkeypatch, capsys, err
     def refuse():
         raise error
 
-    monkeypatch.setattr(cli, "app", refuse)
+    monkeypatch.setattr(cli, "build", lambda _: refuse)
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 2
@@ -138,7 +138,7 @@ def test_a_mistake_of_the_programs_own_keeps_its_place(monkeypatch):
     def fail():
         raise OSError("nothing of the system's")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "build", lambda _: fail)
     with pytest.raises(OSError, match="nothing of the system's"):
         cli.main()
 

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-import click
 import pytest
-from tests.program import earmark, get_command
+from tests.cli.offered import commands, given
+from tests.program import earmark
 
 from earmark import cli
 from earmark.cli.tag import tag
@@ -20,30 +20,6 @@ from earmark.inference.outputs import Format
 pytestmark = pytest.mark.usefixtures("sketched")
 
 LONGEST = 80  # lines of a verb
-# What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
-VALUES = {
-    "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
-    "manifest": ["clips.csv"], "name": ["t.safetensors"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"],
-    "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
-}  # fmt: skip
-LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
-    "permutations": "9",
-    "resamples": "9",
-}
-OUT = {
-    "calibrate": "new.safetensors",
-    "embed": "new.parquet",
-    "ensemble": "new.parquet",
-    "index": "new.csv",
-}  # where a name's ending matters; else a folder
-
-
-def commands(name: str) -> list[tuple[list[str], click.Command]]:
-    """The verb, or those of its group: (words, command)."""
-    command = get_command(cli.app).commands[name]
-    inner = getattr(command, "commands", None)
-    return [([name], command)] if inner is None else [([name, word], each) for word, each in inner.items()]
 
 
 def test_it_is_called_as_its_file(name):
@@ -94,25 +70,6 @@ def test_a_file_that_is_not_there_is_told(name, tmp_path, monkeypatch):
         assert done.returncode in (1, 2), (words, given, done)
         assert done.stderr.strip() and "Traceback" not in done.stderr, words
         assert list(tmp_path.iterdir()) == []
-
-
-def given(name: str, command: click.Command, place: Path, tmp_path: Path) -> list[str]:
-    """Arguments and options with which the command has little to do."""
-    words: list[str] = []
-    for parameter in command.params:
-        if parameter.param_type_name == "argument" or parameter.required or parameter.name == "tagger":
-            option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
-            if parameter.name == "out":
-                words += [*option, str(tmp_path / OUT.get(name, "out"))]
-            else:
-                assert parameter.name in VALUES, f"{name}: say in VALUES what its {parameter.name} may be"
-                told = VALUES[parameter.name]
-                words += [*option, *(str(place / word) if (place / word).exists() else word for word in told)]
-        elif parameter.name == "out" and name in OUT:
-            words += [parameter.opts[0], str(tmp_path / OUT[name])]
-        elif parameter.name in LITTLE:
-            words += [parameter.opts[0], LITTLE[parameter.name]]
-    return words
 
 
 def test_json_is_all_that_is_printed(name, place, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ Exit statuses, and what ends a command: `earmark.cli.terminal.failures`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import sys
@@ -25,20 +26,35 @@ from earmark.errors import EarmarkError
 LAST = 1000  # of a verb that does not say where `earmark --help` lists it
 
 
-def verbs() -> dict[str, typer.Typer | Callable[..., Any]]:
-    """By name, in the order of `earmark --help`: a function, or a group of commands."""
+def names() -> list[str]:
+    """Of the verbs, without importing them."""
+    return [leaf.name for leaf in pkgutil.iter_modules(__path__) if not (leaf.ispkg or leaf.name.startswith("__"))]
+
+
+def verbs(only: str | None = None) -> dict[str, typer.Typer | Callable[..., Any]]:
+    """By name, in the order of `earmark --help`: a function, or a group of commands. only: of this name."""
     found = {}
-    for module in pkgutil.iter_modules(__path__):
-        if module.ispkg or module.name.startswith("__"):
-            continue
-        leaf = importlib.import_module(f"{__name__}.{module.name}")
-        verb = getattr(leaf, module.name, None) or getattr(leaf, f"{module.name}_", None)
+    for name in names() if only is None else [only]:
+        leaf = importlib.import_module(f"{__name__}.{name}")
+        verb = getattr(leaf, name, None) or getattr(leaf, f"{name}_", None)
         if verb is None:
             raise EarmarkError(
-                f"{leaf.__file__}: holds no verb. Write a function {module.name}, or move what verbs share to cli/terminal"
+                f"{leaf.__file__}: holds no verb. Write a function {name}, or move what verbs share to cli/terminal"
             )
-        found[module.name] = getattr(leaf, "PLACE", LAST), verb
+        found[name] = getattr(leaf, "PLACE", LAST), verb
     return {name: verb for name, (_, verb) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
+
+
+@functools.cache
+def begun(name: str) -> typer.Typer | Callable[..., Any]:
+    """A verb, or a group of them, that before it begins runs the files of `--plugin` and looks at what it writes."""
+    verb = verbs(name)[name]
+    if not isinstance(verb, typer.Typer):
+        return extended(guarded(verb))
+    for command in verb.registered_commands:
+        if command.callback is not None:
+            command.callback = extended(guarded(command.callback))
+    return verb
 
 
 class Program(TyperGroup):
@@ -56,8 +72,9 @@ class Program(TyperGroup):
             raise typer.Exit(failures.ended(error) or 0) from error
 
 
-def build() -> typer.Typer:
-    """The program of all verbs that are there."""
+@functools.cache
+def build(only: str | None = None) -> typer.Typer:
+    """The program of all verbs that are there, or of one alone, which begins sooner."""
     program = typer.Typer(
         cls=Program,
         help="Turn recordings into tags, and say when each thing is heard.",
@@ -66,14 +83,12 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name, verb in verbs().items():
+    for name in verbs(only):
+        verb = begun(name)
         if isinstance(verb, typer.Typer):
-            for command in verb.registered_commands:
-                if command.callback is not None:
-                    command.callback = extended(guarded(command.callback))
             program.add_typer(verb, name=name)
         else:
-            program.command(name)(extended(guarded(verb)))
+            program.command(name)(verb)
     program.callback(invoke_without_command=True)(top)
     return program
 
@@ -86,14 +101,19 @@ def top(version: bool = typer.Option(False, "--version", help="Print the version
         raise typer.Exit
 
 
-app = build()
+def __getattr__(name: str) -> Any:
+    """app: the whole program, built when it is asked for."""
+    if name == "app":
+        return build()
+    raise AttributeError(f"module {__name__} has no attribute {name!r}")
 
 
 def main() -> None:
     """The entry point: runs a command and turns errors into messages and exit statuses."""
     failures.guard_streams()
+    first = sys.argv[1] if len(sys.argv) > 1 else None
     try:
-        app()
+        build(first if first in names() else None)()
     except (Exception, KeyboardInterrupt) as error:
         status = failures.ended(error)
         if status is None:  # a mistake in here, of which the place must be seen

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,8 @@ def demo(
     from earmark.data import datasets
     from earmark.errors import EarmarkError
 
+    if find_spec("torch") is None:  # before sounds are made for a training that cannot be
+        raise EarmarkError("the demo trains a tagger, which needs torch: `pip install 'earmark[train]'`")
     if out.exists() and not out.is_dir():
         raise EarmarkError(f"{out}: is a file. Take another --out, or remove it")
     if out.exists() and any(out.iterdir()):

@@ -133,15 +133,17 @@ def _look(message: memoryview, kind: str, found: list[str]) -> None:
 
 def with_weights(model: bytes, weights: Mapping[str, NDArray[Any]]) -> bytes:
     """The graph and, behind it, a message with its weights, by name: an ONNX model that is whole."""
-    tensors = [_field(5, _tensor(name, value)) for name, value in weights.items()]
-    return b"".join([model, _head(7, sum(map(len, tensors))), *tensors])
+    pieces = [piece for name, value in weights.items() for piece in _tensor(name, value)]
+    return b"".join([model, _head(7, sum(map(len, pieces))), *pieces])
 
 
-def _tensor(name: str, value: NDArray[Any]) -> bytes:
+def _tensor(name: str, value: NDArray[Any]) -> tuple[bytes, memoryview]:
+    """What comes before the numbers of a weight, and the numbers, which are copied once, into the whole."""
     told = TYPES[value.dtype.name]
     dims = b"".join(_number(1, size) for size in value.shape)
-    raw = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
-    return b"".join([dims, _number(2, told), _field(8, name.encode()), _field(9, raw)])
+    raw = np.ravel(value.astype(value.dtype.newbyteorder("<"), copy=False), "C").view(np.uint8).data
+    head = b"".join([dims, _number(2, told), _field(8, name.encode()), _head(9, len(raw))])
+    return _head(5, len(head) + len(raw)) + head, raw
 
 
 def _field(number: int, value: bytes) -> bytes:

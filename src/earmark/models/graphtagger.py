@@ -74,6 +74,7 @@ class Running:
 
 class GraphTagger(Answers):
     """See `earmark.models.anytagger.AnyTagger`. torched: gives the same in PyTorch. more: what else its file tells.
+    identity: where it is known, since all weights are read for it.
 
     Several threads may call it at once. Raises TaggerError where no graph of the file is of this precision.
     """
@@ -87,6 +88,7 @@ class GraphTagger(Answers):
         *,
         torched: Callable[[], Any] | None = None,
         more: Mapping[str, Any] | None = None,
+        identity: str | None = None,
     ):
         self.recipe, self.facts, self.running = recipe, facts, running
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
@@ -100,6 +102,7 @@ class GraphTagger(Answers):
         self.step = self.features.step(self.hop)
         self.stretches = graphs.stretches(running.graphs, running.precision, self.length, self.hop) if self.step else []
         self._trusted: set[int] = set()
+        self._identity = identity
 
     @property
     def engine(self) -> str:
@@ -232,7 +235,9 @@ class GraphTagger(Answers):
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""
-        return taggerfile.identity(graphs.apart(self.running.weights)[0], self.recipe, self.vocabulary)
+        if self._identity is None:
+            self._identity = taggerfile.identity(graphs.apart(self.running.weights)[0], self.recipe, self.vocabulary)
+        return self._identity
 
     def stored(self) -> tuple[Weights, dict[str, Any]]:
         weights, own = graphs.apart(self.running.weights)

@@ -149,17 +149,17 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
     with building(path):
         recipe = parse_hearing(head["recipe"], f"in {path}")
     vocabulary = tuple(head["vocabulary"])
-    graphs.check_own(held, taggerfile.identity(net, recipe, vocabulary), str(path))
+    identity = taggerfile.identity(net, recipe, vocabulary)
+    graphs.check_own(held, identity, str(path))
     running = Running(held, dict(weights), taken.engine, taken.precision, threads())
 
     def in_torch() -> Any:
         return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path)
 
-    more = {
-        key: head[key] for key in ("plugins",) if key in head
-    }  # of its net, which is not looked for: the graph is it
+    # of its net, which is not looked for: the graph is it
+    more = {key: head[key] for key in ("plugins",) if key in head}
     with building(path):
-        return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more)
+        return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more, identity=identity)
 
 
 def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Ensemble:

@@ -13,6 +13,7 @@ from earmark.cli.terminal.console import SHOWN, progress, say, write_errors
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from earmark.cli.terminal.console import Silent
     from earmark.evaluation.scoring import Unread
 
 
@@ -20,7 +21,7 @@ class Bar:
     """An `earmark.progress.Progress`; sentences wait until the bar that they would tear has gone."""
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
+        self._bar: Progress | Silent | None = None
         self._task: TaskID | None = None
         self._waiting: list[str] = []
 

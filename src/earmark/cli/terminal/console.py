@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,8 +39,34 @@ def say_notes(notes: Sequence[str]) -> None:
         say(f"and {len(kinds) - KINDS} notes of other kinds")
 
 
-def progress() -> Progress:
+class Silent:
+    """A progress bar that nobody sees, where stderr is no terminal: rich takes longer to import than a clip to tag."""
+
+    disable = True
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def add_task(self, *_: Any, **values: Any) -> Any:
+        return 0
+
+    def update(self, *_: Any, **values: Any) -> None: ...
+
+    def advance(self, *_: Any, **values: Any) -> None: ...
+
+
+def progress() -> Progress | Silent:
     """A progress bar on stderr; silent where stderr is no terminal. Each of its tasks has a field `told`."""
+    if not (
+        sys.stderr.isatty() or {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
+    ):  # with which rich draws all the same
+        return Silent()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

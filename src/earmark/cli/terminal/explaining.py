@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from earmark.cli.terminal.console import Silent
     from earmark.report.explain import Explanation
 
 
 def add_recordings(
-    found: Explanation, recordings: list[Path], bar: Progress, start: float, salvage: bool
+    found: Explanation, recordings: list[Path], bar: Progress | Silent, start: float, salvage: bool
 ) -> tuple[list[str], list[str]]:
     """(what is to be said of the recordings, why those that could not be read could not)."""
     from earmark.errors import AudioError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ def export(
     windows: int,
 ) -> Exported:
     """Writes the file, once it is proved. Raises EarmarkError for options that do not go together, TaggerError."""
+    if find_spec("torch") is None:  # before what follows imports it, which would name the extra for training
+        raise EarmarkError("export needs torch and what writes graphs: `pip install 'earmark[export]'`")
     from earmark.models import export as exporting
     from earmark.models import loading
     from earmark.models.ensemble import Ensemble

@@ -50,7 +50,7 @@ def figures_of(row: Mapping[str, Any]) -> str:
 def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: str = "") -> Path:
     """Train once, with a bar on a terminal, else a line an epoch."""
     from earmark import train as training
-    from earmark.cli.terminal.console import progress, say
+    from earmark.cli.terminal.console import Silent, progress, say
     from earmark.files.shown import message, shown
 
     with progress() as bar:
@@ -64,7 +64,8 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
             )
 
         def print_above(line: str) -> None:
-            bar.console.print(message(line), markup=False, highlight=False, soft_wrap=True)
+            if not isinstance(bar, Silent):
+                bar.console.print(message(line), markup=False, highlight=False, soft_wrap=True)
 
         speak: Callable[[str], None] = say if bar.disable else print_above
         listener = EpochLines(say, title) if bar.disable else move

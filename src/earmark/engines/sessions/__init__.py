@@ -21,6 +21,10 @@ from earmark.registry import did_you_mean
 Precision = Literal["float32", "bf16", "int8"]
 # the first that is installed is taken: measured in results/bench.md
 ENGINES = ("onnxruntime", "openvino")
+PACKAGES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "'earmark[openvino]'",
+}  # what pip is asked for; the first is in the core
 PRECISIONS = get_args(Precision)
 # what each computes in on a processor; bf16 is a way of running the float32 graph, int8 is a graph of its own
 ABLE: dict[str, tuple[Precision, ...]] = {"onnxruntime": ("float32", "int8"), "openvino": ("float32", "bf16", "int8")}
@@ -58,7 +62,9 @@ def check_engine(engine: str, precision: str) -> None:
             f"engine {engine!r}: is not known{did_you_mean(engine, ENGINES)} Take auto, torch, {', '.join(ENGINES)}"
         )
     if engine not in installed():
-        raise TaggerError(f"engine {engine!r}: is not installed. `pip install {engine}`, or take --engine auto")
+        raise TaggerError(
+            f"engine {engine!r}: is not installed. `pip install {PACKAGES[engine]}`, or take --engine auto"
+        )
     if precision not in PRECISIONS:
         raise TaggerError(f"precision {precision!r}: is not known. Take auto, {', '.join(PRECISIONS)}")
     if precision not in ABLE[engine]:

@@ -1,0 +1,55 @@
+"""The commands of a verb, and arguments and options with which each has little to do; what lies there: `conftest.place`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from tests.program import get_command
+
+from earmark import cli
+
+# What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
+VALUES = {
+    "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "manifest": ["clips.csv"], "name": ["t.safetensors"], "paths": ["sound.wav"], "recording": ["sound.wav"],
+    "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"],
+    "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
+}  # fmt: skip
+LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
+    "permutations": "9",
+    "resamples": "9",
+}
+OUT = {
+    "calibrate": "new.safetensors",
+    "embed": "new.parquet",
+    "ensemble": "new.parquet",
+    "index": "new.csv",
+}  # where a name's ending matters; else a folder
+TAGGERS = ("name", "tagger")  # arguments and options that name one
+
+
+def commands(name: str) -> list[tuple[list[str], click.Command]]:
+    """The verb, or those of its group: (words, command)."""
+    command = get_command(cli.app).commands[name]
+    inner = getattr(command, "commands", None)
+    return [([name], command)] if inner is None else [([name, word], each) for word, each in inner.items()]
+
+
+def given(name: str, command: click.Command, place: Path, tmp_path: Path, tagger: str | None = None) -> list[str]:
+    """Arguments and options with which the command has little to do. tagger: to be taken wherever one is asked for."""
+    words: list[str] = []
+    for parameter in command.params:
+        if parameter.param_type_name == "argument" or parameter.required or parameter.name == "tagger":
+            option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
+            if parameter.name == "out":
+                words += [*option, str(tmp_path / OUT.get(name, "out"))]
+            else:
+                assert parameter.name in VALUES, f"{name}: say in VALUES what its {parameter.name} may be"
+                told = [tagger] if tagger and parameter.name in TAGGERS else VALUES[parameter.name]
+                words += [*option, *(str(place / word) if (place / word).exists() else word for word in told)]
+        elif parameter.name == "out" and name in OUT:
+            words += [parameter.opts[0], str(tmp_path / OUT[name])]
+        elif parameter.name in LITTLE:
+            words += [parameter.opts[0], LITTLE[parameter.name]]
+    return words
