@@ -21,7 +21,7 @@ def audit(
     top: Annotated[int, typer.Option(help="Doubts that are shown and can be listened to.", min=1)] = 40,
     dataset: Annotated[str | None, typer.Option(help="The folder's layout, for a file of scores.")] = None,
     as_json: options.AsJson = False,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
     device: options.Device = "cpu",
 ) -> None:

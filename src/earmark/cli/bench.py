@@ -36,7 +36,7 @@ def files(
     tagger: o.TaggerFile,
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
 ) -> None:
@@ -80,7 +80,7 @@ def engines(
         list[Path] | None, typer.Argument(help="Recordings, or folders of some; default: a minute of noise.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each engine runs; the median counts.")] = 3,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Each engine and precision that is here, on the same sound, in turns: seconds of audio a second, and how scores differ."""

@@ -37,7 +37,7 @@ def calibrate(
     resamples: options.Resamples = 1000,
     salvage: options.Salvage = False,
     strict: options.Strict = False,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
     device: options.Device = "cpu",
 ) -> None:

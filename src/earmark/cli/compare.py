@@ -33,7 +33,7 @@ def compare(
     seen: options.Seen = False,
     resamples: options.Resamples = 1000,
     permutations: Annotated[int, typer.Option(min=0, help="Of the test that gives the p-values.")] = 10_000,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
     device: options.Device = "cpu",
 ) -> None:

@@ -23,7 +23,7 @@ def embed(
     gain: o.Gain = 0.0,
     strict: o.Strict = False,
     hop: o.Hop = None,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
 ) -> None:

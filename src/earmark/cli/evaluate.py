@@ -34,7 +34,7 @@ def evaluate(
     resamples: options.Resamples = 1000,
     draw: options.Draw = "groups",
     hop: options.Hop = None,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
     salvage: options.Salvage = False,
     strict: options.Strict = False,

@@ -52,7 +52,7 @@ def events(
     rate: o.Rate = None,
     channels: o.Channels = None,
     encoding: o.Encoding = None,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
     engine: o.Engine = "auto",

@@ -45,7 +45,7 @@ def tag(
     channels: o.Channels = None,
     encoding: o.Encoding = None,
     hop: o.Hop = None,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
     device: o.Device = "cpu",
     engine: o.Engine = "auto",

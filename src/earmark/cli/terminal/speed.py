@@ -16,7 +16,7 @@ BLOCK = 10.0  # seconds of a recording that are read at once
 
 
 def of_files(
-    tagger: str, paths: Sequence[Path], batch: int, workers: int, device: str
+    tagger: str, paths: Sequence[Path], batch: int | None, workers: int, device: str
 ) -> tuple[Speed, Tagger, list[str], int]:
     """(speed, whose it is, why recordings could not be read, how many there are). Raises EarmarkError where there are none."""
     from earmark import audio
@@ -133,7 +133,7 @@ def megabytes(speed: Speed) -> str:
     return f"{speed.memory / 1e6:.0f} MB at its peak, {speed.before / 1e6:.0f} MB of them before"
 
 
-def of_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int) -> tuple[list[Way], list[str]]:
+def of_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int | None) -> tuple[list[Way], list[str]]:
     """The ways to run a tagger that are here, and why others are not."""
     from earmark import audio
     from earmark.cli.terminal.console import say

@@ -25,7 +25,7 @@ class Asked:
     out: Path | None
     windows: Path | None
     pictures: Path | None
-    batch: int
+    batch: int | None
     workers: int
     salvage: bool
     gain: float = 0.0
