@@ -38,7 +38,7 @@ def files(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     batch: o.Batch = None,
     workers: o.Workers = 2,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
 ) -> None:
     """Hours of audio a minute on this machine, where the time goes, and the peak of memory."""
     from dataclasses import asdict
@@ -61,7 +61,7 @@ def windows(
     rounds: Annotated[int, typer.Option(min=1, help="Times that each way runs; the median counts.")] = 3,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once, one by one.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
 ) -> None:
     """Overlapping windows one by one and with what they share computed once: both on the same audio, in turns."""
     from earmark.cli.terminal.console import say

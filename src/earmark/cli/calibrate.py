@@ -39,7 +39,7 @@ def calibrate(
     strict: options.Strict = False,
     batch: options.Batch = None,
     workers: options.Workers = 2,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
 ) -> None:
     """Choose each tag's threshold and median filter for the best F1 on a fold, and store them in the tagger file.
 

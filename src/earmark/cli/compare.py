@@ -35,7 +35,7 @@ def compare(
     permutations: Annotated[int, typer.Option(min=0, help="Of the test that gives the p-values.")] = 10_000,
     batch: options.Batch = None,
     workers: options.Workers = 2,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
 ) -> None:
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report

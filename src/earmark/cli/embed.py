@@ -25,7 +25,7 @@ def embed(
     hop: o.Hop = None,
     batch: o.Batch = None,
     workers: o.Workers = 2,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
 ) -> None:
     """Write the embedding of each window, a vector: for search, clusters, and classifiers of one's own.
 
@@ -38,6 +38,7 @@ def embed(
     loaded = loading.load(tagger, device)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded)
+    tagging.say_unused(loaded, device)
     asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)
     if embedding.embed_files(paths, asked, errors=errors, strict=strict, as_json=as_json):
         raise typer.Exit(1)

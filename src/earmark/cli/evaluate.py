@@ -39,7 +39,7 @@ def evaluate(
     salvage: options.Salvage = False,
     strict: options.Strict = False,
     errors: options.Errors = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     engine: options.Engine = "auto",
     precision: options.Precision = "auto",
 ) -> None:

@@ -52,7 +52,7 @@ Batch = Annotated[
 ]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
 Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or mps; auto: a GPU, where torch runs the net and has one.")]
 Engine = Annotated[
     Literal["auto", "torch", "onnxruntime", "openvino"],
     typer.Option(help="What runs the net; auto: the first of onnxruntime, openvino and torch that is here and can."),

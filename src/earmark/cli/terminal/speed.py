@@ -51,10 +51,10 @@ def of_windows(
 def tagger_of(name: str, window: float | None, hop_samples: int | None, device: str) -> Tagger:
     """A tagger by its file or name, or a net by name with random weights."""
     from earmark.evaluation import speed as measure
-    from earmark.models import loading
+    from earmark.models import devices, loading
 
     if not Path(name).exists() and name not in loading.shipped():
-        return measure.untrained(name, window, hop_samples).to(device)
+        return measure.untrained(name, window, hop_samples).to(devices.taken(device))
     listener = loading.load(name, device, engine="torch").alone
     listener.recipe = measure.rewindowed(listener.recipe, window, hop_samples)
     return listener

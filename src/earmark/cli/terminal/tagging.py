@@ -134,6 +134,15 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         heard.windows.save(asked.windows)
 
 
+def say_unused(tagger: AnyTagger, device: str) -> None:
+    """One line where a GPU lies idle. device: what was asked for."""
+    from earmark.cli.terminal.console import say
+    from earmark.models import devices
+
+    if told := devices.unused(tagger, device):
+        say(told)
+
+
 def say_unheard(tagger: AnyTagger) -> None:
     """One line where its windows leave gaps between them."""
     from earmark.cli.terminal.console import say
