@@ -22,7 +22,18 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("earmark", "torch", "numpy", "soundfile", "soxr", "librosa", "torchlibrosa", "av")
+PACKAGES = (
+    "earmark",
+    "torch",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "librosa",
+    "torchlibrosa",
+    "av",
+    "onnxruntime",
+    "openvino",
+)
 FLAGS = "amx_bf16", "avx512_bf16"  # without either, bf16 is slower than float32
 BUSY = 0.3  # load a core; above it the machine has other work
 
@@ -96,6 +107,12 @@ def long(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
+def engines(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import engines as part
+
+    return part.main(data, quick, say)
+
+
 PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "decode": decode,
     "logmel": logmel,
@@ -104,6 +121,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "windows": windows,
     "panns": panns,
     "long": long,
+    "engines": engines,
 }
 
 

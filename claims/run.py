@@ -17,7 +17,7 @@ from claims import claim as claims
 from claims import data, evidence, trainings, verdict, writing
 from claims.claim import Claim, Size
 from earmark.errors import EarmarkError
-from earmark.models.loading import check_device
+from earmark.models import devices
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _arguments(arguments)
     try:
         wanted = _wanted(asked.only, Path(asked.claims))
-        check_device(asked.device)
+        devices.check(asked.device)
     except EarmarkError as error:
         _say(str(error))
         return 2

@@ -19,8 +19,8 @@ from tests.program import earmark
 
 from earmark import recipe
 from earmark.errors import AudioError, EarmarkError, RecipeError, TaggerError
+from earmark.models import devices, loading
 from earmark.models import file as taggerfile
-from earmark.models import loading
 from earmark.models.facts import Facts
 from earmark.models.file import FORMAT, read_head
 from earmark.models.loading import load
@@ -501,10 +501,10 @@ def test_a_folder_of_recordings_does_not_hide_the_shipped_tagger_of_its_name(tmp
         loading.find("esc10")
 
 
-@pytest.mark.parametrize("device", ["gpu", "xpu", ""])
+@pytest.mark.parametrize("device", ["gpu", "vulkan", ""])
 def test_a_device_that_is_not_known(device):
-    with pytest.raises(TaggerError, match=f"device '{device}': is not known, take cpu, cuda or mps"):
-        load("digits", device, engine="torch")
+    with pytest.raises(TaggerError, match=f"device '{device}': is not known, take auto, cpu, cuda or mps"):
+        load("digits", device)
 
 
 def test_a_gpu_that_is_not_here(monkeypatch):
@@ -512,10 +512,10 @@ def test_a_gpu_that_is_not_here(monkeypatch):
     with pytest.raises(TaggerError, match="device 'cuda': no GPU is here.* Take cpu"):
         load("digits", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    loading.check_device("cuda")
-    loading.check_device("cuda:1")
+    devices.check("cuda")
+    devices.check("cuda:1")
     with pytest.raises(TaggerError, match="device 'cuda:2': there are 2 GPUs, counted from 0. Take another"):
-        loading.check_device("cuda:2")
+        devices.check("cuda:2")
 
 
 WRONG = {

@@ -14,9 +14,10 @@ from tests.program import earmark
 from tests.small import tagger
 
 from earmark.engines import graph as onnx
-from earmark.engines import processor, remembered, sessions
+from earmark.engines import processor, sessions
 from earmark.engines.sessions import on_onnxruntime
 from earmark.errors import TaggerError
+from earmark.files import remembered
 from earmark.inference import Live, score
 from earmark.models.ensemble import Ensemble
 from earmark.models.loading import load

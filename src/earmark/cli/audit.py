@@ -21,9 +21,9 @@ def audit(
     top: Annotated[int, typer.Option(help="Doubts that are shown and can be listened to.", min=1)] = 40,
     dataset: Annotated[str | None, typer.Option(help="The folder's layout, for a file of scores.")] = None,
     as_json: options.AsJson = False,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
 ) -> None:
     """List the clips whose label the scores speak against, the surest first; each scored by a tagger that never saw it."""
     from earmark import report

@@ -35,9 +35,9 @@ def files(
     tagger: o.TaggerFile,
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
 ) -> None:
     """Hours of audio a minute on this machine, where the time goes, and the peak of memory."""
     from earmark.cli.terminal.bar import leave_with_reasons
@@ -58,7 +58,7 @@ def windows(
     rounds: Rounds = 3,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once, one by one.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
 ) -> None:
     """Overlapping windows one by one and with what they share computed once: both on the same audio, in turns."""
     from earmark.cli.terminal.speed import compare, of_windows
@@ -71,7 +71,7 @@ def engines(
     tagger: o.TaggerFile,
     paths: Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders of some; default: noise.")] = None,
     rounds: Rounds = 3,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Each engine and precision that is here, on the same sound, in turns: seconds of audio a second, and how scores differ."""

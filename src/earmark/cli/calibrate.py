@@ -37,9 +37,9 @@ def calibrate(
     resamples: options.Resamples = 1000,
     salvage: options.Salvage = False,
     strict: options.Strict = False,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
 ) -> None:
     """Choose each tag's threshold and median filter for the best F1 on a fold, and store them in the tagger file.
 

@@ -33,9 +33,9 @@ def compare(
     seen: options.Seen = False,
     resamples: options.Resamples = 1000,
     permutations: Annotated[int, typer.Option(min=0, help="Of the test that gives the p-values.")] = 10_000,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     workers: options.Workers = 2,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
 ) -> None:
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report

@@ -23,9 +23,9 @@ def embed(
     gain: o.Gain = 0.0,
     strict: o.Strict = False,
     hop: o.Hop = None,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
     engine: o.Engine = "auto",
     precision: o.Precision = "auto",
 ) -> None:
@@ -40,6 +40,7 @@ def embed(
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded)
+    tagging.say_unused(loaded, device)
     asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)
     if embedding.embed_files(paths, asked, errors=errors, strict=strict, as_json=as_json):
         raise typer.Exit(1)

@@ -50,9 +50,9 @@ def events(
     rate: o.Rate = None,
     channels: o.Channels = None,
     encoding: o.Encoding = None,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
     engine: o.Engine = "auto",
     precision: o.Precision = "auto",
 ) -> None:
@@ -63,6 +63,7 @@ def events(
     from earmark.cli.terminal import detecting
     from earmark.cli.terminal.drawing import Artist
     from earmark.cli.terminal.live import source
+    from earmark.cli.terminal.tagging import say_unused
     from earmark.models import loading
 
     form = JSON if as_json else form
@@ -70,6 +71,7 @@ def events(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     detecting.check_job(job, retry, out, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
+    say_unused(loaded, device)
     found = detecting.find(paths or [], coming, form, out, pictures, job)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)

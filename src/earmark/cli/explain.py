@@ -31,7 +31,7 @@ def explain(
     seed: Annotated[int, typer.Option(help="Of the noise that the ascent begins with.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="The numbers on stdout.")] = False,
     salvage: o.Salvage = False,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
 ) -> None:
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio

@@ -45,9 +45,9 @@ def tag(
     channels: o.Channels = None,
     encoding: o.Encoding = None,
     hop: o.Hop = None,
-    batch: o.Batch = 16,
+    batch: o.Batch = None,
     workers: o.Workers = 2,
-    device: o.Device = "cpu",
+    device: o.Device = "auto",
     engine: o.Engine = "auto",
     precision: o.Precision = "auto",
 ) -> None:
@@ -63,6 +63,7 @@ def tag(
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded)
+    tagging.say_unused(loaded, device)
     asked = tagging.Asked(
         loaded,
         Choice.asked(loaded, top, only_heard),

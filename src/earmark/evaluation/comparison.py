@@ -90,7 +90,7 @@ def compare(
     seen: bool = False,
     resamples: int = 1000,
     permutations: int = 10_000,
-    batch: int = 16,
+    batch: int | None = None,
     workers: int = 2,
     device: str = "cpu",
     progress: Progress = QUIET,

@@ -44,7 +44,7 @@ class Way:
 
 
 def measure(
-    name: str, paths: Sequence[Path], rounds: int, batch: int, say: Callable[[str], object]
+    name: str, paths: Sequence[Path], rounds: int, batch: int | None, say: Callable[[str], object]
 ) -> tuple[list[Way], list[str]]:
     """(the ways, torch or onnxruntime in float32 first; why others are not there). paths: recordings; none: made-up noise.
 
@@ -114,7 +114,7 @@ def _waves(paths: Sequence[Path], tagger: AnyTagger, say: Callable[[str], object
     ]
 
 
-def _scores(scorer: Scorer, waves: Sequence[Values], batch: int) -> Values:
+def _scores(scorer: Scorer, waves: Sequence[Values], batch: int | None) -> Values:
     length, hop = scorer.windows.samples(scorer.sample_rate)
     stretches = []
     for wave in waves:

@@ -84,7 +84,7 @@ def evaluate(
     resamples: int = 1000,
     draw: Drawn = "groups",
     hop: float | str | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     workers: int = 2,
     salvage: bool = False,
     strict: bool = False,

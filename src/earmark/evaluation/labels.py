@@ -85,7 +85,7 @@ def audit(
     data: str | Path | Manifest,
     *,
     dataset: str | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     workers: int = 2,
     device: str = "cpu",
     progress: Progress = QUIET,

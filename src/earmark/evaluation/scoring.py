@@ -30,7 +30,7 @@ class Settings:
     raise the AudioError of the first that cannot be read.
     """
 
-    batch: int = 16
+    batch: int | None = None
     workers: int = 2
     salvage: bool = False
     strict: bool = False

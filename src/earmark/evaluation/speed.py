@@ -193,7 +193,7 @@ class Speed:
     windows_together: int
 
 
-def files(tagger: Tagger, paths: Iterable[Path], batch: int = 16, workers: int = 2) -> tuple[Speed, list[str]]:
+def files(tagger: Tagger, paths: Iterable[Path], batch: int | None = None, workers: int = 2) -> tuple[Speed, list[str]]:
     """The speed over recordings, and which could not be read."""
     recordings = [tagging.Recording(Path(path)) for path in paths]
     before = peak_memory()

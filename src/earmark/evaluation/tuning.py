@@ -73,7 +73,7 @@ def tune(
     merge: str | Path | None = None,
     on_test: bool = False,
     resamples: int = 1000,
-    batch: int = 16,
+    batch: int | None = None,
     workers: int = 2,
     salvage: bool = False,
     strict: bool = False,

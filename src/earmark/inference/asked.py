@@ -72,13 +72,13 @@ class Answers(Protocol):
     @overload
     def tag(
         self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False,
-        errors: Raise = "raise", batch: int = 16, workers: int = 2,
+        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Tags]: ...  # fmt: skip
 
     @overload
     def tag(
         self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False,
-        errors: Keep, batch: int = 16, workers: int = 2,
+        errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Tags | Failure]: ...  # fmt: skip
 
     def tag(self, sound: Any, top: int | None = 3, **options: Any) -> Any:
@@ -100,13 +100,13 @@ class Answers(Protocol):
     @overload
     def events(
         self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
-        salvage: bool = False, errors: Raise = "raise", batch: int = 16, workers: int = 2,
+        salvage: bool = False, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Events]: ...  # fmt: skip
 
     @overload
     def events(
         self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
-        salvage: bool = False, errors: Keep, batch: int = 16, workers: int = 2,
+        salvage: bool = False, errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Events | Failure]: ...  # fmt: skip
 
     def events(self, sound: Any, rules: EventRules | float | None = None, **options: Any) -> Any:
@@ -145,13 +145,13 @@ class Answers(Protocol):
     @overload
     def score(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, windows: bool = False,
-        errors: Raise = "raise", batch: int = 16, workers: int = 2,
+        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Scored]: ...  # fmt: skip
 
     @overload
     def score(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, windows: bool = False,
-        errors: Keep, batch: int = 16, workers: int = 2,
+        errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Scored | Failure]: ...  # fmt: skip
 
     def score(self, sound: Any, *, windows: bool = False, **options: Any) -> Any:
@@ -182,13 +182,13 @@ class Answers(Protocol):
     @overload
     def embed(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False,
-        errors: Raise = "raise", batch: int = 16, workers: int = 2,
+        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Embeddings]: ...  # fmt: skip
 
     @overload
     def embed(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False,
-        errors: Keep, batch: int = 16, workers: int = 2,
+        errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Embeddings | Failure]: ...  # fmt: skip
 
     def embed(self, sound: Any, **options: Any) -> Any:

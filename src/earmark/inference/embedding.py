@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.inference import pace
 from earmark.inference.recordings import Part, Scored
 from earmark.scores import Embeddings, Scores, Task
 from earmark.windows import Windows
@@ -69,6 +70,11 @@ class Embedder:
     @property
     def together(self) -> int:
         return self.tagger.together
+
+    @property
+    def pace(self) -> str:
+        """See `earmark.inference.pace`: the net is the tagger's."""
+        return pace.of(self.tagger)
 
     def score(self, waves: Wave) -> Vectors:
         """Windows (n, samples) → (n, width)."""

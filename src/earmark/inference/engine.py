@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
+from earmark.inference.pace import GATHERED
 from earmark.inference.recordings import Failure, Part, Recording, Scored
 from earmark.inference.scorer import Scorer, Several, check_alike, hears, score_stretches, without
 from earmark.inference.silence import Run, runs, told_of_level
@@ -38,7 +39,7 @@ def score(
     scorer: Scorer | Several,
     recordings: Iterable[Recording],
     *,
-    batch: int = 16,
+    batch: int | None = None,
     workers: int = 2,
     salvage: bool = False,
     keep_windows: bool = False,
@@ -50,7 +51,8 @@ def score(
 ) -> Generator[Scored | Failure]:
     """Score recordings in order. One `Scored` or `Failure` each.
 
-    batch: windows that go through the net at once. workers: decoder threads. salvage: use what can be read of a damaged
+    batch: windows that go through the net at once; None: as many as are fastest here (see `earmark.inference.pace`). workers:
+    decoder threads. salvage: use what can be read of a damaged
     file. keep_windows: keep each window's scores too (then memory grows with length). on_part: called with the scores of
     windows as they come, recording by recording, so that nothing needs to be kept; parts of a recording that fails later
     have been told by then. on_audio: called with seconds of audio as they are scored. prompt: score a window as soon as it
@@ -75,7 +77,7 @@ def score(
     if not abs(gain) <= LOUDEST:
         raise EarmarkError(f"gain is {gain} dB: give from -{LOUDEST} to {LOUDEST}")
     for what, number in (("batch", batch), ("workers", workers)):
-        if number < 1:
+        if number is not None and number < 1:
             raise EarmarkError(f"{what} is {number}: give 1 or more")
     options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt, gain, hear_silence)
     if isinstance(scorer, Several):
@@ -207,7 +209,7 @@ def _fail(pending: Pending, error: AudioError, ready: Ready) -> None:
 
 def _enough(ready: Ready, reading: deque[Pending], options: Options) -> bool:
     """Whether to score what is ready: a batch, or with `prompt` what there is before waiting for more."""
-    if sum(len(stretch) for _, stretch in ready) >= options.batch:
+    if sum(len(stretch) for _, stretch in ready) >= (options.batch or GATHERED):
         return True
     return options.prompt and bool(ready) and (not reading or reading[0].messages.empty())
 
@@ -222,9 +224,9 @@ def _next(ready: Ready, batch: int) -> list[tuple[Pending, Stretch]]:
 
 def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Several | None) -> None:
     """Score the next batch of what is ready and hand the results to their recordings."""
-    taken = _next(ready, options.batch)
+    taken = _next(ready, options.batch or GATHERED)
     stretches = [stretch for _, stretch in taken]
-    values = [score_stretches(scorer, stretches, options.batch) for scorer in scorers]
+    values = [score_stretches(scorer, stretches, options.at_once) for scorer in scorers]
     settings = scorers[0].windows
     hop = min(settings.hop, settings.length)
     for number, (pending, stretch) in enumerate(taken):

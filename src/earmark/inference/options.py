@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from earmark.inference.pace import GATHERED
 from earmark.inference.recordings import Part
 
 
@@ -12,7 +13,7 @@ from earmark.inference.recordings import Part
 class Options:
     """The options of `earmark.inference.score`, where each is described."""
 
-    batch: int = 16
+    batch: int | None = None
     workers: int = 2
     salvage: bool = False
     keep_windows: bool = False
@@ -21,3 +22,8 @@ class Options:
     prompt: bool = False
     gain: float = 0.0
     hear_silence: bool = False
+
+    @property
+    def at_once(self) -> int | None:
+        """Of windows, None: what is fastest. What is heard while it comes does not wait until that is measured."""
+        return GATHERED if self.batch is None and self.prompt else self.batch

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
+from earmark.inference import pace
 from earmark.inference.recordings import Part, Scored
 from earmark.inference.silence import Run
 from earmark.scores import Scores, Task
@@ -92,13 +93,17 @@ def together(scorer: Scorer) -> int:
     return scorer.together if isinstance(scorer, Sharer) else 0
 
 
-def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int) -> list[Values]:
-    """The scores of each stretch, (its windows, tags). batch: windows that are scored at once where each is by itself."""
+def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int | None) -> list[Values]:
+    """The scores of each stretch, (its windows, tags).
+
+    batch: windows that are scored at once where each is by itself; None: what is fastest, of those that share too.
+    """
     scores: dict[int, Values] = {}
     most = together(scorer)
     for number, stretch in enumerate(stretches):
         if most and isinstance(scorer, Sharer) and len(stretch) > 1:
-            parts = [stretch.part(first, first + most) for first in range(0, len(stretch), most)]
+            size = most if batch is not None else pace.shared(scorer, stretch, most)
+            parts = [stretch.part(first, first + size) for first in range(0, len(stretch), size)]
             values = [scorer.score_overlapping(part.wave, part.hop, len(part)) for part in parts]
             scores[number] = values[0] if len(values) == 1 else np.concatenate(values)
     rest = [number for number in range(len(stretches)) if number not in scores]
@@ -108,11 +113,12 @@ def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int) ->
     return [scores[number] for number in range(len(stretches))]
 
 
-def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int) -> list[Values]:
+def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int | None) -> list[Values]:
     cut = [stretch.windows() for stretch in stretches]
     ends = np.cumsum([len(windows) for windows in cut])
     waves = cut[0] if len(cut) == 1 else np.concatenate(cut)
-    values = [scorer.score(waves[first : first + batch]) for first in range(0, len(waves), batch)]
+    size = batch or pace.apart(scorer, waves)
+    values = [scorer.score(waves[first : first + size]) for first in range(0, len(waves), size)]
     return np.split(values[0] if len(values) == 1 else np.concatenate(values), ends[:-1])
 
 

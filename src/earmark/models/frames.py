@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.inference import Part, Recording, Scored
+from earmark.inference import Part, Recording, Scored, pace
 from earmark.models.predicted import Predicted
 from earmark.scores import Scores, Task
 from earmark.windows import Windows
@@ -81,6 +81,11 @@ class Framewise:
     def together(self) -> int:
         """See `earmark.models.tagger.Tagger.together`."""
         return self.tagger.together
+
+    @property
+    def pace(self) -> str:
+        """See `earmark.inference.pace`: the net is the tagger's."""
+        return pace.of(self.tagger)
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of overlapping windows, sharing what they can."""

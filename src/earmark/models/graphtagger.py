@@ -20,7 +20,7 @@ from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
 from earmark.models import file as taggerfile
-from earmark.models import graphs, trust
+from earmark.models import graphs, pacing, trust
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
@@ -103,12 +103,19 @@ class GraphTagger(Answers):
         self.stretches = graphs.stretches(running.graphs, running.precision, self.length, self.hop) if self.step else []
         self._trusted: set[int] = set()
         self._identity = identity
+        self._computed = ""
 
     @property
     def engine(self) -> str:
         """What runs the net, in words."""
         told = self.running
         return f"{told.engine} {sessions.version(told.engine)}, {told.precision}, cpu"
+
+    @property
+    def pace(self) -> str:
+        """See `earmark.inference.pace`."""
+        self._computed = self._computed or pacing.computed(self.recipe, len(self.vocabulary))
+        return pacing.key(self._computed, self.engine, self.running.threads)
 
     @property
     def sample_rate(self) -> int:

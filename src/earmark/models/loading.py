@@ -12,8 +12,8 @@ from typing import Any, cast
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
 from earmark.errors import TaggerError
+from earmark.models import devices, graphs
 from earmark.models import file as taggerfile
-from earmark.models import graphs
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
@@ -21,6 +21,8 @@ from earmark.models.file import ENSEMBLE, Weights, building
 from earmark.models.graphtagger import GraphTagger, Running, threads
 from earmark.recipe import parse_hearing
 from earmark.registry import did_you_mean
+
+ON_PROCESSOR = ("cpu", devices.AUTO)  # what engines other than PyTorch take
 
 
 def shipped() -> dict[str, Path]:
@@ -45,31 +47,14 @@ def find(name: str | Path) -> Path:
     return known[str(name)]
 
 
-def check_device(device: str) -> None:
-    """Raises TaggerError for a device that torch does not know, or that is not there."""
-    import torch
-
-    try:
-        kind = torch.device(device)
-    except RuntimeError:
-        kind = torch.device("meta")
-    if kind.type not in ("cpu", "cuda", "mps"):
-        raise TaggerError(f"device {device!r}: is not known, take cpu, cuda or mps")
-    there = torch.cuda.device_count()
-    if kind.type == "cuda" and (kind.index or 0) >= there:
-        why = f"there are {there} GPUs, counted from 0" if there else "no GPU is here, or torch was built without CUDA"
-        raise TaggerError(f"device {device!r}: {why}. Take {'another' if there else 'cpu'}")
-    if kind.type == "mps" and not torch.backends.mps.is_available():
-        raise TaggerError(f"device {device!r}: is not here. Take cpu")
-
-
 def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precision: str = "auto") -> AnyTagger:
     """A tagger or an ensemble by file or by the name of a shipped one, frozen: in evaluation mode, without gradients.
 
     Who wants to train it on takes `Tagger.trainable`, a copy.
 
-    device: cpu; cuda or mps, which PyTorch alone knows. engine: torch, onnxruntime, openvino, or auto: the first engine that
-    is installed, of a file that carries a graph, else torch. precision: float32, int8, bf16, or auto: float32.
+    device: cpu; cuda or mps, which PyTorch alone knows; auto: a GPU where PyTorch runs it and has one. engine: torch, onnxruntime,
+    openvino, or auto: the first engine that is installed, of a file that carries a graph, else torch. precision: float32, int8,
+    bf16, or auto: float32.
 
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device, an engine or a precision
     that is not there.
@@ -104,7 +89,7 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
     members = head["members"] if head.get("format") == ENSEMBLE else [head]
     able = all(member.get(graphs.KEY) for member in members)
     torch_there = find_spec("torch") is not None
-    if engine == "auto" and device == "cpu" and able and sessions.installed():
+    if engine == "auto" and device in ON_PROCESSOR and able and sessions.installed():
         engine = next((each for each in sessions.installed() if wanted in sessions.ABLE[each]), sessions.installed()[0])
     elif engine == "auto":
         engine = "torch"
@@ -123,10 +108,9 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
             raise TaggerError(
                 f"precision {precision}: with torch a tagger answers in float32. Take --engine {' or '.join(sessions.ENGINES)}"
             )
-        check_device(device)
-        return Taken("torch", "float32", device)
+        return Taken("torch", "float32", devices.taken(device))
     sessions.check_engine(engine, wanted)
-    if device != "cpu":
+    if device not in ON_PROCESSOR:
         raise TaggerError(
             f"device {device!r}: {engine} runs on the processor here. Take --device cpu, or --engine torch"
         )
@@ -134,7 +118,7 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
         raise TaggerError(
             f"{path}: carries no graph for {engine}. Write one with `earmark export {path} -o FILE.safetensors`, or take --engine torch"
         )
-    return Taken(engine, cast(Precision, wanted), device)
+    return Taken(engine, cast(Precision, wanted), "cpu")
 
 
 def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Member:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
 from earmark.models import file as taggerfile
-from earmark.models import frames, graphs, needs, predicted, size
+from earmark.models import frames, graphs, needs, pacing, predicted, size
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -67,6 +67,7 @@ class Tagger(nn.Module, Answers):
         self._plan: tuple[tuple[int, int], Sharing] | None = None  # of these windows; made when it is asked for
         self.graphs: tuple[Graph, ...] = ()  # of its net as its file has them, for engines without torch
         self.quantised: dict[str, NDArray[Any]] = {}  # what only graphs of its file have for weights
+        self._computed = ""
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
     @property
@@ -190,6 +191,14 @@ class Tagger(nn.Module, Answers):
     def together(self) -> int:
         """Overlapping windows that are scored at once by `score_overlapping`; 0 where that saves too little."""
         return self.sharing.together
+
+    @property
+    def pace(self) -> str:
+        """See `earmark.inference.pace`. Of a GPU: '', which is the busier the more windows it is given."""
+        if self.device.type != "cpu":
+            return ""
+        self._computed = self._computed or pacing.computed(self.recipe, len(self.vocabulary))
+        return pacing.key(self._computed, f"torch {torch.__version__}", torch.get_num_threads())
 
     @property
     def sharing(self) -> Sharing:

@@ -12,9 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.engines import processor, remembered, sessions
+from earmark.engines import processor, sessions
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import TaggerError
+from earmark.files import remembered
 from earmark.models.graphs import Graph
 from earmark.models.predicted import Predicted
 

@@ -18,7 +18,7 @@ from earmark.data.manifest import Manifest
 from earmark.errors import RecipeError
 from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
-from earmark.models import loading
+from earmark.models import devices, loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.facts import Base, DataSet, Facts, Split
@@ -53,7 +53,7 @@ def train(
     another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
     """
     keep_freed_memory()
-    loading.check_device(device)
+    device = devices.taken(device)
     processes.join(device)
     first = processes.rank() == 0
     if not first:

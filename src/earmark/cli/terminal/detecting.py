@@ -28,7 +28,7 @@ class Asked:
     form: Format
     out: Path | None
     artist: Artist | None
-    batch: int
+    batch: int | None
     workers: int
     salvage: bool
     gain: float = 0.0

@@ -22,7 +22,7 @@ class Asked:
 
     tagger: AnyTagger
     out: Path
-    batch: int
+    batch: int | None
     workers: int
     salvage: bool
     gain: float = 0.0

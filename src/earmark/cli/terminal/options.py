@@ -46,10 +46,13 @@ Recordings = Annotated[
 ]
 RecipeSettings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")]
-Batch = Annotated[int, typer.Option(min=1, help="Windows scored at once.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(min=1, help="Windows scored at once; default: what is fastest here, measured once and remembered."),
+]
 Data = Annotated[Path, typer.Option(help="The data set's folder, or a manifest.")]
 Dataset = Annotated[str | None, typer.Option(help="The folder's layout; default: the one it was trained on.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or mps; auto: a GPU, where torch runs the net and has one.")]
 Engine = Annotated[
     Literal["auto", "torch", "onnxruntime", "openvino"],
     typer.Option(help="What runs the net; auto: the first of onnxruntime, openvino and torch that is here and can."),

@@ -18,7 +18,7 @@ BLOCK = 10.0  # seconds of a recording that are read at once
 
 
 def of_files(
-    tagger: str, paths: Sequence[Path], batch: int, workers: int, device: str
+    tagger: str, paths: Sequence[Path], batch: int | None, workers: int, device: str
 ) -> tuple[Speed, Tagger, list[str], int]:
     """(speed, whose it is, why recordings could not be read, how many there are). Raises EarmarkError where there are none."""
     from earmark import audio
@@ -53,10 +53,10 @@ def of_windows(
 def tagger_of(name: str, window: float | None, hop_samples: int | None, device: str) -> Tagger:
     """A tagger by its file or name, or a net by name with random weights."""
     from earmark.evaluation import speed as measure
-    from earmark.models import loading
+    from earmark.models import devices, loading
 
     if not Path(name).exists() and name not in loading.shipped():
-        return measure.untrained(name, window, hop_samples).to(device)
+        return measure.untrained(name, window, hop_samples).to(devices.taken(device))
     listener = loading.load(name, device, engine="torch").alone
     listener.recipe = measure.rewindowed(listener.recipe, window, hop_samples)
     return listener
@@ -142,7 +142,7 @@ def megabytes(speed: Speed) -> str:
     return f"{speed.memory / 1e6:.0f} MB at its peak, {speed.before / 1e6:.0f} MB of them before"
 
 
-def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int, as_json: bool) -> None:
+def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int | None, as_json: bool) -> None:
     """A line a way to run a tagger that is here, or JSON, on stdout; why others are not on stderr."""
     from earmark import audio
     from earmark.cli.terminal.console import say

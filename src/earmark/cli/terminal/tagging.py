@@ -26,7 +26,7 @@ class Asked:
     out: Path | None
     windows: Path | None
     pictures: Path | None
-    batch: int
+    batch: int | None
     workers: int
     salvage: bool
     gain: float = 0.0
@@ -133,6 +133,15 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     say_notes(heard.notes)
     if asked.windows is not None and heard.windows is not None:
         heard.windows.save(asked.windows)
+
+
+def say_unused(tagger: AnyTagger, device: str) -> None:
+    """One line where a GPU lies idle. device: what was asked for."""
+    from earmark.cli.terminal.console import say
+    from earmark.models import devices
+
+    if told := devices.unused(tagger, device):
+        say(told)
 
 
 def say_unheard(tagger: AnyTagger) -> None:

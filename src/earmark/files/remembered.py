@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from earmark.files import write_bytes
+from earmark.files.whole import write_bytes
 
 MOST = 1000  # entries; the oldest go first
 WRITING = threading.Lock()

@@ -1,0 +1,129 @@
+"""What the benchmark of engines tells and judges, on figures worked by hand; its cheapest part in a process of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
+pytest.importorskip("torch")
+
+from benchmarks import engines, run
+
+# ratio, cpu, clips/s, first tags that differ, largest difference
+WAYS = {
+    "torch float32": [1.0, 1.0, 4.0, 0, 0.0],
+    "torch now": [1.5, 1.5, 6.0, 0, 1e-7],
+    "onnxruntime float32": [2.1, 2.0, 8.4, 0, 4e-7],
+    "openvino float32": [1.9, 2.0, 7.6, 1, 5e-6],
+    "openvino int8": [4.0, 4.0, 16.0, 2, 0.08],
+    "openvino bf16": [11.0, 11.0, 44.0, 0, 0.01],
+}
+
+
+def lines(flags):
+    return [run.goal_line(goal).split("engines: ") for goal in engines.goals_of_tags(WAYS, flags)]
+
+
+def test_only_what_the_processor_can_do_is_judged():
+    plain = lines({"avx2"})
+    assert plain == [
+        ["met: ", "esc10 from file to tags, onnxruntime float32 over torch float32: 2.10, goal ≥ 2"],
+        ["missed: ", "float32, clips whose first tag differs: 1, goal ≤ 0"],
+        ["met: ", "float32, millionths that a score differs at most: 5.00, goal ≤ 10"],
+    ]
+    assert lines(None) == plain
+    assert lines({"avx512_vnni"})[3] == [
+        "missed: ",
+        "esc10 from file to tags, openvino int8 over torch float32: 4.00, goal ≥ 5",
+    ]
+    assert [line[0] for line in lines({"avx_vnni", "amx_int8", "amx_bf16"})[3:]] == ["missed: ", "met: ", "missed: "]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (None, ["VNNI", "AMX"]),
+        ({"avx2"}, ["VNNI", "AMX"]),
+        ({"avx512_vnni"}, ["AMX"]),
+        ({"avx512_vnni", "amx_int8"}, []),
+    ],
+)
+def test_what_cannot_be_measured_is_told(flags, told):
+    found = engines.unmeasured(flags)
+    assert [name for name in ("VNNI", "AMX") if any(name in line for line in found)] == told
+    assert all(line.startswith("Not measurable here: ") for line in found)
+
+
+def test_ratios_of_two_clocks_worked_by_hand():
+    times = {"base": np.array([[4.0, 8.0], [6.0, 8.0]]), "ours": np.array([[2.0, 2.0], [3.0, 2.0]])}
+    assert engines.ratios(times, "base") == {"base": (1.0, 1.0), "ours": (2.0, 4.0)}
+
+
+def test_every_way_runs_once_before_it_counts():
+    calls = []
+    taken = engines.in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2)
+    assert "".join(calls) == "ab" + "ab" + "ba"
+    assert taken["a"].shape == (2, 2)
+
+
+def test_an_interval_of_pairs():
+    assert engines.interval(np.zeros(10)) == (0.0, 0.0)
+    # 100 clips, 10 of them won: 0.1 ± 1.96 · √(0.1 · 0.9 / 100) = 0.041 … 0.159
+    low, high = engines.interval(np.repeat([1.0, 0.0], [10, 90]))
+    assert low == pytest.approx(0.041, abs=0.015) and high == pytest.approx(0.159, abs=0.015)
+
+
+def test_the_whole_part_from_figures(monkeypatch, tmp_path):
+    """Every table and goal in the form that the report takes, without waiting for nets."""
+    audio = tmp_path / "esc10" / "audio"
+    audio.mkdir(parents=True)
+    (audio / "5-1-A-0.ogg").touch()
+    told = {
+        "tags": {"ways": WAYS, "missing": ["onnxruntime int8: no graph"], "flags": ["avx2"], "notes": []},
+        "shared": {"title": "shared", "ways": {"torch": [1.0, 1.0, 5.0, 0.0], "onnxruntime": [2.0, 2.0, 10.0, 1e-7]}},
+        "decoding": {"soundfile + soxr": [1.0, 1.0, 100.0], "tagging without a net": [0.96, 0.97, 96.0]},
+    }
+    monkeypatch.setattr(engines, "alone", lambda part, **asked: told[part])
+    monkeypatch.setattr(engines, "command_seconds", lambda clip, more, cache: 6.0 if more else 1.2)
+    result = engines.main(tmp_path)
+    text = run.part_text("engines", {**result, "seconds": 1.0})
+    assert [table["title"].split(",")[0] for table in result["tables"]] == [
+        "esc10",
+        "shared",
+        "one clip from a cold process",
+        "1 clips to 16 kHz",
+    ]
+    for line in (
+        "shared, onnxruntime over shared in torch: 2.00, goal ≥ 1.8",
+        "times less CPU than with torch in batches of 16: 5.00, goal ≥ 4",
+        "over bare soundfile + soxr: 0.96, goal ≥ 0.95",
+    ):
+        assert line in text, line
+    assert "left out: onnxruntime int8: no graph" in text
+    assert "Processor: " in text
+
+
+def test_without_recordings_only_windows_that_overlap_are_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(engines, "alone", lambda part, **asked: {"why": "export needs onnx"})
+    result = engines.main(tmp_path)
+    assert [line.split(" (")[0] for line in result["missing"]] == [
+        "esc10 from file to tags",
+        "windows that overlap",
+        "a command from cold",
+        "decoding when tagging",
+    ]
+
+
+def test_decoding_in_a_process_of_its_own(tmp_path):
+    clip = tmp_path / "noise.wav"
+    soundfile.write(clip, np.random.default_rng(0).normal(0, 0.1, 44_100), 44_100)
+    told = engines.alone("decoding", clips=[clip], rounds=1)
+    assert list(told) == ["soundfile + soxr", "tagging without a net"]
+    assert all(len(row) == 3 and row[0] > 0 and row[2] > 0 for row in told.values())
+
+
+def test_a_command_that_fails_is_told(tmp_path):
+    with pytest.raises(RuntimeError, match="tag .*missing.wav.* failed"):
+        engines.command_seconds(Path("missing.wav"), [], tmp_path)
