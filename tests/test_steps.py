@@ -66,17 +66,17 @@ def test_the_precision_is_that_of_products(precision, kind):
 
 
 def test_term_is_ctrl_c_but_where_a_program_has_its_own():
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    with pytest.raises(KeyboardInterrupt), interrupted_by_term():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)  # those who run tests have one of their own
     heard = []
-    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     try:
+        with pytest.raises(KeyboardInterrupt), interrupted_by_term():
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
         with interrupted_by_term():
             signal.raise_signal(signal.SIGTERM)
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
 
 
