@@ -14,6 +14,7 @@ from earmark import cli
 from earmark.data import datasets
 from earmark.data import manifest as manifests
 from earmark.models import tagger as taggers
+from earmark.models.loading import load
 from earmark.recipe import parse
 from earmark.scores import Scores
 
@@ -44,4 +45,5 @@ def place(tmp_path_factory) -> Path:
     for file in ("a.parquet", "b.parquet"):
         values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
         Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
+    load(folder / "t.safetensors").embed(folder / "sound.wav").save(folder / "e.parquet")
     return folder

@@ -13,7 +13,7 @@ from earmark import cli
 VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"],
+    "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
     "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {

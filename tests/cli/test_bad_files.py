@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from tests.cli.test_contract import LITTLE, VALUES, given
+from tests.cli.offered import LITTLE, VALUES, given
 from tests.cli.test_places import verbs_of
 from tests.program import earmark
 

@@ -82,6 +82,7 @@ def small(tmp_path_factory) -> Path:
     for file in ("a.parquet", "b.parquet"):
         values = chance.dirichlet(np.ones(10), 50).astype(np.float32)
         Scores(values, ids, np.zeros(50), np.full(50, 0.5), tags=tags).save(folder / file)
+    loading.load("esc10").embed(folder / "sound.wav").save(folder / "e.parquet")
     return folder
 
 

@@ -42,16 +42,8 @@ def demo(
     tagger = run / "tagger.safetensors"
     more: list[object] = ["--set", f"train.epochs={epochs}"] if epochs else []
     step("1. Make twelve kinds of sound, 360 clips in noise, and index them", "index", "synth", sounds, "-o", table)
-    step(
-        "2. Train a small tagger on folds 1-3; fold 4 chooses the epoch",
-        "train",
-        "synth-small",
-        "--data",
-        table,
-        "--out",
-        run,
-        *more,
-    )
+    trained = ["train", "synth-small", "--data", table, "--out", run, *more]
+    step("2. Train a small tagger on folds 1-3; fold 4 chooses the epoch", *trained)
     step("3. Evaluate it on fold 5, which it has not seen", "evaluate", tagger, "--data", table)
     say("")
     say("4. Make new recordings, scenes with several sounds, and say what is heard when")

@@ -39,8 +39,7 @@ def embed(
     embedding.check_places(out, errors)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
-    tagging.say_unheard(loaded)
-    tagging.say_unused(loaded, device)
+    tagging.say_unheard(loaded, device)
     asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)
     if embedding.embed_files(paths, asked, errors=errors, strict=strict, as_json=as_json):
         raise typer.Exit(1)

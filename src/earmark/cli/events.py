@@ -63,7 +63,6 @@ def events(
     from earmark.cli.terminal import detecting
     from earmark.cli.terminal.drawing import Artist
     from earmark.cli.terminal.live import source
-    from earmark.cli.terminal.tagging import say_unused
     from earmark.models import loading
 
     form = JSON if as_json else form
@@ -71,9 +70,8 @@ def events(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     detecting.check_job(job, retry, out, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    say_unused(loaded, device)
     found = detecting.find(paths or [], coming, form, out, pictures, job)
-    rules = detecting.rules_of(loaded, threshold, median, gap, shortest)
+    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
     asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
     if coming is not None:

@@ -62,8 +62,7 @@ def tag(
     tagging.check_job(job, retry, out, windows, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
-    tagging.say_unheard(loaded)
-    tagging.say_unused(loaded, device)
+    tagging.say_unheard(loaded, device)
     asked = tagging.Asked(
         loaded,
         Choice.asked(loaded, top, only_heard),

@@ -181,15 +181,16 @@ def rules_of(
     median: float | None,
     gap: float | None,
     shortest: float | None,
+    device: str,
 ) -> EventRules:
-    """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise."""
+    """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise. device: what was asked for."""
     from dataclasses import replace
 
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
     from earmark.events import DEFAULT, EventRules
 
-    say_unheard(tagger)
+    say_unheard(tagger, device)
     tags = tagger.vocabulary
     stored = tagger.facts.rules
     rules = stored or EventRules.alike(tags)

@@ -135,20 +135,14 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         heard.windows.save(asked.windows)
 
 
-def say_unused(tagger: AnyTagger, device: str) -> None:
-    """One line where a GPU lies idle. device: what was asked for."""
+def say_unheard(tagger: AnyTagger, device: str) -> None:
+    """A line where its windows leave gaps between them, and where a GPU lies idle. device: what was asked for."""
     from earmark.cli.terminal.console import say
     from earmark.models import devices
+    from earmark.models.anytagger import unheard
 
     if told := devices.unused(tagger, device):
         say(told)
-
-
-def say_unheard(tagger: AnyTagger) -> None:
-    """One line where its windows leave gaps between them."""
-    from earmark.cli.terminal.console import say
-    from earmark.models.anytagger import unheard
-
     for line in unheard(tagger):
         say(line)
     if sys.stderr.isatty():  # a person looks on
