@@ -83,7 +83,11 @@ def test_the_whole_part_from_figures(monkeypatch, tmp_path):
     told = {
         "tags": {"ways": WAYS, "missing": ["onnxruntime int8: no graph"], "flags": ["avx2"], "notes": []},
         "shared": {"title": "shared", "ways": {"torch": [1.0, 1.0, 5.0, 0.0], "onnxruntime": [2.0, 2.0, 10.0, 1e-7]}},
-        "decoding": {"soundfile + soxr": [1.0, 1.0, 100.0], "tagging without a net": [0.96, 0.97, 96.0]},
+        "decoding": {
+            "soundfile + soxr": [1.0, 1.0, 100.0],
+            engines.DECODERS: [0.96, 0.97, 96.0],
+            "tagging without a net": [0.9, 0.9, 90.0],
+        },
     }
     monkeypatch.setattr(engines, "alone", lambda part, **asked: told[part])
     monkeypatch.setattr(engines, "command_seconds", lambda clip, more, cache: 6.0 if more else 1.2)
@@ -120,7 +124,7 @@ def test_decoding_in_a_process_of_its_own(tmp_path):
     clip = tmp_path / "noise.wav"
     soundfile.write(clip, np.random.default_rng(0).normal(0, 0.1, 44_100), 44_100)
     told = engines.alone("decoding", clips=[clip], rounds=1)
-    assert list(told) == ["soundfile + soxr", "tagging without a net"]
+    assert list(told) == ["soundfile + soxr", engines.DECODERS, "tagging without a net"]
     assert all(len(row) == 3 and row[0] > 0 and row[2] > 0 for row in told.values())
 
 
