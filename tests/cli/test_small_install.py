@@ -1,6 +1,6 @@
 """Every verb where the core alone is installed: it works, or says in one line which extra it wants. A new one is tested too.
 
-What extras bring is kept from being imported, in programs of their own; `.ci/core` does the same in an environment that has
+What extras bring is kept from being imported, in programs of their own; `.ci/wheel` does the same in an environment that has
 none of it.
 """
 

@@ -16,7 +16,6 @@ from earmark.cli.terminal.written import OwnFolder
 
 PLACE = 130  # in `earmark --help`
 
-
 SCENES = 3  # new recordings that are tagged
 SEED = 2026  # of the new recordings: any but the training set's
 
@@ -50,9 +49,8 @@ def demo(
     scenes = datasets.index("synth_scenes", out / "new", clips=SCENES, seed=SEED)
     for path, tags in zip(scenes.paths(), scenes.table["tags"].to_pylist(), strict=True):
         say(f"   {path.name} holds: {', '.join(tags)}")
-    recordings = sorted(scenes.paths())
     written = ["--windows", out / "windows.csv", "--pictures", out / "pictures"]
-    step("", "tag", *recordings, "--tagger", tagger, "--top", 5, *written)
+    step("", "tag", *sorted(scenes.paths()), "--tagger", tagger, "--top", 5, *written)
     step("5. What the shipped tagger knows", "show", "esc10")
     say("")
     say(f"Done in {time.monotonic() - started:.0f} s. Look at:")
