@@ -41,6 +41,7 @@ class Exported:
             lines.append(
                 f"  {proof.engine}: scores differ by {proof.max_abs_difference:.1e} at most; "
                 f"{proof.flips} of {proof.windows} windows have another first tag"
+                + (": too far off, do not run it with this engine" if proof.differs else "")
             )
         return "\n".join(lines)
 
