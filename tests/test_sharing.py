@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -11,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.small import LOGMEL, SMALL, TAGS, tagger
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from earmark.inference import Live, score
 from earmark.models import prediction as predictions
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
-from earmark.windows.overlap import Trace
+from earmark.windows.overlap import Trace, overlapping
+from earmark.windows.overlap.counting import Counting
 from earmark.windows.overlap.plan import plan
 
 
@@ -194,3 +198,18 @@ def test_segments_that_begin_together_are_shared():
     told = check(made, 6144, 5)
     assert told[0] == "a part of each window is taken"  # the last segment, which is filled up
     assert not any("phases" in why for why in told)
+
+
+@pytest.mark.parametrize("net", NETS.names())
+def test_work_is_counted_as_pytorch_counts_it(net):
+    """Of windows as they are and of windows together; transforms by our own formula, which PyTorch has none for."""
+    made = copy.deepcopy(tagger(net, 1.024, 0.128)).to("meta")
+    formulas = {torch.ops.aten._fft_r2c: lambda shape, *_, **__: round(2.5 * math.prod(shape) * math.log2(shape[-1]))}
+    for several in (False, True):
+        waves = torch.empty(1, 8192 + several * 4 * 1024, device="meta")
+        heard = overlapping(waves, 8192, 1024, 5) if several else waves
+        with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=formulas) as expected:
+            made(heard)
+        with torch.inference_mode(), Counting() as counted:
+            made(heard)
+        assert counted.operations == expected.get_total_flops() > 0
