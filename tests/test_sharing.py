@@ -22,7 +22,7 @@ from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.counting import Counting
-from earmark.windows.overlap.plan import plan
+from earmark.windows.overlap.plan import Plans, plan
 
 
 def wave(seconds, seed=0):
@@ -213,3 +213,29 @@ def test_work_is_counted_as_pytorch_counts_it(net):
         with torch.inference_mode(), Counting() as counted:
             made(heard)
         assert counted.operations == expected.get_total_flops() > 0
+
+
+def test_taggers_that_differ_in_weights_only_share_a_plan():
+    one, other = tagger("cnnaudio", 1.024, 0.128), tagger("cnnaudio", 1.024, 0.128)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    assert one.identity() != other.identity()
+    assert one.sharing is other.sharing
+    for different in (
+        tagger("cnnaudio", 1.024, 0.064),
+        tagger("cnnaudio", 0.512, 0.128),
+        tagger("convnet1d", 1.024, 0.128),
+    ):
+        assert different.sharing is not one.sharing
+        assert different.sharing == plan(different, *different.windows.samples(8000))
+
+
+def test_plans_that_were_asked_for_last_are_kept():
+    made, plans = [], Plans(most=2)
+
+    def asked(key):
+        plans.of(key, lambda: made.append(key) or plan(Convolution(), 1000, 1000))
+
+    for key in "abacab":  # b goes when c comes, c when b comes back
+        asked(key)
+    assert made == ["a", "b", "c", "b"]

@@ -8,6 +8,9 @@ product that is summed. So the choice depends on the tagger and its windows, nev
 from __future__ import annotations
 
 import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import torch
@@ -62,3 +65,22 @@ def _work(module: torch.nn.Module, waves: Tensor | Overlap) -> tuple[float, int]
     with torch.inference_mode(), Counting() as counted:
         module(waves)
     return float(counted.operations), counted.largest
+
+
+class Plans:
+    """The plans of a process that were asked for last, at most `most`, by what they depend on: threads may ask at once."""
+
+    def __init__(self, most: int = 64) -> None:
+        self.most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Sharing] = OrderedDict()
+
+    def of(self, key: Hashable, make: Callable[[], Sharing]) -> Sharing:
+        """The plan of this key, made now if there is none."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            self._kept.move_to_end(key)
+            while len(self._kept) > self.most:
+                self._kept.popitem(last=False)
+            return self._kept[key]
