@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -11,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.small import LOGMEL, SMALL, TAGS, tagger
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from earmark.inference import Live, score
 from earmark.models import prediction as predictions
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
-from earmark.windows.overlap import Trace
-from earmark.windows.overlap.plan import plan
+from earmark.windows.overlap import Trace, overlapping
+from earmark.windows.overlap.counting import Counting
+from earmark.windows.overlap.plan import Plans, plan
 
 
 def wave(seconds, seed=0):
@@ -194,3 +198,44 @@ def test_segments_that_begin_together_are_shared():
     told = check(made, 6144, 5)
     assert told[0] == "a part of each window is taken"  # the last segment, which is filled up
     assert not any("phases" in why for why in told)
+
+
+@pytest.mark.parametrize("net", NETS.names())
+def test_work_is_counted_as_pytorch_counts_it(net):
+    """Of windows as they are and of windows together; transforms by our own formula, which PyTorch has none for."""
+    made = copy.deepcopy(tagger(net, 1.024, 0.128)).to("meta")
+    formulas = {torch.ops.aten._fft_r2c: lambda shape, *_, **__: round(2.5 * math.prod(shape) * math.log2(shape[-1]))}
+    for several in (False, True):
+        waves = torch.empty(1, 8192 + several * 4 * 1024, device="meta")
+        heard = overlapping(waves, 8192, 1024, 5) if several else waves
+        with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=formulas) as expected:
+            made(heard)
+        with torch.inference_mode(), Counting() as counted:
+            made(heard)
+        assert counted.operations == expected.get_total_flops() > 0
+
+
+def test_taggers_that_differ_in_weights_only_share_a_plan():
+    one, other = tagger("cnnaudio", 1.024, 0.128), tagger("cnnaudio", 1.024, 0.128)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    assert one.identity() != other.identity()
+    assert one.sharing is other.sharing
+    for different in (
+        tagger("cnnaudio", 1.024, 0.064),
+        tagger("cnnaudio", 0.512, 0.128),
+        tagger("convnet1d", 1.024, 0.128),
+    ):
+        assert different.sharing is not one.sharing
+        assert different.sharing == plan(different, *different.windows.samples(8000))
+
+
+def test_plans_that_were_asked_for_last_are_kept():
+    made, plans = [], Plans(most=2)
+
+    def asked(key):
+        plans.of(key, lambda: made.append(key) or plan(Convolution(), 1000, 1000))
+
+    for key in "abacab":  # b goes when c comes, c when b comes back
+        asked(key)
+    assert made == ["a", "b", "c", "b"]

@@ -7,7 +7,7 @@ measured and the split they were measured on. Loading reads numbers and JSON; no
 from __future__ import annotations
 
 import copy
-import threading
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -36,10 +36,10 @@ from earmark.registry import FEATURES, NETS
 from earmark.scores import Task
 from earmark.windows import Windows
 from earmark.windows.overlap import Trace, overlapping
-from earmark.windows.overlap.plan import Sharing, plan
+from earmark.windows.overlap.plan import Plans, Sharing, plan
 
 Floats = NDArray[np.float64]
-PLANNING = threading.Lock()
+PLANS = Plans()
 __all__ = ["FORMAT", "Tagger", "build"]
 
 
@@ -204,10 +204,18 @@ class Tagger(nn.Module, Answers):
     def sharing(self) -> Sharing:
         """How its windows are scored, and what they share."""
         length, hop = self.windows.samples(self.sample_rate)
-        with PLANNING:  # decoder threads ask for it, several at once
-            if self._plan is None or self._plan[0] != (length, hop):
-                self._plan = ((length, hop), plan(self, length, hop))
-            return self._plan[1]
+        if self._plan is None or self._plan[0] != (length, hop):
+            made = PLANS.of(self._planned_by(length, hop), lambda: plan(self, length, hop))
+            self._plan = ((length, hop), made)
+        return self._plan[1]
+
+    def _planned_by(self, length: int, hop: int) -> tuple[object, ...]:
+        """All that a plan depends on: taggers that differ in their weights' values only share one."""
+        told = self.recipe.as_dict()
+        parts = {name: told.get(name) for name in ("net", "features", "resize", "normalise", "sample_rate")}
+        shapes = tuple((name, tuple(value.shape), value.dtype) for name, value in self.state_dict().items())
+        kinds = tuple(type(module) for module in self.modules())
+        return json.dumps(parts, sort_keys=True), kinds, shapes, len(self.vocabulary), length, hop
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""

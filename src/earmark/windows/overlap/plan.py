@@ -8,16 +8,16 @@ product that is summed. So the choice depends on the tagger and its windows, nev
 from __future__ import annotations
 
 import copy
-import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from earmark.windows.overlap import Overlap, Trace, overlapping
+from earmark.windows.overlap.counting import Counting
 
 LENGTHS = (16, 8, 4, 2, 1.5)  # of a stretch that is scored together, in windows: of the longer ones less is heard twice
 LARGEST = 1 << 28  # bytes of the largest tensor on the way, which bounds the stretch
@@ -62,34 +62,25 @@ def plan(module: torch.nn.Module, length: int, hop: int) -> Sharing:
 
 def _work(module: torch.nn.Module, waves: Tensor | Overlap) -> tuple[float, int]:
     """(operations, bytes of the largest tensor) of a call."""
-    with (
-        torch.inference_mode(),
-        _Largest() as largest,
-        FlopCounterMode(display=False, custom_mapping=FOURIER) as counter,
-    ):
+    with torch.inference_mode(), Counting() as counted:
         module(waves)
-    return float(counter.get_total_flops()), largest.bytes
+    return float(counted.operations), counted.largest
 
 
-class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Remembers the size of the largest tensor that comes out of an operation."""
+class Plans:
+    """The plans of a process that were asked for last, at most `most`, by what they depend on: threads may ask at once."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes = 0
+    def __init__(self, most: int = 64) -> None:
+        self.most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Sharing] = OrderedDict()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, tuple | list) else (result,):
-            # a view of overlapping windows has more elements than memory
-            if isinstance(tensor, Tensor) and tensor._base is None:
-                self.bytes = max(self.bytes, int(tensor.numel()) * tensor.element_size())
-        return result
-
-
-def _fourier(shape: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-    """Operations of a real fast Fourier transform along the last dimension: 2.5 N log2 N."""
-    return round(2.5 * float(math.prod(shape)) * math.log2(max(2, shape[-1])))
-
-
-FOURIER = {torch.ops.aten._fft_r2c: _fourier}
+    def of(self, key: Hashable, make: Callable[[], Sharing]) -> Sharing:
+        """The plan of this key, made now if there is none."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            self._kept.move_to_end(key)
+            while len(self._kept) > self.most:
+                self._kept.popitem(last=False)
+            return self._kept[key]
