@@ -1,8 +1,7 @@
 """Counts the work of a call: multiplications and additions of convolutions, dense layers and Fourier transforms.
 
 Two for each product that is summed, and 2.5 N log2 N for a real transform of N samples; all else is left out. PyTorch's own
-`FlopCounterMode` counts the same, and imports its compiler for it, which takes longer than the counting: hence a mode
-with the few formulas that nets need, which imports nothing.
+`FlopCounterMode` counts the same by way of its compiler's decompositions; a mode with the few formulas that nets need is quicker.
 """
 
 from __future__ import annotations
