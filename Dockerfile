@@ -4,10 +4,8 @@ FROM python:3.12-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src src
-RUN python -m venv /opt/earmark \
- && /opt/earmark/bin/pip install --no-cache-dir -c constraints.txt . \
- && rm -rf /opt/earmark/lib/python3.12/site-packages/pip* \
- && find /opt/earmark -name tests -type d -path "*pyarrow*" -prune -exec rm -rf {} +
+COPY .ci/image .ci/image
+RUN sh .ci/image /source /opt/earmark
 
 FROM python:3.12-slim
 COPY --from=build /opt/earmark /opt/earmark

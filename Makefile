@@ -9,7 +9,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow test-lesser check format bench results docs clean
+.PHONY: setup demo test test-slow test-lesser test-lowest check format bench results docs clean
 
 setup: .venv/ready
 
@@ -40,6 +40,10 @@ test-slow: setup
 # "What is promised of numbers" in docs/numbers.md
 test-lesser: setup
 	LESSER=1 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(PYTEST) -m "numerical and not slow"
+
+# with the lowest release of each package that pyproject.toml allows, in an environment of their own
+test-lowest: setup
+	.ci/lowest
 
 check: setup
 	$(BIN)/ruff check .

@@ -173,6 +173,16 @@ def test_a_clip_is_tagged_without_what_it_does_not_need(verb, small, tmp_path):
     assert status == 0 and (printed or verb == "events"), said
 
 
+def test_what_is_taken_out_of_the_core_is_told(small, tmp_path):
+    """Tables are pyarrow's: `pip uninstall pyarrow` leaves what needs none, and a line for the rest."""
+    words = [["embed", str(small / "sound.wav"), "-o", "e.parquet"], ["list", "datasets"]]
+    for _, status, _, said in run(words, without(("pyarrow",), tmp_path), tmp_path):
+        assert (status, said.splitlines()[-1]) == (
+            2,
+            "earmark: this needs pyarrow, which is not installed: `pip install pyarrow` brings it",
+        )
+
+
 def test_only_the_verb_that_is_asked_for_is_imported(tmp_path):
     code = (
         "import sys; from unittest import mock; from earmark import cli\n"

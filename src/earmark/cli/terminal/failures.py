@@ -66,6 +66,10 @@ EXTRAS = {
 }
 
 
+# of the core, what somebody may have taken out where room is short
+TAKEN_OUT = ("pyarrow", "onnxruntime")
+
+
 def ended(error: BaseException) -> int | None:
     """Say what ended a command; its exit status, or None for a mistake in the program."""
     if isinstance(error, BrokenPipeError):
@@ -87,6 +91,8 @@ def message(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
         return f"this needs {error.name}, which is not installed: `pip install 'earmark[{extra}]'` brings it"
+    if isinstance(error, ModuleNotFoundError) and error.name in TAKEN_OUT:
+        return f"this needs {error.name}, which is not installed: `pip install {error.name}` brings it"
     if isinstance(error, OSError) and error.errno is not None:
         return system_failure(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in NO_MEMORY)):
