@@ -34,7 +34,7 @@ def test_padding_is_tensorflows(size, stride):
     [(4, [1 + 2 + 3, 3 + 4 + 0]), (5, [0 + 1 + 2, 2 + 3 + 4, 4 + 5 + 0])],
 )
 def test_where_a_stride_of_two_looks(size, wanted):
-    layer = Layer(1, 1, 3, 2, 1, norm=False, momentum=0.01)
+    layer = Layer(1, 1, 3, 2, 1, norm=False, six=False, momentum=0.01)
     nn.init.zeros_(layer.conv.weight), nn.init.zeros_(layer.conv.bias)
     with torch.no_grad():
         layer.conv.weight[..., 1, :] = 1

@@ -8,15 +8,18 @@ There a patch is (frames, bands) and here a map is (batch, channels, bands, fram
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.engines.features.constants import check_known
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length, check_lists, check_momentum
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
+Activation = Literal["relu", "relu6"]
 KERNEL = 3
 EPSILON, MOMENTUM = 1e-4, 0.01  # of its batch normalisation
 
@@ -40,22 +43,25 @@ class Shift(nn.BatchNorm2d):
 
 
 class Layer(nn.Module):
-    """Convolution padded as TensorFlow's SAME → shift by channel → ReLU.
+    """Convolution padded as TensorFlow's SAME → shift by channel → ReLU, with `six` at most 6.
 
     The shift is the convolution's bias or, with `norm`, batch normalisation's: as many numbers learnt either way.
     """
 
-    def __init__(self, wide: int, width: int, kernel: int, stride: int, groups: int, norm: bool, momentum: float):
+    def __init__(
+        self, wide: int, width: int, kernel: int, stride: int, groups: int, norm: bool, six: bool, momentum: float
+    ):
         super().__init__()
         self.conv = nn.Conv2d(wide, width, kernel, stride, groups=groups, bias=not norm)
         self.norm = Shift(width, momentum) if norm else nn.Identity()
-        self.stride, self.padded = stride, kernel > 1
+        self.stride, self.padded, self.six = stride, kernel > 1, six
 
     def forward(self, maps: Tensor) -> Tensor:
         if self.padded:
             bands, frames = maps.shape[2], maps.shape[3]
             maps = F.pad(maps, (*same_padding(frames, self.stride), *same_padding(bands, self.stride)))
-        return torch.relu(self.norm(self.conv(maps)))
+        maps = self.norm(self.conv(maps))
+        return F.relu6(maps) if self.six else torch.relu(maps)
 
 
 class YamNet(nn.Module):
@@ -69,16 +75,17 @@ class YamNet(nn.Module):
         widths: Sequence[int],
         strides: Sequence[int],
         norm: bool,
+        six: bool,
         dropout: float,
         momentum: float,
     ):
         super().__init__()
-        self.stem = Layer(channels, stem_width, KERNEL, 2, 1, norm, momentum)
+        self.stem = Layer(channels, stem_width, KERNEL, 2, 1, norm, six, momentum)
         self.depthwise, self.pointwise = nn.ModuleList(), nn.ModuleList()
         before = stem_width
         for width, stride in zip(widths, strides, strict=True):
-            self.depthwise.append(Layer(before, before, KERNEL, stride, before, norm, momentum))
-            self.pointwise.append(Layer(before, width, 1, 1, 1, norm, momentum))
+            self.depthwise.append(Layer(before, before, KERNEL, stride, before, norm, six, momentum))
+            self.pointwise.append(Layer(before, width, 1, 1, 1, norm, six, momentum))
             before = width
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(before, tags)
@@ -109,6 +116,7 @@ def yamnet(
     widths: Sequence[int] = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024),
     strides: Sequence[int] = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1),
     norm: bool = True,
+    activation: Activation = "relu",
     dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> YamNet:
@@ -121,11 +129,13 @@ def yamnet(
     32 frames; the published patch is 96 frames of 10 ms.
 
     norm: batch normalisation with a shift alone behind every convolution, to train with; without it convolutions have a
-    bias, as weights have them that were adopted with their normalisation worked in. dropout: before the dense layer;
+    bias, as weights have them that were adopted with their normalisation worked in. activation: relu as published, or
+    relu6, which is 6 at most, as files for small devices have it. dropout: before the dense layer;
     momentum: of the running statistics.
     """
+    check_known("activation", activation, Activation)
     check_counts(tags=tags, channels=channels, bands=bands, stem_width=stem_width)
     check_lists(widths=widths, strides=strides)
     check_dropout(dropout=dropout)
     check_momentum(momentum)
-    return YamNet(tags, channels, stem_width, widths, strides, norm, dropout, momentum)
+    return YamNet(tags, channels, stem_width, widths, strides, norm, activation == "relu6", dropout, momentum)
