@@ -21,6 +21,7 @@ from earmark.files.places import Places
 
 MINE = b"what a user has\n"
 SUFFIX = {
+    ("adopt", "out"): ".safetensors",
     ("tag", "windows"): ".parquet",
     ("calibrate", "out"): ".safetensors",
     ("embed", "out"): ".parquet",

@@ -107,17 +107,23 @@ class Model:
 def load(path: str | Path) -> tuple[Model, bytes]:
     """(what a file holds, the file's bytes). Raises TaggerError for every file that is none, is cut or altered."""
     path = Path(path)
+    check_size(path)
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise TaggerError(
-                f"{path}: has {size:,} bytes, more than the {LARGEST:,} that a TensorFlow Lite file may have"
-            )
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(LARGEST)
     except OSError as error:
         raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
     return read(data, str(path)), data
+
+
+def check_size(path: Path) -> None:
+    """Raises TaggerError for a file that is larger than one may be, or that cannot be looked at."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
+    if size > LARGEST:
+        raise TaggerError(f"{path}: has {size:,} bytes, more than the {LARGEST:,} that a TensorFlow Lite file may have")
 
 
 def read(data: bytes, place: str) -> Model:

@@ -249,6 +249,12 @@ def exported(path: Path) -> bool:
     )
 
 
+def adopted(path: Path) -> bool:
+    """A tagger whose weights were taken from a file of others."""
+    facts = _tagger(path).get("facts")
+    return isinstance(facts, dict) and "adopted" in facts
+
+
 def embeddings(path: Path) -> bool:
     """Embeddings of windows."""
     from earmark.scores.embeddings import FORMAT
