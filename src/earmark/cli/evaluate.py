@@ -13,9 +13,7 @@ PLACE = 30  # in `earmark --help`
 
 
 def evaluate(
-    tagger: Annotated[
-        str, typer.Argument(help="A tagger file, the name of a shipped one, or a folder with one for each fold.")
-    ],
+    tagger: options.TaggerOrFolds,
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,
@@ -56,9 +54,8 @@ def evaluate(
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 
-    if out is None and (run := heldout.run_folder(tagger)) is not None:
-        for known in run.glob("evaluation*"):
-            written.claim_folder("--out", known, written.REPORT)
+    if out is None:
+        written.claim_reports_in(heldout.run_folder(tagger))
     if record:
         heldout.check_record(tagger, hop)
     keep_freed_memory()

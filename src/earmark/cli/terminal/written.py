@@ -347,3 +347,9 @@ COMPARISON = WritesFolder(
 )
 AUDIT = WritesFolder(("audit.csv", "audit.html"), audited)
 EXPLAINED = WritesFolder(("explain.json", "index.html"), has("explain.json", "tagger", "net", "layers"))
+
+
+def claim_reports_in(run: Path | None) -> None:
+    """For the reports that a run folder has. Raises EarmarkError."""
+    for known in run.glob("evaluation*") if run is not None else ():
+        claim_folder("--out", known, REPORT)
