@@ -3,7 +3,8 @@
 A step is what `earmark.train.phase.PhaseModule` does with a batch (mixing, log-mel, net, loss), then backward and Adam. What
 earmark adds is put on one after the other: 2D nets are laid out channels last, freed memory is kept, and bf16 autocast
 is taken where earmark's probe finds it faster. Each way lives in a process of its own, since the second holds for a
-whole process; they take their steps in turn.
+whole process; they take their steps in turn. The convolutions and dense layers of the step alone, forward and backward, on
+what reaches them, are the bound of what float32 can gain without faster ones; a product of matrices says how fast those could be.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +28,9 @@ WAYS = {  # of each recipe; the first is the base
     "esc10-cnnspec": ((), (LAST,), (LAST, KEPT), (LAST, KEPT, BF16)),
     "esc10-convnet1d": ((), (KEPT,), (KEPT, BF16)),
 }
+BOUND = "its convolutions and products alone, float32"
 GOAL = 2.0  # for a 2D net
+SIDE = 1024  # of the matrices whose product tells what the processor can do
 TAGS = 10
 ROOT = Path(__file__).parent.parent
 
@@ -53,8 +56,10 @@ def _net(recipe: str, ways: tuple[tuple[str, ...], ...], rounds: int) -> tuple[d
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         workers = {way: stack.enter_context(_worker(recipe, place, way)) for way in ways}
         facts = workers[ways[-1]]("facts")
-        steps = {way: lambda ask=ask: ask("step") for way, ask in workers.items()}
-        rows = compare(interleave({_name(way): step for way, step in steps.items()}, rounds), PLAIN)
+        steps = {_name(way): lambda ask=ask: ask("step") for way, ask in workers.items()}
+        floating = workers[[way for way in ways if BF16 not in way][-1]]
+        work = floating("work")
+        rows = compare(interleave({**steps, BOUND: lambda: floating("alone")}, rounds), PLAIN)
     default = _name(ways[-1] if facts["precision"] != "32-true" else ways[-2])
     cells = [
         [
@@ -71,6 +76,13 @@ def _net(recipe: str, ways: tuple[tuple[str, ...], ...], rounds: int) -> tuple[d
     title = f"training step of {recipe}, batch {facts['batch']}, {facts['seconds']:g} s"
     columns = ["", "ratio", "best", "median, ms", "min, ms", "spread", "clips/s"]
     note = f"{recipe}: the probe says: {facts['why']}"
+    alone, product = rows[BOUND]["median"], work["gflop"] / work["rate"]
+    note += (
+        f"; its convolutions and products are {work['gflop']:.1f} GFLOP forward and backward, at {work['gflop'] / alone:.0f} "
+        f"GFLOP/s alone, and matrices of {SIDE:,} are multiplied at {work['rate']:.0f}: without anything else a step would be "
+        f"{rows[PLAIN]['median'] / alone:.2f} times as fast as the plain one, and {rows[PLAIN]['median'] / product:.2f} times "
+        "at that speed"
+    )
     if facts["features"]:
         note += f"; the features of a batch take {1e3 * facts['features']:.0f} ms of every step"
     return {"title": title, "columns": columns, "rows": cells}, rows[default]["ratio"], note
@@ -106,17 +118,27 @@ def _worker(recipe: str, place: Path, way: tuple[str, ...]) -> Iterator[Ask]:
 
 
 def serve(recipe: str, place: Path, way: tuple[str, ...]) -> None:
-    """Answers lines of stdin with lines of JSON: `step` once a step is done, `facts` with what was chosen and why."""
+    """Answers lines of stdin with lines of JSON: `step` once a step is done, `facts` with what was chosen and why.
+
+    `work` tells what its products are and how fast they could be, and `alone` takes them once.
+    """
     answers = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
         module = _lesson(recipe, place, way)
         step = _step(module, BF16 in way)
+        layers = None
         for request in sys.stdin:
             answer: Any = request.strip()
             if answer == "step":
                 step()
             elif answer == "facts":
                 answer = _facts(module)
+            elif answer == "work":
+                layers = _layers(module)
+                answer = {"gflop": sum(layer.gflop for layer in layers), "rate": _product_rate()}
+            elif answer == "alone":
+                for layer in layers or []:
+                    layer.take()
             print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -171,6 +193,48 @@ def _step(module: Any, bf16: bool) -> Callable[[], None]:
         module.losses.clear()
 
     return step
+
+
+class Layer(NamedTuple):
+    """A convolution or a dense layer by itself: forward and backward on what reached it in a step."""
+
+    take: Callable[[], None]
+    gflop: float
+
+
+def _layers(module: Any) -> list[Layer]:
+    """Those of the net, in the order in which a batch reaches them. What the first hears needs no gradient."""
+    import torch
+    from torch import nn
+
+    reached: list[tuple[nn.Module, Any, Any]] = []
+
+    def reach(part: nn.Module, inputs: Any, output: Any) -> None:
+        reached.append((part, inputs[0].detach(), torch.randn_like(output)))
+
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    hooks = [part.register_forward_hook(reach) for part in module.tagger.net.modules() if isinstance(part, kinds)]
+    with torch.no_grad():
+        module.tagger(next(iter(module.epoch_batches()))[0])
+    for hook in hooks:
+        hook.remove()
+
+    def alone(part: Any, heard: Any, gradient: Any, deep: bool) -> Layer:
+        heard = heard.requires_grad_(deep)
+        of = [part.weight, heard] if deep else [part.weight]
+        # forward, and backward for each of the gradients: two operations for each weight and output
+        gflop = 2e-9 * (1 + len(of)) * part.weight[0].numel() * gradient.numel()
+        return Layer(lambda: torch.autograd.grad(part(heard), of, gradient) and None, gflop)
+
+    return [alone(*each, deep=number > 0) for number, each in enumerate(reached)]
+
+
+def _product_rate() -> float:
+    """GFLOP/s of a product of two matrices, float32, as many threads as a step has."""
+    import torch
+
+    left, right = torch.randn(2, SIDE, SIDE)
+    return 2e-9 * SIDE**3 / float(interleave({"": lambda: left @ right}, 9, at_least=0.1)[""].min())
 
 
 def _facts(module: Any) -> dict[str, Any]:

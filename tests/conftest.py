@@ -91,6 +91,25 @@ def run(capsys):
     return command
 
 
+@pytest.fixture(scope="module")
+def sketched():
+    """Pictures are drawn, but small and without being laid out, which takes most of their time: for tests of whole commands.
+
+    How they look is tested where they are made, in tests/report and test_pictures, and where commands are about them.
+    """
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def sketch(figure: Figure, path: Path, **told) -> None:
+        figure.set_layout_engine("none")
+        save(figure, path, **{**told, "dpi": 20})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", sketch)
+        yield
+
+
 def tone(frequency: float, seconds: float, sample_rate: int, amplitude: float = 0.5) -> NDArray[np.float32]:
     """A sine of `frequency` Hz, (samples,) float32."""
     t = np.arange(round(seconds * sample_rate)) / sample_rate

@@ -3,12 +3,15 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
 
@@ -228,10 +231,31 @@ def test_a_step_in_a_process_of_its_own(tmp_path):
     )
     ways = (), (step.LAST, step.KEPT), (step.LAST, step.KEPT, step.BF16)
     table, ratio, note = step._net(str(recipe), ways, 2)
-    assert [row[0].removesuffix(" (earmark)") for row in table["rows"]] == [step._name(way) for way in ways]
+    names = [row[0].removesuffix(" (earmark)") for row in table["rows"]]
+    assert names == [*(step._name(way) for way in ways), step.BOUND]
     assert [row[1] for row in table["rows"] if row[0].endswith("(earmark)")] == [ratio]
     assert table["title"].endswith("batch 4, 0.5 s")
     assert "the probe says: a training step takes" in note
+    assert re.search(r"are \d+\.\d GFLOP forward and backward, at \d+ GFLOP/s alone, and matrices of 1,024", note)
+
+
+class Heard(SimpleNamespace):
+    def __init__(self, net):
+        super().__init__(net=net)
+
+    def __call__(self, waves):
+        return self.net(waves)
+
+
+def test_the_work_of_a_step_is_counted_by_hand():
+    """Of the first layer, whose input needs no gradient, twice the forward's operations; of others three times."""
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(16, 5))
+    module = SimpleNamespace(tagger=Heard(net), epoch_batches=lambda: [(torch.randn(4, 1, 10),)])
+    first, last = step._layers(module)
+    assert first.gflop * 1e9 == pytest.approx(2 * 2 * (4 * 2 * 8) * 3)
+    assert last.gflop * 1e9 == pytest.approx(3 * 2 * (4 * 5) * 16)
+    first.take()
+    last.take()
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ from earmark.scores import Scores
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "docs"))  # as MkDocs does for a hook
 FILES = claims.shipped()
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RECIPE = {
     "task": "one",
     "sample_rate": 4000,

@@ -29,6 +29,8 @@ DOCS = ROOT / "docs"
 sys.path.append(str(DOCS))  # as MkDocs does for a hook
 import generated  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 PAGES = sorted(DOCS.rglob("*.md"))
 # Of the trainings that are shown, only that they run is tested here: small nets for one epoch
 QUICK = "--set train.epochs=1 --set train.clips=8 --set train.batch=4 --set train.precision=float32"

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,6 +210,14 @@ def test_a_file_that_is_no_plug_in_is_refused_and_leaves_nothing(source, told, t
     with pytest.raises(EarmarkError, match=told):
         plugins.load(tmp_path / "p.py")
     assert (list(plugins.known()), NETS.names(), NETS["cnnspec"].plugin) == before
+
+
+def test_the_net_of_the_page_is_a_plug_in_as_it_stands(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "adding.md").read_text(encoding="utf-8")
+    (tmp_path / "plainnet.py").write_text(
+        page.partition("# src/earmark/models/nets/plainnet.py\n")[2].partition("```")[0]
+    )
+    assert plugins.load(tmp_path / "plainnet.py").gives == [("net", "plainnet")]
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path):

@@ -34,6 +34,9 @@ FEWER = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.S)
 
@@ -76,7 +79,7 @@ def run(line: str) -> object:
 
 def test_the_shell_lines(place, monkeypatch):
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("earmark")]
-    verbs = {"tag", "show", "index", "train", "evaluate", "compare", "audit", "events"}
+    verbs = {"tag", "show", "index", "train", "evaluate", "compare", "audit", "events", "embed"}
     assert {line.split()[1] for line in lines} == verbs
     monkeypatch.chdir(place)
     for line in lines:
@@ -165,7 +168,7 @@ def test_the_card_and_the_tagger_tell_the_same_figures(name):
     report = json.loads((ROOT / "results" / f"{name}-shipped" / "report.json").read_text(encoding="utf-8"))
     path = shipped()[name]
     assert read_head(path)["facts"]["test"]["metrics"] == report["metrics"]
-    assert path.stat().st_size <= 10_000_000
+    assert path.stat().st_size <= 12_500_000  # of esc10 a fifth is the net in int8
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     for metric in ("accuracy", "map", "map@3"):
         assert figure(report, metric) in card

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
+import safetensors.numpy
 import soundfile
 import torch
 from tests.program import earmark
@@ -20,7 +20,7 @@ from tests.program import earmark
 from earmark import recipe
 from earmark.errors import AudioError, EarmarkError, RecipeError, TaggerError
 from earmark.models import file as taggerfile
-from earmark.models import loading, tagger
+from earmark.models import loading
 from earmark.models.facts import Facts
 from earmark.models.file import FORMAT, read_head
 from earmark.models.loading import load
@@ -88,10 +88,10 @@ def refused(path) -> str:
 def forged(path: Path, change, weights=None) -> Path:
     """A file whose head `change` has changed, with a checksum that is right."""
     head = read_head(path)
-    weights = safetensors.torch.load_file(path) if weights is None else weights
+    weights = safetensors.numpy.load_file(path) if weights is None else weights
     head = change(head) or head
-    head["sha256"] = tagger._digest(weights, {k: v for k, v in head.items() if k != "sha256"})
-    safetensors.torch.save_file(weights, path, {FORMAT: json.dumps(head)})
+    head["sha256"] = taggerfile.digest(weights, {k: v for k, v in head.items() if k != "sha256"})
+    safetensors.numpy.save_file(weights, path, {FORMAT: json.dumps(head)})
     return path
 
 
@@ -343,11 +343,11 @@ def test_files_of_other_kinds(write):
 def test_a_safetensors_file_of_another_program(tmp_path):
     path = tmp_path / "other.safetensors"
     for facts in (None, {"format": "pt"}):
-        safetensors.torch.save_file({"weight": torch.ones(3)}, path, facts)
+        safetensors.numpy.save_file({"weight": np.ones(3, np.float32)}, path, facts)
         assert refused(path) == "is not an earmark tagger, or its header is damaged"
-    safetensors.torch.save_file({"weight": torch.ones(3)}, path, {FORMAT: '{"format": "other", "version": 1}'})
+    safetensors.numpy.save_file({"weight": np.ones(3, np.float32)}, path, {FORMAT: '{"format": "other", "version": 1}'})
     assert refused(path) == "its description is damaged (unknown format)"
-    safetensors.torch.save_file({"weight": torch.ones(3)}, path, {FORMAT: "[]"})
+    safetensors.numpy.save_file({"weight": np.ones(3, np.float32)}, path, {FORMAT: "[]"})
     assert refused(path).startswith("its description is damaged")
 
 
@@ -412,8 +412,8 @@ def test_a_key_of_the_header_spoilt(whole, write, what):
 def test_weights_of_another_tagger(tmp_path, whole, write):
     path = write(whole)
     made(1).save(tmp_path / "other.safetensors")
-    other = safetensors.torch.load_file(tmp_path / "other.safetensors")
-    safetensors.torch.save_file(other, path, {FORMAT: json.dumps(read_head(path))})
+    other = safetensors.numpy.load_file(tmp_path / "other.safetensors")
+    safetensors.numpy.save_file(other, path, {FORMAT: json.dumps(read_head(path))})
     assert refused(path) == "is not as it was saved (its checksum differs): altered or damaged. Fetch it again"
 
 
@@ -460,8 +460,8 @@ def test_a_file_is_numbers_and_json_and_nothing_else(whole, write):
     assert not zipfile.is_zipfile(path)
     header = struct.unpack("<Q", whole[:8])[0]
     json.loads(whole[8 : 8 + header])
-    tensors = safetensors.torch.load_file(path)
-    assert 8 + header + sum(t.numel() * t.element_size() for t in tensors.values()) == len(whole)
+    tensors = safetensors.numpy.load_file(path)
+    assert 8 + header + sum(t.nbytes for t in tensors.values()) == len(whole)
     with pytest.raises(ValueError):  # nothing that unpickles
         list(pickletools.genops(whole))
 
@@ -501,10 +501,10 @@ def test_a_folder_of_recordings_does_not_hide_the_shipped_tagger_of_its_name(tmp
         loading.find("esc10")
 
 
-@pytest.mark.parametrize("device", ["gpu", "mps", ""])
+@pytest.mark.parametrize("device", ["gpu", "xpu", ""])
 def test_a_device_that_is_not_known(device):
-    with pytest.raises(TaggerError, match=f"device '{device}': is not known, take cpu or cuda"):
-        load("digits", device)
+    with pytest.raises(TaggerError, match=f"device '{device}': is not known, take cpu, cuda or mps"):
+        load("digits", device, engine="torch")
 
 
 def test_a_gpu_that_is_not_here(monkeypatch):
@@ -535,7 +535,7 @@ def test_samples_that_would_give_scores_without_a_meaning(problem):
 
 def test_listening_while_it_is_trained_changes_nothing():
     """Four threads score a tagger in training mode: no statistics move, and it stays in that mode."""
-    tagger = load("digits").train()
+    tagger = load("digits", engine="torch").train()
     before = tagger.identity()
     waves = np.random.default_rng(0).normal(0, 0.1, (2, round(tagger.windows.length * tagger.sample_rate)))
     waves = waves.astype(np.float32)
@@ -553,7 +553,7 @@ def test_listening_while_it_is_trained_changes_nothing():
 def test_facts_that_are_none_are_told_in_words_of_their_own(tmp_path, facts):
     """Nor does `show` end with a traceback: the file is damaged, and no upgrade helps."""
     path = tmp_path / "t.safetensors"
-    tagger_ = load("digits")
+    tagger_ = load("digits", engine="torch")
     head = {
         "format": FORMAT,
         "recipe": tagger_.recipe.as_dict(),

@@ -17,6 +17,8 @@ from earmark.cli.tag import tag
 from earmark.errors import EarmarkError
 from earmark.inference.outputs import Format
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 LONGEST = 80  # lines of a verb
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {

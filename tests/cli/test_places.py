@@ -19,6 +19,8 @@ from earmark.cli.terminal import written
 from earmark.errors import EarmarkError
 from earmark.files.places import Places
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 MINE = b"what a user has\n"
 SUFFIX = {
     ("adopt", "out"): ".safetensors",

@@ -28,7 +28,7 @@ from earmark.metrics import Interval
 from earmark.models.ensemble import Ensemble
 from earmark.registry import EVENT_FORMATS
 from earmark.report.pictures import style
-from earmark.scores import Event, Scores
+from earmark.scores import Embeddings, Event, Scores
 from earmark.train.folder import write_json
 from earmark.train.state import State, save_state, write_log
 
@@ -43,6 +43,11 @@ def figures(seed: int):
 def scores(folder: Path, time: int, ending: str) -> None:
     values = np.full((2, 2), time / 4, np.float32)
     Scores(values, np.array(["a", "b"]), np.zeros(2), np.ones(2), ("x", "y")).save(folder / f"s{ending}")
+
+
+def embeddings(folder: Path, time: int) -> None:
+    vectors = np.full((2, 3), time / 4, np.float32)
+    Embeddings(vectors, np.array(["a", "b"]), np.zeros(2), np.ones(2)).save(folder / "e.parquet")
 
 
 def manifest(folder: Path, time: int, ending: str) -> None:
@@ -97,6 +102,7 @@ def event(folder: Path, time: int, form: formats.Format) -> None:
 WRITERS: dict[str, Write] = {
     "scores.parquet": functools.partial(scores, ending=".parquet"),
     "scores.csv": functools.partial(scores, ending=".csv"),
+    "embeddings": embeddings,
     "manifest.parquet": functools.partial(manifest, ending=".parquet"),
     "manifest.csv": functools.partial(manifest, ending=".csv"),
     "manifest.tsv": functools.partial(manifest, ending=".tsv"),

@@ -2,7 +2,7 @@
 
     python driver.py MEGABYTES SECONDS < calls.json > results.json
 
-A call is a list of words: those of `earmark`, or "read_events" and a file. A child may take so many megabytes more than the
+A call is a list of words: those of `earmark`, or "read_events" or "embeddings" and a file. A child may take so many megabytes more than the
 library itself, and so many seconds of a processor: beyond them it is killed, or gets no memory.
 """
 
@@ -30,9 +30,9 @@ def child(words: list[str], said: int, megabytes: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     status = 70
     try:
-        if words[0] == "read_events":
+        if words[0] in READERS:
             try:
-                formats.read(words[1])
+                READERS[words[0]](words[1])
                 status = 0
             except EarmarkError as error:
                 print(error, file=sys.stderr)
@@ -72,6 +72,9 @@ if __name__ == "__main__":
     from earmark.events import formats
     from earmark.models import loading  # noqa: F401
     from earmark.registry import AUGMENTATIONS, FEATURES, METRICS, NETS
+    from earmark.scores import Embeddings
+
+    READERS = {"read_events": formats.read, "embeddings": Embeddings.load}
 
     torch.set_num_threads(1)
     for registry in (AUGMENTATIONS, FEATURES, METRICS, NETS):

@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from earmark import recipe
 from earmark.models import file as taggerfile
-from earmark.scores import Scores
+from earmark.scores import Embeddings, Scores
 
 pytestmark = pytest.mark.slow  # each in a process of its own, which imports everything
 
@@ -324,6 +324,27 @@ def test_scores(hostile, tmp_path):
         for name in said
     ]
     check_refused(hostile(calls), list(said.items()))
+
+
+def test_embeddings(hostile, tmp_path):
+    one = Embeddings(np.ones((1, 1), np.float32), np.array(["a"]), np.zeros(1), np.ones(1))
+    one.save(tmp_path / "good.parquet")
+    meta = parquet.read_schema(tmp_path / "good.parquet").metadata
+    rows = 100_000
+    told = {"id": repeated("x" * 1_000_000, rows), "start": np.zeros(rows), "end": np.ones(rows)}
+    told["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(rows, np.float32)), 1)
+    parquet.write_table(pa.table(told).replace_schema_metadata(meta), tmp_path / "ids.parquet", compression="zstd")
+    told |= {"id": repeated("a", rows)}
+    told["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(100_000_000, np.float32)), 1000)
+    parquet.write_table(pa.table(told).replace_schema_metadata(meta), tmp_path / "values.parquet", compression="zstd")
+    told = {"id": ["a"], "start": [0.0], "end": [1.0], "vector": pa.array([[1.0, 2.0]])}
+    parquet.write_table(pa.table(told).replace_schema_metadata(meta), tmp_path / "loose.parquet")
+    said = {
+        "ids.parquet": "texts would take",
+        "values.parquet": "values would take",
+        "loose.parquet": "holds no embeddings",
+    }
+    check_refused(hostile([["embeddings", str(tmp_path / name)] for name in said]), list(said.items()))
 
 
 def test_events(hostile, tmp_path):

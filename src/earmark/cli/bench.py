@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from earmark.cli.terminal import options as o
 
 PLACE = 160  # in `earmark --help`
+Rounds = Annotated[int, typer.Option(min=1, help="Times that each way runs; the median counts.")]
 
 
 class _Files(TyperGroup):
@@ -26,8 +27,7 @@ class _Files(TyperGroup):
 bench = typer.Typer(
     cls=_Files,
     no_args_is_help=True,
-    help="Say how fast a tagger is here: `bench TAGGER FILE…` from file to tags, `bench windows` for overlapping windows, "
-    "`bench engines` in each engine.",
+    help="How fast a tagger is here: `bench TAGGER FILE…`, `bench windows` overlapping, `bench engines` in each engine.",
 )
 
 
@@ -58,7 +58,7 @@ def windows(
     hop_samples: Annotated[int | None, typer.Option(min=1, help="Samples from window to window.")] = None,
     seconds: Annotated[float, typer.Option(help="Of audio.")] = 60.0,
     audio: Annotated[Path | None, typer.Option(help="A recording instead of noise; its first `seconds`.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each way runs; the median counts.")] = 3,
+    rounds: Rounds = 3,
     batch: Annotated[int, typer.Option(min=1, help="Windows scored at once, one by one.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     device: o.Device = "cpu",
@@ -76,15 +76,12 @@ def windows(
 @bench.command()
 def engines(
     tagger: o.TaggerFile,
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Recordings, or folders of some; default: a minute of noise.")
-    ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each engine runs; the median counts.")] = 3,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders of some; default: noise.")] = None,
+    rounds: Rounds = 3,
     batch: o.Batch = 16,
     as_json: o.AsJson = False,
 ) -> None:
     """Each engine and precision that is here, on the same sound, in turns: seconds of audio a second, and how scores differ."""
-    from earmark.cli.terminal.speed import of_engines, tell_engines
+    from earmark.cli.terminal.speed import tell_engines
 
-    ways, left_out = of_engines(tagger, paths or [], rounds, batch)
-    print(json.dumps([way.as_dict() for way in ways], indent=1)) if as_json else tell_engines(ways, left_out)
+    tell_engines(tagger, paths or [], rounds, batch, as_json)

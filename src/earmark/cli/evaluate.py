@@ -13,7 +13,7 @@ PLACE = 30  # in `earmark --help`
 
 
 def evaluate(
-    tagger: options.TaggerOrFolds,
+    tagger: Annotated[str, typer.Argument(help="A tagger's file, a shipped one's name, or a folder with one a fold.")],
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,

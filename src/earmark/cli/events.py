@@ -21,9 +21,7 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="A folder for a file of all events or, as the format is, for one a recording; default: stdout."
-        ),
+        typer.Option(help="A folder for a file of all events or, by format, one a recording; default: stdout."),
         WritesFolder(),
     ] = None,
     job: o.Job = None,

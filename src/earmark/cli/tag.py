@@ -67,13 +67,7 @@ def tag(
         loaded,
         Choice.asked(loaded, top, only_heard),
         Format.json if as_json else Format(form),
-        out,
-        windows,
-        pictures,
-        batch,
-        workers,
-        salvage,
-        gain,
+        *(out, windows, pictures, batch, workers, salvage, gain),
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

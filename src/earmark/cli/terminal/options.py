@@ -80,9 +80,6 @@ Submission = Annotated[
     Writes(submission),
 ]
 TaggerFile = Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")]
-TaggerOrFolds = Annotated[
-    str, typer.Argument(help="A tagger file, the name of a shipped one, or a folder with one for each fold.")
-]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,26 +134,25 @@ def megabytes(speed: Speed) -> str:
     return f"{speed.memory / 1e6:.0f} MB at its peak, {speed.before / 1e6:.0f} MB of them before"
 
 
-def of_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int) -> tuple[list[Way], list[str]]:
-    """The ways to run a tagger that are here, and why others are not."""
+def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int, as_json: bool) -> None:
+    """A line a way to run a tagger that is here, or JSON, on stdout; why others are not on stderr."""
     from earmark import audio
     from earmark.cli.terminal.console import say
     from earmark.evaluation.engines import measure
 
-    return measure(tagger, audio.find(paths, say) if paths else [], rounds, batch, say)
-
-
-def tell_engines(ways: Sequence[Way], left_out: Sequence[str]) -> None:
-    """A line a way on stdout, and why others are not there on stderr."""
-    from earmark.cli.terminal.console import say
-
-    for way in ways:
-        differs = (
-            "" if way is ways[0] else f", scores differ by {way.max_abs_difference:.1e} at most, {way.flips} flips"
-        )
-        print(
-            f"{way.engine} {way.precision}: {way.audio_seconds_per_second:.0f} s of audio a second, {way.ratio:.2f} times"
-            f" {ways[0].engine} {ways[0].precision}{differs} ({way.windows} windows)"
-        )
+    ways, left_out = measure(tagger, audio.find(paths, say) if paths else [], rounds, batch, say)
+    if as_json:
+        print(json.dumps([way.as_dict() for way in ways], indent=1))
+    else:
+        for way in ways:
+            print(_line(way, ways[0]))
     for line in left_out:
         say(f"left out: {line}")
+
+
+def _line(way: Way, first: Way) -> str:
+    differs = "" if way is first else f", scores differ by {way.max_abs_difference:.1e} at most, {way.flips} flips"
+    return (
+        f"{way.engine} {way.precision}: {way.audio_seconds_per_second:.0f} s of audio a second, {way.ratio:.2f} times"
+        f" {first.engine} {first.precision}{differs} ({way.windows} windows)"
+    )
