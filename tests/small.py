@@ -36,6 +36,7 @@ SMALL = {
         "hidden": 6,
     },
     "bankresnet": {"filters": 12, "widths": [4, 4], "blocks": [1, 1]},
+    "yamnet": {"stem_width": 4, "widths": [4, 4, 6], "strides": [1, 2, 2]},
     **{
         name: {"widths": [4, 4], "blocks": [1, 1]}
         for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")

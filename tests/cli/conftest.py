@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.tflites import tiny
 
 from earmark import cli
 from earmark.data import datasets
@@ -31,13 +32,15 @@ def name(request):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """An untrained tagger, a recording, clips of five folds, and two files of scores of them."""
+    """An untrained tagger, a recording, clips of five folds, two files of scores of them, and a net to adopt."""
     folder = tmp_path_factory.mktemp("verbs")
     clips = datasets.index("synth", folder / "sounds", clips=60)
     manifests.write(clips, folder / "clips.csv")
     (folder / "plan.yaml").write_text(json.dumps(PLAN))
     torch.manual_seed(0)
     taggers.build(parse(PLAN), clips.vocabulary).save(folder / "t.safetensors")
+    (folder / "net.tflite").write_bytes(tiny().data)
+    (folder / "labels.csv").write_text("index,mid,display_name\n0,/m/1,Dog\n1,/m/2,Rain\n2,/m/3,Wind\n")
     chance = np.random.default_rng(0)
     soundfile.write(folder / "sound.wav", chance.uniform(-0.5, 0.5, 16_000), 16_000)
     ids = np.array(clips.table["id"].to_pylist())

@@ -12,15 +12,19 @@ from earmark import cli
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
-    "manifest": ["clips.csv"], "name": ["t.safetensors"], "paths": ["sound.wav"], "recording": ["sound.wav"],
+    "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
     "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
     "resamples": "9",
+    "labels": "labels.csv",
+    "licence": "CC0-1.0",
+    "origin": "made up",
 }
 OUT = {
+    "adopt": "new.safetensors",
     "calibrate": "new.safetensors",
     "embed": "new.parquet",
     "ensemble": "new.parquet",
@@ -51,5 +55,6 @@ def given(name: str, command: click.Command, place: Path, tmp_path: Path, tagger
         elif parameter.name == "out" and name in OUT:
             words += [parameter.opts[0], str(tmp_path / OUT[name])]
         elif parameter.name in LITTLE:
-            words += [parameter.opts[0], LITTLE[parameter.name]]
+            word = LITTLE[parameter.name]
+            words += [parameter.opts[0], str(place / word) if (place / word).exists() else word]
     return words

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("sketched")
 
 MINE = b"what a user has\n"
 SUFFIX = {
+    ("adopt", "out"): ".safetensors",
     ("tag", "windows"): ".parquet",
     ("calibrate", "out"): ".safetensors",
     ("embed", "out"): ".parquet",

@@ -19,6 +19,7 @@ import pytest
 import soundfile
 from tests.cli.conftest import PLAN
 from tests.cli.offered import commands, given
+from tests.tflites import tiny
 
 from earmark import cli
 from earmark.cli.terminal.failures import EXTRAS
@@ -83,6 +84,8 @@ def small(tmp_path_factory) -> Path:
         values = chance.dirichlet(np.ones(10), 50).astype(np.float32)
         Scores(values, ids, np.zeros(50), np.full(50, 0.5), tags=tags).save(folder / file)
     loading.load("esc10").embed(folder / "sound.wav").save(folder / "e.parquet")
+    (folder / "net.tflite").write_bytes(tiny().data)
+    (folder / "labels.csv").write_text("index,mid,display_name\n0,/m/1,Dog\n1,/m/2,Rain\n2,/m/3,Wind\n")
     return folder
 
 

@@ -18,6 +18,10 @@ WHOLE = {
     "validation": {"map": 0.5, "loss": None},
     "chosen": {"epoch": 3, "of": 9, "by": "the last epoch"},
     "soup": {"taggers": ["a", "b"], "weights": [0.5, 0.5]},
+    "adopted": {
+        "layout": "YAMNet", "file": "a.tflite", "sha256": "01", "bytes": 9, "weights": "int8 made float", "licence": "CC0-1.0",
+        "source": "https://example.org", "labels": "a.csv", "labels_sha256": "23",
+    },
     "events": {
         "rules": {"thresholds": {"dog": 0.5}, "medians": {"dog": 0.0}, "gap": 0.0, "shortest": 0.0},
         "without events": [], "figures": {"0.5": {"value": 0.1}}, "scores": "frames", "chosen on": {"data": "esc", **CLIPS},

@@ -28,6 +28,8 @@ def compare(
     common: Annotated[
         bool, typer.Option("--common", help="Compare on the clips that all have, where some miss a few.")
     ] = False,
+    merge: options.Merge = None,
+    merge_by: options.MergeBy = "highest",
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
@@ -44,8 +46,9 @@ def compare(
     from earmark.evaluation import comparison
 
     told = comparison.compare(
-        systems, data, folds=fold, dataset=dataset, metrics=metric, common=common, leaks=leaks, seen=seen,
-        resamples=resamples, permutations=permutations, batch=batch, workers=workers, device=device, progress=Bar(),
+        systems, data, folds=fold, dataset=dataset, metrics=metric, common=common, merge=merge,
+        merge_by=merge_by, leaks=leaks, seen=seen, resamples=resamples, permutations=permutations, batch=batch, workers=workers,
+        device=device, progress=Bar(),
     )  # fmt: skip
     if out is not None:
         report.write_comparison(told, out, "comparison")

@@ -24,6 +24,7 @@ def evaluate(
     seen: options.Seen = False,
     merge: options.Merge = None,
     merge_by: options.MergeBy = "highest",
+    task: options.JudgedAs = None,
     events: Annotated[bool, typer.Option(help="Judge known events too; this hears their clips again.")] = True,
     pictures: Annotated[bool, typer.Option(help="Draw the events of a few clips, with their spectrograms.")] = True,
     collars: Annotated[str, typer.Option(help="Seconds that edges of events may be off, with commas.")] = "0.2,0.4",
@@ -53,14 +54,13 @@ def evaluate(
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 
-    if out is None and (run := heldout.run_folder(tagger)) is not None:
-        for known in run.glob("evaluation*"):
-            written.claim_folder("--out", known, written.REPORT)
+    if out is None:
+        written.claim_reports_in(heldout.run_folder(tagger))
     if record:
         heldout.check_record(tagger, hop)
     keep_freed_memory()
     told = evaluation.evaluate(
-        tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by,
+        tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by, task=task,
         events=events, collars=options.seconds("--collars", collars), hit=hit, resamples=resamples, draw=draw, hop=hop,
         batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, engine=engine, precision=precision,
         progress=Bar(),

@@ -20,6 +20,7 @@ from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
+from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.metrics import Difference, Interval
 from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
@@ -86,6 +87,8 @@ def compare(
     dataset: str | None = None,
     metrics: Sequence[str] | None = None,
     common: bool = False,
+    merge: str | Path | None = None,
+    merge_by: MergeBy = "highest",
     leaks: Leaks = "refuse",
     seen: bool = False,
     resamples: int = 1000,
@@ -99,6 +102,8 @@ def compare(
 
     systems: taggers, as `earmark.evaluate` takes them, or files of scores (.parquet, .csv); a mapping names them, else
     "NAME=PATH" or their paths do. metrics: default all of the task. common: compare on the clips that all have, where some miss a few.
+    merge: a table of tags, as in `earmark.evaluate`: the systems that have tags of it are compared in merged tags, others
+    as they are, so that a tagger of 521 tags stands beside one of ten.
     permutations: of the test that gives the p-values. The rest as in `earmark.evaluate`; each run folder remembers the
     look. Raises EarmarkError for fewer than two systems, other tags, other clips; and what `evaluate` raises.
 
@@ -112,7 +117,9 @@ def compare(
     if len(named) < 2:
         raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
     request = Request(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
+    vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     scored = {name: _scores(source, request, progress) for name, source in named.items()}
+    scored = scored if vocabulary is None else _merged(scored, vocabulary)
     matched, notes = _match(scored, common)
     chosen = None if metrics is None else current(metrics, progress.say)
     comparison = _measured(matched, chosen, resamples, permutations)
@@ -188,6 +195,21 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     look(source, parts, clips, request.seen)
     lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
     return _Scored(scores, clips, (*lost, *(note for part in parts for note in part.warnings)))
+
+
+def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, _Scored]:
+    """Those that have tags of the table in merged tags. Raises EarmarkError where none has."""
+    named = [name for name, system in scored.items() if set(system.scores.tags) & set(vocabulary.mapping)]
+    if not named:
+        vocabulary.of(next(iter(scored.values())).scores.tags)  # tells that the table is for others
+    merged = dict(scored)
+    for name in named:
+        system = scored[name]
+        told = f"{name}: {vocabulary.notes(system.scores.tags, system.clips)[0]}"
+        merged[name] = _Scored(
+            vocabulary.scores(system.scores), vocabulary.manifest(system.clips), (*system.notes, told)
+        )
+    return merged
 
 
 def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Matched], list[str]]:

@@ -25,7 +25,7 @@ from earmark.metrics import Collars, Interval
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
-from earmark.scores import Scores, submission
+from earmark.scores import Scores, Task, submission
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -78,6 +78,7 @@ def evaluate(
     leaks: Leaks = "refuse",
     merge: str | Path | None = None,
     merge_by: MergeBy = "highest",
+    task: Task | None = None,
     events: bool = True,
     collars: Sequence[float] = COLLARS,
     hit: str = "sed_eval",
@@ -100,7 +101,8 @@ def evaluate(
     manifest. dataset: the folder's layout; default the one that the tagger was trained on. folds: default those that the
     recipe tests on. seen: allow clips that the tagger learnt from. leaks: refuse groups and equal files on both sides,
     or report them. merge: a table with the columns tag, merged, or the name of a shipped one: judge clips and events in
-    that smaller vocabulary (`earmark.evaluation.vocabulary`). events: judge them too
+    that smaller vocabulary (`earmark.evaluation.vocabulary`). task: as which the clips are judged, default the tagger's: one
+    takes the tag with the highest score for the answer of a tagger of task many. events: judge them too
     where the clips have known ones, which hears the clips again. collars: seconds that edges of events may be off.
     hit: by "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule.
     draw: what the bootstrap draws, `resamples` times. hop: seconds between windows, a number or a fraction in words, in
@@ -122,6 +124,8 @@ def evaluate(
         raise EarmarkError(f"the bootstrap draws 'groups' or 'clips', not {draw!r}")
     if folds:
         heldout.check_single(tagger)
+    if task not in (None, "one", "many"):
+        raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")
     Collars.by(hit, 0.2)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     settings = Settings(batch, workers, salvage, strict)
@@ -146,8 +150,11 @@ def evaluate(
             parts, clips, vocabulary=vocabulary, collars=collars, hit=hit, resamples=resamples, settings=settings,
             progress=progress,
         )  # fmt: skip
+    judged = task or parts[0].tagger.task
+    if judged != parts[0].tagger.task:
+        facts["judged as a tagger of task"] = f"{judged}, though its own is {parts[0].tagger.task}"
     figures = measure(
-        scores, clips, parts[0].tagger.task, facts,
+        scores, clips, judged, facts,
         resamples=resamples, stored=stored, events=None if detected is None else detected.figures,
     )  # fmt: skip
     warnings = [sentence for part in parts for sentence in part.warnings] + ([UNGROUPED] if draw == "clips" else [])

@@ -13,6 +13,8 @@ events alike, and that is told. Shipped tables, which `--merge` takes by name:
                             toothbrush is "Electric shaver, electric razor" and "Electric toothbrush". Growling, below Dog
                             and Cat, and Hiss, below Cat and Water, are left out with all others. The paper does not tell
                             its own table
+    audioset-esc10          the same tags, and so YAMNet's 521, into the ten of ESC-10, by the same tree: Crying, sobbing;
+                            Sneeze; Dog; Chicken, rooster; Rain; Ocean; Fire; Helicopter; Chainsaw; Clock; and all below
 
 Events of merged tags that overlap or touch are one event. A merged tag has a threshold and a median length where all tags
 that it stands for have the same ones, as `earmark calibrate --merge` stores them.

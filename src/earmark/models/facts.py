@@ -9,6 +9,7 @@
     ├── chosen      Epoch       which epoch was kept, and why
     ├── soup        Soup        the taggers of whose weights these are the mean
     ├── bases       Base, …     the taggers that it has weights of from before it was trained, and what they learnt from
+    ├── adopted     Origin      the file of others that its weights were taken from
     ├── events      EventTuning rules for events, and what they were chosen on
     ├── tags        TagTuning   thresholds of tags, and what they were chosen on
     └── test        Tested      figures on clips that it was tested on
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from earmark.data.clipset import ClipSet
 from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
+from earmark.models.origin import Origin
 from earmark.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -285,6 +287,7 @@ class Facts:
     chosen: Epoch | None = None
     soup: Soup | None = None
     bases: tuple[Base, ...] | None = None
+    adopted: Origin | None = None
     events: EventTuning | None = None
     tags: TagTuning | None = None
     test: Tested | None = None
@@ -351,6 +354,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "chosen": Epoch.read,
     "soup": Soup.read,
     "bases": lambda plain: tuple(Base.read(each) for each in plain) or None,
+    "adopted": Origin.read,
     "events": EventTuning.read,
     "tags": TagTuning.read,
     "test": Tested.read,

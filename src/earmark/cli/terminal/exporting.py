@@ -85,6 +85,11 @@ def export(
     return Exported(file, file.stat().st_size, members[0].names, members[0].sounds, proofs)
 
 
+def add_graphs(tagger: Any, file: Path, windows: int = 24) -> list[Proof]:
+    """Put graphs that are proved into a tagger that is to become a `.safetensors` file."""
+    return _member(tagger, file, [], "whole", "float32", [], windows).proofs
+
+
 def _check(file: Path, part: str, precision: str, calibrate: Sequence[Path]) -> None:
     if file.suffix not in ENDINGS:
         raise EarmarkError(f"--out {file}: ends in {file.suffix or 'nothing'}: give FILE.safetensors or FILE.onnx")

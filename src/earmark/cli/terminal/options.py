@@ -33,6 +33,10 @@ Job = Annotated[
     OwnFolder(),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
+JudgedAs = Annotated[
+    Literal["one", "many"] | None,
+    typer.Option(help="Judge as one tag a clip, its highest score, or as many; default: as the tagger answers."),
+]
 Merge = Annotated[
     Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: judge in the merged tags.")
 ]

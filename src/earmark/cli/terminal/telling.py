@@ -66,6 +66,10 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
             lost = f", of which {clips.unread} could not be read" if clips.unread else ""
             rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "") + lost))
     rows += [("began with", f"weights of {base.words()}") for base in facts.bases or ()]
+    if (origin := facts.adopted) is not None:
+        rows.append(("adopted", f"{origin.file}, {origin.layout}, {origin.weights}"))
+        rows += [("licence", origin.licence), ("origin", f"{origin.source}; sha256 {origin.sha256}")]
+        rows.append(("tags from", f"{origin.labels}; sha256 {origin.labels_sha256}"))
     if facts.soup is not None:
         rows.append(("weights", f"the mean of those of {len(facts.soup.taggers)} taggers"))
     if (chosen := facts.chosen) is not None:

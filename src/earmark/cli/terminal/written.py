@@ -261,6 +261,12 @@ def exported(path: Path) -> bool:
     )
 
 
+def adopted(path: Path) -> bool:
+    """A tagger whose weights were taken from a file of others."""
+    facts = _tagger(path).get("facts")
+    return isinstance(facts, dict) and "adopted" in facts
+
+
 def embeddings(path: Path) -> bool:
     """Embeddings of windows."""
     from earmark.scores.embeddings import FORMAT
@@ -353,3 +359,9 @@ COMPARISON = WritesFolder(
 )
 AUDIT = WritesFolder(("audit.csv", "audit.html"), audited)
 EXPLAINED = WritesFolder(("explain.json", "index.html"), has("explain.json", "tagger", "net", "layers"))
+
+
+def claim_reports_in(run: Path | None) -> None:
+    """For the reports that a run folder has. Raises EarmarkError."""
+    for known in run.glob("evaluation*") if run is not None else ():
+        claim_folder("--out", known, REPORT)
