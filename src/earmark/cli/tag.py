@@ -44,6 +44,8 @@ def tag(
     rate: o.Rate = None,
     channels: o.Channels = None,
     encoding: o.Encoding = None,
+    merge: o.InMerged = None,
+    merge_by: o.MergeBy = "highest",
     hop: o.Hop = None,
     batch: o.Batch = None,
     workers: o.Workers = 2,
@@ -54,7 +56,7 @@ def tag(
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark.cli.terminal import tagging
     from earmark.cli.terminal.live import source
-    from earmark.inference.outputs import Choice, Format
+    from earmark.inference.outputs import Format
     from earmark.models import loading
 
     tagging.check_places(out, windows, errors)
@@ -63,11 +65,12 @@ def tag(
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded, device)
+    merged = None if merge is None else tagging.vocabulary(merge, merge_by)
     asked = tagging.Asked(
         loaded,
-        Choice.asked(loaded, top, only_heard),
+        tagging.choose(loaded, top, only_heard, merged),
         Format.json if as_json else Format(form),
-        *(out, windows, pictures, batch, workers, salvage, gain),
+        *(out, windows, pictures, batch, workers, salvage, gain, merged),
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

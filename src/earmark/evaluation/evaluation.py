@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pyarrow as pa
 
+from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
@@ -25,13 +27,14 @@ from earmark.metrics import Collars, Interval
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
-from earmark.scores import Scores, Task, submission
+from earmark.scores import SUFFIXES, Scores, Task, submission
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
 Drawn = Literal["groups", "clips"]
 
+NOBODY_KNOWS = "Of scores in a file nobody knows what made them has learnt from: that these clips were not among it is for you to know."
 UNGROUPED = (
     "Intervals were drawn over clips, each a group of its own, though some share a source: they hold for other clips made "
     "of the same sources, and are too narrow for others."
@@ -97,7 +100,8 @@ def evaluate(
     """Score clips that the tagger has not learnt from; every figure has a 95 % interval.
 
     tagger: a file, the name of a shipped one, the folder of a run over folds (each of its taggers is judged on its own
-    fold, the report is on all of them together), or a loaded tagger. data: a data set's folder, a manifest's file, or a
+    fold, the report is on all of them together), a loaded tagger, or a file of scores (.parquet, .csv) by whatever made them,
+    of which nobody knows what it has learnt from. data: a data set's folder, a manifest's file, or a
     manifest. dataset: the folder's layout; default the one that the tagger was trained on. folds: default those that the
     recipe tests on. seen: allow clips that the tagger learnt from. leaks: refuse groups and equal files on both sides,
     or report them. merge: a table with the columns tag, merged, or the name of a shipped one: judge clips and events in
@@ -122,12 +126,14 @@ def evaluate(
     """
     if draw not in ("groups", "clips"):
         raise EarmarkError(f"the bootstrap draws 'groups' or 'clips', not {draw!r}")
-    if folds:
-        heldout.check_single(tagger)
     if task not in (None, "one", "many"):
         raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")
     Collars.by(hit, 0.2)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
+    if isinstance(tagger, str | Path) and Path(tagger).suffix in SUFFIXES:
+        return _of_scores(Path(tagger), data, folds, dataset, vocabulary, task, resamples, draw, progress)
+    if folds:
+        heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
     request = Request(data, folds, dataset, seen, leaks, settings, device, hop, engine=engine, precision=precision)
     parts = heldout.score_all(tagger, request, progress)
@@ -162,6 +168,45 @@ def evaluate(
     return _result(figures, scores, clips, detected, parts, heldout.beside(tagger, clips.fold_names()))
 
 
+def _of_scores(
+    path: Path,
+    data: str | Path | Manifest,
+    folds: Sequence[str] | None,
+    dataset: str | None,
+    vocabulary: Vocabulary | None,
+    task: Task | None,
+    resamples: int,
+    draw: Drawn,
+    progress: Progress,
+) -> Evaluation:
+    """The figures of a file of scores, by whatever they were made."""
+    scores = Scores.load(path)
+    clips = open_data(data, dataset, say=progress.say)
+    clips = clips.in_folds(folds) if folds else clips
+    where = "the manifest" if isinstance(data, Manifest) else str(data)
+    notes = [NOBODY_KNOWS]
+    known = np.isin(scores.ids, clips.ids)
+    if left := int((~known).sum()):
+        notes.append(f"{left} of the {len(scores)} rows of {path} are of clips that {where} does not have: left out.")
+        scores = Scores(scores.values[known], scores.ids[known], scores.start[known], scores.end[known], scores.tags)
+    judged = clips.select(np.isin(clips.ids, scores.ids))
+    if not len(judged):
+        raise ScoresError(f"{path}: none of its {len(known)} clips is in {where}: give the clips that they are of")
+    if left := len(clips) - len(judged):
+        notes.append(f"{left} of the {len(clips)} clips of {where} have no scores in {path}: left out.")
+    if vocabulary is not None:
+        notes += vocabulary.notes(scores.tags, judged)
+        scores, judged = vocabulary.scores(scores), vocabulary.manifest(judged)
+    judged = ungrouped(judged) if draw == "clips" else judged
+    alone = all(len(tags) == 1 for tags in judged.table["tags"].to_pylist())
+    facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()}
+    facts |= {} if vocabulary is None else {"tags merged by": f"{vocabulary.name}"}
+    figures = measure(scores, judged, task or ("one" if alone else "many"), facts, resamples=resamples)
+    told = [*notes, *figures.notes, *([UNGROUPED] if draw == "clips" else [])]
+    figures = replace(figures, notes=tuple(told))
+    return Evaluation(figures, scores, judged, None, (), (), (), None)
+
+
 def _result(
     figures: Figures,
     scores: Scores,
@@ -185,6 +230,8 @@ def _result(
 
 def record(evaluation: Evaluation, file: str | Path) -> None:
     """Write the figures into the tagger's file, or into that of a shipped one. Raises EarmarkError for several taggers."""
+    if not evaluation.taggers:
+        raise EarmarkError(f"{file}: holds scores, and figures are written into a tagger's file: leave --record out")
     if len(evaluation.taggers) > 1:
         raise EarmarkError(f"{file}: figures of {len(evaluation.taggers)} taggers are no figures of one: evaluate one")
     (tagger,) = evaluation.taggers

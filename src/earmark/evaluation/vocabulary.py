@@ -39,6 +39,7 @@ from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation import wording
 from earmark.evaluation.scoring import TimedScores
 from earmark.events import DEFAULT, EventRules
+from earmark.inference import Scored
 from earmark.metrics import joined
 from earmark.metrics.merging import merge_tags, merged_tags
 from earmark.registry import did_you_mean
@@ -105,6 +106,20 @@ class Vocabulary:
 
     def scores(self, scores: Scores) -> Scores:
         return merge_tags(scores, self.of(scores.tags), self.rule)
+
+    def names(self, tags: Sequence[str]) -> tuple[str, ...]:
+        """The merged tags of a tagger with these."""
+        return merged_tags(tags, self.of(tags))[0]
+
+    def scored(self, heard: Scored, tags: Sequence[str]) -> Scored:
+        """A recording's scores in merged tags; of silence, nought stays nought. tags: of the tagger."""
+        row = Scores(heard.values[None], np.array([""]), np.zeros(1), np.ones(1), tuple(tags))
+        windows = None if heard.windows is None else self.scores(heard.windows)
+        return replace(heard, values=self.scores(row).values[0], windows=windows, vocabulary=self.names(tags))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a job goes on with: the same table, whatever its file is called."""
+        return {"rule": self.rule, "tags": dict(self.mapping)}
 
     def timed(self, timed: TimedScores) -> TimedScores:
         """Scores over time in merged tags."""

@@ -33,6 +33,9 @@ Job = Annotated[
     OwnFolder(),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
+InMerged = Annotated[
+    Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: tell of the merged tags.")
+]
 JudgedAs = Annotated[
     Literal["one", "many"] | None,
     typer.Option(help="Judge as one tag a clip, its highest score, or as many; default: as the tagger answers."),

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Results
-    from earmark.inference import Part, Recording, Scored
+    from earmark.evaluation.vocabulary import Vocabulary
+    from earmark.inference import Failure, Part, Recording, Scored
     from earmark.inference.outputs import Choice, Format
     from earmark.models.anytagger import AnyTagger
+    from earmark.scores import Scores
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asked for. out: of the results; windows: of the windows' scores; pictures: a folder."""
+    """What the user asked for. out: of the results; windows: of the windows' scores; pictures: a folder.
+
+    merge: the tags' names in another vocabulary, whose `choice` is of merged tags.
+    """
 
     tagger: AnyTagger
     choice: Choice
@@ -30,6 +35,48 @@ class Asked:
     workers: int
     salvage: bool
     gain: float = 0.0
+    merge: Vocabulary | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.tagger.vocabulary if self.merge is None else tuple(self.merge.names(self.tagger.vocabulary))
+
+    def merged(self, scores: Scores) -> Scores:
+        return scores if self.merge is None else self.merge.scores(scores)
+
+    def named(self, heard: Scored | Failure) -> Any:
+        """What was heard in the tags that were asked for: as `evaluate --merge`, once a recording's windows are combined."""
+        from earmark.inference import Failure
+
+        if self.merge is None or isinstance(heard, Failure):
+            return heard
+        return self.merge.scored(heard, self.tagger.vocabulary)
+
+
+def vocabulary(table: Path, rule: Any) -> Vocabulary:
+    """Raises EarmarkError for no such table."""
+    from earmark.evaluation.vocabulary import Vocabulary
+
+    return Vocabulary.load(table, rule)
+
+
+def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | None) -> Choice:
+    """Which tags are told, those of `merge` where it is given. Raises EarmarkError where thresholds are lacking."""
+    from dataclasses import replace
+
+    from earmark.errors import EarmarkError
+    from earmark.inference.outputs import Choice
+
+    choice = Choice.asked(tagger, top, heard)
+    if merge is None:
+        return choice
+    limits = None if choice.thresholds is None else merge.thresholds(choice.thresholds, tagger.vocabulary)
+    if limits is None and choice.thresholds is not None:
+        raise EarmarkError(
+            f"--heard and --merge: the thresholds of tags that are one in {merge.name} differ, or they are merged by sum. "
+            "Choose thresholds of merged tags with `earmark calibrate --merge`"
+        )
+    return replace(choice, vocabulary=merge.names(tagger.vocabulary), thresholds=limits)
 
 
 def tag_files(
@@ -46,7 +93,7 @@ def tag_files(
     keep_freed_memory()
     found = audio.find(paths, say)
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
-    check_form(asked.form, found, asked.tagger.vocabulary)
+    check_form(asked.form, found, asked.tags)
     kept: list[scores.Scores] = []
     drawn: set[str] = set()
 
@@ -66,7 +113,7 @@ def tag_files(
                 on_audio=meter.heard,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
-                notes = jobs.gather(((heard, None) for heard in results), into, meter, strict, also)
+                notes = jobs.gather(((asked.named(heard), None) for heard in results), into, meter, strict, also)
         failures = into.finish(found)
     say_notes(notes)
     if asked.windows is not None and kept:
@@ -97,6 +144,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         "salvage": asked.salvage,
     }
     settings |= ({"gain": asked.gain} if asked.gain else {}) | jobs.engine_of(asked.tagger)
+    settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
     return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
 
 
@@ -110,7 +158,7 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import FRAMES, check_form, piece, window_pieces
 
-    check_form(asked.form, None, asked.tagger.vocabulary)
+    check_form(asked.form, None, asked.tags)
     if asked.pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
     keep_freed_memory()
@@ -118,7 +166,7 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         writer = Writer(FRAMES[asked.form], file)
 
         def on_part(part: Part) -> None:
-            for line in window_pieces(part.windows, asked.choice, asked.form):
+            for line in window_pieces(asked.merged(part.windows), asked.choice, asked.form):
                 writer.add(line)
 
         with until_stopped(recording):
@@ -128,6 +176,7 @@ def tag_live(recording: Recording, asked: Asked) -> None:
             )  # fmt: skip
         if isinstance(heard, Failure):
             raise heard.error
+        heard = asked.named(heard)
         writer.add(piece(heard, asked.choice.of(heard.values), asked.form))
         writer.close()
     say_notes(heard.notes)
