@@ -13,9 +13,7 @@ PLACE = 30  # in `earmark --help`
 
 
 def evaluate(
-    tagger: Annotated[
-        str, typer.Argument(help="A tagger's file, a shipped one's name, a folder with one a fold, or scores.")
-    ],
+    tagger: Annotated[str, typer.Argument(help="A tagger, its file, a folder with one for each fold, or scores.")],
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,
