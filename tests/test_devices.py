@@ -8,7 +8,6 @@ pytest.importorskip("torch")
 
 import torch
 
-from earmark.cli.terminal.tagging import say_unused
 from earmark.errors import TaggerError
 from earmark.models import devices, loading
 
@@ -90,10 +89,9 @@ def test_a_system_without_such_a_folder(monkeypatch):
     assert not devices.gpu_here()
 
 
-def test_a_gpu_that_lies_idle_is_told_in_one_line(monkeypatch, capsys):
+def test_a_gpu_that_lies_idle_is_told_in_one_line(monkeypatch):
     nodes(monkeypatch, "nvidia0")
-    say_unused(made("onnxruntime 1.32.0, float32"), "auto")
-    (line,) = capsys.readouterr().err.splitlines()
+    line = devices.unused(made("onnxruntime 1.32.0, float32"), "auto")
     assert "a GPU is here and not used: onnxruntime 1.32.0, float32 runs on the processor" in line
     assert "`--engine torch --device cuda` uses it" in line and "`--device cpu` is silent" in line
     assert "PyTorch sees none" in devices.unused(made(kind="cpu"), "auto")

