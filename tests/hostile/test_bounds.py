@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 import yaml
 from pyarrow import parquet
 
@@ -119,7 +118,7 @@ def check_refused(results: list[dict[str, Any]], told: list[tuple[str, str]]) ->
     assert not wrong
 
 
-def write_tagger(path: Path, head: dict[str, Any], weights: dict[str, torch.Tensor]) -> Path:
+def write_tagger(path: Path, head: dict[str, Any], weights: dict[str, np.ndarray]) -> Path:
     taggerfile.write(path, weights, {"format": taggerfile.FORMAT, "vocabulary": ["a", "b"], "facts": {}, **head})
     return path
 
@@ -133,7 +132,7 @@ def test_a_good_one_is_taken_so(hostile, tmp_path):
 
 def test_recipes_in_taggers(hostile, tmp_path):
     """1.25 MB of weights, and a recipe that asks for more."""
-    weights = {"net.weight": torch.zeros(312_500)}
+    weights = {"net.weight": np.zeros(312_500, np.float32)}
     calls = [
         [
             "tag",
@@ -150,7 +149,7 @@ def test_a_net_that_is_larger_than_its_weights(hostile, tmp_path):
     """It is within the bounds, 800 MB, but the file has not so much."""
     told = plan(net__widths=[8000, 8000, 8000])
     told["net"]["sizes"] = [1, 1, 1]
-    file = write_tagger(tmp_path / "t.safetensors", {"recipe": told}, {"net.weight": torch.zeros(312_500)})
+    file = write_tagger(tmp_path / "t.safetensors", {"recipe": told}, {"net.weight": np.zeros(312_500, np.float32)})
     check_refused(hostile([["tag", "none.wav", "--tagger", str(file)]]), [("net", "and the weights are 312,500")])
 
 
@@ -358,16 +357,18 @@ def test_events(hostile, tmp_path):
 
 
 def test_the_page_states_every_bound():
+    from earmark.engines import graph
+    from earmark.engines.features import framing, mel
     from earmark.files import bounds as of_files
-    from earmark.models import size
-    from earmark.models.features import mel, spectrum
+    from earmark.models import graphs, size
     from earmark.recipe import bounds as of_recipes
 
     page = (Path(__file__).parents[2] / "docs" / "bounds.md").read_text(encoding="utf-8")
     stated = [
         of_recipes.RECIPE_BYTES, of_recipes.NODES, of_recipes.DEPTH, of_recipes.CHARACTERS, of_recipes.WHOLE, of_recipes.PARTS,
         of_recipes.SIDE, of_recipes.WINDOW_SECONDS, of_recipes.WINDOW_SAMPLES, of_recipes.HOPS, size.PARAMETERS, size.MODULES,
-        size.MAP, spectrum.LONGEST_FFT, mel.LARGEST, of_files.HEADER, of_files.TENSORS, of_files.COLUMNS, of_files.LINE,
+        of_recipes.MAP, framing.LONGEST_FFT, mel.LARGEST, graph.LARGEST,
+        graph.MOST_NODES, graphs.MOST, of_files.HEADER, of_files.TENSORS, of_files.COLUMNS, of_files.LINE,
         of_files.RATIO,
     ]  # fmt: skip
     missing = [f"{bound:,.0f}" for bound in stated if f"{bound:,.0f}" not in page]
