@@ -118,6 +118,14 @@ def test_maps_are_those_of_torch(name, arguments, heard):
         np.testing.assert_allclose(got, expected, rtol=0, atol=bound(feature), err_msg=what)
 
 
+def slack(maps: np.ndarray) -> float:
+    """Where torch has no fused multiply and add it rounds the places of cells twice: by a float32's spacing, times the jump there."""
+    if torch.backends.cpu.get_cpu_capability() != "DEFAULT":
+        return 0.0
+    jumps = [np.abs(np.diff(maps, axis=axis)).max(initial=0.0) for axis in (2, 3)]
+    return sum(float(np.spacing(np.float32(size)) * jump) for size, jump in zip(maps.shape[2:], jumps, strict=True))
+
+
 @pytest.mark.parametrize("size", [(64, 99, 3), (299, 299, 3), (17, 1, 3), (128, 76, 3)])
 @pytest.mark.parametrize("name", FEATURES.names())
 def test_resized_maps_are_those_of_torch(name, size, heard):
@@ -126,7 +134,8 @@ def test_resized_maps_are_those_of_torch(name, size, heard):
     for what, waves in heard.items():
         got = resized(waves)
         assert got.shape == (len(waves), size[2], size[0], size[1]) and got.flags.c_contiguous
-        np.testing.assert_allclose(got, maps_of(expected, waves), rtol=0, atol=bound(feature), err_msg=what)
+        most = bound(feature) + slack(feature(waves))
+        np.testing.assert_allclose(got, maps_of(expected, waves), rtol=0, atol=most, err_msg=what)
     places = np.array([-0.5, 0.0, 1.25, size[1] - 1.0])
     np.testing.assert_array_equal(resized.middles(places, SAMPLES), expected.middles(places, SAMPLES))
     assert resized.frames(resized.shortest) == size[1] and resized.frames(resized.shortest - 1) == 0
