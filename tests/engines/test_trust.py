@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -284,3 +286,28 @@ def test_a_recording_is_heard_alike_whole_in_pieces_and_in_torch(file):
         np.testing.assert_allclose(whole.values, other.values, rtol=0, atol=1e-5)
         np.testing.assert_allclose(whole.windows.values, other.windows.values, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(whole.windows.start, other.windows.start)
+
+
+@pytest.mark.skipif("openvino" not in sessions.installed(), reason="openvino is not installed")
+@pytest.mark.skipif(sys.platform != "linux", reason="told of Linux alone")
+def test_signals_are_heard_after_openvino_has_compiled(file):
+    """It would leave a stack for their handlers behind whose memory it frees."""
+    from earmark.engines.sessions.on_openvino import SignalStack
+
+    def stack():
+        told = SignalStack()
+        ctypes.CDLL(None).sigaltstack(None, ctypes.byref(told))
+        return told.start, told.flags, told.size
+
+    before = stack()
+    made = load(file, engine="openvino")
+    made.score_windows(windows(made))
+    assert stack() == before
+    heard = []
+    other = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        del made
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, other)
+    assert heard == [signal.SIGUSR1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -41,7 +43,31 @@ class OpenVino:
         return [np.array(results[output], np.float32) for output in self.compiled.outputs]
 
 
+class SignalStack(ctypes.Structure):
+    """`stack_t` of Linux: where a thread's signal handlers run, if not on the thread's own stack."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """OpenVINO 2026.4 leaves a stack for signal handlers behind when it compiles, and frees its memory with the model.
+
+    The next signal that Python hears, such as Ctrl-C, would then end the process with a segmentation fault.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    system, before = ctypes.CDLL(None), SignalStack()
+    system.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        system.sigaltstack(ctypes.byref(before), None)
+
+
 def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OpenVino:
     core = openvino.Core()
     settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    return OpenVino(core.compile_model(core.read_model(BytesIO(model)), "CPU", settings))
+    with signals_kept():
+        return OpenVino(core.compile_model(core.read_model(BytesIO(model)), "CPU", settings))
