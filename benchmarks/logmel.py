@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.timing import compare, interleave
+from earmark.engines.features.mel import mel_filters
 from earmark.models.features import LogMel
-from earmark.models.features.mel import mel_filters
 
 EARMARK, BARE = "earmark LogMel", "torch.stft, float32"
 GOAL = 0.9

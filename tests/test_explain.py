@@ -7,9 +7,9 @@ import pytest
 import soundfile
 import torch
 
+from earmark.engines.features.mel import hz_to_mel
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.models import tagger as taggers
-from earmark.models.features.mel import hz_to_mel
 from earmark.recipe import parse
 from earmark.report.explain import Explanation, drawing, filters, moments, select, stage
 from earmark.report.explain.gates import blocks, opened

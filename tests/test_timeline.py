@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from earmark import audio
+from earmark.engines.features.mel import hz_to_mel
 from earmark.inference import Recording, Scored
-from earmark.models.features.mel import hz_to_mel
 from earmark.report import pictures
 from earmark.report.pictures import recording as timeline
 from earmark.scores import Event, Scores

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from earmark.adopt import fetching
-from earmark.adopt.fetching import KNOWN, Home, fetch
 from earmark.cli.terminal import adopting
 from earmark.errors import EarmarkError
+from earmark.models.adopted import fetching
+from earmark.models.adopted.fetching import KNOWN, Home, fetch
 
 CONTENT = bytes(range(256)) * 300
 PAGES = {"/net": CONTENT, "/long": CONTENT + b"x", "/short": CONTENT[:-1], "/other": CONTENT[::-1]}

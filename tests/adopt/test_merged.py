@@ -12,10 +12,10 @@ import soundfile
 from tests.program import earmark
 
 import earmark as library
-from earmark.adopt import adopting
-from earmark.adopt.adopting import Asked
 from earmark.data.manifest import Manifest, build
 from earmark.errors import EarmarkError
+from earmark.models.adopted import adopting
+from earmark.models.adopted.adopting import Asked
 
 RATE = 16_000
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tflites import Writer, tiny
 
-from earmark.adopt import tflite, yamnet
 from earmark.errors import TaggerError
+from earmark.models.adopted import tflite, yamnet
 
 SMALL = tiny().data
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from tests.tflites import FRAMES, Writer, tiny
 
-from earmark.adopt import adopting, tflite, yamnet
-from earmark.adopt.adopting import Asked
 from earmark.errors import EarmarkError, ManifestError, RecipeError, TaggerError
+from earmark.models.adopted import adopting, tflite, yamnet
+from earmark.models.adopted.adopting import Asked
 
 WHERE = {"licence": "Apache-2.0", "source": "https://github.com/google-coral/coralmicro"}
 SPEECH = 241 / 256  # of TensorFlow Lite's interpreter, of the file's test spectra

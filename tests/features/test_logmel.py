@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from earmark.engines.features.mel import hz_to_mel, mel_filters, mel_to_hz
 from earmark.models.features import LogMel
-from earmark.models.features.mel import hz_to_mel, mel_filters, mel_to_hz
 from earmark.models.features.spectrum import LARGEST_BLOCK, Spectrum
 
 librosa = pytest.importorskip("librosa")

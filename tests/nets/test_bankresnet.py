@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from earmark import audio
-from earmark.models.features.mel import hz_to_mel, mel_to_hz
+from earmark.engines.features.mel import hz_to_mel, mel_to_hz
 from earmark.models.nets.bankresnet import bankresnet, gabor_filters
 from earmark.registry import FEATURES
 

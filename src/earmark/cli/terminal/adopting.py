@@ -14,8 +14,8 @@ from earmark.files.shown import shown
 from earmark.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from earmark.adopt.adopting import Asked
-    from earmark.adopt.fetching import Known
+    from earmark.models.adopted.adopting import Asked
+    from earmark.models.adopted.fetching import Known
     from earmark.models.tagger import Tagger
 
 
@@ -48,7 +48,7 @@ class Adopted:
 
 def adopt(net: str, out: Path, labels: Path | None, licence: str | None, origin: str | None) -> Adopted:
     """Raises EarmarkError for what is missing, TaggerError for a file that is no known net."""
-    from earmark.adopt import adopting, fetching
+    from earmark.models.adopted import adopting, fetching
 
     if out.suffix != ".safetensors":
         raise EarmarkError(f"--out {out}: ends in {out.suffix or 'nothing'}: give FILE.safetensors")
@@ -72,7 +72,7 @@ def adopt(net: str, out: Path, labels: Path | None, licence: str | None, origin:
 
 def _asked(file: Path, labels: Path | None, licence: str | None, origin: str | None) -> Asked:
     """What is asked for with a file: of one that is known by its digest, licence and origin are known too."""
-    from earmark.adopt import adopting, fetching, tflite
+    from earmark.models.adopted import adopting, fetching, tflite
 
     if not file.is_file():
         raise EarmarkError(f"{file}: is a folder. Give the net's file in it")
@@ -92,7 +92,7 @@ def _asked(file: Path, labels: Path | None, licence: str | None, origin: str | N
 
 
 def _fetched(known: Known, folder: Path, labels: Path | None) -> tuple[Path, Path]:
-    from earmark.adopt import fetching
+    from earmark.models.adopted import fetching
 
     homes = [known.net] if labels else [known.net, known.labels]
     say(f"{known.licence}: {known.terms}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
+from earmark.engines.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
 from earmark.models.fullprecision import full_precision
 from earmark.models.layers.attention import AttActivation, Attention
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length

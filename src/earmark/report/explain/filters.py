@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from earmark.models.features.mel import hz_to_mel, mel_to_hz
+from earmark.engines.features.mel import hz_to_mel, mel_to_hz
 from earmark.report.explain.layers import SAMPLES, Layer, activations, outputs, samples_for, still
 
 if TYPE_CHECKING:

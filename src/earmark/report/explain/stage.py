@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from earmark.engines.features.mel import hz_to_mel, mel_to_hz
 from earmark.models.features import LogMel
-from earmark.models.features.mel import hz_to_mel, mel_to_hz
 from earmark.report import pictures
 from earmark.report.explain.moments import Curve, Moments, Passage
 from earmark.report.pictures import GREY, INK, LINES, PALE, bare, blank

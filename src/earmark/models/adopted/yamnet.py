@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.adopt.tflite import Model, Operator, Tensor
 from earmark.errors import TaggerError
+from earmark.models.adopted.tflite import Model, Operator, Tensor
 
 LAYOUT = "YAMNet in TensorFlow Lite"
 FRAMES, BANDS = 96, 64  # of a patch

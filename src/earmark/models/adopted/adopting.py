@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from earmark import recipe as recipes
-from earmark.adopt import labels as names
-from earmark.adopt import tflite, yamnet
 from earmark.errors import EarmarkError, TaggerError
+from earmark.models.adopted import labels as names
+from earmark.models.adopted import tflite, yamnet
 from earmark.models.facts import Facts
 from earmark.models.origin import Origin
 from earmark.models.tagger import Tagger, build

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.adopt.flatbuffer import Bytes, Table
 from earmark.errors import TaggerError
+from earmark.models.adopted.flatbuffer import Bytes, Table
 
 LARGEST = 64 << 20  # bytes of a file
 AXES, SIDES = 8, 64  # of a tensor; inputs and outputs of an operator, or of the model
