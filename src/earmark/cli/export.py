@@ -45,7 +45,7 @@ def export(
 ) -> None:
     """Write a tagger's net as ONNX, load it again, and tell how its scores differ from those of PyTorch on real windows.
 
-    Nothing is written where float32 differs by more than 0.0001.
+    Nothing is written where ONNX Runtime differs in float32 by more than 0.0001; where another engine does, that is told.
     """
     from earmark.cli.terminal import exporting
 

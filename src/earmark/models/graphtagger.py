@@ -21,15 +21,13 @@ from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
 from earmark.models import file as taggerfile
 from earmark.models import graphs, pacing, trust
+from earmark.models.byrecipe import ByRecipe
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
 from earmark.models.predicted import Predicted, of_levels, probabilities, samples
 from earmark.recipe import Recipe, parse_hearing
-from earmark.scores import Task
-from earmark.windows import Windows
 
-CAREFUL = "onnxruntime"  # is in the core, and refuses what does not fit together with an error
 AT_ONCE = 16  # windows whose features alone are shared
 Floats = NDArray[np.float64]
 Weights = dict[str, NDArray[Any]]
@@ -55,15 +53,15 @@ class Running:
     def truth(self, length: int) -> Session | None:
         """What others are checked against: float32, one by one, as the graph is written. None where the file has no such graph."""
         graph = graphs.pick(self.graphs, "float32", length)
-        return None if graph is None else self._session(graph, CAREFUL, "float32", exact=True)
+        return None if graph is None else self._session(graph, sessions.REFERENCE, "float32", exact=True)
 
     def _session(self, graph: Graph, engine: str, precision: Precision, *, exact: bool) -> Session:
         key = self.graphs.index(graph), exact
         with self._opening:
             if key not in self._opened:
                 whole = graph.whole(self.weights)
-                if engine != CAREFUL and not exact:  # others have crashed on graphs that make no sense
-                    sessions.open_session(CAREFUL, whole, "float32", self.threads, exact=True)
+                if engine != sessions.REFERENCE and not exact:  # others have crashed on graphs that make no sense
+                    sessions.open_session(sessions.REFERENCE, whole, "float32", self.threads, exact=True)
                 self._opened[key] = sessions.open_session(engine, whole, precision, self.threads, exact=exact)
             return self._opened[key]
 
@@ -72,7 +70,7 @@ class Running:
             self._opened = {key: session for key, session in self._opened.items() if not key[1]}
 
 
-class GraphTagger(Answers):
+class GraphTagger(ByRecipe, Answers):
     """See `earmark.models.anytagger.AnyTagger`. torched: gives the same in PyTorch. more: what else its file tells.
     identity: where it is known, since all weights are read for it.
 
@@ -118,18 +116,6 @@ class GraphTagger(Answers):
         return pacing.key(self._computed, self.engine, self.running.threads)
 
     @property
-    def sample_rate(self) -> int:
-        return self.recipe.sample_rate
-
-    @property
-    def task(self) -> Task:
-        return self.recipe.task
-
-    @property
-    def windows(self) -> Windows:
-        return self.recipe.windows.build()
-
-    @property
     def members(self) -> tuple[GraphTagger]:
         return (self,)
 
@@ -146,9 +132,6 @@ class GraphTagger(Answers):
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched, more=self.more)
-
-    def described_windows(self) -> dict[str, Any]:
-        return self.windows.as_dict()
 
     @property
     def frame_edges(self) -> Floats:

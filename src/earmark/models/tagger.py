@@ -22,6 +22,7 @@ from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
 from earmark.models import file as taggerfile
 from earmark.models import frames, graphs, needs, pacing, predicted, size
+from earmark.models.byrecipe import ByRecipe
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -33,8 +34,6 @@ from earmark.models.predicted import Predicted
 from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
 from earmark.recipe import Recipe, bounds, parse
 from earmark.registry import FEATURES, NETS
-from earmark.scores import Task
-from earmark.windows import Windows
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.plan import Plans, Sharing, plan
 
@@ -43,7 +42,7 @@ PLANS = Plans()
 __all__ = ["FORMAT", "Tagger", "build"]
 
 
-class Tagger(nn.Module, Answers):
+class Tagger(nn.Module, ByRecipe, Answers):
     """Waves (batch, samples) float32 in [−1, 1] at `sample_rate` → Prediction.
 
     features: waves → maps (identity for raw nets). net: maps, waves or both → Prediction. facts: figures, split and
@@ -69,18 +68,6 @@ class Tagger(nn.Module, Answers):
         self.quantised: dict[str, NDArray[Any]] = {}  # what only graphs of its file have for weights
         self._computed = ""
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
-
-    @property
-    def sample_rate(self) -> int:
-        return self.recipe.sample_rate
-
-    @property
-    def task(self) -> Task:
-        return self.recipe.task
-
-    @property
-    def windows(self) -> Windows:
-        return self.recipe.windows.build()
 
     @property
     def device(self) -> torch.device:
@@ -124,10 +111,6 @@ class Tagger(nn.Module, Answers):
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
-
-    def described_windows(self) -> dict[str, Any]:
-        """The settings of its windows, as plain values."""
-        return self.windows.as_dict()
 
     @property
     def grid(self) -> Grid | None:

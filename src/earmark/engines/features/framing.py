@@ -179,6 +179,35 @@ def _buffers(frames: int, fft: int, bins: int, bands: int) -> tuple[Floats, NDAr
     )
 
 
+class Framed:
+    """A feature whose maps have a column for each frame."""
+
+    framing: Framing
+
+    @property
+    def hop_samples(self) -> int:
+        return self.framing.hop_samples
+
+    @property
+    def shortest(self) -> int:
+        """The fewest samples that give a frame."""
+        return self.framing.shortest
+
+    def frames(self, samples: int) -> int:
+        return self.framing.frames(samples)
+
+    def samples(self, frames: int) -> int:
+        """The fewest samples that give `frames` frames."""
+        return self.framing.samples(frames)
+
+    def step(self, hop: int) -> int | None:
+        return self.framing.step(hop)
+
+    def middles(self, places: Floats, samples: int) -> Floats:
+        """Places in the map, in frames → samples into a wave of `samples`."""
+        return self.framing.middles(places, samples)
+
+
 def _power(spectra: NDArray[np.complex128], power: Singles) -> None:
     """|X|² of spectra, which are used up, into `power`."""
     parts = spectra.view(

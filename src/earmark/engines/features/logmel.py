@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from earmark.engines.features.framing import Edges, Floats, Frame, Framing, Singles, Window
+from earmark.engines.features.framing import Edges, Frame, Framed, Framing, Singles, Window
 from earmark.engines.features.levels import Log, check_level, to_amplitude, to_level
 from earmark.engines.features.mel import MelScale, Triangles, band_parts, mel_filters
 from earmark.registry import NUMPY_FEATURES
 
 
 @NUMPY_FEATURES.register("logmel", paper="002, 003, 004", values="levels")
-class LogMel:
+class LogMel(Framed):
     """Log-mel spectrogram: waves (batch, samples) → (batch, 1, bands, frames).
 
     sample_rate, low, high: Hz (high: default half the sample rate). window, hop: seconds. fft: samples, default the
@@ -58,23 +58,8 @@ class LogMel:
         self.parts = band_parts(filters)
         self._filters = [(reached, own, self.filters[reached, own].copy()) for reached, own in self.parts]
         self.channels, self.bands = 1, bands
-        self.hop_samples, self.shortest = self.framing.hop_samples, self.framing.shortest
         self.magnitude, self.log, self.floor = magnitude, log, floor
         self.mean, self.deviation = mean, deviation
-
-    def frames(self, samples: int) -> int:
-        return self.framing.frames(samples)
-
-    def samples(self, frames: int) -> int:
-        """The fewest samples that give `frames` frames."""
-        return self.framing.samples(frames)
-
-    def step(self, hop: int) -> int | None:
-        return self.framing.step(hop)
-
-    def middles(self, places: Floats, samples: int) -> Floats:
-        """Places in the map, in frames → samples into a wave of `samples`."""
-        return self.framing.middles(places, samples)
 
     def __call__(self, waves: Singles) -> Singles:
         return self.framing.over(waves, self.bands, self.framing.bins, self._levels)[:, None]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from earmark.engines.features.constants import each
-from earmark.engines.features.framing import Edges, Floats, Singles, Window
+from earmark.engines.features.framing import Edges, Floats, Framed, Singles, Window
 from earmark.engines.features.levels import check_level
 from earmark.engines.features.logmel import LogMel
 from earmark.engines.features.mel import MelScale
@@ -30,7 +30,7 @@ def cosines(count: int, bands: int) -> Floats:
 
 
 @NUMPY_FEATURES.register("mfcc", paper="002", values="cepstra", calls={"bands": "mel_bands"})
-class Mfcc:
+class Mfcc(Framed):
     """Mel-frequency cepstral coefficients: waves (batch, samples) → (batch, 1, coefficients, frames).
 
     mel_bands, window, hop, low, high, fft, window_kind, centre, mel_scale, equal_area, floor, edges: of the log-mel spectrogram.
@@ -82,21 +82,7 @@ class Mfcc:
         self.rows = cosines(coefficients, mel_bands)
         self.mean, self.deviation = np.array(means)[:, None], np.array(deviations)[:, None]  # (coefficients, 1)
         self.channels, self.bands = 1, coefficients
-        self.hop_samples, self.shortest = self.logmel.hop_samples, self.logmel.shortest
-
-    def frames(self, samples: int) -> int:
-        return self.logmel.frames(samples)
-
-    def samples(self, frames: int) -> int:
-        """The fewest samples that give `frames` frames."""
-        return self.logmel.samples(frames)
-
-    def step(self, hop: int) -> int | None:
-        return self.logmel.step(hop)
-
-    def middles(self, places: Floats, samples: int) -> Floats:
-        """Places in the map, in frames → samples into a wave of `samples`."""
-        return self.logmel.middles(places, samples)
+        self.framing = self.logmel.framing
 
     def __call__(self, waves: Singles) -> Singles:
         logs = self.logmel(waves)[:, 0].astype(np.float64)  # (batch, mel bands, frames)

@@ -10,13 +10,13 @@ of at least 2048, which has 1025 bins, and 513 bins are those of an FFT of 1024.
 
 from __future__ import annotations
 
-from earmark.engines.features.framing import Edges, Floats, Framing, Singles, Window
+from earmark.engines.features.framing import Edges, Framed, Framing, Singles, Window
 from earmark.engines.features.levels import Log, check_level, to_amplitude, to_level
 from earmark.registry import NUMPY_FEATURES
 
 
 @NUMPY_FEATURES.register("spectrogram", paper="002", values="levels")
-class Spectrogram:
+class Spectrogram(Framed):
     """Spectrogram, linear in frequency: waves (batch, samples) → (batch, 1, bins, frames).
 
     sample_rate: Hz. window, hop: seconds. fft: samples, default the window's; the first bin is 0 Hz, the last half the
@@ -49,23 +49,8 @@ class Spectrogram:
         if bins is not None and not 1 <= bins <= self.framing.bins:
             raise ValueError(f"bins is {bins}: an FFT of {self.framing.fft} has from 1 to {self.framing.bins}")
         self.channels, self.bands = 1, bins or self.framing.bins
-        self.hop_samples, self.shortest = self.framing.hop_samples, self.framing.shortest
         self.magnitude, self.log, self.floor = magnitude, log, floor
         self.mean, self.deviation = mean, deviation
-
-    def frames(self, samples: int) -> int:
-        return self.framing.frames(samples)
-
-    def samples(self, frames: int) -> int:
-        """The fewest samples that give `frames` frames."""
-        return self.framing.samples(frames)
-
-    def step(self, hop: int) -> int | None:
-        return self.framing.step(hop)
-
-    def middles(self, places: Floats, samples: int) -> Floats:
-        """Places in the map, in frames → samples into a wave of `samples`."""
-        return self.framing.middles(places, samples)
 
     def __call__(self, waves: Singles) -> Singles:
         return self.framing.over(waves, self.bands, self.bands, self._levels)[:, None]

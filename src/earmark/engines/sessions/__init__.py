@@ -21,6 +21,8 @@ from earmark.registry import did_you_mean
 Precision = Literal["float32", "bf16", "int8"]
 # the first that is installed is taken: measured in results/bench.md
 ENGINES = ("onnxruntime", "openvino")
+# what others are held against: it is in the core, and refuses a graph that makes no sense with an error
+REFERENCE = "onnxruntime"
 PACKAGES = {
     "onnxruntime": "onnxruntime",
     "openvino": "'earmark[openvino]'",
