@@ -62,8 +62,24 @@ class Off:
         return [output * 1.01 for output in self.session(inputs)]
 
 
-@pytest.mark.parametrize(("fault", "told"), [(Zeros, "in a batch"), (Off, "by the graph as it is written")])
-def test_an_engine_that_answers_wrongly_is_never_believed(file, forgetful, monkeypatch, fault, told):
+class Forgets(Zeros):
+    """Scores are right, embeddings are not: what else comes out of a net counts too."""
+
+    def __call__(self, inputs):
+        levels, embedding = self.session(inputs)
+        embedding[1:] = 0
+        return [levels, embedding]
+
+
+FAULTS = [
+    (Zeros, "scores", "in a batch"),
+    (Off, "scores", "by the graph as it is written"),
+    (Forgets, "embedding", "in a batch"),
+]
+
+
+@pytest.mark.parametrize(("fault", "what", "told"), FAULTS)
+def test_an_engine_that_answers_wrongly_is_never_believed(file, forgetful, monkeypatch, fault, what, told):
     right = on_onnxruntime.open
 
     def wrong(model, precision, threads, exact):
@@ -73,7 +89,9 @@ def test_an_engine_that_answers_wrongly_is_never_believed(file, forgetful, monke
     monkeypatch.setattr(on_onnxruntime, "open", wrong)
     made = load(file, engine="onnxruntime")
     for _ in range(2):  # what failed is not remembered as right
-        with pytest.raises(TaggerError, match=f"answers wrongly for this tagger: window . scores .* {told}"):
+        with pytest.raises(
+            TaggerError, match=f"answers wrongly for this tagger: in window . the {what}.* are .* {told}"
+        ):
             made.score_windows(windows(made))
 
 

@@ -122,7 +122,7 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
 
 
 def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Member:
-    """One tagger. number: of the member of an ensemble's file that it is."""
+    """One tagger, or one of an ensemble's. head: what the file tells of it; weights: its own."""
     facts = Facts.read(head["facts"], str(path))
     net, own = graphs.apart(weights)
     held = graphs.read(head.get(graphs.KEY), str(path), weights)

@@ -20,8 +20,9 @@ from earmark.models.graphs import Graph
 from earmark.models.predicted import Predicted
 
 LOOKED_AT = 3  # windows
-# of probabilities, between the engine's and the float32 graph's own: float32 differs in the order of its sums; of bf16 and int8
-# single windows may be far off (docs/engines.md), so only what no rounding explains is refused
+# of probabilities, and of embeddings as shares of the largest number in them, between the engine's and the float32 graph's own:
+# float32 differs in the order of its sums; of bf16 and int8 single windows may be far off (docs/engines.md), so only what no
+# rounding explains is refused
 ALLOWED = {"float32": 1e-4, "bf16": 0.3, "int8": 0.6}
 ALONE = 1e-3  # between windows in a batch and by themselves, in every precision
 
@@ -73,13 +74,13 @@ def check(tagger: Looked, graph: Graph, inputs: list[NDArray[np.float32]], sessi
         return
     exact = running.truth(tagger.length)
     given = inputs if graph.windows else _several(inputs)
-    got = tagger.answered(session(given)).scores
+    got = tagger.answered(session(given))
     one_by_one = tagger.apart(given, graph.windows) if graph.windows else _apart(given)
     if not graph.windows:
-        alone = np.concatenate([tagger.answered(session(one)).scores for one in one_by_one])
+        alone = [tagger.answered(session(one)) for one in one_by_one]
         _compare(tagger, got, alone, ALONE, "in a batch", "by itself")
     if exact is not None:
-        true = np.concatenate([tagger.answered(exact(one)).scores for one in one_by_one])
+        true = [tagger.answered(exact(one)) for one in one_by_one]
         _compare(tagger, got, true, ALLOWED[running.precision], f"by {tagger.engine}", "by the graph as it is written")
     running.forget_truth()
     remembered.remember(key, True)
@@ -97,17 +98,25 @@ def _several(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     return few
 
 
-def _compare(
-    tagger: Looked, got: NDArray[np.float32], wanted: NDArray[np.float32], most: float, how: str, other: str
-) -> None:
-    with np.errstate(invalid="ignore"):
-        far = np.abs(got - wanted)
-    if np.array_equal(np.isnan(got), np.isnan(wanted)) and not np.nanmax(far, initial=0.0) > most:
-        return
-    worst = int(np.argmax(np.nan_to_num(far, nan=np.inf).max(1)))
-    tag = int(np.argmax(np.nan_to_num(far[worst], nan=np.inf)))
-    raise TaggerError(
-        f"{tagger.engine} answers wrongly for this tagger: window {worst + 1} scores {tagger.vocabulary[tag]!r} "
-        f"{got[worst, tag]:.4g} {how} and {wanted[worst, tag]:.4g} {other}, more than {most:g} apart. Nothing was "
-        "scored with it. Take another --engine (torch is the one that taggers are made with), or another --precision"
-    )
+def _compare(tagger: Looked, got: Predicted, wanted: list[Predicted], most: float, how: str, other: str) -> None:
+    """Scores, those of frames, and embeddings, these as shares of the largest number that is in them."""
+    for what in ("scores", "frames", "embedding"):
+        values = getattr(got, what)
+        if values is None:
+            continue
+        values = values.reshape(len(values), -1)
+        true = np.concatenate([getattr(one, what) for one in wanted]).reshape(len(values), -1)
+        if what == "embedding":
+            scale = max(1.0, float(np.nan_to_num(np.abs(true)).max(initial=0.0)))
+            values, true = values / scale, true / scale
+        with np.errstate(invalid="ignore"):
+            far = np.abs(values - true)
+        if np.array_equal(np.isnan(values), np.isnan(true)) and not np.nanmax(far, initial=0.0) > most:
+            continue
+        worst, place = np.unravel_index(int(np.argmax(np.nan_to_num(far, nan=np.inf))), far.shape)
+        tag = f" of {tagger.vocabulary[place % len(tagger.vocabulary)]!r}" if what != "embedding" else ""
+        raise TaggerError(
+            f"{tagger.engine} answers wrongly for this tagger: in window {worst + 1} the {what}{tag} are "
+            f"{values[worst, place]:.4g} {how} and {true[worst, place]:.4g} {other}, more than {most:g} apart. Nothing was "
+            "scored with it. Take another --engine (torch is the one that taggers are made with), or another --precision"
+        )
