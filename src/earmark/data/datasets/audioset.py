@@ -74,13 +74,8 @@ def audioset(
     classes = first(root, *(f"{place}{CLASSES}" for place in PLACES))
     if classes is None:
         refuse(root, LAYOUT, f"{CLASSES} not found")
-    wanted = {"both": ["balanced", "unbalanced"], "eval": []}.get(part, [part])
-    tables = {name: _table(root, name) for name in [*wanted, "eval"]}
-    for name, file in tables.items():
-        if file is None and (name in wanted or part == "eval"):
-            refuse(root, LAYOUT, f"{TABLES[name]}_segments.csv not found")
     vocabulary = class_names(classes)
-    by_table = {name: segments(file) for name, file in tables.items() if file is not None}
+    by_table = _listed(root, part)
     table = pa.concat_tables(list(by_table.values())).combine_chunks()
     folds = np.repeat(
         ["eval" if name == "eval" else "train" for name in by_table], [len(listed) for listed in by_table.values()]
@@ -95,11 +90,8 @@ def audioset(
         "recordings are called": called,
     }
     facts |= {"recordings of a name that another has": twice} if twice else {}
-    facts |= {"eval": "not there: no eval_segments.csv"} if tables["eval"] is None else {}
-    for name, listed in by_table.items():
-        promised = int((listed.schema.metadata or {}).get(b"num_segs", len(listed)))
-        if promised != len(listed):
-            facts[f"segments that the header of {TABLES[name]}_segments.csv states"] = promised
+    facts |= {"eval": "not there: no eval_segments.csv"} if "eval" not in by_table else {}
+    facts |= _promised(by_table)
     table = table.take(rows)
     ytid, start, end = table["ytid"].combine_chunks(), _seconds(table["start"]), _seconds(table["end"])
     return build(
@@ -121,6 +113,28 @@ def audioset(
         facts=facts,
         name=str(root),
     )
+
+
+def _listed(root: Path, part: str) -> dict[str, pa.Table]:
+    """The segments by table: those that `part` asks for, and "eval" where it is there."""
+    wanted = {"both": ["balanced", "unbalanced"], "eval": []}.get(part, [part])
+    tables = {name: _table(root, name) for name in [*wanted, "eval"]}
+    for name, file in tables.items():
+        if file is None and (name in wanted or part == "eval"):
+            refuse(root, LAYOUT, f"{TABLES[name]}_segments.csv not found")
+    return {name: segments(file) for name, file in tables.items() if file is not None}
+
+
+def _promised(by_table: dict[str, pa.Table]) -> dict[str, int]:
+    """What the header of a table says of how many segments it has, where that is not so."""
+    told = {
+        name: int((listed.schema.metadata or {}).get(b"num_segs", len(listed))) for name, listed in by_table.items()
+    }
+    return {
+        f"segments that the header of {TABLES[name]}_segments.csv states": promised
+        for name, promised in told.items()
+        if promised != len(by_table[name])
+    }
 
 
 def segments(file: Path) -> pa.Table:
