@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from earmark.inference import Live, score
+from earmark.inference.sounds import Samples
 from earmark.models import prediction as predictions
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
@@ -239,3 +241,29 @@ def test_plans_that_were_asked_for_last_are_kept():
     for key in "abacab":  # b goes when c comes, c when b comes back
         asked(key)
     assert made == ["a", "b", "c", "b"]
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_short_recordings_share_where_that_takes_no_plan(planned):
+    """Five windows that overlap by half: a plan would take longer than they do."""
+    told = tagger("cnnspec", 1.024, 0.512)
+    asked = []
+
+    class Counts:
+        sample_rate, vocabulary, windows, task, together = 8000, told.vocabulary, told.windows, told.task, 4
+
+        def score(self, waves):
+            asked.append(("apart", len(waves)))
+            return told.score_windows(waves)
+
+        def score_overlapping(self, wave, hop, count):
+            asked.append(("together", count))
+            return told.score_overlapping(wave, hop, count)
+
+    scorer = Counts()
+    if planned:
+        scorer.planned = True
+    whole = wave(1.024 + 4 * 0.512)
+    (heard,) = score(scorer, [Samples(Path("s"), wave=whole, rate=8000)], keep_windows=True)
+    assert [kind for kind, _ in asked] == (["together", "apart"] if planned else ["apart"])
+    assert sum(count for _, count in asked) == len(heard.windows) == 5

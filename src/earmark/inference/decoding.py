@@ -17,7 +17,7 @@ import numpy as np
 from earmark.errors import AudioError
 from earmark.inference.options import Options
 from earmark.inference.recordings import Recording
-from earmark.inference.scorer import Scorer, together
+from earmark.inference.scorer import Scorer, planned, together
 from earmark.inference.silence import Level, all_equal
 from earmark.scores import Scores
 from earmark.windows import Cutter, Pool, Stretch
@@ -132,10 +132,11 @@ class Decoders:
         self._hand_on(pending, Message(ended=True))
 
     def _together(self, length: int, hop: int, long: bool) -> int:
-        """Windows of a stretch. To plan what is shared takes a second once: a short recording whose windows overlap
-        little is done by then.
+        """Windows of a stretch. Where it takes a plan, a second once, to know what is shared, a short recording whose
+        windows overlap little is done by then.
         """
-        if self.options.prompt or not (long or length >= EAGER * hop):
+        worth = long or length >= EAGER * hop or all(planned(scorer) for scorer in self.scorers)
+        if self.options.prompt or not worth:
             return 1
         return max(1, *(together(scorer) for scorer in self.scorers))
 

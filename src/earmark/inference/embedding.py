@@ -68,6 +68,11 @@ class Embedder:
         return self._names
 
     @property
+    def planned(self) -> bool:
+        """See `earmark.inference.scorer.planned`."""
+        return bool(getattr(self.tagger, "planned", False))
+
+    @property
     def together(self) -> int:
         return self.tagger.together
 

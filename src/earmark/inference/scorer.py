@@ -93,6 +93,11 @@ def together(scorer: Scorer) -> int:
     return scorer.together if isinstance(scorer, Sharer) else 0
 
 
+def planned(scorer: Scorer) -> bool:
+    """Whether it knows without a plan, which may take a second, how many windows it takes together."""
+    return bool(getattr(scorer, "planned", False))
+
+
 def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int | None) -> list[Values]:
     """The scores of each stretch, (its windows, tags).
 

@@ -78,6 +78,11 @@ class Framewise:
         return _values(self.tagger.predicted(waves))
 
     @property
+    def planned(self) -> bool:
+        """See `earmark.inference.scorer.planned`."""
+        return bool(getattr(self.tagger, "planned", False))
+
+    @property
     def together(self) -> int:
         """See `earmark.models.tagger.Tagger.together`."""
         return self.tagger.together

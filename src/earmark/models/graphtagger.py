@@ -154,6 +154,8 @@ class GraphTagger(ByRecipe, Answers):
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
         return self._run(self.body, self._inputs(samples(waves, 2, "(windows, samples)")))
 
+    planned = True  # which windows share, its file tells
+
     @property
     def together(self) -> int:
         """Overlapping windows that are scored at once; 0 where they share nothing."""
