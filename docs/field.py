@@ -70,7 +70,9 @@ def clips(data: Path, name: str, folder: Path) -> Manifest:
     return manifest.read(listed)
 
 
-def apart(known: Manifest, others: Sequence[tuple[str, Manifest]], wanted: Material) -> tuple[Manifest, dict[str, list[Path]]]:
+def apart(
+    known: Manifest, others: Sequence[tuple[str, Manifest]], wanted: Material
+) -> tuple[Manifest, dict[str, list[Path]]]:
     """(the clips that recordings are mixed from, paths of those that are learnt from by tag): no group is on both sides.
 
     others: sounds that are heard between, by the tag that they get here.
@@ -82,7 +84,9 @@ def apart(known: Manifest, others: Sequence[tuple[str, Manifest]], wanted: Mater
         of = known.select(truth[:, known.vocabulary.index(tag)])
         # ESC-10 has folds; elsewhere the first half of the groups teaches
         groups = sorted(set(of.groups.tolist()))
-        taught = np.isin(of.folds, ["1", "2", "3"]) if of.fold_names() else np.isin(of.groups, groups[: len(groups) // 2])
+        taught = (
+            np.isin(of.folds, ["1", "2", "3"]) if of.fold_names() else np.isin(of.groups, groups[: len(groups) // 2])
+        )
         learnt[tag] = of.select(taught).paths()[: wanted.learnt]
         rows += _rows(of.select(~taught), tag)
     for tag, clips_ in others:
@@ -154,7 +158,9 @@ def material(data: Path, wanted: Material, folder: Path, minutes: float, seed: i
     return heard
 
 
-def count(told: Sequence[dict[str, object]], heard: Sequence[dict[str, object]], tags: Sequence[str]) -> list[dict[str, object]]:
+def count(
+    told: Sequence[dict[str, object]], heard: Sequence[dict[str, object]], tags: Sequence[str]
+) -> list[dict[str, object]]:
     """Of each tag: how many events were told and how many of these are right, how many are known and how many found."""
 
     def meets(one: dict[str, object], other: dict[str, object]) -> bool:
