@@ -38,8 +38,8 @@ def named(stem: str) -> datetime | None:
     datetime.datetime(2021, 4, 23, 19, 0)
     """
     if HEX.fullmatch(stem):
-        when = datetime.fromtimestamp(int(stem, 16), UTC)
-        return when if MOTHS[0] <= when < MOTHS[1] else None
+        moment = datetime.fromtimestamp(int(stem, 16), UTC)
+        return moment if MOTHS[0] <= moment < MOTHS[1] else None
     found = {when for match in STAMP.finditer(stem) if (when := _moment(match.groupdict())) is not None}
     return found.pop() if len(found) == 1 else None
 
