@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.cli.terminal.eventextras import Extras, Wanted
 from earmark.cli.terminal.eventresults import TABLE, Format
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Asked:
     workers: int
     salvage: bool
     gain: float = 0.0
+    wanted: Wanted = field(default_factory=Wanted)
 
     @property
     def highest(self) -> float:
@@ -50,39 +52,41 @@ def events_of_files(
     strict: bool,
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read."""
-    from earmark.cli.terminal import eventresults
+    from earmark.cli.terminal import eventextras, eventresults
     from earmark.cli.terminal.console import say_failures, say_notes
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
     names = eventresults.names_of(found)
+    extras = Extras(asked.wanted, found, None if job is None else job / eventextras.KEPT, asked.salvage)
     with ExitStack() as stack:
-        into = _results(asked, names, job, stack)
-        notes = _gathered(asked, into, into.todo(found, retry), names, strict)
+        into = _results(asked, names, job, stack, extras)
+        notes = _gathered(asked, into, into.todo(found, retry), names, strict, extras)
         failures = into.finish(found)
-    say_notes(notes)
+    say_notes([*notes, *extras.finish()])
     return say_failures(failures, found, paths, errors)
 
 
-def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack) -> Results:
+def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack, extras: Extras) -> Results:
     """Where the results go: into a job's folder, out at once, or out at the end."""
     from earmark.cli.terminal import eventresults, jobs
 
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
-        settings |= jobs.engine_of(asked.tagger)
-        return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest))
+        settings |= jobs.engine_of(asked.tagger) | asked.wanted.as_dict()
+        return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest, extras))
     if asked.form is TABLE:
-        return eventresults.Table(names)
-    return eventresults.Collected(names, asked.form, asked.out, asked.highest)
+        return eventresults.Table(names, extras.more(names))
+    return eventresults.Collected(names, asked.form, asked.out, asked.highest, extras.more(names))
 
 
-def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool) -> list[str]:
+def _gathered(
+    asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras
+) -> list[str]:
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
-    from earmark.cli.terminal import eventresults, jobs
+    from earmark.cli.terminal import eventextras, eventresults, jobs
     from earmark.cli.terminal.console import Meter
-    from earmark.inference import Recording
     from earmark.inference.detection import listen
 
     scorer = asked.tagger.framewise()
@@ -93,13 +97,14 @@ def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Pat
             asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
 
     show = into.show if isinstance(into, eventresults.Table) else None
+    recordings = extras.recordings(todo)
     with Meter(todo) as meter:
         results = listen(
-            asked.tagger, scorer, [Recording(path) for path in todo], asked.rules, on_events=show, on_audio=meter.heard,
+            asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard,
             keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage, gain=asked.gain,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
-            return jobs.gather(results, into, meter, strict, also)
+            return jobs.gather(eventextras.together(results, recordings), into, meter, strict, also, extras.take)
 
 
 def events_live(recording: Recording, asked: Asked) -> None:

@@ -41,8 +41,11 @@ def gather(
     meter: Meter,
     strict: bool,
     also: Callable[[Scored, Any], None] | None = None,
+    first: Callable[[Scored, Any], None] | None = None,
 ) -> list[str]:
-    """Take in results as they come; the notes on their audio. strict: raise the first failure."""
+    """Take in results as they come; the notes on their audio. strict: raise the first failure. first: what must be done before a
+    recording counts as done.
+    """
     from earmark.inference import Failure
 
     notes: list[str] = []
@@ -55,7 +58,12 @@ def gather(
             continue
         notes += heard.notes
         try:
+            if first is not None:
+                first(heard, events)
             into.add(heard, events)
+        except AudioError as error:
+            into.fail(Failure(heard.recording, error))
+            continue
         except OSError as error:
             if not is_of_the_name(error):
                 raise
