@@ -24,6 +24,10 @@ PLAN = {
     "net": {"name": "samplecnn", "sizes": [3, 3, 2], "widths": [8, 8, 8], "hidden": 8}, "augment": ["crop"], "train": {"epochs": 1},
 }  # fmt: skip
 
+EVENTS = "filename,onset,offset,event_label,score\n" + "".join(
+    f"sound.wav,{n / 10},{n / 10 + 0.05},dog,{0.5 + n / 20}\n" for n in range(9)
+)
+
 
 @pytest.fixture(params=list(cli.verbs()))
 def name(request):
@@ -48,5 +52,6 @@ def place(tmp_path_factory) -> Path:
     for file in ("a.parquet", "b.parquet"):
         values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
         Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
+    (folder / "events.csv").write_text(EVENTS)
     load(folder / "t.safetensors").embed(folder / "sound.wav").save(folder / "e.parquet")
     return folder

@@ -14,7 +14,7 @@ VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
-    "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
+    "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
@@ -29,6 +29,7 @@ OUT = {
     "embed": "new.parquet",
     "ensemble": "new.parquet",
     "index": "new.csv",
+    "review": "new.csv",
 }  # where a name's ending matters; else a folder
 TAGGERS = ("name", "tagger")  # arguments and options that name one
 

@@ -178,7 +178,6 @@ def wanted(
     what cannot be, or does not go together.
     """
     from earmark.audio import Clocks
-    from earmark.cli.terminal.eventresults import TABLE
     from earmark.errors import EarmarkError
     from earmark.events.clips import Settings
     from earmark.events.formats import tells_more
@@ -188,7 +187,7 @@ def wanted(
         raise EarmarkError(f"--channel {channel} is one, and --each-channel are all: leave one of them out")
     clock, *how = times
     told = clock or any(value is not None for value in how)
-    if (told or channel is not None or each_channel) and form is not TABLE and not tells_more(form.value):
+    if (told or channel is not None or each_channel) and form.value != "table" and not tells_more(form.value):
         others = ", ".join(name for name in EVENT_FORMATS.names() if tells_more(name))
         raise EarmarkError(
             f"--format {form.value} has no place for times of the clock or channels: choose one of {others}, or leave these out"
@@ -256,7 +255,8 @@ def _summarise(files: Sequence[Path], heard: Sequence[Heard]) -> None:
     """Write counts in each of the files, by their endings."""
     import csv
 
-    from earmark.cli.terminal.console import output
+    from earmark.cli.terminal.console import output, say
+    from earmark.errors import EarmarkError
     from earmark.events.counts import COLUMNS, count
 
     counts = count(heard)
@@ -265,7 +265,10 @@ def _summarise(files: Sequence[Path], heard: Sequence[Heard]) -> None:
             from earmark.report.pictures import counts as picture
 
             file.parent.mkdir(parents=True, exist_ok=True)
-            picture.draw(counts, file)
+            try:
+                picture.draw(counts, file)
+            except EarmarkError as error:  # the events are found: they must not be lost with their picture
+                say(f"no picture of the counts: {error}")
             continue
         with output(file) as out:
             if file.suffix == ".json":

@@ -252,6 +252,17 @@ def counted(path: Path) -> bool:
     return isinstance(told, list) and all(isinstance(each, dict) and tuple(each) == COLUMNS for each in told)
 
 
+def reviews(path: Path) -> bool:
+    """A table of events to listen to in which nothing is answered yet: answers are work."""
+    from earmark.errors import ScoresError
+    from earmark.evaluation.reviews import answers
+
+    try:
+        return head_of(path) == answers.COLUMNS and all(each.answer is None for each in answers.read(path))
+    except ScoresError:
+        return False
+
+
 def matches(path: Path) -> bool:
     """What `earmark search` found."""
     if head_of(path) == ("id", "start", "end", "similarity"):

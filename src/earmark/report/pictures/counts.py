@@ -17,6 +17,7 @@ from earmark.report.pictures import style
 
 MOST = 40  # tags that are drawn, those heard most often
 DAYS = 400  # that are drawn one by one
+UNKNOWN = "#c3cad1"  # what was not recorded
 
 
 def draw(counts: Sequence[Count], path: str | Path) -> None:
@@ -42,7 +43,7 @@ def draw(counts: Sequence[Count], path: str | Path) -> None:
     top = float(np.nanmax([np.nanmax(by_hour), np.nanmax(by_date), 1e-9]))
     image = None
     for axes, values in ((left, by_hour), (right, by_date)):
-        axes.set_facecolor(style.GREY)
+        axes.set_facecolor(UNKNOWN)
         image = axes.imshow(values, aspect="auto", cmap=_map(), vmin=0, vmax=top, interpolation="nearest")
         style.bare(axes)
     left.set_yticks(range(len(tags)), style.short(tags))
