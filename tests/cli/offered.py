@@ -11,7 +11,7 @@ from earmark import cli
 
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
-    "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],

@@ -13,7 +13,7 @@ from earmark.cli.terminal.eventresults import TABLE, Format
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.drawing import Artist
-    from earmark.cli.terminal.jobs import Results
+    from earmark.cli.terminal.jobs import Kept, Results
     from earmark.events import EventRules
     from earmark.inference import Recording, Scored
     from earmark.models.anytagger import AnyTagger
@@ -45,9 +45,8 @@ def events_of_files(
     paths: Sequence[Path],
     found: list[Path],
     asked: Asked,
+    work: Kept,
     *,
-    job: Path | None,
-    retry: bool,
     errors: Path | None,
     strict: bool,
 ) -> bool:
@@ -57,11 +56,13 @@ def events_of_files(
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
-    names = eventresults.names_of(found)
-    extras = Extras(asked.wanted, found, None if job is None else job / eventextras.KEPT, asked.salvage)
+    names, among = eventresults.names_of(found), found
+    found, job = work.part(found)
+    kept = None if job is None else job / eventextras.KEPT
+    extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
-        notes = _gathered(asked, into, into.todo(found, retry), names, strict, extras)
+        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
         failures = into.finish(found)
     say_notes([*notes, *extras.finish()])
     return say_failures(failures, found, paths, errors)
@@ -171,13 +172,6 @@ def check_form(form: Format, out: Path | None) -> None:
     if form is TABLE and out is not None:
         *others, last = EVENT_FORMATS.files()
         raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
-
-
-def check_job(job: Path | None, retry: bool, out: Any, pictures: Any, coming: Any) -> None:
-    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
-    from earmark.cli.terminal import jobs
-
-    jobs.check(job, retry, out=out, pictures=pictures, live=coming)
 
 
 def rules_of(
