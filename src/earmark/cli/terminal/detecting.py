@@ -32,6 +32,7 @@ class Asked:
     workers: int
     salvage: bool
     gain: float = 0.0
+    floor: float | None = None
 
     @property
     def highest(self) -> float:
@@ -71,6 +72,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
+        settings |= {} if asked.floor is None else {"floor": asked.floor}
         settings |= jobs.engine_of(asked.tagger)
         return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest))
     if asked.form is TABLE:
@@ -83,20 +85,23 @@ def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Pat
     from earmark.cli.terminal import eventresults, jobs
     from earmark.cli.terminal.console import Meter
     from earmark.inference import Recording
-    from earmark.inference.detection import listen
+    from earmark.inference.detection import listen, without_reserved
 
     scorer = asked.tagger.framewise()
 
     def also(heard: Scored, events: list[Event]) -> None:
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
+            assert moments is not None  # they were asked for
+            moments = without_reserved(moments, asked.tagger)
             asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
 
     show = into.show if isinstance(into, eventresults.Table) else None
     with Meter(todo) as meter:
         results = listen(
             asked.tagger, scorer, [Recording(path) for path in todo], asked.rules, on_events=show, on_audio=meter.heard,
-            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage, gain=asked.gain,
+            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             return jobs.gather(results, into, meter, strict, also)
@@ -123,7 +128,8 @@ def events_live(recording: Recording, asked: Asked) -> None:
     with until_stopped(recording):
         ((heard, found),) = listen(
             asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
-            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
+            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
     if isinstance(heard, Failure):
         raise heard.error
