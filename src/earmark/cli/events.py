@@ -43,6 +43,7 @@ def events(
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
+    floor: o.Floor = None,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -75,7 +76,7 @@ def events(
     found = eventextras.one(start, detecting.find(paths or [], coming, form, out, pictures, job))
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, wanted)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, floor, wanted)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):

@@ -40,6 +40,7 @@ def tag(
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
+    floor: o.Floor = None,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -72,7 +73,7 @@ def tag(
         loaded,
         tagging.choose(loaded, top, only_heard, merged),
         Format.json if as_json else Format(form),
-        *(out, windows, pictures, batch, workers, salvage, gain, merged),
+        *(out, windows, pictures, batch, workers, salvage, gain, merged, floor),
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError
-from earmark.scores import About, Scores, Tag
+from earmark.scores import About, Scores, Tag, Task
 from earmark.scores.plain import Plain, few
+from earmark.scores.reserved import none_of_these, told
 from earmark.windows import Windows
 
 Wave = NDArray[np.float32]
@@ -122,9 +123,9 @@ class Scored(Plain):
 
     def to_dict(self) -> dict[str, Any]:
         """Its scores by tag, and those of its windows where they were kept."""
-        told = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
-        told |= {"silent": True} if self.silent else {}
-        return told if self.windows is None else told | {"windows": self.windows.to_dict()["rows"]}
+        plain = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
+        plain |= {"silent": True} if self.silent else {}
+        return plain if self.windows is None else plain | {"windows": self.windows.to_dict()["rows"]}
 
     def columns(self) -> dict[str, Any]:
         """A row a tag."""
@@ -133,12 +134,18 @@ class Scored(Plain):
     def _names(self) -> tuple[str, ...]:
         return self.vocabulary or tuple(map(str, range(len(self.values))))
 
-    def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
-        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording."""
-        if self.silent:
+    def tags(
+        self, vocabulary: tuple[str, ...], top: int | None = None, reserved: Collection[str] = (), task: Task = "many"
+    ) -> list[Tag]:
+        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording.
+
+        reserved: tags that are never told, see `earmark.scores.reserved`, for a tagger of this task.
+        """
+        which = told(vocabulary, reserved)
+        if self.silent or none_of_these(self.values, which, task):
             return []
-        order = np.argsort(-self.values, kind="stable")[:top]
-        return [Tag(vocabulary[i], float(self.values[i])) for i in order]
+        order = [i for i in np.argsort(-self.values, kind="stable").tolist() if which[i]]
+        return [Tag(vocabulary[i], float(self.values[i])) for i in order[:top]]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Asked:
     workers: int
     salvage: bool
     gain: float = 0.0
+    floor: float | None = None
     wanted: Wanted = field(default_factory=Wanted)
 
     @property
@@ -75,6 +76,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
+        settings |= {} if asked.floor is None else {"floor": asked.floor}
         settings |= jobs.engine_of(asked.tagger) | asked.wanted.as_dict()
         return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest, extras))
     if asked.form is TABLE:
@@ -88,13 +90,15 @@ def _gathered(
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
     from earmark.cli.terminal import eventextras, eventresults, jobs
     from earmark.cli.terminal.console import Meter
-    from earmark.inference.detection import listen
+    from earmark.inference.detection import listen, without_reserved
 
     scorer = asked.tagger.framewise()
 
     def also(heard: Scored, events: list[Event]) -> None:
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
+            assert moments is not None  # they were asked for
+            moments = without_reserved(moments, asked.tagger)
             asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
 
     show = into.show if isinstance(into, eventresults.Table) else None
@@ -102,7 +106,8 @@ def _gathered(
     with Meter(todo) as meter:
         results = listen(
             asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard,
-            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage, gain=asked.gain,
+            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             return jobs.gather(eventextras.together(results, recordings), into, meter, strict, also, extras.take)
@@ -129,7 +134,8 @@ def events_live(recording: Recording, asked: Asked) -> None:
     with until_stopped(recording):
         ((heard, found),) = listen(
             asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
-            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
+            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
     if isinstance(heard, Failure):
         raise heard.error

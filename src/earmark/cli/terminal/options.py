@@ -20,6 +20,12 @@ Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
 ]
 Gain = Annotated[float, typer.Option(help="dB by which sound is made louder before it is heard; for quiet recordings.")]
+Floor = Annotated[
+    float | None,
+    typer.Option(
+        help="dBFS: windows that stay below hold nothing (-inf: none); default: by what the tagger learnt, or -50."
+    ),
+]
 Hop = Annotated[
     str | None, typer.Option(help="Seconds between windows, such as 0.5 or 51200/44100; default: the tagger's own.")
 ]

@@ -36,6 +36,7 @@ class Asked:
     salvage: bool
     gain: float = 0.0
     merge: Vocabulary | None = None
+    floor: float | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -43,6 +44,14 @@ class Asked:
 
     def merged(self, scores: Scores) -> Scores:
         return scores if self.merge is None else self.merge.scores(scores)
+
+    def drawn(self, heard: Scored) -> Scored:
+        """Without the tags that are never told."""
+        from dataclasses import replace
+
+        from earmark.inference.detection import without_reserved
+
+        return heard if heard.windows is None else replace(heard, windows=without_reserved(heard.windows, self.choice))
 
     def named(self, heard: Scored | Failure) -> Any:
         """What was heard in the tags that were asked for: as `evaluate --merge`, once a recording's windows are combined."""
@@ -76,7 +85,10 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
             f"--heard and --merge: the thresholds of tags that are one in {merge.name} differ, or they are merged by sum. "
             "Choose thresholds of merged tags with `earmark calibrate --merge`"
         )
-    return replace(choice, vocabulary=merge.names(tagger.vocabulary), thresholds=limits)
+    names = merge.names(tagger.vocabulary)
+    return replace(
+        choice, vocabulary=names, thresholds=limits, reserved=merge.reserved(tagger.vocabulary, choice.reserved)
+    )
 
 
 def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
@@ -99,7 +111,9 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
         if asked.windows is not None and heard.windows is not None:
             windows.append(heard.windows)
         if asked.pictures is not None:
-            _draw(heard, asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage)
+            _draw(
+                asked.drawn(heard), asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage
+            )
 
     with ExitStack() as stack:
         into = _results(asked, job, stack)
@@ -107,8 +121,8 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
         with Meter(todo) as meter:
             results = score(
                 asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
-                salvage=asked.salvage, gain=asked.gain, keep_windows=asked.windows is not None or asked.pictures is not None,
-                on_audio=meter.heard,
+                salvage=asked.salvage, gain=asked.gain, floor=asked.floor, on_audio=meter.heard,
+                keep_windows=asked.windows is not None or asked.pictures is not None,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
                 notes = jobs.gather(((asked.named(heard), None) for heard in results), into, meter, strict, also)
@@ -130,7 +144,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     form = asked.form
 
     def text(heard: Scored, _: object) -> str:
-        made = piece(heard, asked.choice.of(heard.values), form)
+        made = piece(heard, asked.choice.of(heard.values), form, asked.choice.nothing)
         return written.formulas.look(made, ENDINGS[form]) if asked.out is None else made
 
     if job is None:
@@ -141,7 +155,11 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         "format": form.value,
         "salvage": asked.salvage,
     }
-    settings |= ({"gain": asked.gain} if asked.gain else {}) | jobs.engine_of(asked.tagger)
+    settings |= (
+        ({"gain": asked.gain} if asked.gain else {})
+        | ({} if asked.floor is None else {"floor": asked.floor})
+        | jobs.engine_of(asked.tagger)
+    )
     settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
     return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
 
@@ -170,12 +188,12 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         with until_stopped(recording):
             (heard,) = score(
                 asked.tagger, [recording], workers=1, prompt=True, on_part=on_part, keep_windows=asked.windows is not None,
-                batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
+                batch=asked.batch, salvage=asked.salvage, gain=asked.gain, floor=asked.floor,
             )  # fmt: skip
         if isinstance(heard, Failure):
             raise heard.error
         heard = asked.named(heard)
-        writer.add(piece(heard, asked.choice.of(heard.values), asked.form))
+        writer.add(piece(heard, asked.choice.of(heard.values), asked.form, asked.choice.nothing))
         writer.close()
     say_notes(heard.notes)
     if asked.windows is not None and heard.windows is not None:
