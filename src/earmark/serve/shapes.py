@@ -1,0 +1,78 @@
+"""What the service tells in JSON beside the answers that the commands tell too (`earmark.inference.shapes`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from earmark.inference.shapes import Counted, Output, Seconds, Start
+
+
+class Problem(Output):
+    """Why a request is refused: what is wrong, the limit, and the way out."""
+
+    error: str
+
+
+class OneTagger(Output):
+    """A tagger that can be asked. calibrated: whether thresholds or rules were chosen for it."""
+
+    name: str
+    identity: Annotated[str, Field(description="Changes with anything that changes a score.")]
+    engine: str
+    sample_rate: Annotated[int, Field(description="Hz.")]
+    task: Literal["one", "many"]
+    tags: list[str]
+    windows: dict[str, Any]
+    frames: Annotated[bool, Field(description="Whether events are found in frames, finer than windows.")]
+    thresholds: Annotated[dict[str, float], Field(description="Of events, by tag.")]
+    calibrated: Annotated[bool, Field(description="Whether rules for events were chosen on validation clips.")]
+
+
+class Taggers(Output):
+    taggers: list[OneTagger]
+
+
+class Health(Output):
+    status: Literal["ok"]
+
+
+class Session(Output):
+    token: Annotated[str, Field(max_length=1000)]
+
+
+class Vector(Output):
+    id: str
+    start: Start
+    end: Start
+    vector: list[float]
+
+
+class EmbeddingsOfRecording(Output):
+    """The embeddings of a recording's windows; see `earmark.Embeddings.to_dict`."""
+
+    width: Counted
+    facts: dict[str, Any]
+    rows: list[Vector]
+
+
+class Ready(Output):
+    """taken: requests that are worked on or wait; room: how many there may be."""
+
+    status: Literal["ok", "busy"]
+    taken: Counted
+    room: Counted
+
+
+__all__ = [
+    "EmbeddingsOfRecording",
+    "Health",
+    "OneTagger",
+    "Problem",
+    "Ready",
+    "Seconds",
+    "Session",
+    "Taggers",
+    "Vector",
+]
