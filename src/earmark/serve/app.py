@@ -121,8 +121,8 @@ def run(settings: Settings, taggers: Mapping[str, AnyTagger], say: Callable[[str
     """Serve until it is stopped. Raises EarmarkError."""
     import uvicorn
 
-    app = build(settings, taggers)
     with _listening(settings) as listener:
+        app = build(settings, taggers)
         host, port = listener.getsockname()[:2]
         place = f"[{host}]" if ":" in host else host
         say(f"earmark serves {', '.join(taggers)} at http://{place}:{port}/ · stop it with Ctrl-C")

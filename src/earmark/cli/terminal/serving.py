@@ -23,7 +23,7 @@ def serve(settings: Settings, names: Sequence[str], device: str, engine: str, pr
     from earmark.engines import processor
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
-    from earmark.serve import app
+    from earmark.serve import app  # first: what it needs may not be installed
     from earmark.serve.answers import named
 
     settings.check()
