@@ -12,26 +12,37 @@ from fastapi.requests import HTTPConnection
 from earmark.errors import UnknownName
 from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
+from earmark.serve.hearing import Memory
 from earmark.serve.meters import Meters
 from earmark.serve.settings import Settings
+from earmark.serve.shelf import Shelf
 from earmark.serve.uploads import Spool
 from earmark.serve.work import Desk
+
+DRAWERS, WAITING = 2, 64  # threads that draw, and pictures that may wait
 
 
 @dataclass
 class Service:
-    """taggers: by name; the first is asked where none is named."""
+    """taggers: by name; the first is asked where none is named. drawers: who draws and plays need not wait for who hears."""
 
     settings: Settings
     taggers: Mapping[str, AnyTagger]
     desk: Desk
     spool: Spool
     meters: Meters
+    shelf: Shelf
+    memory: Memory
+    drawers: Desk
 
     @staticmethod
     def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
         desk = Desk(settings.workers, settings.waiting)
-        return Service(settings, taggers, desk, Spool(settings), Meters(lambda: desk.taken))
+        spool = Spool(settings)
+        shelf = Shelf(settings, spool)
+        return Service(
+            settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
+        )
 
     def tagger(self, name: str | None) -> tuple[str, AnyTagger]:
         """Raises UnknownName."""
@@ -44,6 +55,7 @@ class Service:
 
     def close(self) -> None:
         self.desk.close()
+        self.drawers.close()
         self.spool.close()
 
 

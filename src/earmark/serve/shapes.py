@@ -65,14 +65,43 @@ class Ready(Output):
     room: Counted
 
 
-__all__ = [
-    "EmbeddingsOfRecording",
-    "Health",
-    "OneTagger",
-    "Problem",
-    "Ready",
-    "Seconds",
-    "Session",
-    "Taggers",
-    "Vector",
-]
+class RecordingFacts(Output):
+    """A recording that can be listened to. held: it was sent, and is forgotten when nobody asks for it any more."""
+
+    id: str
+    name: str
+    seconds: Seconds
+    sample_rate: Annotated[int, Field(description="Hz, of the file; it is drawn and played at it.")]
+    channels: int
+    codec: str
+    container: str
+    held: bool
+
+
+class Peaks(Output):
+    """low, high: of each of equal stretches from start to end, full scale ±127."""
+
+    start: Start
+    end: Start
+    low: list[int]
+    high: list[int]
+
+
+class ScoredTag(Output):
+    """A tag over time. score: of the whole recording. values: at each of the times."""
+
+    label: str
+    score: Annotated[float, Field(ge=0, le=1)]
+    threshold: Annotated[float, Field(description="Above which an event of it is told.")]
+    values: list[float]
+
+
+class ScoresOverTime(Output):
+    """times: middles of the windows or frames, or of several of them where there are more than asked for (the highest counts)."""
+
+    tagger: str
+    seconds: Seconds
+    silent: bool
+    notes: list[str]
+    times: list[float]
+    tags: Annotated[list[ScoredTag], Field(description="The tag that is heard surest somewhere comes first.")]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark import audio
 from earmark.audio.decoders import Info
 from earmark.errors import AudioError, EarmarkError
-from earmark.inference.recordings import Recording, Report, Wave, block_seconds
+from earmark.inference.recordings import BLOCK_SECONDS, Recording, Report, Wave, block_seconds
 
 
 class TooLong(EarmarkError):
@@ -28,10 +29,16 @@ class Sent(Recording):
     look: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
-        seconds = block_seconds(window)
-        count = 0
-        try:
+        with self.naming():
             self._check(audio.info(self.file).duration or 0.0)
+            yield from self.decoded(sample_rate, block_seconds(window), salvage, report)
+
+    def decoded(
+        self, sample_rate: int, seconds: float = BLOCK_SECONDS, salvage: bool = True, report: Report = lambda _: None
+    ) -> Iterator[Wave]:
+        """Its samples in blocks. Raises AudioError, TooLong, and what `look` raises."""
+        count = 0
+        with self.naming():
             for block in audio.blocks(
                 self.file, sample_rate, seconds, salvage=salvage, report=lambda told: report(self._named(told))
             ):
@@ -39,14 +46,20 @@ class Sent(Recording):
                 count += len(block)
                 self._check(count / sample_rate)
                 yield block
-        except AudioError as error:
-            raise self.told(error) from error
 
     def info(self) -> Info:
         """Raises AudioError."""
-        try:
+        with self.naming():
             return audio.info(self.file)
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """What is raised of its file within the block is raised of the recording."""
+        try:
+            yield
         except AudioError as error:
+            if error.path != str(self.file):
+                raise
             raise self.told(error) from error
 
     def highest(self) -> float:
