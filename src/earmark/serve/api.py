@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from earmark.registry import EVENT_FORMATS
 from earmark.serve import answers
 from earmark.serve.answers import How, Told
 from earmark.serve.service import Here, Service
-from earmark.serve.shapes import EmbeddingsOfRecording, Health, OneTagger, Problem, Ready, Taggers
+from earmark.serve.shapes import EmbeddingsOfRecording, Health, Limits, OneTagger, Problem, Ready, Taggers
 from earmark.serve.sounds import Sent
 from earmark.serve.work import Task
 
@@ -158,7 +159,13 @@ async def embeddings(
 @router.get("/v1/taggers")
 def taggers(here: Here) -> Taggers:
     """The taggers that can be asked, the first where none is named."""
-    return Taggers(taggers=[_described(name, tagger) for name, tagger in here.taggers.items()])
+    settings = here.settings
+    return Taggers(
+        taggers=[_described(name, tagger) for name, tagger in here.taggers.items()],
+        limits=Limits(bytes=settings.most_bytes, seconds=settings.most_seconds),
+        folder=settings.recordings is not None,
+        version=version("earmark"),
+    )
 
 
 def _described(name: str, tagger: AnyTagger) -> OneTagger:

@@ -30,8 +30,18 @@ class OneTagger(Output):
     calibrated: Annotated[bool, Field(description="Whether rules for events were chosen on validation clips.")]
 
 
+class Limits(Output):
+    bytes: Annotated[int, Field(description="Of a recording that is sent.")]
+    seconds: Annotated[float, Field(description="Of sound in it.")]
+
+
 class Taggers(Output):
+    """folder: whether there are recordings to choose from."""
+
     taggers: list[OneTagger]
+    limits: Limits
+    folder: bool
+    version: Annotated[str, Field(description="Of earmark.")]
 
 
 class Health(Output):
