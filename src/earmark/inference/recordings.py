@@ -42,7 +42,7 @@ class Recording:
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
         if self.start is None and self.end is None:
-            seconds = _block(window)
+            seconds = block_seconds(window)
             yield from audio.blocks(
                 self.path, sample_rate, seconds, salvage=salvage, report=report, channel=self.channel
             )
@@ -56,7 +56,7 @@ class Recording:
 
         Of what comes once nobody knows, and it must not depend on how its blocks are cut: yes.
         """
-        return self.once or first >= _block(window)
+        return self.once or first >= block_seconds(window)
 
     def highest(self) -> float:
         """Hz, above which it holds nothing: half of its sample rate; infinite where that is not known."""
@@ -69,7 +69,8 @@ class Recording:
         """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
 
 
-def _block(window: float) -> float:
+def block_seconds(window: float) -> float:
+    """Of what is decoded at once. window: seconds."""
     return max(BLOCK_SECONDS, 2 * window)
 
 

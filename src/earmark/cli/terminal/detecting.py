@@ -189,8 +189,6 @@ def rules_of(
     device: str,
 ) -> EventRules:
     """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise. device: what was asked for."""
-    from dataclasses import replace
-
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
     from earmark.events import DEFAULT, EventRules
@@ -206,10 +204,4 @@ def rules_of(
     if tagger.framewise() is None:
         told = tagger.windows
         say(f"this tagger scores windows, not moments: edges are no finer than {told.length:g} s every {told.hop:g} s")
-    changes: dict[str, Any] = {}
-    if threshold is not None:
-        changes["thresholds"] = dict.fromkeys(tags, threshold)
-    if median is not None:
-        changes["medians"] = dict.fromkeys(tags, median)
-    changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
-    return replace(rules, **changes)
+    return rules.changed(threshold, median, gap, shortest)
