@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 
 from earmark.errors import UnknownName
 from earmark.inference.shapes import Counted, EventsOfRecording, Output, TagsOfRecording, TagsOfWindow
