@@ -34,6 +34,7 @@ class Service:
     shelf: Shelf
     memory: Memory
     drawers: Desk
+    listeners: int = 0  # to live sound, now
 
     @staticmethod
     def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
