@@ -32,6 +32,7 @@ from earmark.inference.recordings import Failure, Part
 from earmark.models.anytagger import AnyTagger
 from earmark.serve.service import Here, Service
 
+KEPT = 4096  # messages whose arrival is remembered, at least
 AHEAD = 200  # messages that may wait for the net; then the client waits
 SIZES = {"f32le": 4, "s16le": 2}  # bytes of a sample
 router = APIRouter()
@@ -76,6 +77,8 @@ class Coming:
         self.total += len(data)
         self.samples.append(self.total / self.size / self.rate)
         self.times.append(time.monotonic())
+        if len(self.times) > 2 * KEPT:  # days of it must not add up
+            del self.times[:KEPT], self.samples[:KEPT]
         return True
 
     def late(self, end: float) -> float:
