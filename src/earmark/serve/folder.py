@@ -147,23 +147,20 @@ def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] =
     )
     hours = sorted({row["hour"] for row in rows if row["hour"] is not None})
     hours = list(range(24)) if column == "clock" else list(range(hours[-1] + 1)) if hours else []
-    table: dict[str, list[int]] = {}
+    table: dict[str, CountsOfTag] = {}
     for row in rows:
-        cells = table.setdefault(row["tag"], [0] * len(hours))
+        cells = table.setdefault(row["tag"], CountsOfTag(tag=row["tag"], counts=[0] * len(hours), all=0))
+        cells.all += row["n"]
         if row["hour"] is not None:
-            cells[row["hour"]] = row["n"]
-    told = sorted(table.items(), key=lambda each: (-sum(each[1]), each[0]))
-    return CountsByHour(
-        by="clock" if column == "clock" else "hour",
-        hours=hours,
-        rows=[CountsOfTag(tag=tag, counts=cells) for tag, cells in told],
-    )
+            cells.counts[row["hour"]] = row["n"]
+    told = sorted(table.values(), key=lambda each: (-each.all, each.tag))
+    return CountsByHour(by="clock" if column == "clock" else "hour", hours=hours, rows=told)
 
 
 def _hours(store: Store, job: int) -> str:
-    """The column that hours are counted by: by the clock where every event's recording tells when it began."""
+    """The column that hours are counted by: the clock, where the names of recordings tell it of most events."""
     (row,) = store.rows("SELECT count(*) AS n, count(clock) AS told FROM events WHERE job = ?", (job,))
-    return "clock" if row["n"] and row["n"] == row["told"] else "hour"
+    return "clock" if 2 * row["told"] > row["n"] else "hour"
 
 
 @router.get("/v1/jobs/{job}/events")

@@ -168,10 +168,13 @@ class AllJobs(Output):
 class CountsOfTag(Output):
     tag: str
     counts: list[Counted]
+    all: Counted
 
 
 class CountsByHour(Output):
-    """by: clock, where names tell when recordings began, else hour: since its recording began. rows: most events first."""
+    """by: clock, where names tell when recordings began, else hour: since its recording began. rows: most events first; their
+    counts are of the hours, `all` counts those whose recordings tell no time too.
+    """
 
     by: Literal["clock", "hour"]
     hours: list[int]

@@ -68,12 +68,13 @@ async function counts() {
   const told = await attempt(() => json(`v1/jobs/${job.id}/counts?${query({ score: at("least").value })}`));
   if (!told) return;
   const most = Math.max(1, ...told.rows.flatMap((row) => row.counts));
-  at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? "Hours of the day, by the times in the recordings' names."
+  const untold = told.rows.reduce((sum, row) => sum + row.all - row.counts.reduce((a, b) => a + b, 0), 0);
+  at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold} events are in recordings whose names tell none` : ""}.`
     : "Hours since each recording began: the names of the files tell no time of day, as 20260514_053000.wav would.";
   at("counts").tHead.replaceChildren(element("tr", {}, element("th", { className: "words" }, "Tag"), ...told.hours.map((hour) => element("th", { scope: "col" }, told.by === "clock" ? String(hour).padStart(2, "0") : String(hour + 1))), element("th", {}, "All")));
   at("counts").tBodies[0].replaceChildren(...told.rows.map((row) => element("tr", {}, element("th", { className: "words", scope: "row" }, words(row.tag)),
     ...row.counts.map((count, hour) => count ? shaded(count, most, row.tag, hour, told.by) : element("td", {})),
-    element("td", {}, button(row.counts.reduce((a, b) => a + b, 0), row.tag, null, told.by)))));
+    element("td", {}, button(row.all, row.tag, null, told.by)))));
 }
 
 function shaded(count, most, tag, hour, by) {
@@ -93,7 +94,7 @@ async function list(more = false) {
   at("listed").hidden = false;
   at("listed-head").textContent = `${words(cell.tag)}${when(cell.hour, cell.by)}: ${told.total.toLocaleString("en")}`;
   const rows = told.events.map((event) => element("tr", {},
-    element("td", { className: "words" }, element("a", { href: `#listen/${event.recording}` }, event.name)), element("td", { className: "words" }, words(event.tag)),
+    element("td", { className: "words name" }, element("a", { href: `#listen/${event.recording}` }, event.name)),
     ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))), element("td", {}, event.score.toFixed(2)),
     element("td", {}, element("button", { className: "small", type: "button", ariaLabel: `Play ${words(event.tag)} at ${clock(event.onset)} of ${event.name}`, onclick: (pressed) => hear(event, pressed.currentTarget) }, "Play"))));
   at("found").tBodies[0][more ? "append" : "replaceChildren"](...rows);
@@ -117,9 +118,9 @@ async function files(more = false) {
   const told = await attempt(() => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, first, most: STEP })}`));
   if (!told) return;
   at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
-  const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words" }, element("a", { href: `#listen/${each.id}` }, each.name)),
+  const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words name" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
     element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
-    element("td", { className: "words" }, each.error ?? each.state)));
+    element("td", { className: "words" }, each.error ? "cannot be read" : each.state)));
   at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);
   shownFiles = first + rows.length;
   at("more-files").hidden = shownFiles >= told.total;

@@ -39,7 +39,7 @@ const job = () => at("review-job").value, about = () => query({ tag: at("review-
 
 async function tags() {
   const told = await attempt(() => json(`v1/jobs/${job()}/counts`)), chosen = at("review-tag").value;
-  at("review-tag").replaceChildren(new Option("all", ""), ...(told?.rows ?? []).map((row) => new Option(`${words(row.tag)} (${row.counts.reduce((a, b) => a + b, 0)})`, row.tag)));
+  at("review-tag").replaceChildren(new Option("all", ""), ...(told?.rows ?? []).map((row) => new Option(`${words(row.tag)} (${row.all})`, row.tag)));
   if (told?.rows.some((row) => row.tag === chosen)) at("review-tag").value = chosen;
   at("reviews-csv").href = `v1/jobs/${job()}/reviews`;
 }
