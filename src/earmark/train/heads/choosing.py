@@ -131,12 +131,10 @@ def inner_folds(manifest: Manifest, seed: int) -> NDArray[np.int64] | None:
 
 def fit(lesson: Lesson, setting: Setting, task: Task) -> list[Layer]:
     """The layers of a head, from all of a lesson."""
-    import torch
-
     if setting.strength is None:
         return prototypes(lesson.vectors, lesson.targets, lesson.weights, task)
     kind = Hidden if setting.kind == "hidden" else Regression
-    regression = kind(lesson.vectors, lesson.targets, lesson.weights, task, torch.float64)
+    regression = kind(lesson.vectors, lesson.targets, lesson.weights, task, exact=True)
     return regression.layers(regression.fit(setting.strength))
 
 

@@ -10,15 +10,13 @@ axes of the vectors' own spread, in which it has few steps to go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from earmark.scores import Task
 
@@ -26,8 +24,12 @@ Floats = NDArray[np.float32]
 Layer = tuple[Floats, Floats]
 FLOOR = 0.5  # of the numbers' common spread: what hardly varies among the clips must not decide, however rare a sound is in it
 SHARP = 10.0  # of prototypes: what a cosine of 1 more is in log-odds
-STEPS = 200  # of L-BFGS at most
-NEAR = {torch.float32: 1e-6, torch.float64: 1e-10}  # of the first loss: a step that gains less is the last
+STEPS = {
+    False: 100,
+    True: 1000,
+}  # of L-BFGS at most; exact, as a tagger is learnt in the end, or near, while one is chosen
+NEAR = {False: 1e-5, True: 1e-10}  # of the first loss: two steps that gain less are the last
+MEMORY, HALVINGS = 20, 20  # of L-BFGS: moves that it remembers, and how often a step is halved
 HIDDEN = 64  # numbers of a hidden layer
 AXES = 256  # of the spread, that a hidden layer learns from
 SEED = 0
@@ -88,117 +90,168 @@ def prototypes(vectors: Floats, targets: Floats, weights: Floats, task: Task) ->
 class Regression:
     """Logistic regressions on the same vectors: which of their rows, how strong. Multinomial for one tag, else tag by tag."""
 
-    def __init__(
-        self, vectors: Floats, targets: Floats, weights: Floats, task: Task, kind: torch.dtype = torch.float32
-    ):
+    def __init__(self, vectors: Floats, targets: Floats, weights: Floats, task: Task, exact: bool = False):
         self.task: Task = task
         self.scale = Scale.of(vectors, weights)
-        scaled = torch.from_numpy(self.scale(vectors)).double()
-        counts = torch.from_numpy(np.asarray(weights)).double()
-        self.axes, self.power = _axes(scaled, counts)
-        self.turned = (scaled @ self.axes).to(kind)  # (rows, axes)
-        self.targets = torch.from_numpy(np.asarray(targets)).to(kind)
-        self.weights = counts.to(kind)
-        self.near = NEAR[kind] * float(counts.sum()) * np.log(max(2, targets.shape[1]))
+        scaled = self.scale(vectors).astype(np.float64)
+        kind = np.float64 if exact else np.float32
+        self.axes, self.power = _axes(scaled, weights.astype(np.float64))
+        self.turned = (scaled @ self.axes).astype(kind)  # (rows, axes)
+        self.targets, self.weights = targets.astype(kind), weights.astype(kind)
+        self.near, self.steps = NEAR[exact], STEPS[exact]
 
     def fit(self, strength: float, rows: NDArray[np.int64] | None = None, start: Any = None) -> Any:
         """(weights (tags, axes), biases (tags,)) in the vectors' axes. rows: of the vectors. start: to go on from."""
-        taken = slice(None) if rows is None else torch.from_numpy(rows)
-        vectors, targets, weights = self.turned[taken], self.targets[taken], self.weights[taken]
-        steep = 0.25 if self.task == "many" else 1 / max(2, targets.shape[1])  # of the losses' curvature, about
-        pace = (steep * self.power + 1 / strength).rsqrt().to(vectors.dtype)
-        free = 1 / max(1.0, float(steep * weights.sum())) ** 0.5
-        made, biases = start or (vectors.new_zeros(targets.shape[1], len(pace)), vectors.new_zeros(targets.shape[1]))
-        made, biases = (made / pace).requires_grad_(), (biases / free).requires_grad_()
+        vectors, targets, weights = self._taken(rows)
+        tags, width = targets.shape[1], vectors.shape[1]
+        steep = 0.25 if self.task == "many" else 1 / max(2, tags)  # of the losses' curvature, about
+        pace = (1 / np.sqrt(steep * self.power + 1 / strength)).astype(vectors.dtype)
+        free = vectors.dtype.type(1 / max(1.0, float(steep * weights.sum())) ** 0.5)
 
-        def loss() -> Tensor:
-            told = F.linear(vectors, made * pace, biases * free)  # rows by tags: of all layouts by far the fastest
-            return _loss(told, targets, weights, self.task) + (made * pace).square().sum() / (2 * strength)
+        def loss(told: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+            made, biases = told[:, :-1] * pace, told[:, -1] * free
+            value, slope = _loss(vectors @ made.T + biases, targets, weights, self.task)
+            value += float(np.square(made, dtype=np.float64).sum()) / (2 * strength)
+            return value, np.concatenate(
+                [(slope.T @ vectors + made / strength) * pace, slope.sum(0)[:, None] * free], 1
+            )
 
-        _least([made, biases], loss, self.near)
-        return (made * pace).detach(), (biases * free).detach()
+        begin = np.zeros((tags, width + 1), vectors.dtype)
+        if start is not None:
+            begin = np.concatenate([start[0] / pace, start[1][:, None] / free], 1)
+        made = _least(loss, begin, self.near, self.steps)
+        return made[:, :-1] * pace, made[:, -1] * free
 
     def logits(self, made: Any, rows: NDArray[np.int64]) -> Floats:
         """(rows, tags)."""
-        return np.asarray(F.linear(self.turned[torch.from_numpy(rows)], *made).numpy(), np.float32)
+        return np.asarray(self.turned[rows] @ made[0].T + made[1], np.float32)
 
     def layers(self, made: Any) -> list[Layer]:
-        weights, biases = (part.double() for part in made)
-        return [self.scale.folded(((weights @ self.axes.T).numpy(), biases.numpy()))]
+        return [self.scale.folded((made[0].astype(np.float64) @ self.axes.T, made[1]))]
+
+    def _taken(self, rows: NDArray[np.int64] | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        if rows is None:
+            return self.turned, self.targets, self.weights
+        return self.turned[rows], self.targets[rows], self.weights[rows]
 
 
 class Hidden(Regression):
     """The same with one hidden layer, which is not the best of all but that which L-BFGS finds from one seeded start."""
 
-    def __init__(
-        self, vectors: Floats, targets: Floats, weights: Floats, task: Task, kind: torch.dtype = torch.float32
-    ):
-        super().__init__(vectors, targets, weights, task, kind)
-        self.width = HIDDEN
+    def __init__(self, vectors: Floats, targets: Floats, weights: Floats, task: Task, exact: bool = False):
+        super().__init__(vectors, targets, weights, task, exact)
         kept = min(AXES, len(self.power))
         self.axes, self.power = self.axes[:, :kept], self.power[:kept]
-        self.turned = self.turned[:, :kept].contiguous()
         total = float(self.weights.sum()) or 1.0
         self.size = float((self.power.sum() / total) ** 0.5) or 1.0  # of a vector, so that layers begin alike
+        self.turned = np.ascontiguousarray(self.turned[:, :kept] / self.turned.dtype.type(self.size))
 
     def fit(self, strength: float, rows: NDArray[np.int64] | None = None, start: Any = None) -> Any:
         """(weights, biases of the first layer, of the second). start: left aside, each begins alike."""
-        taken = slice(None) if rows is None else torch.from_numpy(rows)
-        vectors, targets, weights = self.turned[taken] / self.size, self.targets[taken], self.weights[taken]
-        generator = torch.Generator().manual_seed(SEED)
+        vectors, targets, weights = self._taken(rows)
         tags, width = targets.shape[1], vectors.shape[1]
-        first = torch.randn(self.width, width, generator=generator) * 2**0.5  # a vector's length is 1, about
-        second = torch.randn(tags, self.width, generator=generator) / self.width**0.5
-        start = (first, torch.zeros(self.width), second, torch.zeros(tags))
-        made = [part.to(vectors.dtype).requires_grad_() for part in start]
+        shapes = [(HIDDEN, width), (HIDDEN,), (tags, HIDDEN), (tags,)]
+        chance = np.random.default_rng(SEED)
+        first = chance.normal(size=shapes[0]) * 2**0.5  # a vector's length is 1, about
+        second = chance.normal(size=shapes[2]) / HIDDEN**0.5
+        begin = np.concatenate([first.ravel(), np.zeros(HIDDEN), second.ravel(), np.zeros(tags)]).astype(vectors.dtype)
 
-        def loss() -> Tensor:
-            told = F.linear(F.relu(F.linear(vectors, made[0], made[1])), made[2], made[3])
-            held = made[0].square().sum() + made[2].square().sum()
-            return _loss(told, targets, weights, self.task) + held / (2 * strength)
+        def loss(told: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+            a, b, c, d = _parts(told, shapes)
+            inner = np.maximum(vectors @ a.T + b, 0)
+            value, slope = _loss(inner @ c.T + d, targets, weights, self.task)
+            value += float(np.square(a, dtype=np.float64).sum() + np.square(c, dtype=np.float64).sum()) / (2 * strength)
+            back = (slope @ c) * (inner > 0)
+            slopes = (back.T @ vectors + a / strength, back.sum(0), slope.T @ inner + c / strength, slope.sum(0))
+            return value, np.concatenate([each.ravel() for each in slopes])
 
-        _least(made, loss, self.near)
-        return [part.detach() for part in made]
+        return _parts(_least(loss, begin, self.near, self.steps), shapes)
 
     def logits(self, made: Any, rows: NDArray[np.int64]) -> Floats:
-        vectors = F.relu(F.linear(self.turned[torch.from_numpy(rows)] / self.size, made[0], made[1]))
-        return np.asarray(F.linear(vectors, made[2], made[3]).numpy(), np.float32)
+        return np.asarray(np.maximum(self.turned[rows] @ made[0].T + made[1], 0) @ made[2].T + made[3], np.float32)
 
     def layers(self, made: Any) -> list[Layer]:
-        first = (made[0].double() @ self.axes.T / self.size).numpy(), made[1].double().numpy()
-        return [self.scale.folded(first), (made[2].float().numpy(), made[3].float().numpy())]
+        first = made[0].astype(np.float64) @ self.axes.T / self.size, made[1]
+        return [self.scale.folded(first), (made[2].astype(np.float32), made[3].astype(np.float32))]
 
 
-def _least(parts: list[Tensor], loss: Callable[[], Tensor], near: float) -> None:
-    """Change the parts until the loss is about least."""
-    optimiser = torch.optim.LBFGS(
-        parts, max_iter=STEPS, tolerance_grad=0, tolerance_change=near, history_size=20, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+def _parts(flat: NDArray[Any], shapes: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
 
-def _axes(scaled: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _least(
+    loss: Callable[[NDArray[Any]], tuple[float, NDArray[Any]]], begin: NDArray[Any], near: float, steps: int
+) -> NDArray[Any]:
+    """Where the loss, given with its slope, is about least: L-BFGS (Nocedal and Wright, Algorithm 7.4) with steps that are halved.
+
+    near: of the first loss; two steps that gain less are the last.
+    """
+    at = begin
+    value, slope = loss(at)
+    enough, small = near * abs(value), 0
+    moves: deque[tuple[NDArray[Any], NDArray[Any], float]] = deque(maxlen=MEMORY)
+    for _ in range(steps):
+        way = _newton(slope, moves)
+        downhill = float(np.vdot(way, slope))
+        length = 1.0 if moves else min(1.0, 1 / (float(np.abs(slope).sum()) or 1.0))
+        for _ in range(HALVINGS):
+            new, new_slope = loss(at + slope.dtype.type(length) * way)
+            if new <= value + 1e-4 * length * downhill:
+                break
+            length /= 2
+        else:
+            break  # as low as numbers of this kind can tell
+        move, turn = slope.dtype.type(length) * way, new_slope - slope
+        bent = float(np.vdot(move, turn))
+        if bent > 1e-10 * float(np.vdot(turn, turn)):
+            moves.append((move, turn, bent))
+        small = small + 1 if value - new < enough else 0
+        at, value, slope = at + move, new, new_slope
+        if small > 1:
+            break
+    return at
+
+
+def _newton(slope: NDArray[Any], moves: deque[tuple[NDArray[Any], NDArray[Any], float]]) -> NDArray[Any]:
+    """The way to go, by the moves that were made and how the slope turned."""
+    way = -slope
+    shares = []
+    for move, turn, bent in reversed(moves):
+        share = float(np.vdot(move, way)) / bent
+        shares.append(share)
+        way = way - slope.dtype.type(share) * turn
+    if moves:
+        _, turn, bent = moves[-1]
+        way = way * slope.dtype.type(bent / float(np.vdot(turn, turn)))
+    for (move, turn, bent), share in zip(moves, reversed(shares), strict=True):
+        way = way + slope.dtype.type(share - float(np.vdot(turn, way)) / bent) * move
+    return way
+
+
+def _axes(scaled: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The axes of the spread (width, axes), the widest first, and the weighted sum of squares along each (axes,)."""
     rows, width = scaled.shape
     if rows < width:  # the rows span no more
-        heavy = scaled * weights.sqrt()[:, None]
-        axes = torch.linalg.svd(scaled, full_matrices=False)[2]
-        return axes.T.contiguous(), (heavy @ axes.T).square().sum(0)
-    power, axes = torch.linalg.eigh((scaled * weights[:, None]).T @ scaled)
-    return axes.flip(1).contiguous(), power.flip(0).clamp(min=0)
+        axes = np.linalg.svd(scaled, full_matrices=False)[2].T
+        return np.ascontiguousarray(axes), weights @ np.square(scaled @ axes)
+    power, axes = np.linalg.eigh((scaled * weights[:, None]).T @ scaled)
+    return np.ascontiguousarray(axes[:, ::-1]), np.maximum(power[::-1], 0)
 
 
-def _loss(logits: Tensor, targets: Tensor, weights: Tensor, task: Task) -> Tensor:
+def _loss(logits: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any], task: Task) -> tuple[float, NDArray[Any]]:
+    """(the weighted sum over rows of the cross-entropy, its slope by the logits (rows, tags))."""
     if task == "one":
-        return -((targets * logits.log_softmax(-1)).sum(-1) * weights).sum()
-    return (F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(-1) * weights).sum()
+        shifted = logits - logits.max(1, keepdims=True)
+        grown = np.exp(shifted)
+        total = grown.sum(1, keepdims=True)
+        rows = targets.sum(1) * np.log(total[:, 0]) - (targets * shifted).sum(1)
+        slope = grown / total * targets.sum(1, keepdims=True) - targets
+    else:
+        small = np.exp(-np.abs(logits))
+        rows = (np.maximum(logits, 0) - targets * logits + np.log1p(small)).sum(1)
+        slope = np.where(logits >= 0, 1, small) / (1 + small) - targets
+    return float(np.vdot(weights.astype(np.float64), rows.astype(np.float64))), slope * weights[:, None]
 
 
 def logits_of(layers: list[Layer], vectors: Floats) -> Floats:
