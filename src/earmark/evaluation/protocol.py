@@ -35,6 +35,7 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     protocol |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
     protocol |= {"began with the weights of": "; ".join(base.words() for base in facts.bases)} if facts.bases else {}
     protocol |= {"adopted": facts.adopted.words()} if facts.adopted else {}
+    protocol |= {"head": facts.head.words()} if facts.head else {}
     tuned = leakage.tuned_on(facts).items()
     return protocol | {f"{what} chosen on": {"data": on.data, **on.clips.as_dict()} for what, on in tuned}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
+from earmark.models.headed import Headed
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.predicted import Predicted
@@ -195,7 +196,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def _planned_by(self, length: int, hop: int) -> tuple[object, ...]:
         """All that a plan depends on: taggers that differ in their weights' values only share one."""
         told = self.recipe.as_dict()
-        parts = {name: told.get(name) for name in ("net", "features", "resize", "normalise", "sample_rate")}
+        parts = {name: told.get(name) for name in ("net", "head", "features", "resize", "normalise", "sample_rate")}
         shapes = tuple((name, tuple(value.shape), value.dtype) for name, value in self.state_dict().items())
         kinds = tuple(type(module) for module in self.modules())
         return json.dumps(parts, sort_keys=True), kinds, shapes, len(self.vocabulary), length, hop
@@ -278,7 +279,7 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
         if "sample_rate" in NETS[recipe.net.name].arguments():
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
-        make = partial(NETS[recipe.net.name].function, tags=len(vocabulary), **arguments)
+        make = _making(recipe, arguments, len(vocabulary))
         net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
@@ -304,3 +305,12 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
     if held is not None:
         size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)
+
+
+def _making(recipe: Recipe, arguments: dict[str, Any], tags: int) -> Callable[[], Any]:
+    """What makes the net of a recipe. One under a head of its own has one tag of its own, of which nobody asks."""
+    make = NETS[recipe.net.name].function
+    if recipe.head is None:
+        return partial(make, tags=tags, **arguments)
+    width, hidden = recipe.head.width, recipe.head.hidden
+    return lambda: Headed(make(tags=1, **arguments), width, hidden, tags)

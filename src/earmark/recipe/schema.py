@@ -126,6 +126,16 @@ class ResizeTo(Section):
     channels: int = Field(default=1, ge=1, le=PARTS)
 
 
+class Head(Section):
+    """Dense layers on the net's embedding, of `width` numbers, in the place of what the net itself says of tags.
+
+    hidden: numbers of a layer with a ReLU between; 0: none. `earmark train --from` writes it.
+    """
+
+    width: int = Field(ge=1, le=SIDE)
+    hidden: int = Field(default=0, ge=0, le=SIDE)
+
+
 class Optimiser(Section):
     """name: adam, adamw or sgd (Nesterov, with `momentum`). decay: the rate is divided by 1 + decay × steps done."""
 
@@ -223,6 +233,7 @@ class Recipe(Section):
     features: Component | None = None
     resize: ResizeTo | None = None
     net: Component
+    head: Head | None = None
     augment: list[Component] = Field(default_factory=list, max_length=PARTS)
     train: Train
     load: dict[str, str] = Field(default_factory=dict)
@@ -235,10 +246,13 @@ class Recipe(Section):
         # of a phase only what it says: what it leaves out is the recipe's, which an empty value would not be
         phases = {name: phase.model_dump(mode="json", exclude_unset=True) for name, phase in self.phases.items()}
         told = self.model_dump(mode="json") | {"phases": phases}
-        if self.normalise == "none":  # files of before the key stay as they are, and can be read by what wrote them
+        # files of before a key stay as they are, and can be read by what wrote them
+        if self.normalise == "none":
             del told["normalise"]
         if self.data.reserved is None:
             del told["data"]["reserved"]
+        if self.head is None:
+            del told["head"]
         return told
 
     def running(self) -> list[str]:
