@@ -18,6 +18,8 @@ from earmark.inference.outputs import Choice, Format, window_pieces
 from earmark.models import loading
 from earmark.recipe import text
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 NAMES = list(schemas.SCHEMAS)
 
 

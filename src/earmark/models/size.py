@@ -28,7 +28,7 @@ class TooLarge(ValueError):
 @contextmanager
 def on_shapes() -> Iterator[None]:
     """What is built within has shapes and no values, so that no memory is taken for its weights."""
-    with torch.device("meta"), OnShapes():
+    with torch.device("meta"), OnShapes():  # type: ignore[no-untyped-call]
         yield
 
 
