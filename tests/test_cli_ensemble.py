@@ -22,6 +22,8 @@ from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 8000
 TAGS = ("dog", "rain")
 

@@ -26,6 +26,8 @@ from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TAGS = ("dog", "rain", "sea")
 RATE = 8000
 

@@ -25,6 +25,8 @@ from earmark.registry import FEATURES, NETS
 
 training = pytest.importorskip("earmark.train")
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 # Tags of the paper, then parameters, those of the net by itself where it has as many tags; with running statistics where
 # Keras' count was published (papers 002 and 004)
 

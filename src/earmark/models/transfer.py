@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.models.facts import Base, Facts
+from earmark.models.size import on_shapes
 from earmark.models.tagger import Tagger, build
 from earmark.recipe import parse
 
@@ -25,7 +26,7 @@ def head(tagger: Tagger) -> tuple[str, ...]:
     """The names of the weights, as in the tagger's state, that depend on the number of tags."""
     shapes = []
     for more in (0, 1):
-        with torch.device("meta"):
+        with on_shapes():
             built = build(tagger.recipe, [str(number) for number in range(len(tagger.vocabulary) + more)])
         shapes.append({name: value.shape for name, value in built.state_dict().items()})
     return tuple(name for name, shape in shapes[0].items() if shape != shapes[1][name])

@@ -22,6 +22,7 @@ from earmark.models import devices, loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.facts import Base, DataSet, Facts, Split
+from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
@@ -149,7 +150,7 @@ class Run:
         before: Recipe | None = None
         for name in run:
             plan = recipes.during(self.recipe, name)
-            with torch.device("meta"):
+            with on_shapes():
                 tagger = self._build(plan, name)
             start = built[list(built)[-1]] if same_net(before, plan) else None
             self._fill(
