@@ -22,9 +22,11 @@ from earmark.evaluation.figures import Bootstrap, Decided, Decisions, Figures, M
 from earmark.evaluation.thresholds.tags import DEFAULT, FIGURES
 from earmark.metrics import Floats, Interval
 from earmark.metrics.calibration import calibration_of
+from earmark.metrics.probabilities import probable
 from earmark.scores import Scores, Task
 from earmark.scores.reserved import RESERVED, told
 
+SUMS = "The scores of a clip do not add up to 1, so they are no probabilities of one tag: no log loss, no Brier score."
 WORST = 20  # clips listed as worst errors
 FEW_GROUPS = 20  # below this a bootstrap over groups is known to be too narrow
 
@@ -75,6 +77,7 @@ def measure(
         *_notes_on_figures(figures, groups, resamples),
         *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
         *_notes_on_reserved(matched, scores.tags, task, threshold, reserved),
+        *([SUMS] if task == "one" and calibration and not probable(values, alone=True) else []),
         *_notes_on_silence(columns["precision"], scores.tags),
         *(f"{place} is not a finite number: null." for place in lost),
     ]

@@ -26,12 +26,13 @@ BLOCK_SECONDS = 10.0  # decoded at once; longer where a window is
 
 @dataclass(frozen=True)
 class Recording:
-    """A file or a part of it. start, end: seconds, default the whole file. id: default the path."""
+    """A file or a part of it. start, end: seconds, default the whole file. id: default the path. channel: from 1, default all, mixed."""
 
     path: Path
     start: float | None = None
     end: float | None = None
     id: str = ""
+    channel: int | None = None
     once: ClassVar[bool] = False  # whether it comes once, from outside, and cannot be read again
 
     @property
@@ -41,19 +42,21 @@ class Recording:
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
         if self.start is None and self.end is None:
-            seconds = _block(window)
-            yield from audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report)
+            seconds = block_seconds(window)
+            yield from audio.blocks(
+                self.path, sample_rate, seconds, salvage=salvage, report=report, channel=self.channel
+            )
             return
         start = self.start or 0.0
         length = None if self.end is None else self.end - start
-        yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report)
+        yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report, channel=self.channel)
 
     def lasts(self, first: float, window: float) -> bool:
         """Whether it is longer than one block, by the seconds of the first.
 
         Of what comes once nobody knows, and it must not depend on how its blocks are cut: yes.
         """
-        return self.once or first >= _block(window)
+        return self.once or first >= block_seconds(window)
 
     def highest(self) -> float:
         """Hz, above which it holds nothing: half of its sample rate; infinite where that is not known."""
@@ -66,7 +69,8 @@ class Recording:
         """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
 
 
-def _block(window: float) -> float:
+def block_seconds(window: float) -> float:
+    """Of what is decoded at once. window: seconds."""
     return max(BLOCK_SECONDS, 2 * window)
 
 

@@ -58,6 +58,12 @@ Recordings = Annotated[
     typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
 ]
 RecipeSettings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a job: one part of the recordings, 3/50 the third of fifty; without it, all parts are joined."
+    ),
+]
 Retry = Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")]
 Batch = Annotated[
     int | None,

@@ -16,73 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field, TypeAdapter
 
 from earmark.errors import UnknownName
+from earmark.inference.shapes import Counted, EventsOfRecording, Output, TagsOfRecording, TagsOfWindow
 from earmark.recipe.schema import FOLDS, Recipe
 from earmark.recipe.text import EXPONENT, FRACTION
 from earmark.registry import did_you_mean
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
-Start = Annotated[float, Field(ge=0, description="Seconds from the start of the recording.")]
-Sure = Annotated[float, Field(ge=0, le=1, description="How sure the tagger is.")]
-Place = Annotated[str, Field(description="The recording's path, as it was found.")]
-Silent = Annotated[
-    Literal[True] | SkipJsonSchema[None],
-    Field(
-        default=None,
-        description="Nothing can be heard in it; else absent.",
-        json_schema_extra=lambda told: told.pop("default"),
-    ),
-]
-Counted = Annotated[int, Field(ge=0)]
-
-
-class Output(BaseModel):
-    """Has these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class OneTag(Output):
-    label: str
-    score: Sure
-
-
-class TagsOfRecording(Output):
-    """The tags of a recording, the surest first."""
-
-    path: Place
-    duration: Seconds
-    tags: list[OneTag]
-    silent: Silent
-
-
-class TagsOfWindow(Output):
-    """The tags of a window of live sound, the surest first."""
-
-    path: Place
-    start: Start
-    end: Start
-    tags: list[OneTag]
-    silent: Silent
-
-
-class OneEvent(Output):
-    onset: Start
-    offset: Start
-    label: str
-    score: Sure
-
-
-class EventsOfRecording(Output):
-    """The events of a recording, by onset. Its name is that of its file; its path where two files have one name."""
-
-    path: str
-    events: list[OneEvent]
 
 
 class Unread(Output):

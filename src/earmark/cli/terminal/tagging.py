@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.cli.terminal.jobs import Results
+    from earmark.cli.terminal.jobs import Kept, Results
     from earmark.evaluation.vocabulary import Vocabulary
     from earmark.inference import Failure, Part, Recording, Scored
     from earmark.inference.outputs import Choice, Format
@@ -91,9 +91,7 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
     )
 
 
-def tag_files(
-    paths: Sequence[Path], asked: Asked, *, job: Path | None, retry: bool, errors: Path | None, strict: bool
-) -> bool:
+def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import audio, scores
     from earmark.cli.terminal import jobs, written
@@ -103,15 +101,15 @@ def tag_files(
     from earmark.inference.outputs import check_form
 
     keep_freed_memory()
-    found = audio.find(paths, say)
+    found, job = kept.part(audio.find(paths, say))
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
     check_form(asked.form, found, asked.tags)
-    kept: list[scores.Scores] = []
+    windows: list[scores.Scores] = []
     drawn: set[str] = set()
 
     def also(heard: Scored, _: object) -> None:
         if asked.windows is not None and heard.windows is not None:
-            kept.append(heard.windows)
+            windows.append(heard.windows)
         if asked.pictures is not None:
             _draw(
                 asked.drawn(heard), asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage
@@ -119,7 +117,7 @@ def tag_files(
 
     with ExitStack() as stack:
         into = _results(asked, job, stack)
-        todo = into.todo(found, retry)
+        todo = into.todo(found, kept.retry)
         with Meter(todo) as meter:
             results = score(
                 asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
@@ -130,8 +128,8 @@ def tag_files(
                 notes = jobs.gather(((asked.named(heard), None) for heard in results), into, meter, strict, also)
         failures = into.finish(found)
     say_notes(notes)
-    if asked.windows is not None and kept:
-        scores.concat(kept).save(asked.windows)
+    if asked.windows is not None and windows:
+        scores.concat(windows).save(asked.windows)
     return say_failures(failures, found, paths, errors)
 
 
@@ -214,13 +212,6 @@ def say_unheard(tagger: AnyTagger, device: str) -> None:
         say(line)
     if sys.stderr.isatty():  # a person looks on
         say(f"engine: {tagger.engine}")
-
-
-def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: Any, coming: Any) -> None:
-    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
-    from earmark.cli.terminal import jobs
-
-    jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
 
 
 def check_places(out: Path | None, windows: Path | None, errors: Path | None) -> None:

@@ -1,0 +1,2 @@
+// Comes with the next change.
+export function start() {}
