@@ -347,6 +347,13 @@ def manifest(path: Path) -> bool:
     return head in (tuple(SCHEMA.names), tuple(name for name in SCHEMA.names if name not in LATER))
 
 
+def started(folder: Path) -> bool:
+    """A folder as `earmark start` leaves it, whose recipe nobody has changed."""
+    from earmark.train.starting.planning import untouched
+
+    return untouched(folder / "own.yaml")
+
+
 def drawn(path: Path) -> bool:
     """A picture as matplotlib writes it."""
     try:
