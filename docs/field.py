@@ -16,10 +16,8 @@ right. Sounds of the recordings are from folds that nothing learns from.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
-import json
 import shutil
 import subprocess
 import sys

@@ -108,7 +108,7 @@ class Browser:
     def drop(self, selector: str, *files: Path) -> None:
         """Files dropped onto the middle of an element."""
         box = self.run(
-            f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] }})()"
+            f"((b) => [b.x + b.width / 2, b.y + b.height / 2])(document.querySelector({selector!r}).getBoundingClientRect())"
         )
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):

@@ -45,7 +45,7 @@ def test_pages_of_other_sites(service, headers):
             403,
             {"error": "this was asked by a page of another site, which may not"},
         )
-    with pytest.raises(WebSocketDisconnect), service.websocket_connect("/v1/live", headers=headers):
+    with pytest.raises(WebSocketDisconnect), service.websocket_connect("ws://localhost/v1/live", headers=headers):
         pass
 
 

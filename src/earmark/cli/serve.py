@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.cli.terminal.written import OwnFolder
 
 PLACE = 87  # in `earmark --help`
 
@@ -19,6 +20,11 @@ def serve(
     ] = None,
     recordings: Annotated[
         Path | None, typer.Option(help="A folder whose recordings the page may show and hear.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="A folder for jobs and reviews of them; default: one of the user's."),
+        OwnFolder(),
     ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen at; any but this machine's own needs a token.")
@@ -42,7 +48,7 @@ def serve(
 
     workers = serving.workers(workers)
     settings = Settings(
-        host=host, port=port, token=token, names=tuple(name or ()), recordings=recordings, workers=workers, waiting=waiting,
+        host=host, port=port, token=token, names=tuple(name or ()), recordings=recordings, state=state, workers=workers, waiting=waiting,
         most_bytes=round(most_megabytes * 1e6), most_seconds=most_seconds,
     )  # fmt: skip
     serving.serve(settings, taggers or ["esc10"], device, engine, precision)

@@ -72,13 +72,23 @@ def coarse(sound: Sent, rate: int) -> tuple[Wave, Wave, int]:
     return np.concatenate(low), np.concatenate(high), total
 
 
-def spectrogram(wave: Wave, rate: int, width: int, height: int, low: float, high: float, scale: Scale) -> bytes:
-    """A picture of width × height pixels of the whole wave. low, high: Hz, of its edges."""
+def around(rate: int) -> float:
+    """Seconds before and after a part that its outermost frames reach into."""
+    return SIZES[1] / 2 / rate
+
+
+def spectrogram(
+    wave: Wave, rate: int, width: int, height: int, low: float, high: float, scale: Scale, inner: slice = slice(None)
+) -> bytes:
+    """A picture of width × height pixels. low, high: Hz, of its edges. inner: the samples that it shows; frames at its edges
+    look at those around it too.
+    """
     size = _size(height * rate / max(1.0, high - low))
     window = np.hanning(size + 1)[:-1]
     power = np.zeros((width, size // 2 + 1))
     count = np.zeros(width)
-    for columns, frames in _frames(wave, size, width):
+    first, last, _ = inner.indices(len(wave))
+    for columns, frames in _frames(wave, size, width, first, last):
         spectra = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
         np.add.at(power, columns, spectra)
         np.add.at(count, columns, 1)
@@ -97,17 +107,18 @@ def _size(wanted: float) -> int:
     return int(np.clip(2 ** math.ceil(math.log2(max(2.0, wanted))), *SIZES))
 
 
-def _frames(wave: Wave, size: int, width: int) -> Iterator[tuple[NDArray[np.int64], Wave]]:
-    """(columns, frames) a few hundred at a time; beyond both ends there is silence."""
-    hop = max(size // 4, math.ceil(len(wave) / (width * FRAMES)), 1)
-    if len(wave) < width * hop:
-        hop = max(1, len(wave) // width)
-    middles = np.arange(hop // 2, max(len(wave), 1), hop)
-    padded = np.pad(wave, size // 2)
+def _frames(wave: Wave, size: int, width: int, first: int, last: int) -> Iterator[tuple[NDArray[np.int64], Wave]]:
+    """(columns, frames) a few hundred at a time, whose middles lie from `first` to `last`; beyond both ends it is mirrored."""
+    count = max(last - first, 1)
+    hop = max(size // 4, math.ceil(count / (width * FRAMES)))
+    if count < width * hop:
+        hop = max(1, count // width)
+    middles = np.arange(hop // 2, count, hop)
+    padded = np.pad(wave, size // 2, "symmetric" if len(wave) >= size // 2 else "constant")
     view = np.lib.stride_tricks.sliding_window_view(padded, size)
-    for first in range(0, len(middles), 256):
-        chosen = middles[first : first + 256]
-        yield np.minimum(chosen * width // max(len(wave), 1), width - 1), view[np.minimum(chosen, len(view) - 1)]
+    for begin in range(0, len(middles), 256):
+        chosen = middles[begin : begin + 256]
+        yield np.minimum(chosen * width // count, width - 1), view[np.minimum(first + chosen, len(view) - 1)]
 
 
 def _edges(low: float, high: float, height: int, scale: Scale) -> NDArray[np.float64]:

@@ -157,8 +157,10 @@ async def spectrogram(
         lowest, highest = low or 0.0, rate / 2 if high is None else high
         if not lowest < highest:
             raise EarmarkError(f"low is {lowest:g} Hz and high is {highest:g} Hz: give a low that is below high")
-        wave = drawing.part(sound, rate, first, last)
-        return drawing.spectrogram(wave, rate, width, height, lowest, highest, scale)
+        begin = max(0.0, first - drawing.around(rate))
+        wave = drawing.part(sound, rate, begin, min(frames / rate, last + drawing.around(rate)))
+        inner = slice(round((first - begin) * rate), round((last - begin) * rate))
+        return drawing.spectrogram(wave, rate, width, height, lowest, highest, scale, inner)
 
     return Response(await drawn(here, request, make), media_type="image/png", headers=KEPT_PICTURE)
 

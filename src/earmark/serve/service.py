@@ -13,9 +13,11 @@ from earmark.errors import UnknownName
 from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
 from earmark.serve.hearing import Memory
+from earmark.serve.jobs import Jobs
 from earmark.serve.meters import Meters
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
+from earmark.serve.store import Store
 from earmark.serve.uploads import Spool
 from earmark.serve.work import Desk
 
@@ -34,15 +36,29 @@ class Service:
     shelf: Shelf
     memory: Memory
     drawers: Desk
+    store: Store | None = None  # of a folder of recordings
+    jobs: Jobs | None = None
+    listeners: int = 0  # to live sound, now
 
     @staticmethod
     def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
         desk = Desk(settings.workers, settings.waiting)
         spool = Spool(settings)
         shelf = Shelf(settings, spool)
-        return Service(
+        made = Service(
             settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
         )
+        if settings.recordings is not None:
+            made.store = Store(settings.kept)
+            made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")
+        return made
+
+    @property
+    def folder(self) -> tuple[Store, Jobs]:
+        """What is kept of the folder. Raises UnknownName where the service was given none."""
+        if self.store is None or self.jobs is None:
+            raise UnknownName("this service has no folder of recordings: start it with --recordings FOLDER")
+        return self.store, self.jobs
 
     def tagger(self, name: str | None) -> tuple[str, AnyTagger]:
         """Raises UnknownName."""
@@ -54,6 +70,9 @@ class Service:
         return name, self.taggers[name]
 
     def close(self) -> None:
+        if self.jobs is not None and self.store is not None:
+            self.jobs.close()
+            self.store.close()
         self.desk.close()
         self.drawers.close()
         self.spool.close()

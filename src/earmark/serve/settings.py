@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +46,15 @@ class Settings:
     def loopback(self) -> bool:
         """Whether only this machine reaches it."""
         return self.host == "localhost" or (_address(self.host) and ipaddress.ip_address(self.host).is_loopback)
+
+    @property
+    def kept(self) -> Path:
+        """The folder for jobs and reviews: `state`, or a place of the user's by the folder of recordings."""
+        if self.state is not None or self.recordings is None:
+            return self.state or Path()
+        home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "earmark"
+        place = self.recordings.resolve()
+        return home / f"{place.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
     def check(self) -> None:
         """Raises EarmarkError for what would let anybody in, and for bounds that are none."""

@@ -115,3 +115,123 @@ class ScoresOverTime(Output):
     notes: list[str]
     times: list[float]
     tags: Annotated[list[ScoredTag], Field(description="The tag that is heard surest somewhere comes first.")]
+
+
+class OneRecording(Output):
+    """A recording of the folder, and what the job made of it. state: waits, heard or unread."""
+
+    id: str
+    name: str
+    state: Literal["waits", "heard", "unread"]
+    seconds: float | None
+    events: Counted
+    error: str | None
+
+
+class Folder(Output):
+    """total: how many fit the question; recordings: some of them."""
+
+    total: Counted
+    recordings: list[OneRecording]
+    passed_over: str | None
+
+
+class JobAsked(Output):
+    """Hear the whole folder. What is not told is the tagger's own."""
+
+    tagger: str | None = None
+    threshold: Annotated[float | None, Field(gt=0, le=1)] = None
+    median: Annotated[float | None, Field(ge=0, le=1e6)] = None
+    gap: Annotated[float | None, Field(ge=0, le=1e6)] = None
+    shortest: Annotated[float | None, Field(ge=0, le=1e6)] = None
+
+
+class OneJob(Output):
+    """state: running, stopped, done, or failed and why. done, unread: recordings; seconds: of sound heard."""
+
+    id: int
+    tagger: str
+    state: str
+    begun: str
+    total: Counted
+    done: Counted
+    unread: Counted
+    seconds: Seconds
+    events: Counted
+    rules: dict[str, Any]
+
+
+class AllJobs(Output):
+    jobs: list[OneJob]
+
+
+class CountsOfTag(Output):
+    tag: str
+    counts: list[Counted]
+    all: Counted
+
+
+class CountsByHour(Output):
+    """by: clock, where names tell when recordings began, else hour: since its recording began. rows: most events first; their
+    counts are of the hours, `all` counts those whose recordings tell no time too.
+    """
+
+    by: Literal["clock", "hour"]
+    hours: list[int]
+    rows: list[CountsOfTag]
+
+
+class FoundEvent(Output):
+    id: int
+    recording: Annotated[str, Field(description="Its id.")]
+    name: str
+    onset: Start
+    offset: Start
+    tag: str
+    score: float
+
+
+class FoundEvents(Output):
+    total: Counted
+    events: list[FoundEvent]
+
+
+class NextEvent(Output):
+    """event: the next to be judged, or null. drawn: why it is that one. left: events without an answer."""
+
+    event: FoundEvent | None
+    drawn: Literal["surest", "doubtful", "random"] | None
+    left: Counted
+
+
+class Said(Output):
+    """An answer to an event. other: the tag that it is, where the answer is `other`."""
+
+    event: int
+    answer: Literal["right", "wrong", "other", "unsure"]
+    other: Annotated[str, Field(max_length=255)] = ""
+    drawn: Literal["surest", "doubtful", "random", "chosen"] = "chosen"
+
+
+class Kept(Output):
+    """An answer that is on the disk."""
+
+    id: int
+
+
+class TakenBack(Output):
+    """The event whose answer counts no more, or null."""
+
+    event: FoundEvent | None
+
+
+class Precision(Output):
+    """asked: answers; judged: of them right or wrong; sample: of them drawn by chance, of which precision, low and high (95 %) are."""
+
+    asked: Counted
+    right: Counted
+    judged: Counted
+    sample: Counted
+    precision: float | None
+    low: float | None
+    high: float | None

@@ -72,13 +72,13 @@ class Shelf:
             )
         return Sent(Path(told), file=file), False
 
-    def folder(self) -> dict[str, str]:
-        """The folder's recordings, name by id, in order."""
+    def folder(self, fresh: bool = False) -> dict[str, str]:
+        """The folder's recordings, name by id, in order. fresh: as they are now, not as they were half a minute ago."""
         root = self.settings.recordings
         if root is None:
             return {}
         with self._lock:
-            if time.monotonic() - self._looked > FRESH:
+            if fresh or time.monotonic() - self._looked > FRESH:
                 found = walk_folder(root)
                 self.passed_over = found.passed_over()
                 inside = [name for name in found.recordings if self.inside(name) is not None]

@@ -156,13 +156,12 @@ def find(
     """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to, and where
     something that is there would be lost.
     """
-    from earmark import audio
     from earmark.cli.terminal import eventresults, written
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.events.formats import each, wrote
 
-    found = audio.find(paths, say) if coming is None else []
+    found = recordings(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     written.claim("--pictures", pictures, written.names_for(found, ".png"), written.drawn)

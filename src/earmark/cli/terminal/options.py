@@ -55,7 +55,9 @@ MergeBy = Annotated[
 Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
 Recordings = Annotated[
     list[Path] | None,
-    typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
+    typer.Argument(
+        help="Recordings, folders that are walked for some, tables with a column path; - for raw samples on standard input."
+    ),
 ]
 RecipeSettings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")]
 Shard = Annotated[

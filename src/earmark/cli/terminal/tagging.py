@@ -93,15 +93,16 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
 
 def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
-    from earmark import audio, scores
+    from earmark import scores
     from earmark.cli.terminal import jobs, written
-    from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
+    from earmark.cli.terminal.console import Meter, say_failures, say_notes
+    from earmark.cli.terminal.found import recordings
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
     keep_freed_memory()
-    found, job = kept.part(audio.find(paths, say))
+    found, job = kept.part(recordings(paths))
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
     check_form(asked.form, found, asked.tags)
     windows: list[scores.Scores] = []

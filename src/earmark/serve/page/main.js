@@ -27,7 +27,7 @@ function show(event) {
 async function enter() {
   try {
     const told = await json("v1/taggers");
-    state.taggers = told.taggers;
+    state.taggers = told.taggers; state.folder = told.folder;
     chosen.replaceChildren(...told.taggers.map((each) => new Option(each.name, each.name)));
     document.getElementById("gate").hidden = true;
     document.getElementById("limits").textContent = `Up to ${Math.round(told.limits.bytes / 1e6)} MB and ${Math.round(told.limits.seconds / 60)} minutes; it stays on the service until you close this page or for an hour.`;
