@@ -32,6 +32,7 @@ OUT = {
     "embed": "new.parquet",
     "ensemble": "new.parquet",
     "index": "new.csv",
+    "start": "new",
     "review": "new.csv",
 }  # where a name's ending matters; else a folder
 TAGGERS = ("name", "tagger")  # arguments and options that name one

@@ -137,6 +137,10 @@ class Vocabulary:
         """The same clips with tags and events in merged tags."""
         table_columns: dict[str, Any] = {name: clips.table[name] for name in clips.table.column_names}
         table_columns["tags"] = [self._merged(tags) for tags in clips.table["tags"].to_pylist()]
+        pairs = zip(clips.table["tags"].to_pylist(), clips.table["unknown"].to_pylist(), strict=True)
+        table_columns["unknown"] = [
+            [tag for tag in self._merged(unknown) if tag not in self._merged(tags)] for tags, unknown in pairs
+        ]
         events = [self._events(events) for events in clips.table["events"].to_pylist()]
         table_columns["events"] = pa.array(events, clips.table.schema.field("events").type)
         return manifests.build(table_columns, clips.root, facts=clips.facts, name=self.name)

@@ -110,6 +110,17 @@ class Waves:
         return None, notes
 
 
+def targets_of(manifest: Manifest, vocabulary: Sequence[str], task: str) -> NDArray[np.float32]:
+    """(rows, tags): 1 where a clip has a tag, 0 where not and, in task many, NaN where it is not known.
+
+    A mixture with what is not known is not known. Where a clip has one tag, that excludes the others.
+    """
+    targets = manifest.truth(vocabulary).astype(np.float32)
+    if task == "many" and not manifest.knows_all:
+        targets[~manifest.known(vocabulary)] = np.nan
+    return targets
+
+
 def segment_counts(waves: Waves, windows: Windows) -> NDArray[np.int64]:
     """How many windows tagging cuts of each readable clip, (clips,)."""
     length, hop = windows.samples(waves.sample_rate)

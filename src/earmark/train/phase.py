@@ -66,8 +66,9 @@ class PhaseModule(nn.Module):
         self.of_pairs: list[augment.PairAugmentation] = staged["pair"]
         self.of_batches: list[augment.BatchAugmentation] = staged["batch"]
         self.of_maps: list[augment.MapAugmentation] = staged["maps"]
-        self.targets = train.manifest.truth(tagger.vocabulary).astype(np.float32)
-        self.truth = validation.manifest.truth(tagger.vocabulary)
+        self.targets = loader.targets_of(train.manifest, tagger.vocabulary, self.recipe.task)
+        clips = validation.manifest
+        self.truth = (clips.judged if self.recipe.task == "many" else clips.truth)(tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None
         self.steps: Steps  # once it runs: see `fit`
         self.losses: list[Tensor] = []
