@@ -36,7 +36,7 @@ WORDS = {
 }  # fmt: skip
 NONE = ("", "?", "unsure", "unknown")
 LONGEST = 64 << 20  # bytes
-SHOWN = 10  # errors that are told
+SHOWN = 5  # errors that are told
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def pick(
         for tag, part in _shares(rest, many).items():
             taken = _over_recordings(rest[tag], part, key)
             rest[tag] = [each for each in rest[tag] if each not in taken]
-            picked.extend(Picked(*each, chosen, 1.0, len(found[tag])) for each in taken)
+            picked.extend(Picked(recording, event, chosen, 1.0, len(found[tag])) for recording, event in taken)
 
     whole = min(count, sum(map(len, rest.values())))
     sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score)
@@ -71,7 +71,9 @@ def pick(
     chance = np.random.default_rng(seed)
     for tag, part in _shares(rest, whole - len(picked)).items():
         drawn = [rest[tag][n] for n in sorted(chance.choice(len(rest[tag]), part, replace=False).tolist())]
-        picked += [Picked(*each, RANDOM, part / len(rest[tag]), len(found[tag])) for each in drawn]
+        picked += [
+            Picked(recording, event, RANDOM, part / len(rest[tag]), len(found[tag])) for recording, event in drawn
+        ]
     return [picked[n] for n in chance.permutation(len(picked)).tolist()]
 
 
