@@ -14,6 +14,7 @@ from tests.tflites import tiny
 from earmark import cli
 from earmark.data import datasets
 from earmark.data import manifest as manifests
+from earmark.files.journal import Journal
 from earmark.models import tagger as taggers
 from earmark.models.loading import load
 from earmark.recipe import parse
@@ -54,4 +55,6 @@ def place(tmp_path_factory) -> Path:
         Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
     (folder / "events.csv").write_text(EVENTS)
     load(folder / "t.safetensors").embed(folder / "sound.wav").save(folder / "e.parquet")
+    with Journal(folder / "job", {"command": "tag"}) as job:
+        job.failed(folder / "sound.wav", "is empty")
     return folder

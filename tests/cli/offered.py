@@ -11,10 +11,11 @@ from earmark import cli
 
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
-    "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
-    "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
+    "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
+    "what": ["tag"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
@@ -22,6 +23,8 @@ LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps
     "labels": "labels.csv",
     "licence": "CC0-1.0",
     "origin": "made up",
+    "host": "192.0.2.1",  # of no machine (RFC 5737): what would serve for ever ends there
+    "token": "of sixteen or more",
 }
 OUT = {
     "adopt": "new.safetensors",

@@ -25,6 +25,7 @@ from earmark import cli
 from earmark.cli.terminal.failures import EXTRAS
 from earmark.cli.terminal.listing import Kind
 from earmark.data import manifest as manifests
+from earmark.files.journal import Journal
 from earmark.models import loading
 from earmark.scores import Scores
 
@@ -98,6 +99,8 @@ def small(tmp_path_factory) -> Path:
         Scores(values, ids, np.zeros(50), np.full(50, 0.5), tags=tags).save(folder / file)
     (folder / "events.csv").write_text(EVENTS)
     loading.load("esc10").embed(folder / "sound.wav").save(folder / "e.parquet")
+    with Journal(folder / "job", {"command": "tag"}) as job:
+        job.failed(folder / "sound.wav", "is empty")
     (folder / "net.tflite").write_bytes(tiny().data)
     (folder / "labels.csv").write_text("index,mid,display_name\n0,/m/1,Dog\n1,/m/2,Rain\n2,/m/3,Wind\n")
     return folder

@@ -20,6 +20,7 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: e.Out = None,
     job: o.Job = None,
+    shard: o.Shard = None,
     retry: o.Retry = False,
     threshold: e.Threshold = None,
     median: e.Median = None,
@@ -42,6 +43,7 @@ def events(
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
+    floor: o.Floor = None,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -59,13 +61,14 @@ def events(
     """
     from earmark.cli.terminal import detecting, eventextras
     from earmark.cli.terminal.drawing import Artist
+    from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
     form = JSON if as_json else form
     detecting.check_form(form, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
-    detecting.check_job(job, retry, out, pictures, coming)
+    (kept := Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
     wanted = eventextras.wanted(times, cut, summary, channel, each_channel, form)
     eventextras.check(wanted, job, pictures, coming)
@@ -73,8 +76,8 @@ def events(
     found = eventextras.one(start, detecting.find(paths or [], coming, form, out, pictures, job))
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, wanted)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, floor, wanted)
     if coming is not None:
         return detecting.events_live(coming, asked)
-    if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):
+    if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from earmark.errors import ScoresError
@@ -45,6 +45,26 @@ class EventRules:
         """
         names = tuple(tags)
         return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest)
+
+    def changed(
+        self,
+        threshold: float | None = None,
+        median: float | None = None,
+        gap: float | None = None,
+        shortest: float | None = None,
+    ) -> EventRules:
+        """The same where None stands; threshold and median for all tags.
+
+        >>> EventRules.alike(("dog", "rain"), median=1.0).changed(threshold=0.3, gap=0.5).thresholds
+        {'dog': 0.3, 'rain': 0.3}
+        """
+        changes: dict[str, Any] = {}
+        if threshold is not None:
+            changes["thresholds"] = dict.fromkeys(self.thresholds, threshold)
+        if median is not None:
+            changes["medians"] = dict.fromkeys(self.medians, median)
+        changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
+        return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError
-from earmark.scores import About, Scores, Tag
+from earmark.scores import About, Scores, Tag, Task
 from earmark.scores.plain import Plain, few
+from earmark.scores.reserved import none_of_these, told
 from earmark.windows import Windows
 
 Wave = NDArray[np.float32]
@@ -41,7 +42,7 @@ class Recording:
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
         if self.start is None and self.end is None:
-            seconds = _block(window)
+            seconds = block_seconds(window)
             yield from audio.blocks(
                 self.path, sample_rate, seconds, salvage=salvage, report=report, channel=self.channel
             )
@@ -55,7 +56,7 @@ class Recording:
 
         Of what comes once nobody knows, and it must not depend on how its blocks are cut: yes.
         """
-        return self.once or first >= _block(window)
+        return self.once or first >= block_seconds(window)
 
     def highest(self) -> float:
         """Hz, above which it holds nothing: half of its sample rate; infinite where that is not known."""
@@ -68,7 +69,8 @@ class Recording:
         """Nobody wants more of it: `blocks`, which runs in another thread, need not wait for what is yet to come."""
 
 
-def _block(window: float) -> float:
+def block_seconds(window: float) -> float:
+    """Of what is decoded at once. window: seconds."""
     return max(BLOCK_SECONDS, 2 * window)
 
 
@@ -122,9 +124,9 @@ class Scored(Plain):
 
     def to_dict(self) -> dict[str, Any]:
         """Its scores by tag, and those of its windows where they were kept."""
-        told = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
-        told |= {"silent": True} if self.silent else {}
-        return told if self.windows is None else told | {"windows": self.windows.to_dict()["rows"]}
+        plain = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
+        plain |= {"silent": True} if self.silent else {}
+        return plain if self.windows is None else plain | {"windows": self.windows.to_dict()["rows"]}
 
     def columns(self) -> dict[str, Any]:
         """A row a tag."""
@@ -133,12 +135,18 @@ class Scored(Plain):
     def _names(self) -> tuple[str, ...]:
         return self.vocabulary or tuple(map(str, range(len(self.values))))
 
-    def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
-        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording."""
-        if self.silent:
+    def tags(
+        self, vocabulary: tuple[str, ...], top: int | None = None, reserved: Collection[str] = (), task: Task = "many"
+    ) -> list[Tag]:
+        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording.
+
+        reserved: tags that are never told, see `earmark.scores.reserved`, for a tagger of this task.
+        """
+        which = told(vocabulary, reserved)
+        if self.silent or none_of_these(self.values, which, task):
             return []
-        order = np.argsort(-self.values, kind="stable")[:top]
-        return [Tag(vocabulary[i], float(self.values[i])) for i in order]
+        order = [i for i in np.argsort(-self.values, kind="stable").tolist() if which[i]]
+        return [Tag(vocabulary[i], float(self.values[i])) for i in order[:top]]
 
 
 @dataclass(frozen=True)

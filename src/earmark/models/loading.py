@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any, cast
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
 from earmark.errors import TaggerError
-from earmark.models import devices, graphs
+from earmark.models import boxed, devices, graphs
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
+from earmark.models.boxed import Box
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
 from earmark.models.file import ENSEMBLE, Weights, building
@@ -47,14 +48,17 @@ def find(name: str | Path) -> Path:
     return known[str(name)]
 
 
-def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precision: str = "auto") -> AnyTagger:
+def load(
+    name: str | Path, device: str = "cpu", *, engine: str = "auto", precision: str = "auto", cores: int | None = None
+) -> AnyTagger:
     """A tagger or an ensemble by file or by the name of a shipped one, frozen: in evaluation mode, without gradients.
 
     Who wants to train it on takes `Tagger.trainable`, a copy.
 
     device: cpu; cuda or mps, which PyTorch alone knows; auto: a GPU where PyTorch runs it and has one. engine: torch, onnxruntime,
     openvino, or auto: the first engine that is installed, of a file that carries a graph, else torch. precision: float32, int8,
-    bf16, or auto: float32.
+    bf16, or auto: float32. cores: of the processor, that one call of an engine may use; None: all that this process may. PyTorch
+    has a setting of its own.
 
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device, an engine or a precision
     that is not there.
@@ -66,7 +70,7 @@ def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precisi
         if isinstance(told, Mapping) and "facts" in told:
             Facts.read(told["facts"], str(path))
     try:
-        taken = choose(head, path, device, engine, precision)
+        taken = replace(choose(head, path, device, engine, precision), cores=cores)
         if head["format"] == ENSEMBLE:
             return _ensemble(head, weights, taken, path)
         return _member(head, weights, taken, path)
@@ -76,11 +80,12 @@ def load(name: str | Path, device: str = "cpu", *, engine: str = "auto", precisi
 
 @dataclass(frozen=True)
 class Taken:
-    """engine: torch or one of `earmark.engines.sessions`."""
+    """engine: torch or one of `earmark.engines.sessions`. cores: that it may use, None for all."""
 
     engine: str
     precision: Precision
     device: str
+    cores: int | None = None
 
 
 def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precision: str) -> Taken:
@@ -89,7 +94,15 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
     members = head["members"] if head.get("format") == ENSEMBLE else [head]
     able = all(member.get(graphs.KEY) for member in members)
     torch_there = find_spec("torch") is not None
-    if engine == "auto" and device in ON_PROCESSOR and able and sessions.installed():
+    box = any(boxed.is_box(member) for member in members)
+    if box and (engine == "torch" or wanted == "int8"):
+        raise TaggerError(f"{path}: {boxed.no_net('it')}")
+    if box and not able:
+        raise TaggerError(
+            f"{path}: of its members one is the graph of an ONNX file, which engines run, and another has no graph, which torch "
+            "runs. Write one with `earmark export MEMBER -o FILE.safetensors`, and put the ensemble together again"
+        )
+    if engine == "auto" and (device in ON_PROCESSOR or box) and able and sessions.installed():
         engine = next((each for each in sessions.installed() if wanted in sessions.ABLE[each]), sessions.installed()[0])
     elif engine == "auto":
         engine = "torch"
@@ -132,10 +145,11 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
         return torched(head, net, taken.device, path, facts, held, own)
     with building(path):
         recipe = parse_hearing(head["recipe"], f"in {path}")
+        box = Box.read(recipe.net.arguments) if recipe.net.name == boxed.NET else None
     vocabulary = tuple(head["vocabulary"])
     identity = taggerfile.identity(net, recipe, vocabulary)
     graphs.check_own(held, identity, str(path))
-    running = Running(held, dict(weights), taken.engine, taken.precision, threads())
+    running = Running(held, dict(weights), taken.engine, taken.precision, taken.cores or threads(), box)
 
     def in_torch() -> Any:
         return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path)

@@ -13,7 +13,7 @@ from earmark.cli.terminal.eventresults import TABLE, Format
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.drawing import Artist
-    from earmark.cli.terminal.jobs import Results
+    from earmark.cli.terminal.jobs import Kept, Results
     from earmark.events import EventRules
     from earmark.inference import Recording, Scored
     from earmark.models.anytagger import AnyTagger
@@ -33,6 +33,7 @@ class Asked:
     workers: int
     salvage: bool
     gain: float = 0.0
+    floor: float | None = None
     wanted: Wanted = field(default_factory=Wanted)
 
     @property
@@ -45,9 +46,8 @@ def events_of_files(
     paths: Sequence[Path],
     found: list[Path],
     asked: Asked,
+    work: Kept,
     *,
-    job: Path | None,
-    retry: bool,
     errors: Path | None,
     strict: bool,
 ) -> bool:
@@ -57,11 +57,13 @@ def events_of_files(
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
-    names = eventresults.names_of(found)
-    extras = Extras(asked.wanted, found, None if job is None else job / eventextras.KEPT, asked.salvage)
+    names, among = eventresults.names_of(found), found
+    found, job = work.part(found)
+    kept = None if job is None else job / eventextras.KEPT
+    extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
-        notes = _gathered(asked, into, into.todo(found, retry), names, strict, extras)
+        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
         failures = into.finish(found)
     say_notes([*notes, *extras.finish()])
     stored = asked.tagger.facts.events
@@ -77,6 +79,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
+        settings |= {} if asked.floor is None else {"floor": asked.floor}
         settings |= jobs.engine_of(asked.tagger) | asked.wanted.as_dict()
         return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest, extras))
     if asked.form is TABLE:
@@ -90,13 +93,15 @@ def _gathered(
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
     from earmark.cli.terminal import eventextras, eventresults, jobs
     from earmark.cli.terminal.console import Meter
-    from earmark.inference.detection import listen
+    from earmark.inference.detection import listen, without_reserved
 
     scorer = asked.tagger.framewise()
 
     def also(heard: Scored, events: list[Event]) -> None:
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
+            assert moments is not None  # they were asked for
+            moments = without_reserved(moments, asked.tagger)
             asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
 
     show = into.show if isinstance(into, eventresults.Table) else None
@@ -104,7 +109,8 @@ def _gathered(
     with Meter(todo) as meter:
         results = listen(
             asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard,
-            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage, gain=asked.gain,
+            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             return jobs.gather(eventextras.together(results, recordings), into, meter, strict, also, extras.take)
@@ -131,7 +137,8 @@ def events_live(recording: Recording, asked: Asked) -> None:
     with until_stopped(recording):
         ((heard, found),) = listen(
             asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
-            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
+            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
     if isinstance(heard, Failure):
         raise heard.error
@@ -152,13 +159,12 @@ def find(
     """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to, and where
     something that is there would be lost.
     """
-    from earmark import audio
     from earmark.cli.terminal import eventresults, written
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.events.formats import each, wrote
 
-    found = audio.find(paths, say) if coming is None else []
+    found = recordings(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     written.claim("--pictures", pictures, written.names_for(found, ".png"), written.drawn)
@@ -176,13 +182,6 @@ def check_form(form: Format, out: Path | None) -> None:
         raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
 
 
-def check_job(job: Path | None, retry: bool, out: Any, pictures: Any, coming: Any) -> None:
-    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
-    from earmark.cli.terminal import jobs
-
-    jobs.check(job, retry, out=out, pictures=pictures, live=coming)
-
-
 def rules_of(
     tagger: AnyTagger,
     threshold: float | None,
@@ -192,8 +191,6 @@ def rules_of(
     device: str,
 ) -> EventRules:
     """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise. device: what was asked for."""
-    from dataclasses import replace
-
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
     from earmark.events import DEFAULT, EventRules
@@ -209,10 +206,4 @@ def rules_of(
     if tagger.framewise() is None:
         told = tagger.windows
         say(f"this tagger scores windows, not moments: edges are no finer than {told.length:g} s every {told.hop:g} s")
-    changes: dict[str, Any] = {}
-    if threshold is not None:
-        changes["thresholds"] = dict.fromkeys(tags, threshold)
-    if median is not None:
-        changes["medians"] = dict.fromkeys(tags, median)
-    changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
-    return replace(rules, **changes)
+    return rules.changed(threshold, median, gap, shortest)

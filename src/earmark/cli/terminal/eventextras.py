@@ -48,7 +48,9 @@ class Wanted:
 
 @dataclass
 class Extras:
-    """For the recordings `found`. kept: a file of what was heard, where a job has one."""
+    """For the recordings `found`. kept: a file of what was heard, where a job has one. among: all recordings of the job, where
+    these are a part of them.
+    """
 
     wanted: Wanted
     found: Sequence[Path]
@@ -58,19 +60,22 @@ class Extras:
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: dict[Path, str] = field(default_factory=dict)
     left_out: int = 0
+    among: Sequence[Path] | None = None
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         from earmark.audio import Clocks
         from earmark.events.clips import names_of
+        from earmark.files.journal import shards
 
         if self.wanted.clocks is not None or self.wanted.summary:
             clocks = self.wanted.clocks or Clocks()
             self.clocks = {path: clocks.began(path) for path in self.found}
-        self.names = names_of(self.found) if self.wanted.clips is not None else {}
+        self.names = names_of(self.among or self.found) if self.wanted.clips is not None else {}
         if self.kept is not None and self.wanted.summary:
-            self.heard = dict(_read(self.kept))
+            parts = [shard / KEPT for shard in shards(self.kept.parent)]
+            self.heard = dict(row for kept in (*parts, self.kept) for row in _read(kept))
 
     def more(self, names: Mapping[Path, str]) -> More:
         """What files of events tell beside them, of recordings by their names there."""
@@ -143,9 +148,8 @@ class Extras:
         hours = self.seconds / 3600
         if hours < ENOUGH:
             return None
-        rare = [
-            tag for tag, rate in rates.items() if rate > GROSSLY * self.counts[tag] / hours and rate * hours > GROSSLY
-        ]
+        # a tag of which nothing is told has no false alarms to speak of
+        rare = [tag for tag, rate in rates.items() if 0 < GROSSLY * self.counts[tag] < rate * hours]
         if not rare:
             return None
         few = ", ".join(
@@ -231,7 +235,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
     those of a job that goes on are its own.
     """
     from earmark.errors import EarmarkError
-    from earmark.files.journal import NAME
+    from earmark.files.journal import NAME, shards
 
     asked = wanted.as_dict()
     if coming is not None and asked:
@@ -241,7 +245,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
     if pictures is not None and (wanted.channel or wanted.each_channel):
         raise EarmarkError("--pictures draw the mix of all channels: leave them, or --channel and --each-channel, out")
     folder = wanted.clips
-    if folder is None or (job is not None and (job / NAME).is_file()):
+    if folder is None or (job is not None and ((job / NAME).is_file() or shards(job))):
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise EarmarkError(

@@ -63,6 +63,8 @@ EXTRAS = {
     "openvino": "openvino",
     "av": "media",
     "sounddevice": "live",
+    "fastapi": "serve",
+    "uvicorn": "serve",
 }
 
 

@@ -1,0 +1,150 @@
+"""The service as an ASGI application, and as a program of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from earmark.errors import EarmarkError, UnknownName
+from earmark.models.anytagger import AnyTagger
+from earmark.serve import api, folder, live, recordings, session
+from earmark.serve.guard import Guard
+from earmark.serve.meters import Metered
+from earmark.serve.service import Service
+from earmark.serve.settings import Settings
+from earmark.serve.sounds import TooLong
+from earmark.serve.uploads import Refused
+from earmark.serve.work import Busy, Left
+
+log = logging.getLogger("earmark")
+PAGE = Path(str(resources.files("earmark.serve"))) / "page"
+LARGEST_MESSAGE = 1 << 20  # bytes, of a WebSocket: 5 s of sound
+PATIENCE = 5  # s, from Ctrl-C until requests are cut off
+GONE = 499  # nginx's status for who left; nobody reads it
+
+
+def build(settings: Settings, taggers: Mapping[str, AnyTagger]) -> FastAPI:
+    """The application. Raises EarmarkError for settings that would let anybody in."""
+    settings.check()
+    service = Service.of(settings, taggers)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            service.close()
+
+    app = FastAPI(
+        title="earmark",
+        summary="Recordings → tags, and when each thing is heard.",
+        version=version("earmark"),
+        docs_url=None,  # its pages load scripts from other sites
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    for router in (api.router, folder.router, recordings.router, live.router, session.router):
+        app.include_router(router)
+    app.get("/", include_in_schema=False)(page)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    _answer_errors(app)
+    app.add_middleware(Metered, meters=service.meters)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+def page() -> FileResponse:
+    """The page for people."""
+    return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """What is raised → a status and {"error": a sentence}."""
+
+    def refusal(status: int, told: str, headers: Mapping[str, str] | None = None) -> Response:
+        body = json.dumps({"error": told}, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        return Response(body, status, headers, media_type="application/json")
+
+    async def on_earmark(_: Request, error: Exception) -> Response:
+        kinds = ((Busy, 503), (TooLong, 413), (UnknownName, 404), (EarmarkError, 422))
+        status = next(status for kind, status in kinds if isinstance(error, kind))
+        return refusal(status, str(error), {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else None)
+
+    async def on_refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return refusal(error.status, str(error), {"Connection": "close"})
+
+    async def on_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return refusal(error.status_code, str(error.detail), error.headers)
+
+    async def on_question(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        told = [f"{' '.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in error.errors()]
+        return refusal(422, "; ".join(told))
+
+    async def on_left(_: Request, error: Exception) -> Response:
+        return refusal(GONE, "nobody waits for it")
+
+    async def on_system(_: Request, error: Exception) -> Response:
+        log.exception("a request failed", exc_info=error)
+        return refusal(
+            503, f"the service has no room for this just now ({type(error).__name__})", {"Retry-After": "30"}
+        )
+
+    async def on_mistake(_: Request, error: Exception) -> Response:
+        return refusal(500, f"a mistake in the service: {type(error).__name__}. Its log tells where")
+
+    handlers: dict[Any, Any] = {
+        EarmarkError: on_earmark, Refused: on_refused, HTTPException: on_http, RequestValidationError: on_question,
+        Left: on_left, OSError: on_system, MemoryError: on_system, Exception: on_mistake,
+    }  # fmt: skip
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def run(settings: Settings, taggers: Mapping[str, AnyTagger], say: Callable[[str], None] = log.info) -> None:
+    """Serve until it is stopped. Raises EarmarkError."""
+    import uvicorn
+
+    with _listening(settings) as listener:
+        app = build(settings, taggers)
+        host, port = listener.getsockname()[:2]
+        place = f"[{host}]" if ":" in host else host
+        say(f"earmark serves {', '.join(taggers)} at http://{place}:{port}/ · stop it with Ctrl-C")
+        if settings.recordings is not None:
+            say(f"recordings of {settings.recordings}; jobs and reviews are kept in {settings.kept}")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            server_header=False,
+            ws_max_size=LARGEST_MESSAGE,
+            timeout_graceful_shutdown=PATIENCE,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Raises EarmarkError where the place is taken or is none of this machine's."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise EarmarkError(
+            f"cannot listen at {settings.host}, port {settings.port} ({error.strerror}). Take another --port, such as 0 for one "
+            "that is free, or another --host"
+        ) from error

@@ -1,0 +1,266 @@
+"""The folder of recordings over HTTP: what is in it, jobs over it, what they found, and what people say of that."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+from earmark.errors import EarmarkError, UnknownName
+from earmark.events import EventRules
+from earmark.events import formats as eventfile
+from earmark.scores import Event
+from earmark.serve import judging
+from earmark.serve.answers import written
+from earmark.serve.api import PLAIN, REFUSALS, TYPES, Form
+from earmark.serve.judging import Order
+from earmark.serve.service import Here, Service
+from earmark.serve.shapes import (
+    AllJobs,
+    CountsByHour,
+    CountsOfTag,
+    Folder,
+    FoundEvent,
+    FoundEvents,
+    JobAsked,
+    Kept,
+    NextEvent,
+    OneJob,
+    OneRecording,
+    Precision,
+    Problem,
+    Said,
+    TakenBack,
+)  # fmt: skip
+from earmark.serve.shelf import id_of
+from earmark.serve.store import Store
+
+router = APIRouter(
+    responses={**REFUSALS, 404: {"model": Problem, "description": "There is no such thing here, or no folder."}},
+    tags=["folder"],
+)
+CSV = Form("csv")
+Number = Annotated[int, Path(ge=1, le=2**53, description="Of a job.")]
+Tag = Annotated[str | None, Query(max_length=255, description="Of this tag alone.")]
+Name = Annotated[str | None, Query(max_length=255, description="Whose names hold this.")]
+First = Annotated[int, Query(ge=0, le=2**53, description="How many are left out before.")]
+Most = Annotated[int, Query(ge=1, le=1000)]
+WITHIN = " AND (? IS NULL OR tag = ?) AND (? IS NULL OR recording = ?) AND (? IS NULL OR {column} = ?) AND score >= ?"
+
+
+@router.get("/v1/recordings")
+def recordings(
+    here: Here,
+    job: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    name: Name = None,
+    first: First = 0,
+    most: Most = 100,
+) -> Folder:
+    """The recordings of the folder, and what a job made of them."""
+    store, _ = here.folder
+    found = {
+        known: told for known, told in here.shelf.folder().items() if name is None or name.casefold() in told.casefold()
+    }
+    done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ?", (job,))}
+    counts = {
+        row["recording"]: row["n"]
+        for row in store.rows("SELECT recording, count(*) AS n FROM events WHERE job = ? GROUP BY recording", (job,))
+    }
+    shown = list(found.items())[first : first + most]
+    return Folder(
+        total=len(found), passed_over=here.shelf.passed_over,
+        recordings=[_recording(known, told, done.get(told), counts.get(told, 0)) for known, told in shown],
+    )  # fmt: skip
+
+
+def _recording(known: str, name: str, done: dict[str, Any] | None, events: int) -> OneRecording:
+    state: Literal["waits", "heard", "unread"] = "waits" if done is None else "unread" if done["error"] else "heard"
+    told = done or {"seconds": None, "error": None}
+    return OneRecording(id=known, name=name, state=state, seconds=told["seconds"], events=events, error=told["error"])
+
+
+@router.post("/v1/jobs", status_code=202)
+def begin(asked: JobAsked, here: Here) -> OneJob:
+    """Hear the whole folder in the background. The same settings again go on with what is new, and mend what was stopped."""
+    store, jobs = here.folder
+    name, tagger = here.tagger(asked.tagger)
+    rules = (tagger.facts.rules or EventRules.alike(tagger.vocabulary)).changed(
+        asked.threshold, asked.median, asked.gap, asked.shortest
+    )
+    return _job(here, store, jobs.begin(name, rules))
+
+
+@router.get("/v1/jobs")
+def all_jobs(here: Here) -> AllJobs:
+    """The jobs, the newest first."""
+    store, _ = here.folder
+    return AllJobs(jobs=[_job(here, store, row["id"]) for row in store.rows("SELECT id FROM jobs ORDER BY id DESC")])
+
+
+@router.get("/v1/jobs/{job}")
+def one_job(job: Number, here: Here) -> OneJob:
+    """How far a job is."""
+    return _job(here, here.folder[0], job)
+
+
+@router.post("/v1/jobs/{job}/stop")
+def stop(job: Number, here: Here) -> OneJob:
+    """Stop a job; what it found is kept, and it can go on."""
+    store, jobs = here.folder
+    _known(store, job)
+    jobs.stop(job)
+    return _job(here, store, job)
+
+
+def _known(store: Store, job: int) -> dict[str, Any]:
+    rows = store.rows("SELECT * FROM jobs WHERE id = ?", (job,))
+    if not rows:
+        raise UnknownName(f"job {job}: there is none of this number")
+    return rows[0]
+
+
+def _job(here: Service, store: Store, job: int) -> OneJob:
+    row = _known(store, job)
+    (done,) = store.rows(
+        "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds FROM done WHERE job = ?",
+        (job,),
+    )
+    (events,) = store.rows("SELECT count(*) AS n FROM events WHERE job = ?", (job,))
+    return OneJob(
+        id=job, tagger=row["tagger"], state=row["state"], begun=row["begun"], total=max(len(here.shelf.folder()), done["n"]),
+        done=done["n"], unread=done["unread"], seconds=done["seconds"], events=events["n"], rules=json.loads(row["told"])["rules"],
+    )  # fmt: skip
+
+
+@router.get("/v1/jobs/{job}/counts")
+def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] = 0.0) -> CountsByHour:
+    """How many events of each tag there are in each hour: of the day where names tell, else since the recording began."""
+    store, _ = here.folder
+    _known(store, job)
+    column = _hours(store, job)
+    rows = store.rows(
+        f"SELECT tag, {column} AS hour, count(*) AS n FROM events WHERE job = ? AND score >= ? GROUP BY tag, hour",
+        (job, score),
+    )
+    hours = sorted({row["hour"] for row in rows if row["hour"] is not None})
+    hours = list(range(24)) if column == "clock" else list(range(hours[-1] + 1)) if hours else []
+    table: dict[str, CountsOfTag] = {}
+    for row in rows:
+        cells = table.setdefault(row["tag"], CountsOfTag(tag=row["tag"], counts=[0] * len(hours), all=0))
+        cells.all += row["n"]
+        if row["hour"] is not None:
+            cells.counts[row["hour"]] = row["n"]
+    told = sorted(table.values(), key=lambda each: (-each.all, each.tag))
+    return CountsByHour(by="clock" if column == "clock" else "hour", hours=hours, rows=told)
+
+
+def _hours(store: Store, job: int) -> str:
+    """The column that hours are counted by: the clock, where the names of recordings tell it of most events."""
+    (row,) = store.rows("SELECT count(*) AS n, count(clock) AS told FROM events WHERE job = ?", (job,))
+    return "clock" if 2 * row["told"] > row["n"] else "hour"
+
+
+@router.get("/v1/jobs/{job}/events")
+def events(
+    job: Number, here: Here, tag: Tag = None, recording: Annotated[str | None, Query(max_length=64)] = None,
+    hour: Annotated[int | None, Query(ge=0, le=10**6)] = None, score: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    order: Annotated[Literal["time", "score"], Query()] = "time", first: First = 0, most: Most = 100,
+) -> FoundEvents:  # fmt: skip
+    """The events that a job found, filtered."""
+    store, _ = here.folder
+    _known(store, job)
+    name = None if recording is None else here.shelf.folder().get(recording, "")
+    where = "FROM events WHERE job = ?" + WITHIN.format(column=_hours(store, job))
+    values = (job, tag, tag, name, name, hour, hour, score)
+    (count,) = store.rows(f"SELECT count(*) AS n {where}", values)
+    sort = "score DESC, id" if order == "score" else "recording, onset, id"
+    rows = store.rows(f"SELECT * {where} ORDER BY {sort} LIMIT ? OFFSET ?", (*values, most, first))
+    return FoundEvents(total=count["n"], events=[_event(row) for row in rows])
+
+
+def _event(row: dict[str, Any]) -> FoundEvent:
+    return FoundEvent(
+        id=row["id"], recording=id_of(row["recording"]), name=row["recording"], onset=row["onset"], offset=row["offset"],
+        tag=row["tag"], score=row["score"],
+    )  # fmt: skip
+
+
+@router.get("/v1/jobs/{job}/table", response_class=Response)
+def as_file(job: Number, here: Here, format: Form = CSV) -> Response:
+    """All events of a job as one file of the library's."""
+    store, _ = here.folder
+    _known(store, job)
+    if eventfile.each(format.value):
+        raise EarmarkError(
+            f"a file for {format.value.capitalize()} is of one recording: ask for it of each, or take csv or json"
+        )
+    found: dict[str, list[Event]] = {
+        row["recording"]: []
+        for row in store.rows("SELECT recording FROM done WHERE job = ? AND error IS NULL ORDER BY 1", (job,))
+    }
+    for row in store.rows("SELECT * FROM events WHERE job = ? ORDER BY recording, onset, id", (job,)):
+        found.setdefault(row["recording"], []).append(Event(row["onset"], row["offset"], row["tag"], row["score"]))
+    headers = {"Content-Disposition": f'attachment; filename="events-{job}{eventfile.ending(format.value)}"'}
+    return Response(written(found, format.value, 1.0), media_type=TYPES.get(format.value, PLAIN), headers=headers)
+
+
+@router.get("/v1/jobs/{job}/next")
+def following(job: Number, here: Here, tag: Tag = None, order: Order = "mixed") -> NextEvent:
+    """The next event to be judged."""
+    store, _ = here.folder
+    _known(store, job)
+    event, left = judging.following(store, job, tag, order)
+    if event is None:
+        return NextEvent(event=None, drawn=None, left=0)
+    return NextEvent(event=_event(event), drawn=event["drawn"], left=left)
+
+
+@router.post("/v1/jobs/{job}/reviews", status_code=201)
+def review(job: Number, said: Said, here: Here) -> Kept:
+    """Keep an answer. It is on the disk when this is answered."""
+    store, _ = here.folder
+    rows = store.rows("SELECT * FROM events WHERE job = ? AND id = ?", (job, said.event))
+    if not rows:
+        raise UnknownName(f"event {said.event}: job {job} has none of this number")
+    if (said.answer == "other") != bool(said.other.strip()):
+        raise EarmarkError("other is the tag that it is, where the answer is `other`, and else empty")
+    return Kept(id=judging.answer(store, rows[0], said.answer, said.other.strip(), said.drawn))
+
+
+@router.delete("/v1/jobs/{job}/reviews/last")
+def take_back(job: Number, here: Here) -> TakenBack:
+    """Take the newest answer back."""
+    store, _ = here.folder
+    _known(store, job)
+    gone = judging.take_back(store, job)
+    if gone is None:
+        return TakenBack(event=None)
+    rows = store.rows(
+        "SELECT * FROM events WHERE job = ? AND recording = ? AND onset = ? AND tag = ?",
+        (job, gone["recording"], gone["onset"], gone["tag"]),
+    )
+    return TakenBack(event=_event(rows[0]) if rows else None)
+
+
+@router.get("/v1/jobs/{job}/figures")
+def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
+    """The precision so far."""
+    store, _ = here.folder
+    _known(store, job)
+    return Precision(**judging.figures(store, job, tag))
+
+
+@router.get("/v1/jobs/{job}/reviews", response_class=Response)
+def reviews(job: Number, here: Here) -> Response:
+    """The answers, as CSV: recording, onset, offset, tag, score, answer, other, drawn, time."""
+    store, _ = here.folder
+    _known(store, job)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(judging.COLUMNS)
+    writer.writerows(row.values() for row in judging.table(store, job))
+    headers = {"Content-Disposition": f'attachment; filename="reviews-{job}.csv"'}
+    return Response(out.getvalue().encode("utf-8", "surrogateescape"), media_type="text/csv", headers=headers)

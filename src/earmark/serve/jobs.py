@@ -1,0 +1,145 @@
+"""Whole folders in the background: the journaled jobs of `earmark.files.journal`, one after the other in a thread of its own.
+
+Each recording's events go to the job's folder, as `earmark events --job` keeps them, and into the store, of which counts and
+lists are asked. A job that was running when the service ended, however it did, goes on when it starts again. Requests come
+first: between two batches a job waits a moment while any is worked on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError
+from earmark.events import EventRules
+from earmark.events import formats as eventfile
+from earmark.files.journal import Journal
+from earmark.inference.detection import listen
+from earmark.inference.recordings import Failure
+from earmark.models.anytagger import AnyTagger
+from earmark.scores import Event
+from earmark.serve.shelf import Shelf
+from earmark.serve.sounds import Sent
+from earmark.serve.store import Store
+from earmark.serve.work import Desk, Left, Task
+
+PATIENCE = 0.5  # s that a batch waits for requests, at most
+log = logging.getLogger("earmark")
+
+
+class Jobs:
+    """The jobs of one folder of recordings."""
+
+    def __init__(self, store: Store, shelf: Shelf, taggers: Mapping[str, AnyTagger], desk: Desk, folder: Path):
+        self.store, self.shelf, self.taggers, self.desk, self.folder = store, shelf, taggers, desk, folder
+        self._todo: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._tasks: dict[int, Task] = {}
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._thread.start()
+        for row in store.rows("SELECT id FROM jobs WHERE state = 'running' ORDER BY id"):
+            self._put(row["id"])
+
+    def begin(self, tagger: str, rules: EventRules) -> int:
+        """A job's number; of one with the same settings, that goes on."""
+        told = {"tagger": self.taggers[tagger].identity(), "name": tagger, "rules": rules.as_dict()}
+        job = self.store.job(told, tagger)
+        self._put(job)
+        return job
+
+    def stop(self, job: int) -> None:
+        self.store.state(job, "stopped")
+        if job in self._tasks:
+            self._tasks[job].leave()
+
+    def close(self) -> None:
+        """Those that run go on when the service starts again."""
+        for task in self._tasks.values():
+            task.leave()
+        self._todo.put(None)
+        self._thread.join(30)
+
+    def _put(self, job: int) -> None:
+        if job not in self._tasks:
+            self._tasks[job] = Task()
+            self._todo.put(job)
+
+    def _work(self) -> None:
+        while (job := self._todo.get()) is not None:
+            task = self._tasks[job]
+            try:
+                task.look()
+                self._run(job, task)
+                self.store.state(job, "done")
+            except Left:
+                continue
+            except EarmarkError as error:
+                log.warning("job %d: %s", job, error)
+                self.store.state(job, f"failed: {error}")
+            except Exception as error:
+                log.exception("job %d", job)
+                self.store.state(job, f"failed: {type(error).__name__}, see the service's log")
+            finally:
+                self._tasks.pop(job, None)
+
+    def _run(self, job: int, task: Task) -> None:
+        (row,) = self.store.rows("SELECT told, tagger FROM jobs WHERE id = ?", (job,))
+        told = json.loads(row["told"])
+        tagger = self.taggers.get(row["tagger"])
+        if tagger is None or tagger.identity() != told["tagger"]:
+            raise EarmarkError(f"was begun with another tagger called {row['tagger']}: start the service with that one")
+        names = list(self.shelf.folder(fresh=True).values())
+        files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
+        with Journal(self.folder / str(job), told) as journal:
+            todo = set(journal.todo(files.values()))
+            known = self.store.told(job)
+            for name, file in files.items():  # written down before a kill, and not yet in the store
+                if file not in todo and name not in known:
+                    self._take_in(job, name, file, journal)
+            left = [name for name, file in files.items() if file in todo]
+            self._hear(
+                job, tagger, EventRules.from_dict(told["rules"]), {name: files[name] for name in left}, journal, task
+            )
+
+    def _hear(
+        self, job: int, tagger: AnyTagger, rules: EventRules, files: Mapping[str, Path], journal: Journal, task: Task
+    ) -> None:
+        sounds = [Sent(Path(name), file=file, look=task.look) for name, file in files.items()]
+        options: dict[str, Any] = {"workers": 1, "on_audio": lambda _: self._give_way(task)}
+        with closing(listen(tagger, tagger.framewise(), sounds, rules, **options)) as results:
+            for result, events in results:
+                name = str(result.recording.path)
+                if isinstance(result, Failure):
+                    journal.failed(files[name], str(result.error))
+                    self.store.failed(job, name, str(result.error))
+                    continue
+                told = json.loads(eventfile.text({name: events}, "json"))
+                text = (
+                    json.dumps([told[0] | {"duration": round(result.duration, 6)}], ensure_ascii=False, indent=1) + "\n"
+                )
+                journal.done(files[name], text, ".json")
+                self.store.heard(job, name, result.duration, events)
+
+    def _take_in(self, job: int, name: str, file: Path, journal: Journal) -> None:
+        for _, reason in journal.failures([file]):
+            self.store.failed(job, name, reason)
+        for text in journal.results([file]):
+            (told,) = json.loads(text)
+            self.store.heard(job, name, told["duration"], _events(told))
+
+    def _give_way(self, task: Task) -> None:
+        until = time.monotonic() + PATIENCE
+        while self.desk.taken and time.monotonic() < until:
+            time.sleep(0.02)
+        task.look()
+
+
+def _events(told: Mapping[str, Any]) -> Iterator[Event]:
+    for each in told["events"]:
+        yield Event(each["onset"], each["offset"], each["label"], each["score"])

@@ -1,0 +1,157 @@
+// One recording: dropped, chosen or recorded; looked at, heard, and kept as a file of events.
+import { ask, clock, element, json, query, say, send, words } from "./api.js";
+import { Recorder } from "./recorder.js";
+import { View } from "./view.js";
+
+const at = (id) => document.getElementById(id);
+let view, tagger, recording, threshold = null, recorder, later, asking = 0;
+
+export function start(state, which) {
+  tagger = which;
+  view = new View(at("view"), { onEvent: (event) => select(view.events.indexOf(event)) });
+  view.failed = (error) => say(error.message, true);
+  view.onPlay = (on) => { at("play").textContent = on ? "Stop" : "Play"; };
+  at("insecure").hidden = state.secure; at("record").disabled = !state.secure;
+  at("file").addEventListener("change", (event) => { const [file] = event.target.files; event.target.value = ""; if (file) take(file, file.name); });
+  dropping(at("drop")); dropping(document.body);
+  at("record").addEventListener("click", record);
+  at("play").addEventListener("click", () => view.toggle());
+  at("nearer").addEventListener("click", () => view.zoom(0.5));
+  at("farther").addEventListener("click", () => view.zoom(2));
+  at("all").addEventListener("click", () => view.all());
+  at("speed").addEventListener("change", (event) => { view.rate = view.audio.playbackRate = Number(event.target.value); });
+  at("scale").addEventListener("change", (event) => { view.scale = event.target.value; view.changed(); });
+  at("contrast").addEventListener("input", contrast);
+  at("threshold").addEventListener("input", () => { threshold = Number(at("threshold").value); told(); clearTimeout(later); later = setTimeout(events, 100); });
+  document.addEventListener("keydown", key);
+  addEventListener("pagehide", () => recording?.held && fetch(`v1/recordings/${recording.id}`, { method: "DELETE", keepalive: true }));
+  contrast();
+}
+
+export function open() { // #listen/ID: a recording of the folder
+  const id = location.hash.split("/")[1];
+  if (id && id !== recording?.id) json(`v1/recordings/${id}`).then(show, (error) => say(error.message, true));
+}
+export function leave() { view?.stop(); recorder?.cancel(); }
+export const asked = () => recording && hear();
+
+function dropping(place) {
+  place.addEventListener("dragover", (event) => { event.preventDefault(); at("drop").classList.add("over"); });
+  place.addEventListener("dragleave", () => at("drop").classList.remove("over"));
+  place.addEventListener("drop", (event) => {
+    event.preventDefault(); event.stopPropagation(); at("drop").classList.remove("over");
+    const files = [...event.dataTransfer.files];
+    if (!files.length || at("listen").hidden) return;
+    if (files.length > 1) say(`${files.length} files were dropped; this is the first, ${files[0].name}.`);
+    take(files[0], files[0].name, files.length > 1);
+  });
+}
+
+async function take(blob, name, quiet = false) {
+  if (!quiet) say("");
+  at("sending").hidden = false; at("sending").value = 0;
+  try {
+    const before = recording;
+    const sent = await send("v1/recordings", blob, name, (share) => { at("sending").value = share; });
+    if (before?.held) ask(`v1/recordings/${before.id}`, { method: "DELETE" }).catch(() => {});
+    show(sent);
+  } catch (error) { say(error.message, true); }
+  finally { at("sending").hidden = true; }
+}
+
+function show(told) {
+  recording = told;
+  threshold = null;
+  at("shown").hidden = false;
+  at("what").textContent = recording.name;
+  at("facts").textContent = `${clock(recording.seconds)} · ${recording.sample_rate.toLocaleString("en")} Hz · ${recording.channels === 1 ? "one channel" : `${recording.channels} channels, heard as their mean`} · ${recording.container} ${recording.codec}`;
+  view.show(recording);
+  at("view").focus({ preventScroll: true });
+  hear();
+}
+
+async function hear() {
+  const mine = ++asking, name = tagger().name;
+  at("answer").textContent = `${name} is listening …`;
+  at("events").tBodies[0].replaceChildren(); at("events-told").textContent = ""; view.heard(null, []);
+  view.scores = null;
+  try {
+    const scores = await json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`);
+    if (mine !== asking) return;
+    view.heard(scores, []);
+    const surest = [...scores.tags].sort((a, b) => b.score - a.score).slice(0, 3);
+    at("answer").replaceChildren(...(scores.silent ? ["Silent: nothing is to be heard in it."] : surest.map(chip)));
+    if (scores.notes.length) say(scores.notes.join(" · "));
+    await events();
+  } catch (error) { if (mine === asking) { at("answer").textContent = ""; say(error.message, true); } }
+}
+
+export const chip = (tag) => element("span", { className: "chip" }, element("b", {}, words(tag.label)), element("span", {}, tag.score.toFixed(2)));
+
+async function events() {
+  const mine = asking, about = { tagger: tagger().name, threshold };
+  told();
+  const [found] = await json(`v1/recordings/${recording.id}/events?${query(about)}`);
+  if (mine !== asking) return;
+  view.threshold = threshold;
+  view.heard(null, found.events);
+  const { frames, calibrated } = tagger();
+  at("events-told").textContent = `${found.events.length || "No"} event${found.events.length === 1 ? "" : "s"} at ${threshold === null ? (calibrated ? "the thresholds that were chosen for this tagger" : "threshold 0.5, as none was chosen for this tagger") : `threshold ${threshold.toFixed(2)}`}.` +
+    (frames ? "" : ` This tagger scores windows of ${tagger().windows.length ?? "several"} s: edges are no finer.`);
+  at("events").tBodies[0].replaceChildren(...found.events.map((event, number) => element("tr", {},
+    element("td", { className: "words" }, words(event.label)), ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))),
+    element("td", {}, event.score.toFixed(2)),
+    element("td", {}, element("button", { className: "small", type: "button", ariaLabel: `Play ${words(event.label)} at ${clock(event.onset)}`, onclick: () => play(number) }, "Play")))));
+  for (const form of ["audacity", "raven", "csv", "json"])
+    at(`as-${form}`).href = `v1/recordings/${recording.id}/events?${query({ ...about, format: form, download: true })}`;
+}
+
+function play(number) {
+  const event = view.events[number];
+  if (!event) return;
+  select(number); view.go(event.onset); view.play(event.onset, event.offset);
+}
+
+function select(number) {
+  view.selected = number;
+  [...at("events").tBodies[0].rows].forEach((row, i) => row.classList.toggle("on", i === number));
+  at("events").tBodies[0].rows[number]?.scrollIntoView({ block: "nearest" });
+}
+
+function told() {
+  const own = tagger().thresholds, values = new Set(Object.values(own));
+  at("threshold-told").textContent = threshold === null ? (values.size === 1 ? [...values][0].toFixed(2) : "each tag's own") : threshold.toFixed(2);
+  if (threshold === null) at("threshold").value = values.size === 1 ? [...values][0] : 0.5;
+}
+
+function contrast() {
+  const range = 130 - Number(at("contrast").value); // dB that are shown: the fewer, the harder
+  at("contrast-told").textContent = `${range} dB`;
+  view.contrast = range; view.shade(); view.draw();
+}
+
+async function record() {
+  if (recorder) {
+    const done = recorder; recorder = null;
+    at("record").textContent = "record with the microphone";
+    const { blob, seconds } = await done.finish();
+    if (seconds < 0.1) return say("Nothing was recorded.", true);
+    const name = `microphone ${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.wav`;
+    return take(blob, name);
+  }
+  try {
+    recorder = await Recorder.open();
+    recorder.onLevel = (seconds) => { at("record").textContent = `stop after ${clock(seconds)}`; };
+    at("record").textContent = "stop";
+  } catch (error) { recorder = null; say(`The microphone cannot be heard: ${error.message}`, true); }
+}
+
+function key(event) {
+  if (at("listen").hidden || at("shown").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  const next = (step) => { const last = view.events.length - 1, now = view.selected ?? (step > 0 ? -1 : 1); if (last >= 0) play(Math.max(0, Math.min(last, now + step))); };
+  const keys = { "+": () => view.zoom(0.5), "=": () => view.zoom(0.5), "-": () => view.zoom(2), "−": () => view.zoom(2), 0: () => view.all(), n: () => next(1), b: () => next(-1) };
+  if (event.key === " " && !/^(BUTTON|A|SUMMARY)$/.test(event.target.tagName)) keys[" "] = () => view.toggle();
+  const act = keys[event.key] ?? keys[event.key.toLowerCase()];
+  if (act) { act(); event.preventDefault(); }
+}

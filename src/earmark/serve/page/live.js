@@ -1,0 +1,73 @@
+// The microphone through a WebSocket: tags of each window as it comes, and how late.
+import { clock, element, query, say } from "./api.js";
+import { chip } from "./listen.js";
+import { Recorder } from "./recorder.js";
+
+const at = (id) => document.getElementById(id), MOST = 200, SECONDS = 10;
+let tagger, recorder, line, levels = [], late = [];
+
+export function start(state, which) {
+  tagger = which;
+  at("live-insecure").hidden = state.secure; at("live-start").disabled = !state.secure;
+  at("live-start").addEventListener("click", () => (recorder ? finish() : begin()));
+}
+
+export function leave() { if (recorder) finish(); }
+export const asked = leave;
+
+async function begin() {
+  say("");
+  try { recorder = await Recorder.open(); }
+  catch (error) { recorder = null; return say(`The microphone cannot be heard: ${error.message}`, true); }
+  at("live-start").textContent = "Stop listening"; at("live-log").tBodies[0].replaceChildren(); at("live-now").replaceChildren();
+  levels = []; late = [];
+  const place = new URL(`v1/live?${query({ tagger: tagger().name })}`, location.href);
+  place.protocol = place.protocol.replace("http", "ws"); place.hash = "";
+  line = new WebSocket(place);
+  line.onopen = () => line.send(JSON.stringify({ rate: Math.round(recorder.rate), encoding: "f32le" }));
+  line.onmessage = ({ data }) => told(JSON.parse(data));
+  line.onerror = () => say("The line to the service broke.", true);
+  line.onclose = () => { if (recorder) finish(); };
+  recorder.onSamples = (samples) => {
+    levels.push(samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0));
+    levels = levels.slice(-Math.ceil(SECONDS * recorder.rate / samples.length));
+    draw(Math.ceil(SECONDS * recorder.rate / samples.length));
+    if (line.readyState === WebSocket.OPEN && line.bufferedAmount < 4e6) line.send(samples.buffer);
+  };
+}
+
+function finish() {
+  recorder?.cancel(); recorder = null;
+  at("live-start").textContent = "Start listening";
+  if (line?.readyState === WebSocket.OPEN) line.send("end");
+}
+
+function told(said) {
+  if (said.error) return say(said.error, true);
+  if (said.start === undefined) { // of the whole
+    at("live-late").textContent = `${clock(said.duration)} heard`;
+    at("live-now").replaceChildren("As a whole: ", ...said.tags.map(chip));
+    return;
+  }
+  at("live-now").replaceChildren(...(said.silent ? ["Silent."] : said.tags.map(chip)));
+  late.push(said.late); late = late.slice(-20);
+  at("live-late").textContent = `${Math.max(...late).toFixed(1)} s late at most`;
+  const row = element("tr", {}, element("td", {}, clock(said.start)), element("td", {}, clock(said.end)),
+    element("td", { className: "words" }, ...(said.silent ? ["silent"] : said.tags.map(chip))), element("td", {}, `${said.late.toFixed(1)} s`));
+  const rows = at("live-log").tBodies[0];
+  rows.prepend(row);
+  while (rows.rows.length > MOST) rows.deleteRow(-1);
+}
+
+function draw(most) {
+  const canvas = at("live-level"), ratio = devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
+  canvas.width = width * ratio; canvas.height = height * ratio;
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--wave");
+  const step = width / most, offset = width - levels.length * step;
+  levels.forEach((level, i) => {
+    const share = level > 0 ? Math.max(0, 1 + 20 * Math.log10(level) / 60) : 0; // from -60 dB to full scale
+    pen.fillRect(offset + i * step, (1 - share) * height / 2, Math.max(1, step - 1), Math.max(1, share * height));
+  });
+}

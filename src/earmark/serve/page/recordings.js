@@ -1,0 +1,127 @@
+// The folder of recordings: a job that hears it, events by hour and tag, and the files.
+import { clock, element, json, post, query, say, words } from "./api.js";
+
+const at = (id) => document.getElementById(id), STEP = 100;
+let tagger, job = null, watching, cell = null, shownFiles = 0, shownFound = 0, player = new Audio(), playing = null;
+
+export function start(state, which) {
+  tagger = which;
+  if (!state.folder) { at("no-folder").hidden = false; return; }
+  at("with-folder").hidden = false;
+  at("begin").addEventListener("click", begin);
+  at("stop").addEventListener("click", async () => { await attempt(() => post(`v1/jobs/${job.id}/stop`, {})); watch(); });
+  at("job").addEventListener("change", () => { job = null; cell = null; at("listed").hidden = true; watch(); });
+  at("least").addEventListener("input", () => { clearTimeout(watching); watching = setTimeout(watch, 150); at("least-told").textContent = Number(at("least").value).toFixed(2); });
+  at("filter").addEventListener("input", () => { clearTimeout(at("filter").later); at("filter").later = setTimeout(() => files(), 150); });
+  at("more").addEventListener("click", () => list(true));
+  at("more-files").addEventListener("click", () => files(true));
+  at("least-told").textContent = "0.00";
+  player.addEventListener("ended", quiet);
+}
+
+export function open(state) { if (state.folder) { jobs().then(() => { watch(); files(); }); } }
+export function leave() { clearTimeout(watching); quiet(); }
+
+async function attempt(work) { try { return await work(); } catch (error) { say(error.message, true); return null; } }
+
+async function jobs(chosen = at("job").value) {
+  const told = await attempt(() => json("v1/jobs"));
+  if (!told) return;
+  at("job").replaceChildren(...told.jobs.map((each) => new Option(`${each.tagger}, ${limit(each.rules)} · ${each.begun.slice(0, 10)}`, each.id)));
+  if (!told.jobs.length) at("job").append(new Option("nobody yet", ""));
+  if (told.jobs.some((each) => String(each.id) === String(chosen))) at("job").value = chosen;
+}
+
+function limit(rules) {
+  const values = new Set(Object.values(rules.thresholds));
+  return values.size === 1 ? `threshold ${[...values][0]}` : "its own thresholds";
+}
+
+async function begin() {
+  say("");
+  const made = await attempt(() => post("v1/jobs", { tagger: tagger().name }));
+  if (!made) return;
+  await jobs(made.id); at("job").value = made.id; watch();
+}
+
+async function watch() {
+  clearTimeout(watching);
+  const id = at("job").value;
+  at("begin").textContent = id ? "Hear what is new" : "Hear them all";
+  if (!id) { at("counts-told").textContent = "Nothing is heard yet."; return; }
+  const told = await attempt(() => json(`v1/jobs/${id}`));
+  if (!told) return;
+  const moved = !job || job.done !== told.done || job.state !== told.state;
+  job = told;
+  const runs = job.state === "running";
+  at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
+  at("stop").hidden = !runs; at("begin").disabled = runs;
+  at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
+  at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
+    `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}`;
+  await counts();
+  if (moved) { files(); if (cell) list(); }
+  if (runs && !at("recordings").hidden) watching = setTimeout(watch, 1500);
+}
+
+async function counts() {
+  const told = await attempt(() => json(`v1/jobs/${job.id}/counts?${query({ score: at("least").value })}`));
+  if (!told) return;
+  const most = Math.max(1, ...told.rows.flatMap((row) => row.counts));
+  const untold = told.rows.reduce((sum, row) => sum + row.all - row.counts.reduce((a, b) => a + b, 0), 0);
+  at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold} events are in recordings whose names tell none` : ""}.`
+    : "Hours since each recording began: the names of the files tell no time of day, as 20260514_053000.wav would.";
+  at("counts").tHead.replaceChildren(element("tr", {}, element("th", { className: "words" }, "Tag"), ...told.hours.map((hour) => element("th", { scope: "col" }, told.by === "clock" ? String(hour).padStart(2, "0") : String(hour + 1))), element("th", {}, "All")));
+  at("counts").tBodies[0].replaceChildren(...told.rows.map((row) => element("tr", {}, element("th", { className: "words", scope: "row" }, words(row.tag)),
+    ...row.counts.map((count, hour) => count ? shaded(count, most, row.tag, hour, told.by) : element("td", {})),
+    element("td", {}, button(row.all, row.tag, null, told.by)))));
+}
+
+function shaded(count, most, tag, hour, by) {
+  const made = element("td", {}, button(count, tag, hour, by));
+  made.style.background = `color-mix(in srgb, var(--accent) ${Math.round(8 + 50 * Math.sqrt(count / most))}%, transparent)`;
+  return made;
+}
+
+const when = (hour, by) => hour === null ? "" : by === "clock" ? ` from ${hour} to ${hour + 1} o'clock` : ` in hour ${hour + 1}`;
+const button = (count, tag, hour, by) => element("button", { type: "button", ariaLabel: `${count} events of ${words(tag)}${when(hour, by)}: list them`,
+  onclick: () => { cell = { tag, hour, by }; list(); at("listed-head").focus(); at("listed-head").scrollIntoView({ block: "start", behavior: "smooth" }); } }, String(count));
+
+async function list(more = false) {
+  const first = more ? shownFound : 0;
+  const told = await attempt(() => json(`v1/jobs/${job.id}/events?${query({ tag: cell.tag, hour: cell.hour, score: at("least").value, order: "score", first, most: STEP })}`));
+  if (!told) return;
+  at("listed").hidden = false;
+  at("listed-head").textContent = `${words(cell.tag)}${when(cell.hour, cell.by)}: ${told.total.toLocaleString("en")}`;
+  const rows = told.events.map((event) => element("tr", {},
+    element("td", { className: "words name" }, element("a", { href: `#listen/${event.recording}` }, event.name)),
+    ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))), element("td", {}, event.score.toFixed(2)),
+    element("td", {}, element("button", { className: "small", type: "button", ariaLabel: `Play ${words(event.tag)} at ${clock(event.onset)} of ${event.name}`, onclick: (pressed) => hear(event, pressed.currentTarget) }, "Play"))));
+  at("found").tBodies[0][more ? "append" : "replaceChildren"](...rows);
+  shownFound = first + rows.length;
+  at("more").hidden = shownFound >= told.total;
+}
+
+function hear(event, pressed) {
+  const same = playing === pressed;
+  quiet();
+  if (same) return;
+  playing = pressed; pressed.textContent = "Stop";
+  player.src = `v1/recordings/${event.recording}/audio?${query({ start: event.onset, end: event.offset })}`;
+  player.play().catch((error) => error.name !== "AbortError" && say(`This browser does not play it: ${error.message}`, true));
+}
+
+function quiet() { player.pause(); if (playing) playing.textContent = "Play"; playing = null; }
+
+async function files(more = false) {
+  const first = more ? shownFiles : 0;
+  const told = await attempt(() => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, first, most: STEP })}`));
+  if (!told) return;
+  at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
+  const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words name" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
+    element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
+    element("td", { className: "words" }, each.error ? "cannot be read" : each.state)));
+  at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);
+  shownFiles = first + rows.length;
+  at("more-files").hidden = shownFiles >= told.total;
+}

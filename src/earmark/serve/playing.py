@@ -1,0 +1,89 @@
+"""A recording as a WAV that a browser plays, whatever its file is: 16 bits, one channel, at its own rate, any range of bytes of it.
+
+The file is never made: bytes that are asked for are decoded as they go out, so that a range of hours takes no more memory than
+one of seconds, and sound and picture stay in step, which a browser's own seeking in MP3 and Ogg does not keep.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark.errors import AudioError
+from earmark.serve.drawing import part
+from earmark.serve.sounds import Sent
+
+HEADER = 44  # bytes
+STEP = 5.0  # s that are decoded at once
+MOST = (2**32 - 1 - HEADER) // 2 * 2  # bytes of sound that a WAV can state
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class Unmet(Exception):
+    """A range of bytes that lies behind the end."""
+
+
+@dataclass(frozen=True)
+class Wav:
+    """Samples `first` to `end` of a recording at `rate` Hz, as a file of `size` bytes."""
+
+    sound: Sent
+    rate: int
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return HEADER + self._data
+
+    @property
+    def _data(self) -> int:
+        return min(2 * (self.end - self.first), MOST)
+
+    def header(self) -> bytes:
+        form = struct.pack("<IHHIIHH", 16, 1, 1, self.rate, 2 * self.rate, 2, 16)
+        data = struct.pack("<I", self._data)
+        return b"RIFF" + struct.pack("<I", self._data + HEADER - 8) + b"WAVEfmt " + form + b"data" + data
+
+    def read(self, begin: int, end: int) -> Iterator[bytes]:
+        """Bytes `begin` to `end`."""
+        if begin < HEADER:
+            yield self.header()[begin:end]
+        at = max(begin - HEADER, 0)
+        last = end - HEADER
+        while at < last:
+            first = self.first + at // 2
+            until = min(first + round(STEP * self.rate), self.first + -(-last // 2))
+            body = self._samples(first, until)
+            yield body[at % 2 : at % 2 + last - at]
+            at = 2 * (until - self.first)
+
+    def _samples(self, first: int, until: int) -> bytes:
+        try:
+            wave = part(self.sound, self.rate, first / self.rate, until / self.rate)
+        except AudioError:  # cut off: the header was sent, silence follows
+            wave = np.zeros(0, np.float32)
+        wave = np.pad(wave[: until - first], (0, max(0, until - first - len(wave))))
+        return np.clip(np.rint(wave * 32_767), -32_768, 32_767).astype("<i2").tobytes()
+
+
+def asked(header: str | None, size: int) -> tuple[int, int] | None:
+    """The bytes that a Range header asks for, or None for all. Raises Unmet.
+
+    >>> asked("bytes=0-", 100), asked("bytes=-10", 100), asked("bytes=5-500", 100), asked("lines=1-2", 100)
+    ((0, 100), (90, 100), (5, 100), None)
+    """
+    told = RANGE.fullmatch((header or "").strip())
+    if told is None or told.groups() == ("", ""):
+        return None
+    first, last = told.groups()
+    if first == "":
+        return max(0, size - int(last)), size
+    begin, end = int(first), size if last == "" else min(size, int(last) + 1)
+    if begin >= end:
+        raise Unmet
+    return begin, end

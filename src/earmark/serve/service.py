@@ -1,0 +1,86 @@
+"""A running service: its settings, taggers, workers, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+
+from earmark.errors import UnknownName
+from earmark.models.anytagger import AnyTagger
+from earmark.registry import did_you_mean
+from earmark.serve.hearing import Memory
+from earmark.serve.jobs import Jobs
+from earmark.serve.meters import Meters
+from earmark.serve.settings import Settings
+from earmark.serve.shelf import Shelf
+from earmark.serve.store import Store
+from earmark.serve.uploads import Spool
+from earmark.serve.work import Desk
+
+DRAWERS, WAITING = 2, 64  # threads that draw, and pictures that may wait
+
+
+@dataclass
+class Service:
+    """taggers: by name; the first is asked where none is named. drawers: who draws and plays need not wait for who hears."""
+
+    settings: Settings
+    taggers: Mapping[str, AnyTagger]
+    desk: Desk
+    spool: Spool
+    meters: Meters
+    shelf: Shelf
+    memory: Memory
+    drawers: Desk
+    store: Store | None = None  # of a folder of recordings
+    jobs: Jobs | None = None
+    listeners: int = 0  # to live sound, now
+
+    @staticmethod
+    def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
+        desk = Desk(settings.workers, settings.waiting)
+        spool = Spool(settings)
+        shelf = Shelf(settings, spool)
+        made = Service(
+            settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
+        )
+        if settings.recordings is not None:
+            made.store = Store(settings.kept)
+            made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")
+        return made
+
+    @property
+    def folder(self) -> tuple[Store, Jobs]:
+        """What is kept of the folder. Raises UnknownName where the service was given none."""
+        if self.store is None or self.jobs is None:
+            raise UnknownName("this service has no folder of recordings: start it with --recordings FOLDER")
+        return self.store, self.jobs
+
+    def tagger(self, name: str | None) -> tuple[str, AnyTagger]:
+        """Raises UnknownName."""
+        name = next(iter(self.taggers)) if name is None else name
+        if name not in self.taggers:
+            raise UnknownName(
+                f"{name}: no such tagger here{did_you_mean(name, self.taggers)} Known: {', '.join(self.taggers)}"
+            )
+        return name, self.taggers[name]
+
+    def close(self) -> None:
+        if self.jobs is not None and self.store is not None:
+            self.jobs.close()
+            self.store.close()
+        self.desk.close()
+        self.drawers.close()
+        self.spool.close()
+
+
+def of_request(request: HTTPConnection) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+Here = Annotated[Service, Depends(of_request)]

@@ -1,0 +1,34 @@
+"""The page's way in where a token is asked for: it is sent once, and a cookie that only the browser can read stands for it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from earmark.serve.api import REFUSALS
+from earmark.serve.guard import COOKIE, cookie_of, same
+from earmark.serve.service import Here
+from earmark.serve.shapes import Health, Session
+from earmark.serve.uploads import Refused
+
+router = APIRouter(responses=REFUSALS)
+
+
+@router.post("/v1/session")
+def enter(told: Session, here: Here, request: Request, response: Response) -> Health:
+    """Trade the token for the page's cookie."""
+    token = here.settings.token
+    if token is not None:
+        if not same(told.token, token):
+            raise Refused(401, "this is not the service's token")
+        secure = request.url.scheme == "https"
+        response.set_cookie(
+            COOKIE, cookie_of(token), httponly=True, samesite="strict", secure=secure, max_age=30 * 86_400
+        )
+    return Health(status="ok")
+
+
+@router.delete("/v1/session")
+def leave(response: Response) -> Health:
+    """Forget the cookie."""
+    response.delete_cookie(COOKIE)
+    return Health(status="ok")

@@ -1,0 +1,237 @@
+"""What the service tells in JSON beside the answers that the commands tell too (`earmark.inference.shapes`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from earmark.inference.shapes import Counted, Output, Seconds, Start
+
+
+class Problem(Output):
+    """Why a request is refused: what is wrong, the limit, and the way out."""
+
+    error: str
+
+
+class OneTagger(Output):
+    """A tagger that can be asked. calibrated: whether thresholds or rules were chosen for it."""
+
+    name: str
+    identity: Annotated[str, Field(description="Changes with anything that changes a score.")]
+    engine: str
+    sample_rate: Annotated[int, Field(description="Hz.")]
+    task: Literal["one", "many"]
+    tags: list[str]
+    windows: dict[str, Any]
+    frames: Annotated[bool, Field(description="Whether events are found in frames, finer than windows.")]
+    thresholds: Annotated[dict[str, float], Field(description="Of events, by tag.")]
+    calibrated: Annotated[bool, Field(description="Whether rules for events were chosen on validation clips.")]
+
+
+class Limits(Output):
+    bytes: Annotated[int, Field(description="Of a recording that is sent.")]
+    seconds: Annotated[float, Field(description="Of sound in it.")]
+
+
+class Taggers(Output):
+    """folder: whether there are recordings to choose from."""
+
+    taggers: list[OneTagger]
+    limits: Limits
+    folder: bool
+    version: Annotated[str, Field(description="Of earmark.")]
+
+
+class Health(Output):
+    status: Literal["ok"]
+
+
+class Session(Output):
+    token: Annotated[str, Field(max_length=1000)]
+
+
+class Vector(Output):
+    id: str
+    start: Start
+    end: Start
+    vector: list[float]
+
+
+class EmbeddingsOfRecording(Output):
+    """The embeddings of a recording's windows; see `earmark.Embeddings.to_dict`."""
+
+    width: Counted
+    facts: dict[str, Any]
+    rows: list[Vector]
+
+
+class Ready(Output):
+    """taken: requests that are worked on or wait; room: how many there may be."""
+
+    status: Literal["ok", "busy"]
+    taken: Counted
+    room: Counted
+
+
+class RecordingFacts(Output):
+    """A recording that can be listened to. held: it was sent, and is forgotten when nobody asks for it any more."""
+
+    id: str
+    name: str
+    seconds: Seconds
+    sample_rate: Annotated[int, Field(description="Hz, of the file; it is drawn and played at it.")]
+    channels: int
+    codec: str
+    container: str
+    held: bool
+
+
+class Peaks(Output):
+    """low, high: of each of equal stretches from start to end, full scale ±127."""
+
+    start: Start
+    end: Start
+    low: list[int]
+    high: list[int]
+
+
+class ScoredTag(Output):
+    """A tag over time. score: of the whole recording. values: at each of the times."""
+
+    label: str
+    score: Annotated[float, Field(ge=0, le=1)]
+    threshold: Annotated[float, Field(description="Above which an event of it is told.")]
+    values: list[float]
+
+
+class ScoresOverTime(Output):
+    """times: middles of the windows or frames, or of several of them where there are more than asked for (the highest counts)."""
+
+    tagger: str
+    seconds: Seconds
+    silent: bool
+    notes: list[str]
+    times: list[float]
+    tags: Annotated[list[ScoredTag], Field(description="The tag that is heard surest somewhere comes first.")]
+
+
+class OneRecording(Output):
+    """A recording of the folder, and what the job made of it. state: waits, heard or unread."""
+
+    id: str
+    name: str
+    state: Literal["waits", "heard", "unread"]
+    seconds: float | None
+    events: Counted
+    error: str | None
+
+
+class Folder(Output):
+    """total: how many fit the question; recordings: some of them."""
+
+    total: Counted
+    recordings: list[OneRecording]
+    passed_over: str | None
+
+
+class JobAsked(Output):
+    """Hear the whole folder. What is not told is the tagger's own."""
+
+    tagger: str | None = None
+    threshold: Annotated[float | None, Field(gt=0, le=1)] = None
+    median: Annotated[float | None, Field(ge=0, le=1e6)] = None
+    gap: Annotated[float | None, Field(ge=0, le=1e6)] = None
+    shortest: Annotated[float | None, Field(ge=0, le=1e6)] = None
+
+
+class OneJob(Output):
+    """state: running, stopped, done, or failed and why. done, unread: recordings; seconds: of sound heard."""
+
+    id: int
+    tagger: str
+    state: str
+    begun: str
+    total: Counted
+    done: Counted
+    unread: Counted
+    seconds: Seconds
+    events: Counted
+    rules: dict[str, Any]
+
+
+class AllJobs(Output):
+    jobs: list[OneJob]
+
+
+class CountsOfTag(Output):
+    tag: str
+    counts: list[Counted]
+    all: Counted
+
+
+class CountsByHour(Output):
+    """by: clock, where names tell when recordings began, else hour: since its recording began. rows: most events first; their
+    counts are of the hours, `all` counts those whose recordings tell no time too.
+    """
+
+    by: Literal["clock", "hour"]
+    hours: list[int]
+    rows: list[CountsOfTag]
+
+
+class FoundEvent(Output):
+    id: int
+    recording: Annotated[str, Field(description="Its id.")]
+    name: str
+    onset: Start
+    offset: Start
+    tag: str
+    score: float
+
+
+class FoundEvents(Output):
+    total: Counted
+    events: list[FoundEvent]
+
+
+class NextEvent(Output):
+    """event: the next to be judged, or null. drawn: why it is that one. left: events without an answer."""
+
+    event: FoundEvent | None
+    drawn: Literal["surest", "doubtful", "random"] | None
+    left: Counted
+
+
+class Said(Output):
+    """An answer to an event. other: the tag that it is, where the answer is `other`."""
+
+    event: int
+    answer: Literal["right", "wrong", "other", "unsure"]
+    other: Annotated[str, Field(max_length=255)] = ""
+    drawn: Literal["surest", "doubtful", "random", "chosen"] = "chosen"
+
+
+class Kept(Output):
+    """An answer that is on the disk."""
+
+    id: int
+
+
+class TakenBack(Output):
+    """The event whose answer counts no more, or null."""
+
+    event: FoundEvent | None
+
+
+class Precision(Output):
+    """asked: answers; judged: of them right or wrong; sample: of them drawn by chance, of which precision, low and high (95 %) are."""
+
+    asked: Counted
+    right: Counted
+    judged: Counted
+    sample: Counted
+    precision: float | None
+    low: float | None
+    high: float | None

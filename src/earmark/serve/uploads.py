@@ -1,0 +1,149 @@
+"""Sound that is sent: from a request's body into a file, counted while it is read. Nothing of it is ever run or unpacked.
+
+A body is the file itself, of any type of audio or `application/octet-stream`, or a form (multipart/form-data) with one file in
+the field `file`. Its name is a name for people: it names no place here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from earmark.serve.settings import Settings
+from earmark.serve.work import Busy
+
+UNNAMED = "recording"
+LONGEST = 255  # characters of a name
+OTHERS = ("application/json", "application/x-www-form-urlencoded", "text/", "image/")  # types that are no sound
+
+
+class Refused(Exception):
+    """A request that is answered by a status of its own, and a sentence."""
+
+    def __init__(self, status: int, told: str):
+        self.status = status
+        super().__init__(told)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """name: as it was sent. file: where it is, under a name that nobody sent. size: bytes."""
+
+    name: str
+    file: Path
+    size: int
+
+
+class Spool:
+    """A folder for what is sent, empty when it begins, and how many bytes there may be at once."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.folder = Path(tempfile.mkdtemp(prefix="earmark-serve-"))
+        self.bytes = 0
+
+    def take(self, count: int) -> None:
+        """Raises Busy where there is no room for so many bytes more."""
+        if self.bytes + count > self.settings.held_bytes:
+            raise Busy(f"recordings of {self.bytes // 1_000_000:,} MB are held already", 30)
+        self.bytes += count
+
+    def drop(self, upload: Upload) -> None:
+        upload.file.unlink(missing_ok=True)
+        self.bytes -= upload.size
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @asynccontextmanager
+    async def received(self, request: Request) -> AsyncIterator[Upload]:
+        """What a request sends, until the block ends. Raises Refused, Busy."""
+        upload = await self.receive(request)
+        try:
+            yield upload
+        finally:
+            self.drop(upload)
+
+    async def receive(self, request: Request) -> Upload:
+        """What a request sends, until it is dropped. Raises Refused, Busy."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if any(kind.startswith(other) for other in OTHERS):
+            raise Refused(
+                415, f"the body is {kind}: send the bytes of a recording, or a form (multipart/form-data) with a file"
+            )
+        self._check_length(request)
+        before, count = self.bytes, [0]
+        bounded = Request(request.scope, self._bounded(request, count))
+        with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+            place = Path(file.name)
+            try:
+                name = await (_form(bounded, file) if kind == "multipart/form-data" else _body(bounded, file))
+            except BaseException:
+                place.unlink(missing_ok=True)
+                self.bytes -= count[0]
+                raise
+        size = place.stat().st_size
+        self.bytes += size - count[0]
+        assert self.bytes >= 0, before
+        return Upload(name, place, size)
+
+    def _check_length(self, request: Request) -> None:
+        told = request.headers.get("content-length", "")
+        if told.isdecimal() and int(told) > self.settings.most_bytes:
+            raise self._too_large(int(told))
+
+    def _too_large(self, count: int) -> Refused:
+        most = self.settings.most_bytes
+        return Refused(
+            413, f"the body has {count:,} bytes or more, and this service takes {most:,}. Send a part, or a FLAC of it"
+        )
+
+    def _bounded(self, request: Request, count: list[int]) -> Callable[[], Any]:
+        async def receive() -> Any:
+            try:
+                message = await asyncio.wait_for(request.receive(), self.settings.patience)
+            except TimeoutError as error:
+                raise Refused(408, f"no byte came for {self.settings.patience:g} s: send it again") from error
+            size = len(message.get("body", b""))
+            if count[0] + size > self.settings.most_bytes:
+                raise self._too_large(count[0] + size)
+            self.take(size)
+            count[0] += size
+            return message
+
+        return receive
+
+
+async def _body(request: Request, file: Any) -> str:
+    async for chunk in request.stream():
+        file.write(chunk)
+    return _name(request.query_params.get("name") or UNNAMED)
+
+
+async def _form(request: Request, file: Any) -> str:
+    try:
+        async with request.form(max_files=1, max_fields=4) as form:
+            sent = form.get("file")
+            if not isinstance(sent, UploadFile):
+                raise Refused(422, "the form has no file in its field `file`: send one recording there")
+            await run_in_threadpool(shutil.copyfileobj, sent.file, file)
+            return _name(sent.filename or UNNAMED)
+    except HTTPException as error:
+        raise Refused(422, f"the form cannot be read: {error.detail}") from error
+
+
+def _name(told: str) -> str:
+    if len(told) > LONGEST or "\0" in told:
+        raise Refused(422, f"the name has {len(told):,} characters: give up to {LONGEST}, and none that is 0")
+    return told

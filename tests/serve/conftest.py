@@ -1,0 +1,50 @@
+"""The service in this process, with the shipped tagger; real recordings where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from fastapi.testclient import TestClient
+
+from earmark.models import loading
+from earmark.serve.app import build
+from earmark.serve.settings import Settings
+
+HERE = "http://localhost"
+
+
+@pytest.fixture(scope="session")
+def esc10():
+    return loading.load("esc10")
+
+
+@pytest.fixture(scope="module")
+def service(esc10) -> Iterator[TestClient]:
+    with TestClient(build(Settings(workers=2), {"esc10": esc10}), base_url=HERE) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[Path]:
+    """A few real recordings, of several formats."""
+    folder = os.environ.get("EARMARK_DATA")
+    if not folder or not Path(folder, "esc10").is_dir():
+        pytest.skip("EARMARK_DATA names no folder with esc10: real recordings are needed")
+    found = sorted(Path(folder, "esc10").rglob("*.ogg"))[::80][:4]
+    found += sorted(Path(folder, "esc10_soundscapes").rglob("*.flac"))[:2]
+    return found
+
+
+@pytest.fixture(scope="session")
+def tone(tmp_path_factory) -> Path:
+    """Two seconds of 1 kHz, then two of nothing, in two channels of 24 bits at 32 kHz."""
+    path = tmp_path_factory.mktemp("sounds") / "tone.wav"
+    seconds = np.arange(64_000) / 32_000
+    wave = np.concatenate([0.5 * np.sin(2 * np.pi * 1000 * seconds), np.zeros(64_000)])
+    soundfile.write(path, np.stack([wave, wave], 1), 32_000, subtype="PCM_24")
+    return path
