@@ -81,12 +81,11 @@ def _shares(rest: Mapping[str, Sequence[object]], many: int) -> dict[str, int]:
     """So many events for each tag, alike as far as each has them; the first tags get what does not divide."""
     shares = dict.fromkeys(rest, 0)
     while many > 0 and (open_ := [tag for tag in rest if shares[tag] < len(rest[tag])]):
+        each = max(1, many // len(open_))
         for tag in open_:
-            add = min(max(1, many // len(open_)) if many >= len(open_) else 1, len(rest[tag]) - shares[tag], many)
+            add = min(each, len(rest[tag]) - shares[tag], many)
             shares[tag] += add
             many -= add
-            if not many:
-                break
     return {tag: part for tag, part in shares.items() if part}
 
 
