@@ -136,6 +136,20 @@ def test_errors_are_told_by_line(content, said, tmp_path):
     assert said in str(error.value)
 
 
+def test_reviews_of_the_page(tmp_path):
+    """Their columns are those of `earmark.serve.judging.COLUMNS`; how many events there were they do not tell."""
+    rows = "recording,onset,offset,tag,score,answer,other,drawn,time\n"
+    rows += "a.wav,1.0,2.0,dog,0.9,right,,surest,x\na.wav,3.0,4.0,dog,0.5,other,fox,doubtful,x\na.wav,5.0,6.0,dog,0.7,unsure,,random,x\n"
+    (tmp_path / "r.csv").write_text(rows)
+    told = answers.read(tmp_path / "r.csv")
+    assert [(r.answer, r.picked.chosen, r.truth) for r in told] == [
+        ("right", "highest", Event(1, 2, "dog")), ("other", "near the threshold", Event(3, 4, "fox")), (None, "random", None),
+    ]  # fmt: skip
+    one, whole = precision.of_tags(told)
+    assert one.reviewed == 2 and math.isnan(one.precision.value) and math.isnan(whole.precision.value)
+    assert "how many events there were" in earmark("review", "--summary", tmp_path / "r.csv").stderr
+
+
 def test_other_encodings_are_refused(tmp_path):
     (tmp_path / "r.csv").write_bytes((HEAD + row("right", tag="Mücke")).encode("latin-1"))
     with pytest.raises(ScoresError, match="line 2 is not UTF-8"):

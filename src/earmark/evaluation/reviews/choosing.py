@@ -22,7 +22,9 @@ HIGHEST, NEAR, RANDOM = "highest", "near the threshold", "random"
 
 @dataclass(frozen=True)
 class Picked:
-    """An event to listen to. chosen: HIGHEST, NEAR or RANDOM; probability: that it was; of_tag: events of its tag in all."""
+    """An event to listen to. chosen: HIGHEST, NEAR or RANDOM; probability: that it was; of_tag: events of its tag in all, 0 where
+    that is not known.
+    """
 
     recording: str
     event: Event

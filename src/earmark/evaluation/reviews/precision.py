@@ -23,8 +23,8 @@ from earmark.metrics.shares import wilson
 
 @dataclass(frozen=True)
 class Precision:
-    """Of a tag, or of all together. events: that were found; reviewed: that were answered, of them random: those drawn at random.
-    answers: how many of each. unanswered: of those that were chosen. among: (right, answered) by how they were chosen.
+    """Of a tag, or of all together. events: that were found, 0: not known; reviewed: that were answered, of them random: those drawn
+    at random. answers: how many of each. unanswered: of those that were chosen. among: (right, answered) by how they were chosen.
     """
 
     tag: str
@@ -61,7 +61,9 @@ def _of_tag(tag: str, reviews: Sequence[Review]) -> Precision:
     rest = events - len(sure)
     right = sum(review.right for review in sure)
     share = wilson(sum(review.right for review in drawn), len(drawn))
-    if not rest or rest == len(drawn):  # all were heard
+    if not events:
+        precision = Interval(math.nan, math.nan, math.nan)
+    elif not rest or rest == len(drawn):  # all were heard
         whole = (right + sum(review.right for review in drawn)) / events
         precision = Interval(whole, whole, whole)
     else:
@@ -78,7 +80,7 @@ def _of_tag(tag: str, reviews: Sequence[Review]) -> Precision:
 
 def _of_all(each: Sequence[Precision]) -> Precision:
     events = sum(one.events for one in each)
-    parts = [(one.events / events, one.precision) for one in each]
+    parts = [(one.events / events if events else math.nan, one.precision) for one in each]
     value = sum(part * interval.value for part, interval in parts)
     below = math.sqrt(sum((part * (interval.value - interval.low)) ** 2 for part, interval in parts))
     above = math.sqrt(sum((part * (interval.high - interval.value)) ** 2 for part, interval in parts))
