@@ -35,6 +35,7 @@ OUT = {
     "start": "new",
     "review": "new.csv",
 }  # where a name's ending matters; else a folder
+ALSO = {("calibrate", "data")}  # options that one of several must be given of
 TAGGERS = ("name", "tagger")  # arguments and options that name one
 
 
@@ -49,7 +50,12 @@ def given(name: str, command: click.Command, place: Path, tmp_path: Path, tagger
     """Arguments and options with which the command has little to do. tagger: to be taken wherever one is asked for."""
     words: list[str] = []
     for parameter in command.params:
-        if parameter.param_type_name == "argument" or parameter.required or parameter.name == "tagger":
+        if (
+            parameter.param_type_name == "argument"
+            or parameter.required
+            or (name, parameter.name) in ALSO
+            or parameter.name == "tagger"
+        ):
             option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
             if parameter.name == "out":
                 words += [*option, str(tmp_path / OUT.get(name, "out"))]

@@ -245,7 +245,8 @@ class EventTuning:
     """Rules for events, and how they were chosen; None: not told.
 
     without: tags without events there. figures: by what they are with, plain JSON values. scores: of "frames" or "windows".
-    metric, collars: by what they were chosen.
+    metric, collars: by what they were chosen. goal: what the thresholds were to reach, and what each comes to. rates: known events
+    of each tag an hour of what they were chosen on.
     """
 
     rules: EventRules | None = None
@@ -255,6 +256,8 @@ class EventTuning:
     chosen_on: ChosenOn | None = None
     metric: str | None = None
     collars: Plain | None = None
+    goal: Plain | None = None
+    rates: Mapping[str, float] | None = None
 
     @staticmethod
     def read(plain: Plain) -> EventTuning:
@@ -266,6 +269,8 @@ class EventTuning:
             _chosen_on(plain),
             plain.get("metric"),
             plain.get("collars"),
+            plain.get("goal"),
+            plain.get("events an hour"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -277,6 +282,8 @@ class EventTuning:
             "chosen on": None if self.chosen_on is None else self.chosen_on.as_dict(),
             "metric": self.metric,
             "collars": self.collars,
+            "goal": self.goal,
+            "events an hour": None if self.rates is None else dict(self.rates),
         })  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def events_of_files(
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read."""
     from earmark.cli.terminal import eventextras, eventresults
-    from earmark.cli.terminal.console import say_failures, say_notes
+    from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -66,6 +66,9 @@ def events_of_files(
         notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
         failures = into.finish(found)
     say_notes([*notes, *extras.finish()])
+    stored = asked.tagger.facts.events
+    if stored and stored.rates and asked.rules == stored.rules and (told := extras.rarer(stored.rates)):
+        say(told)
     return say_failures(failures, found, paths, errors)
 
 

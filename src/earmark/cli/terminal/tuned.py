@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,11 +14,52 @@ from earmark.cli.terminal.console import output, print_table, say
 from earmark.evaluation.wording import number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from earmark.evaluation.goals import Reaching
     from earmark.evaluation.thresholds.chosen import Chosen
     from earmark.evaluation.tuning import Tuning
     from earmark.metrics import Interval
 
 SHOWN = 20  # clips that could not be read
+
+
+def place(tagger: str, out: Path | None) -> Path:
+    """Where the tagger goes. Raises EarmarkError for a shipped one without a new place."""
+    from earmark.errors import EarmarkError
+    from earmark.models import loading
+
+    if out is None and not Path(tagger).is_file() and tagger in loading.shipped():
+        raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
+    return out or loading.find(tagger)
+
+
+def by_f1(
+    tagger: str, data: Path | None, file: Path, tried: Path | None, as_json: bool, options: dict[str, Any]
+) -> None:
+    """Choose for the best F1, print and store. options: of `earmark.evaluation.tuning.tune`."""
+    from earmark.cli.terminal.console import say_notes
+    from earmark.evaluation.tuning import tune
+    from earmark.inference.allocator import keep_freed_memory
+
+    assert data is not None  # or reviews would be
+    keep_freed_memory()
+    told = tune(tagger, data, **options)
+    say_notes(told.notes)
+    write_tried(told, tried)
+    told.store(file)
+    print_tuning(told, as_json)
+    if told.facts.events and (rates := told.facts.events.rates):
+        say(rate_of(rates))
+    say(f"{file}: holds these rules now")
+    say_unread(told)
+
+
+def rate_of(rates: Mapping[str, float]) -> str:
+    """How often each tag is there in what thresholds were chosen on: where it is rarer, more of what is told is false."""
+    often = sorted(rates.items(), key=lambda each: -each[1])
+    told = ", ".join(f"{tag} {rate:.3g}" for tag, rate in often[:3])
+    return f"known events an hour: {told}{', …' if len(often) > 3 else ''}; where a tag is rarer, more of what is told is false"
 
 
 def write_tried(tuning: Tuning, file: Path | None) -> None:
@@ -46,12 +87,12 @@ def print_tuning(tuning: Tuning, as_json: bool) -> None:
         _print_tags(tuning.tags)
 
 
-def say_unread(tuning: Tuning) -> None:
+def say_unread(tuning: Tuning | Reaching) -> None:
     """The clips that could not be read; leaves with 1 where there are some."""
     for each in tuning.unread[:SHOWN]:
         say(f"{each.path}: {each.reason}")
     if tuning.unread:
-        say(f"{len(tuning.unread)} of {len(tuning.clips)} clips could not be read")
+        say(f"{len(tuning.unread)} of {len(tuning.clips or ())} clips could not be read")
         raise typer.Exit(1)
 
 
