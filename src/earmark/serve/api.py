@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,7 +93,7 @@ async def answered(
                 asked, Sent(Path(upload.name), file=upload.file, most=here.settings.most_seconds, look=task.look), task
             )
 
-        told = await here.desk.run(work, gone(request))
+        told = await here.desk.run(work, partial(gone, request))
     here.meters.answered(request.scope["route"].path, name, told.seconds, told.labels)
     return said(told, media)
 

@@ -142,17 +142,17 @@ def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] =
     _known(store, job)
     column = _hours(store, job)
     rows = store.rows(
-        f"SELECT tag, {column} AS hour, count(*) AS n FROM events WHERE job = ? AND score >= ? GROUP BY tag, hour",
+        f"SELECT tag, {column} AS cell, count(*) AS n FROM events WHERE job = ? AND score >= ? GROUP BY tag, cell",
         (job, score),
     )
-    hours = sorted({row["hour"] for row in rows if row["hour"] is not None})
+    hours = sorted({row["cell"] for row in rows if row["cell"] is not None})
     hours = list(range(24)) if column == "clock" else list(range(hours[-1] + 1)) if hours else []
     table: dict[str, CountsOfTag] = {}
     for row in rows:
         cells = table.setdefault(row["tag"], CountsOfTag(tag=row["tag"], counts=[0] * len(hours), all=0))
         cells.all += row["n"]
-        if row["hour"] is not None:
-            cells.counts[row["hour"]] = row["n"]
+        if row["cell"] is not None:
+            cells.counts[row["cell"]] = row["n"]
     told = sorted(table.values(), key=lambda each: (-each.all, each.tag))
     return CountsByHour(by="clock" if column == "clock" else "hour", hours=hours, rows=told)
 

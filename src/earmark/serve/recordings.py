@@ -81,7 +81,7 @@ def described(name: str, sound: Sent, held: bool) -> RecordingFacts:
 
 
 async def drawn(here: Service, request: Request, make: Callable[[], Made]) -> Made:
-    return await here.drawers.run(lambda _: make(), gone(request))
+    return await here.drawers.run(lambda _: make(), functools.partial(gone, request))
 
 
 @router.post("/v1/recordings", openapi_extra=BODY, status_code=201)
@@ -215,7 +215,7 @@ async def heard_of(request: Request, here: Service, name: str, tagger: str | Non
         most = here.settings.most_seconds
         return hear(asked, Sent(sound.path, file=sound.file, most=most, look=task.look), how, task)
 
-    heard = await here.desk.run(work, gone(request))
+    heard = await here.desk.run(work, functools.partial(gone, request))
     here.memory.keep(key, heard)
     here.meters.answered(request.scope["route"].path, known, heard.seconds, [])
     return known, sound, heard
