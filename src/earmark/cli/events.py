@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.eventresults import JSON, TABLE, Format
+from earmark.cli.terminal.eventresults import JSON, Format, FormatName
 from earmark.cli.terminal.written import WritesFolder
 
 PLACE = 80  # in `earmark --help`
@@ -17,7 +17,7 @@ PLACE = 80  # in `earmark --help`
 def events(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    form: Annotated[Format, typer.Option("--format", help="Of the results.")] = TABLE,
+    form: FormatName = "table",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[
         Path | None,
@@ -65,15 +65,15 @@ def events(
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
-    form = JSON if as_json else form
-    detecting.check_form(form, out)
+    told = JSON if as_json else Format.of(form)
+    detecting.check_form(told, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     detecting.check_job(job, retry, out, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    found = detecting.find(paths or [], coming, form, out, pictures, job)
+    found = detecting.find(paths or [], coming, told, out, pictures, job)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
+    asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):
