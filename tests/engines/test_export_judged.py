@@ -49,9 +49,9 @@ def by_hand(file, place, **how):
 def test_int8_is_judged_in_pairs_with_torch_and_the_file_tells_it(place, tmp_path):
     out = tmp_path / "both.safetensors"
     words = ("export", place / "t.safetensors", "-o", out, "--data", place / "clips.csv", "--precision", "int8")
-    done = earmark(*words, "--calibrate", place / "0.wav", place / "1.wav", "--windows", 8, "--json")
+    done = earmark(*words, "--calibrate", place / "0.wav", "--calibrate", place / "1.wav", "--windows", 8, "--json")
     assert done.returncode == 0, done.stderr
-    assert "2 recordings show int8 its ranges and are judged on" in done.stderr
+    assert "int8's ranges are taken of 2 of the recordings that it is judged on" in done.stderr
     told = json.loads(done.stdout)
     assert told["compared_on"] == "12 recordings"
     plain, coarse = told["judged"]
