@@ -266,7 +266,9 @@ def _heard(tagger: AnyTagger, clips: Clips, wanted: Wanted) -> list[Path]:
     heard = list(dict.fromkeys(heldout.choose(tagger, whole, clips.folds, name, clips.seen).paths()))
     shown = {path.resolve() for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
     if both := len(shown & {path.resolve() for path in heard}):
-        say(f"int8's ranges are taken of {both} of the recordings that it is judged on: its figures may be a little too good")
+        say(
+            f"int8's ranges are taken of {both} of the recordings that it is judged on: its figures may be a little too good"
+        )
     return heard
 
 

@@ -133,11 +133,13 @@ class Job:
 
 
 def engine_of(tagger: AnyTagger) -> dict[str, str]:
-    """What a job's settings tell of what runs its tagger, whose last bits are its own; nothing of torch, as ever.
+    """What a job's settings tell of what runs its tagger, whose last bits are its own; nothing of torch in float32, as ever.
 
     Without its version: one that is upgraded need not begin anew.
     """
-    return {} if tagger.engine.startswith("torch") else {"engine": re.sub(r" [\w.]+,", ",", tagger.engine)}
+    return (
+        {} if re.match(r"torch [\w.]+, float32", tagger.engine) else {"engine": re.sub(r" [\w.]+,", ",", tagger.engine)}
+    )
 
 
 def check(folder: Path | None, retry: bool, **options: Any) -> None:
