@@ -137,9 +137,14 @@ def engine_of(tagger: AnyTagger) -> dict[str, str]:
 
     Without its version: one that is upgraded need not begin anew.
     """
-    return (
-        {} if re.match(r"torch [\w.]+, float32", tagger.engine) else {"engine": re.sub(r" [\w.]+,", ",", tagger.engine)}
-    )
+    ways = tagger.engine.split("; ")
+    if all(re.match(r"torch [\w.]+, float32,", way) for way in ways):
+        return {}
+    if all(", float32," in way for way in ways):
+        return {
+            "engine": re.sub(r" [\w.]+,", ",", tagger.engine)
+        }  # without its precision: so jobs tell it that were begun before
+    return {"engine": "; ".join(re.sub(r"^(\w+) [\w.]+,", r"\1,", way) for way in ways)}
 
 
 def check(folder: Path | None, retry: bool, **options: Any) -> None:
