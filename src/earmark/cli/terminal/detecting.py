@@ -178,7 +178,7 @@ def check_form(form: Format, out: Path | None) -> None:
     from earmark.registry import EVENT_FORMATS
 
     if form is TABLE and out is not None:
-        *others, last = EVENT_FORMATS.files()
+        *others, last = EVENT_FORMATS.names()
         raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
 
 
