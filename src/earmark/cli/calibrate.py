@@ -33,6 +33,10 @@ def calibrate(
         Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Choose hop, weights and mean of windows instead, on validation folds.")
+    ] = False,
+    metric: Annotated[str | None, typer.Option(help="For --windows. Default: the log loss.")] = None,
     on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
     resamples: options.Resamples = 1000,
     salvage: options.Salvage = False,
@@ -45,10 +49,11 @@ def calibrate(
 
     Rules for events on clips with known events, thresholds for the tags of clips where a clip may have several.
     """
+    from earmark.cli.terminal import tuned
     from earmark.cli.terminal.bar import Bar
     from earmark.cli.terminal.console import say, say_notes
-    from earmark.cli.terminal.tuned import print_tuning, say_unread, write_tried
     from earmark.errors import EarmarkError
+    from earmark.evaluation.scoring import Settings
     from earmark.evaluation.tuning import tune
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
@@ -56,15 +61,19 @@ def calibrate(
     if out is None and not Path(tagger).is_file() and tagger in loading.shipped():
         raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
     keep_freed_memory()
+    if windows:
+        settings = Settings(batch, workers, salvage, strict)
+        return tuned.windows(tagger, data, fold, dataset, metric, settings, device, out, as_json)
+    tuned.check_metric(metric)
     told = tune(
         tagger, data, folds=fold, dataset=dataset, collar=collar, hit=hit, gap=gap, shortest=shortest,
         merge=merge, on_test=on_test, resamples=resamples, salvage=salvage, strict=strict, batch=batch, workers=workers, device=device,
         progress=Bar(),
     )  # fmt: skip
     say_notes(told.notes)
-    write_tried(told, tried)
+    tuned.write_tried(told, tried)
     file = out or loading.find(tagger)
     told.store(file)
-    print_tuning(told, as_json)
+    tuned.print_tuning(told, as_json)
     say(f"{file}: holds these rules now")
-    say_unread(told)
+    tuned.say_unread(told)
