@@ -173,4 +173,5 @@ def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Pat
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
     with building(path):
-        return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))
+        told = {"temperature": float(head.get("temperature", 1.0)), "facts": Facts.read(head["facts"], str(path))}
+        return Ensemble(members, head["rule"], head["weights"], **told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,12 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
         Raises RecipeError for a hop that is none, and for one above the windows' length, between which nothing is heard.
         """
+        return self.hearing({"hop": hop})
+
+    def hearing(self, windows: Mapping[str, Any]) -> Tagger:
+        """The same features and net with other settings of windows, by name. Raises RecipeError, as `every` does."""
         told = self.recipe.as_dict()
-        recipe = parse(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        recipe = parse(told | {"windows": {**told["windows"], **windows}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return self._with(recipe, self.precision)

@@ -177,6 +177,10 @@ class Train(Section):
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
     crops before they were mixed; without validation at the end of the last one, or of `every`. Where epochs have few
     steps, statistics that follow the training lag behind the weights, and those of mixtures are not those of clips.
+    ema: validate and keep, in place of the weights, their moving average with this decay a step: after each, d · average +
+    (1 − d) · weights, where d is the decay, but (1 + k) / (10 + k) in step k while that is less. 0.999 looks back over about
+    1000 steps. consistency: hear two views of each clip, with crops and changes of their own but mixed alike, and add so many
+    times the divergence of what the net says of them to the loss: half of KL either way. A step then takes twice the time.
     """
 
     epochs: int = Field(ge=1)
@@ -191,6 +195,8 @@ class Train(Section):
     keep: Literal["best", "last", "every"] = "best"
     stop_after: int | None = Field(default=None, ge=1)
     renew_statistics: bool = False
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    consistency: float | None = Field(default=None, gt=0, le=100)
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
 
 
@@ -253,6 +259,9 @@ class Recipe(Section):
             del told["data"]["reserved"]
         if self.head is None:
             del told["head"]
+        for key in ("ema", "consistency"):
+            if told["train"][key] is None:
+                del told["train"][key]
         return told
 
     def running(self) -> list[str]:

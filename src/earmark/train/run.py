@@ -31,7 +31,7 @@ from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
-from earmark.train.state import State, ended, load_state, write_log
+from earmark.train.state import State, ended, load_average, load_state, write_log
 from earmark.train.transfer import copy_part, first_words, same_net
 
 
@@ -188,6 +188,8 @@ class Run:
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
         )  # fmt: skip
         module.optimiser_state = optimiser_state
+        if module.average is not None and (folder / STATE).is_file():
+            module.average.restore(load_average(folder / STATE))
         if ended(state, plan.train):
             self.say(f"{name or 'this run'} has ended, after epoch {state.epochs}")
         else:

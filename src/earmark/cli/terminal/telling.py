@@ -24,6 +24,8 @@ def show_members(name: str, head: dict[str, Any]) -> None:
     put(
         f"  combines    recordings' scores by the {head['rule']} mean; {head['task']} tag{'s' * (head['task'] == 'many')} a clip"
     )
+    if head.get("temperature", 1) != 1:
+        put(f"  temperature {head['temperature']:g}")
     for number, (member, weight) in enumerate(zip(members, head["weights"], strict=True), 1):
         recipe = member["recipe"]
         put(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
