@@ -27,9 +27,7 @@ def events(
     job: o.Job = None,
     retry: o.Retry = False,
     threshold: Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")] = None,
-    median: Annotated[
-        float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")
-    ] = None,
+    median: Annotated[float | None, typer.Option(help="Seconds of the median filter; default: its own.")] = None,
     gap: Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")] = None,
     shortest: Annotated[float | None, typer.Option(help="Drop events of fewer seconds.")] = None,
     pictures: Annotated[
@@ -42,6 +40,8 @@ def events(
         typer.Option(help="Known events, drawn too: a table of filename, onset, offset, event_label, or any --format."),
     ] = None,
     strongest: Annotated[int | None, typer.Option(min=1, help="Of pictures: draw so many tags, the strongest.")] = None,
+    merge: o.InMerged = None,
+    merge_by: o.MergeBy = "highest",
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
@@ -65,15 +65,15 @@ def events(
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
-    form = JSON if as_json else form
-    detecting.check_form(form, out)
+    detecting.check_form(form := JSON if as_json else form, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     detecting.check_job(job, retry, out, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     found = detecting.find(paths or [], coming, form, out, pictures, job)
-    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
+    merged = detecting.vocabulary(merge, merge_by)
+    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, merged)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):

@@ -11,7 +11,7 @@ from earmark.events.streaming import Stream
 from earmark.inference.engine import score
 from earmark.inference.recordings import Failure, Part, Recording, Scored, next_start
 from earmark.inference.scorer import FrameScorer
-from earmark.scores import Event
+from earmark.scores import Event, Scores
 
 
 def listen(
@@ -23,6 +23,7 @@ def listen(
     ordered: bool = True,
     keep: bool = True,
     on_events: Callable[[Recording, list[Event]], None] | None = None,
+    named: Callable[[Scores], Scores] = lambda scores: scores,
     **options: Any,
 ) -> Generator[tuple[Scored | Failure, list[Event]]]:
     """What was heard of each recording, or its failure, and its events by onset.
@@ -30,7 +31,7 @@ def listen(
     listener: a tagger or an ensemble; scorer: of its frames (its `framewise`), or None for events in its windows.
     on_events: called with events as they become final, by onset; ordered=False: each as soon as it is final, so that one
     that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
-    `on_events` only. options: of `earmark.inference.score`.
+    `on_events` only. named: the scores in other tags, which the rules are of. options: of `earmark.inference.score`.
     """
     # by number: two parts of one file have one name, and so has a file that is named twice
     streams: dict[int, Stream] = {}
@@ -43,7 +44,7 @@ def listen(
             on_events(recording, events)
 
     def on_part(part: Part) -> None:
-        rows = scorer.part(part) if scorer else part.windows
+        rows = named(scorer.part(part) if scorer else part.windows)
         if part.number not in streams:
             streams[part.number] = Stream(rows.tags, rules, ordered)
         before = next_start(part, listener.windows, listener.sample_rate)
