@@ -181,6 +181,20 @@ class Train(Section):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
 
 
+class Distil(Section):
+    """What a student learns from teachers, beside labels; `earmark distil` fills it in. See `earmark.train.teaching`.
+
+    temperature: by which logits are divided, so that small probabilities count. share: of the labels in the loss, the rest is
+    the teachers'. teachers: identities. merge, merge_by: the table that their tags were merged by.
+    """
+
+    temperature: float = Field(default=2.0, gt=0, le=100)
+    share: float = Field(default=0.1, ge=0, lt=1)
+    teachers: list[str] = Field(default_factory=list, max_length=PARTS)
+    merge: str | None = None
+    merge_by: Literal["highest", "sum"] = "highest"
+
+
 class Phase(Section):
     """A part of the training, put over the recipe: what is not given stays the recipe's.
 
@@ -226,6 +240,7 @@ class Recipe(Section):
     phases: dict[str, Phase] = Field(default_factory=dict, max_length=PARTS)
     run: list[str] | None = None
     epochs: int | None = Field(default=None, ge=1)
+    distil: Distil | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they are stored in a tagger file."""
@@ -234,6 +249,8 @@ class Recipe(Section):
         told = self.model_dump(mode="json") | {"phases": phases}
         if self.normalise == "none":  # files of before the key stay as they are, and can be read by what wrote them
             del told["normalise"]
+        if self.distil is None:
+            del told["distil"]
         return told
 
     def running(self) -> list[str]:

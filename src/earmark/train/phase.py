@@ -27,6 +27,7 @@ from earmark.train.folder import LOG, STATE, TAGGER
 from earmark.train.loader import Batches, Waves
 from earmark.train.state import State, ended, learning_rate, save_state, write_log
 from earmark.train.steps import Steps, interrupted_by_term
+from earmark.train.teaching import Teachers, Teaching
 from earmark.train.validation import clip_scores, figures
 
 OnProgress = Callable[[str, int, int, float, dict[str, Any]], None]
@@ -51,11 +52,17 @@ class PhaseModule(nn.Module):
         before: int = 0,
         freeze: list[str] | None = None,
         workers: int = 2,
+        teachers: Teachers | None = None,
     ):
         super().__init__()
+        self.teaching: Teaching | None = None
         self.tagger, self.folder, self.state = tagger, folder, state
         self.recipe = plan or tagger.recipe
         self.plan = self.recipe.train
+        if teachers is not None and self.recipe.distil is not None:
+            self.teaching = Teaching(
+                teachers, tagger.vocabulary, self.recipe.task, self.recipe.sample_rate, self.recipe.distil
+            )
         self.before, self.workers = before, workers
         self.train_waves, self.validation_waves = train, validation
         staged: dict[str, list[Any]] = {"clip": [], "pair": [], "batch": [], "maps": []}
@@ -140,16 +147,23 @@ class PhaseModule(nn.Module):
                     augment.draw_for(augmentation, clips, generator, plain), waves, targets
                 )
             waves, targets = _share(waves), _share(targets)
+        tags = targets.shape[1]
+        if self.teaching is not None:  # beside the labels, so that maps that are mixed mix both alike
+            targets = torch.cat([targets, self.teaching.targets(waves)], 1)
         waves = self.tagger.normalised(waves)
         maps = self.tagger.features(waves)
         if self.of_maps:
             generator = self.generator(loader.MAPS, index)
             maps, targets = processes.whole(maps, total), processes.whole(targets, total)
             for change in self.of_maps:
-                plan = augment.draw_for(change, clips, generator, tuple(maps.shape), targets.cpu().numpy())
+                plan = augment.draw_for(change, clips, generator, tuple(maps.shape), targets[:, :tags].cpu().numpy())
                 maps, targets = change.apply(plan, maps, targets)
             maps, targets = _share(maps), _share(targets)
-        value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
+        prediction = self.tagger.predict(waves, maps)
+        if self.teaching is None:
+            value = loss(prediction, targets, self.recipe.task)
+        else:
+            value = self.teaching.loss(prediction, targets[:, :tags], targets[:, tags:])
         # the processes' gradients are averaged: a share that is larger than the others counts for more
         value = value * (len(targets) * processes.world() / total)
         self.losses.append(value.detach())

@@ -65,7 +65,10 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
             count = " ".join(filter(None, [clips.counted, f"{clips.clips} clips"]))
             lost = f", of which {clips.unread} could not be read" if clips.unread else ""
             rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "") + lost))
-    rows += [("began with", f"weights of {base.words()}") for base in facts.bases or ()]
+    rows += [
+        ("taught by", base.words()) if base.taught else ("began with", f"weights of {base.words()}")
+        for base in facts.bases or ()
+    ]
     if (origin := facts.adopted) is not None:
         rows.append(("adopted", f"{origin.file}, {origin.layout}, {origin.weights}"))
         rows += [("licence", origin.licence), ("origin", f"{origin.source}; sha256 {origin.sha256}")]

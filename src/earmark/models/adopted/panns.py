@@ -7,7 +7,6 @@ there and (out, in, bands, frames) here. The front end lies in the file too, as 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ MEL = "logmel_extractor.melW"  # (bins, bands)
 COUNTS = "num_batches_tracked"  # of batches, which nothing depends on
 NORM = ("weight", "bias", "running_mean", "running_var")
 CNNS = {(4, 1): "cnn6", (4, 2): "cnn10", (6, 2): "cnn14"}  # (blocks, convolutions of each) → net
+DROPOUT = {"dropout": 0.2, "head_dropout": 0.5}  # that they were trained with, and are trained on with
 EQUAL = 1e-6  # of the mel bands, whose largest is 0.03
 
 
@@ -46,12 +46,11 @@ class _Reading:
             raise self._other(f"it has no fc_audioset.weight, but {', '.join(list(self.left)[:4])}, …")
         self._check_front()
         mobile = any(name.startswith("features.") for name in self.left)
-        arguments: dict[str, Any] = {}
         if mobile:
             name = "mobilenetv2"
             self._mobile()
         else:
-            name, arguments = self._cnn()
+            name = self._cnn()
         self._norm("bn0", "bands", 64)
         for theirs, ours in (("fc1", "hidden"), ("fc_audioset", "head")):
             for kind in ("weight", "bias"):
@@ -61,7 +60,9 @@ class _Reading:
                 f"it has {len(self.left)} tensors that are none of {name}'s, first {next(iter(self.left))}"
             )
         tags = len(self.weights["head.bias"])
-        return Found(arguments, self.weights, tags, "float32", name, LAYOUT, RECIPE)
+        return Found(
+            DROPOUT if not mobile else {"head_dropout": 0.5}, self.weights, tags, "float32", name, LAYOUT, RECIPE
+        )
 
     def _other(self, why: str) -> TaggerError:
         return TaggerError(
@@ -79,7 +80,7 @@ class _Reading:
             )
         self.left = {name: value for name, value in self.left.items() if not name.startswith(FRONT)}
 
-    def _cnn(self) -> tuple[str, dict[str, Any]]:
+    def _cnn(self) -> str:
         blocks = sum(name.startswith("conv_block") and name.endswith(".conv1.weight") for name in self.left)
         depth = 2 if "conv_block1.conv2.weight" in self.left else 1
         name = CNNS.get((blocks, depth))
@@ -90,7 +91,7 @@ class _Reading:
                 theirs, ours = f"conv_block{block + 1}", f"trunk.{block}"
                 self._conv(f"{theirs}.conv{number + 1}", f"{ours}.convs.{number}")
                 self._norm(f"{theirs}.bn{number + 1}", f"{ours}.norms.{number}")
-        return name, {}
+        return name
 
     def _mobile(self) -> None:
         """Their layers are numbered as ours are: the trunk's parts, and of each its layers, the blocks' under `conv`."""

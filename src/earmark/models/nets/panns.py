@@ -144,13 +144,14 @@ def cnn6(
     widths: Sequence[int] = (64, 128, 256, 512),
     pools: Sequence[int] = (2, 2, 2, 2),
     hidden: int = 512,
-    dropout: float = 0.2,
-    head_dropout: float = 0.5,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> Panns:
     """Maps: four convolutions of 5 × 5, halved behind each (PANNs' CNN6); the shortest input has 16 frames.
 
     4,837,455 parameters for 527 tags, the published number. pools: by how much each is made smaller, in bands and frames.
+    PANNs were trained with a dropout of 0.2 behind each block and a head_dropout of 0.5 before each dense layer.
     """
     return _blocks(tags, channels, bands, widths, pools, hidden, 5, 1, dropout, head_dropout, momentum)
 
@@ -163,8 +164,8 @@ def cnn10(
     widths: Sequence[int] = (64, 128, 256, 512),
     pools: Sequence[int] = (2, 2, 2, 2),
     hidden: int = 512,
-    dropout: float = 0.2,
-    head_dropout: float = 0.5,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> Panns:
     """Maps: four blocks of two convolutions of 3 × 3 (PANNs' CNN10); the shortest input has 16 frames.
@@ -182,8 +183,8 @@ def cnn14(
     widths: Sequence[int] = (64, 128, 256, 512, 1024, 2048),
     pools: Sequence[int] = (2, 2, 2, 2, 2, 1),
     hidden: int = 2048,
-    dropout: float = 0.2,
-    head_dropout: float = 0.5,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> Panns:
     """Maps: six blocks of two convolutions of 3 × 3 (PANNs' CNN14); the shortest input has 32 frames.
@@ -206,7 +207,7 @@ def mobilenetv2(
     last_width: int = 1280,
     hidden: int = 1024,
     dropout: float = 0.0,
-    head_dropout: float = 0.5,
+    head_dropout: float = 0.0,
     momentum: float = MOMENTUM,
 ) -> Panns:
     """Maps: seventeen blocks that widen, hear each channel by itself and narrow (PANNs' MobileNetV2); shortest: 32 frames.
