@@ -13,8 +13,10 @@ from earmark import cli
 VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
-    "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
+    "examples": ["sound.wav"], "into": ["plan.yaml"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
+    "source": ["a.parquet"], "store": ["e.parquet"],
+    "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "teachers": ["t.safetensors"],
+    "what": ["tag"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
@@ -30,7 +32,7 @@ OUT = {
     "ensemble": "new.parquet",
     "index": "new.csv",
 }  # where a name's ending matters; else a folder
-TAGGERS = ("name", "tagger")  # arguments and options that name one
+TAGGERS = ("name", "tagger", "teachers")  # arguments and options that name one
 
 
 def commands(name: str) -> list[tuple[list[str], click.Command]]:

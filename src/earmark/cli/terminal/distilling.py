@@ -56,11 +56,13 @@ def distil(
         train_one(student, clips, out / STUDENT / part, {**told, "teachers": teachers}, f"{title}{STUDENT}")
         if alone:
             train_one(own, clips, out / ALONE / part, dict(told), f"{title}{ALONE}")
-    tested = list(_turns(plan, clips, folds)) if folds else plan.data.test
     systems = {STUDENT: out / STUDENT} | ({ALONE: out / ALONE} if alone else {})
     if not folds:
         systems = {name: folder / "tagger.safetensors" for name, folder in systems.items()}
-    _report(systems, places, clips, [str(name) for name in tested], how, out / REPORT, resamples)
+    if not folds and not plan.data.test:
+        say(f"{out / STUDENT}: no folds are kept apart (data.test is empty), so nothing is compared")
+        return
+    _report(systems, places, clips, how, out / REPORT, resamples)
 
 
 def _turns(plan: Recipe, clips: Manifest, wanted: Sequence[str] | None) -> dict[str | None, Recipe]:
@@ -80,26 +82,22 @@ def _report(
     systems: Mapping[str, Path],
     places: Sequence[str],
     clips: Manifest,
-    folds: Sequence[str],
     how: How,
     out: Path,
     resamples: int,
 ) -> None:
-    """Compare all on the folds that were kept apart; teachers are left out where they cannot be judged there."""
+    """Compare all on the clips that all were kept apart from; teachers are left out where they cannot be judged there."""
     from earmark import report
     from earmark.cli.terminal.bar import Bar
     from earmark.cli.terminal.console import say
     from earmark.errors import EarmarkError
     from earmark.evaluation import comparison
 
-    if not folds:
-        say(f"{next(iter(systems.values()))}: no folds are kept apart (data.test is empty), so nothing is compared")
-        return
     named: dict[str, Any] = {}
     for place in places:
         name, path = comparison.named_by(place, {**systems, **named})
         named[name] = path
-    options: dict[str, Any] = {"folds": folds, "resamples": resamples, "progress": Bar()}
+    options: dict[str, Any] = {"common": True, "resamples": resamples, "progress": Bar()}
     merge: dict[str, Any] = {"merge": how.merge, "merge_by": how.merge_by} if how.merge else {}
     try:
         told = comparison.compare({**systems, **named}, clips, **options, **merge)
