@@ -40,6 +40,8 @@ def events(
     pictures: e.Pictures = None,
     reference: e.Reference = None,
     strongest: e.Strongest = None,
+    merge: o.InMerged = None,
+    merge_by: o.MergeBy = "highest",
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
@@ -74,9 +76,10 @@ def events(
     eventextras.check(wanted, job, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
-    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
+    merged = detecting.vocabulary(merge, merge_by)
+    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, wanted)
+    asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, wanted, merged)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):

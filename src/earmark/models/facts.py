@@ -121,7 +121,7 @@ class Base:
 
     tagger: its identity. source: as it was named; parts: of it that were taken. data: the name of the data set that it
     learnt from; train, validation: which clips; None: not told. same: whether they are known to be of the data set that
-    the other's own split is of. adopted: the file of others that its weights were taken from.
+    the other's own split is of. taught: whether it was its teacher, and gave no weights. origin: of weights that others trained.
     """
 
     tagger: str
@@ -131,13 +131,16 @@ class Base:
     train: ClipSet | None = None
     validation: ClipSet | None = None
     same: bool = False
-    adopted: Origin | None = None
+    taught: bool = False
+    origin: Origin | None = None
 
     @staticmethod
-    def of(facts: Facts, tagger: str, source: str, parts: Sequence[str]) -> tuple[Base, ...]:
+    def of(facts: Facts, tagger: str, source: str, parts: Sequence[str], *, taught: bool = False) -> tuple[Base, ...]:
         """A tagger as a base, and its own bases: it passes on what it has from them."""
         split = facts.split or Split()
-        base = Base(tagger, source, tuple(parts), facts.dataset, split.train, split.validation, False, facts.adopted)
+        base = Base(
+            tagger, source, tuple(parts), facts.dataset, split.train, split.validation, taught=taught, origin=facts.adopted
+        )  # fmt: skip
         return (base, *(replace(each, same=False) for each in facts.bases or ()))
 
     @staticmethod
@@ -145,10 +148,9 @@ class Base:
         train, validation = (ClipSet.read(plain[name]) if plain.get(name) else None for name in PARTS[:2])
         parts = _names(plain.get("parts")) or ()
         data = None if plain.get("data") is None else str(plain["data"])
-        adopted = Origin.read(plain["adopted"]) if plain.get("adopted") else None
-        return Base(
-            str(plain["tagger"]), str(plain["source"]), parts, data, train, validation, bool(plain.get("same")), adopted
-        )
+        origin = Origin.read(plain["adopted"]) if plain.get("adopted") else None
+        flags = bool(plain.get("same")), bool(plain.get("taught"))
+        return Base(str(plain["tagger"]), str(plain["source"]), parts, data, train, validation, *flags, origin)
 
     def as_dict(self) -> dict[str, Any]:
         return _known({
@@ -159,14 +161,15 @@ class Base:
             "train": None if self.train is None else self.train.as_dict(),
             "validation": None if self.validation is None else self.validation.as_dict(),
             "same": self.same or None,
-            "adopted": None if self.adopted is None else self.adopted.as_dict(),
+            "taught": self.taught or None,
+            "adopted": None if self.origin is None else self.origin.as_dict(),
         })  # fmt: skip
 
     def words(self) -> str:
         """For people: which tagger, what of it, and what it learnt from."""
         parts = f" ({', '.join(self.parts)})" if self.parts else ""
-        if self.train is None and self.adopted is not None:
-            return f"{self.source}{parts}: {self.adopted.words()}"
+        if self.origin is not None:
+            return f"{self.source}{parts}, {self.origin.words()}"
         if self.train is None:
             return f"{self.source}{parts}, whose file does not tell which clips it learnt from"
         sets = [clips for clips in (self.train, self.validation) if clips is not None and clips.clips]

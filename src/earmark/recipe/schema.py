@@ -200,6 +200,20 @@ class Train(Section):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
 
 
+class Distil(Section):
+    """What a student learns from teachers, beside labels; `earmark distil` fills it in. See `earmark.train.teaching`.
+
+    temperature: by which logits are divided, so that small probabilities count. share: of the labels in the loss, the rest is
+    the teachers'. teachers: identities. merge, merge_by: the table that their tags were merged by.
+    """
+
+    temperature: float = Field(default=2.0, gt=0, le=100)
+    share: float = Field(default=0.1, ge=0, lt=1)
+    teachers: list[str] = Field(default_factory=list, max_length=PARTS)
+    merge: str | None = None
+    merge_by: Literal["highest", "sum"] = "highest"
+
+
 class Phase(Section):
     """A part of the training, put over the recipe: what is not given stays the recipe's.
 
@@ -246,6 +260,7 @@ class Recipe(Section):
     phases: dict[str, Phase] = Field(default_factory=dict, max_length=PARTS)
     run: list[str] | None = None
     epochs: int | None = Field(default=None, ge=1)
+    distil: Distil | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they are stored in a tagger file."""
@@ -262,6 +277,8 @@ class Recipe(Section):
         for key in ("ema", "consistency"):
             if told["train"][key] is None:
                 del told["train"][key]
+        if self.distil is None:
+            del told["distil"]
         return told
 
     def running(self) -> list[str]:

@@ -29,6 +29,7 @@ from earmark.train.folder import LOG, STATE, TAGGER
 from earmark.train.loader import Batches, Waves
 from earmark.train.state import State, ended, learning_rate, save_state, write_log
 from earmark.train.steps import Steps, interrupted_by_term
+from earmark.train.teaching import Teachers, Teaching
 from earmark.train.validation import clip_scores, figures
 
 OnProgress = Callable[[str, int, int, float, dict[str, Any]], None]
@@ -53,11 +54,17 @@ class PhaseModule(nn.Module):
         before: int = 0,
         freeze: list[str] | None = None,
         workers: int = 2,
+        teachers: Teachers | None = None,
     ):
         super().__init__()
+        self.teaching: Teaching | None = None
         self.tagger, self.folder, self.state = tagger, folder, state
         self.recipe = plan or tagger.recipe
         self.plan = self.recipe.train
+        if teachers is not None and self.recipe.distil is not None:
+            self.teaching = Teaching(
+                teachers, tagger.vocabulary, self.recipe.task, self.recipe.sample_rate, self.recipe.distil
+            )
         self.before, self.workers = before, workers
         self.train_waves, self.validation_waves = train, validation
         staged: dict[str, list[Any]] = {"clip": [], "pair": [], "batch": [], "maps": []}
@@ -137,10 +144,17 @@ class PhaseModule(nn.Module):
         """
         views = [waves] if waves.dim() == 2 else list(waves.unbind(1))
         views, targets = self._mixed(views, targets, total, index)
+        tags = targets.shape[1]
+        if self.teaching is not None:  # beside the labels, so that maps that are mixed mix both alike
+            taught = torch.stack([self.teaching.targets(view) for view in views]).mean(0)
+            targets = torch.cat([targets, taught], 1)
         waves = self.tagger.normalised(_joined(views))
-        maps, targets = self._changed(self.tagger.features(waves), len(views), targets, total, index)
-        prediction = self.tagger.predict(waves, maps)
-        value = loss(prediction, _joined([targets] * len(views)), self.recipe.task)
+        maps, targets = self._changed(self.tagger.features(waves), len(views), targets, total, index, tags)
+        prediction, wanted = self.tagger.predict(waves, maps), _joined([targets] * len(views))
+        if self.teaching is None:
+            value = loss(prediction, wanted, self.recipe.task)
+        else:
+            value = self.teaching.loss(prediction, wanted[:, :tags], wanted[:, tags:])
         if self.plan.consistency is not None:
             one, other = prediction.levels.chunk(2)
             value = value + self.plan.consistency * consistency(one, other, self.recipe.task)
@@ -162,8 +176,10 @@ class PhaseModule(nn.Module):
             views, targets = [view for view, _ in both], both[0][1]
         return [_share(view) for view in views], _share(targets)
 
-    def _changed(self, maps: Tensor, views: int, targets: Tensor, total: int, index: int) -> tuple[Tensor, Tensor]:
-        """The stage "maps", on features of the views one after the other."""
+    def _changed(
+        self, maps: Tensor, views: int, targets: Tensor, total: int, index: int, tags: int
+    ) -> tuple[Tensor, Tensor]:
+        """The stage "maps", on features of the views one after the other. tags: columns of the targets that are labels."""
         if not self.of_maps:
             return maps, targets
         generator = self.generator(loader.MAPS, index)
@@ -171,7 +187,7 @@ class PhaseModule(nn.Module):
         targets = processes.whole(targets, total)
         for change in self.of_maps:
             plan = augment.draw_for(
-                change, self.batches.rows(index), generator, tuple(parts[0].shape), targets.cpu().numpy()
+                change, self.batches.rows(index), generator, tuple(parts[0].shape), targets[:, :tags].cpu().numpy()
             )
             both = [change.apply(plan, part, targets) for part in parts]
             parts, targets = [part for part, _ in both], both[0][1]
