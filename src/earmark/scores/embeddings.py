@@ -1,8 +1,8 @@
 """Embeddings: what a net makes of each window before it names tags, a vector a window; and their file.
 
 The file is Parquet: the columns id, start, end (seconds), vector (a list of float32, all of one length) and, where they
-were asked for, level (how loud the window is), and in its metadata, under `earmark-embeddings`, as JSON what they come from: tagger, sample rate, windows. pandas, DuckDB and Arrow read it
-as it is.
+were asked for, level (how loud the window is), and in its metadata, under `earmark-embeddings`, as JSON what they come
+from: tagger, sample rate, windows. pandas, DuckDB and Arrow read it as it is.
 """
 
 from __future__ import annotations
