@@ -11,12 +11,12 @@ from earmark import cli
 
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
-    "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "base": ["t.safetensors"], "data": ["clips.csv"], "dataset": ["table"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
     "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
 }  # fmt: skip
-LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
+LITTLE = dict.fromkeys(("clips", "draws", "filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
     "resamples": "9",
     "labels": "labels.csv",
@@ -30,7 +30,7 @@ OUT = {
     "ensemble": "new.parquet",
     "index": "new.csv",
 }  # where a name's ending matters; else a folder
-TAGGERS = ("name", "tagger")  # arguments and options that name one
+TAGGERS = ("base", "name", "tagger")  # arguments and options that name one
 
 
 def commands(name: str) -> list[tuple[list[str], click.Command]]:

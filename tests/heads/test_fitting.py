@@ -18,7 +18,7 @@ def material(rows, width, tags, seed=0):
     return vectors, np.eye(tags, dtype=np.float32)[truth], chance.uniform(0.2, 2, rows).astype(np.float32), truth
 
 
-@pytest.mark.parametrize("rows, width", [(200, 12), (30, 60)])  # more rows than numbers, and fewer
+@pytest.mark.parametrize(("rows", "width"), [(200, 12), (30, 60)])  # more rows than numbers, and fewer
 @pytest.mark.parametrize("strength", [0.02, 1.0])
 def test_multinomial_regression_is_that_of_scikit_learn(rows, width, strength):
     vectors, targets, weights, truth = material(rows, width, 4)

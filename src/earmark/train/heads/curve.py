@@ -105,7 +105,7 @@ def curve(
     turns = []
     for turn in rotations(recipe, manifest).values():
         dealt, parts = divide(turn, manifest)
-        bases.check(found, turn, dealt, parts, lambda line: None)
+        bases.check(found, turn, dealt, parts, lambda line: None, named=True)
         turns.append((parts.train, parts.test))
     everything = recordings(manifest)
     digest = digests([each.path for each in everything], store.workers)
