@@ -11,14 +11,15 @@ from earmark import cli
 
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
-    "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
+    "base": ["t.safetensors"], "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"],
+    "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "into": ["plan.yaml"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
     "source": ["a.parquet"], "store": ["e.parquet"], "teachers": ["t.safetensors"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip
-LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
+LITTLE = dict.fromkeys(("clips", "draws", "filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
     "resamples": "9",
     "labels": "labels.csv",
@@ -37,7 +38,7 @@ OUT = {
     "review": "new.csv",
 }  # where a name's ending matters; else a folder
 ALSO = {("calibrate", "data")}  # options that one of several must be given of
-TAGGERS = ("name", "tagger", "teachers")  # arguments and options that name one
+TAGGERS = ("base", "name", "tagger", "teachers")  # arguments and options that name one
 
 
 def commands(name: str) -> list[tuple[list[str], click.Command]]:

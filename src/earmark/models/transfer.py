@@ -55,6 +55,12 @@ def with_head(base: Tagger, vocabulary: Sequence[str], layers: Sequence[Layer], 
     """
     told = {key: value for key, value in base.recipe.as_dict().items() if key != "head"} | dict(changes)
     own = _own_head(base) if len(layers) == 1 else None
+    return _filled(base, vocabulary, layers, told, own)
+
+
+def _filled(
+    base: Tagger, vocabulary: Sequence[str], layers: Sequence[Layer], told: dict[str, Any], own: str | None
+) -> Tagger:
     hidden = layers[0][0].shape[0] if len(layers) > 1 else 0
     if own is None:
         told["head"] = {"width": int(layers[0][0].shape[1]), "hidden": hidden}
@@ -66,6 +72,9 @@ def with_head(base: Tagger, vocabulary: Sequence[str], layers: Sequence[Layer], 
     for name, value in state.items():
         if name in body and body[name].shape == value.shape:
             state[name] = body[name]
+        elif own is not None and name.startswith("net.") and not name.startswith(f"{own}."):
+            # it says more of tags than that layer, of moments for one, which nobody taught these tags
+            return _filled(base, vocabulary, layers, told, None)
         elif name.startswith("net."):
             state[name] = torch.zeros_like(value)  # the net's own last layer, which nobody asks any more
     for name, (weights, biases) in zip(names, layers, strict=True):
@@ -83,21 +92,14 @@ def _body(base: Tagger) -> dict[str, Tensor]:
 
 def _own_head(base: Tagger) -> str | None:
     """The dense layer that alone makes the scores of the embedding, by its name in the tagger; None: it is more than that."""
-    names = head(base)
-    stems = {name.rpartition(".")[0] for name in names}
-    if (
-        base.recipe.head is not None
-        or len(stems) != 1
-        or {name.rpartition(".")[2] for name in names} != {"weight", "bias"}
-    ):
-        return None
-    (stem,) = stems
-    layer = base.get_submodule(stem)
     length, _ = base.windows.samples(base.sample_rate)
-    waves = np.random.default_rng(0).uniform(-0.5, 0.5, (2, length)).astype(np.float32)
-    heard = base.hear(waves)
-    if not isinstance(layer, nn.Linear) or heard.levels.shape[1] != 1 or heard.embedding.shape[-1] != layer.in_features:
+    heard = base.hear(np.random.default_rng(0).uniform(-0.5, 0.5, (2, length)).astype(np.float32))
+    if base.recipe.head is not None or heard.levels.shape[1] != 1:
         return None
-    with torch.inference_mode():
-        made = layer(heard.embedding.to(base.device))
-    return stem if torch.allclose(made, heard.levels[:, 0], rtol=1e-4, atol=1e-4) else None
+    for name, layer in base.named_modules():
+        if isinstance(layer, nn.Linear) and layer.weight.shape == (heard.levels.shape[-1], heard.embedding.shape[-1]):
+            with torch.inference_mode():
+                made = layer(heard.embedding)
+            if torch.allclose(made, heard.levels[:, 0], rtol=1e-4, atol=1e-4):
+                return name
+    return None

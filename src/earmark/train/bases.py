@@ -60,8 +60,13 @@ def kept_bases(tagger: Path) -> tuple[Base, ...]:
     return Facts.read(read_head(tagger)["facts"], str(tagger)).bases or ()
 
 
-def check(bases: Iterable[Base], recipe: Recipe, manifest: Manifest, parts: Parts, say: Say) -> dict[Base, Base]:
+def check(
+    bases: Iterable[Base], recipe: Recipe, manifest: Manifest, parts: Parts, say: Say, *, named: bool = False
+) -> dict[Base, Base]:
     """Say what each base learnt from; each again, with whether it is of this data.
+
+    named: clips are those that the base learnt from where their ids or paths are, also where nothing tells that the data
+    are the same: a table of one's own names files of a public data set.
 
     Raises ManifestError where one learnt from test clips, unless the recipe bears shared groups.
     """
@@ -75,25 +80,30 @@ def check(bases: Iterable[Base], recipe: Recipe, manifest: Manifest, parts: Part
                 f"whether {base.source} learnt from clips of this data cannot be known from its file: "
                 "where it did, figures on them are too good"
             )
-        if not same:
-            continue
         for name, use in (
             ("test", "figures would be"),
             ("validation", "the epoch would be chosen on figures that are"),
         ):
             part: Manifest = getattr(parts, name)
-            if count := int(_learnt(base, part).sum()):
-                _refuse_or_say(base, name, count, part, use, recipe, say)
+            met = _learnt(base, part) if same else _known(base, part) if named else np.zeros(len(part), bool)
+            if met.any():
+                _refuse_or_say(told[base], name, met, part, use, recipe, say)
     return told
 
 
-def _refuse_or_say(base: Base, name: str, count: int, part: Manifest, use: str, recipe: Recipe, say: Say) -> None:
-    first = str(part.ids[_learnt(base, part).argmax()])
+def _refuse_or_say(
+    base: Base, name: str, met: NDArray[np.bool_], part: Manifest, use: str, recipe: Recipe, say: Say
+) -> None:
+    """met: (clips,) which of the part the base learnt from."""
+    first, count = str(part.ids[met.argmax()]), int(met.sum())
     sentence = f"{base.source} learnt from {count} of the {len(part)} {name} clips, such as {first!r}: {use} too good"
+    other = (
+        f"test on other folds than {', '.join(_folds(base))}" if _folds(base) and base.same else "test on other clips"
+    )
     if name == "test" and recipe.data.shared_groups != "report":
         raise ManifestError(
             f"{'teacher' if base.taught else 'load'}: {base.words()}. {sentence}. Take another "
-            f"{'teacher' if base.taught else 'base'}, test on other folds than {', '.join(_folds(base))}, or {BEAR}"
+            f"{'teacher' if base.taught else 'base'}, {other}, or {BEAR}"
         )
     say(f"warning: {sentence}")
 
@@ -120,3 +130,21 @@ def _learnt(base: Base, part: Manifest) -> NDArray[np.bool_]:
     """Which clips of a part (clips,) the base learnt from: those of its folds, or all where it had none."""
     folds = _folds(base)
     return np.isin(part.folds, folds) if folds else np.ones(len(part), bool)
+
+
+def _known(base: Base, part: Manifest) -> NDArray[np.bool_]:
+    """Which clips of a part (clips,) the base surely learnt from, whatever data they are a part of: by their ids and paths.
+
+    A table elsewhere names the same file with more or fewer folders before it, so that each end of a path is looked up.
+    """
+    names = [
+        {str(name), *("/".join(path.parts[at:]) for at in range(len(path.parts)))}
+        for name, path in zip(part.ids, map(Path, part.table["path"].to_pylist()), strict=True)
+    ]
+    row = np.repeat(np.arange(len(part)), [len(each) for each in names])
+    flat = [name for each in names for name in each]
+    known = np.zeros(len(part), bool)
+    for clips in (base.train, base.validation):
+        if clips is not None and flat:
+            known[row[clips.known(flat)]] = True
+    return known

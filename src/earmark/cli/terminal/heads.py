@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.recipe import Recipe
     from earmark.train.heads import background
+    from earmark.train.heads.curve import Curve
 
 From = Annotated[
     str | None, typer.Option("--from", help="A tagger whose embeddings are learnt from, in place of a recipe.")
@@ -85,16 +86,9 @@ def weak(recordings: Sequence[Path] | None, weight: float, windows: int) -> back
 def train(question: Question, told: dict[str, Any]) -> None:
     """Train a head, or one for each fold, and say what came of it."""
     from earmark.cli.terminal.console import say
-    from earmark.data.datasets import open_data
     from earmark.train.heads import run
 
-    base = run.load_base(question.base, told["device"])
-    layout = question.dataset or ("table" if question.clips.is_file() else None)
-    clips = open_data(question.clips, layout, say=say)
-    plan = run.plan(
-        base, clips, Path(question.base).stem, dataset=question.dataset, task=question.task, unlabelled=question.weak is not None,
-        settings=question.settings,
-    )  # fmt: skip
+    base, clips, plan = _asked(question, told["device"])
     asked = run.Asked(question.head, question.embeddings, question.weak, plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
@@ -133,3 +127,47 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
     say(
         f"{question.out}: {len(rows)} taggers; `earmark evaluate {question.out}` reports each on the fold that it was not trained on"
     )
+
+
+def sizes(told: str) -> list[int | None]:
+    """Of "1,2,all". Raises EarmarkError."""
+    try:
+        return [None if each.strip() == "all" else int(each) for each in told.split(",")]
+    except ValueError as error:
+        raise EarmarkError(
+            f"--clips {told}: give numbers of clips a tag joined by commas, such as 1,4,16,all"
+        ) from error
+
+
+def curve(
+    question: Question, wanted: Sequence[int | None], draws: int, resamples: int, workers: int, device: str
+) -> Curve:
+    """The learning curve, written into the folder."""
+    from earmark.cli.terminal.bar import Bar
+    from earmark.report import learning
+    from earmark.train.heads import curve as curves
+    from earmark.train.heads import run
+    from earmark.train.heads.store import Store
+
+    base, clips, plan = _asked(question, device)
+    store = Store(question.embeddings or question.out / run.EMBEDDINGS, base, workers=workers)
+    how = curves.Plan(wanted, draws, resamples, plan.seed)
+    found = curves.curve(base, question.base, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar())
+    learning.write([found.as_dict()], question.out)
+    return found
+
+
+def _asked(question: Question, device: str) -> tuple[Any, Manifest, Recipe]:
+    """The base, the clips, and the plan for a head."""
+    from earmark.cli.terminal.console import say
+    from earmark.data.datasets import open_data
+    from earmark.train.heads import run
+
+    base = run.load_base(question.base, device)
+    layout = question.dataset or ("table" if question.clips.is_file() else None)
+    clips = open_data(question.clips, layout, say=say)
+    plan = run.plan(
+        base, clips, Path(question.base).stem, dataset=question.dataset, task=question.task, unlabelled=question.weak is not None,
+        settings=question.settings,
+    )  # fmt: skip
+    return base, clips, plan

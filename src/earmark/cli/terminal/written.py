@@ -390,6 +390,7 @@ COMPARISON = WritesFolder(
     tuple(f"comparison.{end}" for end in ("html", "md", "json", "pairs.csv")),
     has("comparison.json", "systems", "pairs"),
 )
+CURVE = WritesFolder(("curve.json", "curve.md", "curve.png"), has("curve.json", "curves"))
 AUDIT = WritesFolder(("audit.csv", "audit.html"), audited)
 EXPLAINED = WritesFolder(("explain.json", "index.html"), has("explain.json", "tagger", "net", "layers"))
 

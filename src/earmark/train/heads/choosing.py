@@ -24,7 +24,7 @@ Kind = Literal["prototypes", "logistic", "hidden"]
 FEW = 4  # clips a tag, below which prototypes are taken
 MANY = 20  # clips a tag, from which a hidden layer is tried too
 FOLDS = 5  # inner ones, or fewer where there are fewer groups
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+STRENGTHS: dict[str, tuple[float, ...]] = {"logistic": (0.01, 0.1, 1.0, 10.0), "hidden": (0.3, 3.0)}
 POOLINGS: tuple[tuple[Combine, Weigh], ...] = (
     ("geometric", "level"), ("mean", "level"), ("geometric", "equal"), ("mean", "equal"), ("max", "equal")
 )  # fmt: skip
@@ -88,7 +88,7 @@ def choose(
     seed: int,
 ) -> Choice:
     """The setting with the least loss on inner folds. manifest: of the clips, whose groups stay whole. kinds: that are tried."""
-    first = Setting(kinds[0], None if kinds[0] == "prototypes" else STRENGTHS[1], *POOLINGS[0])
+    first = Setting(kinds[0], STRENGTHS[kinds[0]][1] if kinds[0] in STRENGTHS else None, *POOLINGS[0])
     folds = inner_folds(manifest, seed)
     if folds is None:
         return Choice(first, "a rule: there are too few clips to hold any out", (), 0)
@@ -144,7 +144,7 @@ def _try(
     regression = None
     if kind != "prototypes":
         regression = (Hidden if kind == "hidden" else Regression)(lesson.vectors, lesson.targets, lesson.weights, task)
-    strengths = (None,) if regression is None else STRENGTHS
+    strengths: Sequence[float | None] = STRENGTHS.get(kind, (None,))
     scores = {Setting(kind, s, *p): np.zeros(truth.shape, np.float32) for s in strengths for p in POOLINGS}
     judged = np.zeros(len(clips), bool)
     fold_of = np.where(lesson.clip >= 0, folds[lesson.clip], 0)

@@ -31,7 +31,7 @@ STEPS = {
 NEAR = {False: 1e-5, True: 1e-10}  # of the first loss: two steps that gain less are the last
 MEMORY, HALVINGS = 20, 20  # of L-BFGS: moves that it remembers, and how often a step is halved
 HIDDEN = 64  # numbers of a hidden layer
-AXES = 256  # of the spread, that a hidden layer learns from
+AXES = 256  # of the spread, that a hidden layer learns from, and a regression while it is chosen how strong
 SEED = 0
 
 
@@ -95,7 +95,9 @@ class Regression:
         self.scale = Scale.of(vectors, weights)
         scaled = self.scale(vectors).astype(np.float64)
         kind = np.float64 if exact else np.float32
-        self.axes, self.power = _axes(scaled, weights.astype(np.float64))
+        axes, power = _axes(scaled, weights.astype(np.float64))
+        kept = len(power) if exact else AXES
+        self.axes, self.power = axes[:, :kept], power[:kept]
         self.turned = (scaled @ self.axes).astype(kind)  # (rows, axes)
         self.targets, self.weights = targets.astype(kind), weights.astype(kind)
         self.near, self.steps = NEAR[exact], STEPS[exact]

@@ -106,7 +106,7 @@ def train(
     check_vocabulary(parts, manifest.vocabulary, recipe, progress.say)
     net = base.alone
     found = Base.of(net.facts, net.identity(), source, PARTS_TAKEN)
-    checked = bases.check(found, recipe, manifest, parts, progress.say)
+    checked = bases.check(found, recipe, manifest, parts, progress.say, named=True)
     store = Store(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )

@@ -9,6 +9,7 @@ when it is moved, renamed or given other tags. What was embedded stays when the 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import AudioError, EarmarkError, ScoresError
+from earmark.errors import ScoresError
 from earmark.inference import Failure, Recording, score
 from earmark.inference.embedding import Embedder, of_recording
 from earmark.progress import QUIET, Progress, task
@@ -33,7 +34,7 @@ DIGITS = 24  # of a digest
 
 @dataclass(frozen=True)
 class Heard:
-    """The windows of one clip. vectors: (windows, width). levels: (windows,), root mean squares. note: on its audio."""
+    """The windows of one clip. vectors: (windows, width). levels: (windows,), root mean squares."""
 
     vectors: NDArray[np.float32]
     levels: NDArray[np.float32]
@@ -136,7 +137,7 @@ def _rows(table: Embeddings) -> Iterator[tuple[str, Heard]]:
     """The windows of each recording, which stand together."""
     assert table.levels is not None
     cuts = [0, *(np.flatnonzero(table.ids[1:] != table.ids[:-1]) + 1).tolist(), len(table)]
-    for first, end in zip(cuts, cuts[1:], strict=False):
+    for first, end in itertools.pairwise(cuts):
         if end > first:
             yield str(table.ids[first]), Heard(table.vectors[first:end], table.levels[first:end])
 
@@ -152,11 +153,3 @@ def keyed(recordings: Iterable[Recording], digest: dict[Path, str]) -> list[Reco
         )
         told.append(replace(each, id=(digest[each.path] or str(each.path)) + part))
     return told
-
-
-def check_all(failures: Sequence[Failure], strict: bool) -> None:
-    """Raises the first failure where `strict`."""
-    for failure in failures:
-        if strict:
-            error: AudioError | EarmarkError = failure.error
-            raise error

@@ -1,0 +1,41 @@
+"""`earmark curve`: how good a head on a tagger's embeddings is after 1, 2, 4, … clips a tag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.terminal import heads as h
+from earmark.cli.terminal import options as o
+from earmark.cli.terminal.written import CURVE
+
+PLACE = 25  # in `earmark --help`
+
+
+def curve(
+    data: Annotated[Path, typer.Argument(help="The clips: a data set's folder, a manifest or a table.")],
+    base: Annotated[str, typer.Option("--from", help="A tagger whose embeddings are learnt from.")],
+    out: Annotated[Path, typer.Option(help="A folder for table, picture and JSON."), CURVE],
+    dataset: h.Layout = None,
+    task: h.OfTask = None,
+    head: h.Kind = None,
+    clips: Annotated[str, typer.Option(help="Clips a tag.")] = "1,2,4,8,16,all",
+    draws: Annotated[int, typer.Option(min=1, help="Of each number.")] = 5,
+    resamples: o.Resamples = 1000,
+    settings: o.RecipeSettings = None,
+    embeddings: h.Embeddings = None,
+    workers: o.Workers = 2,
+    device: o.Device = "cpu",
+) -> None:
+    """Learn from ever more clips and test on folds in turn: what a few more clips would bring, with intervals."""
+    from earmark.cli.terminal.console import print_table, say
+
+    asked = h.Question(base, data, out, dataset, task, head, embeddings, settings=settings or [])
+    found = h.curve(asked, h.sizes(clips), draws, resamples, workers, device)
+    shown = [
+        ("all" if p.clips is None else p.clips, f"{p.value:.4f}", f"{p.low:.4f} to {p.high:.4f}") for p in found.points
+    ]
+    print_table(["clips a tag", found.metric, "95 % interval"], shown)
+    say(f"{out}: curve.md, curve.json, curve.png")
