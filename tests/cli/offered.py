@@ -17,6 +17,7 @@ VALUES = {
     "systems": ["a.parquet", "b.parquet"], "tagger": ["t.safetensors"], "what": ["tag"],
 }  # fmt: skip
 LITTLE = dict.fromkeys(("filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
+    "layers": "1",
     "permutations": "9",
     "resamples": "9",
     "labels": "labels.csv",
