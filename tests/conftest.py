@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = vars(getattr(item, "module", item))
         if "torch" in names and "training" not in names:
             item.add_marker("numerical")
+
+
+def pytest_runtest_setup() -> None:
+    """Each export reads the code of a thousand functions anew, half a second of work: they are kept from the first on."""
+    library = sys.modules.get("onnxscript._framework_apis.torch_2_11")  # where torch's exporter looks for them
+    if library is not None and not hasattr(library.get_torchlib_ops, "cache_info"):
+        library.get_torchlib_ops = functools.cache(library.get_torchlib_ops)
 
 
 def rounded_by_batch(module, inputs, output):
@@ -102,7 +110,7 @@ def sketched():
     save = Figure.savefig
 
     def sketch(figure: Figure, path: Path, **told) -> None:
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # with "none" it is drawn twice
         save(figure, path, **{**told, "dpi": 20})
 
     with pytest.MonkeyPatch.context() as patch:

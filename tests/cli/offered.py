@@ -19,7 +19,7 @@ VALUES = {
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip
-LITTLE = dict.fromkeys(("clips", "draws", "filters", "fold", "rounds", "scenes", "seconds", "steps"), "1") | {
+LITTLE = dict.fromkeys(("clips", "draws", "filters", "fold", "layers", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
     "resamples": "9",
     "labels": "labels.csv",

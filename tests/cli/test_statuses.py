@@ -14,6 +14,7 @@ from tests.program import alone, earmark
 
 from earmark.cli.terminal import failures, tagging
 
+TAGGER = "digits"  # whose file carries a graph: a program that imports torch takes two seconds longer
 WORDS = [sys.executable, "-m", "earmark.cli"]
 FULL = Path("/dev/full")
 
@@ -28,8 +29,8 @@ def many(place, tmp_path_factory) -> Path:
     return folder
 
 
-def tag_all(folder: Path, place: Path) -> list[str]:
-    return [*WORDS, "tag", str(folder), "--tagger", str(place / "t.safetensors"), "--format", "jsonl"]
+def tag_all(folder: Path) -> list[str]:
+    return [*WORDS, "tag", str(folder), "--tagger", TAGGER, "--format", "jsonl"]
 
 
 def test_the_table_of_the_docs_has_the_programs_statuses():
@@ -40,14 +41,14 @@ def test_the_table_of_the_docs_has_the_programs_statuses():
 
 
 def test_0_all_done_and_an_empty_folder_is_said(place, tmp_path):
-    assert alone("tag", place / "sound.wav", "--tagger", place / "t.safetensors").returncode == 0
+    assert alone("tag", place / "sound.wav", "--tagger", TAGGER).returncode == 0
     done = earmark("tag", tmp_path, "--tagger", place / "t.safetensors", "--json")
     assert done.returncode == 0 and done.stdout == "[]\n"
     assert done.stderr.startswith(f"no recordings in {tmp_path}")
 
 
-def test_0_where_the_reader_of_a_pipe_has_seen_enough(place, many):
-    with subprocess.Popen(tag_all(many, place), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tagging_:
+def test_0_where_the_reader_of_a_pipe_has_seen_enough(many):
+    with subprocess.Popen(tag_all(many), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tagging_:
         assert tagging_.stdout is not None and tagging_.stderr is not None
         head = subprocess.run(["head", "-n", "1"], stdin=tagging_.stdout, capture_output=True, check=True)
         tagging_.stdout.close()  # head's end was the other one
@@ -59,7 +60,7 @@ def test_0_where_the_reader_of_a_pipe_has_seen_enough(place, many):
 
 def test_1_some_recordings_could_not_be_read(place, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
-    done = alone("tag", tmp_path / "bad.wav", place / "sound.wav", "--tagger", place / "t.safetensors")
+    done = alone("tag", tmp_path / "bad.wav", place / "sound.wav", "--tagger", TAGGER)
     assert done.returncode == 1 and len(done.stdout.splitlines()) == 1
     assert done.stderr.splitlines()[-1] == "1 of 2 recordings could not be read"
 
@@ -90,7 +91,7 @@ def test_2_where_memory_or_depth_does_not_suffice_inside_a_verb(place, monkeypat
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
 def test_2_where_the_disk_is_full(place):
-    words = [*WORDS, "tag", str(place / "sound.wav"), "--tagger", str(place / "t.safetensors"), "--format", "jsonl"]
+    words = [*WORDS, "tag", str(place / "sound.wav"), "--tagger", TAGGER, "--format", "jsonl"]
     with FULL.open("w") as full:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
@@ -98,14 +99,12 @@ def test_2_where_the_disk_is_full(place):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
-def test_130_stopped(place, many):
+def test_130_stopped(many):
     # nobody reads on after the first line, so that the program cannot come to its end before it is stopped
     def heed() -> None:  # where these tests run in the background, programs are started with Ctrl-C ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    with subprocess.Popen(
-        tag_all(many, place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed
-    ) as running:
+    with subprocess.Popen(tag_all(many), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed) as running:
         assert running.stdout is not None
         running.stdout.readline()
         running.send_signal(signal.SIGINT)
@@ -116,8 +115,8 @@ def test_130_stopped(place, many):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
-def test_0_where_ctrl_c_ends_sound_that_comes_live(place):
-    words = [*WORDS, "tag", "-", "--rate", "16000", "--tagger", str(place / "t.safetensors"), "--format", "jsonl"]
+def test_0_where_ctrl_c_ends_sound_that_comes_live():
+    words = [*WORDS, "tag", "-", "--rate", "16000", "--tagger", TAGGER, "--format", "jsonl"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listening:
         assert listening.stdin is not None and listening.stdout is not None
         listening.stdin.write(bytes(64_000))
