@@ -37,7 +37,9 @@ def train(
     head: h.Kind = None,
     recordings: h.Unlabelled = None,
     weak_weight: h.WeakWeight = 0.2,
-    weak_windows: h.WeakWindows = 500,
+    weak_windows: h.WeakWindows = 2_000,
+    copies: h.Copies = 8,
+    recall: h.Recall = 0.9,
     embeddings: h.Embeddings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     workers: Annotated[int, typer.Option(help="Threads that decode and cut.")] = 2,
@@ -59,7 +61,17 @@ def train(
         weak = h.weak(recordings, weak_weight, weak_windows)
         h.train(
             h.Question(
-                base, h.clips_of(recipe, data), out, dataset, task, head, embeddings, weak, settings or [], fold
+                base,
+                h.clips_of(recipe, data),
+                out,
+                dataset,
+                task,
+                head,
+                embeddings,
+                weak,
+                settings or [],
+                fold,
+                (copies, recall),
             ),
             told,
         )

@@ -36,6 +36,16 @@ Unlabelled = Annotated[
 ]
 WeakWeight = Annotated[float, typer.Option(help="What such a window counts, where one of a clip has 1.")]
 WeakWindows = Annotated[int, typer.Option(help="Of each such recording, drawn by chance.")]
+Copies = Annotated[
+    int,
+    typer.Option(
+        help="Mix each clip so often into such recordings, to hear it as it sounds there; 0: learn from it as it is."
+    ),
+]
+Recall = Annotated[
+    float,
+    typer.Option(help="Thresholds for events: that which so many of held-out clips reach, mixed into the recordings."),
+]
 Embeddings = Annotated[
     Path | None, typer.Option(help="With --from: a folder for the embeddings; default: in the run folder."), OwnFolder()
 ]
@@ -56,6 +66,7 @@ class Question:
     weak: background.Asked | None = None
     settings: Sequence[str] = ()
     fold: Sequence[str] | None = None
+    within: tuple[int, float] = (8, 0.9)
 
 
 def needed(value: Given | None, what: str) -> Given:
@@ -86,10 +97,11 @@ def weak(recordings: Sequence[Path] | None, weight: float, windows: int) -> back
 def train(question: Question, told: dict[str, Any]) -> None:
     """Train a head, or one for each fold, and say what came of it."""
     from earmark.cli.terminal.console import say
-    from earmark.train.heads import run
+    from earmark.train.heads import run, within
 
     base, clips, plan = _asked(question, told["device"])
-    asked = run.Asked(question.head, question.embeddings, question.weak, plan.seed)
+    copies, recall = question.within
+    asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
         say(str(_one(base, question.base, plan, clips, question.out, asked, how)))

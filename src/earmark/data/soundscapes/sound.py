@@ -125,17 +125,17 @@ def frame_length(sample_rate: int) -> int:
 
 
 def backgrounds(
-    folder: Path, folds: list[str], least: int, sample_rate: int
+    folder: Path, folds: list[str], least: int, sample_rate: int, found: Sequence[Path] | None = None
 ) -> tuple[dict[str, list[Sound]], list[AudioError]]:
     """The recordings of a folder with `least` samples or more, dealt in turn to the folds; and what is wrong with others.
 
-    Raises EarmarkError where a fold gets none.
+    found: these in place of all that the folder has. Raises EarmarkError where a fold gets none.
     """
-    found = audio.find([folder])
+    found = audio.find([folder]) if found is None else found
     dealt: dict[str, list[Sound]] = {fold: [] for fold in folds}
     failures = []
     for place, path in enumerate(found):
-        name = path.relative_to(folder).as_posix()
+        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path.absolute())
         try:
             samples = _samples(path, sample_rate)
             if samples < least:

@@ -46,7 +46,7 @@ class Within:
 
 def mixed_within(
     clips: Manifest,
-    recordings: str | Path,
+    recordings: Sequence[str | Path],
     *,
     copies: int = 8,
     length: float = 8.0,
@@ -57,16 +57,21 @@ def mixed_within(
 ) -> Iterator[Within | AudioError]:
     """Each clip with one tag, `copies` times, each time in another stretch of `length` seconds of the recordings.
 
-    recordings: a folder. snr: lowest and highest, dB. sample_rate: Hz of the waves. What cannot be read is given out as an
+    recordings: files and folders. snr: lowest and highest, dB. sample_rate: Hz of the waves. What cannot be read is given out as an
     AudioError. Raises EarmarkError where no recording is as long as a stretch, or settings cannot be met.
     """
-    folder = Path(recordings)
-    if not folder.is_dir():
-        raise EarmarkError(f"{folder}: is no folder. Give the folder in which the recordings lie")
+    found = audio.find(recordings)
+    if not found:
+        raise EarmarkError(
+            f"no recordings in {', '.join(map(str, recordings))}: give files, or folders in which some lie"
+        )
     if copies < 1:
         raise EarmarkError(f"{copies} copies of each clip: give 1 or more")
     listed, _ = single(clips)
-    dealt, unread = backgrounds(folder, [""], round(length * sample_rate), sample_rate)
+    folder = found[0].absolute().parent
+    dealt, unread = backgrounds(
+        folder, [""], round(length * sample_rate), sample_rate, [path.absolute() for path in found]
+    )
     yield from unread
     paths = {clip.id: clip.path for clip in listed}
     for clip, (sound, _) in zip(listed, locate_all(listed, sample_rate, 40.0, workers), strict=True):

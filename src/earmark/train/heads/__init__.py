@@ -2,6 +2,7 @@
 
 store       embeddings of windows, computed once and kept by the sound's digest and the tagger's identity
 background  windows drawn from unlabelled recordings, weak examples of none of the tags
+within      clips as they sound in those recordings, and thresholds for there
 lesson      windows with tags and weights: the loud ones of each clip
 fitting     vectors with tags → dense layers
 choosing    which kind of head, how strong, how windows make a clip: on inner folds of the training clips

@@ -22,7 +22,7 @@ from earmark.progress import QUIET, Progress
 from earmark.train.heads.store import Store, digests, keyed
 
 WEIGHT = 0.2  # of a window, where one of a clip has 1
-WINDOWS = 500  # of a recording
+WINDOWS = 2_000  # of a recording: nearly all of twenty minutes, whose other sounds are what is to be told apart
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,182 @@
+"""A head for recordings of one's own: it learns from clips as they sound in these, and its thresholds are chosen on them.
+
+Each clip is mixed into stretches of the unlabelled recordings (`earmark.data.soundscapes.within`), 3 to 20 dB over what is
+heard there. Windows in which the clip is heard stand for its tags; windows drawn from the recordings are weak examples of none.
+Nothing of this looks at what the recordings hold.
+
+    strength    of the logistic regression, by a rule: stronger ones learn by heart which windows of the recordings were drawn,
+                the sounds that are sought among them, and then no longer find these
+    threshold   of each tag: that which `recall` of its held-out copies reach, by their highest window
+    alarms      windows an hour of the held-out background that reach it: at most so many are false, as some hold the tag
+
+Held out are whole groups of clips, and the background in `inner` parts of neighbouring windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.data.manifest import Manifest
+from earmark.data.soundscapes.within import Within, mixed_within
+from earmark.errors import AudioError, EarmarkError, ManifestError
+from earmark.models.anytagger import AnyTagger
+from earmark.models.predicted import probabilities
+from earmark.progress import QUIET, Progress, task
+from earmark.train.heads.fitting import Regression
+
+Floats = NDArray[np.float32]
+
+COPIES = 8  # of each clip
+SNR = (3.0, 20.0)  # dB
+RECALL = 0.9
+LENGTH = 4.0  # s of a stretch beside the longest window: what is heard before and behind a clip is the recording's
+LEAST = 0.4  # s of a clip, or all of a shorter one, that a window must have to stand for its tags
+STRENGTH = 1e-3  # settled on made-up recordings of other tags than those that results/field reports
+BATCH = 32  # stretches that are held at once
+TOP = 0.999  # no threshold is set beyond the scores that there are
+
+
+@dataclass(frozen=True)
+class Asked:
+    """copies: of each clip; 0: none are mixed. snr: lowest and highest, dB. recall: of held-out copies, above 0 to 1."""
+
+    copies: int = COPIES
+    snr: tuple[float, float] = SNR
+    recall: float = RECALL
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.copies <= 1000:
+            raise EarmarkError(f"--copies {self.copies}: give how often a clip is mixed, from 0 to 1000")
+        if not 0 < self.recall <= 1:
+            raise EarmarkError(
+                f"--recall {self.recall:g}: give the share of its sounds that is to be found, above 0 up to 1"
+            )
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Windows of mixed clips. vectors: (windows, width). clip: (windows,) its number in the manifest; copy: (windows,) of the mix."""
+
+    vectors: Floats
+    clip: NDArray[np.int64]
+    copy: NDArray[np.int64]
+    unread: tuple[AudioError, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """thresholds: (tags,), alarms: (tags,), windows an hour; NaN where a tag has no copy. loss: of what was held out, nats a tag."""
+
+    thresholds: NDArray[np.float64]
+    alarms: NDArray[np.float64]
+    loss: float
+
+
+def hear(
+    asked: Asked,
+    clips: Manifest,
+    recordings: Sequence[Path],
+    base: AnyTagger,
+    seed: int,
+    workers: int,
+    progress: Progress = QUIET,
+) -> Mixed:
+    """The windows in which clips are heard that are mixed into recordings. Raises EarmarkError where nothing could be mixed."""
+    number = {name: place for place, name in enumerate(clips.ids.tolist())}
+    length = max(base.windows.length, 1.0) + LENGTH
+    mixes = mixed_within(
+        clips, recordings, copies=asked.copies, length=length, snr=asked.snr, sample_rate=base.sample_rate, seed=seed, workers=workers
+    )  # fmt: skip
+    vectors: list[Floats] = []
+    whose: list[tuple[int, int]] = []
+    unread: list[AudioError] = []
+    copies = 0
+    with task(progress, "clips in the recordings", len(clips) * asked.copies) as step:
+        for part in _batches(mixes):
+            made = [mix for mix in part if isinstance(mix, Within)]
+            unread += [mix for mix in part if isinstance(mix, AudioError)]
+            heard = base.embed([mix.wave for mix in made], sample_rate=base.sample_rate) if made else []
+            for mix, told in zip(made, heard, strict=True):
+                rows = inside(mix, told.start, told.end)
+                vectors.append(told.vectors[rows])
+                whose += [(number[mix.clip], copies)] * int(rows.sum())
+                copies += 1
+                step()
+    if not whose:
+        why = f", the first: {unread[0]}" if unread else ": none has a single tag"
+        raise EarmarkError(f"no clip could be mixed into the recordings{why}")
+    clip, copy = np.array(whose).T
+    return Mixed(np.concatenate(vectors), clip, copy, tuple(unread))
+
+
+def inside(mix: Within, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(windows,): those in which enough of the clip is heard to stand for its tags."""
+    common = np.minimum(end, mix.offset) - np.maximum(start, mix.onset)
+    return np.asarray(common >= min(LEAST, mix.offset - mix.onset) - 1e-9)
+
+
+def choose(
+    lesson: Regression,
+    mixed: Mixed,
+    targets: NDArray[np.bool_],
+    background: int,
+    folds: NDArray[np.int64],
+    hop: float,
+    recall: float,
+) -> Chosen:
+    """lesson: of the mixed windows and, behind them, `background` windows of recordings. targets: (clips, tags); folds: (clips,)
+    inner ones, from 1. hop: seconds that a window of the recordings counts for.
+    """
+    count = len(mixed.clip)
+    names = np.unique(folds)
+    parts = np.concatenate([folds[mixed.clip], names[np.arange(background) * len(names) // max(1, background)]])
+    scores = np.zeros(lesson.targets.shape, np.float32)
+    for fold in names.tolist():
+        held = np.flatnonzero(parts == fold)
+        scores[held] = lesson.logits(lesson.fit(STRENGTH, np.flatnonzero(parts != fold)), held)
+    values = probabilities(scores, "many")
+    thresholds = np.array(
+        [_threshold(values[:count, tag], mixed, targets[:, tag], recall) for tag in range(targets.shape[1])]
+    )
+    hours = background * hop / 3600
+    with np.errstate(invalid="ignore"):
+        alarms = (values[count:] >= thresholds).sum(0) / hours if hours else np.full(len(thresholds), np.nan)
+    return Chosen(thresholds, np.where(np.isnan(thresholds), np.nan, alarms), _loss(lesson, scores))
+
+
+def _loss(lesson: Regression, scores: Floats) -> float:
+    """The weighted mean binary cross-entropy, in nats a tag."""
+    logits = scores.astype(np.float64)
+    each = np.logaddexp(0, logits) - lesson.targets * logits
+    return float((each.mean(1) * lesson.weights).sum() / lesson.weights.sum())
+
+
+def _threshold(values: Floats, mixed: Mixed, has: NDArray[np.bool_], recall: float) -> float:
+    """That which a share `recall` of the tag's copies reach; NaN where it has none."""
+    own = has[mixed.clip]
+    if not own.any():
+        return float("nan")
+    highest = np.zeros(int(mixed.copy.max()) + 1)
+    np.maximum.at(highest, mixed.copy[own], values[own])
+    reached = np.sort(highest[np.unique(mixed.copy[own])])[::-1]
+    at = reached[max(0, int(np.ceil(recall * len(reached) - 1e-9)) - 1)]
+    return float(np.clip(at, 1e-3, TOP))
+
+
+def checked(clips: Manifest) -> None:
+    """Raises ManifestError where no clip has a single tag, which is what is mixed."""
+    if not any(len(tags) == 1 for tags in clips.table["tags"].to_pylist()):
+        raise ManifestError(
+            "--recordings: clips with one tag each are mixed into them, and here none has. Give --copies 0"
+        )
+
+
+def _batches(mixes: Iterator[Within | AudioError]) -> Iterator[list[Within | AudioError]]:
+    while part := list(islice(mixes, BATCH)):
+        yield part
