@@ -18,6 +18,7 @@ from earmark.data.manifest import build as clips_of
 from earmark.errors import ManifestError
 from earmark.evaluation.clips import measure
 from earmark.evaluation.vocabulary import Vocabulary
+from earmark.events import EventRules
 from earmark.inference import outputs
 from earmark.inference.silence import quiet
 from earmark.models import loading
@@ -135,6 +136,23 @@ def test_pictures_leave_them_out(place, tmp_path, monkeypatch):
         done = earmark(verb, place / "rec", "--tagger", place / "many.safetensors", "--pictures", tmp_path / verb)
         assert done.returncode == 0, done.stderr
     assert drawn == [("owl", "wind")] * 2
+
+
+def test_the_page_leaves_them_out(place):
+    pytest.importorskip("fastapi")
+    from types import SimpleNamespace
+
+    from earmark.serve.answers import How
+    from earmark.serve.hearing import hear
+    from earmark.serve.sounds import Sent
+
+    asked = SimpleNamespace(look=lambda *_: None)
+    sound = Sent(place / "rec" / "a.wav", file=place / "rec" / "a.wav", most=100.0, look=asked.look)
+    heard = hear(library.load(place / "one.safetensors"), sound, How(), asked)
+    assert heard.tags == [] and heard.rows.tags == ("owl", "wind") and not heard.silent
+    assert heard.events(EventRules.alike(TAGS, 0.01)) != [] and {
+        e.tag for e in heard.events(EventRules.alike(TAGS, 0.01))
+    } <= {"owl", "wind"}
 
 
 def test_merged_tags_of_reserved_ones_are_reserved():
