@@ -150,8 +150,8 @@ def test_the_page_leaves_them_out(place):
     sound = Sent(place / "rec" / "a.wav", file=place / "rec" / "a.wav", most=100.0, look=asked.look)
     heard = hear(library.load(place / "one.safetensors"), sound, How(), asked)
     assert heard.tags == [] and heard.rows.tags == ("owl", "wind") and not heard.silent
-    assert heard.events(EventRules.alike(TAGS, 0.01)) != [] and {
-        e.tag for e in heard.events(EventRules.alike(TAGS, 0.01))
+    assert heard.events(EventRules.alike(TAGS, 1e-4)) != [] and {
+        e.tag for e in heard.events(EventRules.alike(TAGS, 1e-4))
     } <= {"owl", "wind"}
 
 

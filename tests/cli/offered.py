@@ -13,7 +13,8 @@ from earmark import cli
 VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
+    "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
+    "sounds": ["tags"], "source": ["a.parquet"], "store": ["e.parquet"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip
