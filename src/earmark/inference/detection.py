@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from typing import Any
 
@@ -59,8 +59,13 @@ def listen(
 
 
 def without_reserved(rows: Scores, listener: Any) -> Scores:
-    """The columns of the tags that are told."""
-    which = told(rows.tags, getattr(listener, "reserved", ()))
+    """The columns of the tags that a listener tells."""
+    return without(rows, getattr(listener, "reserved", ()))
+
+
+def without(rows: Scores, reserved: Collection[str]) -> Scores:
+    """The columns of the other tags."""
+    which = told(rows.tags, reserved)
     if which.all():
         return rows
     tags = tuple(tag for tag, each in zip(rows.tags, which.tolist(), strict=True) if each)
