@@ -182,7 +182,7 @@ def test_all_mistakes_at_once(write):
         "augment, train, load, phases, run, epochs",
         "data.dataset: is missing",
         "data.datset: no such key, did you mean 'dataset'? "
-        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups, tags",
+        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups, tags, reserved",
         "data.validation: should be a list of folds, or a fraction between 0 and 1 (it is 1.5)",
         "features.name: no feature is called 'logmell', did you mean 'logmel'? Known: logmel, mfcc, multires, spectrogram",
         "net.tags: is filled in by the tagger and cannot be set",
