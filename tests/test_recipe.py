@@ -440,7 +440,7 @@ FORM = "has the form key.path=value, such as train.epochs=30"
         ("train.epochs=", "train.epochs: should be a whole number (it is empty)"),
         ("trian.epochs=3", "trian: no such key, did you mean 'train'? Known here: "),
         ("train.epoch=3", "train.epoch: no such key, did you mean 'epochs'? Known here: "),
-        ("augment.0.below=-60", "augment.0.below: crop takes no such argument. It takes short"),
+        ("augment.0.below=-60", "augment.0.below: crop takes no such argument. It takes short, loud"),
     ],
 )
 def test_settings_that_do_not_fit(write, setting, expected):
