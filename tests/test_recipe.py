@@ -182,7 +182,7 @@ def test_all_mistakes_at_once(write):
         "augment, train, load, phases, run, epochs",
         "data.dataset: is missing",
         "data.datset: no such key, did you mean 'dataset'? "
-        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups, tags",
+        "Known here: dataset, options, test, validation, train, folds, deal, rotate, shared_groups, tags, reserved",
         "data.validation: should be a list of folds, or a fraction between 0 and 1 (it is 1.5)",
         "features.name: no feature is called 'logmell', did you mean 'logmel'? Known: logmel, mfcc, multires, spectrogram",
         "net.tags: is filled in by the tagger and cannot be set",
@@ -440,7 +440,7 @@ FORM = "has the form key.path=value, such as train.epochs=30"
         ("train.epochs=", "train.epochs: should be a whole number (it is empty)"),
         ("trian.epochs=3", "trian: no such key, did you mean 'train'? Known here: "),
         ("train.epoch=3", "train.epoch: no such key, did you mean 'epochs'? Known here: "),
-        ("augment.0.below=-60", "augment.0.below: crop takes no such argument. It takes short"),
+        ("augment.0.below=-60", "augment.0.below: crop takes no such argument. It takes short, loud"),
     ],
 )
 def test_settings_that_do_not_fit(write, setting, expected):

@@ -18,11 +18,12 @@ from earmark.data.manifest import build as clips_of
 from earmark.errors import ManifestError
 from earmark.evaluation.clips import measure
 from earmark.evaluation.vocabulary import Vocabulary
+from earmark.events import EventRules
 from earmark.inference import outputs
 from earmark.inference.silence import quiet
 from earmark.models import loading
 from earmark.models import tagger as taggers
-from earmark.models.ensemble import Ensemble
+from earmark.models.ensemble import Ensemble, joined
 from earmark.models.facts import Facts
 from earmark.recipe import parse
 from earmark.registry import EVENT_FORMATS
@@ -135,6 +136,23 @@ def test_pictures_leave_them_out(place, tmp_path, monkeypatch):
         done = earmark(verb, place / "rec", "--tagger", place / "many.safetensors", "--pictures", tmp_path / verb)
         assert done.returncode == 0, done.stderr
     assert drawn == [("owl", "wind")] * 2
+
+
+def test_the_page_leaves_them_out(place):
+    pytest.importorskip("fastapi")
+    from types import SimpleNamespace
+
+    from earmark.serve.answers import How
+    from earmark.serve.hearing import hear
+    from earmark.serve.sounds import Sent
+
+    asked = SimpleNamespace(look=lambda *_: None)
+    sound = Sent(place / "rec" / "a.wav", file=place / "rec" / "a.wav", most=100.0, look=asked.look)
+    heard = hear(library.load(place / "one.safetensors"), sound, How(), asked)
+    assert heard.tags == [] and heard.rows.tags == ("owl", "wind") and not heard.silent
+    assert heard.events(EventRules.alike(TAGS, 1e-4)) != [] and {
+        e.tag for e in heard.events(EventRules.alike(TAGS, 1e-4))
+    } <= {"owl", "wind"}
 
 
 def test_merged_tags_of_reserved_ones_are_reserved():
@@ -264,3 +282,30 @@ def test_recipes_of_before_are_told_as_they_were():
 def test_facts_are_kept_in_the_file():
     facts = Facts(level=-12.5, reserved=())
     assert Facts.read(facts.as_dict()) == facts and facts.as_dict() == {"level": -12.5, "reserved": []}
+
+
+def test_facts_of_several_are_those_of_all():
+    one, other = Facts(level=-20.0, reserved=("wind",)), Facts(level=-35.0)
+    both = joined([one, other])
+    assert both.level == -35.0 and both.reserved == ("wind", *RESERVED)
+    assert joined([one, Facts()]).level is None and joined([Facts(), Facts()]).reserved is None
+
+
+def test_events_of_reserved_tags_are_not_judged(tmp_path):
+    """A tagger that is sure of background everywhere makes no false alarm; known events of it are not missed."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE).astype(np.float32)
+    names = ["a.wav", "b.wav"]
+    for name in names:
+        soundfile.write(tmp_path / name, noise, RATE, "FLOAT")
+    rows = {
+        "id": names, "path": names, "fold": ["1", "1"], "tags": [["owl"], ["background"]],
+        "events": [[("owl", 1.0, 2.0)], [("background", 0.0, 3.0)]],
+    }  # fmt: skip
+    told = library.evaluate(
+        tagger("many", 0), clips_of(rows, tmp_path, vocabulary=TAGS), folds=["1"], seen=True, resamples=0
+    )
+    figures = json.dumps(told.figures.as_dict()["events"])
+    assert "background" not in figures and '"owl"' in figures
+    assert any(
+        "events of background, which are never told, are not judged" in note for note in told.figures.notes + told.notes
+    )

@@ -55,6 +55,10 @@ def place(tmp_path_factory) -> Path:
         Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
     (folder / "events.csv").write_text(EVENTS)
     load(folder / "t.safetensors").embed(folder / "sound.wav").save(folder / "e.parquet")
+    for tag in ("dog", "rain"):
+        (folder / "tags" / tag).mkdir(parents=True)
+        for number in range(2):
+            soundfile.write(folder / "tags" / tag / f"{number}.wav", chance.uniform(-0.5, 0.5, 8_000), 16_000)
     with Journal(folder / "job", {"command": "tag"}) as job:
         job.failed(folder / "sound.wav", "is empty")
     return folder

@@ -15,7 +15,7 @@ VALUES = {
     "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
     "examples": ["sound.wav"], "into": ["plan.yaml"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
-    "source": ["a.parquet"], "store": ["e.parquet"], "teachers": ["t.safetensors"],
+    "sounds": ["tags"], "source": ["a.parquet"], "store": ["e.parquet"], "teachers": ["t.safetensors"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip

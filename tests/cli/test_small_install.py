@@ -100,6 +100,10 @@ def small(tmp_path_factory) -> Path:
         Scores(values, ids, np.zeros(50), np.full(50, 0.5), tags=tags).save(folder / file)
     (folder / "events.csv").write_text(EVENTS)
     loading.load("esc10").embed(folder / "sound.wav").save(folder / "e.parquet")
+    for tag in ("dog", "rain"):
+        (folder / "tags" / tag).mkdir(parents=True)
+        for number in range(2):
+            soundfile.write(folder / "tags" / tag / f"{number}.wav", chance.uniform(-0.5, 0.5, 8_000), 16_000)
     with Journal(folder / "job", {"command": "tag"}) as job:
         job.failed(folder / "sound.wav", "is empty")
     (folder / "net.tflite").write_bytes(tiny().data)

@@ -61,16 +61,14 @@ def events(
 
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
-    from earmark.cli.terminal import detecting, eventextras
-    from earmark.cli.terminal.drawing import Artist
-    from earmark.cli.terminal.jobs import Kept
+    from earmark.cli.terminal import detecting, drawing, eventextras, jobs
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
     told = JSON if as_json else Format.of(form)
     detecting.check_form(told, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
-    (kept := Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
+    (kept := jobs.Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
     wanted = eventextras.wanted(times, cut, summary, channel, each_channel, told)
     eventextras.check(wanted, job, pictures, coming)
@@ -78,7 +76,7 @@ def events(
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
-    artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
+    artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
     asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, wanted, merged)
     if coming is not None:
         return detecting.events_live(coming, asked)

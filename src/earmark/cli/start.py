@@ -13,7 +13,7 @@ PLACE = 5  # in `earmark --help`
 
 
 def start(
-    folder: Annotated[
+    sounds: Annotated[
         Path,
         typer.Argument(help="A folder with a folder of clips for each tag, or recordings with labels beside them."),
     ],
@@ -35,7 +35,7 @@ def start(
     from earmark.train import starting
 
     written.claim("--out", out, [starting.CLIPS], written.manifest)
-    told = starting.start(folder, out, complete=complete, progress=Bar())
+    told = starting.start(sounds, out, complete=complete, progress=Bar())
     for line in told.said:
         say(line)
     tags = ", ".join(f"{name} {count}" for name, count in list(told.look.tags.items())[:8])

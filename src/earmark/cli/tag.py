@@ -16,9 +16,7 @@ PLACE = 70  # in `earmark --help`
 def tag(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    top: Annotated[
-        int | None, typer.Option(min=1, help="How many tags for each recording; default: 3, with --heard all of them.")
-    ] = None,
+    top: o.Top = None,
     only_heard: Annotated[
         bool, typer.Option("--heard", help="Only tags that reach the thresholds that earmark calibrate chose.")
     ] = False,

@@ -108,6 +108,8 @@ def audit(
     matched = match(scores, clips)
     task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
     doubts = rank(matched.values, matched.truth, task)
+    if matched.known is not None:  # what nobody says cannot be doubted
+        doubts = [doubt for doubt in doubts if matched.known[doubt.row, doubt.tag]]
     return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, _notes(task))
 
 

@@ -16,6 +16,7 @@ from earmark.evaluation.heldout import HeldOut
 from earmark.evaluation.scoring import Settings, TimedScores, score_over_time
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.events import EventRules, track
+from earmark.inference.detection import without
 from earmark.progress import QUIET, Progress
 
 if TYPE_CHECKING:
@@ -47,13 +48,15 @@ def detect(
     """Of the clips with known events, with the groups of `judged`; None where there are none. collars: seconds.
     vocabulary: in which they are judged, default that of the taggers. hit: as in `earmark.evaluation.events`.
 
+    Tags that are never told have no events, neither found nor known.
+
     A clip that cannot be read is left out: the scores of clips have told so.
     """
     settings = replace(settings or Settings(), strict=False)
     tracked_clips: dict[str, TrackedClip] = {}
     rates: dict[str, int] = {}
     notes: list[str] = []
-    tables, kinds = [], set()
+    tables, kinds, reserved = [], set(), set[str]()
     for part in parts:
         known = with_events(part.clips)
         if not len(known):
@@ -63,6 +66,10 @@ def detect(
         if vocabulary is not None:
             timed, known = vocabulary.timed(timed), vocabulary.manifest(known)
             rules = _merged_rules(rules, part.tagger, vocabulary, progress)
+        never = set(part.tagger.reserved)
+        never = never if vocabulary is None else set(vocabulary.reserved(part.tagger.vocabulary, never))
+        told = {id_: replace(clip, scores=without(clip.scores, never)) for id_, clip in timed.clips.items()}
+        timed, reserved = replace(timed, clips=told), reserved | never
         tracked_clips |= tracked(timed, known, rules)
         rates |= dict.fromkeys(timed.clips, part.tagger.sample_rate)
         tables.append(known.select(np.isin(known.ids, list(timed.clips))).table)
@@ -71,7 +78,12 @@ def detect(
     if not tracked_clips:
         return None
     clips = replace(parts[0].clips, table=pa.concat_tables(tables))
-    reference = matching.events_of(clips)
+    reference = {
+        id_: [event for event in events if event[0] not in reserved]
+        for id_, events in matching.events_of(clips).items()
+    }
+    if reserved:
+        notes.append(f"events of {', '.join(sorted(reserved))}, which are never told, are not judged")
     if not any(reference.values()):
         progress.say("no clip has an event: events are not judged")
         return None

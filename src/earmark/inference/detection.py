@@ -61,8 +61,13 @@ def listen(
             yield result, sorted(kept_events.pop(number, []))
 
 
+def without_reserved(rows: Scores, listener: Any) -> Scores:
+    """The columns of the tags that a listener tells."""
+    return without(rows, getattr(listener, "reserved", ()))
+
+
 def without(rows: Scores, reserved: Collection[str]) -> Scores:
-    """The columns of the tags that are told."""
+    """The columns of the other tags."""
     which = told(rows.tags, reserved)
     if which.all():
         return rows

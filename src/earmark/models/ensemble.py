@@ -31,6 +31,7 @@ from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
 from earmark.scores.ensemble.temperature import checked, tempered
+from earmark.scores.reserved import RESERVED
 from earmark.windows import Windows
 
 
@@ -184,7 +185,7 @@ class Ensemble(tagging.Answers):
 
 
 def joined(members: Sequence[Facts]) -> Facts:
-    """The facts of an ensemble from those of its members: data, split, versions, bases.
+    """The facts of an ensemble from those of its members: data, split, versions, bases, level, reserved tags.
 
     It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
     all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
@@ -193,11 +194,17 @@ def joined(members: Sequence[Facts]) -> Facts:
     bases = tuple(dict.fromkeys(base for member in members for base in member.bases or ())) or None
     data = next((member.data for member in members if member.data), None)
     versions = next((member.versions for member in members if member.versions), None)
+    levels = [member.level for member in members if member.level is not None]
+    level = min(levels) if len(levels) == len(members) else None
+    never = None
+    if any(member.reserved is not None for member in members):
+        each = [RESERVED if member.reserved is None else member.reserved for member in members]
+        never = tuple(dict.fromkeys(tag for names in each for tag in names))
     if not any(member.split for member in members):
-        return Facts(data, None, versions, bases=bases)
+        return Facts(data, None, versions, bases=bases, level=level, reserved=never)
     # of a member that tells nothing no fold is known to be clean
     parts = (_together([member.clips(name) for member in members], test=name == "test") for name in PARTS)
-    return Facts(data, Split(*parts), versions, bases=bases)
+    return Facts(data, Split(*parts), versions, bases=bases, level=level, reserved=never)
 
 
 def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:

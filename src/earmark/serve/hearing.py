@@ -12,6 +12,7 @@ import numpy as np
 
 from earmark.errors import EarmarkError
 from earmark.events import EventRules, detection
+from earmark.inference.detection import without_reserved
 from earmark.inference.engine import score
 from earmark.inference.recordings import Failure, Part
 from earmark.models.anytagger import AnyTagger
@@ -25,12 +26,16 @@ KEPT = 256_000_000  # bytes of all scores that are kept
 
 @dataclass(frozen=True)
 class Heard:
-    """rows: the scores of frames, or of windows where the tagger has no frames. tags: of the whole, the surest first."""
+    """rows: the scores of frames, or of windows where the tagger has no frames. tags: of the whole, the surest first.
+
+    Both without tags that are never told (`earmark.scores.reserved`). silent: there is nothing to be heard.
+    """
 
     rows: Scores
     tags: list[Tag]
     seconds: float
     notes: tuple[str, ...]
+    silent: bool = False
 
     def events(self, rules: EventRules) -> list[Event]:
         """As `earmark.inference.detection.listen` finds them in the same rows."""
@@ -43,7 +48,7 @@ def hear(tagger: AnyTagger, sound: Sent, how: How, task: Task) -> Heard:
     rows: list[Scores] = []
 
     def on_part(part: Part) -> None:
-        rows.append(frames.part(part) if frames else part.windows)
+        rows.append(without_reserved(frames.part(part) if frames else part.windows, tagger))
 
     told: list[Tag] | None = None
     scorers: Sequence[AnyTagger | None] = [None, tagger] if frames else [tagger]
@@ -56,11 +61,11 @@ def hear(tagger: AnyTagger, sound: Sent, how: How, task: Task) -> Heard:
         if isinstance(heard, Failure):
             raise heard.error
         if scorer is not None:
-            told = heard.tags(tagger.vocabulary)
+            told = heard.tags(tagger.vocabulary, None, tagger.reserved, tagger.task)
     assert told is not None and not isinstance(heard, Failure)
     if not rows:
         raise EarmarkError(f"{sound.path}: holds no window that could be scored")
-    return Heard(concat(rows), told, heard.duration, heard.notes)
+    return Heard(concat(rows), told, heard.duration, heard.notes, heard.silent)
 
 
 class Memory:

@@ -259,7 +259,7 @@ async def scores(
         for label in [heard.rows.tags[column]]
     ]  # fmt: skip
     return ScoresOverTime(
-        tagger=known, seconds=heard.seconds, silent=not heard.tags, notes=list(heard.notes),
+        tagger=known, seconds=heard.seconds, silent=heard.silent, notes=list(heard.notes),
         times=[round(time, 4) for time in times], tags=told,
     )  # fmt: skip
 

@@ -102,6 +102,9 @@ Submission = Annotated[
     Writes(submission),
 ]
 TaggerFile = Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")]
+Top = Annotated[
+    int | None, typer.Option(min=1, help="How many tags for each recording; default: 3, with --heard all of them.")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.")]
 
 
