@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from earmark.cli.terminal import eventoptions as e
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.eventresults import JSON, TABLE, Format
+from earmark.cli.terminal.eventresults import JSON, TABLE
 
 PLACE = 80  # in `earmark --help`
 
@@ -16,8 +14,8 @@ PLACE = 80  # in `earmark --help`
 def events(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    form: Annotated[Format, typer.Option("--format", help="Of the results.")] = TABLE,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    form: e.Form = TABLE,
+    as_json: e.AsJson = False,
     out: e.Out = None,
     job: o.Job = None,
     shard: o.Shard = None,
@@ -35,8 +33,8 @@ def events(
     margin: e.Margin = 1.0,
     clips_each: e.ClipsEach = 50,
     summary: e.Summary = None,
-    channel: e.Channel = None,
-    each_channel: e.EachChannel = False,
+    channel: o.Channel = None,
+    each_channel: o.EachChannel = False,
     pictures: e.Pictures = None,
     reference: e.Reference = None,
     strongest: e.Strongest = None,
@@ -65,8 +63,7 @@ def events(
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
-    form = JSON if as_json else form
-    detecting.check_form(form, out)
+    detecting.check_form(form := JSON if as_json else form, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     (kept := Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)

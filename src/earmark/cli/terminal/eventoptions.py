@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.eventresults import Format
 from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder, counted
 
+Form = Annotated[Format, typer.Option("--format", help="Of the results.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
 Median = Annotated[float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")]
 Gap = Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")]
@@ -56,5 +59,3 @@ Summary = Annotated[
     typer.Option(help="Counts by site, day, hour and tag: a .csv, a .json or a picture .png; may be given again."),
     Writes(counted),
 ]
-Channel = Annotated[int | None, typer.Option(min=1, help="Hear this channel, from 1; default: all, mixed.")]
-EachChannel = Annotated[bool, typer.Option("--each-channel", help="Hear every channel by itself.")]
