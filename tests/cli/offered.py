@@ -13,7 +13,8 @@ from earmark import cli
 VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"], "source": ["a.parquet"], "store": ["e.parquet"],
+    "examples": ["sound.wav"], "into": ["plan.yaml"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
+    "source": ["a.parquet"], "store": ["e.parquet"], "teachers": ["t.safetensors"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip
@@ -32,10 +33,11 @@ OUT = {
     "embed": "new.parquet",
     "ensemble": "new.parquet",
     "index": "new.csv",
+    "start": "new",
     "review": "new.csv",
 }  # where a name's ending matters; else a folder
 ALSO = {("calibrate", "data")}  # options that one of several must be given of
-TAGGERS = ("name", "tagger")  # arguments and options that name one
+TAGGERS = ("name", "tagger", "teachers")  # arguments and options that name one
 
 
 def commands(name: str) -> list[tuple[list[str], click.Command]]:

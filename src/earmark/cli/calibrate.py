@@ -44,6 +44,10 @@ def calibrate(
         Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Choose hop, weights and mean of windows instead, on validation folds.")
+    ] = False,
+    metric: Annotated[str | None, typer.Option(help="For --windows. Default: the log loss.")] = None,
     on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
     resamples: options.Resamples = 1000,
     salvage: options.Salvage = False,
@@ -58,9 +62,15 @@ def calibrate(
     """
     from earmark.cli.terminal import reaching, tuned
     from earmark.cli.terminal.bar import Bar
+    from earmark.evaluation.scoring import Settings
 
     file = tuned.place(tagger, out)
     goal = reaching.goal_of(data, wanted, false_alarms, reviews)
+    if windows:
+        tuned.check_windows(data, goal)
+        settings = Settings(batch, workers, salvage, strict)
+        return tuned.windows(tagger, data, fold, dataset, metric, settings, device, out, as_json)
+    tuned.check_metric(metric)
     if goal is not None and reviews is not None:
         return reaching.by_reviews(tagger, reviews, goal, device, file, as_json)
     shared = {

@@ -194,7 +194,7 @@ def _tags(
     scored = scored if vocabulary is None else replace(scored, scores=vocabulary.scores(scored.scores))
     read = _read(clips, scored.scores.ids.tolist(), scored.unread)
     matched = matching.match(scored.scores, read)
-    chosen = tags.choose(matched.values, matched.truth, scored.scores.tags, matched.groups, resamples=resamples)
+    chosen = tags.choose(matched.values, matched.judged, scored.scores.tags, matched.groups, resamples=resamples)
     chosen_on = ChosenOn(name, ClipSet.of(read))
     facts = replace(tags.as_facts(chosen), chosen_on=chosen_on, metric="F1 of each tag" + _in(vocabulary))
     if vocabulary is not None:
