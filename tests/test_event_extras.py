@@ -285,3 +285,44 @@ def test_from_python(card):
 def test_what_does_not_go_together_is_refused(card, words, said):
     told = earmark("events", card, *words)
     assert told.returncode == 2 and said in told.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_tags_of_each_channel(form, card, tmp_path):
+    words = ["tag", card / "south", "--format", form]
+    told = earmark(*words, "--each-channel")
+    assert told.returncode == 0 and "cancel" not in told.stderr
+    one = earmark(*words, "--channel", "1").stdout
+    assert told.stdout.count("\n") > one.count("\n") > 1
+    if form == "json":
+        rows = json.loads(told.stdout)
+        assert [(Path(row["path"]).name, row["channel"]) for row in rows] == [
+            ("SITE_20210424_060000.wav", 1), ("SITE_20210424_060000.wav", 2), ("b.wav", 1), ("b.wav", 2),
+        ]  # fmt: skip
+        assert [row for row in rows if row["channel"] == 1] == json.loads(one)
+    if form == "csv":
+        rows = list(csv.DictReader(told.stdout.splitlines()))
+        assert {row["channel"] for row in rows} == {"1", "2"}
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time it is known to be earmark's own
+        assert earmark(*words, "--each-channel", "--out", out).returncode == 0
+    job = tmp_path / "job"
+    assert earmark(*words, "--each-channel", "--job", job).returncode == 0
+    (result,) = job.glob("tags.*")
+    assert result.read_text() == out.read_text() == told.stdout
+    other = earmark(*words, "--channel", "1", "--job", job)
+    assert other.returncode == 2 and "this job was begun otherwise" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--each-channel", "--windows", "w.csv"], "--windows w.csv has no place for channels"),
+        (["--each-channel", "--format", "submission"], "--format submission has no place for channels"),
+        (["--channel", "1", "--pictures", "p"], "--pictures draw the mix of all channels"),
+        (["--channel", "1", "--each-channel"], "--channel 1 is one, and --each-channel are all"),
+    ],
+)
+def test_what_does_not_go_with_channels_is_refused(card, words, said):
+    told = earmark("tag", card, *words)
+    assert told.returncode == 2 and said in told.stderr

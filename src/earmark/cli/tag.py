@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import Writes, WritesFolder, scores_of_windows, tags
+from earmark.cli.terminal import tagoptions as t
 
 PLACE = 70  # in `earmark --help`
 
@@ -16,25 +15,18 @@ PLACE = 70  # in `earmark --help`
 def tag(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    top: o.Top = None,
-    only_heard: Annotated[
-        bool, typer.Option("--heard", help="Only tags that reach the thresholds that earmark calibrate chose.")
-    ] = False,
-    form: Annotated[
-        Literal["table", "json", "jsonl", "csv", "submission"],
-        typer.Option("--format", help="Of the results; submission: fname,label, as DCASE 2018 task 2 wants them."),
-    ] = "table",
+    top: t.Top = None,
+    only_heard: t.Heard = False,
+    form: t.Form = "table",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(tags)] = None,
+    out: t.Out = None,
     job: o.Job = None,
     shard: o.Shard = None,
     retry: o.Retry = False,
-    windows: Annotated[
-        Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv."), Writes(scores_of_windows)
-    ] = None,
-    pictures: Annotated[
-        Path | None, typer.Option(help="A folder for a picture of each recording over time."), WritesFolder()
-    ] = None,
+    windows: t.Windows = None,
+    pictures: t.Pictures = None,
+    channel: o.Channel = None,
+    each_channel: o.EachChannel = False,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
@@ -55,6 +47,7 @@ def tag(
 ) -> None:
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark.cli.terminal import tagging
+    from earmark.cli.terminal.channels import Channels
     from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
     from earmark.inference.outputs import Format
@@ -62,6 +55,8 @@ def tag(
 
     tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
+    heard = Channels(channel, each_channel)
+    tagging.check_channels(heard, coming, form, windows, pictures)
     (kept := Kept(job, shard, retry)).check(out=out, windows=windows, pictures=pictures, live=coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
@@ -71,7 +66,7 @@ def tag(
         loaded,
         tagging.choose(loaded, top, only_heard, merged),
         Format.json if as_json else Format(form),
-        *(out, windows, pictures, batch, workers, salvage, gain, merged, floor),
+        *(out, windows, pictures, batch, workers, salvage, gain, merged, floor, heard),
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)

@@ -48,6 +48,14 @@ FRAMES = {
 }
 
 
+def frame_of(form: Format, channels: bool = False) -> Frame:
+    """What stands around the pieces. channels: whether they are told."""
+    if not channels or form is not Format.csv:
+        return FRAMES[form]
+    head = "path,duration,label,score,channel\n"
+    return Frame(head, empty=head)
+
+
 class Printed:
     """Results that are written as they come: see `earmark.cli.terminal.jobs.Results`."""
 
@@ -127,17 +135,19 @@ class Choice:
 
 def piece(heard: Scored, tags: list[Tag], form: Format, nothing: str = NOTHING) -> str:
     """One recording's tags. A recording without any is told too, in CSV by a row with an empty label, in a table by `nothing`."""
+    channel = heard.recording.channel
     if form is Format.table:
-        return f"{shown(heard.recording.path)}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags) or nothing}\n"
+        name = shown(heard.recording.path) + (f"  channel {channel}" if channel else "")
+        return f"{name}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags) or nothing}\n"
     if form is Format.submission:
         return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
         out = io.StringIO()
         for label, score in [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]:
-            row = [heard.recording.path, f"{heard.duration:.3f}", label, score]
+            row = [heard.recording.path, f"{heard.duration:.3f}", label, score, *([channel] if channel else [])]
             csv.writer(out, lineterminator="\n").writerow(row)
         return out.getvalue()
-    record = Tags(tags, heard.about).to_dict()
+    record = Tags(tags, heard.about).to_dict() | ({"channel": channel} if channel else {})
     if form is Format.jsonl:
         return json.dumps(record, ensure_ascii=False) + "\n"
     return " " + json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n ")

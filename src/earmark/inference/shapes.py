@@ -22,6 +22,23 @@ Silent = Annotated[
         json_schema_extra=lambda told: told.pop("default"),
     ),
 ]
+Channel = Annotated[
+    int | SkipJsonSchema[None],
+    Field(
+        default=None,
+        ge=1,
+        description="That it was heard in, where channels were heard apart; else absent.",
+        json_schema_extra=lambda told: told.pop("default"),
+    ),
+]
+Clock = Annotated[
+    str | None,
+    Field(
+        default=None,
+        description="The time of day in ISO 8601, null where it is not known; absent where it was not asked for.",
+        json_schema_extra=lambda told: told.pop("default"),
+    ),
+]
 Counted = Annotated[int, Field(ge=0)]
 
 
@@ -43,6 +60,7 @@ class TagsOfRecording(Output):
     duration: Seconds
     tags: list[OneTag]
     silent: Silent
+    channel: Channel
 
 
 class TagsOfWindow(Output):
@@ -60,6 +78,9 @@ class OneEvent(Output):
     offset: Start
     label: str
     score: Sure
+    channel: Channel
+    onset_time: Clock
+    offset_time: Clock
 
 
 class EventsOfRecording(Output):

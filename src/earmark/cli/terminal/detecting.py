@@ -102,7 +102,7 @@ def _gathered(
     asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras
 ) -> list[str]:
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
-    from earmark.cli.terminal import eventextras, eventresults, jobs
+    from earmark.cli.terminal import channels, eventresults, jobs
     from earmark.cli.terminal.console import Meter
     from earmark.inference.detection import listen
 
@@ -117,7 +117,7 @@ def _gathered(
             )
 
     show = into.show if isinstance(into, eventresults.Table) else None
-    recordings = extras.recordings(todo)
+    recordings = asked.wanted.channels.recordings(todo)
     with Meter(todo) as meter:
         results = listen(
             asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard, named=asked.named,
@@ -125,7 +125,7 @@ def _gathered(
             gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
-            return jobs.gather(eventextras.together(results, recordings), into, meter, strict, also, extras.take)
+            return jobs.gather(channels.together(results, recordings), into, meter, strict, also, extras.take)
 
 
 def events_live(recording: Recording, asked: Asked) -> None:

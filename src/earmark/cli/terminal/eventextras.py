@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from earmark.cli.terminal.channels import MIX, Channels
 
 if TYPE_CHECKING:
     from earmark.audio import Began, Clocks
     from earmark.events.cells import More
     from earmark.events.clips import Settings
     from earmark.events.counts import Heard
-    from earmark.inference import Failure, Recording, Scored
+    from earmark.inference import Recording, Scored
     from earmark.scores import Event
 
 ENOUGH = 1 / 6  # h of recordings, from which on rates are compared
@@ -31,8 +32,7 @@ class Wanted:
     clips: Path | None = None
     settings: Settings | None = None
     summary: tuple[Path, ...] = ()
-    channel: int | None = None
-    each_channel: bool = False
+    channels: Channels = MIX
 
     def as_dict(self) -> dict[str, Any]:
         """What a job goes on with; nothing where nothing of this was asked for, as jobs were begun before."""
@@ -42,8 +42,7 @@ class Wanted:
             cut = self.settings
             told |= {"clips": [str(self.clips.absolute()), cut.margin, cut.most, cut.form]}
         told |= {"summary": True} if self.summary else {}
-        told |= {} if self.channel is None else {"channel": self.channel}
-        return told | ({"channels": "each"} if self.each_channel else {})
+        return told | self.channels.as_dict()
 
 
 @dataclass
@@ -81,27 +80,10 @@ class Extras:
         """What files of events tell beside them, of recordings by their names there."""
         from earmark.events.cells import More
 
-        channels = self.wanted.channel is not None or self.wanted.each_channel
+        channels = self.wanted.channels.apart
         if self.wanted.clocks is None:
             return More(channels=channels)
         return More({name: self.clocks.get(path) for path, name in names.items()}, channels)
-
-    def recordings(self, todo: Iterable[Path]) -> list[Recording]:
-        """A recording for each channel that is heard by itself, one after the other; see `together`."""
-        from earmark import audio
-        from earmark.errors import AudioError
-        from earmark.inference import Recording
-
-        made: list[Recording] = []
-        for path in todo:
-            channels: Iterable[int | None] = [self.wanted.channel]
-            if self.wanted.each_channel:
-                try:
-                    channels = range(1, audio.info(path).channels + 1)
-                except AudioError:  # which is told when it is heard
-                    channels = [None]
-            made += [Recording(path, channel=channel) for channel in channels]
-        return made
 
     def take(self, heard: Scored, events: list[Event]) -> None:
         """Write the clips of a recording, and keep what counts are made of. Raises AudioError, OSError."""
@@ -175,26 +157,6 @@ class Extras:
         return made
 
 
-def together(
-    results: Iterable[tuple[Scored | Failure, list[Event]]], recordings: Sequence[Recording]
-) -> Iterator[tuple[Scored | Failure, list[Event]]]:
-    """The channels of each recording as one result, their events by onset with the channel; the first failure, if any."""
-    from earmark.inference import Failure
-
-    coming = iter(results)
-    for _, channels in itertools.groupby(recordings, key=lambda recording: recording.path):
-        parts = [(recording, next(coming)) for recording in channels]
-        failed = next((heard for _, (heard, _) in parts if isinstance(heard, Failure)), None)
-        if failed is not None:
-            yield failed, []
-            continue
-        events = sorted(replace(e, channel=recording.channel) for recording, (_, found) in parts for e in found)
-        heard: Any = parts[0][1][0]
-        notes = tuple(dict.fromkeys(note for _, (each, _) in parts for note in getattr(each, "notes", ())))
-        silent = all(getattr(each, "silent", False) for _, (each, _) in parts)
-        yield replace(heard, notes=notes, silent=silent), events
-
-
 def wanted(
     times: tuple[bool, str | None, str | None, str | None],
     cut: tuple[Path | None, float, int, Any],
@@ -212,11 +174,10 @@ def wanted(
     from earmark.events.formats import tells_more
     from earmark.registry import EVENT_FORMATS
 
-    if channel is not None and each_channel:
-        raise EarmarkError(f"--channel {channel} is one, and --each-channel are all: leave one of them out")
+    channels = Channels(channel, each_channel)
     clock, *how = times
     told = clock or any(value is not None for value in how)
-    if (told or channel is not None or each_channel) and form.value != "table" and not tells_more(form.value):
+    if (told or channels.apart) and form.value != "table" and not tells_more(form.value):
         others = ", ".join(name for name in EVENT_FORMATS.names() if tells_more(name))
         raise EarmarkError(
             f"--format {form.value} has no place for times of the clock or channels: choose one of {others}, or leave these out"
@@ -227,7 +188,7 @@ def wanted(
     clips, *settings = cut
     made = Settings(*settings)
     clocks = Clocks(*how)
-    return Wanted(clocks if told else None, clips, made, tuple(summary or ()), channel, each_channel)
+    return Wanted(clocks if told else None, clips, made, tuple(summary or ()), channels)
 
 
 def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recording | None) -> None:
@@ -242,7 +203,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
         raise EarmarkError(
             f"{', '.join(asked)}: of files, not of sound that is heard while it comes. Save it as a file first"
         )
-    if pictures is not None and (wanted.channel or wanted.each_channel):
+    if pictures is not None and wanted.channels.apart:
         raise EarmarkError("--pictures draw the mix of all channels: leave them, or --channel and --each-channel, out")
     folder = wanted.clips
     if folder is None or (job is not None and ((job / NAME).is_file() or shards(job))):

@@ -56,5 +56,3 @@ Summary = Annotated[
     typer.Option(help="Counts by site, day, hour and tag: a .csv, a .json or a picture .png; may be given again."),
     Writes(counted),
 ]
-Channel = Annotated[int | None, typer.Option(min=1, help="Hear this channel, from 1; default: all, mixed.")]
-EachChannel = Annotated[bool, typer.Option("--each-channel", help="Hear every channel by itself.")]

@@ -11,6 +11,8 @@ from earmark.cli.terminal.written import REPORT, OwnFolder, Writes, errors, subm
 
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
+Channel = Annotated[int | None, typer.Option(min=1, help="Hear this channel, from 1; default: all, mixed.")]
+EachChannel = Annotated[bool, typer.Option("--each-channel", help="Hear every channel by itself.")]
 Channels = Annotated[int | None, typer.Option(help="Of raw samples; default: 1.")]
 Draw = Annotated[
     Literal["groups", "clips"],
@@ -102,9 +104,6 @@ Submission = Annotated[
     Writes(submission),
 ]
 TaggerFile = Annotated[str, typer.Argument(help="A tagger file, or the name of a shipped one.")]
-Top = Annotated[
-    int | None, typer.Option(min=1, help="How many tags for each recording; default: 3, with --heard all of them.")
-]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.")]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.cli.terminal.channels import MIX, Channels
+
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Kept, Results
     from earmark.evaluation.vocabulary import Vocabulary
@@ -37,6 +39,7 @@ class Asked:
     gain: float = 0.0
     merge: Vocabulary | None = None
     floor: float | None = None
+    channels: Channels = MIX
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -95,9 +98,10 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import scores
     from earmark.cli.terminal import jobs, written
+    from earmark.cli.terminal.channels import by_file
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
-    from earmark.inference import Recording, score
+    from earmark.inference import score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
@@ -119,14 +123,17 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     with ExitStack() as stack:
         into = _results(asked, job, stack)
         todo = into.todo(found, kept.retry)
+        sounds = asked.channels.recordings(todo)
         with Meter(todo) as meter:
             results = score(
-                asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
+                asked.tagger, sounds, batch=asked.batch, workers=asked.workers,
                 salvage=asked.salvage, gain=asked.gain, floor=asked.floor, on_audio=meter.heard,
                 keep_windows=asked.windows is not None or asked.pictures is not None,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
-                notes = jobs.gather(((asked.named(heard), None) for heard in results), into, meter, strict, also)
+                notes = jobs.gather(
+                    by_file((asked.named(heard) for heard in results), sounds), into, meter, strict, also
+                )
         failures = into.finish(found)
     say_notes(notes)
     if asked.windows is not None and windows:
@@ -140,16 +147,19 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     from earmark.cli.terminal.console import output
     from earmark.cli.terminal.jobs import Job
     from earmark.files.pieces import Writer
-    from earmark.inference.outputs import ENDINGS, FRAMES, Printed, piece
+    from earmark.inference.outputs import ENDINGS, Printed, frame_of, piece
 
     form = asked.form
+    frame = frame_of(form, asked.channels.apart)
 
-    def text(heard: Scored, _: object) -> str:
-        made = piece(heard, asked.choice.of(heard.values), form, asked.choice.nothing)
+    def text(_: Scored, channels: Sequence[Scored]) -> str:
+        made = frame.between.join(
+            piece(each, asked.choice.of(each.values), form, asked.choice.nothing) for each in channels
+        )
         return written.formulas.look(made, ENDINGS[form]) if asked.out is None else made
 
     if job is None:
-        return Printed(Writer(FRAMES[form], stack.enter_context(output(asked.out))), text)
+        return Printed(Writer(frame, stack.enter_context(output(asked.out))), text)
     settings: dict[str, Any] = {
         "command": "tag",
         "tagger": asked.tagger.identity(),
@@ -160,9 +170,10 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         ({"gain": asked.gain} if asked.gain else {})
         | ({} if asked.floor is None else {"floor": asked.floor})
         | jobs.engine_of(asked.tagger)
+        | asked.channels.as_dict()
     )
     settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
-    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
+    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), frame, text, ENDINGS[form], "tags"))
 
 
 def tag_live(recording: Recording, asked: Asked) -> None:
@@ -199,6 +210,21 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     say_notes(heard.notes)
     if asked.windows is not None and heard.windows is not None:
         heard.windows.save(asked.windows)
+
+
+def check_channels(
+    channels: Channels, coming: Recording | None, form: str, windows: Path | None, pictures: Path | None
+) -> None:
+    """Raises EarmarkError for what does not go with channels apart."""
+    from earmark.errors import EarmarkError
+
+    if channels.apart and coming is not None:
+        raise EarmarkError("--channel and --each-channel are of files, not of sound that is heard while it comes")
+    if channels.apart and pictures is not None:
+        raise EarmarkError("--pictures draw the mix of all channels: leave them, or --channel and --each-channel, out")
+    if channels.each and (windows is not None or form == "submission"):
+        what = f"--windows {windows}" if windows is not None else "--format submission"
+        raise EarmarkError(f"{what} has no place for channels: choose one with --channel")
 
 
 def say_unheard(tagger: AnyTagger, device: str) -> None:

@@ -192,7 +192,7 @@ def submission(path: Path) -> bool:
 
 def tags(path: Path) -> bool:
     """What `earmark tag` prints, in any of its formats."""
-    if head_of(path) == TAGS or submission(path):
+    if head_of(path) in (TAGS, (*TAGS, "channel")) or submission(path):
         return True
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -208,7 +208,7 @@ def _json_of_tags(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     known = ({"path", "duration", "tags"}, {"path", "start", "end", "tags"})
-    return bool(rows) and all(isinstance(row, dict) and set(row) - {"silent"} in known for row in rows)
+    return bool(rows) and all(isinstance(row, dict) and set(row) - {"silent", "channel"} in known for row in rows)
 
 
 def _lines_of_tags(text: str) -> bool:

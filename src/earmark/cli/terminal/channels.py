@@ -1,0 +1,103 @@
+"""Recordings by their channels: one, or each by itself; and what was heard in these as one result of the file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.inference import Failure, Recording, Scored
+    from earmark.scores import Event
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Which are heard: one, from 1; each by itself; or, by default, the mix of all. Raises EarmarkError for both."""
+
+    one: int | None = None
+    each: bool = False
+
+    def __post_init__(self) -> None:
+        from earmark.errors import EarmarkError
+
+        if self.one is not None and self.each:
+            raise EarmarkError(f"--channel {self.one} is one, and --each-channel are all: leave one of them out")
+
+    @property
+    def apart(self) -> bool:
+        """Whether results tell the channel."""
+        return self.one is not None or self.each
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a job goes on with; nothing of the mix, as jobs were begun before."""
+        return ({} if self.one is None else {"channel": self.one}) | ({"channels": "each"} if self.each else {})
+
+    def recordings(self, todo: Iterable[Path]) -> list[Recording]:
+        """A recording for each channel that is heard by itself, one after the other."""
+        from earmark import audio
+        from earmark.errors import AudioError
+        from earmark.inference import Recording
+
+        made: list[Recording] = []
+        for path in todo:
+            channels: Iterable[int | None] = [self.one]
+            if self.each:
+                try:
+                    channels = range(1, audio.info(path).channels + 1)
+                except AudioError:  # which is told when it is heard
+                    channels = [None]
+            made += [Recording(path, channel=channel) for channel in channels]
+        return made
+
+
+MIX = Channels()
+
+
+def together(
+    results: Iterable[tuple[Scored | Failure, list[Event]]], recordings: Sequence[Recording]
+) -> Iterator[tuple[Scored | Failure, list[Event]]]:
+    """The events of each file's channels as one result, by onset with the channel; the first failure, if any."""
+    from earmark.inference import Failure
+
+    coming = iter(results)
+    for channels in _of_files(recordings):
+        parts = [(recording, *next(coming)) for recording in channels]
+        heard = _one([each for _, each, _ in parts])
+        if isinstance(heard, Failure):
+            yield heard, []
+        else:
+            yield heard, sorted(replace(e, channel=recording.channel) for recording, _, found in parts for e in found)
+
+
+def by_file(
+    results: Iterable[Scored | Failure], recordings: Sequence[Recording]
+) -> Iterator[tuple[Scored | Failure, list[Scored]]]:
+    """The channels of each file: the first, with what is to be said of all, and all of them; or the first failure."""
+    from earmark.inference import Failure
+
+    coming = iter(results)
+    for channels in _of_files(recordings):
+        parts = [next(coming) for _ in channels]
+        heard = _one(parts)
+        yield heard, [] if isinstance(heard, Failure) else [each for each in parts if not isinstance(each, Failure)]
+
+
+def _of_files(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
+    for _, channels in itertools.groupby(recordings, key=lambda recording: recording.path):
+        yield list(channels)
+
+
+def _one(parts: Sequence[Scored | Failure]) -> Scored | Failure:
+    """The first channel, with the notes on all; silent where all are. Or the first failure."""
+    from earmark.inference import Failure
+
+    heard: list[Scored] = []
+    for each in parts:
+        if isinstance(each, Failure):
+            return each
+        heard.append(each)
+    notes = tuple(dict.fromkeys(note for each in heard for note in each.notes))
+    return heard[0] if len(heard) == 1 else replace(heard[0], notes=notes, silent=all(each.silent for each in heard))
