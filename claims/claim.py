@@ -6,9 +6,13 @@ data                             see `claims.data.Source`
 recipe, settings                 of all systems: a recipe's name and key.path=value over it
 small                            more settings where no accelerator is asked for: narrower nets, fewer epochs
 seeds or folds                   the trainings of each system: a seed each (3 at least); or every fold in turn
-draw                             what intervals and p draw: groups, or clips where sources tie all into one group
+draw                             what intervals and p draw: groups; clips; or, of scenes, sources: those that share the
+                                 sound that is named first in them, as all sources together would tie all scenes into one
 systems                          by name, see `System`
 pairs                            [better, worse] as the paper has it; these comparisons decide
+statements                       of a claim that says several things: each with its pairs, all of `pairs` once; each gets
+                                 a verdict of its own
+limit                            why it cannot be told with these recordings, whatever the size of the trainings
 remarks                          sentences on what differs from the paper
 """
 
@@ -51,6 +55,7 @@ class System(BaseModel):
     committee: str | None = None
     epochs: str | None = None
     scores: str | None = None
+    full: str | None = None
     events: str | None = None
     way: Literal["half", "swept", "medians"] | None = None
     rule: ensemble.Name = "arithmetic"
@@ -76,9 +81,11 @@ class Claim(BaseModel):
     small: list[str] = Field(default_factory=list)
     seeds: list[int] = Field(default_factory=lambda: [0])
     folds: Literal["all"] | None = None
-    draw: Literal["groups", "clips"] = "groups"
+    draw: Literal["groups", "clips", "sources"] = "groups"
     systems: dict[str, System]
     pairs: list[tuple[str, str]] = Field(min_length=1)
+    statements: dict[str, list[tuple[str, str]]] = Field(default_factory=dict)
+    limit: str | None = None
     remarks: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -89,6 +96,11 @@ class Claim(BaseModel):
             self._known(pair, "pairs")
             if pair[0] == pair[1]:
                 raise ValueError(f"pairs: {pair[0]!r} is compared with itself")
+        told = [pair for pairs in self.statements.values() for pair in pairs]
+        if self.statements and sorted(told) != sorted(self.pairs):
+            raise ValueError(f"statements: have the pairs {told}; each of {self.pairs} belongs to one of them, once")
+        if self.draw == "sources" and not self.data.scenes:
+            raise ValueError("draw: sources is of scenes: say groups")
         for name, system in self.systems.items():
             sources = system.sources()
             self._known(sources, f"systems.{name}")

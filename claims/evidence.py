@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from claims import trainings
 from claims.claim import EVENT_F1, Claim, Size
@@ -74,7 +75,9 @@ def gather(claim: Claim, planned: Plan, clips: Path, device: str = "cpu", worker
         elif system.of:
             together = zip(*(told[source] for source in system.of), strict=True)
             told[name] = [combined(list(each), system.rule, held) for each in together]
-    return _compared(claim, {name: told[name] for name in claim.systems}, held)
+    # the scores of a run over all folds are several trainings', each of the clips of its fold
+    over_folds = any(len(run) > 1 for runs in planned.values() for run in runs) or not planned
+    return _compared(claim, {name: told[name] for name in claim.systems}, held, over_folds)
 
 
 def combined(members: Sequence[Scores], rule: ensemble.Name, held: Manifest) -> Scores:
@@ -82,7 +85,7 @@ def combined(members: Sequence[Scores], rule: ensemble.Name, held: Manifest) -> 
     return ensemble.combine(members, rule, task=_task(held))
 
 
-def _compared(claim: Claim, told: Mapping[str, list[Scores]], held: Manifest) -> Evidence:
+def _compared(claim: Claim, told: Mapping[str, list[Scores]], held: Manifest, over_folds: bool) -> Evidence:
     first = next(iter(told.values()))[0]
     chosen = held.select(np.isin(held.ids, first.ids))
     runs: dict[str, list[Run]] = {}
@@ -90,8 +93,22 @@ def _compared(claim: Claim, told: Mapping[str, list[Scores]], held: Manifest) ->
     for name, each in told.items():
         matched = [match(_ordered(one, first), chosen) for one in each]
         runs[name] = [ScoredClips(Clips(one.values, one.truth), claim.metric) for one in matched]
-        groups = matched[0].groups if claim.draw == "groups" else matched[0].ids
-    return Evidence(runs, groups)
+        groups = drawn(claim, chosen, matched[0].ids, matched[0].groups)
+    tested = dict(zip(chosen.ids.tolist(), chosen.folds.tolist(), strict=True))
+    turns = np.array([tested[name] for name in matched[0].ids.tolist()]) if over_folds else None
+    return Evidence(runs, groups, turns)
+
+
+def drawn(claim: Claim, held: Manifest, ids: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.str_]:
+    """What is drawn together, by clip. held: has all of the ids."""
+    if claim.draw == "groups":
+        return groups
+    if claim.draw == "clips":
+        return ids
+    named = dict(zip(held.ids.tolist(), held.table["source"].to_pylist(), strict=True))
+    if lone := [name for name in ids.tolist() if not named[name]]:
+        raise EarmarkError(f"{lone[0]}: names no source, and the claim draws sources: say draw: clips or groups")
+    return np.array([str(named[name]).split(", ")[0] for name in ids.tolist()])
 
 
 def _ordered(one: Scores, first: Scores) -> Scores:

@@ -1,9 +1,12 @@
 """Run claims: data, trainings, comparison, verdict.
 
     python -m claims.run [--only ID …] [--full] [--device cuda] [--data DIR] [--out runs/claims] [--jobs N] [--list]
+                         [--judge]
 
 Without --device the trainings are small ones for a CPU; with --device cuda, or --full, they are those of the recipes. What
-has ended is skipped, and what was stopped goes on. The exit status is 1 where a claim could not be run.
+has ended is skipped, and what was stopped goes on. A claim that these recordings cannot tell at any size is not run again,
+unless it is named. --judge trains nothing: it judges the stored results by today's rule and writes their pages. The exit
+status is 1 where a claim could not be run.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from claims import claim as claims
@@ -35,8 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
         for one in wanted:
             print(f"{one.id}: {one.statement} ({writing.known(one, asked.size, Path(asked.results))})")
         return 0
+    if asked.judge:
+        return _judge(wanted, Path(asked.results))
     wrong = []
     for one in wanted:
+        if one.limit and not asked.only and (Path(asked.results) / f"{one.id}.json").is_file():
+            _say(f"{one.id}: not run again: {one.limit}")
+            continue
         _say(f"{one.id}: {one.statement}")
         try:
             told = run(one, asked)
@@ -65,12 +74,27 @@ def run(one: Claim, asked: argparse.Namespace) -> str:
         raise EarmarkError(f"{len(problems)} of {len(todo)} trainings failed, the first: {folder}: {problem}")
     gathered = evidence.gather(one, planned, clips, asked.device, asked.workers)
     figures = verdict.figures(gathered.runs, gathered.groups, one.metric)
-    pairs = verdict.compare(gathered.runs, one.pairs, gathered.groups, one.metric, permutations=asked.permutations)
+    pairs = verdict.compare(
+        gathered.runs,
+        one.pairs,
+        gathered.groups,
+        one.metric,
+        turns=gathered.turns,
+        permutations=asked.permutations,
+    )
     told = writing.result(one, asked.size, gathered, figures, pairs, planned)
     results = Path(asked.results)
     if not writing.write(told, results):
         _say(f"{results}: holds a full result of {one.id}, which a small one does not replace")
     return str(told["verdict"])
+
+
+def _judge(wanted: Sequence[Claim], results: Path) -> int:
+    """Judge what is stored; the exit status."""
+    for one in wanted:
+        told = writing.judge_stored(one, results)
+        print(f"{one.id}: {told['verdict'] if told else 'not run yet'}", flush=True)
+    return 0
 
 
 def _wanted(only: list[str], folder: Path) -> list[Claim]:
@@ -86,6 +110,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     recordings = os.environ.get("EARMARK_DATA", str(ROOT.parent / "shared" / "data")) or os.devnull
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="these claims; default: all")
     parser.add_argument("--list", action="store_true", help="say which there are, and what they cost")
+    parser.add_argument("--judge", action="store_true", help="judge the stored results anew, without training")
     parser.add_argument("--full", action="store_true", help="the recipes' own sizes; without: on cuda, not on cpu")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data", default=recordings, metavar="DIR", help="the folder of the recordings (EARMARK_DATA)")

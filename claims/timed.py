@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from claims.claim import Claim
+from claims.evidence import drawn
 from claims.trainings import Training
 from claims.verdict import Evidence, FoundEvents, Run
 from earmark import metrics
@@ -41,8 +42,7 @@ def gather(
                 if claim.systems[name].events == source:
                     runs[name].append(FoundEvents(counts[claim.systems[name].way or "half"]))
     order = np.argsort(tested.ids)
-    groups = (tested.groups if claim.draw == "groups" else tested.ids)[order]
-    return Evidence(runs, groups)
+    return Evidence(runs, drawn(claim, tested, tested.ids, tested.groups)[order])
 
 
 def _counts(one: Training, held: Manifest, tested: Manifest, device: str, workers: int) -> dict[str, metrics.Counts]:

@@ -1,19 +1,18 @@
-"""What the figures say of a claim, by rule.
+"""What the figures say of a claim's systems: means, differences, and two p-values of each.
 
 Each system has runs: one a seed, or one a fold that validated. All runs are scores of the same clips. A system's figure is
 the mean of its runs' figures. For a pair (better, worse) of a claim:
 
 - the difference of the two figures, with a 95 % interval of the paired bootstrap: the same groups of clips are drawn for
   all runs of both systems.
-- p of a permutation test, two-sided: in a random half of the groups the two systems are swapped, run k of one with run k
-  of the other, in all runs at once (see `earmark.metrics.comparison`).
-- p after Holm's correction for the claim's pairs.
+- p over clips, of a permutation test, two-sided: in a random half of the groups the two systems are swapped, run k of one
+  with run k of the other, in all runs at once (see `earmark.metrics.comparison`). It says what other clips of this kind
+  would tell of these trained nets.
+- p over trainings, of a paired t test, two-sided, on the differences of single trainings: one a seed, or one a fold, on the
+  fold's clips. It says what other trainings would tell on these clips. Trainings on folds share most of their clips, so that
+  their differences vary too little: the variance is corrected as Nadeau and Bengio (Machine Learning 52, 2003) have it.
 
-Clips are drawn anew, trainings are not: interval and p say what other clips of this kind would tell of these trained
-nets, and nothing of what other trainings would give. For that the figure of each run stands beside.
-
-A pair HOLDS where the difference is above 0 and p (Holm) below LEVEL, DOES NOT HOLD where it is below 0 and p below
-LEVEL; otherwise it CANNOT BE TOLD at this size. A claim holds if all of its pairs do, does not if one does not.
+What follows from them is in `claims.judging`.
 """
 
 from __future__ import annotations
@@ -28,12 +27,9 @@ from numpy.typing import NDArray
 
 from claims.claim import EVENT_F1
 from earmark.errors import ScoresError
-from earmark.metrics import Clips, Counts, Draw, Interval, holm, resample
+from earmark.metrics import Clips, Counts, Draw, Interval, resample
 from earmark.metrics.comparison import ROUNDING, Both, swaps
 from earmark.metrics.intervals import centred, interval, measure
-
-LEVEL = 0.05
-HOLDS, NOT, UNTOLD = "holds", "does not hold", "cannot be told at this size"
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.int32] | None
@@ -86,10 +82,14 @@ class FoundEvents:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The runs of each system on the same clips. groups: (clips,) names of what is drawn together."""
+    """The runs of each system on the same clips. groups: (clips,) names of what is drawn together.
+
+    turns: (clips,) the fold that each clip was tested in, where a run is several trainings, one a fold; else nothing.
+    """
 
     runs: dict[str, list[Run]]
     groups: NDArray[np.str_]
+    turns: NDArray[np.str_] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,20 +102,22 @@ class Figure:
 
 @dataclass(frozen=True)
 class Pair:
-    """better − worse, as the paper has it; what each pair of runs alone says; the verdict."""
+    """better − worse, as the paper has it: mean, what each pair of runs alone says, and each pair of trainings.
+
+    trainings: empty where one system has a single run for several of the other's, whose differences are not independent.
+    """
 
     better: str
     worse: str
     difference: Interval
     runs: tuple[float, ...]
     p: float
-    p_holm: float
-    verdict: str
+    trainings: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
         told = {"better": self.better, "worse": self.worse, "difference": self.difference.value}
         told |= {"low": self.difference.low, "high": self.difference.high, "runs": list(self.runs)}
-        return told | {"p": self.p, "p_holm": self.p_holm, "verdict": self.verdict}
+        return told | {"p": self.p, "trainings": list(self.trainings)}
 
 
 def figures(
@@ -136,6 +138,7 @@ def compare(
     groups: NDArray[Any],
     metric: str,
     *,
+    turns: NDArray[Any] | None = None,
     resamples: int = 1000,
     permutations: int = 10_000,
 ) -> list[Pair]:
@@ -150,23 +153,47 @@ def compare(
         ]
         p = _chance(matched, seen, groups, permutations)
         limits = interval(seen, drawn, (-1, 1) if _centred(metric) else None)
-        found.append((better, worse, limits, alone, p))
-    corrected = holm([p for *_, p in found])
-    return [Pair(*each, after, verdict(each[2].value, after)) for each, after in zip(found, corrected, strict=True)]
+        own = len(systems[better]) == len(systems[worse])
+        found.append(Pair(better, worse, limits, alone, p, _single(matched, alone, turns) if own else ()))
+    return found
 
 
-def verdict(difference: float, p: float) -> str:
-    """Of a pair. What is no number tells nothing."""
-    if math.isnan(difference) or math.isnan(p) or p >= LEVEL or difference == 0:
-        return UNTOLD
-    return HOLDS if difference > 0 else NOT
+def over_trainings(differences: Sequence[float], folds: int | None = None) -> float:
+    """p of the paired t test on the differences of trainings, two-sided; NaN for fewer than two, or where all are equal.
+
+    folds: how many they take turns in, or none where each training has a seed of its own. With folds the variance of the
+    mean is s² · (1/n + 1/(folds − 1)), as tests and trainings have 1 to folds − 1 clips, instead of s²/n.
+    """
+    count = len(differences)
+    spread = float(np.std(differences, ddof=1)) if count > 1 else 0.0
+    if not spread > ROUNDING:
+        return math.nan
+    shared = 1 / (folds - 1) if folds else 0.0
+    return student(float(np.mean(differences)) / (spread * math.sqrt(1 / count + shared)), count - 1)
 
 
-def overall(verdicts: Sequence[str]) -> str:
-    """Of a claim, from those of its pairs."""
-    if NOT in verdicts:
-        return NOT
-    return HOLDS if verdicts and set(verdicts) == {HOLDS} else UNTOLD
+def student(t: float, freedom: int) -> float:
+    """P(|T| ≥ |t|) of Student's t with so many degrees of freedom, a whole number (Abramowitz and Stegun 26.7.3, 26.7.4)."""
+    angle = math.atan(abs(t) / math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term = total = cosine if odd else 1.0
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= cosine**2 * (k - 1) / k
+        total += term
+    if not odd:
+        return 1 - sine * total
+    return 1 - 2 / math.pi * (angle + (sine * total if freedom > 1 else 0.0))
+
+
+def _single(
+    matched: Sequence[tuple[Run, Run]], alone: tuple[float, ...], turns: NDArray[Any] | None
+) -> tuple[float, ...]:
+    """The differences of single trainings: of runs, or of each run's folds on their own clips."""
+    if turns is None:
+        return alone
+    own = np.stack([turns == turn for turn in np.unique(turns)], 1).astype(np.int32)
+    return tuple(float(each) for a, b in matched for each in a.figure(own) - b.figure(own))
 
 
 def _matched(first: Sequence[Run], second: Sequence[Run], a: str, b: str) -> list[tuple[Run, Run]]:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from claims import learnt
 from claims.claim import EVENT_F1, Claim, Size
 from claims.evidence import Plan
-from claims.verdict import Evidence, Figure, Pair, overall
+from claims.judging import LEVEL, judge
+from claims.verdict import Evidence, Figure, Pair
 from earmark.files import write_text
 from earmark.report import text, wording
 from earmark.report.comparison import between, chance, signed
@@ -20,9 +22,14 @@ DRAWN = {
     "groups": "Groups of clips (recordings, speakers) are drawn anew, the same for all runs of all systems",
     "clips": "Clips are drawn anew, the same for all runs of all systems, though some share a source: intervals are too "
     "narrow for clips of other sources",
+    "sources": "Scenes are drawn anew in groups of those that share the sound named first in them, the same for all runs of all "
+    "systems; that they share others too makes intervals somewhat too narrow",
 }
-TRAININGS = "trainings are taken as they are: intervals and p say nothing of what other trainings would give"
-BESIDE = {True: "for that the figures of the single runs stand beside", False: "for that there is one run only"}
+RULE = (
+    "its validation figure has not risen by more than its own noise over the last fifth of its epochs, and is at least "
+    f"{learnt.SHARE} of what the same net reaches at recipe size"
+)
+TRAININGS = "intervals and p over clips take trainings as they are; p over trainings takes the clips as they are"
 
 
 def result(
@@ -30,8 +37,7 @@ def result(
 ) -> dict[str, Any]:
     """Plain values; what is no number is null."""
     groups = len(set(evidence.groups.tolist()))
-    several = any(len(figure.runs) > 1 for figure in figures.values())
-    told = {
+    told: dict[str, Any] = {
         "claim": claim.id,
         "statement": claim.statement,
         "paper": claim.paper,
@@ -39,7 +45,6 @@ def result(
         "there": claim.there,
         "size": size,
         "metric": claim.metric,
-        "verdict": overall([pair.verdict for pair in pairs]),
         "pairs": [pair.as_dict() for pair in pairs],
         "systems": [
             {"name": name, **figure.value.as_dict(), "runs": list(figure.runs), **_made(claim, size, name)}
@@ -47,15 +52,40 @@ def result(
         ],
         # what is trained, but only compared by way of what is made of it
         "sources": [{"name": name, **_made(claim, size, name)} for name in claim.trained() if name not in figures],
+        "folds": _folds(claim, evidence, planned),
+        "learnt": learnt.of(claim, size, planned),
         "clips": len(evidence.groups),
         "groups": groups,
         "runs": runs_of(claim, planned),
-        "resampled": f"{DRAWN[claim.draw]} ({groups} of them); {TRAININGS}; {BESIDE[several]}.",
+        "resampled": f"{DRAWN[claim.draw]} ({groups} of them); {TRAININGS}.",
         "remarks": claim.remarks,
         "cost": cost(planned),
         "versions": versions(),
     }
-    return _finite(told)  # type: ignore[no-any-return]
+    return judged(told, claim)
+
+
+def _folds(claim: Claim, evidence: Evidence, planned: Plan) -> int | None:
+    """How many folds the trainings take turns in, so that they share clips; nothing where each learns from all of them."""
+    if evidence.turns is not None:
+        return len(set(evidence.turns.tolist()))
+    return None if claim.folds is None else max(len(runs) for runs in planned.values())
+
+
+def judged(told: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
+    """A result, a stored one too, with the verdicts of today's rule and what the claim's file says today."""
+    today = {"statement": claim.statement, "there": claim.there, "remarks": claim.remarks}
+    return _finite(judge({**told, **today}, claim))  # type: ignore[no-any-return]
+
+
+def judge_stored(claim: Claim, folder: Path) -> dict[str, Any] | None:
+    """Judge a stored result anew and write its files; None where there is none."""
+    kept = folder / f"{claim.id}.json"
+    if not kept.is_file():
+        return None
+    told = judged(json.loads(kept.read_text(encoding="utf-8")), claim)
+    _write(told, folder)
+    return told
 
 
 def runs_of(claim: Claim, planned: Plan) -> str:
@@ -112,7 +142,12 @@ def write(told: Mapping[str, Any], folder: Path) -> list[Path]:
     held = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     if told["size"] == "small" and held.get("size") == "full":
         return []
+    return _write(told, folder)
+
+
+def _write(told: Mapping[str, Any], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{told['claim']}.json"
     texts = {kept: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     texts[kept.with_suffix(".md")] = markdown(told)
     for path, content in texts.items():
@@ -131,7 +166,8 @@ def markdown(told: Mapping[str, Any]) -> str:
             f"{each['better']} > {each['worse']}",
             f"{signed(each['difference'])} ({between(each['low'], each['high'])})",
             *([_runs(each, "{:+.3f}")] * several),
-            chance(each["p_holm"]),
+            _chance(each["p_holm"]),
+            _chance(each["p_trainings_holm"]),
             f"**{each['verdict']}**",
         ]
         for each in told["pairs"]
@@ -140,15 +176,29 @@ def markdown(told: Mapping[str, Any]) -> str:
     parts = [
         f"# {told['statement']}",
         f"Paper {told['paper']}, {told['where']}. {told['there']}.",
-        f"**Here: {told['verdict']}**{', for small nets that were trained briefly' * small}.",
+        f"**Here: {told['verdict']}**{'; small nets, trained briefly' * small}.",
+        *([_statements(told)] if len(told["statements"]) > 1 else []),
         text.table(["system", f"{metric} (95 % interval)", *runs], systems),
-        text.table(["claimed", "difference (95 % interval)", *runs, "p (Holm)", "verdict"], pairs),
+        text.table(
+            ["claimed", "difference (95 % interval)", *runs, "p over clips", "p over trainings", "verdict"], pairs
+        ),
+        text.bullets(
+            [f"{each['better']} > {each['worse']}: {each['verdict']}, as {each['why']}" for each in told["pairs"]]
+        ),
         "## How these figures came about",
         text.bullets(_protocol(told)),
         "## The systems",
         text.bullets([_recipe(each) for each in [*told["systems"], *told["sources"]]]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _statements(told: Mapping[str, Any]) -> str:
+    return text.table(["statement", "here"], [[each["statement"], each["verdict"]] for each in told["statements"]])
+
+
+def _chance(p: float | None) -> str:
+    return "–" if p is None else chance(p)
 
 
 def _figure(each: Mapping[str, Any]) -> str:
@@ -170,13 +220,36 @@ def _protocol(told: Mapping[str, Any]) -> list[str]:
     return [
         f"{told['clips']} test clips in {told['groups']} groups. {told['runs'][0].upper()}{told['runs'][1:]}.{small}",
         told["resampled"],
-        "Verdict: a difference in the claimed direction with p (Holm, two-sided) below 0.05 holds; one in the other "
-        "direction does not hold; otherwise it cannot be told. A claim holds if all of its pairs do.",
+        f"Verdict: only where every net counts as trained: {RULE}. Then a difference with both p (Holm over all pairs, "
+        f"two-sided) below {LEVEL} holds or, in the other direction, does not hold; otherwise it cannot be told.",
+        *_courses(told),
         f"{spent['trainings']} trainings on {spent['device']}, {spent['seconds'] / 60:.0f} minutes one after another."
         if spent["trainings"]
         else "No training was needed.",
         *told["remarks"],
     ]
+
+
+def _courses(told: Mapping[str, Any]) -> list[str]:
+    """What was kept of how the nets learnt."""
+    lines = []
+    for name, each in (told.get("learnt") or {}).items():
+        if "runs" not in each:
+            lines.append(f"{name}: {each['why']}.")
+            continue
+        runs = ", ".join(f"{_signed(run['rise'])} (noise {_plain(run['noise'])})" for run in each["runs"])
+        of = "" if each["full"] is None else f", of {each['full']:.3f} at recipe size"
+        reached = ", ".join(f"{run['reached']:.3f}" for run in each["runs"])
+        lines.append(f"{name}: validation {each['figure']} {reached}{of}; risen over the last fifth by {runs}.")
+    return lines or ["How validation figures went from epoch to epoch was not kept."]
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else signed(value)
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _recipe(each: Mapping[str, Any]) -> str:

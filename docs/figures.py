@@ -148,27 +148,37 @@ def claims(paper: str) -> str:
         if result.is_file():
             told = json.loads(result.read_text(encoding="utf-8"))
             said = f"[{said}](results/claims/{file.stem}.md)"
-            rows.append([said, claim["there"], claimed(told), f"**{told['verdict']}**", spent(told)])
+            rows.append([said, claim["there"], claimed(told), judged(told), spent(told)])
         else:
             rows.append([said, claim["there"], "–", NOT_RUN, "not measured"])
     return table(["claim", "there", "here", "verdict", "cost"], rows)
 
 
+def judged(told: dict[str, Any]) -> str:
+    """The verdict of a claim, with those of its statements where it has several."""
+    several = told["statements"] if len(told["statements"]) > 1 else []
+    return "<br>".join([f"**{told['verdict']}**", *(f"{each['statement']}: {each['verdict']}" for each in several)])
+
+
 def verdicts() -> str:
-    """How many claims hold, and a row for each: paper, claim, verdict."""
+    """How many statements hold, and a row for each: paper, claim, statement where there are several, verdict."""
     counts: dict[str, int] = {}
     rows = []
     for file in sorted((ROOT / "claims").glob("*.yaml")):
         claim = yaml.safe_load(file.read_text(encoding="utf-8"))
         result = RESULTS / "claims" / f"{file.stem}.json"
-        verdict, said = NOT_RUN, claim["statement"]
+        said, told = claim["statement"], [{"verdict": NOT_RUN, "statement": ""}]
         if result.is_file():
-            verdict = json.loads(result.read_text(encoding="utf-8"))["verdict"]
+            told = json.loads(result.read_text(encoding="utf-8"))["statements"]
             said = f"[{said}](results/claims/{file.stem}.md)"
-        counts[verdict] = counts.get(verdict, 0) + 1
-        rows.append([claim["paper"], said, verdict if verdict == NOT_RUN else f"**{verdict}**"])
-    told = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))
-    return f"Of {len(rows)} claims: {told}.\n\n" + table(["paper", "claim", "here"], rows)
+        for each in told:
+            verdict, part = each["verdict"], each["statement"] if len(told) > 1 else ""
+            counts[verdict] = counts.get(verdict, 0) + 1
+            rows.append([claim["paper"], said, part, verdict if verdict == NOT_RUN else f"**{verdict}**"])
+    told_counts = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))
+    files = len(list((ROOT / "claims").glob("*.yaml")))
+    head = f"Of {len(rows)} statements of {files} claims: {told_counts}."
+    return f"{head}\n\n" + table(["paper", "claim", "statement", "here"], rows)
 
 
 def claimed(told: dict[str, Any]) -> str:
@@ -178,7 +188,7 @@ def claimed(told: dict[str, Any]) -> str:
     pairs = []
     for pair in told["pairs"]:
         between = "" if pair["low"] is None else f" ({pair['low']:+.3f} to {pair['high']:+.3f})"
-        verdict = pair["verdict"].removesuffix(" at this size")
+        verdict = pair["verdict"].removesuffix(" at this size").replace(" here at any size", "")
         signed = f"{pair['difference']:+.3f}{between}".replace("-", "−")
         pairs.append(f"{pair['better']} − {pair['worse']} {signed}: {verdict}")
     return f"{metric} on {told['clips']} clips: {systems}. {'; '.join(pairs)}."
@@ -194,15 +204,19 @@ def spent(told: dict[str, Any]) -> str:
 
 
 def decided() -> str:
-    """A row for each claim that holds or does not hold, and how many cannot be told."""
-    told = [read(f"claims/{file.name}") for file in sorted((RESULTS / "claims").glob("*.json"))]
-    rows = [
-        [one["paper"], f"[{one['statement']}](results/claims/{one['claim']}.md)", one["verdict"]]
-        for one in told
-        if not one["verdict"].startswith("cannot")
-    ]
-    rest = f"The other {len(told) - len(rows)} of {len(told)} cannot be told at this size."
-    return f"{table(['paper', 'claim', 'here'], rows)}\n\n{rest}"
+    """A row for each statement of a claim that holds or does not hold, and how many read otherwise."""
+    rows, counts = [], {}
+    for file in sorted((RESULTS / "claims").glob("*.json")):
+        one = read(f"claims/{file.name}")
+        for each in one["statements"]:
+            verdict = each["verdict"]
+            if verdict in ("holds", "does not hold"):
+                rows.append([one["paper"], f"[{each['statement']}](results/claims/{one['claim']}.md)", verdict])
+            else:
+                counts[verdict] = counts.get(verdict, 0) + 1
+    rest = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))
+    told = table(["paper", "statement", "here"], rows) if rows else "None holds, and none does not."
+    return f"{told}\n\nOf {len(rows) + sum(counts.values())} statements, {len(rows)} are decided. {rest}."
 
 
 def goals() -> str:

@@ -8,7 +8,7 @@ import torch
 from tests.tflites import FRAMES, Writer, tiny
 
 from earmark.errors import EarmarkError, ManifestError, RecipeError, TaggerError
-from earmark.models.adopted import adopting, tflite, yamnet
+from earmark.models.adopted import adopting, asked, tflite, yamnet
 from earmark.models.adopted.adopting import Asked
 
 WHERE = {"licence": "Apache-2.0", "source": "https://github.com/google-coral/coralmicro"}
@@ -44,8 +44,8 @@ def test_a_tagger_like_any_other(tmp_path, files):
     origin = again.facts.adopted
     assert origin == tagger.facts.adopted
     assert (origin.file, origin.licence, origin.weights) == ("net.tflite", "Apache-2.0", "int8 made float")
-    assert (origin.sha256, origin.bytes) == (adopting._digest(files[0]), files[0].stat().st_size)
-    assert origin.labels_sha256 == adopting._digest(files[1])
+    assert (origin.sha256, origin.bytes) == (asked.digest(files[0]), files[0].stat().st_size)
+    assert origin.labels_sha256 == asked.digest(files[1])
     scores = again.score_windows(np.zeros((2, 15_600), np.float32))
     assert scores.shape == (2, 3) and np.isfinite(scores).all()
 

@@ -14,6 +14,7 @@ from tests.tflites import tiny
 from earmark import cli
 from earmark.data import datasets
 from earmark.data import manifest as manifests
+from earmark.files.journal import Journal
 from earmark.models import tagger as taggers
 from earmark.models.loading import load
 from earmark.recipe import parse
@@ -23,6 +24,10 @@ PLAN = {
     "task": "one", "sample_rate": 16_000, "data": {"dataset": "synth"}, "windows": {"length": 0.5, "hop": 0.5},
     "net": {"name": "samplecnn", "sizes": [3, 3, 2], "widths": [8, 8, 8], "hidden": 8}, "augment": ["crop"], "train": {"epochs": 1},
 }  # fmt: skip
+
+EVENTS = "filename,onset,offset,event_label,score\n" + "".join(
+    f"sound.wav,{n / 10},{n / 10 + 0.05},dog,{0.5 + n / 20}\n" for n in range(9)
+)
 
 
 @pytest.fixture(params=list(cli.verbs()))
@@ -48,5 +53,8 @@ def place(tmp_path_factory) -> Path:
     for file in ("a.parquet", "b.parquet"):
         values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
         Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
+    (folder / "events.csv").write_text(EVENTS)
     load(folder / "t.safetensors").embed(folder / "sound.wav").save(folder / "e.parquet")
+    with Journal(folder / "job", {"command": "tag"}) as job:
+        job.failed(folder / "sound.wav", "is empty")
     return folder

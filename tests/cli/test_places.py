@@ -116,7 +116,7 @@ def test_a_file_of_the_user_is_left(here, tmp_path, words, function, command, op
 def test_what_is_read_is_not_written(here, tmp_path, words, function, command, option, mark):
     told = words_for(words, command, here, tmp_path, option, tmp_path / "x")
     inputs = sorted({word for word in told if Path(word).is_file()})
-    assert inputs or words == ["soundscapes"], told
+    assert inputs or words[0] in ("soundscapes", "job"), told
     for each in inputs:
         for path in (Path(each), tmp_path / "twin"):
             if path.name == "twin":

@@ -12,10 +12,15 @@ from tests.schemas import faults
 
 from earmark import recipe as recipes
 from earmark.cli.terminal import schemas
+from earmark.data.clipset import ClipSet
 from earmark.errors import UnknownName
+from earmark.events import EventRules
 from earmark.inference import Recording, Scored
 from earmark.inference.outputs import Choice, Format, window_pieces
 from earmark.models import loading
+from earmark.models.ensemble import Ensemble
+from earmark.models.facts import Base, EventTuning, Facts, Soup, TagTuning
+from earmark.models.origin import Origin
 from earmark.recipe import text
 
 NAMES = list(schemas.SCHEMAS)
@@ -36,6 +41,12 @@ def printed(place, run, tmp_path):
             "events": ("events", sound, silent, *tagger, "--threshold", "0.001", "--json"),
             "embed": ("embed", sound, broken, *tagger, "-o", tmp_path / "e.parquet", "--json"),
             "evaluate": ("evaluate", place / "t.safetensors", "--data", place / "clips.csv", "--resamples", "9", "--json"),
+            "compare": (
+                "compare", place / "a.parquet", place / "t.safetensors", "--data", place / "clips.csv", "--resamples", "9",
+                "--permutations", "9", "--json",
+            ),
+            "audit": ("audit", place / "a.parquet", "--data", place / "clips.csv", "--json"),
+            "show": ("show", place / "t.safetensors", "--json"),
         }[name]  # fmt: skip
         status, out, said = run(*told)
         assert status == (1 if broken in told else 0), said
@@ -61,6 +72,7 @@ def test_what_is_printed_has_its_form(printed, what):
 def test_a_recording_without_sound_and_events_are_among_them(printed):
     """Else the schemas would not be tried on them."""
     assert printed("tag")[0][1]["silent"] is True and printed("tag")[0][0]["tags"]
+    assert printed("audit")[0] and printed("compare")[0]["pairs"]
     assert printed("events")[0][0]["events"] and printed("embed")[0]["unread"]
 
 
@@ -79,7 +91,37 @@ def spoilt(value):
 OPTIONAL = "silent"
 
 
-@pytest.mark.parametrize("what", ["tag", "tag-lines", "events", "embed"])
+def test_what_files_of_every_kind_tell_has_its_form(place, tmp_path, run):
+    """Of shipped taggers with graphs and figures, of an ensemble, of one with rules, bases and an origin, of one with plug-ins."""
+    one = loading.load(place / "t.safetensors")
+    Ensemble([one, one]).save(tmp_path / "e.safetensors")
+    clips = ClipSet(3, ("1",), "0" * 16)
+    origin = Origin("yamnet", "y.tflite", "0" * 64, 5, "int8", "Apache-2.0", "a page", "c.csv", "0" * 64)
+    facts = Facts(
+        bases=(Base("0" * 12, "other.safetensors", ("net",), "esc", clips),), adopted=origin, soup=Soup(("0" * 12,), (1.0,)),
+        events=EventTuning(EventRules.alike(one.vocabulary)), tags=TagTuning({"a": 0.5}), more={"by others": 1},
+    )  # fmt: skip
+    one.facts = facts
+    one.save(tmp_path / "f.safetensors")
+    told = [
+        json.loads(run("show", name, "--json")[1]) for name in (*loading.shipped(), *tmp_path.glob("*.safetensors"))
+    ]
+    assert len(told) == 4
+    told.append(told[0] | {"plugins": [{"file": "n.py", "sha256": "0" * 64, "gives": [["net", "mine"]]}]})
+    for each in told:
+        assert faults(each, schemas.schema("show")) == []
+    # and nothing else has it
+    for each in told:
+        assert faults(each | {"more": 1}, schemas.schema("show"))
+        for key in each.keys() - {"graphs", "plugins"}:
+            assert faults({name: value for name, value in each.items() if name != key}, schemas.schema("show")), key
+            assert faults(each | {key: [{"no": set}]}, schemas.schema("show")), key
+    graphs = told[0]["graphs"]
+    assert faults(told[0] | {"graphs": [graphs[0] | {"precision": "int4"}]}, schemas.schema("show"))
+    assert faults(told[0] | {"recipe": told[0]["recipe"] | {"task": "several"}}, schemas.schema("show"))
+
+
+@pytest.mark.parametrize("what", ["tag", "tag-lines", "events", "embed", "audit"])
 def test_nothing_else_has_its_form(printed, what):
     for value in printed(what):
         for bad in spoilt(value):
@@ -87,9 +129,10 @@ def test_nothing_else_has_its_form(printed, what):
             assert faults(bad, schemas.schema(what)) or taken == 1, bad
 
 
-def test_figures_of_another_form_are_refused(printed):
-    (figures,) = printed("evaluate")
-    told = schemas.schema("evaluate")
+@pytest.mark.parametrize("what", ["evaluate", "compare"])
+def test_figures_of_another_form_are_refused(printed, what):
+    (figures,) = printed(what)
+    told = schemas.schema(what)
     for bad in spoilt(figures):
         assert faults(bad, told), set(figures) ^ set(bad)
     assert faults(figures | {"metrics": {"accuracy": {"value": 1.0}}}, told)

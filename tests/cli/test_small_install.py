@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.cli.conftest import PLAN
+from tests.cli.conftest import EVENTS, PLAN
 from tests.cli.offered import commands, given
 from tests.tflites import tiny
 
@@ -25,13 +25,27 @@ from earmark import cli
 from earmark.cli.terminal.failures import EXTRAS
 from earmark.cli.terminal.listing import Kind
 from earmark.data import manifest as manifests
+from earmark.files.journal import Journal
 from earmark.models import loading
 from earmark.scores import Scores
 
 BLOCK = "import sys\nfor name in {absent}:\n    sys.modules[name] = None\n"  # then importing it fails as if it were not there
 WITHOUT = tuple(EXTRAS)
 # what `pip install` of the core promises; all others may ask for an extra
-CORE = ("index", "evaluate", "compare", "tag", "events", "embed", "calibrate", "show", "list", "schema", "ensemble")
+CORE = (
+    "index",
+    "evaluate",
+    "compare",
+    "tag",
+    "events",
+    "embed",
+    "calibrate",
+    "show",
+    "list",
+    "schema",
+    "ensemble",
+    "review",
+)
 NETS = (["list", "nets"], ["list", "augmentations"])  # which are written in torch
 # neither what extras bring nor what only tables, a terminal and other tools take
 NEEDLESS = ("pyarrow", "pandas", "rich", "scipy", "sklearn")
@@ -83,7 +97,10 @@ def small(tmp_path_factory) -> Path:
     for file in ("a.parquet", "b.parquet"):
         values = chance.dirichlet(np.ones(10), 50).astype(np.float32)
         Scores(values, ids, np.zeros(50), np.full(50, 0.5), tags=tags).save(folder / file)
+    (folder / "events.csv").write_text(EVENTS)
     loading.load("esc10").embed(folder / "sound.wav").save(folder / "e.parquet")
+    with Journal(folder / "job", {"command": "tag"}) as job:
+        job.failed(folder / "sound.wav", "is empty")
     (folder / "net.tflite").write_bytes(tiny().data)
     (folder / "labels.csv").write_text("index,mid,display_name\n0,/m/1,Dog\n1,/m/2,Rain\n2,/m/3,Wind\n")
     return folder

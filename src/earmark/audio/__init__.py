@@ -1,14 +1,16 @@
 """Recordings → float32 waves (samples,): find them, read them whole, in part or as a stream, at any sample rate.
 
 containers → decoders → reading: load, blocks, info       walk: find       rates: resample
+clocks: when a recording began
 """
 
+from earmark.audio.clocks import Began, Clocks
 from earmark.audio.decoders import Info, Report, Wave
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed, resample
 from earmark.audio.reading import LARGEST, blocks, info, load
 from earmark.audio.walk import EXTENSIONS, find, walk_folder
 
 __all__ = [
-    "EXTENSIONS", "HIGHEST", "LARGEST", "LOWEST", "Info", "Report", "Wave", "blocks", "check_rate", "find", "info", "length_at", "load",
-    "rate_changed", "resample", "walk_folder",
+    "EXTENSIONS", "HIGHEST", "LARGEST", "LOWEST", "Began", "Clocks", "Info", "Report", "Wave", "blocks", "check_rate", "find",
+    "info", "length_at", "load", "rate_changed", "resample", "walk_folder",
 ]  # fmt: skip

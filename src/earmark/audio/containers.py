@@ -162,7 +162,7 @@ def _place(file: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """(name, byte where its content begins, bytes that it states) of each chunk."""
     head, size = peek(file, 0, 16), size_of(file)
     if head == WAVE64:
@@ -182,7 +182,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 def chunk_at(file: BinaryIO, name: bytes) -> int | None:
     """The byte where the content of a chunk begins; None where there is none before the sound."""
-    for found, begin, _ in _chunks(file):
+    for found, begin, _ in chunks(file):
         if found == name:
             return begin
         if found == b"data":
@@ -192,7 +192,7 @@ def chunk_at(file: BinaryIO, name: bytes) -> int | None:
 
 def _chunk_bytes(file: BinaryIO, sought: tuple[bytes, ...]) -> tuple[int, int] | None:
     stated_64 = None
-    for name, begin, stated in _chunks(file):
+    for name, begin, stated in chunks(file):
         if name == b"ds64" and len(sizes := peek(file, begin, 16)) == 16:
             stated_64 = struct.unpack("<q", sizes[8:])[0]
         if name in sought:

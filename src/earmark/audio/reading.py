@@ -6,7 +6,7 @@ inside.
 
 Conventions
     length      n frames at a Hz become floor(n · b / a + 1/2) samples at b Hz
-    channels    however many, they are mixed to one: their mean
+    channels    however many, they are mixed to one: their mean; or one of them is read. Where they cancel in the mix, it is said
     range       [-1, 1]; float files and lossy codecs may exceed it and are not clipped
     stream      `load` joins the same stream that `blocks` cuts up: equal bit for bit
     slice       load(start, seconds) is the whole recording's [s : s + n], s = round(start · rate) and
@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.audio.containers import AGAIN, SALVAGE
-from earmark.audio.decoders import Damaged, Info, Report, Source, Wave, decoder, joined
+from earmark.audio.decoders import Damaged, Info, Mixer, Report, Source, Wave, decoder, joined
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed
 from earmark.errors import AudioError, EarmarkError
 
@@ -58,12 +58,13 @@ def load(
     *,
     salvage: bool = False,
     report: Report | None = None,
+    channel: int | None = None,
 ) -> Wave:
     """A recording, or `seconds` of it from `start` on → (samples,) float32 at `sample_rate` Hz.
 
     A part that reaches past the end by up to 0.05 s is shorter for it, and reported; by more it is an error.
-    salvage: take what can be read of a file that is cut off or damaged, and 0 for values that are no numbers.
-    Raises AudioError; EarmarkError where `sample_rate` is not from 1 to 384 kHz.
+    salvage: take what can be read of a file that is cut off or damaged, and 0 for values that are no numbers. channel: counted
+    from 1; default: all, mixed. Raises AudioError; EarmarkError where `sample_rate` is not from 1 to 384 kHz.
 
     >>> import soundfile, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +77,7 @@ def load(
     say = _reporter(path, report)
     if seconds == 0 or not all(math.isfinite(value) and value >= 0 for value in (start or 0, seconds or 0)):
         raise AudioError(path, f"has no part of {seconds} s from {start} s on", "Correct the start and end of the clip")
-    with _opened(path, salvage, say) as source:
+    with _opened(path, salvage, say, None, channel) as source:
         if start is not None or seconds is not None:
             return _part(source, sample_rate, start or 0.0, seconds, salvage, say)
         with _stream(source, sample_rate, salvage, say) as stream:
@@ -92,6 +93,7 @@ def blocks(
     salvage: bool = False,
     report: Report | None = None,
     data: bytes | None = None,
+    channel: int | None = None,
 ) -> Iterator[Wave]:
     """A recording of any length, in constant memory, in arrays of `seconds` each, the last one shorter.
 
@@ -110,7 +112,7 @@ def blocks(
     length = round(seconds * sample_rate) if math.isfinite(seconds) else 0
     if length < 1:
         raise EarmarkError(f"a block of {seconds} s holds no sample at {sample_rate} Hz. Ask for longer blocks")
-    return _blocks(Path(path), sample_rate, length, salvage, _reporter(Path(path), report), data)
+    return _blocks(Path(path), sample_rate, length, salvage, _reporter(Path(path), report), data, channel)
 
 
 def info(path: str | Path) -> Info:
@@ -128,9 +130,9 @@ def info(path: str | Path) -> Info:
 
 
 def _blocks(
-    path: Path, sample_rate: int, length: int, salvage: bool, say: Report, data: bytes | None
+    path: Path, sample_rate: int, length: int, salvage: bool, say: Report, data: bytes | None, channel: int | None
 ) -> Iterator[Wave]:
-    with _opened(path, salvage, say, data) as source, _stream(source, sample_rate, salvage, say) as stream:
+    with _opened(path, salvage, say, data, channel) as source, _stream(source, sample_rate, salvage, say) as stream:
         held: list[Wave] = []
         count, empty = 0, True
         for part in stream:
@@ -215,6 +217,8 @@ def _stream(
     yield rate_changed(_checked(source, begin, end, salvage, say, odd), native, rate)
     if odd.bad:
         say(f"{odd.bad} samples are no usable numbers, the first at {odd.first_bad / native:.3f} s; 0 is used for them")
+    if (cancelled := source.mix.cancelled()) is not None:
+        say(cancelled)
     if odd.peak > 1 and source.floats:
         say(f"reaches {odd.peak:.3g} times full scale; kept as it is")
 
@@ -296,8 +300,19 @@ def _held(path: Path, data: bytes) -> BinaryIO:
     return cast(BinaryIO, file)
 
 
+def _choose(source: Source, channel: int) -> None:
+    """Raises AudioError where there is no such channel."""
+    there = source.info.channels
+    if not 1 <= channel <= there:
+        told = f"{there} channels" if there > 1 else "one channel"
+        raise AudioError(source.info.path, f"has {told}, and no channel {channel}", f"Choose one from 1 to {there}")
+    source.mix = Mixer(channel)
+
+
 @contextmanager
-def _opened(path: Path, salvage: bool, say: Report, data: bytes | None = None) -> Iterator[Source]:
+def _opened(
+    path: Path, salvage: bool, say: Report, data: bytes | None = None, channel: int | None = None
+) -> Iterator[Source]:
     """The recording at `path`; what is wrong with it at first sight is raised or, with salvage, said."""
     with _file(path) if data is None else _held(path, data) as file:
         try:
@@ -313,7 +328,9 @@ def _opened(path: Path, salvage: bool, say: Report, data: bytes | None = None) -
                 if not salvage:
                     raise AudioError(path, *source.fault)
                 say(f"{source.fault.problem}; what could be read is used")
-            if source.info.channels > 1:
+            if channel is not None:
+                _choose(source, channel)
+            elif source.info.channels > 1:
                 say(f"{source.info.channels} channels mixed to one (mean)")
             yield source
         finally:

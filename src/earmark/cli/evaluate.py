@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +13,9 @@ PLACE = 30  # in `earmark --help`
 
 
 def evaluate(
-    tagger: Annotated[str, typer.Argument(help="A tagger, its file, a folder with one for each fold, or scores.")],
+    tagger: Annotated[
+        str, typer.Argument(help="A tagger, its file, a folder with one for each fold or seed, or scores.")
+    ],
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,
     dataset: options.Dataset = None,
@@ -45,12 +47,11 @@ def evaluate(
     """Score the clips of a fold and report every figure with its 95 % interval.
 
     Where the clips have known events these are judged too: with 0.5, and with the rules that `earmark calibrate` stored.
-    Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together.
+    Of a folder with a tagger for each fold, each is judged on its own fold, and the report is on all of them together; of
+    one with a run for each seed, each run is judged, and mean and spread are told.
     """
-    from earmark import report
-    from earmark.cli.terminal import written
-    from earmark.cli.terminal.bar import Bar, leave_with, write_unread
-    from earmark.cli.terminal.console import say, say_notes
+    from earmark.cli.terminal import judging, written
+    from earmark.cli.terminal.bar import Bar
     from earmark.evaluation import evaluation, heldout
     from earmark.inference.allocator import keep_freed_memory
 
@@ -59,22 +60,13 @@ def evaluate(
     if record:
         heldout.check_record(tagger, hop)
     keep_freed_memory()
-    told = evaluation.evaluate(
-        tagger, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by, task=task,
-        events=events, collars=options.seconds("--collars", collars), hit=hit, resamples=resamples, draw=draw, hop=hop,
-        batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, engine=engine, precision=precision,
-        progress=Bar(),
-    )  # fmt: skip
-    say_notes(told.notes)
-    write_unread(errors, told.unread)
-    figures, folder = told.figures, out or told.beside
-    if folder is not None:
-        figures = report.save(told, folder, pictures=pictures, progress=Bar())
-        say(f"{folder}: report.html, report.md, report.json, pictures and scores.parquet")
-    if submission is not None:
-        told.submit(submission)
-    if record:
-        evaluation.record(told, tagger)
-        say(f"{tagger}: holds these figures now")
-    print(json.dumps(figures.as_dict(), indent=1, ensure_ascii=False) if as_json else report.summary(figures))
-    leave_with(told.unread, len(told.clips) + len(told.unread))
+
+    def judge(one: str | Path) -> evaluation.Evaluation:
+        return evaluation.evaluate(
+            one, data, folds=fold, dataset=dataset, seen=seen, leaks=leaks, merge=merge, merge_by=merge_by, task=task,
+            events=events, collars=options.seconds("--collars", collars), hit=hit, resamples=resamples, draw=draw, hop=hop,
+            batch=batch, workers=workers, salvage=salvage, strict=strict, device=device, engine=engine, precision=precision,
+            progress=Bar(),
+        )  # fmt: skip
+
+    judging.tell(tagger, judge, judging.Wanted(out, submission, errors, record, pictures, as_json))

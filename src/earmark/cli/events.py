@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from earmark.cli.terminal import eventoptions as e
 from earmark.cli.terminal import options as o
 from earmark.cli.terminal.eventresults import JSON, TABLE, Format
-from earmark.cli.terminal.written import WritesFolder
 
 PLACE = 80  # in `earmark --help`
 
@@ -19,32 +18,32 @@ def events(
     tagger: o.Tagger = "esc10",
     form: Annotated[Format, typer.Option("--format", help="Of the results.")] = TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="A folder for a file of all events or, by format, one a recording; default: stdout."),
-        WritesFolder(),
-    ] = None,
+    out: e.Out = None,
     job: o.Job = None,
+    shard: o.Shard = None,
     retry: o.Retry = False,
-    threshold: Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")] = None,
-    median: Annotated[
-        float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")
-    ] = None,
-    gap: Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")] = None,
-    shortest: Annotated[float | None, typer.Option(help="Drop events of fewer seconds.")] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(help="A folder for a PNG a recording: spectrogram, scores, events found."),
-        WritesFolder(),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="Known events, drawn too: a table of filename, onset, offset, event_label, or any --format."),
-    ] = None,
-    strongest: Annotated[int | None, typer.Option(min=1, help="Of pictures: draw so many tags, the strongest.")] = None,
+    threshold: e.Threshold = None,
+    median: e.Median = None,
+    gap: e.Gap = None,
+    shortest: e.Shortest = None,
+    clock: e.Clock = False,
+    start: e.Start = None,
+    names: e.Names = None,
+    zone: e.Zone = None,
+    clips: e.Clips = None,
+    clips_as: e.ClipsAs = "wav",
+    margin: e.Margin = 1.0,
+    clips_each: e.ClipsEach = 50,
+    summary: e.Summary = None,
+    channel: e.Channel = None,
+    each_channel: e.EachChannel = False,
+    pictures: e.Pictures = None,
+    reference: e.Reference = None,
+    strongest: e.Strongest = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
+    floor: o.Floor = None,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -60,21 +59,25 @@ def events(
 
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
-    from earmark.cli.terminal import detecting
+    from earmark.cli.terminal import detecting, eventextras
     from earmark.cli.terminal.drawing import Artist
+    from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
     form = JSON if as_json else form
     detecting.check_form(form, out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
-    detecting.check_job(job, retry, out, pictures, coming)
+    (kept := Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
+    times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
+    wanted = eventextras.wanted(times, cut, summary, channel, each_channel, form)
+    eventextras.check(wanted, job, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    found = detecting.find(paths or [], coming, form, out, pictures, job)
+    found = eventextras.one(start, detecting.find(paths or [], coming, form, out, pictures, job))
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
     artist = Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain)
+    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, floor, wanted)
     if coming is not None:
         return detecting.events_live(coming, asked)
-    if detecting.events_of_files(paths or [], found, asked, job=job, retry=retry, errors=errors, strict=strict):
+    if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):
         raise typer.Exit(1)

@@ -41,6 +41,15 @@ def export(
         typer.Option(help="For int8: recordings, or folders of some, that show the ranges; best those it learnt from."),
     ] = None,
     windows: Annotated[int, typer.Option(min=3, help="To compare on, and to show the ranges.")] = 96,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A data set's folder, or a manifest: judge what is exported beside torch on its clips, in pairs."
+        ),
+    ] = None,
+    fold: Annotated[list[str] | None, typer.Option(help="Of the data; default: those the recipe tests on.")] = None,
+    dataset: o.Dataset = None,
+    seen: o.Seen = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Write a tagger's net as ONNX, load it again, and tell how its scores differ from those of PyTorch on real windows.
@@ -49,5 +58,7 @@ def export(
     """
     from earmark.cli.terminal import exporting
 
-    told = exporting.export(tagger, paths or [], out, part, precision, calibrate or [], windows)
+    wanted = exporting.Wanted(exporting.place(tagger, out), part, precision, calibrate or [], windows)
+    clips = None if data is None else exporting.Clips(data, fold or [], dataset, seen)
+    told = exporting.export(tagger, paths or [], wanted, clips)
     print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False) if as_json else told.text())

@@ -29,6 +29,7 @@ def tag(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(tags)] = None,
     job: o.Job = None,
+    shard: o.Shard = None,
     retry: o.Retry = False,
     windows: Annotated[
         Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv."), Writes(scores_of_windows)
@@ -39,6 +40,7 @@ def tag(
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
+    floor: o.Floor = None,
     strict: o.Strict = False,
     live: o.Live = False,
     rate: o.Rate = None,
@@ -55,13 +57,14 @@ def tag(
 ) -> None:
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark.cli.terminal import tagging
+    from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
     from earmark.inference.outputs import Format
     from earmark.models import loading
 
     tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
-    tagging.check_job(job, retry, out, windows, pictures, coming)
+    (kept := Kept(job, shard, retry)).check(out=out, windows=windows, pictures=pictures, live=coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded, device)
@@ -70,9 +73,9 @@ def tag(
         loaded,
         tagging.choose(loaded, top, only_heard, merged),
         Format.json if as_json else Format(form),
-        *(out, windows, pictures, batch, workers, salvage, gain, merged),
+        *(out, windows, pictures, batch, workers, salvage, gain, merged, floor),
     )
     if coming is not None:
         return tagging.tag_live(coming, asked)
-    if tagging.tag_files(paths or [], asked, job=job, retry=retry, errors=errors, strict=strict):
+    if tagging.tag_files(paths or [], asked, kept, errors=errors, strict=strict):
         raise typer.Exit(1)

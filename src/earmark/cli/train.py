@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.training import train_folds, train_one
+from earmark.cli.terminal.training import train_folds, train_one, train_seeds
 from earmark.cli.terminal.written import OwnFolder
 
 PLACE = 20  # in `earmark --help`
@@ -24,6 +24,9 @@ def train(
     settings: o.RecipeSettings = None,
     fold: Annotated[
         list[str] | None, typer.Option(help="Let these folds take turns, as data.rotate says; `all` for every one.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Train once with each, such as 1,2,3: a run in seed-1, …; mean and spread.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     workers: Annotated[int, typer.Option(help="Threads that decode and cut.")] = 2,
@@ -45,7 +48,9 @@ def train(
     # the other processes come here too, with the same arguments, and must not start more
     several = processes > 1 and "WORLD_SIZE" not in os.environ
     with together.launch(processes, sys.argv[1:]) if several else contextlib.nullcontext():
-        if fold is None:
+        if seeds is not None:
+            train_seeds(plan, clips, out, seeds, fold, told)
+        elif fold is None:
             say(str(train_one(plan, clips, out, told)))
         else:
             train_folds(plan, clips, out, fold, told)

@@ -22,6 +22,7 @@ from earmark.errors import TaggerError
 
 LARGEST = 16_000_000  # bytes of a graph without its weights; those of the house have up to 200,000
 MOST_NODES = 20_000
+AGAIN = "Export it again with `earmark export`"
 # of onnx.TensorProto.DataType
 TYPES = {
     "float32": 1,
@@ -35,6 +36,7 @@ TYPES = {
     "float16": 10,
     "float64": 11,
 }
+STANDARD = ("", "ai.onnx", "ai.onnx.ml")  # sets of operators; of the last none is taken, but exporters name it
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # message → its fields that are messages, by number
 FIELDS = {
@@ -59,14 +61,14 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, int, Any]]:
     view = memoryview(message)
     at, end = 0, len(view)
     while at < end:
-        key, at = _varint(view, at)
+        key, at = varint(view, at)
         number, kind = key >> 3, key & 7
         if kind == VARINT:
-            value, at = _varint(view, at)
+            value, at = varint(view, at)
             yield number, kind, value
             continue
         if kind == BYTES:
-            size, at = _varint(view, at)
+            size, at = varint(view, at)
         elif kind in (FIXED32, FIXED64):
             size = 4 if kind == FIXED32 else 8
         else:
@@ -77,7 +79,8 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, int, Any]]:
         at += size
 
 
-def _varint(view: memoryview, at: int) -> tuple[int, int]:
+def varint(view: memoryview, at: int) -> tuple[int, int]:
+    """(a whole number that begins at a byte, the byte behind it)."""
     value = shift = 0
     while True:
         if at >= len(view) or shift > 63:
@@ -89,8 +92,8 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
             return value, at
 
 
-def check(model: bytes, where: str) -> list[str]:
-    """Looks at a graph from a file; its operators, in order. where: begins the message. Raises TaggerError."""
+def check(model: bytes, where: str, remedy: str = AGAIN) -> list[str]:
+    """Looks at a graph from a file; its operators, in order. where, remedy: begin and end the message. Raises TaggerError."""
     if len(model) > LARGEST:
         raise TaggerError(
             f"{where}: its graph has {len(model):,} bytes without weights, more than {LARGEST:,}: damaged"
@@ -99,11 +102,9 @@ def check(model: bytes, where: str) -> list[str]:
     try:
         _look(memoryview(model), "model", found)
     except ValueError as error:
-        raise TaggerError(
-            f"{where}: its graph cannot be taken: {error}. Export it again with `earmark export`"
-        ) from error
+        raise TaggerError(f"{where}: its graph cannot be taken: {error}. {remedy}") from error
     if not found:
-        raise TaggerError(f"{where}: its graph is empty. Export it again with `earmark export`")
+        raise TaggerError(f"{where}: its graph is empty. {remedy}")
     return found
 
 
@@ -123,7 +124,7 @@ def _look(message: memoryview, kind: str, found: list[str]) -> None:
             domain = bytes(value).decode("ascii", "replace")
         elif kind == "tensor" and number == 14 and value:
             raise ValueError(f"it has {REFUSED['external']}")
-    if domain not in ("", "ai.onnx", "ai.onnx.ml") or (kind == "node" and domain == "ai.onnx.ml"):
+    if domain not in STANDARD or (kind == "node" and domain == "ai.onnx.ml"):
         raise ValueError(f"{operator or 'it'} is no operator of the standard set but of {domain!r}")
     if kind == "node":
         found.append(operator)
@@ -134,28 +135,36 @@ def _look(message: memoryview, kind: str, found: list[str]) -> None:
 def with_weights(model: bytes, weights: Mapping[str, NDArray[Any]]) -> bytes:
     """The graph and, behind it, a message with its weights, by name: an ONNX model that is whole."""
     pieces = [piece for name, value in weights.items() for piece in _tensor(name, value)]
-    return b"".join([model, _head(7, sum(map(len, pieces))), *pieces])
+    return b"".join([model, head(7, sum(map(len, pieces))), *pieces])
 
 
 def _tensor(name: str, value: NDArray[Any]) -> tuple[bytes, memoryview]:
     """What comes before the numbers of a weight, and the numbers, which are copied once, into the whole."""
     told = TYPES[value.dtype.name]
-    dims = b"".join(_number(1, size) for size in value.shape)
+    dims = b"".join(number(1, size) for size in value.shape)
     raw = np.ravel(value.astype(value.dtype.newbyteorder("<"), copy=False), "C").view(np.uint8).data
-    head = b"".join([dims, _number(2, told), _field(8, name.encode()), _head(9, len(raw))])
-    return _head(5, len(head) + len(raw)) + head, raw
+    before = b"".join([dims, number(2, told), field(8, name.encode()), head(9, len(raw))])
+    return head(5, len(before) + len(raw)) + before, raw
 
 
-def _field(number: int, value: bytes) -> bytes:
-    return _head(number, len(value)) + value
+def field(place: int, value: bytes | memoryview) -> bytes:
+    return head(place, len(value)) + bytes(value)
 
 
-def _head(number: int, size: int) -> bytes:
-    return _coded(number << 3 | BYTES) + _coded(size)
+def head(place: int, size: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return _coded(place << 3 | BYTES) + _coded(size)
 
 
-def _number(number: int, value: int) -> bytes:
-    return _coded(number << 3 | VARINT) + _coded(value)
+def number(place: int, value: int) -> bytes:
+    return _coded(place << 3 | VARINT) + _coded(value)
+
+
+def again(place: int, kind: int, value: Any) -> bytes:
+    """A field as `fields` gives it, written."""
+    if kind == VARINT:
+        return number(place, value)
+    return field(place, value) if kind == BYTES else _coded(place << 3 | kind) + bytes(value)
 
 
 def _coded(value: int) -> bytes:

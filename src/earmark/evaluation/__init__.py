@@ -1,6 +1,7 @@
 """How good taggers are on clips that they have not heard, whether they can be told apart, and what suits them.
 
     evaluation  `evaluate`: the figures of a tagger, or of a run over folds, on clips that it has not learnt from
+    seeds       the same of runs with several seeds: each one's figures, mean and spread
     comparison  `compare`: paired differences of systems on the same clips
     labels      `audit`: the labels that the scores speak against
     tuning      `tune`: thresholds of tags and rules for events that suit validation clips; how they are chosen: thresholds/

@@ -6,7 +6,7 @@ What has no value is NaN, and a note says why.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ from earmark.evaluation.figures import Bootstrap, Decided, Decisions, Figures, M
 from earmark.evaluation.thresholds.tags import DEFAULT, FIGURES
 from earmark.metrics import Floats, Interval
 from earmark.metrics.calibration import calibration_of
+from earmark.metrics.probabilities import probable
 from earmark.scores import Scores, Task
+from earmark.scores.reserved import RESERVED, told
 
+SUMS = "The scores of a clip do not add up to 1, so they are no probabilities of one tag: no log loss, no Brier score."
 WORST = 20  # clips listed as worst errors
 FEW_GROUPS = 20  # below this a bootstrap over groups is known to be too narrow
 
@@ -39,12 +42,14 @@ def measure(
     threshold: float | Floats = 0.5,
     stored: Floats | None = None,
     events: EventFigures | None = None,
+    reserved: Collection[str] = RESERVED,
 ) -> Figures:
     """All figures of clips that have been scored.
 
     scores: one row a clip. protocol: what chose the epoch and the thresholds, the tagger, the split, seeds. threshold: of
     the decisions in task many, one or (tags,). stored: (tags,), the tagger's own thresholds, judged beside. events: of
-    the same clips. Raises ScoresError where scores and manifest do not fit.
+    the same clips. reserved: tags that are never told; they are judged as any other, and a note says what of them would be
+    told. Raises ScoresError where scores and manifest do not fit.
 
         >>> from earmark.data.manifest import build
         >>> clips = build({"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": [["dog"], ["rain"]]}, ".")
@@ -71,6 +76,8 @@ def measure(
         *_notes_on_tags(truth, scores.tags),
         *_notes_on_figures(figures, groups, resamples),
         *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
+        *_notes_on_reserved(matched, scores.tags, task, threshold, reserved),
+        *([SUMS] if task == "one" and calibration and not probable(values, alone=True) else []),
         *_notes_on_silence(columns["precision"], scores.tags),
         *(f"{place} is not a finite number: null." for place in lost),
     ]
@@ -172,6 +179,29 @@ def _by_tag(columns: Mapping[str, NDArray[Any]], tags: Sequence[str]) -> tuple[T
         TagFigures(tag=tag, **{name: column[i].item() for name, column in columns.items()})
         for i, tag in enumerate(tags)
     )
+
+
+def _notes_on_reserved(
+    matched: Matched, tags: Sequence[str], task: Task, threshold: float | Floats, reserved: Collection[str]
+) -> list[str]:
+    """What is told of clips whose tags are all reserved, and how many others are told nothing."""
+    which = told(tags, reserved)
+    if which.all():
+        return []
+    values = matched.values
+    if task == "one":
+        heard = np.asarray(which[metrics.answers(values, matched.truth)])
+        how = "by their highest score"
+    else:
+        heard = np.asarray((values >= threshold)[:, which].any(1))
+        how = "from the threshold on"
+    nameable = matched.truth[:, which].any(1)
+    names = wording.names([tag for tag, each in zip(tags, which.tolist(), strict=True) if not each])
+    return [
+        f"Learnt and never told, and judged here as any other tag: {names}. Of {wording.count(int((~nameable).sum()), 'clip')} without a "
+        f"tag that is told {int((heard & ~nameable).sum())} would be told one {how}, of {int(nameable.sum())} with one "
+        f"{int((~heard & nameable).sum())} none."
+    ]
 
 
 def _notes_on_silence(precision: NDArray[Any], tags: Sequence[str]) -> list[str]:

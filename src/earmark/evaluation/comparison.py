@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,17 @@ class System:
 
 @dataclass(frozen=True)
 class Comparison:
-    """systems: with their own figures. pairs: every pair by each metric. clips: how many. protocol: what each system is."""
+    """systems: with their own figures. pairs: every pair by each metric. clips: how many. protocol: what each system is.
+
+    matched: by system, the scores and the truth that the figures are of.
+    """
 
     systems: tuple[System, ...]
     pairs: tuple[Difference, ...]
     clips: int | None = None
     notes: tuple[str, ...] = ()
     protocol: Mapping[str, Any] | None = None
+    matched: Mapping[str, Matched] = field(default_factory=dict, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, null for what has no value: {"systems": [{"name", "metrics": {metric: {"value", "low", "high"}}}],
@@ -250,4 +254,4 @@ def _measured(
     pairs = metrics.compare(
         values, first.truth, first.groups, task, resamples=resamples, permutations=permutations, metrics=chosen
     )
-    return Comparison(tuple(systems), pairs, len(first.ids))
+    return Comparison(tuple(systems), pairs, len(first.ids), matched=matched)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,11 +109,15 @@ def combine(
     crossed: Crossed | None = None
     table: Agreement | None = None
     if search and clips is not None and truth is not None:
-        searched = ensembles.search_weights(same, truth, function, rule, rounds=rounds, **how)
+        least = bool(METRICS[named].facts.get("least"))
+        best = _negated(function) if least else function
+        searched = ensembles.search_weights(same, truth, best, rule, rounds=rounds, **how)
+        searched = searched.negated() if least else searched
         weights = searched.counts
         progress.say(ensembles.OPTIMISTIC)
         if cross:
-            crossed = ensembles.search_across(same, truth, clips.folds, function, rule, rounds=rounds, **how)
+            crossed = ensembles.search_across(same, truth, clips.folds, best, rule, rounds=rounds, **how)
+            crossed = replace(crossed, value=-crossed.value) if least else crossed
     if agreement:
         measured = None if truth is None else function
         table = ensembles.agreement(same, truth, measured, rule, weights, metric_name=named, **how)
@@ -153,6 +157,11 @@ def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None, say
         where = "the manifest" if isinstance(data, Manifest) else data
         raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {where}, such as {missing[0]}")
     return clips.select([place[id_] for id_ in scores.ids.tolist()])
+
+
+def _negated(metric: Metric) -> Metric:
+    """A search wants more of its metric; of a loss less is better."""
+    return lambda values, truth: -metric(values, truth)
 
 
 def _metric(name: str | None, task: Task) -> tuple[str, Metric]:

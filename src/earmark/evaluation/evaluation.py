@@ -141,10 +141,12 @@ def evaluate(
     facts = describe(parts)
     notes: list[str] = []
     stored = heldout.stored_thresholds(parts, scores)
+    reserved = {tag for part in parts for tag in part.tagger.reserved}
     if vocabulary is not None:
         notes, own = vocabulary.notes(scores.tags, clips), scores.tags
         stored = None if stored is None else vocabulary.thresholds(stored, own)
         scores, clips = vocabulary.scores(scores), vocabulary.manifest(clips)
+        reserved = set(vocabulary.reserved(own, reserved))
         facts["tags merged by"] = f"{vocabulary.name}, {merge_by}"
     if hop is not None:
         facts["seconds between windows, in place of the tagger's own"] = parts[0].tagger.members[0].windows.hop
@@ -162,6 +164,7 @@ def evaluate(
     figures = measure(
         scores, clips, judged, facts,
         resamples=resamples, stored=stored, events=None if detected is None else detected.figures,
+        reserved=reserved,
     )  # fmt: skip
     warnings = [sentence for part in parts for sentence in part.warnings] + ([UNGROUPED] if draw == "clips" else [])
     figures = replace(figures, notes=(*notes, *figures.notes, *warnings))

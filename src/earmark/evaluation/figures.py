@@ -4,7 +4,7 @@ Numbers are plain; one that has no value is NaN here and null in `Figures.as_dic
 note says why it has none:
 
     {"clips": n, "task": "one" | "many",
-     "metrics": {"accuracy": {"value", "low", "high"}, "map": …, "auc": …, "dprime": …, "map@3": …},
+     "metrics": {"accuracy": {"value", "low", "high"}, "map": …, "auc": …, "dprime": …, "map@3": …, "log_loss": …, "brier": …},
      "tags": [{"tag", "clips", "average_precision", "auc", "precision", "recall", "f1", "map_at_3"}],
      "undefined": [tags left out of a mean], "confusion": [[rows = truth, columns = answered]] or null,
      "calibration": {"of", "error", "bins": [{"low", "high", "count", "confidence", "right"}]} or null,

@@ -89,9 +89,18 @@ def members(tagger: Source) -> list[Source]:
     return list(files) or [tagger]
 
 
+def seeded(tagger: Source) -> list[Path]:
+    """The folders of the runs, where it is a folder of runs with several seeds, in the natural order of the seeds."""
+    if not isinstance(tagger, str | Path):
+        return []
+    taggers = (*Path(tagger).glob("seed-*/tagger.safetensors"), *Path(tagger).glob("seed-*/fold-*/tagger.safetensors"))
+    runs = {Path(tagger) / file.relative_to(tagger).parts[0] for file in taggers}
+    return sorted(runs, key=lambda run: natural(run.name))
+
+
 def check_single(tagger: Source) -> None:
     """Raises EarmarkError for a run over folds where one tagger is meant."""
-    if len(several := members(tagger)) > 1:
+    if len(several := seeded(tagger) or members(tagger)) > 1:
         raise EarmarkError(
             f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, several))}"
         )
@@ -134,6 +143,11 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
 
 def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> list[HeldOut]:
     """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
+    if runs := seeded(tagger):
+        raise EarmarkError(
+            f"{tagger}: holds runs of {len(runs)} seeds, all tested on the same clips: judge one, such as {runs[0]}, or each with "
+            "`earmark.evaluation.seeds.evaluate`"
+        )
     request = replace(request, validated=takes_turns_in_validation(tagger) and not request.folds)
     parts = [score_held_out(member, request, progress) for member in members(tagger)]
     check_apart(parts, str(tagger))

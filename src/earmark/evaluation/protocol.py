@@ -48,6 +48,8 @@ def _fold(part: HeldOut) -> dict[str, Any]:
     if part.tagger.task == "one":
         figures["accuracy"] = metrics.accuracy(values, truth)
         figures["map@3"] = metrics.map_at_k(values, truth)
+    losses = {"log_loss": metrics.log_loss} if part.tagger.task == "one" else {"log_loss_tags": metrics.log_loss_tags}
+    figures |= {key: each for key, loss in losses.items() if np.isfinite(each := loss(values, truth))}
     return {
         **{key: round(value, 4) for key, value in figures.items()},
         "chosen": part.tagger.facts.chosen.as_dict() if part.tagger.facts.chosen else {},

@@ -22,7 +22,7 @@ that it stands for have the same ones, as `earmark calibrate --merge` stores the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -44,6 +44,7 @@ from earmark.metrics import joined
 from earmark.metrics.merging import merge_tags, merged_tags
 from earmark.registry import did_you_mean
 from earmark.scores import Scores
+from earmark.scores.reserved import RESERVED
 
 MergeBy = Literal["highest", "sum"]
 Value = TypeVar("Value")
@@ -110,6 +111,12 @@ class Vocabulary:
     def names(self, tags: Sequence[str]) -> tuple[str, ...]:
         """The merged tags of a tagger with these."""
         return merged_tags(tags, self.of(tags))[0]
+
+    def reserved(self, tags: Sequence[str], reserved: Collection[str]) -> tuple[str, ...]:
+        """The merged tags that are made of reserved ones alone, or called as one is. tags: of the tagger."""
+        merging = self.of(tags)
+        told = {merging.get(tag, tag) for tag in tags if tag not in reserved}
+        return tuple(name for name in self.names(tags) if name not in told or name in RESERVED)
 
     def scored(self, heard: Scored, tags: Sequence[str]) -> Scored:
         """A recording's scores in merged tags; of silence, nought stays nought. tags: of the tagger."""

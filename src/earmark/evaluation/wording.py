@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 TITLES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC", "dprime": "d′", "map@3": "mAP@3", "lwlrap": "lwlrap"}
 TITLES |= {"f1_micro": "F1, all decisions", "f1_macro": "F1, mean over tags", "f1_clips": "F1, mean over clips"}
+TITLES |= {"log_loss": "log loss", "brier": "Brier score"}
+TITLES |= {"log_loss_tags": "log loss of tags", "brier_tags": "Brier score of tags"}
 TITLES["f1_instance"] = TITLES["f1_clips"]  # as files tell it that were written before
 
 

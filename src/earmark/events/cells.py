@@ -6,8 +6,8 @@ import csv
 import io
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from earmark.errors import ScoresError
 from earmark.files.texts import missing
@@ -16,6 +16,46 @@ from earmark.scores import LONGEST, Event
 
 ByRecording = Mapping[str, Sequence[Event]]
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")
+TIMES = ("onset_time", "offset_time")
+CHANNEL = "channel"
+
+
+class Clock(Protocol):
+    """What knows when a recording began: `earmark.audio.Began`."""
+
+    def told(self, seconds: float) -> str:
+        """The clock so many seconds later, in ISO 8601."""
+        ...
+
+
+@dataclass(frozen=True)
+class More:
+    """What files of events hold beside events. clocks: by recording, None where it is not known when it began; None for files
+    without times. channels: whether they hold the channel of each event.
+    """
+
+    clocks: Mapping[str, Clock | None] | None = None
+    channels: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a table, behind `COLUMNS`."""
+        return (TIMES if self.clocks is not None else ()) + ((CHANNEL,) if self.channels else ())
+
+    def times(self, recording: str, event: Event) -> tuple[str, ...]:
+        """When an event began and ended by the clock, nothing where that is not known; () for files without times."""
+        if self.clocks is None:
+            return ()
+        clock = self.clocks.get(recording)
+        return ("", "") if clock is None else (clock.told(event.onset), clock.told(event.offset))
+
+    def cells(self, recording: str, event: Event) -> tuple[str, ...]:
+        """Of `columns`."""
+        channel = "" if event.channel is None else str(event.channel)
+        return self.times(recording, event) + ((channel,) if self.channels else ())
+
+
+NO_MORE = More()
 
 
 class Found(dict[str, list[Event]]):
@@ -30,7 +70,9 @@ class Found(dict[str, list[Event]]):
         self.points: list[tuple[str, Event, str]] = []
         self.notes: list[str] = []
 
-    def add(self, recording: str, onset: Any, offset: Any, tag: Any, score: Any, what: str) -> None:
+    def add(
+        self, recording: str, onset: Any, offset: Any, tag: Any, score: Any, what: str, channel: Any = None
+    ) -> None:
         """Take in cells. what: where they stand, as "line 3". Where onset, offset and label are all missing, nothing is heard.
 
         Raises ScoresError.
@@ -39,10 +81,10 @@ class Found(dict[str, list[Event]]):
         if all(missing(cell) for cell in (onset, offset, tag)):
             return
         if _is_point(onset, offset):
-            event = event_of(onset, float(offset) + 1.0, tag, score, what)
+            event = event_of(onset, float(offset) + 1.0, tag, score, what, channel)
             self.points.append((recording, replace(event, offset=event.onset), what))
         else:
-            heard.append(event_of(onset, offset, tag, score, what))
+            heard.append(event_of(onset, offset, tag, score, what, channel))
 
     def unused(self, header: Sequence[str], used: Collection[str]) -> None:
         """Note the columns that hold nothing of an event."""
@@ -91,14 +133,15 @@ def check_label(tag: str, what: str) -> None:
         raise ScoresError(f"{what} has the label {tag!r}, which is no text")
 
 
-def event_of(onset: Any, offset: Any, tag: Any, score: Any, what: str) -> Event:
+def event_of(onset: Any, offset: Any, tag: Any, score: Any, what: str, channel: Any = None) -> Event:
     """Cells → an event; a score that is not told is 1. Raises ScoresError."""
     if not isinstance(tag, str):
         raise ScoresError(f"{what} has the label {tag!r}: give text")
     check_label(tag, what)
     try:
         # "" is no score; what is no number is told by float
-        event = Event(float(onset), float(offset), tag, 1.0 if score in (None, "") else float(score))
+        heard_in = None if channel in (None, "") else int(channel)
+        event = Event(float(onset), float(offset), tag, 1.0 if score in (None, "") else float(score), heard_in)
     except (TypeError, ValueError) as error:
         raise ScoresError(
             f"{what} holds something else than numbers where seconds and a score should be ({error})"
@@ -115,14 +158,14 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
             yield count, line
 
 
-def table_of(events: ByRecording, separator: str) -> str:
-    """A row an event, with the columns of DESED and a score; of a recording in which nothing is heard its name alone."""
-    rows: list[tuple[str, ...]] = [COLUMNS]
+def table_of(events: ByRecording, separator: str, more: More = NO_MORE) -> str:
+    """A row an event, with the columns of DESED, a score and `more`; of a recording in which nothing is heard its name alone."""
+    rows: list[tuple[str, ...]] = [(*COLUMNS, *more.columns)]
     for name, heard in events.items():
         if not name:
             raise ScoresError("a recording has no name: a table needs one")
-        rows += [(name, number(e.onset), number(e.offset), e.tag, number(e.score)) for e in heard]
-        rows += [] if heard else [(name, "", "", "", "")]
+        rows += [(name, number(e.onset), number(e.offset), e.tag, number(e.score), *more.cells(name, e)) for e in heard]
+        rows += [] if heard else [(name, *[""] * (len(rows[0]) - 1))]
     return "".join(separator.join(_quoted(cell, separator) for cell in row) + "\n" for row in rows)
 
 
@@ -142,8 +185,8 @@ def events_of_table(text: str, separator: str) -> Found:
             raise ScoresError(
                 f"has no column {missing[0]!r}{did_you_mean(missing[0], header)} It has {', '.join(header) or 'none'}"
             )
-        found.unused(header, COLUMNS)
-        places = {name: header.index(name) for name in COLUMNS if name in header}
+        found.unused(header, (*COLUMNS, *TIMES, CHANNEL))
+        places = {name: header.index(name) for name in (*COLUMNS, CHANNEL) if name in header}
         for count, row in enumerate(rows, 1):
             if not row:
                 continue
@@ -156,7 +199,16 @@ def events_of_table(text: str, separator: str) -> Found:
             if not cells["filename"]:
                 raise ScoresError(f"row {count} names no recording")
             told_of = cells["onset"], cells["offset"], cells["event_label"], cells.get("score")
-            found.add(cells["filename"], *told_of, f"line {rows.line_num}, row {count}")
+            found.add(cells["filename"], *told_of, f"line {rows.line_num}, row {count}", cells.get(CHANNEL))
     except csv.Error as error:
         raise ScoresError(f"is no table that can be read ({error}, line {rows.line_num})") from error
     return found
+
+
+def wrote_table(text: str, separator: str) -> bool:
+    """Whether `table_of` made a text: times, which depend on the recording, are taken as they stand. Raises ScoresError."""
+    header = tuple(text.partition("\n")[0].split(separator))
+    told = [More(channels=channels) for channels in (False, True)]
+    if header in [(*COLUMNS, *more.columns) for more in told]:
+        return table_of(events_of_table(text, separator), separator, More(channels=CHANNEL in header)) == text
+    return header in [(*COLUMNS, *TIMES, *more.columns) for more in told]

@@ -3,9 +3,12 @@
     FOLDER/journal.jsonl   one object a line. The first says what the job is: {"job": 1, "earmark": version, "told": {…}};
                            others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error
     FOLDER/results/        a file for each recording, which appears whole or not at all
+    FOLDER/listed.json     how many recordings it is about
+    FOLDER/shards/3-of-50  a job like this one over a part of the recordings, worked on by itself, on another machine perhaps
 
 A line is on the disk before the next recording's; a last line that was cut off is taken for not written. A recording whose
 size or time of change differs from what the journal says is done again. Times and sizes are those from before it was read.
+Opened again, a job takes over what its shards have done: then what they did is its own.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,11 +26,13 @@ from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
 from earmark.files.lock import lock
-from earmark.files.whole import clear_up, free_name, write_text
+from earmark.files.whole import clear_up, free_name, whole, write_text
 
 FORMAT = 1
 NAME = "journal.jsonl"
 RESULTS = "results"
+LISTED = "listed.json"
+SHARDS = "shards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ class Line:
 class Journal:
     """An open job. told: the tagger and the options that its results depend on, plain values.
 
-    Raises EarmarkError where the folder holds another job, one that another process works on, or something else.
+    taken_over: how many recordings shards had done that were not known yet. Raises EarmarkError where the folder holds another
+    job, one that another process works on, or something else; and where a process works on one of its shards.
     """
 
     def __init__(self, folder: Path, told: Mapping[str, Any]):
@@ -52,7 +60,7 @@ class Journal:
         path = folder / NAME
         if folder.exists() and not folder.is_dir():
             raise EarmarkError(f"{folder}: is a file. Give a folder for the job")
-        if folder.is_dir() and not path.exists() and any(folder.iterdir()):
+        if folder.is_dir() and not path.exists() and any(entry.name != SHARDS for entry in folder.iterdir()):
             raise EarmarkError(f"{folder}: holds files, but no job to go on with ({NAME}). Give a new folder")
         folder.mkdir(parents=True, exist_ok=True)
         # before anything else is in the folder: killed in between, it could not be told from somebody else's
@@ -60,8 +68,15 @@ class Journal:
         try:
             lock(self._file.fileno(), folder, "job")
             (folder / RESULTS).mkdir(exist_ok=True)
-            clear_up(folder)
-            self._read(dict(told), path)
+            with contextlib.ExitStack() as held:
+                begun = shards(folder)
+                for shard in begun:  # all of them before anything is written, or cleared up in them
+                    file = held.enter_context((shard / NAME).open("rb"))
+                    lock(file.fileno(), shard, "shard of the job")
+                    _check(head(shard), dict(told), shard)
+                clear_up(folder)
+                self._read(dict(told), path)
+                self.taken_over = sum(self._take_over(shard, dict(told)) for shard in begun)
         except BaseException:
             self.close()
             raise
@@ -79,6 +94,8 @@ class Journal:
     def todo(self, paths: Iterable[Path], retry: bool = False) -> list[Path]:
         """Those that are new or have changed, or whose result is gone; retry: and those that could not be read."""
         left = []
+        paths = list(paths)
+        write_text(self.folder / LISTED, json.dumps({"recordings": len(paths)}) + "\n")
         for path in paths:
             self._seen[str(path)] = now = _state(path)
             entry = self.entries.get(str(path))
@@ -118,8 +135,7 @@ class Journal:
 
     def _note(self, path: Path, result: str | None, error: str | None) -> None:
         size, mtime = self._seen.get(str(path)) or _state(path)
-        line = {"path": str(path), "size": size, "mtime": mtime}
-        self._append(line | ({"result": result} if result is not None else {"error": error}))
+        self._append(_line(str(path), size, mtime, result, error))
         self._remember(str(path), Line(size, mtime, result, error))
 
     def _remember(self, path: str, entry: Line) -> None:
@@ -127,10 +143,30 @@ class Journal:
         if entry.result is not None:
             self._taken.add(entry.result.casefold())
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _take_over(self, shard: Path, told: dict[str, Any]) -> int:
+        """Make what a shard has done one's own: results by links where the disk knows them, lines all at once."""
+        lines = []
+        for path, entry in read(shard, told).items():
+            known, name = self.entries.get(path), None
+            if known is not None and (known.size, known.mtime, known.error) == (entry.size, entry.mtime, entry.error):
+                continue
+            if entry.result is not None:
+                theirs = shard / RESULTS / entry.result
+                if not theirs.is_file():
+                    continue
+                # names of a shard are its own: another shard may have a recording of the same name
+                free = free_name(Path(path).name, self._taken, _ending(entry.result, Path(path).name))
+                name = known.result if known and known.result else free
+                _place(theirs, self.folder / RESULTS / name)
+            lines.append(_line(path, entry.size, entry.mtime, name, entry.error))
+            self._remember(path, Line(entry.size, entry.mtime, name, entry.error))
+        self._append(*lines)
+        return len(lines)
+
+    def _append(self, *lines: dict[str, Any]) -> None:
         # names that are no Unicode come back from escapes only
         try:
-            self._file.write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+            self._file.write(b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for line in lines))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -140,25 +176,103 @@ class Journal:
     def _read(self, told: dict[str, Any], path: Path) -> None:
         """What is written down; a new journal gets its first line. A last line without its end is taken away."""
         self._file.seek(0)
-        whole, number = 0, 0
-        for number, line in enumerate(self._file, 1):
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
-            try:
-                row = json.loads(line)
-                if number == 1:
-                    _check(row, told, self.folder)
-                else:
-                    self._remember(row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error")))
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise EarmarkError(
-                    f"{path}: line {number} is no line of a job's journal ({type(error).__name__}: {error}). Take the line "
-                    "out, so that its recording is done again, or begin anew in another folder"
-                ) from error
-        self._file.truncate(whole)
-        if not whole:
+        end = 0
+        for number, line in _lines(self._file, path):
+            end = self._file.tell()
+            if number == 1:
+                _check(line, told, self.folder)
+            else:
+                self._remember(*_entry(line, number, path))
+        self._file.truncate(end)
+        if not end:
             self._append({"job": FORMAT, "earmark": version("earmark"), "told": told})
+
+
+def shards(folder: Path) -> list[Path]:
+    """The folders of a job's shards that have begun, in their order."""
+    place = folder / SHARDS
+    begun = [entry for entry in place.iterdir() if (entry / NAME).is_file()] if place.is_dir() else []
+    return sorted(begun, key=lambda entry: (len(entry.name), entry.name))
+
+
+def head(folder: Path) -> dict[str, Any]:
+    """What a job was begun with: {"job": format, "earmark": version, "told": {…}}. Raises EarmarkError where there is none."""
+    path = folder / NAME
+    try:
+        with path.open("rb") as file:
+            for _, line in _lines(file, path):
+                return line
+    except OSError as error:
+        raise EarmarkError(f"{folder}: holds no job ({NAME}: {error.strerror}). Give the folder of --job") from error
+    raise EarmarkError(f"{folder}: its job was stopped before it had begun. Run its command again")
+
+
+def read(folder: Path, told: Mapping[str, Any] | None = None) -> dict[str, Line]:
+    """What became of each recording of a job, by path, its last line; while another process works on it, too.
+
+    told: what it must have been begun with; default: anything. Raises EarmarkError.
+    """
+    found: dict[str, Line] = {}
+    path = folder / NAME
+    with path.open("rb") as file:
+        for number, line in _lines(file, path):
+            if number == 1:
+                _check(line, dict(told) if told is not None else line["told"], folder)
+            else:
+                name, entry = _entry(line, number, path)
+                found[name] = entry
+    return found
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The whole lines from 1. Raises EarmarkError for one that is none; the first of which tells the job."""
+    for number, line in enumerate(iter(file.readline, b""), 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or (number == 1 and not isinstance(row["told"], dict)):
+                raise TypeError(f"{type(row).__name__}, not what a job was begun with")
+            if number == 1:
+                row["job"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise _unread(path, number, error) from error
+        yield number, row
+
+
+def _entry(row: dict[str, Any], number: int, path: Path) -> tuple[str, Line]:
+    try:
+        return row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error"))
+    except (LookupError, TypeError) as error:
+        raise _unread(path, number, error) from error
+
+
+def _unread(path: Path, number: int, error: Exception) -> EarmarkError:
+    return EarmarkError(
+        f"{path}: line {number} is no line of a job's journal ({type(error).__name__}: {error}). Take the line "
+        "out, so that its recording is done again, or begin anew in another folder"
+    )
+
+
+def _line(path: str, size: int | None, mtime: int | None, result: str | None, error: str | None) -> dict[str, Any]:
+    line = {"path": path, "size": size, "mtime": mtime}
+    return line | ({"result": result} if result is not None else {"error": error})
+
+
+def _ending(result: str, recording: str) -> str:
+    """What `free_name` was given for the end of a result's name."""
+    if result.startswith(recording):
+        return re.sub(r"^-\d+(?=\.|$)", "", result.removeprefix(recording))
+    return Path(result).suffix  # of a name that was cut
+
+
+def _place(theirs: Path, place: Path) -> None:
+    """A second name of a file, or a copy, which appears whole."""
+    with whole(place, sync=False) as part:
+        try:
+            os.link(theirs, part)
+        except OSError:  # a disk without links, or another one
+            shutil.copyfile(theirs, part)
 
 
 def _check(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None:

@@ -24,6 +24,7 @@ from earmark.inference.recordings import Failure, Recording, Scored
 from earmark.inference.scorer import FrameScorer, Scorer
 from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of, without_samples
 from earmark.scores import Embeddings, Events, Tags, Task
+from earmark.scores.reserved import RESERVED
 from earmark.windows import Windows
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Answers(Protocol):
         @property
         def windows(self) -> Windows: ...
 
+        @property
+        def floor(self) -> float: ...
+
         def framewise(self) -> FrameScorer | None: ...
 
         def identity(self) -> str: ...
@@ -64,25 +68,34 @@ class Answers(Protocol):
         def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
             """Windows (n, samples) at its sample rate → probabilities (n, tags)."""
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Tags that it learnt and never tells, see `earmark.scores.reserved`: those that its file names, else by their names."""
+        names = RESERVED if self.facts.reserved is None else self.facts.reserved
+        return tuple(tag for tag in self.vocabulary if tag in names)
+
     @overload
     def tag(
-        self, sound: Sound, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False,
+        self, sound: Sound, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None,
     ) -> Tags: ...  # fmt: skip
 
     @overload
     def tag(
-        self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False,
+        self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None,
         errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Tags]: ...  # fmt: skip
 
     @overload
     def tag(
-        self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False,
+        self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None,
         errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Tags | Failure]: ...  # fmt: skip
 
     def tag(self, sound: Any, top: int | None = 3, **options: Any) -> Any:
         """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
+
+        `reserved` tags are never among them, and where a clip has one tag and a reserved one is the most likely, none is told.
+        floor: dBFS, below which windows hold nothing; default: the tagger's own.
 
         sound: a path, the bytes of a file, a file object, an array with its sample_rate (Hz), or a list of these. salvage: use
         what can be read of a damaged one. errors: "keep" puts the `Failure` of what cannot be read into the list; else it
@@ -90,23 +103,29 @@ class Answers(Protocol):
         """
         if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
             raise EarmarkError(f"top={top!r}: give how many tags are wanted, from 1, or None for all")
-        return _asked(self, sound, lambda heard: Tags(heard.tags(self.vocabulary, top), heard.about), **options)
+        return _asked(
+            self,
+            sound,
+            lambda heard: Tags(heard.tags(self.vocabulary, top, self.reserved, self.task), heard.about),
+            **options,
+        )
 
     @overload
     def events(
-        self, sound: Sound, rules: EventRules | float | None = None, *, sample_rate: float | None = None, salvage: bool = False,
+        self, sound: Sound, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
+        salvage: bool = False, floor: float | None = None,
     ) -> Events: ...  # fmt: skip
 
     @overload
     def events(
         self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
-        salvage: bool = False, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
+        salvage: bool = False, floor: float | None = None, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Events]: ...  # fmt: skip
 
     @overload
     def events(
         self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
-        salvage: bool = False, errors: Keep, batch: int | None = None, workers: int = 2,
+        salvage: bool = False, floor: float | None = None, errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Events | Failure]: ...  # fmt: skip
 
     def events(self, sound: Any, rules: EventRules | float | None = None, **options: Any) -> Any:
@@ -139,18 +158,18 @@ class Answers(Protocol):
 
     @overload
     def score(
-        self, sound: Sound, *, sample_rate: float | None = None, salvage: bool = False, windows: bool = False,
+        self, sound: Sound, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None, windows: bool = False,
     ) -> Scored: ...  # fmt: skip
 
     @overload
     def score(
-        self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, windows: bool = False,
+        self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None, windows: bool = False,
         errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Scored]: ...  # fmt: skip
 
     @overload
     def score(
-        self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, windows: bool = False,
+        self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None, windows: bool = False,
         errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Scored | Failure]: ...  # fmt: skip
 

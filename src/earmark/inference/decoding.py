@@ -59,6 +59,7 @@ class Pending:
     short_silent: bool = False  # shorter than a window, and nothing in it
     sounding: int = 0  # windows that hold something
     silences: int = 0  # windows with digital silence
+    faint: int = 0  # windows below the floor
     ended: bool = False
     error: AudioError | None = None
 

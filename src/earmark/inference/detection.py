@@ -11,7 +11,8 @@ from earmark.events.streaming import Stream
 from earmark.inference.engine import score
 from earmark.inference.recordings import Failure, Part, Recording, Scored, next_start
 from earmark.inference.scorer import FrameScorer
-from earmark.scores import Event
+from earmark.scores import Event, Scores
+from earmark.scores.reserved import told
 
 
 def listen(
@@ -30,7 +31,7 @@ def listen(
     listener: a tagger or an ensemble; scorer: of its frames (its `framewise`), or None for events in its windows.
     on_events: called with events as they become final, by onset; ordered=False: each as soon as it is final, so that one
     that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
-    `on_events` only. options: of `earmark.inference.score`.
+    `on_events` only. The listener's reserved tags are no events. options: of `earmark.inference.score`.
     """
     # by number: two parts of one file have one name, and so has a file that is named twice
     streams: dict[int, Stream] = {}
@@ -43,7 +44,7 @@ def listen(
             on_events(recording, events)
 
     def on_part(part: Part) -> None:
-        rows = scorer.part(part) if scorer else part.windows
+        rows = without_reserved(scorer.part(part) if scorer else part.windows, listener)
         if part.number not in streams:
             streams[part.number] = Stream(rows.tags, rules, ordered)
         before = next_start(part, listener.windows, listener.sample_rate)
@@ -55,3 +56,12 @@ def listen(
             if stream is not None and isinstance(result, Scored):
                 tell(number, result.recording, stream.finish())
             yield result, sorted(kept_events.pop(number, []))
+
+
+def without_reserved(rows: Scores, listener: Any) -> Scores:
+    """The columns of the tags that are told."""
+    which = told(rows.tags, getattr(listener, "reserved", ()))
+    if which.all():
+        return rows
+    tags = tuple(tag for tag, each in zip(rows.tags, which.tolist(), strict=True) if each)
+    return Scores(rows.values[:, which], rows.ids, rows.start, rows.end, tags)

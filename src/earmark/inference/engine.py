@@ -27,7 +27,7 @@ from earmark.inference.options import Options
 from earmark.inference.pace import GATHERED
 from earmark.inference.recordings import Failure, Part, Recording, Scored
 from earmark.inference.scorer import Scorer, Several, check_alike, hears, score_stretches, without
-from earmark.inference.silence import Run, runs, told_of_level
+from earmark.inference.silence import FLOORLESS, Run, quiet, runs, told_of_level
 from earmark.scores import Scores
 from earmark.windows import Stretch, weights
 
@@ -48,6 +48,7 @@ def score(
     prompt: bool = False,
     gain: float = 0.0,
     hear_silence: bool = False,
+    floor: float | None = None,
 ) -> Generator[Scored | Failure]:
     """Score recordings in order. One `Scored` or `Failure` each.
 
@@ -59,8 +60,9 @@ def score(
     has come, not when a batch of them has; for sound that is heard while it comes. EarmarkError where batch or workers are
     below 1. gain: dB by which sound is made louder first. hear_silence: score digital silence too, as the net answers it;
     else windows of it count for nothing, their scores are 0, and so are those of a recording that is silent throughout (see
-    `earmark.inference.silence`). Of an ensemble whose members do not hear the same windows, TaggerError where window by window
-    is asked for, and for a recording that comes once.
+    `earmark.inference.silence`). floor: dBFS, below which a window holds nothing, after the gain; None: the scorer's own.
+    Of an ensemble whose members do not hear the same windows, TaggerError where window by window is asked for, and for a
+    recording that comes once.
 
     >>> from pathlib import Path
     >>> from types import SimpleNamespace
@@ -76,10 +78,12 @@ def score(
     """
     if not abs(gain) <= LOUDEST:
         raise EarmarkError(f"gain is {gain} dB: give from -{LOUDEST} to {LOUDEST}")
+    if floor is not None and not floor <= 0:
+        raise EarmarkError(f"floor is {floor} dBFS: give 0, which is full scale, or less; -inf hears any level")
     for what, number in (("batch", batch), ("workers", workers)):
         if number is not None and number < 1:
             raise EarmarkError(f"{what} is {number}: give 1 or more")
-    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt, gain, hear_silence)
+    options = Options(batch, workers, salvage, keep_windows, on_audio, on_part, prompt, gain, hear_silence, floor)
     if isinstance(scorer, Several):
         yield from _score_together(scorer, recordings, options)
         return
@@ -165,11 +169,11 @@ def _score(
             while _enough(ready, reading, options):
                 _run(scorers, ready, options, team)
             while begun and begun[0].finished:
-                yield _result(begun.popleft(), scorers)
+                yield _result(begun.popleft(), scorers, options)
         while ready:
             _run(scorers, ready, options, team)
         while begun:
-            yield _result(begun.popleft(), scorers)
+            yield _result(begun.popleft(), scorers, options)
 
 
 @contextmanager
@@ -235,12 +239,14 @@ def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Severa
             _fail(pending, error, ready)
         if pending.error is not None:
             continue
-        quiet = _silences(pending, stretch, scorers[0].sample_rate, options)
+        silent = _silences(pending, stretch, scorers[0].sample_rate, options)
+        faint = _faint(scorers, stretch, silent, options)
+        pending.silences, pending.faint = pending.silences + len(silent), pending.faint + len(faint)
+        silent += faint
         sounding = np.ones(len(stretch), bool)
-        sounding[[run.number for run in quiet if run.whole]] = False
+        sounding[[run.number for run in silent if run.whole]] = False
         pending.sounding += int(sounding.sum())
-        pending.silences += len(quiet)
-        by_scorer = [without(scorer, value, quiet) for scorer, value in zip(scorers, by_scorer, strict=True)]
+        by_scorer = [without(scorer, value, silent) for scorer, value in zip(scorers, by_scorer, strict=True)]
         counts = {weigh: weights(stretch.windows(), weigh) for weigh in {s.windows.weigh for s in scorers}}
         for scorer, pool, value in zip(scorers, pending.pools, by_scorer, strict=True):
             pool.add(value[sounding], counts[scorer.windows.weigh][sounding])
@@ -260,6 +266,22 @@ def _silences(pending: Pending, stretch: Stretch, rate: int, options: Options) -
     if pending.samples is not None and pending.samples < stretch.length:  # filled up, and by zeros or repetitions
         return [Run(number, 0, stretch.length, True) for number in range(len(stretch)) if pending.short_silent]
     return runs(stretch, rate, pending.samples)
+
+
+def _faint(scorers: Sequence[Scorer], stretch: Stretch, silent: Sequence[Run], options: Options) -> list[Run]:
+    """The windows, beside those of digital silence, that are below the floor."""
+    floor = _floor(scorers, options)
+    known = {run.number for run in silent if run.whole}
+    return [Run(number, 0, stretch.length, True) for number in quiet(stretch, floor) if number not in known]
+
+
+def _floor(scorers: Sequence[Scorer], options: Options) -> float:
+    """dBFS; of several that hear the same windows the lowest of theirs."""
+    if options.hear_silence:
+        return FLOORLESS
+    if options.floor is not None:
+        return options.floor
+    return min(float(getattr(scorer, "floor", FLOORLESS)) for scorer in scorers)
 
 
 def _no_number(pending: Pending, stretch: Stretch, values: list[NDArray[np.float32]], rate: int) -> AudioError | None:
@@ -296,13 +318,13 @@ def _tell(pending: Pending, rows: list[Scores], rate: int, options: Options, tea
         options.on_part(Part(pending.recording, whole, pending.scored, duration, pending.number))
 
 
-def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Scored] | Failure:
+def _result(pending: Pending, scorers: Sequence[Scorer], options: Options) -> list[Scored] | Failure:
     if pending.error is not None:
         return Failure(pending.recording, pending.error)
     assert pending.samples is not None and pending.waiting == 0
     duration = pending.samples / scorers[0].sample_rate
     silent = not pending.sounding
-    notes = (*pending.notes, *_told_of_level(pending, silent))
+    notes = (*pending.notes, *_told_of_level(pending, silent, scorers, options))
     results = []
     for number, (scorer, pool) in enumerate(zip(scorers, pending.pools, strict=True)):
         windows = None
@@ -317,7 +339,8 @@ def _result(pending: Pending, scorers: Sequence[Scorer]) -> list[Scored] | Failu
     return results
 
 
-def _told_of_level(pending: Pending, silent: bool) -> list[str]:
+def _told_of_level(pending: Pending, silent: bool, scorers: Sequence[Scorer], options: Options) -> list[str]:
     assert pending.samples is not None
-    told = told_of_level(pending.level, silent, bool(pending.silences))
+    floor = _floor(scorers, options)
+    told = told_of_level(pending.level, silent, bool(pending.silences), floor, bool(pending.faint))
     return [f"{pending.recording.path}: {told}"] if told else []

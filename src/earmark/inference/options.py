@@ -22,6 +22,7 @@ class Options:
     prompt: bool = False
     gain: float = 0.0
     hear_silence: bool = False
+    floor: float | None = None
 
     @property
     def at_once(self) -> int | None:

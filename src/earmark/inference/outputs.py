@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from earmark.inference.recordings import Failure, Scored
-    from earmark.scores import Scores, Tag
+    from earmark.scores import Scores, Tag, Task
 
 
 class Format(StrEnum):
@@ -34,6 +34,7 @@ class Format(StrEnum):
 
 TOP = 3  # tags of a recording, where neither --top nor --heard says otherwise
 NOTHING = "– no tag reaches its threshold"
+NONE = "– none of its tags"  # where a reserved tag is the answer
 SILENT = "– silent, nothing is heard"
 ENDINGS = {"table": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv", "submission": ".csv"}
 
@@ -71,12 +72,14 @@ class Printed:
 @dataclass(frozen=True)
 class Choice:
     """Which tags are told of a recording or a window: those that reach their thresholds (tags,), where there are some, and
-    `top` of them, the surest, where it is a number.
+    `top` of them, the surest, where it is a number. reserved: tags that are never told; task: of the tagger.
     """
 
     vocabulary: Sequence[str]
     top: int | None
     thresholds: NDArray[np.float64] | None = None
+    reserved: tuple[str, ...] = ()
+    task: Task = "many"
 
     @staticmethod
     def asked(listener: Any, top: int | None, heard: bool) -> Choice:
@@ -84,37 +87,48 @@ class Choice:
         from earmark.errors import EarmarkError
 
         if not heard:
-            return Choice(listener.vocabulary, TOP if top is None else top)
+            return Choice(listener.vocabulary, TOP if top is None else top, None, listener.reserved, listener.task)
         if (limits := listener.facts.thresholds(listener.vocabulary)) is None:
             raise EarmarkError(
                 "--heard: this tagger knows no thresholds of its tags. Choose them on validation clips with "
                 "`earmark calibrate`, or leave --heard out for the surest tags"
             )
-        return Choice(listener.vocabulary, top, limits)
+        return Choice(listener.vocabulary, top, limits, listener.reserved, listener.task)
+
+    @property
+    def nothing(self) -> str:
+        """For people, where no tag is told."""
+        return NONE if self.thresholds is None else NOTHING
 
     def of(self, values: NDArray[np.float32]) -> list[Tag]:
-        """values: (tags,). The surest first; the vocabulary's order breaks ties. Of silence, whose scores are all 0, none."""
+        """values: (tags,). The surest first; the vocabulary's order breaks ties. Of silence, whose scores are all 0, none; and
+        none where a reserved tag is the answer.
+        """
         import numpy as np
 
-        if not np.any(values):
+        from earmark.scores import Tag, thresholds
+        from earmark.scores.reserved import none_of_these, told
+
+        which = told(self.vocabulary, self.reserved)
+        if not np.any(values) or none_of_these(values, which, self.task):
             return []
 
-        from earmark.scores import Tag, thresholds
-
         limits = np.full(len(values), -np.inf) if self.thresholds is None else self.thresholds
+        limits = np.where(which, limits, np.inf)
         found = thresholds.reached(np.asarray(values, np.float64), self.vocabulary, limits)
         return [Tag(label, score) for label, score in found[: self.top]]
 
     def as_dict(self) -> dict[str, Any]:
         """What a job goes on with."""
         limits = self.thresholds
-        return {"top": self.top} | ({} if limits is None else {"thresholds": limits.tolist()})
+        told = {"top": self.top} | ({} if limits is None else {"thresholds": limits.tolist()})
+        return told | ({"reserved": list(self.reserved)} if self.reserved else {})
 
 
-def piece(heard: Scored, tags: list[Tag], form: Format) -> str:
-    """One recording's tags. A recording without any is told too, in CSV by a row with an empty label."""
+def piece(heard: Scored, tags: list[Tag], form: Format, nothing: str = NOTHING) -> str:
+    """One recording's tags. A recording without any is told too, in CSV by a row with an empty label, in a table by `nothing`."""
     if form is Format.table:
-        return f"{shown(heard.recording.path)}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags)}\n"
+        return f"{shown(heard.recording.path)}  {clock(heard.duration)}  {SILENT if heard.silent else surest(tags) or nothing}\n"
     if form is Format.submission:
         return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
@@ -148,7 +162,7 @@ def window_pieces(windows: Scores, choice: Choice, form: Format) -> list[str]:
         tags = choice.of(values)
         silent = not values.any()
         if form is Format.table:
-            made.append(f"{clock(start)}  {clock(end)}  {SILENT if silent else surest(tags)}\n")
+            made.append(f"{clock(start)}  {clock(end)}  {SILENT if silent else surest(tags) or choice.nothing}\n")
         elif form is Format.jsonl:
             record = {"path": str(name), "start": round(start, 6), "end": round(end, 6), "tags": told(tags)}
             record |= {"silent": True} if silent else {}
@@ -163,7 +177,7 @@ def told(tags: list[Tag]) -> list[dict[str, object]]:
 
 def surest(tags: list[Tag]) -> str:
     """Tags for people."""
-    return "  ".join(f"{shown(tag.label)} {tag.score:.2f}" for tag in tags) or NOTHING
+    return "  ".join(f"{shown(tag.label)} {tag.score:.2f}" for tag in tags)
 
 
 def clock(seconds: float) -> str:

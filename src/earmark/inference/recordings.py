@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError
-from earmark.scores import About, Scores, Tag
+from earmark.scores import About, Scores, Tag, Task
 from earmark.scores.plain import Plain, few
+from earmark.scores.reserved import none_of_these, told
 from earmark.windows import Windows
 
 Wave = NDArray[np.float32]
@@ -25,12 +26,13 @@ BLOCK_SECONDS = 10.0  # decoded at once; longer where a window is
 
 @dataclass(frozen=True)
 class Recording:
-    """A file or a part of it. start, end: seconds, default the whole file. id: default the path."""
+    """A file or a part of it. start, end: seconds, default the whole file. id: default the path. channel: from 1, default all, mixed."""
 
     path: Path
     start: float | None = None
     end: float | None = None
     id: str = ""
+    channel: int | None = None
     once: ClassVar[bool] = False  # whether it comes once, from outside, and cannot be read again
 
     @property
@@ -41,11 +43,13 @@ class Recording:
         """Its samples at `sample_rate`, in blocks. window: seconds, so that a block is not shorter than two."""
         if self.start is None and self.end is None:
             seconds = block_seconds(window)
-            yield from audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report)
+            yield from audio.blocks(
+                self.path, sample_rate, seconds, salvage=salvage, report=report, channel=self.channel
+            )
             return
         start = self.start or 0.0
         length = None if self.end is None else self.end - start
-        yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report)
+        yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report, channel=self.channel)
 
     def lasts(self, first: float, window: float) -> bool:
         """Whether it is longer than one block, by the seconds of the first.
@@ -120,9 +124,9 @@ class Scored(Plain):
 
     def to_dict(self) -> dict[str, Any]:
         """Its scores by tag, and those of its windows where they were kept."""
-        told = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
-        told |= {"silent": True} if self.silent else {}
-        return told if self.windows is None else told | {"windows": self.windows.to_dict()["rows"]}
+        plain = self.about.to_dict() | {"scores": dict(zip(self._names(), self.values.tolist(), strict=True))}
+        plain |= {"silent": True} if self.silent else {}
+        return plain if self.windows is None else plain | {"windows": self.windows.to_dict()["rows"]}
 
     def columns(self) -> dict[str, Any]:
         """A row a tag."""
@@ -131,12 +135,18 @@ class Scored(Plain):
     def _names(self) -> tuple[str, ...]:
         return self.vocabulary or tuple(map(str, range(len(self.values))))
 
-    def tags(self, vocabulary: tuple[str, ...], top: int | None = None) -> list[Tag]:
-        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording."""
-        if self.silent:
+    def tags(
+        self, vocabulary: tuple[str, ...], top: int | None = None, reserved: Collection[str] = (), task: Task = "many"
+    ) -> list[Tag]:
+        """The tags with the highest scores first; the vocabulary's order breaks ties. None of a silent recording.
+
+        reserved: tags that are never told, see `earmark.scores.reserved`, for a tagger of this task.
+        """
+        which = told(vocabulary, reserved)
+        if self.silent or none_of_these(self.values, which, task):
             return []
-        order = np.argsort(-self.values, kind="stable")[:top]
-        return [Tag(vocabulary[i], float(self.values[i])) for i in order]
+        order = [i for i in np.argsort(-self.values, kind="stable").tolist() if which[i]]
+        return [Tag(vocabulary[i], float(self.values[i])) for i in order[:top]]
 
 
 @dataclass(frozen=True)

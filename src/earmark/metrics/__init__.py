@@ -8,6 +8,8 @@ The task is "one" (each clip has exactly one tag) or "many" (any number of them)
     dprime                            both   √2 · Φ⁻¹(mean AUC)
     map@3                             both   mean average precision of the three highest tags of a clip (Kaggle)
     f1_micro, f1_macro, f1_clips      many   F1 of all decisions, mean over tags, mean over clips
+    log_loss, brier                   one    of probabilities, less is better: −ln of the own tag's, and squared errors
+    log_loss_tags, brier_tags         many   the same of each tag's probability, means over clips and tags
     lwlrap                            many   label-weighted label-ranking average precision (FSDKaggle2019)
 
 `f1_micro` is the F of DCASE 2017 task 4 and of paper 001, whose official program calls it "Instance Based". `f1_clips`,
@@ -54,6 +56,7 @@ from earmark.metrics.intervals import LEVEL, Interval, centred, evaluate, resamp
 from earmark.metrics.merging import merge_tags, merge_truth
 from earmark.metrics.order import dprime, lwlrap, map_at_k, mean_auc, mean_average_precision
 from earmark.metrics.polyphonic import PSDS, PSDS1, PSDS2, Criteria, psds
+from earmark.metrics.probabilities import brier, brier_tags, log_loss, log_loss_tags
 from earmark.metrics.ranking import Bools, Floats, Ranking, Weights
 from earmark.scores import Task
 
@@ -80,6 +83,8 @@ __all__ = [
     "Weights",
     "accuracy",
     "answers",
+    "brier",
+    "brier_tags",
     "centred",
     "compare",
     "confusion",
@@ -92,6 +97,8 @@ __all__ = [
     "f1_micro",
     "holm",
     "joined",
+    "log_loss",
+    "log_loss_tags",
     "lwlrap",
     "map_at_k",
     "match_events",

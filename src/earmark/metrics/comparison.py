@@ -81,6 +81,9 @@ def compare(
     chosen_metrics = chosen(metrics, task)
     rows = checked_groups(groups, len(systems[0].values))
     whole = [{name: measure(name, Draw(clips)) for name in chosen_metrics} for clips in systems]
+    if metrics is None:
+        values_of = [{name: float(figure[0]) for name, figure in each.items()} for each in whole]
+        chosen_metrics = intervals.measurable(chosen_metrics, values_of)
     several = len(np.unique(rows)) > 1
     drawn: list[Drawn] = []
     for weights in intervals.resample(rows, resamples, seed) if several else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     threshold: float | Floats = 0.5,
 ) -> dict[str, Interval]:
-    """Each metric (default: all of the task) with the 95 % percentile interval of a bootstrap over groups.
+    """Each metric (default: all of the task that these scores have) with the 95 % percentile interval of a bootstrap over groups.
 
     groups: (rows,) names; clips of one group stay together. threshold: of the F1s, one or (tags,). In a draw where a
     tag has no positive clip, this tag is left out of the draw's mean. The limits are NaN where there is nothing to draw
@@ -71,6 +71,8 @@ def evaluate(
     if task == "one":
         single(clips.truth)
     value = {name: float(measure(name, Draw(clips))[0]) for name in names}
+    if metrics is None:
+        names = measurable(names, [value])
     drawn: dict[str, list[Floats]] = {name: [] for name in names}
     if len(np.unique(groups)) > 1:
         for weights in resample(groups, resamples, seed):
@@ -104,6 +106,15 @@ def chosen(metrics: Sequence[str] | None, task: Task) -> list[str]:
                 f"the metric {name!r} is for task {tasks[0]!r}, not {task!r}. Known: {', '.join(fitting)}"
             )
     return fitting if metrics is None else list(metrics)
+
+
+def measurable(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> list[str]:
+    """Without the metrics of probabilities where no system's scores are any: nobody has asked for those in particular."""
+    return [
+        name
+        for name in names
+        if not METRICS[name].facts.get("least") or any(not math.isnan(value[name]) for value in values)
+    ]
 
 
 def measure(name: str, draw: Draw) -> Floats:

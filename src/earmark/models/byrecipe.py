@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from earmark.inference.silence import FLOORLESS, floor_of
 from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.windows import Windows
@@ -13,6 +14,7 @@ class ByRecipe:
     """Of a tagger that is no ensemble: its sample rate (Hz), its task and its windows."""
 
     recipe: Recipe
+    facts: Any  # earmark.models.facts.Facts
 
     @property
     def sample_rate(self) -> int:
@@ -25,6 +27,11 @@ class ByRecipe:
     @property
     def windows(self) -> Windows:
         return self.recipe.windows.build()
+
+    @property
+    def floor(self) -> float:
+        """dBFS, below which its windows hold nothing; none where each window is made as loud as the others first."""
+        return floor_of(self.facts.level) if self.recipe.normalise == "none" else FLOORLESS
 
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, as plain values."""

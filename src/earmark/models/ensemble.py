@@ -71,6 +71,16 @@ class Ensemble(tagging.Answers):
         return self.members[0].windows
 
     @property
+    def floor(self) -> float:
+        """dBFS: the lowest of the members'."""
+        return min(member.floor for member in self.members)
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Tags that a member never tells."""
+        return tuple(tag for tag in self.vocabulary if any(tag in member.reserved for member in self.members))
+
+    @property
     def engine(self) -> str:
         """What runs the members' nets, in words."""
         return "; ".join(dict.fromkeys(member.engine for member in self.members))

@@ -12,6 +12,8 @@
     ├── adopted     Origin      the file of others that its weights were taken from
     ├── events      EventTuning rules for events, and what they were chosen on
     ├── tags        TagTuning   thresholds of tags, and what they were chosen on
+    ├── level                   dBFS of the quietest clips that it learnt from: a hundredth of them are quieter
+    ├── reserved                tags that are learnt and never told; None: those of `earmark.scores.reserved`
     └── test        Tested      figures on clips that it was tested on
 
 In the file they are the JSON of today and of earlier versions: an absent part is an absent key, and keys that are not
@@ -291,6 +293,8 @@ class Facts:
     events: EventTuning | None = None
     tags: TagTuning | None = None
     test: Tested | None = None
+    level: float | None = None
+    reserved: tuple[str, ...] | None = None
     more: Plain = field(default_factory=dict)
 
     @staticmethod
@@ -310,6 +314,8 @@ class Facts:
             value = getattr(self, name)
             if value is not None:
                 told[name] = value.as_dict() if hasattr(value, "as_dict") else value
+        if self.reserved is not None:
+            told["reserved"] = list(self.reserved)
         if self.bases is not None:
             told["bases"] = [base.as_dict() for base in self.bases]
         return told | dict(self.more)
@@ -358,6 +364,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "events": EventTuning.read,
     "tags": TagTuning.read,
     "test": Tested.read,
+    "level": float,
+    "reserved": lambda plain: _names(plain),
 }
 
 

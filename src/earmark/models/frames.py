@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.inference import Part, Recording, Scored, pace
+from earmark.inference.silence import FLOORLESS
 from earmark.models.predicted import Predicted
 from earmark.scores import Scores, Task
 from earmark.windows import Windows
@@ -72,6 +73,11 @@ class Framewise:
     @property
     def task(self) -> Task:
         return self.tagger.task
+
+    @property
+    def floor(self) -> float:
+        """See `earmark.inference.silence`."""
+        return float(getattr(self.tagger, "floor", FLOORLESS))
 
     def score(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → (n, frames · tags)."""

@@ -22,6 +22,7 @@ from earmark.errors import TaggerError
 Input = Literal["waves", "maps", "both"]
 Weights = Mapping[str, NDArray[Any]]
 KEY = "graphs"  # in the file's header
+BOXED = "box."  # begins the names of tensors of a net that is nothing but a graph: see `earmark.models.boxed`
 OWN = "int8."  # begins the names of tensors that only a graph has
 MOST = 64  # graphs of a tagger
 
@@ -48,7 +49,7 @@ class Graph:
 
     def whole(self, weights: Weights) -> bytes:
         """An ONNX model with its weights, which are taken out of those of a tagger's file."""
-        own = {name.removeprefix(OWN): weights[name] for name in self.weights}
+        own = {name.removeprefix(BOXED if name.startswith(BOXED) else OWN): weights[name] for name in self.weights}
         return onnx.with_weights(self.model, own)
 
     def as_dict(self) -> dict[str, Any]:

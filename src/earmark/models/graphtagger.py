@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.engines import features, processor, sessions
+from earmark.engines import features, processor, sessions, splitting
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
+from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
-from earmark.models import graphs, pacing, trust
+from earmark.models.boxed import Box
 from earmark.models.byrecipe import ByRecipe
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
@@ -34,16 +35,23 @@ Weights = dict[str, NDArray[Any]]
 
 
 class Running:
-    """The sessions of a file's graphs with one engine, opened when they are first asked for; shared by taggers of other hops."""
+    """The sessions of a file's graphs with one engine, opened when they are first asked for; shared by taggers of other hops.
 
-    def __init__(self, held: Sequence[Graph], weights: Weights, engine: str, precision: Precision, threads: int):
-        self.graphs, self.weights, self.engine, self.precision, self.threads = (
-            tuple(held),
-            weights,
-            engine,
-            precision,
-            threads,
-        )
+    box: how the graph of a net from outside is asked, where the net is one.
+    """
+
+    def __init__(
+        self,
+        held: Sequence[Graph],
+        weights: Weights,
+        engine: str,
+        precision: Precision,
+        threads: int,
+        box: Box | None = None,
+    ):
+        self.graphs, self.weights = tuple(held), weights
+        self.engine, self.precision, self.threads, self.box = engine, precision, threads, box
+        self.rounded = precision == "int8" or (box is not None and box.rounded)
         self._opened: dict[tuple[int, bool], Session] = {}
         self._opening = threading.Lock()
 
@@ -62,7 +70,10 @@ class Running:
                 whole = graph.whole(self.weights)
                 if engine != sessions.REFERENCE and not exact:  # others have crashed on graphs that make no sense
                     sessions.open_session(sessions.REFERENCE, whole, "float32", self.threads, exact=True)
-                self._opened[key] = sessions.open_session(engine, whole, precision, self.threads, exact=exact)
+                session = sessions.open_session(engine, whole, precision, self.threads, exact=exact)
+                self._opened[key] = (
+                    session if self.box is None else self.box.asked(session, splitting.outputs(graph.model))
+                )
             return self._opened[key]
 
     def forget_truth(self) -> None:
@@ -121,7 +132,9 @@ class GraphTagger(ByRecipe, Answers):
 
     @property
     def alone(self) -> Any:
-        """The same in PyTorch, with its net. Raises TaggerError where torch is not installed."""
+        """The same in PyTorch, with its net. Raises TaggerError where torch is not installed, or its net is but a graph."""
+        if self.running.box is not None:
+            raise TaggerError(boxed.no_net("this tagger"))
         if self.torched is None:
             raise TaggerError("this tagger was put together without its file: load that with engine='torch'")
         return self.torched().every(self.recipe.as_dict()["windows"]["hop"])
@@ -213,17 +226,24 @@ class GraphTagger(ByRecipe, Answers):
 
     def answered(self, outputs: list[NDArray[np.float32]]) -> Predicted:
         """The outputs of a graph → Predicted."""
+        if self.running.box is not None:
+            return self.running.box.answered(outputs, self.task)
         levels, embedding, *frames = outputs
         moments = probabilities(frames[0], self.task) if frames else None
         return Predicted(of_levels(levels, self.task), embedding, moments)
 
     def embed_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → embeddings (n, width)."""
-        return self.predicted(waves).embedding
+        return self._embedding(self.predicted(waves))
 
     def embed_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `embed_windows` of overlapping windows, sharing what they can."""
-        return self.predicted_overlapping(wave, hop, count).embedding
+        return self._embedding(self.predicted_overlapping(wave, hop, count))
+
+    def _embedding(self, predicted: Predicted) -> NDArray[np.float32]:
+        if self.running.box is not None and self.running.box.embedding is None:
+            raise TaggerError(boxed.NO_EMBEDDING)
+        return predicted.embedding
 
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the vocabulary or the recipe."""

@@ -12,9 +12,10 @@ from typing import Any, cast
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
 from earmark.errors import TaggerError
-from earmark.models import devices, graphs
+from earmark.models import boxed, devices, graphs
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
+from earmark.models.boxed import Box
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
 from earmark.models.file import ENSEMBLE, Weights, building
@@ -93,7 +94,15 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
     members = head["members"] if head.get("format") == ENSEMBLE else [head]
     able = all(member.get(graphs.KEY) for member in members)
     torch_there = find_spec("torch") is not None
-    if engine == "auto" and device in ON_PROCESSOR and able and sessions.installed():
+    box = any(boxed.is_box(member) for member in members)
+    if box and (engine == "torch" or wanted == "int8"):
+        raise TaggerError(f"{path}: {boxed.no_net('it')}")
+    if box and not able:
+        raise TaggerError(
+            f"{path}: of its members one is the graph of an ONNX file, which engines run, and another has no graph, which torch "
+            "runs. Write one with `earmark export MEMBER -o FILE.safetensors`, and put the ensemble together again"
+        )
+    if engine == "auto" and (device in ON_PROCESSOR or box) and able and sessions.installed():
         engine = next((each for each in sessions.installed() if wanted in sessions.ABLE[each]), sessions.installed()[0])
     elif engine == "auto":
         engine = "torch"
@@ -136,10 +145,11 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
         return torched(head, net, taken.device, path, facts, held, own)
     with building(path):
         recipe = parse_hearing(head["recipe"], f"in {path}")
+        box = Box.read(recipe.net.arguments) if recipe.net.name == boxed.NET else None
     vocabulary = tuple(head["vocabulary"])
     identity = taggerfile.identity(net, recipe, vocabulary)
     graphs.check_own(held, identity, str(path))
-    running = Running(held, dict(weights), taken.engine, taken.precision, taken.cores or threads())
+    running = Running(held, dict(weights), taken.engine, taken.precision, taken.cores or threads(), box)
 
     def in_torch() -> Any:
         return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path)

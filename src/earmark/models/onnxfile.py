@@ -1,20 +1,23 @@
 """An ONNX file for the world outside: what it tells of itself, as metadata.
 
 Keys begin with `earmark.`: tags (JSON list, in the order of scores), sample_rate (Hz), windows (JSON: length and hop in seconds,
-how a recording's windows become its scores), task, recipe (JSON), identity of the tagger, part, and proof: how its scores
-differed from PyTorch's.
+how a recording's windows become its scores), task, recipe (JSON), identity of the tagger, part, proof: how its scores
+differed from PyTorch's, and, where it was judged on labelled clips, judged: its figures beside PyTorch's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from earmark.models.proof import Proof
 from earmark.models.tagger import Tagger
 
 
-def described(model: bytes, tagger: Tagger, part: str, proofs: Sequence[Proof]) -> bytes:
+def described(
+    model: bytes, tagger: Tagger, part: str, proofs: Sequence[Proof], judged: Sequence[Mapping[str, Any]] = ()
+) -> bytes:
     """The model with its metadata."""
     import onnx
 
@@ -31,6 +34,7 @@ def described(model: bytes, tagger: Tagger, part: str, proofs: Sequence[Proof]) 
         "part": part,
         "proof": json.dumps([proof.as_dict() for proof in proofs]),
     }
+    facts |= {"judged": json.dumps(list(judged), ensure_ascii=False)} if judged else {}
     for key, value in facts.items():
         entry = told.metadata_props.add()
         entry.key, entry.value = f"earmark.{key}", value

@@ -8,7 +8,7 @@ it is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -178,8 +178,10 @@ def prove_whole(tagger: Tagger, model: bytes, wave: Waves) -> list[Proof]:
     return _worst(told)
 
 
-def noted(held: Sequence[Graph], proofs: Sequence[Proof], sounds: str) -> list[Graph]:
-    """The graphs with what was found of them, as their file keeps it."""
+def noted(
+    held: Sequence[Graph], proofs: Sequence[Proof], sounds: str, judged: Mapping[str, str] | None = None
+) -> list[Graph]:
+    """The graphs with what was found of them, as their file keeps it. judged: figures in words, by "engine precision"."""
     told = []
     for graph in held:
         own = [
@@ -187,5 +189,7 @@ def noted(held: Sequence[Graph], proofs: Sequence[Proof], sounds: str) -> list[G
             for proof in proofs
             if proof.precision == graph.precision
         ]
-        told.append(replace(graph, made={**(graph.made or {}), "compared": "; ".join(own), "on": sounds}))
+        made = {**(graph.made or {}), "compared": "; ".join(own), "on": sounds}
+        figures = (judged or {}).get(f"{sessions.REFERENCE} {graph.precision}")
+        told.append(replace(graph, made={**made, "judged": figures} if figures else made))
     return told

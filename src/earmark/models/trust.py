@@ -32,6 +32,7 @@ class Running(Protocol):
 
     engine: str
     precision: Precision
+    rounded: bool  # whether it computes in whole numbers somewhere
 
     def truth(self, length: int) -> Session | None: ...
 
@@ -81,7 +82,14 @@ def check(tagger: Looked, graph: Graph, inputs: list[NDArray[np.float32]], sessi
         _compare(tagger, got, alone, ALONE, "in a batch", "by itself")
     if exact is not None:
         true = [tagger.answered(exact(one)) for one in one_by_one]
-        _compare(tagger, got, true, ALLOWED[running.precision], f"by {tagger.engine}", "by the graph as it is written")
+        _compare(
+            tagger,
+            got,
+            true,
+            ALLOWED["int8" if running.rounded else running.precision],
+            f"by {tagger.engine}",
+            "by the graph as it is written",
+        )
     running.forget_truth()
     remembered.remember(key, True)
 

@@ -49,6 +49,8 @@ class Data(Section):
     with official splits that do not keep speakers apart.
     tags: how many tags there are, where that is another number than the layout's, so that `earmark check` can count the
     net's parameters; training takes those that the clips have.
+    reserved: tags that are learnt and never told, in answer to what is none of the others (default: background, noise,
+    silence and other, as far as the clips have them).
     """
 
     dataset: str
@@ -61,6 +63,7 @@ class Data(Section):
     rotate: Literal["test", "validation"] = "test"
     shared_groups: Literal["refuse", "report"] = "refuse"
     tags: int | None = Field(default=None, ge=1)
+    reserved: list[str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -234,6 +237,8 @@ class Recipe(Section):
         told = self.model_dump(mode="json") | {"phases": phases}
         if self.normalise == "none":  # files of before the key stay as they are, and can be read by what wrote them
             del told["normalise"]
+        if self.data.reserved is None:
+            del told["data"]["reserved"]
         return told
 
     def running(self) -> list[str]:

@@ -16,10 +16,12 @@ def summary(figures: Figures) -> str:
     groups = wording.count(figures.interval.groups, "group")
     how = f"95 % intervals by bootstrap over {groups}" if wording.with_intervals(figures) else "without intervals"
     lines = [f"{wording.count(figures.clips, 'clip')}, {how}"]
+    width = max([10, *(len(wording.title(name)) for name in figures.metrics)])
     for name, figure in figures.metrics.items():
         limits = wording.between(figure.low, figure.high)
         lines.append(
-            f"  {wording.title(name):10} {wording.number(figure.value)}" + (f"  ({limits})" if limits != "–" else "")
+            f"  {wording.title(name):{width}} {wording.number(figure.value)}"
+            + (f"  ({limits})" if limits != "–" else "")
         )
     over: Any = figures.protocol.get("over folds") or {}
     for name in sorted(over, key=wording.position):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 LONGEST = 1e9  # s, 31 years: what lies beyond is no time in a recording
@@ -11,16 +11,21 @@ Task = Literal["one", "many"]  # tags a clip: one that excludes the others (soft
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """A tag heard from onset to offset, seconds from the start of the recording."""
+    """A tag heard from onset to offset, seconds from the start of the recording.
+
+    channel: from 1, that it was heard in, where channels were heard apart; None: in their mix.
+    """
 
     onset: float
     offset: float
     tag: str
     score: float = 1.0
+    channel: int | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As `earmark events --json` tells it."""
-        return {"onset": self.onset, "offset": self.offset, "label": self.tag, "score": self.score}
+        told = {"onset": self.onset, "offset": self.offset, "label": self.tag, "score": self.score}
+        return told if self.channel is None else told | {"channel": self.channel}
 
 
 @dataclass(frozen=True)

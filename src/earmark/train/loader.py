@@ -19,11 +19,13 @@ from torch import Tensor
 from earmark import audio
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError
+from earmark.inference.silence import Level
 from earmark.train.augment import ClipAugmentation, ClipPool, PairAugmentation
 from earmark.windows import Cutter, Windows
 
 Wave = NDArray[np.float32]
 ORDER, CROP, BATCH, NET, MAPS = 1, 2, 3, 4, 5  # what a generator is for: part of its seed, so that no two are alike
+QUIETEST = 0.01  # of the clips: one that is next to silent by mistake must not tell what level is heard
 MEMORY = 4 << 30  # bytes of decoded audio that are kept
 
 
@@ -54,6 +56,7 @@ class Waves:
         self._room = memory
         self._lock = threading.Lock()
         self.samples = np.zeros(len(manifest), np.int64)
+        self._peaks = np.full(len(manifest), -np.inf)  # dBFS
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
             for row, (outcome, notes) in enumerate(pool.map(self._first_look, range(len(manifest)))):
                 self.notes += notes
@@ -72,6 +75,11 @@ class Waves:
     def held(self) -> int:
         """How many clips are in memory."""
         return len(self._held)
+
+    def level(self) -> float | None:
+        """dBFS of the quietest clips: of those that are not silent, a hundredth is quieter. None where all are silent."""
+        sounding = self._peaks[np.isfinite(self._peaks)]
+        return round(float(np.quantile(sounding, QUIETEST, method="lower")), 1) if len(sounding) else None
 
     def __getitem__(self, row: int) -> Wave:
         """(samples,) of the clip in a row of the manifest. Raises AudioError."""
@@ -92,6 +100,9 @@ class Waves:
         except AudioError as error:
             return error, notes
         self.samples[row] = len(wave)
+        level = Level(self.sample_rate)
+        level.push(wave)
+        self._peaks[row] = level.peak
         with self._lock:
             if wave.nbytes <= self._room:
                 self._room -= wave.nbytes

@@ -9,6 +9,8 @@ from earmark import recipe as recipes
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
 from earmark.recipe import Recipe
+from earmark.registry import did_you_mean
+from earmark.scores.reserved import RESERVED
 from earmark.train import processes
 from earmark.train.folder import Say
 from earmark.train.loader import Waves
@@ -32,6 +34,29 @@ def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, 
                     f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
                     "with task: one they cannot be used. Take task: many, or mend the manifest"
                 )
+
+
+def reserved(recipe: Recipe, vocabulary: tuple[str, ...], say: Say) -> tuple[str, ...] | None:
+    """The tags that are learnt and never told; None: none, by their names. Raises ManifestError for names of no tag."""
+    named = recipe.data.reserved
+    if strange := [tag for tag in named or () if tag not in vocabulary]:
+        raise ManifestError(
+            f"data.reserved: no clip has {', '.join(map(repr, strange))}{did_you_mean(strange[0], vocabulary)} "
+            f"The tags are {_few(list(vocabulary))}"
+        )
+    names = RESERVED if named is None else named
+    found = tuple(tag for tag in vocabulary if tag in names)
+    if found:
+        say(f"learnt and never told: {_few(list(found))} (data.reserved)")
+    if len(found) == len(vocabulary):
+        raise ManifestError(f"all tags are reserved ({_few(list(found))}), so that nothing would ever be told")
+    if alike := [
+        tag for tag in vocabulary if tag not in names and tag.strip("_ ").casefold() in RESERVED and named is None
+    ]:
+        say(
+            f"{_few(alike)} is called nearly as tags are that are learnt and never told, and is told: name it in data.reserved"
+        )
+    return None if named is None and not found else found
 
 
 def check_heard(train: Waves, validation: Waves, vocabulary: tuple[str, ...], say: Say) -> None:

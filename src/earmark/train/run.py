@@ -29,7 +29,7 @@ from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
-from earmark.train.plausible import check_heard, check_plans, check_vocabulary
+from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
 from earmark.train.state import State, ended, load_state, write_log
 from earmark.train.transfer import copy_part, first_words, same_net
 
@@ -77,6 +77,7 @@ def train(
         check_plans(recipe, waves["validation"], vocabulary)
         split = _read(Split.of(parts), waves)
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
+        facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
         run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress)
         if not recipe.phases:

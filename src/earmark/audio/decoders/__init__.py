@@ -14,11 +14,11 @@ from earmark.audio import mpeg
 from earmark.audio.containers import AGAIN, Fault, looks_like, peek
 from earmark.audio.decoders.ffmpeg import FFmpeg, library
 from earmark.audio.decoders.sndfile import Libsndfile
-from earmark.audio.decoders.source import Damaged, Info, Report, Source, Wave, joined, mixed, reason
+from earmark.audio.decoders.source import Damaged, Info, Mixer, Report, Source, Wave, joined, mixed, reason
 from earmark.audio.layout import Layout, View, layout
 from earmark.errors import AudioError
 
-__all__ = ["Damaged", "Info", "Report", "Source", "Wave", "decoder", "joined", "mixed"]
+__all__ = ["Damaged", "Info", "Mixer", "Report", "Source", "Wave", "decoder", "joined", "mixed"]
 
 
 def decoder(path: Path, file: BinaryIO, salvage: bool, say: Report) -> Source:

@@ -12,7 +12,7 @@ import numpy as np
 from earmark.audio import mpeg
 from earmark.audio.containers import AGAIN, CONVERT, CUT, fault_of, looks_like, peek
 from earmark.audio.decoders import source
-from earmark.audio.decoders.source import MEDIA, Damaged, Info, Report, Wave, joined, mixed, reason
+from earmark.audio.decoders.source import MEDIA, Damaged, Info, Mixer, Report, Wave, joined, reason
 from earmark.errors import AudioError
 
 SHORT_BY = 0.1  # seconds; containers round durations and codecs delay, so that less is no sign of a cut
@@ -67,7 +67,7 @@ class FFmpeg:
             raise AudioError(path, f"is in no format that libsndfile reads ({refused})", MEDIA)
         self._path, self._say, self._file = path, say, file
         self._errors = (av.FFmpegError, OSError, ValueError)
-        self.fault = fault_of(file, None)
+        self.fault, self.mix = fault_of(file, None), Mixer()
         file.seek(0)
         try:
             # no protocols: a playlist must not lead to other files or to addresses
@@ -162,7 +162,7 @@ class FFmpeg:
         try:
             for frame in itertools.chain([self._first], self._frames):
                 self._check_frame(frame)
-                held.append(mixed(_floats(frame)))
+                held.append(self.mix(_floats(frame)))
                 self._at += frame.samples
                 if self._at - given >= source.BLOCK:
                     yield joined(held)

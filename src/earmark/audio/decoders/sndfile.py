@@ -23,7 +23,7 @@ from earmark.audio.containers import (
     sound_place,
 )
 from earmark.audio.decoders import source
-from earmark.audio.decoders.source import MEDIA, Damaged, Info, Report, Wave, mixed, reason
+from earmark.audio.decoders.source import MEDIA, Damaged, Info, Mixer, Report, Wave, reason
 from earmark.audio.layout import Layout, View
 
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
@@ -63,6 +63,7 @@ class Libsndfile:
         if container == "FLAC":
             head = peek(file, 0, 12)
             self.exact = head[:4] == b"fLaC" and head[8:10] == head[10:12]
+        self.mix = Mixer()
         self.floats = codec in {"FLOAT", "DOUBLE"}
         # the index of ALAC states frames that may not be there
         self.fault = fault_of(file, None if codec.startswith("ALAC") else duration)
@@ -120,13 +121,13 @@ class Libsndfile:
                 frames = self._sound.read(wanted, "float32", always_2d=True)
                 at += len(frames)
                 if len(frames):
-                    yield mixed(frames if self._scale == 1 else self._justified(frames))
+                    yield self.mix(frames if self._scale == 1 else self._justified(frames))
                 if len(frames) < wanted:
                     break
         except soundfile.SoundFileError as error:
             rescued = self._rescue(at)
             if len(rescued):
-                yield mixed(rescued)
+                yield self.mix(rescued)
             at += len(rescued)
             seconds = at / self.info.sample_rate
             problem = f"is damaged: {seconds:.2f} s can be read, then libsndfile reports '{reason(error)}'"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.cli.terminal.eventextras import Extras, Wanted
 from earmark.cli.terminal.eventresults import TABLE, Format
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.drawing import Artist
-    from earmark.cli.terminal.jobs import Results
+    from earmark.cli.terminal.jobs import Kept, Results
     from earmark.events import EventRules
     from earmark.inference import Recording, Scored
     from earmark.models.anytagger import AnyTagger
@@ -32,6 +33,8 @@ class Asked:
     workers: int
     salvage: bool
     gain: float = 0.0
+    floor: float | None = None
+    wanted: Wanted = field(default_factory=Wanted)
 
     @property
     def highest(self) -> float:
@@ -43,63 +46,71 @@ def events_of_files(
     paths: Sequence[Path],
     found: list[Path],
     asked: Asked,
+    work: Kept,
     *,
-    job: Path | None,
-    retry: bool,
     errors: Path | None,
     strict: bool,
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read."""
-    from earmark.cli.terminal import eventresults
+    from earmark.cli.terminal import eventextras, eventresults
     from earmark.cli.terminal.console import say_failures, say_notes
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
-    names = eventresults.names_of(found)
+    names, among = eventresults.names_of(found), found
+    found, job = work.part(found)
+    kept = None if job is None else job / eventextras.KEPT
+    extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
-        into = _results(asked, names, job, stack)
-        notes = _gathered(asked, into, into.todo(found, retry), names, strict)
+        into = _results(asked, names, job, stack, extras)
+        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
         failures = into.finish(found)
-    say_notes(notes)
+    say_notes([*notes, *extras.finish()])
     return say_failures(failures, found, paths, errors)
 
 
-def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack) -> Results:
+def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack, extras: Extras) -> Results:
     """Where the results go: into a job's folder, out at once, or out at the end."""
     from earmark.cli.terminal import eventresults, jobs
 
     if job is not None:
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
-        settings |= jobs.engine_of(asked.tagger)
-        return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest))
+        settings |= {} if asked.floor is None else {"floor": asked.floor}
+        settings |= jobs.engine_of(asked.tagger) | asked.wanted.as_dict()
+        return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest, extras))
     if asked.form is TABLE:
-        return eventresults.Table(names)
-    return eventresults.Collected(names, asked.form, asked.out, asked.highest)
+        return eventresults.Table(names, extras.more(names))
+    return eventresults.Collected(names, asked.form, asked.out, asked.highest, extras.more(names))
 
 
-def _gathered(asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool) -> list[str]:
+def _gathered(
+    asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras
+) -> list[str]:
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
-    from earmark.cli.terminal import eventresults, jobs
+    from earmark.cli.terminal import eventextras, eventresults, jobs
     from earmark.cli.terminal.console import Meter
-    from earmark.inference import Recording
-    from earmark.inference.detection import listen
+    from earmark.inference.detection import listen, without_reserved
 
     scorer = asked.tagger.framewise()
 
     def also(heard: Scored, events: list[Event]) -> None:
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
+            assert moments is not None  # they were asked for
+            moments = without_reserved(moments, asked.tagger)
             asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
 
     show = into.show if isinstance(into, eventresults.Table) else None
+    recordings = extras.recordings(todo)
     with Meter(todo) as meter:
         results = listen(
-            asked.tagger, scorer, [Recording(path) for path in todo], asked.rules, on_events=show, on_audio=meter.heard,
-            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage, gain=asked.gain,
+            asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard,
+            keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
-            return jobs.gather(results, into, meter, strict, also)
+            return jobs.gather(eventextras.together(results, recordings), into, meter, strict, also, extras.take)
 
 
 def events_live(recording: Recording, asked: Asked) -> None:
@@ -123,7 +134,8 @@ def events_live(recording: Recording, asked: Asked) -> None:
     with until_stopped(recording):
         ((heard, found),) = listen(
             asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
-            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
+            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
+            gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
     if isinstance(heard, Failure):
         raise heard.error
@@ -144,13 +156,12 @@ def find(
     """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to, and where
     something that is there would be lost.
     """
-    from earmark import audio
     from earmark.cli.terminal import eventresults, written
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.events.formats import each, wrote
 
-    found = audio.find(paths, say) if coming is None else []
+    found = recordings(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     written.claim("--pictures", pictures, written.names_for(found, ".png"), written.drawn)
@@ -166,13 +177,6 @@ def check_form(form: Format, out: Path | None) -> None:
     if form is TABLE and out is not None:
         *others, last = EVENT_FORMATS.files()
         raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
-
-
-def check_job(job: Path | None, retry: bool, out: Any, pictures: Any, coming: Any) -> None:
-    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
-    from earmark.cli.terminal import jobs
-
-    jobs.check(job, retry, out=out, pictures=pictures, live=coming)
 
 
 def rules_of(

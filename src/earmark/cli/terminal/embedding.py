@@ -82,16 +82,16 @@ def check_places(out: Path, errors: Path | None) -> None:
 
 def embed_files(paths: Sequence[Path], asked: Asked, *, errors: Path | None, strict: bool, as_json: bool) -> bool:
     """Embed recordings, or those in folders; whether some could not be read."""
-    from earmark import audio
     from earmark.cli.terminal import jobs
     from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
+    from earmark.cli.terminal.found import recordings
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.scores.embeddings import Writer
 
     keep_freed_memory()
     embedder = asked.tagger.embedder()
-    found = audio.find(paths, say)
+    found = recordings(paths)
     with Writer(asked.out, asked.tagger.embedding_facts()) as writer:
         into = Kept(writer)
         with Meter(found) as meter:

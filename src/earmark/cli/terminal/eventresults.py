@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ from earmark.files.shown import shown
 from earmark.registry import EVENT_FORMATS
 
 if TYPE_CHECKING:
+    from earmark.cli.terminal.eventextras import Extras
     from earmark.cli.terminal.jobs import Job
+    from earmark.events.cells import More
     from earmark.files.pieces import Frame
     from earmark.inference import Failure, Recording, Scored
     from earmark.scores import Event
@@ -27,11 +30,11 @@ SILENT = "nothing: it is silent"
 class Table:
     """Lines for people, an event as soon as it and all before it are final; see `earmark.cli.terminal.jobs.Results`.
 
-    names: of the recordings, by path.
+    names: of the recordings, by path. more: times of the clock, by these names.
     """
 
-    def __init__(self, names: dict[Path, str]):
-        self.names = names
+    def __init__(self, names: dict[Path, str], more: More | None = None):
+        self.names, self.more = names, more
         self.begun: set[Path] = set()  # of which something was printed
         self.failures: list[tuple[str, str]] = []
 
@@ -41,7 +44,8 @@ class Table:
     def show(self, recording: Recording, events: list[Event]) -> None:
         """Events as they become final."""
         self.begun.add(recording.path)
-        print(lines(self.names[recording.path], events), end="", flush=True)
+        told = [replace(e, channel=recording.channel) for e in events] if recording.channel else events
+        print(lines(self.names[recording.path], told, self.more), end="", flush=True)
 
     def add(self, heard: Scored, events: Any) -> None:
         path = heard.recording.path
@@ -63,8 +67,10 @@ class Table:
 class Collected:
     """Events of all recordings, which are written at the end: see `write` and `earmark.cli.terminal.jobs.Results`."""
 
-    def __init__(self, names: dict[Path, str], form: Format, out: Path | None, highest: float):
-        self.names, self.form, self.out, self.highest = names, form, out, highest
+    def __init__(
+        self, names: dict[Path, str], form: Format, out: Path | None, highest: float, more: More | None = None
+    ):
+        self.names, self.form, self.out, self.highest, self.more = names, form, out, highest, more
         self.heard: dict[str, list[Event]] = {}
         self.limits: dict[str, float] = {}  # Hz, of each recording
         self.failures: list[tuple[str, str]] = []
@@ -81,7 +87,7 @@ class Collected:
         self.failures.append((failure.error.path, str(failure.error)))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        return self.failures + write(self.heard, self.form, self.out, self.limits)
+        return self.failures + write(self.heard, self.form, self.out, self.limits, self.more)
 
 
 def hears(recording: Recording, form: Any, highest: float) -> float:
@@ -99,44 +105,54 @@ def names_of(found: list[Path]) -> dict[Path, str]:
     return {path: str(path) if twice else path.name for path in found}
 
 
-def lines(name: str, events: list[Event]) -> str:
+def lines(name: str, events: list[Event], more: More | None = None) -> str:
+    """more: times of the clock, of the recording by this name; they stand before those from its start."""
     from earmark.inference.outputs import clock
 
-    name = f"{shown(name)}  " if name else ""
-    return "".join(f"{name}{clock(e.onset)}  {clock(e.offset)}  {shown(e.tag)} {e.score:.2f}\n" for e in events)
+    told = f"{shown(name)}  " if name else ""
+    made = ""
+    for e in events:
+        began = more.clocks.get(name) if more is not None and more.clocks is not None else None
+        day = f"{began.told(e.onset)[:19].replace('T', ' ')}  " if began is not None else ""
+        channel = f"  channel {e.channel}" if e.channel is not None else ""
+        made += f"{told}{day}{clock(e.onset)}  {clock(e.offset)}  {shown(e.tag)} {e.score:.2f}{channel}\n"
+    return made
 
 
-def piece(path: Path, events: list[Event], form: Any, highest: float) -> str:
+def piece(path: Path, events: list[Event], form: Any, highest: float, more: More) -> str:
     """What stands of a recording in the file of a job; named by its path, as others may come that have its name."""
     from earmark.events import formats as eventfile
 
     if form is TABLE:
-        return lines(str(path), events) or f"{shown(path)}  nothing\n"
+        return lines(str(path), events, more) or f"{shown(path)}  nothing\n"
     name = path.name if eventfile.each(form) else str(path)
-    return framed(form)[0].inner(eventfile.text({name: events}, form.value, highest))
+    return framed(form, more)[0].inner(eventfile.text({name: events}, form.value, highest, more))
 
 
-def job(folder: Path, told: dict[str, Any], form: Format, highest: float) -> Job:
+def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras: Extras) -> Job:
     """The job whose results are events. told: what they depend on. highest: Hz, for Raven."""
     from earmark.cli.terminal.jobs import Job
+    from earmark.events import formats as eventfile
 
     def text(heard: Scored, events: list[Event]) -> str:
+        path = heard.recording.path
         if heard.silent and form is TABLE:
-            return f"{heard.recording.path}  {SILENT}\n"
-        return piece(heard.recording.path, events, form, hears(heard.recording, form, highest))
+            return f"{path}  {SILENT}\n"
+        name = path.name if form is not TABLE and eventfile.each(form) else str(path)
+        return piece(path, events, form, hears(heard.recording, form, highest), extras.more({path: name}))
 
-    frame, ending, name = framed(form)
+    frame, ending, name = framed(form, extras.more({}))
     return Job(folder, told, frame, text, ending, name)
 
 
-def framed(form: Any) -> tuple[Frame, str, str | None]:
+def framed(form: Any, more: More) -> tuple[Frame, str, str | None]:
     """What the files of a job's results have in common, how their names end, and how the file of all is called."""
     from earmark.events import formats as eventfile
     from earmark.files.pieces import LINES
 
     if form is TABLE:
         return LINES, ".txt", "events"
-    return eventfile.frame(form), eventfile.ending(form), None if eventfile.each(form) else "events"
+    return eventfile.frame(form, more), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
 def files(found: Sequence[Path], form: Any) -> Iterator[str]:
@@ -151,36 +167,43 @@ def files(found: Sequence[Path], form: Any) -> Iterator[str]:
 
 
 def write(
-    heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float]
+    heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float], more: More | None = None
 ) -> list[tuple[str, str]]:
     """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
-    system does not take. highest: Hz, of each recording.
+    system does not take. highest: Hz, of each recording. more: by the same names.
     """
     from earmark.cli.terminal import written
     from earmark.cli.terminal.jobs import unwritten
     from earmark.events import formats as eventfile
+    from earmark.events.cells import NO_MORE
     from earmark.files import free_name, is_of_the_name
 
+    more = more or NO_MORE
     failures: list[tuple[str, str]] = []
     if out is None:
         # of a file for each recording there is at most one here
         if not eventfile.each(form):
-            told = eventfile.text(heard, form, max(highest.values(), default=None))
+            told = eventfile.text(heard, form, max(highest.values(), default=None), more)
             print(written.formulas.look(told, eventfile.ending(form)), end="")
         for name, events in heard.items() if eventfile.each(form) else ():
-            print(eventfile.text({Path(name).name: events}, form.value, highest[name]), end="")
+            print(eventfile.text({Path(name).name: events}, form.value, highest[name], of_file(more, name)), end="")
         return failures
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
-        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None))
+        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None), more)
         return failures
     taken: set[str] = set()
     for name, each in heard.items():
         file = free_name(Path(name).name, taken, eventfile.ending(form))
         try:
-            eventfile.write({Path(name).name: each}, out / file, form, highest[name])
+            eventfile.write({Path(name).name: each}, out / file, form, highest[name], of_file(more, name))
         except OSError as error:
             if not is_of_the_name(error):
                 raise
             failures.append((name, str(unwritten(Path(name), error))))
     return failures
+
+
+def of_file(more: More, name: str) -> More:
+    """For the file of one recording, which is named without its folder there."""
+    return more if more.clocks is None else replace(more, clocks={Path(name).name: more.clocks.get(name)})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +11,70 @@ from typing import TYPE_CHECKING, Any
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
+    from earmark.evaluation.exported import Judged
+    from earmark.models.anytagger import AnyTagger
+    from earmark.models.graphs import Graph
     from earmark.models.proof import Proof
+    from earmark.models.tagger import Tagger
 
 ENDINGS = (".safetensors", ".onnx")
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """How a tagger is to be exported. out: the file; part, precision: of what is in it; calibrate: recordings that show int8's
+    ranges; windows: as many are compared.
+    """
+
+    out: Path
+    part: str = "whole"
+    precision: str = "float32"
+    calibrate: Sequence[Path] = ()
+    windows: int = 96
+
+    @property
+    def onnx(self) -> bool:
+        return self.out.suffix == ".onnx"
+
+    @property
+    def whole(self) -> bool:
+        return self.onnx and self.part == "whole"
+
+    def check(self) -> None:
+        """Raises EarmarkError for what does not go together."""
+        if self.out.suffix not in ENDINGS:
+            raise EarmarkError(
+                f"--out {self.out}: ends in {self.out.suffix or 'nothing'}: give FILE.safetensors or FILE.onnx"
+            )
+        if self.precision == "int8" and not self.calibrate:
+            raise EarmarkError(
+                "--precision int8 needs --calibrate RECORDINGS: the ranges of what goes through the net, best those that it "
+                "learnt from, and none that it is to be judged on"
+            )
+        if self.precision == "int8" and self.whole:
+            raise EarmarkError("--precision int8 is of the net alone: add --part body, or write FILE.safetensors")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Labelled clips on which what was exported is judged beside PyTorch; as `earmark evaluate` takes them."""
+
+    data: Path
+    folds: Sequence[str] = ()
+    dataset: str | None = None
+    seen: bool = False
+
+
+@dataclass(frozen=True)
 class Exported:
-    """What was written, and how its scores differ from PyTorch's."""
+    """What was written, and how its scores differ from PyTorch's. judged: its figures on labelled clips, where some were given."""
 
     file: Path
     size: int
     graphs: list[str]
     sounds: str
     proofs: list[Proof]
+    judged: list[Judged]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -33,6 +83,7 @@ class Exported:
             "graphs": self.graphs,
             "compared_on": self.sounds,
             "compared": [proof.as_dict() for proof in self.proofs],
+            "judged": [each.as_dict() for each in self.judged],
         }
 
     def text(self) -> str:
@@ -43,122 +94,174 @@ class Exported:
                 f"{proof.flips} of {proof.windows} windows have another first tag"
                 + (": too far off, do not run it with this engine" if proof.differs else "")
             )
-        return "\n".join(lines)
+        return "\n".join(
+            lines + ["judged on labelled clips:"] * bool(self.judged) + [f"  {each.text()}" for each in self.judged]
+        )
 
 
-def export(
-    name: str,
-    paths: Sequence[Path],
-    out: Path | None,
-    part: str,
-    precision: str,
-    calibrate: Sequence[Path],
-    windows: int,
-) -> Exported:
+def export(name: str, paths: Sequence[Path], wanted: Wanted, clips: Clips | None = None) -> Exported:
     """Writes the file, once it is proved. Raises EarmarkError for options that do not go together, TaggerError."""
     if find_spec("torch") is None:  # before what follows imports it, which would name the extra for training
         raise EarmarkError("export needs torch and what writes graphs: `pip install 'earmark[export]'`")
     from earmark.models import export as exporting
     from earmark.models import loading
-    from earmark.models.ensemble import Ensemble
+
+    wanted.check()
+    exporting.check_installed()
+    loaded = loading.load(name, engine="torch")
+    if wanted.onnx and len(loaded.members) > 1:
+        raise EarmarkError(
+            f"{name} is an ensemble of {len(loaded.members)}, of which each hears its own windows: an ONNX file holds one "
+            "net. Give the members' files, or write FILE.safetensors, which holds all"
+        )
+    labelled = [] if clips is None else _heard(loaded, clips, wanted)
+    parts = [_part(member.alone, paths or labelled, wanted) for member in loaded.members]
+    judged = [] if clips is None else _judged(loaded, parts, clips)
+    for part in parts:
+        part.note(judged)
+    if wanted.onnx:
+        from earmark.files import write_bytes
+
+        wanted.out.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(wanted.out, parts[0].described(wanted.part, judged))
+    else:
+        (loaded if len(parts) > 1 else loaded.alone).save(wanted.out)
+    proofs = [proof for part in parts for proof in part.proofs]
+    return Exported(wanted.out, wanted.out.stat().st_size, parts[0].names, parts[0].sounds, proofs, judged)
+
+
+def place(name: str, out: Path | None) -> Path:
+    """Where it is written: the tagger's own file, where no other is named. Raises EarmarkError for that of a shipped one."""
+    from earmark.models import loading
 
     if out is None and not Path(name).is_file() and name in loading.shipped():
         raise EarmarkError(f"{name} is a shipped tagger and stays as it is: name a new file with --out")
-    file = out or loading.find(name)
-    _check(file, part, precision, calibrate)
-    exporting.check_installed()
-    loaded = loading.load(name, engine="torch")
-    members = [_member(member.alone, file, paths, part, precision, calibrate, windows) for member in loaded.members]
-    if file.suffix == ".onnx":
-        if len(members) > 1:
-            raise EarmarkError(
-                f"{name} is an ensemble of {len(members)}, of which each hears its own windows: an ONNX file holds one "
-                "net. Give the members' files, or write FILE.safetensors, which holds all"
-            )
-        file.parent.mkdir(parents=True, exist_ok=True)
-        members[0].write(file)
-    elif isinstance(loaded, Ensemble):
-        loaded.save(file)
-    else:
-        loaded.alone.save(file)
-    proofs = [proof for member in members for proof in member.proofs]
-    return Exported(file, file.stat().st_size, members[0].names, members[0].sounds, proofs)
+    return out or loading.find(name)
 
 
-def add_graphs(tagger: Any, file: Path, windows: int = 24) -> list[Proof]:
+def add_graphs(tagger: Tagger, file: Path, windows: int = 24) -> list[Proof]:
     """Put graphs that are proved into a tagger that is to become a `.safetensors` file."""
-    return _member(tagger, file, [], "whole", "float32", [], windows).proofs
+    part = _part(tagger, [], Wanted(file, windows=windows))
+    part.note([])
+    return part.proofs
 
 
-def _check(file: Path, part: str, precision: str, calibrate: Sequence[Path]) -> None:
-    if file.suffix not in ENDINGS:
-        raise EarmarkError(f"--out {file}: ends in {file.suffix or 'nothing'}: give FILE.safetensors or FILE.onnx")
-    if precision == "int8" and not calibrate:
-        raise EarmarkError(
-            "--precision int8 needs --calibrate RECORDINGS: the ranges of what goes through the net, best those that it "
-            "learnt from, and none that it is to be judged on"
-        )
-    if precision == "int8" and file.suffix == ".onnx" and part == "whole":
-        raise EarmarkError("--precision int8 is of the net alone: add --part body, or write FILE.safetensors")
+@dataclass
+class Part:
+    """One tagger's net, exported and proved. names: of its graphs. own: tensors that only they have. model: of an ONNX file."""
 
-
-@dataclass(frozen=True)
-class Member:
-    """One tagger's model, proved. names: of its graphs."""
-
-    model: bytes
+    tagger: Tagger
     names: list[str]
     sounds: str
-    proofs: list[Proof]
+    graphs: list[Graph] = field(default_factory=list)
+    own: dict[str, Any] = field(default_factory=dict)
+    model: bytes = b""
+    proofs: list[Proof] = field(default_factory=list)
 
-    def write(self, file: Path) -> None:
-        from earmark.files import write_bytes
+    def ways(self) -> dict[str, AnyTagger]:
+        """What was exported, ready to score clips, by engine and precision."""
+        from earmark.engines import sessions
+        from earmark.models.graphtagger import GraphTagger, Running, threads
+        from earmark.models.wholegraph import WholeGraph
 
-        write_bytes(file, self.model)
+        if not self.graphs:
+            return {f"{sessions.REFERENCE} float32": WholeGraph(self.tagger, self.model)}
+        weights = self.tagger.stored()[0] | self.own
+        ways: dict[str, AnyTagger] = {}
+        for precision in dict.fromkeys(graph.precision for graph in self.graphs):
+            running = Running(self.graphs, weights, sessions.REFERENCE, precision, threads())
+            ways[f"{sessions.REFERENCE} {precision}"] = GraphTagger(
+                self.tagger.recipe, self.tagger.vocabulary, self.tagger.facts, running
+            )
+        return ways
+
+    def note(self, judged: Sequence[Judged]) -> None:
+        """What was found of the graphs goes into the tagger, and with it into its file."""
+        from earmark.models import proof
+
+        if self.graphs:
+            noted = proof.noted(self.graphs, self.proofs, self.sounds, {each.way: each.text() for each in judged})
+            self.tagger.graphs, self.tagger.quantised = tuple(noted), self.own
+
+    def described(self, part: str, judged: Sequence[Judged]) -> bytes:
+        """The ONNX file."""
+        from earmark.models import onnxfile
+
+        model = self.model or self.graphs[-1].whole(self.tagger.stored()[0])
+        return onnxfile.described(model, self.tagger, part, self.proofs, [each.as_dict() for each in judged])
 
 
-def _member(
-    tagger: Any,
-    file: Path,
-    paths: Sequence[Path],
-    part: str,
-    precision: str,
-    calibrate: Sequence[Path],
-    windows: int,
-) -> Member:
+def _part(tagger: Tagger, paths: Sequence[Path], wanted: Wanted) -> Part:
     from earmark import audio
     from earmark.cli.terminal.console import say
     from earmark.models import export as exporting
-    from earmark.models import onnxfile, proof
+    from earmark.models import proof
 
     found = audio.find(paths, say) if paths else []
-    wave = proof.waves_of(found, tagger, windows, say) if found else proof.made_up(tagger, windows)
+    wave = proof.waves_of(found, tagger, wanted.windows, say) if found else proof.made_up(tagger, wanted.windows)
     sounds = (
         f"{len(found)} recordings" if found else "noise, tones and clicks made on the spot (give recordings for more)"
     )
-    if file.suffix == ".onnx" and part == "whole":
+    if wanted.whole:
         model = exporting.whole(tagger)
-        told = proof.prove_whole(tagger, model, wave)
-        return Member(onnxfile.described(model, tagger, part, told), ["waves to scores"], sounds, told)
+        return Part(tagger, ["waves to scores"], sounds, model=model, proofs=proof.prove_whole(tagger, model, wave))
+    part = _graphs(tagger, sounds, wanted)
+    say("comparing with torch")
+    part.proofs = proof.prove(tagger, part.graphs, part.own, wave)
+    return part
+
+
+def _graphs(tagger: Tagger, sounds: str, wanted: Wanted) -> Part:
+    """The net's graphs: of windows one by one, in int8 where that is wanted, and of overlapping windows for a tagger's file."""
+    from earmark import audio
+    from earmark.cli.terminal.console import say
+    from earmark.models import export as exporting
+    from earmark.models import proof
+
     say("exporting the net")
-    graphs, own = [exporting.body(tagger)], dict[str, Any]()
-    names = ["the net"]
-    if precision == "int8":
+    part = Part(tagger, ["the net"], sounds, [exporting.body(tagger)])
+    if wanted.precision == "int8":
         from earmark.models.quantise import quantised
 
         say("choosing the ranges of int8")
-        shown = proof.waves_of(audio.find(calibrate, say), tagger, windows, say)
-        graph, own = quantised(graphs[0], tagger.stored()[0], proof.inputs_of(tagger, shown))
-        graphs.append(graph)
-        names.append("the net in int8")
-    if file.suffix == ".safetensors":
-        for count in exporting.sizes(tagger):
-            say(f"exporting {count} overlapping windows at once")
-            if (several := exporting.stretch(tagger, count)) is not None:
-                graphs.append(several)
-                names.append(f"{count} overlapping windows")
-    say("comparing with torch")
-    told = proof.prove(tagger, graphs, own, wave)
-    tagger.graphs, tagger.quantised = tuple(proof.noted(graphs, told, sounds)), own
-    whole = graphs[-1].whole(tagger.stored()[0]) if file.suffix == ".onnx" else b""
-    return Member(onnxfile.described(whole, tagger, part, told) if whole else b"", names, sounds, told)
+        shown = proof.waves_of(audio.find(wanted.calibrate, say), tagger, wanted.windows, say)
+        graph, part.own = quantised(part.graphs[0], tagger.stored()[0], proof.inputs_of(tagger, shown))
+        part.graphs.append(graph)
+        part.names.append("the net in int8")
+    for count in [] if wanted.onnx else exporting.sizes(tagger):
+        say(f"exporting {count} overlapping windows at once")
+        if (several := exporting.stretch(tagger, count)) is not None:
+            part.graphs.append(several)
+            part.names.append(f"{count} overlapping windows")
+    return part
+
+
+def _heard(tagger: AnyTagger, clips: Clips, wanted: Wanted) -> list[Path]:
+    """The recordings of the clips on which is judged. Raises EarmarkError for clips that the tagger learnt from, before the work."""
+    from earmark import audio
+    from earmark.cli.terminal.console import say
+    from earmark.evaluation import heldout
+
+    name = clips.dataset or tagger.facts.dataset
+    whole = heldout.clips_of(tagger, clips.data, name)
+    heard = list(dict.fromkeys(heldout.choose(tagger, whole, clips.folds, name, clips.seen).paths()))
+    shown = {path.resolve() for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
+    if both := len(shown & {path.resolve() for path in heard}):
+        say(f"{both} recordings show int8 its ranges and are judged on: its figures may be a little too good")
+    return heard
+
+
+def _judged(tagger: AnyTagger, parts: Sequence[Part], clips: Clips) -> list[Judged]:
+    from earmark.cli.terminal.bar import Bar
+    from earmark.evaluation.exported import judge
+    from earmark.models.ensemble import Ensemble
+
+    members = [part.ways() for part in parts]
+    ways: Mapping[str, AnyTagger] = members[0]
+    if isinstance(tagger, Ensemble):
+        weights = tagger.weights.tolist()
+        ways = {
+            way: Ensemble([each[way] for each in members], tagger.rule.name, weights, facts=tagger.facts)
+            for way in members[0]
+        }
+    return judge(tagger, ways, clips.data, folds=clips.folds, dataset=clips.dataset, seen=clips.seen, progress=Bar())

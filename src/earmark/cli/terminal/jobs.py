@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from earmark.errors import AudioError
+from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
 from earmark.files.journal import Journal
+from earmark.files.shards import Shard
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
@@ -41,8 +43,11 @@ def gather(
     meter: Meter,
     strict: bool,
     also: Callable[[Scored, Any], None] | None = None,
+    first: Callable[[Scored, Any], None] | None = None,
 ) -> list[str]:
-    """Take in results as they come; the notes on their audio. strict: raise the first failure."""
+    """Take in results as they come; the notes on their audio. strict: raise the first failure. first: what must be done before a
+    recording counts as done.
+    """
     from earmark.inference import Failure
 
     notes: list[str] = []
@@ -55,7 +60,12 @@ def gather(
             continue
         notes += heard.notes
         try:
+            if first is not None:
+                first(heard, events)
             into.add(heard, events)
+        except AudioError as error:
+            into.fail(Failure(heard.recording, error))
+            continue
         except OSError as error:
             if not is_of_the_name(error):
                 raise
@@ -108,6 +118,8 @@ class Job:
         from earmark.cli.terminal.console import say
 
         left = self.journal.todo(found, retry)
+        if self.journal.taken_over:
+            say(f"{self.journal.taken_over} recordings were done by shards")
         if len(left) < len(found):
             say(f"{len(found) - len(left)} of {len(found)} recordings are done already")
         return left
@@ -140,15 +152,33 @@ def engine_of(tagger: AnyTagger) -> dict[str, str]:
     return {} if tagger.engine.startswith("torch") else {"engine": re.sub(r" [\w.]+,", ",", tagger.engine)}
 
 
-def check(folder: Path | None, retry: bool, **options: Any) -> None:
-    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
-    from earmark.errors import EarmarkError
+@dataclass(frozen=True)
+class Kept:
+    """Where a run's results are kept, as the user asked: --job, --shard and --retry; folder None: nowhere."""
 
-    if folder is None:
-        if retry:
-            raise EarmarkError("--retry is of a job: say which with --job FOLDER")
-        return
-    for name, value in options.items():
-        if value is not None:
-            what = "sound that is heard while it comes" if name == "live" else f"--{name}"
-            raise EarmarkError(f"{what} does not go with --job, whose folder holds the results: leave one of them out")
+    folder: Path | None
+    shard: str | None = None
+    retry: bool = False
+
+    def check(self, **options: Any) -> None:
+        """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
+        if self.folder is None:
+            for name, told in (("--retry", self.retry), ("--shard", self.shard is not None)):
+                if told:
+                    raise EarmarkError(f"{name} is of a job: say which with --job FOLDER")
+            return
+        if self.shard is not None:
+            Shard.parse(self.shard)
+        for name, value in options.items():
+            if value is not None:
+                what = "sound that is heard while it comes" if name == "live" else f"--{name}"
+                raise EarmarkError(
+                    f"{what} does not go with --job, whose folder holds the results: leave one of them out"
+                )
+
+    def part(self, found: list[Path]) -> tuple[list[Path], Path | None]:
+        """The recordings that are to be heard here, and the folder of what is done: a shard's are its own."""
+        if self.folder is None or self.shard is None:
+            return found, self.folder
+        chosen = Shard.parse(self.shard)
+        return chosen.part(found), chosen.folder(self.folder)

@@ -20,6 +20,12 @@ Encoding = Annotated[
     str | None, typer.Option(help="Of raw samples: u8, s16le (the default), s16be, s24le, s32le, f32le or f64le.")
 ]
 Gain = Annotated[float, typer.Option(help="dB by which sound is made louder before it is heard; for quiet recordings.")]
+Floor = Annotated[
+    float | None,
+    typer.Option(
+        help="dBFS: windows that stay below hold nothing (-inf: none); default: by what the tagger learnt, or -50."
+    ),
+]
 Hop = Annotated[
     str | None, typer.Option(help="Seconds between windows, such as 0.5 or 51200/44100; default: the tagger's own.")
 ]
@@ -49,9 +55,17 @@ MergeBy = Annotated[
 Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
 Recordings = Annotated[
     list[Path] | None,
-    typer.Argument(help="Recordings, or folders that are walked for some; - for raw samples on standard input."),
+    typer.Argument(
+        help="Recordings, folders that are walked for some, tables with a column path; - for raw samples on standard input."
+    ),
 ]
 RecipeSettings = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, over the recipe's.")]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a job: one part of the recordings, 3/50 the third of fifty; without it, all parts are joined."
+    ),
+]
 Retry = Annotated[bool, typer.Option("--retry", help="Of a job: try again what could not be read.")]
 Batch = Annotated[
     int | None,

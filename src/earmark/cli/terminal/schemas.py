@@ -5,6 +5,9 @@
     events     `earmark events --json`: a list, an object a recording
     embed      `earmark embed --json`: what was written
     evaluate   `earmark evaluate --json`, and report.json
+    compare    `earmark compare --json`, and comparison.json
+    audit      `earmark audit --json`: a list, an object a label that is doubted
+    show       `earmark show --json`: what the header of a tagger's file tells
     recipe     the values of a recipe's YAML file
 
 An output has the keys that its schema names and no others. A later version may add keys: a program passes over those that it
@@ -16,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 
 from earmark.errors import UnknownName
 from earmark.inference.shapes import Counted, EventsOfRecording, Output, TagsOfRecording, TagsOfWindow
@@ -25,6 +29,12 @@ from earmark.recipe.text import EXPONENT, FRACTION
 from earmark.registry import did_you_mean
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Identity = Annotated[str, Field(description="Of a tagger.", pattern="^[0-9a-f]{12}$")]
+Absent = Field(
+    default=None, json_schema_extra=lambda told: told.pop("default")
+)  # of a key that may not be there, never null
+
 
 class Unread(Output):
     path: str
@@ -38,7 +48,7 @@ class Embedded(Output):
     recordings: Counted
     windows: Annotated[int, Field(ge=0, description="Rows of the file.")]
     width: Annotated[int, Field(ge=1, description="Numbers in a vector.")]
-    tagger: Annotated[str, Field(description="The tagger's identity.", pattern="^[0-9a-f]{12}$")]
+    tagger: Identity
     sample_rate: Annotated[int, Field(ge=1, description="Hz.")]
     window_settings: Annotated[dict[str, Any], Field(description="Of the tagger's windows.")]
     unread: list[Unread]
@@ -99,6 +109,125 @@ class Evaluated(Output):
     notes: list[str]
 
 
+class System(Output):
+    name: str
+    metrics: dict[str, Figure]
+
+
+class Pair(Output):
+    """A metric of a less that of b, of the paired bootstrap; p of the permutation test, p_holm corrected for several pairs."""
+
+    a: str
+    b: str
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+
+
+class Compared(Output):
+    """Systems on the same clips, and every pair of them by each metric."""
+
+    systems: list[System]
+    pairs: list[Pair]
+    clips: int | None
+    notes: list[str]
+    protocol: Annotated[dict[str, Any], Field(description="What each system is, by its name.")]
+
+
+class DoubtedLabel(Output):
+    """A clip's label that the scores speak against, the most doubtful first."""
+
+    id: str
+    path: str
+    tag: Annotated[str, Field(description="The tag in doubt.")]
+    given: Annotated[str, Field(description="The labels that the clip has.")]
+    suggested: Annotated[str, Field(description="What it should rather have; may be empty.")]
+    score: Annotated[float, Field(ge=0, le=1, description="How much it is doubted.")]
+    why: Annotated[str, Field(description="A sentence.")]
+
+
+class GraphTold(Output):
+    """A graph of the net for engines. model: ONNX without weights, deflated, in base64."""
+
+    model: str
+    precision: Literal["float32", "int8"]
+    hears: Literal["waves", "maps", "both"]
+    length: Annotated[int, Field(ge=1, description="Samples of a window.")]
+    weights: Annotated[list[str], Field(description="Its tensors in the file.")]
+    of: Identity
+    windows: Annotated[int | SkipJsonSchema[None], Field(description="That it scores at once, in one stretch.")] = (
+        Absent
+    )
+    hop: Annotated[int | SkipJsonSchema[None], Field(description="Samples between these.")] = Absent
+    frames: Annotated[list[float] | SkipJsonSchema[None], Field(description="Edges of the frames, seconds.")] = Absent
+    made: Annotated[dict[str, str] | SkipJsonSchema[None], Field(description="How it was made and compared.")] = Absent
+
+
+class FactsTold(BaseModel):
+    """How the tagger was made and judged; what is not known is absent. Other programs' keys are kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    data: dict[str, Any] | SkipJsonSchema[None] = Absent
+    split: dict[str, Any] | SkipJsonSchema[None] = Absent
+    versions: dict[str, str] | SkipJsonSchema[None] = Absent
+    phase: str | SkipJsonSchema[None] = Absent
+    validation: dict[str, float | None] | SkipJsonSchema[None] = Absent
+    chosen: dict[str, Any] | SkipJsonSchema[None] = Absent
+    soup: dict[str, Any] | SkipJsonSchema[None] = Absent
+    bases: list[dict[str, Any]] | SkipJsonSchema[None] = Absent
+    adopted: dict[str, Any] | SkipJsonSchema[None] = Absent
+    events: dict[str, Any] | SkipJsonSchema[None] = Absent
+    tags: dict[str, Any] | SkipJsonSchema[None] = Absent
+    test: dict[str, Any] | SkipJsonSchema[None] = Absent
+
+
+class MemberTold(Output):
+    """What the file of an ensemble tells of one of its taggers."""
+
+    recipe: dict[str, Any]
+    vocabulary: Annotated[list[str], Field(description="The tags, in the order of scores.")]
+    facts: FactsTold
+    graphs: list[GraphTold] | SkipJsonSchema[None] = Absent
+    plugins: Annotated[list[dict[str, Any]] | SkipJsonSchema[None], Field(description="That it needs.")] = Absent
+
+
+class TaggerTold(MemberTold):
+    """What the file of a tagger tells of it."""
+
+    format: Literal["earmark-tagger"]
+    version: Annotated[int, Field(ge=1, description="Of the format.")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of the weights and of all else here.")]
+
+
+class EnsembleTold(Output):
+    """What the file of several taggers that answer as one tells of them."""
+
+    format: Literal["earmark-ensemble"]
+    version: Annotated[int, Field(ge=1, description="Of the format.")]
+    rule: str
+    weights: list[float]
+    vocabulary: list[str]
+    task: Literal["one", "many"]
+    members: Annotated[list[MemberTold], Field(min_length=2)]
+    facts: FactsTold
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of the weights and of all else here.")]
+
+
+def _show() -> dict[str, Any]:
+    """Their recipes have the form of recipes."""
+    told: dict[str, Any] = TypeAdapter(TaggerTold | EnsembleTold).json_schema()
+    recipe = _recipe()
+    told["$defs"] |= recipe.pop("$defs")
+    told["$defs"]["Recipe"] = recipe
+    for kind in ("MemberTold", "TaggerTold"):
+        told["$defs"][kind]["properties"]["recipe"] = {"$ref": "#/$defs/Recipe"}
+    return told
+
+
 def _of(kind: Any) -> Callable[[], dict[str, Any]]:
     return lambda: TypeAdapter(kind).json_schema()
 
@@ -141,6 +270,9 @@ SCHEMAS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "events": ("earmark events --json", _of(list[EventsOfRecording])),
     "embed": ("earmark embed --json", _of(Embedded)),
     "evaluate": ("earmark evaluate --json, and report.json", _of(Evaluated)),
+    "compare": ("earmark compare --json, and comparison.json", _of(Compared)),
+    "audit": ("earmark audit --json", _of(list[DoubtedLabel])),
+    "show": ("earmark show --json", _show),
     "recipe": ("a recipe, as its YAML is read", _recipe),
 }
 

@@ -21,8 +21,7 @@ def of_files(
     tagger: str, paths: Sequence[Path], batch: int | None, workers: int, device: str
 ) -> tuple[Speed, Tagger, list[str], int]:
     """(speed, whose it is, why recordings could not be read, how many there are). Raises EarmarkError where there are none."""
-    from earmark import audio
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.evaluation import speed as measure
     from earmark.inference.allocator import keep_freed_memory
@@ -30,7 +29,7 @@ def of_files(
 
     keep_freed_memory()
     listener = loading.load(tagger, device, engine="torch").alone
-    found = audio.find(paths, say)
+    found = recordings(paths)
     if not found:
         raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
     speed, reasons = measure.files(listener, found, batch, workers)
@@ -144,11 +143,11 @@ def megabytes(speed: Speed) -> str:
 
 def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int | None, as_json: bool) -> None:
     """A line a way to run a tagger that is here, or JSON, on stdout; why others are not on stderr."""
-    from earmark import audio
     from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.found import recordings
     from earmark.evaluation.engines import measure
 
-    ways, left_out = measure(tagger, audio.find(paths, say) if paths else [], rounds, batch, say)
+    ways, left_out = measure(tagger, recordings(paths) if paths else [], rounds, batch, say)
     if as_json:
         print(json.dumps([way.as_dict() for way in ways], indent=1))
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.cli.terminal.jobs import Results
+    from earmark.cli.terminal.jobs import Kept, Results
     from earmark.evaluation.vocabulary import Vocabulary
     from earmark.inference import Failure, Part, Recording, Scored
     from earmark.inference.outputs import Choice, Format
@@ -36,6 +36,7 @@ class Asked:
     salvage: bool
     gain: float = 0.0
     merge: Vocabulary | None = None
+    floor: float | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -43,6 +44,14 @@ class Asked:
 
     def merged(self, scores: Scores) -> Scores:
         return scores if self.merge is None else self.merge.scores(scores)
+
+    def drawn(self, heard: Scored) -> Scored:
+        """Without the tags that are never told."""
+        from dataclasses import replace
+
+        from earmark.inference.detection import without_reserved
+
+        return heard if heard.windows is None else replace(heard, windows=without_reserved(heard.windows, self.choice))
 
     def named(self, heard: Scored | Failure) -> Any:
         """What was heard in the tags that were asked for: as `evaluate --merge`, once a recording's windows are combined."""
@@ -76,48 +85,52 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
             f"--heard and --merge: the thresholds of tags that are one in {merge.name} differ, or they are merged by sum. "
             "Choose thresholds of merged tags with `earmark calibrate --merge`"
         )
-    return replace(choice, vocabulary=merge.names(tagger.vocabulary), thresholds=limits)
+    names = merge.names(tagger.vocabulary)
+    return replace(
+        choice, vocabulary=names, thresholds=limits, reserved=merge.reserved(tagger.vocabulary, choice.reserved)
+    )
 
 
-def tag_files(
-    paths: Sequence[Path], asked: Asked, *, job: Path | None, retry: bool, errors: Path | None, strict: bool
-) -> bool:
+def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
-    from earmark import audio, scores
+    from earmark import scores
     from earmark.cli.terminal import jobs, written
-    from earmark.cli.terminal.console import Meter, say, say_failures, say_notes
+    from earmark.cli.terminal.console import Meter, say_failures, say_notes
+    from earmark.cli.terminal.found import recordings
     from earmark.inference import Recording, score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
     keep_freed_memory()
-    found = audio.find(paths, say)
+    found, job = kept.part(recordings(paths))
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
     check_form(asked.form, found, asked.tags)
-    kept: list[scores.Scores] = []
+    windows: list[scores.Scores] = []
     drawn: set[str] = set()
 
     def also(heard: Scored, _: object) -> None:
         if asked.windows is not None and heard.windows is not None:
-            kept.append(heard.windows)
+            windows.append(heard.windows)
         if asked.pictures is not None:
-            _draw(heard, asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage)
+            _draw(
+                asked.drawn(heard), asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage
+            )
 
     with ExitStack() as stack:
         into = _results(asked, job, stack)
-        todo = into.todo(found, retry)
+        todo = into.todo(found, kept.retry)
         with Meter(todo) as meter:
             results = score(
                 asked.tagger, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers,
-                salvage=asked.salvage, gain=asked.gain, keep_windows=asked.windows is not None or asked.pictures is not None,
-                on_audio=meter.heard,
+                salvage=asked.salvage, gain=asked.gain, floor=asked.floor, on_audio=meter.heard,
+                keep_windows=asked.windows is not None or asked.pictures is not None,
             )  # fmt: skip
             with closing(results):  # whatever happens: threads that decode wait for it
                 notes = jobs.gather(((asked.named(heard), None) for heard in results), into, meter, strict, also)
         failures = into.finish(found)
     say_notes(notes)
-    if asked.windows is not None and kept:
-        scores.concat(kept).save(asked.windows)
+    if asked.windows is not None and windows:
+        scores.concat(windows).save(asked.windows)
     return say_failures(failures, found, paths, errors)
 
 
@@ -132,7 +145,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     form = asked.form
 
     def text(heard: Scored, _: object) -> str:
-        made = piece(heard, asked.choice.of(heard.values), form)
+        made = piece(heard, asked.choice.of(heard.values), form, asked.choice.nothing)
         return written.formulas.look(made, ENDINGS[form]) if asked.out is None else made
 
     if job is None:
@@ -143,7 +156,11 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         "format": form.value,
         "salvage": asked.salvage,
     }
-    settings |= ({"gain": asked.gain} if asked.gain else {}) | jobs.engine_of(asked.tagger)
+    settings |= (
+        ({"gain": asked.gain} if asked.gain else {})
+        | ({} if asked.floor is None else {"floor": asked.floor})
+        | jobs.engine_of(asked.tagger)
+    )
     settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
     return stack.enter_context(Job(job, settings | asked.choice.as_dict(), FRAMES[form], text, ENDINGS[form], "tags"))
 
@@ -172,12 +189,12 @@ def tag_live(recording: Recording, asked: Asked) -> None:
         with until_stopped(recording):
             (heard,) = score(
                 asked.tagger, [recording], workers=1, prompt=True, on_part=on_part, keep_windows=asked.windows is not None,
-                batch=asked.batch, salvage=asked.salvage, gain=asked.gain,
+                batch=asked.batch, salvage=asked.salvage, gain=asked.gain, floor=asked.floor,
             )  # fmt: skip
         if isinstance(heard, Failure):
             raise heard.error
         heard = asked.named(heard)
-        writer.add(piece(heard, asked.choice.of(heard.values), asked.form))
+        writer.add(piece(heard, asked.choice.of(heard.values), asked.form, asked.choice.nothing))
         writer.close()
     say_notes(heard.notes)
     if asked.windows is not None and heard.windows is not None:
@@ -196,13 +213,6 @@ def say_unheard(tagger: AnyTagger, device: str) -> None:
         say(line)
     if sys.stderr.isatty():  # a person looks on
         say(f"engine: {tagger.engine}")
-
-
-def check_job(job: Path | None, retry: bool, out: Any, windows: Any, pictures: Any, coming: Any) -> None:
-    """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
-    from earmark.cli.terminal import jobs
-
-    jobs.check(job, retry, out=out, windows=windows, pictures=pictures, live=coming)
 
 
 def check_places(out: Path | None, windows: Path | None, errors: Path | None) -> None:

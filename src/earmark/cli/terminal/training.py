@@ -81,13 +81,13 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
             raise typer.Exit(130) from None
 
 
-def train_folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: dict[str, Any]) -> None:
-    """Train once for each fold, in out/fold-<name>; the validation figures of all at the end."""
+def train_folds(
+    plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: dict[str, Any], title: str = ""
+) -> list[tuple[str, Path, int | None, Mapping[str, float | None]]]:
+    """Train once for each fold, in out/fold-<name>; the validation figures of all at the end, which come back too."""
     from earmark import train as training
     from earmark.cli.terminal.console import print_table, say
     from earmark.errors import EarmarkError
-    from earmark.models.facts import Facts
-    from earmark.models.file import read_head
 
     turns = training.rotations(plan, clips)
     unknown = sorted(set(wanted) - {*turns, "all"})
@@ -96,9 +96,8 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], tol
     names = [name for name in turns if "all" in wanted or name in wanted]
     rows = []
     for name in names:
-        path = train_one(turns[name], clips, out / f"fold-{name}", told, f"fold {name}")
-        facts = Facts.read(read_head(path)["facts"], str(path))
-        rows.append((name, path, facts.chosen.number if facts.chosen else None, facts.validation or {}))
+        path = train_one(turns[name], clips, out / f"fold-{name}", told, f"{title} fold {name}".strip())
+        rows.append((name, path, *_validated(path)))
     figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
     table: list[tuple[Any, ...]] = [
         (name, epoch, *(_shown(told_of.get(key)) for key in figures)) for name, _, epoch, told_of in rows
@@ -106,6 +105,49 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, wanted: list[str], tol
     over = _over([told_of for *_, told_of in rows], figures)
     print_table(["fold", "epoch", *(f"validation {key}" for key in figures)], table + over)
     say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")
+    return rows
+
+
+def train_seeds(
+    plan: Recipe, clips: Manifest, out: Path, text: str, folds: list[str] | None, told: dict[str, Any]
+) -> None:
+    """Train once for each seed, in out/seed-<N>, over folds if wanted; mean and spread at the end, and in seeds.json."""
+    from earmark.cli.terminal.console import print_table, say
+    from earmark.train import processes, seeds
+
+    runs: dict[int, dict[str, Any]] = {}
+    for seed, own in seeds.seeded(plan, seeds.parse(text), say).items():
+        place = seeds.place(out, seed)
+        if folds is None:
+            epoch, figures = _validated(train_one(own, clips, place, told, f"seed {seed}"))
+            runs[seed] = {"epoch": epoch, "validation": dict(figures)}
+        else:
+            rows = train_folds(own, clips, place, folds, told, f"seed {seed}")
+            each = {name: {"epoch": epoch, "validation": dict(figures)} for name, _, epoch, figures in rows}
+            keys = [key for key in rows[0][3] if all(row[3].get(key) is not None for row in rows)]
+            mean = {key: fmean(float(row[3][key] or 0.0) for row in rows) for key in keys}
+            runs[seed] = {"folds": each, "validation": mean}
+    if processes.rank() != 0:
+        return
+    facts = seeds.write(out, runs)
+    names = list(dict.fromkeys(key for run in runs.values() for key in run["validation"]))
+    table: list[tuple[Any, ...]] = [
+        (str(seed), *(_shown(run["validation"].get(key)) for key in names)) for seed, run in runs.items()
+    ]
+    over = facts["over seeds"]
+    for what in ("mean", "deviation", "lowest", "highest") if over else ():
+        table.append((what, *(_shown(over.get(key, {}).get(what)) for key in names)))
+    print_table(["seed", *(f"validation {key}" for key in names)], table)
+    say(f"{out}: {len(runs)} seeds, {seeds.FILE}; `earmark evaluate {out}` judges each, and tells mean and spread")
+
+
+def _validated(path: Path) -> tuple[int | None, Mapping[str, float | None]]:
+    """The epoch that a tagger's file keeps, and its validation figures."""
+    from earmark.models.facts import Facts
+    from earmark.models.file import read_head
+
+    facts = Facts.read(read_head(path)["facts"], str(path))
+    return facts.chosen.number if facts.chosen else None, facts.validation or {}
 
 
 def _over(rows: Sequence[Mapping[str, float | None]], figures: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -131,7 +131,8 @@ def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
         if (path := values.get(name)) is None:
             continue
         if isinstance(mark, Writes):
-            places.claim(option, path, mark.ours)
+            for each in path if isinstance(path, list) else [path]:
+                places.claim(option, each, mark.ours)
             continue
         places.folder(option, path)
         if isinstance(mark, WritesFolder):
@@ -236,6 +237,30 @@ def calibrated(path: Path) -> bool:
     """A tagger with rules or thresholds that were chosen for it."""
     facts = _tagger(path).get("facts")
     return isinstance(facts, dict) and ("events" in facts or "tags" in facts)
+
+
+def counted(path: Path) -> bool:
+    """Counts of events, as a table or a picture."""
+    from earmark.events.counts import COLUMNS
+
+    if head_of(path) == COLUMNS or drawn(path):
+        return True
+    try:
+        told = bounds.read_json(path)
+    except (OSError, ValueError, EarmarkError):
+        return False
+    return isinstance(told, list) and all(isinstance(each, dict) and tuple(each) == COLUMNS for each in told)
+
+
+def reviews(path: Path) -> bool:
+    """A table of events to listen to in which nothing is answered yet: answers are work."""
+    from earmark.errors import ScoresError
+    from earmark.evaluation.reviews import answers
+
+    try:
+        return head_of(path) == answers.COLUMNS and all(each.answer is None for each in answers.read(path))
+    except ScoresError:
+        return False
 
 
 def matches(path: Path) -> bool:

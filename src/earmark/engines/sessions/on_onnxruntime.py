@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
@@ -13,10 +14,25 @@ from earmark.engines.sessions import Precision
 QUIET = 3  # errors only: a warning a node helps nobody
 
 
+@dataclass(frozen=True)
+class End:
+    """An input or output of a graph. kind: such as tensor(float). sides: whole numbers, and names where they may be any."""
+
+    name: str
+    kind: str
+    sides: tuple[int | str | None, ...]
+
+
 class OnnxRuntime:
     def __init__(self, session: onnxruntime.InferenceSession):
         self.session = session
         self.inputs = [told.name for told in session.get_inputs()]
+
+    def ends(self) -> tuple[list[End], list[End]]:
+        """What it says of its inputs, and of its outputs."""
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        told = [[End(each.name, each.type, tuple(each.shape or ())) for each in side] for side in (inputs, outputs)]
+        return told[0], told[1]
 
     def __call__(self, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         given = dict(zip(self.inputs, inputs, strict=True))

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, Found, check, check_label
+from earmark.events.cells import NO_MORE, ByRecording, Found, More, check, check_label
 from earmark.files import write_text
 from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
@@ -53,18 +53,19 @@ class EventFormat(Protocol):
 
 
 def event_format(
-    *, ending: str, each: bool = False, opens: str = "", frame: Frame | None = None
+    *, ending: str, each: bool = False, opens: str = "", frame: Frame | None = None, more: bool = False
 ) -> Callable[[Form], Form]:
     """Register a format under the name of its file.
 
     ending: of its files' names. each: whether a file is of one recording. opens: what its files begin with, where another
     format's end like them. frame: what its files have before, between and after the recordings; default: before them the
-    text for none, as the header of a table.
+    text for none, as the header of a table. more: whether its `text` also takes `earmark.events.cells.More`: times of the clock
+    and channels.
     """
 
     def register(form: Form) -> Form:
         name = form.__module__.rpartition(".")[2]
-        return EVENT_FORMATS.register(name, ending=ending, each=each, opens=opens, frame=frame)(form)
+        return EVENT_FORMATS.register(name, ending=ending, each=each, opens=opens, frame=frame, more=more)(form)
 
     return register
 
@@ -79,17 +80,22 @@ def each(form: str) -> bool:
     return bool(EVENT_FORMATS[form].facts["each"])
 
 
-def frame(form: str) -> Frame:
+def tells_more(form: str) -> bool:
+    """Whether a format has a place for times of the clock and channels. Raises UnknownName."""
+    return bool(EVENT_FORMATS[form].facts["more"])
+
+
+def frame(form: str, more: More = NO_MORE) -> Frame:
     """What a format's files have around the pieces for recordings, of which a job makes the file of all."""
     told: Frame | None = EVENT_FORMATS[form].facts["frame"]
     if told is not None or each(form):
         return told or LINES
-    head = text({}, form)
+    head = text({}, form, more=more)
     return Frame(head, empty=head)
 
 
-def text(events: ByRecording, form: str, highest: float | None = None) -> str:
-    """The file's text. highest: Hz, for Raven. Raises ScoresError."""
+def text(events: ByRecording, form: str, highest: float | None = None, more: More = NO_MORE) -> str:
+    """The file's text. highest: Hz, for Raven. more: for formats that tell it. Raises ScoresError."""
     for name, found in events.items():
         for event in found:
             what = f"an event of {event.tag!r} in {name}"
@@ -99,12 +105,17 @@ def text(events: ByRecording, form: str, highest: float | None = None) -> str:
         raise ScoresError(
             f"a file for {form.capitalize()} is of one recording, not of {len(events)}: write one for each"
         )
+    if tells_more(form):
+        return str(_class(form).text(events, highest, more))  # type: ignore[call-arg]
+    if more.columns:
+        others = ", ".join(name for name in EVENT_FORMATS.names() if tells_more(name))
+        raise ScoresError(f"{form} has no place for times of the clock or channels: choose one of {others}")
     return _class(form).text(events, highest)
 
 
-def write(events: ByRecording, path: str | Path, form: str, highest: float | None = None) -> None:
+def write(events: ByRecording, path: str | Path, form: str, highest: float | None = None, more: More = NO_MORE) -> None:
     """Write a file, whole or not at all. Raises ScoresError."""
-    write_text(path, text(events, form, highest), newline="")
+    write_text(path, text(events, form, highest, more), newline="")
 
 
 def read(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from earmark.errors import ScoresError
-from earmark.events.cells import ByRecording, Found, lines_of, number, one_line
+from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, number, one_line
 from earmark.events.formats import event_format
 from earmark.files.texts import missing
 from earmark.scores import Event
@@ -15,10 +15,11 @@ COLUMNS = (
     "Begin File", "Tag", "Score",
 )  # fmt: skip
 LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
+CLOCK = ("Begin Date", "Begin Clock Time", "End Date", "End Clock Time")  # as Raven Pro calls these measurements
 PLACE = ("Begin Path", "End File", "End Path", "File Offset (s)", "Delta Time (s)")  # of a selection, in other words
 
 
-@event_format(ending=".Table.1.selections.txt", each=True, opens="Selection\t")
+@event_format(ending=".Table.1.selections.txt", each=True, opens="Selection\t", more=True)
 class Raven:
     """A selection table of Raven Pro, one file a recording: tabs, the seven columns that every table has, the file, Tag, Score.
 
@@ -28,22 +29,33 @@ class Raven:
     """
 
     @staticmethod
-    def text(events: ByRecording, highest: float | None = None) -> str:
+    def text(events: ByRecording, highest: float | None = None, more: More = NO_MORE) -> str:
         ((name, found),) = events.items()
         if highest is None or not 0 < highest < math.inf:
             raise ScoresError(
                 f"a table for Raven needs the highest frequency of its selections, above 0 Hz, not {highest}"
             )
-        lines = ["\t".join(COLUMNS)]
+        clock = CLOCK if more.clocks is not None else ()
+        lines = ["\t".join((*COLUMNS, *clock))]
         for count, event in enumerate(found, 1):
-            cells = [str(count), "Spectrogram 1", "1", number(event.onset), number(event.offset), "0", f"{highest:g}"]
-            lines.append("\t".join([*cells, one_line(name), one_line(event.tag), number(event.score)]))
+            cells = [
+                str(count),
+                "Spectrogram 1",
+                str(event.channel or 1),
+                number(event.onset),
+                number(event.offset),
+                "0",
+                f"{highest:g}",
+            ]
+            cells += [one_line(name), one_line(event.tag), number(event.score)]
+            cells += [part for time in more.times(name, event) for part in _clock(time)]
+            lines.append("\t".join(cells))
         return "\n".join(lines) + "\n"
 
     @staticmethod
     def wrote(text: str) -> bool:
         """By its columns, as its frequencies cannot be known; Raven's users have others."""
-        return text.startswith("\t".join(COLUMNS) + "\n")
+        return text.partition("\n")[0] in ("\t".join(COLUMNS), "\t".join((*COLUMNS, *CLOCK)))
 
     @staticmethod
     def read(text: str, recording: str) -> dict[str, list[Event]]:
@@ -56,7 +68,7 @@ class Raven:
                 f"{', '.join(LABELS)}; this has {', '.join(header) or 'none'}"
             )
         found = Found()
-        found.unused(header, {*COLUMNS[:8], *PLACE, label, "Score"})
+        found.unused(header, {*COLUMNS[:8], *PLACE, *CLOCK, label, "Score"})
         seen: set[tuple[str | None, ...]] = set()
         over = []
         for count, line in lines[1:]:
@@ -82,6 +94,12 @@ class Raven:
         if not found:
             found[recording] = []
         return found
+
+
+def _clock(time: str) -> tuple[str, str]:
+    """ISO 8601 → date and time of day as Raven writes them, 2021/04/23 and 19:00:12.500; the zone has no place there."""
+    date, _, clock = time.partition("T")
+    return date.replace("-", "/"), clock[:12]
 
 
 def _within_file(row: dict[str, str], what: str) -> tuple[str | float, str | float]:

@@ -3,9 +3,12 @@
     flatbuffer  tables and vectors of a file that nobody trusts
     tflite      TensorFlow Lite: tensors, operators, weights in float
     yamnet      one layout: is it that net, operator by operator; its weights by our names
+    onnxbox     any ONNX file, as a box that is asked and not looked into
     labels      the names of its tags
+    asked       what must be told of any
     fetching    files from their public homes, only when asked for
-    adopting    all of it
+    adopting    all of it, where a net of earmark's own comes out
 
-A layout is known where its operators are: nothing of a file is run, and no code can come out of it.
+A layout is known where its operators are: nothing of a file is run, and no code can come out of it. A box is run, by an engine:
+its operators are those of the standard set, none of which reads a file or goes on without end.
 """

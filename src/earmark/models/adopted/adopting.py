@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from earmark import recipe as recipes
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import TaggerError
 from earmark.models.adopted import labels as names
 from earmark.models.adopted import tflite, yamnet
+from earmark.models.adopted.asked import Asked, check_words, digest
 from earmark.models.facts import Facts
 from earmark.models.origin import Origin
 from earmark.models.tagger import Tagger, build
@@ -18,26 +17,12 @@ from earmark.models.tagger import Tagger, build
 RECIPE = "audioset-yamnet"  # whose front end, windows and training an adopted YAMNet has
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What to adopt. file, labels: paths. licence, source: in words, or as an address."""
-
-    file: Path
-    labels: Path
-    licence: str
-    source: str
-
-
 def adopt(asked: Asked) -> Tagger:
     """The tagger, in evaluation mode. Raises TaggerError for a file that is no known net, ManifestError for its labels.
 
     licence and source must be told: what may be done with weights, and whose they are, is known to who fetched them.
     """
-    for option, value in (("--licence", asked.licence), ("--origin", asked.source)):
-        if not value.strip():
-            raise EarmarkError(
-                f"{option} is empty: say what the weights may be used for, such as Apache-2.0, and where they are from"
-            )
+    check_words(asked)
     model, data = tflite.load(asked.file)
     found = yamnet.recognise(model)
     vocabulary = names.load(asked.labels, found.tags)
@@ -45,7 +30,7 @@ def adopt(asked: Asked) -> Tagger:
     _fill(tagger, found.weights, str(asked.file))
     origin = Origin(
         yamnet.LAYOUT, asked.file.name, hashlib.sha256(data).hexdigest(), len(data), f"{found.kind} made float",
-        asked.licence.strip(), asked.source.strip(), asked.labels.name, _digest(asked.labels),
+        asked.licence.strip(), asked.source.strip(), asked.labels.name, digest(asked.labels),
     )  # fmt: skip
     tagger.facts = Facts(adopted=origin)
     return tagger.eval().requires_grad_(False)
@@ -70,7 +55,3 @@ def _fill(tagger: Tagger, weights: yamnet.Weights, place: str) -> None:
         tagger.load_state_dict(kept | told)
     except RuntimeError as error:
         raise TaggerError(f"{place}: its weights do not fit its net ({error}). Fetch it again") from error
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -41,6 +41,7 @@ from earmark.report.explain.gates import blocks, opened
 from earmark.report.explain.layers import Layer, raw_layers
 from earmark.report.explain.moments import Curve, Moments, Passage, cut, hear, listen, tells
 from earmark.report.explain.page import page_of
+from earmark.scores.reserved import told
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -129,7 +130,9 @@ class Explanation:
         windows, starts = cut(excerpt, self.tagger)
         moments = hear(self.tagger, windows, starts)
         if blocks(self.tagger):
-            tag = self.tagger.vocabulary[int(np.mean([window.scores for window in moments], 0).argmax())]
+            which = told(self.tagger.vocabulary, self.tagger.reserved)
+            means = np.where(which, np.mean([window.scores for window in moments], 0), -1.0)
+            tag = self.tagger.vocabulary[int(means.argmax())]
             self._gates.setdefault(tag, []).append(opened(self.tagger, windows))
         seconds = len(excerpt.wave) / self.tagger.sample_rate
         notes = list(excerpt.notes)

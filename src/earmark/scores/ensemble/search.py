@@ -55,6 +55,10 @@ class Search:
         """0 or more, summing to one."""
         return tuple(count / sum(self.counts) for count in self.counts)
 
+    def negated(self) -> Search:
+        """The same with the metric's sign turned: of a search for the least of a loss, which was told its negative."""
+        return replace(self, value=-self.value, path=tuple(Step(step.member, -step.value) for step in self.path))
+
     def as_dict(self) -> dict[str, Any]:
         path = [{"member": step.member, "value": step.value} for step in self.path]
         facts = {"counts": list(self.counts), "weights": list(self.weights), "value": self.value, "path": path}

@@ -1,0 +1,119 @@
+"""Whether a system's trainings had learnt what their nets can, from the logs that they leave.
+
+A run counts as trained where both hold:
+
+- it is done rising. Of the last phase's n epochs, with m = ⌈n / 5⌉ in the last fifth, the rise is the mean validation figure
+  of the last m epochs minus that of the m before; the noise is the standard deviation of one epoch's figure,
+  std(differences of successive epochs among those 2m) / √2, to which a straight line gives nought. The rise must not be
+  above the noise. Fewer than FEWEST epochs cannot show it.
+- it reaches SHARE of what the same net reaches at recipe size: the mean over the last fifth, against that of the log which
+  the claim names as `full`. A training at recipe size does so by definition.
+
+Where a run is several trainings, one a fold, rise, noise and what is reached are means over them. A system counts as
+trained where all of its runs do, and one that is made of others where all of those do.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from claims.claim import Claim, Size
+from claims.trainings import Training
+from earmark.train.folder import LOG
+
+ROOT = Path(__file__).parent.parent
+SHARE = 0.95
+FEWEST = 10
+LAST = 5  # the last fifth of the epochs
+NOT_KEPT = "the logs of its trainings were not kept, so that nothing shows whether they had ended learning"
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a validation figure went: its rise over the last fifth, an epoch's noise, the mean of the last fifth.
+
+    rise and noise are NaN where there are fewer than FEWEST epochs.
+    """
+
+    rise: float
+    noise: float
+    reached: float
+    epochs: int
+
+
+def course(figures: Sequence[float]) -> Course:
+    """figures: of each epoch, in order; one at least."""
+    count = len(figures)
+    last = math.ceil(count / LAST)
+    reached = fmean(figures[-last:])
+    if count < FEWEST:
+        return Course(math.nan, math.nan, reached, count)
+    seen = np.asarray(figures[-2 * last :], float)
+    steps = np.diff(seen)
+    return Course(reached - float(seen[:last].mean()), float(steps.std(ddof=1)) / math.sqrt(2), reached, count)
+
+
+def together(courses: Sequence[Course]) -> Course:
+    """That of a run of several trainings: means, and the fewest epochs."""
+    means = (fmean(getattr(one, key) for one in courses) for key in ("rise", "noise", "reached"))
+    return Course(*means, min(one.epochs for one in courses))
+
+
+def validation(log: Path) -> dict[str, list[float]]:
+    """The validation figures of a log's last phase, by name without `valid_`; nothing where nothing validated."""
+    with log.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [row for row in rows if row.get("phase") == rows[-1].get("phase")]
+    names = [key for key in rows[-1] if key.startswith("valid_") and rows[-1][key]] if rows else []
+    return {name.removeprefix("valid_"): [float(row[name]) for row in rows] for name in names}
+
+
+def why_not(run: Course, full: float | None, size: Size, column: str) -> str:
+    """Why a run does not count as trained; empty where it does. full: reached at recipe size, or unknown."""
+    if math.isnan(run.rise):
+        return f"its {run.epochs} epochs are too few to show whether it was done rising ({FEWEST} at least)"
+    if run.rise > run.noise:
+        told = f"{run.rise:.3f} over the last fifth of the epochs, with a noise of {run.noise:.3f}"
+        return f"its validation {column} still rose by {told}"
+    if size == "full":
+        return ""
+    if full is None:
+        return "what the same net reaches at recipe size is not known"
+    if run.reached < SHARE * full:
+        return (
+            f"it reaches a validation {column} of {run.reached:.3f}, {run.reached / full:.2f} of the {full:.3f} that the same "
+            f"net reaches at recipe size ({SHARE} is asked)"
+        )
+    return ""
+
+
+def of(claim: Claim, size: Size, planned: Mapping[str, Sequence[Sequence[Training]]]) -> dict[str, dict[str, Any]]:
+    """What the logs say of each trained system: `why` it does not count as trained, or nothing; and the figures."""
+    told = {}
+    for name, runs in planned.items():
+        logs = [[validation(one.folder / LOG) for one in run] for run in runs]
+        full = claim.systems[name].full
+        whole = validation(ROOT / full) if full else {}
+        found = [each for run in logs for each in run] + [whole] * bool(whole)
+        column = next((key for key in (claim.metric, "map", "loss") if all(key in each for each in found)), None)
+        if column is None or column == "loss":  # a loss falls, and a share of it says nothing
+            told[name] = {"why": "no validation figure was kept of its trainings"}
+            continue
+        courses = [together([course(each[column]) for each in run]) for run in logs]
+        reached = course(whole[column]).reached if whole else None
+        reasons = [why_not(run, reached, size, column) for run in courses]
+        told[name] = {
+            "why": next((reason for reason in reasons if reason), ""),
+            "figure": column,
+            "full": reached,
+            "runs": [vars(run) for run in courses],
+        }
+    return told

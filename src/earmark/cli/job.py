@@ -1,0 +1,41 @@
+"""`earmark job`: how far a job is, and its shards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.terminal import options as o
+
+PLACE = 85  # in `earmark --help`
+
+
+def job(
+    folder: Annotated[Path, typer.Argument(help="Of a job: what --job was given.")],
+    errors: o.Errors = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Say how far a job is, and each of its shards: what is done, left, could not be read, and whether it is worked on."""
+    from earmark.cli.terminal.console import print_table, say, write_errors
+    from earmark.files import progressed
+
+    found = progressed.of(folder)
+    parts = [found, *found.shards]
+    failures = {path: reason for part in parts for path, reason in part.failures}  # a shard's may have been taken over
+    write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures.items()])
+    if as_json:
+        return print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+    print_table(
+        ("job", "recordings", "done", "left", "failed", "at work", "last"),
+        [
+            (part.name, *("?" if n is None else n for n in (part.listed, part.done, part.left)), len(part.failures),
+             "yes" if part.at_work else "no", part.changed.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
+            for part in parts
+        ],
+    )  # fmt: skip
+    say(f"begun with: {json.dumps(found.begun['told'], ensure_ascii=False)}")
+    if found.shards:
+        say("the command without --shard joins what its shards have done, and does what is left")

@@ -1,0 +1,285 @@
+"""What `earmark events` makes beside events: times of the clock, clips, counts; and recordings by their channels."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.audio import Began, Clocks
+    from earmark.events.cells import More
+    from earmark.events.clips import Settings
+    from earmark.events.counts import Heard
+    from earmark.inference import Failure, Recording, Scored
+    from earmark.scores import Event
+
+KEPT = "heard.jsonl"  # in a job's folder: what counts are made of when it goes on
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for. clocks: None where no times are told. clips: a folder. summary: files of counts."""
+
+    clocks: Clocks | None = None
+    clips: Path | None = None
+    settings: Settings | None = None
+    summary: tuple[Path, ...] = ()
+    channel: int | None = None
+    each_channel: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a job goes on with; nothing where nothing of this was asked for, as jobs were begun before."""
+        told: dict[str, Any] = {}
+        told |= {} if self.clocks is None else {"clock": self.clocks.as_dict()}
+        if self.clips is not None and self.settings is not None:
+            cut = self.settings
+            told |= {"clips": [str(self.clips.absolute()), cut.margin, cut.most, cut.form]}
+        told |= {"summary": True} if self.summary else {}
+        told |= {} if self.channel is None else {"channel": self.channel}
+        return told | ({"channels": "each"} if self.each_channel else {})
+
+
+@dataclass
+class Extras:
+    """For the recordings `found`. kept: a file of what was heard, where a job has one. among: all recordings of the job, where
+    these are a part of them.
+    """
+
+    wanted: Wanted
+    found: Sequence[Path]
+    kept: Path | None = None
+    salvage: bool = False
+    clocks: dict[Path, Began | None] = field(default_factory=dict)
+    heard: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[Path, str] = field(default_factory=dict)
+    left_out: int = 0
+    among: Sequence[Path] | None = None
+
+    def __post_init__(self) -> None:
+        from earmark.audio import Clocks
+        from earmark.events.clips import names_of
+        from earmark.files.journal import shards
+
+        if self.wanted.clocks is not None or self.wanted.summary:
+            clocks = self.wanted.clocks or Clocks()
+            self.clocks = {path: clocks.began(path) for path in self.found}
+        self.names = names_of(self.among or self.found) if self.wanted.clips is not None else {}
+        if self.kept is not None and self.wanted.summary:
+            parts = [shard / KEPT for shard in shards(self.kept.parent)]
+            self.heard = dict(row for kept in (*parts, self.kept) for row in _read(kept))
+
+    def more(self, names: Mapping[Path, str]) -> More:
+        """What files of events tell beside them, of recordings by their names there."""
+        from earmark.events.cells import More
+
+        channels = self.wanted.channel is not None or self.wanted.each_channel
+        if self.wanted.clocks is None:
+            return More(channels=channels)
+        return More({name: self.clocks.get(path) for path, name in names.items()}, channels)
+
+    def recordings(self, todo: Iterable[Path]) -> list[Recording]:
+        """A recording for each channel that is heard by itself, one after the other; see `together`."""
+        from earmark import audio
+        from earmark.errors import AudioError
+        from earmark.inference import Recording
+
+        made: list[Recording] = []
+        for path in todo:
+            channels: Iterable[int | None] = [self.wanted.channel]
+            if self.wanted.each_channel:
+                try:
+                    channels = range(1, audio.info(path).channels + 1)
+                except AudioError:  # which is told when it is heard
+                    channels = [None]
+            made += [Recording(path, channel=channel) for channel in channels]
+        return made
+
+    def take(self, heard: Scored, events: list[Event]) -> None:
+        """Write the clips of a recording, and keep what counts are made of. Raises AudioError, OSError."""
+        from earmark.events import clips
+
+        path = heard.recording.path
+        if self.wanted.clips is not None:
+            _, left = clips.write(
+                path, events, self.wanted.clips, self.wanted.settings, name=self.names[path], salvage=self.salvage
+            )
+            self.left_out += left
+        if self.wanted.summary:
+            told = {"path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events]}
+            self.heard[str(path)] = told
+            if self.kept is not None:
+                with self.kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(told, ensure_ascii=True) + "\n")
+
+    def finish(self) -> list[str]:
+        """Write the counts; what is to be said of times and clips, as notes `path: what`."""
+        from earmark.cli.terminal.console import say
+
+        if self.left_out:
+            most = self.wanted.settings.most if self.wanted.settings else 0
+            say(f"{self.left_out} events have no clip: of a tag in a recording the {most} with the highest scores do")
+        if self.wanted.summary:
+            _summarise(self.wanted.summary, self._listened())
+        return self.notes()
+
+    def notes(self) -> list[str]:
+        """On when recordings began."""
+        told = [f"{path}: {note}" for path, began in self.clocks.items() if began for note in began.notes]
+        unknown = [path for path, began in self.clocks.items() if began is None]
+        told += [
+            f"{path}: does not tell when it began: say it with --start, or how names tell it with --names"
+            for path in unknown
+        ]
+        return told
+
+    def _listened(self) -> list[Heard]:
+        from earmark.events.counts import Heard, sites
+        from earmark.scores import Event
+
+        site = sites(self.found)
+        made = []
+        for path in self.found:
+            if (told := self.heard.get(str(path))) is not None:
+                events = [
+                    Event(e["onset"], e["offset"], e["label"], e["score"], e.get("channel")) for e in told["events"]
+                ]
+                made.append(Heard(str(path), told["duration"], events, self.clocks[path], site[path]))
+        return made
+
+
+def together(
+    results: Iterable[tuple[Scored | Failure, list[Event]]], recordings: Sequence[Recording]
+) -> Iterator[tuple[Scored | Failure, list[Event]]]:
+    """The channels of each recording as one result, their events by onset with the channel; the first failure, if any."""
+    from earmark.inference import Failure
+
+    coming = iter(results)
+    for _, channels in itertools.groupby(recordings, key=lambda recording: recording.path):
+        parts = [(recording, next(coming)) for recording in channels]
+        failed = next((heard for _, (heard, _) in parts if isinstance(heard, Failure)), None)
+        if failed is not None:
+            yield failed, []
+            continue
+        events = sorted(replace(e, channel=recording.channel) for recording, (_, found) in parts for e in found)
+        heard: Any = parts[0][1][0]
+        notes = tuple(dict.fromkeys(note for _, (each, _) in parts for note in getattr(each, "notes", ())))
+        silent = all(getattr(each, "silent", False) for _, (each, _) in parts)
+        yield replace(heard, notes=notes, silent=silent), events
+
+
+def wanted(
+    times: tuple[bool, str | None, str | None, str | None],
+    cut: tuple[Path | None, float, int, Any],
+    summary: Sequence[Path] | None,
+    channel: int | None,
+    each_channel: bool,
+    form: Any,
+) -> Wanted:
+    """times: --clock, --start, --names and --zone; cut: --clips, --margin, --clips-each and --clips-as. Raises EarmarkError for
+    what cannot be, or does not go together.
+    """
+    from earmark.audio import Clocks
+    from earmark.errors import EarmarkError
+    from earmark.events.clips import Settings
+    from earmark.events.formats import tells_more
+    from earmark.registry import EVENT_FORMATS
+
+    if channel is not None and each_channel:
+        raise EarmarkError(f"--channel {channel} is one, and --each-channel are all: leave one of them out")
+    clock, *how = times
+    told = clock or any(value is not None for value in how)
+    if (told or channel is not None or each_channel) and form.value != "table" and not tells_more(form.value):
+        others = ", ".join(name for name in EVENT_FORMATS.names() if tells_more(name))
+        raise EarmarkError(
+            f"--format {form.value} has no place for times of the clock or channels: choose one of {others}, or leave these out"
+        )
+    for file in summary or ():
+        if file.suffix not in (".csv", ".json", ".png"):
+            raise EarmarkError(f"--summary {file}: name it .csv or .json for a table, .png for a picture")
+    clips, *settings = cut
+    made = Settings(*settings)
+    clocks = Clocks(*how)
+    return Wanted(clocks if told else None, clips, made, tuple(summary or ()), channel, each_channel)
+
+
+def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recording | None) -> None:
+    """Raises EarmarkError for what does not go with a job, pictures or live sound, and where clips would lie among other files;
+    those of a job that goes on are its own.
+    """
+    from earmark.errors import EarmarkError
+    from earmark.files.journal import NAME, shards
+
+    asked = wanted.as_dict()
+    if coming is not None and asked:
+        raise EarmarkError(
+            f"{', '.join(asked)}: of files, not of sound that is heard while it comes. Save it as a file first"
+        )
+    if pictures is not None and (wanted.channel or wanted.each_channel):
+        raise EarmarkError("--pictures draw the mix of all channels: leave them, or --channel and --each-channel, out")
+    folder = wanted.clips
+    if folder is None or (job is not None and ((job / NAME).is_file() or shards(job))):
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise EarmarkError(
+            f"--clips {folder}: holds files already, among which clips would not be known. Name a new folder"
+        )
+
+
+def one(start: str | None, found: list[Path]) -> list[Path]:
+    """The recordings. Raises EarmarkError where one beginning is told of several."""
+    from earmark.errors import EarmarkError
+
+    if start is not None and len(found) > 1:
+        raise EarmarkError(
+            f"--start {start}: is of one recording, and these are {len(found)}: run it for each, or say how names tell it with "
+            "--names"
+        )
+    return found
+
+
+def _read(kept: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What was heard before; a line that was cut off is taken for not written, as its recording is heard again."""
+    if not kept.is_file():
+        return
+    if not kept.read_bytes().endswith(b"\n"):
+        with kept.open("ab") as file:
+            file.write(b"\n")
+    for line in kept.read_text(encoding="utf-8").splitlines():
+        try:
+            told = json.loads(line)
+            yield told["path"], told
+        except (ValueError, LookupError, TypeError):
+            continue
+
+
+def _summarise(files: Sequence[Path], heard: Sequence[Heard]) -> None:
+    """Write counts in each of the files, by their endings."""
+    import csv
+
+    from earmark.cli.terminal.console import output, say
+    from earmark.errors import EarmarkError
+    from earmark.events.counts import COLUMNS, count
+
+    counts = count(heard)
+    for file in files:
+        if file.suffix == ".png":
+            from earmark.report.pictures import counts as picture
+
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                picture.draw(counts, file)
+            except EarmarkError as error:  # the events are found: they must not be lost with their picture
+                say(f"no picture of the counts: {error}")
+            continue
+        with output(file) as out:
+            if file.suffix == ".json":
+                rows = [dict(zip(COLUMNS, row.cells(), strict=True)) for row in counts]
+                out.write("[\n" + ",\n".join(" " + json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
+            else:
+                writer = csv.writer(out, lineterminator="\n")
+                writer.writerow(COLUMNS)
+                writer.writerows(["" if cell is None else cell for cell in row.cells()] for row in counts)

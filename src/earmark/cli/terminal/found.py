@@ -1,0 +1,18 @@
+"""The recordings that a user names: by folders, by their files, and by tables that list them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def recordings(paths: Sequence[Path]) -> list[Path]:
+    """Recordings, each once, in order; what is passed over is said. Raises ManifestError for a table that lists none."""
+    from earmark import audio
+    from earmark.cli.terminal.console import say
+
+    if any(path.suffix.lower() in (".parquet", ".csv", ".tsv") for path in paths):
+        from earmark.data import listed  # tables take time to import, and few commands need them
+
+        return listed.find(paths, say)
+    return audio.find(paths, say)

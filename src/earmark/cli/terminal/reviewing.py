@@ -1,0 +1,127 @@
+"""What `earmark review` writes and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from earmark.cli.terminal.console import output, print_table, say
+
+if TYPE_CHECKING:
+    from earmark.evaluation.reviews.choosing import Picked
+    from earmark.events.clips import Settings
+    from earmark.scores import Event
+
+Cut = tuple[Path, "Settings", Sequence[Path]]  # a folder for clips, how they are cut, where the recordings are
+
+
+def check(
+    events: Path | None, out: Path | None, recordings: Sequence[Path] | None, clips: Path | None, summary: Path | None
+) -> None:
+    """Raises EarmarkError for what does not go together, and where clips would lie among other files."""
+    from earmark.errors import EarmarkError
+
+    if (events is None) == (summary is None):
+        raise EarmarkError(
+            "give a file of events, or a job's folder, to choose from; or --summary with a table that was filled in"
+        )
+    if summary is not None and (out or recordings or clips):
+        raise EarmarkError(
+            f"--summary {summary}: is told on stdout; --out, --recordings and --clips are of a new choice"
+        )
+    if clips is not None and not recordings:
+        raise EarmarkError(f"--clips {clips}: say with --recordings where the recordings are")
+    if clips is not None and clips.is_dir() and any(clips.iterdir()):
+        raise EarmarkError(
+            f"--clips {clips}: holds files already, among which clips would not be known. Name a new folder"
+        )
+
+
+def choose(
+    events: Path | None,
+    out: Path | None,
+    count: int,
+    threshold: float | None,
+    tags: Sequence[str] | None,
+    seed: int,
+    cut: Cut | None,
+    as_json: bool,
+) -> None:
+    """Write the table, to stdout where no file is named, and the clips."""
+    from earmark.evaluation.reviews import answers
+    from earmark.evaluation.reviews.choosing import pick
+    from earmark.evaluation.reviews.found import events_of
+
+    assert events is not None
+    found = events_of(events, say)
+    picked = pick(found, count, thresholds=threshold, tags=tags, seed=seed)
+    clips = None if cut is None else _clips(picked, cut)
+    with output(out) as file:
+        file.write(_json(picked) if as_json and out is None else answers.table(picked, clips))
+    kinds = Counter(each.chosen for each in picked)
+    every = sum(len(heard) for heard in found.values())
+    say(
+        f"{len(picked)} of {every} events to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}"
+    )
+    if out is not None:
+        if as_json:
+            print(_json(picked), end="")
+        say(f"{out}: fill in the column answer with right, wrong, other or moved; then earmark review --summary {out}")
+
+
+def summarise(file: Path, as_json: bool) -> None:
+    """The precision of each tag and of all."""
+    from earmark.evaluation.reviews import answers, precision
+    from earmark.evaluation.wording import number
+
+    told = precision.of_tags(answers.read(file))
+    if as_json:
+        json.dump([each.as_dict() for each in told], sys.stdout, indent=1, ensure_ascii=False)
+        print()
+        return
+    rows = [
+        (
+            each.tag or "all", each.events, each.reviewed, *(each.answers[name] for name in each.answers), each.random,
+            *map(number, (each.precision.value, each.precision.low, each.precision.high)),
+        )
+        for each in told
+    ]  # fmt: skip
+    print_table(
+        ("tag", "events", "reviewed", "right", "wrong", "other", "moved", "at random", "precision", "from", "to"), rows
+    )
+    for each in told[:-1]:
+        if not each.random and each.reviewed < each.events:
+            say(f"{each.tag}: none of those drawn at random was answered, so that nothing is known of the other events")
+    if left := told[-1].unanswered:
+        say(f"{left} of {left + told[-1].reviewed} have no answer")
+
+
+def _clips(picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, Event], str]:
+    """Write a file for each; its place as the table tells it."""
+    from earmark import audio
+    from earmark.evaluation.reviews.found import recordings_of
+    from earmark.events import clips
+
+    folder, settings, places = cut
+    where = recordings_of(dict.fromkeys(each.recording for each in picked), audio.find(places, say))
+    names = clips.names_of(where.values())
+    by_recording: dict[str, list[Event]] = defaultdict(list)
+    for each in picked:
+        by_recording[each.recording].append(each.event)
+    made: dict[tuple[str, Event], str] = {}
+    for recording, events in by_recording.items():
+        files, _ = clips.write(where[recording], events, folder, settings, name=names[where[recording]])
+        made |= {(recording, event): str(file) for event, file in files.items()}
+    return made
+
+
+def _json(picked: Sequence[Picked]) -> str:
+    rows: list[dict[str, Any]] = [
+        {"recording": each.recording, **each.event.to_dict(), "chosen": each.chosen, "probability": each.probability, "of_tag": each.of_tag}
+        for each in picked
+    ]  # fmt: skip
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,58 @@
+"""Recordings by folders, by their names, and by tables that list them: manifests, and what other programs wrote.
+
+A table is Parquet, CSV or TSV and has a column `path`; relative paths start from its folder. A recording that stands there in
+several rows is heard once, and whole. A million paths of a Parquet file are read in seconds, and nothing is looked at
+but the table; `earmark.audio.find` does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from earmark import audio
+from earmark.data.manifest.files import load_table
+from earmark.errors import ManifestError
+
+TABLES = (".parquet", ".csv", ".tsv")
+COLUMN = "path"
+
+
+def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """Recordings, each once, in order. report: told in a line what was passed over. Raises ManifestError for a table without
+    paths.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.suffix.lower() in TABLES and path.is_file():
+            found.update(dict.fromkeys(of_table(path, report)))
+        else:
+            found.update(dict.fromkeys(audio.find([path], report)))
+    return list(found)
+
+
+def of_table(file: Path, report: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """The recordings that a table lists, each once, in its order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = load_table(file)
+    if COLUMN not in table.column_names:
+        has = ", ".join(table.column_names[:10])
+        raise ManifestError(f"{file}: lists no recordings: it has no column {COLUMN!r}. It has {has}")
+    column = table[COLUMN]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise ManifestError(f"{file}: its column {COLUMN!r} holds {column.type}, not text")
+    if missing := column.null_count:
+        row = pc.index(pc.is_null(column), True).as_py() + 1
+        raise ManifestError(
+            f"{file}: {missing} rows have no {COLUMN}, the first is row {row}. Fill them in, or take them out"
+        )
+    names = pc.unique(column).to_pylist()
+    parts = [name for name in ("start", "end") if name in table.column_names and table[name].null_count < len(table)]
+    if len(names) < len(table) or parts:
+        which = "its rows are of parts of them" if parts else f"it has {len(table)} rows"
+        report(f"{file}: {len(names)} recordings are heard, each once and whole; {which}")
+    return [file.parent / name for name in names]

@@ -1,0 +1,181 @@
+"""The table of reviewed events: written to be filled in by any program, and read back as these save it.
+
+A row an event. `answer` is right, wrong, other or moved; also yes, no, y, n, 1, 0, in whatever case. `right_tag` names what it is
+instead: then the answer is other, if nothing else is said. `right_onset` and `right_offset`, in seconds from the start of the
+recording, are its edges where they were moved: the tag is right then. An empty answer, ? or unsure is none. The columns from
+`chosen` on tell how the event was chosen, and must stay as they are. Others may be added, and are left alone.
+
+Tables of spreadsheets are read: with semicolons or tabs, decimal commas, a byte order mark.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.errors import ScoresError
+from earmark.evaluation.reviews.choosing import HIGHEST, NEAR, RANDOM, Picked
+from earmark.events.cells import number
+from earmark.files.texts import problem
+from earmark.registry import did_you_mean
+from earmark.scores import Event
+
+COLUMNS = (
+    "clip", "recording", "onset", "offset", "tag", "score", "answer", "right_tag", "right_onset", "right_offset", "chosen",
+    "probability", "of_tag", "channel",
+)  # fmt: skip
+NEEDED = ("recording", "onset", "offset", "tag", "score", "answer", "chosen", "probability", "of_tag")
+RIGHT, WRONG, OTHER, MOVED = "right", "wrong", "other", "moved"
+WORDS = {
+    RIGHT: RIGHT, "yes": RIGHT, "y": RIGHT, "1": RIGHT, "true": RIGHT, "correct": RIGHT, WRONG: WRONG, "no": WRONG, "n": WRONG,
+    "0": WRONG, "false": WRONG, OTHER: OTHER, "other tag": OTHER, MOVED: MOVED, "moved edges": MOVED,
+}  # fmt: skip
+NONE = ("", "?", "unsure", "unknown")
+LONGEST = 64 << 20  # bytes
+SHOWN = 10  # errors that are told
+
+
+@dataclass(frozen=True)
+class Review:
+    """An event and what was answered. truth: what there is instead, with its own edges: the event itself where it is right, None
+    where nothing of the kind is known. answer: RIGHT, WRONG, OTHER, MOVED, or None.
+    """
+
+    picked: Picked
+    answer: str | None
+    truth: Event | None
+    line: int
+
+    @property
+    def right(self) -> bool:
+        """Whether its tag is right, wherever its edges are."""
+        return self.answer in (RIGHT, MOVED)
+
+
+def table(picked: Sequence[Picked], clips: Mapping[tuple[str, Event], str] | None = None) -> str:
+    """CSV to be filled in. clips: the files to listen to."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for each in picked:
+        e = each.event
+        clip = (clips or {}).get((each.recording, e), "")
+        row = [clip, each.recording, number(e.onset), number(e.offset), e.tag, number(e.score), "", "", "", ""]
+        writer.writerow(
+            [*row, each.chosen, repr(each.probability), each.of_tag, "" if e.channel is None else e.channel]
+        )
+    return out.getvalue()
+
+
+def read(path: str | Path) -> list[Review]:
+    """Raises ScoresError with every line that cannot be taken."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ScoresError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > LONGEST:
+        raise ScoresError(f"{path}: is longer than a table of reviews may be, {LONGEST >> 20} MB: is it one?")
+    if (wrong := problem(content)) is not None:
+        raise ScoresError(f"{path}: {wrong}")
+    text = content.decode("utf-8-sig", "surrogateescape")
+    separator = max((",", ";", "\t"), key=text.partition("\n")[0].count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        header = [name.strip().lower() for name in next(rows, [])]
+        if missing := [name for name in NEEDED if name not in header]:
+            raise ScoresError(
+                f"{path}: has no column {missing[0]!r}{did_you_mean(missing[0], header)} It has "
+                f"{', '.join(header) or 'none'}. Tables to fill in are made by earmark review"
+            )
+        found, errors = [], []
+        for cells in rows:
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+            if not any(row.values()):
+                continue
+            try:
+                found.append(_review({name: row.get(name, "") for name in COLUMNS}, rows.line_num, separator))
+            except ValueError as error:
+                errors.append(f"line {rows.line_num}: {error}")
+    except csv.Error as error:
+        raise ScoresError(f"{path}: is no table that can be read ({error}, line {rows.line_num})") from error
+    if errors:
+        more = f"; and {len(errors) - SHOWN} lines more" if len(errors) > SHOWN else ""
+        raise ScoresError(f"{path}: {'; '.join(errors[:SHOWN])}{more}. Correct them and read it again")
+    _check_twice(path, found)
+    return found
+
+
+def _check_twice(path: Path, found: Sequence[Review]) -> None:
+    seen: dict[tuple[str, Event], int] = {}
+    for review in found:
+        key = review.picked.recording, review.picked.event
+        if key in seen:
+            raise ScoresError(
+                f"{path}: line {review.line} is the event of line {seen[key]} again: it would count twice. Take one out"
+            )
+        seen[key] = review.line
+
+
+def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
+    """A row → what it says. Raises ValueError in words."""
+    decimal = "," if separator != "," else "."
+    onset, offset, score = (_number(row, name, decimal) for name in ("onset", "offset", "score"))
+    if not row["recording"] or not row["tag"]:
+        raise ValueError("names no recording or no tag")
+    if not 0 <= onset < offset:
+        raise ValueError(f"goes from {onset:g} to {offset:g} s: an event ends after its start")
+    channel = int(row["channel"]) if row["channel"].isdigit() else None
+    event = Event(onset, offset, row["tag"], score, channel)
+    if row["chosen"] not in (HIGHEST, NEAR, RANDOM):
+        raise ValueError(f"chosen is {row['chosen']!r}: {HIGHEST}, {NEAR} or {RANDOM}, as it was written")
+    probability, of_tag = _number(row, "probability", decimal), _number(row, "of_tag", decimal)
+    if not 0 < probability <= 1 or of_tag < 1:
+        raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
+    picked = Picked(row["recording"], event, row["chosen"], probability, int(of_tag))
+    return Review(picked, *_answer(row, event, decimal), line)
+
+
+def _answer(row: Mapping[str, str], event: Event, decimal: str) -> tuple[str | None, Event | None]:
+    """(the answer, what there is instead)."""
+    told, tag = row["answer"].casefold(), row["right_tag"]
+    edges = [_number(row, name, decimal) if row[name] else None for name in ("right_onset", "right_offset")]
+    onset = event.onset if edges[0] is None else edges[0]
+    offset = event.offset if edges[1] is None else edges[1]
+    if not 0 <= onset < offset:
+        raise ValueError(f"the right edges go from {onset:g} to {offset:g} s: an event ends after its start")
+    moved = edges != [None, None]
+    if told in NONE:
+        answer = OTHER if tag and tag != event.tag else MOVED if moved else None
+    elif told in WORDS:
+        answer = WORDS[told]
+    else:
+        raise ValueError(f"the answer is {row['answer']!r}: give right, wrong, other or moved, or leave it empty")
+    if answer == WRONG and tag and tag != event.tag:
+        answer = OTHER
+    if answer == OTHER and (not tag or tag == event.tag):
+        raise ValueError("the answer is other: name in right_tag what it is")
+    if answer == MOVED and not moved:
+        raise ValueError("the answer is moved: give right_onset, right_offset or both, in seconds")
+    if answer in (RIGHT, MOVED) and tag not in ("", event.tag):
+        raise ValueError(f"the answer is {answer}, and right_tag is {tag!r}: take one out")
+    if answer == RIGHT and moved:
+        answer = MOVED
+    if answer in (None, WRONG):
+        return answer, None
+    return answer, Event(onset, offset, tag if answer == OTHER else event.tag, 1.0, event.channel)
+
+
+def _number(row: Mapping[str, str], name: str, decimal: str) -> float:
+    cell = row[name].replace(",", ".") if decimal == "," else row[name]
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {row[name]!r}: give a number")
+    return value

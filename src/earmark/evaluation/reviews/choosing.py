@@ -1,0 +1,112 @@
+"""Which events to listen to: half of them the highest scores, a quarter near the threshold, a quarter at random.
+
+The tags share each part alike, as far as they have events; what one lacks, others get. The highest and those near the threshold
+are taken from one recording after the other, so that no loud one fills the list, and are sure to be chosen: probability 1. Those
+at random are drawn from all that is left of a tag, each with the same probability, which is told. So everything that was found is
+represented: those that are sure by themselves, the rest by what was drawn from it. The same seed gives the same list.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark.errors import ScoresError
+from earmark.scores import Event
+
+HIGHEST, NEAR, RANDOM = "highest", "near the threshold", "random"
+
+
+@dataclass(frozen=True)
+class Picked:
+    """An event to listen to. chosen: HIGHEST, NEAR or RANDOM; probability: that it was; of_tag: events of its tag in all."""
+
+    recording: str
+    event: Event
+    chosen: str
+    probability: float
+    of_tag: int
+
+
+def pick(
+    events: Mapping[str, Sequence[Event]],
+    count: int = 60,
+    *,
+    thresholds: Mapping[str, float] | float | None = None,
+    tags: Sequence[str] | None = None,
+    seed: int = 0,
+) -> list[Picked]:
+    """Events to listen to, in an order drawn by lot, so that whoever stops early has heard some of each kind.
+
+    events: of each recording, with scores. thresholds: by tag or of all; default: of each tag the lowest score that it was found
+    with. tags: to choose from; default: all. Raises ScoresError where there is nothing to choose from.
+    """
+    if count < 4:
+        raise ScoresError(f"{count} events to listen to: give 4 or more, of which one is drawn at random")
+    found: dict[str, list[tuple[str, Event]]] = defaultdict(list)
+    for recording, heard in events.items():
+        for event in heard:
+            if tags is None or event.tag in tags:
+                found[event.tag].append((recording, event))
+    if tags is not None and (missing := [tag for tag in tags if tag not in found]):
+        raise ScoresError(f"no event is of {', '.join(map(repr, missing))}: those found are of {_named(events)}")
+    if not found:
+        raise ScoresError(f"there is no event in {len(events)} recordings: nothing to listen to")
+    rest = {tag: sorted(found[tag]) for tag in sorted(found)}
+    limits = {tag: _threshold(thresholds, tag, rest[tag]) for tag in rest}
+    picked: list[Picked] = []
+
+    def sure(chosen: str, many: int, key: Callable[[str, Event], float]) -> None:
+        for tag, part in _shares(rest, many).items():
+            taken = _over_recordings(rest[tag], part, key)
+            rest[tag] = [each for each in rest[tag] if each not in taken]
+            picked.extend(Picked(*each, chosen, 1.0, len(found[tag])) for each in taken)
+
+    whole = min(count, sum(map(len, rest.values())))
+    sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score)
+    sure(NEAR, round(whole / 4), lambda tag, event: abs(event.score - limits[tag]))
+    chance = np.random.default_rng(seed)
+    for tag, part in _shares(rest, whole - len(picked)).items():
+        drawn = [rest[tag][n] for n in sorted(chance.choice(len(rest[tag]), part, replace=False).tolist())]
+        picked += [Picked(*each, RANDOM, part / len(rest[tag]), len(found[tag])) for each in drawn]
+    return [picked[n] for n in chance.permutation(len(picked)).tolist()]
+
+
+def _shares(rest: Mapping[str, Sequence[object]], many: int) -> dict[str, int]:
+    """So many events for each tag, alike as far as each has them; the first tags get what does not divide."""
+    shares = dict.fromkeys(rest, 0)
+    while many > 0 and (open_ := [tag for tag in rest if shares[tag] < len(rest[tag])]):
+        for tag in open_:
+            add = min(max(1, many // len(open_)) if many >= len(open_) else 1, len(rest[tag]) - shares[tag], many)
+            shares[tag] += add
+            many -= add
+            if not many:
+                break
+    return {tag: part for tag, part in shares.items() if part}
+
+
+def _over_recordings(
+    events: Sequence[tuple[str, Event]], many: int, key: Callable[[str, Event], float]
+) -> list[tuple[str, Event]]:
+    """The first by `key`: of each recording its first, then of each its second, and so on."""
+    turns: dict[str, int] = defaultdict(int)
+    ordered = []
+    for recording, event in sorted(events, key=lambda each: (key(each[1].tag, each[1]), each)):
+        ordered.append((turns[recording], key(event.tag, event), (recording, event)))
+        turns[recording] += 1
+    return [each for _, _, each in sorted(ordered)[:many]]
+
+
+def _threshold(told: Mapping[str, float] | float | None, tag: str, events: Sequence[tuple[str, Event]]) -> float:
+    if isinstance(told, int | float):
+        return float(told)
+    if told is not None and tag in told:
+        return told[tag]
+    return min(event.score for _, event in events)
+
+
+def _named(events: Mapping[str, Sequence[Event]]) -> str:
+    return ", ".join(sorted({event.tag for heard in events.values() for event in heard})) or "no tag"

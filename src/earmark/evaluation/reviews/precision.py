@@ -1,0 +1,114 @@
+"""How many of all events that were found are right, by what was answered on some of them.
+
+Of a tag with N events, those that were sure to be chosen speak for themselves, and the others, R of them, are told by the random
+ones: of n that were answered r were right. So the precision is (right among the sure + R · r/n) / N. Its interval is that of r/n
+(Wilson 1927, 95 %) for the R others; the sure ones have none. Of several tags the parts are added, and the distances to the
+intervals' ends as the root of the sum of their squares (Zou and Donner 2008, "MOVER").
+
+A sure one without an answer counts among the others. Random ones alone are an honest sample of the rest, whatever the sure ones are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, WRONG, Review
+from earmark.evaluation.reviews.choosing import RANDOM
+from earmark.metrics.intervals import Interval
+
+Z = 1.959963984540054  # of 95 %
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Of a tag, or of all together. events: that were found; reviewed: that were answered, of them random: those drawn at random.
+    answers: how many of each. unanswered: of those that were chosen. among: (right, answered) by how they were chosen.
+    """
+
+    tag: str
+    events: int
+    reviewed: int
+    random: int
+    unanswered: int
+    answers: dict[str, int]
+    among: dict[str, tuple[int, int]]
+    precision: Interval
+
+    def as_dict(self) -> dict[str, Any]:
+        told = {
+            name: None if math.isnan(value) else round(value, 6) for name, value in self.precision.as_dict().items()
+        }
+        plain = {name: getattr(self, name) for name in ("tag", "events", "reviewed", "random", "unanswered", "answers")}
+        return plain | {"among": {name: list(pair) for name, pair in self.among.items()}, "precision": told}
+
+
+def of_tags(reviews: Sequence[Review]) -> list[Precision]:
+    """By tag, and at last of all, called "" there."""
+    by_tag: dict[str, list[Review]] = {}
+    for review in reviews:
+        by_tag.setdefault(review.picked.event.tag, []).append(review)
+    each = [_of_tag(tag, by_tag[tag]) for tag in sorted(by_tag)]
+    return [*each, _of_all(each)]
+
+
+def wilson(right: int, count: int) -> Interval:
+    """A share and its 95 % interval (Wilson 1927); NaN where there is none.
+
+    >>> wilson(9, 10)
+    Interval(value=0.9, low=0.5958..., high=0.9821...)
+    """
+    if not count:
+        return Interval(math.nan, math.nan, math.nan)
+    share, square = right / count, Z * Z
+    middle = (share + square / (2 * count)) / (1 + square / count)
+    half = Z / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    # what the formula gives at the ends, but for rounding
+    return Interval(share, 0.0 if right == 0 else middle - half, 1.0 if right == count else middle + half)
+
+
+def _of_tag(tag: str, reviews: Sequence[Review]) -> Precision:
+    events = max(review.picked.of_tag for review in reviews)
+    answered = [review for review in reviews if review.answer is not None]
+    sure = [review for review in answered if review.picked.chosen != RANDOM]
+    drawn = [review for review in answered if review.picked.chosen == RANDOM]
+    rest = events - len(sure)
+    right = sum(review.right for review in sure)
+    share = wilson(sum(review.right for review in drawn), len(drawn))
+    if not rest or rest == len(drawn):  # all were heard
+        whole = (right + sum(review.right for review in drawn)) / events
+        precision = Interval(whole, whole, whole)
+    else:
+        precision = Interval(*((right + rest * end) / events for end in (share.value, share.low, share.high)))
+    kinds = dict.fromkeys(review.picked.chosen for review in reviews)
+    heard = {kind: [review.right for review in answered if review.picked.chosen == kind] for kind in kinds}
+    return Precision(
+        tag, events, len(answered), len(drawn), len(reviews) - len(answered),
+        {answer: sum(r.answer == answer for r in answered) for answer in (RIGHT, WRONG, OTHER, MOVED)},
+        {kind: (sum(heard[kind]), len(heard[kind])) for kind in sorted(kinds)},
+        precision,
+    )  # fmt: skip
+
+
+def _of_all(each: Sequence[Precision]) -> Precision:
+    events = sum(one.events for one in each)
+    parts = [(one.events / events, one.precision) for one in each]
+    value = sum(part * interval.value for part, interval in parts)
+    below = math.sqrt(sum((part * (interval.value - interval.low)) ** 2 for part, interval in parts))
+    above = math.sqrt(sum((part * (interval.high - interval.value)) ** 2 for part, interval in parts))
+    kinds = sorted({kind for one in each for kind in one.among})
+    return Precision(
+        "", events, *(sum(getattr(one, name) for one in each) for name in ("reviewed", "random", "unanswered")),
+        {answer: sum(one.answers[answer] for one in each) for answer in (RIGHT, WRONG, OTHER, MOVED)},
+        {kind: _added(one.among.get(kind, (0, 0)) for one in each) for kind in kinds},
+        Interval(value, value - below, value + above),
+    )  # fmt: skip
+
+
+def _added(pairs: Any) -> tuple[int, int]:
+    right, count = 0, 0
+    for r, n in pairs:
+        right, count = right + r, count + n
+    return right, count

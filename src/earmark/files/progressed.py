@@ -1,0 +1,77 @@
+"""How far jobs are, told from their folders: while processes work on them, too, on whatever machines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError
+from earmark.files import journal
+from earmark.files.lock import lock
+
+
+@dataclass(frozen=True)
+class Progress:
+    """name: of the folder. listed: recordings that it is about; None: not known. failures: (path, reason).
+
+    at_work: whether a process has it now, as far as the disk tells. changed: when its journal last grew. shards: the same of
+    its parts; what they did is counted here once it was taken over.
+    """
+
+    name: str
+    begun: dict[str, Any]
+    listed: int | None
+    done: int
+    failures: tuple[tuple[str, str], ...]
+    at_work: bool
+    changed: datetime
+    shards: tuple[Progress, ...] = ()
+
+    @property
+    def left(self) -> int | None:
+        return None if self.listed is None else max(0, self.listed - self.done - len(self.failures))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        told: dict[str, Any] = {"name": self.name, "recordings": self.listed, "done": self.done, "left": self.left}
+        told |= {
+            "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
+            "at_work": self.at_work,
+        }
+        told |= {"changed": self.changed.isoformat(timespec="seconds"), "begun": self.begun}
+        return told | {"shards": [shard.to_dict() for shard in self.shards]}
+
+
+def of(folder: Path) -> Progress:
+    """Of a job's folder. One that has only shards yet has done nothing by itself. Raises EarmarkError where there is no job."""
+    shards = tuple(_one(shard) for shard in journal.shards(folder))
+    if not (folder / journal.NAME).is_file() and shards:
+        changed = max(shard.changed for shard in shards)
+        return Progress(folder.name, shards[0].begun, None, 0, (), False, changed, shards)
+    return _one(folder, shards)
+
+
+def _one(folder: Path, shards: tuple[Progress, ...] = ()) -> Progress:
+    begun = journal.head(folder)
+    entries = journal.read(folder)
+    failures = tuple((path, line.error) for path, line in entries.items() if line.error is not None)
+    listed = None
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # one of before, or not yet written
+        listed = int(json.loads((folder / journal.LISTED).read_text(encoding="utf-8"))["recordings"])
+    changed = datetime.fromtimestamp((folder / journal.NAME).stat().st_mtime, UTC)
+    return Progress(
+        folder.name, begun, listed, len(entries) - len(failures), failures, _at_work(folder), changed, shards
+    )
+
+
+def _at_work(folder: Path) -> bool:
+    try:
+        with (folder / journal.NAME).open("rb") as file:
+            lock(file.fileno(), folder, "job")
+    except EarmarkError:
+        return True
+    return False

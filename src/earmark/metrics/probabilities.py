@@ -1,0 +1,91 @@
+"""Metrics of probabilities: log loss and Brier score. Less is better, and the order of scores is not all that counts.
+
+They need scores that are probabilities: within 0 … 1 and, for one tag a clip, with a sum of 1 in each clip (to SUM). Other
+scores (ranks, logits, a sigmoid's for one tag a clip) have none of them: NaN, for all clips alike, and
+where no metric is named they are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.metrics.clips import Clips, Draw, single
+from earmark.metrics.ranking import Bools, Floats
+from earmark.registry import METRICS
+
+TINY = 1e-12  # the smallest probability whose logarithm is taken, as in the validation loss of training
+SUM = 1e-3  # how far the sum of a clip's probabilities may be from 1: float32's rounding over many tags, and some more
+
+
+def probable(values: NDArray[Any], *, alone: bool) -> bool:
+    """Whether scores (rows, tags) can be probabilities; alone: of one tag a clip."""
+    if values.min() < 0 or values.max() > 1:
+        return False
+    return not alone or bool((np.abs(values.sum(1, dtype=float) - 1) <= SUM).all())
+
+
+def _rows(clips: Clips, losses: Any, *, alone: bool) -> Floats:
+    """(rows,): of each clip; NaN where scores are no probabilities."""
+    if not probable(clips.values, alone=alone):
+        return np.full(len(clips.values), np.nan)
+    return np.asarray(losses(clips.values.astype(float), clips.truth), float)
+
+
+def _logarithm(values: Floats, truth: Bools) -> Floats:
+    return np.asarray(-np.log(np.maximum(values[np.arange(len(values)), single(truth)], TINY)))
+
+
+def _logarithms(values: Floats, truth: Bools) -> Floats:
+    right = np.where(truth, values, 1 - values)
+    return np.asarray(-np.log(np.maximum(right, TINY)).mean(1))
+
+
+def _squares(values: Floats, truth: Bools) -> Floats:
+    return np.asarray(((values - truth) ** 2).sum(1))
+
+
+def _squares_of_tags(values: Floats, truth: Bools) -> Floats:
+    return np.asarray(((values - truth) ** 2).mean(1))
+
+
+def _log_loss(draw: Draw) -> Floats:
+    return draw.mean(_rows(draw.clips, _logarithm, alone=True))
+
+
+def _log_loss_tags(draw: Draw) -> Floats:
+    return draw.mean(_rows(draw.clips, _logarithms, alone=False))
+
+
+def _brier(draw: Draw) -> Floats:
+    return draw.mean(_rows(draw.clips, _squares, alone=True))
+
+
+def _brier_tags(draw: Draw) -> Floats:
+    return draw.mean(_rows(draw.clips, _squares_of_tags, alone=False))
+
+
+@METRICS.register("log_loss", tasks=("one",), weighted=_log_loss, least=True)
+def log_loss(values: ArrayLike, truth: ArrayLike) -> float:
+    """Mean over clips of −ln of the probability of the clip's own tag; probabilities below 1e-12 count as that."""
+    return float(_log_loss(Draw(Clips(values, truth)))[0])
+
+
+@METRICS.register("brier", tasks=("one",), weighted=_brier, least=True)
+def brier(values: ArrayLike, truth: ArrayLike) -> float:
+    """Brier score: mean over clips of Σ over tags of (probability − [the clip has the tag])²; 0 … 2 (Brier 1950)."""
+    return float(_brier(Draw(Clips(values, truth)))[0])
+
+
+@METRICS.register("log_loss_tags", tasks=("many",), weighted=_log_loss_tags, least=True)
+def log_loss_tags(values: ArrayLike, truth: ArrayLike) -> float:
+    """Mean over clips and tags of −ln of the probability given to whether the clip has the tag."""
+    return float(_log_loss_tags(Draw(Clips(values, truth)))[0])
+
+
+@METRICS.register("brier_tags", tasks=("many",), weighted=_brier_tags, least=True)
+def brier_tags(values: ArrayLike, truth: ArrayLike) -> float:
+    """Mean over clips and tags of (probability − [the clip has the tag])²; 0 … 1."""
+    return float(_brier_tags(Draw(Clips(values, truth)))[0])
