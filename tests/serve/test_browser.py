@@ -205,7 +205,7 @@ def test_a_folder_is_heard_and_reviewed_by_keyboard(page, program):
     page.press("Enter")
     page.wait("document.querySelector('#figures').textContent.includes('Answers 4')")
     rows = [row.split(",") for row in program.client.get(f"/v1/jobs/{job['id']}/reviews").text.splitlines()[1:]]
-    assert [row[5] for row in rows] == ["right", "wrong", "unsure", "other"] and rows[-1][6] == "wren"
+    assert [row[6] for row in rows] == ["right", "wrong", "unsure", "other"] and rows[-1][7] == "wren"
 
 
 @pytest.mark.parametrize("dark", [False, True])

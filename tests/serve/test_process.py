@@ -45,7 +45,7 @@ def test_a_day_in_the_life(clips, tmp_path):
         assert program.end(signal.SIGKILL) == -signal.SIGKILL
     with serving(*words) as program:
         rows = program.client.get(f"/v1/jobs/{job}/reviews").text.splitlines()[1:]
-        assert [(row.split(",")[0], row.split(",")[5]) for row in rows] == said
+        assert [(row.split(",")[1], row.split(",")[6]) for row in rows] == said
         assert program.end() == 130  # as every command that Ctrl-C ends
 
 

@@ -78,7 +78,7 @@ async function figures(left) {
   const percent = (share) => `${Math.round(100 * share)} %`;
   at("figures").replaceChildren(
     element("span", {}, "Answers ", element("b", {}, String(told.asked))), element("span", {}, "right ", element("b", {}, `${told.right} of ${told.judged}`)),
-    element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, of ${told.sample} drawn by chance`),
+    element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
     element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))));
 }
 
@@ -98,7 +98,7 @@ async function undo() {
   if (!told) return;
   if (!told.event) return say("There is no answer to take back.");
   const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
-  await show(told.event, null, left);
+  await show(told.event, told.drawn, left);
 }
 
 function key(pressed) {
