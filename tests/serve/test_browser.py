@@ -111,7 +111,7 @@ def test_keys_play_and_move(page, clips):
     page.press(" ")
     page.wait("document.querySelector('#play').textContent === 'Play'")
     page.press("n")
-    page.wait("document.querySelector('#events tr.on')")
+    page.wait("document.querySelector('#events tr.on') !== null")
     page.wait("document.querySelector('#play').textContent === 'Play'")  # it stops with the event
     label = page.run("document.querySelector('#view').getAttribute('aria-label')")
     page.press("+")
