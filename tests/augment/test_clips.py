@@ -288,3 +288,35 @@ def test_equalise_at_low_rates_and_what_it_refuses():
         Equalise(16_000, db=-1)
     with pytest.raises(ValueError, match="octaves is 0: it lies between 0.25 and 10"):
         Equalise(16_000, octaves=0)
+
+
+def test_a_crop_falls_where_something_is_heard():
+    rate = 1_000
+    wave = np.zeros(10 * rate, np.float32)  # two calls of half a second, and digital silence around and between
+    for second in (2, 7):
+        wave[second * rate : second * rate + 500] = 0.5 * np.random.default_rng(second).uniform(-1, 1, 500)
+    crop = Crop(loud=30.0)
+    plans = [crop.draw(np.random.default_rng(seed), wave, rate) for seed in range(300)]
+    held = np.array([np.count_nonzero(crop.apply(plan, wave)) for plan in plans])
+    assert (
+        held.min() >= 245
+    )  # half of the 500 samples of a call, but for those that are softer than 30 dB below the loudest
+    starts = np.array([plan.start for plan in plans])
+    assert (starts < 4_000).any() and (starts > 4_000).any()  # either call
+    blind = Crop()
+    empty = [not blind.apply(blind.draw(np.random.default_rng(seed), wave, rate), wave).any() for seed in range(300)]
+    assert np.mean(empty) > 0.5  # of a window anywhere, most hold nothing
+
+
+def test_a_loud_crop_of_what_is_loud_throughout_is_from_anywhere():
+    wave = np.full(3_000, 0.1, np.float32)
+    starts = [Crop(loud=30.0).draw(np.random.default_rng(seed), wave, 1_000).start for seed in range(300)]
+    assert min(starts) < 100 and max(starts) > 1_900
+    silent = Crop(loud=30.0).draw(np.random.default_rng(0), np.zeros(3_000, np.float32), 1_000)
+    assert 0 <= silent.start <= 2_000
+
+
+@pytest.mark.parametrize("loud", [0.0, -3.0, 121.0])
+def test_a_crop_is_not_told_nonsense(loud):
+    with pytest.raises(ValueError, match=rf"loud is {loud:g} dB: it lies between 0 and 120"):
+        Crop(loud=loud)

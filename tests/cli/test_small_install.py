@@ -34,6 +34,7 @@ WITHOUT = tuple(EXTRAS)
 # what `pip install` of the core promises; all others may ask for an extra
 CORE = (
     "index",
+    "start",
     "evaluate",
     "compare",
     "tag",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ def index(
         written.Writes(written.manifest),
     ],
     options: Annotated[list[str] | None, typer.Option("--set", help="key=value for the data set.")] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Of labelled: all that is heard in the recordings is labelled.")
+    ] = False,
     folds: Annotated[int | None, typer.Option(help="Deal the clips into so many folds, groups kept together.")] = None,
     seed: Annotated[int, typer.Option(help="Of --folds.")] = 0,
     hashes: Annotated[bool, typer.Option(help="Look for the same audio in several folds.")] = True,
@@ -33,7 +36,7 @@ def index(
     from earmark.errors import EarmarkError
     from earmark.recipe import text
 
-    told = {}
+    told: dict[str, Any] = {"complete": True} if complete else {}
     for option in options or []:
         key, equals, value = option.partition("=")
         if not equals:

@@ -111,6 +111,7 @@ def _digest(lines: Sequence[str]) -> str:
 
 def _labels(manifest: Clips) -> Iterator[str]:
     """What is told of each clip, whose order and that of its tags do not count."""
-    columns = [manifest.table[name].to_pylist() for name in ("id", "start", "end", "tags", "events")]
-    for name, start, end, tags, events in zip(*columns, strict=True):
-        yield json.dumps([name, start, end, sorted(tags or []), events], ensure_ascii=True, default=str)
+    columns = [manifest.table[name].to_pylist() for name in ("id", "start", "end", "tags", "events", "unknown")]
+    for name, start, end, tags, events, unknown in zip(*columns, strict=True):
+        told = [name, start, end, sorted(tags or []), events, *([sorted(unknown)] if unknown else [])]
+        yield json.dumps(told, ensure_ascii=True, default=str)

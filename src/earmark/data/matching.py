@@ -16,7 +16,10 @@ from earmark.scores import Scores
 
 @dataclass(frozen=True)
 class Matched:
-    """Scores and truth of the same clips in the order of their ids, so that no report depends on the order of rows."""
+    """Scores and truth of the same clips in the order of their ids, so that no report depends on the order of rows.
+
+    known: of which tags it is known whether the clip has them; None: of all.
+    """
 
     ids: NDArray[np.str_]
     paths: list[str]
@@ -24,6 +27,12 @@ class Matched:
     truth: NDArray[np.bool_]
     groups: NDArray[np.str_]
     notes: list[str]
+    known: NDArray[np.bool_] | None = None
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """The truth as metrics take it: masked where it is not known."""
+        return self.truth if self.known is None else np.ma.masked_array(self.truth, ~self.known)
 
 
 def match(scores: Scores, manifest: Manifest) -> Matched:
@@ -64,7 +73,12 @@ def match(scores: Scores, manifest: Manifest) -> Matched:
         path.relative_to(manifest.root) if path.is_relative_to(manifest.root) else path for path in manifest.paths()
     ]
     truth = manifest.truth(scores.tags)[order]
-    return Matched(ids, [paths[i].as_posix() for i in order], scores.values[rows], truth, manifest.groups[order], notes)
+    known = None if manifest.knows_all else manifest.known(scores.tags)[order]
+    if known is not None:
+        of = f"{known.size - int(known.sum())} of {known.size} pairs of a clip and a tag"
+        notes.append(f"Of {of} it is not known whether the clip has the tag: no figure counts them.")
+    places = [paths[i].as_posix() for i in order]
+    return Matched(ids, places, scores.values[rows], truth, manifest.groups[order], notes, known)
 
 
 def _check_tags(scores: Scores, manifest: Manifest) -> list[str]:

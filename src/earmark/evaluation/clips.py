@@ -62,7 +62,7 @@ def measure(
         raise ScoresError("the manifest has no clips: there is nothing to report on")
     matched = match(scores, manifest)
     _check_task(matched, task)
-    values, truth = matched.values, matched.truth
+    values, truth = matched.values, matched.judged
     options: dict[str, Any] = {"resamples": resamples, "seed": seed, "threshold": threshold}
     measured = metrics.evaluate(values, truth, matched.groups, task, **options)
     figures = {name: measured[name] for name in sorted(measured, key=wording.position)}
@@ -88,7 +88,7 @@ def measure(
         metrics=figures,
         tags=_by_tag(columns, scores.tags),
         undefined=tuple(scores.tags[i] for i in metrics.undefined(truth, negatives=True)),
-        confusion=metrics.confusion(values, truth) if one_tag else None,
+        confusion=metrics.confusion(values, matched.truth) if one_tag else None,
         calibration=calibration,
         worst=_worst(matched, scores.tags, task, threshold),
         threshold=None if one_tag else threshold,
@@ -111,7 +111,7 @@ def decide(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int
     for name, threshold in (("0.5", np.full(len(tags), DEFAULT)), ("stored", np.asarray(stored, float))):
         figures = metrics.evaluate(
             matched.values,
-            matched.truth,
+            matched.judged,
             matched.groups,
             "many",
             resamples=resamples,
@@ -120,7 +120,7 @@ def decide(matched: Matched, tags: Sequence[str], stored: Floats, resamples: int
             threshold=threshold,
         )
         rows.append(Decided(name, {key: figures[key] for key in FIGURES}))
-        by_tag.append(metrics.per_tag(matched.values, matched.truth, "many", threshold))
+        by_tag.append(metrics.per_tag(matched.values, matched.judged, "many", threshold))
     at_half, at_stored = by_tag
     return Decisions(
         tuple(rows),

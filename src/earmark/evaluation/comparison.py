@@ -248,10 +248,10 @@ def _measured(
     task: Task = "one" if (first.truth.sum(1) == 1).all() else "many"
     values = {name: of_system.values for name, of_system in matched.items()}
     systems = [
-        System(name, metrics.evaluate(of_system, first.truth, first.groups, task, resamples=resamples, metrics=chosen))
+        System(name, metrics.evaluate(of_system, first.judged, first.groups, task, resamples=resamples, metrics=chosen))
         for name, of_system in values.items()
     ]
     pairs = metrics.compare(
-        values, first.truth, first.groups, task, resamples=resamples, permutations=permutations, metrics=chosen
+        values, first.judged, first.groups, task, resamples=resamples, permutations=permutations, metrics=chosen
     )
     return Comparison(tuple(systems), pairs, len(first.ids), matched=matched)

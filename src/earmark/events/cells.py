@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from earmark.files.texts import missing
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
 
+COMMA = re.compile(r"[-+]?\d+,\d+")
 ByRecording = Mapping[str, Sequence[Event]]
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")
 TIMES = ("onset_time", "offset_time")
@@ -81,7 +83,7 @@ class Found(dict[str, list[Event]]):
         if all(missing(cell) for cell in (onset, offset, tag)):
             return
         if _is_point(onset, offset):
-            event = event_of(onset, float(offset) + 1.0, tag, score, what, channel)
+            event = event_of(onset, seconds(offset) + 1.0, tag, score, what, channel)
             self.points.append((recording, replace(event, offset=event.onset), what))
         else:
             heard.append(event_of(onset, offset, tag, score, what, channel))
@@ -94,9 +96,18 @@ class Found(dict[str, list[Event]]):
 
 def _is_point(onset: Any, offset: Any) -> bool:
     try:
-        return float(onset) == float(offset) and 0 <= float(onset) <= LONGEST
+        return seconds(onset) == seconds(offset) and 0 <= seconds(onset) <= LONGEST
     except (TypeError, ValueError):
         return False
+
+
+def seconds(cell: Any) -> float:
+    """A cell's number; a comma for its point, as programs write it in much of Europe, is taken for one. Raises as float does.
+
+    >>> seconds("1,25"), seconds("1.25"), seconds(2)
+    (1.25, 1.25, 2.0)
+    """
+    return float(cell.replace(",", ".") if isinstance(cell, str) and COMMA.fullmatch(cell.strip()) else cell)
 
 
 def number(value: float) -> str:
@@ -141,7 +152,8 @@ def event_of(onset: Any, offset: Any, tag: Any, score: Any, what: str, channel: 
     try:
         # "" is no score; what is no number is told by float
         heard_in = None if channel in (None, "") else int(channel)
-        event = Event(float(onset), float(offset), tag, 1.0 if score in (None, "") else float(score), heard_in)
+        told = 1.0 if score in (None, "") else seconds(score)
+        event = Event(seconds(onset), seconds(offset), tag, told, heard_in)
     except (TypeError, ValueError) as error:
         raise ScoresError(
             f"{what} holds something else than numbers where seconds and a score should be ({error})"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from earmark.metrics.clips import answers
+from earmark.metrics.clips import answers, known_of
 from earmark.scores import Task
 
 BINS = 10
@@ -45,13 +45,15 @@ def calibration_of(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = 
     expected calibration error is the mean over these of |share that is right − mean score| of their bin (Guo et al.
     2017, equation 3), in `bins` bins of equal width, a score on an edge in the upper one. Empty bins are left out.
     """
-    values, truth = np.asarray(values), np.asarray(truth, bool)
+    known, values, truth = known_of(truth), np.asarray(values), np.asarray(np.ma.getdata(truth), bool)
     if not values.size or values.min() < 0 or values.max() > 1:
         return None
     if task == "one":
         score, right = values.max(1), answers(values, truth) == truth.argmax(1)
     else:
-        score, right = values.ravel(), truth.ravel()
+        score, right = (values.ravel(), truth.ravel()) if known is None else (values[known], truth[known])
+        if not len(score):
+            return None
     place = np.minimum((score * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
     total = np.maximum(count, 1)

@@ -1,6 +1,7 @@
 """What is measured: scores and truth of clips, sorted once, and counted under any weights.
 
-values: (rows, tags) float, higher = surer. truth: (rows, tags) bool. A row is a clip. Weights are (rows, draws): how
+values: (rows, tags) float, higher = surer. truth: (rows, tags) bool, or a masked array of it, whose masked cells are not known
+and are counted nowhere. A row is a clip. Weights are (rows, draws): how
 often each clip was drawn. What does not change from draw to draw is kept in `Clips`, the rest is asked of a `Draw`.
 """
 
@@ -24,6 +25,10 @@ class Clips:
 
     def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5):
         self.values, self.truth = checked(values, truth)
+        self.known = known_of(truth)
+        if self.known is not None:  # no tag that is not known stands above one that is, nor reaches a threshold
+            self.values = np.where(self.known, self.values, np.finfo(self.values.dtype).min)
+            self.truth = self.truth & self.known
         self.threshold = np.asarray(threshold, float)
         if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):
             raise ScoresError(
@@ -32,7 +37,7 @@ class Clips:
 
     @cached_property
     def rankings(self) -> list[Ranking]:
-        return list(_rankings(self.values, self.truth))
+        return list(_rankings(self.values, self.truth, self.known))
 
     @cached_property
     def right(self) -> Floats:
@@ -89,8 +94,14 @@ class Draw:
         return np.stack([self.weights[np.flatnonzero(column)].sum(0, dtype=float) for column in cells.T])
 
 
+def known_of(truth: ArrayLike) -> Bools | None:
+    """(rows, tags): the cells of a masked truth that are known; None: all."""
+    mask = np.ma.getmask(truth)
+    return None if mask is np.ma.nomask or not np.any(mask) else np.asarray(~mask)
+
+
 def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
-    values, truth = np.asarray(values), np.asarray(truth)
+    values, truth = np.asarray(values), np.asarray(np.ma.getdata(truth))
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     if values.ndim != 2 or values.shape != truth.shape:
@@ -117,9 +128,10 @@ def single(truth: Bools) -> NDArray[np.int64]:
     return np.asarray(truth.argmax(1))
 
 
-def _rankings(values: NDArray[Any], truth: Bools) -> Iterator[Ranking]:
+def _rankings(values: NDArray[Any], truth: Bools, known: Bools | None) -> Iterator[Ranking]:
     for column in range(values.shape[1]):
-        yield Ranking.of(np.ascontiguousarray(values[:, column]), truth[:, column])
+        rows = None if known is None else np.flatnonzero(known[:, column])
+        yield Ranking.of(np.ascontiguousarray(values[:, column]), truth[:, column], rows)
 
 
 def over_tags(by_tag: Floats) -> Floats:
@@ -141,9 +153,12 @@ def answers(values: ArrayLike, truth: ArrayLike) -> NDArray[np.int64]:
 
 def undefined(truth: ArrayLike, negatives: bool = False) -> list[int]:
     """The columns without a positive clip; with `negatives`, also those without a negative one, which have no AUC."""
-    truth = np.asarray(truth, bool)
+    known, truth = known_of(truth), np.asarray(np.ma.getdata(truth), bool)
+    if known is not None:
+        truth = truth & known
     empty = ~truth.any(0)
-    return [int(i) for i in np.flatnonzero(empty | truth.all(0) if negatives else empty)]
+    always = (truth if known is None else truth | ~known).all(0)
+    return [int(i) for i in np.flatnonzero(empty | always if negatives else empty)]
 
 
 def precision_at(values: NDArray[Any], truth: Bools, k: int) -> Floats:

@@ -150,17 +150,19 @@ class Both(Clips):
     def __init__(self, a: Clips, b: Clips):
         shape = a.values.shape
         levels = [np.broadcast_to(clips.threshold, shape) for clips in (a, b)]
-        super().__init__(
-            np.concatenate([a.values, b.values]), np.concatenate([a.truth, b.truth]), np.concatenate(levels)
-        )
+        truth = np.concatenate([a.truth, b.truth])
+        if a.known is not None:
+            truth = np.ma.masked_array(truth, ~np.concatenate([a.known, a.known]))
+        super().__init__(np.concatenate([a.values, b.values]), truth, np.concatenate(levels))
 
     @cached_property
     def rankings(self) -> list[Ranking]:
         rows = len(self.values) // 2
         result = []
-        for values, truth in zip(self.values.T, self.truth.T, strict=True):
+        for column, (values, truth) in enumerate(zip(self.values.T, self.truth.T, strict=True)):
             places = np.concatenate([_places(values[:rows]), _places(values[rows:])])
-            result.append(Ranking.of(places, np.ascontiguousarray(truth)))
+            known = None if self.known is None else np.flatnonzero(self.known[:, column])
+            result.append(Ranking.of(places, np.ascontiguousarray(truth), known))
         return result
 
 

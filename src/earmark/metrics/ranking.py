@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ Weights = NDArray[np.int32] | None  # (rows, draws): how often each row was draw
 class Ranking:
     """The clips of one tag from the highest score to the lowest, sorted once and then counted under any weights.
 
-    order: (rows,) the row at each rank. hits: (positives,) the ranks that hold a positive clip. A stretch is a run of
-    equal scores that holds at least one of them: first (stretches,) is its place in `hits`, start and end (stretches,)
-    are its ranks.
+    order: (rows,) the row at each rank, of the rows that are ranked. hits: (positives,) the ranks that hold a
+    positive clip. A stretch is a run of equal scores that holds at least one of them: first (stretches,) is its place in
+    `hits`, start and end (stretches,) are its ranks.
     """
 
     order: NDArray[np.int32]
@@ -29,8 +29,11 @@ class Ranking:
     end: NDArray[np.int64]
 
     @staticmethod
-    def of(values: NDArray[Any], truth: Bools) -> Ranking:
-        """values: (rows,) float. truth: (rows,) bool."""
+    def of(values: NDArray[Any], truth: Bools, rows: NDArray[np.int64] | None = None) -> Ranking:
+        """values: (rows,) float. truth: (rows,) bool. rows: those that are ranked; None: all."""
+        if rows is not None:
+            some = Ranking.of(values[rows], truth[rows])
+            return replace(some, order=rows[some.order].astype(np.int32))
         order = np.argsort(-values).astype(np.int32)
         ranked = values[order]
         runs = np.append(np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])), len(values))

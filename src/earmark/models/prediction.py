@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -90,10 +91,14 @@ def probabilities(prediction: Prediction, task: Task) -> Tensor:
 def loss(prediction: Prediction, targets: Tensor, task: Task) -> Tensor:
     """The mean over clips and levels of the cross-entropy; targets (batch, tags) may be soft.
 
-    For many tags it is the mean over tags of the binary cross-entropy.
+    For many tags it is the mean over tags of the binary cross-entropy; targets that are NaN, not known, are left out of it.
     """
     levels = prediction.levels.float()
     targets = targets[:, None].expand_as(levels)
+    if task == "many" and bool(targets.isnan().any()):
+        known = ~targets.isnan()
+        losses = F.binary_cross_entropy_with_logits(levels, targets.nan_to_num(), reduction="none")
+        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
     if task == "many":
         return F.binary_cross_entropy_with_logits(levels, targets)
     return -(targets * levels.log_softmax(-1)).sum(-1).mean()

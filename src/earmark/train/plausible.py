@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import recipe as recipes
+from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
 from earmark.recipe import Recipe
@@ -26,6 +27,7 @@ def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, 
     truth = parts.train.truth(vocabulary)
     if unheard := _without(truth, vocabulary):
         say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
+    say_unknown(parts.train, vocabulary, recipe, say)
     if recipe.task == "one":
         for part in (parts.train, parts.validation):
             wrong = np.flatnonzero(part.truth(vocabulary).sum(1) != 1)
@@ -34,6 +36,24 @@ def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, 
                     f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
                     "with task: one they cannot be used. Take task: many, or mend the manifest"
                 )
+
+
+def say_unknown(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:
+    """What of the training clips' tags is not known, and what that means."""
+    if train.knows_all:
+        return
+    known = train.known(vocabulary)
+    told = f"{known.size - int(known.sum())} of {known.size} pairs of a training clip and a tag are not known"
+    if recipe.task == "one":
+        say(f"{told}: with one tag a clip (task: one) they are taken as absent")
+        return
+    say(f"{told}: the loss leaves them out")
+    if always := [
+        tag for tag, column in zip(vocabulary, (~train.truth(vocabulary) & known).T, strict=True) if not column.any()
+    ]:
+        say(
+            f"{len(always)} tags have no training clip that is known to lack them, so that they are learnt to be everywhere: {_few(always)}"
+        )
 
 
 def reserved(recipe: Recipe, vocabulary: tuple[str, ...], say: Say) -> tuple[str, ...] | None:

@@ -50,7 +50,7 @@ def clip_scores(
     whole = np.stack([scores[row] for row in readable.tolist()])
     if truth is None:
         return readable, whole, None
-    sums = [(sum(each.sum() for each in losses), sum(map(len, losses)))]
+    sums = [(sum(np.nansum(each) for each in losses), sum(int(np.isfinite(each).sum()) for each in losses))]
     told = [part for share in processes.gathered(sums) for part in share]
     return readable, whole, float(sum(part[0] for part in told) / sum(part[1] for part in told))
 
@@ -67,12 +67,19 @@ def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) ->
 
 def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:
     """Cross-entropy of clip probabilities (clips, tags), as in training but after the windows are combined."""
-    return float(losses_of(values, truth, task).mean())
+    return float(np.nanmean(losses_of(values, truth, task)))
 
 
 def losses_of(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> NDArray[np.float64]:
-    """(rows,): the cross-entropy of each row of probabilities (rows, tags), in task many a mean over tags."""
+    """(rows,): the cross-entropy of each row of probabilities (rows, tags), in task many a mean over tags.
+
+    truth: masked where it is not known, which is left out; a row of which nothing is known is NaN.
+    """
     p = np.clip(values.astype(np.float64), TINY, 1 - TINY)
     if task == "one":
         return np.asarray(-np.log(p[truth]), np.float64)
-    return np.asarray(-np.where(truth, np.log(p), np.log1p(-p)).mean(1), np.float64)
+    losses = -np.where(np.ma.getdata(truth), np.log(p), np.log1p(-p))
+    if np.ma.getmask(truth) is np.ma.nomask:
+        return np.asarray(losses.mean(1), np.float64)
+    means = np.ma.masked_array(losses, np.ma.getmask(truth)).mean(1)
+    return np.asarray(np.ma.filled(means, np.nan), np.float64)

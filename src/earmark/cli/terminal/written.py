@@ -338,12 +338,20 @@ def _parquet(path: Path, name: str) -> dict[str, Any]:
 
 def manifest(path: Path) -> bool:
     """A manifest as `earmark index` writes it."""
-    from earmark.data.manifest import SCHEMA
+    from earmark.data.manifest import LATER, SCHEMA
     from earmark.data.manifest.files import FORMAT
 
     if path.suffix == ".parquet":
         return bool(_parquet(path, FORMAT))
-    return head_of(path, "\t" if path.suffix == ".tsv" else ",") == tuple(SCHEMA.names)
+    head = head_of(path, "\t" if path.suffix == ".tsv" else ",")
+    return head in (tuple(SCHEMA.names), tuple(name for name in SCHEMA.names if name not in LATER))
+
+
+def started(folder: Path) -> bool:
+    """A folder as `earmark start` leaves it, whose recipe nobody has changed."""
+    from earmark.train.starting.planning import untouched
+
+    return untouched(folder / "own.yaml")
 
 
 def drawn(path: Path) -> bool:

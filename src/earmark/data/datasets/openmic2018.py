@@ -35,8 +35,8 @@ def openmic2018(root: Path) -> Manifest:
     From: https://zenodo.org/records/1432913.
     E. Humphrey, S. Durand and B. McFee, "OpenMIC-2018: An open dataset for multiple instrument recognition", ISMIR 2018.
     A clip has a tag if its relevance, the listeners' mean, is 0.5 or more. Most pairs of a clip and an instrument were
-    never asked about. A manifest cannot tell "unknown" from "absent", so that figures which count a missing tag as an
-    absent one are too low here; the facts count positive, negative and unknown pairs.
+    never asked about: they are unknown, and no loss or figure counts them; the facts count positive, negative and unknown
+    pairs.
     Folds: the official "train" and "test" of split01. Groups: the track. Tags: in the order of class-map.json.
     """
     expect(root, LAYOUT, "class-map.json", TABLE, *PARTITIONS.values(), "audio")
@@ -56,7 +56,7 @@ def openmic2018(root: Path) -> Manifest:
         "pairs": {
             "positive": positive,
             "negative": answered - positive,
-            "unknown, counted as negative": len(answers) * len(tags) - answered,
+            "unknown": len(answers) * len(tags) - answered,
         },
         "listed in a partition but without labels": sum(key not in answers for key in folds),
         "in no partition": sum(key not in folds for key in answers),
@@ -66,6 +66,7 @@ def openmic2018(root: Path) -> Manifest:
             "id": list(answers),
             "path": paths,
             "tags": [[tag for tag in tags if each.get(tag, 0.0) >= RELEVANT] for each in answers.values()],
+            "unknown": [[tag for tag in tags if tag not in each] for each in answers.values()],
             "fold": [folds.get(key) for key in answers],
             "group": [key.partition("_")[0] for key in answers],
         },

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, refuse
-from earmark.data.manifest import SCHEMA, Manifest, build, columns_left_out, load_table, read
+from earmark.data.manifest import LATER, SCHEMA, Manifest, build, columns_left_out, load_table, read
 from earmark.errors import ManifestError
 from earmark.files.texts import missing
 from earmark.registry import did_you_mean
@@ -19,6 +19,7 @@ LAYOUT = {
     "a/1.wav": AUDIO,
     "a/2.wav": AUDIO,
 }
+CORE = [name for name in SCHEMA.names if name not in LATER]  # what every manifest of earmark's has
 ENDINGS = (".csv", ".tsv", ".parquet")
 
 # What columns are usually called, lower case. `start` and `end` are not guessed: in UrbanSound8K's table, say, they are
@@ -113,12 +114,12 @@ def table(
 
 def _is_manifest(names: list[str]) -> bool:
     """Whether a table's columns are called as a manifest's: all of them, or none otherwise."""
-    return set(SCHEMA.names) <= set(names) or {"id", "path", "tags"} <= set(names) <= set(SCHEMA.names)
+    return set(CORE) <= set(names) or {"id", "path", "tags"} <= set(names) <= set(SCHEMA.names)
 
 
 def _root_of_manifest(raw: Any, place: Path, audio: str | None) -> Path | None:
     """Where the paths of a manifest start. None: its own folder, as that of every manifest."""
-    if audio is not None or set(SCHEMA.names) <= set(raw.column_names):
+    if audio is not None or set(CORE) <= set(raw.column_names):
         return None if audio is None else place.parent / audio
     return _audio_folder(place.parent, None, [_plain(cell) for cell in raw["path"].to_pylist()])[0]
 

@@ -87,6 +87,7 @@ def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> lis
     tags = (
         (f"a tag holds {JOINT!r}, which separates tags", _rows_of(tag_rows, barred, rows)),
         ("a tag that the vocabulary lacks", _rows_of(tag_rows, codes_of_tags < 0, rows)),
+        ("a tag is among the clip's tags and among those that are unknown", _both(table, vocabulary)),
     )
     return [
         *((what, wrong, "") for what, wrong in cells),
@@ -94,6 +95,16 @@ def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> lis
         *((what, wrong, "") for what, wrong in tags),
         *_event_contradictions(table["events"], start, end, tag_rows, codes_of_tags, vocabulary),
     ]
+
+
+def _both(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> NDArray[np.bool_]:
+    width = len(vocabulary) + 1
+    cells = []
+    for column in ("tags", "unknown"):
+        rows, codes = tag_codes(table[column], vocabulary)
+        cells.append((rows * width + codes)[codes >= 0])
+    twice = np.intersect1d(cells[0], cells[1])
+    return _rows_of(twice // width, np.ones(len(twice), bool), len(table["id"]))
 
 
 def _holds(texts: pa.Array, part: str) -> NDArray[np.bool_]:

@@ -88,6 +88,29 @@ class Manifest:
         result[rows[codes >= 0], codes[codes >= 0]] = True
         return result
 
+    def known(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """Of which tags it is known whether a clip has them, (rows, tags); `truth` is False where it is not.
+
+        >>> clips = build({"id": ["a"], "path": ["a.wav"], "tags": ["dog"], "unknown": ["owl"]}, ".")
+        >>> clips.known(["dog", "owl", "rain"]).tolist()
+        [[True, False, True]]
+        """
+        names = self.vocabulary if vocabulary is None else tuple(vocabulary)
+        rows, codes = columns_of.tag_codes(self.table["unknown"], names)
+        result = np.ones((len(self), len(names)), bool)
+        result[rows[codes >= 0], codes[codes >= 0]] = False
+        return result
+
+    def judged(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """`truth` as metrics take it: where some tag of some clip is not known, a masked array."""
+        truth = self.truth(vocabulary)
+        return truth if self.knows_all else np.ma.masked_array(truth, ~self.known(vocabulary))
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether no tag of no clip is unknown."""
+        return not pc.any(pc.greater(pc.list_value_length(self.table["unknown"]), 0)).as_py()
+
     def select(self, which: ArrayLike) -> Manifest:
         """The rows of a mask (rows,) or of indices, in that order. The vocabulary stays whole."""
         which = np.asarray(which)
@@ -133,7 +156,7 @@ def build(
 ) -> Manifest:
     """A checked manifest from columns: Arrow or NumPy arrays or lists, by the names of SCHEMA; absent ones are null.
 
-    `tags` may hold strings joined by "|", `events` JSON strings. vocabulary: the tags in order (default: those that
+    `tags` and `unknown` may hold strings joined by "|", `events` JSON strings. vocabulary: the tags in order (default: those that
     occur, sorted). Raises ManifestError with all mistakes and their rows; `name` opens its message.
 
     >>> clips = build({"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": ["dog|rain", "rain"]}, "recordings")
@@ -168,6 +191,7 @@ def build(
             table[column], bad = columns_of.seconds(given[column])
             wrong.append((f"{column!r} is not a number of seconds", bad, _cell(given[column], bad)))
         table["tags"] = columns_of.tags(given["tags"])
+        table["unknown"] = columns_of.tags(given["unknown"])
         table["events"], bad = columns_of.events(given["events"])
         wrong.append(("'events' is not JSON of the form [[tag, onset, offset], …]", bad, ""))
     except pa.ArrowException as error:

@@ -29,8 +29,10 @@ SCHEMA = pa.schema(
         ("fold", pa.string()),  # null: none
         ("group", pa.string()),  # null: the clip is its own group
         ("source", pa.string()),  # free: uploader, licence, address
+        ("unknown", pa.list_(pa.string())),  # tags of which it is not known whether the clip has them
     ]
 )
+LATER = ("unknown",)  # columns that files have only where they hold something, as those of before have none
 JOINT = "|"  # between the tags of a CSV
 BLOCK = (
     20_000  # cells of JSON parsed at once; with more, Python's collector goes over millions of lists again and again

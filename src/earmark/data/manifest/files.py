@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
-from earmark.data.manifest.columns import JOINT, SCHEMA
+from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
 from earmark.files import bounds, check_text, whole
 
@@ -91,13 +91,15 @@ def load_table(file: Path) -> pa.Table:
 
 
 def write(manifest: Manifest, file: str | Path) -> None:
-    """Write .parquet, .csv or .tsv, whole or not at all.
+    """Write .parquet, .csv or .tsv, whole or not at all; the column `unknown` only where some tag is.
 
     Paths of recordings below the file's folder are written relative to it, others absolute, so that the manifest can
     be read from any working directory. CSV keeps neither the order of the tags nor the facts.
     """
     file = Path(file)
     table = manifest.table.set_column(1, "path", _paths_from(manifest, file.parent))
+    empty = [name for name in LATER if not len(pc.list_flatten(table[name]))]
+    table = table.drop_columns(empty)
     with whole(file) as part:
         if file.suffix == ".parquet":
             from pyarrow import parquet
@@ -156,10 +158,12 @@ def _paths_from(manifest: Manifest, folder: Path) -> pa.ChunkedArray:
 
 def _flat(table: pa.Table) -> pa.Table:
     """Tags and events as strings."""
-    tags = pc.binary_join(table["tags"], JOINT)
+    for name in ("tags", *LATER):
+        if name in table.column_names:
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, name, pc.binary_join(table[name], JOINT))
     events = [
         None if row is None else json.dumps([[e["tag"], e["onset"], e["offset"]] for e in row], ensure_ascii=False)
         for row in table["events"].to_pylist()
     ]
-    table = table.set_column(SCHEMA.get_field_index("tags"), "tags", tags)
     return table.set_column(SCHEMA.get_field_index("events"), "events", pa.array(events, pa.string()))

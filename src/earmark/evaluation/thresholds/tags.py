@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.errors import ScoresError
 from earmark.evaluation.thresholds.chosen import Chosen, plain, rounded
 from earmark.metrics import Floats, evaluate, per_tag
+from earmark.metrics.clips import known_of
 from earmark.models.facts import TagTuning
 
 DEFAULT = 0.5  # of a tag for which none was chosen
@@ -38,19 +39,24 @@ def choose(
     *,
     resamples: int = 1000,
 ) -> Chosen:
-    """values, truth: (clips, tags). groups: (clips,), for the intervals of the figures. Raises ScoresError."""
-    values, truth = np.asarray(values, np.float64), np.asarray(truth, np.bool_)
+    """values, truth: (clips, tags), the truth masked where it is not known.
+
+    groups: (clips,), for the intervals of the figures. Raises ScoresError.
+    """
+    judged, known = truth, known_of(truth)
+    values, truth = np.asarray(values, np.float64), np.asarray(np.ma.getdata(truth), np.bool_)
     if values.ndim != 2 or values.shape != truth.shape or values.shape[1] != len(tags):
         raise ScoresError(f"values {values.shape}, truth {truth.shape} and {len(tags)} tags do not fit together")
     if not truth.any():
         raise ScoresError(f"none of the {len(values)} clips has a tag, so there is nothing to choose thresholds by")
-    best = np.array([best_threshold(values[:, i], truth[:, i]) for i in range(len(tags))])
+    rows = [slice(None) if known is None else known[:, i] for i in range(len(tags))]
+    best = np.array([best_threshold(values[rows[i], i], truth[rows[i], i]) for i in range(len(tags))])
     figures, by_tag = {}, []
     for name, threshold in (("0.5", np.full(len(tags), DEFAULT)), ("thresholds", best)):
         figures[name] = evaluate(
-            values, truth, groups, "many", resamples=resamples, metrics=FIGURES, threshold=threshold
+            values, judged, groups, "many", resamples=resamples, metrics=FIGURES, threshold=threshold
         )
-        by_tag.append(np.asarray(per_tag(values, truth, "many", threshold)["f1"], float))
+        by_tag.append(np.asarray(per_tag(values, judged, "many", threshold)["f1"], float))
     there = np.asarray(truth.any(0), bool)
     pairs = np.where(there[:, None], np.nan_to_num(np.stack(by_tag, 1)), np.nan).tolist()
     return Chosen(

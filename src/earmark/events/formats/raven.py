@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 
 from earmark.errors import ScoresError
-from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, number, one_line
+from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, number, one_line, seconds
 from earmark.events.formats import event_format
 from earmark.files.texts import missing
 from earmark.scores import Event
@@ -15,6 +16,8 @@ COLUMNS = (
     "Begin File", "Tag", "Score",
 )  # fmt: skip
 LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
+SCORES = ("Score", "Confidence")
+NOTHING = ("nocall", "No call")  # how BirdNET says that it heard nothing
 CLOCK = ("Begin Date", "Begin Clock Time", "End Date", "End Clock Time")  # as Raven Pro calls these measurements
 PLACE = ("Begin Path", "End File", "End Path", "File Offset (s)", "Delta Time (s)")  # of a selection, in other words
 
@@ -25,7 +28,8 @@ class Raven:
 
     Low and High Freq are 0 and the highest frequency that the tagger hears and the recording holds, as events have no band.
     Tables over a sequence of files are read too: times count from the start of the sequence there, `File Offset (s)` from
-    the start of `Begin File`, whose event it is.
+    the start of `Begin File`, whose event it is; without it the file is the last name of `Begin Path`. BirdNET's tables, whose
+    score is `Confidence`, are such tables.
     """
 
     @staticmethod
@@ -68,7 +72,8 @@ class Raven:
                 f"{', '.join(LABELS)}; this has {', '.join(header) or 'none'}"
             )
         found = Found()
-        found.unused(header, {*COLUMNS[:8], *PLACE, *CLOCK, label, "Score"})
+        score = next((name for name in SCORES if name in header), "Score")
+        found.unused(header, {*COLUMNS[:8], *PLACE, *CLOCK, label, score})
         seen: set[tuple[str | None, ...]] = set()
         over = []
         for count, line in lines[1:]:
@@ -78,9 +83,12 @@ class Raven:
             if selection[0] and selection in seen:
                 continue
             seen.add(selection)
+            name = row.get("Begin File") or re.split(r"[/\\]", row.get("Begin Path", ""))[-1] or recording
+            if row.get(label) in NOTHING:
+                found.setdefault(name, [])
+                continue
             onset, offset = _within_file(row, f"line {count}")
-            name = row.get("Begin File") or recording
-            found.add(name, onset, offset, row.get(label, ""), row.get("Score"), f"line {count}")
+            found.add(name, onset, offset, row.get(label, ""), row.get(score), f"line {count}")
             if row.get("End File", name) not in ("", name):
                 over.append(f"line {count}")
         if over:
@@ -110,9 +118,9 @@ def _within_file(row: dict[str, str], what: str) -> tuple[str | float, str | flo
     if "File Offset (s)" not in row or (missing(begin) and missing(end)):
         return begin, end
     try:
-        here = float(row["File Offset (s)"])
+        here = seconds(row["File Offset (s)"])
         # rounded to the nanosecond, so that what is 1.5 s long in the table is so here
-        return here, round(here + float(end) - float(begin), 9)
+        return here, round(here + seconds(end) - seconds(begin), 9)
     except ValueError as error:
         raise ScoresError(
             f"{what} holds something else than seconds in its times or File Offset (s) ({error})"

@@ -33,6 +33,11 @@ class Mixture:
         weights = torch.from_numpy(self.weights).to(values.device).view(-1, *[1] * (values.dim() - 1))
         return weights * values + (1 - weights) * self.partners_of(values)
 
+    def mix_targets(self, targets: Tensor) -> Tensor:
+        """As `mix`, of targets (batch, tags); a clip that is left alone is so too where its partner's are not known, NaN."""
+        alone = torch.from_numpy(self.weights == 1).to(targets.device)[:, None]
+        return torch.where(alone, targets, self.mix(targets))
+
     def mix_as_loud(self, waves: Tensor, levels: Tensor) -> Tensor:
         """waves: (batch, …). levels: (batch,) decibels. The ratio is one of loudness: both clips are first made as loud.
 
@@ -98,7 +103,7 @@ class Mixup:
 
     def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Mixture)
-        return plan.mix(waves), plan.mix(targets)
+        return plan.mix(waves), plan.mix_targets(targets)
 
 
 def a_weighting(frequencies: Tensor) -> Tensor:
@@ -135,7 +140,7 @@ class BetweenClass:
 
     def apply(self, plan: object, waves: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Mixture)
-        return plan.mix_as_loud(waves, self.levels(waves)), plan.mix(targets)
+        return plan.mix_as_loud(waves, self.levels(waves)), plan.mix_targets(targets)
 
     def levels(self, waves: Tensor) -> Tensor:
         """waves: (batch, …) → (batch,) dB re full scale, of a sine at 1 kHz that of its root mean square."""

@@ -58,23 +58,39 @@ class Crop:
     short: pad (zeros, the wave at a random place), repeat (over and over until the window is full), replicate (a wave
     that fits n times lies there 1 to n times, each number as likely; zeros around). The last is paper 004's (section
     2.4.2), which does not say where the copies lie: here they follow each other, as one, from a random place.
+    loud: dB; from places where something is heard only, so that what lies between the calls of a clip, silence at worst, is not
+    taught as one of them: a sample is loud if it is no more than so many dB below the wave's loudest, and the window holds half
+    as many loud samples, or more, as the window that holds most.
     """
 
-    def __init__(self, short: Literal["pad", "repeat", "replicate"] = "pad"):
+    def __init__(self, short: Literal["pad", "repeat", "replicate"] = "pad", loud: float | None = None):
         if short not in ("pad", "repeat", "replicate"):
             raise ValueError(f"short is {short!r}: it is pad, repeat or replicate")
-        self.short = short
+        if loud is not None and not 0 < loud <= 120:
+            raise ValueError(f"loud is {loud:g} dB: it lies between 0 and 120; leave it out for windows from anywhere")
+        self.short, self.loud = short, loud
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> Span:
         spare = length - len(wave)
         if spare <= 0:
-            start = int(generator.integers(1 - spare))
+            places = None if self.loud is None else self._loud_places(wave, length)
+            start = int(generator.integers(1 - spare if places is None else len(places)))
+            start = start if places is None else int(places[start])
             return Span(start, start + length, 0, length)
         if self.short == "repeat":
             return Span(0, len(wave), 0, length)
         fits = length // len(wave) if self.short == "replicate" and len(wave) else 1
         copies = int(generator.integers(1, fits + 1)) if fits > 1 else 1
         return Span(0, len(wave), int(generator.integers(length - copies * len(wave) + 1)), length, copies)
+
+    def _loud_places(self, wave: Wave, length: int) -> NDArray[np.int64]:
+        """(n,): where windows may begin."""
+        assert self.loud is not None
+        sizes = np.abs(wave)
+        loud = sizes >= sizes.max(initial=0) * 10.0 ** (-self.loud / 20.0)
+        before = np.concatenate([[0], np.cumsum(loud)])
+        held = before[length:] - before[: len(before) - length]
+        return np.flatnonzero(2 * held >= held.max())
 
     def apply(self, plan: object, wave: Wave) -> Wave:
         assert isinstance(plan, Span) and plan.length is not None
