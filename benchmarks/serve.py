@@ -30,7 +30,7 @@ from earmark.engines import processor
 from earmark.files import write_text
 
 CLIENTS = (1, 8, 64)
-TURNS = 3
+TURNS = 2
 EARMARK = [sys.executable, "-m", "earmark.cli"]
 
 
