@@ -148,15 +148,12 @@ def opened(folder: Path, *flags: str) -> Iterator[Browser]:
             time.sleep(0.05)
         port, path = place.read_text().split("\n")[:2]
         with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None) as line:
-            yield _page(line, port)
+            line.send(json.dumps({"id": 0, "method": "Target.getTargets", "params": {}}))
+            told = json.loads(line.recv(timeout=PATIENCE))["result"]["targetInfos"]
+        target = next(each["targetId"] for each in told if each["type"] == "page")
+        place_of_page = f"ws://127.0.0.1:{port}/devtools/page/{target}"
+        with connect(place_of_page, max_size=None, compression=None) as line:
+            yield Browser(line)
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _page(line: ClientConnection, port: str) -> Browser:
-    line.send(json.dumps({"id": 0, "method": "Target.getTargets", "params": {}}))
-    told = json.loads(line.recv(timeout=PATIENCE))["result"]["targetInfos"]
-    target = next(each["targetId"] for each in told if each["type"] == "page")
-    page = connect(f"ws://127.0.0.1:{port}/devtools/page/{target}", max_size=None, compression=None)
-    return Browser(page)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from scipy.stats import binomtest
 from tests.program import earmark
 from tests.serve.conftest import HERE
 
 from earmark.errors import EarmarkError
+from earmark.evaluation.reviews import answers
 from earmark.scores import Event
 from earmark.serve import judging
 from earmark.serve.app import build
@@ -188,7 +188,7 @@ def test_times_in_names(name, hour):
 # ------------------------------------------------------------------------------------------------------------ review
 
 
-def test_answers_are_kept_and_taken_back(folder):
+def test_answers_are_kept_and_taken_back(folder, tmp_path):
     job = run(folder, threshold=0.1)
     at = f"/v1/jobs/{job['id']}"
     seen = []
@@ -202,11 +202,14 @@ def test_answers_are_kept_and_taken_back(folder):
         assert folder.post(f"{at}/reviews", json=answer).status_code == 201
     assert len({event["id"] for event in seen}) == 4
     table = list(csv.DictReader(io.StringIO(folder.get(f"{at}/reviews").text)))
-    assert [(row["answer"], row["other"], row["tag"]) for row in table] == [
+    assert [(row["answer"], row["right_tag"], row["tag"]) for row in table] == [
         (said, "wren" if said == "other" else "", event["tag"])
         for said, event in zip(("right", "wrong", "other", "unsure"), seen, strict=True)
     ]
-    assert list(table[0]) == ["recording", "onset", "offset", "tag", "score", "answer", "other", "drawn", "time"]
+    (tmp_path / "answers.csv").write_text(folder.get(f"{at}/reviews").text)
+    read = answers.read(tmp_path / "answers.csv")  # as `earmark review` and trainings read it
+    assert [each.answer for each in read] == ["right", "wrong", "other", None] and read[2].truth.tag == "wren"
+    assert [each.picked.event.onset for each in read] == [event["onset"] for event in seen]
     figures = folder.get(f"{at}/figures").json()
     assert (figures["asked"], figures["right"], figures["judged"]) == (4, 1, 3)
     back = folder.delete(f"{at}/reviews/last").json()
@@ -214,7 +217,7 @@ def test_answers_are_kept_and_taken_back(folder):
     assert folder.get(f"{at}/figures").json()["asked"] == 3
     for _ in range(3):
         folder.delete(f"{at}/reviews/last")
-    assert folder.delete(f"{at}/reviews/last").json() == {"event": None}
+    assert folder.delete(f"{at}/reviews/last").json() == {"event": None, "drawn": None}
 
 
 def test_answers_that_are_none(folder):
@@ -228,12 +231,6 @@ def test_answers_that_are_none(folder):
         assert folder.post(f"{at}/reviews", json=said).status_code == status
     assert folder.post("/v1/jobs/99/reviews", json={"event": 1, "answer": "right"}).status_code == 404
     assert folder.get("/v1/jobs/99/next").status_code == 404
-
-
-@pytest.mark.parametrize(("right", "asked"), [(0, 1), (1, 1), (3, 10), (57, 60), (500, 1000)])
-def test_the_interval_is_wilsons(right, asked):
-    known = binomtest(right, asked).proportion_ci(0.95, method="wilson")
-    assert judging.wilson(right, asked) == pytest.approx((known.low, known.high), abs=1e-9)
 
 
 @pytest.fixture
@@ -265,12 +262,13 @@ def test_precision_is_of_those_drawn_by_chance(many):
     assert judge(store, job, 400) == {"surest": 200, "random": 100, "doubtful": 100}
     told = judging.figures(store, job, "dog")
     assert told["right"] / told["judged"] > 0.5
-    # of 100 drawn from 1,000, with a share of 0.3: a deviation of sqrt(0.21 / 100 · 0.9) = 0.043; five of them
-    assert told["sample"] >= 100 and abs(told["precision"] - 0.3) < 0.22
+    # by their scores some 330 to 370 are chosen, and 30 to 70 of the 630 to 670 others were drawn, a tenth of which is right: a
+    # deviation of 0.65 · sqrt(0.1 · 0.9 / 30) = 0.036 of the whole; five of them. Of all answers more than half are right
+    assert 20 < told["sample"] < 80 and abs(told["precision"] - 0.3) < 0.18
     assert told["low"] < 0.3 < told["high"]
     judge(store, job, 600)
     told = judging.figures(store, job, "dog")
-    assert (told["sample"], told["precision"]) == (1000, 0.3)  # all of them
+    assert (told["judged"], told["precision"]) == (1000, 0.3)  # all of them
     assert judging.following(store, job, "dog", "mixed") == (None, 0)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Annotated, Any, Literal
 
@@ -229,6 +227,8 @@ def review(job: Number, said: Said, here: Here) -> Kept:
         raise UnknownName(f"event {said.event}: job {job} has none of this number")
     if (said.answer == "other") != bool(said.other.strip()):
         raise EarmarkError("other is the tag that it is, where the answer is `other`, and else empty")
+    if said.other.strip() == rows[0]["tag"]:
+        raise EarmarkError(f"the event is told as {said.other.strip()} already: then it is right")
     return Kept(id=judging.answer(store, rows[0], said.answer, said.other.strip(), said.drawn))
 
 
@@ -239,12 +239,12 @@ def take_back(job: Number, here: Here) -> TakenBack:
     _known(store, job)
     gone = judging.take_back(store, job)
     if gone is None:
-        return TakenBack(event=None)
+        return TakenBack(event=None, drawn=None)
     rows = store.rows(
         "SELECT * FROM events WHERE job = ? AND recording = ? AND onset = ? AND tag = ?",
         (job, gone["recording"], gone["onset"], gone["tag"]),
     )
-    return TakenBack(event=_event(rows[0]) if rows else None)
+    return TakenBack(event=_event(rows[0]) if rows else None, drawn=gone["drawn"])
 
 
 @router.get("/v1/jobs/{job}/figures")
@@ -259,12 +259,9 @@ def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
     "/v1/jobs/{job}/reviews", response_class=Response, responses={200: {"content": {"text/csv": TABLES["text/csv"]}}}
 )
 def reviews(job: Number, here: Here) -> Response:
-    """The answers, as CSV: recording, onset, offset, tag, score, answer, other, drawn, time."""
+    """The answers as the table of `earmark review`, from which taggers learn."""
     store, _ = here.folder
     _known(store, job)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(judging.COLUMNS)
-    writer.writerows(row.values() for row in judging.table(store, job))
     headers = {"Content-Disposition": f'attachment; filename="reviews-{job}.csv"'}
-    return Response(out.getvalue().encode("utf-8", "surrogateescape"), media_type="text/csv", headers=headers)
+    body = judging.table(store, job).encode("utf-8", "surrogateescape")
+    return Response(body, media_type="text/csv", headers=headers)

@@ -1,44 +1,34 @@
 """What people say of events: which is asked next, and what follows from the answers.
 
 Who is asked of the surest events alone learns nothing of the tagger's precision. So of four events two are the surest, one is
-the least sure, and one is drawn by chance. Chance is an order of all events that is drawn once: the answers to those that it
-begins with, whyever they were asked for, up to the first that nobody judged yet, are a sample without choice; the precision is
-told of them, with the interval of Wilson (1927), which is right for few answers too. Events of a recording that was just
-heard come later, where there are others.
+the least sure, and one is drawn by chance, in an order of all events that is drawn once. What follows from the answers is what
+`earmark.evaluation.reviews` says of them, as of a table of `earmark review`. Events of a recording that was just heard come
+later, where there are others.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from earmark.evaluation.reviews import answers
+from earmark.evaluation.reviews.answers import OTHER, RIGHT, Review
+from earmark.evaluation.reviews.choosing import HIGHEST, NEAR, RANDOM, Picked
+from earmark.evaluation.reviews.precision import of_tags
+from earmark.scores import Event
 from earmark.serve.store import Store, now
 
 Answer = Literal["right", "wrong", "other", "unsure"]
 Order = Literal["mixed", "surest", "doubtful", "random"]
 TURNS: tuple[Order, ...] = ("surest", "random", "surest", "doubtful")
 SORTS = {"surest": "score DESC, id", "doubtful": "score, id", "random": "draw"}
-COLUMNS = ("recording", "onset", "offset", "tag", "score", "answer", "other", "drawn", "time")
 OPEN = """
   FROM events e WHERE job = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM reviews r WHERE r.job = e.job
     AND r.recording = e.recording AND r.onset = e.onset AND r.tag = e.tag AND r.undone IS NULL)
 """
-Z = 1.959963984540054  # of the normal distribution, for 95 %
-
-
-def wilson(right: int, asked: int) -> tuple[float, float] | None:
-    """The 95 % interval of a share, or None where nobody was asked.
-
-    >>> [round(end, 4) for end in wilson(8, 10)]
-    [0.4902, 0.9433]
-    """
-    if asked == 0:
-        return None
-    share, square = right / asked, Z * Z / asked
-    middle = (share + square / 2) / (1 + square)
-    half = Z * math.sqrt(share * (1 - share) / asked + square / (4 * asked)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def following(store: Store, job: int, tag: str | None, order: Order) -> tuple[dict[str, Any] | None, int]:
@@ -81,37 +71,84 @@ def take_back(store: Store, job: int) -> dict[str, Any] | None:
         return None if row is None else dict(row)
 
 
-def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
-    """Of all answers how many are right; of those to events drawn by chance the precision and its interval."""
-    asked = (job, tag, tag)
-    rows = store.rows(
-        "SELECT draw, answer FROM reviews WHERE job = ? AND undone IS NULL AND (? IS NULL OR tag = ?) ORDER BY draw",
-        asked,
+def reviews(store: Store, job: int) -> list[Review]:
+    """The answers that count, in the order in which they were given, each with how it was chosen.
+
+    Who is asked for the surest and, in between, for some drawn by chance, finds more of the right ones by chance at first than
+    are left at last. So not what an event was asked for counts, but where its score lies: among the surest of its tag that were
+    asked for, or the least sure, it is taken for chosen; else it was drawn by chance, if all that chance would have drawn before
+    it was answered. Of those that nobody chose, these are a fair sample.
+    """
+    rows = store.rows("SELECT * FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
+    strata = {tag: _stratum(store, job, tag, rows) for tag in {row["tag"] for row in rows}}
+    return [_review(row, number, strata[row["tag"]]) for number, row in enumerate(rows)]
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Of a tag: from which score on events are the surest, up to which the least sure, up to which lot all are answered."""
+
+    events: int
+    surest: float
+    doubtful: float
+    lot: float
+    probability: float = 1.0
+
+    def chosen(self, row: dict[str, Any]) -> str:
+        if row["score"] >= self.surest:
+            return HIGHEST
+        return NEAR if row["score"] <= self.doubtful or row["draw"] >= self.lot else RANDOM
+
+
+def _stratum(store: Store, job: int, tag: str, rows: list[dict[str, Any]]) -> Stratum:
+    mine = [row for row in rows if row["tag"] == tag]
+    (count,) = store.rows("SELECT count(*) AS n FROM events WHERE job = ? AND tag = ?", (job, tag))
+    (first,) = store.rows(f"SELECT min(draw) AS draw {OPEN}", (job, tag, tag))
+    made = Stratum(
+        max(count["n"], len(mine)),  # a job that goes on may have found less than before
+        min((row["score"] for row in mine if row["drawn"] == "surest"), default=math.inf),
+        max((row["score"] for row in mine if row["drawn"] == "doubtful"), default=-math.inf),
+        math.inf if first["draw"] is None else first["draw"],
     )
-    (first,) = store.rows(f"SELECT min(draw) AS draw {OPEN}", asked)
-    sample = [row for row in rows if first["draw"] is None or row["draw"] < first["draw"]]
-    right, judged = _counted(rows)
-    by_chance = _counted(sample)
-    ends = wilson(*by_chance)
+    by_chance = sum(made.chosen(row) == RANDOM for row in mine)
+    return replace(made, probability=by_chance / max(1, made.events - len(mine) + by_chance))
+
+
+def _review(row: dict[str, Any], number: int, stratum: Stratum) -> Review:
+    event = Event(row["onset"], row["offset"], row["tag"], row["score"])
+    chosen = stratum.chosen(row)
+    picked = Picked(row["recording"], event, chosen, stratum.probability if chosen == RANDOM else 1.0, stratum.events)
+    answer = None if row["answer"] == "unsure" else row["answer"]
+    truth = {RIGHT: event, OTHER: Event(event.onset, event.offset, row["other"])}.get(answer or "")
+    return Review(picked, answer, truth, number)
+
+
+def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
+    """Of a tag, or of all: how many answers there are and are right, and the precision of all events, with its interval."""
+    given = [each for each in reviews(store, job) if tag is None or each.picked.event.tag == tag]
+    told = of_tags(given)[-1] if given else None
+    known = told is not None and math.isfinite(told.precision.value)
     return {
-        "asked": len(rows),
-        "right": right,
-        "judged": judged,
-        "sample": by_chance[1],
-        "precision": by_chance[0] / by_chance[1] if by_chance[1] else None,
-        "low": ends[0] if ends else None,
-        "high": ends[1] if ends else None,
+        "asked": len(given),
+        "right": sum(each.right for each in given),
+        "judged": sum(each.answer is not None for each in given),
+        "sample": told.random if told else 0,
+        "precision": told.precision.value if told and known else None,
+        "low": told.precision.low if told and known else None,
+        "high": told.precision.high if told and known else None,
     }
 
 
-def _counted(rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """(right, judged): who was not sure judged nothing."""
-    answers = [row["answer"] for row in rows]
-    right = answers.count("right")
-    return right, right + answers.count("wrong") + answers.count("other")
-
-
-def table(store: Store, job: int) -> list[dict[str, Any]]:
-    """The answers that count, in the order in which they were given."""
-    columns = ", ".join(COLUMNS)
-    return store.rows(f"SELECT {columns} FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
+def table(store: Store, job: int) -> str:
+    """The answers that count as the table of `earmark review`, and the time of each."""
+    times = store.rows("SELECT time FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
+    given = reviews(store, job)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    head, *rows = csv.reader(io.StringIO(answers.table([each.picked for each in given]), newline=""))
+    writer.writerow([*head, "time"])
+    for row, each, time in zip(rows, given, times, strict=True):
+        told = dict(zip(head, row, strict=True)) | {"answer": each.answer or "unsure"}
+        told |= {"right_tag": each.truth.tag} if each.answer == OTHER and each.truth is not None else {}
+        writer.writerow([*told.values(), time["time"]])
+    return out.getvalue()

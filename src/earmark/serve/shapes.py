@@ -220,13 +220,16 @@ class Kept(Output):
 
 
 class TakenBack(Output):
-    """The event whose answer counts no more, or null."""
+    """The event whose answer counts no more, or null; and how it was drawn."""
 
     event: FoundEvent | None
+    drawn: Literal["surest", "doubtful", "random", "chosen"] | None
 
 
 class Precision(Output):
-    """asked: answers; judged: of them right or wrong; sample: of them drawn by chance, of which precision, low and high (95 %) are."""
+    """asked: answers; judged: of them right or wrong; sample: of these drawn by chance, which stand for all that nobody chose.
+    precision: of all events, and its 95 % interval; null while nobody knows.
+    """
 
     asked: Counted
     right: Counted

@@ -19,9 +19,10 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from earmark.serve.settings import Settings
-from earmark.serve.work import Busy
+from earmark.serve.work import Busy, Left
 
 UNNAMED = "recording"
 LONGEST = 255  # characters of a name
@@ -89,9 +90,11 @@ class Spool:
             place = Path(file.name)
             try:
                 name = await (_form(bounded, file) if kind == "multipart/form-data" else _body(bounded, file))
-            except BaseException:
+            except BaseException as error:
                 place.unlink(missing_ok=True)
                 self.bytes -= count[0]
+                if isinstance(error, ClientDisconnect):
+                    raise Left from error
                 raise
         size = place.stat().st_size
         self.bytes += size - count[0]

@@ -50,15 +50,20 @@ async function next() {
 }
 
 async function show(found, why, left) {
+  view.stop();
   event = found; drawn = why;
   at("other-form").hidden = true; at("other-tag").value = "";
-  await figures(left);
+  figures(left);
   at("judged").hidden = !event; at("all-judged").hidden = !!event;
   if (!event) return;
   at("question").textContent = `Is this ${words(event.tag)}?`;
   at("question-told").textContent = `${event.name}, ${clock(event.onset, 2)} to ${clock(event.offset, 2)}, score ${event.score.toFixed(2)}${drawn === "random" ? ", drawn by chance" : drawn ? `, of the ${drawn === "surest" ? "surest" : "least sure"}` : ""}`;
-  const recording = await attempt(() => json(`v1/recordings/${event.recording}`));
-  if (!recording) return;
+  draw(event); // not waited for: who knows the answer already may give it
+}
+
+async function draw(asked) {
+  const recording = await attempt(() => json(`v1/recordings/${asked.recording}`));
+  if (!recording || asked !== event) return;
   view.show(recording, Math.max(0, event.onset - AROUND), event.offset + AROUND);
   view.scores = { times: [event.onset, event.offset], tags: [{ label: event.tag, threshold: 0, values: [event.score, event.score] }] };
   view.heard(null, [{ label: event.tag, onset: event.onset, offset: event.offset, score: event.score }]);
@@ -73,7 +78,7 @@ async function figures(left) {
   const percent = (share) => `${Math.round(100 * share)} %`;
   at("figures").replaceChildren(
     element("span", {}, "Answers ", element("b", {}, String(told.asked))), element("span", {}, "right ", element("b", {}, `${told.right} of ${told.judged}`)),
-    element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, of ${told.sample} drawn by chance`),
+    element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
     element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))));
 }
 
@@ -93,7 +98,7 @@ async function undo() {
   if (!told) return;
   if (!told.event) return say("There is no answer to take back.");
   const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
-  await show(told.event, null, left);
+  await show(told.event, told.drawn, left);
 }
 
 function key(pressed) {
