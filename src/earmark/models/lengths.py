@@ -75,7 +75,7 @@ def shortest(tagger: Tagger) -> int:
     while high - low > 1:  # more samples never give fewer frames
         middle = (low + high) // 2
         low, high = (low, middle) if feature.frames(middle) >= frames else (middle, high)
-    return max(high, feature.shortest, net.shortest if tagger.input == "both" else 0)
+    return max(high, int(feature.shortest), int(net.shortest) if tagger.input == "both" else 0)
 
 
 def whole(tagger: Tagger) -> tuple[bytes, Lengths]:

@@ -43,9 +43,13 @@ Silent = Annotated[
 ]
 Counted = Annotated[int, Field(ge=0)]
 Identity = Annotated[str, Field(description="Of a tagger.", pattern="^[0-9a-f]{12}$")]
-Absent = Field(
-    default=None, json_schema_extra=lambda told: told.pop("default")
-)  # of a key that may not be there, never null
+
+
+def _without_default(told: dict[str, Any]) -> None:
+    del told["default"]
+
+
+Absent = Field(default=None, json_schema_extra=_without_default)  # of a key that may not be there, and is never null
 
 
 class Output(BaseModel):
