@@ -2,7 +2,8 @@
 
 Decoder threads run ahead of the net (`earmark.inference.decoding`) and hand on stretches of windows. Windows that overlap go
 through the net as one stretch where that saves work (`Sharer`); others in batches, of several recordings where these are
-short. Results come in the order of the recordings, however many threads decode. The batch size and the order of files change
+short. A scorer on a GPU (`Ahead`) begins with a batch before the scores of the one before are fetched.
+Results come in the order of the recordings, however many threads decode. The batch size and the order of files change
 a score by rounding only, less than 1e-5. A recording that cannot be read gives a `Failure` in its place and the rest goes on.
 
 The members of an ensemble that hear the same windows are fed from one decoder; others go through the recordings side by
@@ -26,13 +27,15 @@ from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
 from earmark.inference.pace import GATHERED
 from earmark.inference.recordings import Failure, Part, Recording, Scored
-from earmark.inference.scorer import Scorer, Several, check_alike, hears, score_stretches, without
+from earmark.inference.scorer import Scorer, Several, ahead, begin_stretches, check_alike, hears, without
 from earmark.inference.silence import FLOORLESS, Run, quiet, runs, told_of_level
 from earmark.scores import Scores
 from earmark.windows import Stretch, weights
 
 LOUDEST = 200  # dB of gain
 Ready = deque[tuple[Pending, Stretch]]  # windows that wait for the net, and the recording that they are of
+# windows that the scorers have begun with, and what gives each scorer's scores of them
+Flight = tuple[list[tuple[Pending, Stretch]], list[Callable[[], list[NDArray[np.float32]]]]]
 
 
 def score(
@@ -156,6 +159,7 @@ def _score(
     begun: deque[Pending] = deque()  # until its result is out
     reading: deque[Pending] = deque()  # until its end has come
     ready: Ready = deque()
+    flying: deque[Flight] = deque()
     with Decoders(scorers, options) as decoders, _stopping(begun):
         while True:
             for recording in itertools.islice(todo, options.workers + 1 - len(reading)):
@@ -167,11 +171,13 @@ def _score(
             if _take(reading[0], ready):
                 reading.popleft()
             while _enough(ready, reading, options):
-                _run(scorers, ready, options, team)
+                _run(scorers, ready, options, team, flying)
             while begun and begun[0].finished:
                 yield _result(begun.popleft(), scorers, options)
         while ready:
-            _run(scorers, ready, options, team)
+            _run(scorers, ready, options, team, flying)
+        while flying:
+            _finish(scorers, ready, options, team, flying.popleft())
         while begun:
             yield _result(begun.popleft(), scorers, options)
 
@@ -226,11 +232,22 @@ def _next(ready: Ready, batch: int) -> list[tuple[Pending, Stretch]]:
     return taken
 
 
-def _run(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Several | None) -> None:
-    """Score the next batch of what is ready and hand the results to their recordings."""
+def _run(
+    scorers: Sequence[Scorer], ready: Ready, options: Options, team: Several | None, flying: deque[Flight]
+) -> None:
+    """Begin with the next batch of what is ready, and hand on the scores of those before: of all, or but for the last."""
     taken = _next(ready, options.batch or GATHERED)
     stretches = [stretch for _, stretch in taken]
-    values = [score_stretches(scorer, stretches, options.at_once) for scorer in scorers]
+    flying.append((taken, [begin_stretches(scorer, stretches, options.at_once) for scorer in scorers]))
+    most = 1 if not options.prompt and any(ahead(scorer) for scorer in scorers) else 0
+    while len(flying) > most:
+        _finish(scorers, ready, options, team, flying.popleft())
+
+
+def _finish(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Several | None, flight: Flight) -> None:
+    """Hand the scores of a batch to their recordings."""
+    taken, begun = flight
+    values = [collect() for collect in begun]
     settings = scorers[0].windows
     hop = min(settings.hop, settings.length)
     for number, (pending, stretch) in enumerate(taken):

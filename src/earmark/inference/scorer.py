@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +17,7 @@ from earmark.windows import Stretch, Windows
 
 Wave = NDArray[np.float32]
 Values = NDArray[np.float32]
+Answer = Callable[[], Values]
 ROUNDING = 1e-6  # s, less than a sample
 
 
@@ -67,6 +68,24 @@ class Sharer(Protocol):
 
 
 @runtime_checkable
+class Ahead(Protocol):
+    """A scorer that can be asked for the next windows before its answers to these are fetched, as a GPU computes by itself."""
+
+    @property
+    def ahead(self) -> bool:
+        """Whether that is of use."""
+        ...
+
+    def begin(self, waves: Wave) -> Answer:
+        """As `score`; what it gives is called for the scores."""
+        ...
+
+    def begin_overlapping(self, wave: Wave, hop: int, count: int) -> Answer:
+        """As `score_overlapping`."""
+        ...
+
+
+@runtime_checkable
 class Moments(Protocol):
     """A scorer of frames. edges: (frames + 1,), where they begin and end, seconds from the start of a window."""
 
@@ -98,33 +117,65 @@ def planned(scorer: Scorer) -> bool:
     return bool(getattr(scorer, "planned", False))
 
 
+def ahead(scorer: object) -> bool:
+    """Whether it computes while answers to what came before are still to be fetched."""
+    return isinstance(scorer, Ahead) and scorer.ahead
+
+
 def score_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int | None) -> list[Values]:
     """The scores of each stretch, (its windows, tags).
 
     batch: windows that are scored at once where each is by itself; None: what is fastest, of those that share too.
     """
-    scores: dict[int, Values] = {}
+    return begin_stretches(scorer, stretches, batch)()
+
+
+def begin_stretches(scorer: Scorer, stretches: Sequence[Stretch], batch: int | None) -> Callable[[], list[Values]]:
+    """The same, of which a scorer that is `ahead` has but begun: what is given is called for the scores."""
+    begun: dict[int, list[Answer]] = {}
     most = together(scorer)
     for number, stretch in enumerate(stretches):
         if most and isinstance(scorer, Sharer) and len(stretch) > 1:
             size = most if batch is not None else pace.shared(scorer, stretch, most)
             parts = [stretch.part(first, first + size) for first in range(0, len(stretch), size)]
-            values = [scorer.score_overlapping(part.wave, part.hop, len(part)) for part in parts]
-            scores[number] = values[0] if len(values) == 1 else np.concatenate(values)
-    rest = [number for number in range(len(stretches)) if number not in scores]
-    if rest:
-        values = _one_by_one(scorer, [stretches[number] for number in rest], batch)
-        scores |= dict(zip(rest, values, strict=True))
-    return [scores[number] for number in range(len(stretches))]
+            begun[number] = [_overlapping(scorer, part) for part in parts]
+    rest = [number for number in range(len(stretches)) if number not in begun]
+    alone = _one_by_one(scorer, [stretches[number] for number in rest], batch) if rest else None
+
+    def collect() -> list[Values]:
+        scores = {number: _joined(answers) for number, answers in begun.items()}
+        scores |= {} if alone is None else dict(zip(rest, alone(), strict=True))
+        return [scores[number] for number in range(len(stretches))]
+
+    return collect
 
 
-def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int | None) -> list[Values]:
+def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int | None) -> Callable[[], list[Values]]:
     cut = [stretch.windows() for stretch in stretches]
     ends = np.cumsum([len(windows) for windows in cut])
     waves = cut[0] if len(cut) == 1 else np.concatenate(cut)
     size = batch or pace.apart(scorer, waves)
-    values = [scorer.score(waves[first : first + size]) for first in range(0, len(waves), size)]
-    return np.split(values[0] if len(values) == 1 else np.concatenate(values), ends[:-1])
+    begun = [_windows(scorer, waves[first : first + size]) for first in range(0, len(waves), size)]
+    return lambda: np.split(_joined(begun), ends[:-1])
+
+
+def _windows(scorer: Scorer, waves: Wave) -> Answer:
+    if isinstance(scorer, Ahead) and scorer.ahead:
+        return scorer.begin(waves)
+    values = scorer.score(waves)
+    return lambda: values
+
+
+def _overlapping(scorer: Sharer, part: Stretch) -> Answer:
+    if isinstance(scorer, Ahead) and scorer.ahead:
+        return scorer.begin_overlapping(part.wave, part.hop, len(part))
+    values = scorer.score_overlapping(part.wave, part.hop, len(part))
+    return lambda: values
+
+
+def _joined(answers: Sequence[Answer]) -> Values:
+    values = [answer() for answer in answers]
+    return values[0] if len(values) == 1 else np.concatenate(values)
 
 
 def without(scorer: Scorer, values: Values, quiet: Sequence[Run]) -> Values:

@@ -1,8 +1,9 @@
 """Exported nets that take windows of other lengths than the tagger's: proved by running such lengths beside PyTorch.
 
 Every net of the house pools over all of time at its end, and says how short its input may be (`shortest`); but whether tracing
-keeps that, only running tells. So a graph is traced with the length left open, and run at the shortest length that the tagger
-takes, at odd ones below and above its own, and at several times it. Where one of these cannot be traced or run, or answers
+keeps that, only running tells: where a net does something else with a short input, or with one that is no multiple (`resnet_a`), a
+trace has one of both. So a graph is traced with the length left open, and run at the shortest length that the tagger takes, at odd
+ones below and above its own, and at twice its own. Where one of these cannot be traced or run, or answers
 otherwise than PyTorch, the graph is made for the tagger's own length alone, and says why.
 """
 
@@ -74,7 +75,7 @@ def shortest(tagger: Tagger) -> int:
     while high - low > 1:  # more samples never give fewer frames
         middle = (low + high) // 2
         low, high = (low, middle) if feature.frames(middle) >= frames else (middle, high)
-    return max(high, feature.shortest, net.shortest if tagger.input == "both" else 0)
+    return max(high, int(feature.shortest), int(net.shortest) if tagger.input == "both" else 0)
 
 
 def whole(tagger: Tagger) -> tuple[bytes, Lengths]:
@@ -106,7 +107,7 @@ def compare(tagger: Tagger, run: Run, most: float = MOST) -> Lengths:
     """run: waves (n, samples) of any length → scores. Raises TaggerError where it answers otherwise than PyTorch by more than `most`."""
     own, _ = tagger.windows.samples(tagger.sample_rate)
     least = shortest(tagger)
-    tried = tuple(sorted({least, *(max(least, round(share * own) | 1) for share in SHARES)} - {own}))
+    tried = tuple(sorted({least, 2 * own, *(max(least, round(share * own) | 1) for share in SHARES)} - {own}))
     chance = np.random.default_rng(0)
     far = 0.0
     for samples in tried:

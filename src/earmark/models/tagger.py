@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
+from earmark.models import copies, frames, graphs, needs, pacing, predicted, reduced, size, trust
 from earmark.models import file as taggerfile
-from earmark.models import frames, graphs, needs, pacing, predicted, reduced, size, trust
 from earmark.models.byrecipe import ByRecipe
+from earmark.models.copies import Answer
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
@@ -186,9 +187,26 @@ class Tagger(nn.Module, ByRecipe, Answers):
         self._look("one by one", waves, self._hear)
         return self._hear(waves)
 
+    @property
+    def ahead(self) -> bool:
+        """Whether it may be asked for the next windows before its answers to these are fetched: on a GPU."""
+        return copies.of(self.device).apart
+
+    def begin(self, waves: NDArray[np.float32]) -> Answer:
+        """As `score_windows`, but nobody waits: what it gives is called for the scores."""
+        return self._begun(self.hear(waves))
+
+    def begin_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Answer:
+        """The same of overlapping windows, as `score_overlapping` takes them."""
+        return self._begun(self.hear_overlapping(wave, hop, count))
+
+    def _begun(self, prediction: Prediction) -> Answer:
+        with torch.inference_mode():
+            return copies.of(self.device).back(probabilities(prediction, self.task))
+
     def _hear(self, waves: NDArray[np.float32]) -> Prediction:
         with torch.inference_mode():
-            prediction: Prediction = self._still()(torch.from_numpy(waves).to(self.device))
+            prediction: Prediction = self._still()(copies.of(self.device).there(waves))
             return prediction
 
     def _look(self, how: str, windows: NDArray[np.float32], hear: Callable[[NDArray[np.float32]], Prediction]) -> None:
@@ -251,7 +269,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def _hear_stretch(self, wave: NDArray[np.float32], hop: int, count: int, trace: Trace | None = None) -> Prediction:
         length, _ = self.windows.samples(self.sample_rate)
         with torch.inference_mode():
-            waves = torch.from_numpy(wave).to(self.device)[None]
+            waves = copies.of(self.device).there(wave)[None]
             return separate(self._still()(overlapping(waves, length, hop, count, trace)))
 
     def _still(self) -> Tagger:

@@ -121,7 +121,8 @@ def check_reduced(
     (few,) = _several([windows])
     got = hear(few)
     true = [exact(one) for (one,) in _apart([few])]
-    first = Predicted(*(None if part is None else part[: len(few)] for part in (got.scores, got.embedding, got.frames)))
+    frames = None if got.frames is None else got.frames[: len(few)]
+    first = Predicted(got.scores[: len(few)], got.embedding[: len(few)], frames)
     _compare(tagger, first, true[: len(first.scores)], ALLOWED[tagger.precision], f"by {tagger.engine}", "in float32")
     remembered.remember(key, True)
 

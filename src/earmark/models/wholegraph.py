@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from earmark.errors import TaggerError
 from earmark.inference import Answers
 from earmark.models.byrecipe import ByRecipe
 from earmark.models.graphtagger import threads
+from earmark.models.predicted import Predicted
 from earmark.models.tagger import Tagger
+
+NO_FILE = "a graph from waves to scores is no tagger file: `earmark export` writes both"
 
 
 class WholeGraph(ByRecipe, Answers):
@@ -46,5 +50,13 @@ class WholeGraph(ByRecipe, Answers):
         """Windows (n, samples) → probabilities (n, tags)."""
         return self.session([waves])[0]
 
-    def save(self, path: Any) -> None:
-        raise TaggerError("a graph from waves to scores is no tagger file: `earmark export` writes both")
+    def predicted(self, waves: NDArray[np.float32]) -> Predicted:
+        """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
+        scores, _, embedding, *frames = self.session([waves])
+        return Predicted(scores, embedding, frames[0] if frames else None)
+
+    def stored(self) -> NoReturn:
+        raise TaggerError(NO_FILE)
+
+    def save(self, path: str | Path) -> NoReturn:
+        raise TaggerError(NO_FILE)

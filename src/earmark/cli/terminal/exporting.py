@@ -107,8 +107,6 @@ class Exported:
 
 def export(name: str, paths: Sequence[Path], wanted: Wanted, clips: Clips | None = None) -> Exported:
     """Writes the file, once it is proved. Raises EarmarkError for options that do not go together, TaggerError."""
-    if find_spec("torch") is None:  # before what follows imports it, which would name the extra for training
-        raise EarmarkError("export needs torch and what writes graphs: `pip install 'earmark[export]'`")
     from earmark.models import export as exporting
     from earmark.models import loading
 
@@ -139,7 +137,13 @@ def export(name: str, paths: Sequence[Path], wanted: Wanted, clips: Clips | None
 
 
 def place(name: str, out: Path | None) -> Path:
-    """Where it is written: the tagger's own file, where no other is named. Raises EarmarkError for that of a shipped one."""
+    """Where it is written: the tagger's own file, where no other is named.
+
+    Raises EarmarkError for that of a shipped one, and first where torch is not installed: what follows imports it, which would
+    name the extra for training.
+    """
+    if find_spec("torch") is None:
+        raise EarmarkError("export needs torch and what writes graphs: `pip install 'earmark[export]'`")
     from earmark.models import loading
 
     if out is None and not Path(name).is_file() and name in loading.shipped():

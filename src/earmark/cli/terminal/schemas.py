@@ -31,9 +31,13 @@ from earmark.registry import did_you_mean
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Identity = Annotated[str, Field(description="Of a tagger.", pattern="^[0-9a-f]{12}$")]
-Absent = Field(
-    default=None, json_schema_extra=lambda told: told.pop("default")
-)  # of a key that may not be there, never null
+
+
+def _without_default(told: dict[str, Any]) -> None:
+    del told["default"]
+
+
+Absent = Field(default=None, json_schema_extra=_without_default)  # of a key that may not be there, and is never null
 
 
 class Unread(Output):
