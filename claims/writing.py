@@ -73,8 +73,8 @@ def _folds(claim: Claim, evidence: Evidence, planned: Plan) -> int | None:
 
 
 def judged(told: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
-    """A result, a stored one too, with the verdicts of today's rule and what the claim's file says today."""
-    today = {"statement": claim.statement, "there": claim.there, "remarks": claim.remarks}
+    """A result, a stored one too, with the verdicts of today's rule and the claim's words of today; remarks are of the run."""
+    today = {"statement": claim.statement, "there": claim.there}
     return _finite(judge({**told, **today}, claim))  # type: ignore[no-any-return]
 
 
@@ -120,6 +120,11 @@ def known(claim: Claim, size: Size, folder: Path) -> str:
     told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if told.get("size") != size:
         return "not run yet at this size, cost not measured"
+    if any(
+        "settings" in each and each["settings"] != _made(claim, size, each["name"])["settings"]
+        for each in told["systems"]
+    ):
+        return f"{told['verdict']}, run with other settings than today's; cost not measured"
     spent = told["cost"]
     cost = f"{spent['trainings']} trainings, {spent['seconds'] / 60:.0f} minutes on {spent['device']}"
     return f"{told['verdict']}; {cost if spent['trainings'] else 'no training'}"

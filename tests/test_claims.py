@@ -314,6 +314,28 @@ def test_a_training_that_was_stopped_goes_on(place, result, tmp_path):
     assert json.loads((folder / "done.json").read_text())["gone on"]
 
 
+def test_a_claim_over_folds_tells_each_training(place):
+    """Five folds, of which each is tested by a training of its own: five differences on their clips."""
+    systems = {name: CLAIM["systems"][name] for name in ("trained", "hardly trained")}
+    told = {"recipe": str(place / "plan.yaml"), "folds": "all", "seeds": [0], "settings": ["data.test=[]"]}
+    write(place / "folded", "folded", systems=systems, pairs=[["trained", "hardly trained"]], **told)
+    assert run(place, files="folded") == 0
+    found = json.loads((place / "results" / "folded.json").read_text())
+    (pair,) = found["pairs"]
+    assert len(pair["trainings"]) == found["folds"] == 5 and len(pair["runs"]) == 1
+    # all folds have twelve clips, so that the figure of all is the mean over them
+    assert np.mean(pair["trainings"]) == pytest.approx(pair["difference"])
+    expected = verdict.over_trainings(pair["trainings"], 5)
+    assert pair["p_trainings"] == (None if math.isnan(expected) else pytest.approx(expected))
+    assert f"{pair['why']}" in (place / "results" / "folded.md").read_text()
+
+
+def test_the_list_tells_where_settings_have_changed(place, result, capsys):
+    write(place / "changed", recipe=str(place / "plan.yaml"), settings=["train.epochs=3"])
+    assert run(place, "--list", files="changed") == 0
+    assert "run with other settings than today's; cost not measured" in capsys.readouterr().out
+
+
 def test_a_small_result_does_not_replace_a_full_one(tmp_path, result):
     assert len(writing.write(result | {"size": "full"}, tmp_path)) == 2
     assert writing.write(result, tmp_path) == []

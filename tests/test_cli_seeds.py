@@ -158,3 +158,9 @@ def test_what_is_of_one_tagger_is_refused_of_several(place, tmp_path):
         library.evaluate(str(place / "run"), place / "clips.parquet")
     told = seeds.evaluate(place / "run", lambda run: library.evaluate(run, place / "clips.parquet", resamples=5))
     assert set(told.seeds) == {"2", "10"} and told.over()["map"]["mean"] > 0
+
+
+def test_the_seeds_of_a_run_are_members(place, tmp_path):
+    done = earmark("ensemble", "run", "--rule", "geometric", "-o", tmp_path / "both.safetensors", "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["members"] == [f"run/seed-{seed}/tagger.safetensors" for seed in (2, 10)]

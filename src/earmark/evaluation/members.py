@@ -11,9 +11,11 @@ from earmark.errors import EarmarkError
 from earmark.models import loading
 from earmark.scores import SUFFIXES
 
+RUNS = ("fold-*/", "seed-*/", "seed-*/fold-*/", "")  # where the taggers of a run lie in its folder
+
 
 def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
-    """The members' files: score files, or taggers by file, shipped name, run folder or folder of epochs."""
+    """The members' files: score files, or taggers by file, shipped name, run folder (of folds, of seeds) or folder of epochs."""
 
     def within(folder: Path, pattern: str) -> list[Path]:
         return sorted(folder.glob(pattern), key=lambda path: natural(str(path)))
@@ -25,11 +27,13 @@ def files_of(inputs: Sequence[str], epochs: Sequence[Path]) -> list[Path]:
             files.append(path)
         elif not path.is_dir():
             files.append(loading.find(name))
-        elif inside := within(path, "fold-*/tagger.safetensors") or within(path, "tagger.safetensors"):
+        elif inside := next(filter(None, (within(path, place + "tagger.safetensors") for place in RUNS)), []):
             files += inside
         else:
             more = f"Its epochs are members with --epochs {name}" if within(path, "*.safetensors") else "Give the files"
-            raise EarmarkError(f"{name}: is no run folder: it has no tagger.safetensors, and none in fold-*. {more}")
+            raise EarmarkError(
+                f"{name}: is no run folder: it has no tagger.safetensors, and none in fold-* or seed-*. {more}"
+            )
     for folder in epochs:
         inside = within(folder / "epochs", "*.safetensors") or within(folder, "[0-9]*.safetensors")
         if not inside:
