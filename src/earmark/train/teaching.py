@@ -69,7 +69,7 @@ class Teachers:
     def recipe(self, recipe: Recipe, temperature: float, share: float) -> Recipe:
         """The student's, with what it is taught by."""
         told = Distil(
-            temperature=temperature, share=share, teachers=self.identities(), merge=self.merge and self.merge.name,
+            temperature=temperature, share=share, teachers=self.identities(), merge=self.merge.name if self.merge else None,
             merge_by=self.merge.rule if self.merge else "highest",
         )  # fmt: skip
         return recipe.model_copy(update={"distil": told})
@@ -120,7 +120,7 @@ class Teaching:
                 self.teachers.answers(tagger, heard, self.sample_rate)[:, place]
                 for tagger, place in zip(self.teachers.taggers, self.places, strict=True)
             ]
-        mean = np.mean(np.stack(told), 0, dtype=np.float64)
+        mean: NDArray[np.float64] = np.stack(told).astype(np.float64).mean(0)
         return torch.from_numpy(softened(mean, self.task, self.how.temperature)).to(waves.device)
 
     def loss(self, prediction: Prediction, targets: Tensor, soft: Tensor) -> Tensor:
