@@ -18,8 +18,8 @@ STUDENT, ALONE, REPORT = "student", "alone", "report"  # folders, and names in t
 class How:
     """As the verb's options say."""
 
-    temperature: float
-    share: float
+    temperature: float | None
+    share: float | None
     merge: Path | None
     merge_by: Literal["highest", "sum"]
 
@@ -56,6 +56,7 @@ def distil(
         title = f"fold {fold} " if fold else ""
         train_one(student, clips, out / STUDENT / part, {**told, "teachers": teachers}, f"{title}{STUDENT}")
         if alone:
+            own = own.model_copy(update={"distil": None})
             train_one(own, clips, out / ALONE / part, dict(told), f"{title}{ALONE}")
     systems = {STUDENT: out / STUDENT} | ({ALONE: out / ALONE} if alone else {})
     if not folds:
