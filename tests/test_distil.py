@@ -208,7 +208,9 @@ def test_what_cannot_teach_is_refused(clips, tmp_path):
     with pytest.raises(EarmarkError, match="a student needs a teacher"):
         Teachers.load([], None, None, "cpu")
     with pytest.raises(RecipeError, match="distil.share"):
-        plan(distil={"share": 1.0})
+        taught(teacher(clips)).recipe(plan(), 2.0, 1.0)
+    told = taught(teacher(clips)).recipe(plan(distil={"share": 0.3}), 4.0).distil
+    assert (told.share, told.temperature) == (0.3, 4.0)
 
 
 def test_a_recipe_without_teachers_is_as_it_was(clips):

@@ -317,3 +317,66 @@ def test_esc10_comes_back_the_same_on_real_sounds(data, tmp_path):
     waves = np.stack([soundfile.read(file, 88_200, dtype="float32")[0] for file in files])
     assert tagger.task == "one"
     np.testing.assert_allclose(tagger.score_windows(waves), own.score_windows(waves), rtol=0, atol=1e-5)
+
+
+WITHOUT = "import sys\nsys.modules['torch'] = sys.modules['onnx'] = None\nfrom earmark import cli\nsys.argv[0] = 'earmark'\ncli.main()\n"
+
+
+def test_all_of_it_without_torch_and_onnx(tmp_path):
+    """From the file to tags, events, embeddings and a search, in programs in which neither can be imported."""
+    import json
+    import subprocess
+    import sys
+
+    import soundfile
+
+    (tmp_path / "names.csv").write_text("name\nDog\nRain\nWind\n")
+    (tmp_path / "net.onnx").write_bytes(made().data)
+    wave = noise(1, 5 * SAMPLES)[0]
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, "FLOAT")
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    told = run(
+        "adopt", "net.onnx", "--labels", "names.csv", "--sample-rate", "16000", "--window", "0.1", "--scores", "scores",
+        "--embedding", "embedding", "--probabilities", "--licence", "MIT", "--origin", "made up", "-o", "t.safetensors",
+    )  # fmt: skip
+    assert "3 tags" in told and "licence MIT" in told
+    tags = json.loads(run("tag", "a.wav", "--tagger", "t.safetensors", "--json", "--top", "3"))[0]["tags"]
+    wanted = made().scores(wave.reshape(5, SAMPLES)).mean(0)
+    got = {each["label"]: each["score"] for each in tags}
+    assert [got[tag] for tag in ("Dog", "Rain", "Wind")] == pytest.approx(wanted.tolist(), abs=1e-4)
+    assert run("events", "a.wav", "--tagger", "t.safetensors", "--threshold", "0.01")
+    run("embed", "a.wav", "--tagger", "t.safetensors", "-o", "e.parquet")
+    assert "a.wav" in run("search", "e.parquet", "a.wav", "--tagger", "t.safetensors", "--from", "0.1", "--to", "0.2")
+    assert "a graph in ONNX" in run("show", "t.safetensors")
+
+
+def test_a_file_in_whole_numbers_is_held_to_what_rounding_explains(adopt, tmp_path):
+    """Engines join quantised layers and round otherwise than the graph as it is written: up to a level of 1/50 here."""
+    scale = onnx.numpy_helper.from_array(np.float32(0.02), "scale")
+    zero = onnx.numpy_helper.from_array(np.int8(0), "zero")
+
+    def quantised(model):
+        model.graph.initializer.extend([scale, zero])
+        nodes = list(model.graph.node)
+        del model.graph.node[:]
+        for node in nodes:
+            if node.op_type == "MatMul" and node.output[0] == "pre":
+                model.graph.node.append(helper.make_node("QuantizeLinear", ["embedding", "scale", "zero"], ["q"]))
+                model.graph.node.append(helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["dq"]))
+                node.input[0] = "dq"
+            model.graph.node.append(node)
+
+    net = made()
+    tagger = adopt(changed(net.data, quantised))
+    assert tagger.recipe.net.arguments["rounded"] is True and tagger.running.rounded
+    waves = noise(3)
+    levels = np.clip(np.round(net.embedding(waves) / 0.02), -128, 127) * 0.02
+    told = 1 / (1 + np.exp(-(levels @ net.second)))
+    np.testing.assert_allclose(tagger.score_windows(waves), told, rtol=0, atol=0.02)

@@ -22,8 +22,12 @@ def distil(
     data: o.Data,
     out: Annotated[Path, typer.Option(help="A folder for student/, alone/ and report/."), OwnFolder()],
     settings: o.RecipeSettings = None,
-    temperature: Annotated[float, typer.Option(help="By which logits are divided: above 1, small ones count.")] = 2.0,
-    share: Annotated[float, typer.Option(help="Of the labels in the loss; the rest is the teachers'.")] = 0.1,
+    temperature: Annotated[
+        float | None, typer.Option(help="By which logits are divided; default: distil.temperature of the recipe, or 2.")
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Of the labels in the loss; default: distil.share of the recipe, or 0.1.")
+    ] = None,
     merge: Annotated[
         Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: of the teachers' tags.")
     ] = None,

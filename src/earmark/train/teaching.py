@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from earmark import recipe as recipes
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.models import loading
@@ -66,13 +67,12 @@ class Teachers:
                 found += Base.of(member.facts, member.identity(), name, (), taught=True)
         return tuple(dict.fromkeys(found))
 
-    def recipe(self, recipe: Recipe, temperature: float, share: float) -> Recipe:
-        """The student's, with what it is taught by."""
-        told = Distil(
-            temperature=temperature, share=share, teachers=self.identities(), merge=self.merge and self.merge.name,
-            merge_by=self.merge.rule if self.merge else "highest",
-        )  # fmt: skip
-        return recipe.model_copy(update={"distil": told})
+    def recipe(self, recipe: Recipe, temperature: float | None = None, share: float | None = None) -> Recipe:
+        """The student's, with what it is taught by; None: as the recipe says. Raises RecipeError for values out of range."""
+        told = (recipe.distil or Distil()).model_dump() | {"teachers": self.identities()}
+        told |= {"merge": self.merge.name, "merge_by": self.merge.rule} if self.merge else {"merge": None}
+        told |= {key: value for key, value in (("temperature", temperature), ("share", share)) if value is not None}
+        return recipes.parse(recipe.as_dict() | {"distil": told}, recipe.name)
 
     def places(self, vocabulary: Sequence[str]) -> list[list[int]]:
         """Of each teacher, where the student's tags are among its own, merged. Raises TaggerError where one is missing."""
@@ -120,7 +120,7 @@ class Teaching:
                 self.teachers.answers(tagger, heard, self.sample_rate)[:, place]
                 for tagger, place in zip(self.teachers.taggers, self.places, strict=True)
             ]
-        mean = np.mean(np.stack(told), 0, dtype=np.float64)
+        mean: NDArray[np.float64] = np.stack(told).astype(np.float64).mean(0)
         return torch.from_numpy(softened(mean, self.task, self.how.temperature)).to(waves.device)
 
     def loss(self, prediction: Prediction, targets: Tensor, soft: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ STUDENT, ALONE, REPORT = "student", "alone", "report"  # folders, and names in t
 class How:
     """As the verb's options say."""
 
-    temperature: float
-    share: float
+    temperature: float | None
+    share: float | None
     merge: Path | None
     merge_by: Literal["highest", "sum"]
 
@@ -45,6 +45,7 @@ def distil(
     from earmark.evaluation.vocabulary import Vocabulary
     from earmark.train.teaching import Teachers
 
+    _check_place(out)
     plan = recipes.load(into, settings, say)
     clips = open_data(data, plan.data.dataset, plan.data.options, say)
     merged = None if how.merge is None else Vocabulary.load(how.merge, how.merge_by)
@@ -55,6 +56,7 @@ def distil(
         title = f"fold {fold} " if fold else ""
         train_one(student, clips, out / STUDENT / part, {**told, "teachers": teachers}, f"{title}{STUDENT}")
         if alone:
+            own = own.model_copy(update={"distil": None})
             train_one(own, clips, out / ALONE / part, dict(told), f"{title}{ALONE}")
     systems = {STUDENT: out / STUDENT} | ({ALONE: out / ALONE} if alone else {})
     if not folds:
@@ -63,6 +65,14 @@ def distil(
         say(f"{out / STUDENT}: no folds are kept apart (data.test is empty), so nothing is compared")
         return
     _report(systems, places, clips, how, out / REPORT, resamples)
+
+
+def _check_place(out: Path) -> None:
+    """Raises EarmarkError for a folder with something else than what goes there."""
+    from earmark.errors import EarmarkError
+
+    if out.is_dir() and (others := sorted({each.name for each in out.iterdir()} - {STUDENT, ALONE, REPORT})):
+        raise EarmarkError(f"{out}: is not empty and holds {others[0]}, which no distilling made: take another --out")
 
 
 def _turns(plan: Recipe, clips: Manifest, wanted: Sequence[str] | None) -> dict[str | None, Recipe]:
