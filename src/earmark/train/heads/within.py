@@ -153,8 +153,9 @@ def choose(
 def _loss(lesson: Regression, scores: Floats) -> float:
     """The weighted mean binary cross-entropy, in nats a tag."""
     logits = scores.astype(np.float64)
-    each = np.logaddexp(0, logits) - lesson.targets * logits
-    return float((each.mean(1) * lesson.weights).sum() / lesson.weights.sum())
+    weights = lesson.weights.astype(np.float64)
+    each = np.logaddexp(0, logits) - lesson.targets.astype(np.float64) * logits
+    return float((each.mean(1) * weights).sum() / weights.sum())
 
 
 def _threshold(values: Floats, mixed: Mixed, has: NDArray[np.bool_], recall: float) -> float:
