@@ -56,12 +56,17 @@ def _fold(part: HeldOut) -> dict[str, Any]:
     return {
         **{key: round(value, 4) for key, value in figures.items()},
         "chosen": part.tagger.facts.chosen.as_dict() if part.tagger.facts.chosen else {},
+        **({"head": part.tagger.facts.head.words()} if part.tagger.facts.head else {}),
     }
 
 
 def _over(folds: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """By metric: the mean over the folds, each counting alike, the lowest and the highest; of those that all folds have."""
-    common = [key for key in folds[0] if key != "chosen" and all(np.isfinite(fold.get(key, np.nan)) for fold in folds)]
+    common = [
+        key
+        for key in folds[0]
+        if key not in ("chosen", "head") and all(np.isfinite(fold.get(key, np.nan)) for fold in folds)
+    ]
     values = {key: [float(fold[key]) for fold in folds] for key in common}
     return {
         key: {"mean": round(fmean(each), 4), "lowest": min(each), "highest": max(each)} for key, each in values.items()

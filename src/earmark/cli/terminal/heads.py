@@ -114,7 +114,7 @@ def _one(base: Any, source: str, plan: Recipe, clips: Manifest, out: Path, asked
     from earmark.cli.terminal.bar import Bar
     from earmark.train.heads import run
 
-    return run.train(base, source, plan, clips, out, asked, how, Bar())
+    return run.train(base, Path(source).name, plan, clips, out, asked, how, Bar())
 
 
 def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: Any, how: Any) -> None:
@@ -164,7 +164,9 @@ def curve(
     base, clips, plan = _asked(question, device)
     store = Store(question.embeddings or question.out / run.EMBEDDINGS, base, workers=workers)
     how = curves.Plan(wanted, draws, resamples, plan.seed)
-    found = curves.curve(base, question.base, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar())
+    found = curves.curve(
+        base, Path(question.base).name, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar()
+    )
     learning.write([found.as_dict()], question.out)
     return found
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import EarmarkError, ScoresError
 from earmark.inference import Failure, Recording, score
 from earmark.inference.embedding import Embedder, of_recording
 from earmark.progress import QUIET, Progress, task
@@ -30,6 +31,7 @@ from earmark.scores.embeddings import Embeddings
 
 PART = 256  # clips of a file: what is lost by a kill at most
 DIGITS = 24  # of a digest
+OURS = re.compile(r"[0-9a-f]{12}-[0-9a-f]{4}")  # what a folder of embeddings holds
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Store:
 
     def __init__(self, folder: Path, tagger: Any, *, workers: int = 2, batch: int | None = None, salvage: bool = False):
         tagger.embedder()  # refuses what has none
+        names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        if names and not any(OURS.fullmatch(name) for name in names):
+            raise EarmarkError(
+                f"{folder}: is not empty and holds no embeddings of earmark: take another folder for them"
+            )
         self.tagger, self.workers, self.batch, self.salvage = tagger, workers, batch, salvage
         self.facts = {
             **tagger.embedding_facts(),
