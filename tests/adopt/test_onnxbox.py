@@ -165,6 +165,19 @@ def test_an_ensemble_of_boxes(adopt, tmp_path):
     np.testing.assert_allclose(got, told, rtol=0, atol=1e-6)
 
 
+def test_the_verb_puts_boxes_together(adopt, tmp_path):
+    from earmark.train.ensembles import join
+
+    for seed in (1, 2):
+        adopt(made(seed=seed)).save(tmp_path / f"{seed}.safetensors")
+    told = join([tmp_path / "1.safetensors", tmp_path / "2.safetensors"], "arithmetic", [1, 1])
+    np.testing.assert_allclose(
+        told.tagger.score_windows(noise(2)),
+        (made(seed=1).scores(noise(2)) + made(seed=2).scores(noise(2))) / 2,
+        atol=1e-6,
+    )
+
+
 def nan(model):
     model.graph.node.insert(len(model.graph.node) - 1, helper.make_node("Sub", ["pre", "pre"], ["zero"]))
     model.graph.node.insert(len(model.graph.node) - 1, helper.make_node("Div", ["zero", "zero"], ["nan"]))

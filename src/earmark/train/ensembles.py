@@ -13,8 +13,10 @@ from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.members import names_of, summary
-from earmark.models import averaging, loading
+from earmark.models import averaging, boxed, loading
+from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import Ensemble
+from earmark.models.file import read_head
 from earmark.models.tagger import Tagger
 from earmark.progress import QUIET, Progress
 from earmark.scores.ensemble import Name
@@ -58,10 +60,15 @@ def join(
 
     temperature: of the mean, as it was chosen on scores of validation clips (`earmark.evaluation.ensembles.combine`).
     """
-    ensemble = Ensemble([loading.load(file, engine="torch") for file in files], rule, weights, temperature=temperature)
+    ensemble = Ensemble([_member(file) for file in files], rule, weights, temperature=temperature)
     if not ensemble.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     return Joined(ensemble, tuple(names_of(files)), rule, tuple(ensemble.weights.tolist()), False)
+
+
+def _member(file: Path) -> AnyTagger:
+    """In PyTorch, where its net can be."""
+    return loading.load(file, engine="auto" if boxed.is_box(read_head(file)) else "torch")
 
 
 def average(
