@@ -133,7 +133,7 @@ def listen(tagger: Path, recording: Path) -> dict[str, float]:
 
 def peak_megabytes() -> float:
     """The most memory that this process has held so far. Raises RuntimeError where the system does not tell."""
-    from earmark.evaluation.speed import peak_memory
+    from earmark.evaluation.filespeed import peak_memory
 
     peak = peak_memory()
     if peak is None:

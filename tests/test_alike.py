@@ -12,6 +12,8 @@ from earmark.data import datasets
 from earmark.data.manifest import build, read, write
 from earmark.data.manifest.alike import doubts, spelt_alike
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 PAIRS = [
     ("Owl", "owl"),
     ("STRASSE", "straße"),

@@ -24,6 +24,8 @@ from earmark.recipe import parse
 training = pytest.importorskip("earmark.train")
 from earmark.train import bases  # noqa: E402 (after the skip)
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 4000
 NET = {"name": "convnet1d", "widths": [4, 4, 8, 8], "blocks": [1, 1, 1, 1], "momentum": 0.1}
 

@@ -11,9 +11,12 @@ import soundfile
 from typer.testing import CliRunner
 
 from earmark.cli import app
+from earmark.engines import sessions
 from earmark.errors import EarmarkError
+from earmark.evaluation import filespeed, turns
 from earmark.evaluation import speed as bench
-from earmark.evaluation import turns
+from earmark.models import loading
+from earmark.models.ensemble import Ensemble
 
 run = CliRunner().invoke
 
@@ -101,15 +104,57 @@ def test_too_little_audio():
     assert "0.5 s hold no window of 1 s" in str(done.exception)
 
 
-def test_files_with_a_tagger(recordings):
-    done = run(app, ["bench", "esc10", str(recordings), "--json"])
+WAYS = [("torch", "float32"), *((name, each) for name in sessions.installed() for each in ("float32", "int8"))]
+
+
+@pytest.mark.parametrize(("engine", "precision"), WAYS)
+def test_files_with_a_tagger(recordings, engine, precision):
+    how = ("--engine", engine, "--precision", precision)
+    done = run(app, ["bench", "esc10", str(recordings), "--json", *how])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["audio"] == pytest.approx(8.5)
     assert told["wall"] == pytest.approx(told["features"] + told["net"] + told["rest"])
     assert told["features"] > 0 and told["net"] > 0 and told["decoding"] > 0
     assert told["hours_per_minute"] == pytest.approx(8.5 / 60 / told["wall"])
-    assert "times real time" in run(app, ["bench", "esc10", str(recordings)]).stdout
+    assert told["engine"].startswith(engine) and precision in told["engine"]
+    assert told["windows_together"] > 1 or precision == "int8"
+
+
+def test_files_are_run_as_tag_runs_them_unless_told(recordings):
+    told = run(app, ["bench", "esc10", str(recordings)]).stdout
+    assert "times real time" in told and f"run by {sessions.ENGINES[0]}" in told
+
+
+def test_files_by_what_is_not_there(recordings, tmp_path):
+    done = run(app, ["bench", "esc10", str(recordings), "--engine", "torch", "--precision", "int8"])
+    assert "precision int8" in str(done.exception)
+    one = loading.load("esc10")
+    Ensemble([one, one]).save(tmp_path / "e.safetensors")
+    done = run(app, ["bench", str(tmp_path / "e.safetensors"), str(recordings)])
+    assert "is an ensemble of 2: measure its members' files one by one" in str(done.exception)
+
+
+def test_where_the_time_goes_is_counted_in_the_parts(recordings, monkeypatch):
+    """By a clock that the parts move: a second for each call of the feature, ten for each of the net."""
+    clock = [0.0]
+    tagger = loading.load("esc10", engine="onnxruntime")
+    monkeypatch.setattr(filespeed.time, "perf_counter", lambda: clock[0])
+    calls = []
+
+    def slow(plain, seconds):
+        def call(*given):
+            clock[0] += seconds
+            calls.append(seconds)
+            return plain(*given)
+
+        return call
+
+    tagger.features.inputs = slow(tagger.features.inputs, 1)
+    tagger.run = slow(tagger.run, 10)
+    told, _ = filespeed.files(tagger, [recordings / "0.wav"], batch=4)
+    assert told.features == calls.count(1) > 0 and told.net == 10 * calls.count(10) > 0
+    assert told.wall == told.features + told.net and told.rest == 0
 
 
 def test_files_that_cannot_be_read(recordings, tmp_path):

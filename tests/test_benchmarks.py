@@ -211,7 +211,7 @@ def test_all_log_mels_are_of_one_kind():
 def test_the_peak_is_the_processs_own():
     pytest.importorskip("resource", reason="no measure of the peak on this system")
     code = (
-        "from earmark.evaluation.speed import peak_memory; import numpy as np; a = peak_memory(); np.ones(25_000_000); "
+        "from earmark.evaluation.filespeed import peak_memory; import numpy as np; a = peak_memory(); np.ones(25_000_000); "
         "print(a / 1e6, peak_memory() / 1e6)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=run.ROOT, capture_output=True, text=True, check=True)

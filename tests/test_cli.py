@@ -19,6 +19,8 @@ from earmark.models import tagger as taggers
 from earmark.models.facts import Facts, TagTuning
 from earmark.recipe import parse
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 8000
 
 

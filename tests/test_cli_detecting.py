@@ -15,6 +15,8 @@ from earmark.models.file import read_head
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 QUICK = ("--resamples", 5)
 ONE = {"length": 1.0, "hop": 1.0}
 

@@ -22,6 +22,8 @@ from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 8000
 TAGS = ("dog", "rain")
 
@@ -185,9 +187,9 @@ def test_common_clips(place, run):
         (["A", "esc10", "-o", "e.csv"], "either score files or taggers"),
         (["A", "B", "-o", "e.csv", "--weights", "3;1"], "--weights 3;1: are numbers with colons"),
         (["A", "B", "-o", "e.csv", "--weights", "3:1:1"], "3 weights for 2 members"),
-        (["A", "B", "--search"], "--search needs the clips' tags"),
-        (["A", "B", "-o", "e.csv", "--data", "D"], "--data is for --search, --agreement and --mean-weights"),
-        (["A", "B", "-o", "e.csv", "--cross"], "--cross says how --search is done"),
+        (["A", "B", "--search"], "--search and --temperature fit need the clips' tags"),
+        (["A", "B", "-o", "e.csv", "--data", "D"], "--data is for these, --agreement and --mean-weights"),
+        (["A", "B", "-o", "e.csv", "--cross"], "--cross says how --search or --temperature fit is done"),
         (["A", "B", "--search", "--data", "D", "--weights", "1:1"], "leave out --weights"),
         (["A", "B", "--search", "--data", "D", "--metric", "f1_micro"], "'f1_micro' is not for task 'one'"),
         (["A", "B", "--search", "--data", "D", "--metric", "acuracy"], "did you mean 'accuracy'"),

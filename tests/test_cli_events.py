@@ -23,6 +23,8 @@ from earmark.models.facts import Facts
 from earmark.models.file import read_head
 from earmark.recipe import parse
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 8000
 TAGS = ("burst", "hiss")
 ATTENTION = {

@@ -18,6 +18,8 @@ from earmark.data import manifest as manifests
 from earmark.models.file import read_head
 from earmark.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RECIPE = {
     "task": "one",
     "sample_rate": 4000,

@@ -26,6 +26,8 @@ from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TAGS = ("dog", "rain", "sea")
 RATE = 8000
 
@@ -252,7 +254,7 @@ def _add(head, weights):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda head, _: head.update(version=2), "was written by a newer earmark (format 2, this one reads up to 1)"),
+        (lambda head, _: head.update(version=3), "was written by a newer earmark (format 3, this one reads up to 2)"),
         (lambda head, _: head.update(rule="vote"), "this earmark cannot build it (an ensemble of 2 taggers: rule is 'vote'"),
         (lambda head, _: head.update(weights=[1]), "this earmark cannot build it (an ensemble of 2 taggers: 1 weights"),
         (lambda head, _: head.update(weights=["x", 1]), "the header and the weights do not fit together"),

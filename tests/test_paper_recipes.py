@@ -25,6 +25,8 @@ from earmark.registry import FEATURES, NETS
 
 training = pytest.importorskip("earmark.train")
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 # Tags of the paper, then parameters, those of the net by itself where it has as many tags; with running statistics where
 # Keras' count was published (papers 002 and 004)
 
@@ -112,7 +114,10 @@ def plans(name: str, *settings: str) -> list[recipes.Recipe]:
 
 
 def test_every_recipe_of_these_data_sets_is_here():
-    told = {name for name in recipes.shipped() if name.startswith(STARTS)} - {"audioset-yamnet"}  # of no paper here
+    told = {name for name in recipes.shipped() if name.startswith(STARTS)} - {
+        "audioset-yamnet",
+        "audioset-cnn14",
+    }  # of no paper here
     assert told == set(COUNTS)
 
 

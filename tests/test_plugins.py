@@ -24,6 +24,8 @@ from earmark.registry import KINDS, NETS
 
 training = pytest.importorskip("earmark.train")
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TINY = '''
 """A net, a feature, a data set, a metric, an event format and an augmentation of one's own."""
 from torch import nn

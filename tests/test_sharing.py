@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import ROOT
 from tests.small import LOGMEL, SMALL, TAGS, tagger
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,9 +25,9 @@ from earmark.models import prediction as predictions
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.registry import FEATURES, NETS
-from earmark.windows.overlap import Trace, overlapping
+from earmark.windows.overlap import Trace, counting, overlapping, shapes
 from earmark.windows.overlap.counting import Counting
-from earmark.windows.overlap.plan import Plans, plan
+from earmark.windows.overlap.plan import Plans, _work, plan
 
 
 def wave(seconds, seed=0):
@@ -215,6 +218,41 @@ def test_work_is_counted_as_pytorch_counts_it(net):
         with torch.inference_mode(), Counting() as counted:
             made(heard)
         assert counted.operations == expected.get_total_flops() > 0
+
+
+@pytest.mark.parametrize("net", NETS.names())
+def test_shapes_are_those_that_pytorch_tells(net, monkeypatch):
+    """Work and the largest tensor, which hangs on what is copied, as PyTorch's own answers make them: no plan is another."""
+    made = copy.deepcopy(tagger(net, 1.024, 0.128)).to("meta")
+    waves = torch.empty(1, 8192 + 9 * 1024, device="meta")
+
+    def work():
+        return [_work(made, each) for each in (waves[:, :8192], overlapping(waves, 8192, 1024, 10))]
+
+    own = work()
+    monkeypatch.setattr(shapes, "ANSWERS", {})
+    monkeypatch.setattr(counting, "ANSWERS", {})
+    assert own == work()
+
+
+ALONE = """
+import sys
+import tests
+tests.__path__ = ["tests"]  # whatever else is called so where packages are
+from tests.small import tagger
+from earmark.registry import NETS
+from earmark.windows.overlap.plan import plan
+for net in NETS.names():
+    made = tagger(net, 1.024, 0.128)
+    assert "cannot be counted" not in str(plan(made, *made.windows.samples(8000))), net
+    assert not {"torch._dynamo", "sympy"} & set(sys.modules), net
+"""
+
+
+def test_neither_a_net_nor_its_plan_imports_a_compiler():
+    """PyTorch's compiler and what it computes with take over a second of each program."""
+    told = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert told.returncode == 0, told.stderr
 
 
 def test_taggers_that_differ_in_weights_only_share_a_plan():

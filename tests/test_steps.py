@@ -18,6 +18,8 @@ from earmark.train.steps import Steps, interrupted_by_term
 
 training = pytest.importorskip("earmark.train")
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 class Slope(torch.nn.Module):
     """Loss weight · mean of the waves: its gradient is that mean."""

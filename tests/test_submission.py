@@ -17,6 +17,8 @@ from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.scores import Scores, submission
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 8000
 TAGS = ("Acoustic guitar", "Hi-hat", "Oboe", "Snare_drum")
 

@@ -31,6 +31,8 @@ from earmark.recipe import parse
 training = pytest.importorskip("earmark.train")
 from earmark.train.validation import clip_loss, losses_of  # noqa: E402 (after the skip)
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 4000
 
 

@@ -17,6 +17,8 @@ from earmark.models import loading
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
+
+pytestmark = pytest.mark.usefixtures("sketched")
 RATE = 4000
 TAGS = ("cat", "frog", "owl")
 

@@ -139,3 +139,38 @@ def test_the_page_quotes_the_report():
     figure = json.loads((root / "results/adopted/esc10-names/report.json").read_text("utf-8"))["metrics"]["accuracy"]
     value, low, high = (f"{figure[key]:.3f}" for key in ("value", "low", "high"))
     assert f"{value} of 400 clips ({low} to {high})" in (root / "docs/adopting.md").read_text("utf-8")
+
+
+def events(*words: str) -> list[dict[str, object]]:
+    done = earmark("events", "3.wav", "--tagger", "t.safetensors", "--threshold", "0.4", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)[0]["events"]
+
+
+def test_events_are_found_in_the_merged_tags(here, tmp_path):
+    """Of one tag that stands for all three, where the highest of their scores of each window lies above the threshold."""
+    (tmp_path / "one.csv").write_text('tag,merged\nDog,any\n"Rain, heavy",any\nWind,any\n')
+    merged = events("--merge", "one.csv")
+    tagger = library.load("t.safetensors")
+    wave, _ = soundfile.read("3.wav", dtype="float32")
+    starts = range(0, len(wave) - 15_600 + 7_680, 7_680)
+    cut = np.stack([np.pad(wave[at : at + 15_600], (0, max(0, at + 15_600 - len(wave)))) for at in starts])
+    assert merged and (tagger.score_windows(cut).max(1) >= 0.4).any()
+    assert {event["label"] for event in merged} == {"any"}
+
+
+def test_rules_that_differ_among_merged_tags_are_asked_for(here):
+    from dataclasses import replace
+
+    from earmark.events import EventRules
+    from earmark.models.facts import EventTuning
+
+    tagger = library.load("t.safetensors", engine="torch")
+    rules = EventRules.alike(tagger.vocabulary)
+    rules = replace(rules, thresholds={"Dog": 0.5, "Rain, heavy": 0.3, "Wind": 0.7})
+    tagger.facts = replace(tagger.facts, events=EventTuning(rules))
+    tagger.save("t.safetensors")
+    done = earmark("events", "3.wav", "--tagger", "t.safetensors", "--merge", "table.csv")
+    assert done.returncode and "the rules of tags that are one in table.csv differ" in done.stderr
+    done = earmark("events", "3.wav", "--tagger", "t.safetensors", "--merge", "table.csv", "--threshold", "0.5")
+    assert done.returncode == 0, done.stderr

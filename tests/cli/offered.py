@@ -13,8 +13,8 @@ from earmark import cli
 VALUES = {
     "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"], "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
-    "examples": ["sound.wav"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
-    "sounds": ["tags"], "source": ["a.parquet"], "store": ["e.parquet"],
+    "examples": ["sound.wav"], "into": ["plan.yaml"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
+    "sounds": ["tags"], "source": ["a.parquet"], "store": ["e.parquet"], "teachers": ["t.safetensors"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip
@@ -36,7 +36,8 @@ OUT = {
     "start": "new",
     "review": "new.csv",
 }  # where a name's ending matters; else a folder
-TAGGERS = ("name", "tagger")  # arguments and options that name one
+ALSO = {("calibrate", "data")}  # options that one of several must be given of
+TAGGERS = ("name", "tagger", "teachers")  # arguments and options that name one
 
 
 def commands(name: str) -> list[tuple[list[str], click.Command]]:
@@ -50,7 +51,12 @@ def given(name: str, command: click.Command, place: Path, tmp_path: Path, tagger
     """Arguments and options with which the command has little to do. tagger: to be taken wherever one is asked for."""
     words: list[str] = []
     for parameter in command.params:
-        if parameter.param_type_name == "argument" or parameter.required or parameter.name == "tagger":
+        if (
+            parameter.param_type_name == "argument"
+            or parameter.required
+            or (name, parameter.name) in ALSO
+            or parameter.name == "tagger"
+        ):
             option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
             if parameter.name == "out":
                 words += [*option, str(tmp_path / OUT.get(name, "out"))]

@@ -16,6 +16,8 @@ from earmark.data import manifest as manifests
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TAGS = ("=1+1", "@SUM(A1)", "rain")
 TOLD = "a spreadsheet may run them as formulas: open as text"
 

@@ -14,6 +14,8 @@ from earmark.models import tagger as taggers
 from earmark.models.ensemble import Ensemble
 from earmark.recipe import parse
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TOLD = "hears 0.5 s of every 2 s"
 APART = PLAN | {"windows": {"length": 0.5, "hop": 2.0}}
 

@@ -23,6 +23,8 @@ from earmark.models import tagger as taggers
 from earmark.recipe import parse
 from earmark.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TITLE, CLEARED, TURNED, LINE = "\x1b]0;mine\x07", "\x1b[2J", "\u202e", "\nsaid"
 TAGS = [f"dog{CLEARED}{TURNED}", f"=rain{TITLE}", f"sea{LINE}\x9b2J"]
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\nsaid")

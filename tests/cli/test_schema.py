@@ -23,6 +23,8 @@ from earmark.models.facts import Base, EventTuning, Facts, Soup, TagTuning
 from earmark.models.origin import Origin
 from earmark.recipe import text
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 NAMES = list(schemas.SCHEMAS)
 
 

@@ -178,7 +178,8 @@ def test_any_byte_of_a_graph_flipped_is_an_error_of_ours_or_a_graph():
 def test_what_is_not_there_is_told(file, monkeypatch):
     for given, told in [
         ({"engine": "tensorrt"}, r"engine 'tensorrt': is not known\. Take auto, torch, onnxruntime, openvino"),
-        ({"engine": "onnxruntime", "precision": "float16"}, "precision 'float16': is not known"),
+        ({"engine": "onnxruntime", "precision": "float8"}, "precision 'float8': is not known"),
+        ({"engine": "onnxruntime", "precision": "float16"}, "precision float16: onnxruntime has float32 and int8"),
         ({"engine": "onnxruntime", "precision": "bf16"}, "precision bf16: onnxruntime has float32 and int8"),
         (
             {"engine": "onnxruntime", "precision": "int8"},

@@ -57,9 +57,9 @@ def test_common_clips_and_what_is_refused(files: list[Path], single: Manifest, t
     fewer.save(tmp_path / "part.parquet")
     told = combine([files[0], tmp_path / "part.parquet"], only="common", task="one")
     assert len(told.scores) == 5 and told.left_out == 4
-    with pytest.raises(ScoresError, match="a search of weights needs the clips' tags"):
+    with pytest.raises(ScoresError, match="a search of weights, or of a temperature, needs the clips' tags"):
         combine(files, search=True)
-    with pytest.raises(ScoresError, match="cross says how a search of weights is done"):
+    with pytest.raises(ScoresError, match="cross says how weights are searched or a temperature is fitted"):
         combine(files, cross=True)
     with pytest.raises(ScoresError, match="the metric 'accuracy' is not for task 'many'"):
         combine(files, task="many", metric="accuracy", data=single, search=True)

@@ -17,7 +17,8 @@ BOX = "An ONNX file"  # a group in --help
 
 def adopt(
     net: Annotated[
-        str, typer.Argument(help="A file of TensorFlow Lite or ONNX, or yamnet, which is fetched from its public home.")
+        str,
+        typer.Argument(help="A file of TensorFlow Lite, ONNX or PyTorch, or yamnet, which is fetched from its home."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.safetensors, the tagger."), Writes(adopted)],
     labels: Annotated[
@@ -52,7 +53,7 @@ def adopt(
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Make a tagger of a net that others trained: YAMNet by its layers, 521 tags of AudioSet, or any ONNX file as a box.
+    """Make a tagger of a net that others trained: YAMNet, PANNs' CNN6, CNN10, CNN14, MobileNetV2, or any ONNX file as a box.
 
     No code of the file is run. Licence, origin and digest stay with the tagger; `earmark show` and reports tell them.
     """

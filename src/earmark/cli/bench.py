@@ -38,14 +38,13 @@ def files(
     batch: o.Batch = None,
     workers: o.Workers = 2,
     device: o.Device = "auto",
+    engine: o.Engine = "auto",
+    precision: o.Precision = "auto",
 ) -> None:
     """Hours of audio a minute on this machine, where the time goes, and the peak of memory."""
-    from earmark.cli.terminal.bar import leave_with_reasons
-    from earmark.cli.terminal.speed import of_files, tell
+    from earmark.cli.terminal.speed import tell_files
 
-    speed, listener, reasons, found = of_files(tagger, paths, batch, workers, device)
-    tell(speed, listener, as_json)
-    leave_with_reasons(reasons, found)
+    tell_files(tagger, paths, batch, workers, device, engine, precision, as_json)
 
 
 @bench.command()

@@ -14,7 +14,18 @@ PLACE = 90  # in `earmark --help`
 
 def calibrate(
     tagger: options.TaggerFile,
-    data: Annotated[Path, typer.Option(help="The data set's folder, or a manifest; with tags or events of its clips.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The data set's folder, or a manifest; with tags or events of its clips.")
+    ] = None,
+    wanted: Annotated[
+        float | None, typer.Option("--precision", help="Choose for so many of what is told to be right, such as 0.9.")
+    ] = None,
+    false_alarms: Annotated[
+        str | None, typer.Option(help="Choose for no more of these, such as 2/hour or 10/day.")
+    ] = None,
+    reviews: Annotated[
+        Path | None, typer.Option(help="In place of --data: a table of earmark review that was filled in.")
+    ] = None,
     fold: Annotated[
         list[str] | None, typer.Option(help="Folds to choose on; default: those that chose the tagger's epoch.")
     ] = None,
@@ -33,6 +44,10 @@ def calibrate(
         Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Choose hop, weights and mean of windows instead, on validation folds.")
+    ] = False,
+    metric: Annotated[str | None, typer.Option(help="For --windows. Default: the log loss.")] = None,
     on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
     resamples: options.Resamples = 1000,
     salvage: options.Salvage = False,
@@ -41,30 +56,35 @@ def calibrate(
     workers: options.Workers = 2,
     device: options.Device = "auto",
 ) -> None:
-    """Choose each tag's threshold and median filter for the best F1 on a fold, and store them in the tagger file.
+    """Choose each tag's threshold and median filter for the best F1 on a fold, or for a goal, and store them in the tagger file.
 
-    Rules for events on clips with known events, thresholds for the tags of clips where a clip may have several.
+    Rules for events where events are known, thresholds for tags where a clip may have several.
     """
+    from earmark.cli.terminal import reaching, tuned
     from earmark.cli.terminal.bar import Bar
-    from earmark.cli.terminal.console import say, say_notes
-    from earmark.cli.terminal.tuned import print_tuning, say_unread, write_tried
-    from earmark.errors import EarmarkError
-    from earmark.evaluation.tuning import tune
-    from earmark.inference.allocator import keep_freed_memory
-    from earmark.models import loading
+    from earmark.evaluation.scoring import Settings
 
-    if out is None and not Path(tagger).is_file() and tagger in loading.shipped():
-        raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
-    keep_freed_memory()
-    told = tune(
-        tagger, data, folds=fold, dataset=dataset, collar=collar, hit=hit, gap=gap, shortest=shortest,
-        merge=merge, on_test=on_test, resamples=resamples, salvage=salvage, strict=strict, batch=batch, workers=workers, device=device,
-        progress=Bar(),
-    )  # fmt: skip
-    say_notes(told.notes)
-    write_tried(told, tried)
-    file = out or loading.find(tagger)
-    told.store(file)
-    print_tuning(told, as_json)
-    say(f"{file}: holds these rules now")
-    say_unread(told)
+    file = tuned.place(tagger, out)
+    goal = reaching.goal_of(data, wanted, false_alarms, reviews)
+    if windows:
+        tuned.check_windows(data, goal)
+        settings = Settings(batch, workers, salvage, strict)
+        return tuned.windows(tagger, data, fold, dataset, metric, settings, device, out, as_json)
+    tuned.check_metric(metric)
+    if goal is not None and reviews is not None:
+        return reaching.by_reviews(tagger, reviews, goal, device, file, as_json)
+    shared = {
+        "folds": fold, "dataset": dataset, "gap": gap, "shortest": shortest, "on_test": on_test, "salvage": salvage,
+        "strict": strict, "batch": batch, "workers": workers, "device": device, "progress": Bar(),
+    }  # fmt: skip
+    if goal is not None:
+        reaching.check(merge, tried)
+        return reaching.by_recordings(tagger, data, goal, file, as_json, shared)
+    tuned.by_f1(
+        tagger,
+        data,
+        file,
+        tried,
+        as_json,
+        {**shared, "collar": collar, "hit": hit, "merge": merge, "resamples": resamples},
+    )

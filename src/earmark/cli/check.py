@@ -20,19 +20,18 @@ def check(
 
     Parameters are counted for as many tags as the recipe's data set has.
     """
-    import torch
-
     from earmark import recipe as recipes
     from earmark.cli.terminal.console import say
     from earmark.models import tagger
     from earmark.models.layers.blocks import count
+    from earmark.models.size import on_shapes
 
     checked = recipes.load(recipe, settings or [], say)
     known = recipes.tags(checked)
     tags = known or TAGS
     if gaps := checked.windows.build().unheard(checked.sample_rate):
         say(f"recipe {checked.name}: {gaps}")
-    with torch.device("meta"):
+    with on_shapes():
         built = tagger.build(checked, [str(i) for i in range(tags)])
     parameters, statistics = count(built.net)
     how = "" if known else " (how many its data have is not told: --set data.tags=…)"

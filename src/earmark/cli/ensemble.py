@@ -42,8 +42,11 @@ def ensemble(
     ] = False,
     search: Annotated[bool, typer.Option("--search", help="Search weights on out-of-fold score files.")] = False,
     cross: Annotated[
-        bool, typer.Option("--cross", help="With --search: combine each fold with the weights that the others chose.")
+        bool, typer.Option("--cross", help="Each fold with the weights, or the temperature, that the others chose.")
     ] = False,
+    temperature: Annotated[
+        str | None, typer.Option(help="Of one tag a clip: below 1 surer. A number, or of score files `fit`, on --data.")
+    ] = None,
     agreement: Annotated[
         bool, typer.Option("--agreement", help="Who answers like whom; with --data, what each member adds.")
     ] = False,
@@ -68,7 +71,7 @@ def ensemble(
 
     asked = ensembling.Asked(
         out, rule, weights, over, only, task, mean_weights, search, cross, agreement, data,
-        dataset, metric, rounds, as_json,
+        dataset, metric, rounds, temperature, as_json,
     )  # fmt: skip
     asked.check()
     files = files_of(inputs or [], epochs or [])

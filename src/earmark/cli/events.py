@@ -8,7 +8,7 @@ import typer
 
 from earmark.cli.terminal import eventoptions as e
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.eventresults import JSON, TABLE, Format
+from earmark.cli.terminal.eventresults import JSON, Format, FormatName
 
 PLACE = 80  # in `earmark --help`
 
@@ -16,7 +16,7 @@ PLACE = 80  # in `earmark --help`
 def events(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    form: Annotated[Format, typer.Option("--format", help="Of the results.")] = TABLE,
+    form: FormatName = "table",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: e.Out = None,
     job: o.Job = None,
@@ -40,6 +40,8 @@ def events(
     pictures: e.Pictures = None,
     reference: e.Reference = None,
     strongest: e.Strongest = None,
+    merge: o.InMerged = None,
+    merge_by: o.MergeBy = "highest",
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
@@ -63,17 +65,18 @@ def events(
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
-    detecting.check_form(form := JSON if as_json else form, out)
+    detecting.check_form(told := JSON if as_json else Format.of(form), out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     (kept := jobs.Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
-    wanted = eventextras.wanted(times, cut, summary, channel, each_channel, form)
+    wanted = eventextras.wanted(times, cut, summary, channel, each_channel, told)
     eventextras.check(wanted, job, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    found = eventextras.one(start, detecting.find(paths or [], coming, form, out, pictures, job))
-    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device)
+    found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
+    merged = detecting.vocabulary(merge, merge_by)
+    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
     artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, form, out, artist, batch, workers, salvage, gain, floor, wanted)
+    asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, wanted, merged)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):

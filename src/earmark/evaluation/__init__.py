@@ -5,6 +5,7 @@
     comparison  `compare`: paired differences of systems on the same clips
     labels      `audit`: the labels that the scores speak against
     tuning      `tune`: thresholds of tags and rules for events that suit validation clips; how they are chosen: thresholds/
+    windowing   `choose`: how far apart windows lie, and how their scores are combined, that suit validation clips
     ensembles   `combine`: score files together, by weights that may be searched; members: the files of an ensemble
     speed       how fast a tagger is here
 

@@ -81,7 +81,7 @@ def _loaded(name: str) -> tuple[dict[tuple[str, str], AnyTagger], list[str]]:
     """The tagger in each way that is here, by (engine, precision), and a sentence for each that is not."""
     found: dict[tuple[str, str], AnyTagger] = {}
     left_out = []
-    ways = [("torch", "float32")] if find_spec("torch") is not None else []
+    ways = [("torch", "float32"), ("torch", "bf16")] if find_spec("torch") is not None else []
     ways += [(engine, precision) for engine in sessions.ENGINES for precision in sessions.ABLE[engine]]
     for engine, precision in ways:
         try:

@@ -15,11 +15,13 @@ from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError
 from earmark.evaluation.members import names_of, summary
 from earmark.metrics.naming import current
+from earmark.metrics.probabilities import log_loss
 from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import Scores, Task
 from earmark.scores import ensemble as ensembles
 from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Search
+from earmark.scores.ensemble import temperature as warmth
 
 NEAR_ONE = 1e-3  # how far a clip's scores may be from summing to one where each clip has one tag
 
@@ -78,6 +80,7 @@ def combine(
     metric: str | None = None,
     search: bool = False,
     cross: bool = False,
+    temperature: float | Literal["fit"] | None = None,
     rounds: int = 30,
     agreement: bool = False,
     scores: bool = True,
@@ -88,16 +91,21 @@ def combine(
     weights: one a member, in any proportion; default all the same. over: what the rank rule ranks. only: the members must
     have the same clips, or the common ones are taken. task: default "one" where each clip's scores sum to one. data: the
     clips' tags, which search, cross and figures of agreement need. search: weights that suit the metric, in so many
-    rounds; cross: each fold with the weights that the others chose. metric: default accuracy, in task many mAP. agreement:
-    who answers like whom. scores: combine them. Raises ScoresError, ManifestError.
+    rounds; cross: each fold with the weights, and the temperature, that the others chose. temperature: of one tag a clip, a
+    number, or "fit": that of the least log loss on these clips (`earmark.scores.ensemble.temperature`). metric: default
+    accuracy, in task many mAP. agreement: who answers like whom. scores: combine them. Raises ScoresError, ManifestError.
 
         >>> from earmark.evaluation.ensembles import combine
         >>> combine(["a/scores.parquet", "b/scores.parquet"], weights=[2, 1]).scores.save("both.parquet")  # doctest: +SKIP
     """
-    if cross and not search:
-        raise ScoresError("cross says how a search of weights is done: ask for both")
-    if search and data is None:
-        raise ScoresError("a search of weights needs the clips' tags: give the data")
+    if cross and not search and temperature != "fit":
+        raise ScoresError("cross says how weights are searched or a temperature is fitted: ask for one of them too")
+    if (search or temperature == "fit") and data is None:
+        raise ScoresError("a search of weights, or of a temperature, needs the clips' tags: give the data")
+    if temperature is not None and (rule == "rank" or not scores):
+        raise ScoresError(
+            "a temperature is of the scores of all members together, and not of ranks: --rule geometric, and -o"
+        )
     members, names = [Scores.load(file) for file in files], names_of([Path(file) for file in files])
     task = task or _task(members, progress)
     how: dict[str, Any] = {"over": over, "task": task, "names": names}
@@ -130,8 +138,33 @@ def combine(
                 "across folds": cross,
                 **ClipSet.of(clips).as_dict(),
             }
+        if temperature is not None:
+            whole = _tempered(whole, temperature, None if clips is None else (clips, truth), cross, progress)
     left = 0 if whole is None else len(members[0]) - len(whole)
     return Combination(task, rule, tuple(names), named, searched, crossed, table, whole, left)
+
+
+def _tempered(
+    scores: Scores, asked: float | str, known: tuple[Manifest, Any] | None, cross: bool, progress: Progress
+) -> Scores:
+    """The scores at a temperature; what it is, and what it was chosen on, is among their facts."""
+    facts: dict[str, Any] = dict(scores.facts["ensemble"])
+    if not isinstance(asked, str):
+        values, facts["temperature"] = warmth.tempered(scores.values, asked), warmth.checked(asked)
+    else:
+        assert known is not None
+        clips, truth = known
+        facts["temperature chosen"] = {"by": "log_loss", "across folds": cross, **ClipSet.of(clips).as_dict()}
+        if cross:
+            values, facts["temperature by fold"] = warmth.across(scores.values, truth, clips.folds)
+        else:
+            facts["temperature"] = warmth.fit(scores.values, truth)
+            values = warmth.tempered(scores.values, facts["temperature"])
+            told = f"{facts['temperature']:.3f}, chosen on these very {len(clips)} clips: report the ensemble on others with it"
+            progress.say(f"temperature {told}")
+        before, after = (log_loss(each, truth) for each in (scores.values, values))
+        progress.say(f"log loss {before:.4f} without it, {after:.4f} with it{', over folds' if cross else ''}")
+    return replace(scores, values=values, facts={"ensemble": facts})
 
 
 def _task(members: Sequence[Scores], progress: Progress) -> Task:

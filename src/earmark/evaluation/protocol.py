@@ -33,8 +33,11 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     if facts.split is not None:
         plain["split"] = {part: clips.as_dict() for part, clips in facts.split.parts().items()}
     protocol |= {key: plain[key] for key in ("chosen", "split", "validation") if key in plain}
-    protocol |= {"began with the weights of": "; ".join(base.words() for base in facts.bases)} if facts.bases else {}
+    for key, taught in (("began with the weights of", False), ("was taught by", True)):
+        told = [base.words() for base in facts.bases or () if base.taught is taught]
+        protocol |= {key: "; ".join(told)} if told else {}
     protocol |= {"adopted": facts.adopted.words()} if facts.adopted else {}
+    protocol |= {"head": facts.head.words()} if facts.head else {}
     tuned = leakage.tuned_on(facts).items()
     return protocol | {f"{what} chosen on": {"data": on.data, **on.clips.as_dict()} for what, on in tuned}
 

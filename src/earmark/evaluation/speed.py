@@ -1,4 +1,4 @@
-"""How fast a tagger is on this machine: windows shared against windows one by one, and recordings from file to tags.
+"""How fast a net is on this machine: windows shared against windows one by one, in PyTorch.
 
 Ways are timed in turn within one process, so that whatever else the machine does falls on all of them; times are medians
 over rounds. What is measured is told with the figure: nothing here decides anything.
@@ -7,20 +7,15 @@ over rounds. What is measured is told with the figure: nothing here decides anyt
 from __future__ import annotations
 
 import math
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark import audio, recipe
-from earmark import inference as tagging
+from earmark import recipe
 from earmark.errors import EarmarkError
 from earmark.evaluation.turns import in_turn
 from earmark.inference.scorer import Scorer, score_stretches
@@ -170,103 +165,3 @@ def noise(seconds: float, sample_rate: int) -> Wave:
     samples = round(seconds * sample_rate)
     wave = chance.standard_normal(samples) * np.repeat(levels, sample_rate)[:samples]
     return np.asarray(np.clip(wave, -1, 1), np.float32)
-
-
-@dataclass(frozen=True)
-class Speed:
-    """From files to tags. All in seconds but hours_per_minute, of audio, and memory in bytes.
-
-    wall: the whole run; features and net: within it; rest: of it, cutting, pooling and waiting. decoding: of one thread
-    by itself, of which `workers` ran beside the net. memory: the peak of the process; before: the peak until then.
-    """
-
-    audio: float
-    wall: float
-    decoding: float
-    features: float
-    net: float
-    rest: float
-    hours_per_minute: float
-    memory: int | None
-    before: int | None
-    workers: int
-    windows_together: int
-
-
-def files(tagger: Tagger, paths: Iterable[Path], batch: int | None = None, workers: int = 2) -> tuple[Speed, list[str]]:
-    """The speed over recordings, and which could not be read."""
-    recordings = [tagging.Recording(Path(path)) for path in paths]
-    before = peak_memory()
-    decoding = _decoding(recordings, tagger)
-    together = tagger.together
-    with _timed(tagger.features) as features, _timed(tagger.net) as net:
-        begin = time.perf_counter()
-        results = list(tagging.score(tagger, recordings, batch=batch, workers=workers))
-        wall = time.perf_counter() - begin
-    failures = [str(result.error) for result in results if isinstance(result, tagging.Failure)]
-    seconds = sum(result.duration for result in results if isinstance(result, tagging.Scored))
-    if not seconds:
-        raise EarmarkError(f"none of the {len(results)} recordings could be read, the first: {(*failures, '')[0]}")
-    rest = wall - features[0] - net[0]
-    speed = Speed(
-        seconds,
-        wall,
-        decoding,
-        features[0],
-        net[0],
-        rest,
-        seconds / 60 / wall,
-        peak_memory(),
-        before,
-        workers,
-        together,
-    )
-    return speed, failures
-
-
-def _decoding(recordings: list[tagging.Recording], tagger: Tagger) -> float:
-    begin = time.perf_counter()
-    for recording in recordings:
-        try:
-            for _ in audio.blocks(recording.path, tagger.sample_rate, 10.0, report=lambda _: None):
-                pass
-        except EarmarkError:
-            continue  # told by the run itself
-    return time.perf_counter() - begin
-
-
-@contextmanager
-def _timed(module: torch.nn.Module) -> Iterator[list[float]]:
-    """Seconds spent in a module, summed up in a list of one."""
-    spent, begun = [0.0], [0.0]
-
-    def start(*_: Any) -> None:
-        begun[0] = time.perf_counter()
-
-    def stop(*_: Any) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        spent[0] += time.perf_counter() - begun[0]
-
-    handles = [module.register_forward_pre_hook(start), module.register_forward_hook(stop)]
-    try:
-        yield spent
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def peak_memory() -> int | None:
-    """The most memory that this process has held so far, bytes; None where the system does not tell.
-
-    On Linux from /proc: `ru_maxrss` there begins with what the parent held when it started this process.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

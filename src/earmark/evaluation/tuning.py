@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from earmark.evaluation.thresholds.chosen import Chosen
 from earmark.evaluation.tracks import with_events
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.metrics import Collars
+from earmark.metrics.events import timed as timed_event
 from earmark.models import loading
 from earmark.models.anytagger import unheard
 from earmark.models.facts import ChosenOn, EventTuning, Facts, TagTuning
@@ -103,7 +105,7 @@ def tune(
     for line in unheard(loaded):
         progress.say(line)
     name = dataset or loaded.facts.dataset
-    clips = _clips(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
+    clips = clips_to_choose_on(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     settings = Settings(batch, workers, salvage, strict)
     Collars.by(hit, collar)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge)
@@ -170,6 +172,7 @@ def _events(
         chosen_on=ChosenOn(name, ClipSet.of(read)),
         metric=f"event-based F1, mean over tags, hits by {judged[0]}" + _in(vocabulary),
         collars={**asdict(collars), "hit": judged[0]},
+        rates=rates(reference, {clip: timed.clips[clip].duration for clip in reference}),
     )
     if vocabulary is not None and chosen.rules is not None:
         own = vocabulary.of(tagger.vocabulary)
@@ -202,6 +205,17 @@ def _tags(
     return _OfTags(chosen, facts, scored)
 
 
+def rates(reference: Mapping[str, Sequence[Any]], durations: Mapping[str, float]) -> dict[str, float]:
+    """Known events of each tag an hour. reference: by clip; durations: seconds.
+
+    >>> rates({"a": [("dog", 1.0, 2.0)], "b": []}, {"a": 900.0, "b": 900.0})
+    {'dog': 2.0}
+    """
+    hours = sum(durations[clip] for clip in reference) / 3600
+    counts = Counter(timed_event(event)[0] for events in reference.values() for event in events)
+    return {tag: round(count / hours, 3) for tag, count in sorted(counts.items())} if hours else {}
+
+
 def _in(vocabulary: Vocabulary | None) -> str:
     return "" if vocabulary is None else f", in the merged tags of {vocabulary.name}"
 
@@ -231,7 +245,7 @@ def _with_events(clips: Manifest, task: str, progress: Progress) -> Manifest | N
     )
 
 
-def _clips(
+def clips_to_choose_on(
     tagger: AnyTagger, whole: Manifest, fold: Sequence[str] | None, name: str | None, on_test: bool, progress: Progress
 ) -> Manifest:
     """The clips to choose on. Those that the tagger is tested on are refused unless the user says so."""

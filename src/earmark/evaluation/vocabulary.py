@@ -16,6 +16,10 @@ events alike, and that is told. Shipped tables, which `--merge` takes by name:
     audioset-esc10          the same tags, and so YAMNet's 521, into the ten of ESC-10, by the same tree: Crying, sobbing;
                             Sneeze; Dog; Chicken, rooster; Rain; Ocean; Fire; Helicopter; Chainsaw; Clock; and all below
 
+A table may have a third column, `below`: a tag with "audioset" there brings along all classes below it in AudioSet's ontology
+(`earmark.evaluation.ontology`), so that "Dog" includes "Bark". What the table names itself, or lies below a nearer one, goes
+where that says.
+
 Events of merged tags that overlap or touch are one event. A merged tag has a threshold and a median length where all tags
 that it stands for have the same ones, as `earmark calibrate --merge` stores them.
 """
@@ -36,7 +40,7 @@ from earmark.data import manifest as manifests
 from earmark.data.datasets import columns
 from earmark.data.manifest import Manifest
 from earmark.errors import EarmarkError, ManifestError
-from earmark.evaluation import wording
+from earmark.evaluation import ontology, wording
 from earmark.evaluation.scoring import TimedScores
 from earmark.events import DEFAULT, EventRules
 from earmark.inference import Scored
@@ -85,7 +89,8 @@ class Vocabulary:
     def load(table: str | Path, rule: MergeBy = "highest") -> Vocabulary:
         """Raises EarmarkError for no such table, ManifestError for one that names a tag twice."""
         file = find(table)
-        old, new = columns(manifests.load_table(file), file, "tag", "merged")
+        read = manifests.load_table(file)
+        old, new = columns(read, file, "tag", "merged")
         mapping: dict[str, str | None] = {}
         for row, (tag, merged) in enumerate(zip(old, new, strict=True), 2):
             if not tag:
@@ -93,6 +98,9 @@ class Vocabulary:
             if mapping.get(tag, merged or None) != (merged or None):
                 raise ManifestError(f"{file}: line {row} merges {tag!r} into {merged!r}, an earlier one into another")
             mapping[str(tag)] = merged or None
+        if "below" in read.column_names:
+            (trees,) = columns(read, file, "below")
+            mapping = ontology.grown(mapping, dict(zip(map(str, old), trees, strict=True)), str(file))
         return Vocabulary(file.name if Path(table).is_file() else str(table), mapping, rule)
 
     def of(self, tags: Sequence[str]) -> dict[str, str | None]:

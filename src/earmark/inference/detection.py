@@ -24,6 +24,7 @@ def listen(
     ordered: bool = True,
     keep: bool = True,
     on_events: Callable[[Recording, list[Event]], None] | None = None,
+    named: Callable[[Scores], Scores] | None = None,
     **options: Any,
 ) -> Generator[tuple[Scored | Failure, list[Event]]]:
     """What was heard of each recording, or its failure, and its events by onset.
@@ -31,7 +32,8 @@ def listen(
     listener: a tagger or an ensemble; scorer: of its frames (its `framewise`), or None for events in its windows.
     on_events: called with events as they become final, by onset; ordered=False: each as soon as it is final, so that one
     that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
-    `on_events` only. The listener's reserved tags are no events. options: of `earmark.inference.score`.
+    `on_events` only. named: the scores in other tags, which the rules are of; default: without the listener's reserved tags, which
+    are no events. options: of `earmark.inference.score`.
     """
     # by number: two parts of one file have one name, and so has a file that is named twice
     streams: dict[int, Stream] = {}
@@ -44,7 +46,8 @@ def listen(
             on_events(recording, events)
 
     def on_part(part: Part) -> None:
-        rows = without_reserved(scorer.part(part) if scorer else part.windows, listener)
+        rows = scorer.part(part) if scorer else part.windows
+        rows = without(rows, getattr(listener, "reserved", ())) if named is None else named(rows)
         if part.number not in streams:
             streams[part.number] = Stream(rows.tags, rules, ordered)
         before = next_start(part, listener.windows, listener.sample_rate)

@@ -19,6 +19,7 @@ from earmark.windows import Windows
 
 Wave = NDArray[np.float32]
 Vectors = NDArray[np.float32]
+LEVEL = "level"  # the name of the number behind a vector that tells how loud its window is
 
 
 class Embeds(Protocol):
@@ -47,8 +48,8 @@ class Embedder:
 
     task: Task = "many"
 
-    def __init__(self, tagger: Embeds):
-        self.tagger = tagger
+    def __init__(self, tagger: Embeds, *, levels: bool = False):
+        self.tagger, self.levels = tagger, levels
         self._names: tuple[str, ...] = ()
 
     @property
@@ -82,21 +83,34 @@ class Embedder:
         return pace.of(self.tagger)
 
     def score(self, waves: Wave) -> Vectors:
-        """Windows (n, samples) → (n, width)."""
-        return self._known(self.tagger.embed_windows(waves))
+        """Windows (n, samples) → (n, width), and with `levels` one number more: see `of_rows`."""
+        return self._known(self._levelled(self.tagger.embed_windows(waves), waves))
 
     def score_overlapping(self, wave: Wave, hop: int, count: int) -> Vectors:
         """As `score` of overlapping windows, sharing what they can."""
-        return self._known(self.tagger.embed_overlapping(wave, hop, count))
+        length, _ = self.windows.samples(self.sample_rate)
+        cut = np.lib.stride_tricks.sliding_window_view(wave[: (count - 1) * hop + length], length)[::hop]
+        return self._known(self._levelled(self.tagger.embed_overlapping(wave, hop, count), cut))
+
+    def _levelled(self, vectors: Vectors, waves: Wave) -> Vectors:
+        if not self.levels:
+            return vectors
+        level = np.sqrt(np.einsum("ij,ij->i", waves, waves, dtype=np.float64) / waves.shape[1])
+        return np.concatenate([vectors, level[:, None].astype(np.float32)], 1)
 
     def _known(self, vectors: Vectors) -> Vectors:
         if len(self._names) != vectors.shape[1]:
-            self._names = tuple(map(str, range(vectors.shape[1])))
+            names = [*map(str, range(vectors.shape[1]))]
+            self._names = (*names[:-1], LEVEL) if self.levels else tuple(names)
         return vectors
 
 
 def of_rows(rows: Scores) -> Embeddings:
-    """What an `Embedder` made, as what it is."""
+    """What an `Embedder` made, as what it is: vectors and, where it was asked for them, the windows' levels."""
+    if rows.tags[-1:] == (LEVEL,):
+        return Embeddings(
+            np.ascontiguousarray(rows.values[:, :-1]), rows.ids, rows.start, rows.end, rows.facts, rows.values[:, -1]
+        )
     return Embeddings(rows.values, rows.ids, rows.start, rows.end, rows.facts)
 
 

@@ -30,6 +30,7 @@ from earmark.models.facts import PARTS, Facts, Split
 from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
+from earmark.scores.ensemble.temperature import checked, tempered
 from earmark.scores.reserved import RESERVED
 from earmark.windows import Windows
 
@@ -37,7 +38,8 @@ from earmark.windows import Windows
 class Ensemble(tagging.Answers):
     """Taggers with the same tags and task, in evaluation mode. weights: one a member, in any proportion.
 
-    The rank rule ranks the tags within a recording, since a recording is tagged alone. facts: see `joined`.
+    The rank rule ranks the tags within a recording, since a recording is tagged alone. temperature: of one tag a clip, see
+    `earmark.scores.ensemble.temperature`; 1 leaves the mean as it is. facts: see `joined`.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Ensemble(tagging.Answers):
         rule: Name = "arithmetic",
         weights: Sequence[float] | None = None,
         *,
+        temperature: float = 1.0,
         facts: Facts | None = None,
     ):
         _check(members)
@@ -55,6 +58,11 @@ class Ensemble(tagging.Answers):
         try:
             self.rule = Rule(rule, "tags", self.task)
             self.weights = shares(weights, len(self.members))
+            self.temperature = checked(temperature)
+            if self.temperature != 1 and (self.task != "one" or rule == "rank"):
+                raise ScoresError(
+                    f"a temperature is for means of scores of one tag a clip, not of task {self.task}, {rule}"
+                )
         except ScoresError as error:
             raise TaggerError(f"an ensemble of {len(self.members)} taggers: {error}") from error
         self._columns = [[member.vocabulary.index(tag) for tag in self.vocabulary] for member in self.members]
@@ -89,7 +97,7 @@ class Ensemble(tagging.Answers):
     def every(self, hop: float | str) -> Ensemble:
         """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
         moved = [member.every(hop) for member in self.members]
-        return Ensemble(moved, self.rule.name, self.weights.tolist(), facts=self.facts)
+        return Ensemble(moved, self.rule.name, self.weights.tolist(), temperature=self.temperature, facts=self.facts)
 
     @property
     def alike(self) -> bool:
@@ -132,7 +140,8 @@ class Ensemble(tagging.Answers):
     def combine(self, values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Scores of the same rows by each member, (rows, its tags) → (rows, tags)."""
         own = [value[:, columns] for value, columns in zip(values, self._columns, strict=True)]
-        return mean(self.rule, own, self.weights)
+        whole = mean(self.rule, own, self.weights)
+        return whole if self.temperature == 1 else tempered(whole, self.temperature)
 
     def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → scores (n, tags). Raises TaggerError where the members do not hear the same windows."""
@@ -151,6 +160,7 @@ class Ensemble(tagging.Answers):
             "members": [m.identity() for m in self.members],
             "weights": self.weights.tolist(),
             **self.rule.as_dict(),
+            **({} if self.temperature == 1 else {"temperature": self.temperature}),
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -163,6 +173,8 @@ class Ensemble(tagging.Answers):
             weights |= {f"member.{number}.{name}": value for name, value in own.items()}
             members.append(told)
         head = {"format": taggerfile.ENSEMBLE, "rule": self.rule.name, "weights": self.weights.tolist()}
+        if self.temperature != 1:
+            head |= {"temperature": self.temperature, "version": taggerfile.NEWEST}
         head |= {
             "vocabulary": list(self.vocabulary),
             "task": self.task,

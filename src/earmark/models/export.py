@@ -90,11 +90,11 @@ class Whole(nn.Module):
         return told if prediction.frames is None else (*told, activated(prediction.frames, task))
 
 
-def body(tagger: Tagger) -> Graph:
-    """The graph that scores windows one by one, any number at once."""
+def body(tagger: Tagger, *, lengths: bool = False) -> Graph:
+    """The graph that scores windows one by one, any number at once. lengths: and of other lengths too, if it can be traced so."""
     own = _still(tagger)
     inputs = _inputs(own, BATCH)
-    model = _exported(Body(own), inputs, _names(own), _outputs(own, "logits"), dynamic=True)
+    model = _exported(Body(own), inputs, _names(own), _outputs(own, "logits"), dynamic=True, lengths=lengths)
     return _graph(own, tagger, model)
 
 
@@ -126,15 +126,15 @@ def sizes(tagger: Tagger) -> list[int]:
     return [most, *(size for size in (8, 4, 2) if size <= most // 2)][:3] if most > 1 else []
 
 
-def whole(tagger: Tagger) -> bytes:
-    """An ONNX model from waves to scores, dynamic in the number of windows."""
+def whole(tagger: Tagger, *, lengths: bool = False) -> bytes:
+    """An ONNX model from waves to scores, dynamic in the number of windows; and in their length, if it can be traced so."""
     own = _still(tagger)
     for part in own.modules():
         if isinstance(part, spectrum.Spectrum):
             part.__class__ = _Products
     length, _ = own.windows.samples(own.sample_rate)
     waves = torch.zeros(BATCH, length)
-    return _exported(Whole(own), (waves,), ["waves"], _outputs(own, "scores", "logits"), dynamic=True)
+    return _exported(Whole(own), (waves,), ["waves"], _outputs(own, "scores", "logits"), dynamic=True, lengths=lengths)
 
 
 class _Products(spectrum.Spectrum):
@@ -175,11 +175,18 @@ def _outputs(tagger: Tagger, *first: str) -> list[str]:
 
 
 def _exported(
-    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], *, dynamic: bool
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    names: list[str],
+    outputs: list[str],
+    *,
+    dynamic: bool,
+    lengths: bool = False,
 ) -> bytes:
     check_installed()
     batch = torch.export.Dim("windows", min=1, max=MOST_BATCH)
-    given = tuple({0: batch} for _ in inputs) if dynamic else None
+    long = torch.export.Dim.DYNAMIC  # of waves and maps each by itself: tracing fails where it would be a constant
+    given = tuple({0: batch, **({wave.ndim - 1: long} if lengths else {})} for wave in inputs) if dynamic else None
     shapes = (given,) if given is not None and isinstance(module, Body) else given
     with _quietly(), torch.no_grad():
         program = torch.onnx.export(

@@ -9,6 +9,7 @@
     ├── chosen      Epoch       which epoch was kept, and why
     ├── soup        Soup        the taggers of whose weights these are the mean
     ├── bases       Base, …     the taggers that it has weights of from before it was trained, and what they learnt from
+    ├── head        Head        its last layers, where they were learnt apart from the net, and what chose how
     ├── adopted     Origin      the file of others that its weights were taken from
     ├── events      EventTuning rules for events, and what they were chosen on
     ├── tags        TagTuning   thresholds of tags, and what they were chosen on
@@ -120,7 +121,7 @@ class Base:
 
     tagger: its identity. source: as it was named; parts: of it that were taken. data: the name of the data set that it
     learnt from; train, validation: which clips; None: not told. same: whether they are known to be of the data set that
-    the other's own split is of.
+    the other's own split is of. taught: whether it was its teacher, and gave no weights. origin: of weights that others trained.
     """
 
     tagger: str
@@ -130,12 +131,16 @@ class Base:
     train: ClipSet | None = None
     validation: ClipSet | None = None
     same: bool = False
+    taught: bool = False
+    origin: Origin | None = None
 
     @staticmethod
-    def of(facts: Facts, tagger: str, source: str, parts: Sequence[str]) -> tuple[Base, ...]:
+    def of(facts: Facts, tagger: str, source: str, parts: Sequence[str], *, taught: bool = False) -> tuple[Base, ...]:
         """A tagger as a base, and its own bases: it passes on what it has from them."""
         split = facts.split or Split()
-        base = Base(tagger, source, tuple(parts), facts.dataset, split.train, split.validation)
+        base = Base(
+            tagger, source, tuple(parts), facts.dataset, split.train, split.validation, taught=taught, origin=facts.adopted
+        )  # fmt: skip
         return (base, *(replace(each, same=False) for each in facts.bases or ()))
 
     @staticmethod
@@ -143,7 +148,9 @@ class Base:
         train, validation = (ClipSet.read(plain[name]) if plain.get(name) else None for name in PARTS[:2])
         parts = _names(plain.get("parts")) or ()
         data = None if plain.get("data") is None else str(plain["data"])
-        return Base(str(plain["tagger"]), str(plain["source"]), parts, data, train, validation, bool(plain.get("same")))
+        origin = Origin.read(plain["adopted"]) if plain.get("adopted") else None
+        flags = bool(plain.get("same")), bool(plain.get("taught"))
+        return Base(str(plain["tagger"]), str(plain["source"]), parts, data, train, validation, *flags, origin)
 
     def as_dict(self) -> dict[str, Any]:
         return _known({
@@ -154,11 +161,15 @@ class Base:
             "train": None if self.train is None else self.train.as_dict(),
             "validation": None if self.validation is None else self.validation.as_dict(),
             "same": self.same or None,
+            "taught": self.taught or None,
+            "adopted": None if self.origin is None else self.origin.as_dict(),
         })  # fmt: skip
 
     def words(self) -> str:
         """For people: which tagger, what of it, and what it learnt from."""
         parts = f" ({', '.join(self.parts)})" if self.parts else ""
+        if self.origin is not None:
+            return f"{self.source}{parts}, {self.origin.words()}"
         if self.train is None:
             return f"{self.source}{parts}, whose file does not tell which clips it learnt from"
         sets = [clips for clips in (self.train, self.validation) if clips is not None and clips.clips]
@@ -167,6 +178,54 @@ class Base:
         return f"{self.source}{parts}, which learnt from {counted} clips of {self.data}" + (
             f", fold{'s' * (len(folds) > 1)} {', '.join(folds)}" if folds else ""
         )
+
+
+@dataclass(frozen=True)
+class Head:
+    """Last layers that were learnt on a net's embeddings. setting: kind, strength, how windows make a clip; plain values.
+
+    by: what chose it, in words. folds: inner ones of the training clips, on which `tried` reached what it tells; 0: none.
+    windows: of clips that were learnt from, those `loud` dB below their clip's loudest and more. background: unlabelled
+    recordings, and how many windows of them count how much; None: none.
+    """
+
+    setting: Plain
+    by: str
+    folds: int = 0
+    tried: Sequence[Plain] = ()
+    windows: int = 0
+    loud: float | None = None
+    background: Plain | None = None
+
+    @staticmethod
+    def read(plain: Plain) -> Head:
+        loud = None if plain.get("loud") is None else float(plain["loud"])
+        tried = tuple(dict(each) for each in plain.get("tried", ()))
+        background = dict(plain["background"]) if plain.get("background") else None
+        return Head(
+            dict(plain["setting"]), str(plain["by"]), int(plain.get("folds", 0)), tried, int(plain.get("windows", 0)), loud, background
+        )  # fmt: skip
+
+    def as_dict(self) -> dict[str, Any]:
+        return _known({
+            "setting": dict(self.setting),
+            "by": self.by,
+            "folds": self.folds,
+            "tried": [dict(each) for each in self.tried],
+            "windows": self.windows,
+            "loud": self.loud,
+            "background": None if self.background is None else dict(self.background),
+        })  # fmt: skip
+
+    def words(self) -> str:
+        """For people: which layers, and what chose them."""
+        strength = self.setting.get("strength")
+        kind = str(self.setting.get("kind")) + (f" of strength {strength:g}" if strength is not None else "")
+        return f"{kind} on embeddings of {self.windows:,} windows, chosen by {self.by}"
+
+    def reached(self) -> Plain | None:
+        """What the setting reached on the inner folds."""
+        return next((each for each in self.tried if all(each.get(k) == v for k, v in self.setting.items())), None)
 
 
 @dataclass(frozen=True)
@@ -189,7 +248,8 @@ class EventTuning:
     """Rules for events, and how they were chosen; None: not told.
 
     without: tags without events there. figures: by what they are with, plain JSON values. scores: of "frames" or "windows".
-    metric, collars: by what they were chosen.
+    metric, collars: by what they were chosen. goal: what the thresholds were to reach, and what each comes to. rates: known events
+    of each tag an hour of what they were chosen on.
     """
 
     rules: EventRules | None = None
@@ -199,6 +259,8 @@ class EventTuning:
     chosen_on: ChosenOn | None = None
     metric: str | None = None
     collars: Plain | None = None
+    goal: Plain | None = None
+    rates: Mapping[str, float] | None = None
 
     @staticmethod
     def read(plain: Plain) -> EventTuning:
@@ -210,6 +272,8 @@ class EventTuning:
             _chosen_on(plain),
             plain.get("metric"),
             plain.get("collars"),
+            plain.get("goal"),
+            plain.get("events an hour"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -221,6 +285,8 @@ class EventTuning:
             "chosen on": None if self.chosen_on is None else self.chosen_on.as_dict(),
             "metric": self.metric,
             "collars": self.collars,
+            "goal": self.goal,
+            "events an hour": None if self.rates is None else dict(self.rates),
         })  # fmt: skip
 
 
@@ -289,6 +355,7 @@ class Facts:
     chosen: Epoch | None = None
     soup: Soup | None = None
     bases: tuple[Base, ...] | None = None
+    head: Head | None = None
     adopted: Origin | None = None
     events: EventTuning | None = None
     tags: TagTuning | None = None
@@ -360,6 +427,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "chosen": Epoch.read,
     "soup": Soup.read,
     "bases": lambda plain: tuple(Base.read(each) for each in plain) or None,
+    "head": Head.read,
     "adopted": Origin.read,
     "events": EventTuning.read,
     "tags": TagTuning.read,

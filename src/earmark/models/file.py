@@ -25,7 +25,8 @@ from earmark.recipe import Recipe
 Weights = Mapping[str, NDArray[Any]]
 FORMAT = "earmark-tagger"  # of a tagger, and the key in the header of both kinds
 ENSEMBLE = "earmark-ensemble"
-VERSION = 1
+VERSION = 1  # that is written
+NEWEST = 2  # of an ensemble that is read: one with a temperature, which earlier versions would leave out
 LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 # What a header can raise that is not as it should be: no JSON, JSON of another shape, JSON without end
 UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -73,9 +74,10 @@ def read_head(path: str | Path) -> dict[str, Any]:
             raise ValueError("unknown format")
     except UNFIT as error:
         raise TaggerError(f"{path}: its description is damaged ({error})") from error
-    if head["version"] > VERSION:
+    newest = NEWEST if head["format"] == ENSEMBLE else VERSION
+    if head["version"] > newest:
         raise TaggerError(
-            f"{path}: was written by a newer earmark (format {head['version']}, this one reads up to {VERSION}). Upgrade earmark"
+            f"{path}: was written by a newer earmark (format {head['version']}, this one reads up to {newest}). Upgrade earmark"
         )
     if end != size:
         raise TaggerError(

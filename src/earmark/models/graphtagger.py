@@ -165,7 +165,7 @@ class GraphTagger(ByRecipe, Answers):
 
     def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
-        return self._run(self.body, self._inputs(samples(waves, 2, "(windows, samples)")))
+        return self.run(self.body, self._inputs(samples(waves, 2, "(windows, samples)")))
 
     planned = True  # which windows share, its file tells
 
@@ -190,7 +190,7 @@ class GraphTagger(ByRecipe, Answers):
         for graph in [*self.stretches, self.body]:
             while count - first >= (graph.windows or 1):
                 taken = graph.windows or min(count - first, AT_ONCE)
-                parts.append(self._run(graph, self._cut(whole, first, taken, apart=not graph.windows)))
+                parts.append(self.run(graph, self._cut(whole, first, taken, apart=not graph.windows)))
                 first += taken
         return parts[0] if len(parts) == 1 else _joined(parts)
 
@@ -217,7 +217,8 @@ class GraphTagger(ByRecipe, Answers):
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return list(self.features.inputs(waves, self.body.hears))
 
-    def _run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Predicted:
+    def run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Predicted:
+        """What one of its graphs answers, once its engine has been looked at."""
         session = self.running.session(graph)
         if graph.windows not in self._trusted:
             trust.check(self, graph, inputs, session)

@@ -23,6 +23,7 @@ from earmark.models.graphtagger import GraphTagger, Running, threads
 from earmark.recipe import parse_hearing
 from earmark.registry import did_you_mean
 
+IN_TORCH = ("float32", "bf16", "float16")  # what PyTorch computes in, where the device has it
 ON_PROCESSOR = ("cpu", devices.AUTO)  # what engines other than PyTorch take
 
 
@@ -56,9 +57,9 @@ def load(
     Who wants to train it on takes `Tagger.trainable`, a copy.
 
     device: cpu; cuda or mps, which PyTorch alone knows; auto: a GPU where PyTorch runs it and has one. engine: torch, onnxruntime,
-    openvino, or auto: the first engine that is installed, of a file that carries a graph, else torch. precision: float32, int8,
-    bf16, or auto: float32. cores: of the processor, that one call of an engine may use; None: all that this process may. PyTorch
-    has a setting of its own.
+    openvino, or auto: the first engine that is installed and has the precision, of a file that carries a graph, else torch.
+    precision: float32, int8, bf16, float16 (PyTorch on a GPU), or auto: float32. cores: of the processor, that one call of an
+    engine may use; None: all that this process may. PyTorch has a setting of its own.
 
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device, an engine or a precision
     that is not there.
@@ -103,7 +104,8 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
             "runs. Write one with `earmark export MEMBER -o FILE.safetensors`, and put the ensemble together again"
         )
     if engine == "auto" and (device in ON_PROCESSOR or box) and able and sessions.installed():
-        engine = next((each for each in sessions.installed() if wanted in sessions.ABLE[each]), sessions.installed()[0])
+        other = "torch" if torch_there and wanted in IN_TORCH and not box else sessions.installed()[0]
+        engine = next((each for each in sessions.installed() if wanted in sessions.ABLE[each]), other)
     elif engine == "auto":
         engine = "torch"
         if not torch_there and not able:
@@ -117,11 +119,11 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
                 f"{path}: needs torch, which is not installed: `pip install 'earmark[train]'`"
                 + ("" if sessions.installed() else f", or `pip install {sessions.ENGINES[0]}` to run its graph")
             )
-        if wanted != "float32":
-            raise TaggerError(
-                f"precision {precision}: with torch a tagger answers in float32. Take --engine {' or '.join(sessions.ENGINES)}"
-            )
-        return Taken("torch", "float32", devices.taken(device))
+        from earmark.models import reduced
+
+        where = devices.taken(device)
+        reduced.check(where, wanted)
+        return Taken("torch", cast(Precision, wanted), where)
     sessions.check_engine(engine, wanted)
     if device not in ON_PROCESSOR:
         raise TaggerError(
@@ -142,7 +144,7 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
     if taken.engine == "torch":
         from earmark.models.torched import torched
 
-        return torched(head, net, taken.device, path, facts, held, own)
+        return torched(head, net, taken.device, path, facts, held, own, taken.precision)
     with building(path):
         recipe = parse_hearing(head["recipe"], f"in {path}")
         box = Box.read(recipe.net.arguments) if recipe.net.name == boxed.NET else None
@@ -171,4 +173,5 @@ def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Pat
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
     with building(path):
-        return Ensemble(members, head["rule"], head["weights"], facts=Facts.read(head["facts"], str(path)))
+        told = {"temperature": float(head.get("temperature", 1.0)), "facts": Facts.read(head["facts"], str(path))}
+        return Ensemble(members, head["rule"], head["weights"], **told)

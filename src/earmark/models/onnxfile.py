@@ -1,8 +1,9 @@
 """An ONNX file for the world outside: what it tells of itself, as metadata.
 
 Keys begin with `earmark.`: tags (JSON list, in the order of scores), sample_rate (Hz), windows (JSON: length and hop in seconds,
-how a recording's windows become its scores), task, recipe (JSON), identity of the tagger, part, proof: how its scores
-differed from PyTorch's, and, where it was judged on labelled clips, judged: its figures beside PyTorch's.
+how a recording's windows become its scores), task, recipe (JSON), identity of the tagger, part, lengths of windows that it takes
+(JSON, in samples), proof: how its scores differed from PyTorch's, and, where it was judged on labelled clips, judged: its
+figures beside PyTorch's.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from earmark.models.lengths import Lengths
 from earmark.models.proof import Proof
 from earmark.models.tagger import Tagger
 
 
 def described(
-    model: bytes, tagger: Tagger, part: str, proofs: Sequence[Proof], judged: Sequence[Mapping[str, Any]] = ()
+    model: bytes,
+    tagger: Tagger,
+    part: str,
+    proofs: Sequence[Proof],
+    lengths: Lengths,
+    judged: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
     """The model with its metadata."""
     import onnx
@@ -32,6 +39,7 @@ def described(
         "recipe": json.dumps(tagger.recipe.as_dict(), ensure_ascii=False),
         "identity": tagger.identity(),
         "part": part,
+        "lengths": json.dumps(lengths.as_dict(), ensure_ascii=False),
         "proof": json.dumps([proof.as_dict() for proof in proofs]),
     }
     facts |= {"judged": json.dumps(list(judged), ensure_ascii=False)} if judged else {}

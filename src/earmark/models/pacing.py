@@ -14,6 +14,7 @@ HEARING = (
     "features",
     "resize",
     "net",
+    "head",
     "windows",
 )  # of a recipe; weights cost what others cost
 
@@ -21,7 +22,9 @@ HEARING = (
 def computed(recipe: Recipe, tags: int) -> str:
     """What is computed for a window: twelve hexadecimal digits."""
     told = recipe.as_dict()
-    parts = json.dumps([[told.get(name) for name in HEARING], tags], sort_keys=True, default=str)
+    parts = json.dumps(
+        [[told.get(name) for name in HEARING if name != "head" or name in told], tags], sort_keys=True, default=str
+    )
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
+from earmark.windows.overlap.shapes import OnShapes
+
 PARAMETERS = 250_000_000  # 1 GB in float32; the largest of the papers' nets has 44,653,534
 MODULES = 5000  # layers, and what holds them; the deepest of the papers' nets has 486
 Shapes = Mapping[str, tuple[int, ...]]
@@ -23,13 +25,20 @@ class TooLarge(ValueError):
     """More than a net may have."""
 
 
+@contextmanager
+def on_shapes() -> Iterator[None]:
+    """What is built within has shapes and no values, so that no memory is taken for its weights."""
+    with torch.device("meta"), OnShapes():  # type: ignore[no-untyped-call]
+        yield
+
+
 def planned(make: Callable[[], nn.Module]) -> nn.Module:
     """The net on shapes alone; with its weights, where it cannot be put together without values.
 
     Raises TooLarge, and whatever `make` raises of its arguments. No random number is drawn.
     """
     try:
-        with _bounded(), torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with _bounded(), torch.random.fork_rng(devices=[]), on_shapes():
             return make()
     except NotImplementedError:  # it asks for values, which shapes do not have
         with _bounded():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from earmark.errors import RecipeError, TaggerError
 from earmark.inference import Answers
 from earmark.models import file as taggerfile
-from earmark.models import frames, graphs, needs, pacing, predicted, size
+from earmark.models import frames, graphs, needs, pacing, predicted, reduced, size, trust
 from earmark.models.byrecipe import ByRecipe
 from earmark.models.facts import Facts
 from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
+from earmark.models.headed import Headed
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.predicted import Predicted
@@ -67,6 +68,8 @@ class Tagger(nn.Module, ByRecipe, Answers):
         self.graphs: tuple[Graph, ...] = ()  # of its net as its file has them, for engines without torch
         self.quantised: dict[str, NDArray[Any]] = {}  # what only graphs of its file have for weights
         self._computed = ""
+        self.precision = "float32"  # what its net computes in when it listens: see `earmark.models.reduced`
+        self._trusted: set[str] = set()
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
     @property
@@ -83,13 +86,14 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
     def predict(self, waves: Tensor, maps: Tensor) -> Prediction:
         """The net's part: waves, and what the features made of them, → Prediction."""
-        prediction: Prediction = self.net(waves, maps) if self.input == "both" else self.net(maps)
+        with reduced.computing(self.device, self.precision):
+            prediction: Prediction = self.net(waves, maps) if self.input == "both" else self.net(maps)
         return prediction
 
     @property
     def engine(self) -> str:
         """What runs the net, in words."""
-        return f"torch {torch.__version__.partition('+')[0]}, float32, {self.device}"
+        return f"torch {torch.__version__.partition('+')[0]}, {self.precision}, {self.device}"
 
     @property
     def members(self) -> tuple[Tagger]:
@@ -106,11 +110,24 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
         Raises RecipeError for a hop that is none, and for one above the windows' length, between which nothing is heard.
         """
+        return self.hearing({"hop": hop})
+
+    def hearing(self, windows: Mapping[str, Any]) -> Tagger:
+        """The same features and net with other settings of windows, by name. Raises RecipeError, as `every` does."""
         told = self.recipe.as_dict()
-        recipe = parse(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        recipe = parse(told | {"windows": {**told["windows"], **windows}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
-        return Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
+        return self._with(recipe, self.precision)
+
+    def exact(self) -> Tagger:
+        """The same features and net, computing in float32."""
+        return self._with(self.recipe, "float32")
+
+    def _with(self, recipe: Recipe, precision: str) -> Tagger:
+        other = Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
+        other.precision = precision
+        return other
 
     @property
     def grid(self) -> Grid | None:
@@ -165,10 +182,25 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
+        waves = predicted.samples(waves, 2, "(windows, samples)")
+        self._look("one by one", waves, self._hear)
+        return self._hear(waves)
+
+    def _hear(self, waves: NDArray[np.float32]) -> Prediction:
         with torch.inference_mode():
-            batch = torch.from_numpy(predicted.samples(waves, 2, "(windows, samples)")).to(self.device)
-            prediction: Prediction = self._still()(batch)
+            prediction: Prediction = self._still()(torch.from_numpy(waves).to(self.device))
             return prediction
+
+    def _look(self, how: str, windows: NDArray[np.float32], hear: Callable[[NDArray[np.float32]], Prediction]) -> None:
+        """Whether a net that computes in fewer digits answers as in float32, once for each way of hearing. Raises TaggerError."""
+        if self.precision == "float32" or how in self._trusted:
+            return
+        exact = self.exact()
+        key = f"{self.identity()} torch {torch.__version__} {self.precision} {how} {reduced.place(self.device)}"
+        trust.check_reduced(
+            self, key, windows, lambda given: self._predicted(hear(given)), lambda one: exact.predicted(one)
+        )
+        self._trusted.add(how)
 
     @property
     def together(self) -> int:
@@ -181,7 +213,8 @@ class Tagger(nn.Module, ByRecipe, Answers):
         if self.device.type != "cpu":
             return ""
         self._computed = self._computed or pacing.computed(self.recipe, len(self.vocabulary))
-        return pacing.key(self._computed, f"torch {torch.__version__}", torch.get_num_threads())
+        how = "" if self.precision == "float32" else f" {self.precision}"
+        return pacing.key(self._computed, f"torch {torch.__version__}{how}", torch.get_num_threads())
 
     @property
     def sharing(self) -> Sharing:
@@ -195,7 +228,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def _planned_by(self, length: int, hop: int) -> tuple[object, ...]:
         """All that a plan depends on: taggers that differ in their weights' values only share one."""
         told = self.recipe.as_dict()
-        parts = {name: told.get(name) for name in ("net", "features", "resize", "normalise", "sample_rate")}
+        parts = {name: told.get(name) for name in ("net", "head", "features", "resize", "normalise", "sample_rate")}
         shapes = tuple((name, tuple(value.shape), value.dtype) for name, value in self.state_dict().items())
         kinds = tuple(type(module) for module in self.modules())
         return json.dumps(parts, sort_keys=True), kinds, shapes, len(self.vocabulary), length, hop
@@ -209,8 +242,16 @@ class Tagger(nn.Module, ByRecipe, Answers):
     ) -> Prediction:
         """The Prediction of `count` windows, `hop` samples apart, of a wave (samples,)."""
         length, _ = self.windows.samples(self.sample_rate)
+        wave = predicted.samples(wave, 1, "(samples,)")
+        if self.precision != "float32" and trace is None:
+            few = np.stack([wave[k * hop : k * hop + length] for k in range(min(count, trust.LOOKED_AT))])
+            self._look("shared", few, lambda _: self._hear_stretch(wave, hop, count))
+        return self._hear_stretch(wave, hop, count, trace)
+
+    def _hear_stretch(self, wave: NDArray[np.float32], hop: int, count: int, trace: Trace | None = None) -> Prediction:
+        length, _ = self.windows.samples(self.sample_rate)
         with torch.inference_mode():
-            waves = torch.from_numpy(predicted.samples(wave, 1, "(samples,)")).to(self.device)[None]
+            waves = torch.from_numpy(wave).to(self.device)[None]
             return separate(self._still()(overlapping(waves, length, hop, count, trace)))
 
     def _still(self) -> Tagger:
@@ -278,7 +319,7 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
         if "sample_rate" in NETS[recipe.net.name].arguments():
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
-        make = partial(NETS[recipe.net.name].function, tags=len(vocabulary), **arguments)
+        make = _making(recipe, arguments, len(vocabulary))
         net: Any = size.planned(make)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
@@ -304,3 +345,12 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
     if held is not None:
         size.check_held(net, held)
     return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)
+
+
+def _making(recipe: Recipe, arguments: dict[str, Any], tags: int) -> Callable[[], Any]:
+    """What makes the net of a recipe. One under a head of its own has one tag of its own, of which nobody asks."""
+    make = NETS[recipe.net.name].function
+    if recipe.head is None:
+        return partial(make, tags=tags, **arguments)
+    width, hidden = recipe.head.width, recipe.head.hidden
+    return lambda: Headed(make(tags=1, **arguments), width, hidden, tags)

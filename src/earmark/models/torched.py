@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.models import needs
+from earmark.models import needs, reduced
 from earmark.models.facts import Facts
 from earmark.models.file import Weights, building
 from earmark.models.graphs import Graph
@@ -27,8 +27,9 @@ def torched(
     facts: Facts,
     held: Sequence[Graph],
     quantised: Mapping[str, NDArray[Any]],
+    precision: str = "float32",
 ) -> Tagger:
-    """Frozen: in evaluation mode, without gradients.
+    """Frozen: in evaluation mode, without gradients. precision: that its net computes in.
 
     held, quantised: what else the file has for engines, which goes along when it is saved again.
     """
@@ -38,4 +39,7 @@ def torched(
         tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
     tagger.facts, tagger.graphs, tagger.quantised = facts, tuple(held), dict(quantised)
     tagger.load_state_dict(tensors)
+    reduced.check(device, precision)
+    tagger.precision = precision
+    reduced.laid_out(tagger.net, torch.device(device).type)
     return tagger.to(device).eval().requires_grad_(False)

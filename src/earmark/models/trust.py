@@ -7,6 +7,7 @@ differs by more than arithmetic can explain is an error, never an answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -19,12 +20,14 @@ from earmark.files import remembered
 from earmark.models.graphs import Graph
 from earmark.models.predicted import Predicted
 
+Waves = NDArray[np.float32]
 LOOKED_AT = 3  # windows
 # of probabilities, and of embeddings as shares of the largest number in them, between the engine's and the float32 graph's own:
 # float32 differs in the order of its sums; of bf16 and int8 single windows may be far off (docs/engines.md), so only what no
 # rounding explains is refused
-ALLOWED = {"float32": 1e-4, "bf16": 0.3, "int8": 0.6}
-ALONE = 1e-3  # between windows in a batch and by themselves, in every precision
+# float16 has three digits (bits) more than bf16, so its rounding is an eighth of that
+ALLOWED = {"float32": 1e-4, "bf16": 0.3, "float16": 0.3 / 8, "int8": 0.6}
+ALONE = 1e-3  # between windows in a batch and by themselves, in every precision of an engine
 
 
 class Running(Protocol):
@@ -39,17 +42,28 @@ class Running(Protocol):
     def forget_truth(self) -> None: ...
 
 
-class Looked(Protocol):
-    """What is asked of a tagger that is looked at: see `earmark.models.graphtagger.GraphTagger`."""
+class Named(Protocol):
+    """What is told of a tagger that answers wrongly."""
 
     vocabulary: tuple[str, ...]
+
+    @property
+    def engine(self) -> str: ...
+
+
+class Told(Named, Protocol):
+    """A tagger in PyTorch that computes in fewer digits."""
+
+    precision: str
+
+
+class Looked(Named, Protocol):
+    """What is asked of a tagger that is looked at: see `earmark.models.graphtagger.GraphTagger`."""
+
     length: int
 
     @property
     def running(self) -> Running: ...
-
-    @property
-    def engine(self) -> str: ...
 
     def identity(self) -> str: ...
 
@@ -94,6 +108,24 @@ def check(tagger: Looked, graph: Graph, inputs: list[NDArray[np.float32]], sessi
     remembered.remember(key, True)
 
 
+def check_reduced(
+    tagger: Told, key: str, windows: Waves, hear: Callable[[Waves], Predicted], exact: Callable[[Waves], Predicted]
+) -> None:
+    """The same of a net in PyTorch that computes in fewer digits. windows: the first that it hears. hear: several at once.
+
+    exact: in float32; it is asked for one window at a time. Each row of a batch is held against that, so that a row which is
+    another's or none is found. Raises TaggerError. Remembers under the key that the answers are right.
+    """
+    if remembered.recall(key) is True:
+        return
+    (few,) = _several([windows])
+    got = hear(few)
+    true = [exact(one) for (one,) in _apart([few])]
+    first = Predicted(*(None if part is None else part[: len(few)] for part in (got.scores, got.embedding, got.frames)))
+    _compare(tagger, first, true[: len(first.scores)], ALLOWED[tagger.precision], f"by {tagger.engine}", "in float32")
+    remembered.remember(key, True)
+
+
 def _apart(inputs: list[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
     return [[part[number : number + 1] for part in inputs] for number in range(len(inputs[0]))]
 
@@ -106,7 +138,7 @@ def _several(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     return few
 
 
-def _compare(tagger: Looked, got: Predicted, wanted: list[Predicted], most: float, how: str, other: str) -> None:
+def _compare(tagger: Named, got: Predicted, wanted: list[Predicted], most: float, how: str, other: str) -> None:
     """Scores, those of frames, and embeddings, these as shares of the largest number that is in them."""
     for what in ("scores", "frames", "embedding"):
         values = getattr(got, what)
@@ -126,5 +158,10 @@ def _compare(tagger: Looked, got: Predicted, wanted: list[Predicted], most: floa
         raise TaggerError(
             f"{tagger.engine} answers wrongly for this tagger: in window {worst + 1} the {what}{tag} are "
             f"{values[worst, place]:.4g} {how} and {true[worst, place]:.4g} {other}, more than {most:g} apart. Nothing was "
-            "scored with it. Take another --engine (torch is the one that taggers are made with), or another --precision"
+            "scored with it. Take another --precision"
+            + (
+                ""
+                if tagger.engine.startswith("torch")
+                else ", or another --engine (torch is the one that taggers are made with)"
+            )
         )

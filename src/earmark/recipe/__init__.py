@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "parse",
     "parse_hearing",
+    "settled",
     "shipped",
     "tags",
 ]
@@ -87,17 +88,24 @@ def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], ob
         held = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)[:60]
         raise RecipeError(str(name), [f"holds {held}, not keys and values"])
     raw.setdefault("name", path.stem)
+    return settled(raw, settings, str(name), say)
+
+
+def settled(
+    raw: dict[str, Any], settings: Iterable[str], name: str, say: Callable[[str], object] = lambda line: None
+) -> Recipe:
+    """Plain values with settings put over them, as a recipe: see `load`. Raises RecipeError with all mistakes."""
     unfit: list[str] = []
     for setting in names_first(settings):
         for line in clear(raw, setting):
             say(line)
         unfit += _put(raw, setting)
     try:
-        recipe = parse(raw, str(name))
+        recipe = parse(raw, name)
     except RecipeError as error:
-        raise RecipeError(str(name), unfit + error.mistakes) from error
+        raise RecipeError(name, unfit + error.mistakes) from error
     if unfit:
-        raise RecipeError(str(name), unfit)
+        raise RecipeError(name, unfit)
     return recipe
 
 

@@ -126,6 +126,16 @@ class ResizeTo(Section):
     channels: int = Field(default=1, ge=1, le=PARTS)
 
 
+class Head(Section):
+    """Dense layers on the net's embedding, of `width` numbers, in the place of what the net itself says of tags.
+
+    hidden: numbers of a layer with a ReLU between; 0: none. `earmark train --from` writes it.
+    """
+
+    width: int = Field(ge=1, le=SIDE)
+    hidden: int = Field(default=0, ge=0, le=SIDE)
+
+
 class Optimiser(Section):
     """name: adam, adamw or sgd (Nesterov, with `momentum`). decay: the rate is divided by 1 + decay × steps done."""
 
@@ -167,6 +177,10 @@ class Train(Section):
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
     crops before they were mixed; without validation at the end of the last one, or of `every`. Where epochs have few
     steps, statistics that follow the training lag behind the weights, and those of mixtures are not those of clips.
+    ema: validate and keep, in place of the weights, their moving average with this decay a step: after each, d · average +
+    (1 − d) · weights, where d is the decay, but (1 + k) / (10 + k) in step k while that is less. 0.999 looks back over about
+    1000 steps. consistency: hear two views of each clip, with crops and changes of their own but mixed alike, and add so many
+    times the divergence of what the net says of them to the loss: half of KL either way. A step then takes twice the time.
     """
 
     epochs: int = Field(ge=1)
@@ -181,7 +195,23 @@ class Train(Section):
     keep: Literal["best", "last", "every"] = "best"
     stop_after: int | None = Field(default=None, ge=1)
     renew_statistics: bool = False
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    consistency: float | None = Field(default=None, gt=0, le=100)
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+
+
+class Distil(Section):
+    """What a student learns from teachers, beside labels; `earmark distil` fills it in. See `earmark.train.teaching`.
+
+    temperature: by which logits are divided, so that small probabilities count. share: of the labels in the loss, the rest is
+    the teachers'. teachers: identities. merge, merge_by: the table that their tags were merged by.
+    """
+
+    temperature: float = Field(default=2.0, gt=0, le=100)
+    share: float = Field(default=0.1, ge=0, lt=1)
+    teachers: list[str] = Field(default_factory=list, max_length=PARTS)
+    merge: str | None = None
+    merge_by: Literal["highest", "sum"] = "highest"
 
 
 class Phase(Section):
@@ -223,22 +253,32 @@ class Recipe(Section):
     features: Component | None = None
     resize: ResizeTo | None = None
     net: Component
+    head: Head | None = None
     augment: list[Component] = Field(default_factory=list, max_length=PARTS)
     train: Train
     load: dict[str, str] = Field(default_factory=dict)
     phases: dict[str, Phase] = Field(default_factory=dict, max_length=PARTS)
     run: list[str] | None = None
     epochs: int | None = Field(default=None, ge=1)
+    distil: Distil | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they are stored in a tagger file."""
         # of a phase only what it says: what it leaves out is the recipe's, which an empty value would not be
         phases = {name: phase.model_dump(mode="json", exclude_unset=True) for name, phase in self.phases.items()}
         told = self.model_dump(mode="json") | {"phases": phases}
-        if self.normalise == "none":  # files of before the key stay as they are, and can be read by what wrote them
+        # files of before a key stay as they are, and can be read by what wrote them
+        if self.normalise == "none":
             del told["normalise"]
         if self.data.reserved is None:
             del told["data"]["reserved"]
+        if self.head is None:
+            del told["head"]
+        for key in ("ema", "consistency"):
+            if told["train"][key] is None:
+                del told["train"][key]
+        if self.distil is None:
+            del told["distil"]
         return told
 
     def running(self) -> list[str]:

@@ -1,8 +1,8 @@
 """Embeddings: what a net makes of each window before it names tags, a vector a window; and their file.
 
-The file is Parquet: the columns id, start, end (seconds) and vector (a list of float32, all of one length), and in its
-metadata, under `earmark-embeddings`, as JSON what they come from: tagger, sample rate, windows. pandas, DuckDB and Arrow read it
-as it is.
+The file is Parquet: the columns id, start, end (seconds), vector (a list of float32, all of one length) and, where they
+were asked for, level (how loud the window is), and in its metadata, under `earmark-embeddings`, as JSON what they come from:
+tagger, sample rate, windows. pandas, DuckDB and Arrow read it as it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ GROUP = 2**24  # bytes of vectors that are held at once, and in a row group
 class Embeddings(Plain):
     """vectors: (rows, width) float32. ids: (rows,) str, the recording. start, end: (rows,) seconds, of the window.
 
-    facts: where they come from; plain JSON values.
+    facts: where they come from; plain JSON values. levels: (rows,) the root mean square of each window's samples, of which 1 is
+    full scale; None where it was not asked for.
 
         >>> Embeddings(np.ones((2, 3), np.float32), np.array(["a", "a"]), np.array([0.0, 1.0]), np.array([1.0, 2.0]))
         <Embeddings: 2 windows × 3 float32, 1 recording, 0 to 2 s>
@@ -43,11 +44,12 @@ class Embeddings(Plain):
     start: NDArray[np.float64]
     end: NDArray[np.float64]
     facts: dict[str, Any] = field(default_factory=dict)
+    levels: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2:
             raise ScoresError(f"embeddings have the shape {self.vectors.shape}: give (rows, width)")
-        for name in ("ids", "start", "end"):
+        for name in ("ids", "start", "end", *(["levels"] if self.levels is not None else [])):
             if len(getattr(self, name)) != len(self.vectors):
                 raise ScoresError(f"{name} has {len(getattr(self, name))} rows, vectors have {len(self.vectors)}")
         if not np.isfinite(self.vectors).all():
@@ -155,7 +157,8 @@ def _of_table(path: Path, table: Any) -> Embeddings:
     vectors = flat.reshape(table.num_rows, width).astype(np.float32)
     ids = np.array(table["id"].to_pylist(), str)
     start, end = (table[name].to_numpy().astype(np.float64) for name in ("start", "end"))
-    return Embeddings(vectors, ids, start, end, dict(told["facts"]))
+    levels = table["level"].to_numpy().astype(np.float32) if "level" in table.column_names else None
+    return Embeddings(vectors, ids, start, end, dict(told["facts"]), levels)
 
 
 class Writer:
@@ -172,7 +175,7 @@ class Writer:
                 f"{path}: embeddings are written as .parquet, not {self.path.suffix or 'a name without ending'}"
             )
         self.rows, self.width = 0, 0
-        self._times: list[tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.float64]]] = []
+        self._times: list[tuple[NDArray[Any], ...]] = []  # ids, starts, ends and, where they are told, levels
         self._stack = ExitStack()
         self._file: Any = None
 
@@ -202,7 +205,8 @@ class Writer:
             )
         self.width = part.width
         self._spool.write(np.ascontiguousarray(part.vectors, np.float32).tobytes())
-        self._times.append((part.ids, part.start, part.end))
+        levels = () if part.levels is None else (part.levels,)
+        self._times.append((part.ids, part.start, part.end, *levels))
 
     def drop(self) -> None:
         """Forget what was added since the last commit."""
@@ -215,15 +219,16 @@ class Writer:
         import pyarrow as pa
 
         if self._times:
-            ids, start, end = (np.concatenate(each) for each in zip(*self._times, strict=True))
+            ids, start, end, *levels = (np.concatenate(each) for each in zip(*self._times, strict=True))
             for first, vectors in self._held():
                 last = first + len(vectors)
                 flat = pa.array(vectors.ravel())
                 columns = [
                     pa.array(ids[first:last].tolist(), pa.string()), pa.array(start[first:last]), pa.array(end[first:last]),
                     pa.FixedSizeListArray.from_arrays(flat, self.width),
+                    *(pa.array(each[first:last]) for each in levels),
                 ]  # fmt: skip
-                self._open()
+                self._open(levelled=bool(levels))
                 self._file.write_table(pa.Table.from_arrays(columns, schema=self._file.schema), len(vectors))
                 self.rows += len(vectors)
         self.drop()
@@ -237,14 +242,14 @@ class Writer:
             yield first, np.frombuffer(data, np.float32).reshape(-1, self.width)
             first += len(data) // size
 
-    def _open(self) -> None:
+    def _open(self, levelled: bool = False) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
         if self._file is None:
             kinds = [("id", pa.string()), ("start", pa.float64()), ("end", pa.float64())]
             told = {"format": FORMAT, "version": VERSION, "width": self.width, "facts": self.facts}
-            schema = pa.schema(
-                [*kinds, ("vector", pa.list_(pa.float32(), max(1, self.width)))], {FORMAT: json.dumps(told)}
-            )
+            kinds.append(("vector", pa.list_(pa.float32(), max(1, self.width))))
+            kinds += [("level", pa.float32())] if levelled else []
+            schema = pa.schema(kinds, {FORMAT: json.dumps(told)})
             self._file = parquet.ParquetWriter(self._part, schema, use_dictionary=["id"])

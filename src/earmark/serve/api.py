@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.security import HTTPBearer
 
 from earmark.events import EventRules
 from earmark.inference.outputs import Choice
@@ -70,7 +72,14 @@ UNHEARD: dict[int | str, dict[str, Any]] = {
         "description": "All workers are busy and the queue is full: the header Retry-After tells seconds.",
     },
 }
-router = APIRouter(responses=REFUSALS)
+TABLES: dict[str, Any] = {
+    kind: {"schema": {"type": "string"}} for kind in ("text/csv", "text/tab-separated-values", "text/plain")
+}
+STORED: dict[str, Any] = {"application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}}}
+SENDS_TOKEN = [
+    Depends(HTTPBearer(auto_error=False, description="The service's token, where it has one."))
+]  # the guard looks
+router = APIRouter(responses=REFUSALS, dependencies=SENDS_TOKEN)
 
 
 async def gone(request: Request) -> None:
@@ -92,7 +101,7 @@ async def answered(
                 asked, Sent(Path(upload.name), file=upload.file, most=here.settings.most_seconds, look=task.look), task
             )
 
-        told = await here.desk.run(work, gone(request))
+        told = await here.desk.run(work, partial(gone, request))
     here.meters.answered(request.scope["route"].path, name, told.seconds, told.labels)
     return said(told, media)
 
@@ -120,7 +129,12 @@ async def tags(
     return await answered(request, here, tagger, ask, TYPES["json"])
 
 
-@router.post("/v1/events", response_model=list[EventsOfRecording], responses=UNHEARD, openapi_extra=BODY)
+@router.post(
+    "/v1/events",
+    response_model=list[EventsOfRecording],
+    responses={**UNHEARD, 200: {"content": TABLES}},
+    openapi_extra=BODY,
+)
 async def events(
     request: Request, here: Here, tagger: Which = None, threshold: Threshold = None, median: Length = None,
     gap: Length = None, shortest: Length = None, format: Form = JSON, gain: Gain = 0.0, salvage: Salvage = False,
@@ -142,7 +156,12 @@ class Store(StrEnum):
     parquet = "parquet"
 
 
-@router.post("/v1/embeddings", response_model=EmbeddingsOfRecording, responses=UNHEARD, openapi_extra=BODY)
+@router.post(
+    "/v1/embeddings",
+    response_model=EmbeddingsOfRecording,
+    responses={**UNHEARD, 200: {"content": STORED}},
+    openapi_extra=BODY,
+)
 async def embeddings(
     request: Request, here: Here, tagger: Which = None, format: Store = Store.json, gain: Gain = 0.0,
     salvage: Salvage = False, name: Named = None,

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Path, Query, Response
 from earmark.errors import EarmarkError, UnknownName
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
+from earmark.inference.shapes import EventsOfRecording
 from earmark.scores import Event
 from earmark.serve import judging
 from earmark.serve.answers import written
-from earmark.serve.api import PLAIN, REFUSALS, TYPES, Form
+from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TYPES, Form
 from earmark.serve.judging import Order
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import (
@@ -41,6 +42,7 @@ from earmark.serve.store import Store
 router = APIRouter(
     responses={**REFUSALS, 404: {"model": Problem, "description": "There is no such thing here, or no folder."}},
     tags=["folder"],
+    dependencies=SENDS_TOKEN,
 )
 CSV = Form("csv")
 Number = Annotated[int, Path(ge=1, le=2**53, description="Of a job.")]
@@ -142,17 +144,17 @@ def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] =
     _known(store, job)
     column = _hours(store, job)
     rows = store.rows(
-        f"SELECT tag, {column} AS hour, count(*) AS n FROM events WHERE job = ? AND score >= ? GROUP BY tag, hour",
+        f"SELECT tag, {column} AS cell, count(*) AS n FROM events WHERE job = ? AND score >= ? GROUP BY tag, cell",
         (job, score),
     )
-    hours = sorted({row["hour"] for row in rows if row["hour"] is not None})
+    hours = sorted({row["cell"] for row in rows if row["cell"] is not None})
     hours = list(range(24)) if column == "clock" else list(range(hours[-1] + 1)) if hours else []
     table: dict[str, CountsOfTag] = {}
     for row in rows:
         cells = table.setdefault(row["tag"], CountsOfTag(tag=row["tag"], counts=[0] * len(hours), all=0))
         cells.all += row["n"]
-        if row["hour"] is not None:
-            cells.counts[row["hour"]] = row["n"]
+        if row["cell"] is not None:
+            cells.counts[row["cell"]] = row["n"]
     told = sorted(table.values(), key=lambda each: (-each.all, each.tag))
     return CountsByHour(by="clock" if column == "clock" else "hour", hours=hours, rows=told)
 
@@ -188,7 +190,7 @@ def _event(row: dict[str, Any]) -> FoundEvent:
     )  # fmt: skip
 
 
-@router.get("/v1/jobs/{job}/table", response_class=Response)
+@router.get("/v1/jobs/{job}/table", response_model=list[EventsOfRecording], responses={200: {"content": TABLES}})
 def as_file(job: Number, here: Here, format: Form = CSV) -> Response:
     """All events of a job as one file of the library's."""
     store, _ = here.folder
@@ -253,7 +255,9 @@ def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
     return Precision(**judging.figures(store, job, tag))
 
 
-@router.get("/v1/jobs/{job}/reviews", response_class=Response)
+@router.get(
+    "/v1/jobs/{job}/reviews", response_class=Response, responses={200: {"content": {"text/csv": TABLES["text/csv"]}}}
+)
 def reviews(job: Number, here: Here) -> Response:
     """The answers, as CSV: recording, onset, offset, tag, score, answer, other, drawn, time."""
     store, _ = here.folder

@@ -39,7 +39,7 @@ class Jobs:
 
     def __init__(self, store: Store, shelf: Shelf, taggers: Mapping[str, AnyTagger], desk: Desk, folder: Path):
         self.store, self.shelf, self.taggers, self.desk, self.folder = store, shelf, taggers, desk, folder
-        self._todo: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[tuple[int, Task] | None] = queue.SimpleQueue()
         self._tasks: dict[int, Task] = {}
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
@@ -66,13 +66,13 @@ class Jobs:
         self._thread.join(30)
 
     def _put(self, job: int) -> None:
-        if job not in self._tasks:
+        if job not in self._tasks or self._tasks[job].left:
             self._tasks[job] = Task()
-            self._todo.put(job)
+            self._todo.put((job, self._tasks[job]))
 
     def _work(self) -> None:
-        while (job := self._todo.get()) is not None:
-            task = self._tasks[job]
+        while (asked := self._todo.get()) is not None:
+            job, task = asked
             try:
                 task.look()
                 self._run(job, task)
@@ -86,7 +86,8 @@ class Jobs:
                 log.exception("job %d", job)
                 self.store.state(job, f"failed: {type(error).__name__}, see the service's log")
             finally:
-                self._tasks.pop(job, None)
+                if self._tasks.get(job) is task:
+                    self._tasks.pop(job, None)
 
     def _run(self, job: int, task: Task) -> None:
         (row,) = self.store.rows("SELECT told, tagger FROM jobs WHERE id = ?", (job,))

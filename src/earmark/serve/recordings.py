@@ -15,9 +15,25 @@ from fastapi.responses import StreamingResponse
 from earmark.errors import EarmarkError, UnknownName
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
+from earmark.inference.shapes import EventsOfRecording
 from earmark.serve import drawing, playing
 from earmark.serve.answers import How, written
-from earmark.serve.api import BODY, JSON, PLAIN, TYPES, UNHEARD, Form, Gain, Length, Salvage, Threshold, Which, gone
+from earmark.serve.api import (
+    BODY,
+    JSON,
+    PLAIN,
+    SENDS_TOKEN,
+    TABLES,
+    TYPES,
+    UNHEARD,
+    Form,
+    Gain,
+    Length,
+    Salvage,
+    Threshold,
+    Which,
+    gone,
+)  # fmt: skip
 from earmark.serve.hearing import Heard, hear, sampled
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import Health, Peaks, Problem, RecordingFacts, ScoredTag, ScoresOverTime
@@ -50,7 +66,7 @@ SOUND: dict[int | str, dict[str, Any]] = {
     416: {"model": Problem, "description": "The range lies behind the end."},
 }
 KEPT_PICTURE = {"Cache-Control": "private, max-age=3600"}
-router = APIRouter(responses=UNHEARD, tags=["recordings"])
+router = APIRouter(responses=UNHEARD, dependencies=SENDS_TOKEN, tags=["recordings"])
 
 
 @functools.lru_cache(maxsize=64)
@@ -81,7 +97,7 @@ def described(name: str, sound: Sent, held: bool) -> RecordingFacts:
 
 
 async def drawn(here: Service, request: Request, make: Callable[[], Made]) -> Made:
-    return await here.drawers.run(lambda _: make(), gone(request))
+    return await here.drawers.run(lambda _: make(), functools.partial(gone, request))
 
 
 @router.post("/v1/recordings", openapi_extra=BODY, status_code=201)
@@ -215,7 +231,7 @@ async def heard_of(request: Request, here: Service, name: str, tagger: str | Non
         most = here.settings.most_seconds
         return hear(asked, Sent(sound.path, file=sound.file, most=most, look=task.look), how, task)
 
-    heard = await here.desk.run(work, gone(request))
+    heard = await here.desk.run(work, functools.partial(gone, request))
     here.memory.keep(key, heard)
     here.meters.answered(request.scope["route"].path, known, heard.seconds, [])
     return known, sound, heard
@@ -248,7 +264,7 @@ async def scores(
     )  # fmt: skip
 
 
-@router.get("/v1/recordings/{id}/events", response_class=Response)
+@router.get("/v1/recordings/{id}/events", response_model=list[EventsOfRecording], responses={200: {"content": TABLES}})
 async def events(
     request: Request, here: Here, name: Which_, tagger: Which = None, threshold: Threshold = None, median: Length = None,
     gap: Length = None, shortest: Length = None, format: Form = JSON, gain: Gain = 0.0, salvage: Salvage = False,

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,31 +71,36 @@ class Store:
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
-        self._held = (folder / "serve.lock").open("a+b")
-        lock(self._held.fileno(), folder, "state of a service")
         self.path = folder / NAME
         self._lock = threading.RLock()
-        try:
+        with ExitStack() as stack:
+            held = stack.enter_context((folder / "serve.lock").open("a+b"))
+            lock(held.fileno(), folder, "state of a service")
             self._line = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-            self._line.row_factory = sqlite3.Row
-            self._line.execute("PRAGMA journal_mode=WAL")
-            self._line.execute("PRAGMA synchronous=FULL")
-            version = self._line.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
+            stack.callback(self._line.close)
+            try:
+                self._begin()
+            except sqlite3.DatabaseError as error:
                 raise EarmarkError(
-                    f"{self.path}: was written by a newer earmark (version {version}, this one knows {VERSION})"
-                )
-            self._line.executescript(TABLES)
-            self._line.execute(f"PRAGMA user_version = {VERSION}")
-        except sqlite3.DatabaseError as error:
+                    f"{self.path}: cannot be read as the state of a service ({error}). Move it away"
+                ) from error
+            self._open = stack.pop_all()
+
+    def _begin(self) -> None:
+        self._line.row_factory = sqlite3.Row
+        self._line.execute("PRAGMA journal_mode=WAL")
+        self._line.execute("PRAGMA synchronous=FULL")
+        version = self._line.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
             raise EarmarkError(
-                f"{self.path}: cannot be read as the state of a service ({error}). Move it away"
-            ) from error
+                f"{self.path}: was written by a newer earmark (version {version}, this one knows {VERSION}). Upgrade"
+            )
+        self._line.executescript(TABLES)
+        self._line.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         with self._lock:
-            self._line.close()
-            self._held.close()
+            self._open.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

@@ -38,6 +38,11 @@ class Task:
     def leave(self) -> None:
         self._left.set()
 
+    @property
+    def left(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._left.is_set()
+
     def look(self, _: object = None) -> None:
         """Raises Left where nobody waits any more."""
         if self._left.is_set():
@@ -68,11 +73,11 @@ class Desk:
             seconds = self._usual * self.taken / self.workers
             raise Busy(f"{self.taken} requests are worked on or wait already", min(LONGEST, max(1, math.ceil(seconds))))
 
-    async def run(self, work: Callable[[Task], Answer], gone: Awaitable[object]) -> Answer:
-        """What work makes; gone: comes to its end when nobody waits any more. Raises Busy, Left, and what work raises."""
+    async def run(self, work: Callable[[Task], Answer], gone: Callable[[], Awaitable[object]]) -> Answer:
+        """What work makes; gone: what it gives comes to its end when nobody waits any more. Raises Busy, Left, and what work raises."""
         task, future = self._put(work)
         answer = asyncio.wrap_future(future)
-        left: asyncio.Future[object] = asyncio.ensure_future(gone)
+        left: asyncio.Future[object] = asyncio.ensure_future(gone())
         both: set[asyncio.Future[Any]] = {answer, left}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -69,7 +69,7 @@ def check(bases: Iterable[Base], recipe: Recipe, manifest: Manifest, parts: Part
     for base in dict.fromkeys(bases):
         same = of_this_data(base, recipe, manifest)
         told[base] = replace(base, same=bool(same))
-        say(f"begins with weights of {base.words()}")
+        say(f"{'is taught by' if base.taught else 'begins with weights of'} {base.words()}")
         if same is None:
             say(
                 f"whether {base.source} learnt from clips of this data cannot be known from its file: "
@@ -92,7 +92,8 @@ def _refuse_or_say(base: Base, name: str, count: int, part: Manifest, use: str, 
     sentence = f"{base.source} learnt from {count} of the {len(part)} {name} clips, such as {first!r}: {use} too good"
     if name == "test" and recipe.data.shared_groups != "report":
         raise ManifestError(
-            f"load: {base.words()}. {sentence}. Take another base, test on other folds than {', '.join(_folds(base))}, or {BEAR}"
+            f"{'teacher' if base.taught else 'load'}: {base.words()}. {sentence}. Take another "
+            f"{'teacher' if base.taught else 'base'}, test on other folds than {', '.join(_folds(base))}, or {BEAR}"
         )
     say(f"warning: {sentence}")
 

@@ -41,6 +41,8 @@ class Joined:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         facts = {"rule": self.rule, "weights": list(self.weights), "tagger": self.tagger.identity()}
+        warm = getattr(self.tagger, "temperature", 1.0)
+        facts |= {} if warm == 1 else {"temperature": warm}
         return {**facts, "mean weights": self.averaged, "summary": self.summary}
 
 
@@ -49,10 +51,14 @@ def join(
     rule: Name = "arithmetic",
     weights: Sequence[float] | None = None,
     *,
+    temperature: float = 1.0,
     progress: Progress = QUIET,
 ) -> Joined:
-    """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError."""
-    ensemble = Ensemble([loading.load(file, engine="torch") for file in files], rule, weights)
+    """An ensemble of the taggers in these files. weights: one a member, in any proportion. Raises TaggerError.
+
+    temperature: of the mean, as it was chosen on scores of validation clips (`earmark.evaluation.ensembles.combine`).
+    """
+    ensemble = Ensemble([loading.load(file, engine="torch") for file in files], rule, weights, temperature=temperature)
     if not ensemble.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
     return Joined(ensemble, tuple(names_of(files)), rule, tuple(ensemble.weights.tolist()), False)

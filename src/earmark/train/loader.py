@@ -24,7 +24,8 @@ from earmark.train.augment import ClipAugmentation, ClipPool, PairAugmentation
 from earmark.windows import Cutter, Windows
 
 Wave = NDArray[np.float32]
-ORDER, CROP, BATCH, NET, MAPS = 1, 2, 3, 4, 5  # what a generator is for: part of its seed, so that no two are alike
+# what a generator is for: part of its seed, so that no two are alike
+ORDER, CROP, BATCH, NET, MAPS, VIEW = 1, 2, 3, 4, 5, 6
 QUIETEST = 0.01  # of the clips: one that is next to silent by mistake must not tell what level is heard
 MEMORY = 4 << 30  # bytes of decoded audio that are kept
 
@@ -187,7 +188,8 @@ class Batches:
     rows: of the manifest, in order. segments, places: the windows of clips, and which of its clip each row is; without
     them a row is a clip of any length. Of several processes each takes every `world`-th clip of a batch. Threads cut the
     next windows while the net is at work. A last batch too small for the processes, or of a single clip, is joined to
-    the one before it: batch normalisation needs two.
+    the one before it: batch normalisation needs two. views: with 2, a second window of each clip, drawn by itself and summed
+    with the same others: (n, 2, samples).
     """
 
     AHEAD = 2  # batches that are cut ahead
@@ -209,8 +211,9 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         workers: int = 2,
+        views: int = 1,
     ):
-        self.waves, self.targets, self.length = waves, targets, length
+        self.waves, self.targets, self.length, self.views = waves, targets, length, views
         self.seed, self.epoch = seed, epoch
         self.clips, self.pairs, self.segments = clips, pairs, segments
         self.rank, self.world, self.workers = rank, world, workers
@@ -245,15 +248,22 @@ class Batches:
                 pool.shutdown(cancel_futures=True)
 
     def _clip(self, row: int, turn: int, place: int) -> tuple[Wave, NDArray[np.float32]]:
-        generator = np.random.default_rng([self.seed, self.epoch, CROP, row, *([turn] if turn else [])])
+        own = [row, *([turn] if turn else [])]
+        generator = np.random.default_rng([self.seed, self.epoch, CROP, *own])
         wave, target = self._window(row, generator, place), self.targets[row]
+        # another one, so that the first view is the same whether there is a second or not
+        other = np.random.default_rng([self.seed, self.epoch, VIEW, *own]) if self.views > 1 else None
+        second = None if other is None else self._window(row, other, place)
         for pair in self.pairs:
             assert self._pool is not None
             plan = pair.draw(generator, self._place[row], self._pool)
-            others = [int(self.waves.readable[place]) for place in plan.rows[1:]]
-            waves = [wave, *(self._window(other, generator) for other in others)]
-            wave, target = pair.apply(plan, waves, [target, *(self.targets[other] for other in others)])
-        return wave, target
+            rows = [int(self.waves.readable[at]) for at in plan.rows[1:]]
+            targets = [target, *(self.targets[each] for each in rows)]
+            waves = [wave, *(self._window(each, generator) for each in rows)]
+            if other is not None and second is not None:
+                second, _ = pair.apply(plan, [second, *(self._window(each, other) for each in rows)], targets)
+            wave, target = pair.apply(plan, waves, targets)
+        return wave if second is None else np.stack([wave, second]), target
 
     def _window(self, row: int, generator: np.random.Generator, segment: int | None = None) -> Wave:
         """segment: of the clip, counted from 0; None: one that is drawn, where there are segments."""

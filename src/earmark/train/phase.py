@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,13 @@ from earmark.models.prediction import loss
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
 from earmark.train import augment, loader, processes
+from earmark.train.consistency import consistency
+from earmark.train.ema import MovingAverage
 from earmark.train.folder import LOG, STATE, TAGGER
 from earmark.train.loader import Batches, Waves
 from earmark.train.state import State, ended, learning_rate, save_state, write_log
 from earmark.train.steps import Steps, interrupted_by_term
+from earmark.train.teaching import Teachers, Teaching
 from earmark.train.validation import clip_scores, figures
 
 OnProgress = Callable[[str, int, int, float, dict[str, Any]], None]
@@ -51,11 +54,17 @@ class PhaseModule(nn.Module):
         before: int = 0,
         freeze: list[str] | None = None,
         workers: int = 2,
+        teachers: Teachers | None = None,
     ):
         super().__init__()
+        self.teaching: Teaching | None = None
         self.tagger, self.folder, self.state = tagger, folder, state
         self.recipe = plan or tagger.recipe
         self.plan = self.recipe.train
+        if teachers is not None and self.recipe.distil is not None:
+            self.teaching = Teaching(
+                teachers, tagger.vocabulary, self.recipe.task, self.recipe.sample_rate, self.recipe.distil
+            )
         self.before, self.workers = before, workers
         self.train_waves, self.validation_waves = train, validation
         staged: dict[str, list[Any]] = {"clip": [], "pair": [], "batch": [], "maps": []}
@@ -70,6 +79,7 @@ class PhaseModule(nn.Module):
         clips = validation.manifest
         self.truth = (clips.judged if self.recipe.task == "many" else clips.truth)(tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None
+        self.average = None if self.plan.ema is None else MovingAverage(tagger, self.plan.ema)
         self.steps: Steps  # once it runs: see `fit`
         self.losses: list[Tensor] = []
         self.frozen = [part_of(tagger, name, self.recipe.name) for name in freeze or []]
@@ -89,8 +99,8 @@ class PhaseModule(nn.Module):
         """A generator for this epoch and purpose."""
         return np.random.default_rng([self.recipe.seed, self.before + self.epoch, *what])
 
-    def epoch_batches(self) -> Batches:
-        """The batches of this epoch, the same each time that they are asked for."""
+    def epoch_batches(self, views: int = 1) -> Batches:
+        """The batches of this epoch, the same each time that they are asked for. views: windows of each clip."""
         length = self.tagger.windows.samples(self.tagger.sample_rate)[0]
         seed, epoch = self.recipe.seed, self.before + self.epoch
         balance = self.plan.balance == "classes"
@@ -106,6 +116,7 @@ class PhaseModule(nn.Module):
             self.train_waves, self.targets, rows, self.plan.batch, length, seed=seed, epoch=epoch,
             clips=self.of_clips, pairs=self.of_pairs, segments=segments, places=places,
             rank=processes.rank(), world=processes.world(), workers=self.workers,
+            views=views,
         )  # fmt: skip
         return self.batches
 
@@ -129,32 +140,58 @@ class PhaseModule(nn.Module):
     def forward(self, waves: Tensor, targets: Tensor, total: int, index: int) -> Tensor:
         """The loss of this process's share of a batch: waves (n, samples), targets (n, tags). index: of the batch.
 
-        total: clips of the whole batch, of all processes.
+        Two views of each clip are (n, 2, samples); they are mixed alike. total: clips of the whole batch, of all processes.
         """
-        clips = self.batches.rows(index)
-        if self.of_batches:
-            generator = self.generator(loader.BATCH, index)
-            waves, targets = processes.whole(waves, total), processes.whole(targets, total)
-            plain = targets.cpu().numpy()
-            for augmentation in self.of_batches:
-                waves, targets = augmentation.apply(
-                    augment.draw_for(augmentation, clips, generator, plain), waves, targets
-                )
-            waves, targets = _share(waves), _share(targets)
-        waves = self.tagger.normalised(waves)
-        maps = self.tagger.features(waves)
-        if self.of_maps:
-            generator = self.generator(loader.MAPS, index)
-            maps, targets = processes.whole(maps, total), processes.whole(targets, total)
-            for change in self.of_maps:
-                plan = augment.draw_for(change, clips, generator, tuple(maps.shape), targets.cpu().numpy())
-                maps, targets = change.apply(plan, maps, targets)
-            maps, targets = _share(maps), _share(targets)
-        value = loss(self.tagger.predict(waves, maps), targets, self.recipe.task)
+        views = [waves] if waves.dim() == 2 else list(waves.unbind(1))
+        views, targets = self._mixed(views, targets, total, index)
+        tags = targets.shape[1]
+        if self.teaching is not None:  # beside the labels, so that maps that are mixed mix both alike
+            taught = torch.stack([self.teaching.targets(view) for view in views]).mean(0)
+            targets = torch.cat([targets, taught], 1)
+        waves = self.tagger.normalised(_joined(views))
+        maps, targets = self._changed(self.tagger.features(waves), len(views), targets, total, index, tags)
+        prediction, wanted = self.tagger.predict(waves, maps), _joined([targets] * len(views))
+        if self.teaching is None:
+            value = loss(prediction, wanted, self.recipe.task)
+        else:
+            value = self.teaching.loss(prediction, wanted[:, :tags], wanted[:, tags:])
+        if self.plan.consistency is not None:
+            one, other = prediction.levels.chunk(2)
+            value = value + self.plan.consistency * consistency(one, other, self.recipe.task)
         # the processes' gradients are averaged: a share that is larger than the others counts for more
         value = value * (len(targets) * processes.world() / total)
         self.losses.append(value.detach())
         return value
+
+    def _mixed(self, views: list[Tensor], targets: Tensor, total: int, index: int) -> tuple[list[Tensor], Tensor]:
+        """The stage "batch", on waves; a plan is put to work on all views."""
+        if not self.of_batches:
+            return views, targets
+        generator = self.generator(loader.BATCH, index)
+        views, targets = [processes.whole(view, total) for view in views], processes.whole(targets, total)
+        plain = targets.cpu().numpy()
+        for augmentation in self.of_batches:
+            plan = augment.draw_for(augmentation, self.batches.rows(index), generator, plain)
+            both = [augmentation.apply(plan, view, targets) for view in views]
+            views, targets = [view for view, _ in both], both[0][1]
+        return [_share(view) for view in views], _share(targets)
+
+    def _changed(
+        self, maps: Tensor, views: int, targets: Tensor, total: int, index: int, tags: int
+    ) -> tuple[Tensor, Tensor]:
+        """The stage "maps", on features of the views one after the other. tags: columns of the targets that are labels."""
+        if not self.of_maps:
+            return maps, targets
+        generator = self.generator(loader.MAPS, index)
+        parts = [processes.whole(part, total) for part in maps.chunk(views)]
+        targets = processes.whole(targets, total)
+        for change in self.of_maps:
+            plan = augment.draw_for(
+                change, self.batches.rows(index), generator, tuple(parts[0].shape), targets[:, :tags].cpu().numpy()
+            )
+            both = [change.apply(plan, part, targets) for part in parts]
+            parts, targets = [part for part, _ in both], both[0][1]
+        return _joined([_share(part) for part in parts]), _share(targets)
 
     def learn(self, on_batch: Callable[[float], None]) -> None:
         """An epoch of steps. on_batch: is given the share of it that is done after each batch."""
@@ -164,11 +201,14 @@ class PhaseModule(nn.Module):
         self.losses.clear()
         state = self.state
         state.lr = learning_rate(self.plan, state)
-        count = len(self.epoch_batches())
+        count = len(self.epoch_batches(views=1 if self.plan.consistency is None else 2))
         with closing(iter(self.batches)) as batches:
             for index, batch in enumerate(batches):
                 rate = state.lr / (1 + self.plan.optimiser.decay * state.steps)
-                state.steps += self.steps.take(batch, index, rate, last=index + 1 == count)
+                taken = self.steps.take(batch, index, rate, last=index + 1 == count)
+                state.steps += taken
+                if taken and self.average is not None:
+                    self.average.update(state.steps)
                 on_batch(min(0.99, (index + 1) / count))
 
     def end_epoch(self) -> None:
@@ -178,7 +218,18 @@ class PhaseModule(nn.Module):
         row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
         if not math.isfinite(row["train_loss"]):
             raise EarmarkError(f"the loss became {row['train_loss']} in epoch {self.epoch}: {self._milder()}")
-        validates = len(self.validation_waves.readable) > 0
+        with nullcontext() if self.average is None else self.average.in_place():
+            self._judge(row)
+        if processes.rank() == 0:
+            state.scaler = self.steps.scaler.state_dict()
+            write_log(self.folder / LOG, state.history)
+            average = None if self.average is None else self.average.values
+            # last, because a run goes on after it: what is not written by then is written again
+            save_state(self.folder / STATE, self.tagger, self.steps.optimiser, state, average)
+
+    def _judge(self, row: dict[str, Any]) -> None:
+        """Validate the tagger as it is, put the figures into the epoch's row, and keep it if it is the best."""
+        state, validates = self.state, len(self.validation_waves.readable) > 0
         # training itself does not use them: where nothing looks at an epoch, they are of no use
         if self.plan.renew_statistics and (validates or self.plan.keep == "every" or self.epoch == self.plan.epochs):
             self._renew_statistics()
@@ -190,10 +241,6 @@ class PhaseModule(nn.Module):
         state.since_cut = 0 if gained else state.since_cut + 1
         if processes.rank() == 0:
             self._keep(row, gained)
-            state.scaler = self.steps.scaler.state_dict()
-            write_log(self.folder / LOG, state.history)
-            # last, because a run goes on after it: what is not written by then is written again
-            save_state(self.folder / STATE, self.tagger, self.steps.optimiser, state)
 
     def _milder(self) -> str:
         """The way out where numbers have left their range."""
@@ -257,6 +304,10 @@ class PhaseModule(nn.Module):
             keep(by, self.folder / TAGGER)
 
 
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 def _share(whole: Tensor) -> Tensor:
     """This process's share of a whole batch."""
     return whole[processes.rank() :: processes.world()]
@@ -283,6 +334,8 @@ def fit(phase: PhaseModule, precision: str, device: str, name: str, on_progress:
             on_progress(name, epoch, epochs, share, state.history[-1] if state.history else {})
 
     phase.to(processes.own_device(device))
+    if phase.average is not None:
+        phase.average.to(phase.tagger.device)
     phase.steps = Steps(phase, phase.optimiser(), precision, phase.plan.accumulate, state.scaler)
     with interrupted_by_term():
         while not ended(state, phase.plan):

@@ -22,6 +22,7 @@ from earmark.models import devices, loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.facts import Base, DataSet, Facts, Split
+from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
@@ -30,7 +31,8 @@ from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
-from earmark.train.state import State, ended, load_state, write_log
+from earmark.train.state import State, ended, load_average, load_state, write_log
+from earmark.train.teaching import Teachers, check_teachers
 from earmark.train.transfer import copy_part, first_words, same_net
 
 
@@ -46,8 +48,11 @@ def train(
     device: str = "cpu",
     say: Say = lambda line: None,
     on_progress: OnProgress | None = None,
+    teachers: Teachers | None = None,
 ) -> Path:
     """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
+
+    teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`).
 
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
     another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
@@ -63,7 +68,10 @@ def train(
     manifest, parts = divide(recipe, manifest, say)
     vocabulary = manifest.vocabulary
     check_vocabulary(parts, vocabulary, recipe, say)
+    check_teachers(recipe, teachers, vocabulary)
     taken = bases.of_recipe(recipe, folder)
+    if teachers is not None:
+        taken = {name: (*each, *teachers.bases()) for name, each in taken.items()}
     checked = bases.check([base for each in taken.values() for base in each], recipe, manifest, parts, say)
     with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
         processes.shared(None)  # the others wait for the folder
@@ -79,7 +87,7 @@ def train(
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
-        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress)
+        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers)
         if not recipe.phases:
             return run.phase(recipe, "", folder, before=0, start=None)
         return run.phases()
@@ -106,7 +114,9 @@ class Run:
         device: str,
         say: Say,
         on_progress: OnProgress | None,
+        teachers: Teachers | None = None,
     ):
+        self.teachers = teachers
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
         self.own = own  # bases of each phase, by its name
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
@@ -149,7 +159,7 @@ class Run:
         before: Recipe | None = None
         for name in run:
             plan = recipes.during(self.recipe, name)
-            with torch.device("meta"):
+            with on_shapes():
                 tagger = self._build(plan, name)
             start = built[list(built)[-1]] if same_net(before, plan) else None
             self._fill(
@@ -185,8 +195,11 @@ class Run:
         module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
+            teachers=self.teachers,
         )  # fmt: skip
         module.optimiser_state = optimiser_state
+        if module.average is not None and (folder / STATE).is_file():
+            module.average.restore(load_average(folder / STATE))
         if ended(state, plan.train):
             self.say(f"{name or 'this run'} has ended, after epoch {state.epochs}")
         else:

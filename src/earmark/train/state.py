@@ -61,8 +61,17 @@ def ended(state: State, plan: Train) -> bool:
     return state.epochs >= plan.epochs or (plan.stop_after is not None and state.since_gain >= plan.stop_after)
 
 
-def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> None:
-    """Everything that the next epoch depends on, in one file that is replaced in one step."""
+def save_state(
+    path: Path,
+    tagger: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    state: State,
+    average: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Everything that the next epoch depends on, in one file that is replaced in one step.
+
+    average: the moving average of the weights, where there is one.
+    """
     from safetensors.torch import save
 
     whole = optimiser.state_dict()
@@ -71,6 +80,7 @@ def save_state(path: Path, tagger: nn.Module, optimiser: torch.optim.Optimizer, 
         for name, value in values.items():
             if value is not None:
                 tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
+    tensors |= {f"average/{name}": value for name, value in (average or {}).items()}
     plain = {"course": vars(state), "groups": whole["param_groups"]}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"state": json.dumps(plain)}))
@@ -92,6 +102,15 @@ def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], State]:
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = value
     return {"state": state, "param_groups": plain["groups"]}, State(**plain["course"])
+
+
+def load_average(path: Path) -> dict[str, torch.Tensor]:
+    """The moving average of the weights, by name; empty where the run keeps none."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith("average/")]  # noqa: SIM118 (not a dict)
+        return {name.removeprefix("average/"): file.get_tensor(name) for name in names}
 
 
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:

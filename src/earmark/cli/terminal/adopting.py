@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from earmark.models.graphtagger import GraphTagger
     from earmark.models.tagger import Tagger
 
-ONNX = ".onnx"
+ONNX, STATES = ".onnx", (".pth", ".pt", ".safetensors")
 OPTIONS = {
     "rate": "--sample-rate", "length": "--window", "hop": "--hop", "input": "--input", "scores": "--scores",
     "embedding": "--embedding", "values": "--logits/--probabilities", "task": "--task", "layout": "--layout",
@@ -136,7 +136,7 @@ def _asked(file: Path, labels: Path | None, licence: str | None, origin: str | N
 
     if not file.is_file():
         raise EarmarkError(f"{file}: is a folder. Give the net's file in it")
-    if file.suffix != ONNX:
+    if file.suffix not in (ONNX, *STATES):
         tflite.check_size(file)
     digest = _digest(file)
     known = next((each for each in fetching.KNOWN.values() if each.net.sha256 == digest), None)

@@ -14,10 +14,11 @@ from earmark.cli.terminal.eventresults import TABLE, Format
 if TYPE_CHECKING:
     from earmark.cli.terminal.drawing import Artist
     from earmark.cli.terminal.jobs import Kept, Results
+    from earmark.evaluation.vocabulary import Vocabulary
     from earmark.events import EventRules
     from earmark.inference import Recording, Scored
     from earmark.models.anytagger import AnyTagger
-    from earmark.scores import Event
+    from earmark.scores import Event, Scores
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Asked:
     gain: float = 0.0
     floor: float | None = None
     wanted: Wanted = field(default_factory=Wanted)
+    merge: Vocabulary | None = None  # whose tags the rules and events are of
+
+    def named(self, scores: Scores) -> Scores:
+        """In the tags that were asked for, without those that are not told."""
+        from earmark.inference.detection import without
+
+        if self.merge is None:
+            return without(scores, self.tagger.reserved)
+        return without(self.merge.scores(scores), self.merge.reserved(scores.tags, self.tagger.reserved))
 
     @property
     def highest(self) -> float:
@@ -53,7 +63,7 @@ def events_of_files(
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read."""
     from earmark.cli.terminal import eventextras, eventresults
-    from earmark.cli.terminal.console import say_failures, say_notes
+    from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -66,6 +76,9 @@ def events_of_files(
         notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
         failures = into.finish(found)
     say_notes([*notes, *extras.finish()])
+    stored = asked.tagger.facts.events
+    if stored and stored.rates and asked.rules == stored.rules and (told := extras.rarer(stored.rates)):
+        say(told)
     return say_failures(failures, found, paths, errors)
 
 
@@ -77,6 +90,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
         settings: dict[str, Any] = {"command": "events", "tagger": asked.tagger.identity(), "format": asked.form.value}
         settings |= {"salvage": asked.salvage, **asked.rules.as_dict()} | ({"gain": asked.gain} if asked.gain else {})
         settings |= {} if asked.floor is None else {"floor": asked.floor}
+        settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
         settings |= jobs.engine_of(asked.tagger) | asked.wanted.as_dict()
         return stack.enter_context(eventresults.job(job, settings, asked.form, asked.highest, extras))
     if asked.form is TABLE:
@@ -90,7 +104,7 @@ def _gathered(
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
     from earmark.cli.terminal import eventextras, eventresults, jobs
     from earmark.cli.terminal.console import Meter
-    from earmark.inference.detection import listen, without_reserved
+    from earmark.inference.detection import listen
 
     scorer = asked.tagger.framewise()
 
@@ -98,14 +112,15 @@ def _gathered(
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
             assert moments is not None  # they were asked for
-            moments = without_reserved(moments, asked.tagger)
-            asked.artist.draw(names[heard.recording.path], heard, moments, asked.rules, events, asked.salvage)
+            asked.artist.draw(
+                names[heard.recording.path], heard, asked.named(moments), asked.rules, events, asked.salvage
+            )
 
     show = into.show if isinstance(into, eventresults.Table) else None
     recordings = extras.recordings(todo)
     with Meter(todo) as meter:
         results = listen(
-            asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard,
+            asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard, named=asked.named,
             keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
             gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
@@ -134,8 +149,8 @@ def events_live(recording: Recording, asked: Asked) -> None:
     with until_stopped(recording):
         ((heard, found),) = listen(
             asked.tagger, asked.tagger.framewise(), [recording], asked.rules, ordered=False, keep=not table,
-            on_events=show if table else None, workers=1, prompt=True, batch=asked.batch, salvage=asked.salvage,
-            gain=asked.gain, floor=asked.floor,
+            on_events=show if table else None, named=asked.named, workers=1, prompt=True, batch=asked.batch,
+            salvage=asked.salvage, gain=asked.gain, floor=asked.floor,
         )  # fmt: skip
     if isinstance(heard, Failure):
         raise heard.error
@@ -175,8 +190,42 @@ def check_form(form: Format, out: Path | None) -> None:
     from earmark.registry import EVENT_FORMATS
 
     if form is TABLE and out is not None:
-        *others, last = EVENT_FORMATS.files()
+        *others, last = EVENT_FORMATS.names()
         raise EarmarkError(f"{out}: a table is for reading on stdout. Choose --format {', '.join(others)} or {last}")
+
+
+def vocabulary(table: Path | None, rule: Any) -> Vocabulary | None:
+    """Raises EarmarkError for no such table."""
+    from earmark.cli.terminal import tagging
+
+    return None if table is None else tagging.vocabulary(table, rule)
+
+
+def _stored(tagger: AnyTagger, merge: Vocabulary | None, *, thresholds: bool, medians: bool) -> EventRules | None:
+    """The tagger's rules in the tags that were asked for; without those that the user gives. None where it has none."""
+    from dataclasses import replace
+
+    from earmark.errors import EarmarkError
+    from earmark.events import DEFAULT
+
+    rules, tags = tagger.facts.rules, tagger.vocabulary
+    if rules is None or merge is None:
+        return rules
+    if not thresholds and not medians:
+        own = EventRules.alike(merge.names(tags))
+        return replace(rules, thresholds=own.thresholds, medians=own.medians)
+    alike = replace(
+        rules,
+        thresholds=rules.thresholds if thresholds else dict.fromkeys(tags, DEFAULT),
+        medians=rules.medians if medians else dict.fromkeys(tags, 0.0),
+    )
+    merged = merge.rules(alike, tags)
+    if merged is None:
+        raise EarmarkError(
+            f"--merge: the rules of tags that are one in {merge.name} differ, or they are merged by sum. Give --threshold and "
+            "--median, or choose rules of merged tags with `earmark calibrate --merge`"
+        )
+    return merged
 
 
 def rules_of(
@@ -186,15 +235,20 @@ def rules_of(
     gap: float | None,
     shortest: float | None,
     device: str,
+    merge: Vocabulary | None = None,
 ) -> EventRules:
-    """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise. device: what was asked for."""
+    """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise. device: what was asked for.
+
+    merge: they are of its tags. Raises EarmarkError where tags that are one in it have rules that differ.
+    """
+
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
     from earmark.events import DEFAULT, EventRules
 
     say_unheard(tagger, device)
-    tags = tagger.vocabulary
-    stored = tagger.facts.rules
+    tags = tagger.vocabulary if merge is None else merge.names(tagger.vocabulary)
+    stored = _stored(tagger, merge, thresholds=threshold is None, medians=median is None)
     rules = stored or EventRules.alike(tags)
     if not stored and threshold is None:
         say(

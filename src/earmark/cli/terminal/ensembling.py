@@ -34,6 +34,7 @@ class Asked:
     dataset: str | None
     metric: str | None
     rounds: int
+    temperature: str | None
     as_json: bool
 
     def check(self) -> None:
@@ -42,13 +43,24 @@ class Asked:
             raise EarmarkError("say where the ensemble goes with -o FILE (or ask for --agreement or --search alone)")
         if self.search and self.weights is not None:
             raise EarmarkError("--search finds the weights: leave out --weights, or leave out --search")
-        wanted = self.search or self.agreement or self.mean_weights
-        if (self.search and self.data is None) or (self.data is not None and not wanted):
+        chosen = self.search or self.warmth() == "fit"
+        wanted = chosen or self.agreement or self.mean_weights
+        if (chosen and self.data is None) or (self.data is not None and not wanted):
             raise EarmarkError(
-                "--search needs the clips' tags with --data, and --data is for --search, --agreement and --mean-weights"
+                "--search and --temperature fit need the clips' tags with --data, and --data is for these, --agreement and "
+                "--mean-weights"
             )
-        if self.cross and not self.search:
-            raise EarmarkError("--cross says how --search is done: give both")
+        if self.cross and not chosen:
+            raise EarmarkError("--cross says how --search or --temperature fit is done: give one of them too")
+
+    def warmth(self) -> float | Literal["fit"] | None:
+        """The temperature: a number, or how it is found."""
+        if self.temperature is None or self.temperature == "fit":
+            return "fit" if self.temperature else None
+        try:
+            return float(self.temperature)
+        except ValueError:
+            raise EarmarkError(f"--temperature {self.temperature}: is a number, such as 0.7, or `fit`") from None
 
     def shares(self) -> list[float] | None:
         """The weights: numbers, of "3:3:2"."""
@@ -65,12 +77,14 @@ class Asked:
         """Raises EarmarkError for options that are of score files."""
         wrong = {
             "--search": self.search, "--agreement": self.agreement, "--only common": self.only == "common",
-            "--task": self.task,
+            "--task": self.task, "--temperature fit": self.temperature == "fit",
         }  # fmt: skip
         if unfit := [name for name, wanted in wrong.items() if wanted]:
             raise EarmarkError(f"{unfit[0]} is for score files, such as `earmark evaluate` writes for each tagger")
         if self.over == "clips":
             raise EarmarkError("--over clips: a tagger hears one recording at a time, so it can rank tags only")
+        if self.mean_weights and self.temperature is not None:
+            raise EarmarkError("--temperature is of several members' scores: --mean-weights makes one net")
         if self.mean_weights and self.rule != "arithmetic":
             raise EarmarkError(f"--rule {self.rule} is of scores: weights are averaged arithmetically")
 
@@ -85,7 +99,7 @@ def of_scores(files: list[Path], asked: Asked) -> None:
     told = combine(
         files, rule=asked.rule, weights=asked.shares(), over=asked.over or "clips", only=asked.only, task=asked.task,
         data=asked.data, dataset=asked.dataset, metric=asked.metric, search=asked.search, cross=asked.cross,
-        rounds=asked.rounds, agreement=asked.agreement, scores=asked.out is not None, progress=Bar(),
+        temperature=asked.warmth(), rounds=asked.rounds, agreement=asked.agreement, scores=asked.out is not None, progress=Bar(),
     )  # fmt: skip
     if not asked.as_json:
         _print_tables(told)
@@ -110,7 +124,10 @@ def of_taggers(files: list[Path], asked: Asked) -> None:
     if asked.mean_weights:
         told = average(files, asked.shares(), data=asked.data, dataset=asked.dataset, progress=Bar())
     else:
-        told = join(files, asked.rule, asked.shares(), progress=Bar())
+        warmth = asked.warmth()
+        told = join(
+            files, asked.rule, asked.shares(), temperature=warmth if isinstance(warmth, float) else 1.0, progress=Bar()
+        )
     save(told.tagger, asked.out)
     if asked.as_json:
         _print_json(files, told.as_dict())

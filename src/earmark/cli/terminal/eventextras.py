@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from earmark.inference import Failure, Recording, Scored
     from earmark.scores import Event
 
+ENOUGH = 1 / 6  # h of recordings, from which on rates are compared
+GROSSLY = 10  # times as many events an hour
 KEPT = "heard.jsonl"  # in a job's folder: what counts are made of when it goes on
 
 
@@ -58,6 +61,8 @@ class Extras:
     names: dict[Path, str] = field(default_factory=dict)
     left_out: int = 0
     among: Sequence[Path] | None = None
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         from earmark.audio import Clocks
@@ -103,6 +108,8 @@ class Extras:
         from earmark.events import clips
 
         path = heard.recording.path
+        self.seconds += heard.duration
+        self.counts.update(event.tag for event in events)
         if self.wanted.clips is not None:
             _, left = clips.write(
                 path, events, self.wanted.clips, self.wanted.settings, name=self.names[path], salvage=self.salvage
@@ -135,6 +142,23 @@ class Extras:
             for path in unknown
         ]
         return told
+
+    def rarer(self, rates: Mapping[str, float]) -> str | None:
+        """What is to be said where tags are far rarer here than in what thresholds were chosen on. rates: events an hour there."""
+        hours = self.seconds / 3600
+        if hours < ENOUGH:
+            return None
+        # a tag of which nothing is told has no false alarms to speak of
+        rare = [tag for tag, rate in rates.items() if 0 < GROSSLY * self.counts[tag] < rate * hours]
+        if not rare:
+            return None
+        few = ", ".join(
+            f"{tag} ({rates[tag]:.3g} an hour there, {self.counts[tag] / hours:.2g} here)" for tag in rare[:3]
+        )
+        return (
+            f"its thresholds were chosen where sounds are much denser: {few}{', …' if len(rare) > 3 else ''}. Where they are rare, more "
+            "of what is told is false: choose on such recordings, with earmark calibrate --false-alarms or --reviews"
+        )
 
     def _listened(self) -> list[Heard]:
         from earmark.events.counts import Heard, sites

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from earmark.errors import UnknownName
 from earmark.files.shown import shown
-from earmark.registry import EVENT_FORMATS
+from earmark.plugins import broken
+from earmark.registry import EVENT_FORMATS, did_you_mean
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.eventextras import Extras
@@ -21,9 +24,30 @@ if TYPE_CHECKING:
     from earmark.scores import Event
 
 
-# found by looking at the files of the formats, so that --help need not import them
-Format = StrEnum("Format", {name: name for name in ("table", *EVENT_FORMATS.files())})  # type: ignore[misc]
+class Format(str):
+    """TABLE, lines for people, or the name of a format of files: earmark's own, or of a plug-in."""
+
+    @property
+    def value(self) -> str:
+        return str(self)
+
+    @staticmethod
+    def of(name: str) -> Format:
+        """Looked up once plug-ins are there. Raises UnknownName."""
+        if name == TABLE:
+            return TABLE
+        if name not in EVENT_FORMATS:
+            known = ("table", *EVENT_FORMATS.names())
+            raise UnknownName(
+                f"--format {name}: no event format is called so{did_you_mean(name, known)} Known: {', '.join(known)}{broken()}"
+            )
+        return Format(name)
+
+
 TABLE, JSON = Format("table"), Format("json")
+# found by looking at the files of the formats, so that --help need not import them
+SHOWN = f"[{'|'.join(('table', *EVENT_FORMATS.files()))}]"
+FormatName = Annotated[str, typer.Option("--format", metavar=SHOWN, help="Of the results; a plug-in's own too.")]
 SILENT = "nothing: it is silent"
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from earmark.evaluation.exported import Judged
     from earmark.models.anytagger import AnyTagger
     from earmark.models.graphs import Graph
+    from earmark.models.lengths import Lengths
     from earmark.models.proof import Proof
     from earmark.models.tagger import Tagger
 
@@ -67,13 +68,17 @@ class Clips:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how its scores differ from PyTorch's. judged: its figures on labelled clips, where some were given."""
+    """What was written, and how its scores differ from PyTorch's.
+
+    lengths: of windows, that an ONNX file takes. judged: its figures on labelled clips, where some were given.
+    """
 
     file: Path
     size: int
     graphs: list[str]
     sounds: str
     proofs: list[Proof]
+    lengths: Lengths | None
     judged: list[Judged]
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +89,7 @@ class Exported:
             "compared_on": self.sounds,
             "compared": [proof.as_dict() for proof in self.proofs],
             "judged": [each.as_dict() for each in self.judged],
-        }
+        } | ({"lengths": self.lengths.as_dict()} if self.lengths else {})
 
     def text(self) -> str:
         lines = [f"{self.file}: {self.size:,} bytes, {', '.join(self.graphs)}", f"compared on {self.sounds}:"]
@@ -94,6 +99,7 @@ class Exported:
                 f"{proof.flips} of {proof.windows} windows have another first tag"
                 + (": too far off, do not run it with this engine" if proof.differs else "")
             )
+        lines += [self.lengths.text()] if self.lengths else []
         return "\n".join(
             lines + ["judged on labelled clips:"] * bool(self.judged) + [f"  {each.text()}" for each in self.judged]
         )
@@ -127,7 +133,9 @@ def export(name: str, paths: Sequence[Path], wanted: Wanted, clips: Clips | None
     else:
         (loaded if len(parts) > 1 else loaded.alone).save(wanted.out)
     proofs = [proof for part in parts for proof in part.proofs]
-    return Exported(wanted.out, wanted.out.stat().st_size, parts[0].names, parts[0].sounds, proofs, judged)
+    return Exported(
+        wanted.out, wanted.out.stat().st_size, parts[0].names, parts[0].sounds, proofs, parts[0].lengths, judged
+    )
 
 
 def place(name: str, out: Path | None) -> Path:
@@ -148,7 +156,10 @@ def add_graphs(tagger: Tagger, file: Path, windows: int = 24) -> list[Proof]:
 
 @dataclass
 class Part:
-    """One tagger's net, exported and proved. names: of its graphs. own: tensors that only they have. model: of an ONNX file."""
+    """One tagger's net, exported and proved. names: of its graphs. own: tensors that only they have.
+
+    model, lengths: of an ONNX file.
+    """
 
     tagger: Tagger
     names: list[str]
@@ -156,6 +167,7 @@ class Part:
     graphs: list[Graph] = field(default_factory=list)
     own: dict[str, Any] = field(default_factory=dict)
     model: bytes = b""
+    lengths: Lengths | None = None
     proofs: list[Proof] = field(default_factory=list)
 
     def ways(self) -> dict[str, AnyTagger]:
@@ -187,15 +199,17 @@ class Part:
         """The ONNX file."""
         from earmark.models import onnxfile
 
+        assert self.lengths is not None
         model = self.model or self.graphs[-1].whole(self.tagger.stored()[0])
-        return onnxfile.described(model, self.tagger, part, self.proofs, [each.as_dict() for each in judged])
+        return onnxfile.described(
+            model, self.tagger, part, self.proofs, self.lengths, [each.as_dict() for each in judged]
+        )
 
 
 def _part(tagger: Tagger, paths: Sequence[Path], wanted: Wanted) -> Part:
     from earmark import audio
     from earmark.cli.terminal.console import say
-    from earmark.models import export as exporting
-    from earmark.models import proof
+    from earmark.models import lengths, proof
 
     found = audio.find(paths, say) if paths else []
     wave = proof.waves_of(found, tagger, wanted.windows, say) if found else proof.made_up(tagger, wanted.windows)
@@ -203,8 +217,9 @@ def _part(tagger: Tagger, paths: Sequence[Path], wanted: Wanted) -> Part:
         f"{len(found)} recordings" if found else "noise, tones and clicks made on the spot (give recordings for more)"
     )
     if wanted.whole:
-        model = exporting.whole(tagger)
-        return Part(tagger, ["waves to scores"], sounds, model=model, proofs=proof.prove_whole(tagger, model, wave))
+        model, takes = lengths.whole(tagger)
+        proofs = proof.prove_whole(tagger, model, wave)
+        return Part(tagger, ["waves to scores"], sounds, model=model, lengths=takes, proofs=proofs)
     part = _graphs(tagger, sounds, wanted)
     say("comparing with torch")
     part.proofs = proof.prove(tagger, part.graphs, part.own, wave)
@@ -216,10 +231,11 @@ def _graphs(tagger: Tagger, sounds: str, wanted: Wanted) -> Part:
     from earmark import audio
     from earmark.cli.terminal.console import say
     from earmark.models import export as exporting
-    from earmark.models import proof
+    from earmark.models import lengths, proof, trust
 
     say("exporting the net")
-    part = Part(tagger, ["the net"], sounds, [exporting.body(tagger)])
+    body, takes = lengths.body(tagger) if wanted.onnx else (exporting.body(tagger), None)
+    part = Part(tagger, ["the net"], sounds, [body], lengths=takes)
     if wanted.precision == "int8":
         from earmark.models.quantise import quantised
 
@@ -228,6 +244,9 @@ def _graphs(tagger: Tagger, sounds: str, wanted: Wanted) -> Part:
         graph, part.own = quantised(part.graphs[0], tagger.stored()[0], proof.inputs_of(tagger, shown))
         part.graphs.append(graph)
         part.names.append("the net in int8")
+        if takes is not None and takes.dynamic:
+            run = lengths.of_body(tagger, graph.whole(tagger.stored()[0] | part.own))
+            part.lengths = lengths.compare(tagger, run, trust.ALLOWED["int8"])
     for count in [] if wanted.onnx else exporting.sizes(tagger):
         say(f"exporting {count} overlapping windows at once")
         if (several := exporting.stretch(tagger, count)) is not None:
@@ -247,7 +266,9 @@ def _heard(tagger: AnyTagger, clips: Clips, wanted: Wanted) -> list[Path]:
     heard = list(dict.fromkeys(heldout.choose(tagger, whole, clips.folds, name, clips.seen).paths()))
     shown = {path.resolve() for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
     if both := len(shown & {path.resolve() for path in heard}):
-        say(f"{both} recordings show int8 its ranges and are judged on: its figures may be a little too good")
+        say(
+            f"int8's ranges are taken of {both} of the recordings that it is judged on: its figures may be a little too good"
+        )
     return heard
 
 

@@ -145,11 +145,18 @@ class Job:
 
 
 def engine_of(tagger: AnyTagger) -> dict[str, str]:
-    """What a job's settings tell of what runs its tagger, whose last bits are its own; nothing of torch, as ever.
+    """What a job's settings tell of what runs its tagger, whose last bits are its own; nothing of torch in float32, as ever.
 
     Without its version: one that is upgraded need not begin anew.
     """
-    return {} if tagger.engine.startswith("torch") else {"engine": re.sub(r" [\w.]+,", ",", tagger.engine)}
+    ways = tagger.engine.split("; ")
+    if all(re.match(r"torch [\w.]+, float32,", way) for way in ways):
+        return {}
+    if all(", float32," in way for way in ways):
+        return {
+            "engine": re.sub(r" [\w.]+,", ",", tagger.engine)
+        }  # without its precision: so jobs tell it that were begun before
+    return {"engine": "; ".join(re.sub(r"^(\w+) [\w.]+,", r"\1,", way) for way in ways)}
 
 
 @dataclass(frozen=True)

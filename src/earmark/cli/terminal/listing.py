@@ -26,15 +26,14 @@ def cell(value: Any) -> str:
 
 def nets() -> list[dict[str, Any]]:
     """Counts are for the net's defaults, which are the paper's; nothing is allocated."""
-    import torch
-
     from earmark.models.layers.blocks import count
+    from earmark.models.size import on_shapes
     from earmark.registry import NETS
 
     rows = []
     for name in NETS.names():
         entry = NETS[name]
-        with torch.device("meta"):
+        with on_shapes():
             parameters, buffers = count(entry.function())
         told = {"name": name, "summary": entry.summary, "paper": entry.facts.get("paper")}
         rows.append({**told, "parameters": parameters, "buffers": buffers})

@@ -79,8 +79,10 @@ Engine = Annotated[
     typer.Option(help="What runs the net; auto: the first of onnxruntime, openvino and torch that is here and can."),
 ]
 Precision = Annotated[
-    Literal["auto", "float32", "bf16", "int8"],
-    typer.Option(help="What it computes in; auto: float32. int8 needs a graph that earmark export made."),
+    Literal["auto", "float32", "bf16", "float16", "int8"],
+    typer.Option(
+        help="What it computes in; auto: float32. int8 needs a graph of earmark export, float16 torch and a GPU."
+    ),
 ]
 Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that could not be read."), Writes(errors)]
 Leaks = Annotated[

@@ -85,7 +85,7 @@ def summarise(file: Path, as_json: bool) -> None:
         return
     rows = [
         (
-            each.tag or "all", each.events, each.reviewed, *(each.answers[name] for name in each.answers), each.random,
+            each.tag or "all", each.events or "–", each.reviewed, *(each.answers[name] for name in each.answers), each.random,
             *map(number, (each.precision.value, each.precision.low, each.precision.high)),
         )
         for each in told
@@ -94,7 +94,9 @@ def summarise(file: Path, as_json: bool) -> None:
         ("tag", "events", "reviewed", "right", "wrong", "other", "moved", "at random", "precision", "from", "to"), rows
     )
     for each in told[:-1]:
-        if not each.random and each.reviewed < each.events:
+        if not each.events:
+            say(f"{each.tag}: the table does not tell how many events there were, so that no precision of all follows")
+        elif not each.random and each.reviewed < each.events:
             say(f"{each.tag}: none of those drawn at random was answered, so that nothing is known of the other events")
     if left := told[-1].unanswered:
         say(f"{left} of {left + told[-1].reviewed} have no answer")

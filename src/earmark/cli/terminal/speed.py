@@ -11,29 +11,50 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from earmark.evaluation.engines import Way
-    from earmark.evaluation.speed import Shared, Speed, Wave
+    from earmark.evaluation.filespeed import Speed
+    from earmark.evaluation.speed import Shared, Wave
+    from earmark.models.anytagger import AnyTagger
     from earmark.models.tagger import Tagger
 
 BLOCK = 10.0  # seconds of a recording that are read at once
 
 
 def of_files(
-    tagger: str, paths: Sequence[Path], batch: int | None, workers: int, device: str
-) -> tuple[Speed, Tagger, list[str], int]:
-    """(speed, whose it is, why recordings could not be read, how many there are). Raises EarmarkError where there are none."""
+    tagger: str, paths: Sequence[Path], batch: int | None, workers: int, device: str, engine: str, precision: str
+) -> tuple[Speed, AnyTagger, list[str], int]:
+    """(speed, whose it is, why recordings could not be read, how many there are).
+
+    Raises EarmarkError where there are none, TaggerError for an ensemble.
+    """
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
-    from earmark.evaluation import speed as measure
+    from earmark.evaluation import filespeed as measure
     from earmark.inference.allocator import keep_freed_memory
     from earmark.models import loading
 
     keep_freed_memory()
-    listener = loading.load(tagger, device, engine="torch").alone
+    loaded = loading.load(tagger, device, engine=engine, precision=precision)
+    if len(loaded.members) > 1:
+        raise EarmarkError(
+            f"{tagger}: is an ensemble of {len(loaded.members)}: measure its members' files one by one, or all with bench engines"
+        )
+    listener = loaded.members[0]
     found = recordings(paths)
     if not found:
         raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
     speed, reasons = measure.files(listener, found, batch, workers)
     return speed, listener, reasons, len(found)
+
+
+def tell_files(
+    tagger: str, paths: Sequence[Path], batch: int | None, workers: int, device: str, engine: str, precision: str, as_json: bool
+) -> None:  # fmt: skip
+    """The speed of the whole way, and then why recordings could not be read."""
+    from earmark.cli.terminal.bar import leave_with_reasons
+
+    speed, listener, reasons, found = of_files(tagger, paths, batch, workers, device, engine, precision)
+    tell(speed, listener, as_json)
+    leave_with_reasons(reasons, found)
 
 
 def of_windows(
@@ -114,7 +135,7 @@ def compare(told: Shared, as_json: bool) -> None:
         print(f"{told.together} windows at once; not shared: {'; '.join(told.why) or 'nothing'}")
 
 
-def tell(speed: Speed, listener: Tagger, as_json: bool) -> None:
+def tell(speed: Speed, listener: AnyTagger, as_json: bool) -> None:
     """How fast, where the time goes, and the memory, in lines or as JSON."""
     from earmark.cli.terminal.console import print_table
 
@@ -129,6 +150,7 @@ def tell(speed: Speed, listener: Tagger, as_json: bool) -> None:
         f"{speed.audio:.0f} s of audio in {speed.wall:.2f} s: {speed.hours_per_minute:.2f} hours a minute, "
         f"{speed.audio / speed.wall:.0f} times real time"
     )
+    print(f"run by {speed.engine}")
     together = f"{speed.windows_together} at once" if speed.windows_together else "one by one"
     print(f"windows of {told.length:g} s every {told.hop:g} s, {together}; memory {megabytes(speed)}")
     print_table(("", "seconds", "of the whole"), [*rows, ("whole", f"{speed.wall:.2f}", "")])

@@ -49,9 +49,9 @@ class Asked:
         """Without the tags that are never told."""
         from dataclasses import replace
 
-        from earmark.inference.detection import without_reserved
+        from earmark.inference.detection import without
 
-        return heard if heard.windows is None else replace(heard, windows=without_reserved(heard.windows, self.choice))
+        return heard if heard.windows is None else replace(heard, windows=without(heard.windows, self.choice.reserved))
 
     def named(self, heard: Scored | Failure) -> Any:
         """What was heard in the tags that were asked for: as `evaluate --merge`, once a recording's windows are combined."""

@@ -24,6 +24,8 @@ def show_members(name: str, head: dict[str, Any]) -> None:
     put(
         f"  combines    recordings' scores by the {head['rule']} mean; {head['task']} tag{'s' * (head['task'] == 'many')} a clip"
     )
+    if head.get("temperature", 1) != 1:
+        put(f"  temperature {head['temperature']:g}")
     for number, (member, weight) in enumerate(zip(members, head["weights"], strict=True), 1):
         recipe = member["recipe"]
         put(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
@@ -65,7 +67,18 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
             count = " ".join(filter(None, [clips.counted, f"{clips.clips} clips"]))
             lost = f", of which {clips.unread} could not be read" if clips.unread else ""
             rows.append((part, count + (f", fold {', '.join(clips.folds)}" if clips.folds else "") + lost))
-    rows += [("began with", f"weights of {base.words()}") for base in facts.bases or ()]
+    rows += [
+        ("taught by", base.words()) if base.taught else ("began with", f"weights of {base.words()}")
+        for base in facts.bases or ()
+    ]
+    if (head := facts.head) is not None:
+        rows.append(("head", head.words()))
+        if (reached := head.reached()) is not None:
+            told = [f"{name} {reached[name]:.3f}" for name in ("accuracy", "loss") if reached.get(name) is not None]
+            rows.append(("inner folds", ", ".join(told)))
+        if (background := head.background) is not None:
+            count, of, each = (background[key] for key in ("windows", "recordings", "weight"))
+            rows.append(("background", f"{count:,} windows of {of:,} recordings, each counting {each:g}"))
     if (origin := facts.adopted) is not None:
         rows.append(("adopted", f"{origin.file}, {origin.layout}, {origin.weights}"))
         rows += [("licence", origin.licence), ("origin", f"{origin.source}; sha256 {origin.sha256}")]

@@ -4,21 +4,117 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from earmark.cli.terminal.bar import Bar
 from earmark.cli.terminal.console import output, print_table, say
-from earmark.evaluation.wording import number
+from earmark.errors import EarmarkError
+from earmark.evaluation.wording import number, title
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from earmark.evaluation.goals import Reaching
+    from earmark.evaluation.scoring import Settings, Unread
     from earmark.evaluation.thresholds.chosen import Chosen
     from earmark.evaluation.tuning import Tuning
     from earmark.metrics import Interval
 
 SHOWN = 20  # clips that could not be read
+WINDOWS = 5  # settings of windows that are shown, the best first
+
+
+def check_metric(metric: str | None) -> None:
+    """Raises EarmarkError for one where no windows are chosen."""
+    if metric is not None:
+        raise EarmarkError(f"--metric {metric} is for --windows: rules and thresholds are chosen by F1")
+
+
+def check_windows(data: Path | None, goal: object) -> None:
+    """Raises EarmarkError for what does not go with --windows."""
+    if data is None or goal is not None:
+        raise EarmarkError("--windows are chosen on clips with tags: give them with --data, and no goal")
+
+
+def windows(
+    tagger: str,
+    data: Path | None,
+    folds: list[str] | None,
+    dataset: str | None,
+    metric: str | None,
+    settings: Settings,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Choose windows, store them, and print what was tried: the best, and the tagger's own."""
+    from earmark.evaluation import windowing
+    from earmark.models import loading
+
+    assert data is not None  # see check_windows
+    told = windowing.choose(
+        tagger, data, folds=folds, dataset=dataset, metric=metric, settings=settings, device=device, progress=Bar()
+    )
+    best = told.tried[0].windows
+    file = out or loading.find(tagger)
+    if best != told.own or out is not None:
+        told.store(file)
+    if as_json:
+        print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        shown = [each for place, each in enumerate(told.tried) if place < WINDOWS or each.windows == told.own]
+        rows = [
+            (f"{w.hop:g}", w.combine, w.weigh, number(each.value), "before" * (w == told.own))
+            for each in shown
+            for w in (each.windows,)
+        ]
+        print_table(("hop", "combine", "weigh", title(told.metric), ""), rows)
+    say(f"{len(told.tried)} settings tried on {len(told.clips)} clips, which the choice makes look a little too good")
+    say(f"{file}: {'keeps its windows, which are the best' if best == told.own else 'has these windows now'}")
+    _say_unread(told.unread, len(told.clips) + len(told.unread))
+
+
+def place(tagger: str, out: Path | None) -> Path:
+    """Where the tagger goes. Raises EarmarkError for a shipped one without a new place."""
+    from earmark.errors import EarmarkError
+    from earmark.models import loading
+
+    if out is None and not Path(tagger).is_file() and tagger in loading.shipped():
+        raise EarmarkError(f"{tagger} is a shipped tagger and stays as it is: name a new file with --out")
+    return out or loading.find(tagger)
+
+
+def by_f1(
+    tagger: str, data: Path | None, file: Path, tried: Path | None, as_json: bool, options: dict[str, Any]
+) -> None:
+    """Choose for the best F1, print and store. options: of `earmark.evaluation.tuning.tune`."""
+    from earmark.cli.terminal.console import say_notes
+    from earmark.evaluation.tuning import tune
+    from earmark.inference.allocator import keep_freed_memory
+
+    assert data is not None  # or reviews would be
+    keep_freed_memory()
+    told = tune(tagger, data, **options)
+    say_notes(told.notes)
+    write_tried(told, tried)
+    told.store(file)
+    print_tuning(told, as_json)
+    if told.facts.events and (rates := told.facts.events.rates):
+        say(rate_of(rates))
+    say(f"{file}: holds these rules now")
+    say_unread(told)
+
+
+def rate_of(rates: Mapping[str, float]) -> str:
+    """How often each tag is there in what thresholds were chosen on: where it is rarer, more of what is told is false."""
+    often = sorted(rates.items(), key=lambda each: -each[1])
+    told = ", ".join(f"{tag} {rate:.3g}" for tag, rate in often[:3])
+    return f"known events an hour: {told}{', …' if len(often) > 3 else ''}; where a tag is rarer, more of what is told is false"
 
 
 def write_tried(tuning: Tuning, file: Path | None) -> None:
@@ -46,12 +142,16 @@ def print_tuning(tuning: Tuning, as_json: bool) -> None:
         _print_tags(tuning.tags)
 
 
-def say_unread(tuning: Tuning) -> None:
+def say_unread(tuning: Tuning | Reaching) -> None:
     """The clips that could not be read; leaves with 1 where there are some."""
-    for each in tuning.unread[:SHOWN]:
+    _say_unread(tuning.unread, len(tuning.clips or ()))
+
+
+def _say_unread(unread: Sequence[Unread], clips: int) -> None:
+    for each in unread[:SHOWN]:
         say(f"{each.path}: {each.reason}")
-    if tuning.unread:
-        say(f"{len(tuning.unread)} of {len(tuning.clips)} clips could not be read")
+    if unread:
+        say(f"{len(unread)} of {clips} clips could not be read")
         raise typer.Exit(1)
 
 

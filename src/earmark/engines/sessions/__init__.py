@@ -18,7 +18,7 @@ from earmark.engines.processor import here
 from earmark.errors import TaggerError
 from earmark.registry import did_you_mean
 
-Precision = Literal["float32", "bf16", "int8"]
+Precision = Literal["float32", "bf16", "float16", "int8"]  # float16 is PyTorch's alone, on a GPU
 # the first that is installed is taken: measured in results/bench.md
 ENGINES = ("onnxruntime", "openvino")
 # what others are held against: it is in the core, and refuses a graph that makes no sense with an error

@@ -3,7 +3,8 @@
 A row an event. `answer` is right, wrong, other or moved; also yes, no, y, n, 1, 0, in whatever case. `right_tag` names what it is
 instead: then the answer is other, if nothing else is said. `right_onset` and `right_offset`, in seconds from the start of the
 recording, are its edges where they were moved: the tag is right then. An empty answer, ? or unsure is none. The columns from
-`chosen` on tell how the event was chosen, and must stay as they are. Others may be added, and are left alone.
+`chosen` on tell how the event was chosen, and must stay as they are: without them nothing follows for events that nobody heard.
+Others may be added, and are left alone. The reviews of `earmark serve` are read too, whose `right_tag` is called other.
 
 Tables of spreadsheets are read: with semicolons or tabs, decimal commas, a byte order mark.
 """
@@ -28,7 +29,9 @@ COLUMNS = (
     "clip", "recording", "onset", "offset", "tag", "score", "answer", "right_tag", "right_onset", "right_offset", "chosen",
     "probability", "of_tag", "channel",
 )  # fmt: skip
-NEEDED = ("recording", "onset", "offset", "tag", "score", "answer", "chosen", "probability", "of_tag")
+NEEDED = ("recording", "onset", "offset", "tag", "score", "answer")
+FORMER = {"other": "right_tag", "drawn": "chosen"}  # columns of the page's reviews
+CHOSEN = {HIGHEST: HIGHEST, NEAR: NEAR, RANDOM: RANDOM, "surest": HIGHEST, "doubtful": NEAR, "": ""}
 RIGHT, WRONG, OTHER, MOVED = "right", "wrong", "other", "moved"
 WORDS = {
     RIGHT: RIGHT, "yes": RIGHT, "y": RIGHT, "1": RIGHT, "true": RIGHT, "correct": RIGHT, WRONG: WRONG, "no": WRONG, "n": WRONG,
@@ -36,7 +39,7 @@ WORDS = {
 }  # fmt: skip
 NONE = ("", "?", "unsure", "unknown")
 LONGEST = 64 << 20  # bytes
-SHOWN = 10  # errors that are told
+SHOWN = 5  # errors that are told
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def read(path: str | Path) -> list[Review]:
     separator = max((",", ";", "\t"), key=text.partition("\n")[0].count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        header = [name.strip().lower() for name in next(rows, [])]
+        header = [FORMER.get(told := name.strip().lower(), told) for name in next(rows, [])]
         if missing := [name for name in NEEDED if name not in header]:
             raise ScoresError(
                 f"{path}: has no column {missing[0]!r}{did_you_mean(missing[0], header)} It has "
@@ -131,12 +134,14 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
         raise ValueError(f"goes from {onset:g} to {offset:g} s: an event ends after its start")
     channel = int(row["channel"]) if row["channel"].isdigit() else None
     event = Event(onset, offset, row["tag"], score, channel)
-    if row["chosen"] not in (HIGHEST, NEAR, RANDOM):
+    if row["chosen"] not in CHOSEN:
         raise ValueError(f"chosen is {row['chosen']!r}: {HIGHEST}, {NEAR} or {RANDOM}, as it was written")
-    probability, of_tag = _number(row, "probability", decimal), _number(row, "of_tag", decimal)
-    if not 0 < probability <= 1 or of_tag < 1:
-        raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
-    picked = Picked(row["recording"], event, row["chosen"], probability, int(of_tag))
+    probability, of_tag = 1.0, 0.0
+    if row["probability"] or row["of_tag"]:
+        probability, of_tag = _number(row, "probability", decimal), _number(row, "of_tag", decimal)
+        if not 0 < probability <= 1 or of_tag < 1:
+            raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
+    picked = Picked(row["recording"], event, CHOSEN[row["chosen"]], probability, int(of_tag))
     return Review(picked, *_answer(row, event, decimal), line)
 
 

@@ -22,7 +22,9 @@ HIGHEST, NEAR, RANDOM = "highest", "near the threshold", "random"
 
 @dataclass(frozen=True)
 class Picked:
-    """An event to listen to. chosen: HIGHEST, NEAR or RANDOM; probability: that it was; of_tag: events of its tag in all."""
+    """An event to listen to. chosen: HIGHEST, NEAR or RANDOM; probability: that it was; of_tag: events of its tag in all, 0 where
+    that is not known.
+    """
 
     recording: str
     event: Event
@@ -63,7 +65,7 @@ def pick(
         for tag, part in _shares(rest, many).items():
             taken = _over_recordings(rest[tag], part, key)
             rest[tag] = [each for each in rest[tag] if each not in taken]
-            picked.extend(Picked(*each, chosen, 1.0, len(found[tag])) for each in taken)
+            picked.extend(Picked(recording, event, chosen, 1.0, len(found[tag])) for recording, event in taken)
 
     whole = min(count, sum(map(len, rest.values())))
     sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score)
@@ -71,7 +73,9 @@ def pick(
     chance = np.random.default_rng(seed)
     for tag, part in _shares(rest, whole - len(picked)).items():
         drawn = [rest[tag][n] for n in sorted(chance.choice(len(rest[tag]), part, replace=False).tolist())]
-        picked += [Picked(*each, RANDOM, part / len(rest[tag]), len(found[tag])) for each in drawn]
+        picked += [
+            Picked(recording, event, RANDOM, part / len(rest[tag]), len(found[tag])) for recording, event in drawn
+        ]
     return [picked[n] for n in chance.permutation(len(picked)).tolist()]
 
 
@@ -79,12 +83,11 @@ def _shares(rest: Mapping[str, Sequence[object]], many: int) -> dict[str, int]:
     """So many events for each tag, alike as far as each has them; the first tags get what does not divide."""
     shares = dict.fromkeys(rest, 0)
     while many > 0 and (open_ := [tag for tag in rest if shares[tag] < len(rest[tag])]):
+        each = max(1, many // len(open_))
         for tag in open_:
-            add = min(max(1, many // len(open_)) if many >= len(open_) else 1, len(rest[tag]) - shares[tag], many)
+            add = min(each, len(rest[tag]) - shares[tag], many)
             shares[tag] += add
             many -= add
-            if not many:
-                break
     return {tag: part for tag, part in shares.items() if part}
 
 

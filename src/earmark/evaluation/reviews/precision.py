@@ -18,14 +18,13 @@ from typing import Any
 from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, WRONG, Review
 from earmark.evaluation.reviews.choosing import RANDOM
 from earmark.metrics.intervals import Interval
-
-Z = 1.959963984540054  # of 95 %
+from earmark.metrics.shares import wilson
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Of a tag, or of all together. events: that were found; reviewed: that were answered, of them random: those drawn at random.
-    answers: how many of each. unanswered: of those that were chosen. among: (right, answered) by how they were chosen.
+    """Of a tag, or of all together. events: that were found, 0: not known; reviewed: that were answered, of them random: those drawn
+    at random. answers: how many of each. unanswered: of those that were chosen. among: (right, answered) by how they were chosen.
     """
 
     tag: str
@@ -54,21 +53,6 @@ def of_tags(reviews: Sequence[Review]) -> list[Precision]:
     return [*each, _of_all(each)]
 
 
-def wilson(right: int, count: int) -> Interval:
-    """A share and its 95 % interval (Wilson 1927); NaN where there is none.
-
-    >>> wilson(9, 10)
-    Interval(value=0.9, low=0.5958..., high=0.9821...)
-    """
-    if not count:
-        return Interval(math.nan, math.nan, math.nan)
-    share, square = right / count, Z * Z
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    half = Z / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
-    # what the formula gives at the ends, but for rounding
-    return Interval(share, 0.0 if right == 0 else middle - half, 1.0 if right == count else middle + half)
-
-
 def _of_tag(tag: str, reviews: Sequence[Review]) -> Precision:
     events = max(review.picked.of_tag for review in reviews)
     answered = [review for review in reviews if review.answer is not None]
@@ -77,7 +61,9 @@ def _of_tag(tag: str, reviews: Sequence[Review]) -> Precision:
     rest = events - len(sure)
     right = sum(review.right for review in sure)
     share = wilson(sum(review.right for review in drawn), len(drawn))
-    if not rest or rest == len(drawn):  # all were heard
+    if not events:
+        precision = Interval(math.nan, math.nan, math.nan)
+    elif not rest or rest == len(drawn):  # all were heard
         whole = (right + sum(review.right for review in drawn)) / events
         precision = Interval(whole, whole, whole)
     else:
@@ -94,13 +80,13 @@ def _of_tag(tag: str, reviews: Sequence[Review]) -> Precision:
 
 def _of_all(each: Sequence[Precision]) -> Precision:
     events = sum(one.events for one in each)
-    parts = [(one.events / events, one.precision) for one in each]
+    parts = [(one.events / events if events else math.nan, one.precision) for one in each]
     value = sum(part * interval.value for part, interval in parts)
     below = math.sqrt(sum((part * (interval.value - interval.low)) ** 2 for part, interval in parts))
     above = math.sqrt(sum((part * (interval.high - interval.value)) ** 2 for part, interval in parts))
     kinds = sorted({kind for one in each for kind in one.among})
     return Precision(
-        "", events, *(sum(getattr(one, name) for one in each) for name in ("reviewed", "random", "unanswered")),
+        "", events, sum(one.reviewed for one in each), sum(one.random for one in each), sum(one.unanswered for one in each),
         {answer: sum(one.answers[answer] for one in each) for answer in (RIGHT, WRONG, OTHER, MOVED)},
         {kind: _added(one.among.get(kind, (0, 0)) for one in each) for kind in kinds},
         Interval(value, value - below, value + above),

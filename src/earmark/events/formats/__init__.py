@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from earmark import plugins
 from earmark.errors import ScoresError
 from earmark.events.cells import NO_MORE, ByRecording, Found, More, check, check_label
 from earmark.files import write_text
@@ -55,7 +56,7 @@ class EventFormat(Protocol):
 def event_format(
     *, ending: str, each: bool = False, opens: str = "", frame: Frame | None = None, more: bool = False
 ) -> Callable[[Form], Form]:
-    """Register a format under the name of its file.
+    """Register a format under the name of its file, also of a plug-in's.
 
     ending: of its files' names. each: whether a file is of one recording. opens: what its files begin with, where another
     format's end like them. frame: what its files have before, between and after the recordings; default: before them the
@@ -64,7 +65,8 @@ def event_format(
     """
 
     def register(form: Form) -> Form:
-        name = form.__module__.rpartition(".")[2]
+        plugin = plugins.of(form.__module__)  # whose file has another name as a module
+        name = Path(plugin.name).stem if plugin and plugin.sha256 else form.__module__.rpartition(".")[2]
         return EVENT_FORMATS.register(name, ending=ending, each=each, opens=opens, frame=frame, more=more)(form)
 
     return register

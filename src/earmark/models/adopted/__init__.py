@@ -3,6 +3,9 @@
     flatbuffer  tables and vectors of a file that nobody trusts
     tflite      TensorFlow Lite: tensors, operators, weights in float
     yamnet      one layout: is it that net, operator by operator; its weights by our names
+    states      state dicts of PyTorch: tensors by name, no pickled code
+    panns       four layouts of these, tensor by tensor
+    found       what is recognised: a net of earmark's, and its weights
     onnxbox     any ONNX file, as a box that is asked and not looked into
     labels      the names of its tags
     asked       what must be told of any

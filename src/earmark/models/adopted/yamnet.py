@@ -7,13 +7,11 @@ gives it a channel, behind it what makes float of the scores. Widths and steps a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
+from earmark.models.adopted.found import Found, Weights
 from earmark.models.adopted.tflite import Model, Operator, Tensor
 
 LAYOUT = "YAMNet in TensorFlow Lite"
@@ -21,17 +19,7 @@ FRAMES, BANDS = 96, 64  # of a patch
 SHAPES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SPLIT", "EXPAND_DIMS")  # change how a patch is held, not what it says
 ACTIVATIONS = {1: "relu", 3: "relu6"}
 SAME = 0
-Weights = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Found:
-    """arguments: of the net `yamnet`. weights: its own, by their names in it. kind: as which they lay in the file."""
-
-    arguments: dict[str, Any]
-    weights: Weights
-    tags: int
-    kind: str
+RECIPE = "audioset-yamnet"
 
 
 def recognise(model: Model) -> Found:
@@ -80,7 +68,7 @@ class _Reading:
                 "stem_width": widths[0], "widths": widths[1:], "strides": strides, "norm": False,
                 "activation": ACTIVATIONS[activations.pop()],
             },
-            self.weights, tags, " and ".join(sorted(kinds)),
+            self.weights, tags, f"{' and '.join(sorted(kinds))} made float", "yamnet", LAYOUT, RECIPE,
         )  # fmt: skip
 
     def _other(self, why: str) -> TaggerError:

@@ -94,7 +94,7 @@ async function list(more = false) {
   at("listed").hidden = false;
   at("listed-head").textContent = `${words(cell.tag)}${when(cell.hour, cell.by)}: ${told.total.toLocaleString("en")}`;
   const rows = told.events.map((event) => element("tr", {},
-    element("td", { className: "words name" }, element("a", { href: `#listen/${event.recording}` }, event.name)),
+    element("td", { className: "words file" }, element("a", { href: `#listen/${event.recording}` }, event.name)),
     ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))), element("td", {}, event.score.toFixed(2)),
     element("td", {}, element("button", { className: "small", type: "button", ariaLabel: `Play ${words(event.tag)} at ${clock(event.onset)} of ${event.name}`, onclick: (pressed) => hear(event, pressed.currentTarget) }, "Play"))));
   at("found").tBodies[0][more ? "append" : "replaceChildren"](...rows);
@@ -118,7 +118,7 @@ async function files(more = false) {
   const told = await attempt(() => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, first, most: STEP })}`));
   if (!told) return;
   at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
-  const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words name" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
+  const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
     element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
     element("td", { className: "words" }, each.error ? "cannot be read" : each.state)));
   at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);

@@ -1,0 +1,111 @@
+"""Distilling as a terminal sees it: a student for each fold, the same net alone, and the report on both and their teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
+    from earmark.recipe import Recipe
+
+STUDENT, ALONE, REPORT = "student", "alone", "report"  # folders, and names in the report
+
+
+@dataclass(frozen=True)
+class How:
+    """As the verb's options say."""
+
+    temperature: float
+    share: float
+    merge: Path | None
+    merge_by: Literal["highest", "sum"]
+
+
+def distil(
+    places: Sequence[str],
+    into: str,
+    settings: Sequence[str],
+    data: Path,
+    out: Path,
+    how: How,
+    *,
+    folds: Sequence[str] | None,
+    alone: bool,
+    told: Mapping[str, Any],
+    resamples: int,
+) -> None:
+    """Raises EarmarkError for what does not fit, before anything is trained: tags, folds, a teacher that heard test clips."""
+    from earmark import recipe as recipes
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.training import train_one
+    from earmark.data.datasets import open_data
+    from earmark.evaluation.vocabulary import Vocabulary
+    from earmark.train.teaching import Teachers
+
+    plan = recipes.load(into, settings, say)
+    clips = open_data(data, plan.data.dataset, plan.data.options, say)
+    merged = None if how.merge is None else Vocabulary.load(how.merge, how.merge_by)
+    for fold, own in _turns(plan, clips, folds).items():
+        teachers = Teachers.load(places, merged, fold, str(told["device"]))
+        student = teachers.recipe(own, how.temperature, how.share)
+        part = f"fold-{fold}" if fold else ""
+        title = f"fold {fold} " if fold else ""
+        train_one(student, clips, out / STUDENT / part, {**told, "teachers": teachers}, f"{title}{STUDENT}")
+        if alone:
+            train_one(own, clips, out / ALONE / part, dict(told), f"{title}{ALONE}")
+    systems = {STUDENT: out / STUDENT} | ({ALONE: out / ALONE} if alone else {})
+    if not folds:
+        systems = {name: folder / "tagger.safetensors" for name, folder in systems.items()}
+    if not folds and not plan.data.test:
+        say(f"{out / STUDENT}: no folds are kept apart (data.test is empty), so nothing is compared")
+        return
+    _report(systems, places, clips, how, out / REPORT, resamples)
+
+
+def _turns(plan: Recipe, clips: Manifest, wanted: Sequence[str] | None) -> dict[str | None, Recipe]:
+    """The recipe for each fold that is asked for; without folds the recipe as it is."""
+    from earmark import train as training
+    from earmark.errors import EarmarkError
+
+    if wanted is None:
+        return {None: plan}
+    turns = training.rotations(plan, clips)
+    if unknown := sorted(set(wanted) - {*turns, "all"}):
+        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
+    return {name: own for name, own in turns.items() if "all" in wanted or name in wanted}
+
+
+def _report(
+    systems: Mapping[str, Path],
+    places: Sequence[str],
+    clips: Manifest,
+    how: How,
+    out: Path,
+    resamples: int,
+) -> None:
+    """Compare all on the clips that all were kept apart from; teachers are left out where they cannot be judged there."""
+    from earmark import report
+    from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import say
+    from earmark.errors import EarmarkError
+    from earmark.evaluation import comparison
+
+    named: dict[str, Any] = {}
+    for place in places:
+        name, path = comparison.named_by(place, {**systems, **named})
+        named[name] = path
+    options: dict[str, Any] = {"common": True, "resamples": resamples, "progress": Bar()}
+    merge: dict[str, Any] = {"merge": how.merge, "merge_by": how.merge_by} if how.merge else {}
+    try:
+        told = comparison.compare({**systems, **named}, clips, **options, **merge)
+    except EarmarkError as error:
+        say(f"teachers are not compared: {error}")
+        if len(systems) < 2:
+            return
+        told = comparison.compare(dict(systems), clips, **options)
+    report.write_comparison(told, out, "comparison")
+    print(report.markdown_of_comparison(told, "comparison"))
+    say(f"{out}: comparison.html, .md, .json and .pairs.csv")

@@ -1,0 +1,135 @@
+"""Heads on the embeddings of a tagger, as a terminal sees them: options, a bar, one tagger or one for each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from earmark.cli.terminal.written import OwnFolder
+from earmark.errors import EarmarkError
+
+if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
+    from earmark.recipe import Recipe
+    from earmark.train.heads import background
+
+From = Annotated[
+    str | None, typer.Option("--from", help="A tagger whose embeddings are learnt from, in place of a recipe.")
+]
+Layout = Annotated[str | None, typer.Option(help="With --from: the folder's layout; default: a table's.")]
+OfTask = Annotated[
+    Literal["one", "many"] | None,
+    typer.Option(help="With --from: tags a clip; default: one where each clip has one, many with --recordings."),
+]
+Kind = Annotated[
+    Literal["prototypes", "logistic", "hidden"] | None,
+    typer.Option(help="With --from: the head; default: by the number of clips, and by inner folds of them."),
+]
+Unlabelled = Annotated[
+    list[Path] | None,
+    typer.Option(help="With --from: unlabelled recordings, or folders; windows of them are weak examples of no tag."),
+]
+WeakWeight = Annotated[float, typer.Option(help="What such a window counts, where one of a clip has 1.")]
+WeakWindows = Annotated[int, typer.Option(help="Of each such recording, drawn by chance.")]
+Embeddings = Annotated[
+    Path | None, typer.Option(help="With --from: a folder for the embeddings; default: in the run folder."), OwnFolder()
+]
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the user asked for. clips: a data set's folder, a manifest or a table."""
+
+    base: str
+    clips: Path
+    out: Path
+    dataset: str | None = None
+    task: Literal["one", "many"] | None = None
+    head: Literal["prototypes", "logistic", "hidden"] | None = None
+    embeddings: Path | None = None
+    weak: background.Asked | None = None
+    settings: Sequence[str] = ()
+    fold: Sequence[str] | None = None
+
+
+def needed(value: Given | None, what: str) -> Given:
+    if value is None:
+        raise EarmarkError(f"earmark train: give {what}")
+    return value
+
+
+def clips_of(first: str | None, data: Path | None) -> Path:
+    """The clips, given as the argument or with --data."""
+    if first is not None and data is not None:
+        raise EarmarkError(f"{first} and --data {data}: with --from there is no recipe, only clips: give them once")
+    return needed(data if first is None else Path(first), "the clips: `earmark train own.csv --from TAGGER --out RUN`")
+
+
+def refuse_without_base(given: Mapping[str, Any]) -> None:
+    for option, value in given.items():
+        if value:
+            raise EarmarkError(f"{option} is for a head on a tagger: name that with --from, or leave {option} out")
+
+
+def weak(recordings: Sequence[Path] | None, weight: float, windows: int) -> background.Asked | None:
+    from earmark.train.heads import background
+
+    return background.Asked(recordings, weight, windows) if recordings else None
+
+
+def train(question: Question, told: dict[str, Any]) -> None:
+    """Train a head, or one for each fold, and say what came of it."""
+    from earmark.cli.terminal.console import say
+    from earmark.data.datasets import open_data
+    from earmark.train.heads import run
+
+    base = run.load_base(question.base, told["device"])
+    layout = question.dataset or ("table" if question.clips.is_file() else None)
+    clips = open_data(question.clips, layout, say=say)
+    plan = run.plan(
+        base, clips, Path(question.base).stem, dataset=question.dataset, task=question.task, unlabelled=question.weak is not None,
+        settings=question.settings,
+    )  # fmt: skip
+    asked = run.Asked(question.head, question.embeddings, question.weak, plan.seed)
+    how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
+    if question.fold is None:
+        say(str(_one(base, question.base, plan, clips, question.out, asked, how)))
+        return
+    asked = replace(asked, embeddings=asked.embeddings or question.out / run.EMBEDDINGS)
+    _folds(base, question, plan, clips, asked, how)
+
+
+def _one(base: Any, source: str, plan: Recipe, clips: Manifest, out: Path, asked: Any, how: Any) -> Path:
+    from earmark.cli.terminal.bar import Bar
+    from earmark.train.heads import run
+
+    return run.train(base, source, plan, clips, out, asked, how, Bar())
+
+
+def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: Any, how: Any) -> None:
+    from earmark import train as training
+    from earmark.cli.terminal.console import print_table, say
+    from earmark.models.facts import Facts
+    from earmark.models.file import read_head
+
+    turns = training.rotations(plan, clips)
+    wanted = question.fold or []
+    if unknown := sorted(set(wanted) - {*turns, "all"}):
+        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
+    rows = []
+    for name in (each for each in turns if "all" in wanted or each in wanted):
+        path = _one(base, question.base, turns[name], clips, question.out / f"fold-{name}", asked, how)
+        head = Facts.read(read_head(path)["facts"], str(path)).head
+        assert head is not None
+        reached = head.reached() or {}
+        figures = ["–" if reached.get(key) is None else f"{reached[key]:.4f}" for key in ("accuracy", "loss")]
+        rows.append((name, *(str(head.setting[key]) for key in ("kind", "strength", "combine", "weigh")), *figures))
+    print_table(["fold", "head", "strength", "windows by", "weighed by", "inner accuracy", "inner loss"], rows)
+    say(
+        f"{question.out}: {len(rows)} taggers; `earmark evaluate {question.out}` reports each on the fold that it was not trained on"
+    )

@@ -1,0 +1,103 @@
+"""Windows of unlabelled recordings, drawn by chance: weak examples of none of the tags.
+
+Most of a long recording holds none of what is looked for, so its windows teach what else there is where the tagger will listen;
+the few that do hold some are outweighed by the clips. What overlaps a clip of the manifest is not drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark import audio
+from earmark.data.manifest import Manifest
+from earmark.errors import AudioError, EarmarkError
+from earmark.inference import Recording
+from earmark.progress import QUIET, Progress
+from earmark.train.heads.store import Store, digests, keyed
+
+WEIGHT = 0.2  # of a window, where one of a clip has 1
+WINDOWS = 500  # of a recording
+
+
+@dataclass(frozen=True)
+class Asked:
+    """recordings: files and folders. weight: of a window. windows: of a recording at most. seed: of the draw."""
+
+    recordings: Sequence[Path]
+    weight: float = WEIGHT
+    windows: int = WINDOWS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise EarmarkError(f"--weak-weight {self.weight:g}: give above 0 and up to 1, what a clip's window counts")
+        if self.windows < 1:
+            raise EarmarkError(f"--weak-windows {self.windows}: give how many windows of a recording, from 1")
+
+
+@dataclass(frozen=True)
+class Background:
+    """vectors: (windows, width). facts: for the tagger's file."""
+
+    vectors: NDArray[np.float32]
+    facts: dict[str, Any]
+
+
+def draw(asked: Asked, clips: Manifest, store: Store, progress: Progress = QUIET) -> Background:
+    """Raises EarmarkError where no recording can be read."""
+    found = audio.find(list(asked.recordings), progress.say)
+    digest = digests([*found, *clips.paths()], store.workers)
+    taken: dict[str, list[tuple[float, float]]] = {}
+    for path, start, end in zip(clips.paths(), clips.start, clips.end, strict=True):
+        taken.setdefault(digest[path], []).append(
+            (float(np.nan_to_num(start)), float("inf") if np.isnan(end) else float(end))
+        )
+    length = store.tagger.windows.length
+    wanted: list[Recording] = []
+    used = 0
+    for path in dict.fromkeys(found):
+        try:
+            seconds = audio.info(path).duration or 0.0
+        except AudioError as error:
+            progress.say(str(error))
+            continue
+        # by its sound: in another folder or beside others the same windows are drawn
+        chance = np.random.default_rng([asked.seed, int(digest[path] or "0", 16) % 2**63])
+        starts = np.sort(
+            chance.uniform(0, max(0.0, seconds - length), min(asked.windows, max(1, int(2 * seconds / length))))
+        )
+        free = [
+            s
+            for s in np.round(starts, 3).tolist()
+            if all(s + length <= a or s >= b for a, b in taken.get(digest[path], ()))
+        ]
+        wanted += [Recording(path, s, s + length) for s in free]
+        used += bool(free)
+    heard, failures, _ = store.of(keyed(wanted, digest), progress)
+    if failures:
+        progress.say(
+            f"{len(failures)} of {len(wanted)} windows of background could not be read, the first: {failures[0].error}"
+        )
+    known = [each.vectors for each in heard if each is not None]
+    if not known:
+        raise EarmarkError(
+            f"--recordings: no window could be drawn from {', '.join(map(str, asked.recordings))}: give recordings that hold no clips"
+        )
+    vectors = np.concatenate(known)
+    facts = {
+        "recordings": used,
+        "windows": len(vectors),
+        "weight": asked.weight,
+        "of each": asked.windows,
+        "seed": asked.seed,
+    }
+    progress.say(
+        f"background: {len(vectors):,} windows of {used:,} recordings, each counting {asked.weight:g} of a clip's window"
+    )
+    return Background(vectors, facts)

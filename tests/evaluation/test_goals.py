@@ -1,0 +1,191 @@
+"""Thresholds for a goal: worked by hand, and by the command on made recordings."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.program import earmark
+
+from earmark.errors import EarmarkError, ScoresError
+from earmark.evaluation.goals import reach_by_reviews
+from earmark.evaluation.reviews.answers import Review
+from earmark.evaluation.reviews.choosing import Picked
+from earmark.evaluation.thresholds.goals import Goal, choose, parse_rate
+from earmark.models import loading
+from earmark.scores import Event, Scores
+
+PEAKS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)  # of six sounds, one a ten seconds
+
+
+def scores(tag="dog") -> dict[str, Scores]:
+    values = np.full((60, 1), 0.05, np.float32)
+    values[5::10, 0] = PEAKS
+    start = np.arange(60.0)
+    return {"a.wav": Scores(values, np.full(60, "a.wav"), start, start + 1, (tag,))}
+
+
+def reached(known, goal, hours=1.0):
+    """known: which of the six are there."""
+    reference = {"a.wav": [("dog", 10.0 * n + 5, 10.0 * n + 6) for n in known]}
+    rules, (told,) = choose(scores(), reference, {"a.wav": 3600 * hours}, goal, tolerance=0.0)
+    assert rules.thresholds["dog"] == told.threshold
+    return told
+
+
+def test_a_precision():
+    """Right, right, false, right, false, false: of the three best two are right, of the four best three, 0.75."""
+    told = reached((0, 1, 3), Goal(precision=0.75))
+    assert (told.threshold, told.found, told.told, told.right, told.met) == (0.6, 3, 4, 3, True)
+    told = reached((0, 1, 3), Goal(precision=0.8))
+    assert (told.threshold, told.found, told.told, told.met) == (0.8, 2, 2, True)
+    told = reached((2,), Goal(precision=0.5))  # the best is one of three
+    assert (told.threshold, told.right, told.told, told.met) == (0.7, 1, 3, False)
+
+
+def test_false_alarms():
+    told = reached((0, 1, 3), Goal(false_alarms=1.0))
+    assert (told.threshold, told.found, told.told - told.right) == (0.6, 3, 1)
+    assert told.false_alarms.value == 1.0 and told.recall == 1.0
+    assert reached((0, 1, 3), Goal(false_alarms=1.0), hours=0.5).threshold == 0.8  # one in half an hour is too many
+    assert reached((), Goal(false_alarms=2.0)).threshold == 0.71  # no sound is known: two at 0.9 and 0.8, and none more
+    unmet = choose(
+        scores(), {"a.wav": []}, {"a.wav": 3600.0}, Goal(false_alarms=0.0), tolerance=0.0, thresholds=(0.3, 0.85)
+    )
+    assert unmet[1][0].threshold == 0.85 and not unmet[1][0].met
+
+
+def test_one_event_over_everything_is_not_right():
+    """At a threshold that all scores reach there is one event, which touches each of the known ones."""
+    told = reached((0, 1), Goal(precision=0.9))
+    assert told.threshold == 0.8
+    assert reached((0, 1, 2, 3, 4, 5), Goal(precision=0.9)).threshold == 0.4
+
+
+def test_edges_within_the_tolerance_are_right():
+    reference = {"a.wav": [("dog", 7.0, 7.2)]}  # told from 5 to 6 s
+    off = choose(scores(), reference, {"a.wav": 60.0}, Goal(precision=0.5), tolerance=0.5)[1][0]
+    near = choose(scores(), reference, {"a.wav": 60.0}, Goal(precision=0.5), tolerance=1.5)[1][0]
+    assert (off.right, near.right, near.found) == (0, 1, 1)
+
+
+def test_a_tag_that_is_nowhere_keeps_its_threshold():
+    rules, (told,) = choose(scores(), {"a.wav": []}, {"a.wav": 60.0}, Goal(precision=0.9), tolerance=0.0)
+    assert (rules.thresholds["dog"], told.told, told.met) == (0.5, 5, False)
+
+
+@pytest.mark.parametrize(
+    ("told", "rate"), [("2/hour", 2), ("2", 2), ("12/day", 0.5), ("0.5/h", 0.5), (" 1 / min ", 60)]
+)
+def test_rates_are_read(told, rate):
+    assert parse_rate(told) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("told", ["", "two", "2/year", "1.2.3", "/hour"])
+def test_other_rates_are_refused(told):
+    with pytest.raises(ScoresError, match="give a number an hour or a day, such as 2/hour"):
+        parse_rate(told)
+
+
+def test_goals_that_are_none():
+    for wrong in (
+        {},
+        {"precision": 0.5, "false_alarms": 1.0},
+        {"precision": 1.0},
+        {"false_alarms": -1.0},
+        {"false_alarms": math.inf},
+    ):
+        with pytest.raises(ScoresError):
+            Goal(**wrong)
+
+
+def reviewed(tag="dog", count=60, seed=0) -> list[Review]:
+    chance = np.random.default_rng(seed)
+    made = []
+    for n in range(count):
+        score = round(float(chance.uniform(0.3, 0.99)), 6)
+        answer = "right" if chance.random() < score**2 else "wrong"
+        made.append(Review(Picked("a.wav", Event(n, n + 1, tag, score), "random", 0.5, 200), answer, None, n))
+    return made
+
+
+def test_reviews_choose_a_threshold(tmp_path):
+    tagger = loading.load("esc10")
+    told = reach_by_reviews(tagger, reviewed() + reviewed("rain", 5), Goal(precision=0.7))
+    curve = told.curves["dog"]
+    assert set(told.curves) == {"dog"} and told.met == {"dog": True}
+    assert curve.at(told.rules.thresholds["dog"]).value == pytest.approx(0.7)
+    assert "rain: 5 reviews, fewer than 20: its threshold stays 0.5" in told.notes
+    told.store(tmp_path / "t.safetensors")
+    stored = loading.load(tmp_path / "t.safetensors").facts.events
+    assert stored.rules.thresholds["dog"] == told.rules.thresholds["dog"]
+    assert stored.goal["tags"]["dog"]["reviews"] == 60
+    with pytest.raises(ScoresError, match="20 of a tag are needed, and there are dog 5"):
+        reach_by_reviews(tagger, reviewed(count=5), Goal(precision=0.7))
+    with pytest.raises(EarmarkError, match="False alarms an hour need whole recordings"):
+        reach_by_reviews(tagger, reviewed(), Goal(false_alarms=1.0))
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Path:
+    """A recording of 40 s with two bursts that are known, and a table of them."""
+    folder = tmp_path_factory.mktemp("known")
+    wave = np.random.default_rng(0).normal(0, 0.003, 40 * 16_000)
+    for at in (5, 25):
+        wave[at * 16_000 : (at + 3) * 16_000] *= 60
+    soundfile.write(folder / "a.wav", wave, 16_000)
+    events = json.dumps([["rain", 5.0, 8.0], ["rain", 25.0, 28.0]]).replace('"', '""')
+    (folder / "clips.csv").write_text(f'id,path,tags,fold,events\na,a.wav,rain,9,"{events}"\n')
+    return folder
+
+
+def test_the_command(recordings, tmp_path):
+    words = ["calibrate", "esc10", "--data", recordings / "clips.csv", "--fold", "9", "--dataset", "table"]
+    told = earmark(*words, "--precision", "0.9", "--out", tmp_path / "t.safetensors")
+    assert told.returncode == 0, told.stderr
+    rain = told.stdout.splitlines()[1].split("\t")
+    assert rain[0] == "rain" and rain[2] == "2 of 2" and rain[3] == "0"
+    assert "known events an hour: rain 180" in told.stderr
+    facts = loading.load(tmp_path / "t.safetensors").facts.events
+    assert facts.rates == {"rain": 180.0} and facts.goal["tags"]["rain"]["met"] is True
+    assert facts.metric == "a precision of 0.9, events that lie by half within known ones, 2 s wider"
+    short = earmark(*words, "--false-alarms", "2/hour", "--json", "--out", tmp_path / "t.safetensors")
+    assert short.returncode == 0 and "can hardly tell 2 false alarms an hour: give some 1.5 h or more" in short.stderr
+    assert json.loads(short.stdout)["goal"]["goal"] == {"precision": None, "false_alarms": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give --data with clips or recordings to choose on, or --reviews"),
+        (["--data", "{data}", "--precision", "2"], "a precision of 2: give a share above 0 and below 1"),
+        (["--data", "{data}", "--precision", "0.9", "--false-alarms", "2"], "give one of them"),
+        (["--data", "{data}", "--precision", "0.9", "--tried", "x.csv"], "--tried x.csv: is of the best F1"),
+        (["--reviews", "{data}"], "say with --precision how many of what is told are to be right"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words, said, recordings, tmp_path):
+    words = [word.format(data=recordings / "clips.csv") for word in words]
+    told = earmark("calibrate", "esc10", "--out", tmp_path / "t.safetensors", *words)
+    assert told.returncode == 2 and said in told.stderr
+
+
+def test_rarer_sounds_than_those_it_was_tuned_on_are_told(recordings, tmp_path):
+    """180 an hour where thresholds were chosen, and two in eleven minutes here."""
+    tagger = tmp_path / "t.safetensors"
+    words = ["calibrate", "esc10", "--data", recordings / "clips.csv", "--fold", "9", "--dataset", "table"]
+    assert earmark(*words, "--precision", "0.9", "--out", tagger).returncode == 0
+    wave, rate = soundfile.read(recordings / "a.wav")
+    quiet = np.tile(wave[10 * rate : 20 * rate], 64)
+    quiet[: len(wave)] = wave
+    soundfile.write(tmp_path / "long.wav", quiet, rate)
+    told = earmark("events", tmp_path / "long.wav", "--tagger", tagger)
+    assert (
+        told.returncode == 0
+        and "its thresholds were chosen where sounds are much denser: rain (180 an hour there" in told.stderr
+    )
+    assert "denser" not in earmark("events", tmp_path / "long.wav", "--tagger", tagger, "--threshold", "0.3").stderr

@@ -1,0 +1,328 @@
+"""Reviews: what is chosen, tables as spreadsheets save them, the precision that answers tell, and the curve of scores."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from tests.program import earmark
+
+from earmark.errors import ScoresError
+from earmark.evaluation.reviews import answers, choosing, curve, precision
+from earmark.evaluation.reviews.found import events_of, recordings_of
+from earmark.metrics import shares
+from earmark.scores import Event
+
+
+def found(seed: int = 0, tags=("dog", "owl"), recordings: int = 10, each: int = 20) -> dict[str, list[Event]]:
+    chance = np.random.default_rng(seed)
+    return {
+        f"{n}.wav": [
+            Event(float(i), i + 0.5, tags[i % len(tags)], round(float(chance.uniform(0.3, 1)), 6)) for i in range(each)
+        ]
+        for n in range(recordings)
+    }
+
+
+def test_half_the_highest_a_quarter_near_the_threshold_a_quarter_at_random():
+    events = found()
+    picked = choosing.pick(events, 60, thresholds=0.5)
+    assert Counter(each.chosen for each in picked) == {choosing.HIGHEST: 30, choosing.NEAR: 15, choosing.RANDOM: 15}
+    assert Counter(each.event.tag for each in picked)["dog"] in (29, 30, 31)
+    assert len({(each.recording, each.event) for each in picked}) == 60
+    assert picked == choosing.pick(events, 60, thresholds=0.5) != choosing.pick(events, 60, thresholds=0.5, seed=1)
+    sure = [each for each in picked if each.chosen != choosing.RANDOM]
+    assert all(each.probability == 1 and each.of_tag == 100 for each in sure)
+    for tag in ("dog", "owl"):
+        drawn = [each for each in picked if each.chosen == choosing.RANDOM and each.event.tag == tag]
+        rest = 100 - sum(each.event.tag == tag for each in sure)
+        assert all(each.probability == len(drawn) / rest for each in drawn)
+        # of each recording its best before any has its second
+        best = [each for each in sure if each.event.tag == tag and each.chosen == choosing.HIGHEST]
+        assert max(Counter(each.recording for each in best).values()) == 2
+        tops = {name: max(e.score for e in heard if e.tag == tag) for name, heard in events.items()}
+        assert {each.event.score for each in best} >= set(tops.values())
+        near = [abs(each.event.score - 0.5) for each in sure if each.chosen == choosing.NEAR and each.event.tag == tag]
+        assert max(near) < 0.1
+
+
+def test_rare_tags_are_chosen_whole_and_leave_their_share_to_others():
+    events = {"a.wav": [Event(n, n + 0.5, "common", 0.5 + n / 1000) for n in range(100)] + [Event(0, 1, "rare", 0.4)]}
+    picked = choosing.pick(events, 40)
+    assert Counter(each.event.tag for each in picked) == {"common": 39, "rare": 1}
+    few = choosing.pick({"a.wav": [Event(0, 1, "x", 0.5), Event(1, 2, "x", 0.6)]}, 60)
+    assert len(few) == 2
+    assert {each.event.tag for each in choosing.pick(events, 10, tags=["rare"])} == {"rare"}
+    with pytest.raises(ScoresError, match="no event is of 'cat': those found are of common, rare"):
+        choosing.pick(events, tags=["cat"])
+    with pytest.raises(ScoresError, match="there is no event in 1 recordings"):
+        choosing.pick({"a.wav": []})
+    with pytest.raises(ScoresError, match="2 events to listen to: give 4 or more"):
+        choosing.pick(events, 2)
+
+
+HEAD = ",".join(answers.COLUMNS) + "\n"
+
+
+def row(
+    answer="", tag="dog", right_tag="", onset="", offset="", chosen="random", at="1.0", probability="0.5", of_tag="20"
+):
+    return f"c.wav,a.wav,{at},{float(at) + 1},{tag},0.75,{answer},{right_tag},{onset},{offset},{chosen},{probability},{of_tag},\n"
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    picked = choosing.pick(found(), 60)
+    (tmp_path / "r.csv").write_text(answers.table(picked))
+    reviews = answers.read(tmp_path / "r.csv")
+    assert [review.picked for review in reviews] == picked and {review.answer for review in reviews} == {None}
+
+
+def test_answers(tmp_path):
+    rows = [
+        row("right", at="0"), row("WRONG", at="2"), row("other", right_tag="fox", at="4"), row(right_tag="fox", at="6"),
+        row("moved", onset="8.5", at="8"), row("y", offset="10.25", at="10"), row("?", at="12"), row("", at="14"), row("0", at="16"),
+        row("wrong", right_tag="fox", at="18"), row("right", right_tag="dog", at="20"),
+    ]  # fmt: skip
+    (tmp_path / "r.csv").write_text(HEAD + "".join(rows))
+    told = [(review.answer, review.truth) for review in answers.read(tmp_path / "r.csv")]
+    assert told == [
+        ("right", Event(0, 1, "dog")), ("wrong", None), ("other", Event(4, 5, "fox")), ("other", Event(6, 7, "fox")),
+        ("moved", Event(8.5, 9, "dog")), ("moved", Event(10, 10.25, "dog")), (None, None), (None, None), ("wrong", None),
+        ("other", Event(18, 19, "fox")), ("right", Event(20, 21, "dog")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", ","), (";", "."), ("\t", ",")])
+def test_tables_of_spreadsheets(separator, decimal, tmp_path):
+    plain = HEAD + row("right", at="1.5") + row("Wrong", at="3.5")
+    lines = []
+    for line in plain.splitlines():
+        cells = [cell.replace(".", decimal) if cell[:1].isdigit() else cell for cell in line.split(",")]
+        lines.append(separator.join([*cells, "", "a note"]))
+    (tmp_path / "r.csv").write_bytes(("\r\n".join([*lines, separator * 15]) + "\r\n").encode("utf-8-sig"))
+    told = answers.read(tmp_path / "r.csv")
+    assert [(r.picked.event.onset, r.picked.probability, r.answer) for r in told] == [
+        (1.5, 0.5, "right"),
+        (3.5, 0.5, "wrong"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (HEAD + row() + row("maybe", at="3"), "line 3: the answer is 'maybe': give right, wrong, other or moved"),
+        (HEAD + row("other"), "line 2: the answer is other: name in right_tag what it is"),
+        (HEAD + row("moved"), "line 2: the answer is moved: give right_onset, right_offset or both"),
+        (HEAD + row("right", right_tag="fox"), "line 2: the answer is right, and right_tag is 'fox': take one out"),
+        (HEAD + row("moved", onset="5"), "line 2: the right edges go from 5 to 2 s"),
+        (HEAD + row("moved", onset="soon"), "line 2: right_onset is 'soon': give a number"),
+        (HEAD + row(chosen="by me"), "line 2: chosen is 'by me': highest, near the threshold or random"),
+        (HEAD + row(probability="0"), "line 2: probability is above 0, up to 1"),
+        (HEAD + row() + row(), "line 3 is the event of line 2 again: it would count twice"),
+        ("a,b\n1,2\n", "has no column 'recording'"),
+        (HEAD.replace("answer", "answr") + row(), "has no column 'answer', did you mean 'answr'?"),
+        (HEAD + "".join(row("x", at=str(n)) for n in range(8)), "and 3 lines more. Correct them"),
+    ],
+)
+def test_errors_are_told_by_line(content, said, tmp_path):
+    (tmp_path / "r.csv").write_text(content)
+    with pytest.raises(ScoresError) as error:
+        answers.read(tmp_path / "r.csv")
+    assert said in str(error.value)
+
+
+def test_reviews_of_the_page(tmp_path):
+    """Their columns are those of `earmark.serve.judging.COLUMNS`; how many events there were they do not tell."""
+    rows = "recording,onset,offset,tag,score,answer,other,drawn,time\n"
+    rows += "a.wav,1.0,2.0,dog,0.9,right,,surest,x\na.wav,3.0,4.0,dog,0.5,other,fox,doubtful,x\na.wav,5.0,6.0,dog,0.7,unsure,,random,x\n"
+    (tmp_path / "r.csv").write_text(rows)
+    told = answers.read(tmp_path / "r.csv")
+    assert [(r.answer, r.picked.chosen, r.truth) for r in told] == [
+        ("right", "highest", Event(1, 2, "dog")), ("other", "near the threshold", Event(3, 4, "fox")), (None, "random", None),
+    ]  # fmt: skip
+    one, whole = precision.of_tags(told)
+    assert one.reviewed == 2 and math.isnan(one.precision.value) and math.isnan(whole.precision.value)
+    assert "how many events there were" in earmark("review", "--summary", tmp_path / "r.csv").stderr
+
+
+def test_other_encodings_are_refused(tmp_path):
+    (tmp_path / "r.csv").write_bytes((HEAD + row("right", tag="Mücke")).encode("latin-1"))
+    with pytest.raises(ScoresError, match="line 2 is not UTF-8"):
+        answers.read(tmp_path / "r.csv")
+
+
+def reviews(*told: tuple[str, str | None, str], of_tag: int) -> list[answers.Review]:
+    """(tag, answer, chosen) each."""
+    return [
+        answers.Review(choosing.Picked("a.wav", Event(n, n + 1, tag, 0.5), chosen, 1.0, of_tag), answer, None, n + 2)
+        for n, (tag, answer, chosen) in enumerate(told)
+    ]
+
+
+def test_a_precision_worked_by_hand():
+    """20 events: 4 sure, of which 3 are right; of the 16 others 4 were drawn, and 2 of these are right: (3 + 16 · 2/4) / 20."""
+    told = [("dog", "right", "highest")] * 2 + [("dog", "moved", "near the threshold"), ("dog", "other", "highest")]
+    told += [("dog", answer, "random") for answer in ("right", "right", "wrong", "wrong", None)]
+    one, whole = precision.of_tags(reviews(*told, of_tag=20))
+    low, high = stats.binomtest(2, 4).proportion_ci(method="wilson")
+    assert one.precision.value == pytest.approx(11 / 20)
+    assert (one.precision.low, one.precision.high) == pytest.approx(((3 + 16 * low) / 20, (3 + 16 * high) / 20))
+    assert (one.events, one.reviewed, one.random, one.unanswered) == (20, 8, 4, 1)
+    assert one.answers == {"right": 4, "wrong": 2, "other": 1, "moved": 1}
+    assert one.among == {"highest": (2, 3), "near the threshold": (1, 1), "random": (2, 4)}
+    assert whole.precision.value == pytest.approx(11 / 20) and whole.tag == ""
+
+
+def test_what_was_heard_in_full_has_no_interval_and_what_was_not_has_no_value():
+    (one, _) = precision.of_tags(reviews(("dog", "right", "highest"), ("dog", "wrong", "random"), of_tag=2))
+    assert (one.precision.value, one.precision.low, one.precision.high) == (0.5, 0.5, 0.5)
+    (one, whole) = precision.of_tags(reviews(("dog", "right", "highest"), ("dog", None, "random"), of_tag=9))
+    assert math.isnan(one.precision.value) and math.isnan(whole.precision.value)
+
+
+def test_the_precision_is_honest():
+    """Over 300 choices of 60 among 400 events, high scores mostly right: the mean is the true precision, whose interval holds it."""
+    chance = np.random.default_rng(1)
+    events = found(recordings=20, each=20)
+    right = {(name, e): chance.random() < e.score**3 for name, heard in events.items() for e in heard}
+    true = np.mean(list(right.values()))
+    values, held, highest = [], 0, []
+    for seed in range(300):
+        picked = choosing.pick(events, 60, seed=seed)
+        told = [answers.Review(p, "right" if right[p.recording, p.event] else "wrong", None, 0) for p in picked]
+        whole = precision.of_tags(told)[-1]
+        values.append(whole.precision.value)
+        held += whole.precision.low <= true <= whole.precision.high
+        highest.append(np.mean([r.right for r in told if r.picked.chosen == choosing.HIGHEST]))
+    assert np.mean(values) == pytest.approx(true, abs=4 * np.std(values) / math.sqrt(300))
+    assert held / 300 > 0.93
+    assert np.mean(highest) > true + 0.2  # what was chosen for its score would flatter
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 10), (10, 10), (9, 10), (1, 3), (50, 200)])
+def test_shares(right, count):
+    low, high = stats.binomtest(right, count).proportion_ci(method="wilson")
+    figure = shares.wilson(right, count)
+    assert (figure.value, figure.low, figure.high) == pytest.approx((right / count, low, high), abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 50])
+def test_rates(count):
+    """The exact interval of a Poisson count (Garwood 1936), which Byar's comes near to."""
+    low = stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    high = stats.chi2.ppf(0.975, 2 * count + 2) / 2
+    figure = shares.poisson(count, 2.0)
+    assert figure.value == count / 2
+    assert (figure.low, figure.high) == pytest.approx((low / 2, high / 2), abs=0.03)
+
+
+def drawn(count: int, seed: int = 0, intercept: float = -1.0, slope: float = 1.5):
+    chance = np.random.default_rng(seed)
+    scores = chance.uniform(0.05, 0.95, count)
+    p = 1 / (1 + np.exp(-(intercept + slope * np.log(scores / (1 - scores)))))
+    return scores, chance.random(count) < p
+
+
+def test_the_curve_is_that_of_scikit_learn_where_there_are_many():
+    scores, right = drawn(5000)
+    told = curve.fitted(scores, right)
+    model = LogisticRegression(C=1e9, tol=1e-9).fit(curve.logit(scores)[:, None], right)
+    assert (told.intercept, told.slope) == pytest.approx((model.intercept_[0], model.coef_[0, 0]), abs=2e-3)
+
+
+def test_few_or_parted_reviews_have_a_curve_too():
+    """Of one score the share alone is told: Firth's is (r + 1/2) / (n + 1)."""
+    told = curve.fitted(np.full(20, 0.7), np.arange(20) < 17)
+    assert told.at(0.7).value == pytest.approx(17.5 / 21, abs=1e-6)
+    parted = curve.fitted(np.linspace(0.1, 0.9, 20), np.arange(20) >= 10)
+    assert (
+        np.isfinite([parted.intercept, parted.slope]).all() and parted.at(0.9).value > 0.9 > 0.1 > parted.at(0.1).value
+    )
+    assert 0.5 < parted.threshold(0.9) < 0.9
+    every = curve.fitted(np.linspace(0.5, 0.9, 30), np.ones(30, bool))
+    assert every.at(0.5).value > 0.9
+
+
+def test_the_interval_holds_the_true_probability():
+    held = 0
+    for seed in range(200):
+        figure = curve.fitted(*drawn(60, seed)).at(0.7)
+        true = 1 / (1 + math.exp(-(-1 + 1.5 * math.log(0.7 / 0.3))))
+        held += figure.low <= true <= figure.high
+    assert held / 200 > 0.92
+
+
+def test_thresholds_of_a_precision():
+    told = curve.fitted(*drawn(5000))
+    threshold = told.threshold(0.9)
+    assert told.at(threshold).value == pytest.approx(0.9)
+    assert told.threshold(0.9999) is None
+    assert told.threshold(0.001) == told.low
+    falling = curve.fitted(*drawn(500, slope=-1.0))
+    assert falling.threshold(0.99) is None
+    with pytest.raises(ScoresError, match="19 reviews are too few to tell .* 20 are needed"):
+        curve.fit(reviews(*[("dog", "right", "random")] * 19, ("dog", None, "random"), of_tag=100))
+
+
+def test_recordings_are_found_by_their_names():
+    there = [Path("n/a.wav"), Path("s/a.wav"), Path("s/b.flac")]
+    assert recordings_of(["n/a.wav", "b", "other/b.flac"], there) == {
+        "n/a.wav": there[0], "b": there[2], "other/b.flac": there[2],
+    }  # fmt: skip
+    with pytest.raises(ScoresError, match="'a.wav' is the name of 2 recordings, such as n/a.wav and s/a.wav"):
+        recordings_of(["a.wav"], there)
+    with pytest.raises(ScoresError, match="1 recordings are not among the 3 that are there, such as 'c.wav'"):
+        recordings_of(["c.wav"], there)
+
+
+@pytest.fixture
+def heard(tmp_path) -> Path:
+    text = "filename,onset,offset,event_label,score\n"
+    for name, events in found(recordings=4).items():
+        text += "".join(f"{name},{e.onset},{e.offset},{e.tag},{e.score}\n" for e in events)
+    (tmp_path / "events.csv").write_text(text)
+    return tmp_path / "events.csv"
+
+
+def test_the_command_from_choice_to_precision(heard, tmp_path):
+    out = tmp_path / "review.csv"
+    told = earmark("review", heard, "-n", "40", "-o", out)
+    assert (
+        told.returncode == 0
+        and "40 of 80 events to listen to: 20 highest, 10 near the threshold, 10 random" in told.stderr
+    )
+    assert events_of(heard.parent) == events_of(heard)
+    assert earmark("review", heard, "-n", "40", "-o", out).returncode == 0  # nothing is answered yet
+    lines = out.read_text().splitlines()
+    filled = [lines[0]] + [line.replace(",,,,,", ",right,,,,", 1) for line in lines[1:]]
+    out.write_text("\n".join(filled) + "\n")
+    again = earmark("review", heard, "-o", out)
+    assert again.returncode == 2 and "holds something else than --out writes" in again.stderr  # answers are work
+    summed = earmark("review", "--summary", out)
+    assert summed.returncode == 0
+    assert summed.stdout.splitlines()[-1].split("\t")[:8] == ["all", "80", "40", "40", "0", "0", "0", "10"]
+    calibrated = earmark(
+        "calibrate", "esc10", "--reviews", out, "--precision", "0.9", "--out", tmp_path / "t.safetensors"
+    )
+    assert (
+        calibrated.returncode == 2 and "the reviews are of 'owl', which this tagger does not know" in calibrated.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give a file of events, or a job's folder, to choose from; or --summary"),
+        (["{heard}", "--clips", "c"], "--clips c: say with --recordings where the recordings are"),
+        (["--summary", "{heard}", "-o", "x.csv"], "is told on stdout"),
+        (["{folder}/none"], "cannot be read"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words, said, heard):
+    told = earmark("review", *(word.format(heard=heard, folder=heard.parent) for word in words))
+    assert told.returncode == 2 and said in told.stderr
