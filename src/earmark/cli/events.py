@@ -65,8 +65,7 @@ def events(
     from earmark.cli.terminal.live import source
     from earmark.models import loading
 
-    told = JSON if as_json else Format.of(form)
-    detecting.check_form(told, out)
+    detecting.check_form(told := JSON if as_json else Format.of(form), out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     (kept := jobs.Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)

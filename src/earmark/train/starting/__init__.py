@@ -47,14 +47,16 @@ def start(folder: Path, out: Path, *, complete: bool = False, progress: Progress
     """
     labels = holds_labels(folder)
     clips, said = _labelled(folder, complete) if labels else _sorted(folder)
-    look = looking.look(clips, progress)
+    # of recordings the events alone, without what is around them
+    events = datasets.index("labelled", folder, margin=0.0) if labels else clips
+    look = looking.look(events, progress)
     plan = planning.plan(clips, look, labels)
     if (
         labels
     ):  # clips at least as long as the windows that are heard, with the sound that was recorded around their events
         options = _options(complete, plan.length)
         clips = datasets.index("labelled", folder, **options)
-        plan = planning.plan(clips, look, labels)
+        look, plan = looking.of(look, clips), planning.plan(clips, look, labels)
     if len(clips.vocabulary) < FEWEST:
         raise EarmarkError(_one_tag(folder, clips, labels))
     if plan.folds:

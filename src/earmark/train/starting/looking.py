@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,17 @@ def look(clips: Manifest, progress: Progress = QUIET) -> Look:
     if not told:
         raise EarmarkError(f"none of the {len(rows)} clips that were to be heard can be read")
     columns = [np.array(column) for column in zip(*told, strict=True)]
+    return Look(len(clips), len(told), _tags(clips), rates.most_common(1)[0][0], *columns)
+
+
+def of(look: Look, clips: Manifest) -> Look:
+    """What was heard, beside the numbers of other clips of the same recordings."""
+    return replace(look, clips=len(clips), tags=_tags(clips))
+
+
+def _tags(clips: Manifest) -> dict[str, int]:
     counts = dict(zip(clips.vocabulary, clips.truth().sum(0).tolist(), strict=True))
-    common = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return Look(len(clips), len(told), common, rates.most_common(1)[0][0], *columns)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def measure(wave: Wave, rate: int) -> tuple[float, float, float, float, float]:

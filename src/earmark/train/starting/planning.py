@@ -99,7 +99,7 @@ def _body(plan: Plan, look: Look) -> str:
     )
     silence = f"{look.silent_clips} of {look.heard} clips are digitally silent for a tenth or more"
     return f"""# Tags: {tags}.
-# Of {look.clips} clips {look.heard} were heard; middle values, and in brackets from the lowest tenth to the highest:
+# {look.clips} clips. Of {"the events" if plan.labels else "them"} {look.heard} were heard; middle values (lowest to highest tenth):
 # {middle(look.seconds)} s long, of which {middle(look.loud, 2)} s from the first to the last part within {LOUD:g} dB of the loudest;
 # peaks {peaks} dBFS; 95 % of the energy below {middle(look.highest, 0)} Hz; most files have {look.rate:,} Hz.
 # {silence}.
