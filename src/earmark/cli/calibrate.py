@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from earmark.cli.terminal import options, written
+from earmark.cli.terminal import options
+from earmark.cli.terminal import tuneoptions as t
 
 PLACE = 90  # in `earmark --help`
 
 
 def calibrate(
     tagger: options.TaggerFile,
-    data: Annotated[
-        Path | None, typer.Option(help="The data set's folder, or a manifest; with tags or events of its clips.")
-    ] = None,
-    wanted: Annotated[
-        float | None, typer.Option("--precision", help="Choose for so many of what is told to be right, such as 0.9.")
-    ] = None,
-    false_alarms: Annotated[
-        str | None, typer.Option(help="Choose for no more of these, such as 2/hour or 10/day.")
-    ] = None,
-    reviews: Annotated[
-        Path | None, typer.Option(help="In place of --data: a table of earmark review that was filled in.")
-    ] = None,
-    fold: Annotated[
-        list[str] | None, typer.Option(help="Folds to choose on; default: those that chose the tagger's epoch.")
-    ] = None,
+    data: t.Data = None,
+    wanted: t.Precise = None,
+    false_alarms: t.FalseAlarms = None,
+    reviews: t.Reviews = None,
+    fold: t.Fold = None,
     dataset: options.Dataset = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The new tagger file; default: the old one is replaced."),
-        written.Writes(written.calibrated),
-    ] = None,
-    collar: Annotated[float, typer.Option(help="Seconds that an edge may be off.")] = 0.2,
+    out: t.Out = None,
+    collar: t.Collar = 0.2,
     hit: options.Hit = "sed_eval",
-    gap: Annotated[float, typer.Option(help="Join events less than this many seconds apart.")] = 0.0,
-    shortest: Annotated[float, typer.Option(help="Drop events of fewer seconds.")] = 0.0,
+    gap: t.Gap = 0.0,
+    shortest: t.Shortest = 0.0,
     merge: options.Merge = None,
-    tried: Annotated[
-        Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")] = False,
-    windows: Annotated[
-        bool, typer.Option("--windows", help="Choose hop, weights and mean of windows instead, on validation folds.")
-    ] = False,
-    metric: Annotated[str | None, typer.Option(help="For --windows. Default: the log loss.")] = None,
-    on_test: Annotated[bool, typer.Option("--on-test", help="Allow the folds that the tagger is tested on.")] = False,
+    tried: t.Tried = None,
+    as_json: t.AsJson = False,
+    windows: t.Windows = False,
+    metric: t.Metric = None,
+    on_test: t.OnTest = False,
     resamples: options.Resamples = 1000,
     salvage: options.Salvage = False,
     strict: options.Strict = False,
@@ -80,11 +58,5 @@ def calibrate(
     if goal is not None:
         reaching.check(merge, tried)
         return reaching.by_recordings(tagger, data, goal, file, as_json, shared)
-    tuned.by_f1(
-        tagger,
-        data,
-        file,
-        tried,
-        as_json,
-        {**shared, "collar": collar, "hit": hit, "merge": merge, "resamples": resamples},
-    )
+    more = {**shared, "collar": collar, "hit": hit, "merge": merge, "resamples": resamples}
+    tuned.by_f1(tagger, data, file, tried, as_json, more)

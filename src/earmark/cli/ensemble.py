@@ -15,9 +15,7 @@ PLACE = 60  # in `earmark --help`
 def ensemble(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Score files; or taggers: files, names of shipped ones, run folders (of folds or seeds, too)."
-        ),
+        typer.Argument(help="Score files; or taggers: files, names of shipped ones, run folders (of folds, seeds)."),
     ] = None,
     out: Annotated[
         Path | None,

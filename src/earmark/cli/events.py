@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from earmark.cli.terminal import eventoptions as e
@@ -17,7 +15,7 @@ def events(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
     form: FormatName = "table",
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    as_json: e.AsJson = False,
     out: e.Out = None,
     job: o.Job = None,
     shard: o.Shard = None,
@@ -69,14 +67,13 @@ def events(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     (kept := jobs.Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
-    wanted = eventextras.wanted(times, cut, summary, channel, each_channel, told)
-    eventextras.check(wanted, job, pictures, coming)
+    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
     artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
-    asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, wanted, merged)
+    asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, extras, merged)
     if coming is not None:
         return detecting.events_live(coming, asked)
     if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):

@@ -164,6 +164,9 @@ def wanted(
     channel: int | None,
     each_channel: bool,
     form: Any,
+    job: Path | None,
+    pictures: Path | None,
+    coming: Recording | None,
 ) -> Wanted:
     """times: --clock, --start, --names and --zone; cut: --clips, --margin, --clips-each and --clips-as. Raises EarmarkError for
     what cannot be, or does not go together.
@@ -188,7 +191,9 @@ def wanted(
     clips, *settings = cut
     made = Settings(*settings)
     clocks = Clocks(*how)
-    return Wanted(clocks if told else None, clips, made, tuple(summary or ()), channels)
+    asked = Wanted(clocks if told else None, clips, made, tuple(summary or ()), channels)
+    check(asked, job, pictures, coming)
+    return asked
 
 
 def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recording | None) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder, counted
 
+AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
 Median = Annotated[float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")]
 Gap = Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")]

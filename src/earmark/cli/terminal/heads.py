@@ -82,6 +82,13 @@ def clips_of(first: str | None, data: Path | None) -> Path:
     return needed(data if first is None else Path(first), "the clips: `earmark train own.csv --from TAGGER --out RUN`")
 
 
+def refuse_with_base(given: Mapping[str, Any]) -> None:
+    """Raises EarmarkError for an option that a head has no use for."""
+    for option, value in given.items():
+        if value:
+            raise EarmarkError(f"{option} is for a recipe's training: leave it out, or leave --from out")
+
+
 def refuse_without_base(given: Mapping[str, Any]) -> None:
     for option, value in given.items():
         if value:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -45,6 +48,38 @@ class EpochLines:
 def figures_of(row: Mapping[str, Any]) -> str:
     """The losses and figures of an epoch."""
     return "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "lr"))
+
+
+def by_recipe(
+    recipe: str | None,
+    settings: Sequence[str],
+    data: Path | None,
+    out: Path,
+    fold: list[str] | None,
+    seeds: str | None,
+    processes: int,
+    told: dict[str, Any],
+) -> None:
+    """Train as a recipe says: once, a fold after the other, or with several seeds; in so many processes."""
+    from earmark import recipe as recipes
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.heads import needed
+    from earmark.data.datasets import open_data
+    from earmark.train import processes as together
+
+    plan = recipes.load(
+        needed(recipe, "a recipe, see `earmark list recipes`, or a tagger with --from"), list(settings), say
+    )
+    clips = open_data(needed(data, "the clips with --data"), plan.data.dataset, plan.data.options, say)
+    # the other processes come here too, with the same arguments, and must not start more
+    several = processes > 1 and "WORLD_SIZE" not in os.environ
+    with together.launch(processes, sys.argv[1:]) if several else contextlib.nullcontext():
+        if seeds is not None:
+            train_seeds(plan, clips, out, seeds, fold, told)
+        elif fold is None:
+            say(str(train_one(plan, clips, out, told)))
+        else:
+            train_folds(plan, clips, out, fold, told)
 
 
 def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: str = "") -> Path:

@@ -179,8 +179,8 @@ def pooled(
     """The scores of a clip's windows (windows, tags) → those of the clip (tags,), as the tagger will make them."""
     combine, weigh = pooling
     pool = Pool(combine, normalise=task == "one")
-    weights = {"equal": np.ones(len(levels)), "level": levels, "energy": np.square(levels)}[weigh]
-    pool.add(scores, weights.astype(np.float64))
+    weights: dict[str, NDArray[Any]] = {"equal": np.ones(len(levels)), "level": levels, "energy": np.square(levels)}
+    pool.add(scores, weights[weigh].astype(np.float64))
     return pool.result()
 
 

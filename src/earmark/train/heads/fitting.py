@@ -98,7 +98,7 @@ class Regression:
         axes, power = _axes(scaled, weights.astype(np.float64))
         kept = len(power) if exact else AXES
         self.axes, self.power = axes[:, :kept], power[:kept]
-        self.turned = (scaled @ self.axes).astype(kind)  # (rows, axes)
+        self.turned: NDArray[Any] = (scaled @ self.axes).astype(kind)  # (rows, axes)
         self.targets, self.weights = targets.astype(kind), weights.astype(kind)
         self.near, self.steps = NEAR[exact], STEPS[exact]
 
