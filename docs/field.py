@@ -1,12 +1,12 @@
-"""The story of `docs/field.md`, from its material to its figures: `python docs/field.py --data DATA --out field`.
+"""From a disk of recordings to a table, where it is known what should stand there.
 
-    python docs/field.py --data DATA --out field                 ESC-10: dog, rooster, crying_baby over brown noise
-    python docs/field.py --data DATA --out field --other         FSDKaggle2018: three instruments over pink noise
-    python docs/field.py --data DATA --out field --small         a few minutes of sound, to try the commands
+    python docs/field.py --data DATA --base yamnet.safetensors --out field      ESC-10: dog, rooster, crying_baby over brown noise
+    python docs/field.py … --other                                              FSDKaggle2018: three instruments over pink noise
+    python docs/field.py … --minutes 1                                          to try the commands
 
-Makes three recordings of twenty minutes in which it is known what is heard when, and a folder of other people's clips of
-the same three tags to learn from; then does what a reader of the page does, by the same commands, and counts what was
-right. Sounds of the recordings are from folds that nothing learns from.
+Makes three recordings of twenty minutes and a folder of clips of the same three tags to learn from; then does what a user does,
+by the same commands, counts what was right, and writes `result.json` and `result.md`. Sounds of the recordings are from folds or
+groups that nothing learns from.
 
     known     80 events of three tags, 3 to 20 dB over the noise, each from a clip of its own in a recording
     between   as loud: other sounds, sneezes among them, and music
@@ -16,8 +16,10 @@ right. Sounds of the recordings are from folds that nothing learns from.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -179,3 +181,62 @@ def count(
             "recall": round(found / len(theirs), 3) if theirs else None,
         })  # fmt: skip
     return rows
+
+
+def events_of(folder: Path) -> list[dict[str, object]]:
+    """The rows of a table that `earmark events --format csv` wrote."""
+    with (folder / "events.csv").open(newline="", encoding="utf-8") as file:
+        return [
+            {"file": row["filename"], "tag": row["event_label"], "onset": row["onset"], "offset": row["offset"]}
+            for row in csv.DictReader(file)
+        ]
+
+
+def story(folder: Path, base: Path, wanted: Material, copies: int) -> list[dict[str, object]]:
+    """Index, learn, listen: the rows of `count`. copies: of a clip, mixed into the recordings; 0: clips as they are."""
+    name = f"own-{copies}"
+    earmark("index", "folder", folder / "sounds", "-o", folder / "sounds.csv")
+    own = folder / name
+    earmark(
+        "train", folder / "sounds.csv", "--from", base, "--recordings", folder / "recordings", "--copies", copies, "--out", own,
+        "--embeddings", folder / "embeddings",
+    )  # fmt: skip
+    found = folder / f"events-{copies}"
+    earmark("events", folder / "recordings", "--tagger", own / "tagger.safetensors", "--format", "csv", "--out", found)
+    with (folder / "truth.csv").open(newline="", encoding="utf-8") as file:
+        heard: list[dict[str, object]] = [dict(row) for row in csv.DictReader(file)]
+    return count(events_of(found), heard, wanted.tags)
+
+
+def written(rows: Sequence[dict[str, object]]) -> str:
+    """As a table in Markdown."""
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--data", type=Path, required=True, help="with esc10 and fsdkaggle2018_mini")
+    asked.add_argument("--base", type=Path, required=True, help="a tagger to learn on")
+    asked.add_argument("--out", type=Path, required=True, help="a new folder")
+    asked.add_argument("--other", action="store_true", help="the second material")
+    asked.add_argument("--minutes", type=float, default=20.0, help="of a recording")
+    asked.add_argument("--seed", type=int, default=0, help="of the recordings")
+    told = asked.parse_args()
+    wanted = SECOND if told.other else FIRST
+    told.out.mkdir(parents=True)
+    heard = material(told.data, wanted, told.out, told.minutes, told.seed)
+    rows = [
+        {"learnt from": "clips as they are" if not copies else f"each clip {copies} times in the recordings", **row}
+        for copies in (0, 8)
+        for row in story(told.out, told.base, wanted, copies)
+    ]
+    result = {"known": len(heard), "minutes": told.minutes, "seed": told.seed, "rows": rows}
+    (told.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (told.out / "result.md").write_text(written(rows), encoding="utf-8")
+    print(written(rows))
+
+
+if __name__ == "__main__":
+    main()
