@@ -37,6 +37,16 @@ SMALL = {
     },
     "bankresnet": {"filters": 12, "widths": [4, 4], "blocks": [1, 1]},
     "yamnet": {"stem_width": 4, "widths": [4, 4, 6], "strides": [1, 2, 2]},
+    **{name: {"widths": [4, 4, 4], "pools": [2, 2, 2], "hidden": 6} for name in ("cnn6", "cnn10", "cnn14")},
+    "mobilenetv2": {
+        "stem_width": 4,
+        "widths": [4, 4],
+        "blocks": [1, 2],
+        "strides": [1, 2],
+        "expansions": [1, 2],
+        "last_width": 8,
+        "hidden": 6,
+    },
     **{
         name: {"widths": [4, 4], "blocks": [1, 1]}
         for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")

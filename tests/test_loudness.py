@@ -100,6 +100,7 @@ def test_training_hears_what_tagging_hears(monkeypatch):
     step = PhaseModule.__new__(PhaseModule)
     torch.nn.Module.__init__(step)
     step.tagger, step.of_batches, step.of_maps, step.losses = made, [], [], []
+    step.teaching, step.plan = None, made.recipe.train
     step.recipe, step.batches = made.recipe, SimpleNamespace(rows=lambda index: np.arange(3))
     waves = torch.from_numpy(noise())
     step(waves, torch.eye(3), 3, 0)

@@ -19,7 +19,7 @@ VALUES = {
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
     "what": ["tag"],
 }  # fmt: skip
-LITTLE = dict.fromkeys(("clips", "draws", "filters", "fold", "layers", "rounds", "scenes", "seconds", "steps"), "1") | {
+LITTLE = dict.fromkeys(("draws", "filters", "fold", "layers", "rounds", "scenes", "seconds", "steps"), "1") | {
     "permutations": "9",
     "resamples": "9",
     "labels": "labels.csv",
@@ -67,7 +67,10 @@ def given(name: str, command: click.Command, place: Path, tmp_path: Path, tagger
                 words += [*option, *(str(place / word) if (place / word).exists() else word for word in told)]
         elif parameter.name == "out" and name in OUT:
             words += [parameter.opts[0], str(tmp_path / OUT[name])]
-        elif parameter.name in LITTLE:
-            word = LITTLE[parameter.name]
+        elif parameter.name in LITTLE or (name, parameter.name) == (
+            "curve",
+            "clips",
+        ):  # of events and reviews: a folder
+            word = LITTLE.get(parameter.name, "1")
             words += [parameter.opts[0], str(place / word) if (place / word).exists() else word]
     return words

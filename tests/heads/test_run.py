@@ -22,7 +22,7 @@ from earmark.models.facts import DataSet, Facts, Split
 from earmark.models.origin import Origin
 
 training = pytest.importorskip("earmark.train")
-from earmark.train.heads import background, choosing, curve, lesson, run, store  # noqa: E402 (after the skip)
+from earmark.train.heads import background, choosing, curve, lesson, run, store, within  # noqa: E402 (after the skip)
 
 RATE = 8000
 TONES = {"low": 300, "middle": 900, "high": 2500}
@@ -90,7 +90,7 @@ def test_a_tagger_of_ones_own(base, clips, tmp_path):
     assert tagger.vocabulary == ("high", "low", "middle") and tagger.task == "one"
     facts = tagger.facts
     assert facts.split.train.clips == 24 and facts.split.test.folds == ("5",)
-    assert facts.bases[0].adopted == ORIGIN and facts.bases[0].tagger == loading.load(base).identity()
+    assert facts.bases[0].origin == ORIGIN and facts.bases[0].tagger == loading.load(base).identity()
     assert facts.head.folds == 5 and len(facts.head.tried) == 20 and "inner folds" in facts.head.by
     found = evaluate(path, clips, dataset="table")
     assert found.metrics["accuracy"].value > 0.6  # a net by chance, tones far apart
@@ -227,7 +227,7 @@ def test_background_is_an_example_of_no_tag(base, clips, tmp_path):
     (tmp_path / "disk").mkdir()
     for number in range(2):
         soundfile.write(tmp_path / f"disk/{number}.wav", 0.1 * chance.normal(size=20 * RATE), RATE)
-    asked = run.Asked(background=background.Asked([tmp_path / "disk"], 0.2, 30))
+    asked = run.Asked(background=background.Asked([tmp_path / "disk"], 0.2, 30), within=within.Asked(0))
     lines = []
     path = trained(base, clips, tmp_path / "run", asked, say=lines.append)
     tagger = loading.load(path)

@@ -31,7 +31,11 @@ def program(clips, tmp_path_factory) -> Iterator[Program]:
 def page(program) -> Iterator[Browser]:
     if installed() is None:
         pytest.skip("no chromium here: install it to test pages in a browser")
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder), *SILENT_MICROPHONE) as browser:
+    # a browser that has been ended may still write into its profile for a moment
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        opened(Path(folder), *SILENT_MICROPHONE) as browser,
+    ):
         browser.size(1400)
         browser.open(program.url)
         browser.wait(READY)
@@ -173,6 +177,13 @@ def test_a_file_that_is_none(page, tmp_path):
     page.console.clear()  # the browser itself tells of the answer 422
 
 
+def pressed(page: Browser, key: str, until: str) -> None:
+    """Press a key once the page is not at work on the one before, and wait for what it is for."""
+    page.wait("document.querySelector('#review').ariaBusy !== 'true'")
+    page.press(key)
+    page.wait(until)
+
+
 def test_a_folder_is_heard_and_reviewed_by_keyboard(page, program):
     page.run("location.hash = 'recordings'")
     page.wait("document.querySelectorAll('#files tbody tr').length > 0")
@@ -192,14 +203,12 @@ def test_a_folder_is_heard_and_reviewed_by_keyboard(page, program):
 
     for key in "rwur"[: job["events"]]:
         before = asked()
-        page.press(key)
-        page.wait(
-            f"document.querySelector('#judged').hidden || document.querySelector('#question-told').textContent !== {before!r}"
-        )
-    page.press("z")
-    page.wait("document.querySelector('#figures').textContent.includes('Answers 3')")
-    page.press("o")
-    page.wait("document.activeElement.id === 'other-tag'")
+        pressed(
+            page, key, f"document.querySelector('#judged').hidden || document.querySelector('#question-told').textContent !== {before!r}"
+        )  # fmt: skip
+    page.wait("document.querySelector('#figures').textContent.includes('Answers 4')")
+    pressed(page, "z", "document.querySelector('#figures').textContent.includes('Answers 3')")
+    pressed(page, "o", "document.activeElement.id === 'other-tag'")
     for letter in "wren":
         page.press(letter)
     page.press("Enter")

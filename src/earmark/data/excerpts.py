@@ -55,7 +55,7 @@ def left(events: Sequence[Event], duration: float, margin: float, length: float)
     """(start, end) of pieces of `length` seconds in which no event is, nor is nearer than `margin`.
 
     >>> left([("owl", 4.0, 5.0)], 20.0, margin=1.0, length=5.0)
-    [(6.0, 11.0), (11.0, 16.0), (16.0, 20.0)]
+    [(0.0, 3.0), (6.0, 11.0), (11.0, 16.0), (16.0, 20.0)]
     """
     pieces, at = [], 0.0
     for _, onset, offset in [*sorted(events, key=lambda event: event[1]), ("", duration + margin, duration + margin)]:

@@ -21,10 +21,10 @@ class Settings:
     recording that is sent. held_bytes, held_seconds: of all that are kept for the page at once, and how long after they were
     last asked for. live: of listeners at once. patience: seconds without a byte after which an upload is given up.
 
-    >>> Settings(host="0.0.0.0").check()
+    >>> Settings(host="0.0.0.0").check()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    earmark.errors.EarmarkError: host 0.0.0.0 can be reached from other machines: set a token of 16 characters or more in …
+    earmark.errors.EarmarkError: host 0.0.0.0 can be reached from other machines: set a token of 16 characters or more in ...
     """
 
     host: str = "127.0.0.1"

@@ -83,22 +83,28 @@ async function figures(left) {
 }
 
 function again() { if (event) { view.stop(); view.play(event.onset, event.offset); } }
-function other() { at("other-form").hidden = false; at("other-tag").focus(); }
+function other() { if (busy) return; at("other-form").hidden = false; at("other-tag").focus(); }
+
+function occupied(now) { busy = now; at("review").setAttribute("aria-busy", now); }
 
 async function answer(said, tag = "") {
   if (!event || busy) return;
-  busy = true; // a key that is held down says it once
+  occupied(true); // a key that is held down says it once
   try { await post(`v1/jobs/${job()}/reviews`, { event: event.id, answer: said, other: tag, drawn: drawn ?? "chosen" }); say(""); await next(); }
   catch (error) { say(error.message, true); }
-  finally { busy = false; }
+  finally { occupied(false); }
 }
 
 async function undo() {
-  const told = await attempt(async () => (await ask(`v1/jobs/${job()}/reviews/last`, { method: "DELETE" })).json());
-  if (!told) return;
-  if (!told.event) return say("There is no answer to take back.");
-  const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
-  await show(told.event, told.drawn, left);
+  if (busy) return;
+  occupied(true); // an answer that came meanwhile would be the one that is taken back
+  try {
+    const told = await (await ask(`v1/jobs/${job()}/reviews/last`, { method: "DELETE" })).json();
+    if (!told.event) return say("There is no answer to take back.");
+    const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
+    await show(told.event, told.drawn, left);
+  } catch (error) { say(error.message, true); }
+  finally { occupied(false); }
 }
 
 function key(pressed) {

@@ -47,7 +47,7 @@ class Scale:
         """By the weighted mean and standard deviation; of a number that varies little, no less than a part of what all have.
 
         >>> scale = Scale.of(np.array([[0, 1], [2, 1]], np.float32), np.ones(2, np.float32))
-        >>> scale.middle.tolist(), scale.spread.round(4).tolist()
+        >>> scale.middle.tolist(), [round(each, 4) for each in scale.spread.tolist()]
         ([1.0, 1.0], [1.0607, 0.3536])
         """
         total = float(weights.sum(dtype=np.float64)) or 1.0
