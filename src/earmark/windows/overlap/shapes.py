@@ -208,6 +208,7 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys([aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor], _pair),
     **dict.fromkeys([aten.relu.default, aten.neg.default, aten.clamp.default, aten.pow.Tensor_Scalar], _function),
     **dict.fromkeys([aten.exp.default, aten.log.default, aten.log10.default, aten.sigmoid.default], _function),
+    **dict.fromkeys([aten.hardtanh.default, aten.relu6.default], _function),
     **dict.fromkeys([aten.add_.Tensor, aten.sub_.Tensor, aten.mul_.Tensor, aten.div_.Tensor], _in_place),
     **dict.fromkeys([aten.addcmul_.default, aten.pow_.Scalar], _in_place),
     **dict.fromkeys([aten.normal_.default, aten.uniform_.default, aten.zero_.default], _in_place),
