@@ -118,7 +118,8 @@ def test_python_is_told_the_same(place):
     sound = place / "rec" / "a.wav"
     assert one.tag(sound, None) == [] and one.events(sound) == []
     assert [tag.label for tag in many.tag(sound, None)] == ["owl", "wind"] and many.events(sound, 0.5) == []
-    assert [tag.label for tag in wind.tag(sound, None)] == ["background", "owl"] and wind.events(sound) == []
+    # the two have one score, up to its last bit
+    assert {tag.label for tag in wind.tag(sound, None)} == {"background", "owl"} and wind.events(sound) == []
     # scores are of all tags: ensembles and thresholds exchange them
     assert many.score(sound).to_dict()["scores"]["background"] == pytest.approx(0.982, abs=1e-3)
     both = Ensemble([many.alone, wind.alone])
