@@ -352,3 +352,35 @@ def test_sizes_that_are_none(base, clips, tmp_path):
         "curve", str(clips.root / "own.csv"), "--from", str(base), "--out", str(tmp_path), "--clips", "1,some"
     )
     assert told.returncode != 0 and "--clips 1,some: give numbers of clips a tag" in " ".join(told.stderr.split())
+
+
+def test_clips_are_heard_as_they_sound_in_the_recordings_and_thresholds_are_for_there(base, clips, tmp_path):
+    chance = np.random.default_rng(5)
+    (tmp_path / "disk").mkdir()
+    for number in range(2):
+        soundfile.write(tmp_path / f"disk/{number}.wav", 0.05 * chance.normal(size=20 * RATE), RATE)
+    asked = run.Asked(background=background.Asked([tmp_path / "disk"], 0.2, 30), within=within.Asked(4, recall=0.75))
+    lines = []
+    tagger = loading.load(trained(base, clips, tmp_path / "run", asked, say=lines.append))
+    facts = tagger.facts
+    assert facts.head.background["copies"] == 4 and facts.head.background["mixed windows"] == facts.head.windows > 0
+    assert facts.head.setting["strength"] == within.STRENGTH and "mixed into recordings" in facts.head.by
+    assert facts.events.goal["recall"] == 0.75 and set(facts.events.rules.thresholds) == set(tagger.vocabulary)
+    assert all(0 < each < 1 for each in facts.events.rules.thresholds.values())
+    assert any("thresholds that 0.75 of held-out clips in these recordings reach" in line for line in lines)
+    # the rules are those of `earmark events`: a clip's sound in new noise of this kind is found, and the noise alone is not
+    noise = (0.05 * np.random.default_rng(6).normal(size=10 * RATE)).astype(np.float32)
+    assert len(tagger.events(noise, sample_rate=RATE)) <= 1
+    other = run.Asked(background=asked.background, within=within.Asked(5))
+    plan = run.plan(run.load_base(str(base)), clips, "base", unlabelled=True)
+    with pytest.raises(EarmarkError, match="started with another within"):
+        run.train(run.load_base(str(base)), "base", plan, clips, tmp_path / "run", other, run.How(resume=True))
+
+
+def test_clips_of_one_group_have_no_thresholds(base, clips, tmp_path):
+    (tmp_path / "disk").mkdir()
+    soundfile.write(tmp_path / "disk/a.wav", 0.1 * np.random.default_rng(0).normal(size=20 * RATE), RATE)
+    asked = run.Asked(background=background.Asked([tmp_path / "disk"], 0.2, 10))
+    few = clips.select(np.arange(1))
+    with pytest.raises(EarmarkError, match="clips of one group cannot be held out.*--copies 0"):
+        trained(base, few, tmp_path / "run", asked)
