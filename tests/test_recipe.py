@@ -178,7 +178,7 @@ def test_all_mistakes_at_once(write):
         f"Known: {', '.join(AUGMENTATIONS.names())}",
         "augment.1.alpha: should be a number (it is 'big')",
         "augment.2.name: is missing",
-        "colour: no such key. Known here: name, summary, seed, task, sample_rate, data, windows, normalise, features, resize, net, "
+        "colour: no such key. Known here: name, summary, seed, task, sample_rate, data, windows, normalise, features, resize, net, head, "
         "augment, train, load, phases, run, epochs",
         "data.dataset: is missing",
         "data.datset: no such key, did you mean 'dataset'? "
