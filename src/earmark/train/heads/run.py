@@ -35,6 +35,7 @@ from earmark.train import bases
 from earmark.train.folder import TAGGER, prepared, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.heads import background, choosing, lesson
+from earmark.train.heads.fitting import Layer
 from earmark.train.heads.store import Heard, Store, digests, keyed
 from earmark.train.plausible import check_vocabulary
 
@@ -134,7 +135,7 @@ def train(
 class Made:
     """What was learnt: layers, what chose them, and from how many windows of clips."""
 
-    layers: list[choosing.Layer]
+    layers: list[Layer]
     choice: choosing.Choice
     windows: int
 
