@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from earmark.data.clipset import ClipSet
 from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
+from earmark.models.headfacts import Head
 from earmark.models.origin import Origin
 from earmark.registry import did_you_mean
 
@@ -178,54 +179,6 @@ class Base:
         return f"{self.source}{parts}, which learnt from {counted} clips of {self.data}" + (
             f", fold{'s' * (len(folds) > 1)} {', '.join(folds)}" if folds else ""
         )
-
-
-@dataclass(frozen=True)
-class Head:
-    """Last layers that were learnt on a net's embeddings. setting: kind, strength, how windows make a clip; plain values.
-
-    by: what chose it, in words. folds: inner ones of the training clips, on which `tried` reached what it tells; 0: none.
-    windows: of clips that were learnt from, those `loud` dB below their clip's loudest and more. background: unlabelled
-    recordings, and how many windows of them count how much; None: none.
-    """
-
-    setting: Plain
-    by: str
-    folds: int = 0
-    tried: Sequence[Plain] = ()
-    windows: int = 0
-    loud: float | None = None
-    background: Plain | None = None
-
-    @staticmethod
-    def read(plain: Plain) -> Head:
-        loud = None if plain.get("loud") is None else float(plain["loud"])
-        tried = tuple(dict(each) for each in plain.get("tried", ()))
-        background = dict(plain["background"]) if plain.get("background") else None
-        return Head(
-            dict(plain["setting"]), str(plain["by"]), int(plain.get("folds", 0)), tried, int(plain.get("windows", 0)), loud, background
-        )  # fmt: skip
-
-    def as_dict(self) -> dict[str, Any]:
-        return _known({
-            "setting": dict(self.setting),
-            "by": self.by,
-            "folds": self.folds,
-            "tried": [dict(each) for each in self.tried],
-            "windows": self.windows,
-            "loud": self.loud,
-            "background": None if self.background is None else dict(self.background),
-        })  # fmt: skip
-
-    def words(self) -> str:
-        """For people: which layers, and what chose them."""
-        strength = self.setting.get("strength")
-        kind = str(self.setting.get("kind")) + (f" of strength {strength:g}" if strength is not None else "")
-        return f"{kind} on embeddings of {self.windows:,} windows, chosen by {self.by}"
-
-    def reached(self) -> Plain | None:
-        """What the setting reached on the inner folds."""
-        return next((each for each in self.tried if all(each.get(k) == v for k, v in self.setting.items())), None)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def drawing(curves: Sequence[Mapping[str, Any]]) -> Figure:
         )
         for place, value in zip(places, values, strict=True):
             axes.annotate(
-                f"{value:.2f}", (place, value), (7, -11), textcoords="offset points", color=colour, fontsize=8.5
+                f"{value:.3f}", (place, value), (7, -11), textcoords="offset points", color=colour, fontsize=8.5
             )
     axes.set_xticks(range(len(names)), names)
     axes.set_xlabel("clips a tag", color=GREY)

@@ -179,8 +179,9 @@ def pooled(
     """The scores of a clip's windows (windows, tags) → those of the clip (tags,), as the tagger will make them."""
     combine, weigh = pooling
     pool = Pool(combine, normalise=task == "one")
-    weights: dict[str, NDArray[Any]] = {"equal": np.ones(len(levels)), "level": levels, "energy": np.square(levels)}
-    pool.add(scores, weights[weigh].astype(np.float64))
+    level = levels.astype(np.float64)
+    weights = np.ones(len(level)) if weigh == "equal" else np.square(level) if weigh == "energy" else level
+    pool.add(scores, weights)
     return pool.result()
 
 

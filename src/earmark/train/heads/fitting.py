@@ -146,7 +146,8 @@ class Hidden(Regression):
         self.axes, self.power = self.axes[:, :kept], self.power[:kept]
         total = float(self.weights.sum()) or 1.0
         self.size = float((self.power.sum() / total) ** 0.5) or 1.0  # of a vector, so that layers begin alike
-        self.turned = np.ascontiguousarray((self.turned[:, :kept] / self.size).astype(self.turned.dtype))
+        turned: Any = self.turned[:, :kept]
+        self.turned = np.ascontiguousarray((turned / self.size).astype(self.turned.dtype))
 
     def fit(self, strength: float, rows: NDArray[np.int64] | None = None, start: Any = None) -> Any:
         """(weights, biases of the first layer, of the second). start: left aside, each begins alike."""

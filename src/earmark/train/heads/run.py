@@ -27,7 +27,8 @@ from earmark.events import DEFAULT, EventRules
 from earmark.files import whole_text
 from earmark.inference import Failure
 from earmark.models import loading
-from earmark.models.facts import Base, DataSet, EventTuning, Facts, Head, Split
+from earmark.models.facts import Base, DataSet, EventTuning, Facts, Split
+from earmark.models.headfacts import Head
 from earmark.models.transfer import with_head
 from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
