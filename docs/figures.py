@@ -181,6 +181,13 @@ def verdicts() -> str:
     return f"{head}\n\n" + table(["paper", "claim", "statement", "here"], rows)
 
 
+def field(name: str) -> str:
+    """What was told and found in recordings of which it is known what is heard: see `docs/field.py`."""
+    rows = json.loads((RESULTS / "field" / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    columns = list(rows[0])
+    return table(columns, [["–" if row[each] is None else str(row[each]) for each in columns] for row in rows])
+
+
 def claimed(told: dict[str, Any]) -> str:
     """The systems' figures, and the difference of each pair."""
     metric = FIGURES.get(told["metric"], "event F1" if told["metric"] == "event_f1" else told["metric"])

@@ -204,6 +204,7 @@ PIECES = {
     "claims": figures.claims,
     "verdicts": figures.verdicts,
     "decided": figures.decided,
+    "field": figures.field,
     "goals": figures.goals,
     "measured": figures.measured,
     "rooms": rooms,

@@ -131,8 +131,8 @@ def test_the_figures_are_those_of_the_results():
         "| [`digits`' recipe](results/digits-speakers/report.md) |": told_of("digits-speakers/report.json"),
         "| [a net on raw waveforms](results/esc10-folds/comparison.md) |": systems["bankresnet"],
         "| [three nets together](results/esc10-folds/comparison.md) |": systems["all three kinds, geometric"],
-        "| [YAMNet, adopted, by names alone](results/adopted/esc10-names/report.md) |": told_of(
-            "adopted/esc10-names/report.json"
+        "| [a head on YAMNet, adopted](results/adopted/esc10-head/report.md) |": told_of(
+            "adopted/esc10-head/report.json"
         ),
     }
     for opening, told in shown.items():
