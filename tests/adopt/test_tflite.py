@@ -89,11 +89,12 @@ def test_bytes_that_were_altered_give_a_net_or_one_message(data):
         adopted(bytes(altered))
 
 
-def test_every_word_made_the_largest_and_the_most_negative():
-    """Offsets, counts and sizes at their ends, each word of the file in turn: no other error, and little memory."""
+@pytest.mark.parametrize("step", [28, pytest.param(4, marks=pytest.mark.slow)])
+def test_every_word_made_the_largest_and_the_most_negative(step):
+    """Offsets, counts and sizes at their ends, each word of the file in turn, or each seventh: no other error, and little memory."""
     tracemalloc.start()
     refused = 0
-    for place in range(0, len(SMALL), 4):
+    for place in range(0, len(SMALL), step):
         for word in (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0"):
             altered = SMALL[:place] + word + SMALL[place + 4 :]
             try:
@@ -102,7 +103,7 @@ def test_every_word_made_the_largest_and_the_most_negative():
                 refused += 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert refused > 500  # most words are offsets and sizes
+    assert refused > 2000 // step  # most words are offsets and sizes
     assert peak < 20_000_000
 
 
