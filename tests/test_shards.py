@@ -122,6 +122,35 @@ def test_a_shard_s_results_and_failures_are_taken_over_once(begun):
     assert (folder / "shards" / "1-of-2" / "results" / "a.wav.txt").read_text() == "A"
 
 
+def test_what_the_job_did_itself_later_stays(begun):
+    """A failure that was tried again, and a recording that has changed since: a shard's earlier lines replace neither."""
+    folder, paths = begun
+    with Journal(folder, TOLD) as job:
+        assert job.todo(paths, retry=True) == paths[1:]
+        job.done(paths[1], "B at last", ".txt")
+    paths[0].write_bytes(b"other sound")
+    with Journal(folder, TOLD) as job:
+        assert job.taken_over == 0 and paths[0] in job.todo(paths)
+        job.done(paths[0], "A of the other sound", ".txt")
+    with Journal(folder, TOLD) as job:
+        assert job.taken_over == 0 and job.todo(paths) == [paths[2]] and job.failures(paths) == []
+        assert list(job.results(paths)) == ["A of the other sound", "B at last"]
+
+
+def test_what_a_shard_did_later_is_taken_over(begun):
+    folder, paths = begun
+    with Journal(folder, TOLD) as job:
+        job.todo(paths)
+    paths[0].write_bytes(b"other sound")
+    with Journal(folder / "shards" / "1-of-2", TOLD) as shard:
+        shard.todo(paths)
+        shard.done(paths[0], "A of the other sound", ".txt")
+        shard.done(paths[1], "B at last", ".txt")
+    with Journal(folder, TOLD) as job:
+        assert job.taken_over == 2 and job.failures(paths) == []
+        assert list(job.results(paths)) == ["A of the other sound", "B at last"]
+
+
 def test_a_disk_without_links_gets_copies(begun, monkeypatch):
     def refused(*_):
         raise OSError(95, "not supported")

@@ -148,15 +148,16 @@ class Journal:
         lines = []
         for path, entry in read(shard, told).items():
             known, name = self.entries.get(path), None
-            if known is not None and (known.size, known.mtime, known.error) == (entry.size, entry.mtime, entry.error):
+            if known is not None and not _better(entry, known, _state(Path(path))):
                 continue
             if entry.result is not None:
                 theirs = shard / RESULTS / entry.result
                 if not theirs.is_file():
                     continue
                 # names of a shard are its own: another shard may have a recording of the same name
-                free = free_name(Path(path).name, self._taken, _ending(entry.result, Path(path).name))
-                name = known.result if known and known.result else free
+                stem = Path(path).name
+                known_name = known.result if known is not None else None
+                name = known_name or free_name(stem, self._taken, _ending(entry.result, stem))
                 _place(theirs, self.folder / RESULTS / name)
             lines.append(_line(path, entry.size, entry.mtime, name, entry.error))
             self._remember(path, Line(entry.size, entry.mtime, name, entry.error))
@@ -257,6 +258,15 @@ def _unread(path: Path, number: int, error: Exception) -> EarmarkError:
 def _line(path: str, size: int | None, mtime: int | None, result: str | None, error: str | None) -> dict[str, Any]:
     line = {"path": path, "size": size, "mtime": mtime}
     return line | ({"result": result} if result is not None else {"error": error})
+
+
+def _better(one: Line, other: Line, now: tuple[int | None, int | None]) -> bool:
+    """Whether a line tells more of a recording as it is now: that it was heard so, and then that it could be read."""
+
+    def told(line: Line) -> tuple[bool, bool]:
+        return (line.size, line.mtime) == now, line.error is None
+
+    return told(one) > told(other)
 
 
 def _ending(result: str, recording: str) -> str:

@@ -37,7 +37,9 @@ SNR = (3.0, 20.0)  # dB
 RECALL = 0.9
 LENGTH = 4.0  # s of a stretch beside the longest window: what is heard before and behind a clip is the recording's
 LEAST = 0.4  # s of a clip, or all of a shorter one, that a window must have to stand for its tags
-STRENGTH = 1e-3  # settled on made-up recordings of other tags than those that results/field reports
+STRENGTH = (
+    1e-3  # settled on made-up recordings of other seeds than those that results/field reports, some with other tags
+)
 BATCH = 32  # stretches that are held at once
 TOP = 0.999  # no threshold is set beyond the scores that there are
 
