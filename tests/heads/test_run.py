@@ -384,3 +384,16 @@ def test_clips_of_one_group_have_no_thresholds(base, clips, tmp_path):
     few = clips.select(np.arange(1))
     with pytest.raises(EarmarkError, match="clips of one group cannot be held out.*--copies 0"):
         trained(base, few, tmp_path / "run", asked)
+
+
+def test_what_does_not_go_with_mixing_is_told(base, clips, tmp_path):
+    (tmp_path / "disk").mkdir()
+    soundfile.write(tmp_path / "disk/a.wav", 0.1 * np.random.default_rng(0).normal(size=20 * RATE), RATE)
+    weak = background.Asked([tmp_path / "disk"], 0.2, 10)
+    with pytest.raises(EarmarkError, match="--head hidden: on clips that are mixed into recordings heads are logistic"):
+        trained(base, clips, tmp_path / "hidden", run.Asked(kind="hidden", background=weak))
+    assert not (tmp_path / "hidden").exists()
+    lines = []
+    path = trained(base, clips, tmp_path / "one", run.Asked(background=weak), say=lines.append, task="one")
+    assert any("not mixed into the recordings: each has one tag" in line for line in lines)
+    assert "copies" not in loading.load(path).facts.head.background

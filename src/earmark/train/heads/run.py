@@ -111,6 +111,7 @@ def train(
     EarmarkError where the folder holds another run; TaggerError of several taggers that answer together; AudioError if strict.
     """
     asked, how = asked or Asked(), how or How()
+    mixes = _mixes(asked, recipe.task, progress)
     manifest, parts = divide(recipe, manifest, progress.say)
     check_vocabulary(parts, manifest.vocabulary, recipe, progress.say)
     net = base.alone
@@ -126,7 +127,7 @@ def train(
             return folder / TAGGER
         learnt, clips, unread = _heard(parts, store, folder, how, progress)
         drawn = background.draw(asked.background, manifest, store, progress) if asked.background else None
-        if drawn is not None and asked.mixes and recipe.task == "many":
+        if drawn is not None and mixes:
             made = _within(clips, learnt, manifest.vocabulary, asked, drawn, base, how, progress)
         else:
             made = learn(
@@ -187,6 +188,20 @@ def learn(
     kinds = choosing.kinds_for(truth, asked.kind)
     choice = choosing.choose(known, clips, manifest, truth, task, kinds, asked.seed)
     return Made(choosing.fit(known, choice.setting, task), choice, windows)
+
+
+def _mixes(asked: Asked, task: Task, progress: Progress) -> bool:
+    """Whether clips are mixed into the recordings. Raises EarmarkError for a kind of head that is not learnt so."""
+    if not asked.mixes:
+        return False
+    if task == "one":
+        progress.say("clips are learnt from as they are, not mixed into the recordings: each has one tag (--task one)")
+        return False
+    if asked.kind not in (None, "logistic"):
+        raise EarmarkError(
+            f"--head {asked.kind}: on clips that are mixed into recordings heads are logistic. Leave --head out, or give --copies 0"
+        )
+    return True
 
 
 def _within(
