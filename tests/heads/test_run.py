@@ -367,6 +367,8 @@ def test_clips_are_heard_as_they_sound_in_the_recordings_and_thresholds_are_for_
     assert facts.head.setting["strength"] == within.STRENGTH and "mixed into recordings" in facts.head.by
     assert facts.events.goal["recall"] == 0.75 and set(facts.events.rules.thresholds) == set(tagger.vocabulary)
     assert all(0 < each < 1 for each in facts.events.rules.thresholds.values())
+    # noise of 0.05: -26 dBFS by root mean square, and no clip's loudest window is softer
+    assert facts.level == pytest.approx(20 * np.log10(0.05), abs=0.5)
     assert any("thresholds that 0.75 of held-out clips in these recordings reach" in line for line in lines)
     # the rules are those of `earmark events`: a clip's sound in new noise of this kind is found, and the noise alone is not
     noise = (0.05 * np.random.default_rng(6).normal(size=10 * RATE)).astype(np.float32)
@@ -397,3 +399,15 @@ def test_what_does_not_go_with_mixing_is_told(base, clips, tmp_path):
     path = trained(base, clips, tmp_path / "one", run.Asked(background=weak), say=lines.append, task="one")
     assert any("not mixed into the recordings: each has one tag" in line for line in lines)
     assert "copies" not in loading.load(path).facts.head.background
+
+
+def test_quiet_recordings_that_were_learnt_from_are_heard(base, clips, tmp_path):
+    """Of a recorder that is set too low: below the floor of what tells no level, and above that of this head."""
+    (tmp_path / "disk").mkdir()
+    quiet = 1e-3 * np.random.default_rng(0).normal(size=20 * RATE)  # peaks at about -48 dBFS
+    soundfile.write(tmp_path / "disk/a.wav", 0.3 * quiet, RATE, "FLOAT")
+    asked = run.Asked(background=background.Asked([tmp_path / "disk"], 0.2, 10), within=within.Asked(2))
+    tagger = loading.load(trained(base, clips, tmp_path / "run", asked))
+    assert tagger.facts.level == pytest.approx(20 * np.log10(3e-4), abs=0.5)
+    assert not tagger.score(tmp_path / "disk/a.wav").silent
+    assert loading.load(trained(base, clips, tmp_path / "without", task="many")).score(tmp_path / "disk/a.wav").silent

@@ -43,9 +43,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Background:
-    """vectors: (windows, width). facts: for the tagger's file."""
+    """vectors: (windows, width); levels: (windows,), root mean squares. facts: for the tagger's file."""
 
     vectors: NDArray[np.float32]
+    levels: NDArray[np.float32]
     facts: dict[str, Any]
 
 
@@ -84,12 +85,12 @@ def draw(asked: Asked, clips: Manifest, store: Store, progress: Progress = QUIET
         progress.say(
             f"{len(failures)} of {len(wanted)} windows of background could not be read, the first: {failures[0].error}"
         )
-    known = [each.vectors for each in heard if each is not None]
+    known = [each for each in heard if each is not None]
     if not known:
         raise EarmarkError(
             f"--recordings: no window could be drawn from {', '.join(map(str, asked.recordings))}: give recordings that hold no clips"
         )
-    vectors = np.concatenate(known)
+    vectors = np.concatenate([each.vectors for each in known])
     facts = {
         "recordings": used,
         "windows": len(vectors),
@@ -100,4 +101,4 @@ def draw(asked: Asked, clips: Manifest, store: Store, progress: Progress = QUIET
     progress.say(
         f"background: {len(vectors):,} windows of {used:,} recordings, each counting {asked.weight:g} of a clip's window"
     )
-    return Background(vectors, facts)
+    return Background(vectors, np.concatenate([each.levels for each in known]), facts)

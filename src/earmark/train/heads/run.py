@@ -26,6 +26,7 @@ from earmark.evaluation.scoring import recordings
 from earmark.events import DEFAULT, EventRules
 from earmark.files import whole_text
 from earmark.inference import Failure
+from earmark.inference.silence import NOTHING
 from earmark.models import loading
 from earmark.models.facts import Base, DataSet, EventTuning, Facts, Split
 from earmark.models.headfacts import Head
@@ -39,6 +40,7 @@ from earmark.train.folds import divide
 from earmark.train.heads import background, choosing, lesson, within
 from earmark.train.heads.fitting import Layer, Regression
 from earmark.train.heads.store import Heard, Store, digests, keyed
+from earmark.train.loader import QUIETEST
 from earmark.train.plausible import check_vocabulary
 
 if TYPE_CHECKING:
@@ -138,6 +140,7 @@ def train(
             DataSet(recipe.data.dataset, manifest.facts), _counted(Split.of(parts), unread), versions(),
             bases=tuple(checked[each] for each in found), head=made.facts(None if drawn is None else drawn.facts),
         )  # fmt: skip
+        facts = replace(facts, level=_level(clips, drawn))
         tagger = made.tagger(net, manifest.vocabulary, recipe)
         # thresholds of windows would not be those of moments
         tagger.facts = replace(facts, events=made.events) if tagger.framewise() is None else facts
@@ -188,6 +191,19 @@ def learn(
     kinds = choosing.kinds_for(truth, asked.kind)
     choice = choosing.choose(known, clips, manifest, truth, task, kinds, asked.seed)
     return Made(choosing.fit(known, choice.setting, task), choice, windows)
+
+
+def _level(clips: Sequence[Heard], drawn: background.Background | None) -> float | None:
+    """dBFS of the quietest that was learnt from, of clips by their loudest window, and of recordings: a hundredth is quieter.
+
+    Windows far below it hold nothing (`earmark.inference.silence`). By root mean squares, which lie below the peaks that are
+    held against it, so that the quietest recordings that it knows are heard.
+    """
+    heard = [np.array([each.levels.max() for each in clips])] + ([] if drawn is None else [drawn.levels])
+    quietest = [
+        float(np.quantile(each[each > NOTHING], QUIETEST, method="lower")) for each in heard if (each > NOTHING).any()
+    ]
+    return round(20 * float(np.log10(min(quietest))), 1) if quietest else None
 
 
 def _mixes(asked: Asked, task: Task, progress: Progress) -> bool:
