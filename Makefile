@@ -19,7 +19,7 @@ PINS := -c constraints.txt -c constraints-dev.txt
 .venv/ready: pyproject.toml constraints.txt constraints-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q $(PINS) torch
-	$(BIN)/python -m pip install -q $(PINS) -e '.[train,export,openvino,media,serve,dev]'
+	$(BIN)/python -m pip install -q $(PINS) -e '.[train,export,openvino,media,serve,cluster,dev]'
 	touch .venv/ready
 
 demo: setup
