@@ -251,3 +251,29 @@ class Precision(Output):
     high: float | None
     candidates: Counted
     missed: Counted
+
+
+class Cause(Output):
+    """What in a part of a recording caused a tag. by: what tells it. edges: seconds, one more than values, which are scores, or of
+    attention weights times the window's score, where a weight of 1 is that of a moment that counts as all others do.
+    """
+
+    tag: str
+    by: Literal["attention", "frames", "windows"]
+    edges: list[float]
+    values: list[Annotated[float, Field(ge=0)]]
+
+
+class Example(Output):
+    """A sound of a tag to compare with. source: a clip that the tagger may have learnt from, or an answer of a review."""
+
+    recording: Annotated[str, Field(description="Its id.")]
+    name: str
+    onset: Start
+    offset: Start
+    source: Literal["clip", "review"]
+
+
+class Examples(Output):
+    examples: list[Example]
+    clips: Annotated[bool, Field(description="Whether the service was given clips to choose from.")]
