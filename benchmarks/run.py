@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import speedgoals
+from benchmarks import million, speedgoals
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
@@ -122,6 +122,12 @@ def store(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
+def planner(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import planner as part
+
+    return part.main(quick, say)
+
+
 PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "decode": decode,
     "logmel": logmel,
@@ -132,6 +138,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "long": long,
     "engines": engines,
     "store": store,
+    "planner": planner,
 }
 
 
@@ -318,6 +325,8 @@ def report(told: dict[str, Any]) -> str:
     ]
     if {"engines", "panns", "step"} & set(told["parts"]):
         blocks += ["## speed asked of engines", markdown_table(speedgoals.table(told["parts"]))]
+    if (paper := million.section(told["parts"])) is not None:
+        blocks += ["## million", markdown_table(paper["table"]), "\n".join(f"- {line}" for line in paper["remarks"])]
     for name, result in told["parts"].items():
         blocks.append(f"## {name}")
         if (other := result.get("machine", blocks[2])) != blocks[2]:

@@ -37,6 +37,7 @@ def main(quick: bool = False, say: Callable[[str], None] = lambda line: None) ->
     say(f"a store of {rows:,} events")
     told, _ = run_alone("benchmarks.store", str(rows))
     table = [
+        ["events", told["rows"]],
         ["written, thousand events a second of CPU", told["rows"] / told["write"] / 1e3],
         ["bytes an event", told["bytes"] / told["rows"]],
         ["files", float(told["files"])],
