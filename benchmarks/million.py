@@ -52,7 +52,7 @@ def section(parts: Parts) -> dict[str, Any] | None:
         )
     kept = steps[planner.JOURNALED]
     remarks.append(
-        f"Keeping a result takes {1e3 * kept[2] / kept[0]:.1f} ms of the clock, which is mostly the disk's: recordings of a few seconds are "
+        f"Keeping a result takes {1e3 * kept[2] / kept[0]:.1f} ms of the clock, mostly the disk's: recordings of a few seconds are "
         "kept no faster than that, recordings of an hour do not feel it."
     )
     remarks.append("A table in text of all events fits no spreadsheet: ask the store (`--store`).")
