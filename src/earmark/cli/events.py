@@ -33,6 +33,7 @@ def events(
     margin: e.Margin = 1.0,
     clips_each: e.ClipsEach = 50,
     summary: e.Summary = None,
+    store: e.Store = None,
     channel: o.Channel = None,
     each_channel: o.EachChannel = False,
     pictures: e.Pictures = None,
@@ -56,7 +57,6 @@ def events(
     precision: o.Precision = "auto",
 ) -> None:
     """Say when each thing is heard: onset, offset, tag and score of every event.
-
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
     from earmark.cli.terminal import detecting, drawing, eventextras, jobs
@@ -67,7 +67,7 @@ def events(
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     (kept := jobs.Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
-    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming)
+    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming, store)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
