@@ -191,7 +191,8 @@ def page(told: dict[str, Any]) -> str:
         "# The service against the command", "",
         f"{told['clips']} recordings, the tagger `esc10`; {machine['processor']}, {machine['cores']} cores, load "
         f"{machine['load at the start']:.1f} at the start and {machine['load at the end']:.1f} at the end, "
-        f"Python {machine['python']}. Median of {told['turns']} turn{'s' if told['turns'] > 1 else ''}, each with its own run of the command.", "",
+        f"Python {machine['python']}. Median of {told['turns']} turn{'s' if told['turns'] > 1 else ''}, each with its own run of "
+        "the command.", "",
         "| | recordings a second | of the command's | p50 ms | p99 ms |", "| --- | --- | --- | --- | --- |",
         f"| `earmark tag`, its start left out | {told['command']:.1f} | 1.00 | | |",
     ]  # fmt: skip
