@@ -30,7 +30,8 @@ def pack(
 ) -> None:
     """Pack clips into tar shards in WebDataset's layout, to train from with --data. Killed, the same command goes on."""
     from earmark.cli.terminal.bar import Bar
-    from earmark.cli.terminal.console import SHOWN, say
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.packing import told
     from earmark.data import packs
     from earmark.data.datasets import open_data
 
@@ -39,12 +40,4 @@ def pack(
         clips, out, shard_size=round(shard_size * 1e6), flac=flac, rate=rate, seed=seed, bear=bear, salvage=salvage,
         workers=workers, progress=Bar(),
     )  # fmt: skip
-    for _, path, reason in packed.failures[:SHOWN]:
-        say(f"{path}: {reason}")
-    if packed.done_before:
-        say(f"{packed.done_before} of {len(packed.shards)} shards were there already")
-    size = sum(shard.size for shard in packed.shards)
-    say(f"{out}: {packed.clips} clips in {len(packed.shards)} shards, {size / 1e6:,.1f} MB")
-    if packed.failures:
-        say(f"{len(packed.failures)} of {len(clips)} clips could not be read and are left out: {out / 'errors.csv'}")
-        raise typer.Exit(1)
+    told(packed, len(clips))
