@@ -28,6 +28,7 @@ def train(
     embeddings: h.Embeddings = None,
     unfreeze: h.Unfreeze = False,
     resume: t.Resume = False,
+    save_every: t.SaveEvery = None,
     workers: t.Decoders = 2,
     processes: t.Processes = 1,
     strict: t.Strict = False,
@@ -45,8 +46,9 @@ def train(
     if base is None:
         of_heads = {"--dataset": dataset, "--task": task, "--head": head, "--recordings": recordings}
         h.refuse_without_base({**of_heads, "--embeddings": embeddings, "--unfreeze": unfreeze})
+        told["every"] = training.every(save_every)
         return training.by_recipe(recipe, settings or [], data, out, fold, seeds, processes, told)
-    h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1})
+    h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1, "--save-every": save_every})
     weak, within = h.weak(recordings, weak_weight, weak_windows), (copies, recall)
     clips = h.clips_of(recipe, data)
     h.train(
