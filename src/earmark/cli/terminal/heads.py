@@ -77,6 +77,7 @@ class Question:
     unfreeze: bool = False
     device: str = "cpu"
     scratch: str | None = None
+    epochs: Any = None  # told of each epoch of the net, where it is trained
 
 
 def needed(value: Given | None, what: str) -> Given:
@@ -121,7 +122,9 @@ def train(question: Question, told: dict[str, Any]) -> None:
     asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
-        say(str(_one(base, question, plan, clips, question.out, asked, how)))
+        made = _one(base, question, plan, clips, question.out, asked, how)
+        say(str(made))
+        say(f"it runs with PyTorch, and without it once `earmark export {made}` has put a graph into the file")
         return
     asked = replace(asked, embeddings=asked.embeddings or question.out / run.EMBEDDINGS)
     _folds(base, question, plan, clips, asked, how)
@@ -134,11 +137,8 @@ def _one(base: Any, question: Question, plan: Recipe, clips: Manifest, out: Path
     source = Path(question.base).name
     if not question.unfreeze:
         return run.train(base, source, plan, clips, out, asked, how, Bar())
-    from earmark.cli.terminal.console import say
-    from earmark.cli.terminal.training import EpochLines
-
     return unfreezing.train(
-        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, EpochLines(say)
+        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, question.epochs
     )
 
 
