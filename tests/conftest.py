@@ -31,11 +31,12 @@ texts.plain = lambda text: copy.deepcopy(parsed(text))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make test-lesser` runs as a lesser machine what computes features, nets and scores: tests of files that import torch.
 
-    Those of trainings, which import `training`, are left out: they promise nothing across machines.
+    Those of trainings, which import `training`, are left out: they promise nothing across machines. So are those in tests/cli
+    and tests/files, whose commands score something and say nothing of the scores.
     """
     for item in items:
         names = vars(getattr(item, "module", item))
-        if "torch" in names and "training" not in names:
+        if "torch" in names and "training" not in names and item.path.parent.name not in ("cli", "files"):
             item.add_marker("numerical")
 
 
