@@ -76,7 +76,8 @@ def pick(
 
     whole = min(count, sum(len(each) for of in (found, low) for each in of.values()))
     sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score, {})
-    sure(NEAR, round(whole / 4), lambda tag, event: abs(event.score - limits[tag]), low)
+    few = whole - sum(map(len, found.values()))  # candidates, where events are too few
+    sure(NEAR, max(round(whole / 4), few), lambda tag, event: abs(event.score - limits[tag]), low)
     chance = np.random.default_rng(seed)
     for tag, part in _shares(rest, whole - len(picked)).items():
         drawn = [rest[tag][n] for n in sorted(chance.choice(len(rest[tag]), part, replace=False).tolist())]
