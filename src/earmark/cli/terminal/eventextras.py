@@ -74,7 +74,9 @@ class Extras:
         self.names = names_of(self.among or self.found) if self.wanted.clips is not None else {}
         if self.kept is not None and self.wanted.summary:
             parts = [shard / KEPT for shard in shards(self.kept.parent)]
-            self.heard = dict(row for kept in (*parts, self.kept) for row in _read(kept))
+            for path, told in (row for kept in (*parts, self.kept) for row in _read(kept)):
+                if _still(told):  # a shard may have heard later what this job heard before it was changed
+                    self.heard[path] = told
 
     def more(self, names: Mapping[Path, str]) -> More:
         """What files of events tell beside them, of recordings by their names there."""
@@ -98,7 +100,9 @@ class Extras:
             )
             self.left_out += left
         if self.wanted.summary:
-            told = {"path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events]}
+            told = {
+                "path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events], "of": _state(path),
+            }  # fmt: skip
             self.heard[str(path)] = told
             if self.kept is not None:
                 with self.kept.open("a", encoding="utf-8") as file:
@@ -229,6 +233,20 @@ def one(start: str | None, found: list[Path]) -> list[Path]:
             "--names"
         )
     return found
+
+
+def _state(path: Path) -> list[int] | None:
+    """Bytes and time of change (ns) of a file; None for one that is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _still(told: Mapping[str, Any]) -> bool:
+    """Whether what was kept is of the recording as it is now, as far as it tells of what."""
+    return told.get("of") is None or told["of"] == _state(Path(told["path"]))
 
 
 def _read(kept: Path) -> Iterator[tuple[str, dict[str, Any]]]:
