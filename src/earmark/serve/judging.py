@@ -137,14 +137,14 @@ def _review(row: dict[str, Any], number: int, stratum: Stratum | None) -> Review
             row["recording"], event, chosen, stratum.probability if chosen == RANDOM else 1.0, stratum.events
         )
     moved = row["right_onset"] is not None
-    edges = (row["right_onset"], row["right_offset"]) if moved else (event.onset, event.offset)
+    onset, offset = (row["right_onset"], row["right_offset"]) if moved else span(event)
     match row["answer"]:
         case "right" if moved:
-            return Review(picked, MOVED, Event(*edges, event.tag), number)
+            return Review(picked, MOVED, Event(onset, offset, event.tag), number)
         case "right":
             return Review(picked, RIGHT, event, number)
         case "other":
-            return Review(picked, OTHER, Event(*edges, row["other"]), number)
+            return Review(picked, OTHER, Event(onset, offset, row["other"]), number)
     return Review(picked, None if row["answer"] == "unsure" else row["answer"], None, number)
 
 
