@@ -97,7 +97,9 @@ def smaller(place: Path) -> None:
 
     whole = Image.open(place).convert("RGB")
     for colours in (128, 64, 48, 32, 24, 16):
-        scaled = whole.resize((min(whole.width, WIDEST), round(whole.height * min(1, WIDEST / whole.width))), Image.Resampling.LANCZOS)
+        scaled = whole.resize(
+            (min(whole.width, WIDEST), round(whole.height * min(1, WIDEST / whole.width))), Image.Resampling.LANCZOS
+        )
         scaled.quantize(colours, dither=Image.Dither.NONE).save(place, optimize=True)
         if place.stat().st_size < MOST:
             return
@@ -153,7 +155,11 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
             page.wait("document.querySelector('#cause-told').textContent.length > 0")
             screen(page, "review", (1400, False), (400, True))
         page.wait("document.activeElement.id === 'review-view' || !document.querySelector('#review-view .mark').hidden")
-        pressed(page, "r" if right else "w", f"document.querySelector('#figures').textContent.includes('Answers {count + 1}r')")
+        pressed(
+            page,
+            "r" if right else "w",
+            f"document.querySelector('#figures').textContent.includes('Answers {count + 1}r')",
+        )
     assert client.get(f"/v1/jobs/{job['id']}/figures").json()["asked"] == 60
 
     # train again, and take the new tagger

@@ -71,7 +71,7 @@ class Told(Quiet):
 def learn(folder: Path) -> dict[str, Any]:
     """What `result.json` tells. Raises EarmarkError."""
     from earmark.evaluation.reviews.answers import read
-    from earmark.train.heads import retraining, run  # type: ignore[attr-defined]
+    from earmark.train.heads import retraining, run
 
     asked = json.loads((folder / ASKED).read_text(encoding="utf-8"))
     progress = Told(folder)
