@@ -121,7 +121,10 @@ def test_tables_of_spreadsheets(separator, decimal, tmp_path):
         (HEAD + row("right", right_tag="fox"), "line 2: the answer is right, and right_tag is 'fox': take one out"),
         (HEAD + row("moved", onset="5"), "line 2: the right edges go from 5 to 2 s"),
         (HEAD + row("moved", onset="soon"), "line 2: right_onset is 'soon': give a number"),
-        (HEAD + row(chosen="by me"), "line 2: chosen is 'by me': highest, near the threshold or random"),
+        (
+            HEAD + row(chosen="by me"),
+            "line 2: chosen is 'by me': highest, near the threshold, random or below the threshold",
+        ),
         (HEAD + row(probability="0"), "line 2: probability is above 0, up to 1"),
         (HEAD + row() + row(), "line 3 is the event of line 2 again: it would count twice"),
         ("a,b\n1,2\n", "has no column 'recording'"),

@@ -11,8 +11,9 @@ from tests.serve.test_folder import folder, place, run  # noqa: F401
 
 from earmark.evaluation.reviews import answers
 from earmark.events import EventRules, detection
+from earmark.inference import candidates
 from earmark.scores import Event
-from earmark.serve import candidates, judging
+from earmark.serve import judging
 from earmark.serve.store import Store
 
 

@@ -21,10 +21,10 @@ from earmark.errors import EarmarkError
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.files.journal import Journal
+from earmark.inference import candidates
 from earmark.inference.recordings import Failure
 from earmark.models.anytagger import AnyTagger
 from earmark.scores import Event
-from earmark.serve import candidates
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
 from earmark.serve.store import Store
