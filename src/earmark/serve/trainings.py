@@ -111,7 +111,7 @@ class Trainings:
         rows: dict[tuple[str, ...], list[str]] = {}
         head: list[str] = []
         for job, _ in self.answers(tagger):
-            head, *told = csv.reader(io.StringIO(judging.table(self.store, job, candidates=True), newline=""))
+            head, *told = csv.reader(io.StringIO(judging.table(self.store, job), newline=""))
             for row in told:
                 each = dict(zip(head, row, strict=True))
                 if each["tag"] in known and each["answer"] != "unsure":

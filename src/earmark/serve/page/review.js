@@ -55,7 +55,7 @@ async function tags() {
   const told = await attempt(() => json(`v1/jobs/${job()}/counts`)), chosen = at("review-tag").value;
   at("review-tag").replaceChildren(new Option("all", ""), ...(told?.rows ?? []).map((row) => new Option(`${words(row.tag)} (${row.all})`, row.tag)));
   if (told?.rows.some((row) => row.tag === chosen)) at("review-tag").value = chosen;
-  at("reviews-csv").href = `v1/jobs/${job()}/reviews`; at("reviews-all").href = `v1/jobs/${job()}/reviews?candidates=true`;
+  at("reviews-csv").href = `v1/jobs/${job()}/reviews`;
 }
 
 async function next() {
