@@ -130,7 +130,7 @@ async function answer(said, tag = "") {
   try { 
     const [onset, offset] = edges.moved && (said === "right" || said === "other") ? edges.now : [null, null];
     await post(`v1/jobs/${job()}/reviews`, { event: event.id, answer: said, other: tag, drawn: drawn ?? "chosen", onset, offset });
-    say(""); await next();
+    say(""); training.later(); await next();
   }
   catch (error) { say(error.message, true); }
   finally { occupied(false); }
@@ -142,6 +142,7 @@ async function undo() {
   try {
     const told = await (await ask(`v1/jobs/${job()}/reviews/last`, { method: "DELETE" })).json();
     if (!told.event) return say("There is no answer to take back.");
+    training.later();
     at("review-below").value = told.event.below ? "true" : "";
     const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
     await show(told.event, told.drawn, left, told.onset === null ? null : [told.onset, told.offset]);

@@ -18,6 +18,8 @@ async function act(work) {
   try { return await work(); } catch (error) { say(error.message, true); return null; } finally { await show(); }
 }
 
+export function later() { clearTimeout(watching); watching = setTimeout(show, OFTEN / 2); } // when answers come no more
+
 export async function show() {
   clearTimeout(watching);
   let told;
