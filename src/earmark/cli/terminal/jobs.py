@@ -178,9 +178,10 @@ class Kept:
         folder = self.part([])[1]
         if self.machines is None or folder is None or self.load is None:
             return score
+        from earmark.cli.terminal.console import say
         from earmark.inference.cluster.scoring import Cluster
 
-        return Cluster(self.machines, self.load, folder / PIECES).score
+        return Cluster(self.machines, self.load, folder / PIECES, say).score
 
     def loads(self, tagger: AnyTagger, name: str, device: str, engine: str, precision: str, hop: Any = None) -> Kept:
         """The same, knowing how other processes come by the tagger."""

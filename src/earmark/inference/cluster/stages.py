@@ -17,10 +17,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from earmark.errors import AudioError, EarmarkError
+from earmark.files.stores import place
 from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
@@ -98,7 +98,7 @@ class _Decode:
 
     def __call__(self, table: Any) -> Iterator[Any]:
         for row in table.to_pylist():
-            recording = Recording(Path(os.fsdecode(row["path"])), channel=row["channel"])
+            recording = Recording(place(os.fsdecode(row["path"])), channel=row["channel"])
             yield from self._of(row["index"], recording, set(row["done"]))
 
     def _of(self, index: int, recording: Recording, done: set[int]) -> Iterator[Any]:
@@ -150,7 +150,7 @@ class Nets:
         import pyarrow as pa
 
         rows = [_row(table, number) for number in range(len(table))]
-        sound = [(Path(os.fsdecode(row["path"])), piece) for row, piece in rows if piece is not None]
+        sound = [(place(os.fsdecode(row["path"])), piece) for row, piece in rows if piece is not None]
         heard = iter(hear(self.scorers, sound, self.options))
         made: dict[str, list[Any]] = {name: [] for name in ("index", "number", "last", "seconds", "data")}
         for row, piece in rows:
@@ -244,6 +244,10 @@ def _cores() -> int:
 
 def _settle(ray: Any, machines: Machines) -> None:
     """The settings of Ray Data."""
+    # what Ray does again after a kill it would tell on stdout, where results go
+    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
     for name in ("ray", "ray.data"):  # what goes wrong is raised, and told once
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     told = ray.data.DataContext.get_current()
