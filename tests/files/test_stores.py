@@ -107,13 +107,13 @@ def test_recordings_of_a_store_are_those_of_the_disk(there, disk):
 
 
 def test_a_part_takes_a_part_of_the_requests(there, disk, monkeypatch):
-    made = []
+    files = []
     monkeypatch.setattr(stores, "BLOCK", 1 << 16)
-    monkeypatch.setattr(stores.Ranged, "close", lambda self: made.append(self.requests))
+    monkeypatch.setattr(stores.Stored, "ranged", lambda self: files.append(stores.Ranged(self)) or files[-1])
     audio.load(there / "long.flac", RATE)
     audio.info(there / "long.flac")
     audio.load(there / "long.flac", RATE, 200.0, 1.0)
-    whole, header, part = made
+    whole, header, part = (file.requests for file in files)
     blocks = -(-(disk / "long.flac").stat().st_size >> 16)
     assert blocks <= whole <= 1.3 * blocks and header <= 4 and part <= 20 < whole
 
@@ -147,6 +147,13 @@ def test_a_job_over_a_store_is_that_over_the_disk(there, disk, tmp_path):
     assert "5 of 5 recordings are done already" in again.stderr
     missing = earmark("tag", there / "clips.csv", "--tagger", "digits")
     assert f"{there}/not there.wav: does not exist" in missing.stderr and "1 of 3 recordings" in missing.stderr
+
+
+def test_results_are_of_a_disk(disk):
+    for words in (("--job", "s3://bucket/job"), ("--out", "s3://bucket/tags.csv")):
+        made = earmark("tag", disk / "a/one.wav", "--tagger", "digits", *words)
+        assert made.returncode == 2 and words[1] in made.stderr and "copy" in made.stderr, made.stderr
+    assert not Path("s3:").exists()
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

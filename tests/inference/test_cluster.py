@@ -75,9 +75,19 @@ def start(place: Path, job: str, sessions: Path, *words: str) -> subprocess.Pope
     )
 
 
+def talk(work: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """What it printed and said; it is ended where it takes too long."""
+    try:
+        return work.communicate(timeout=seconds)
+    finally:
+        work.kill()
+
+
 def test_a_cluster_makes_the_files_of_one_process_and_tells_nobody(place, sessions):
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    assert "earmark tag recordings --job tagged --format csv --on ray\n" in page  # which is what is run here
     work = start(place, "alone", sessions, "--cluster", "cpus=1")
-    printed, said = work.communicate(timeout=300)
+    printed, said = talk(work, 300)
     assert work.returncode == 1 and printed == "", said
     assert files(place / "alone") == files(place / "whole")
     assert "in/cut.flac: is damaged" in said and "1 of 5 recordings could not be read" in said
@@ -85,12 +95,13 @@ def test_a_cluster_makes_the_files_of_one_process_and_tells_nobody(place, sessio
     # what Ray writes where it reports its use, and the page that it would open
     (session,) = [path for path in sessions.glob("**/session_*") if path.is_dir() and not path.is_symlink()]
     assert not list(session.glob("**/usage_stats.json"))
-    assert not list(session.glob("logs/dashboard.log"))
+    told = (session / "logs" / "dashboard.log").read_text()
+    assert "http server disabled" in told and "Usage reporting is disabled" in told
 
 
 def test_a_cluster_that_is_not_there_is_told(place, sessions):
     work = start(place, "nowhere", sessions, "--address", "127.0.0.1:9")
-    _, said = work.communicate(timeout=120)
+    _, said = talk(work, 120)
     assert work.returncode == 2 and "--on ray: no cluster at 127.0.0.1:9" in said and "correct --address" in said, said
 
 
@@ -142,6 +153,6 @@ def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions
         cluster.remove_node(node, allow_graceful=False)
     elif workers := below("ray::MapWorker") + below("ray::MapBatches"):
         rng.choice(workers).kill()
-    _, said = work.communicate(timeout=400)
+    _, said = talk(work, 400)
     assert work.returncode == 1, said
     assert files(place / job) == files(place / "whole")

@@ -13,6 +13,7 @@ from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
 from earmark.files.journal import PIECES, Journal
 from earmark.files.shards import Shard
+from earmark.files.stores import is_stored, place
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
@@ -203,6 +204,11 @@ class Kept:
                     "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
                 )
             return
+        if is_stored(place(self.folder)):
+            raise EarmarkError(
+                f"--job {place(self.folder)}: a job's folder is on a disk, where what is added to a journal is there at once. Give one "
+                "there, and copy the results when they are done"
+            )
         if self.shard is not None:
             Shard.parse(self.shard)
         for name, value in options.items():

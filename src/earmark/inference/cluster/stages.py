@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ QUIETLY = {
 SHARE = 0.1  # of a core, for a decoder
 BLOCK = 4 << 20  # bytes of sound that are handed on at once: one long piece, or a dozen short recordings
 TOGETHER, BYTES = 32, 32 << 20  # recordings of a task, and bytes of their files
-MOST_ROWS = 1_000  # of a table that is handed over at once
+REACH = 10.0  # s, for a cluster's address
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,7 @@ def _cluster(machines: Machines) -> Iterator[Any]:
         {"include_dashboard": False, "num_cpus": machines.cpus or _cores()} if address == "local" else {}
     )
     try:
+        _reach(address)
         with _hushed():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
@@ -223,6 +225,13 @@ def _cluster(machines: Machines) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Ray itself waits for minutes for a machine that is not there. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), REACH).close()
 
 
 @contextmanager
