@@ -4,6 +4,7 @@
                            others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error
     FOLDER/results/        a file for each recording, which appears whole or not at all
     FOLDER/listed.json     how many recordings it is about
+    FOLDER/pieces/         of recordings that a cluster works on; see `earmark.inference.cluster.kept`
     FOLDER/shards/3-of-50  a job like this one over a part of the recordings, worked on by itself, on another machine perhaps
 
 A line is on the disk before the next recording's; a last line that was cut off is taken for not written. A recording whose
@@ -33,6 +34,7 @@ NAME = "journal.jsonl"
 RESULTS = "results"
 LISTED = "listed.json"
 SHARDS = "shards"
+PIECES = "pieces"  # of recordings that are heard in pieces by several processes, until they are joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,10 @@ class Journal:
         for place in self.files(paths):
             with place.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 yield file.read()
+
+    def drop_pieces(self) -> None:
+        """All recordings are done: pieces are of what is not asked for any more."""
+        shutil.rmtree(self.folder / PIECES, ignore_errors=True)
 
     def failures(self, paths: Iterable[Path]) -> list[tuple[str, str]]:
         """(path, reason) of these that could not be read."""

@@ -99,6 +99,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # FastAPI's, of a body that is not even text
+            return refusal(422, "the body cannot be read: send JSON, in UTF-8")
         return refusal(error.status_code, str(error.detail), error.headers)
 
     async def on_question(_: Request, error: Exception) -> Response:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
-from earmark.files.journal import Journal
+from earmark.files.journal import PIECES, Journal
 from earmark.files.shards import Shard
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
     from earmark.files.pieces import Frame
     from earmark.inference import Failure, Scored
+    from earmark.inference.cluster.machines import Machines
     from earmark.models.anytagger import AnyTagger
 
 
@@ -158,6 +159,7 @@ class Job:
         """All results in one file; failures of this time and before."""
         from earmark.cli.terminal.console import say
 
+        self.journal.drop_pieces()
         if (path := self.form.join(self.journal, found)) is not None:
             say(f"results: {path}")
         return self.journal.failures(found)
@@ -185,6 +187,28 @@ class Kept:
     folder: Path | None
     shard: str | None = None
     retry: bool = False
+    machines: Machines | None = None
+    load: Callable[[bool], Callable[[], Any]] | None = None  # of the tagger, in other processes
+
+    def scored_by(self) -> Callable[..., Generator[Scored | Failure]]:
+        """What scores recordings: this process, or a cluster's."""
+        from earmark.inference import score
+
+        folder = self.part([])[1]
+        if self.machines is None or folder is None or self.load is None:
+            return score
+        from earmark.inference.cluster.scoring import Cluster
+
+        return Cluster(self.machines, self.load, folder / PIECES).score
+
+    def loads(self, tagger: AnyTagger, name: str, device: str, engine: str, precision: str, hop: Any = None) -> Kept:
+        """The same, knowing how other processes come by the tagger."""
+        if self.machines is None:
+            return self
+        from earmark.models.elsewhere import Elsewhere
+
+        there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
+        return replace(self, load=there.framewise)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
@@ -192,6 +216,10 @@ class Kept:
             for name, told in (("--retry", self.retry), ("--shard", self.shard is not None)):
                 if told:
                     raise EarmarkError(f"{name} is of a job: say which with --job FOLDER")
+            if self.machines is not None:
+                raise EarmarkError(
+                    "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
+                )
             return
         if self.shard is not None:
             Shard.parse(self.shard)

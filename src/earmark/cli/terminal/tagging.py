@@ -101,7 +101,6 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     from earmark.cli.terminal.channels import by_file
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
-    from earmark.inference import score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
@@ -125,7 +124,7 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
         todo = into.todo(found, kept.retry)
         sounds = asked.channels.recordings(todo)
         with Meter(todo) as meter:
-            results = score(
+            results = kept.scored_by()(
                 asked.tagger, sounds, batch=asked.batch, workers=asked.workers,
                 salvage=asked.salvage, gain=asked.gain, floor=asked.floor, on_audio=meter.heard,
                 keep_windows=asked.windows is not None or asked.pictures is not None,
