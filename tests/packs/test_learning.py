@@ -273,7 +273,7 @@ def test_two_processes_read_their_own_shards_and_go_on(pack, tmp_path):
     whole = alone(*words, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     command = [sys.executable, "-m", "earmark.cli", *map(str, words), "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while not (tmp_path / "run" / "state.safetensors").is_file():
         assert process.poll() is None
         time.sleep(0.002)
@@ -282,7 +282,9 @@ def test_two_processes_read_their_own_shards_and_go_on(pack, tmp_path):
     )
     (second,) = map(int, children.stdout.split())
     os.kill(second, signal.SIGKILL)
-    assert process.wait(timeout=120) != 0
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2  # a refusal in a sentence
+    assert "process 2 of 2 ended with status -9, and the others cannot go on without it" in said
     again = alone(*words, "--out", tmp_path / "run", "--resume")
     assert again.returncode == 0, again.stderr
     for name in ("tagger.safetensors", "log.csv"):

@@ -13,6 +13,7 @@ from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
 from earmark.files.journal import PIECES, Journal
 from earmark.files.shards import Shard
+from earmark.files.stores import is_stored, place
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
@@ -197,9 +198,10 @@ class Kept:
         folder = self.part([])[1]
         if self.machines is None or folder is None or self.load is None:
             return score
+        from earmark.cli.terminal.console import say
         from earmark.inference.cluster.scoring import Cluster
 
-        return Cluster(self.machines, self.load, folder / PIECES).score
+        return Cluster(self.machines, self.load, folder / PIECES, say).score
 
     def loads(self, tagger: AnyTagger, name: str, device: str, engine: str, precision: str, hop: Any = None) -> Kept:
         """The same, knowing how other processes come by the tagger."""
@@ -221,6 +223,11 @@ class Kept:
                     "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
                 )
             return
+        if is_stored(place(self.folder)):
+            raise EarmarkError(
+                f"--job {place(self.folder)}: a job's folder is on a disk, where what is added to a journal is there at once. Give one "
+                "there, and copy the results when they are done"
+            )
         if self.shard is not None:
             Shard.parse(self.shard)
         for name, value in options.items():
