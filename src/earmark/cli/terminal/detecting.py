@@ -73,9 +73,10 @@ def events_of_files(
     extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
-        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
+        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras, work)
         failures = into.finish(found)
-    say_notes([*notes, *extras.finish()])
+    facts = {"tagger": asked.tagger.identity(), **asked.rules.as_dict()}
+    say_notes([*notes, *extras.finish(facts)])
     stored = asked.tagger.facts.events
     if stored and stored.rates and asked.rules == stored.rules and (told := extras.rarer(stored.rates)):
         say(told)
@@ -99,7 +100,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
 
 
 def _gathered(
-    asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras
+    asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras, work: Kept
 ) -> list[str]:
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
     from earmark.cli.terminal import channels, eventresults, jobs
@@ -122,7 +123,7 @@ def _gathered(
         results = listen(
             asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard, named=asked.named,
             keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
-            gain=asked.gain, floor=asked.floor,
+            gain=asked.gain, floor=asked.floor, by=work.scored_by(),
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             return jobs.gather(channels.together(results, recordings), into, meter, strict, also, extras.take)

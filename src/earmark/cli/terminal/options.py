@@ -48,6 +48,19 @@ JudgedAs = Annotated[
     Literal["one", "many"] | None,
     typer.Option(help="Judge as one tag a clip, its highest score, or as many; default: as the tagger answers."),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(help="ray: share the work out over the machines of a Ray cluster; needs --job.", metavar="[ray]"),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster that runs; default: one is started here for the while.")
+]
+Cluster = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="key=value: nets, decoders, cores (of a net), piece (minutes), patience (seconds), cpus (of one started here)."
+    ),
+]
 Merge = Annotated[
     Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: judge in the merged tags.")
 ]
