@@ -113,6 +113,12 @@ def engines(data: Path, quick: bool, say: Say) -> Result:
     return part.main(data, quick, say)
 
 
+def cluster(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import cluster as part
+
+    return part.main(quick, say)
+
+
 PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "decode": decode,
     "logmel": logmel,
@@ -122,6 +128,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "panns": panns,
     "long": long,
     "engines": engines,
+    "cluster": cluster,
 }
 
 
