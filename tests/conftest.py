@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
+import json
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -36,10 +39,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """Each export reads the code of a thousand functions anew, half a second of work: they are kept from the first on."""
+    """Each export reads the code of a thousand functions anew, half a second of work: they are kept from the first on.
+
+    And the graph of a net, two seconds of tracing, is made once in a run: tests export the same small nets again and again.
+    """
     library = sys.modules.get("onnxscript._framework_apis.torch_2_11")  # where torch's exporter looks for them
     if library is not None and not hasattr(library.get_torchlib_ops, "cache_info"):
         library.get_torchlib_ops = functools.cache(library.get_torchlib_ops)
+    export = sys.modules.get("earmark.models.export")
+    if export is not None and not hasattr(export.body, "__wrapped__"):
+        for name in ("body", "stretch", "whole"):
+            setattr(export, name, traced_once(getattr(export, name)))
+
+
+def traced_once(export):
+    """`export` of a tagger, kept in files by all that a graph hangs on: weights, layers, recipe and vocabulary.
+
+    It writes each file whole, so that two processes that trace the same net at the same time do no harm.
+    """
+
+    @functools.wraps(export)
+    def once(tagger, *given, **named):
+        key = hashlib.sha256(f"{export.__name__} {given} {named} {tagger.training} {tagger}".encode())
+        key.update(json.dumps([tagger.recipe.as_dict(), list(tagger.vocabulary)], default=str).encode())
+        for name, value in tagger.state_dict().items():
+            key.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + value.detach().cpu().numpy().tobytes())
+        file = Path(os.environ["TESTS_SHARED"]) / f"graph-{key.hexdigest()}"
+        if not file.exists():
+            part = file.with_suffix(f".{os.getpid()}")
+            part.write_bytes(pickle.dumps(export(tagger, *given, **named)))
+            part.replace(file)
+        return pickle.loads(file.read_bytes())
+
+    return once
 
 
 def rounded_by_batch(module, inputs, output):
@@ -61,8 +93,11 @@ def rounded_by_batch(module, inputs, output):
 
 @pytest.fixture(scope="session", autouse=True)
 def _remembered(tmp_path_factory):
-    """What engines were found to be lies in a folder of the tests' own."""
-    os.environ["EARMARK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """What engines were found to be lies in a folder that the processes of a run share, and graphs that were traced do."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ["EARMARK_CACHE"] = str(shared / "cache")
+    os.environ["TESTS_SHARED"] = str(shared)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,7 +45,8 @@ FEWER = {
     "evaluate": "--resamples 50",
     "soundscapes": "--length 2 --scenes 2",
 }
-FEWER |= {"calibrate": "--resamples 50", "explain": "--filters 1 --steps 2"}
+FEWER |= {"calibrate": "--resamples 50", "explain": "--filters 1 --steps 2", "export": "--windows 4"}
+FEWER |= {"bench engines": "--rounds 1"}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -100,7 +101,7 @@ def run(line: str) -> str:
     arguments = shlex.split(line)[1:]
     if arguments[0] == "train":
         arguments += shlex.split(f"{QUICK} {SMALL[arguments[1]]}")
-    arguments += shlex.split(FEWER.get(arguments[0], ""))
+    arguments += shlex.split(FEWER.get(arguments[0]) or FEWER.get(" ".join(arguments[:2]), ""))
     if arguments[:2] == ["explain", "runs/raw/tagger.safetensors"] and "--layers" not in arguments:
         arguments += ["--layers", "1-2"]  # of eight, and longer inputs the deeper they lie
     try:

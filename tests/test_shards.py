@@ -56,6 +56,7 @@ def test_what_is_no_part_is_refused(told):
         ["tag", "--tagger", "digits"],
         ["events", "--tagger", "digits", "--threshold", "0.3", "--format", "csv"],
         ["events", "--tagger", "digits", "--threshold", "0.3", "--format", "raven"],
+        ["embed", "--tagger", "digits"],
     ],
     ids=lambda words: f"{words[0]}-{words[-1]}",
 )
@@ -199,7 +200,7 @@ def test_a_folder_without_a_job_is_told(tmp_path):
         progressed.of(tmp_path)
 
 
-@pytest.mark.parametrize("words", [["tag"], ["events"]])
+@pytest.mark.parametrize("words", [["tag"], ["events"], ["embed"]])
 def test_a_shard_is_of_a_job(words, recordings, tmp_path):
     assert "--shard is of a job" in earmark(*words, recordings, "--shard", "1/2").stderr
     assert "counted from 1" in earmark(*words, recordings, "--shard", "0/2", "--job", tmp_path / "j").stderr

@@ -36,6 +36,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.audio import members
 from earmark.audio.containers import AGAIN, SALVAGE
 from earmark.audio.decoders import Damaged, Info, Mixer, Report, Source, Wave, decoder, joined
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed
@@ -273,6 +274,8 @@ def _reporter(path: Path, report: Report | None) -> Report:
 
 def _file(path: Path) -> BinaryIO:
     """The file, open and unbuffered. Only a file with something in it will do: a pipe would block."""
+    if (member := members.member_of(path)) is not None and not path.exists():
+        return members.opened(path, member)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -36,6 +36,7 @@ def events(
     margin: e.Margin = 1.0,
     clips_each: e.ClipsEach = 50,
     summary: e.Summary = None,
+    store: e.Store = None,
     channel: o.Channel = None,
     each_channel: o.EachChannel = False,
     pictures: e.Pictures = None,
@@ -59,7 +60,6 @@ def events(
     precision: o.Precision = "auto",
 ) -> None:
     """Say when each thing is heard: onset, offset, tag and score of every event.
-
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
     from earmark.cli.terminal import detecting, drawing, eventextras, jobs
@@ -73,7 +73,7 @@ def events(
         out=out, pictures=pictures, live=coming
     )
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
-    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming)
+    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming, store)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     kept = kept.loads(loaded, tagger, device, engine, precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))

@@ -27,6 +27,7 @@ def train(
     recall: h.Recall = 0.9,
     embeddings: h.Embeddings = None,
     resume: t.Resume = False,
+    save_every: t.SaveEvery = None,
     workers: t.Decoders = 2,
     processes: t.Processes = 1,
     strict: t.Strict = False,
@@ -43,8 +44,9 @@ def train(
     if base is None:
         of_heads = {"--dataset": dataset, "--task": task, "--head": head, "--recordings": recordings}
         h.refuse_without_base({**of_heads, "--embeddings": embeddings})
+        told["every"] = training.every(save_every)
         return training.by_recipe(recipe, settings or [], data, out, fold, seeds, processes, told)
-    h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1})
+    h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1, "--save-every": save_every})
     weak, within = h.weak(recordings, weak_weight, weak_windows), (copies, recall)
     clips = h.clips_of(recipe, data)
     h.train(h.Question(base, clips, out, dataset, task, head, embeddings, weak, settings or [], fold, within), told)

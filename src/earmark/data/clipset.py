@@ -6,6 +6,7 @@ Apart from the tables of clips themselves, so that who reads a tagger's facts ne
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data import sampled
+
+MANY = 50_000  # lines at a time
 
 
 class Clips(Protocol):
@@ -58,7 +61,7 @@ class ClipSet:
     @staticmethod
     def of(manifest: Clips) -> ClipSet:
         names = sorted(manifest.ids.tolist())
-        labels = _digest(sorted(_labels(manifest)))
+        labels = sorted_digest(_labels(manifest))
         return ClipSet(
             len(manifest), tuple(manifest.fold_names()), _digest(names), labels=labels, sample=sampled.sample(names)
         )
@@ -105,13 +108,36 @@ def facts(manifest: Clips) -> dict[str, Any]:
     return ClipSet.of(manifest).as_dict()
 
 
+def sorted_digest(lines: Iterable[str]) -> str:
+    """A digest of lines in order of their code points, in which of millions none is an object of its own for long."""
+    first = list(itertools.islice(lines := iter(lines), MANY))
+    if len(first) < MANY:
+        return _digest(sorted(first))
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    blocks = []
+    while first:
+        # bytes of UTF-8 are in order of the code points
+        blocks.append(pa.array([line.encode("utf-8", "surrogateescape") for line in first], pa.large_binary()))
+        first = list(itertools.islice(lines, MANY))
+    whole = pa.concat_arrays(blocks)
+    order, digest = pc.array_sort_indices(whole), hashlib.sha256()
+    for at in range(0, len(order), MANY):
+        part = b"\n".join(whole.take(order.slice(at, MANY)).to_pylist())
+        digest.update(part if at == 0 else b"\n" + part)
+    return digest.hexdigest()[:16]
+
+
 def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _labels(manifest: Clips) -> Iterator[str]:
     """What is told of each clip, whose order and that of its tags do not count."""
-    columns = [manifest.table[name].to_pylist() for name in ("id", "start", "end", "tags", "events", "unknown")]
-    for name, start, end, tags, events, unknown in zip(*columns, strict=True):
-        told = [name, start, end, sorted(tags or []), events, *([sorted(unknown)] if unknown else [])]
-        yield json.dumps(told, ensure_ascii=True, default=str)
+    for first in range(0, len(manifest), MANY):
+        block = manifest.table.slice(first, MANY)
+        columns = [block[name].to_pylist() for name in ("id", "start", "end", "tags", "events", "unknown")]
+        for name, start, end, tags, events, unknown in zip(*columns, strict=True):
+            told = [name, start, end, sorted(tags or []), events, *([sorted(unknown)] if unknown else [])]
+            yield json.dumps(told, ensure_ascii=True, default=str)

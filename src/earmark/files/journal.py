@@ -111,24 +111,32 @@ class Journal:
 
     def done(self, path: Path, text: str, ending: str) -> None:
         """Keep a recording's result, then write it down."""
+        with self.writing(path, ending) as place:
+            write_text(place, text, newline="")
+
+    @contextlib.contextmanager
+    def writing(self, path: Path, ending: str) -> Iterator[Path]:
+        """Where a recording's result goes, whole, in the block; what became of it is written down once the block ends."""
         known = self.entries.get(str(path))
         name = known.result if known and known.result else free_name(path.name, self._taken, ending)
-        place = self.folder / RESULTS / name
-        write_text(place, text, newline="")
+        yield self.folder / RESULTS / name
         self._note(path, name, None)
 
     def failed(self, path: Path, reason: str) -> None:
         self._note(path, None, reason)
 
-    def results(self, paths: Iterable[Path]) -> Iterator[str]:
-        """The results of these that have one, in their order."""
+    def files(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """The files of the results of these that have one, in their order."""
         for path in paths:
             entry = self.entries.get(str(path))
             if entry is not None and entry.result is not None:
-                with (self.folder / RESULTS / entry.result).open(
-                    encoding="utf-8", errors="surrogateescape", newline=""
-                ) as file:
-                    yield file.read()
+                yield self.folder / RESULTS / entry.result
+
+    def results(self, paths: Iterable[Path]) -> Iterator[str]:
+        """The results of these that have one, in their order."""
+        for place in self.files(paths):
+            with place.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                yield file.read()
 
     def drop_pieces(self) -> None:
         """All recordings are done: pieces are of what is not asked for any more."""

@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from earmark.errors import EarmarkError, UnknownName
 from earmark.models.anytagger import AnyTagger
-from earmark.serve import api, folder, live, recordings, session
+from earmark.serve import api, causes, examples, folder, live, recordings, reviewing, session
 from earmark.serve.guard import Guard
 from earmark.serve.meters import Metered
 from earmark.serve.service import Service
@@ -57,7 +57,16 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger]) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    for router in (api.router, folder.router, recordings.router, live.router, session.router):
+    for router in (
+        api.router,
+        folder.router,
+        reviewing.router,
+        recordings.router,
+        causes.router,
+        examples.router,
+        live.router,
+        session.router,
+    ):
         app.include_router(router)
     app.get("/", include_in_schema=False)(page)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -90,6 +99,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # FastAPI's, of a body that is not even text
+            return refusal(422, "the body cannot be read: send JSON, in UTF-8")
         return refusal(error.status_code, str(error.detail), error.headers)
 
     async def on_question(_: Request, error: Exception) -> Response:

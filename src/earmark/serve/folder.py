@@ -1,4 +1,4 @@
-"""The folder of recordings over HTTP: what is in it, jobs over it, what they found, and what people say of that."""
+"""The folder of recordings over HTTP: what is in it, jobs over it, and what they found."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.inference.shapes import EventsOfRecording
 from earmark.scores import Event
-from earmark.serve import judging
 from earmark.serve.answers import written
 from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TYPES, Form
-from earmark.serve.judging import Order
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import (
     AllJobs,
@@ -25,14 +23,9 @@ from earmark.serve.shapes import (
     FoundEvent,
     FoundEvents,
     JobAsked,
-    Kept,
-    NextEvent,
     OneJob,
     OneRecording,
-    Precision,
     Problem,
-    Said,
-    TakenBack,
 )  # fmt: skip
 from earmark.serve.shelf import id_of
 from earmark.serve.store import Store
@@ -48,6 +41,9 @@ Tag = Annotated[str | None, Query(max_length=255, description="Of this tag alone
 Name = Annotated[str | None, Query(max_length=255, description="Whose names hold this.")]
 First = Annotated[int, Query(ge=0, le=2**53, description="How many are left out before.")]
 Most = Annotated[int, Query(ge=1, le=1000)]
+Below = Annotated[
+    bool, Query(description="Of the candidates, whose scores lie under the threshold, not of the events.")
+]
 WITHIN = " AND (? IS NULL OR tag = ?) AND (? IS NULL OR recording = ?) AND (? IS NULL OR {column} = ?) AND score >= ?"
 
 
@@ -67,7 +63,9 @@ def recordings(
     done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ?", (job,))}
     counts = {
         row["recording"]: row["n"]
-        for row in store.rows("SELECT recording, count(*) AS n FROM events WHERE job = ? GROUP BY recording", (job,))
+        for row in store.rows(
+            "SELECT recording, count(*) AS n FROM events WHERE job = ? AND below = 0 GROUP BY recording", (job,)
+        )
     }
     shown = list(found.items())[first : first + most]
     return Folder(
@@ -110,12 +108,12 @@ def one_job(job: Number, here: Here) -> OneJob:
 def stop(job: Number, here: Here) -> OneJob:
     """Stop a job; what it found is kept, and it can go on."""
     store, jobs = here.folder
-    _known(store, job)
+    known_job(store, job)
     jobs.stop(job)
     return _job(here, store, job)
 
 
-def _known(store: Store, job: int) -> dict[str, Any]:
+def known_job(store: Store, job: int) -> dict[str, Any]:
     rows = store.rows("SELECT * FROM jobs WHERE id = ?", (job,))
     if not rows:
         raise UnknownName(f"job {job}: there is none of this number")
@@ -123,15 +121,19 @@ def _known(store: Store, job: int) -> dict[str, Any]:
 
 
 def _job(here: Service, store: Store, job: int) -> OneJob:
-    row = _known(store, job)
+    row = known_job(store, job)
     (done,) = store.rows(
         "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds FROM done WHERE job = ?",
         (job,),
     )
-    (events,) = store.rows("SELECT count(*) AS n FROM events WHERE job = ?", (job,))
+    (events,) = store.rows(
+        "SELECT count(*) - coalesce(sum(below), 0) AS n, coalesce(sum(below), 0) AS below FROM events WHERE job = ?",
+        (job,),
+    )
     return OneJob(
         id=job, tagger=row["tagger"], state=row["state"], begun=row["begun"], total=max(len(here.shelf.folder()), done["n"]),
-        done=done["n"], unread=done["unread"], seconds=done["seconds"], events=events["n"], rules=json.loads(row["told"])["rules"],
+        done=done["n"], unread=done["unread"], seconds=done["seconds"], events=events["n"],
+        candidates=events["below"], rules=json.loads(row["told"])["rules"],
     )  # fmt: skip
 
 
@@ -139,10 +141,10 @@ def _job(here: Service, store: Store, job: int) -> OneJob:
 def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] = 0.0) -> CountsByHour:
     """How many events of each tag there are in each hour: of the day where names tell, else since the recording began."""
     store, _ = here.folder
-    _known(store, job)
+    known_job(store, job)
     column = _hours(store, job)
     rows = store.rows(
-        f"SELECT tag, {column} AS cell, count(*) AS n FROM events WHERE job = ? AND score >= ? GROUP BY tag, cell",
+        f"SELECT tag, {column} AS cell, count(*) AS n FROM events WHERE job = ? AND score >= ? AND below = 0 GROUP BY tag, cell",
         (job, score),
     )
     hours = sorted({row["cell"] for row in rows if row["cell"] is not None})
@@ -159,7 +161,7 @@ def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] =
 
 def _hours(store: Store, job: int) -> str:
     """The column that hours are counted by: the clock, where the names of recordings tell it of most events."""
-    (row,) = store.rows("SELECT count(*) AS n, count(clock) AS told FROM events WHERE job = ?", (job,))
+    (row,) = store.rows("SELECT count(*) AS n, count(clock) AS told FROM events WHERE job = ? AND below = 0", (job,))
     return "clock" if 2 * row["told"] > row["n"] else "hour"
 
 
@@ -167,24 +169,24 @@ def _hours(store: Store, job: int) -> str:
 def events(
     job: Number, here: Here, tag: Tag = None, recording: Annotated[str | None, Query(max_length=64)] = None,
     hour: Annotated[int | None, Query(ge=0, le=10**6)] = None, score: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    order: Annotated[Literal["time", "score"], Query()] = "time", first: First = 0, most: Most = 100,
+    order: Annotated[Literal["time", "score"], Query()] = "time", below: Below = False, first: First = 0, most: Most = 100,
 ) -> FoundEvents:  # fmt: skip
-    """The events that a job found, filtered."""
+    """The events that a job found, or its candidates, filtered."""
     store, _ = here.folder
-    _known(store, job)
+    known_job(store, job)
     name = None if recording is None else here.shelf.folder().get(recording, "")
-    where = "FROM events WHERE job = ?" + WITHIN.format(column=_hours(store, job))
+    where = f"FROM events WHERE job = ? AND below = {below:d}" + WITHIN.format(column=_hours(store, job))
     values = (job, tag, tag, name, name, hour, hour, score)
     (count,) = store.rows(f"SELECT count(*) AS n {where}", values)
     sort = "score DESC, id" if order == "score" else "recording, onset, id"
     rows = store.rows(f"SELECT * {where} ORDER BY {sort} LIMIT ? OFFSET ?", (*values, most, first))
-    return FoundEvents(total=count["n"], events=[_event(row) for row in rows])
+    return FoundEvents(total=count["n"], events=[event_of(row) for row in rows])
 
 
-def _event(row: dict[str, Any]) -> FoundEvent:
+def event_of(row: dict[str, Any]) -> FoundEvent:
     return FoundEvent(
         id=row["id"], recording=id_of(row["recording"]), name=row["recording"], onset=row["onset"], offset=row["offset"],
-        tag=row["tag"], score=row["score"],
+        tag=row["tag"], score=row["score"], below=bool(row["below"]),
     )  # fmt: skip
 
 
@@ -192,7 +194,7 @@ def _event(row: dict[str, Any]) -> FoundEvent:
 def as_file(job: Number, here: Here, format: Form = CSV) -> Response:
     """All events of a job as one file of the library's."""
     store, _ = here.folder
-    _known(store, job)
+    known_job(store, job)
     if eventfile.each(format.value):
         raise EarmarkError(
             f"a file for {format.value.capitalize()} is of one recording: ask for it of each, or take csv or json"
@@ -201,67 +203,7 @@ def as_file(job: Number, here: Here, format: Form = CSV) -> Response:
         row["recording"]: []
         for row in store.rows("SELECT recording FROM done WHERE job = ? AND error IS NULL ORDER BY 1", (job,))
     }
-    for row in store.rows("SELECT * FROM events WHERE job = ? ORDER BY recording, onset, id", (job,)):
+    for row in store.rows("SELECT * FROM events WHERE job = ? AND below = 0 ORDER BY recording, onset, id", (job,)):
         found.setdefault(row["recording"], []).append(Event(row["onset"], row["offset"], row["tag"], row["score"]))
     headers = {"Content-Disposition": f'attachment; filename="events-{job}{eventfile.ending(format.value)}"'}
     return Response(written(found, format.value, 1.0), media_type=TYPES.get(format.value, PLAIN), headers=headers)
-
-
-@router.get("/v1/jobs/{job}/next")
-def following(job: Number, here: Here, tag: Tag = None, order: Order = "mixed") -> NextEvent:
-    """The next event to be judged."""
-    store, _ = here.folder
-    _known(store, job)
-    event, left = judging.following(store, job, tag, order)
-    if event is None:
-        return NextEvent(event=None, drawn=None, left=0)
-    return NextEvent(event=_event(event), drawn=event["drawn"], left=left)
-
-
-@router.post("/v1/jobs/{job}/reviews", status_code=201)
-def review(job: Number, said: Said, here: Here) -> Kept:
-    """Keep an answer. It is on the disk when this is answered."""
-    store, _ = here.folder
-    rows = store.rows("SELECT * FROM events WHERE job = ? AND id = ?", (job, said.event))
-    if not rows:
-        raise UnknownName(f"event {said.event}: job {job} has none of this number")
-    if (said.answer == "other") != bool(said.other.strip()):
-        raise EarmarkError("other is the tag that it is, where the answer is `other`, and else empty")
-    if said.other.strip() == rows[0]["tag"]:
-        raise EarmarkError(f"the event is told as {said.other.strip()} already: then it is right")
-    return Kept(id=judging.answer(store, rows[0], said.answer, said.other.strip(), said.drawn))
-
-
-@router.delete("/v1/jobs/{job}/reviews/last")
-def take_back(job: Number, here: Here) -> TakenBack:
-    """Take the newest answer back."""
-    store, _ = here.folder
-    _known(store, job)
-    gone = judging.take_back(store, job)
-    if gone is None:
-        return TakenBack(event=None, drawn=None)
-    rows = store.rows(
-        "SELECT * FROM events WHERE job = ? AND recording = ? AND onset = ? AND tag = ?",
-        (job, gone["recording"], gone["onset"], gone["tag"]),
-    )
-    return TakenBack(event=_event(rows[0]) if rows else None, drawn=gone["drawn"])
-
-
-@router.get("/v1/jobs/{job}/figures")
-def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
-    """The precision so far."""
-    store, _ = here.folder
-    _known(store, job)
-    return Precision(**judging.figures(store, job, tag))
-
-
-@router.get(
-    "/v1/jobs/{job}/reviews", response_class=Response, responses={200: {"content": {"text/csv": TABLES["text/csv"]}}}
-)
-def reviews(job: Number, here: Here) -> Response:
-    """The answers as the table of `earmark review`, from which taggers learn."""
-    store, _ = here.folder
-    _known(store, job)
-    headers = {"Content-Disposition": f'attachment; filename="reviews-{job}.csv"'}
-    body = judging.table(store, job).encode("utf-8", "surrogateescape")
-    return Response(body, media_type="text/csv", headers=headers)

@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from earmark.errors import EarmarkError
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.files.journal import Journal
-from earmark.inference.detection import listen
 from earmark.inference.recordings import Failure
 from earmark.models.anytagger import AnyTagger
 from earmark.scores import Event
+from earmark.serve import candidates
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
 from earmark.serve.store import Store
@@ -113,26 +113,26 @@ class Jobs:
     ) -> None:
         sounds = [Sent(Path(name), file=file, look=task.look) for name, file in files.items()]
         options: dict[str, Any] = {"workers": 1, "on_audio": lambda _: self._give_way(task)}
-        with closing(listen(tagger, tagger.framewise(), sounds, rules, **options)) as results:
-            for result, events in results:
+        with closing(candidates.hear(tagger, sounds, rules, **options)) as results:
+            for result, events, rejected in results:
                 name = str(result.recording.path)
                 if isinstance(result, Failure):
                     journal.failed(files[name], str(result.error))
                     self.store.failed(job, name, str(result.error))
                     continue
-                told = json.loads(eventfile.text({name: events}, "json"))
-                text = (
-                    json.dumps([told[0] | {"duration": round(result.duration, 6)}], ensure_ascii=False, indent=1) + "\n"
-                )
-                journal.done(files[name], text, ".json")
-                self.store.heard(job, name, result.duration, events)
+                told, low = (json.loads(eventfile.text({name: each}, "json"))[0] for each in (events, rejected))
+                told |= {"duration": round(result.duration, 6), "candidates": low["events"]}
+                journal.done(files[name], json.dumps([told], ensure_ascii=False, indent=1) + "\n", ".json")
+                self.store.heard(job, name, result.duration, events, rejected)
 
     def _take_in(self, job: int, name: str, file: Path, journal: Journal) -> None:
         for _, reason in journal.failures([file]):
             self.store.failed(job, name, reason)
         for text in journal.results([file]):
             (told,) = json.loads(text)
-            self.store.heard(job, name, told["duration"], _events(told))
+            self.store.heard(
+                job, name, told["duration"], *(_events(told.get(key, ())) for key in ("events", "candidates"))
+            )
 
     def _give_way(self, task: Task) -> None:
         until = time.monotonic() + PATIENCE
@@ -141,6 +141,6 @@ class Jobs:
         task.look()
 
 
-def _events(told: Mapping[str, Any]) -> Iterator[Event]:
-    for each in told["events"]:
+def _events(told: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
+    for each in told:
         yield Event(each["onset"], each["offset"], each["label"], each["score"])

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from earmark.evaluation.reviews import answers
-from earmark.evaluation.reviews.answers import OTHER, RIGHT, Review
+from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, Review
 from earmark.evaluation.reviews.choosing import HIGHEST, NEAR, RANDOM, Picked
 from earmark.evaluation.reviews.precision import of_tags
+from earmark.events.cells import number
 from earmark.scores import Event
 from earmark.serve.store import Store, now
 
@@ -26,19 +27,22 @@ Order = Literal["mixed", "surest", "doubtful", "random"]
 TURNS: tuple[Order, ...] = ("surest", "random", "surest", "doubtful")
 SORTS = {"surest": "score DESC, id", "doubtful": "score, id", "random": "draw"}
 OPEN = """
-  FROM events e WHERE job = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM reviews r WHERE r.job = e.job
+  FROM events e WHERE job = ? AND below = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM reviews r WHERE r.job = e.job
     AND r.recording = e.recording AND r.onset = e.onset AND r.tag = e.tag AND r.undone IS NULL)
 """
 
 
-def following(store: Store, job: int, tag: str | None, order: Order) -> tuple[dict[str, Any] | None, int]:
-    """The next event without an answer, with how it was `drawn`, and how many there are."""
-    asked = (job, tag, tag)
+def following(
+    store: Store, job: int, tag: str | None, order: Order, below: bool = False
+) -> tuple[dict[str, Any] | None, int]:
+    """The next event without an answer, with how it was `drawn`, and how many there are. below: of the candidates."""
+    asked = (job, int(below), tag, tag)
     (left,) = store.rows(f"SELECT count(*) AS n {OPEN}", asked)
     if left["n"] == 0:
         return None, 0
     given = store.rows(
-        "SELECT recording FROM reviews WHERE job = ? AND undone IS NULL AND (? IS NULL OR tag = ?) ORDER BY id DESC",
+        "SELECT recording FROM reviews WHERE job = ? AND below = ? AND undone IS NULL AND (? IS NULL OR tag = ?) "
+        "ORDER BY id DESC",
         asked,
     )
     turn = TURNS[len(given) % len(TURNS)] if order == "mixed" else order
@@ -48,14 +52,16 @@ def following(store: Store, job: int, tag: str | None, order: Order) -> tuple[di
     return found[0] | {"drawn": turn}, left["n"]
 
 
-def answer(store: Store, event: dict[str, Any], said: Answer, other: str, drawn: str) -> int:
-    """Keep an answer; its number. On the disk when this returns."""
-    values = [event[name] for name in ("job", "recording", "onset", "offset", "tag", "score", "draw")]
+def answer(
+    store: Store, event: dict[str, Any], said: Answer, other: str, drawn: str, edges: tuple[float, float] | None = None
+) -> int:
+    """Keep an answer; its number. On the disk when this returns. edges: where they were moved."""
+    values = [event[name] for name in ("job", "recording", "onset", "offset", "tag", "score", "draw", "below")]
     with store.writing() as line:
         done = line.execute(
-            "INSERT INTO reviews (job, recording, onset, offset, tag, score, draw, answer, other, drawn, time) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [*values, said, other, drawn, now()],
+            "INSERT INTO reviews (job, recording, onset, offset, tag, score, draw, below, answer, other, drawn, time, "
+            "right_onset, right_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*values, said, other, drawn, now(), *(edges or (None, None))],
         )
         return int(done.lastrowid or 0)
 
@@ -71,17 +77,24 @@ def take_back(store: Store, job: int) -> dict[str, Any] | None:
         return None if row is None else dict(row)
 
 
-def reviews(store: Store, job: int) -> list[Review]:
-    """The answers that count, in the order in which they were given, each with how it was chosen.
+def reviews(store: Store, job: int, candidates: bool = False) -> list[Review]:
+    """The answers that count, in the order in which they were given, each with how it was chosen. candidates: of these too, of
+    which nobody says how they were chosen: what is said of them tells nothing of the events.
 
     Who is asked for the surest and, in between, for some drawn by chance, finds more of the right ones by chance at first than
     are left at last. So not what an event was asked for counts, but where its score lies: among the surest of its tag that were
     asked for, or the least sure, it is taken for chosen; else it was drawn by chance, if all that chance would have drawn before
     it was answered. Of those that nobody chose, these are a fair sample.
     """
-    rows = store.rows("SELECT * FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
+    rows = _answers(store, job, candidates)
     strata = {tag: _stratum(store, job, tag, rows) for tag in {row["tag"] for row in rows}}
-    return [_review(row, number, strata[row["tag"]]) for number, row in enumerate(rows)]
+    return [_review(row, number, None if row["below"] else strata[row["tag"]]) for number, row in enumerate(rows)]
+
+
+def _answers(store: Store, job: int, candidates: bool) -> list[dict[str, Any]]:
+    return store.rows(
+        "SELECT * FROM reviews WHERE job = ? AND undone IS NULL AND below <= ? ORDER BY id", (job, int(candidates))
+    )
 
 
 @dataclass(frozen=True)
@@ -101,9 +114,9 @@ class Stratum:
 
 
 def _stratum(store: Store, job: int, tag: str, rows: list[dict[str, Any]]) -> Stratum:
-    mine = [row for row in rows if row["tag"] == tag]
-    (count,) = store.rows("SELECT count(*) AS n FROM events WHERE job = ? AND tag = ?", (job, tag))
-    (first,) = store.rows(f"SELECT min(draw) AS draw {OPEN}", (job, tag, tag))
+    mine = [row for row in rows if row["tag"] == tag and not row["below"]]
+    (count,) = store.rows("SELECT count(*) AS n FROM events WHERE job = ? AND below = 0 AND tag = ?", (job, tag))
+    (first,) = store.rows(f"SELECT min(draw) AS draw {OPEN}", (job, 0, tag, tag))
     made = Stratum(
         max(count["n"], len(mine)),  # a job that goes on may have found less than before
         min((row["score"] for row in mine if row["drawn"] == "surest"), default=math.inf),
@@ -114,13 +127,25 @@ def _stratum(store: Store, job: int, tag: str, rows: list[dict[str, Any]]) -> St
     return replace(made, probability=by_chance / max(1, made.events - len(mine) + by_chance))
 
 
-def _review(row: dict[str, Any], number: int, stratum: Stratum) -> Review:
+def _review(row: dict[str, Any], number: int, stratum: Stratum | None) -> Review:
     event = Event(row["onset"], row["offset"], row["tag"], row["score"])
-    chosen = stratum.chosen(row)
-    picked = Picked(row["recording"], event, chosen, stratum.probability if chosen == RANDOM else 1.0, stratum.events)
-    answer = None if row["answer"] == "unsure" else row["answer"]
-    truth = {RIGHT: event, OTHER: Event(event.onset, event.offset, row["other"])}.get(answer or "")
-    return Review(picked, answer, truth, number)
+    if stratum is None:
+        picked = Picked(row["recording"], event, "", 1.0, 0)
+    else:
+        chosen = stratum.chosen(row)
+        picked = Picked(
+            row["recording"], event, chosen, stratum.probability if chosen == RANDOM else 1.0, stratum.events
+        )
+    moved = row["right_onset"] is not None
+    edges = (row["right_onset"], row["right_offset"]) if moved else (event.onset, event.offset)
+    match row["answer"]:
+        case "right" if moved:
+            return Review(picked, MOVED, Event(*edges, event.tag), number)
+        case "right":
+            return Review(picked, RIGHT, event, number)
+        case "other":
+            return Review(picked, OTHER, Event(*edges, row["other"]), number)
+    return Review(picked, None if row["answer"] == "unsure" else row["answer"], None, number)
 
 
 def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
@@ -128,7 +153,10 @@ def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
     given = [each for each in reviews(store, job) if tag is None or each.picked.event.tag == tag]
     told = of_tags(given)[-1] if given else None
     known = told is not None and math.isfinite(told.precision.value)
+    low = [row["answer"] for row in _answers(store, job, True) if row["below"] and (tag is None or row["tag"] == tag)]
     return {
+        "candidates": len(low),
+        "missed": low.count("right"),
         "asked": len(given),
         "right": sum(each.right for each in given),
         "judged": sum(each.answer is not None for each in given),
@@ -139,16 +167,25 @@ def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
     }
 
 
-def table(store: Store, job: int) -> str:
+def table(store: Store, job: int, candidates: bool = False) -> str:
     """The answers that count as the table of `earmark review`, and the time of each."""
-    times = store.rows("SELECT time FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
-    given = reviews(store, job)
+    times = [row["time"] for row in _answers(store, job, candidates)]
+    given = reviews(store, job, candidates)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head, *rows = csv.reader(io.StringIO(answers.table([each.picked for each in given]), newline=""))
     writer.writerow([*head, "time"])
     for row, each, time in zip(rows, given, times, strict=True):
         told = dict(zip(head, row, strict=True)) | {"answer": each.answer or "unsure"}
-        told |= {"right_tag": each.truth.tag} if each.answer == OTHER and each.truth is not None else {}
-        writer.writerow([*told.values(), time["time"]])
+        if each.truth is not None and each.truth.tag != each.picked.event.tag:
+            told |= {"right_tag": each.truth.tag}
+        if each.truth is not None and span(each.truth) != span(each.picked.event):
+            told |= {"right_onset": number(each.truth.onset), "right_offset": number(each.truth.offset)}
+        if each.picked.chosen == "":
+            told |= {"probability": "", "of_tag": ""}
+        writer.writerow([*told.values(), time])
     return out.getvalue()
+
+
+def span(event: Event) -> tuple[float, float]:
+    return event.onset, event.offset

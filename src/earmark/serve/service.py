@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
+from earmark.data.datasets import open_data
 from earmark.errors import UnknownName
 from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
 from earmark.serve.hearing import Memory
 from earmark.serve.jobs import Jobs
+from earmark.serve.lessons import by_tag
 from earmark.serve.meters import Meters
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
@@ -21,6 +24,10 @@ from earmark.serve.store import Store
 from earmark.serve.uploads import Spool
 from earmark.serve.work import Desk
 
+if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
+
+log = logging.getLogger("earmark")
 DRAWERS, WAITING = 2, 64  # threads that draw, and pictures that may wait
 
 
@@ -39,6 +46,8 @@ class Service:
     store: Store | None = None  # of a folder of recordings
     jobs: Jobs | None = None
     listeners: int = 0  # to live sound, now
+    clips: Manifest | None = None  # from which taggers learnt
+    examples: dict[str, list[Any]] = field(default_factory=dict)  # of these, by tag; see `earmark.serve.examples`
 
     @staticmethod
     def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
@@ -48,10 +57,17 @@ class Service:
         made = Service(
             settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
         )
+        if settings.clips is not None:
+            made.know(open_data(settings.clips, settings.dataset, say=log.warning))
         if settings.recordings is not None:
             made.store = Store(settings.kept)
             made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")
         return made
+
+    def know(self, clips: Manifest) -> None:
+        """These clips can be learnt from, and heard as examples."""
+        self.clips, self.examples = clips, by_tag(clips)
+        self.shelf.add_clips({clip[0] for chosen in self.examples.values() for clip in chosen})
 
     @property
     def folder(self) -> tuple[Store, Jobs]:

@@ -147,7 +147,9 @@ class JobAsked(Output):
 
 
 class OneJob(Output):
-    """state: running, stopped, done, or failed and why. done, unread: recordings; seconds: of sound heard."""
+    """state: running, stopped, done, or failed and why. done, unread: recordings; seconds: of sound heard. candidates: what was
+    not sure enough to be an event, from half of the thresholds on.
+    """
 
     id: int
     tagger: str
@@ -158,6 +160,7 @@ class OneJob(Output):
     unread: Counted
     seconds: Seconds
     events: Counted
+    candidates: Counted
     rules: dict[str, Any]
 
 
@@ -189,6 +192,7 @@ class FoundEvent(Output):
     offset: Start
     tag: str
     score: float
+    below: Annotated[bool, Field(description="Whether it is a candidate: its score lies under the threshold.")]
 
 
 class FoundEvents(Output):
@@ -205,12 +209,16 @@ class NextEvent(Output):
 
 
 class Said(Output):
-    """An answer to an event. other: the tag that it is, where the answer is `other`."""
+    """An answer to an event. other: the tag that it is, where the answer is `other`. onset, offset: where it begins and ends in
+    truth, in seconds from the start of the recording, where its edges were moved.
+    """
 
     event: int
     answer: Literal["right", "wrong", "other", "unsure"]
     other: Annotated[str, Field(max_length=255)] = ""
     drawn: Literal["surest", "doubtful", "random", "chosen"] = "chosen"
+    onset: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    offset: Annotated[float | None, Field(gt=0, le=1e9)] = None
 
 
 class Kept(Output):
@@ -220,15 +228,18 @@ class Kept(Output):
 
 
 class TakenBack(Output):
-    """The event whose answer counts no more, or null; and how it was drawn."""
+    """The event whose answer counts no more, or null; how it was drawn; and where its edges had been moved to, if they were."""
 
     event: FoundEvent | None
     drawn: Literal["surest", "doubtful", "random", "chosen"] | None
+    onset: float | None
+    offset: float | None
 
 
 class Precision(Output):
     """asked: answers; judged: of them right or wrong; sample: of these drawn by chance, which stand for all that nobody chose.
-    precision: of all events, and its 95 % interval; null while nobody knows.
+    precision: of all events, and its 95 % interval; null while nobody knows. candidates: answers to what was not sure enough, and
+    missed: of them right, whatever edges or tag they have in truth.
     """
 
     asked: Counted
@@ -238,3 +249,31 @@ class Precision(Output):
     precision: float | None
     low: float | None
     high: float | None
+    candidates: Counted
+    missed: Counted
+
+
+class Cause(Output):
+    """What in a part of a recording caused a tag. by: what tells it. edges: seconds, one more than values, which are scores, or of
+    attention weights times the window's score, where a weight of 1 is that of a moment that counts as all others do.
+    """
+
+    tag: str
+    by: Literal["attention", "frames", "windows"]
+    edges: list[float]
+    values: list[Annotated[float, Field(ge=0)]]
+
+
+class Example(Output):
+    """A sound of a tag to compare with. source: a clip that the tagger may have learnt from, or an answer of a review."""
+
+    recording: Annotated[str, Field(description="Its id.")]
+    name: str
+    onset: Start
+    offset: Start
+    source: Literal["clip", "review"]
+
+
+class Examples(Output):
+    examples: list[Example]
+    clips: Annotated[bool, Field(description="Whether the service was given clips to choose from.")]

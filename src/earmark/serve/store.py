@@ -22,7 +22,7 @@ from earmark.files.lock import lock
 from earmark.scores import Event
 
 NAME = "serve.sqlite"
-VERSION = 1
+VERSION = 2  # 1: without candidates (`below`), moved edges (`right_onset`, `right_offset`) and trainings
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
   id INTEGER PRIMARY KEY, told TEXT NOT NULL UNIQUE, tagger TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL);
@@ -30,16 +30,23 @@ CREATE TABLE IF NOT EXISTS done (
   job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, seconds REAL, error TEXT, PRIMARY KEY (job, recording));
 CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL, offset REAL NOT NULL,
-  tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL);
+  tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL,
+  below INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS events_by_tag ON events (job, tag, score);
 CREATE INDEX IF NOT EXISTS events_by_draw ON events (job, draw);
 CREATE INDEX IF NOT EXISTS events_by_recording ON events (job, recording);
 CREATE TABLE IF NOT EXISTS reviews (
   id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL,
   offset REAL NOT NULL, tag TEXT NOT NULL, score REAL NOT NULL, answer TEXT NOT NULL, other TEXT NOT NULL, drawn TEXT NOT NULL,
-  draw REAL NOT NULL, time TEXT NOT NULL, undone TEXT);
+  draw REAL NOT NULL, time TEXT NOT NULL, undone TEXT, right_onset REAL, right_offset REAL, below INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS reviews_by_event ON reviews (job, recording, onset, tag);
 """
+SINCE_1 = (
+    "ALTER TABLE events ADD COLUMN below INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE reviews ADD COLUMN right_onset REAL",
+    "ALTER TABLE reviews ADD COLUMN right_offset REAL",
+    "ALTER TABLE reviews ADD COLUMN below INTEGER NOT NULL DEFAULT 0",
+)
 STARTED = re.compile(r"(?<!\d)((?:19|20)\d{6})[_T-]?(\d{6})(?!\d)")  # of recorders' file names: 20260514_053000
 
 
@@ -96,7 +103,10 @@ class Store:
                 f"{self.path}: was written by a newer earmark (version {version}, this one knows {VERSION}). Upgrade"
             )
         self._line.executescript(TABLES)
-        self._line.execute(f"PRAGMA user_version = {VERSION}")
+        with self.writing() as line:
+            for change in SINCE_1 if version == 1 else ():
+                line.execute(change)
+            line.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         with self._lock:
@@ -135,19 +145,26 @@ class Store:
         with self.writing() as line:
             line.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job))
 
-    def heard(self, job: int, recording: str, seconds: float, events: Iterable[Event]) -> None:
-        """What was found in a recording, in place of what was found before."""
+    def heard(
+        self, job: int, recording: str, seconds: float, events: Iterable[Event], candidates: Iterable[Event] = ()
+    ) -> None:
+        """What was found in a recording, in place of what was found before; candidates: what was not sure enough."""
         began = started(recording)
 
         def hours(event: Event) -> tuple[int | None, int]:
             clock = None if began is None else (began + timedelta(seconds=event.onset)).hour
             return clock, int(event.onset // 3600)
 
-        rows = [(job, recording, e.onset, e.offset, e.tag, e.score, lot(job, recording, e), *hours(e)) for e in events]
+        rows = [
+            (job, recording, e.onset, e.offset, e.tag, e.score, lot(job, recording, e), *hours(e), below)
+            for below, found in enumerate((events, candidates))
+            for e in found
+        ]
         with self.writing() as line:
             line.execute("DELETE FROM events WHERE job = ? AND recording = ?", (job, recording))
             line.executemany(
-                "INSERT INTO events (job, recording, onset, offset, tag, score, draw, clock, hour) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO events (job, recording, onset, offset, tag, score, draw, clock, hour, below) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
             line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, NULL)", (job, recording, seconds))

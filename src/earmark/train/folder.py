@@ -8,6 +8,7 @@
     tagger.safetensors     the epoch that was kept so far
     epochs/                every epoch's tagger, with train.keep=every
     errors.csv             clips that could not be read, if any
+    left-out.json          of a pack: those that were known when the run began, if any, and stay left out
 
 A training in phases has a folder with log, curves, state and tagger for each phase, by its name.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,18 +29,24 @@ from typing import Any
 import yaml
 
 from earmark import recipe as recipes
+from earmark.data import packs
+from earmark.data.clipset import sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import clear_up, whole_text, write_text
+from earmark.files.bounds import read_json
 from earmark.files.lock import locked
 from earmark.recipe import Recipe
-from earmark.train.loader import Waves
+from earmark.train.packed import is_packed
+from earmark.train.sources import WaveSource
 
 STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"
 LOG = "log.csv"
 SPLIT = "split.json"
+ERRORS = "errors.csv"
+LISTED = ["path", "reason", "part", "id"]
 COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
 Say = Callable[[str], None]
 
@@ -92,13 +100,15 @@ def _clips(parts: Parts, workers: int) -> dict[str, dict[str, Any]]:
 
 
 def _sound(clips: Manifest, workers: int) -> str:
-    """A digest of the bytes of the clips' files, wherever these lie."""
+    """A digest of the bytes of the clips' files, wherever these lie; a pack tells each clip's, and is not read for it."""
+    if is_packed(clips):
+        packed = zip(clips.ids.tolist(), clips.table["sha256"].to_pylist(), strict=True)
+        return sorted_digest(f"{name}\t{digest.hex()}" for name, digest in packed)
     paths = clips.paths()
     files = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         digests = dict(zip(files, pool.map(_bytes, files), strict=True))
-    lines = sorted(f"{name}\t{digests[path]}" for name, path in zip(clips.ids.tolist(), paths, strict=True))
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return sorted_digest(f"{name}\t{digests[path]}" for name, path in zip(clips.ids.tolist(), paths, strict=True))
 
 
 def _bytes(path: Path) -> str:
@@ -124,7 +134,33 @@ def _same(kept: Path, recipe: Recipe) -> bool:
     return before == now
 
 
-def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
+def left_out(folder: Path, clips: Manifest) -> dict[str, str]:
+    """Paths of a pack's clips that this run leaves out, and why: those that were known to be unreadable when it began.
+
+    What others find out later must not change the order of the clips that are left.
+    """
+    file = folder / "left-out.json"
+    if any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
+        return dict(read_json(file)) if file.is_file() else {}
+    found = packs.unreadable(clips.root)
+    file.unlink(missing_ok=True)
+    if found:
+        write_json(file, found)
+    return found
+
+
+def add_error(folder: Path, part: str, name: str, error: AudioError) -> None:
+    """Add a clip that could not be read to the list, which several processes may do at once."""
+    line = io.StringIO()
+    values = csv.writer(line)
+    if not (folder / ERRORS).exists():
+        values.writerow(LISTED)
+    values.writerow([error.path, error.problem, part, name])
+    with (folder / ERRORS).open("ab", buffering=0) as file:
+        file.write(line.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
     """Say and list what could not be read. Raises AudioError where nothing of a part can be."""
     rows = []
     for name, part in waves.items():
@@ -137,13 +173,13 @@ def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
         if name == "train" and len(part.readable) == 1:
             raise ManifestError("one clip is left for train: batch normalisation needs two at least")
     if not rows:
-        (folder / "errors.csv").unlink(missing_ok=True)  # of a start before the clips were mended
+        (folder / ERRORS).unlink(missing_ok=True)  # of a start before the clips were mended
     else:
-        with whole_text(folder / "errors.csv") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+        with whole_text(folder / ERRORS) as file:
+            writer = csv.DictWriter(file, LISTED)
             writer.writeheader()
             writer.writerows(rows)
-        say(f"{len(rows)} clips could not be read and are left out: {folder / 'errors.csv'}")
+        say(f"{len(rows)} clips could not be read and are left out: {folder / ERRORS}")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,7 +14,8 @@ from earmark.registry import did_you_mean
 from earmark.scores.reserved import RESERVED
 from earmark.train import processes
 from earmark.train.folder import Say
-from earmark.train.loader import Waves
+from earmark.train.packed import is_packed
+from earmark.train.sources import WaveSource
 
 SHOWN = 8  # tags that a line names
 
@@ -79,7 +80,7 @@ def reserved(recipe: Recipe, vocabulary: tuple[str, ...], say: Say) -> tuple[str
     return None if named is None and not found else found
 
 
-def check_heard(train: Waves, validation: Waves, vocabulary: tuple[str, ...], say: Say) -> None:
+def check_heard(train: WaveSource, validation: WaveSource, vocabulary: tuple[str, ...], say: Say) -> None:
     """Say which tags are left without a clip where some could not be read, or where validation has none of them."""
     truth = train.manifest.truth(vocabulary)
     lost = set(_without(truth[train.readable], vocabulary)) - set(_without(truth, vocabulary))
@@ -108,13 +109,24 @@ def _few(tags: list[str]) -> str:
     return ", ".join(tags[:SHOWN]) + (f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else "")
 
 
-def check_plans(recipe: Recipe, validation: Waves, vocabulary: tuple[str, ...]) -> None:
+def check_plans(recipe: Recipe, validation: WaveSource, vocabulary: tuple[str, ...]) -> None:
     """What would come up only at the end of an epoch, or in a later phase. Raises ManifestError and EarmarkError."""
     plans = [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
     smallest = min(plan.batch for plan in plans)
     if smallest < processes.world():
         raise EarmarkError(
             f"train.batch: {smallest} clips are too few for {processes.world()} processes: take a larger batch or fewer"
+        )
+    buffered = [plan for plan in plans if plan.buffer is not None]
+    if buffered and not is_packed(validation.manifest):
+        raise EarmarkError(
+            f"train.buffer: {buffered[0].buffer} clips are mixed where a pack's shards are read in order, and these clips are "
+            "files: leave it out, or pack them (`earmark pack`)"
+        )
+    if odd := [plan.batch for plan in buffered if plan.batch % processes.world()]:
+        raise EarmarkError(
+            f"train.batch: {odd[0]} clips cannot be shared out evenly between {processes.world()} processes, so that each would "
+            "read all shards: take a multiple, or leave train.buffer out"
         )
     count = len(validation.readable)
     mapped = any(plan.choose == "map" for plan in plans)

@@ -15,7 +15,8 @@ from torch import nn
 
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
-from earmark.errors import RecipeError
+from earmark.data.splits import Parts
+from earmark.errors import AudioError, RecipeError
 from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import devices, loading
@@ -26,12 +27,26 @@ from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
-from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
+from earmark.train.checkpoint import Every, check_processes
+from earmark.train.folder import (
+    LOG,
+    STATE,
+    TAGGER,
+    Say,
+    add_error,
+    left_out,
+    prepared,
+    report_audio,
+    versions,
+    write_json,
+)
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
+from earmark.train.packed import PackedWaves, is_packed
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
-from earmark.train.state import State, ended, load_average, load_state, write_log
+from earmark.train.sources import WaveSource
+from earmark.train.state import State, ended, load_average, load_state, load_within, write_log
 from earmark.train.teaching import Teachers, check_teachers
 from earmark.train.transfer import copy_part, first_words, same_net
 
@@ -49,13 +64,15 @@ def train(
     say: Say = lambda line: None,
     on_progress: OnProgress | None = None,
     teachers: Teachers | None = None,
+    every: Every | None = None,
 ) -> Path:
     """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
 
-    teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`).
+    teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`). every: when
+    the state is kept within an epoch (`earmark.train.checkpoint`); default: never.
 
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
-    another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
+    another run; the loss is no number). KeyboardInterrupt passes through, with what was kept last saved.
     """
     keep_freed_memory()
     device = devices.taken(device)
@@ -75,10 +92,7 @@ def train(
     checked = bases.check([base for each in taken.values() for base in each], recipe, manifest, parts, say)
     with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
         processes.shared(None)  # the others wait for the folder
-        waves = {}
-        for name in ("train", "validation"):
-            part = getattr(parts, name)
-            waves[name] = Waves(part, recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
+        waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
         if first:
             report_audio(waves, folder, say)
         check_heard(waves["train"], waves["validation"], vocabulary, say)
@@ -87,13 +101,35 @@ def train(
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
-        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers)
+        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers, every)
         if not recipe.phases:
             return run.phase(recipe, "", folder, before=0, start=None)
         return run.phases()
 
 
-def _read(split: Split, waves: dict[str, Waves]) -> Split:
+def _opened(
+    parts: Parts, sample_rate: int, folder: Path, workers: int, strict: bool, salvage: bool, say: Say
+) -> dict[str, WaveSource]:
+    """The clips that train and those that validate: files decoded beforehand; those of a pack as they are asked for."""
+    waves: dict[str, WaveSource] = {}
+    known: dict[str, str] = {}
+    if is_packed(parts.train):
+        known = processes.shared(left_out(folder, parts.train) if processes.rank() == 0 else {})
+    for name in ("train", "validation"):
+        part: Manifest = getattr(parts, name)
+        if not is_packed(part):
+            waves[name] = Waves(part, sample_rate, workers=workers, strict=strict, salvage=salvage)
+            continue
+
+        def tell(clip: str, error: AudioError, line: str, name: str = name) -> None:
+            add_error(folder, name, clip, error)
+            say(line)
+
+        waves[name] = PackedWaves(part, sample_rate, left_out=known, salvage=salvage, strict=strict, on_unreadable=tell)
+    return waves
+
+
+def _read(split: Split, waves: dict[str, WaveSource]) -> Split:
     """The split, with how many clips of each part could not be read."""
     clips = {name: getattr(split, name) for name in waves}
     return replace(split, **{name: replace(clips[name], unread=len(part.failures)) for name, part in waves.items()})
@@ -106,7 +142,7 @@ class Run:
         self,
         recipe: Recipe,
         vocabulary: tuple[str, ...],
-        waves: dict[str, Waves],
+        waves: dict[str, WaveSource],
         folder: Path,
         facts: Facts,
         own: dict[str, tuple[Base, ...]],
@@ -115,8 +151,9 @@ class Run:
         say: Say,
         on_progress: OnProgress | None,
         teachers: Teachers | None = None,
+        every: Every | None = None,
     ):
-        self.teachers = teachers
+        self.teachers, self.every = teachers, every
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
         self.own = own  # bases of each phase, by its name
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
@@ -188,16 +225,23 @@ class Run:
         state, optimiser_state = State(), None
         if (folder / STATE).is_file():
             optimiser_state, state = load_state(folder / STATE, tagger)
-            self.say(f"going on after epoch {state.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
+            check_processes(state, str(folder))
+            where = (
+                f"within epoch {state.epochs + 1}, after {state.place} batches,"
+                if state.place
+                else f"after epoch {state.epochs}"
+            )
+            self.say(f"going on {where} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
             self._fill(tagger, name, loading.load(start, engine="torch").alone if start else None, self._trained)
         phase = self.recipe.phases.get(name)
         module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
-            teachers=self.teachers,
+            teachers=self.teachers, every=self.every,
         )  # fmt: skip
         module.optimiser_state = optimiser_state
+        module.within = load_within(folder / STATE) if state.place else {}
         if module.average is not None and (folder / STATE).is_file():
             module.average.restore(load_average(folder / STATE))
         if ended(state, plan.train):

@@ -75,7 +75,8 @@ def events_of_files(
         into = _results(asked, names, job, stack, extras)
         notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras, work)
         failures = into.finish(found)
-    say_notes([*notes, *extras.finish()])
+    facts = {"tagger": asked.tagger.identity(), **asked.rules.as_dict()}
+    say_notes([*notes, *extras.finish(facts)])
     stored = asked.tagger.facts.events
     if stored and stored.rates and asked.rules == stored.rules and (told := extras.rarer(stored.rates)):
         say(told)

@@ -57,3 +57,8 @@ Summary = Annotated[
     typer.Option(help="Counts by site, day, hour and tag: a .csv, a .json or a picture .png; may be given again."),
     Writes(counted),
 ]
+Store = Annotated[
+    Path | None,
+    typer.Option(help="A folder of Parquet tables of all events, by site and month, for DuckDB and the like."),
+    OwnFolder(),
+]

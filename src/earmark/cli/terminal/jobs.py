@@ -85,24 +85,48 @@ def unwritten(recording: Path, error: OSError) -> AudioError:
     )  # fmt: skip
 
 
+class Form(Protocol):
+    """How a job keeps results: a file for each recording, then one of all."""
+
+    def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
+        """A recording's, in the journal."""
+        ...
+
+    def join(self, journal: Journal, found: Sequence[Path]) -> Path | None:
+        """All in one file, in the order of the recordings; None for forms that have no such file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Texts:
+    """As `Frame` puts pieces together. piece: the text for a recording. ending: of the files' names; name: of the file of all."""
+
+    frame: Frame
+    piece: Callable[[Scored, Any], str]
+    ending: str
+    name: str | None
+
+    def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
+        journal.done(heard.recording.path, self.frame.around(self.piece(heard, found)), self.ending)
+
+    def join(self, journal: Journal, found: Sequence[Path]) -> Path | None:
+        from earmark.cli.terminal import written
+        from earmark.cli.terminal.console import output
+
+        if self.name is None:
+            return None
+        path = journal.folder / f"{self.name}{self.ending}"
+        with output(path) as file:
+            self.frame.write(map(self.frame.inner, journal.results(found)), file)
+        written.formulas.look_at(path)
+        return path
+
+
 class Job:
-    """Results in a folder, one file each and then one of all, as `Frame` puts pieces together.
+    """Results in a folder, as their form keeps them. told: what they depend on. Raises EarmarkError."""
 
-    told: what the results depend on. piece: the text for a recording. ending: of the files' names; name: of the file of all,
-    None for forms without one. Raises EarmarkError.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        told: Mapping[str, Any],
-        frame: Frame,
-        piece: Callable[[Scored, Any], str],
-        ending: str,
-        name: str | None,
-    ):
-        self.journal = Journal(folder, told)
-        self.frame, self.piece, self.ending, self.name = frame, piece, ending, name
+    def __init__(self, folder: Path, told: Mapping[str, Any], form: Form):
+        self.journal, self.form = Journal(folder, told), form
 
     def __enter__(self) -> Job:
         return self
@@ -127,23 +151,18 @@ class Job:
         return left
 
     def add(self, heard: Scored, events: Any) -> None:
-        self.journal.done(heard.recording.path, self.frame.around(self.piece(heard, events)), self.ending)
+        self.form.keep(self.journal, heard, events)
 
     def fail(self, failure: Failure) -> None:
         self.journal.failed(failure.recording.path, str(failure.error))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        """All results in one file, in the order of the recordings; failures of this time and before."""
-        from earmark.cli.terminal import written
-        from earmark.cli.terminal.console import output, say
+        """All results in one file; failures of this time and before."""
+        from earmark.cli.terminal.console import say
 
         self.journal.drop_pieces()
-        if self.name is not None:
-            path = self.journal.folder / f"{self.name}{self.ending}"
-            with output(path) as file:
-                self.frame.write(map(self.frame.inner, self.journal.results(found)), file)
+        if (path := self.form.join(self.journal, found)) is not None:
             say(f"results: {path}")
-            written.formulas.look_at(path)
         return self.journal.failures(found)
 
 

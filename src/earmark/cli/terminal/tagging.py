@@ -144,7 +144,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, or out at once."""
     from earmark.cli.terminal import jobs, written
     from earmark.cli.terminal.console import output
-    from earmark.cli.terminal.jobs import Job
+    from earmark.cli.terminal.jobs import Job, Texts
     from earmark.files.pieces import Writer
     from earmark.inference.outputs import ENDINGS, Printed, frame_of, piece
 
@@ -172,7 +172,8 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         | asked.channels.as_dict()
     )
     settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
-    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), frame, text, ENDINGS[form], "tags"))
+    kept = Texts(frame, text, ENDINGS[form], "tags")
+    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), kept))
 
 
 def tag_live(recording: Recording, asked: Asked) -> None:

@@ -16,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.recipe import Recipe
+    from earmark.train.checkpoint import Every
 
 
 EVERY = 10.0  # s between lines of epochs, at least
@@ -48,6 +49,13 @@ class EpochLines:
 def figures_of(row: Mapping[str, Any]) -> str:
     """The losses and figures of an epoch."""
     return "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key not in ("epoch", "lr"))
+
+
+def every(told: str | None) -> Every | None:
+    """When the state is kept within an epoch."""
+    from earmark.train.checkpoint import Every
+
+    return None if told is None else Every.parse(told)
 
 
 def by_recipe(
@@ -109,7 +117,8 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
         except KeyboardInterrupt:
             bar.stop()
             if (out / "state.safetensors").is_file():
-                say(f"stopped; the last whole epoch is saved: go on with the same command and --resume ({out})")
+                last = "last whole epoch" if told.get("every") is None else "last kept state"
+                say(f"stopped; the {last} is saved: go on with the same command and --resume ({out})")
             else:
                 how = " and --resume" if (out / "run.json").is_file() else ""
                 say(f"stopped before the first epoch was whole: the same command{how} begins anew ({out})")

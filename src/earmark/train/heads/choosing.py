@@ -82,12 +82,15 @@ def choose(
     lesson: Lesson,
     clips: Sequence[Heard],
     manifest: Manifest,
-    truth: NDArray[np.bool_],
+    targets: NDArray[np.float32],
     task: Task,
     kinds: Sequence[Kind],
     seed: int,
 ) -> Choice:
-    """The setting with the least loss on inner folds. manifest: of the clips, whose groups stay whole. kinds: that are tried."""
+    """The setting with the least loss on inner folds. manifest: of the clips, whose groups stay whole. kinds: that are tried.
+
+    targets: (clips, tags), NaN where it is not known.
+    """
     first = Setting(kinds[0], STRENGTHS[kinds[0]][1] if kinds[0] in STRENGTHS else None, *POOLINGS[0])
     folds = inner_folds(manifest, seed)
     if folds is None:
@@ -95,7 +98,7 @@ def choose(
     lesson = _drawn(lesson, seed)
     tried: list[Tried] = []
     for kind in kinds:
-        tried += _try(kind, lesson, clips, truth, folds, task)
+        tried += _try(kind, lesson, clips, targets, folds, task)
     best = min(tried, key=lambda each: each.loss)
     return Choice(
         best.setting,
@@ -139,8 +142,14 @@ def fit(lesson: Lesson, setting: Setting, task: Task) -> list[Layer]:
 
 
 def _try(
-    kind: Kind, lesson: Lesson, clips: Sequence[Heard], truth: NDArray[np.bool_], folds: NDArray[np.int64], task: Task
+    kind: Kind,
+    lesson: Lesson,
+    clips: Sequence[Heard],
+    targets: NDArray[np.float32],
+    folds: NDArray[np.int64],
+    task: Task,
 ) -> list[Tried]:
+    truth = targets > 0  # of what is not known, too, False
     regression = None
     if kind != "prototypes":
         regression = (Hidden if kind == "hidden" else Regression)(lesson.vectors, lesson.targets, lesson.weights, task)
@@ -170,7 +179,7 @@ def _try(
                     )
     if not judged.any():
         return [Tried(setting, float("inf"), None) for setting in scores]
-    return [_judged(setting, told[judged], truth[judged], task) for setting, told in scores.items()]
+    return [_judged(setting, told[judged], targets[judged], task) for setting, told in scores.items()]
 
 
 def pooled(
@@ -185,13 +194,17 @@ def pooled(
     return pool.result()
 
 
-def _judged(setting: Setting, scores: NDArray[np.float32], truth: NDArray[np.bool_], task: Task) -> Tried:
+def _judged(setting: Setting, scores: NDArray[np.float32], targets: NDArray[np.float32], task: Task) -> Tried:
+    truth, known = targets > 0, ~np.isnan(targets)
     clipped = np.clip(scores.astype(np.float64), LEAST, 1 - LEAST)
     if task == "one":
         return Tried(
             setting, float(-np.log(clipped[truth]).mean()), float(truth[np.arange(len(truth)), scores.argmax(1)].mean())
         )
-    return Tried(setting, float(-np.where(truth, np.log(clipped), np.log1p(-clipped)).sum(1).mean()), None)
+    each = -np.where(truth, np.log(clipped), np.log1p(-clipped))
+    if known.all():
+        return Tried(setting, float(each.sum(1).mean()), None)
+    return Tried(setting, float(each[known].mean() * each.shape[1]) if known.any() else float("inf"), None)
 
 
 def _drawn(lesson: Lesson, seed: int) -> Lesson:

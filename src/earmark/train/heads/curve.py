@@ -147,7 +147,7 @@ def measured(
 ) -> list[Point]:  # fmt: skip
     """A point for each size. turns: training and tested clips. score: for a size what scores tested clips after training."""
     groups = np.concatenate([test.groups for _, test in turns])
-    truth = np.concatenate([test.truth(vocabulary) for _, test in turns])
+    truth = _truth([test for _, test in turns], vocabulary, task_)
     rounds = [(size, number) for size in plan.sizes for number in range(1 if size is None else plan.draws)]
     values: dict[int | None, list[Scores]] = {}
     with task(progress, "training and testing", len(rounds) * len(turns)) as step:
@@ -158,6 +158,13 @@ def measured(
                 step()
             values.setdefault(size, []).append(np.concatenate(parts))
     return [_point(size, each, truth, groups, task_, plan) for size, each in values.items()]
+
+
+def _truth(tests: Sequence[Manifest], vocabulary: Sequence[str], task: Task) -> NDArray[np.bool_]:
+    """(clips, tags): as metrics take it; of clips with one tag that one excludes the others."""
+    parts = [test.truth(vocabulary) if task == "one" else test.judged(vocabulary) for test in tests]
+    masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
+    return np.ma.concatenate(parts) if masked else np.concatenate(parts)
 
 
 def drawn(clips: Manifest, size: int | None, vocabulary: Sequence[str], seed: Sequence[int]) -> Manifest:

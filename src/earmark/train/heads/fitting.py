@@ -1,6 +1,7 @@
 """From vectors with tags to dense layers: prototypes, logistic regression, one hidden layer.
 
-vectors (rows, width), targets (rows, tags) from 0 to 1, weights (rows,): how much a row counts. What comes out are layers
+vectors (rows, width), targets (rows, tags) from 0 to 1, or NaN, of many tags, where it is not known and nothing is learnt from it;
+weights (rows,): how much a row counts. What comes out are layers
 (weights (out, in), biases (out,)) in float32 for vectors as they are: their standardisation is worked in.
 
 Of the logistic regression the sum over rows of weight · loss, with half the sum of squared weights over `strength`, is least;
@@ -73,7 +74,7 @@ def prototypes(vectors: Floats, targets: Floats, weights: Floats, task: Task) ->
     """
     lengths = np.linalg.norm(vectors, axis=1)
     unit = vectors / np.maximum(lengths, 1e-12)[:, None]
-    sums = (targets * weights[:, None]).T.astype(np.float64) @ unit
+    sums = (np.nan_to_num(targets) * weights[:, None]).T.astype(np.float64) @ unit
     means = sums / np.maximum(np.linalg.norm(sums, axis=1), 1e-12)[:, None]
     ordinary = float(np.average(lengths, weights=weights)) or 1.0
     layer = (SHARP / ordinary * means).astype(np.float32)
@@ -81,7 +82,7 @@ def prototypes(vectors: Floats, targets: Floats, weights: Floats, task: Task) ->
     if task == "many":
         scores = SHARP * unit @ means.T
         for tag in range(targets.shape[1]):
-            sides = [weights * targets[:, tag], weights * (1 - targets[:, tag])]
+            sides = [np.nan_to_num(weights * side) for side in (targets[:, tag], 1 - targets[:, tag])]
             known = [float(np.average(scores[:, tag], weights=side)) for side in sides if side.sum() > 0]
             biases[tag] = -sum(known) / len(known) if known else 0.0
     return [(layer, biases)]
@@ -252,8 +253,11 @@ def _loss(logits: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any], ta
         slope = grown / total * targets.sum(1, keepdims=True) - targets
     else:
         small = np.exp(-np.abs(logits))
-        rows = (np.maximum(logits, 0) - targets * logits + np.log1p(small)).sum(1)
+        each = np.maximum(logits, 0) - targets * logits + np.log1p(small)
         slope = np.where(logits >= 0, 1, small) / (1 + small) - targets
+        if (unknown := np.isnan(targets)).any():
+            each[unknown], slope[unknown] = 0, 0
+        rows = each.sum(1)
     return float(np.vdot(weights.astype(np.float64), rows.astype(np.float64))), slope * weights[:, None]
 
 

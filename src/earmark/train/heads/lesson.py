@@ -17,7 +17,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Lesson:
-    """vectors: (rows, width), targets: (rows, tags), weights: (rows,); clip: (rows,) the number of its clip, -1 for background."""
+    """vectors: (rows, width), targets: (rows, tags), weights: (rows,); clip: (rows,) the number of its clip, -1 for background.
+
+    A target that is NaN is not known: no head learns from it.
+    """
 
     vectors: Floats
     targets: Floats
@@ -35,18 +38,19 @@ def loud(levels: Floats) -> NDArray[np.bool_]:
     return np.asarray(levels >= least)
 
 
-def of_clips(clips: Sequence[Heard], truth: NDArray[np.bool_]) -> Lesson:
+def of_clips(clips: Sequence[Heard], targets: Floats) -> Lesson:
     """The loud windows of clips, each clip counting as much as the others: as the mean number of windows that they have.
 
-    truth: (clips, tags).
+    targets: (clips, tags), NaN where it is not known whether a clip has a tag; one of which nothing is known is left out.
     """
-    kept = [loud(each.levels) for each in clips]
+    told = ~np.isnan(targets).all(axis=1)
+    kept = [loud(each.levels) & some for each, some in zip(clips, told, strict=True)]
     counts = np.array([int(each.sum()) for each in kept])
     mean = float(counts[counts > 0].mean()) if counts.any() else 1.0
     clip = np.repeat(np.arange(len(clips)), counts)
     weights = np.repeat(mean / np.maximum(counts, 1), counts)
     vectors = np.concatenate([each.vectors[rows] for each, rows in zip(clips, kept, strict=True)])
-    return Lesson(vectors, truth[clip].astype(np.float32), weights.astype(np.float32), clip)
+    return Lesson(vectors, targets[clip].astype(np.float32), weights.astype(np.float32), clip)
 
 
 def with_background(lesson: Lesson, vectors: Floats, weight: float) -> Lesson:

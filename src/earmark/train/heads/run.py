@@ -40,7 +40,7 @@ from earmark.train.folds import divide
 from earmark.train.heads import background, choosing, lesson, within
 from earmark.train.heads.fitting import Layer, Regression
 from earmark.train.heads.store import Heard, Store, digests, keyed
-from earmark.train.loader import QUIETEST
+from earmark.train.loader import QUIETEST, targets_of
 from earmark.train.plausible import check_vocabulary
 
 if TYPE_CHECKING:
@@ -181,15 +181,17 @@ def learn(
     background: Any = None,
 ) -> Made:
     """A head from what was heard of clips. manifest: of these clips, in their order. Raises ManifestError for silent clips."""
-    truth = manifest.truth(vocabulary)
-    known = lesson.of_clips(clips, truth)
+    targets = targets_of(manifest, vocabulary, task)
+    known = lesson.of_clips(clips, targets)
     if not len(known.clip):
-        raise ManifestError(f"all {len(clips)} training clips are silent: nothing can be learnt. Check the recordings")
+        raise ManifestError(
+            f"all {len(clips)} training clips are silent, or nothing is known of their tags: nothing can be learnt. Check the recordings"
+        )
     windows = len(known.clip)
     if background is not None:
         known = lesson.with_background(known, background, asked.background.weight if asked.background else 1.0)
-    kinds = choosing.kinds_for(truth, asked.kind)
-    choice = choosing.choose(known, clips, manifest, truth, task, kinds, asked.seed)
+    kinds = choosing.kinds_for(targets > 0, asked.kind)
+    choice = choosing.choose(known, clips, manifest, targets, task, kinds, asked.seed)
     return Made(choosing.fit(known, choice.setting, task), choice, windows)
 
 
@@ -234,9 +236,8 @@ def _within(
     counts = np.bincount(mixed.clip, minlength=len(clips))
     weights = counts[counts > 0].mean() / counts[mixed.clip]  # each clip counts as much as the others
     vectors = np.concatenate([mixed.vectors, drawn.vectors])
-    targets = np.concatenate([truth[mixed.clip], np.zeros((len(drawn.vectors), truth.shape[1]), bool)]).astype(
-        np.float32
-    )
+    wanted = targets_of(manifest, vocabulary, "many")
+    targets = np.concatenate([wanted[mixed.clip], np.zeros((len(drawn.vectors), truth.shape[1]), np.float32)])
     both = np.concatenate([weights, np.full(len(drawn.vectors), asked.background.weight)]).astype(np.float32)
     folds = choosing.inner_folds(manifest, asked.seed)
     if folds is None:

@@ -126,13 +126,13 @@ def inside(mix: Within, start: NDArray[np.float64], end: NDArray[np.float64]) ->
 def choose(
     lesson: Regression,
     mixed: Mixed,
-    targets: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
     background: int,
     folds: NDArray[np.int64],
     hop: float,
     recall: float,
 ) -> Chosen:
-    """lesson: of the mixed windows and, behind them, `background` windows of recordings. targets: (clips, tags); folds: (clips,)
+    """lesson: of the mixed windows and, behind them, `background` windows of recordings. truth: (clips, tags); folds: (clips,)
     inner ones, from 1. hop: seconds that a window of the recordings counts for.
     """
     count = len(mixed.clip)
@@ -144,7 +144,7 @@ def choose(
         scores[held] = lesson.logits(lesson.fit(STRENGTH, np.flatnonzero(parts != fold)), held)
     values = probabilities(scores, "many")
     thresholds = np.array(
-        [_threshold(values[:count, tag], mixed, targets[:, tag], recall) for tag in range(targets.shape[1])]
+        [_threshold(values[:count, tag], mixed, truth[:, tag], recall) for tag in range(truth.shape[1])]
     )
     hours = background * hop / 3600
     with np.errstate(invalid="ignore"):
@@ -153,11 +153,12 @@ def choose(
 
 
 def _loss(lesson: Regression, scores: Floats) -> float:
-    """The weighted mean binary cross-entropy, in nats a tag."""
-    logits = scores.astype(np.float64)
-    weights = lesson.weights.astype(np.float64)
-    each = np.logaddexp(0, logits) - lesson.targets.astype(np.float64) * logits
-    return float((each.mean(1) * weights).sum() / weights.sum())
+    """The weighted mean binary cross-entropy of what is known, in nats a tag."""
+    logits, targets = scores.astype(np.float64), lesson.targets.astype(np.float64)
+    known = ~np.isnan(targets)
+    weights = lesson.weights.astype(np.float64)[:, None] * known
+    each = np.logaddexp(0, logits) - np.where(known, targets, 0) * logits
+    return float((each * weights).sum() / weights.sum())
 
 
 def _threshold(values: Floats, mixed: Mixed, has: NDArray[np.bool_], recall: float) -> float:

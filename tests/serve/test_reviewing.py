@@ -1,0 +1,132 @@
+"""Edges that were moved, and candidates: what was not sure enough to be told is reviewed too, and never mixed up with events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+
+import pytest
+from tests.serve.test_folder import folder, place, run  # noqa: F401
+
+from earmark.evaluation.reviews import answers
+from earmark.events import EventRules, detection
+from earmark.scores import Event
+from earmark.serve import candidates, judging
+from earmark.serve.store import Store
+
+
+def test_candidates_are_what_half_the_thresholds_find(esc10, clips):
+    """Events are those of the rules; candidates those of half their thresholds, where no event of the tag is."""
+    from pathlib import Path
+
+    from earmark.serve.sounds import Sent
+
+    rules = EventRules.alike(esc10.vocabulary, threshold=0.4, gap=0.5)
+    sounds = [Sent(Path(path.name), file=path) for path in clips]
+    seen = 0
+    for path, (_, events, rejected) in zip(clips, candidates.hear(esc10, sounds, rules, workers=1), strict=True):
+        rows = esc10.score(path, windows=True).windows
+        (wanted,) = detection.find(rows, rules).values()
+        (low,) = detection.find(rows, rules.changed(threshold=0.2)).values()
+        assert events == wanted
+        assert rejected == [
+            each
+            for each in low
+            if not any(e.tag == each.tag and e.onset < each.offset and each.onset < e.offset for e in wanted)
+        ]
+        assert all(0.2 - 1e-6 <= each.score < 0.4 for each in rejected)
+        seen += len(rejected)
+    assert seen > 0
+
+
+def test_candidates_are_apart_from_events(folder):  # noqa: F811
+    job = run(folder, threshold=0.5)
+    at = f"/v1/jobs/{job['id']}"
+    assert job["candidates"] > 0
+    told = folder.get(f"{at}/events", params={"below": True, "most": 1000}).json()
+    assert told["total"] == job["candidates"] and all(each["below"] and each["score"] < 0.5 for each in told["events"])
+    own = folder.get(f"{at}/events", params={"most": 1000}).json()
+    assert own["total"] == job["events"] and not any(each["below"] for each in own["events"])
+    before = folder.get(f"{at}/figures").json()
+    first = folder.get(f"{at}/next", params={"below": True}).json()
+    assert first["event"]["below"] and first["left"] == job["candidates"]
+    event = first["event"]["id"]
+    assert folder.post(f"{at}/reviews", json={"event": event, "answer": "right"}).status_code == 201
+    after = folder.get(f"{at}/figures").json()
+    assert after == before | {"candidates": 1, "missed": 1}  # the precision is of events alone
+    assert folder.get(f"{at}/next", params={"below": True}).json()["left"] == job["candidates"] - 1
+    assert folder.get(f"{at}/next").json()["left"] == job["events"]
+    assert len(folder.get(f"{at}/reviews").text.splitlines()) == 1
+    (row,) = csv.DictReader(io.StringIO(folder.get(f"{at}/reviews", params={"candidates": True}).text))
+    assert (row["answer"], row["chosen"], row["of_tag"]) == ("right", "", "")
+    assert folder.delete(f"{at}/reviews/last").json()["event"] == first["event"]
+
+
+def test_edges_are_moved_and_taken_back(folder, tmp_path):  # noqa: F811
+    job = run(folder, threshold=0.3)
+    at = f"/v1/jobs/{job['id']}"
+    events = folder.get(f"{at}/events", params={"most": 3}).json()["events"]
+    moved, named, same = events
+    for event, answer in (
+        (moved, {"answer": "right", "onset": moved["onset"] + 0.25}),
+        (named, {"answer": "other", "other": "wren", "onset": 0.5, "offset": 1.25}),
+        (same, {"answer": "right", "onset": same["onset"], "offset": same["offset"]}),
+    ):
+        told = folder.post(f"{at}/reviews", json={"event": event["id"], **answer})
+        assert told.status_code == 201, told.text
+    (tmp_path / "answers.csv").write_text(folder.get(f"{at}/reviews").text)
+    read = answers.read(tmp_path / "answers.csv")
+    assert [each.answer for each in read] == ["moved", "other", "right"]
+    assert [(each.truth.onset, each.truth.offset, each.truth.tag) for each in read] == [
+        (moved["onset"] + 0.25, moved["offset"], moved["tag"]), (0.5, 1.25, "wren"), (same["onset"], same["offset"], same["tag"]),
+    ]  # fmt: skip
+    assert folder.get(f"{at}/figures").json()["right"] == 2
+    assert folder.delete(f"{at}/reviews/last").json()["onset"] is None
+    back = folder.delete(f"{at}/reviews/last").json()
+    assert (back["event"], back["onset"], back["offset"]) == (named, 0.5, 1.25)
+
+
+@pytest.mark.parametrize(("said", "told"), [
+    ({"answer": "right", "onset": 3, "offset": 2}, "the edges go from 3 to 2 s: an event ends after its start"),
+    ({"answer": "right", "offset": 1e6}, "within its recording of"),
+    ({"answer": "wrong", "onset": 0}, "the answer is wrong, and edges were moved: only what is there has edges"),
+    ({"answer": "right", "onset": -1}, "onset: Input should be greater than or equal to 0"),
+])  # fmt: skip
+def test_edges_that_are_none(folder, said, told):  # noqa: F811
+    job = run(folder, threshold=0.3)
+    event = folder.get(f"/v1/jobs/{job['id']}/events").json()["events"][0]["id"]
+    answer = folder.post(f"/v1/jobs/{job['id']}/reviews", json={"event": event, **said})
+    assert answer.status_code == 422 and told in answer.json()["error"]
+
+
+def test_a_state_of_before_is_taken_over(tmp_path):
+    """A file as version 1 wrote it, with its answers: read, and written on."""
+    line = sqlite3.connect(tmp_path / "serve.sqlite")
+    line.executescript(BEFORE)
+    line.close()
+    for _ in range(2):  # and again, when it is of today
+        store = Store(tmp_path)
+        (review,) = judging.reviews(store, 1)
+        assert (review.answer, review.truth) == ("right", Event(1.0, 2.0, "dog", 0.9))
+        event, left = judging.following(store, 1, None, "surest")
+        assert left == 1 and event["below"] == 0
+        store.close()
+
+
+BEFORE = """
+CREATE TABLE jobs (id INTEGER PRIMARY KEY, told TEXT NOT NULL UNIQUE, tagger TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL);
+CREATE TABLE done (job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, seconds REAL, error TEXT, PRIMARY KEY (job, recording));
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL, offset REAL NOT NULL,
+  tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL);
+CREATE TABLE reviews (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL,
+  offset REAL NOT NULL, tag TEXT NOT NULL, score REAL NOT NULL, answer TEXT NOT NULL, other TEXT NOT NULL, drawn TEXT NOT NULL,
+  draw REAL NOT NULL, time TEXT NOT NULL, undone TEXT);
+INSERT INTO jobs VALUES (1, '{}', 'esc10', 'done', '2026-05-14');
+INSERT INTO done VALUES (1, 'a.wav', 9.0, NULL);
+INSERT INTO events VALUES (1, 1, 'a.wav', 1.0, 2.0, 'dog', 0.9, 0.5, NULL, 0), (2, 1, 'a.wav', 5.0, 6.0, 'dog', 0.8, 0.1, NULL, 0);
+INSERT INTO reviews VALUES (1, 1, 'a.wav', 1.0, 2.0, 'dog', 0.9, 'right', '', 'surest', 0.5, '2026-05-14', NULL);
+PRAGMA user_version = 1;
+"""
