@@ -23,7 +23,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -158,17 +158,40 @@ def material(data: Path, wanted: Material, folder: Path, minutes: float, seed: i
     return heard
 
 
+def meets(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two events of a file and tag overlap."""
+    return one["tag"] == other["tag"] and at_once(one, other)
+
+
+def at_once(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two events of a file overlap, whatever they are."""
+    return (
+        one["file"] == other["file"]
+        and float(str(one["onset"])) < float(str(other["offset"]))
+        and float(str(other["onset"])) < float(str(one["offset"]))
+    )
+
+
+def answered(table: Path, heard: Sequence[Mapping[str, object]]) -> list[str]:
+    """Fill in a table of `earmark review` as somebody would who hears what is known: right; another tag; wrong. The answers."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        event = row | {"file": Path(row["recording"]).name}
+        others = [known["tag"] for known in heard if at_once(event, known)]
+        row["answer"] = "right" if row["tag"] in others else "other" if others else "wrong"
+        row["right_tag"] = str(others[0]) if row["answer"] == "other" else ""
+    with table.open("w", newline="", encoding="utf-8") as file:
+        made = csv.DictWriter(file, list(rows[0]))
+        made.writeheader()
+        made.writerows(rows)
+    return [row["answer"] for row in rows]
+
+
 def count(
     told: Sequence[dict[str, object]], heard: Sequence[dict[str, object]], tags: Sequence[str]
 ) -> list[dict[str, object]]:
     """Of each tag: how many events were told and how many of these are right, how many are known and how many found."""
-
-    def meets(one: dict[str, object], other: dict[str, object]) -> bool:
-        return (
-            one["file"] == other["file"] and one["tag"] == other["tag"]
-            and float(str(one["onset"])) < float(str(other["offset"]))
-            and float(str(other["onset"])) < float(str(one["offset"]))
-        )  # fmt: skip
 
     rows: list[dict[str, object]] = []
     for tag in tags:

@@ -72,12 +72,28 @@ class Mixed:
 
 
 @dataclass(frozen=True)
+class More:
+    """Windows of which it is known what is in them. vectors: (windows, width). targets: (windows, tags), NaN where nothing is known.
+    weights: (windows,). part: (windows,) numbers from 0: what has one number is held out together.
+    """
+
+    vectors: Floats
+    targets: Floats
+    weights: Floats
+    part: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Chosen:
-    """thresholds: (tags,), alarms: (tags,), windows an hour; NaN where a tag has no copy. loss: of what was held out, nats a tag."""
+    """thresholds: (tags,), alarms: (tags,), windows an hour; NaN where a tag has no copy. loss: of what was held out, nats a tag.
+
+    more: (windows, tags), the scores of more windows, by heads that did not learn from theirs.
+    """
 
     thresholds: NDArray[np.float64]
     alarms: NDArray[np.float64]
     loss: float
+    more: Floats | None = None
 
 
 def hear(
@@ -131,13 +147,16 @@ def choose(
     folds: NDArray[np.int64],
     hop: float,
     recall: float,
+    more: More | None = None,
 ) -> Chosen:
     """lesson: of the mixed windows and, behind them, `background` windows of recordings. truth: (clips, tags); folds: (clips,)
-    inner ones, from 1. hop: seconds that a window of the recordings counts for.
+    inner ones, from 1. hop: seconds that a window of the recordings counts for. more: windows behind those of the recordings.
     """
     count = len(mixed.clip)
     names = np.unique(folds)
     parts = np.concatenate([folds[mixed.clip], names[np.arange(background) * len(names) // max(1, background)]])
+    if more is not None:
+        parts = np.concatenate([parts, names[more.part % len(names)]])
     scores = np.zeros(lesson.targets.shape, np.float32)
     for fold in names.tolist():
         held = np.flatnonzero(parts == fold)
@@ -148,8 +167,10 @@ def choose(
     )
     hours = background * hop / 3600
     with np.errstate(invalid="ignore"):
-        alarms = (values[count:] >= thresholds).sum(0) / hours if hours else np.full(len(thresholds), np.nan)
-    return Chosen(thresholds, np.where(np.isnan(thresholds), np.nan, alarms), _loss(lesson, scores))
+        heard = values[count : count + background]
+        alarms = (heard >= thresholds).sum(0) / hours if hours else np.full(len(thresholds), np.nan)
+    of_more = None if more is None else values[count + background :]
+    return Chosen(thresholds, np.where(np.isnan(thresholds), np.nan, alarms), _loss(lesson, scores), of_more)
 
 
 def _loss(lesson: Regression, scores: Floats) -> float:
