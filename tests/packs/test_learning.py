@@ -18,6 +18,7 @@ import yaml
 from safetensors import safe_open
 from tests.program import alone, earmark
 
+from earmark import audio
 from earmark.data import packs
 from earmark.errors import AudioError, EarmarkError
 from earmark.models import loading
@@ -77,10 +78,11 @@ def damage(folder, name):
     return row
 
 
-def test_a_training_from_a_pack_is_that_from_the_files(clips, pack, tmp_path):
-    """Weights, optimiser and log to the byte; the tagger too, since the clips have the recipe's rate."""
+def test_a_training_from_a_pack_is_that_from_the_files(clips, tmp_path):
+    """Weights, optimiser and log to the byte; the tagger too, since the clips have the recipe's rate, and their files' own bytes."""
+    packs.pack(clips, tmp_path / "packed", shard_size=1_000_000)
     one = training.train(recipe(), clips, tmp_path / "files")
-    two = training.train(recipe(), packs.read(pack), tmp_path / "pack")
+    two = training.train(recipe(), packs.read(tmp_path / "packed"), tmp_path / "pack")
     assert one.read_bytes() == two.read_bytes()
     for name in ("state.safetensors", "log.csv", "recipe.yaml"):
         assert (tmp_path / "files" / name).read_bytes() == (tmp_path / "pack" / name).read_bytes()
@@ -213,6 +215,22 @@ def test_what_cannot_be_read_is_left_out_where_it_comes(clips, own, tmp_path):
     assert loading.load(tmp_path / "later" / "tagger.safetensors").facts.split.train.unread == 1
 
 
+def test_what_is_decoded_straight_is_what_load_gives(pack, own):
+    clips = packs.read(pack)
+    for rate, straight in ((4000, True), (5000, False)):
+        waves = PackedWaves(clips, rate)
+        for row in range(0, 60, 7):
+            assert waves._straight(row) is not None if straight else not waves._flac[row]
+            np.testing.assert_array_equal(waves[row], audio.load(clips.paths()[row], rate))
+            assert waves.samples[row] == len(waves[row])
+    # a header that states more than there is, or another rate than the index, is left to what looks at everything
+    row = damage(own, clips.ids.tolist()[8])
+    waves = PackedWaves(packs.read(own), 4000)
+    assert waves._straight(row) is None
+    waves._frames[9] += 1
+    assert waves._straight(9) is None and len(waves[9])
+
+
 def test_too_many_are_not_borne(own, monkeypatch):
     clips = packs.read(own)
     rows = [damage(own, name) for name in clips.ids.tolist()[:3]]
@@ -273,7 +291,7 @@ def test_two_processes_read_their_own_shards_and_go_on(pack, tmp_path):
     whole = alone(*words, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     command = [sys.executable, "-m", "earmark.cli", *map(str, words), "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while not (tmp_path / "run" / "state.safetensors").is_file():
         assert process.poll() is None
         time.sleep(0.002)
@@ -282,7 +300,9 @@ def test_two_processes_read_their_own_shards_and_go_on(pack, tmp_path):
     )
     (second,) = map(int, children.stdout.split())
     os.kill(second, signal.SIGKILL)
-    assert process.wait(timeout=120) != 0
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2  # a refusal in a sentence
+    assert "process 2 of 2 ended with status -9, and the others cannot go on without it" in said
     again = alone(*words, "--out", tmp_path / "run", "--resume")
     assert again.returncode == 0, again.stderr
     for name in ("tagger.safetensors", "log.csv"):

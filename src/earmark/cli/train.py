@@ -41,7 +41,6 @@ def train(
     net too.
     """
     from earmark.cli.terminal import training
-    from earmark.cli.terminal.console import say
 
     told = {"resume": resume, "workers": workers, "strict": strict, "salvage": salvage, "device": device}
     if base is None:
@@ -52,21 +51,9 @@ def train(
     h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1, "--save-every": save_every})
     weak, within = h.weak(recordings, weak_weight, weak_windows), (copies, recall)
     clips = h.clips_of(recipe, data)
-    lines = training.EpochLines(say)
-    asked = h.Question(
-        base,
-        clips,
-        out,
-        dataset,
-        task,
-        head,
-        embeddings,
-        weak,
-        settings or [],
-        fold,
-        within,
-        unfreeze,
-        device,
-        epochs=lines,
+    h.train(
+        h.Question(
+            base, clips, out, dataset, task, head, embeddings, weak, settings or [], fold, within, unfreeze, device
+        ),
+        told,
     )
-    h.train(asked, told)

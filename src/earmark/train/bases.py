@@ -144,7 +144,10 @@ def tells_sounds(base: Base) -> bool:
 
 def _heard(base: Base, keys: list[str]) -> NDArray[np.bool_]:
     """Which sounds (clips,) the base surely learnt from. keys: of `earmark.data.sounds`."""
-    return np.any([clips.heard(keys) for clips in (base.train, base.validation) if clips is not None], axis=0)
+    heard: NDArray[np.bool_] = np.any(
+        [clips.heard(keys) for clips in (base.train, base.validation) if clips is not None], axis=0
+    )
+    return heard
 
 
 def _known(base: Base, part: Manifest) -> NDArray[np.bool_]:

@@ -77,7 +77,6 @@ class Question:
     unfreeze: bool = False
     device: str = "cpu"
     scratch: str | None = None
-    epochs: Any = None  # told of each epoch of the net, where it is trained
 
 
 def needed(value: Given | None, what: str) -> Given:
@@ -137,8 +136,11 @@ def _one(base: Any, question: Question, plan: Recipe, clips: Manifest, out: Path
     source = Path(question.base).name
     if not question.unfreeze:
         return run.train(base, source, plan, clips, out, asked, how, Bar())
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.epochlines import EpochLines
+
     return unfreezing.train(
-        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, question.epochs
+        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, EpochLines(say)
     )
 
 
