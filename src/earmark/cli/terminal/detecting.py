@@ -52,6 +52,16 @@ class Asked:
         return self.tagger.sample_rate / 2
 
 
+def events_of(
+    coming: Recording | None, paths: Sequence[Path], found: list[Path], asked: Asked, work: Kept, **told: Any
+) -> bool:
+    """Of live sound, or else of files; whether some could not be read. told: of `events_of_files`."""
+    if coming is None:
+        return events_of_files(paths, found, asked, work, **told)
+    events_live(coming, asked)
+    return False
+
+
 def events_of_files(
     paths: Sequence[Path],
     found: list[Path],
