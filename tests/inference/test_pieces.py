@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,8 @@ from earmark.inference.cluster.kept import Kept, key_of
 from earmark.inference.cluster.machines import Machines
 from earmark.inference.cluster.scoring import Cluster, Pace, members
 from earmark.inference.options import Options
+from earmark.models import loading
+from earmark.models.elsewhere import Elsewhere
 from earmark.windows import Windows
 
 RATE = 8_000
@@ -332,3 +335,26 @@ def test_a_job_tells_of_its_pieces(sound, tmp_path):
         in earmark("job", tmp_path / "job").stderr
     )
     assert '"pieces": 1' in earmark("job", tmp_path / "job", "--json").stdout
+
+
+def test_another_process_loads_the_same_tagger_from_its_name_or_its_file(tmp_path):
+    tagger = loading.load("digits")
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(loading.find("digits").read_bytes())
+    waves = (
+        np.random.default_rng(0)
+        .uniform(-0.5, 0.5, (2, tagger.windows.samples(tagger.sample_rate)[0]))
+        .astype(np.float32)
+    )
+    for name in ("digits", str(file)):
+        there = Elsewhere.of(tagger, name, "cpu", "auto", "auto", None, 1)
+        (scorer,) = pickle.loads(pickle.dumps(there.framewise(False)))()
+        assert np.array_equal(scorer.score(waves), tagger.score(waves)) and len(pickle.dumps(there)) < 5_000_000
+    file.unlink()  # it went along
+    (scorer,) = there.framewise(False)()
+    assert scorer.vocabulary == tagger.vocabulary
+    (scorer,) = Elsewhere.of(tagger.every("0.5"), "digits", "cpu", "auto", "auto", "0.5", 1).framewise(False)()
+    assert scorer.windows.hop == 0.5
+    other = replace(Elsewhere.of(tagger, "digits", "cpu", "auto", "auto", None, 1), identity="0" * 12)
+    with pytest.raises(TaggerError, match="digits: another tagger has this name.*Install the same version of earmark"):
+        other.load()

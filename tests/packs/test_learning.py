@@ -18,6 +18,7 @@ import yaml
 from safetensors import safe_open
 from tests.program import alone, earmark
 
+from earmark import audio
 from earmark.data import packs
 from earmark.errors import AudioError, EarmarkError
 from earmark.models import loading
@@ -77,10 +78,11 @@ def damage(folder, name):
     return row
 
 
-def test_a_training_from_a_pack_is_that_from_the_files(clips, pack, tmp_path):
-    """Weights, optimiser and log to the byte; the tagger too, since the clips have the recipe's rate."""
+def test_a_training_from_a_pack_is_that_from_the_files(clips, tmp_path):
+    """Weights, optimiser and log to the byte; the tagger too, since the clips have the recipe's rate, and their files' own bytes."""
+    packs.pack(clips, tmp_path / "packed", shard_size=1_000_000)
     one = training.train(recipe(), clips, tmp_path / "files")
-    two = training.train(recipe(), packs.read(pack), tmp_path / "pack")
+    two = training.train(recipe(), packs.read(tmp_path / "packed"), tmp_path / "pack")
     assert one.read_bytes() == two.read_bytes()
     for name in ("state.safetensors", "log.csv", "recipe.yaml"):
         assert (tmp_path / "files" / name).read_bytes() == (tmp_path / "pack" / name).read_bytes()
@@ -211,6 +213,22 @@ def test_what_cannot_be_read_is_left_out_where_it_comes(clips, own, tmp_path):
     assert any("2 clips could not be read and are left out" in line for line in said)
     assert len(json.loads((tmp_path / "later" / "left-out.json").read_text())) == 2
     assert loading.load(tmp_path / "later" / "tagger.safetensors").facts.split.train.unread == 1
+
+
+def test_what_is_decoded_straight_is_what_load_gives(pack, own):
+    clips = packs.read(pack)
+    for rate, straight in ((4000, True), (5000, False)):
+        waves = PackedWaves(clips, rate)
+        for row in range(0, 60, 7):
+            assert waves._straight(row) is not None if straight else not waves._flac[row]
+            np.testing.assert_array_equal(waves[row], audio.load(clips.paths()[row], rate))
+            assert waves.samples[row] == len(waves[row])
+    # a header that states more than there is, or another rate than the index, is left to what looks at everything
+    row = damage(own, clips.ids.tolist()[8])
+    waves = PackedWaves(packs.read(own), 4000)
+    assert waves._straight(row) is None
+    waves._frames[9] += 1
+    assert waves._straight(9) is None and len(waves[9])
 
 
 def test_too_many_are_not_borne(own, monkeypatch):

@@ -203,14 +203,29 @@ class Kept:
 
         return Cluster(self.machines, self.load, folder / PIECES, say).score
 
-    def loads(self, tagger: AnyTagger, name: str, device: str, engine: str, precision: str, hop: Any = None) -> Kept:
-        """The same, knowing how other processes come by the tagger."""
+    @staticmethod
+    def of(
+        job: Path | None, shard: str | None, retry: bool, on: str | None, address: str | None, cluster: list[str] | None
+    ) -> Kept:
+        """For the options of these names. Raises EarmarkError."""
+        from earmark.inference.cluster.machines import Machines
+
+        return Kept(job, shard, retry, Machines.of(on, address, cluster))
+
+    def loaded(
+        self, name: str, device: str, engine: str, precision: str, hop: str | None = None
+    ) -> tuple[AnyTagger, Kept]:
+        """The tagger, and the same that knows how other processes come by it. hop: seconds, in place of its own."""
+        from earmark.models import loading
+
+        tagger = loading.load(name, device, engine=engine, precision=precision)
+        tagger = tagger if hop is None else tagger.every(hop)
         if self.machines is None:
-            return self
+            return tagger, self
         from earmark.models.elsewhere import Elsewhere
 
         there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
-        return replace(self, load=there.framewise)
+        return tagger, replace(self, load=there.framewise)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
 CHANGED = "changed.json"  # in the run folder: what changed
-WEIGHT = 4.0  # of a reviewed event, where a copy of a clip has 1
+WEIGHT = 8.0  # of a reviewed event, where a copy of a clip has 1: as much as a clip with its 8 copies
 ENOUGH, RIGHT = 10, 5  # reviewed events of a tag, and right ones among them, from which they choose its threshold
 Truth = NDArray[np.float32]
 
