@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import million, speedgoals
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
     "earmark",
@@ -33,6 +35,7 @@ PACKAGES = (
     "av",
     "onnxruntime",
     "openvino",
+    "duckdb",
 )
 FLAGS = "amx_bf16", "avx512_bf16"  # without either, bf16 is slower than float32
 BUSY = 0.3  # load a core; above it the machine has other work
@@ -113,6 +116,24 @@ def engines(data: Path, quick: bool, say: Say) -> Result:
     return part.main(data, quick, say)
 
 
+def cluster(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import cluster as part
+
+    return part.main(quick, say)
+
+
+def store(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import store as part
+
+    return part.main(quick, say)
+
+
+def planner(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import planner as part
+
+    return part.main(quick, say)
+
+
 PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "decode": decode,
     "logmel": logmel,
@@ -122,6 +143,9 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "panns": panns,
     "long": long,
     "engines": engines,
+    "cluster": cluster,
+    "store": store,
+    "planner": planner,
 }
 
 
@@ -306,6 +330,10 @@ def report(told: dict[str, Any]) -> str:
         "middle half of the rounds over their median.",
         machine_lines(told["machine"], told["quick"]),
     ]
+    if {"engines", "panns", "step"} & set(told["parts"]):
+        blocks += ["## speed asked of engines", markdown_table(speedgoals.table(told["parts"]))]
+    if (paper := million.section(told["parts"])) is not None:
+        blocks += ["## million", markdown_table(paper["table"]), "\n".join(f"- {line}" for line in paper["remarks"])]
     for name, result in told["parts"].items():
         blocks.append(f"## {name}")
         if (other := result.get("machine", blocks[2])) != blocks[2]:

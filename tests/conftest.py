@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import functools
+import hashlib
+import json
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -27,19 +31,49 @@ texts.plain = lambda text: copy.deepcopy(parsed(text))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make test-lesser` runs as a lesser machine what computes features, nets and scores: tests of files that import torch.
 
-    Those of trainings, which import `training`, are left out: they promise nothing across machines.
+    Those of trainings, which import `training`, are left out: they promise nothing across machines. So are those in tests/cli
+    and tests/files, whose commands score something and say nothing of the scores.
     """
     for item in items:
         names = vars(getattr(item, "module", item))
-        if "torch" in names and "training" not in names:
+        if "torch" in names and "training" not in names and item.path.parent.name not in ("cli", "files"):
             item.add_marker("numerical")
 
 
 def pytest_runtest_setup() -> None:
-    """Each export reads the code of a thousand functions anew, half a second of work: they are kept from the first on."""
+    """Each export reads the code of a thousand functions anew, half a second of work: they are kept from the first on.
+
+    And the graph of a net, two seconds of tracing, is made once in a run: tests export the same small nets again and again.
+    """
     library = sys.modules.get("onnxscript._framework_apis.torch_2_11")  # where torch's exporter looks for them
     if library is not None and not hasattr(library.get_torchlib_ops, "cache_info"):
         library.get_torchlib_ops = functools.cache(library.get_torchlib_ops)
+    export = sys.modules.get("earmark.models.export")
+    if export is not None and not hasattr(export.body, "__wrapped__"):
+        for name in ("body", "stretch", "whole"):
+            setattr(export, name, traced_once(getattr(export, name)))
+
+
+def traced_once(export):
+    """`export` of a tagger, kept in files by all that a graph hangs on: weights, layers, recipe and vocabulary.
+
+    It writes each file whole, so that two processes that trace the same net at the same time do no harm.
+    """
+
+    @functools.wraps(export)
+    def once(tagger, *given, **named):
+        key = hashlib.sha256(f"{export.__name__} {given} {named} {tagger.training} {tagger}".encode())
+        key.update(json.dumps([tagger.recipe.as_dict(), list(tagger.vocabulary)], default=str).encode())
+        for name, value in tagger.state_dict().items():
+            key.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + value.detach().cpu().numpy().tobytes())
+        file = Path(os.environ["TESTS_SHARED"]) / f"graph-{key.hexdigest()}"
+        if not file.exists():
+            part = file.with_suffix(f".{os.getpid()}")
+            part.write_bytes(pickle.dumps(export(tagger, *given, **named)))
+            part.replace(file)
+        return pickle.loads(file.read_bytes())
+
+    return once
 
 
 def rounded_by_batch(module, inputs, output):
@@ -61,8 +95,11 @@ def rounded_by_batch(module, inputs, output):
 
 @pytest.fixture(scope="session", autouse=True)
 def _remembered(tmp_path_factory):
-    """What engines were found to be lies in a folder of the tests' own."""
-    os.environ["EARMARK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """What engines were found to be lies in a folder that the processes of a run share, and graphs that were traced do."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ["EARMARK_CACHE"] = str(shared / "cache")
+    os.environ["TESTS_SHARED"] = str(shared)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,17 +137,27 @@ def run(capsys):
     return command
 
 
+# A picture of one grey point
+POINT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg==")
+
+
 @pytest.fixture(scope="module")
 def sketched():
-    """Pictures are drawn, but small and without being laid out, which takes most of their time: for tests of whole commands.
+    """Of each kind of picture the first in a module is drawn, but small and without being laid out; of the others a point is
+    written: half the time of a small training is its curves. For tests of whole commands.
 
     How they look is tested where they are made, in tests/report and test_pictures, and where commands are about them.
     """
     from matplotlib.figure import Figure
 
-    save = Figure.savefig
+    save, drawn = Figure.savefig, set()
 
     def sketch(figure: Figure, path: Path, **told) -> None:
+        kind = sys._getframe(2).f_code  # what handed the figure to `style.save`
+        if kind in drawn:
+            Path(path).write_bytes(POINT)
+            return
+        drawn.add(kind)
         figure.set_layout_engine(None)  # with "none" it is drawn twice
         save(figure, path, **{**told, "dpi": 20})
 

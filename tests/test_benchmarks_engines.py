@@ -9,7 +9,7 @@ import soundfile
 pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
 pytest.importorskip("torch")
 
-from benchmarks import engines, run
+from benchmarks import engines, panns, run, speedgoals
 
 # ratio, cpu, clips/s, first tags that differ, largest difference
 WAYS = {
@@ -131,3 +131,38 @@ def test_decoding_in_a_process_of_its_own(tmp_path):
 def test_a_command_that_fails_is_told(tmp_path):
     with pytest.raises(RuntimeError, match="tag .*missing.wav.* failed"):
         engines.command_seconds(Path("missing.wav"), [], tmp_path)
+
+
+def test_each_line_that_is_asked_is_measured_or_says_why_not():
+    machine = "2026-01-02, A CPU, 2 cores, PyTorch on 2 threads, Linux x86_64\nmore"
+    parts = {
+        "engines": {"goals": engines.goals_of_tags(WAYS, {"avx2"}), "machine": machine},
+        "step": {
+            "goals": [{"what": "training step of esc10-cnnspec, batch 16, 2 s", "value": 1.5, "at_least": 2.0}],
+            "machine": machine,
+        },
+    }
+    rows = {row[0]: row[3:] for row in speedgoals.table(parts)["rows"]}
+    where = "2026-01-02, A CPU, 2 cores"
+    assert rows["esc10 from file to tags, one core, float32"] == [2.1, "≥ 2", "met", where]
+    assert rows["the same, int8 with VNNI"] == ["-", "-", "not measurable: this processor has no VNNI", where]
+    assert rows["training step of esc10-cnnspec"] == [1.5, "≥ 2", "missed", where]
+    assert rows["resnet_b, 10 s every 10 s, 527 tags, float32"][2] == "not run"
+    assert rows["2 s every 5,120 samples, shared, float32"][2] == "not measured: see the part"
+
+
+def test_the_lines_that_are_asked_are_goals_that_the_parts_tell():
+    """Every engine's goal finds its line, so that a goal that is reworded does not vanish from the table."""
+    told = engines.goals_of_tags(WAYS, {"avx512_vnni", "amx_int8", "amx_bf16"})
+    told += [{"what": what, "value": 1.0, "at_least": 1.0} for what in (
+        f"engines: {engines.WINDOW:g} s every {engines.HOP:,} samples, shared, onnxruntime over shared in torch",
+        "engines: `earmark tag` of one clip, times less CPU than with torch in batches of 16",
+        "engines: decoding when a folder is tagged over bare soundfile + soxr",
+    )]  # fmt: skip
+    rows = [speedgoals.row(line, {"engines": {"goals": told}}) for line in speedgoals.LINES if line.part == "engines"]
+    assert len(rows) == 6 and all(isinstance(row[3], float) for row in rows)
+    panns_goals = panns.goals([["earmark resnet_b, torch float32", 3.0], ["earmark resnet_b, openvino int8", 12.0]])
+    rows = [
+        speedgoals.row(line, {"panns": {"goals": panns_goals}}) for line in speedgoals.LINES if line.part == "panns"
+    ]
+    assert [row[3] for row in rows] == [3.0, 12.0]

@@ -29,6 +29,8 @@ from earmark.train import teaching  # noqa: E402 (after the skip)
 from earmark.train.phase import PhaseModule  # noqa: E402
 from earmark.train.teaching import Teachers, Teaching, softened  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 4000
 ORIGIN = Origin("a layout", "net.x", "0" * 64, 9, "float32", "Apache-2.0", "elsewhere", "l.csv", "1" * 64)
 
@@ -134,7 +136,7 @@ def test_what_a_teacher_says_is_what_it_tags(clips):
 def test_a_student_learns_what_no_label_says(clips, tmp_path):
     """Labels have no share: what it learns is the teacher's, which has other names in mind. The last epoch is kept, for the
     best by the labels would be the one that learnt least."""
-    steps = {"epochs": 20, "batch": 8, "optimiser": {"lr": 3e-3}, "precision": "float32", "keep": "last"}
+    steps = {"epochs": 10, "batch": 8, "optimiser": {"lr": 6e-3}, "precision": "float32", "keep": "last"}
     recipe = plan(augment=["crop"], train={**steps, "schedule": {"name": "constant"}})
     learnt = library.load(training.train(recipe, clips, tmp_path / "t"))
     tags = clips.vocabulary

@@ -45,7 +45,8 @@ FEWER = {
     "evaluate": "--resamples 50",
     "soundscapes": "--length 2 --scenes 2",
 }
-FEWER |= {"calibrate": "--resamples 50", "explain": "--filters 1 --steps 2"}
+FEWER |= {"calibrate": "--resamples 50", "explain": "--filters 1 --steps 2", "export": "--windows 4"}
+FEWER |= {"bench engines": "--rounds 1"}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -100,7 +101,7 @@ def run(line: str) -> str:
     arguments = shlex.split(line)[1:]
     if arguments[0] == "train":
         arguments += shlex.split(f"{QUICK} {SMALL[arguments[1]]}")
-    arguments += shlex.split(FEWER.get(arguments[0], ""))
+    arguments += shlex.split(FEWER.get(arguments[0]) or FEWER.get(" ".join(arguments[:2]), ""))
     if arguments[:2] == ["explain", "runs/raw/tagger.safetensors"] and "--layers" not in arguments:
         arguments += ["--layers", "1-2"]  # of eight, and longer inputs the deeper they lie
     try:
@@ -123,7 +124,16 @@ def shell(text: str, capsys) -> None:
         assert (wanted in said) if wanted else said == "", (line, said)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+LONG = ("engines.md",)  # an export and a run of every engine: a third of all pages' time
+
+
+def page_marks(page: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if page.relative_to(DOCS).as_posix() in LONG else []
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=page_marks(page), id=page.relative_to(DOCS).as_posix()) for page in PAGES]
+)
 def test_the_page_does_what_it_shows(page, place, capsys, monkeypatch):
     shown = [part for part in blocks(page) if part[0] in ("sh", "python", "yaml", "csv")]
     if not shown:
@@ -167,6 +177,7 @@ def plugged(tmp_path_factory) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ADDED)
 def test_the_examples_keep_the_contract(path, plugged):
     """The file as the page shows it is found by its kind, and passes the tests that every other of its kind passes."""

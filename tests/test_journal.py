@@ -21,6 +21,7 @@ from earmark.files import journal
 from earmark.files.journal import Journal
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
+from earmark.scores import Embeddings
 
 RATE = 8000
 TOLD = {"command": "tag", "top": 3}
@@ -189,6 +190,28 @@ def test_a_killed_job_ends_as_one_that_was_not(place, tmp_path, capsys):
     assert "6 of 6 recordings are done already" in said and "c.wav: is no recording" in said
 
 
+def test_a_killed_job_of_embeddings_ends_to_the_byte_as_one_that_was_not(place, tmp_path, capsys):
+    def command(name):
+        words = ["embed", place / "in", "--tagger", place / "t.safetensors", "--batch", "1"]
+        return [*words, "--job", tmp_path / name]
+
+    assert earmark(*command("job")[:-2], "-o", tmp_path / "e.parquet") == 1
+    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, command("job"))], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL and not (tmp_path / "job" / "embeddings.parquet").exists()
+    capsys.readouterr()
+    assert earmark(*command("job"), "--json") == 1
+    told = capsys.readouterr()
+    assert "2 of 6 recordings are done already" in told.err
+    assert (tmp_path / "job" / "embeddings.parquet").read_bytes() == (tmp_path / "e.parquet").read_bytes()
+    counts = json.loads(told.out)
+    windows = 3 + 4 * 4  # the samples that are over make one more, in all recordings but the first
+    assert (counts["recordings"], counts["windows"], len(counts["unread"])) == (5, windows, 1)
+    each = [Embeddings.load(path) for path in sorted((tmp_path / "job" / "results").iterdir())]
+    assert len(each) == 5 and all(len(set(kept.ids.tolist())) == 1 and kept.facts for kept in each)
+    with pytest.raises(EarmarkError, match=r"begun otherwise \(tagger: .*windows: .*another folder"):
+        earmark(*command("job"), "--hop", "0.5")
+
+
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
 def test_tags_of_a_job_are_those_without_one(place, tmp_path, form, capsys):
     command = ["tag", place / "in", "--tagger", place / "t.safetensors", "--format", form]
@@ -249,6 +272,16 @@ def test_what_does_not_go_with_a_job(place, arguments, message):
     for verb in ("tag", "events"):
         with pytest.raises(EarmarkError, match=message):
             earmark(verb, place / "in", "--tagger", place / "t.safetensors", "--format", "json", *arguments)
+
+
+def test_embeddings_go_to_a_file_or_to_a_job(place):
+    words = ["embed", place / "in", "--tagger", place / "t.safetensors"]
+    with pytest.raises(EarmarkError, match="--out does not go with --job"):
+        earmark(*words, "--job", "j", "--out", "o.parquet")
+    with pytest.raises(EarmarkError, match="--retry is of a job"):
+        earmark(*words, "--out", "o.parquet", "--retry")
+    with pytest.raises(EarmarkError, match=r"--out NAME\.parquet, or a folder that survives a kill, --job"):
+        earmark(*words)
 
 
 def test_names_that_leave_no_room_for_an_ending(tmp_path):

@@ -119,7 +119,7 @@ def test_what_cannot_be_open_is_of_one_length_and_says_why(tmp_path, monkeypatch
 
 
 def test_maps_of_one_size_have_bodies_of_one_length():
-    made = tagger("convnet2d", 1.024, 1.024)
+    made = tagger("resnet_b", 1.024, 1.024)
     told = made.recipe.as_dict() | {"resize": {"bands": 64, "frames": 60}}
     from earmark.models.tagger import build
     from earmark.recipe import parse

@@ -93,6 +93,6 @@ def test_graphs_hold_no_weights_and_no_places(tmp_path):
 
 
 def test_stretches_only_where_windows_share_frames():
-    assert export.stretch(tagger("cnnspec", 1.024, 0.128), COUNT) is not None
-    beside = tagger("cnnspec", 1.024, 0.1281)  # 1,025 samples, and frames are 64 apart
+    assert export.stretch(tagger("resnet_b_att", 1.024, 0.128), COUNT) is not None  # traced above, too
+    beside = tagger("resnet_b_att", 1.024, 0.1281)  # 1,025 samples, and frames are 64 apart
     assert export.stretch(beside, COUNT) is None

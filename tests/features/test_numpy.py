@@ -17,7 +17,7 @@ from earmark.models.features import Resized
 from earmark.registry import FEATURES, NUMPY_FEATURES
 
 RATE = 44_100
-SAMPLES = 40_000
+SAMPLES = 16_000
 DECIBELS = 1e-4  # how far the power ratios of both may lie apart
 # A value other than the default of each argument that is no choice by name; of each choice all are tried
 OTHER: dict[str, Any] = {

@@ -1,7 +1,8 @@
-"""`earmark check`: all that is wrong with a recipe, at once; nothing is run."""
+"""`earmark check`: all that is wrong with a recipe, at once, or with a pack; nothing is run."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,19 +14,25 @@ TAGS = 10  # where nothing tells how many there are
 
 
 def check(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or file, or a pack's folder.")],
     settings: o.RecipeSettings = None,
 ) -> None:
     """Say all that is wrong with a recipe, at once, and count its parameters. Nothing is run and no data is needed.
 
-    Parameters are counted for as many tags as the recipe's data set has.
+    Parameters are counted for as many tags as the recipe's data set has. Of a pack every byte is read, and held against what was
+    written.
     """
     from earmark import recipe as recipes
     from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.packing import check_pack
+    from earmark.data.packs import is_pack
     from earmark.models import tagger
     from earmark.models.layers.blocks import count
     from earmark.models.size import on_shapes
 
+    if is_pack(Path(recipe)):
+        check_pack(Path(recipe))
+        return
     checked = recipes.load(recipe, settings or [], say)
     known = recipes.tags(checked)
     tags = known or TAGS

@@ -8,16 +8,25 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import Writes, embeddings
+from earmark.cli.terminal.ours import embeddings
+from earmark.cli.terminal.written import Writes
 
 PLACE = 85  # in `earmark --help`
 
 
 def embed(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders that are walked for some.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A file for the embeddings: .parquet."), Writes(embeddings)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings, folders that are walked for some, tables with a column path."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file for the embeddings: .parquet."), Writes(embeddings)
+    ] = None,
     tagger: o.Tagger = "esc10",
     as_json: o.AsJson = False,
+    job: o.Job = None,
+    shard: o.Shard = None,
+    retry: o.Retry = False,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
@@ -34,12 +43,14 @@ def embed(
     A table of id, start, end and vector, of all recordings, however long. Of one that cannot be read to its end nothing is in it.
     """
     from earmark.cli.terminal import embedding, tagging
+    from earmark.cli.terminal.jobs import Kept
     from earmark.models import loading
 
-    embedding.check_places(out, errors)
+    kept = Kept(job, shard, retry)
+    embedding.check_places(out, kept, errors)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     loaded = loaded if hop is None else loaded.every(hop)
     tagging.say_unheard(loaded, device)
     asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)
-    if embedding.embed_files(paths, asked, errors=errors, strict=strict, as_json=as_json):
+    if embedding.embed_files(paths, asked, kept, errors=errors, strict=strict, as_json=as_json):
         raise typer.Exit(1)

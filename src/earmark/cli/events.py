@@ -20,6 +20,9 @@ def events(
     job: o.Job = None,
     shard: o.Shard = None,
     retry: o.Retry = False,
+    on: o.On = None,
+    address: o.Address = None,
+    cluster: o.Cluster = None,
     threshold: e.Threshold = None,
     median: e.Median = None,
     gap: e.Gap = None,
@@ -33,6 +36,7 @@ def events(
     margin: e.Margin = 1.0,
     clips_each: e.ClipsEach = 50,
     summary: e.Summary = None,
+    store: e.Store = None,
     channel: o.Channel = None,
     each_channel: o.EachChannel = False,
     pictures: e.Pictures = None,
@@ -56,25 +60,21 @@ def events(
     precision: o.Precision = "auto",
 ) -> None:
     """Say when each thing is heard: onset, offset, tag and score of every event.
-
     Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
     """
     from earmark.cli.terminal import detecting, drawing, eventextras, jobs
     from earmark.cli.terminal.live import source
-    from earmark.models import loading
 
     detecting.check_form(told := JSON if as_json else Format.of(form), out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
-    (kept := jobs.Kept(job, shard, retry)).check(out=out, pictures=pictures, live=coming)
+    (kept := jobs.Kept.of(job, shard, retry, on, address, cluster)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
-    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming)
-    loaded = loading.load(tagger, device, engine=engine, precision=precision)
+    extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming, store)
+    loaded, kept = kept.loaded(tagger, device, engine, precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
     artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
     asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, extras, merged)
-    if coming is not None:
-        return detecting.events_live(coming, asked)
-    if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):
+    if detecting.events_of(coming, paths or [], found, asked, kept, errors=errors, strict=strict):
         raise typer.Exit(1)

@@ -26,6 +26,11 @@ def serve(
         typer.Option(help="A folder for jobs and reviews of them; default: one of the user's."),
         OwnFolder(),
     ] = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(help="What the taggers learnt from, to hear examples and train again: a folder or manifest."),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="With --clips: the folder's layout; default: a table's.")] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen at; any but this machine's own needs a token.")
     ] = "127.0.0.1",
@@ -48,7 +53,7 @@ def serve(
 
     workers = serving.workers(workers)
     settings = Settings(
-        host=host, port=port, token=token, names=tuple(name or ()), recordings=recordings, state=state, workers=workers, waiting=waiting,
-        most_bytes=round(most_megabytes * 1e6), most_seconds=most_seconds,
+        host=host, port=port, token=token, names=tuple(name or ()), recordings=recordings, state=state, clips=clips,
+        dataset=dataset, workers=workers, waiting=waiting, most_bytes=round(most_megabytes * 1e6), most_seconds=most_seconds,
     )  # fmt: skip
     serving.serve(settings, taggers or ["esc10"], device, engine, precision)

@@ -23,6 +23,9 @@ def tag(
     job: o.Job = None,
     shard: o.Shard = None,
     retry: o.Retry = False,
+    on: o.On = None,
+    address: o.Address = None,
+    cluster: o.Cluster = None,
     windows: t.Windows = None,
     pictures: t.Pictures = None,
     channel: o.Channel = None,
@@ -51,15 +54,15 @@ def tag(
     from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
     from earmark.inference.outputs import Format
-    from earmark.models import loading
 
     tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     heard = Channels(channel, each_channel)
     tagging.check_channels(heard, coming, form, windows, pictures)
-    (kept := Kept(job, shard, retry)).check(out=out, windows=windows, pictures=pictures, live=coming)
-    loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    loaded = loaded if hop is None else loaded.every(hop)
+    (kept := Kept.of(job, shard, retry, on, address, cluster)).check(
+        out=out, windows=windows, pictures=pictures, live=coming
+    )
+    loaded, kept = kept.loaded(tagger, device, engine, precision, hop)
     tagging.say_unheard(loaded, device)
     merged = None if merge is None else tagging.vocabulary(merge, merge_by)
     asked = tagging.Asked(

@@ -6,6 +6,7 @@ Apart from the tables of clips themselves, so that who reads a tagger's facts ne
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data import sampled
+
+MANY = 50_000  # lines at a time
 
 
 class Clips(Protocol):
@@ -44,7 +47,7 @@ class ClipSet:
     counted: "at least" or "at most" where only a limit of their number is known. labels: of their tags, events and places in
     their recordings; empty in files that do not tell it. unread: how many of them could not be read, which were left out.
     sample: of the ids, by which clips of another manifest are told to be of this set or not (`earmark.data.sampled`); ""
-    where the file does not tell one.
+    where the file does not tell one. sounds: likewise of the clips' sounds (`earmark.data.sounds`), whatever they are called.
     """
 
     clips: int = 0
@@ -54,11 +57,12 @@ class ClipSet:
     labels: str = ""
     unread: int = field(default=0, compare=False)
     sample: str = field(default="", compare=False)
+    sounds: str = field(default="", compare=False)
 
     @staticmethod
     def of(manifest: Clips) -> ClipSet:
         names = sorted(manifest.ids.tolist())
-        labels = _digest(sorted(_labels(manifest)))
+        labels = sorted_digest(_labels(manifest))
         return ClipSet(
             len(manifest), tuple(manifest.fold_names()), _digest(names), labels=labels, sample=sampled.sample(names)
         )
@@ -68,10 +72,17 @@ class ClipSet:
         """Of a file, which may tell part of it."""
         folds = tuple(str(fold) for fold in plain.get("folds", ()))
         digest, labels = (str(plain.get(name, "")) for name in ("sha256", "labels"))
-        sample = str(plain.get("sample", ""))
-        sampled.known(sample, ())  # refuses what is none
+        samples = [str(plain.get(name, "")) for name in ("sample", "sounds")]
+        for each in samples:
+            sampled.known(each, ())  # refuses what is none
         return ClipSet(
-            int(plain.get("clips", 0)), folds, digest, plain.get("counted"), labels, int(plain.get("unread", 0)), sample
+            int(plain.get("clips", 0)),
+            folds,
+            digest,
+            plain.get("counted"),
+            labels,
+            int(plain.get("unread", 0)),
+            *samples,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -81,8 +92,9 @@ class ClipSet:
         return plain | ({"unread": self.unread} if self.unread else {})
 
     def as_facts(self) -> dict[str, Any]:
-        """As a tagger file tells it: with the sample."""
-        return self.as_dict() | ({"sample": self.sample} if self.sample else {})
+        """As a tagger file tells it: with the samples."""
+        samples = {"sample": self.sample, "sounds": self.sounds}
+        return self.as_dict() | {name: value for name, value in samples.items() if value}
 
     def is_of(self, ids: Iterable[str]) -> bool:
         """Whether this may be a part of the data set with these clips: half of it is among them, or nothing is told of it."""
@@ -93,6 +105,10 @@ class ClipSet:
     def known(self, ids: Iterable[str]) -> NDArray[np.bool_]:
         """(ids,): which clips are surely of this set."""
         return sampled.known(self.sample, ids)
+
+    def heard(self, keys: Iterable[str]) -> NDArray[np.bool_]:
+        """(keys,): which sounds are surely of this set. keys: of `earmark.data.sounds`."""
+        return sampled.known(self.sounds, keys)
 
     @property
     def told(self) -> bool:
@@ -105,13 +121,36 @@ def facts(manifest: Clips) -> dict[str, Any]:
     return ClipSet.of(manifest).as_dict()
 
 
+def sorted_digest(lines: Iterable[str]) -> str:
+    """A digest of lines in order of their code points, in which of millions none is an object of its own for long."""
+    first = list(itertools.islice(lines := iter(lines), MANY))
+    if len(first) < MANY:
+        return _digest(sorted(first))
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    blocks = []
+    while first:
+        # bytes of UTF-8 are in order of the code points
+        blocks.append(pa.array([line.encode("utf-8", "surrogateescape") for line in first], pa.large_binary()))
+        first = list(itertools.islice(lines, MANY))
+    whole = pa.concat_arrays(blocks)
+    order, digest = pc.array_sort_indices(whole), hashlib.sha256()
+    for at in range(0, len(order), MANY):
+        part = b"\n".join(whole.take(order.slice(at, MANY)).to_pylist())
+        digest.update(part if at == 0 else b"\n" + part)
+    return digest.hexdigest()[:16]
+
+
 def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _labels(manifest: Clips) -> Iterator[str]:
     """What is told of each clip, whose order and that of its tags do not count."""
-    columns = [manifest.table[name].to_pylist() for name in ("id", "start", "end", "tags", "events", "unknown")]
-    for name, start, end, tags, events, unknown in zip(*columns, strict=True):
-        told = [name, start, end, sorted(tags or []), events, *([sorted(unknown)] if unknown else [])]
-        yield json.dumps(told, ensure_ascii=True, default=str)
+    for first in range(0, len(manifest), MANY):
+        block = manifest.table.slice(first, MANY)
+        columns = [block[name].to_pylist() for name in ("id", "start", "end", "tags", "events", "unknown")]
+        for name, start, end, tags, events, unknown in zip(*columns, strict=True):
+            told = [name, start, end, sorted(tags or []), events, *([sorted(unknown)] if unknown else [])]
+            yield json.dumps(told, ensure_ascii=True, default=str)

@@ -6,6 +6,7 @@
     labels      `audit`: the labels that the scores speak against
     tuning      `tune`: thresholds of tags and rules for events that suit validation clips; how they are chosen: thresholds/
     windowing   `choose`: how far apart windows lie, and how their scores are combined, that suit validation clips
+    alarms      `false_alarms`: events an hour that are told of recordings without a tagger's sounds
     ensembles   `combine`: score files together, by weights that may be searched; members: the files of an ensemble
     speed       how fast a tagger is here
 

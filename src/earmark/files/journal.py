@@ -4,6 +4,7 @@
                            others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error
     FOLDER/results/        a file for each recording, which appears whole or not at all
     FOLDER/listed.json     how many recordings it is about
+    FOLDER/pieces/         of recordings that a cluster works on; see `earmark.inference.cluster.kept`
     FOLDER/shards/3-of-50  a job like this one over a part of the recordings, worked on by itself, on another machine perhaps
 
 A line is on the disk before the next recording's; a last line that was cut off is taken for not written. A recording whose
@@ -33,6 +34,7 @@ NAME = "journal.jsonl"
 RESULTS = "results"
 LISTED = "listed.json"
 SHARDS = "shards"
+PIECES = "pieces"  # of recordings that are heard in pieces by several processes, until they are joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +111,36 @@ class Journal:
 
     def done(self, path: Path, text: str, ending: str) -> None:
         """Keep a recording's result, then write it down."""
+        with self.writing(path, ending) as place:
+            write_text(place, text, newline="")
+
+    @contextlib.contextmanager
+    def writing(self, path: Path, ending: str) -> Iterator[Path]:
+        """Where a recording's result goes, whole, in the block; what became of it is written down once the block ends."""
         known = self.entries.get(str(path))
         name = known.result if known and known.result else free_name(path.name, self._taken, ending)
-        place = self.folder / RESULTS / name
-        write_text(place, text, newline="")
+        yield self.folder / RESULTS / name
         self._note(path, name, None)
 
     def failed(self, path: Path, reason: str) -> None:
         self._note(path, None, reason)
 
-    def results(self, paths: Iterable[Path]) -> Iterator[str]:
-        """The results of these that have one, in their order."""
+    def files(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """The files of the results of these that have one, in their order."""
         for path in paths:
             entry = self.entries.get(str(path))
             if entry is not None and entry.result is not None:
-                with (self.folder / RESULTS / entry.result).open(
-                    encoding="utf-8", errors="surrogateescape", newline=""
-                ) as file:
-                    yield file.read()
+                yield self.folder / RESULTS / entry.result
+
+    def results(self, paths: Iterable[Path]) -> Iterator[str]:
+        """The results of these that have one, in their order."""
+        for place in self.files(paths):
+            with place.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                yield file.read()
+
+    def drop_pieces(self) -> None:
+        """All recordings are done: pieces are of what is not asked for any more."""
+        shutil.rmtree(self.folder / PIECES, ignore_errors=True)
 
     def failures(self, paths: Iterable[Path]) -> list[tuple[str, str]]:
         """(path, reason) of these that could not be read."""

@@ -25,6 +25,7 @@ def listen(
     keep: bool = True,
     on_events: Callable[[Recording, list[Event]], None] | None = None,
     named: Callable[[Scores], Scores] | None = None,
+    by: Callable[..., Generator[Scored | Failure]] = score,
     **options: Any,
 ) -> Generator[tuple[Scored | Failure, list[Event]]]:
     """What was heard of each recording, or its failure, and its events by onset.
@@ -33,7 +34,7 @@ def listen(
     on_events: called with events as they become final, by onset; ordered=False: each as soon as it is final, so that one
     that goes on holds back no other. Those of a recording that fails later have been told by then. keep=False: for
     `on_events` only. named: the scores in other tags, which the rules are of; default: without the listener's reserved tags, which
-    are no events. options: of `earmark.inference.score`.
+    are no events. by: what scores, with these options: `earmark.inference.score`, or what does it on many machines.
     """
     # by number: two parts of one file have one name, and so has a file that is named twice
     streams: dict[int, Stream] = {}
@@ -53,7 +54,7 @@ def listen(
         before = next_start(part, listener.windows, listener.sample_rate)
         tell(part.number, part.recording, streams[part.number].push(rows, before))
 
-    with closing(score(scorer or listener, recordings, on_part=on_part, **options)) as results:
+    with closing(by(scorer or listener, recordings, on_part=on_part, **options)) as results:
         for number, result in enumerate(results):
             stream = streams.pop(number, None)
             if stream is not None and isinstance(result, Scored):

@@ -23,14 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import AudioError, EarmarkError, TaggerError
+from earmark.inference.counted import combined, count, no_number, result, short, take_in
 from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
 from earmark.inference.pace import GATHERED
 from earmark.inference.recordings import Failure, Part, Recording, Scored
-from earmark.inference.scorer import Scorer, Several, ahead, begin_stretches, check_alike, hears, without
-from earmark.inference.silence import FLOORLESS, Run, quiet, runs, told_of_level
-from earmark.scores import Scores
-from earmark.windows import Stretch, weights
+from earmark.inference.scorer import Scorer, Several, ahead, begin_stretches, check_alike, hears
+from earmark.windows import Stretch
 
 LOUDEST = 200  # dB of gain
 Ready = deque[tuple[Pending, Stretch]]  # windows that wait for the net, and the recording that they are of
@@ -90,9 +89,9 @@ def score(
     if isinstance(scorer, Several):
         yield from _score_together(scorer, recordings, options)
         return
-    with closing(_score([scorer], recordings, options)) as results:
-        for result in results:
-            yield result if isinstance(result, Failure) else result[0]
+    with closing(score_alike([scorer], recordings, options)) as results:
+        for each in results:
+            yield each if isinstance(each, Failure) else each[0]
 
 
 def _score_together(team: Several, recordings: Iterable[Recording], options: Options) -> Iterator[Scored | Failure]:
@@ -108,16 +107,16 @@ def _score_together(team: Several, recordings: Iterable[Recording], options: Opt
         for numbers, copy in zip(groups.values(), itertools.tee(todo, len(groups)), strict=True):
             scorers = [team.members[number] for number in numbers]
             run_options = replace(options, on_audio=None) if runs else options  # seconds count once
-            runs.append(stack.enter_context(closing(_score(scorers, copy, run_options, team))))
+            runs.append(stack.enter_context(closing(score_alike(scorers, copy, run_options, team))))
         for results in zip(*runs, strict=True):
             by_member: dict[int, Scored] = {}
             failure = None
-            for numbers, result in zip(groups.values(), results, strict=True):
-                if isinstance(result, Failure):
-                    failure = failure or result
+            for numbers, each in zip(groups.values(), results, strict=True):
+                if isinstance(each, Failure):
+                    failure = failure or each
                 else:
-                    by_member |= dict(zip(numbers, result, strict=True))
-            yield failure or _combined(team, [by_member[number] for number in range(len(team.members))])
+                    by_member |= dict(zip(numbers, each, strict=True))
+            yield failure or combined(team, [by_member[number] for number in range(len(team.members))])
 
 
 def _read_again(recordings: Iterable[Recording]) -> Iterator[Recording]:
@@ -131,27 +130,7 @@ def _read_again(recordings: Iterable[Recording]) -> Iterator[Recording]:
         yield recording
 
 
-def _combined(team: Several, results: list[Scored]) -> Scored:
-    first = results[0]
-    notes = tuple(dict.fromkeys(note for result in results for note in result.notes))
-    values = team.combine([result.values[None] for result in results])[0]
-    windows = _combined_rows(team, [result.windows for result in results if result.windows is not None])
-    silent = all(result.silent for result in results)
-    values = np.zeros_like(values) if silent else values
-    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent, team.vocabulary)
-
-
-def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:
-    if not rows:
-        return None
-    first = rows[0]
-    values = team.combine([scores.values for scores in rows])
-    # silence has no scores; a rule that ranks would rank them
-    values = np.where(np.any([scores.values.any(1) for scores in rows], axis=0)[:, None], values, np.zeros_like(values))
-    return Scores(values, first.ids, first.start, first.end, team.vocabulary)
-
-
-def _score(
+def score_alike(
     scorers: Sequence[Scorer], recordings: Iterable[Recording], options: Options, team: Several | None = None
 ) -> Generator[list[Scored] | Failure]:
     """What each of the scorers, which hear the same windows, made of a recording."""
@@ -173,13 +152,13 @@ def _score(
             while _enough(ready, reading, options):
                 _run(scorers, ready, options, team, flying)
             while begun and begun[0].finished:
-                yield _result(begun.popleft(), scorers, options)
+                yield result(begun.popleft(), scorers, options)
         while ready:
             _run(scorers, ready, options, team, flying)
         while flying:
             _finish(scorers, ready, options, team, flying.popleft())
         while begun:
-            yield _result(begun.popleft(), scorers, options)
+            yield result(begun.popleft(), scorers, options)
 
 
 @contextmanager
@@ -252,112 +231,17 @@ def _finish(scorers: Sequence[Scorer], ready: Ready, options: Options, team: Sev
     hop = min(settings.hop, settings.length)
     for number, (pending, stretch) in enumerate(taken):
         by_scorer = [scores[number] for scores in values]
-        if pending.error is None and (error := _no_number(pending, stretch, by_scorer, scorers[0].sample_rate)):
+        if pending.error is None and (error := no_number(pending, stretch, by_scorer, scorers[0].sample_rate)):
             _fail(pending, error, ready)
         if pending.error is not None:
             continue
-        silent = _silences(pending, stretch, scorers[0].sample_rate, options)
-        faint = _faint(scorers, stretch, silent, options)
-        pending.silences, pending.faint = pending.silences + len(silent), pending.faint + len(faint)
-        silent += faint
-        sounding = np.ones(len(stretch), bool)
-        sounding[[run.number for run in silent if run.whole]] = False
-        pending.sounding += int(sounding.sum())
-        by_scorer = [without(scorer, value, silent) for scorer, value in zip(scorers, by_scorer, strict=True)]
-        counts = {weigh: weights(stretch.windows(), weigh) for weigh in {s.windows.weigh for s in scorers}}
-        for scorer, pool, value in zip(scorers, pending.pools, by_scorer, strict=True):
-            pool.add(value[sounding], counts[scorer.windows.weigh][sounding])
+        if pending.samples is not None and pending.samples < stretch.length:
+            counted = short(scorers, stretch, by_scorer, pending.short_silent, options)
+        else:
+            counted = count(scorers, stretch, by_scorer, pending.samples, options)
+        take_in(pending, counted, scorers, options, team)
+        if options.on_counted:
+            options.on_counted(pending.number, counted)
         pending.waiting -= len(stretch)
-        if options.keep_windows or options.on_part:
-            rows = [_rows(pending, stretch, scorer, value) for scorer, value in zip(scorers, by_scorer, strict=True)]
-            _tell(pending, rows, scorers[0].sample_rate, options, team)
-        pending.scored += len(stretch)
         if options.on_audio:
             options.on_audio(hop * len(stretch))
-
-
-def _silences(pending: Pending, stretch: Stretch, rate: int, options: Options) -> list[Run]:
-    """The digital silence in a stretch's windows."""
-    if options.hear_silence:
-        return []
-    if pending.samples is not None and pending.samples < stretch.length:  # filled up, and by zeros or repetitions
-        return [Run(number, 0, stretch.length, True) for number in range(len(stretch)) if pending.short_silent]
-    return runs(stretch, rate, pending.samples)
-
-
-def _faint(scorers: Sequence[Scorer], stretch: Stretch, silent: Sequence[Run], options: Options) -> list[Run]:
-    """The windows, beside those of digital silence, that are below the floor."""
-    floor = _floor(scorers, options)
-    known = {run.number for run in silent if run.whole}
-    return [Run(number, 0, stretch.length, True) for number in quiet(stretch, floor) if number not in known]
-
-
-def _floor(scorers: Sequence[Scorer], options: Options) -> float:
-    """dBFS; of several that hear the same windows the lowest of theirs."""
-    if options.hear_silence:
-        return FLOORLESS
-    if options.floor is not None:
-        return options.floor
-    return min(float(getattr(scorer, "floor", FLOORLESS)) for scorer in scorers)
-
-
-def _no_number(pending: Pending, stretch: Stretch, values: list[NDArray[np.float32]], rate: int) -> AudioError | None:
-    """Where a score is NaN or infinite, which no mean over windows and no sorting of tags would show."""
-    fine = np.logical_and.reduce([np.isfinite(scores).all(1) for scores in values])
-    if fine.all():
-        return None
-    second = (pending.recording.start or 0.0) + int(stretch.starts[int(np.argmin(fine))]) / rate
-    problem = f"the tagger's scores of the window at {second:.2f} s are no finite numbers"
-    remedy = (
-        "Check the sound there, which may be far beyond full scale; if other recordings fail alike, the tagger's file"
-    )
-    return AudioError(pending.recording.path, problem, remedy)
-
-
-def _rows(pending: Pending, stretch: Stretch, scorer: Scorer, values: NDArray[np.float32]) -> Scores:
-    """The scores of windows with their times in the file; within the recording, as far as its end is known."""
-    offset, rate = pending.recording.start or 0.0, scorer.sample_rate
-    start = offset + stretch.starts / rate
-    # in samples, as the recording's end is: then it makes no difference whether that is known yet
-    end = offset + (stretch.starts + stretch.length) / rate
-    if pending.samples is not None:
-        end = np.minimum(end, offset + pending.samples / rate)
-    return Scores(values, np.full(len(start), pending.recording.name), start, end, scorer.vocabulary)
-
-
-def _tell(pending: Pending, rows: list[Scores], rate: int, options: Options, team: Several | None) -> None:
-    if options.keep_windows:
-        pending.kept.append(rows)
-    if options.on_part:
-        whole = rows[0] if team is None else _combined_rows(team, rows)
-        assert whole is not None
-        duration = None if pending.samples is None else pending.samples / rate
-        options.on_part(Part(pending.recording, whole, pending.scored, duration, pending.number))
-
-
-def _result(pending: Pending, scorers: Sequence[Scorer], options: Options) -> list[Scored] | Failure:
-    if pending.error is not None:
-        return Failure(pending.recording, pending.error)
-    assert pending.samples is not None and pending.waiting == 0
-    duration = pending.samples / scorers[0].sample_rate
-    silent = not pending.sounding
-    notes = (*pending.notes, *_told_of_level(pending, silent, scorers, options))
-    results = []
-    for number, (scorer, pool) in enumerate(zip(scorers, pending.pools, strict=True)):
-        windows = None
-        if pending.kept:
-            parts = [rows[number] for rows in pending.kept]
-            ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
-            windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
-        values = np.zeros(len(scorer.vocabulary), np.float32) if silent else pool.result()
-        results.append(
-            Scored(pending.recording, duration, values, notes, windows, pending.level.peak, silent, scorer.vocabulary)
-        )
-    return results
-
-
-def _told_of_level(pending: Pending, silent: bool, scorers: Sequence[Scorer], options: Options) -> list[str]:
-    assert pending.samples is not None
-    floor = _floor(scorers, options)
-    told = told_of_level(pending.level, silent, bool(pending.silences), floor, bool(pending.faint))
-    return [f"{pending.recording.path}: {told}"] if told else []

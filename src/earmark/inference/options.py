@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from earmark.inference.pace import GATHERED
-from earmark.inference.recordings import Part
+from earmark.inference.recordings import Counted, Part
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Options:
     gain: float = 0.0
     hear_silence: bool = False
     floor: float | None = None
+    on_counted: Callable[[int, Counted], None] | None = (
+        None  # of `score_alike`: a recording's number, and some of its windows
+    )
 
     @property
     def at_once(self) -> int | None:

@@ -165,6 +165,24 @@ class Part:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Of n neighbouring windows. starts: (n,) their first samples in the recording. values: of each scorer, (n, tags) float32, 0
+    in silence. weights: of each scorer, (n,), how much a window counts. sounding: (n,) whether it holds anything. silences,
+    faint: how many hold digital silence, or less than the floor.
+    """
+
+    starts: NDArray[np.int64]
+    values: tuple[NDArray[np.float32], ...]
+    weights: tuple[NDArray[np.float64], ...]
+    sounding: NDArray[np.bool_]
+    silences: int
+    faint: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
 def next_start(part: Part, windows: Windows, sample_rate: int) -> float:
     """Seconds; no window of a later part of the recording begins earlier, nor does what is said of its moments."""
     length, hop = windows.samples(sample_rate)

@@ -15,7 +15,8 @@
     ├── tags        TagTuning   thresholds of tags, and what they were chosen on
     ├── level                   dBFS of the quietest clips that it learnt from: a hundredth of them are quieter
     ├── reserved                tags that are learnt and never told; None: those of `earmark.scores.reserved`
-    └── test        Tested      figures on clips that it was tested on
+    ├── test        Tested      figures on clips that it was tested on
+    └── alarms      Alarms, …   events that it told of recordings without its sounds
 
 In the file they are the JSON of today and of earlier versions: an absent part is an absent key, and keys that are not
 known here are kept as they are.
@@ -35,13 +36,30 @@ from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
 from earmark.models.headfacts import Head
 from earmark.models.origin import Origin
+from earmark.models.plainfacts import Plain, known, names
+from earmark.models.testfacts import Alarms, Tested
+from earmark.models.tuningfacts import ChosenOn, EventTuning, TagTuning
 from earmark.registry import did_you_mean
 
 if TYPE_CHECKING:
     from earmark.data.splits import Parts  # and with it what reads tables, which facts do not need
 
-Plain = Mapping[str, Any]
 Read = TypeVar("Read")
+__all__ = [
+    "PARTS",
+    "READERS",
+    "Alarms",
+    "Base",
+    "ChosenOn",
+    "DataSet",
+    "Epoch",
+    "EventTuning",
+    "Facts",
+    "Soup",
+    "Split",
+    "TagTuning",
+    "Tested",
+]  # fmt: skip
 PARTS = ("train", "validation", "test")
 
 
@@ -74,8 +92,10 @@ class Split:
         return Split(*(ClipSet.read(plain[name]) if name in plain else None for name in PARTS))
 
     @staticmethod
-    def of(parts: Parts) -> Split:
-        return Split(*(ClipSet.of(getattr(parts, name)) for name in PARTS))
+    def of(parts: Parts, sounds: Mapping[str, str] | None = None) -> Split:
+        """sounds: samples of the sounds of train and validation, where they are known."""
+        told = sounds or {}
+        return Split(*(replace(ClipSet.of(getattr(parts, name)), sounds=told.get(name, "")) for name in PARTS))
 
     def parts(self) -> dict[str, ClipSet]:
         """Those that are told, by name."""
@@ -98,7 +118,7 @@ class Epoch:
         return Epoch(plain["epoch"], plain.get("of"), plain.get("by"))
 
     def as_dict(self) -> dict[str, Any]:
-        return _known({"epoch": self.number, "of": self.of, "by": self.by})
+        return known({"epoch": self.number, "of": self.of, "by": self.by})
 
 
 @dataclass(frozen=True)
@@ -147,20 +167,20 @@ class Base:
     @staticmethod
     def read(plain: Plain) -> Base:
         train, validation = (ClipSet.read(plain[name]) if plain.get(name) else None for name in PARTS[:2])
-        parts = _names(plain.get("parts")) or ()
+        parts = names(plain.get("parts")) or ()
         data = None if plain.get("data") is None else str(plain["data"])
         origin = Origin.read(plain["adopted"]) if plain.get("adopted") else None
         flags = bool(plain.get("same")), bool(plain.get("taught"))
         return Base(str(plain["tagger"]), str(plain["source"]), parts, data, train, validation, *flags, origin)
 
     def as_dict(self) -> dict[str, Any]:
-        return _known({
+        return known({
             "tagger": self.tagger,
             "source": self.source,
             "parts": list(self.parts),
             "data": self.data,
-            "train": None if self.train is None else self.train.as_dict(),
-            "validation": None if self.validation is None else self.validation.as_dict(),
+            "train": None if self.train is None else self.train.as_dict() | _sounds(self.train),
+            "validation": None if self.validation is None else self.validation.as_dict() | _sounds(self.validation),
             "same": self.same or None,
             "taught": self.taught or None,
             "adopted": None if self.origin is None else self.origin.as_dict(),
@@ -182,121 +202,6 @@ class Base:
 
 
 @dataclass(frozen=True)
-class ChosenOn:
-    """The clips that something was chosen on. data: the name of their data set."""
-
-    data: str | None
-    clips: ClipSet
-
-    @staticmethod
-    def read(plain: Plain) -> ChosenOn:
-        return ChosenOn(plain.get("data"), ClipSet.read(plain))
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"data": self.data, **self.clips.as_facts()}
-
-
-@dataclass(frozen=True)
-class EventTuning:
-    """Rules for events, and how they were chosen; None: not told.
-
-    without: tags without events there. figures: by what they are with, plain JSON values. scores: of "frames" or "windows".
-    metric, collars: by what they were chosen. goal: what the thresholds were to reach, and what each comes to. rates: known events
-    of each tag an hour of what they were chosen on.
-    """
-
-    rules: EventRules | None = None
-    without: tuple[str, ...] | None = None
-    figures: Plain | None = None
-    scores: str | None = None
-    chosen_on: ChosenOn | None = None
-    metric: str | None = None
-    collars: Plain | None = None
-    goal: Plain | None = None
-    rates: Mapping[str, float] | None = None
-
-    @staticmethod
-    def read(plain: Plain) -> EventTuning:
-        return EventTuning(
-            EventRules.from_dict(plain["rules"]) if plain.get("rules") else None,
-            _names(plain.get("without events")),
-            plain.get("figures"),
-            plain.get("scores"),
-            _chosen_on(plain),
-            plain.get("metric"),
-            plain.get("collars"),
-            plain.get("goal"),
-            plain.get("events an hour"),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return _known({
-            "rules": None if self.rules is None else self.rules.as_dict(),
-            "without events": None if self.without is None else list(self.without),
-            "figures": self.figures,
-            "scores": self.scores,
-            "chosen on": None if self.chosen_on is None else self.chosen_on.as_dict(),
-            "metric": self.metric,
-            "collars": self.collars,
-            "goal": self.goal,
-            "events an hour": None if self.rates is None else dict(self.rates),
-        })  # fmt: skip
-
-
-@dataclass(frozen=True)
-class TagTuning:
-    """Thresholds of tags, and how they were chosen; None: not told.
-
-    without: tags that no clip had there. f1: of each tag, (at 0.5, at its threshold). figures, metric: as for events.
-    """
-
-    thresholds: Mapping[str, float] | None = None
-    without: tuple[str, ...] | None = None
-    f1: Mapping[str, Sequence[float | None]] | None = None
-    figures: Plain | None = None
-    chosen_on: ChosenOn | None = None
-    metric: str | None = None
-
-    @staticmethod
-    def read(plain: Plain) -> TagTuning:
-        thresholds = plain.get("thresholds")
-        return TagTuning(
-            None if thresholds is None else {str(tag): float(value) for tag, value in thresholds.items()},
-            _names(plain.get("without clips")),
-            plain.get("f1"),
-            plain.get("figures"),
-            _chosen_on(plain),
-            plain.get("metric"),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return _known({
-            "thresholds": None if self.thresholds is None else dict(self.thresholds),
-            "without clips": None if self.without is None else list(self.without),
-            "f1": self.f1,
-            "figures": self.figures,
-            "chosen on": None if self.chosen_on is None else self.chosen_on.as_dict(),
-            "metric": self.metric,
-        })  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Tested:
-    """metrics: figures with their intervals by name, plain JSON values, on these clips of this data set."""
-
-    data: str | None
-    clips: ClipSet
-    metrics: Plain
-
-    @staticmethod
-    def read(plain: Plain) -> Tested:
-        return Tested(plain.get("data"), ClipSet.read(plain), dict(plain.get("metrics", {})))
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"data": self.data, **self.clips.as_dict(), "metrics": dict(self.metrics)}
-
-
-@dataclass(frozen=True)
 class Facts:
     """See the module's docstring. more: keys of the file that are not known here, as they are."""
 
@@ -313,6 +218,7 @@ class Facts:
     events: EventTuning | None = None
     tags: TagTuning | None = None
     test: Tested | None = None
+    alarms: tuple[Alarms, ...] | None = None
     level: float | None = None
     reserved: tuple[str, ...] | None = None
     more: Plain = field(default_factory=dict)
@@ -338,6 +244,8 @@ class Facts:
             told["reserved"] = list(self.reserved)
         if self.bases is not None:
             told["bases"] = [base.as_dict() for base in self.bases]
+        if self.alarms is not None:
+            told["alarms"] = [each.as_dict() for each in self.alarms]
         return told | dict(self.more)
 
     def thresholds(self, tags: Sequence[str]) -> NDArray[np.float64] | None:
@@ -385,8 +293,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "events": EventTuning.read,
     "tags": TagTuning.read,
     "test": Tested.read,
+    "alarms": lambda plain: tuple(Alarms.read(each) for each in plain) or None,
     "level": float,
-    "reserved": lambda plain: _names(plain),
+    "reserved": lambda plain: names(plain),
 }
 
 
@@ -403,17 +312,8 @@ def _part(plain: Plain, name: str, reader: Callable[[Any], Read], place: str) ->
         ) from error
 
 
-def _chosen_on(plain: Plain) -> ChosenOn | None:
-    return ChosenOn.read(plain["chosen on"]) if "chosen on" in plain else None
-
-
-def _names(plain: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if plain is None else tuple(str(name) for name in plain)
-
-
-def _known(told: Plain) -> dict[str, Any]:
-    """Without what is not told."""
-    return {key: value for key, value in told.items() if value is not None}
+def _sounds(clips: ClipSet) -> dict[str, Any]:
+    return {"sounds": clips.sounds} if clips.sounds else {}
 
 
 def _others(plain: Plain, *known: str) -> dict[str, Any]:

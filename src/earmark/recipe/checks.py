@@ -255,6 +255,11 @@ def _segment_mistakes(recipe: Recipe) -> list[str]:
     mistakes = []
     if recipe.train.segments == "every" and recipe.train.balance != "none":
         mistakes.append(f"train.balance: is {recipe.train.balance}, but segments: every has each once: take none")
+    if recipe.train.buffer is not None and (recipe.train.balance != "none" or recipe.train.segments != "random"):
+        mistakes.append(
+            "train.buffer: reads a pack's shards in order, each clip once, which goes with neither balance: classes nor "
+            "segments: every. Leave it out"
+        )
     if recipe.epochs is not None and not recipe.phases:
         mistakes.append("epochs: is of all phases together, and there are none: take train.epochs")
     return mistakes

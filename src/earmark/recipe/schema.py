@@ -174,6 +174,8 @@ class Train(Section):
     choose: `segment_loss` is the mean loss of the validation clips' windows, each for itself, `loss` that of the clips
     after their windows are combined.
     accumulate: batches whose gradients are added up for one step.
+    buffer: of a pack's clips: read its shards in order, drawn anew in each epoch, and mix so many clips that come near each other,
+    for disks and stores on which it is slow to begin at any place; default: clips come from all over the pack.
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's
     crops before they were mixed; without validation at the end of the last one, or of `every`. Where epochs have few
     steps, statistics that follow the training lag behind the weights, and those of mixtures are not those of clips.
@@ -186,6 +188,7 @@ class Train(Section):
     epochs: int = Field(ge=1)
     batch: int = Field(default=16, ge=2)  # batch normalisation needs two
     accumulate: int = Field(default=1, ge=1)
+    buffer: int | None = Field(default=None, ge=1)
     balance: Literal["none", "classes"] = "none"
     clips: int | None = Field(default=None, ge=2)
     segments: Literal["random", "every"] = "random"
@@ -274,7 +277,7 @@ class Recipe(Section):
             del told["data"]["reserved"]
         if self.head is None:
             del told["head"]
-        for key in ("ema", "consistency"):
+        for key in ("ema", "consistency", "buffer"):
             if told["train"][key] is None:
                 del told["train"][key]
         if self.distil is None:

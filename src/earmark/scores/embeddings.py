@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -161,28 +161,66 @@ def _of_table(path: Path, table: Any) -> Embeddings:
     return Embeddings(vectors, ids, start, end, dict(told["facts"]), levels)
 
 
+class Waiting:
+    """The windows of a recording in work, in order, until it is known whether it can be read to its end; on disk from 16 MB on."""
+
+    def __init__(self) -> None:
+        self.width = 0
+        self._times: list[tuple[NDArray[Any], ...]] = []  # ids, starts, ends and, where they are told, levels
+        self._spool = tempfile.SpooledTemporaryFile(GROUP)  # noqa: SIM115  closed with this object
+
+    def close(self) -> None:
+        self._spool.close()
+
+    def add(self, part: Embeddings) -> None:
+        """Some windows of it. Raises ScoresError for vectors of another length than before."""
+        _check_width(self.width, part)
+        self.width = part.width
+        self._spool.write(np.ascontiguousarray(part.vectors, np.float32).tobytes())
+        levels = () if part.levels is None else (part.levels,)
+        self._times.append((part.ids, part.start, part.end, *levels))
+
+    def clear(self) -> None:
+        """Forget what was added."""
+        self._times.clear()
+        self._spool.seek(0)
+        self._spool.truncate()
+
+    def blocks(self) -> Iterator[Embeddings]:
+        """What was added, some 16 MB each."""
+        if not self._times:
+            return
+        ids, start, end, *levels = (np.concatenate(each) for each in zip(*self._times, strict=True))
+        self._spool.seek(0)
+        size, first = 4 * self.width, 0
+        while data := self._spool.read(max(1, GROUP // size) * size):
+            vectors = np.frombuffer(data, np.float32).reshape(-1, self.width)
+            rows = slice(first, first + len(vectors))
+            first += len(vectors)
+            yield Embeddings(vectors, ids[rows], start[rows], end[rows], levels=levels[0][rows] if levels else None)
+
+
 class Writer:
     """Embeddings as they come → a file, in bounded memory; it takes its place when the block ends without an error.
 
     `add` takes the windows of a recording, in order; `commit` keeps them and `drop` forgets them, where the recording could
-    not be read to its end. What waits for that is on disk from 16 MB on.
+    not be read to its end. `write` keeps a group of rows at once. width: of a file without rows.
     """
 
-    def __init__(self, path: str | Path, facts: Mapping[str, Any]):
+    def __init__(self, path: str | Path, facts: Mapping[str, Any], width: int = 0):
         self.path, self.facts = Path(path), dict(facts)
         if self.path.suffix != ".parquet":
             raise ScoresError(
                 f"{path}: embeddings are written as .parquet, not {self.path.suffix or 'a name without ending'}"
             )
-        self.rows, self.width = 0, 0
-        self._times: list[tuple[NDArray[Any], ...]] = []  # ids, starts, ends and, where they are told, levels
+        self.rows, self.width = 0, width
         self._stack = ExitStack()
         self._file: Any = None
 
     def __enter__(self) -> Writer:
         with ExitStack() as stack:
             self._part = stack.enter_context(whole(self.path))
-            self._spool = stack.enter_context(tempfile.SpooledTemporaryFile(GROUP))
+            self._waiting = stack.enter_context(closing(Waiting()))
             self._stack = stack.pop_all()
         return self
 
@@ -199,48 +237,34 @@ class Writer:
 
     def add(self, part: Embeddings) -> None:
         """Some windows of the recording that is in work. Raises ScoresError for vectors of another length than before."""
-        if self.width and part.width != self.width:
-            raise ScoresError(
-                f"embeddings of {part.width} numbers follow such of {self.width}: one file holds one width"
-            )
+        _check_width(self.width, part)
         self.width = part.width
-        self._spool.write(np.ascontiguousarray(part.vectors, np.float32).tobytes())
-        levels = () if part.levels is None else (part.levels,)
-        self._times.append((part.ids, part.start, part.end, *levels))
+        self._waiting.add(part)
 
     def drop(self) -> None:
         """Forget what was added since the last commit."""
-        self._times.clear()
-        self._spool.seek(0)
-        self._spool.truncate()
+        self._waiting.clear()
 
     def commit(self) -> None:
         """Keep what was added since the last commit."""
-        import pyarrow as pa
-
-        if self._times:
-            ids, start, end, *levels = (np.concatenate(each) for each in zip(*self._times, strict=True))
-            for first, vectors in self._held():
-                last = first + len(vectors)
-                flat = pa.array(vectors.ravel())
-                columns = [
-                    pa.array(ids[first:last].tolist(), pa.string()), pa.array(start[first:last]), pa.array(end[first:last]),
-                    pa.FixedSizeListArray.from_arrays(flat, self.width),
-                    *(pa.array(each[first:last]) for each in levels),
-                ]  # fmt: skip
-                self._open(levelled=bool(levels))
-                self._file.write_table(pa.Table.from_arrays(columns, schema=self._file.schema), len(vectors))
-                self.rows += len(vectors)
+        for block in self._waiting.blocks():
+            self.write(block)
         self.drop()
 
-    def _held(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(number of the first, vectors (rows, width)), a group at a time."""
-        self._spool.seek(0)
-        size = 4 * self.width
-        first = 0
-        while data := self._spool.read(max(1, GROUP // size) * size):
-            yield first, np.frombuffer(data, np.float32).reshape(-1, self.width)
-            first += len(data) // size
+    def write(self, block: Embeddings) -> None:
+        """Keep rows, as a group of the file. Raises ScoresError for vectors of another length than before."""
+        import pyarrow as pa
+
+        _check_width(self.width, block)
+        self.width = block.width
+        columns = [
+            pa.array(block.ids.tolist(), pa.string()), pa.array(block.start), pa.array(block.end),
+            pa.FixedSizeListArray.from_arrays(pa.array(block.vectors.ravel()), self.width),
+            *([] if block.levels is None else [pa.array(block.levels)]),
+        ]  # fmt: skip
+        self._open(levelled=block.levels is not None)
+        self._file.write_table(pa.Table.from_arrays(columns, schema=self._file.schema), max(1, len(block)))
+        self.rows += len(block)
 
     def _open(self, levelled: bool = False) -> None:
         import pyarrow as pa
@@ -253,3 +277,9 @@ class Writer:
             kinds += [("level", pa.float32())] if levelled else []
             schema = pa.schema(kinds, {FORMAT: json.dumps(told)})
             self._file = parquet.ParquetWriter(self._part, schema, use_dictionary=["id"])
+
+
+def _check_width(width: int, part: Embeddings) -> None:
+    """Raises ScoresError for vectors of another length than before; 0: there were none."""
+    if width and part.width != width:
+        raise ScoresError(f"embeddings of {part.width} numbers follow such of {width}: one file holds one width")

@@ -80,6 +80,7 @@ SENDS_TOKEN = [
     Depends(HTTPBearer(auto_error=False, description="The service's token, where it has one."))
 ]  # the guard looks
 router = APIRouter(responses=REFUSALS, dependencies=SENDS_TOKEN)
+open_router = APIRouter(responses=REFUSALS)  # what the guard lets anybody ask
 
 
 async def gone(request: Request) -> None:
@@ -180,7 +181,7 @@ def taggers(here: Here) -> Taggers:
     """The taggers that can be asked, the first where none is named."""
     settings = here.settings
     return Taggers(
-        taggers=[_described(name, tagger) for name, tagger in here.taggers.items()],
+        taggers=[_described(name, tagger) for name, tagger in list(here.taggers.items())],
         limits=Limits(bytes=settings.most_bytes, seconds=settings.most_seconds),
         folder=settings.recordings is not None,
         version=version("earmark"),
@@ -203,13 +204,13 @@ def _described(name: str, tagger: AnyTagger) -> OneTagger:
     )
 
 
-@router.get("/healthz")
+@open_router.get("/healthz")
 def healthz() -> Health:
     """Whether the service lives."""
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {"model": Ready, "description": "The queue is full."}})
+@open_router.get("/readyz", responses={503: {"model": Ready, "description": "The queue is full."}})
 def readyz(here: Here, response: Response) -> Ready:
     """Whether it would take one request more."""
     room = here.desk.workers + here.desk.waiting

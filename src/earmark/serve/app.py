@@ -19,13 +19,15 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from earmark.errors import EarmarkError, UnknownName
+from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
-from earmark.serve import api, folder, live, recordings, reviewing, session
+from earmark.serve import api, causes, examples, folder, live, recordings, reviewing, session, teaching
 from earmark.serve.guard import Guard
 from earmark.serve.meters import Metered
 from earmark.serve.service import Service
 from earmark.serve.settings import Settings
 from earmark.serve.sounds import TooLong
+from earmark.serve.trainings import Load
 from earmark.serve.uploads import Refused
 from earmark.serve.work import Busy, Left
 
@@ -36,10 +38,13 @@ PATIENCE = 5  # s, from Ctrl-C until requests are cut off
 GONE = 499  # nginx's status for who left; nobody reads it
 
 
-def build(settings: Settings, taggers: Mapping[str, AnyTagger]) -> FastAPI:
-    """The application. Raises EarmarkError for settings that would let anybody in."""
+def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loading.load) -> FastAPI:
+    """The application. load: how the file of a tagger that was trained again becomes one that is served.
+
+    Raises EarmarkError for settings that would let anybody in.
+    """
     settings.check()
-    service = Service.of(settings, taggers)
+    service = Service.of(settings, taggers, load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,7 +62,17 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger]) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    for router in (api.router, folder.router, reviewing.router, recordings.router, live.router, session.router):
+    for router in (
+        api.router,
+        folder.router,
+        reviewing.router,
+        recordings.router,
+        causes.router,
+        examples.router,
+        teaching.router,
+        live.router,
+        session.router,
+    ):
         app.include_router(router)
     app.get("/", include_in_schema=False)(page)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -90,6 +105,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # FastAPI's, of a body that is not even text
+            return refusal(422, "the body cannot be read: send JSON, in UTF-8")
         return refusal(error.status_code, str(error.detail), error.headers)
 
     async def on_question(_: Request, error: Exception) -> Response:
@@ -117,12 +134,17 @@ def _answer_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def run(settings: Settings, taggers: Mapping[str, AnyTagger], say: Callable[[str], None] = log.info) -> None:
+def run(
+    settings: Settings,
+    taggers: Mapping[str, AnyTagger],
+    say: Callable[[str], None] = log.info,
+    load: Load = loading.load,
+) -> None:
     """Serve until it is stopped. Raises EarmarkError."""
     import uvicorn
 
     with _listening(settings) as listener:
-        app = build(settings, taggers)
+        app = build(settings, taggers, load)
         host, port = listener.getsockname()[:2]
         place = f"[{host}]" if ":" in host else host
         say(f"earmark serves {', '.join(taggers)} at http://{place}:{port}/ · stop it with Ctrl-C")

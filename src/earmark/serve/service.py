@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
@@ -14,13 +15,19 @@ from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
 from earmark.serve.hearing import Memory
 from earmark.serve.jobs import Jobs
+from earmark.serve.lessons import by_tag, opened
 from earmark.serve.meters import Meters
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
 from earmark.serve.store import Store
+from earmark.serve.trainings import Load, Trainings
 from earmark.serve.uploads import Spool
 from earmark.serve.work import Desk
 
+if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
+
+log = logging.getLogger("earmark")
 DRAWERS, WAITING = 2, 64  # threads that draw, and pictures that may wait
 
 
@@ -29,7 +36,7 @@ class Service:
     """taggers: by name; the first is asked where none is named. drawers: who draws and plays need not wait for who hears."""
 
     settings: Settings
-    taggers: Mapping[str, AnyTagger]
+    taggers: dict[str, AnyTagger]
     desk: Desk
     spool: Spool
     meters: Meters
@@ -38,20 +45,32 @@ class Service:
     drawers: Desk
     store: Store | None = None  # of a folder of recordings
     jobs: Jobs | None = None
+    trainings: Trainings | None = None
     listeners: int = 0  # to live sound, now
+    clips: Manifest | None = None  # from which taggers learnt
+    examples: dict[str, list[Any]] = field(default_factory=dict)  # of these, by tag; see `earmark.serve.examples`
 
     @staticmethod
-    def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
+    def of(settings: Settings, given: Mapping[str, AnyTagger], load: Load) -> Service:
+        taggers = dict(given)
         desk = Desk(settings.workers, settings.waiting)
         spool = Spool(settings)
         shelf = Shelf(settings, spool)
         made = Service(
             settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
         )
+        if settings.clips is not None:
+            made.know(opened(settings.clips, settings.dataset, log.warning))
         if settings.recordings is not None:
             made.store = Store(settings.kept)
+            made.trainings = Trainings(made.store, shelf, taggers, settings, load)  # what was taken is served first
             made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")
         return made
+
+    def know(self, clips: Manifest) -> None:
+        """These clips can be learnt from, and heard as examples."""
+        self.clips, self.examples = clips, by_tag(clips)
+        self.shelf.add_clips({clip[0] for chosen in self.examples.values() for clip in chosen})
 
     @property
     def folder(self) -> tuple[Store, Jobs]:
@@ -72,6 +91,8 @@ class Service:
     def close(self) -> None:
         if self.jobs is not None and self.store is not None:
             self.jobs.close()
+            if self.trainings is not None:
+                self.trainings.close()
             self.store.close()
         self.desk.close()
         self.drawers.close()

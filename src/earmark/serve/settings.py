@@ -17,7 +17,8 @@ LONG = 16  # characters of a token: of hexadecimal digits 64 bits, which nobody 
 class Settings:
     """host, port: where it listens. token: who does not have it is refused; None: nobody is asked. names: by which it is
     reached beside its address, such as a proxy's. recordings: a folder that can be listened to; state: a folder for jobs and
-    reviews. workers: requests that are answered at once; waiting: that may wait for one. most_bytes, most_seconds: of one
+    reviews. clips: from which taggers learnt, as `earmark.data.datasets.open_data` opens them, in the layout `dataset`. workers:
+    requests that are answered at once; waiting: that may wait for one. most_bytes, most_seconds: of one
     recording that is sent. held_bytes, held_seconds: of all that are kept for the page at once, and how long after they were
     last asked for. live: of listeners at once. patience: seconds without a byte after which an upload is given up.
 
@@ -33,6 +34,8 @@ class Settings:
     names: tuple[str, ...] = ()
     recordings: Path | None = None
     state: Path | None = None
+    clips: Path | None = None
+    dataset: str | None = None
     workers: int = 1
     waiting: int = 32
     most_bytes: int = 512_000_000

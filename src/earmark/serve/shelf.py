@@ -1,4 +1,4 @@
-"""The recordings that can be asked for by an id: those that were sent and are held for a while, and those of the folder.
+"""The recordings that can be asked for by an id: sent and held for a while, of the folder, or clips that were given to learn from.
 
 An id is drawn, or the digest of a name that was found in the folder: no request ever says a path. What lies in the folder
 through a link that leads out of it is passed over, and looked at again each time that it is opened.
@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._folder: dict[str, str] = {}  # id → name below the folder
+        self._clips: dict[str, Path] = {}
         self._looked = float("-inf")
         self.passed_over: str | None = None
 
@@ -65,6 +67,8 @@ class Shelf:
                 held.used = time.monotonic()
                 most = self.settings.most_seconds
                 return Sent(Path(held.upload.name), file=held.upload.file, most=most), True
+        if (clip := self._clips.get(name)) is not None and clip.is_file():
+            return Sent(Path(clip.name), file=clip), False
         told = self._folder.get(name) or self.folder().get(name)
         if told is None or (file := self.inside(told)) is None:
             raise UnknownName(
@@ -85,6 +89,10 @@ class Shelf:
                 self._folder = {id_of(name): name for name in inside}
                 self._looked = time.monotonic()
             return self._folder
+
+    def add_clips(self, files: Iterable[Path]) -> None:
+        """These can be asked for, too: whoever started the service gave them."""
+        self._clips |= {id_of_clip(file): file for file in files}
 
     def inside(self, name: str) -> Path | None:
         """The file of a name, or None for one that lies elsewhere in truth."""
@@ -107,3 +115,8 @@ class Shelf:
 def id_of(name: str) -> str:
     """Of a recording in the folder."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def id_of_clip(file: Path) -> str:
+    """Never that of a recording in the folder: no name holds the character 0."""
+    return id_of(f"\0{file}")

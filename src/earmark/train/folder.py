@@ -8,6 +8,7 @@
     tagger.safetensors     the epoch that was kept so far
     epochs/                every epoch's tagger, with train.keep=every
     errors.csv             clips that could not be read, if any
+    left-out.json          of a pack: those that were known when the run began, if any, and stay left out
 
 A training in phases has a folder with log, curves, state and tagger for each phase, by its name.
 """
@@ -15,10 +16,9 @@ A training in phases has a folder with log, curves, state and tagger for each ph
 from __future__ import annotations
 
 import csv
-import hashlib
+import io
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -27,51 +27,57 @@ from typing import Any
 import yaml
 
 from earmark import recipe as recipes
+from earmark.data import packs, sounds
+from earmark.data.clipset import sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import clear_up, whole_text, write_text
+from earmark.files.bounds import read_json
 from earmark.files.lock import locked
 from earmark.recipe import Recipe
-from earmark.train.loader import Waves
+from earmark.train.sources import WaveSource
 
 STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"
 LOG = "log.csv"
 SPLIT = "split.json"
+ERRORS = "errors.csv"
+LISTED = ["path", "reason", "part", "id"]
 COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
 Say = Callable[[str], None]
 
 
 @contextmanager
-def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> Iterator[None]:
+def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> Iterator[dict[str, str]]:
     """Make the folder, or see that it holds this very run, in which nobody else works while the block lasts.
 
-    Its clips are the same where their ids, what is told of them and the bytes of their files are. Raises EarmarkError.
+    Its clips are the same where their ids, what is told of them and the bytes of their files are. Gives the samples of the
+    sounds that are learnt from (`earmark.data.sounds`), by part. Raises EarmarkError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, "run"):
-        _prepare(folder, recipe, parts, resume, workers)
-        yield
+        yield _prepare(folder, recipe, parts, resume, workers)
 
 
-def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> None:
+def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> dict[str, str]:
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     kept = folder / "recipe.yaml"
     if not kept.is_file():
         if any(folder.iterdir()):
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
-        write_json(folder / SPLIT, _clips(parts, workers))
+        now, heard = _clips(parts, workers)
+        write_json(folder / SPLIT, now)
         # last and in one step: where there is a recipe, there is a run to go on with
         write_text(kept, text)
-        return
+        return heard
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
     if not _same(kept, recipe):
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
-    before, now = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
+    before, (now, heard) = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
     if before != now and not any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
@@ -84,29 +90,26 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
                     "the data that it was started with, or take another --out"
                 )
     clear_up(folder)  # of a kill while an epoch was written
+    return heard
 
 
-def _clips(parts: Parts, workers: int) -> dict[str, dict[str, Any]]:
-    """What identifies the clips of each part: those facts that a tagger keeps too, and their sound."""
-    return {name: {**told, "sound": _sound(getattr(parts, name), workers)} for name, told in parts.as_dict().items()}
+def _clips(parts: Parts, workers: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What identifies the clips of each part: those facts that a tagger keeps too, and their sound; samples of the sounds."""
+    told, heard = {}, {}
+    for name, facts in parts.as_dict().items():
+        clips: Manifest = getattr(parts, name)
+        digest = sounds.of_files(clips, workers)
+        told[name] = {**facts, "sound": _sound(clips, digest)}
+        if name != "test":  # teaches nothing
+            heard[name] = sounds.sample(clips, digest)
+    return told, heard
 
 
-def _sound(clips: Manifest, workers: int) -> str:
-    """A digest of the bytes of the clips' files, wherever these lie."""
-    paths = clips.paths()
-    files = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        digests = dict(zip(files, pool.map(_bytes, files), strict=True))
-    lines = sorted(f"{name}\t{digests[path]}" for name, path in zip(clips.ids.tolist(), paths, strict=True))
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _bytes(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        return "none"  # told where it is decoded
+def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:
+    """A digest of the bytes of the clips' files, wherever these lie; a pack tells each clip's, and is not read for it."""
+    return sorted_digest(
+        f"{name}\t{each}" for name, each in zip(clips.ids.tolist(), sounds.each(clips, digest), strict=True)
+    )
 
 
 def _same(kept: Path, recipe: Recipe) -> bool:
@@ -124,7 +127,33 @@ def _same(kept: Path, recipe: Recipe) -> bool:
     return before == now
 
 
-def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
+def left_out(folder: Path, clips: Manifest) -> dict[str, str]:
+    """Paths of a pack's clips that this run leaves out, and why: those that were known to be unreadable when it began.
+
+    What others find out later must not change the order of the clips that are left.
+    """
+    file = folder / "left-out.json"
+    if any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
+        return dict(read_json(file)) if file.is_file() else {}
+    found = packs.unreadable(clips.root)
+    file.unlink(missing_ok=True)
+    if found:
+        write_json(file, found)
+    return found
+
+
+def add_error(folder: Path, part: str, name: str, error: AudioError) -> None:
+    """Add a clip that could not be read to the list, which several processes may do at once."""
+    line = io.StringIO()
+    values = csv.writer(line)
+    if not (folder / ERRORS).exists():
+        values.writerow(LISTED)
+    values.writerow([error.path, error.problem, part, name])
+    with (folder / ERRORS).open("ab", buffering=0) as file:
+        file.write(line.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
     """Say and list what could not be read. Raises AudioError where nothing of a part can be."""
     rows = []
     for name, part in waves.items():
@@ -137,13 +166,13 @@ def report_audio(waves: dict[str, Waves], folder: Path, say: Say) -> None:
         if name == "train" and len(part.readable) == 1:
             raise ManifestError("one clip is left for train: batch normalisation needs two at least")
     if not rows:
-        (folder / "errors.csv").unlink(missing_ok=True)  # of a start before the clips were mended
+        (folder / ERRORS).unlink(missing_ok=True)  # of a start before the clips were mended
     else:
-        with whole_text(folder / "errors.csv") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+        with whole_text(folder / ERRORS) as file:
+            writer = csv.DictWriter(file, LISTED)
             writer.writeheader()
             writer.writerows(rows)
-        say(f"{len(rows)} clips could not be read and are left out: {folder / 'errors.csv'}")
+        say(f"{len(rows)} clips could not be read and are left out: {folder / ERRORS}")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -21,11 +21,17 @@ from earmark.data.manifest import Manifest
 from earmark.errors import AudioError
 from earmark.inference.silence import Level
 from earmark.train.augment import ClipAugmentation, ClipPool, PairAugmentation
+from earmark.train.order import ORDER, draw_order, draw_segments, turns_of
+from earmark.train.sources import Wave, WaveSource
+from earmark.train.targets import Dense, Targets, targets_of
 from earmark.windows import Cutter, Windows
 
-Wave = NDArray[np.float32]
-# what a generator is for: part of its seed, so that no two are alike
-ORDER, CROP, BATCH, NET, MAPS, VIEW = 1, 2, 3, 4, 5, 6
+__all__ = [
+    "BATCH", "CROP", "MAPS", "MEMORY", "NET", "ORDER", "QUIETEST", "VIEW", "Batches", "Waves", "draw_order", "draw_segments",
+    "segment_counts", "targets_of", "validation_batches",
+]  # fmt: skip
+# what a generator is for: part of its seed, so that no two are alike; 1 is ORDER
+CROP, BATCH, NET, MAPS, VIEW = 2, 3, 4, 5, 6
 QUIETEST = 0.01  # of the clips: one that is next to silent by mistake must not tell what level is heard
 MEMORY = 4 << 30  # bytes of decoded audio that are kept
 
@@ -87,6 +93,10 @@ class Waves:
         held = self._held.get(row)
         return held if held is not None else self._decode(row, lambda note: None)  # it was said at the first look
 
+    def heard(self, row: int) -> tuple[Wave, int]:
+        """The clip in a row, and the row: see `earmark.train.sources`."""
+        return self[row], row
+
     def _decode(self, row: int, report: Callable[[str], None]) -> Wave:
         start, end = float(self.manifest.start[row]), float(self.manifest.end[row])
         first = None if np.isnan(start) else start
@@ -111,18 +121,7 @@ class Waves:
         return None, notes
 
 
-def targets_of(manifest: Manifest, vocabulary: Sequence[str], task: str) -> NDArray[np.float32]:
-    """(rows, tags): 1 where a clip has a tag, 0 where not and, in task many, NaN where it is not known.
-
-    A mixture with what is not known is not known. Where a clip has one tag, that excludes the others.
-    """
-    targets = manifest.truth(vocabulary).astype(np.float32)
-    if task == "many" and not manifest.knows_all:
-        targets[~manifest.known(vocabulary)] = np.nan
-    return targets
-
-
-def segment_counts(waves: Waves, windows: Windows) -> NDArray[np.int64]:
+def segment_counts(waves: WaveSource, windows: Windows) -> NDArray[np.int64]:
     """How many windows tagging cuts of each readable clip, (clips,)."""
     length, hop = windows.samples(waves.sample_rate)
     samples = waves.samples[waves.readable]
@@ -130,56 +129,10 @@ def segment_counts(waves: Waves, windows: Windows) -> NDArray[np.int64]:
     return np.array([known[n] for n in samples.tolist()], np.int64)
 
 
-def draw_segments(
-    readable: NDArray[np.int64], counts: NDArray[np.int64], segments: int | None, seed: int, epoch: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows of an epoch of every segment, each once, in a random order, and which segment of its clip each is.
-
-    counts: of each readable clip's segments. segments: so many make an epoch, and go on in the next where it ends.
-    """
-    rows = np.repeat(readable, counts)
-    places = np.concatenate([np.arange(count) for count in counts.tolist()])
-    order = draw_order(np.arange(len(rows)), np.zeros((0, 0), np.float32), False, segments, seed, epoch)
-    return rows[order], places[order]
-
-
 def _segments(wave: Wave, length: int, hop: int, windows: Windows) -> Wave:
     """(windows, samples), as tagging cuts them."""
     cutter = Cutter(length, hop, windows.last, windows.short)
     return np.concatenate([stretch.windows() for stretch in (*cutter.push(wave), *cutter.finish())])
-
-
-def draw_order(
-    readable: NDArray[np.int64], targets: NDArray[np.float32], balance: bool, clips: int | None, seed: int, epoch: int
-) -> NDArray[np.int64]:
-    """The rows of an epoch (clips,), in order. targets: (rows of the manifest, tags).
-
-    Without balance every readable clip comes once, or `clips` of them, which go on in the next epoch where this one
-    ends. With balance the tags take turns, in an order drawn anew for each turn, and each gives the next of its clips.
-    """
-    count = clips or len(readable)
-    if balance:
-        return _balanced(readable, targets, count, np.random.default_rng([seed, epoch, ORDER]))
-    first = (epoch - 1) * count
-    turns = range(first // len(readable), -(-(first + count) // len(readable)))
-    rows = np.concatenate(
-        [readable[np.random.default_rng([seed, turn + 1, ORDER]).permutation(len(readable))] for turn in turns]
-    )
-    start = first - turns[0] * len(readable)
-    return rows[start : start + count]
-
-
-def _balanced(
-    readable: NDArray[np.int64], targets: NDArray[np.float32], count: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    present = np.flatnonzero((targets[readable] > 0).any(0))
-    tags = np.concatenate([generator.permutation(present) for _ in range(-(-count // len(present)))])[:count]
-    rows = np.zeros(count, np.int64)
-    for tag in present.tolist():
-        having, places = readable[targets[readable, tag] > 0], np.flatnonzero(tags == tag)
-        turns = [generator.permutation(having) for _ in range(-(-len(places) // len(having)))]
-        rows[places] = np.concatenate(turns)[: len(places)] if turns else rows[places]
-    return rows
 
 
 class Batches:
@@ -189,15 +142,15 @@ class Batches:
     them a row is a clip of any length. Of several processes each takes every `world`-th clip of a batch. Threads cut the
     next windows while the net is at work. A last batch too small for the processes, or of a single clip, is joined to
     the one before it: batch normalisation needs two. views: with 2, a second window of each clip, drawn by itself and summed
-    with the same others: (n, 2, samples).
+    with the same others: (n, 2, samples). done: batches of the epoch that were learnt before; the others are as they would be.
     """
 
     AHEAD = 2  # batches that are cut ahead
 
     def __init__(
         self,
-        waves: Waves,
-        targets: NDArray[np.float32],
+        waves: WaveSource,
+        targets: Targets | Dense,
         rows: NDArray[np.int64],
         batch: int,
         length: int,
@@ -212,34 +165,40 @@ class Batches:
         world: int = 1,
         workers: int = 2,
         views: int = 1,
+        done: int = 0,
     ):
         self.waves, self.targets, self.length, self.views = waves, targets, length, views
         self.seed, self.epoch = seed, epoch
         self.clips, self.pairs, self.segments = clips, pairs, segments
         self.rank, self.world, self.workers = rank, world, workers
-        self._pool = ClipPool(targets[waves.readable]) if pairs else None
-        self._place = {row: place for place, row in enumerate(waves.readable.tolist())} if pairs else {}
+        self._pool = ClipPool(targets, waves.readable) if pairs else None
         cuts = list(range(0, len(rows), batch))
         if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):
             cuts.pop()
-        turns = _turns(rows)
-        drawn = list(zip(rows.tolist(), turns, turns if places is None else places.tolist(), strict=True))
-        self._groups = [drawn[a:b] for a, b in zip(cuts, [*cuts[1:], len(rows)], strict=True)]
+        turns = turns_of(rows)
+        self.done = done
+        self._rows, self._turns, self._places = rows, turns, turns if places is None else places
+        self._cuts = [*cuts, len(rows)]
 
     def __len__(self) -> int:
-        return len(self._groups)
+        """Of the whole epoch."""
+        return len(self._cuts) - 1
 
     def rows(self, index: int) -> NDArray[np.int64]:
         """The rows of a whole batch, of all processes."""
-        return np.array([row for row, *_ in self._groups[index]], np.int64)
+        return self._rows[self._cuts[index] : self._cuts[index + 1]]
 
     def __iter__(self) -> Generator[tuple[Tensor, Tensor, int]]:
         with ThreadPoolExecutor(max_workers=max(1, self.workers)) as pool:
             waiting: deque[tuple[int, list[Future[tuple[Wave, NDArray[np.float32]]]]]] = deque()
             try:
-                for group in self._groups:
-                    share = group[self.rank :: self.world]
-                    waiting.append((len(group), [pool.submit(self._clip, *each) for each in share]))
+                for index in range(self.done, len(self)):
+                    first, end = self._cuts[index], self._cuts[index + 1]
+                    share = slice(first + self.rank, end, self.world)
+                    drawn = zip(
+                        *(each[share].tolist() for each in (self._rows, self._turns, self._places)), strict=True
+                    )
+                    waiting.append((end - first, [pool.submit(self._clip, *each) for each in drawn]))
                     if len(waiting) > self.AHEAD:
                         yield _collate(*waiting.popleft())
                 while waiting:
@@ -250,40 +209,33 @@ class Batches:
     def _clip(self, row: int, turn: int, place: int) -> tuple[Wave, NDArray[np.float32]]:
         own = [row, *([turn] if turn else [])]
         generator = np.random.default_rng([self.seed, self.epoch, CROP, *own])
-        wave, target = self._window(row, generator, place), self.targets[row]
+        wave, heard = self._window(row, generator, place)
+        target = self.targets[heard]
         # another one, so that the first view is the same whether there is a second or not
         other = np.random.default_rng([self.seed, self.epoch, VIEW, *own]) if self.views > 1 else None
-        second = None if other is None else self._window(row, other, place)
+        second = None if other is None else self._window(row, other, place)[0]
         for pair in self.pairs:
             assert self._pool is not None
-            plan = pair.draw(generator, self._place[row], self._pool)
+            plan = pair.draw(generator, int(np.searchsorted(self.waves.readable, row)), self._pool)
             rows = [int(self.waves.readable[at]) for at in plan.rows[1:]]
-            targets = [target, *(self.targets[each] for each in rows)]
-            waves = [wave, *(self._window(each, generator) for each in rows)]
+            summed = [self._window(each, generator) for each in rows]
+            targets = [target, *(self.targets[each] for _, each in summed)]
+            waves = [wave, *(each for each, _ in summed)]
             if other is not None and second is not None:
-                second, _ = pair.apply(plan, [second, *(self._window(each, other) for each in rows)], targets)
+                second, _ = pair.apply(plan, [second, *(self._window(each, other)[0] for each in rows)], targets)
             wave, target = pair.apply(plan, waves, targets)
         return wave if second is None else np.stack([wave, second]), target
 
-    def _window(self, row: int, generator: np.random.Generator, segment: int | None = None) -> Wave:
-        """segment: of the clip, counted from 0; None: one that is drawn, where there are segments."""
-        wave = self.waves[row]
+    def _window(self, row: int, generator: np.random.Generator, segment: int | None = None) -> tuple[Wave, int]:
+        """And the row that is heard in it. segment: of the clip, counted from 0; None: one that is drawn, where there are segments."""
+        wave, heard = self.waves.heard(row)
         if self.segments is not None:
             cut = _segments(wave, self.length, self.segments.samples(self.waves.sample_rate)[1], self.segments)
-            wave = cut[int(generator.integers(len(cut))) if segment is None else segment]
+            # one that stands in for a clip that cannot be read may have fewer
+            wave = cut[int(generator.integers(len(cut))) if segment is None else min(segment, len(cut) - 1)]
         for augmentation in self.clips:
             wave = augmentation.apply(augmentation.draw(generator, wave, self.length), wave)
-        return wave
-
-
-def _turns(rows: NDArray[np.int64]) -> list[int]:
-    """How often each of the rows came before it."""
-    seen: dict[int, int] = {}
-    turns = []
-    for row in rows.tolist():
-        turns.append(seen.get(row, 0))
-        seen[row] = turns[-1] + 1
-    return turns
+        return wave, heard
 
 
 def _collate(whole: int, clips: list[Future[tuple[Wave, NDArray[np.float32]]]]) -> tuple[Tensor, Tensor, int]:
@@ -296,7 +248,7 @@ def _collate(whole: int, clips: list[Future[tuple[Wave, NDArray[np.float32]]]]) 
 
 
 def validation_batches(
-    waves: Waves, windows: Windows, batch: int, rank: int = 0, world: int = 1
+    waves: WaveSource, windows: Windows, batch: int, rank: int = 0, world: int = 1
 ) -> Iterator[tuple[Wave, NDArray[np.int64]]]:
     """All windows of all readable clips, in order: (n, samples) with n ≤ batch, and the rows (n,) of their clips.
 
@@ -306,7 +258,10 @@ def validation_batches(
     held: list[tuple[Wave, NDArray[np.int64]]] = []
     waiting = 0
     for row in waves.readable[rank::world].tolist():
-        cut = _segments(waves[row], length, hop, windows)
+        wave, heard = waves.heard(row)
+        if heard != row:  # it cannot be read, and another must not count twice
+            continue
+        cut = _segments(wave, length, hop, windows)
         held.append((cut, np.full(len(cut), row)))
         waiting += len(cut)
         if waiting >= batch:

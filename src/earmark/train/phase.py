@@ -23,10 +23,14 @@ from earmark.models.prediction import loss
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS
 from earmark.train import augment, loader, processes
+from earmark.train.checkpoint import Every, restored, within
 from earmark.train.consistency import consistency
 from earmark.train.ema import MovingAverage
 from earmark.train.folder import LOG, STATE, TAGGER
-from earmark.train.loader import Batches, Waves
+from earmark.train.loader import Batches
+from earmark.train.order import draw_shards
+from earmark.train.packed import PackedWaves
+from earmark.train.sources import WaveSource
 from earmark.train.state import State, ended, learning_rate, save_state, write_log
 from earmark.train.steps import Steps, interrupted_by_term
 from earmark.train.teaching import Teachers, Teaching
@@ -39,14 +43,14 @@ class PhaseModule(nn.Module):
     """One phase of training; called with a batch, it gives the loss of it.
 
     plan: the recipe while it runs. before: epochs of the phases that ran earlier, so that no draw comes twice.
-    freeze: parts of the tagger that stay as they are.
+    freeze: parts of the tagger that stay as they are. every: when the state is kept within an epoch; None: never.
     """
 
     def __init__(
         self,
         tagger: taggers.Tagger,
-        train: Waves,
-        validation: Waves,
+        train: WaveSource,
+        validation: WaveSource,
         folder: Path,
         state: State,
         *,
@@ -55,6 +59,7 @@ class PhaseModule(nn.Module):
         freeze: list[str] | None = None,
         workers: int = 2,
         teachers: Teachers | None = None,
+        every: Every | None = None,
     ):
         super().__init__()
         self.teaching: Teaching | None = None
@@ -65,7 +70,7 @@ class PhaseModule(nn.Module):
             self.teaching = Teaching(
                 teachers, tagger.vocabulary, self.recipe.task, self.recipe.sample_rate, self.recipe.distil
             )
-        self.before, self.workers = before, workers
+        self.before, self.workers, self.every = before, workers, every
         self.train_waves, self.validation_waves = train, validation
         staged: dict[str, list[Any]] = {"clip": [], "pair": [], "batch": [], "maps": []}
         for part in self.recipe.augment:
@@ -79,6 +84,7 @@ class PhaseModule(nn.Module):
         clips = validation.manifest
         self.truth = (clips.judged if self.recipe.task == "many" else clips.truth)(tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None
+        self.within: dict[str, Tensor] = {}  # of an epoch that was stopped: see `earmark.train.checkpoint`
         self.average = None if self.plan.ema is None else MovingAverage(tagger, self.plan.ema)
         self.steps: Steps  # once it runs: see `fit`
         self.losses: list[Tensor] = []
@@ -99,14 +105,22 @@ class PhaseModule(nn.Module):
         """A generator for this epoch and purpose."""
         return np.random.default_rng([self.recipe.seed, self.before + self.epoch, *what])
 
-    def epoch_batches(self, views: int = 1) -> Batches:
-        """The batches of this epoch, the same each time that they are asked for. views: windows of each clip."""
+    def epoch_batches(self, views: int = 1, done: int = 0) -> Batches:
+        """The batches of this epoch, the same each time that they are asked for. views: windows of each clip.
+
+        done: batches that are not given again.
+        """
         length = self.tagger.windows.samples(self.tagger.sample_rate)[0]
         seed, epoch = self.recipe.seed, self.before + self.epoch
         balance = self.plan.balance == "classes"
         segments = self.tagger.windows if self.plan.segments == "every" else None
         places = None
-        if segments is None:
+        if isinstance(self.train_waves, PackedWaves) and self.plan.buffer is not None:
+            rows = draw_shards(
+                self.train_waves.readable, self.train_waves.places, self.plan.buffer, self.plan.clips, seed, epoch,
+                processes.world(),
+            )  # fmt: skip
+        elif segments is None:
             rows = loader.draw_order(self.train_waves.readable, self.targets, balance, self.plan.clips, seed, epoch)
         else:
             rows, places = loader.draw_segments(
@@ -116,7 +130,7 @@ class PhaseModule(nn.Module):
             self.train_waves, self.targets, rows, self.plan.batch, length, seed=seed, epoch=epoch,
             clips=self.of_clips, pairs=self.of_pairs, segments=segments, places=places,
             rank=processes.rank(), world=processes.world(), workers=self.workers,
-            views=views,
+            views=views, done=done,
         )  # fmt: skip
         return self.batches
 
@@ -194,22 +208,46 @@ class PhaseModule(nn.Module):
         return _joined([_share(part) for part in parts]), _share(targets)
 
     def learn(self, on_batch: Callable[[float], None]) -> None:
-        """An epoch of steps. on_batch: is given the share of it that is done after each batch."""
-        rank = processes.rank()
-        torch.manual_seed(int(self.generator(loader.NET, *([rank] * bool(rank))).integers(2**62)))
+        """An epoch of steps, or what is left of it. on_batch: is given the share of it that is done after each batch."""
         self._learn()
-        self.losses.clear()
         state = self.state
-        state.lr = learning_rate(self.plan, state)
-        count = len(self.epoch_batches(views=1 if self.plan.consistency is None else 2))
+        self._begin()
+        count = len(self.epoch_batches(views=1 if self.plan.consistency is None else 2, done=state.place))
         with closing(iter(self.batches)) as batches:
-            for index, batch in enumerate(batches):
+            for index, batch in enumerate(batches, state.place):
                 rate = state.lr / (1 + self.plan.optimiser.decay * state.steps)
                 taken = self.steps.take(batch, index, rate, last=index + 1 == count)
                 state.steps += taken
                 if taken and self.average is not None:
                     self.average.update(state.steps)
                 on_batch(min(0.99, (index + 1) / count))
+                if taken and self.every is not None and index + 1 < count and self.every.due(state.steps):
+                    self._keep_place(index + 1)
+        state.place = 0
+
+    def _begin(self) -> None:
+        """What an epoch begins with, or goes on with."""
+        self.losses.clear()
+        if self.every is not None:
+            self.every.begin()
+        if self.state.place:
+            self.losses += restored(self.within, self.tagger.device)
+            return
+        rank = processes.rank()
+        torch.manual_seed(int(self.generator(loader.NET, *([rank] * bool(rank))).integers(2**62)))
+        self.state.lr = learning_rate(self.plan, self.state)
+
+    def _keep_place(self, done: int) -> None:
+        """Save the state within an epoch: a kill loses what came after it."""
+        self.state.place, self.state.processes = done, processes.world()
+        self._save(within(self.losses, self.tagger.device))
+
+    def _save(self, inside: dict[str, Tensor] | None = None) -> None:
+        """Write the state, last of all, because a run goes on after it: what is not written by then is written again."""
+        if processes.rank() == 0:
+            self.state.scaler = self.steps.scaler.state_dict()
+            average = None if self.average is None else self.average.values
+            save_state(self.folder / STATE, self.tagger, self.steps.optimiser, self.state, average, inside)
 
     def end_epoch(self) -> None:
         """Validate, write the row of the log, keep the epoch if it is the best, save the state: a kill loses one epoch."""
@@ -221,11 +259,8 @@ class PhaseModule(nn.Module):
         with nullcontext() if self.average is None else self.average.in_place():
             self._judge(row)
         if processes.rank() == 0:
-            state.scaler = self.steps.scaler.state_dict()
             write_log(self.folder / LOG, state.history)
-            average = None if self.average is None else self.average.values
-            # last, because a run goes on after it: what is not written by then is written again
-            save_state(self.folder / STATE, self.tagger, self.steps.optimiser, state, average)
+        self._save()
 
     def _judge(self, row: dict[str, Any]) -> None:
         """Validate the tagger as it is, put the figures into the epoch's row, and keep it if it is the best."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from earmark import recipe as recipes
-from earmark.data.manifest import Manifest
+from earmark.data.manifest import Manifest, tag_codes
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
 from earmark.recipe import Recipe
@@ -14,7 +15,8 @@ from earmark.registry import did_you_mean
 from earmark.scores.reserved import RESERVED
 from earmark.train import processes
 from earmark.train.folder import Say
-from earmark.train.loader import Waves
+from earmark.train.packed import is_packed
+from earmark.train.sources import WaveSource
 
 SHOWN = 8  # tags that a line names
 
@@ -24,13 +26,12 @@ def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, 
         raise ManifestError(
             f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart"
         )
-    truth = parts.train.truth(vocabulary)
-    if unheard := _without(truth, vocabulary):
+    if unheard := _without(parts.train.tag_counts(vocabulary), vocabulary):
         say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
     say_unknown(parts.train, vocabulary, recipe, say)
     if recipe.task == "one":
         for part in (parts.train, parts.validation):
-            wrong = np.flatnonzero(part.truth(vocabulary).sum(1) != 1)
+            wrong = np.flatnonzero(pc.list_value_length(part.table["tags"]).to_numpy() != 1)
             if len(wrong):
                 raise ManifestError(
                     f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
@@ -42,15 +43,16 @@ def say_unknown(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, sa
     """What of the training clips' tags is not known, and what that means."""
     if train.knows_all:
         return
-    known = train.known(vocabulary)
-    told = f"{known.size - int(known.sum())} of {known.size} pairs of a training clip and a tag are not known"
+    _, codes = tag_codes(train.table["unknown"], vocabulary)
+    unknown = np.bincount(codes[codes >= 0], minlength=len(vocabulary))
+    told = f"{unknown.sum()} of {len(train) * len(vocabulary)} pairs of a training clip and a tag are not known"
     if recipe.task == "one":
         say(f"{told}: with one tag a clip (task: one) they are taken as absent")
         return
     say(f"{told}: the loss leaves them out")
-    if always := [
-        tag for tag, column in zip(vocabulary, (~train.truth(vocabulary) & known).T, strict=True) if not column.any()
-    ]:
+    # no tag of a clip is both there and unknown
+    lacking = len(train) - train.tag_counts(vocabulary) - unknown
+    if always := [tag for tag, count in zip(vocabulary, lacking.tolist(), strict=True) if not count]:
         say(
             f"{len(always)} tags have no training clip that is known to lack them, so that they are learnt to be everywhere: {_few(always)}"
         )
@@ -79,16 +81,18 @@ def reserved(recipe: Recipe, vocabulary: tuple[str, ...], say: Say) -> tuple[str
     return None if named is None and not found else found
 
 
-def check_heard(train: Waves, validation: Waves, vocabulary: tuple[str, ...], say: Say) -> None:
+def check_heard(train: WaveSource, validation: WaveSource, vocabulary: tuple[str, ...], say: Say) -> None:
     """Say which tags are left without a clip where some could not be read, or where validation has none of them."""
-    truth = train.manifest.truth(vocabulary)
-    lost = set(_without(truth[train.readable], vocabulary)) - set(_without(truth, vocabulary))
+    heard = train.manifest if not train.failures else train.manifest.select(train.readable)
+    lost = set(_without(heard.tag_counts(vocabulary), vocabulary)) - set(
+        _without(train.manifest.tag_counts(vocabulary), vocabulary)
+    )
     if lost:
         names = [tag for tag in vocabulary if tag in lost]
         say(f"{len(names)} tags cannot be learnt, as none of their training clips can be read: {_few(names)}")
     if not len(validation.readable):
         return
-    unseen = _without(validation.manifest.truth(vocabulary)[validation.readable], vocabulary)
+    unseen = _without(validation.manifest.select(validation.readable).tag_counts(vocabulary), vocabulary)
     if len(unseen) == len(vocabulary):
         say("no validation clip has a tag: valid_map has no value (nan)")
     elif unseen:
@@ -98,9 +102,8 @@ def check_heard(train: Waves, validation: Waves, vocabulary: tuple[str, ...], sa
         )
 
 
-def _without(truth: NDArray[np.bool_], vocabulary: tuple[str, ...]) -> list[str]:
-    """The tags that none of the clips (clips, tags) has."""
-    counts = truth.sum(0)
+def _without(counts: NDArray[np.int64], vocabulary: tuple[str, ...]) -> list[str]:
+    """The tags that no clip has. counts: (tags,) of clips."""
     return [tag for tag, count in zip(vocabulary, counts, strict=True) if not count]
 
 
@@ -108,7 +111,7 @@ def _few(tags: list[str]) -> str:
     return ", ".join(tags[:SHOWN]) + (f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else "")
 
 
-def check_plans(recipe: Recipe, validation: Waves, vocabulary: tuple[str, ...]) -> None:
+def check_plans(recipe: Recipe, validation: WaveSource, vocabulary: tuple[str, ...]) -> None:
     """What would come up only at the end of an epoch, or in a later phase. Raises ManifestError and EarmarkError."""
     plans = [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
     smallest = min(plan.batch for plan in plans)
@@ -116,9 +119,20 @@ def check_plans(recipe: Recipe, validation: Waves, vocabulary: tuple[str, ...]) 
         raise EarmarkError(
             f"train.batch: {smallest} clips are too few for {processes.world()} processes: take a larger batch or fewer"
         )
+    buffered = [plan for plan in plans if plan.buffer is not None]
+    if buffered and not is_packed(validation.manifest):
+        raise EarmarkError(
+            f"train.buffer: {buffered[0].buffer} clips are mixed where a pack's shards are read in order, and these clips are "
+            "files: leave it out, or pack them (`earmark pack`)"
+        )
+    if odd := [plan.batch for plan in buffered if plan.batch % processes.world()]:
+        raise EarmarkError(
+            f"train.batch: {odd[0]} clips cannot be shared out evenly between {processes.world()} processes, so that each would "
+            "read all shards: take a multiple, or leave train.buffer out"
+        )
     count = len(validation.readable)
     mapped = any(plan.choose == "map" for plan in plans)
-    if mapped and count and not validation.manifest.truth(vocabulary)[validation.readable].any():
+    if mapped and count and not validation.manifest.select(validation.readable).tag_counts(vocabulary).any():
         raise ManifestError(
             f"train.choose: map has no value on validation clips without tags, and none of the {count} has one: "
             "take loss, or other validation clips"

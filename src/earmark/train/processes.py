@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -60,6 +61,16 @@ def shared(value: Value) -> Value:
     held = [value]
     distributed.broadcast_object_list(held)
     return held[0]
+
+
+def agreed(told: bool) -> bool:
+    """The first process's answer, in all of them: after each step, so without `shared`'s cost."""
+    if world() == 1:
+        return told
+    # NCCL sends what lies on its GPU, gloo what lies in memory
+    held = torch.tensor([told], dtype=torch.uint8, device="cuda" if distributed.get_backend() == "nccl" else "cpu")
+    distributed.broadcast(held, 0)
+    return bool(held.item())
 
 
 def gathered(value: Value) -> list[Value]:
@@ -152,11 +163,21 @@ class SharedNorm2d(nn.BatchNorm2d):
         return _shared_norm(self, input) if self.training else super().forward(input)
 
 
+def _gone(others: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int] | None:
+    """One that has ended with an error, counted from 1, and its status. It may take a moment to be told so."""
+    for _ in range(50):
+        for place, process in enumerate(others, 1):
+            if process.poll():
+                return place, int(process.returncode)
+        time.sleep(0.1)
+    return None
+
+
 @contextlib.contextmanager
 def launch(count: int, arguments: Sequence[str]) -> Iterator[None]:
     """Be the first of `count` processes; the others run `earmark` with the same arguments until this one is done.
 
-    When the first ends in any way, the others are ended.
+    When the first ends in any way, the others are ended. Raises EarmarkError where one of them ended before it.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -180,9 +201,15 @@ def launch(count: int, arguments: Sequence[str]) -> Iterator[None]:
         torch.set_num_threads(int(threads["OMP_NUM_THREADS"]))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        gone = _gone(others) if isinstance(error, RuntimeError) else None
         for process in others:
             process.terminate()
+        if gone is not None:
+            raise EarmarkError(
+                f"process {gone[0] + 1} of {count} ended with status {gone[1]}, and the others cannot go on without it: see what it "
+                "said, or whether the system ended it for its memory; the same command with --resume goes on from what was kept last"
+            ) from error
         raise
     finally:
         if distributed.is_initialized():

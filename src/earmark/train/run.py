@@ -6,7 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch import nn
 
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
-from earmark.errors import RecipeError
+from earmark.data.splits import Parts
+from earmark.errors import AudioError, RecipeError
 from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import devices, loading
@@ -26,14 +27,36 @@ from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
-from earmark.train.folder import LOG, STATE, TAGGER, Say, prepared, report_audio, versions, write_json
+from earmark.train.checkpoint import Every, check_processes
+from earmark.train.folder import (
+    LOG,
+    STATE,
+    TAGGER,
+    Say,
+    add_error,
+    left_out,
+    prepared,
+    report_audio,
+    versions,
+    write_json,
+)
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
+from earmark.train.packed import PackedWaves, is_packed
 from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
-from earmark.train.state import State, ended, load_average, load_state, write_log
+from earmark.train.sources import WaveSource
+from earmark.train.state import State, ended, load_average, load_state, load_within, write_log
 from earmark.train.teaching import Teachers, check_teachers
 from earmark.train.transfer import copy_part, first_words, same_net
+
+
+@dataclass(frozen=True)
+class Start:
+    """A tagger that is trained on: all its weights, with the bases that they are from."""
+
+    tagger: taggers.Tagger
+    bases: tuple[Base, ...] = ()
 
 
 def train(
@@ -49,13 +72,16 @@ def train(
     say: Say = lambda line: None,
     on_progress: OnProgress | None = None,
     teachers: Teachers | None = None,
+    every: Every | None = None,
+    start: Start | None = None,
 ) -> Path:
     """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
 
-    teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`).
+    teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`). every: when
+    the state is kept within an epoch (`earmark.train.checkpoint`); default: never. start: what the first phase goes on from.
 
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
-    another run; the loss is no number). KeyboardInterrupt passes through, with the last whole epoch saved.
+    another run; the loss is no number). KeyboardInterrupt passes through, with what was kept last saved.
     """
     keep_freed_memory()
     device = devices.taken(device)
@@ -72,28 +98,54 @@ def train(
     taken = bases.of_recipe(recipe, folder)
     if teachers is not None:
         taken = {name: (*each, *teachers.bases()) for name, each in taken.items()}
-    checked = bases.check([base for each in taken.values() for base in each], recipe, manifest, parts, say)
-    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
+    if start is not None:
+        first_phase = next(iter(taken))
+        taken[first_phase] = (*taken[first_phase], *start.bases)
+    found = [base for each in taken.values() for base in each]
+    checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
+    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
-        waves = {}
-        for name in ("train", "validation"):
-            part = getattr(parts, name)
-            waves[name] = Waves(part, recipe.sample_rate, workers=workers, strict=strict, salvage=salvage)
+        waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
         if first:
             report_audio(waves, folder, say)
         check_heard(waves["train"], waves["validation"], vocabulary, say)
         check_plans(recipe, waves["validation"], vocabulary)
-        split = _read(Split.of(parts), waves)
+        split = _read(Split.of(parts, sounds), waves)
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
+        facts = replace(facts, head=None if start is None else start.tagger.facts.head)
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
-        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers)
+        run = Run(
+            recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers, every, start
+        )
         if not recipe.phases:
             return run.phase(recipe, "", folder, before=0, start=None)
         return run.phases()
 
 
-def _read(split: Split, waves: dict[str, Waves]) -> Split:
+def _opened(
+    parts: Parts, sample_rate: int, folder: Path, workers: int, strict: bool, salvage: bool, say: Say
+) -> dict[str, WaveSource]:
+    """The clips that train and those that validate: files decoded beforehand; those of a pack as they are asked for."""
+    waves: dict[str, WaveSource] = {}
+    known: dict[str, str] = {}
+    if is_packed(parts.train):
+        known = processes.shared(left_out(folder, parts.train) if processes.rank() == 0 else {})
+    for name in ("train", "validation"):
+        part: Manifest = getattr(parts, name)
+        if not is_packed(part):
+            waves[name] = Waves(part, sample_rate, workers=workers, strict=strict, salvage=salvage)
+            continue
+
+        def tell(clip: str, error: AudioError, line: str, name: str = name) -> None:
+            add_error(folder, name, clip, error)
+            say(line)
+
+        waves[name] = PackedWaves(part, sample_rate, left_out=known, salvage=salvage, strict=strict, on_unreadable=tell)
+    return waves
+
+
+def _read(split: Split, waves: dict[str, WaveSource]) -> Split:
     """The split, with how many clips of each part could not be read."""
     clips = {name: getattr(split, name) for name in waves}
     return replace(split, **{name: replace(clips[name], unread=len(part.failures)) for name, part in waves.items()})
@@ -106,7 +158,7 @@ class Run:
         self,
         recipe: Recipe,
         vocabulary: tuple[str, ...],
-        waves: dict[str, Waves],
+        waves: dict[str, WaveSource],
         folder: Path,
         facts: Facts,
         own: dict[str, tuple[Base, ...]],
@@ -115,8 +167,10 @@ class Run:
         say: Say,
         on_progress: OnProgress | None,
         teachers: Teachers | None = None,
+        every: Every | None = None,
+        start: Start | None = None,
     ):
-        self.teachers = teachers
+        self.teachers, self.every, self.start = teachers, every, start
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
         self.own = own  # bases of each phase, by its name
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
@@ -188,16 +242,23 @@ class Run:
         state, optimiser_state = State(), None
         if (folder / STATE).is_file():
             optimiser_state, state = load_state(folder / STATE, tagger)
-            self.say(f"going on after epoch {state.epochs} of {plan.train.epochs}{f' of {name}' if name else ''}")
+            check_processes(state, str(folder))
+            where = (
+                f"within epoch {state.epochs + 1}, after {state.place} batches,"
+                if state.place
+                else f"after epoch {state.epochs}"
+            )
+            self.say(f"going on {where} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, name, loading.load(start, engine="torch").alone if start else None, self._trained)
+            self._fill(tagger, name, self._before(start, before), self._trained)
         phase = self.recipe.phases.get(name)
         module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
-            teachers=self.teachers,
+            teachers=self.teachers, every=self.every,
         )  # fmt: skip
         module.optimiser_state = optimiser_state
+        module.within = load_within(folder / STATE) if state.place else {}
         if module.average is not None and (folder / STATE).is_file():
             module.average.restore(load_average(folder / STATE))
         if ended(state, plan.train):
@@ -212,6 +273,12 @@ class Run:
         processes.shared(None)
         self.say(f"{name + ': ' if name else ''}kept epoch {state.best_epoch} of {state.epochs}")
         return folder / TAGGER
+
+    def _before(self, start: Path | None, epochs: int) -> taggers.Tagger | None:
+        """Whose weights a phase goes on from; epochs: that were trained before it."""
+        if start is not None:
+            return loading.load(start, engine="torch").alone
+        return self.start.tagger if self.start is not None and epochs == 0 else None
 
     def _bases(self, name: str, start: Path | None) -> tuple[Base, ...] | None:
         """The bases of a phase: its own, and those of the phases that it has weights of."""

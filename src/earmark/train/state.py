@@ -1,4 +1,4 @@
-"""How far a training has come: what is kept from epoch to epoch, and all that a stopped one needs to go on.
+"""How far a training has come: what is kept from epoch to epoch, or within one, and all that a stopped one needs to go on.
 
 The state is one safetensors file: the tagger's and the optimiser's tensors, and the history as JSON in its header. It is
 replaced in one step, and no code can come out of it.
@@ -33,6 +33,8 @@ class State:
     precision: str = ""
     steps: int = 0  # of the optimiser
     scaler: dict[str, Any] = field(default_factory=dict)  # of fp16's gradients
+    place: int = 0  # batches that are done of the epoch in work
+    processes: int = 0  # that it was stopped with within an epoch
 
     @property
     def epochs(self) -> int:
@@ -67,10 +69,11 @@ def save_state(
     optimiser: torch.optim.Optimizer,
     state: State,
     average: dict[str, torch.Tensor] | None = None,
+    within: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Everything that the next epoch depends on, in one file that is replaced in one step.
+    """Everything that the next step depends on, in one file that is replaced in one step.
 
-    average: the moving average of the weights, where there is one.
+    average: the moving average of the weights, where there is one. within: what an epoch in work depends on besides.
     """
     from safetensors.torch import save
 
@@ -81,7 +84,10 @@ def save_state(
             if value is not None:
                 tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
     tensors |= {f"average/{name}": value for name, value in (average or {}).items()}
-    plain = {"course": vars(state), "groups": whole["param_groups"]}
+    tensors |= {f"within/{name}": value for name, value in (within or {}).items()}
+    # between epochs as files of before: they can be read by what wrote those
+    course = {name: value for name, value in vars(state).items() if state.place or name not in ("place", "processes")}
+    plain = {"course": course, "groups": whole["param_groups"]}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"state": json.dumps(plain)}))
 
@@ -106,11 +112,20 @@ def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], State]:
 
 def load_average(path: Path) -> dict[str, torch.Tensor]:
     """The moving average of the weights, by name; empty where the run keeps none."""
+    return _named(path, "average/")
+
+
+def load_within(path: Path) -> dict[str, torch.Tensor]:
+    """What an epoch in work depends on besides; empty between epochs."""
+    return _named(path, "within/")
+
+
+def _named(path: Path, kind: str) -> dict[str, torch.Tensor]:
     from safetensors import safe_open
 
     with safe_open(str(path), framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith("average/")]  # noqa: SIM118 (not a dict)
-        return {name.removeprefix("average/"): file.get_tensor(name) for name in names}
+        names = [name for name in file.keys() if name.startswith(kind)]  # noqa: SIM118 (not a dict)
+        return {name.removeprefix(kind): file.get_tensor(name) for name in names}
 
 
 def write_log(path: Path, history: list[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from earmark import metrics
 from earmark.models.prediction import probabilities
 from earmark.models.tagger import Tagger
 from earmark.train import loader, processes
-from earmark.train.loader import Waves
+from earmark.train.sources import WaveSource
 from earmark.windows import Pool, weights
 
 TINY = 1e-12  # the smallest probability whose logarithm is taken
@@ -20,7 +20,7 @@ TINY = 1e-12  # the smallest probability whose logarithm is taken
 
 def clip_scores(
     tagger: Tagger,
-    waves: Waves,
+    waves: WaveSource,
     batch: int,
     precision: AbstractContextManager[None],
     truth: NDArray[np.bool_] | None = None,

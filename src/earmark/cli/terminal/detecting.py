@@ -52,6 +52,16 @@ class Asked:
         return self.tagger.sample_rate / 2
 
 
+def events_of(
+    coming: Recording | None, paths: Sequence[Path], found: list[Path], asked: Asked, work: Kept, **told: Any
+) -> bool:
+    """Of live sound, or else of files; whether some could not be read. told: of `events_of_files`."""
+    if coming is None:
+        return events_of_files(paths, found, asked, work, **told)
+    events_live(coming, asked)
+    return False
+
+
 def events_of_files(
     paths: Sequence[Path],
     found: list[Path],
@@ -73,9 +83,10 @@ def events_of_files(
     extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
-        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras)
+        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras, work)
         failures = into.finish(found)
-    say_notes([*notes, *extras.finish()])
+    facts = {"tagger": asked.tagger.identity(), **asked.rules.as_dict()}
+    say_notes([*notes, *extras.finish(facts)])
     stored = asked.tagger.facts.events
     if stored and stored.rates and asked.rules == stored.rules and (told := extras.rarer(stored.rates)):
         say(told)
@@ -99,7 +110,7 @@ def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: Exit
 
 
 def _gathered(
-    asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras
+    asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras, work: Kept
 ) -> list[str]:
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
     from earmark.cli.terminal import channels, eventresults, jobs
@@ -122,7 +133,7 @@ def _gathered(
         results = listen(
             asked.tagger, scorer, recordings, asked.rules, on_events=show, on_audio=meter.heard, named=asked.named,
             keep_windows=asked.artist is not None, batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
-            gain=asked.gain, floor=asked.floor,
+            gain=asked.gain, floor=asked.floor, by=work.scored_by(),
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             return jobs.gather(channels.together(results, recordings), into, meter, strict, also, extras.take)
@@ -171,7 +182,7 @@ def find(
     """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to, and where
     something that is there would be lost.
     """
-    from earmark.cli.terminal import eventresults, written
+    from earmark.cli.terminal import eventresults, ours, written
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.events.formats import each, wrote
@@ -179,7 +190,7 @@ def find(
     found = recordings(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
-    written.claim("--pictures", pictures, written.names_for(found, ".png"), written.drawn)
+    written.claim("--pictures", pictures, written.names_for(found, ".png"), ours.drawn)
     written.claim("--out", out, eventresults.files(found, form), lambda file: wrote(file, form))
     return found
 

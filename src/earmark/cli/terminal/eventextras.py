@@ -1,10 +1,10 @@
-"""What `earmark events` makes beside events: times of the clock, clips, counts; and recordings by their channels."""
+"""What `earmark events` makes beside events: times of the clock, clips, counts, a store; and recordings by their channels."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,19 @@ KEPT = "heard.jsonl"  # in a job's folder: what counts are made of when it goes 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked for. clocks: None where no times are told. clips: a folder. summary: files of counts."""
+    """What the user asked for. clocks: None where no times are told. clips: a folder. summary: files of counts. store: a folder."""
 
     clocks: Clocks | None = None
     clips: Path | None = None
     settings: Settings | None = None
     summary: tuple[Path, ...] = ()
     channels: Channels = MIX
+    store: Path | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether what was heard is gathered, by site and clock."""
+        return bool(self.summary) or self.store is not None
 
     def as_dict(self) -> dict[str, Any]:
         """What a job goes on with; nothing where nothing of this was asked for, as jobs were begun before."""
@@ -41,7 +47,7 @@ class Wanted:
         if self.clips is not None and self.settings is not None:
             cut = self.settings
             told |= {"clips": [str(self.clips.absolute()), cut.margin, cut.most, cut.form]}
-        told |= {"summary": True} if self.summary else {}
+        told |= {"summary": True} if self.counted else {}  # of both: they are made of the same
         return told | self.channels.as_dict()
 
 
@@ -56,7 +62,7 @@ class Extras:
     kept: Path | None = None
     salvage: bool = False
     clocks: dict[Path, Began | None] = field(default_factory=dict)
-    heard: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heard: dict[str, dict[str, Any] | tuple[Path, int]] = field(default_factory=dict)  # or in which file, and where
     names: dict[Path, str] = field(default_factory=dict)
     left_out: int = 0
     among: Sequence[Path] | None = None
@@ -68,11 +74,11 @@ class Extras:
         from earmark.events.clips import names_of
         from earmark.files.journal import shards
 
-        if self.wanted.clocks is not None or self.wanted.summary:
+        if self.wanted.clocks is not None or self.wanted.counted:
             clocks = self.wanted.clocks or Clocks()
             self.clocks = {path: clocks.began(path) for path in self.found}
         self.names = names_of(self.among or self.found) if self.wanted.clips is not None else {}
-        if self.kept is not None and self.wanted.summary:
+        if self.kept is not None and self.wanted.counted:
             parts = [shard / KEPT for shard in shards(self.kept.parent)]
             self.heard = dict(row for kept in (*parts, self.kept) for row in _read(kept))
 
@@ -97,15 +103,19 @@ class Extras:
                 path, events, self.wanted.clips, self.wanted.settings, name=self.names[path], salvage=self.salvage
             )
             self.left_out += left
-        if self.wanted.summary:
-            told = {"path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events]}
-            self.heard[str(path)] = told
-            if self.kept is not None:
-                with self.kept.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(told, ensure_ascii=True) + "\n")
+        if self.wanted.counted:
+            told = {
+                "path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events], "of": _state(path),
+            }  # fmt: skip
+            if self.kept is None:
+                self.heard[str(path)] = told
+                return
+            with self.kept.open("ab") as file:
+                self.heard[str(path)] = self.kept, file.tell()
+                file.write(json.dumps(told, ensure_ascii=True).encode() + b"\n")
 
-    def finish(self) -> list[str]:
-        """Write the counts; what is to be said of times and clips, as notes `path: what`."""
+    def finish(self, facts: Mapping[str, Any]) -> list[str]:
+        """Write the counts and the store; what is to be said of times and clips, as notes `path: what`. facts: what found them."""
         from earmark.cli.terminal.console import say
 
         if self.left_out:
@@ -113,6 +123,11 @@ class Extras:
             say(f"{self.left_out} events have no clip: of a tag in a recording the {most} with the highest scores do")
         if self.wanted.summary:
             _summarise(self.wanted.summary, self._listened())
+        if (folder := self.wanted.store) is not None:
+            from earmark.events import store
+
+            rows = store.write(self._listened(), folder, facts)
+            say(f"store: {folder}, {rows['events']:,} events of {rows['recordings']:,} recordings")
         return self.notes()
 
     def notes(self) -> list[str]:
@@ -142,19 +157,28 @@ class Extras:
             "of what is told is false: choose on such recordings, with earmark calibrate --false-alarms or --reviews"
         )
 
-    def _listened(self) -> list[Heard]:
+    def _listened(self) -> Iterator[Heard]:
+        """In the order of the recordings."""
         from earmark.events.counts import Heard, sites
         from earmark.scores import Event
 
         site = sites(self.found)
-        made = []
         for path in self.found:
-            if (told := self.heard.get(str(path))) is not None:
+            if (told := self._told(path)) is not None:
                 events = [
                     Event(e["onset"], e["offset"], e["label"], e["score"], e.get("channel")) for e in told["events"]
                 ]
-                made.append(Heard(str(path), told["duration"], events, self.clocks[path], site[path]))
-        return made
+                yield Heard(str(path), told["duration"], events, self.clocks[path], site[path])
+
+    def _told(self, path: Path) -> dict[str, Any] | None:
+        found = self.heard.get(str(path))
+        if not isinstance(found, tuple):
+            return found
+        place, at = found
+        with place.open("rb") as file:
+            file.seek(at)
+            told: dict[str, Any] = json.loads(file.readline())
+        return told
 
 
 def wanted(
@@ -167,6 +191,7 @@ def wanted(
     job: Path | None,
     pictures: Path | None,
     coming: Recording | None,
+    store: Path | None = None,
 ) -> Wanted:
     """times: --clock, --start, --names and --zone; cut: --clips, --margin, --clips-each and --clips-as. Raises EarmarkError for
     what cannot be, or does not go together.
@@ -191,7 +216,7 @@ def wanted(
     clips, *settings = cut
     made = Settings(*settings)
     clocks = Clocks(*how)
-    asked = Wanted(clocks if told else None, clips, made, tuple(summary or ()), channels)
+    asked = Wanted(clocks if told else None, clips, made, tuple(summary or ()), channels, store)
     check(asked, job, pictures, coming)
     return asked
 
@@ -210,6 +235,10 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
         )
     if pictures is not None and wanted.channels.apart:
         raise EarmarkError("--pictures draw the mix of all channels: leave them, or --channel and --each-channel, out")
+    if wanted.store is not None:
+        from earmark.events import store
+
+        store.check(wanted.store)
     folder = wanted.clips
     if folder is None or (job is not None and ((job / NAME).is_file() or shards(job))):
         return
@@ -231,22 +260,40 @@ def one(start: str | None, found: list[Path]) -> list[Path]:
     return found
 
 
-def _read(kept: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What was heard before; a line that was cut off is taken for not written, as its recording is heard again."""
+def _state(path: Path) -> list[int] | None:
+    """Bytes and time of change (ns) of a file; None for one that is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _still(told: Mapping[str, Any]) -> bool:
+    """Whether what was kept is of the recording as it is now, as far as it tells of what."""
+    return told.get("of") is None or told["of"] == _state(Path(told["path"]))
+
+
+def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
+    """Where what was heard before stands; a line that was cut off is taken for not written, as its recording is heard again.
+
+    What was heard of a recording before it was replaced is left out: a shard may have heard it since.
+    """
     if not kept.is_file():
         return
-    if not kept.read_bytes().endswith(b"\n"):
-        with kept.open("ab") as file:
-            file.write(b"\n")
-    for line in kept.read_text(encoding="utf-8").splitlines():
-        try:
-            told = json.loads(line)
-            yield told["path"], told
-        except (ValueError, LookupError, TypeError):
-            continue
+    with kept.open("r+b") as file:
+        while line := file.readline():
+            if not line.endswith(b"\n"):
+                file.write(b"\n")
+            try:
+                told = json.loads(line)
+                if _still(told):
+                    yield told["path"], (kept, file.tell() - len(line))
+            except (ValueError, LookupError, TypeError):
+                continue
 
 
-def _summarise(files: Sequence[Path], heard: Sequence[Heard]) -> None:
+def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
     """Write counts in each of the files, by their endings."""
     import csv
 

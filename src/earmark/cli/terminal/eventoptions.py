@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder, counted
+from earmark.cli.terminal.ours import counted
+from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder
 
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
@@ -56,4 +57,9 @@ Summary = Annotated[
     list[Path] | None,
     typer.Option(help="Counts by site, day, hour and tag: a .csv, a .json or a picture .png; may be given again."),
     Writes(counted),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(help="A folder of Parquet tables of all events, by site and month, for DuckDB and the like."),
+    OwnFolder(),
 ]

@@ -155,7 +155,7 @@ def piece(path: Path, events: list[Event], form: Any, highest: float, more: More
 
 def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras: Extras) -> Job:
     """The job whose results are events. told: what they depend on. highest: Hz, for Raven."""
-    from earmark.cli.terminal.jobs import Job
+    from earmark.cli.terminal.jobs import Job, Texts
     from earmark.events import formats as eventfile
 
     def text(heard: Scored, events: list[Event]) -> str:
@@ -166,7 +166,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras
         return piece(path, events, form, hears(heard.recording, form, highest), extras.more({path: name}))
 
     frame, ending, name = framed(form, extras.more({}))
-    return Job(folder, told, frame, text, ending, name)
+    return Job(folder, told, Texts(frame, text, ending, name))
 
 
 def framed(form: Any, more: More) -> tuple[Frame, str, str | None]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
-from earmark.files.journal import Journal
+from earmark.files.journal import PIECES, Journal
 from earmark.files.shards import Shard
+from earmark.files.stores import is_stored, place
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
     from earmark.files.pieces import Frame
     from earmark.inference import Failure, Scored
+    from earmark.inference.cluster.machines import Machines
     from earmark.models.anytagger import AnyTagger
 
 
@@ -83,24 +85,48 @@ def unwritten(recording: Path, error: OSError) -> AudioError:
     )  # fmt: skip
 
 
+class Form(Protocol):
+    """How a job keeps results: a file for each recording, then one of all."""
+
+    def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
+        """A recording's, in the journal."""
+        ...
+
+    def join(self, journal: Journal, found: Sequence[Path]) -> Path | None:
+        """All in one file, in the order of the recordings; None for forms that have no such file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Texts:
+    """As `Frame` puts pieces together. piece: the text for a recording. ending: of the files' names; name: of the file of all."""
+
+    frame: Frame
+    piece: Callable[[Scored, Any], str]
+    ending: str
+    name: str | None
+
+    def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
+        journal.done(heard.recording.path, self.frame.around(self.piece(heard, found)), self.ending)
+
+    def join(self, journal: Journal, found: Sequence[Path]) -> Path | None:
+        from earmark.cli.terminal import written
+        from earmark.cli.terminal.console import output
+
+        if self.name is None:
+            return None
+        path = journal.folder / f"{self.name}{self.ending}"
+        with output(path) as file:
+            self.frame.write(map(self.frame.inner, journal.results(found)), file)
+        written.formulas.look_at(path)
+        return path
+
+
 class Job:
-    """Results in a folder, one file each and then one of all, as `Frame` puts pieces together.
+    """Results in a folder, as their form keeps them. told: what they depend on. Raises EarmarkError."""
 
-    told: what the results depend on. piece: the text for a recording. ending: of the files' names; name: of the file of all,
-    None for forms without one. Raises EarmarkError.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        told: Mapping[str, Any],
-        frame: Frame,
-        piece: Callable[[Scored, Any], str],
-        ending: str,
-        name: str | None,
-    ):
-        self.journal = Journal(folder, told)
-        self.frame, self.piece, self.ending, self.name = frame, piece, ending, name
+    def __init__(self, folder: Path, told: Mapping[str, Any], form: Form):
+        self.journal, self.form = Journal(folder, told), form
 
     def __enter__(self) -> Job:
         return self
@@ -125,22 +151,18 @@ class Job:
         return left
 
     def add(self, heard: Scored, events: Any) -> None:
-        self.journal.done(heard.recording.path, self.frame.around(self.piece(heard, events)), self.ending)
+        self.form.keep(self.journal, heard, events)
 
     def fail(self, failure: Failure) -> None:
         self.journal.failed(failure.recording.path, str(failure.error))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        """All results in one file, in the order of the recordings; failures of this time and before."""
-        from earmark.cli.terminal import written
-        from earmark.cli.terminal.console import output, say
+        """All results in one file; failures of this time and before."""
+        from earmark.cli.terminal.console import say
 
-        if self.name is not None:
-            path = self.journal.folder / f"{self.name}{self.ending}"
-            with output(path) as file:
-                self.frame.write(map(self.frame.inner, self.journal.results(found)), file)
+        self.journal.drop_pieces()
+        if (path := self.form.join(self.journal, found)) is not None:
             say(f"results: {path}")
-            written.formulas.look_at(path)
         return self.journal.failures(found)
 
 
@@ -166,6 +188,44 @@ class Kept:
     folder: Path | None
     shard: str | None = None
     retry: bool = False
+    machines: Machines | None = None
+    load: Callable[[bool], Callable[[], Any]] | None = None  # of the tagger, in other processes
+
+    def scored_by(self) -> Callable[..., Generator[Scored | Failure]]:
+        """What scores recordings: this process, or a cluster's."""
+        from earmark.inference import score
+
+        folder = self.part([])[1]
+        if self.machines is None or folder is None or self.load is None:
+            return score
+        from earmark.cli.terminal.console import say
+        from earmark.inference.cluster.scoring import Cluster
+
+        return Cluster(self.machines, self.load, folder / PIECES, say).score
+
+    @staticmethod
+    def of(
+        job: Path | None, shard: str | None, retry: bool, on: str | None, address: str | None, cluster: list[str] | None
+    ) -> Kept:
+        """For the options of these names. Raises EarmarkError."""
+        from earmark.inference.cluster.machines import Machines
+
+        return Kept(job, shard, retry, Machines.of(on, address, cluster))
+
+    def loaded(
+        self, name: str, device: str, engine: str, precision: str, hop: str | None = None
+    ) -> tuple[AnyTagger, Kept]:
+        """The tagger, and the same that knows how other processes come by it. hop: seconds, in place of its own."""
+        from earmark.models import loading
+
+        tagger = loading.load(name, device, engine=engine, precision=precision)
+        tagger = tagger if hop is None else tagger.every(hop)
+        if self.machines is None:
+            return tagger, self
+        from earmark.models.elsewhere import Elsewhere
+
+        there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
+        return tagger, replace(self, load=there.framewise)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
@@ -173,7 +233,16 @@ class Kept:
             for name, told in (("--retry", self.retry), ("--shard", self.shard is not None)):
                 if told:
                     raise EarmarkError(f"{name} is of a job: say which with --job FOLDER")
+            if self.machines is not None:
+                raise EarmarkError(
+                    "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
+                )
             return
+        if is_stored(place(self.folder)):
+            raise EarmarkError(
+                f"--job {place(self.folder)}: a job's folder is on a disk, where what is added to a journal is there at once. Give one "
+                "there, and copy the results when they are done"
+            )
         if self.shard is not None:
             Shard.parse(self.shard)
         for name, value in options.items():

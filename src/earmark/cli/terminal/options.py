@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.written import REPORT, OwnFolder, Writes, errors, submission
+from earmark.cli.terminal.ours import errors, submission
+from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
 
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
@@ -47,6 +48,19 @@ InMerged = Annotated[
 JudgedAs = Annotated[
     Literal["one", "many"] | None,
     typer.Option(help="Judge as one tag a clip, its highest score, or as many; default: as the tagger answers."),
+]
+On = Annotated[
+    str | None,
+    typer.Option(help="ray: share the work out over the machines of a Ray cluster; needs --job.", metavar="[ray]"),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster that runs; default: one is started here for the while.")
+]
+Cluster = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="key=value: nets, decoders, cores (of a net), piece (minutes), patience (seconds), cpus (of one started here)."
+    ),
 ]
 Merge = Annotated[
     Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: judge in the merged tags.")

@@ -8,6 +8,7 @@
     compare    `earmark compare --json`, and comparison.json
     audit      `earmark audit --json`: a list, an object a label that is doubted
     show       `earmark show --json`: what the header of a tagger's file tells
+    store      the rows of the two tables of `earmark events --store`
     recipe     the values of a recipe's YAML file
 
 An output has the keys that its schema names and no others. A later version may add keys: a program passes over those that it
@@ -232,6 +233,28 @@ def _show() -> dict[str, Any]:
     return told
 
 
+def _store() -> dict[str, Any]:
+    """A row of each table as an object; times as texts."""
+    from earmark.events.store import COLUMNS
+
+    whole, number = {"type": "integer"}, {"type": "number"}
+    kinds: dict[str, dict[str, str]] = {
+        "string": {"type": "string"}, "timestamp[ms]": {"type": "string"},
+        "int16": whole, "int32": whole, "float": number, "double": number,
+    }  # fmt: skip
+    tables = {}
+    for table, columns in COLUMNS.items():
+        properties = {
+            each.name: {"anyOf": [kinds[each.kind], {"type": "null"}], "description": each.tells}
+            if each.null
+            else {**kinds[each.kind], "description": each.tells}
+            for each in columns
+        }
+        row = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+        tables[table] = {"type": "array", "items": row}
+    return {"type": "object", "properties": tables, "required": [*tables], "additionalProperties": False}
+
+
 def _of(kind: Any) -> Callable[[], dict[str, Any]]:
     return lambda: TypeAdapter(kind).json_schema()
 
@@ -277,6 +300,7 @@ SCHEMAS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "compare": ("earmark compare --json, and comparison.json", _of(Compared)),
     "audit": ("earmark audit --json", _of(list[DoubtedLabel])),
     "show": ("earmark show --json", _show),
+    "store": ("the tables of earmark events --store", _store),
     "recipe": ("a recipe, as its YAML is read", _recipe),
 }
 

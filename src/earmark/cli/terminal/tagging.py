@@ -97,17 +97,16 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
 def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import scores
-    from earmark.cli.terminal import jobs, written
+    from earmark.cli.terminal import jobs, ours, written
     from earmark.cli.terminal.channels import by_file
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
-    from earmark.inference import score
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
     keep_freed_memory()
     found, job = kept.part(recordings(paths))
-    written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
+    written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), ours.drawn)
     check_form(asked.form, found, asked.tags)
     windows: list[scores.Scores] = []
     drawn: set[str] = set()
@@ -125,7 +124,7 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
         todo = into.todo(found, kept.retry)
         sounds = asked.channels.recordings(todo)
         with Meter(todo) as meter:
-            results = score(
+            results = kept.scored_by()(
                 asked.tagger, sounds, batch=asked.batch, workers=asked.workers,
                 salvage=asked.salvage, gain=asked.gain, floor=asked.floor, on_audio=meter.heard,
                 keep_windows=asked.windows is not None or asked.pictures is not None,
@@ -145,7 +144,7 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
     """Where the results go: into a job's folder, or out at once."""
     from earmark.cli.terminal import jobs, written
     from earmark.cli.terminal.console import output
-    from earmark.cli.terminal.jobs import Job
+    from earmark.cli.terminal.jobs import Job, Texts
     from earmark.files.pieces import Writer
     from earmark.inference.outputs import ENDINGS, Printed, frame_of, piece
 
@@ -173,7 +172,8 @@ def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
         | asked.channels.as_dict()
     )
     settings |= {} if asked.merge is None else {"merge": asked.merge.as_dict()}
-    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), frame, text, ENDINGS[form], "tags"))
+    kept = Texts(frame, text, ENDINGS[form], "tags")
+    return stack.enter_context(Job(job, settings | asked.choice.as_dict(), kept))
 
 
 def tag_live(recording: Recording, asked: Asked) -> None:

@@ -96,4 +96,4 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
             continue
         value, low, high = ("none" if figure[key] is None else f"{figure[key]:.3f}" for key in ("value", "low", "high"))
         rows.append((f"test {name}", f"{value} ({low} to {high})"))
-    return rows
+    return rows + [("alarms", each.words()) for each in facts.alarms or ()]

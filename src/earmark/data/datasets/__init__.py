@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import pyarrow as pa
 
+from earmark.data import packs
 from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
 from earmark.files.texts import check_text, missing
@@ -62,6 +63,8 @@ def open_data(
 def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Manifest:
     if data.is_file() and dataset != "table":
         return read(data)
+    if packs.is_pack(data):  # whatever its data set's layout was
+        return packs.read(data)
     if dataset is None:
         raise ManifestError(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
@@ -85,6 +88,11 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
             )
     _check_kinds(entry.function, options)
     root = Path(root)
+    if packs.is_pack(root):
+        raise ManifestError(
+            f"{root}: is a pack, not the folder of {name!r}: {packs.describe(root).told()}. It has its manifest: give the folder "
+            "itself wherever clips are asked for (--data)"
+        )
     if not root.exists() and not entry.facts.get("generated"):
         raise ManifestError(
             f"{root}: no such folder. Data sets are not downloaded: see where to get {name!r} in its data sheet"

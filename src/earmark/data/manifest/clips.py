@@ -88,6 +88,14 @@ class Manifest:
         result[rows[codes >= 0], codes[codes >= 0]] = True
         return result
 
+    def tag_counts(self, vocabulary: Sequence[str] | None = None, *, ignore_others: bool = False) -> NDArray[np.int64]:
+        """How many clips have each tag, (tags,): `truth(…).sum(0)`, without a cell for each clip and tag."""
+        names = self.vocabulary if vocabulary is None else tuple(vocabulary)
+        _, codes = columns_of.tag_codes(self.table["tags"], names)
+        if (codes < 0).any() and not ignore_others:
+            self.truth(names)  # raises
+        return np.bincount(codes[codes >= 0], minlength=len(names))
+
     def known(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """Of which tags it is known whether a clip has them, (rows, tags); `truth` is False where it is not.
 

@@ -22,6 +22,29 @@ function steps(span, most) { // an even step that makes at most so many
   return 36000;
 }
 
+export function coloured(image, contrast) { // levels → colours: the brightest `contrast` dB below the loudest of the part
+  const { data, width, height } = image, counts = new Uint32Array(256);
+  for (let i = 0; i < data.length; i += 4) counts[data[i]]++;
+  let left = data.length / 4 * 0.001, top = 255; // the loudest thousandth may be a click
+  while (top > 0 && (left -= counts[top]) > 0) top--;
+  const range = contrast / -FLOOR * 255, out = new ImageData(width, height);
+  const table = Array.from({ length: 256 }, (_, i) => SHADES[Math.round(Math.max(0, Math.min(1, (i - top + range) / range)) * 255)]);
+  for (let i = 0; i < data.length; i += 4) {
+    const [r, g, b] = table[data[i]];
+    out.data[i] = r; out.data[i + 1] = g; out.data[i + 2] = b; out.data[i + 3] = 255;
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").putImageData(out, 0, 0);
+  return canvas;
+}
+
+export async function pixels(answer) { // of a picture that the service made
+  const image = await createImageBitmap(await answer.blob());
+  const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, image.width, image.height);
+}
+
 const mel = (hz) => 2595 * Math.log10(1 + hz / 700), hertz = (value) => 700 * (10 ** (value / 2595) - 1);
 
 export class View {
@@ -46,7 +69,7 @@ export class View {
 
   show(recording, start = 0, end = recording.seconds) {
     this.stop();
-    this.recording = recording; this.scores = null; this.events = []; this.peaks = null; this.picture = null;
+    this.recording = recording; this.scores = null; this.events = []; this.span = this.cause = null; this.peaks = null; this.picture = null;
     this.mark = start; this.range = [start, Math.min(end, recording.seconds)];
     this.changed();
   }
@@ -55,6 +78,7 @@ export class View {
 
   get lanes() { return (this.scores?.tags ?? []).slice(0, LANES); }
   get height() { return TOP + WAVE + GAP + SPECTRUM + GAP + this.lanes.length * LANE + 4; }
+  get body() { return { top: TOP, height: WAVE + GAP + SPECTRUM }; } // of waveform and spectrogram
   get width() { return this.place.clientWidth; }
   get inner() { return Math.max(10, this.width - LEFT - 8); }
   x(second) { return LEFT + (second - this.range[0]) / (this.range[1] - this.range[0]) * this.inner; }
@@ -78,37 +102,19 @@ export class View {
   async fetch() {
     this.asked?.abort();
     const asked = this.asked = new AbortController(), { id } = this.recording;
-    const [start, end] = this.range, pixels = Math.min(2000, Math.round(this.inner)), about = { start, end };
+    const [start, end] = this.range, columns = Math.min(2000, Math.round(this.inner)), about = { start, end };
     const signal = asked.signal;
     try {
-      const told = await json(`v1/recordings/${id}/peaks?${query({ ...about, points: pixels })}`, { signal });
+      const told = await json(`v1/recordings/${id}/peaks?${query({ ...about, points: columns })}`, { signal });
       this.peaks = told; this.draw();
       if (end - start > LONGEST) { this.picture = null; this.draw(); return; }
-      const answer = await ask(`v1/recordings/${id}/spectrogram?${query({ ...about, width: pixels, height: SPECTRUM, scale: this.scale })}`, { signal });
-      const image = await createImageBitmap(await answer.blob());
-      const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext("2d", { willReadFrequently: true });
-      context.drawImage(image, 0, 0);
-      this.picture = { ...about, scale: this.scale, data: context.getImageData(0, 0, image.width, image.height) };
+      const answer = await ask(`v1/recordings/${id}/spectrogram?${query({ ...about, width: columns, height: SPECTRUM, scale: this.scale })}`, { signal });
+      this.picture = { ...about, scale: this.scale, data: await pixels(answer) };
       this.shade(); this.draw();
     } catch (error) { if (error.name !== "AbortError") this.failed?.(error); }
   }
 
-  shade() { // levels → colours: the brightest `contrast` dB below the loudest of the part
-    if (!this.picture) return;
-    const { data } = this.picture.data, { width, height } = this.picture.data, counts = new Uint32Array(256);
-    for (let i = 0; i < data.length; i += 4) counts[data[i]]++;
-    let left = data.length / 4 * 0.001, top = 255; // the loudest thousandth may be a click
-    while (top > 0 && (left -= counts[top]) > 0) top--;
-    const range = this.contrast / -FLOOR * 255, out = new ImageData(width, height);
-    const table = Array.from({ length: 256 }, (_, i) => SHADES[Math.round(Math.max(0, Math.min(1, (i - top + range) / range)) * 255)]);
-    for (let i = 0; i < data.length; i += 4) {
-      const [r, g, b] = table[data[i]];
-      out.data[i] = r; out.data[i + 1] = g; out.data[i + 2] = b; out.data[i + 3] = 255;
-    }
-    const canvas = new OffscreenCanvas(width, height);
-    canvas.getContext("2d").putImageData(out, 0, 0);
-    this.picture.shaded = canvas;
-  }
+  shade() { if (this.picture) this.picture.shaded = coloured(this.picture.data, this.contrast); }
 
   draw() {
     if (!this.recording || !this.width) return;
@@ -118,9 +124,9 @@ export class View {
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     pen.font = `11px ${style("--sans")}`; pen.textBaseline = "middle";
-    this.drawTime(pen); this.drawWave(pen); this.drawSpectrum(pen); this.drawLanes(pen);
+    this.drawTime(pen); this.drawWave(pen); this.drawSpectrum(pen); this.drawCause(pen); this.drawSpan(pen); this.drawLanes(pen);
     this.place.setAttribute("aria-label", this.told()); canvas.setAttribute("aria-label", this.told());
-    this.moveLine();
+    this.moveLine(); this.onDraw?.();
   }
 
   told() {
@@ -183,6 +189,30 @@ export class View {
       pen.beginPath(); pen.moveTo(LEFT - 4, y); pen.lineTo(LEFT, y); pen.stroke();
       pen.fillText(hz >= 1000 ? `${hz / 1000} kHz` : `${hz} Hz`, LEFT - 6, Math.min(Math.max(y, top + 5), top + SPECTRUM - 5));
     }
+  }
+
+  drawCause(pen) { // a band over the spectrogram as strong as the values, and a frame in it around what has half of the highest or more
+    if (!this.cause) return;
+    const { edges, values } = this.cause, most = Math.max(...values), top = TOP + WAVE + GAP;
+    if (!(most > 0)) return;
+    pen.save(); pen.beginPath(); pen.rect(LEFT, top - GAP, this.inner, GAP + SPECTRUM); pen.clip();
+    pen.fillStyle = style("--cause"); pen.strokeStyle = "#ffffff"; pen.lineWidth = 1.5; pen.setLineDash([5, 3]);
+    let from = null;
+    values.forEach((value, i) => {
+      const x = this.x(edges[i]), next = this.x(edges[i + 1]);
+      pen.globalAlpha = value / most; pen.fillRect(x, top - GAP + 1, next - x + 0.3, GAP - 2); pen.globalAlpha = 1;
+      if (value >= most / 2) from ??= x;
+      if (from !== null && !(values[i + 1] >= most / 2)) { pen.strokeRect(from + 1, top + 1.5, Math.max(2, next - from - 2), SPECTRUM - 3); from = null; }
+    });
+    pen.restore();
+  }
+
+  drawSpan(pen) {
+    if (!this.span) return;
+    const [left, right] = this.span.map((second) => this.x(second));
+    pen.save(); pen.beginPath(); pen.rect(LEFT, TOP, this.inner, WAVE); pen.clip();
+    pen.fillStyle = style("--accent"); pen.globalAlpha = 0.16; pen.fillRect(left, TOP, right - left, WAVE);
+    pen.restore();
   }
 
   drawLanes(pen) {

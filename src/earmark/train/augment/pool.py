@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.train.targets import Dense, Targets
+
 
 @dataclass(frozen=True)
 class Sum:
@@ -22,17 +24,18 @@ class Sum:
 
 
 class ClipPool:
-    """Which clips have the same tags. targets: (clips, tags), nought where a tag is absent.
+    """Which clips have the same tags. targets: (clips, tags), nought where a tag is absent. rows: of the clips; default all.
 
     Built in one pass over the targets; a draw then takes the same time however many clips there are.
     """
 
-    def __init__(self, targets: NDArray[np.float32]):
-        if targets.ndim != 2 or not targets.size:
+    def __init__(self, targets: Targets | Dense, rows: NDArray[np.int64] | None = None):
+        if len(targets.shape) != 2 or 0 in targets.shape:
             raise ValueError(f"targets of shape {targets.shape} hold no clips to sum: they are (clips, tags)")
-        sets = np.packbits(targets > 0, axis=1)
-        numbers: dict[bytes, int] = {}  # by hash: sorting rows of bytes takes ten times as long
-        classes = [numbers.setdefault(tags.tobytes(), len(numbers)) for tags in sets]
+        sets = Targets.of(targets)
+        numbers: dict[bytes, int] = {}  # by hash: sorting rows of tags takes ten times as long
+        wanted = range(len(sets)) if rows is None else rows.tolist()
+        classes = [numbers.setdefault(sets.tags(row).tobytes(), len(numbers)) for row in wanted]
         self._group = np.array(classes, np.int64)  # (clips,) the class of each clip
         self._counts = np.bincount(self._group)  # (classes,)
         self._order = np.argsort(self._group, kind="stable")  # the clips, class by class

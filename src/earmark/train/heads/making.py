@@ -84,7 +84,7 @@ def learn(
     background: Any = None,
 ) -> Made:
     """A head from what was heard of clips. manifest: of these clips, in their order. Raises ManifestError for silent clips."""
-    targets = targets_of(manifest, vocabulary, task)
+    targets = targets_of(manifest, vocabulary, task)[:]
     known = lesson.of_clips(clips, targets)
     if not len(known.clip):
         raise ManifestError(

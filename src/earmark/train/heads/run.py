@@ -71,12 +71,13 @@ class Besides:
 
 def plan(
     base: AnyTagger, manifest: Manifest, name: str, *, dataset: str | None = None, task: Task | None = None, unlabelled: bool = False,
-    test: Sequence[str] = (), settings: Sequence[str] = (),
+    test: Sequence[str] = (), settings: Sequence[str] = (), validation: float | None = None,
 ) -> Recipe:  # fmt: skip
     """The recipe of a tagger on a base: what that one hears, the clips' data and parts, and no training of the net.
 
     task: default one tag a clip where each has one; many where they have others, or where windows of unlabelled recordings
-    are to have none. settings: key.path=value, such as data.folds=5. Raises RecipeError, TaggerError.
+    are to have none. settings: key.path=value, such as data.folds=5. validation: the share of the clips that teaches nothing,
+    for what comes after the head (`heads.unfreezing`); None: all teach. Raises RecipeError, TaggerError.
     """
     single = all(len(tags) == 1 for tags in manifest.table["tags"].to_pylist())
     told = {key: value for key, value in base.alone.recipe.as_dict().items() if key not in ("head", "augment")}
@@ -84,7 +85,7 @@ def plan(
         "name": name,
         "summary": f"A head on the embeddings of {name}",
         "task": task or ("one" if single and not unlabelled else "many"),
-        "data": {"dataset": dataset or str(manifest.facts.get("data set", "table")), "test": list(test), "validation": []},
+        "data": {"dataset": dataset or str(manifest.facts.get("data set", "table")), "test": list(test), "validation": validation or []},
         "augment": ["crop"],
         "train": {"epochs": 1, "keep": "last", "schedule": {"name": "constant"}},
         "load": {}, "phases": {}, "run": None, "epochs": None,
@@ -113,7 +114,7 @@ def train(
     store = Store(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )
-    with prepared(folder, recipe, parts, how.resume, how.workers):
+    with prepared(folder, recipe, parts, how.resume, how.workers) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
@@ -130,7 +131,7 @@ def train(
             )
         progress.say(f"{made.choice.setting.words()}: chosen by {made.choice.by}")
         facts = Facts(
-            DataSet(recipe.data.dataset, manifest.facts), _counted(Split.of(parts), unread), versions(),
+            DataSet(recipe.data.dataset, manifest.facts), _counted(Split.of(parts, sounds), unread), versions(),
             bases=tuple(checked[each] for each in found), head=made.facts(None if drawn is None else drawn.facts),
         )  # fmt: skip
         facts = replace(facts, level=_level(clips, drawn))

@@ -1,0 +1,67 @@
+"""`earmark alarms`: which recordings are told together, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earmark.cli.terminal.console import print_table, say_notes
+
+if TYPE_CHECKING:
+    from earmark.evaluation.alarms import Heard
+    from earmark.models.facts import Alarms
+
+COLUMNS = ("recordings", "files", "hours", "events", "an hour", "low", "high", "tags")
+SHOWN = 3  # tags of a row
+
+
+def check(record: bool, threshold: float | None) -> None:
+    """Raises EarmarkError where figures are not those of the tagger as its file has it."""
+    from earmark.errors import EarmarkError
+
+    if record and threshold is not None:
+        raise EarmarkError(
+            f"--record and --threshold {threshold:g}: the figures would not be those of the tagger as it is. Leave one out"
+        )
+
+
+def kinds(paths: Sequence[Path], of: str | None) -> dict[str, list[Path]]:
+    """What each of the paths stands for, by its name; or all, by theirs. Raises EarmarkError where two are called alike."""
+    from earmark.cli.terminal.found import recordings
+    from earmark.errors import EarmarkError
+
+    if of is not None:
+        return {of: recordings(paths)}
+    told: dict[str, list[Path]] = {}
+    for path in paths:
+        name = path.resolve().name if path.is_dir() else path.name
+        if name in told:
+            raise EarmarkError(f"{path}: another is called {name!r} too. Run it for each, with a name for it: --of")
+        told[name] = recordings([path])
+    return told
+
+
+def tell(found: Heard, as_json: bool, errors: Path | None) -> None:
+    """Print it. Leaves with status 1 where something could not be read."""
+    from earmark.cli.terminal.bar import leave_with, write_unread
+
+    say_notes(found.notes)
+    told = [*found.alarms, *([found.together] if len(found.alarms) > 1 else [])]
+    if as_json:
+        print(json.dumps([each.as_dict() for each in told], indent=1, ensure_ascii=False))
+    else:
+        print_table(COLUMNS, [_row(each) for each in told])
+    write_unread(errors, found.unread)
+    leave_with(found.unread, found.together.recordings + len(found.unread))
+
+
+def _row(alarms: Alarms) -> tuple[object, ...]:
+    from earmark.models.testfacts import number
+
+    rate = alarms.rate
+    most = [f"{tag} {count}" for tag, count in list(alarms.tags.items())[:SHOWN]]
+    figures = map(number, (rate.value, rate.low, rate.high))
+    tags = ", ".join(most) + (", …" if len(alarms.tags) > SHOWN else "")
+    return (alarms.of, alarms.recordings, f"{alarms.hours:.2g}", alarms.events, *figures, tags)

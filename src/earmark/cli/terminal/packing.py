@@ -1,0 +1,49 @@
+"""What a terminal is told of packs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from earmark.cli.terminal.bar import Bar
+from earmark.cli.terminal.console import SHOWN, say
+from earmark.data import packs
+
+
+def check_pack(folder: Path) -> None:
+    """Read all of a pack, and say what is wrong with it; with status 1 where something is."""
+    bar = Bar()
+    pack = packs.describe(folder)
+    bar.begin("checking", len(pack.shards))
+    try:
+        found = packs.check(folder, lambda shard: bar.advance())
+    finally:
+        bar.end()
+    for name, path, reason in found.broken[:SHOWN]:
+        say(f"{folder / path} ({name}): {reason}")
+    if found.remembered:
+        say(f"{found.remembered} clips could not be read in a training and are left out: {folder / packs.UNREADABLE}")
+    if found.damaged:
+        names = ", ".join(found.damaged[:SHOWN])
+        say(
+            f"{folder}: {len(found.damaged)} of {len(pack.shards)} shards are not as they were written ({names}), and "
+            f"{len(found.broken)} clips in them: fetch these shards again, or pack anew"
+        )
+        raise typer.Exit(1)
+    say(f"{folder}: nothing is wrong with it. {pack.told()}")
+
+
+def told(packed: packs.Packed, clips: int) -> None:
+    """What was packed; with status 1 where clips could not be read."""
+    for _, path, reason in packed.failures[:SHOWN]:
+        say(f"{path}: {reason}")
+    if packed.done_before:
+        say(f"{packed.done_before} of {len(packed.shards)} shards were there already")
+    size = sum(shard.size for shard in packed.shards)
+    say(f"{packed.folder}: {packed.clips} clips in {len(packed.shards)} shards, {size / 1e6:,.1f} MB")
+    if packed.failures:
+        say(
+            f"{len(packed.failures)} of {clips} clips could not be read and are left out: {packed.folder / 'errors.csv'}"
+        )
+        raise typer.Exit(1)

@@ -1,0 +1,156 @@
+"""A pack's folder: what it tells of itself, held against what is there, and its manifest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from earmark.data.manifest import Manifest
+from earmark.data.manifest import read as read_manifest
+from earmark.errors import ManifestError
+from earmark.files.bounds import read_json
+
+PACK, INDEX, ERRORS, PARTS = "pack.json", "index.parquet", "errors.csv", "parts"
+FORMAT, VERSION = "earmark-pack", 1
+BLOCK = 512  # bytes: what a tar file is made of
+# of each clip, beside a manifest's own columns. frames: as its sound is stored, at `rate` Hz; level: dBFS of its loudest sample
+COLUMNS = pa.schema([("sha256", pa.binary(32)), ("frames", pa.int64()), ("rate", pa.int32()), ("level", pa.float32())])
+PLACE = r"^(?P<shard>\d{5,8})\.tar/(?P<offset>\d{1,15})\+(?P<size>\d{1,15})/\d{9,12}\.[a-z0-9]{1,8}$"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of a pack. size: bytes."""
+
+    name: str
+    size: int
+    sha256: str
+    clips: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What a pack tells of itself. clips: what identifies them; options: how they were packed."""
+
+    folder: Path
+    whole: bool
+    clips: dict[str, Any]
+    options: dict[str, Any]
+    shards: tuple[Shard, ...]
+    unread: int
+
+    def told(self) -> str:
+        """In one line."""
+        size = sum(shard.size for shard in self.shards)
+        how = ", ".join(f"{key} {value}" for key, value in self.options.items() if value not in (None, False))
+        left = f", {self.unread} that could not be read left out" if self.unread else ""
+        count = sum(shard.clips for shard in self.shards)
+        return (
+            f"{count} clips in {len(self.shards)} shards, {size / 1e6:,.1f} MB{left}; packed with {how or 'no options'}"
+        )
+
+
+def is_pack(folder: Path) -> bool:
+    """Whether a folder holds a pack, or the beginning of one."""
+    return (folder / PACK).is_file()
+
+
+def describe(folder: Path) -> Pack:
+    """What the folder's pack tells of itself. Raises ManifestError where it is damaged or of a later version."""
+    file = folder / PACK
+    try:
+        plain = read_json(file)
+        if plain["format"] != FORMAT:
+            raise ValueError(f"its format is {plain['format']!r}, not {FORMAT!r}")
+        if plain["version"] > VERSION:
+            raise ManifestError(
+                f"{file}: was written by a newer earmark (pack version {plain['version']}, this one reads {VERSION}). Upgrade "
+                "earmark"
+            )
+        shards = tuple(
+            Shard(str(each["name"]), int(each["size"]), str(each["sha256"]), int(each["clips"]))
+            for each in plain["shards"]
+        )
+        if strange := [shard.name for shard in shards if not re.fullmatch(r"\d{5,8}\.tar", shard.name)]:
+            raise ValueError(f"a shard is called {strange[0]!r}")
+        return Pack(
+            folder, bool(plain["whole"]), dict(plain["clips"]), dict(plain["options"]), shards, int(plain["unread"])
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ManifestError(
+            f"{file}: is no pack's, or damaged ({error}). Pack the clips again, into a new folder"
+        ) from error
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a pack, whose paths name members of its shards, with COLUMNS beside its own.
+
+    Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, and where
+    the index names places outside of them: so no clip is read from where none is.
+    """
+    pack = describe(folder)
+    if not pack.whole:
+        raise ManifestError(
+            f"{folder}: is a pack that is not finished ({len(pack.shards)} shards are told): go on with the same `earmark pack`"
+        )
+    _check_shards(pack)
+    file = folder / INDEX
+    manifest = read_manifest(file)
+    # the whole file was held against its bounds just now
+    names = parquet.read_schema(file).names
+    raw = parquet.read_table(file, columns=[name for name in COLUMNS.names if name in names])
+    absent = [name for name in COLUMNS.names if name not in raw.column_names]
+    if absent:
+        raise ManifestError(f"{file}: has no column {absent[0]!r}, which a pack's index has. Pack the clips again")
+    table = manifest.table
+    for field in COLUMNS:
+        try:
+            table = table.append_column(field, raw[field.name].cast(field.type))
+        except pa.ArrowException as error:
+            raise ManifestError(f"{file}: column {field.name!r} cannot be read ({error})") from error
+    _check_places(pack, table, file)
+    told = tuple(note for note in manifest.notes if not note.startswith("columns left out"))
+    facts = {key: value for key, value in manifest.facts.items() if key != "columns left out"}
+    return replace(manifest, table=table, facts=facts, notes=told)
+
+
+def _check_shards(pack: Pack) -> None:
+    for shard in pack.shards:
+        file = pack.folder / shard.name
+        try:
+            size = file.stat().st_size
+        except OSError as error:
+            raise ManifestError(
+                f"{file}: cannot be read ({error.strerror}), and {shard.clips} clips lie in it. Fetch it again, or pack again"
+            ) from error
+        if size != shard.size:
+            raise ManifestError(
+                f"{file}: has {size} bytes, and {PACK} tells {shard.size}: it is cut off or another one. Fetch it again"
+            )
+
+
+def _check_places(pack: Pack, table: pa.Table, file: Path) -> None:
+    """Every clip lies within a shard that is there."""
+    parts = pc.extract_regex(table["path"], PLACE).combine_chunks()
+    wrong = parts.is_null().to_numpy(zero_copy_only=False)
+    if not wrong.any():
+        names = pa.array([shard.name.removesuffix(".tar") for shard in pack.shards])
+        codes = pc.fill_null(pc.index_in(pc.struct_field(parts, "shard"), value_set=names), -1).to_numpy()
+        sizes = np.array([*(shard.size for shard in pack.shards), 0], np.int64)
+        offset, size = (pc.struct_field(parts, key).cast(pa.int64()).to_numpy() for key in ("offset", "size"))
+        wrong = (codes < 0) | (offset < BLOCK) | (size < 1) | (offset + size > sizes[codes])
+    numbers = pc.fill_null(pc.and_(pc.greater_equal(table["frames"], 0), pc.greater(table["rate"], 0)), False)
+    wrong = wrong | ~numbers.to_numpy() | table["sha256"].is_null().to_numpy()
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ManifestError(
+            f"{file}: {int(wrong.sum())} clips are not within the pack's shards, or their frames, rate or digest are missing; the "
+            f"first is row {row + 1}, {table['path'][row].as_py()!r}. The index is damaged or another pack's: pack again"
+        )

@@ -1,0 +1,125 @@
+"""`false_alarms`: how many events an hour a tagger tells of recordings in which none of its sounds is heard.
+
+Whoever gives the recordings says so, and each event is taken for a false alarm. The interval is that of a Poisson count, of alarms
+that come by chance, one by one: of few recordings in which one thing rings again and again it is too narrow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earmark.errors import EarmarkError
+from earmark.evaluation.scoring import Settings, Unread
+from earmark.events import DEFAULT, EventRules
+from earmark.inference import Failure, Recording
+from earmark.inference.detection import listen
+from earmark.models import loading
+from earmark.models.testfacts import Alarms
+from earmark.progress import QUIET, Progress, task
+from earmark.scores import Event
+
+if TYPE_CHECKING:
+    from earmark.models.anytagger import AnyTagger
+
+
+@dataclass(frozen=True)
+class Heard:
+    """alarms: of each kind of recordings. unread: what could not be read, and counts nowhere. notes: on the audio, "path: what"."""
+
+    alarms: tuple[Alarms, ...]
+    unread: tuple[Unread, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def together(self) -> Alarms:
+        return together(self.alarms)
+
+
+def false_alarms(
+    tagger: AnyTagger,
+    kinds: Mapping[str, Sequence[Path]],
+    rules: EventRules | float | None = None,
+    settings: Settings | None = None,
+    progress: Progress = QUIET,
+) -> Heard:
+    """kinds: recordings without the tagger's sounds, by what they are. rules: as of `AnyTagger.events`, whose events these are.
+
+    Raises EarmarkError where no recording of a kind can be read, AudioError where the settings are strict.
+    """
+    settings = settings or Settings()
+    told, by = _rules(tagger, rules)
+    options = {name: value for name, value in settings.options.items() if name != "hear_silence"}
+    alarms, unread = [], []
+    notes: list[str] = []
+    with task(progress, "listening", sum(map(len, kinds.values()))) as step:
+        for of, paths in kinds.items():
+            counts: Counter[str] = Counter()
+            seconds, read, lost = 0.0, 0, []
+
+            def count(_: Recording, events: Iterable[Event], counts: Counter[str] = counts) -> None:
+                counts.update(event.tag for event in events)
+
+            recordings = [Recording(path) for path in paths]
+            with closing(
+                listen(tagger, tagger.framewise(), recordings, told, keep=False, on_events=count, **options)
+            ) as results:
+                for heard, _ in results:
+                    step()
+                    if isinstance(heard, Failure):
+                        if settings.strict:
+                            raise heard.error
+                        lost.append(Unread(heard.error.path, heard.error.problem))
+                        continue
+                    seconds, read = seconds + heard.duration, read + 1
+                    notes += heard.notes
+            if not seconds:
+                why = f", the first: {lost[0].path}: {lost[0].reason}" if lost else ""
+                raise EarmarkError(
+                    f"{of}: none of the {len(paths)} recordings could be heard{why}. Give recordings without the tagger's sounds"
+                )
+            unread += lost
+            alarms.append(
+                Alarms(
+                    of, read, round(seconds / 3600, 4), dict(sorted(counts.items(), key=lambda c: (-c[1], c[0]))), by
+                )
+            )
+    return Heard(tuple(alarms), tuple(unread), tuple(notes))
+
+
+def together(alarms: Sequence[Alarms]) -> Alarms:
+    """Of all kinds.
+
+    >>> both = together([Alarms("rain", 1, 0.5, {"owl": 2}), Alarms("wind", 2, 1.5, {"owl": 1, "fox": 3})])
+    >>> both.hours, both.events, dict(both.tags)
+    (2.0, 6, {'fox': 3, 'owl': 3})
+    """
+    counts: Counter[str] = Counter()
+    for each in alarms:
+        counts.update(each.tags)
+    tags = dict(sorted(counts.items(), key=lambda c: (-c[1], c[0])))
+    hours = round(sum(each.hours for each in alarms), 4)
+    return Alarms("all together", sum(each.recordings for each in alarms), hours, tags)
+
+
+def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> None:
+    """Write them into the tagger's file, or into that of a shipped one; what it told of the same recordings before is replaced."""
+    new = {each.of for each in alarms}
+    kept = tuple(each for each in tagger.facts.alarms or () if each.of not in new)
+    tagger.facts = replace(tagger.facts, alarms=(*kept, *alarms))
+    tagger.save(loading.find(file))
+
+
+def _rules(tagger: AnyTagger, rules: EventRules | float | None) -> tuple[EventRules, str]:
+    """The rules, and what they are in words."""
+    if isinstance(rules, EventRules):
+        return rules, "rules that were given"
+    if rules is not None:
+        return EventRules.alike(tagger.vocabulary, rules), f"threshold {rules:g} for all tags"
+    if tagger.facts.rules is not None:
+        return tagger.facts.rules, "its own rules"
+    return EventRules.alike(tagger.vocabulary), f"threshold {DEFAULT:g} for all tags"

@@ -1,0 +1,88 @@
+"""Pieces of recordings that are not whole yet, as files in a folder of the job, until they are joined.
+
+    KEY-3.parquet       the piece 3 (from 0) of a recording
+    KEY-7-last.parquet  nothing follows: its last piece, or what it could not be read for
+
+KEY is of the recording's path, channel, size, time of change, and of how it is cut: what was heard of a file that has changed
+since, or in other pieces, is not taken for it. A name appears with all that is in it, and what is in it depends on its name
+alone: a piece that was heard twice, as its machine was thought dead, is written once more with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError
+from earmark.files.whole import whole
+from earmark.inference.cluster import hearing
+from earmark.inference.cluster.cutting import Cut
+from earmark.inference.cluster.hearing import Heard
+from earmark.inference.recordings import Recording
+
+_NAME = re.compile(r"([0-9a-f]{24})-(\d+)(-last)?\.parquet")
+
+
+def key_of(recording: Recording, cut: Cut) -> str:
+    """Twenty-four hexadecimal digits."""
+    try:
+        status = recording.path.stat()
+        state: tuple[int, int] | None = (status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        state = None
+    told: list[Any] = [str(recording.path), recording.channel, recording.start, recording.end, state, cut.as_dict()]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
+
+
+class Kept:
+    """The pieces in a folder, which is made."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._there: dict[str, dict[int, bool]] = {}  # of each key: numbers, and whether nothing follows
+        for entry in os.scandir(folder):
+            if match := _NAME.fullmatch(entry.name):
+                self._there.setdefault(match[1], {})[int(match[2])] = match[3] is not None
+
+    def done(self, key: str) -> list[int]:
+        """The pieces that are there."""
+        return sorted(self._there.get(key, ()))
+
+    def complete(self, key: str) -> bool:
+        """Whether all pieces are there, up to one after which nothing follows."""
+        there = self._there.get(key, {})
+        last = min((number for number, ends in there.items() if ends), default=None)
+        return last is not None and all(number in there for number in range(last))
+
+    def put(self, key: str, number: int, last: bool, data: bytes) -> None:
+        with whole(self._path(key, number, last), sync=False) as part:
+            part.write_bytes(data)
+        self._there.setdefault(key, {})[number] = last
+
+    def pieces(self, key: str) -> Iterator[Heard]:
+        """All of a complete recording, in order, one at a time. Raises EarmarkError for a file that is damaged."""
+        there = self._there[key]
+        for number in sorted(there):
+            path = self._path(key, number, there[number])
+            try:
+                heard = hearing.from_bytes(path.read_bytes())
+            except EarmarkError as error:
+                path.unlink()
+                raise EarmarkError(f"{path}: {error}. It is taken away: run the command again") from error
+            yield heard
+            if heard.last:
+                return
+
+    def drop(self, key: str) -> None:
+        """What was joined is kept elsewhere."""
+        for number, last in self._there.pop(key, {}).items():
+            self._path(key, number, last).unlink(missing_ok=True)
+
+    def _path(self, key: str, number: int, last: bool) -> Path:
+        return self.folder / f"{key}-{number}{'-last' if last else ''}.parquet"

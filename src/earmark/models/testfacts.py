@@ -1,0 +1,81 @@
+"""What was measured of a tagger: figures on clips that it was tested on, and false alarms on recordings without its sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from earmark.data.clipset import ClipSet
+from earmark.models.plainfacts import Plain, known
+
+if TYPE_CHECKING:
+    from earmark.metrics import Interval
+
+
+@dataclass(frozen=True)
+class Tested:
+    """metrics: figures with their intervals by name, plain JSON values, on these clips of this data set."""
+
+    data: str | None
+    clips: ClipSet
+    metrics: Plain
+
+    @staticmethod
+    def read(plain: Plain) -> Tested:
+        return Tested(plain.get("data"), ClipSet.read(plain), dict(plain.get("metrics", {})))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"data": self.data, **self.clips.as_dict(), "metrics": dict(self.metrics)}
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """Events that were told of recordings in which none of its sounds is heard: each is a false alarm.
+
+    of: which recordings, in words. recordings, hours: how many, how long. tags: events of each tag that was told. by: the rules, in words.
+    """
+
+    of: str
+    recordings: int
+    hours: float
+    tags: Mapping[str, int] = field(default_factory=dict)
+    by: str | None = None
+
+    @property
+    def events(self) -> int:
+        return sum(self.tags.values())
+
+    @property
+    def rate(self) -> Interval:
+        """Events an hour, with the interval of a Poisson count."""
+        from earmark.metrics.shares import poisson
+
+        return poisson(self.events, self.hours)
+
+    @staticmethod
+    def read(plain: Plain) -> Alarms:
+        tags = {str(tag): int(count) for tag, count in dict(plain.get("tags", {})).items()}
+        by = None if plain.get("by") is None else str(plain["by"])
+        return Alarms(str(plain["of"]), int(plain["recordings"]), float(plain["hours"]), tags, by)
+
+    def as_dict(self) -> dict[str, Any]:
+        """With the rate, for whoever reads the file."""
+        rate = {name: round(value, 3) for name, value in self.rate.as_dict().items()}
+        told = {"of": self.of, "recordings": self.recordings, "hours": self.hours, "events": self.events}
+        return known({**told, "an hour": rate, "tags": dict(self.tags), "by": self.by})
+
+    def words(self) -> str:
+        """For people."""
+        rate = self.rate
+        told = f"{number(rate.value)} ({number(rate.low)} to {number(rate.high)}) an hour"
+        return f"{told} of {self.of}: {self.events:,} in {self.hours:.2g} h"
+
+
+def number(value: float) -> str:
+    """A rate in as many digits as it bears.
+
+    >>> number(0.0), number(0.376), number(12.34), number(1234.5)
+    ('0', '0.38', '12', '1,235')
+    """
+    return "0" if not value else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

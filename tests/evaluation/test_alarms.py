@@ -1,0 +1,115 @@
+"""False alarms an hour: what is counted, in how many hours, and what a file keeps of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.stats import chi2
+from tests import small
+from tests.program import earmark
+
+from earmark.errors import AudioError, EarmarkError
+from earmark.evaluation.alarms import false_alarms, record
+from earmark.evaluation.scoring import Settings
+from earmark.events import EventRules
+from earmark.models import loading
+from earmark.models.facts import Alarms, Facts
+
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A tagger by chance, and noise of 30 and 6 s, silence of 36 s."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("alarms")
+    small.tagger("resnet_b_att", 0.5, 0.25).save(folder / "t.safetensors")
+    chance = np.random.default_rng(0)
+    (folder / "wind").mkdir()
+    for name, seconds in (("a", 30), ("b", 6)):
+        soundfile.write(folder / "wind" / f"{name}.wav", chance.normal(0, 0.2, seconds * RATE), RATE)
+    soundfile.write(folder / "night.wav", np.zeros(36 * RATE), RATE)
+    return folder
+
+
+def test_they_are_the_events_that_the_tagger_tells(place):
+    tagger = loading.load(place / "t.safetensors")
+    wind = sorted((place / "wind").iterdir())
+    rules = EventRules.alike(tagger.vocabulary, 0.3)
+    found = false_alarms(tagger, {"wind": wind, "night": [place / "night.wav"]}, rules)
+    events = [event.tag for each in tagger.events(wind, rules) for event in each]
+    assert events  # or nothing would be counted
+    wind_, night = found.alarms
+    assert wind_.tags == {tag: events.count(tag) for tag in set(events)} and wind_.events == len(events)
+    assert (wind_.recordings, wind_.hours) == (2, 0.01) and wind_.rate.value == pytest.approx(len(events) / 0.01)
+    assert (night.events, night.hours) == (0, 0.01)
+    assert found.together.hours == 0.02 and found.together.events == len(events)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 243])
+def test_the_interval_is_that_of_a_poisson_count(count):
+    """The exact one (Garwood 1936); Byar's approximation is within 2 % of it, and of the lower end of a single event 0.03 off."""
+    rate = Alarms("wind", 3, 2.0, {"owl": count}).rate
+    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    high = chi2.ppf(0.975, 2 * count + 2) / 2
+    assert rate.value == count / 2
+    assert rate.low * 2 == pytest.approx(low, rel=0.02, abs=0.03) and rate.high * 2 == pytest.approx(high, rel=0.02)
+
+
+def test_a_file_keeps_them_and_what_is_said_anew_replaces_what_was(place, tmp_path):
+    tagger = loading.load(place / "t.safetensors")
+    tagger.save(tmp_path / "t.safetensors")
+    before = tagger.identity()
+    record(tmp_path / "t.safetensors", tagger, [Alarms("wind", 1, 1.0, {"a": 1}), Alarms("rain", 1, 1.0)])
+    record(tmp_path / "t.safetensors", tagger, [Alarms("wind", 2, 3.0, {"a": 5, "b": 1}, "its own rules")])
+    kept = loading.load(tmp_path / "t.safetensors")
+    assert kept.identity() == before
+    assert kept.facts.alarms == (Alarms("rain", 1, 1.0), Alarms("wind", 2, 3.0, {"a": 5, "b": 1}, "its own rules"))
+    assert Facts.read(json.loads(json.dumps(kept.facts.as_dict()))) == kept.facts
+    shown = earmark("show", tmp_path / "t.safetensors").stdout
+    assert "alarms      2 (0.73 to 4.4) an hour of wind: 6 in 3 h" in shown and "0 (0 to 3.7) an hour of rain" in shown
+
+
+def test_what_cannot_be_read_counts_nowhere(place, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    tagger = loading.load(place / "t.safetensors")
+    paths = [tmp_path / "broken.wav", place / "wind/b.wav"]
+    found = false_alarms(tagger, {"wind": paths})
+    assert found.alarms[0].recordings == 1 and [each.path for each in found.unread] == [str(paths[0])]
+    with pytest.raises(EarmarkError, match=r"wind: none of the 1 recordings could be heard, the first: .*broken.wav"):
+        false_alarms(tagger, {"wind": paths[:1]})
+    with pytest.raises(AudioError):
+        false_alarms(tagger, {"wind": paths}, settings=Settings(strict=True))
+
+
+def test_by_command(place, tmp_path):
+    loading.load(place / "t.safetensors").save(tmp_path / "t.safetensors")
+    asked = ["alarms", tmp_path / "t.safetensors", place / "wind", place / "night.wav"]
+    rows = [line.split("\t") for line in earmark(*asked).stdout.splitlines()]
+    assert [row[:3] for row in rows[1:]] == [
+        ["wind", "2", "0.01"],
+        ["night.wav", "1", "0.01"],
+        ["all together", "3", "0.02"],
+    ]
+    assert loading.load(tmp_path / "t.safetensors").facts.alarms is None
+    earmark(*asked, "--of", "wind and nights", "--record")
+    [kept] = loading.load(tmp_path / "t.safetensors").facts.alarms
+    assert (kept.of, kept.recordings, kept.by) == ("wind and nights", 3, "threshold 0.5 for all tags")
+    [told] = json.loads(earmark(*asked[:3], "--json").stdout)
+    assert told["of"] == "wind" and set(told["an hour"]) == {"value", "low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--record", "--threshold", "0.3"], "--record and --threshold 0.3: the figures would not be those"),
+        (["wind"], "another is called 'wind' too"),
+    ],
+)
+def test_slips_are_told(place, more, said):
+    told = [place / word if word == "wind" else word for word in more]
+    result = earmark("alarms", place / "t.safetensors", place / "wind", *told)
+    assert result.returncode == 2 and said in result.stderr
