@@ -30,7 +30,7 @@ import yaml
 
 from earmark import recipe as recipes
 from earmark.data import packs
-from earmark.data.clipset import sorted_digest
+from earmark.data.clipset import MANY, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError, EarmarkError, ManifestError
@@ -102,8 +102,9 @@ def _clips(parts: Parts, workers: int) -> dict[str, dict[str, Any]]:
 def _sound(clips: Manifest, workers: int) -> str:
     """A digest of the bytes of the clips' files, wherever these lie; a pack tells each clip's, and is not read for it."""
     if is_packed(clips):
-        packed = zip(clips.ids.tolist(), clips.table["sha256"].to_pylist(), strict=True)
-        return sorted_digest(f"{name}\t{digest.hex()}" for name, digest in packed)
+        blocks = (clips.table.slice(first, MANY) for first in range(0, len(clips), MANY))
+        packed = (zip(block["id"].to_pylist(), block["sha256"].to_pylist(), strict=True) for block in blocks)
+        return sorted_digest(f"{name}\t{digest.hex()}" for block in packed for name, digest in block)
     paths = clips.paths()
     files = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
