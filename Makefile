@@ -1,5 +1,5 @@
 # make demo   sets up, then shows the whole path on sounds made on the spot (about five minutes on two cores)
-# make test   sets up, then runs the tests; make test-slow those that take minutes
+# make test   sets up, then runs the tests; make test-slow those that take minutes; make test-all both
 # make test-lesser  runs those that compute scores as a lesser processor rounds
 # make docs   builds the documentation into build/site
 # make results  which of the papers' claims hold here; ONLY=ID one of them, DEVICE=cuda in full (docs/claims.md)
@@ -9,7 +9,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow test-lesser test-lowest check format bench results docs clean
+.PHONY: setup demo test test-slow test-all test-lesser test-lowest check format bench results docs clean
 
 setup: .venv/ready
 
@@ -35,6 +35,10 @@ test: setup
 
 test-slow: setup
 	$(PYTEST) -m slow
+
+# both in one run, which shares what it starts with: what a change must pass
+test-all: setup
+	$(PYTEST) -m "slow or not slow"
 
 # with other kernels of torch, of oneDNN and of MKL, and other last bits in batches of other sizes, as on some processors: see
 # "What is promised of numbers" in docs/numbers.md

@@ -116,6 +116,12 @@ def engines(data: Path, quick: bool, say: Say) -> Result:
     return part.main(data, quick, say)
 
 
+def cluster(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import cluster as part
+
+    return part.main(quick, say)
+
+
 def store(data: Path, quick: bool, say: Say) -> Result:
     from benchmarks import store as part
 
@@ -137,6 +143,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "panns": panns,
     "long": long,
     "engines": engines,
+    "cluster": cluster,
     "store": store,
     "planner": planner,
 }

@@ -60,6 +60,19 @@ def learnt(report: dict[str, Any]) -> str:
     return str(split["train"]["clips"]) if split else "–"
 
 
+def began(report: dict[str, Any]) -> str:
+    """What the weights were before training: nobody's, or whose."""
+    found = [
+        report["protocol"][key] for key in ("began with the weights of", "adopted", "head") if key in report["protocol"]
+    ]
+    return "; ".join(found) or "scratch"
+
+
+def looks(report: dict[str, Any]) -> str:
+    """How often a report was made on these clips, this one among them; a dash where that was not counted yet."""
+    return str(report["protocol"].get("looks", "–"))
+
+
 def systems(opening: str) -> str:
     """A row for each shipped recipe of this opening with a report whose epoch was chosen on clips, by paper and name."""
     from earmark import recipe
@@ -79,12 +92,14 @@ def systems(opening: str) -> str:
             paper,
             hears,
             short[1] if short else what,
+            began(report),
             chosen(report).removesuffix(LOSS),
+            looks(report),
         ]
-        cells += [f"{on_validation:.3f}", *(figure(report["metrics"], key) for key in FIGURES)]
+        cells += [f"{on_validation:.3f}", *(figure(report["metrics"], key) for key in (*FIGURES, "log_loss"))]
         rows.append(((paper == "–", paper), cells))
-    columns = ["recipe", "paper", "hears", "system", "epoch", "accuracy, fold that chose"]
-    columns += ["accuracy, fold that tests", "mAP", "MAP@3"]
+    columns = ["recipe", "paper", "hears", "system", "from", "epoch", "looks", "accuracy, fold that chose"]
+    columns += ["accuracy, fold that tests", "mAP", "MAP@3", "log loss"]
     return table(columns, [cells for _, cells in sorted(rows, key=lambda row: row[0])])
 
 
@@ -93,9 +108,10 @@ def reports(*folders: str) -> str:
     rows = []
     for name in folders:
         report = read(f"{name}/report.json")
-        cells = [f"[{name}](results/{name}/report.md)", learnt(report), chosen(report), str(report["clips"])]
+        cells = [f"[{name}](results/{name}/report.md)", began(report), learnt(report), chosen(report)]
+        cells += [str(report["clips"]), looks(report)]
         rows.append([*cells, *(figure(report["metrics"], key) for key in FIGURES)])
-    return table(["report", "clips learnt from", "epoch", "clips tested on", *FIGURES.values()], rows)
+    return table(["report", "from", "clips learnt from", "epoch", "clips tested on", "looks", *FIGURES.values()], rows)
 
 
 def events(*folders: str) -> str:
@@ -106,10 +122,19 @@ def events(*folders: str) -> str:
         told = report["events"]
         collar = told["settings"]["collars"][0]
         by_rules = {row["rules"]: row for row in told["rows"]}
-        cells = [f"[{name}](results/{name}/report.md)", learnt(report), str(report["clips"]), f"{1000 * collar:.0f} ms"]
+        cells = [
+            f"[{name}](results/{name}/report.md)",
+            began(report),
+            chosen(report),
+            learnt(report),
+            str(report["clips"]),
+            looks(report),
+        ]
+        cells += [f"{1000 * collar:.0f} ms"]
         cells += [figure(report["metrics"], "map"), *(figure(by_rules[r], f"event_f1_{collar:g}") for r in RULES)]
         rows.append([*cells, figure(told["rows"][-1], "segment_f1")])
-    columns = ["report", "clips learnt from", "recordings tested on", "collar", "mAP", *RULES.values(), "segment F1"]
+    columns = ["report", "from", "epoch", "clips learnt from", "recordings tested on", "looks", "collar", "mAP"]
+    columns += [*RULES.values(), "segment F1"]
     return table(columns, rows)
 
 

@@ -190,7 +190,24 @@ def commands() -> str:
     return "\n\n".join(part for name, command in verbs.items() for part in told_of(name, command))
 
 
+def alarms(tagger: str) -> str:
+    """False alarms an hour that a tagger's file tells, by kind of recording."""
+    from earmark.models import loading
+    from earmark.models.facts import Facts
+    from earmark.models.file import read_head
+    from earmark.models.testfacts import number
+
+    facts = Facts.read(read_head(loading.find(tagger)).get("facts"))
+    rows = []
+    for each in facts.alarms or ():
+        rate = each.rate
+        told = f"{number(rate.value)} ({number(rate.low)} to {number(rate.high)})"
+        rows.append([each.of, f"{each.hours:.2f}", f"{each.events:,}", told])
+    return table([f"`{tagger}` on recordings of", "hours", "events", "an hour"], rows)
+
+
 PIECES = {
+    "alarms": alarms,
     "names": names,
     "nets": nets,
     "recipes": recipes,

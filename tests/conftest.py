@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import functools
 import hashlib
@@ -30,11 +31,12 @@ texts.plain = lambda text: copy.deepcopy(parsed(text))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make test-lesser` runs as a lesser machine what computes features, nets and scores: tests of files that import torch.
 
-    Those of trainings, which import `training`, are left out: they promise nothing across machines.
+    Those of trainings, which import `training`, are left out: they promise nothing across machines. So are those in tests/cli
+    and tests/files, whose commands score something and say nothing of the scores.
     """
     for item in items:
         names = vars(getattr(item, "module", item))
-        if "torch" in names and "training" not in names:
+        if "torch" in names and "training" not in names and item.path.parent.name not in ("cli", "files"):
             item.add_marker("numerical")
 
 
@@ -135,17 +137,27 @@ def run(capsys):
     return command
 
 
+# A picture of one grey point
+POINT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg==")
+
+
 @pytest.fixture(scope="module")
 def sketched():
-    """Pictures are drawn, but small and without being laid out, which takes most of their time: for tests of whole commands.
+    """Of each kind of picture the first in a module is drawn, but small and without being laid out; of the others a point is
+    written: half the time of a small training is its curves. For tests of whole commands.
 
     How they look is tested where they are made, in tests/report and test_pictures, and where commands are about them.
     """
     from matplotlib.figure import Figure
 
-    save = Figure.savefig
+    save, drawn = Figure.savefig, set()
 
     def sketch(figure: Figure, path: Path, **told) -> None:
+        kind = sys._getframe(2).f_code  # what handed the figure to `style.save`
+        if kind in drawn:
+            Path(path).write_bytes(POINT)
+            return
+        drawn.add(kind)
         figure.set_layout_engine(None)  # with "none" it is drawn twice
         save(figure, path, **{**told, "dpi": 20})
 

@@ -21,6 +21,8 @@ from earmark.data.manifest import build, write
 from earmark.errors import EarmarkError
 from earmark.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 run = CliRunner().invoke
 
 

@@ -18,6 +18,8 @@ from earmark.evaluation import seeds
 from earmark.models.file import read_head
 from earmark.train import seeds as training
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 PLAN = RECIPE | {"train": RECIPE["train"] | {"epochs": 3}}
 COMMAND = ("train", "plan.yaml", "--data", "clips.parquet", "--out", "run")
 

@@ -67,10 +67,11 @@ def test_every_report_has_its_row(path):
 
 def test_a_system_s_row_tells_what_it_is():
     (row,) = [line for line in filled("results.md").splitlines() if line.startswith("| [esc10-cnncomb]")]
-    assert cells(row)[1:5] == [
+    assert cells(row)[1:6] == [
         "004",
         "Raw waveform and log-mel",
         "CNN_COMB",
+        "scratch",
         "17 of 30",
     ]
 

@@ -24,6 +24,8 @@ from earmark.inference import Recording, score
 from earmark.models.loading import load
 from earmark.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 EARLIER = Path(__file__).parent / "earlier"
 CLOSE = 2e-5  # of scores, which the file gives to eight digits and another processor computes otherwise
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests import small
 from tests.program import earmark
 
 from earmark import audio
@@ -287,9 +288,16 @@ def test_what_does_not_go_together_is_refused(card, words, said):
     assert told.returncode == 2 and said in told.stderr
 
 
+@pytest.fixture(scope="module")
+def ear(tmp_path_factory) -> Path:
+    """A small tagger with chance weights."""
+    small.tagger("convnet1d", 0.5, 0.25).save(file := tmp_path_factory.mktemp("ear") / "t.safetensors")
+    return file
+
+
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
-def test_tags_of_each_channel(form, card, tmp_path):
-    words = ["tag", card / "south", "--format", form]
+def test_tags_of_each_channel(form, card, ear, tmp_path):
+    words = ["tag", card / "south", "--tagger", ear, "--format", form]
     told = earmark(*words, "--each-channel")
     assert told.returncode == 0 and "cancel" not in told.stderr
     one = earmark(*words, "--channel", "1").stdout

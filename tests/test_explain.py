@@ -113,6 +113,7 @@ def test_what_is_found_excites_more_than_noise_and_made_sounds(trained, sounds):
         assert ratio.min() > 0.95 and np.median(ratio) > 1.05
 
 
+@pytest.mark.slow
 def test_what_is_found_excites_more_than_real_clips(data):
     """A SampleCNN that has learnt spoken digits for a moment, against clips of all speakers and digits."""
     files = sorted((data / "fsdd" / "recordings").glob("*_7.flac"))

@@ -59,10 +59,20 @@ def cases(draw):
     return rows(values, start, end), rules, cuts
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=60)
 @given(cases())
 def test_any_parts_give_the_events_of_the_whole(case):
-    scores, rules, cuts = case
+    check_parts(*case)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=500)
+@given(cases())
+def test_any_parts_of_many_more_cases_give_the_events_of_the_whole(case):
+    check_parts(*case)
+
+
+def check_parts(scores, rules, cuts):
     found = told(scores, rules, cuts)
     assert sorted(event for each in found for event in each) == hear(track(scores), rules)
     assert all(each == sorted(each) for each in found)

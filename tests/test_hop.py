@@ -18,6 +18,8 @@ from earmark.models.tagger import build
 from earmark.recipe import parse
 from earmark.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 44_100
 LENGTH, HOP = 2 * RATE, 5120
 

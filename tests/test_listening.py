@@ -91,7 +91,7 @@ RULES = EventRules(dict.fromkeys(TAGS, 0.5), {"dog": 0.3, "rain": 0.0}, 0.12, 0.
 @pytest.mark.parametrize("last", ["align", "pad", "drop"])
 @pytest.mark.parametrize("framed", [True, False])
 def test_events_are_those_of_all_scores(recordings, framed, last, short):
-    tagger = build(framed, last=last, short=short, **({"hop": 0.05} if short == "slide" else {}))
+    tagger = build(framed, last=last, short=short, **({"hop": 0.1} if short == "slide" else {}))
     scorer = tagger.framewise()
     middle = RULES
     if not framed:

@@ -97,6 +97,23 @@ def test_counts_are_of_what_all_shards_heard(recordings, tmp_path):
     assert (tmp_path / "joined.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+def test_counts_are_of_what_a_shard_heard_later_than_the_job(tmp_path):
+    """A recording is replaced by a longer one: what the job counted of the first goes, whichever of them heard the second."""
+    words = ["events", tmp_path / "in", "--tagger", "digits", "--threshold", "0.3", "--format", "csv", "--batch", "1"]
+    (tmp_path / "in").mkdir()
+    for seed, name in enumerate(("x.wav", "y.wav")):
+        soundfile.write(tmp_path / "in" / name, np.random.default_rng(seed).uniform(-0.5, 0.5, RATE), RATE)
+    earmark(*words, "--job", tmp_path / "job", "--summary", tmp_path / "before.csv")
+    soundfile.write(tmp_path / "in/x.wav", np.random.default_rng(2).uniform(-0.5, 0.5, 4 * RATE), RATE)
+    for number in (1, 2):
+        earmark(*words, "--job", tmp_path / "job", "--shard", f"{number}/2", "--summary", tmp_path / f"{number}.csv")
+    joined = earmark(*words, "--job", tmp_path / "job", "--summary", tmp_path / "joined.csv")
+    assert "2 of 2 recordings are done already" in joined.stderr
+    earmark(*words, "--job", tmp_path / "anew", "--summary", tmp_path / "anew.csv")
+    assert (tmp_path / "joined.csv").read_bytes() == (tmp_path / "anew.csv").read_bytes()
+    assert (tmp_path / "joined.csv").read_bytes() != (tmp_path / "before.csv").read_bytes()
+
+
 @pytest.fixture
 def begun(tmp_path):
     """A job of three recordings of which a shard has done one, failed at one and lost one's result."""

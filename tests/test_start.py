@@ -16,6 +16,8 @@ from earmark.train import starting
 from earmark.train.starting import groups
 from earmark.train.starting.looking import measure
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 RATE = 16_000
 
 

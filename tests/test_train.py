@@ -473,6 +473,7 @@ def test_folds_take_turns(clips):
         assert manifest.fold_names() == ["1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_figures_of_one(clips, tmp_path):
     """Two processes with half of each batch each end where one with the whole batch does, mixing across them included."""
     # small steps: this net is so sensitive that a change of 1e-6 in its weights is one of 0.1 in the loss ten steps on

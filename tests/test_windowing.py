@@ -18,6 +18,8 @@ from earmark.models import loading
 from earmark.models.file import read_head
 from earmark.train.run import train
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 @pytest.fixture(scope="module")
 def place(clips, tmp_path_factory) -> Path:

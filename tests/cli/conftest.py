@@ -28,6 +28,9 @@ PLAN = {
 EVENTS = "filename,onset,offset,event_label,score\n" + "".join(
     f"sound.wav,{n / 10},{n / 10 + 0.05},dog,{0.5 + n / 20}\n" for n in range(9)
 )
+REVIEWS = "recording,onset,offset,tag,score,answer\n" + "".join(
+    f"long.wav,{n},{n + 0.5},{{tag}},0.5,{'right' if n % 2 else 'wrong'}\n" for n in range(5)
+)
 
 
 @pytest.fixture(params=list(cli.verbs()))
@@ -53,7 +56,9 @@ def place(tmp_path_factory) -> Path:
     for file in ("a.parquet", "b.parquet"):
         values = chance.dirichlet(np.ones(len(clips.vocabulary)), len(ids)).astype(np.float32)
         Scores(values, ids, *times, tags=clips.vocabulary).save(folder / file)
-    (folder / "events.csv").write_text(EVENTS)
+    (folder / "events.csv").write_text(EVENTS.replace("dog", "bell"))  # a tag of the tagger
+    (folder / "reviews.csv").write_text(REVIEWS.format(tag="bell"))
+    soundfile.write(folder / "long.wav", chance.uniform(-0.5, 0.5, 6 * 16_000), 16_000)  # clips can be mixed into it
     load(folder / "t.safetensors").embed(folder / "sound.wav").save(folder / "e.parquet")
     for tag in ("dog", "rain"):
         (folder / "tags" / tag).mkdir(parents=True)

@@ -14,6 +14,7 @@ VALUES = {
     "base": ["t.safetensors"], "data": ["clips.csv"], "dataset": ["table"], "folder": ["job"], "inputs": ["a.parquet", "b.parquet"],
     "kind": ["recipes"],
     "manifest": ["clips.csv"], "name": ["t.safetensors"], "net": ["net.tflite"], "paths": ["sound.wav"], "recording": ["sound.wav"],
+    "recordings": ["."], "reviews": ["reviews.csv"],
     "examples": ["sound.wav"], "into": ["plan.yaml"], "recipe": ["plan.yaml"], "root": ["clips.csv"],
     "sounds": ["tags"], "source": ["a.parquet"], "store": ["e.parquet"], "teachers": ["t.safetensors"],
     "events": ["events.csv"], "systems": ["a.parquet", "b.parquet"], "taggers": ["t.safetensors"], "tagger": ["t.safetensors"],
@@ -37,7 +38,10 @@ OUT = {
     "start": "new",
     "review": "new.csv",
 }  # where a name's ending matters; else a folder
-ALSO = {("calibrate", "data")}  # options that one of several must be given of
+ALSO = {
+    ("calibrate", "data"),
+    ("review", "recordings"),
+}  # options that one of several must be given of, or that another needs
 TAGGERS = ("base", "name", "tagger", "teachers")  # arguments and options that name one
 
 

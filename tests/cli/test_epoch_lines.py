@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earmark.cli.terminal.training import EpochLines
+from earmark.cli.terminal.epochlines import EpochLines
 
 
 def told(seconds: float, epochs: int, phases: tuple[str, ...] = ("",)) -> list[str]:

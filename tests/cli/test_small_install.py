@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.cli.conftest import EVENTS, PLAN
+from tests.cli.conftest import EVENTS, PLAN, REVIEWS
 from tests.cli.offered import commands, given
 from tests.tflites import tiny
 
@@ -99,6 +99,8 @@ def small(tmp_path_factory) -> Path:
         values = chance.dirichlet(np.ones(10), 50).astype(np.float32)
         Scores(values, ids, np.zeros(50), np.full(50, 0.5), tags=tags).save(folder / file)
     (folder / "events.csv").write_text(EVENTS)
+    (folder / "reviews.csv").write_text(REVIEWS.format(tag="dog"))
+    soundfile.write(folder / "long.wav", chance.uniform(-0.5, 0.5, 6 * 16_000), 16_000)
     loading.load("esc10").embed(folder / "sound.wav").save(folder / "e.parquet")
     for tag in ("dog", "rain"):
         (folder / "tags" / tag).mkdir(parents=True)

@@ -186,7 +186,8 @@ def test_rarer_sounds_than_those_it_was_tuned_on_are_told(make, tmp_path):
     soundfile.write(tmp_path / "long.wav", wave, rate)
     quiet, loud = tagger.score_windows(np.stack([wave[: rate // 2], wave[6 * rate : 6 * rate + rate // 2]]))
     tag = tagger.vocabulary[int(np.argmax(loud - quiet))]
-    assert (between := float((loud + quiet)[np.argmax(loud - quiet)]) / 2) > quiet.max() + 0.001
+    between = float((loud + quiet)[np.argmax(loud - quiet)]) / 2
+    assert between > quiet.max() + 0.001
     rules = EventRules.alike(tagger.vocabulary, threshold=1.0)
     rules = replace(rules, thresholds=rules.thresholds | {tag: between})
     tagger.facts = replace(tagger.facts, events=EventTuning(rules, rates={tag: 180.0}))

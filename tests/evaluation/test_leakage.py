@@ -10,6 +10,8 @@ from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation import leakage as protocol
 from earmark.models.facts import Facts, Split
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 def clips(tmp_path, folds, groups):
     """A clip for each fold and group; each file has contents of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,30 @@ def test_half_the_highest_a_quarter_near_the_threshold_a_quarter_at_random():
         assert {each.event.score for each in best} >= set(tops.values())
         near = [abs(each.event.score - 0.5) for each in sure if each.chosen == choosing.NEAR and each.event.tag == tag]
         assert max(near) < 0.1
+
+
+def test_the_quarter_near_the_threshold_is_of_both_sides_where_candidates_are_given(tmp_path):
+    """By hand: of 12 for one tag six have the highest scores, three lie nearest to 0.5, of which two were not told."""
+    events = {"a.wav": [Event(n, n + 0.5, "dog", 0.6 + n / 50) for n in range(20)]}
+    low = {"a.wav": [Event(30 + n, 30.5 + n, "dog", score) for n, score in enumerate((0.45, 0.43, 0.35, 0.3))]}
+    picked = choosing.pick(events, 12, thresholds={"dog": 0.5}, candidates=low)
+    assert Counter(each.chosen for each in picked) == {
+        choosing.HIGHEST: 6,
+        choosing.BELOW: 2,
+        choosing.NEAR: 1,
+        choosing.RANDOM: 3,
+    }
+    below = [each for each in picked if each.chosen == choosing.BELOW]
+    assert sorted(each.event.score for each in below) == pytest.approx([0.43, 0.45])
+    assert {each.of_tag for each in below} == {4} and {each.of_tag for each in picked if each not in below} == {20}
+    assert len(choosing.pick({}, 12, candidates=low)) == 4  # where nothing was told, what was nearly told
+    # they are read back, and say nothing of how many events are right
+    (tmp_path / "r.csv").write_text(answers.table(picked))
+    reviews = answers.read(tmp_path / "r.csv")
+    assert [review.picked for review in reviews] == picked
+    told = [replace(each, answer="wrong" if each.picked.chosen == choosing.BELOW else "right") for each in reviews]
+    (dog, _) = precision.of_tags(told)
+    assert (dog.events, dog.reviewed, dog.answers["wrong"]) == (20, 10, 0)
 
 
 def test_rare_tags_are_chosen_whole_and_leave_their_share_to_others():
@@ -121,7 +146,10 @@ def test_tables_of_spreadsheets(separator, decimal, tmp_path):
         (HEAD + row("right", right_tag="fox"), "line 2: the answer is right, and right_tag is 'fox': take one out"),
         (HEAD + row("moved", onset="5"), "line 2: the right edges go from 5 to 2 s"),
         (HEAD + row("moved", onset="soon"), "line 2: right_onset is 'soon': give a number"),
-        (HEAD + row(chosen="by me"), "line 2: chosen is 'by me': highest, near the threshold or random"),
+        (
+            HEAD + row(chosen="by me"),
+            "line 2: chosen is 'by me': highest, near the threshold, random or below the threshold",
+        ),
         (HEAD + row(probability="0"), "line 2: probability is above 0, up to 1"),
         (HEAD + row() + row(), "line 3 is the event of line 2 again: it would count twice"),
         ("a,b\n1,2\n", "has no column 'recording'"),

@@ -22,6 +22,8 @@ from earmark.models.facts import Facts, Split
 from earmark.models.tagger import build as build_tagger
 from earmark.recipe import parse
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 def table(path: Path, *rows: str) -> Path:
     path.write_text("\n".join(["tag,merged", *rows]) + "\n", "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -198,6 +199,31 @@ def test_a_base_that_learnt_from_them_under_another_name_is_refused(clips, tmp_p
     with pytest.raises(ManifestError, match=r"base learnt from 24 of the 24 test clips"):
         trained(tagger, other, tmp_path / "run", fold="a")
     trained(tagger, other, tmp_path / "fine", fold="b")
+
+
+def renamed(clips, folder, fold_of):
+    """The same sounds under names that tell nothing, in another table."""
+    folder.mkdir()
+    names = [f"{hashlib.sha256(name.encode()).hexdigest()[:10]}.wav" for name in clips.ids.tolist()]
+    for name, path in zip(names, clips.paths(), strict=True):
+        (folder / name).write_bytes(path.read_bytes())
+    columns = {"id": names, "path": names, "tags": clips.table["tags"], "fold": [fold_of(f) for f in clips.folds]}
+    return manifests.build(columns, folder)
+
+
+def test_a_base_that_heard_the_test_clips_under_other_names_is_refused(base, clips, tmp_path):
+    """What it learnt from it knows by its sound; sounds that it did not learn from are none of its business."""
+    first = trained(base, clips, tmp_path / "first", run.Asked("prototypes"), fold="1")  # learns from folds 2 to 5
+    other = renamed(clips, tmp_path / "renamed", lambda fold: "b" if fold == "1" else "a")
+    with pytest.raises(ManifestError, match=r"base learnt from 24 of the 24 test clips, such as '[0-9a-f]{10}\.wav'"):
+        trained(str(first), other, tmp_path / "run", run.Asked("prototypes"), fold="a")
+    second = trained(str(first), other, tmp_path / "fine", run.Asked("prototypes"), fold="b")
+    told = loading.load(second).facts.bases[0]
+    assert told.train.sounds == loading.load(first).facts.split.train.sounds != ""
+    third = small.tagger("resnet_b_att", 0.5, 0.25)
+    third.facts = Facts(bases=loading.load(second).facts.bases)  # through the base of a base
+    with pytest.raises(ManifestError, match="base learnt from 6 of the 6 test clips"):
+        trained(third, renamed(clips, tmp_path / "again", lambda fold: fold), tmp_path / "x", run.Asked(), fold="2")
 
 
 def test_silence_teaches_nothing(base, clips, tmp_path):

@@ -73,9 +73,9 @@ class Browser:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    def wait(self, condition: str) -> Any:
+    def wait(self, condition: str, seconds: float = PATIENCE) -> Any:
         """The value of an expression once it is true."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + seconds
         while not (value := self.run(condition)):
             assert time.monotonic() < until, f"never came true: {condition}; complaints: {self.console}"
             time.sleep(0.05)
@@ -113,6 +113,27 @@ class Browser:
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.tell("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
+
+    def middle(self, selector: str) -> tuple[float, float]:
+        """Of what is seen of an element, in the window."""
+        x, y = self.run(
+            f"((b) => [b.x + b.width / 2, b.y + b.height / 2])(document.querySelector({selector!r}).getBoundingClientRect())"
+        )
+        return x, y
+
+    def drag(self, selector: str, right: float, finger: bool = False) -> None:
+        """From the middle of an element so many pixels to the right, with the mouse or a finger."""
+        x, y = self.middle(selector)
+        steps = [(x + right * share, y) for share in (0, 0.3, 0.7, 1)]
+        if finger:
+            for kind, at in zip(("touchStart", *["touchMove"] * 3), steps, strict=True):
+                points = [{"x": at[0], "y": at[1]}]
+                self.tell("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+            self.tell("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+            return
+        for kind, at in zip(("mousePressed", *["mouseMoved"] * 3, "mouseReleased"), [*steps, steps[-1]], strict=True):
+            more = {"button": "left", "buttons": 0 if kind == "mouseReleased" else 1, "clickCount": 1}
+            self.tell("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], **more)
 
     def picture(self, path: Path, whole: bool = True) -> None:
         told = self.tell("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

@@ -217,6 +217,58 @@ def test_a_folder_is_heard_and_reviewed_by_keyboard(page, program):
     assert [row[6] for row in rows] == ["right", "wrong", "unsure", "other"] and rows[-1][7] == "wren"
 
 
+def test_edges_are_dragged_and_moved_by_keys(page, program):
+    """With the mouse, a finger and keys; each move is taken back; what is said has the edges that are shown."""
+    client = program.client
+    job = client.post("/v1/jobs", json={"threshold": 0.21}).json()["id"]  # a job of its own
+    while client.get(f"/v1/jobs/{job}").json()["state"] == "running":
+        time.sleep(0.05)
+    page.run("location.hash = 'review'")
+    page.wait("document.querySelector('#question').textContent.startsWith('Is this')")
+    page.run(
+        f"(() => {{ const s = document.querySelector('#review-job'); s.value = '{job}'; s.dispatchEvent(new Event('change')); }})()"
+    )
+    page.wait("document.querySelector('#cause-told').textContent.includes('windows')")
+    event = client.get(f"/v1/jobs/{job}/next").json()["event"]
+
+    def edges() -> list[float]:
+        return page.run(
+            "[...document.querySelectorAll('#review-view .edge')].map((e) => Number(e.getAttribute('aria-valuenow')))"
+        )
+
+    page.wait(
+        "document.querySelector('#review-view .edge.end') && !document.querySelector('#review-view .edge.end').hidden"
+    )
+    own = [event["onset"], event["offset"]]
+    assert edges() == pytest.approx(own, abs=0.006)
+    inner = page.run("document.querySelector('#review-view').clientWidth") - 54
+    shown = page.run("[...document.querySelectorAll('#review-view .edge')].map((e) => e.getBoundingClientRect().x)")
+    second = (shown[1] + 22 - shown[0]) / (own[1] - own[0])  # px; 8 px of each handle lie within
+    assert 0 < second < inner
+    page.drag("#review-view .edge.end", -40)
+    moved = edges()
+    assert moved[0] == pytest.approx(own[0], abs=0.006) and moved[1] == pytest.approx(own[1] - 40 / second, abs=0.03)
+    page.drag("#review-view .edge.start", 30, finger=True)
+    assert edges()[0] == pytest.approx(own[0] + 30 / second, abs=0.03)
+    assert "(moved; it was found from" in page.run("document.querySelector('#question-told').textContent")
+    pressed(page, "z", "true")
+    assert edges() == moved
+    pressed(page, "e", "document.activeElement.classList.contains('end')")
+    page.press("ArrowLeft")
+    page.press("ArrowLeft", shift=True)
+    assert edges()[1] == pytest.approx(moved[1] - 0.55, abs=0.006)
+    for _ in range(3):
+        pressed(page, "z", "true")
+    assert edges() == pytest.approx(own, abs=0.006)
+    pressed(page, "s", "document.activeElement.classList.contains('start')")
+    page.press("ArrowRight")
+    page.press("Escape")
+    assert page.run("document.activeElement.id") == "review-view"
+    pressed(page, "r", "document.querySelector('#figures').textContent.includes('Answers 1')")
+    row = client.get(f"/v1/jobs/{job}/reviews").text.splitlines()[1].split(",")
+    assert row[6] == "moved" and float(row[8]) == pytest.approx(own[0] + 0.05, abs=0.002)
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [400, 1400])
 def test_nothing_is_wider_than_the_screen(page, clips, width, dark):

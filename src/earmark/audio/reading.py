@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import stat
 import sys
 import tempfile
@@ -42,6 +41,7 @@ from earmark.audio.containers import AGAIN, SALVAGE
 from earmark.audio.decoders import Damaged, Info, Mixer, Report, Source, Wave, decoder, joined
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed
 from earmark.errors import AudioError, EarmarkError
+from earmark.files.stores import Ranged, is_stored, opened, place
 
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
 PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halving the rate); beyond, it drifts slowly
@@ -74,7 +74,7 @@ def load(
     (32000, 16000)
     """
     check_rate(sample_rate)
-    path = Path(path)
+    path = place(path)
     say = _reporter(path, report)
     if seconds == 0 or not all(math.isfinite(value) and value >= 0 for value in (start or 0, seconds or 0)):
         raise AudioError(path, f"has no part of {seconds} s from {start} s on", "Correct the start and end of the clip")
@@ -113,7 +113,8 @@ def blocks(
     length = round(seconds * sample_rate) if math.isfinite(seconds) else 0
     if length < 1:
         raise EarmarkError(f"a block of {seconds} s holds no sample at {sample_rate} Hz. Ask for longer blocks")
-    return _blocks(Path(path), sample_rate, length, salvage, _reporter(Path(path), report), data, channel)
+    path = place(path) if data is None else Path(path)
+    return _blocks(path, sample_rate, length, salvage, _reporter(path, report), data, channel)
 
 
 def info(path: str | Path) -> Info:
@@ -126,7 +127,7 @@ def info(path: str | Path) -> Info:
     >>> header.sample_rate, header.channels, header.duration, header.codec
     (44100, 2, 0.5, 'PCM_16')
     """
-    with _opened(Path(path), True, lambda _: None) as source:
+    with _opened(place(path), True, lambda _: None) as source:
         return source.info
 
 
@@ -276,14 +277,14 @@ def _file(path: Path) -> BinaryIO:
     if (member := members.member_of(path)) is not None and not path.exists():
         return members.opened(path, member)
     try:
-        status = os.stat(path)
+        status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise AudioError(path, "is a folder, not a recording", "Name the recordings in it")
         if not stat.S_ISREG(status.st_mode):
             raise AudioError(path, "is a device or a pipe, not a file", "Copy the sound into a file first")
         if not status.st_size:
             raise AudioError(path, "is empty (0 bytes)", AGAIN, 0.0)
-        return open(path, "rb", buffering=0)
+        return opened(path) if is_stored(path) else open(path, "rb", buffering=0)
     except FileNotFoundError as error:
         raise AudioError(path, "does not exist", "Check the path, and that its disk or card is connected") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
@@ -313,11 +314,29 @@ def _choose(source: Source, channel: int) -> None:
 
 
 @contextmanager
+def _given(path: Path, file: BinaryIO) -> Iterator[None]:
+    """Where a store did not give what was read of it, that is what is wrong, and not what a decoder makes of it."""
+    try:
+        yield
+    except (AudioError, Damaged) as error:
+        raise _not_given(path, file) or error from error
+    if (failed := _not_given(path, file)) is not None:
+        raise failed
+
+
+def _not_given(path: Path, file: BinaryIO) -> AudioError | None:
+    failed = file.failed if isinstance(file, Ranged) else None
+    if failed is None:
+        return None
+    return AudioError(path, f"cannot be read ({failed.strerror})", "Check the network and the store, and try again")
+
+
+@contextmanager
 def _opened(
     path: Path, salvage: bool, say: Report, data: bytes | None = None, channel: int | None = None
 ) -> Iterator[Source]:
     """The recording at `path`; what is wrong with it at first sight is raised or, with salvage, said."""
-    with _file(path) if data is None else _held(path, data) as file:
+    with _file(path) if data is None else _held(path, data) as file, _given(path, file):
         try:
             source = decoder(path, file, salvage, say)
         except OSError as error:

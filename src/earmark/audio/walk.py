@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from earmark.errors import EarmarkError
+from earmark.files.stores import Stored, opened, place
 
 ENDINGS = """
     3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi bwf caf flac m4a m4b mka mkv mov mp1 mp2 mp3 mp4 nist oga ogg opus
@@ -90,7 +91,7 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
     ['dog.flac', 'rain.WAV']
     """
     recordings: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in map(place, paths):
         if not path.is_dir():
             recordings[path] = None
             continue
@@ -104,6 +105,8 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
 def walk_folder(root: Path, error: type[EarmarkError] = EarmarkError) -> Walk:
     """All that is in a folder and those below it. Raises `error` for one that cannot be listed."""
     result = Walk(root)
+    if isinstance(root, Stored):
+        return _walk_store(result, root, error)
     seen: set[str] = set()
     links = [""]
     while links:
@@ -111,6 +114,20 @@ def walk_folder(root: Path, error: type[EarmarkError] = EarmarkError) -> Walk:
         waiting, links = links, []
         for start in waiting:
             links += _tree(result, start, seen, error)
+    result.files.sort(key=_order)
+    return result
+
+
+def _walk_store(result: Walk, root: Stored, error: type[EarmarkError]) -> Walk:
+    """The same of a store, folder by folder; only the names of its files are kept."""
+    try:
+        for name, _ in root.walk_files():
+            if any(part.startswith(".") for part in name.split("/")):
+                result.hidden += 1
+            else:
+                result.files.append(name)
+    except OSError as problem:
+        _refuse(root, problem, error)
     result.files.sort(key=_order)
     return result
 
@@ -169,7 +186,7 @@ def _ending(name: str) -> str:
 
 def _begins_as_sound(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             head = file.read(16)
     except OSError:
         return False

@@ -64,24 +64,17 @@ def events(
     """
     from earmark.cli.terminal import detecting, drawing, eventextras, jobs
     from earmark.cli.terminal.live import source
-    from earmark.inference.cluster.machines import Machines
-    from earmark.models import loading
 
     detecting.check_form(told := JSON if as_json else Format.of(form), out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
-    (kept := jobs.Kept(job, shard, retry, Machines.of(on, address, cluster))).check(
-        out=out, pictures=pictures, live=coming
-    )
+    (kept := jobs.Kept.of(job, shard, retry, on, address, cluster)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)
     extras = eventextras.wanted(times, cut, summary, channel, each_channel, told, job, pictures, coming, store)
-    loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    kept = kept.loads(loaded, tagger, device, engine, precision)
+    loaded, kept = kept.loaded(tagger, device, engine, precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
     rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
     artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
     asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, extras, merged)
-    if coming is not None:
-        return detecting.events_live(coming, asked)
-    if detecting.events_of_files(paths or [], found, asked, kept, errors=errors, strict=strict):
+    if detecting.events_of(coming, paths or [], found, asked, kept, errors=errors, strict=strict):
         raise typer.Exit(1)

@@ -36,6 +36,9 @@ def job(
             for part in parts
         ],
     )  # fmt: skip
+    for part in parts:
+        if part.pieces:
+            say(f"{part.name}: a cluster has heard {part.pieces} pieces of recordings that are not done yet")
     say(f"begun with: {json.dumps(found.begun['told'], ensure_ascii=False)}")
     if found.shards:
         say("the command without --shard joins what its shards have done, and does what is left")

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import OwnFolder, Writes, reviews
+from earmark.cli.terminal.ours import reviews
+from earmark.cli.terminal.written import OwnFolder, Writes
 
 PLACE = 85  # in `earmark --help`
 
@@ -31,6 +32,12 @@ def review(
     threshold: Annotated[
         float | None, typer.Option(help="Near which a quarter is chosen; default: each tag's lowest score.")
     ] = None,
+    tagger: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose thresholds these are: what lies just below them, in --recordings, is chosen from, too."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice.")] = 0,
     summary: Annotated[
         Path | None, typer.Option(help="A table that was filled in: tell the precision of each tag.")
@@ -39,13 +46,15 @@ def review(
 ) -> None:
     """Choose detections to listen to, and tell from the answers how many of all that were found are right.
 
-    Half have the highest scores, a quarter lie near the threshold, a quarter are drawn at random, spread over tags and recordings.
+    Half have the highest scores, a quarter lie near the threshold, a quarter are drawn at random, spread over tags and recordings. Those
+    near it lie above it alone, as events do; with --tagger on both sides.
     """
     from earmark.cli.terminal import reviewing
     from earmark.events.clips import Settings
 
-    reviewing.check(events, out, recordings, clips, summary)
+    reviewing.check(events, out, recordings, clips, summary, tagger)
     if summary is not None:
         return reviewing.summarise(summary, as_json)
     cut = None if clips is None else (clips, Settings(margin, max(count, 1), clips_as), recordings or [])
-    reviewing.choose(events, out, count, threshold, tag, seed, cut, as_json)
+    near = reviewing.Near(threshold, tagger, recordings or [])
+    reviewing.choose(events, out, count, near, tag, seed, cut, as_json)

@@ -53,20 +53,16 @@ def tag(
     from earmark.cli.terminal.channels import Channels
     from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
-    from earmark.inference.cluster.machines import Machines
     from earmark.inference.outputs import Format
-    from earmark.models import loading
 
     tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     heard = Channels(channel, each_channel)
     tagging.check_channels(heard, coming, form, windows, pictures)
-    (kept := Kept(job, shard, retry, Machines.of(on, address, cluster))).check(
+    (kept := Kept.of(job, shard, retry, on, address, cluster)).check(
         out=out, windows=windows, pictures=pictures, live=coming
     )
-    loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    loaded = loaded if hop is None else loaded.every(hop)
-    kept = kept.loads(loaded, tagger, device, engine, precision, hop)
+    loaded, kept = kept.loaded(tagger, device, engine, precision, hop)
     tagging.say_unheard(loaded, device)
     merged = None if merge is None else tagging.vocabulary(merge, merge_by)
     asked = tagging.Asked(

@@ -26,6 +26,7 @@ def train(
     copies: h.Copies = 8,
     recall: h.Recall = 0.9,
     embeddings: h.Embeddings = None,
+    unfreeze: h.Unfreeze = False,
     resume: t.Resume = False,
     save_every: t.SaveEvery = None,
     workers: t.Decoders = 2,
@@ -36,17 +37,23 @@ def train(
 ) -> None:
     """Train a tagger. The epoch is chosen on validation clips, never on the fold that is reported.
 
-    With --from nothing is trained but a head on the embeddings of a tagger that is there, in seconds.
+    With --from nothing is trained but a head on the embeddings of a tagger that is there, in seconds; with --unfreeze its
+    net too.
     """
     from earmark.cli.terminal import training
 
     told = {"resume": resume, "workers": workers, "strict": strict, "salvage": salvage, "device": device}
     if base is None:
         of_heads = {"--dataset": dataset, "--task": task, "--head": head, "--recordings": recordings}
-        h.refuse_without_base({**of_heads, "--embeddings": embeddings})
+        h.refuse_without_base({**of_heads, "--embeddings": embeddings, "--unfreeze": unfreeze})
         told["every"] = training.every(save_every)
         return training.by_recipe(recipe, settings or [], data, out, fold, seeds, processes, told)
     h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1, "--save-every": save_every})
     weak, within = h.weak(recordings, weak_weight, weak_windows), (copies, recall)
     clips = h.clips_of(recipe, data)
-    h.train(h.Question(base, clips, out, dataset, task, head, embeddings, weak, settings or [], fold, within), told)
+    h.train(
+        h.Question(
+            base, clips, out, dataset, task, head, embeddings, weak, settings or [], fold, within, unfreeze, device
+        ),
+        told,
+    )

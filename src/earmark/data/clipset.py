@@ -47,7 +47,7 @@ class ClipSet:
     counted: "at least" or "at most" where only a limit of their number is known. labels: of their tags, events and places in
     their recordings; empty in files that do not tell it. unread: how many of them could not be read, which were left out.
     sample: of the ids, by which clips of another manifest are told to be of this set or not (`earmark.data.sampled`); ""
-    where the file does not tell one.
+    where the file does not tell one. sounds: likewise of the clips' sounds (`earmark.data.sounds`), whatever they are called.
     """
 
     clips: int = 0
@@ -57,6 +57,7 @@ class ClipSet:
     labels: str = ""
     unread: int = field(default=0, compare=False)
     sample: str = field(default="", compare=False)
+    sounds: str = field(default="", compare=False)
 
     @staticmethod
     def of(manifest: Clips) -> ClipSet:
@@ -64,9 +65,9 @@ class ClipSet:
         return ClipSet(
             len(manifest),
             folds,
-            sorted_digest(_names(manifest)),
+            sorted_digest(names_of(manifest)),
             labels=labels,
-            sample=sampled.sample(_names(manifest)),
+            sample=sampled.sample(names_of(manifest)),
         )
 
     @staticmethod
@@ -74,10 +75,17 @@ class ClipSet:
         """Of a file, which may tell part of it."""
         folds = tuple(str(fold) for fold in plain.get("folds", ()))
         digest, labels = (str(plain.get(name, "")) for name in ("sha256", "labels"))
-        sample = str(plain.get("sample", ""))
-        sampled.known(sample, ())  # refuses what is none
+        samples = [str(plain.get(name, "")) for name in ("sample", "sounds")]
+        for each in samples:
+            sampled.known(each, ())  # refuses what is none
         return ClipSet(
-            int(plain.get("clips", 0)), folds, digest, plain.get("counted"), labels, int(plain.get("unread", 0)), sample
+            int(plain.get("clips", 0)),
+            folds,
+            digest,
+            plain.get("counted"),
+            labels,
+            int(plain.get("unread", 0)),
+            *samples,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,8 +95,9 @@ class ClipSet:
         return plain | ({"unread": self.unread} if self.unread else {})
 
     def as_facts(self) -> dict[str, Any]:
-        """As a tagger file tells it: with the sample."""
-        return self.as_dict() | ({"sample": self.sample} if self.sample else {})
+        """As a tagger file tells it: with the samples."""
+        samples = {"sample": self.sample, "sounds": self.sounds}
+        return self.as_dict() | {name: value for name, value in samples.items() if value}
 
     def is_of(self, ids: Iterable[str]) -> bool:
         """Whether this may be a part of the data set with these clips: half of it is among them, or nothing is told of it."""
@@ -99,6 +108,10 @@ class ClipSet:
     def known(self, ids: Iterable[str]) -> NDArray[np.bool_]:
         """(ids,): which clips are surely of this set."""
         return sampled.known(self.sample, ids)
+
+    def heard(self, keys: Iterable[str]) -> NDArray[np.bool_]:
+        """(keys,): which sounds are surely of this set. keys: of `earmark.data.sounds`."""
+        return sampled.known(self.sounds, keys)
 
     @property
     def told(self) -> bool:
@@ -136,7 +149,8 @@ def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _names(manifest: Clips) -> Iterator[str]:
+def names_of(manifest: Clips) -> Iterator[str]:
+    """The ids, of which few are objects at a time."""
     for first in range(0, len(manifest), MANY):
         yield from manifest.table["id"].slice(first, MANY).to_pylist()
 

@@ -7,12 +7,15 @@ but the table; `earmark.audio.find` does the rest.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from earmark import audio
 from earmark.data.manifest.files import load_table
 from earmark.errors import ManifestError
+from earmark.files.stores import is_stored, place
 
 TABLES = (".parquet", ".csv", ".tsv")
 COLUMN = "path"
@@ -23,7 +26,7 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
     paths.
     """
     found: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in map(place, paths):
         if path.suffix.lower() in TABLES and path.is_file():
             found.update(dict.fromkeys(of_table(path, report)))
         else:
@@ -31,12 +34,27 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
     return list(found)
 
 
+def _table(file: Path) -> Any:
+    """Of a store as of a disk: a table is read whole."""
+    if not is_stored(file):
+        return load_table(file)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        try:
+            copy.write_bytes(file.read_bytes())
+            return load_table(copy)
+        except OSError as error:
+            raise ManifestError(f"{file}: cannot be read ({error.strerror})") from error
+        except ManifestError as error:
+            raise ManifestError(str(error).replace(str(copy), str(file))) from error
+
+
 def of_table(file: Path, report: Callable[[str], None] = lambda line: None) -> list[Path]:
     """The recordings that a table lists, each once, in its order."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = load_table(file)
+    table = _table(file)
     if COLUMN not in table.column_names:
         has = ", ".join(table.column_names[:10])
         raise ManifestError(f"{file}: lists no recordings: it has no column {COLUMN!r}. It has {has}")
@@ -55,4 +73,4 @@ def of_table(file: Path, report: Callable[[str], None] = lambda line: None) -> l
     if len(names) < len(table) or parts:
         which = "its rows are of parts of them" if parts else f"it has {len(table)} rows"
         report(f"{file}: {len(names)} recordings are heard, each once and whole; {which}")
-    return [file.parent / name for name in names]
+    return [place(name) if "://" in name or name.startswith("/") else file.parent / name for name in names]

@@ -54,7 +54,8 @@ def false_alarms(
     settings = settings or Settings()
     told, by = _rules(tagger, rules)
     options = {name: value for name, value in settings.options.items() if name != "hear_silence"}
-    alarms, unread, notes = [], [], []
+    alarms, unread = [], []
+    notes: list[str] = []
     with task(progress, "listening", sum(map(len, kinds.values()))) as step:
         for of, paths in kinds.items():
             counts: Counter[str] = Counter()

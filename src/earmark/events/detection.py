@@ -139,7 +139,7 @@ def hear(heard: Track, rules: EventRules) -> list[Event]:
         spans = lasting(joined(spans, rules.gap), rules.shortest)
         for onset, offset in np.round(spans, DIGITS).tolist():
             if offset > onset:
-                events.append(Event(onset, offset, tag, _highest(heard.edges, values, onset, offset)))
+                events.append(Event(onset, offset, tag, highest(heard.edges, values, onset, offset)))
     return sorted(events)
 
 
@@ -203,7 +203,8 @@ def lasting(spans: Floats, shortest: float) -> Floats:
     return spans[spans[:, 1] - spans[:, 0] >= shortest - ROUNDING]
 
 
-def _highest(edges: Floats, values: Floats, onset: float, offset: float) -> float:
+def highest(edges: Floats, values: Floats, onset: float, offset: float) -> float:
+    """The highest of values (cells,) between two times, as the score of an event there; 0 where nothing is known."""
     first = int(np.searchsorted(edges, onset + SAME, "right")) - 1
     last = int(np.searchsorted(edges, offset - SAME, "left"))
     within = values[max(0, first) : max(last, first + 1)]

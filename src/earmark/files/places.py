@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from earmark.errors import EarmarkError
+from earmark.files.stores import is_stored, place
 from earmark.files.whole import is_open
 
 Ours = Callable[[Path], bool]  # whether what a file holds was written by earmark for this purpose
@@ -33,6 +34,7 @@ class Places:
 
         Raises EarmarkError. A pipe or a device is written to as it is, and an empty file holds nothing that could be lost.
         """
+        _check_disk(option, path)
         if is_open(path):
             return
         if path.is_dir():
@@ -65,6 +67,7 @@ class Places:
 
     def folder(self, option: str, path: Path) -> None:
         """A folder for files that are claimed by their names. Raises EarmarkError where a file is there."""
+        _check_disk(option, path)
         file = path if path.exists() and not path.is_dir() else _file_above(path)
         if file is not None:
             what = "is a file" if file == path else f"{file} is a file"
@@ -74,6 +77,14 @@ class Places:
                 raise EarmarkError(
                     f"{option} {path}: is the file that {self._written[name]} writes. Name another folder"
                 )
+
+
+def _check_disk(option: str, path: Path) -> None:
+    """Raises EarmarkError for a place in a store."""
+    if is_stored(place(path)):
+        raise EarmarkError(
+            f"{option} {place(path)}: results are written to a disk. Name a place there, and copy them when they are done"
+        )
 
 
 def _state(path: Path) -> object:

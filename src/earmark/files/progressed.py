@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ class Progress:
     """name: of the folder. listed: recordings that it is about; None: not known. failures: (path, reason).
 
     at_work: whether a process has it now, as far as the disk tells. changed: when its journal last grew. shards: the same of
-    its parts; what they did is counted here once it was taken over.
+    its parts; what they did is counted here once it was taken over. pieces: that a cluster heard of recordings that are not done.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Progress:
     at_work: bool
     changed: datetime
     shards: tuple[Progress, ...] = ()
+    pieces: int = 0
 
     @property
     def left(self) -> int | None:
@@ -38,6 +40,7 @@ class Progress:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         told: dict[str, Any] = {"name": self.name, "recordings": self.listed, "done": self.done, "left": self.left}
+        told |= {"pieces": self.pieces} if self.pieces else {}
         told |= {
             "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
             "at_work": self.at_work,
@@ -64,8 +67,23 @@ def _one(folder: Path, shards: tuple[Progress, ...] = ()) -> Progress:
         listed = int(json.loads((folder / journal.LISTED).read_text(encoding="utf-8"))["recordings"])
     changed = datetime.fromtimestamp((folder / journal.NAME).stat().st_mtime, UTC)
     return Progress(
-        folder.name, begun, listed, len(entries) - len(failures), failures, _at_work(folder), changed, shards
+        folder.name,
+        begun,
+        listed,
+        len(entries) - len(failures),
+        failures,
+        _at_work(folder),
+        changed,
+        shards,
+        _pieces(folder),
     )
+
+
+def _pieces(folder: Path) -> int:
+    try:
+        return sum(1 for name in os.listdir(folder / journal.PIECES) if name.endswith(".parquet"))
+    except OSError:
+        return 0
 
 
 def _at_work(folder: Path) -> bool:

@@ -92,8 +92,10 @@ class Split:
         return Split(*(ClipSet.read(plain[name]) if name in plain else None for name in PARTS))
 
     @staticmethod
-    def of(parts: Parts) -> Split:
-        return Split(*(ClipSet.of(getattr(parts, name)) for name in PARTS))
+    def of(parts: Parts, sounds: Mapping[str, str] | None = None) -> Split:
+        """sounds: samples of the sounds of train and validation, where they are known."""
+        told = sounds or {}
+        return Split(*(replace(ClipSet.of(getattr(parts, name)), sounds=told.get(name, "")) for name in PARTS))
 
     def parts(self) -> dict[str, ClipSet]:
         """Those that are told, by name."""
@@ -177,8 +179,8 @@ class Base:
             "source": self.source,
             "parts": list(self.parts),
             "data": self.data,
-            "train": None if self.train is None else self.train.as_dict(),
-            "validation": None if self.validation is None else self.validation.as_dict(),
+            "train": None if self.train is None else self.train.as_dict() | _sounds(self.train),
+            "validation": None if self.validation is None else self.validation.as_dict() | _sounds(self.validation),
             "same": self.same or None,
             "taught": self.taught or None,
             "adopted": None if self.origin is None else self.origin.as_dict(),
@@ -308,6 +310,10 @@ def _part(plain: Plain, name: str, reader: Callable[[Any], Read], place: str) ->
         raise TaggerError(
             f"{place}: its {name!r} is not what a tagger file tells ({type(error).__name__}: {error}): altered or damaged"
         ) from error
+
+
+def _sounds(clips: ClipSet) -> dict[str, Any]:
+    return {"sounds": clips.sounds} if clips.sounds else {}
 
 
 def _others(plain: Plain, *known: str) -> dict[str, Any]:

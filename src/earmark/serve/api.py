@@ -181,7 +181,7 @@ def taggers(here: Here) -> Taggers:
     """The taggers that can be asked, the first where none is named."""
     settings = here.settings
     return Taggers(
-        taggers=[_described(name, tagger) for name, tagger in here.taggers.items()],
+        taggers=[_described(name, tagger) for name, tagger in list(here.taggers.items())],
         limits=Limits(bytes=settings.most_bytes, seconds=settings.most_seconds),
         folder=settings.recordings is not None,
         version=version("earmark"),

@@ -19,13 +19,15 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from earmark.errors import EarmarkError, UnknownName
+from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
-from earmark.serve import api, causes, examples, folder, live, recordings, reviewing, session
+from earmark.serve import api, causes, examples, folder, live, recordings, reviewing, session, teaching
 from earmark.serve.guard import Guard
 from earmark.serve.meters import Metered
 from earmark.serve.service import Service
 from earmark.serve.settings import Settings
 from earmark.serve.sounds import TooLong
+from earmark.serve.trainings import Load
 from earmark.serve.uploads import Refused
 from earmark.serve.work import Busy, Left
 
@@ -36,10 +38,13 @@ PATIENCE = 5  # s, from Ctrl-C until requests are cut off
 GONE = 499  # nginx's status for who left; nobody reads it
 
 
-def build(settings: Settings, taggers: Mapping[str, AnyTagger]) -> FastAPI:
-    """The application. Raises EarmarkError for settings that would let anybody in."""
+def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loading.load) -> FastAPI:
+    """The application. load: how the file of a tagger that was trained again becomes one that is served.
+
+    Raises EarmarkError for settings that would let anybody in.
+    """
     settings.check()
-    service = Service.of(settings, taggers)
+    service = Service.of(settings, taggers, load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +69,7 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger]) -> FastAPI:
         recordings.router,
         causes.router,
         examples.router,
+        teaching.router,
         live.router,
         session.router,
     ):
@@ -128,12 +134,17 @@ def _answer_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def run(settings: Settings, taggers: Mapping[str, AnyTagger], say: Callable[[str], None] = log.info) -> None:
+def run(
+    settings: Settings,
+    taggers: Mapping[str, AnyTagger],
+    say: Callable[[str], None] = log.info,
+    load: Load = loading.load,
+) -> None:
     """Serve until it is stopped. Raises EarmarkError."""
     import uvicorn
 
     with _listening(settings) as listener:
-        app = build(settings, taggers)
+        app = build(settings, taggers, load)
         host, port = listener.getsockname()[:2]
         place = f"[{host}]" if ":" in host else host
         say(f"earmark serves {', '.join(taggers)} at http://{place}:{port}/ · stop it with Ctrl-C")

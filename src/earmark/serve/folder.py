@@ -130,10 +130,12 @@ def _job(here: Service, store: Store, job: int) -> OneJob:
         "SELECT count(*) - coalesce(sum(below), 0) AS n, coalesce(sum(below), 0) AS below FROM events WHERE job = ?",
         (job,),
     )
+    told = json.loads(row["told"])
+    served = None if here.jobs is None else here.jobs.served(told.get("tagger", ""), row["tagger"])
     return OneJob(
-        id=job, tagger=row["tagger"], state=row["state"], begun=row["begun"], total=max(len(here.shelf.folder()), done["n"]),
+        id=job, tagger=row["tagger"], served=served, state=row["state"], begun=row["begun"], total=max(len(here.shelf.folder()), done["n"]),
         done=done["n"], unread=done["unread"], seconds=done["seconds"], events=events["n"],
-        candidates=events["below"], rules=json.loads(row["told"])["rules"],
+        candidates=events["below"], rules=told["rules"],
     )  # fmt: skip
 
 

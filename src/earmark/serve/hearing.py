@@ -82,6 +82,10 @@ class Memory:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
     def keep(self, key: tuple[object, ...], heard: Heard) -> None:
         with self._lock:
             self._kept[key] = heard

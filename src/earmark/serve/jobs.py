@@ -21,10 +21,10 @@ from earmark.errors import EarmarkError
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.files.journal import Journal
+from earmark.inference import candidates
 from earmark.inference.recordings import Failure
 from earmark.models.anytagger import AnyTagger
 from earmark.scores import Event
-from earmark.serve import candidates
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
 from earmark.serve.store import Store
@@ -41,6 +41,7 @@ class Jobs:
         self.store, self.shelf, self.taggers, self.desk, self.folder = store, shelf, taggers, desk, folder
         self._todo: queue.SimpleQueue[tuple[int, Task] | None] = queue.SimpleQueue()
         self._tasks: dict[int, Task] = {}
+        self._identities: dict[int, tuple[AnyTagger, str]] = {}
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
         for row in store.rows("SELECT id FROM jobs WHERE state = 'running' ORDER BY id"):
@@ -52,6 +53,13 @@ class Jobs:
         job = self.store.job(told, tagger)
         self._put(job)
         return job
+
+    def served(self, identity: str, usual: str) -> str | None:
+        """The name that a tagger has now: the usual one, or another since a training of it was taken."""
+        names = [usual, *list(self.taggers)]
+        return next(
+            (name for name in names if name in self.taggers and self.taggers[name].identity() == identity), None
+        )
 
     def stop(self, job: int) -> None:
         self.store.state(job, "stopped")
@@ -92,9 +100,10 @@ class Jobs:
     def _run(self, job: int, task: Task) -> None:
         (row,) = self.store.rows("SELECT told, tagger FROM jobs WHERE id = ?", (job,))
         told = json.loads(row["told"])
-        tagger = self.taggers.get(row["tagger"])
-        if tagger is None or tagger.identity() != told["tagger"]:
+        name = self.served(told["tagger"], row["tagger"])
+        if name is None:
             raise EarmarkError(f"was begun with another tagger called {row['tagger']}: start the service with that one")
+        tagger = self.taggers[name]
         names = list(self.shelf.folder(fresh=True).values())
         files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
         with Journal(self.folder / str(job), told) as journal:

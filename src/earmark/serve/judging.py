@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from earmark.evaluation.reviews import answers
 from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, Review
-from earmark.evaluation.reviews.choosing import HIGHEST, NEAR, RANDOM, Picked
+from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.evaluation.reviews.precision import of_tags
 from earmark.events.cells import number
 from earmark.scores import Event
@@ -77,24 +77,22 @@ def take_back(store: Store, job: int) -> dict[str, Any] | None:
         return None if row is None else dict(row)
 
 
-def reviews(store: Store, job: int, candidates: bool = False) -> list[Review]:
-    """The answers that count, in the order in which they were given, each with how it was chosen. candidates: of these too, of
-    which nobody says how they were chosen: what is said of them tells nothing of the events.
+def reviews(store: Store, job: int) -> list[Review]:
+    """The answers that count, in the order in which they were given, each with how it was chosen; of candidates, too, which are
+    told as such: what is said of them tells nothing of the events.
 
     Who is asked for the surest and, in between, for some drawn by chance, finds more of the right ones by chance at first than
     are left at last. So not what an event was asked for counts, but where its score lies: among the surest of its tag that were
     asked for, or the least sure, it is taken for chosen; else it was drawn by chance, if all that chance would have drawn before
     it was answered. Of those that nobody chose, these are a fair sample.
     """
-    rows = _answers(store, job, candidates)
+    rows = _answers(store, job)
     strata = {tag: _stratum(store, job, tag, rows) for tag in {row["tag"] for row in rows}}
     return [_review(row, number, None if row["below"] else strata[row["tag"]]) for number, row in enumerate(rows)]
 
 
-def _answers(store: Store, job: int, candidates: bool) -> list[dict[str, Any]]:
-    return store.rows(
-        "SELECT * FROM reviews WHERE job = ? AND undone IS NULL AND below <= ? ORDER BY id", (job, int(candidates))
-    )
+def _answers(store: Store, job: int) -> list[dict[str, Any]]:
+    return store.rows("SELECT * FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
 
 
 @dataclass(frozen=True)
@@ -130,30 +128,33 @@ def _stratum(store: Store, job: int, tag: str, rows: list[dict[str, Any]]) -> St
 def _review(row: dict[str, Any], number: int, stratum: Stratum | None) -> Review:
     event = Event(row["onset"], row["offset"], row["tag"], row["score"])
     if stratum is None:
-        picked = Picked(row["recording"], event, "", 1.0, 0)
+        picked = Picked(row["recording"], event, BELOW, 1.0, 0)
     else:
         chosen = stratum.chosen(row)
         picked = Picked(
             row["recording"], event, chosen, stratum.probability if chosen == RANDOM else 1.0, stratum.events
         )
     moved = row["right_onset"] is not None
-    edges = (row["right_onset"], row["right_offset"]) if moved else (event.onset, event.offset)
+    onset, offset = (row["right_onset"], row["right_offset"]) if moved else span(event)
     match row["answer"]:
         case "right" if moved:
-            return Review(picked, MOVED, Event(*edges, event.tag), number)
+            return Review(picked, MOVED, Event(onset, offset, event.tag), number)
         case "right":
             return Review(picked, RIGHT, event, number)
         case "other":
-            return Review(picked, OTHER, Event(*edges, row["other"]), number)
+            return Review(picked, OTHER, Event(onset, offset, row["other"]), number)
     return Review(picked, None if row["answer"] == "unsure" else row["answer"], None, number)
 
 
 def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
     """Of a tag, or of all: how many answers there are and are right, and the precision of all events, with its interval."""
-    given = [each for each in reviews(store, job) if tag is None or each.picked.event.tag == tag]
+    given = [
+        each for each in reviews(store, job)
+        if each.picked.chosen != BELOW and (tag is None or each.picked.event.tag == tag)
+    ]  # fmt: skip
     told = of_tags(given)[-1] if given else None
     known = told is not None and math.isfinite(told.precision.value)
-    low = [row["answer"] for row in _answers(store, job, True) if row["below"] and (tag is None or row["tag"] == tag)]
+    low = [row["answer"] for row in _answers(store, job) if row["below"] and (tag is None or row["tag"] == tag)]
     return {
         "candidates": len(low),
         "missed": low.count("right"),
@@ -167,10 +168,10 @@ def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
     }
 
 
-def table(store: Store, job: int, candidates: bool = False) -> str:
+def table(store: Store, job: int) -> str:
     """The answers that count as the table of `earmark review`, and the time of each."""
-    times = [row["time"] for row in _answers(store, job, candidates)]
-    given = reviews(store, job, candidates)
+    times = [row["time"] for row in _answers(store, job)]
+    given = reviews(store, job)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head, *rows = csv.reader(io.StringIO(answers.table([each.picked for each in given]), newline=""))
@@ -181,8 +182,6 @@ def table(store: Store, job: int, candidates: bool = False) -> str:
             told |= {"right_tag": each.truth.tag}
         if each.truth is not None and span(each.truth) != span(each.picked.event):
             told |= {"right_onset": number(each.truth.onset), "right_offset": number(each.truth.offset)}
-        if each.picked.chosen == "":
-            told |= {"probability": "", "of_tag": ""}
         writer.writerow([*told.values(), time])
     return out.getvalue()
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from earmark.data.datasets import open_data
 
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
 
+TABLES = (".csv", ".tsv", ".txt")  # of clips; a manifest is none of these
 KEPT = 24  # clips of a tag to choose from, each of another source recording as far as there are
 Clip = tuple[Path, float, float | None]  # file, start, end: seconds
+
+
+def opened(place: Path, dataset: str | None, say: Callable[[str], None]) -> Manifest:
+    """What `--clips` and `--dataset` name: a data set's folder, a manifest, or a table. Raises ManifestError."""
+    if dataset is None and place.is_file() and place.suffix.lower() in TABLES:
+        dataset = "table"
+    return open_data(place, dataset, say=say)
 
 
 def by_tag(clips: Manifest) -> dict[str, list[Clip]]:

@@ -223,7 +223,7 @@ async def heard_of(request: Request, here: Service, name: str, tagger: str | Non
     """What a tagger says of a recording, asked once."""
     sound, _ = here.shelf.find(name)
     known, asked = here.tagger(tagger)
-    key = (name, known, how, sound.file.stat().st_mtime_ns)
+    key = (name, known, id(asked), how, sound.file.stat().st_mtime_ns)  # a name may come to stand for another tagger
     if (kept := here.memory.get(key)) is not None:
         return known, sound, kept
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from earmark.errors import EarmarkError, UnknownName
 from earmark.serve import judging
@@ -98,16 +98,10 @@ def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
 @router.get(
     "/v1/jobs/{job}/reviews", response_class=Response, responses={200: {"content": {"text/csv": TABLES["text/csv"]}}}
 )
-def reviews(
-    job: Number,
-    here: Here,
-    candidates: Annotated[
-        bool, Query(description="Answers to candidates too: for learning. They say nothing of the precision.")
-    ] = False,
-) -> Response:
+def reviews(job: Number, here: Here) -> Response:
     """The answers as the table of `earmark review`, from which taggers learn."""
     store, _ = here.folder
     known_job(store, job)
     headers = {"Content-Disposition": f'attachment; filename="reviews-{job}.csv"'}
-    body = judging.table(store, job, candidates).encode("utf-8", "surrogateescape")
+    body = judging.table(store, job).encode("utf-8", "surrogateescape")
     return Response(body, media_type="text/csv", headers=headers)

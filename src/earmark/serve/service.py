@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
-from earmark.data.datasets import open_data
 from earmark.errors import UnknownName
 from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
 from earmark.serve.hearing import Memory
 from earmark.serve.jobs import Jobs
-from earmark.serve.lessons import by_tag
+from earmark.serve.lessons import by_tag, opened
 from earmark.serve.meters import Meters
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
 from earmark.serve.store import Store
+from earmark.serve.trainings import Load, Trainings
 from earmark.serve.uploads import Spool
 from earmark.serve.work import Desk
 
@@ -36,7 +36,7 @@ class Service:
     """taggers: by name; the first is asked where none is named. drawers: who draws and plays need not wait for who hears."""
 
     settings: Settings
-    taggers: Mapping[str, AnyTagger]
+    taggers: dict[str, AnyTagger]
     desk: Desk
     spool: Spool
     meters: Meters
@@ -45,12 +45,14 @@ class Service:
     drawers: Desk
     store: Store | None = None  # of a folder of recordings
     jobs: Jobs | None = None
+    trainings: Trainings | None = None
     listeners: int = 0  # to live sound, now
     clips: Manifest | None = None  # from which taggers learnt
     examples: dict[str, list[Any]] = field(default_factory=dict)  # of these, by tag; see `earmark.serve.examples`
 
     @staticmethod
-    def of(settings: Settings, taggers: Mapping[str, AnyTagger]) -> Service:
+    def of(settings: Settings, given: Mapping[str, AnyTagger], load: Load) -> Service:
+        taggers = dict(given)
         desk = Desk(settings.workers, settings.waiting)
         spool = Spool(settings)
         shelf = Shelf(settings, spool)
@@ -58,9 +60,10 @@ class Service:
             settings, taggers, desk, spool, Meters(lambda: desk.taken), shelf, Memory(), Desk(DRAWERS, WAITING)
         )
         if settings.clips is not None:
-            made.know(open_data(settings.clips, settings.dataset, say=log.warning))
+            made.know(opened(settings.clips, settings.dataset, log.warning))
         if settings.recordings is not None:
             made.store = Store(settings.kept)
+            made.trainings = Trainings(made.store, shelf, taggers, settings, load)  # what was taken is served first
             made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")
         return made
 
@@ -88,6 +91,8 @@ class Service:
     def close(self) -> None:
         if self.jobs is not None and self.store is not None:
             self.jobs.close()
+            if self.trainings is not None:
+                self.trainings.close()
             self.store.close()
         self.desk.close()
         self.drawers.close()

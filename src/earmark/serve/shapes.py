@@ -153,6 +153,7 @@ class OneJob(Output):
 
     id: int
     tagger: str
+    served: Annotated[str | None, Field(description="The name by which the tagger of this job is asked now, or null.")]
     state: str
     begun: str
     total: Counted
@@ -277,3 +278,57 @@ class Example(Output):
 class Examples(Output):
     examples: list[Example]
     clips: Annotated[bool, Field(description="Whether the service was given clips to choose from.")]
+
+
+class TrainingAsked(Output):
+    """tagger: the name of the one to be trained again; default: the first."""
+
+    tagger: Annotated[str | None, Field(max_length=255)] = None
+
+
+class Step(Output):
+    """A piece of work, in words, and how far it is."""
+
+    what: str
+    done: Counted
+    total: Counted
+
+
+class ChangedTag(Output):
+    """Of a tag: events that both taggers were judged on and the new one had not learnt from; before, after: how many each decided
+    rightly; gained, lost: that only the new one, or only the old one, did; difference: of the shares that are right, new less old,
+    with its 95 % interval.
+    """
+
+    tag: str
+    events: Counted
+    before: Counted
+    after: Counted
+    gained: Counted
+    lost: Counted
+    difference: float
+    low: float
+    high: float
+
+
+class OneTraining(Output):
+    """state: preparing, running, stopped, done, taken, rejected, or failed and why. answers: that it learns from. said: sentences to
+    be read.
+    """
+
+    id: int
+    tagger: str
+    state: str
+    begun: str
+    answers: Counted
+    progress: Step | None
+    said: list[str]
+    changed: list[ChangedTag] | None
+
+
+class TrainingsTold(Output):
+    """lacks: why none can be begun here, or null. answers: by tagger, how many there are to learn from."""
+
+    lacks: str | None
+    answers: dict[str, Counted]
+    trainings: list[OneTraining]

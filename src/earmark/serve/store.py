@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS reviews (
   offset REAL NOT NULL, tag TEXT NOT NULL, score REAL NOT NULL, answer TEXT NOT NULL, other TEXT NOT NULL, drawn TEXT NOT NULL,
   draw REAL NOT NULL, time TEXT NOT NULL, undone TEXT, right_onset REAL, right_offset REAL, below INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS reviews_by_event ON reviews (job, recording, onset, tag);
+CREATE TABLE IF NOT EXISTS trainings (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, tagger TEXT NOT NULL, base TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL,
+  answers INTEGER NOT NULL, decided TEXT);
 """
 SINCE_1 = (
     "ALTER TABLE events ADD COLUMN below INTEGER NOT NULL DEFAULT 0",

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.data import sounds
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet, Parts
 from earmark.errors import ManifestError
@@ -65,12 +66,13 @@ def check(
 ) -> dict[Base, Base]:
     """Say what each base learnt from; each again, with whether it is of this data.
 
+    A clip whose very sound a base learnt from is met whatever it is called there, as far as the base's file tells sounds.
     named: clips are those that the base learnt from where their ids or paths are, also where nothing tells that the data
     are the same: a table of one's own names files of a public data set.
 
     Raises ManifestError where one learnt from test clips, unless the recipe bears shared groups.
     """
-    told = {}
+    told, heard = {}, {}
     for base in dict.fromkeys(bases):
         same = of_this_data(base, recipe, manifest)
         told[base] = replace(base, same=bool(same))
@@ -86,6 +88,10 @@ def check(
         ):
             part: Manifest = getattr(parts, name)
             met = _learnt(base, part) if same else _known(base, part) if named else np.zeros(len(part), bool)
+            if tells_sounds(base) and len(part):
+                if name not in heard:
+                    heard[name] = list(sounds.keys(part, sounds.of_files(part)))
+                met = met | _heard(base, heard[name])
             if met.any():
                 _refuse_or_say(told[base], name, met, part, use, recipe, say)
     return told
@@ -130,6 +136,18 @@ def _learnt(base: Base, part: Manifest) -> NDArray[np.bool_]:
     """Which clips of a part (clips,) the base learnt from: those of its folds, or all where it had none."""
     folds = _folds(base)
     return np.isin(part.folds, folds) if folds else np.ones(len(part), bool)
+
+
+def tells_sounds(base: Base) -> bool:
+    return any(clips is not None and clips.sounds for clips in (base.train, base.validation))
+
+
+def _heard(base: Base, keys: list[str]) -> NDArray[np.bool_]:
+    """Which sounds (clips,) the base surely learnt from. keys: of `earmark.data.sounds`."""
+    heard: NDArray[np.bool_] = np.any(
+        [clips.heard(keys) for clips in (base.train, base.validation) if clips is not None], axis=0
+    )
+    return heard
 
 
 def _known(base: Base, part: Manifest) -> NDArray[np.bool_]:

@@ -16,11 +16,9 @@ A training in phases has a folder with log, curves, state and tagger for each ph
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +27,8 @@ from typing import Any
 import yaml
 
 from earmark import recipe as recipes
-from earmark.data import packs
-from earmark.data.clipset import MANY, sorted_digest
+from earmark.data import packs, sounds
+from earmark.data.clipset import names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError, EarmarkError, ManifestError
@@ -38,7 +36,6 @@ from earmark.files import clear_up, whole_text, write_text
 from earmark.files.bounds import read_json
 from earmark.files.lock import locked
 from earmark.recipe import Recipe
-from earmark.train.packed import is_packed
 from earmark.train.sources import WaveSource
 
 STATE = "state.safetensors"
@@ -52,34 +49,35 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> Iterator[None]:
+def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> Iterator[dict[str, str]]:
     """Make the folder, or see that it holds this very run, in which nobody else works while the block lasts.
 
-    Its clips are the same where their ids, what is told of them and the bytes of their files are. Raises EarmarkError.
+    Its clips are the same where their ids, what is told of them and the bytes of their files are. Gives the samples of the
+    sounds that are learnt from (`earmark.data.sounds`), by part. Raises EarmarkError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, "run"):
-        _prepare(folder, recipe, parts, resume, workers)
-        yield
+        yield _prepare(folder, recipe, parts, resume, workers)
 
 
-def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> None:
+def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> dict[str, str]:
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     kept = folder / "recipe.yaml"
     if not kept.is_file():
         if any(folder.iterdir()):
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
-        write_json(folder / SPLIT, _clips(parts, workers))
+        now, heard = _clips(parts, workers)
+        write_json(folder / SPLIT, now)
         # last and in one step: where there is a recipe, there is a run to go on with
         write_text(kept, text)
-        return
+        return heard
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
     if not _same(kept, recipe):
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
-    before, now = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
+    before, (now, heard) = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
     if before != now and not any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
@@ -92,32 +90,26 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
                     "the data that it was started with, or take another --out"
                 )
     clear_up(folder)  # of a kill while an epoch was written
+    return heard
 
 
-def _clips(parts: Parts, workers: int) -> dict[str, dict[str, Any]]:
-    """What identifies the clips of each part: those facts that a tagger keeps too, and their sound."""
-    return {name: {**told, "sound": _sound(getattr(parts, name), workers)} for name, told in parts.as_dict().items()}
+def _clips(parts: Parts, workers: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What identifies the clips of each part: those facts that a tagger keeps too, and their sound; samples of the sounds."""
+    told, heard = {}, {}
+    for name, facts in parts.as_dict().items():
+        clips: Manifest = getattr(parts, name)
+        digest = sounds.of_files(clips, workers)
+        told[name] = {**facts, "sound": _sound(clips, digest)}
+        if name != "test":  # teaches nothing
+            heard[name] = sounds.sample(clips, digest)
+    return told, heard
 
 
-def _sound(clips: Manifest, workers: int) -> str:
+def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:
     """A digest of the bytes of the clips' files, wherever these lie; a pack tells each clip's, and is not read for it."""
-    if is_packed(clips):
-        blocks = (clips.table.slice(first, MANY) for first in range(0, len(clips), MANY))
-        packed = (zip(block["id"].to_pylist(), block["sha256"].to_pylist(), strict=True) for block in blocks)
-        return sorted_digest(f"{name}\t{digest.hex()}" for block in packed for name, digest in block)
-    paths = clips.paths()
-    files = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        digests = dict(zip(files, pool.map(_bytes, files), strict=True))
-    return sorted_digest(f"{name}\t{digests[path]}" for name, path in zip(clips.ids.tolist(), paths, strict=True))
-
-
-def _bytes(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        return "none"  # told where it is decoded
+    return sorted_digest(
+        f"{name}\t{each}" for name, each in zip(names_of(clips), sounds.each(clips, digest), strict=True)
+    )
 
 
 def _same(kept: Path, recipe: Recipe) -> bool:

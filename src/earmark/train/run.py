@@ -6,7 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ from earmark.train.teaching import Teachers, check_teachers
 from earmark.train.transfer import copy_part, first_words, same_net
 
 
+@dataclass(frozen=True)
+class Start:
+    """A tagger that is trained on: all its weights, with the bases that they are from."""
+
+    tagger: taggers.Tagger
+    bases: tuple[Base, ...] = ()
+
+
 def train(
     recipe: Recipe,
     manifest: Manifest,
@@ -65,11 +73,12 @@ def train(
     on_progress: OnProgress | None = None,
     teachers: Teachers | None = None,
     every: Every | None = None,
+    start: Start | None = None,
 ) -> Path:
     """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
 
     teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`). every: when
-    the state is kept within an epoch (`earmark.train.checkpoint`); default: never.
+    the state is kept within an epoch (`earmark.train.checkpoint`); default: never. start: what the first phase goes on from.
 
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
     another run; the loss is no number). KeyboardInterrupt passes through, with what was kept last saved.
@@ -89,19 +98,26 @@ def train(
     taken = bases.of_recipe(recipe, folder)
     if teachers is not None:
         taken = {name: (*each, *teachers.bases()) for name, each in taken.items()}
-    checked = bases.check([base for each in taken.values() for base in each], recipe, manifest, parts, say)
-    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext():
+    if start is not None:
+        first_phase = next(iter(taken))
+        taken[first_phase] = (*taken[first_phase], *start.bases)
+    found = [base for each in taken.values() for base in each]
+    checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
+    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
         waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
         if first:
             report_audio(waves, folder, say)
         check_heard(waves["train"], waves["validation"], vocabulary, say)
         check_plans(recipe, waves["validation"], vocabulary)
-        split = _read(Split.of(parts), waves)
+        split = _read(Split.of(parts, sounds), waves)
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
+        facts = replace(facts, head=None if start is None else start.tagger.facts.head)
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
-        run = Run(recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers, every)
+        run = Run(
+            recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers, every, start
+        )
         if not recipe.phases:
             return run.phase(recipe, "", folder, before=0, start=None)
         return run.phases()
@@ -152,8 +168,9 @@ class Run:
         on_progress: OnProgress | None,
         teachers: Teachers | None = None,
         every: Every | None = None,
+        start: Start | None = None,
     ):
-        self.teachers, self.every = teachers, every
+        self.teachers, self.every, self.start = teachers, every, start
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
         self.own = own  # bases of each phase, by its name
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
@@ -233,7 +250,7 @@ class Run:
             )
             self.say(f"going on {where} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, name, loading.load(start, engine="torch").alone if start else None, self._trained)
+            self._fill(tagger, name, self._before(start, before), self._trained)
         phase = self.recipe.phases.get(name)
         module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
@@ -256,6 +273,12 @@ class Run:
         processes.shared(None)
         self.say(f"{name + ': ' if name else ''}kept epoch {state.best_epoch} of {state.epochs}")
         return folder / TAGGER
+
+    def _before(self, start: Path | None, epochs: int) -> taggers.Tagger | None:
+        """Whose weights a phase goes on from; epochs: that were trained before it."""
+        if start is not None:
+            return loading.load(start, engine="torch").alone
+        return self.start.tagger if self.start is not None and epochs == 0 else None
 
     def _bases(self, name: str, start: Path | None) -> tuple[Base, ...] | None:
         """The bases of a phase: its own, and those of the phases that it has weights of."""

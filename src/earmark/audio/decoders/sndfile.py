@@ -25,6 +25,7 @@ from earmark.audio.containers import (
 from earmark.audio.decoders import source
 from earmark.audio.decoders.source import MEDIA, Damaged, Info, Mixer, Report, Wave, reason
 from earmark.audio.layout import Layout, View
+from earmark.files.stores import Ranged
 
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
 # Bytes of a value of one channel, where that is a whole number of them
@@ -91,7 +92,9 @@ class Libsndfile:
             return Straight(self._file)
         # Through the descriptor libsndfile sees no name, so that .raw or .vox is told by content like any other.
         # On Windows two C libraries do not share descriptors; Python reads for libsndfile there.
-        return Straight(self._file if sys.platform == "win32" else self._file.fileno(), closefd=False)
+        # What comes from a store has no descriptor.
+        by_python = sys.platform == "win32" or isinstance(self._file, Ranged)
+        return Straight(self._file if by_python else self._file.fileno(), closefd=False)
 
     def _left_unread(self, codec: str) -> Fault | None:
         """Where the sound reaches to the end of the file by its header, but libsndfile stops before."""

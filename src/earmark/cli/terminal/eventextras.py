@@ -104,7 +104,9 @@ class Extras:
             )
             self.left_out += left
         if self.wanted.counted:
-            told = {"path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events]}
+            told = {
+                "path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events], "of": _state(path),
+            }  # fmt: skip
             if self.kept is None:
                 self.heard[str(path)] = told
                 return
@@ -258,8 +260,25 @@ def one(start: str | None, found: list[Path]) -> list[Path]:
     return found
 
 
+def _state(path: Path) -> list[int] | None:
+    """Bytes and time of change (ns) of a file; None for one that is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _still(told: Mapping[str, Any]) -> bool:
+    """Whether what was kept is of the recording as it is now, as far as it tells of what."""
+    return told.get("of") is None or told["of"] == _state(Path(told["path"]))
+
+
 def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
-    """Where what was heard before stands; a line that was cut off is taken for not written, as its recording is heard again."""
+    """Where what was heard before stands; a line that was cut off is taken for not written, as its recording is heard again.
+
+    What was heard of a recording before it was replaced is left out: a shard may have heard it since.
+    """
     if not kept.is_file():
         return
     with kept.open("r+b") as file:
@@ -267,7 +286,9 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
             if not line.endswith(b"\n"):
                 file.write(b"\n")
             try:
-                yield json.loads(line)["path"], (kept, file.tell() - len(line))
+                told = json.loads(line)
+                if _still(told):
+                    yield told["path"], (kept, file.tell() - len(line))
             except (ValueError, LookupError, TypeError):
                 continue
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from earmark.files.stores import place
+
 
 def recordings(paths: Sequence[Path]) -> list[Path]:
     """Recordings, each once, in order; what is passed over is said. Raises ManifestError for a table that lists none."""
     from earmark import audio
     from earmark.cli.terminal.console import say
 
+    paths = [place(path) for path in paths]
     if any(path.suffix.lower() in (".parquet", ".csv", ".tsv") for path in paths):
         from earmark.data import listed  # tables take time to import, and few commands need them
 

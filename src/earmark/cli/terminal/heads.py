@@ -49,6 +49,13 @@ Recall = Annotated[
 Embeddings = Annotated[
     Path | None, typer.Option(help="With --from: a folder for the embeddings; default: in the run folder."), OwnFolder()
 ]
+Unfreeze = Annotated[
+    bool,
+    typer.Option(
+        "--unfreeze",
+        help="With --from: train the net itself on after its head, at a lower rate; --set train.… says how.",
+    ),
+]
 Given = TypeVar("Given")
 
 
@@ -67,6 +74,9 @@ class Question:
     settings: Sequence[str] = ()
     fold: Sequence[str] | None = None
     within: tuple[int, float] = (8, 0.9)
+    unfreeze: bool = False
+    device: str = "cpu"
+    scratch: str | None = None
 
 
 def needed(value: Given | None, what: str) -> Given:
@@ -111,17 +121,25 @@ def train(question: Question, told: dict[str, Any]) -> None:
     asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
-        say(str(_one(base, question.base, plan, clips, question.out, asked, how)))
+        say(str(_one(base, question, plan, clips, question.out, asked, how)))
         return
     asked = replace(asked, embeddings=asked.embeddings or question.out / run.EMBEDDINGS)
     _folds(base, question, plan, clips, asked, how)
 
 
-def _one(base: Any, source: str, plan: Recipe, clips: Manifest, out: Path, asked: Any, how: Any) -> Path:
+def _one(base: Any, question: Question, plan: Recipe, clips: Manifest, out: Path, asked: Any, how: Any) -> Path:
     from earmark.cli.terminal.bar import Bar
-    from earmark.train.heads import run
+    from earmark.train.heads import run, unfreezing
 
-    return run.train(base, Path(source).name, plan, clips, out, asked, how, Bar())
+    source = Path(question.base).name
+    if not question.unfreeze:
+        return run.train(base, source, plan, clips, out, asked, how, Bar())
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.epochlines import EpochLines
+
+    return unfreezing.train(
+        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, EpochLines(say)
+    )
 
 
 def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: Any, how: Any) -> None:
@@ -136,7 +154,7 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
     rows = []
     for name in (each for each in turns if "all" in wanted or each in wanted):
-        path = _one(base, question.base, turns[name], clips, question.out / f"fold-{name}", asked, how)
+        path = _one(base, question, turns[name], clips, question.out / f"fold-{name}", asked, how)
         head = Facts.read(read_head(path)["facts"], str(path)).head
         assert head is not None
         reached = head.reached() or {}
@@ -160,35 +178,50 @@ def sizes(told: str) -> list[int | None]:
 
 def curve(
     question: Question, wanted: Sequence[int | None], draws: int, resamples: int, workers: int, device: str
-) -> Curve:
-    """The learning curve, written into the folder."""
+) -> list[Curve]:
+    """The learning curve, and that of the recipe from scratch where one is asked for, written into the folder."""
+    from earmark import recipe as recipes
     from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import say
     from earmark.report import learning
     from earmark.train.heads import curve as curves
-    from earmark.train.heads import run
+    from earmark.train.heads import run, scratch
     from earmark.train.heads.store import Store
 
     base, clips, plan = _asked(question, device)
+    others = [] if question.scratch is None else [recipes.load(question.scratch, _of_scratch(question.settings), say)]
     store = Store(question.embeddings or question.out / run.EMBEDDINGS, base, workers=workers)
     how = curves.Plan(wanted, draws, resamples, plan.seed)
-    found = curves.curve(
-        base, Path(question.base).name, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar()
-    )
-    learning.write([found.as_dict()], question.out)
+    found = [
+        curves.curve(
+            base, Path(question.base).name, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar()
+        )
+    ]
+    for other in others:
+        found.append(scratch.curve(other, plan, clips, question.out, how, scratch.How(workers, device), Bar()))
+    learning.write([each.as_dict() for each in found], question.out)
     return found
+
+
+def _of_scratch(settings: Sequence[str]) -> list[str]:
+    """Those that are not of the clips, which the heads' plan takes."""
+    from earmark.train.heads import unfreezing
+
+    return [each for each in settings if each not in unfreezing.of_head(settings)]
 
 
 def _asked(question: Question, device: str) -> tuple[Any, Manifest, Recipe]:
     """The base, the clips, and the plan for a head."""
     from earmark.cli.terminal.console import say
     from earmark.data.datasets import open_data
-    from earmark.train.heads import run
+    from earmark.train.heads import run, unfreezing
 
     base = run.load_base(question.base, device)
     layout = question.dataset or ("table" if question.clips.is_file() else None)
     clips = open_data(question.clips, layout, say=say)
     plan = run.plan(
         base, clips, Path(question.base).stem, dataset=question.dataset, task=question.task, unlabelled=question.weak is not None,
-        settings=question.settings,
+        settings=unfreezing.of_head(question.settings) if question.unfreeze or question.scratch else question.settings,
+        validation=unfreezing.VALIDATION if question.unfreeze else None,
     )  # fmt: skip
     return base, clips, plan

@@ -13,6 +13,7 @@ from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
 from earmark.files.journal import PIECES, Journal
 from earmark.files.shards import Shard
+from earmark.files.stores import is_stored, place
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
@@ -197,18 +198,34 @@ class Kept:
         folder = self.part([])[1]
         if self.machines is None or folder is None or self.load is None:
             return score
+        from earmark.cli.terminal.console import say
         from earmark.inference.cluster.scoring import Cluster
 
-        return Cluster(self.machines, self.load, folder / PIECES).score
+        return Cluster(self.machines, self.load, folder / PIECES, say).score
 
-    def loads(self, tagger: AnyTagger, name: str, device: str, engine: str, precision: str, hop: Any = None) -> Kept:
-        """The same, knowing how other processes come by the tagger."""
+    @staticmethod
+    def of(
+        job: Path | None, shard: str | None, retry: bool, on: str | None, address: str | None, cluster: list[str] | None
+    ) -> Kept:
+        """For the options of these names. Raises EarmarkError."""
+        from earmark.inference.cluster.machines import Machines
+
+        return Kept(job, shard, retry, Machines.of(on, address, cluster))
+
+    def loaded(
+        self, name: str, device: str, engine: str, precision: str, hop: str | None = None
+    ) -> tuple[AnyTagger, Kept]:
+        """The tagger, and the same that knows how other processes come by it. hop: seconds, in place of its own."""
+        from earmark.models import loading
+
+        tagger = loading.load(name, device, engine=engine, precision=precision)
+        tagger = tagger if hop is None else tagger.every(hop)
         if self.machines is None:
-            return self
+            return tagger, self
         from earmark.models.elsewhere import Elsewhere
 
         there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
-        return replace(self, load=there.framewise)
+        return tagger, replace(self, load=there.framewise)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
@@ -221,6 +238,11 @@ class Kept:
                     "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
                 )
             return
+        if is_stored(place(self.folder)):
+            raise EarmarkError(
+                f"--job {place(self.folder)}: a job's folder is on a disk, where what is added to a journal is there at once. Give one "
+                "there, and copy the results when they are done"
+            )
         if self.shard is not None:
             Shard.parse(self.shard)
         for name, value in options.items():

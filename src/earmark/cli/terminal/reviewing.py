@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
 Cut = tuple[Path, "Settings", Sequence[Path]]  # a folder for clips, how they are cut, where the recordings are
 
 
+@dataclass(frozen=True)
+class Near:
+    """Near what a quarter is chosen: a threshold of all tags, or those of a tagger, with candidates from recordings."""
+
+    threshold: float | None
+    tagger: str | None
+    recordings: Sequence[Path]
+
+
 def check(
-    events: Path | None, out: Path | None, recordings: Sequence[Path] | None, clips: Path | None, summary: Path | None
-) -> None:
+    events: Path | None, out: Path | None, recordings: Sequence[Path] | None, clips: Path | None, summary: Path | None,
+    tagger: str | None = None,
+) -> None:  # fmt: skip
     """Raises EarmarkError for what does not go together, and where clips would lie among other files."""
     from earmark.errors import EarmarkError
 
@@ -29,12 +40,16 @@ def check(
         raise EarmarkError(
             "give a file of events, or a job's folder, to choose from; or --summary with a table that was filled in"
         )
-    if summary is not None and (out or recordings or clips):
+    if summary is not None and (out or recordings or clips or tagger):
         raise EarmarkError(
-            f"--summary {summary}: is told on stdout; --out, --recordings and --clips are of a new choice"
+            f"--summary {summary}: is told on stdout; --out, --recordings, --clips and --tagger are of a new choice"
         )
     if clips is not None and not recordings:
         raise EarmarkError(f"--clips {clips}: say with --recordings where the recordings are")
+    if tagger is not None and not recordings:
+        raise EarmarkError(
+            f"--tagger {tagger}: listens for what it nearly told: say with --recordings where the recordings are"
+        )
     if clips is not None and clips.is_dir() and any(clips.iterdir()):
         raise EarmarkError(
             f"--clips {clips}: holds files already, among which clips would not be known. Name a new folder"
@@ -45,7 +60,7 @@ def choose(
     events: Path | None,
     out: Path | None,
     count: int,
-    threshold: float | None,
+    near: Near,
     tags: Sequence[str] | None,
     seed: int,
     cut: Cut | None,
@@ -58,19 +73,63 @@ def choose(
 
     assert events is not None
     found = events_of(events, say)
-    picked = pick(found, count, thresholds=threshold, tags=tags, seed=seed)
+    thresholds, low = _candidates(found, near)
+    picked = pick(found, count, thresholds=thresholds, tags=tags, seed=seed, candidates=low)
     clips = None if cut is None else _clips(picked, cut)
     with output(out) as file:
         file.write(_json(picked) if as_json and out is None else answers.table(picked, clips))
     kinds = Counter(each.chosen for each in picked)
-    every = sum(len(heard) for heard in found.values())
+    every = sum(len(heard) for of in (found, low) for heard in of.values())
+    what = "events and candidates" if low else "events"
     say(
-        f"{len(picked)} of {every} events to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}"
+        f"{len(picked)} of {every} {what} to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}"
     )
     if out is not None:
         if as_json:
             print(_json(picked), end="")
         say(f"{out}: fill in the column answer with right, wrong, other or moved; then earmark review --summary {out}")
+
+
+def _candidates(
+    found: Mapping[str, Sequence[Event]], near: Near
+) -> tuple[Mapping[str, float] | float | None, dict[str, list[Event]]]:
+    """(thresholds, what the tagger nearly told in the recordings of these events)."""
+    if near.tagger is None:
+        return near.threshold, {}
+    from contextlib import closing
+
+    from earmark import audio
+    from earmark.cli.terminal.bar import Bar
+    from earmark.errors import ScoresError
+    from earmark.evaluation.reviews.found import recordings_of
+    from earmark.events import EventRules
+    from earmark.inference import Failure, Recording
+    from earmark.inference.candidates import hear
+    from earmark.models import loading
+    from earmark.progress import task
+
+    tagger = loading.load(near.tagger)
+    if other := sorted({event.tag for heard in found.values() for event in heard} - set(tagger.vocabulary)):
+        raise ScoresError(
+            f"events are of {other[0]!r}, which {near.tagger} does not know: were they found by another tagger?"
+        )
+    rules = tagger.facts.rules or EventRules.alike(tagger.vocabulary)
+    rules = (
+        rules if near.threshold is None else replace(rules, thresholds=dict.fromkeys(rules.thresholds, near.threshold))
+    )
+    where = recordings_of(found, audio.find(near.recordings, say))
+    names = {path: name for name, path in where.items()}
+    low: dict[str, list[Event]] = {}
+    with task(Bar(), "listening for what was nearly told", len(names)) as step, closing(
+        hear(tagger, map(Recording, names), rules)
+    ) as results:  # fmt: skip
+        for result, _, rejected in results:
+            step()
+            if isinstance(result, Failure):
+                say(str(result.error))
+                continue
+            low[names[result.recording.path]] = rejected
+    return rules.thresholds, low
 
 
 def summarise(file: Path, as_json: bool) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from earmark.models.anytagger import AnyTagger
     from earmark.serve.settings import Settings
 
 
@@ -29,8 +31,12 @@ def serve(settings: Settings, names: Sequence[str], device: str, engine: str, pr
     settings.check()
     keep_freed_memory()
     cores = max(1, processor.cores() // settings.workers)
-    loaded = [loading.load(name, device, engine=engine, precision=precision, cores=cores) for name in names]
+
+    def load(name: str | Path) -> AnyTagger:
+        return loading.load(name, device, engine=engine, precision=precision, cores=cores)
+
+    loaded = [load(name) for name in names]
     for tagger in loaded:
         say_unheard(tagger, device)
     taggers = named(zip(names, loaded, strict=True))
-    app.run(settings, taggers, say)
+    app.run(settings, taggers, say, load)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.errors import ScoresError
-from earmark.evaluation.reviews.choosing import HIGHEST, NEAR, RANDOM, Picked
+from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import number
 from earmark.files.texts import problem
 from earmark.registry import did_you_mean
@@ -31,7 +31,7 @@ COLUMNS = (
 )  # fmt: skip
 NEEDED = ("recording", "onset", "offset", "tag", "score", "answer")
 FORMER = {"other": "right_tag", "drawn": "chosen"}  # columns of the page's reviews
-CHOSEN = {HIGHEST: HIGHEST, NEAR: NEAR, RANDOM: RANDOM, "surest": HIGHEST, "doubtful": NEAR, "": ""}
+CHOSEN = {HIGHEST: HIGHEST, NEAR: NEAR, RANDOM: RANDOM, "surest": HIGHEST, "doubtful": NEAR, BELOW: BELOW, "": ""}
 RIGHT, WRONG, OTHER, MOVED = "right", "wrong", "other", "moved"
 WORDS = {
     RIGHT: RIGHT, "yes": RIGHT, "y": RIGHT, "1": RIGHT, "true": RIGHT, "correct": RIGHT, WRONG: WRONG, "no": WRONG, "n": WRONG,
@@ -135,11 +135,12 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
     channel = int(row["channel"]) if row["channel"].isdigit() else None
     event = Event(onset, offset, row["tag"], score, channel)
     if row["chosen"] not in CHOSEN:
-        raise ValueError(f"chosen is {row['chosen']!r}: {HIGHEST}, {NEAR} or {RANDOM}, as it was written")
+        raise ValueError(f"chosen is {row['chosen']!r}: {HIGHEST}, {NEAR}, {RANDOM} or {BELOW}, as it was written")
     probability, of_tag = 1.0, 0.0
     if row["probability"] or row["of_tag"]:
         probability, of_tag = _number(row, "probability", decimal), _number(row, "of_tag", decimal)
-        if not 0 < probability <= 1 or of_tag < 1:
+        # of a candidate nobody need say of how many it is
+        if not 0 < probability <= 1 or of_tag < (1 if CHOSEN[row["chosen"]] in (HIGHEST, NEAR, RANDOM) else 0):
             raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
     picked = Picked(row["recording"], event, CHOSEN[row["chosen"]], probability, int(of_tag))
     return Review(picked, *_answer(row, event, decimal), line)

@@ -4,6 +4,9 @@ The tags share each part alike, as far as they have events; what one lacks, othe
 are taken from one recording after the other, so that no loud one fills the list, and are sure to be chosen: probability 1. Those
 at random are drawn from all that is left of a tag, each with the same probability, which is told. So everything that was found is
 represented: those that are sure by themselves, the rest by what was drawn from it. The same seed gives the same list.
+
+Who hears events alone never hears what was missed. Where candidates are given, which lie below the threshold, the quarter near it is
+chosen from both sides. They say nothing of how many events are right, and stand for no others.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ import numpy as np
 from earmark.errors import ScoresError
 from earmark.scores import Event
 
-HIGHEST, NEAR, RANDOM = "highest", "near the threshold", "random"
+HIGHEST, NEAR, RANDOM, BELOW = "highest", "near the threshold", "random", "below the threshold"
 
 
 @dataclass(frozen=True)
 class Picked:
-    """An event to listen to. chosen: HIGHEST, NEAR or RANDOM; probability: that it was; of_tag: events of its tag in all, 0 where
-    that is not known.
+    """An event to listen to. chosen: HIGHEST, NEAR, RANDOM or BELOW; probability: that it was; of_tag: events of its tag in all, of
+    one BELOW candidates, 0 where that is not known.
     """
 
     recording: str
@@ -40,36 +43,41 @@ def pick(
     thresholds: Mapping[str, float] | float | None = None,
     tags: Sequence[str] | None = None,
     seed: int = 0,
+    candidates: Mapping[str, Sequence[Event]] | None = None,
 ) -> list[Picked]:
     """Events to listen to, in an order drawn by lot, so that whoever stops early has heard some of each kind.
 
     events: of each recording, with scores. thresholds: by tag or of all; default: of each tag the lowest score that it was found
-    with. tags: to choose from; default: all. Raises ScoresError where there is nothing to choose from.
+    with. tags: to choose from; default: all. candidates: of each recording, what would be an event if thresholds were lower.
+    Raises ScoresError where there is nothing to choose from.
     """
     if count < 4:
         raise ScoresError(f"{count} events to listen to: give 4 or more, of which one is drawn at random")
-    found: dict[str, list[tuple[str, Event]]] = defaultdict(list)
-    for recording, heard in events.items():
-        for event in heard:
-            if tags is None or event.tag in tags:
-                found[event.tag].append((recording, event))
+    found, low = _by_tag(events, tags), _by_tag(candidates or {}, tags)
     if tags is not None and (missing := [tag for tag in tags if tag not in found]):
         raise ScoresError(f"no event is of {', '.join(map(repr, missing))}: those found are of {_named(events)}")
-    if not found:
+    if not (found or low):
         raise ScoresError(f"there is no event in {len(events)} recordings: nothing to listen to")
-    rest = {tag: sorted(found[tag]) for tag in sorted(found)}
-    limits = {tag: _threshold(thresholds, tag, rest[tag]) for tag in rest}
+    rest = {tag: sorted(found.get(tag, [])) for tag in sorted({*found, *low})}
+    limits = {tag: _threshold(thresholds, tag, rest[tag] or low[tag]) for tag in rest}
     picked: list[Picked] = []
 
-    def sure(chosen: str, many: int, key: Callable[[str, Event], float]) -> None:
-        for tag, part in _shares(rest, many).items():
-            taken = _over_recordings(rest[tag], part, key)
+    def sure(
+        chosen: str, many: int, key: Callable[[str, Event], float], also: Mapping[str, list[tuple[str, Event]]]
+    ) -> None:
+        pools = {tag: [*rest[tag], *also.get(tag, [])] for tag in rest}
+        for tag, part in _shares(pools, many).items():
+            taken = _over_recordings(pools[tag], part, key)
             rest[tag] = [each for each in rest[tag] if each not in taken]
-            picked.extend(Picked(recording, event, chosen, 1.0, len(found[tag])) for recording, event in taken)
+            for each in taken:
+                below = each in also.get(tag, [])
+                of_tag = len(low[tag] if below else found[tag])
+                picked.append(Picked(*each, BELOW if below else chosen, 1.0, of_tag))
 
-    whole = min(count, sum(map(len, rest.values())))
-    sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score)
-    sure(NEAR, round(whole / 4), lambda tag, event: abs(event.score - limits[tag]))
+    whole = min(count, sum(len(each) for of in (found, low) for each in of.values()))
+    sure(HIGHEST, round(whole / 2), lambda tag, event: -event.score, {})
+    few = whole - sum(map(len, found.values()))  # candidates, where events are too few
+    sure(NEAR, max(round(whole / 4), few), lambda tag, event: abs(event.score - limits[tag]), low)
     chance = np.random.default_rng(seed)
     for tag, part in _shares(rest, whole - len(picked)).items():
         drawn = [rest[tag][n] for n in sorted(chance.choice(len(rest[tag]), part, replace=False).tolist())]
@@ -77,6 +85,15 @@ def pick(
             Picked(recording, event, RANDOM, part / len(rest[tag]), len(found[tag])) for recording, event in drawn
         ]
     return [picked[n] for n in chance.permutation(len(picked)).tolist()]
+
+
+def _by_tag(events: Mapping[str, Sequence[Event]], tags: Sequence[str] | None) -> dict[str, list[tuple[str, Event]]]:
+    found: dict[str, list[tuple[str, Event]]] = defaultdict(list)
+    for recording, heard in events.items():
+        for event in heard:
+            if tags is None or event.tag in tags:
+                found[event.tag].append((recording, event))
+    return found
 
 
 def _shares(rest: Mapping[str, Sequence[object]], many: int) -> dict[str, int]:

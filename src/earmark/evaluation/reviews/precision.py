@@ -5,6 +5,7 @@ ones: of n that were answered r were right. So the precision is (right among the
 (Wilson 1927, 95 %) for the R others; the sure ones have none. Of several tags the parts are added, and the distances to the
 intervals' ends as the root of the sum of their squares (Zou and Donner 2008, "MOVER").
 
+Candidates, which lie below the threshold, are no events, and are left out.
 A sure one without an answer counts among the others. Random ones alone are an honest sample of the rest, whatever the sure ones are.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, WRONG, Review
-from earmark.evaluation.reviews.choosing import RANDOM
+from earmark.evaluation.reviews.choosing import BELOW, RANDOM
 from earmark.metrics.intervals import Interval
 from earmark.metrics.shares import wilson
 
@@ -48,7 +49,8 @@ def of_tags(reviews: Sequence[Review]) -> list[Precision]:
     """By tag, and at last of all, called "" there."""
     by_tag: dict[str, list[Review]] = {}
     for review in reviews:
-        by_tag.setdefault(review.picked.event.tag, []).append(review)
+        if review.picked.chosen != BELOW:
+            by_tag.setdefault(review.picked.event.tag, []).append(review)
     each = [_of_tag(tag, by_tag[tag]) for tag in sorted(by_tag)]
     return [*each, _of_all(each)]
 

@@ -6,9 +6,10 @@ gone on to the next: until then a kill leaves it. Memory holds one recording's p
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.errors import EarmarkError, TaggerError
@@ -21,18 +22,20 @@ from earmark.inference.options import Options
 from earmark.inference.recordings import Failure, Part, Recording, Scored
 from earmark.inference.scorer import Moments, Scorer, Several, alike
 
+EVERY = 30.0  # s
 Load = Callable[[], Sequence[Scorer]]
 
 
 @dataclass(frozen=True)
 class Cluster:
     """load: gives a tagger in another process, and whether its frames are asked for tells it what to score. folder: where pieces
-    are kept.
+    are kept. report: told from time to time how far it is.
     """
 
     machines: Machines
     load: Callable[[bool], Load]
     folder: Path
+    report: Callable[[str], None] = lambda line: None
 
     def score(
         self,
@@ -59,13 +62,15 @@ class Cluster:
         kept = Kept(self.folder)
         keys = [key_of(recording, cut) for recording in todo]
         arrivals = self._arriving(todo, keys, kept, cut, there, isinstance(scorer, Moments), on_audio)
+        pace = Pace([_size(recording.path) for recording in todo], self.report)
         with closing(arrivals):
             for number, (recording, key) in enumerate(zip(todo, keys, strict=True)):
                 while not kept.complete(key):
-                    if not next(arrivals, False):
+                    if (seconds := next(arrivals, None)) is None:
                         raise EarmarkError(
                             f"{recording.name}: the cluster ended without it. Run the same command again"
                         )
+                    pace.heard(seconds, number)
                 yield join(recording, number, kept.pieces(key), scorers, here, team)
                 kept.drop(key)
 
@@ -78,7 +83,7 @@ class Cluster:
         options: Options,
         frames: bool,
         on_audio: Callable[[float], None] | None,
-    ) -> Generator[bool]:
+    ) -> Generator[float]:
         rows = [
             stages.Row(number, recording, _size(recording.path), kept.done(key))
             for number, (recording, key) in enumerate(zip(todo, keys, strict=True))
@@ -90,7 +95,35 @@ class Cluster:
             kept.put(keys[piece.index], piece.number, piece.last, piece.data)
             if on_audio is not None:
                 on_audio(piece.seconds)
-            yield True
+            yield piece.seconds
+
+
+@dataclass
+class Pace:
+    """How fast a cluster is, told every EVERY seconds. sizes: bytes of the recordings, by which what is left is guessed."""
+
+    sizes: Sequence[int]
+    report: Callable[[str], None]
+    begun: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    def heard(self, seconds: float, done: int) -> None:
+        """seconds: of sound that have come. done: recordings before the one that is waited for."""
+        self.seconds += seconds
+        now = time.monotonic()
+        if now - self.told < EVERY:
+            return
+        self.told, spent, past = now, now - self.begun, sum(self.sizes[:done])
+        left = f", about {_span(spent * (sum(self.sizes) - past) / past)} left" if past else ""
+        self.report(
+            f"{done} of {len(self.sizes)} recordings; {_span(self.seconds)} of sound in {_span(spent)}, "
+            f"{self.seconds / spent:.0f} times as fast as it sounds{left}"
+        )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def members(scorer: Scorer | Several) -> tuple[Sequence[Scorer], Several | None]:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from earmark.errors import AudioError, EarmarkError
+from earmark.files.stores import place
 from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
@@ -38,7 +39,7 @@ QUIETLY = {
 SHARE = 0.1  # of a core, for a decoder
 BLOCK = 4 << 20  # bytes of sound that are handed on at once: one long piece, or a dozen short recordings
 TOGETHER, BYTES = 32, 32 << 20  # recordings of a task, and bytes of their files
-MOST_ROWS = 1_000  # of a table that is handed over at once
+REACH = 10.0  # s, for a cluster's address
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class _Decode:
 
     def __call__(self, table: Any) -> Iterator[Any]:
         for row in table.to_pylist():
-            recording = Recording(Path(os.fsdecode(row["path"])), channel=row["channel"])
+            recording = Recording(place(os.fsdecode(row["path"])), channel=row["channel"])
             yield from self._of(row["index"], recording, set(row["done"]))
 
     def _of(self, index: int, recording: Recording, done: set[int]) -> Iterator[Any]:
@@ -150,7 +151,7 @@ class Nets:
         import pyarrow as pa
 
         rows = [_row(table, number) for number in range(len(table))]
-        sound = [(Path(os.fsdecode(row["path"])), piece) for row, piece in rows if piece is not None]
+        sound = [(place(os.fsdecode(row["path"])), piece) for row, piece in rows if piece is not None]
         heard = iter(hear(self.scorers, sound, self.options))
         made: dict[str, list[Any]] = {name: [] for name in ("index", "number", "last", "seconds", "data")}
         for row, piece in rows:
@@ -212,6 +213,7 @@ def _cluster(machines: Machines) -> Iterator[Any]:
         {"include_dashboard": False, "num_cpus": machines.cpus or _cores()} if address == "local" else {}
     )
     try:
+        _reach(address)
         with _hushed():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
@@ -223,6 +225,13 @@ def _cluster(machines: Machines) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Ray itself waits for minutes for a machine that is not there. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), REACH).close()
 
 
 @contextmanager
@@ -244,6 +253,10 @@ def _cores() -> int:
 
 def _settle(ray: Any, machines: Machines) -> None:
     """The settings of Ray Data."""
+    # what Ray does again after a kill it would tell on stdout, where results go
+    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
     for name in ("ray", "ray.data"):  # what goes wrong is raised, and told once
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     told = ray.data.DataContext.get_current()

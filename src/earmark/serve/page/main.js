@@ -24,15 +24,21 @@ function show(event) {
   if (event) document.getElementById("main").focus({ preventScroll: true });
 }
 
+async function renew() { // which taggers there are
+  const told = await json("v1/taggers"), before = chosen.value;
+  state.taggers = told.taggers; state.folder = told.folder;
+  chosen.replaceChildren(...told.taggers.map((each) => new Option(each.name, each.name)));
+  if (told.taggers.some((each) => each.name === before)) chosen.value = before;
+  return told;
+}
+
 async function enter() {
   try {
-    const told = await json("v1/taggers");
-    state.taggers = told.taggers; state.folder = told.folder;
-    chosen.replaceChildren(...told.taggers.map((each) => new Option(each.name, each.name)));
+    const told = await renew();
     document.getElementById("gate").hidden = true;
     document.getElementById("limits").textContent = `Up to ${Math.round(told.limits.bytes / 1e6)} MB and ${Math.round(told.limits.seconds / 60)} minutes; it stays on the service until you close this page or for an hour.`;
     document.getElementById("version").textContent = `earmark ${told.version}`;
-    for (const page of Object.values(pages)) page.start?.(state, tagger);
+    for (const page of Object.values(pages)) page.start?.(state, tagger, renew);
     addEventListener("hashchange", show);
     show();
   } catch (error) {

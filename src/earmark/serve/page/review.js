@@ -2,6 +2,7 @@
 import { json, ask, clock, element, post, query, say, words } from "./api.js";
 import { Edges } from "./edges.js";
 import * as examples from "./examples.js";
+import * as training from "./training.js";
 import { View } from "./view.js";
 
 const at = (id) => document.getElementById(id), AROUND = 3; // s shown before and after
@@ -12,14 +13,15 @@ const BY = {
 };
 let jobs = [], view, edges, folder = false, event = null, drawn = null, busy = false;
 
-export function start(state) {
+export function start(state, which, renew) {
+  training.start(served, async () => { await renew(); await open(); });
   folder = state.folder;
   view = new View(at("review-view"));
   view.failed = (error) => say(error.message, true);
   edges = new Edges(view, told);
   examples.start(() => view.stop());
   at("other-tags").replaceChildren(...[...new Set(state.taggers.flatMap((each) => each.tags))].map((tag) => new Option(tag)));
-  for (const id of ["review-job", "review-tag", "review-order", "review-below"]) at(id).addEventListener("change", () => (id === "review-job" ? tags().then(next) : next()));
+  for (const id of ["review-job", "review-tag", "review-order", "review-below"]) at(id).addEventListener("change", () => (id === "review-job" ? tags().then(next).then(training.show) : next()));
   for (const said of ["right", "wrong", "unsure"]) at(said).addEventListener("click", () => answer(said));
   at("again").addEventListener("click", again);
   at("other").addEventListener("click", other);
@@ -41,17 +43,19 @@ export async function open() {
   if (jobs.some((each) => String(each.id) === chosen)) at("review-job").value = chosen;
   await tags();
   await next();
+  await training.show();
 }
-export function leave() { view?.stop(); examples.quiet(); }
+export function leave() { view?.stop(); examples.quiet(); training.leave(); }
 
 async function attempt(work) { try { return await work(); } catch (error) { say(error.message, true); return null; } }
+const served = () => jobs.find((each) => String(each.id) === job())?.served ?? null; // the name of the tagger of these events now
 const job = () => at("review-job").value, about = () => query({ tag: at("review-tag").value, order: at("review-order").value, below: at("review-below").value });
 
 async function tags() {
   const told = await attempt(() => json(`v1/jobs/${job()}/counts`)), chosen = at("review-tag").value;
   at("review-tag").replaceChildren(new Option("all", ""), ...(told?.rows ?? []).map((row) => new Option(`${words(row.tag)} (${row.all})`, row.tag)));
   if (told?.rows.some((row) => row.tag === chosen)) at("review-tag").value = chosen;
-  at("reviews-csv").href = `v1/jobs/${job()}/reviews`; at("reviews-all").href = `v1/jobs/${job()}/reviews?candidates=true`;
+  at("reviews-csv").href = `v1/jobs/${job()}/reviews`;
 }
 
 async function next() {
@@ -94,7 +98,8 @@ async function draw(asked) {
 }
 
 async function mark(asked, recording, start, end) { // what made the tagger tell it; nothing where that tagger is not served any more
-  const whole = end - start > 60 ? [asked.onset, Math.min(end, asked.onset + 60)] : [start, end], { tagger } = jobs.find((each) => String(each.id) === job());
+  const whole = end - start > 60 ? [asked.onset, Math.min(end, asked.onset + 60)] : [start, end], tagger = served();
+  if (!tagger) return;
   try {
     const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: whole[0], end: whole[1] })}`);
     if (asked !== event) return;
@@ -125,7 +130,7 @@ async function answer(said, tag = "") {
   try { 
     const [onset, offset] = edges.moved && (said === "right" || said === "other") ? edges.now : [null, null];
     await post(`v1/jobs/${job()}/reviews`, { event: event.id, answer: said, other: tag, drawn: drawn ?? "chosen", onset, offset });
-    say(""); await next();
+    say(""); training.later(); await next();
   }
   catch (error) { say(error.message, true); }
   finally { occupied(false); }
@@ -137,6 +142,7 @@ async function undo() {
   try {
     const told = await (await ask(`v1/jobs/${job()}/reviews/last`, { method: "DELETE" })).json();
     if (!told.event) return say("There is no answer to take back.");
+    training.later();
     at("review-below").value = told.event.below ? "true" : "";
     const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
     await show(told.event, told.drawn, left, told.onset === null ? null : [told.onset, told.offset]);

@@ -50,15 +50,19 @@ class Background:
     facts: dict[str, Any]
 
 
-def draw(asked: Asked, clips: Manifest, store: Store, progress: Progress = QUIET) -> Background:
-    """Raises EarmarkError where no recording can be read."""
+def draw(
+    asked: Asked, clips: Manifest, store: Store, progress: Progress = QUIET, apart: Sequence[tuple[Path, float, float]] = ()
+) -> Background:  # fmt: skip
+    """apart: parts of recordings, seconds, that nothing is drawn from either. Raises EarmarkError where no recording can be read."""
     found = audio.find(list(asked.recordings), progress.say)
-    digest = digests([*found, *clips.paths()], store.workers)
+    digest = digests([*found, *clips.paths(), *(path for path, _, _ in apart)], store.workers)
     taken: dict[str, list[tuple[float, float]]] = {}
     for path, start, end in zip(clips.paths(), clips.start, clips.end, strict=True):
         taken.setdefault(digest[path], []).append(
             (float(np.nan_to_num(start)), float("inf") if np.isnan(end) else float(end))
         )
+    for path, begin, stop in apart:
+        taken.setdefault(digest[path], []).append((begin, stop))
     length = store.tagger.windows.length
     wanted: list[Recording] = []
     used = 0

@@ -164,7 +164,9 @@ def _truth(tests: Sequence[Manifest], vocabulary: Sequence[str], task: Task) -> 
     """(clips, tags): as metrics take it; of clips with one tag that one excludes the others."""
     parts = [test.truth(vocabulary) if task == "one" else test.judged(vocabulary) for test in tests]
     masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
-    return np.ma.concatenate(parts) if masked else np.concatenate(parts)
+    together: Any = np.ma.concatenate if masked else np.concatenate
+    truth: NDArray[np.bool_] = together(parts)
+    return truth
 
 
 def drawn(clips: Manifest, size: int | None, vocabulary: Sequence[str], seed: Sequence[int]) -> Manifest:

@@ -43,7 +43,7 @@ def of_clips(clips: Sequence[Heard], targets: Floats) -> Lesson:
 
     targets: (clips, tags), NaN where it is not known whether a clip has a tag; one of which nothing is known is left out.
     """
-    told = ~np.isnan(targets).all(axis=1)
+    told = np.any(~np.isnan(targets), axis=1)
     kept = [loud(each.levels) & some for each, some in zip(clips, told, strict=True)]
     counts = np.array([int(each.sum()) for each in kept])
     mean = float(counts[counts > 0].mean()) if counts.any() else 1.0

@@ -11,62 +11,41 @@ tagger.safetensors        the tagger
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError
 from earmark.evaluation.scoring import recordings
-from earmark.events import DEFAULT, EventRules
 from earmark.files import whole_text
 from earmark.inference import Failure
 from earmark.inference.silence import NOTHING
 from earmark.models import loading
-from earmark.models.facts import Base, DataSet, EventTuning, Facts, Split
-from earmark.models.headfacts import Head
-from earmark.models.transfer import with_head
+from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.train import bases
 from earmark.train.folder import TAGGER, prepared, versions, write_json
 from earmark.train.folds import divide
-from earmark.train.heads import background, choosing, lesson, within
-from earmark.train.heads.fitting import Layer, Regression
+from earmark.train.heads import background, lesson, making
+from earmark.train.heads.making import Asked, Ground, Made, learn
 from earmark.train.heads.store import Heard, Store, digests, keyed
-from earmark.train.loader import QUIETEST, targets_of
+from earmark.train.loader import QUIETEST
 from earmark.train.plausible import check_vocabulary
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
+__all__ = ["PARTS_TAKEN", "Asked", "Besides", "How", "Made", "learn", "load_base", "plan", "train"]
 ASKED, EMBEDDINGS = "head.json", "embeddings"
 PARTS_TAKEN = ("all but the head",)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How a head is to be learnt. kind: None: by the number of clips, and by inner folds. embeddings: where they are kept.
-
-    background: unlabelled recordings; within: how clips are mixed into them, where they are. seed: of inner folds.
-    """
-
-    kind: choosing.Kind | None = None
-    embeddings: Path | None = None
-    background: background.Asked | None = None
-    within: within.Asked = field(default_factory=within.Asked)
-    seed: int = 0
-
-    @property
-    def mixes(self) -> bool:
-        """Whether clips are learnt from as they sound in the recordings."""
-        return self.background is not None and self.within.copies > 0
 
 
 @dataclass(frozen=True)
@@ -80,14 +59,25 @@ class How:
     resume: bool = False
 
 
+@dataclass(frozen=True)
+class Besides:
+    """What a head learns from besides clips and recordings. taken: parts of recordings, seconds, which no background is drawn from,
+    since it is known what is in them. teach: what is heard → the head.
+    """
+
+    taken: Sequence[tuple[Path, float, float]]
+    teach: Callable[[Ground, Progress], Made]
+
+
 def plan(
     base: AnyTagger, manifest: Manifest, name: str, *, dataset: str | None = None, task: Task | None = None, unlabelled: bool = False,
-    test: Sequence[str] = (), settings: Sequence[str] = (),
+    test: Sequence[str] = (), settings: Sequence[str] = (), validation: float | None = None,
 ) -> Recipe:  # fmt: skip
     """The recipe of a tagger on a base: what that one hears, the clips' data and parts, and no training of the net.
 
     task: default one tag a clip where each has one; many where they have others, or where windows of unlabelled recordings
-    are to have none. settings: key.path=value, such as data.folds=5. Raises RecipeError, TaggerError.
+    are to have none. settings: key.path=value, such as data.folds=5. validation: the share of the clips that teaches nothing,
+    for what comes after the head (`heads.unfreezing`); None: all teach. Raises RecipeError, TaggerError.
     """
     single = all(len(tags) == 1 for tags in manifest.table["tags"].to_pylist())
     told = {key: value for key, value in base.alone.recipe.as_dict().items() if key not in ("head", "augment")}
@@ -95,7 +85,7 @@ def plan(
         "name": name,
         "summary": f"A head on the embeddings of {name}",
         "task": task or ("one" if single and not unlabelled else "many"),
-        "data": {"dataset": dataset or str(manifest.facts.get("data set", "table")), "test": list(test), "validation": []},
+        "data": {"dataset": dataset or str(manifest.facts.get("data set", "table")), "test": list(test), "validation": validation or []},
         "augment": ["crop"],
         "train": {"epochs": 1, "keep": "last", "schedule": {"name": "constant"}},
         "load": {}, "phases": {}, "run": None, "epochs": None,
@@ -105,9 +95,11 @@ def plan(
 
 def train(
     base: AnyTagger, source: str, recipe: Recipe, manifest: Manifest, folder: Path, asked: Asked | None = None, how: How | None = None,
-    progress: Progress = QUIET,
+    progress: Progress = QUIET, besides: Besides | None = None,
 ) -> Path:  # fmt: skip
     """The path of the tagger's file. base: any tagger with an embedding; source: as it is to be named. recipe: of `plan`.
+
+    besides: for clips that are mixed into recordings.
 
     Raises ManifestError where the base learnt from test clips, where a clip does not fit the task or none can be read;
     EarmarkError where the folder holds another run; TaggerError of several taggers that answer together; AudioError if strict.
@@ -122,22 +114,24 @@ def train(
     store = Store(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )
-    with prepared(folder, recipe, parts, how.resume, how.workers):
+    with prepared(folder, recipe, parts, how.resume, how.workers) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
             return folder / TAGGER
         learnt, clips, unread = _heard(parts, store, folder, how, progress)
-        drawn = background.draw(asked.background, manifest, store, progress) if asked.background else None
+        taken = besides.taken if besides else ()
+        drawn = background.draw(asked.background, manifest, store, progress, taken) if asked.background else None
         if drawn is not None and mixes:
-            made = _within(clips, learnt, manifest.vocabulary, asked, drawn, base, how, progress)
+            ground = Ground(base, learnt, clips, manifest.vocabulary, asked, drawn, store)
+            made = (besides.teach if besides else making.of_recordings)(ground, progress)
         else:
             made = learn(
                 clips, learnt, manifest.vocabulary, recipe.task, asked, None if drawn is None else drawn.vectors
             )
         progress.say(f"{made.choice.setting.words()}: chosen by {made.choice.by}")
         facts = Facts(
-            DataSet(recipe.data.dataset, manifest.facts), _counted(Split.of(parts), unread), versions(),
+            DataSet(recipe.data.dataset, manifest.facts), _counted(Split.of(parts, sounds), unread), versions(),
             bases=tuple(checked[each] for each in found), head=made.facts(None if drawn is None else drawn.facts),
         )  # fmt: skip
         facts = replace(facts, level=_level(clips, drawn))
@@ -147,52 +141,6 @@ def train(
         write_json(folder / "run.json", {**facts.as_dict(), "recipe": recipe.name})
         tagger.save(folder / TAGGER)
     return folder / TAGGER
-
-
-@dataclass(frozen=True)
-class Made:
-    """What was learnt: layers, what chose them, and from how many windows of clips."""
-
-    layers: list[Layer]
-    choice: choosing.Choice
-    windows: int
-    mixed: dict[str, Any] = field(default_factory=dict)
-    events: EventTuning | None = None
-
-    def facts(self, drawn: dict[str, Any] | None) -> Head:
-        choice = self.choice
-        tried = tuple(each.as_dict() for each in choice.tried)
-        drawn = None if drawn is None else drawn | self.mixed
-        return Head(choice.setting.as_dict(), choice.by, choice.folds, tried, self.windows, lesson.LOUD, drawn)
-
-    def tagger(self, net: Any, vocabulary: Sequence[str], recipe: Recipe) -> Any:
-        """The base's net (a `Tagger`) with these layers."""
-        told = {key: value for key, value in recipe.as_dict().items() if key != "net"}
-        told["windows"] |= {"combine": self.choice.setting.combine, "weigh": self.choice.setting.weigh}
-        return with_head(net, vocabulary, self.layers, told)
-
-
-def learn(
-    clips: Sequence[Heard],
-    manifest: Manifest,
-    vocabulary: Sequence[str],
-    task: Task,
-    asked: Asked,
-    background: Any = None,
-) -> Made:
-    """A head from what was heard of clips. manifest: of these clips, in their order. Raises ManifestError for silent clips."""
-    targets = targets_of(manifest, vocabulary, task)
-    known = lesson.of_clips(clips, targets)
-    if not len(known.clip):
-        raise ManifestError(
-            f"all {len(clips)} training clips are silent, or nothing is known of their tags: nothing can be learnt. Check the recordings"
-        )
-    windows = len(known.clip)
-    if background is not None:
-        known = lesson.with_background(known, background, asked.background.weight if asked.background else 1.0)
-    kinds = choosing.kinds_for(targets > 0, asked.kind)
-    choice = choosing.choose(known, clips, manifest, targets, task, kinds, asked.seed)
-    return Made(choosing.fit(known, choice.setting, task), choice, windows)
 
 
 def _level(clips: Sequence[Heard], drawn: background.Background | None) -> float | None:
@@ -220,67 +168,6 @@ def _mixes(asked: Asked, task: Task, progress: Progress) -> bool:
             f"--head {asked.kind}: on clips that are mixed into recordings heads are logistic. Leave --head out, or give --copies 0"
         )
     return True
-
-
-def _within(
-    clips: Sequence[Heard], manifest: Manifest, vocabulary: Sequence[str], asked: Asked, drawn: background.Background, base: AnyTagger,
-    how: How, progress: Progress,
-) -> Made:  # fmt: skip
-    """The same from clips as they sound in the recordings, with thresholds for events there. See `heads.within`."""
-    assert asked.background is not None
-    within.checked(manifest)
-    truth, told = manifest.truth(vocabulary), asked.within
-    mixed = within.hear(told, manifest, asked.background.recordings, base, asked.seed, how.workers, progress)
-    if mixed.unread:
-        progress.say(f"{len(mixed.unread)} clips or stretches could not be mixed, the first: {mixed.unread[0]}")
-    counts = np.bincount(mixed.clip, minlength=len(clips))
-    weights = counts[counts > 0].mean() / counts[mixed.clip]  # each clip counts as much as the others
-    vectors = np.concatenate([mixed.vectors, drawn.vectors])
-    wanted = targets_of(manifest, vocabulary, "many")
-    targets = np.concatenate([wanted[mixed.clip], np.zeros((len(drawn.vectors), truth.shape[1]), np.float32)])
-    both = np.concatenate([weights, np.full(len(drawn.vectors), asked.background.weight)]).astype(np.float32)
-    folds = choosing.inner_folds(manifest, asked.seed)
-    if folds is None:
-        raise ManifestError(
-            f"--recordings: {len(clips)} clips of one group cannot be held out, so that no threshold can be chosen. Give clips of "
-            "several groups, or --copies 0"
-        )
-    lesson = Regression(vectors, targets, both, "many")
-    hop = base.windows.hop
-    chosen = within.choose(lesson, mixed, truth, len(drawn.vectors), folds, hop, told.recall)
-    exact = Regression(vectors, targets, both, "many", True)
-    setting = choosing.Setting("logistic", within.STRENGTH, "max", "equal")
-    by = "a rule for clips that are mixed into recordings"
-    choice = choosing.Choice(setting, by, (choosing.Tried(setting, chosen.loss, None),), len(np.unique(folds)))
-    facts = {"copies": told.copies, "snr": list(told.snr), "mixed windows": len(mixed.vectors)}
-    tuned = _tuning(chosen, vocabulary, told.recall, base)
-    progress.say(_told(chosen, vocabulary, told.recall))
-    return Made(exact.layers(exact.fit(within.STRENGTH)), choice, len(mixed.vectors), facts, tuned)
-
-
-def _tuning(chosen: within.Chosen, vocabulary: Sequence[str], recall: float, base: AnyTagger) -> EventTuning:
-    known = ~np.isnan(chosen.thresholds)
-    thresholds = {
-        tag: float(round(t, 4)) if k else DEFAULT
-        for tag, t, k in zip(vocabulary, chosen.thresholds, known, strict=True)
-    }
-    alarms = {tag: round(float(a), 2) for tag, a, k in zip(vocabulary, chosen.alarms, known, strict=True) if k}
-    without = tuple(tag for tag, k in zip(vocabulary, known, strict=True) if not k)
-    goal = {"recall": recall, "of": "clips mixed into recordings, held out", "told windows an hour": alarms}
-    rules = EventRules(thresholds, dict.fromkeys(vocabulary, 0.0))
-    return EventTuning(rules, without or None, scores="windows", metric="recall", goal=goal)
-
-
-def _told(chosen: within.Chosen, vocabulary: Sequence[str], recall: float) -> str:
-    each = [
-        f"{tag} {threshold:.2f} ({alarms:.0f})"
-        for tag, threshold, alarms in zip(vocabulary, chosen.thresholds, chosen.alarms, strict=True) if not np.isnan(threshold)
-    ]  # fmt: skip
-    shown = ", ".join(each[:5]) + (", …" if len(each) > 5 else "")
-    return (
-        f"thresholds that {recall:g} of held-out clips in these recordings reach, and windows an hour of the recordings that do, true "
-        f"and false ones: {shown}"
-    )
 
 
 def _heard(parts: Parts, store: Store, folder: Path, how: How, progress: Progress) -> tuple[Manifest, list[Heard], int]:
@@ -329,6 +216,7 @@ def _same_question(file: Path, recipe: Recipe, asked: Asked, base: str) -> None:
     )
     told = {"base": base, "head": asked.kind, "background": weak, "seed": asked.seed}
     told |= {"within": asdict(asked.within) | {"snr": list(asked.within.snr)}} if asked.mixes else {}
+    told |= {"besides": asked.besides} if asked.besides else {}
     if file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
         if other := [name for name in told if before.get(name) != told[name]]:

@@ -16,7 +16,6 @@ import numpy as np
 from earmark.events import EventRules
 from earmark.inference.detection import listen, without_reserved
 from earmark.inference.recordings import Failure, Recording, Scored
-from earmark.models.anytagger import AnyTagger
 from earmark.scores import Event, Scores
 
 SHARE = 0.5  # of a tag's threshold
@@ -24,9 +23,12 @@ MARK = "\0"  # before a tag as it is heard for candidates: no tag begins so
 
 
 def hear(
-    tagger: AnyTagger, sounds: Iterable[Recording], rules: EventRules, **options: Any
+    tagger: Any, sounds: Iterable[Recording], rules: EventRules, **options: Any
 ) -> Generator[tuple[Scored | Failure, list[Event], list[Event]]]:
-    """(what was heard, its events as `listen` tells them, its candidates) of each recording. options: of `listen`."""
+    """(what was heard, its events as `listen` tells them, its candidates) of each recording.
+
+    tagger: an `AnyTagger`. options: of `listen`.
+    """
     both = EventRules(
         {**rules.thresholds, **{MARK + tag: SHARE * value for tag, value in rules.thresholds.items()}},
         {**rules.medians, **{MARK + tag: value for tag, value in rules.medians.items()}},

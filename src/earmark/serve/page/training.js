@@ -1,0 +1,65 @@
+// Training again behind the page: what is learnt from, how far it is, what changed, and whether the new tagger is taken.
+import { element, json, post, say, words } from "./api.js";
+
+const at = (id) => document.getElementById(id), OFTEN = 1000; // ms
+const STATES = { preparing: "is being prepared", running: "runs", stopped: "was stopped; train again to go on", done: "is done: take the new tagger, or reject it",
+  taken: "was taken: its tagger answers now", rejected: "was rejected: the tagger before it answers" };
+let tagger = () => null, onTaken = () => {}, watching;
+
+export function start(which, taken) {
+  tagger = which; onTaken = taken;
+  at("train").addEventListener("click", () => act(() => post("v1/training", { tagger: tagger() })));
+}
+
+export function leave() { clearTimeout(watching); }
+
+async function act(work) {
+  say("");
+  try { return await work(); } catch (error) { say(error.message, true); return null; } finally { await show(); }
+}
+
+export function later() { clearTimeout(watching); watching = setTimeout(show, OFTEN / 2); } // when answers come no more
+
+export async function show() {
+  clearTimeout(watching);
+  let told;
+  try { told = await json("v1/training"); } catch { at("training").hidden = true; return; }
+  at("training").hidden = false;
+  const name = tagger(), count = told.answers[name] ?? 0, runs = told.trainings.some((each) => each.state === "running");
+  at("train").disabled = runs || !!told.lacks || !count || !name;
+  at("train").textContent = told.trainings[0]?.state === "stopped" ? "Train again, or go on" : "Train again";
+  at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${count.toLocaleString("en")} answer${count === 1 ? "" : "s"}, in all jobs over this folder. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
+    : "The tagger of these events is not served any more: choose others above.");
+  at("trainings").replaceChildren(...told.trainings.map(one));
+  if (runs && !at("review").hidden) watching = setTimeout(show, OFTEN);
+}
+
+function one(training) {
+  const { id, state, progress } = training, word = STATES[state] ?? state;
+  const when = new Date(training.begun).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  const parts = [element("h3", {}, `Training ${id} of ${training.tagger}`), element("p", { className: "aside" }, `${when}, from ${training.answers} answers. It ${word}.`)];
+  if (progress) parts.push(element("progress", { max: Math.max(1, progress.total), value: progress.done, ariaLabel: `Training ${id}: ${progress.what}` }),
+    element("p", { className: "aside" }, `${progress.what}: ${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}`));
+  if (training.changed) parts.push(table(training.changed));
+  if (training.said.length) parts.push(element("details", {}, element("summary", {}, "What was said"), ...training.said.map((line) => element("p", {}, line))));
+  const press = (what, told, main) => element("button", { type: "button", className: main ? "main" : "", onclick: () => decide(id, what) }, told);
+  const buttons = { running: [press("stop", "Stop")], done: [press("take", "Take the new tagger", true), press("reject", "Reject")], taken: [press("reject", "Put the one before back")], rejected: [press("take", "Take it after all")] }[state] ?? [];
+  if (buttons.length) parts.push(element("p", { className: "filters" }, ...buttons));
+  return element("article", { className: "training" }, ...parts);
+}
+
+async function decide(id, what) {
+  if (await act(() => post(`v1/training/${id}/${what}`, {})) && what !== "stop") await onTaken();
+}
+
+const percent = (share) => `${share < 0 ? "−" : share > 0 ? "+" : ""}${Math.abs(Math.round(100 * share))}`;
+
+function table(rows) {
+  if (!rows.length) return element("p", {}, "Nothing can be said of what changed: there is nothing that it did not learn from.");
+  const sure = (row) => (row.low > 0 ? "better" : row.high < 0 ? "worse" : "");
+  return element("div", { className: "wide" }, element("p", { className: "aside" }, "Of reviewed events that the new tagger was not taught when it was judged: how many each decides rightly. An interval that holds 0 may be chance."),
+    element("table", { className: "changed" }, element("thead", {}, element("tr", {}, element("th", { className: "words" }, "Tag"), element("th", {}, "Events"), element("th", {}, "Right before"), element("th", {}, "Right after"),
+      element("th", {}, "Gained"), element("th", {}, "Lost"), element("th", {}, "Change in points of a hundred, and its 95 % interval"))),
+    element("tbody", {}, ...rows.map((row) => element("tr", {}, element("td", { className: "words" }, words(row.tag)), ...[row.events, row.before, row.after, row.gained, row.lost].map((value) => element("td", {}, String(value))),
+      element("td", { className: sure(row) }, `${percent(row.difference)} (${percent(row.low)} to ${percent(row.high)})`))))));
+}

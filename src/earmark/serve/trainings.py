@@ -1,0 +1,321 @@
+"""Trainings behind the page: each a process of its own (`earmark.serve.learning`), whose tagger is then taken or rejected.
+
+A training learns from all that people said of events of the tagger's tags, in any job over the folder, and from the clips that the
+service was given. What it learns from is kept as it was when it was begun. A tagger that is taken answers under the name of the
+one that it stands on, which stays on the shelf as NAME-before-N; rejected, also later, it is put back. No file is deleted.
+
+state   running, stopped, failed: why, done (nobody has decided), taken, rejected
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import EarmarkError, UnknownName
+from earmark.files import write_text
+from earmark.models.anytagger import AnyTagger
+from earmark.serve import judging, learning
+from earmark.serve.settings import Settings
+from earmark.serve.shelf import Shelf
+from earmark.serve.store import Store, now
+
+log = logging.getLogger("earmark")
+PATIENCE = 10.0  # s for a process to end by itself
+PROGRAM = (sys.executable, "-m", learning.__name__)
+Load = Callable[[Path], AnyTagger]
+
+
+class Trainings:
+    """Those of one folder of recordings, one at a time."""
+
+    def __init__(self, store: Store, shelf: Shelf, taggers: dict[str, AnyTagger], settings: Settings, load: Load):
+        self.store, self.shelf, self.taggers, self.settings, self.load = store, shelf, taggers, settings, load
+        self.folder = (settings.kept / "trainings").absolute()
+        self.turn = 0  # grows when other taggers are served
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._number = 0
+        self._closed = False
+        with store.writing() as line:  # a kill before it was begun
+            line.execute("UPDATE trainings SET state = 'failed: the service ended first' WHERE state = 'preparing'")
+        for row in store.rows("SELECT * FROM trainings WHERE state = 'taken' ORDER BY decided"):
+            self._restore(row)
+        for row in store.rows("SELECT id FROM trainings WHERE state = 'running' ORDER BY id LIMIT 1"):
+            self._start(row["id"])
+
+    # ------------------------------------------------------------------------------------------------------ to learn
+
+    def lacks(self) -> str | None:
+        """Why nothing can be learnt here, in words."""
+        if self.settings.clips is None:
+            return (
+                "The service does not know the clips that the tagger learnt from: start it with `--clips DATA` (a manifest, or a folder "
+                "with `--dataset`). From answers alone it would forget the tags that nobody answered"
+            )
+        return None
+
+    def answers(self, tagger: str) -> list[tuple[int, int]]:
+        """(job, answers that are none but unsure) of events of its tags."""
+        known = set(self.taggers[tagger].vocabulary)
+        counts: dict[int, int] = {}
+        for row in self.store.rows("SELECT job, tag FROM reviews WHERE undone IS NULL AND answer <> 'unsure'"):
+            if row["tag"] in known:
+                counts[row["job"]] = counts.get(row["job"], 0) + 1
+        return sorted(counts.items())
+
+    def begin(self, tagger: str) -> int:
+        """The number of a training: a new one, or one that stopped or failed and was of the same answers. Raises EarmarkError."""
+        with self._lock:
+            if (why := self.lacks()) is not None:
+                raise EarmarkError(why)
+            if self._process is not None:
+                raise EarmarkError(f"training {self._number} runs: wait for it, or stop it")
+            text, count = self._table(tagger)
+            if not count:
+                raise EarmarkError("nobody has answered yet: review some events first")
+            base = self.taggers[tagger].identity()
+            same = self.store.rows(
+                "SELECT id, state FROM trainings WHERE tagger = ? AND base = ? ORDER BY id DESC LIMIT 1", (tagger, base)
+            )
+            if same and (same[0]["state"] == "stopped" or same[0]["state"].startswith("failed")):
+                number = int(same[0]["id"])
+                if (self.place(number) / learning.REVIEWS).read_text(
+                    encoding="utf-8", errors="surrogateescape"
+                ) == text:
+                    self._start(number)
+                    return number
+            files = self._recordings(text)
+            with self.store.writing() as line:
+                made = line.execute(
+                    "INSERT INTO trainings (tagger, base, state, begun, answers) VALUES (?, ?, 'preparing', ?, ?)",
+                    (tagger, base, now(), count),
+                )
+                number = int(made.lastrowid or 0)
+            self._prepare(number, tagger, text, files)
+            self._start(number)
+            return number
+
+    def _table(self, tagger: str) -> tuple[str, int]:
+        """(what was said as one table, how many answers it has); of an event that was judged in two jobs the newer answer."""
+        known = set(self.taggers[tagger].vocabulary)
+        rows: dict[tuple[str, ...], list[str]] = {}
+        head: list[str] = []
+        for job, _ in self.answers(tagger):
+            head, *told = csv.reader(io.StringIO(judging.table(self.store, job), newline=""))
+            for row in told:
+                each = dict(zip(head, row, strict=True))
+                if each["tag"] in known and each["answer"] != "unsure":
+                    key = tuple(each[name] for name in ("recording", "onset", "offset", "tag"))
+                    if key not in rows or dict(zip(head, rows[key], strict=True))["time"] <= each["time"]:
+                        rows[key] = row
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows([head, *rows.values()] if rows else [])
+        return out.getvalue(), len(rows)
+
+    def place(self, number: int) -> Path:
+        return self.folder / str(number)
+
+    def _learns(self, number: int) -> str:
+        return (self.place(number) / learning.REVIEWS).read_text(encoding="utf-8", errors="surrogateescape")
+
+    def _recordings(self, text: str) -> dict[str, Path]:
+        """The file of each recording that was reviewed. Raises EarmarkError."""
+        names = sorted({row["recording"] for row in csv.DictReader(io.StringIO(text, newline=""))})
+        files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
+        if gone := [name for name in names if name not in files]:
+            raise EarmarkError(
+                f"{gone[0]}: was reviewed and is not in the folder any more ({len(gone)} recordings of {len(names)} are not). Put it "
+                "back to learn from it"
+            )
+        return files
+
+    def _prepare(self, number: int, tagger: str, text: str, files: dict[str, Path]) -> None:
+        place = self.place(number)
+        (place / "base").mkdir(parents=True)
+        base = place / "base" / f"{tagger}.safetensors"
+        self.taggers[tagger].save(base)
+        write_text(place / learning.REVIEWS, text)
+        clips = self.settings.clips
+        assert clips is not None
+        told = {
+            "tagger": str(base), "clips": str(clips.absolute()), "dataset": self.settings.dataset,
+            "recordings": {name: str(file) for name, file in files.items()},
+        }  # fmt: skip
+        write_text(place / learning.ASKED, json.dumps(told, indent=1) + "\n")
+
+    # ------------------------------------------------------------------------------------------------------ the process
+
+    def _start(self, number: int) -> None:
+        with self._lock:
+            for name in (learning.ERROR, learning.RESULT, learning.PROGRESS, learning.SAID):
+                (self.place(number) / name).unlink(missing_ok=True)
+            command = [*PROGRAM, str(self.place(number))]
+            with (self.place(number) / "log.txt").open("ab") as out:
+                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out)
+            self._number = number
+            self._state(number, "running")
+            threading.Thread(target=self._watch, args=(number, self._process), name="training", daemon=True).start()
+
+    def _watch(self, number: int, process: subprocess.Popen[bytes]) -> None:
+        with process:  # closes its standard input once it has ended
+            ended = process.wait()
+        with self._lock:
+            if self._closed or self._process is not process:
+                return  # it goes on when the service starts again, or was stopped
+            self._process = None
+            told = _read(self.place(number) / learning.ERROR) or {}
+            why = told.get("error") or f"its process ended with {ended}; see {self.place(number) / 'log.txt'}"
+            self._state(number, "done" if self._ended(number) else f"failed: {why}")
+
+    def _ended(self, number: int) -> bool:
+        """Whether it came to its end."""
+        return (self.place(number) / learning.RESULT).is_file()
+
+    def stop(self, number: int) -> None:
+        """It can go on."""
+        with self._lock:
+            process = self._process
+            if self._row(number)["state"] != "running" or process is None or number != self._number:
+                return
+            process.terminate()
+            process.wait(PATIENCE)
+            self._process = None
+            self._state(number, "done" if self._ended(number) else "stopped")
+
+    def close(self) -> None:
+        """What runs goes on when the service starts again."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.terminate()
+            process.wait(PATIENCE)
+
+    # ------------------------------------------------------------------------------------------------------ what came of it
+
+    def take(self, number: int) -> None:
+        """Its tagger answers in the place of the one that it stands on. Raises EarmarkError."""
+        with self._lock:
+            row = self._row(number)
+            if row["state"] not in ("done", "rejected"):
+                raise EarmarkError(f"training {number} is {row['state']}: only one that is done can be taken")
+            served = self.taggers.get(row["tagger"])
+            if served is None or served.identity() != row["base"]:
+                raise EarmarkError(
+                    f"another tagger is called {row['tagger']} now than the one that training {number} stands on"
+                )
+            self._serve(row)
+            self._state(number, "taken", decided=now())
+
+    def reject(self, number: int) -> None:
+        """The tagger that it stands on answers, as before. Raises EarmarkError."""
+        with self._lock:
+            row = self._row(number)
+            if row["state"] not in ("done", "taken"):
+                raise EarmarkError(
+                    f"training {number} is {row['state']}: only one that is done or taken can be rejected"
+                )
+            if row["state"] == "taken":
+                later = self.store.rows(
+                    "SELECT id FROM trainings WHERE state = 'taken' AND tagger = ? AND decided > ?",
+                    (row["tagger"], row["decided"]),
+                )
+                if later:
+                    raise EarmarkError(f"training {later[-1]['id']} stands on it and was taken: reject that first")
+                before = self.taggers.pop(before_of(row), None)
+                if before is not None:
+                    self.taggers[row["tagger"]] = before
+                    self.turn += 1
+            self._state(number, "rejected", decided=now())
+
+    def _serve(self, row: dict[str, Any]) -> None:
+        told = _read(self.place(row["id"]) / learning.RESULT)
+        if told is None:
+            raise EarmarkError(f"training {row['id']} has no result any more")
+        new = self.load(Path(told["file"]))
+        self.taggers[before_of(row)] = self.taggers[row["tagger"]]
+        self.taggers[row["tagger"]] = new
+        self.turn += 1
+
+    def _restore(self, row: dict[str, Any]) -> None:
+        served = self.taggers.get(row["tagger"])
+        if served is None:
+            return
+        if served.identity() != row["base"]:
+            log.warning(
+                "training %d was taken for another tagger called %s, and is not served", row["id"], row["tagger"]
+            )
+            return
+        try:
+            self._serve(row)
+        except EarmarkError as error:
+            log.warning("the tagger of training %d is not served: %s", row["id"], error)
+
+    # ------------------------------------------------------------------------------------------------------ told
+
+    def told(self, number: int) -> dict[str, Any]:
+        """What `earmark.serve.shapes.OneTraining` tells."""
+        row, place = self._row(number), self.place(number)
+        result, progress = _read(place / learning.RESULT), _read(place / learning.PROGRESS)
+        said = [json.loads(line) for line in _lines(place / learning.SAID)]
+        return {
+            **{name: row[name] for name in ("id", "tagger", "state", "begun", "answers")},
+            "progress": progress if row["state"] == "running" else None, "said": said,
+            "changed": None if result is None else [_changed(each) for each in result["changed"]],
+        }  # fmt: skip
+
+    def all(self) -> list[dict[str, Any]]:
+        return [self.told(row["id"]) for row in self.store.rows("SELECT id FROM trainings ORDER BY id DESC")]
+
+    def wait(self, seconds: float) -> None:
+        """Until none runs."""
+        until = time.monotonic() + seconds
+        while self._process is not None and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _row(self, number: int) -> dict[str, Any]:
+        rows = self.store.rows("SELECT * FROM trainings WHERE id = ?", (number,))
+        if not rows:
+            raise UnknownName(f"training {number}: there is none of this number")
+        return rows[0]
+
+    def _state(self, number: int, state: str, decided: str | None = None) -> None:
+        with self.store.writing() as line:
+            line.execute(
+                "UPDATE trainings SET state = ?, decided = coalesce(?, decided) WHERE id = ?", (state, decided, number)
+            )
+
+
+def before_of(row: dict[str, Any]) -> str:
+    """The name of the tagger that it stands on, once it is taken."""
+    return f"{row['tagger']}-before-{row['id']}"
+
+
+def _changed(each: dict[str, Any]) -> dict[str, Any]:
+    return {name: each[name] for name in ("tag", "events", "before", "after", "gained", "lost")} | {
+        name: each["difference"][key] for name, key in (("difference", "value"), ("low", "low"), ("high", "high"))
+    }
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    """Whole ones."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    except OSError:
+        return []

@@ -1,0 +1,210 @@
+"""Places that are URIs: recordings and tables in an S3 server on loopback are those of the disk; what goes wrong is told a row."""
+
+from __future__ import annotations
+
+import http.server
+import pickle
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.program import earmark
+
+from earmark import audio
+from earmark.data import listed
+from earmark.errors import AudioError, EarmarkError, ManifestError
+from earmark.files import stores
+from earmark.files.stores import Stored, place
+
+server_module = pytest.importorskip(
+    "moto.server", reason="the S3 server of the tests is not here: pip install 'moto[server]'"
+)
+RATE = 8_000
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    """How to say which store it is."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setattr(stores, "LISTED", {})
+    return lambda url: monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+
+
+@pytest.fixture(scope="module")
+def served():
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield server, f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("disk")
+    (folder / "a").mkdir()
+    rng = np.random.default_rng(0)
+    for name, seconds in (("a/one.wav", 3), ("a/two.ogg", 3), ("long.flac", 400), ("three.mp3", 3)):
+        soundfile.write(folder / name, rng.uniform(-0.5, 0.5, seconds * RATE), RATE)
+    (folder / "bad.wav").write_bytes(b"no audio")
+    (folder / "notes.txt").write_text("wind")
+    (folder / "clips.csv").write_text(f"path\na/one.wav\nnot there.wav\n{folder / 'a/two.ogg'}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(served, disk):
+    """A bucket that holds what the disk does."""
+    from pyarrow import fs
+
+    system = fs.S3FileSystem(
+        access_key="key", secret_key="secret", region="us-east-1", scheme="http",
+        endpoint_override=served[1].removeprefix("http://"), allow_bucket_creation=True,
+    )  # fmt: skip
+    system.create_dir("bucket")
+    for path in disk.rglob("*.*"):
+        with system.open_output_stream(f"bucket/field/{path.relative_to(disk).as_posix()}") as file:
+            file.write(path.read_bytes())
+    return "s3://bucket/field"
+
+
+@pytest.fixture
+def there(served, endpoint, store) -> Stored:
+    endpoint(served[1])
+    found = place(store)
+    assert isinstance(found, Stored)
+    return found
+
+
+def test_a_uri_is_a_path():
+    sound = place("s3://bucket/site 1/dawn?.flac")
+    assert str(sound) == "s3://bucket/site 1/dawn?.flac" and sound.name == "dawn?.flac" and sound.suffix == ".flac"
+    assert str(sound.parent / "b" / "c.wav") == "s3://bucket/site 1/b/c.wav"
+    # a command line makes a path of it first, which takes a slash away; a journal and another process bring it back
+    assert (
+        place(Path(str(sound))) == sound
+        and pickle.loads(pickle.dumps(sound)) == sound
+        and hash(sound) == hash(place(sound))
+    )
+    assert place("file:///data/a%20b.wav") == Path("/data/a b.wav") and place("file:/data/a.wav") == Path("/data/a.wav")
+    assert not isinstance(place("s3/bucket/a.wav"), Stored) and not isinstance(place("a:b.wav"), Stored)
+    with pytest.raises(EarmarkError, match=r"^s3://…: holds a name or a password before @.*by the environment"):
+        place("s3://me:secret@bucket/a.wav")
+
+
+def test_recordings_of_a_store_are_those_of_the_disk(there, disk):
+    for name in ("a/one.wav", "a/two.ogg", "long.flac", "three.mp3"):
+        assert np.array_equal(audio.load(there / name, 16_000), audio.load(disk / name, 16_000))
+        told, known = audio.info(there / name), audio.info(disk / name)
+        assert (told.duration, told.codec) == (known.duration, known.codec)
+        assert (there / name).stat().st_size == (disk / name).stat().st_size and (there / name).stat().st_mtime_ns > 0
+
+
+def test_a_part_takes_a_part_of_the_requests(there, disk, monkeypatch):
+    files = []
+    monkeypatch.setattr(stores, "BLOCK", 1 << 16)
+    monkeypatch.setattr(stores.Stored, "ranged", lambda self: files.append(stores.Ranged(self)) or files[-1])
+    audio.load(there / "long.flac", RATE)
+    audio.info(there / "long.flac")
+    audio.load(there / "long.flac", RATE, 200.0, 1.0)
+    whole, header, part = (file.requests for file in files)
+    blocks = -(-(disk / "long.flac").stat().st_size >> 16)
+    assert blocks <= whole <= 1.3 * blocks and header <= 4 and part <= 20 < whole
+
+
+def test_a_folder_is_walked_as_on_the_disk(there, disk):
+    said, known = [], []
+    found = audio.find([there], said.append)
+    assert [str(path).removeprefix(f"{there}/") for path in found] == [
+        str(path.relative_to(disk)) for path in audio.find([disk], known.append)
+    ]
+    assert said[0].removeprefix(str(there)) == known[0].removeprefix(str(disk))
+
+
+def test_a_table_lists_recordings_of_its_store_and_of_the_disk(there, disk):
+    found = listed.find([there / "clips.csv"])
+    assert list(map(str, found)) == [f"{there}/a/one.wav", f"{there}/not there.wav", str(disk / "a/two.ogg")]
+    with pytest.raises(ManifestError, match=rf"{there}/notes.csv: cannot be read .does not exist in its store"):
+        listed.of_table(there / "notes.csv")
+
+
+def test_a_job_over_a_store_is_that_over_the_disk(there, disk, tmp_path):
+    words = ("--tagger", "digits", "--format", "csv", "--batch", "1")
+    one = earmark("tag", there, *words, "--job", tmp_path / "one")
+    other = earmark("tag", disk, *words, "--job", tmp_path / "other")
+    assert one.returncode == other.returncode == 1
+    assert (tmp_path / "one" / "tags.csv").read_text().replace(str(there), str(disk)) == (
+        tmp_path / "other" / "tags.csv"
+    ).read_text()
+    assert f"{there}/bad.wav: is no recording" in one.stderr
+    again = earmark("tag", there, *words, "--job", tmp_path / "one")
+    assert "5 of 5 recordings are done already" in again.stderr
+    missing = earmark("tag", there / "clips.csv", "--tagger", "digits")
+    assert f"{there}/not there.wav: does not exist" in missing.stderr and "1 of 3 recordings" in missing.stderr
+
+
+def test_results_are_of_a_disk(disk):
+    for words in (("--job", "s3://bucket/job"), ("--out", "s3://bucket/tags.csv")):
+        made = earmark("tag", disk / "a/one.wav", "--tagger", "digits", *words)
+        assert made.returncode == 2 and words[1] in made.stderr and "copy" in made.stderr, made.stderr
+    assert not Path("s3:").exists()
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A store that knows nobody."""
+
+    def do_GET(self):
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_what_a_store_refuses_is_told_and_the_rest_goes_on(endpoint, disk):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint(f"http://127.0.0.1:{server.server_port}")
+        made = earmark("tag", "s3://bucket/x.wav", disk / "a/one.wav", "--tagger", "digits")
+        server.shutdown()
+    assert (
+        "s3://bucket/x.wav: cannot be opened (its store refuses: the environment's credentials may not read it)"
+        in made.stderr
+    )
+    assert "one.wav" in made.stdout and "1 of 2 recordings could not be read" in made.stderr
+
+
+def test_a_store_that_is_not_there_is_a_row(endpoint, disk, monkeypatch):
+    monkeypatch.setattr(stores, "ATTEMPTS", 2)
+    stores._of.cache_clear()
+    endpoint("http://127.0.0.1:9")
+    made = earmark("tag", "s3://bucket/x.wav", disk / "a/one.wav", "--tagger", "digits")
+    stores._of.cache_clear()
+    assert "s3://bucket/x.wav: cannot be opened (its store does not give it, asked 2 times" in made.stderr
+    assert "one.wav" in made.stdout and "1 of 2 recordings could not be read" in made.stderr
+
+
+def test_a_store_that_vanishes_in_the_midst_is_told_and_not_taken_for_damage(there, monkeypatch):
+    monkeypatch.setattr(stores, "BLOCK", 1 << 16)
+
+    def gone(self, number):
+        if number >= 5:
+            raise OSError(5, "its store does not give it, asked 4 times: no route", str(self.path))
+        return whole(self, number)
+
+    whole = stores.Ranged._block
+    monkeypatch.setattr(stores.Ranged, "_block", gone)
+    for salvage in (False, True):
+        with pytest.raises(
+            AudioError, match=r"long.flac: cannot be read \(its store does not give it, asked 4 times: no route\)"
+        ):
+            audio.load(there / "long.flac", RATE, salvage=salvage)
