@@ -30,7 +30,7 @@ def section(parts: Parts) -> dict[str, Any] | None:
     rows, remarks = of_work(parts), []
     wide = HOURS * 3600 * RATE * BYTES
     rows += [
-        ["recordings, TB (16-bit samples of one channel at 48 kHz; FLAC has about half)", wide / 1e12, "arithmetic"],
+        ["recordings, TB (16-bit samples of one channel at 48 kHz)", wide / 1e12, "arithmetic"],
         [f"requests to read them, millions, {PIECE / 1e6:g} MB each", wide / PIECE / 1e6, "arithmetic"],
         [f"requests to list them, {LISTED:,} names each", HOURS / LISTED, "arithmetic"],
         ["days to bring them over 1 Gbit/s, one machine", wide / WIRE / 86400, "arithmetic"],
@@ -38,14 +38,14 @@ def section(parts: Parts) -> dict[str, Any] | None:
     ]
     rows += of_results(parts)
     steps = {row[0]: row[1:] for row in parts["planner"]["tables"][0]["rows"]}
-    joiner = steps[planner.ALL]
-    scale = HOURS / joiner[0]
+    held = steps[planner.LISTED][4] + steps[planner.ALL][4]  # the list, and the journal of all
+    count = steps[planner.ALL][0]
     rows += [
         ["planning: CPU minutes of all parts, without a net", _planning(steps) / 60, "planner"],
-        ["planning: MB of the machine that joins", joiner[4] * scale, "planner"],
+        ["planning: MB of the machine that joins", held * HOURS / count, "planner"],
     ]
-    if joiner[4] > 0:
-        most = MEMORY / (joiner[4] * 1e6 / joiner[0])
+    if held > 0:
+        most = MEMORY / (held * 1e6 / count)
         remarks.append(
             f"What breaks first on one machine is the memory of the one that joins: {MEMORY / 1e9:g} GB hold the journal and the list "
             f"of {most / 1e6:,.0f} million recordings."

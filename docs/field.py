@@ -3,10 +3,13 @@
     python docs/field.py --data DATA --base yamnet.safetensors --out field      ESC-10: dog, rooster, crying_baby over brown noise
     python docs/field.py … --other                                              FSDKaggle2018: three instruments over pink noise
     python docs/field.py … --minutes 1                                          to try the commands
+    python docs/field.py … --copies 8                                           the second of the two ways to learn alone
 
 Makes three recordings of twenty minutes and a folder of clips of the same three tags to learn from; then does what a user does,
 by the same commands, counts what was right, and writes `result.json` and `result.md`. Sounds of the recordings are from folds or
-groups that nothing learns from.
+groups that nothing learns from. Then `--reviews` events are reviewed, answered from what is known, and learnt from; what that
+changed is counted on the recordings that were reviewed, and on one that nobody reviewed: `reviewed.json`. Its sounds of the three
+tags are in no other where the data set has some left (ESC-10), else the same at other places; those between are the same.
 
     known     80 events of three tags, 3 to 20 dB over the noise, each from a clip of its own in a recording
     between   as loud: other sounds, sneezes among them, and music
@@ -34,6 +37,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.soundscapes import make_scenes
 
 BEGAN = ("20260427_033000", "20260427_235000", "20260428_053000")  # the second goes on over midnight
+AFTER = ("20260429_033000",)  # of the recording that nobody reviews
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +76,15 @@ def clips(data: Path, name: str, folder: Path) -> Manifest:
 
 def apart(
     known: Manifest, others: Sequence[tuple[str, Manifest]], wanted: Material
-) -> tuple[Manifest, dict[str, list[Path]]]:
-    """(the clips that recordings are mixed from, paths of those that are learnt from by tag): no group is on both sides.
+) -> tuple[Manifest, dict[str, list[Path]], Manifest]:
+    """(the clips that recordings are mixed from, paths of those that are learnt from by tag, clips for other recordings): no group of
+    the tags is in two of them.
 
     others: sounds that are heard between, by the tag that they get here.
     """
     rows: list[tuple[str, str, str, str]] = []
     learnt: dict[str, list[Path]] = {}
+    spare: list[tuple[str, str, str, str]] = []
     truth = known.truth()
     for tag in wanted.tags:
         of = known.select(truth[:, known.vocabulary.index(tag)])
@@ -87,12 +93,20 @@ def apart(
         taught = (
             np.isin(of.folds, ["1", "2", "3"]) if of.fold_names() else np.isin(of.groups, groups[: len(groups) // 2])
         )
-        learnt[tag] = of.select(taught).paths()[: wanted.learnt]
+        teachers = of.select(taught)
+        learnt[tag] = teachers.paths()[: wanted.learnt]
+        spare += _rows(of.select(taught & ~np.isin(of.groups, teachers.groups[: wanted.learnt])), tag)
         rows += _rows(of.select(~taught), tag)
     for tag, clips_ in others:
         rows += _rows(clips_, tag)
+        spare += _rows(clips_, tag)
+    left = {tag for _, _, tag, _ in spare}
+    return _built(rows), learnt, _built(spare if left.issuperset(wanted.tags) else rows)
+
+
+def _built(rows: Sequence[tuple[str, str, str, str]]) -> Manifest:
     names = ("id", "path", "tags", "group")
-    return manifest.build(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)), "."), learnt
+    return manifest.build(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)), ".")
 
 
 def _rows(clips_: Manifest, tag: str) -> Iterable[tuple[str, str, str, str]]:
@@ -100,7 +114,7 @@ def _rows(clips_: Manifest, tag: str) -> Iterable[tuple[str, str, str, str]]:
         yield f"{tag}-{name}", str(path), tag, str(group)
 
 
-def sounds(data: Path, wanted: Material, folder: Path) -> tuple[Manifest, dict[str, list[Path]]]:
+def sounds(data: Path, wanted: Material, folder: Path) -> tuple[Manifest, dict[str, list[Path]], Manifest]:
     """What `apart` makes of the two data sets."""
     esc = clips(data / "esc10", "esc", folder)
     fsd = clips(data / "fsdkaggle2018_mini", "fsdkaggle2018", folder)
@@ -113,19 +127,21 @@ def sounds(data: Path, wanted: Material, folder: Path) -> tuple[Manifest, dict[s
     return apart(known, list(zip(names, (rest, between), strict=True)), wanted)
 
 
-def record(pool: Manifest, wanted: Material, folder: Path, minutes: float, seed: int) -> list[dict[str, object]]:
-    """Write three recordings of so many minutes; returns what is heard in them: file, tag, onset, offset, snr_db.
+def record(
+    pool: Manifest, wanted: Material, folder: Path, minutes: float, seed: int, begins: Sequence[str] = BEGAN
+) -> list[dict[str, object]]:
+    """Write recordings of so many minutes; returns what is heard in them: file, tag, onset, offset, snr_db.
 
     Each is two scenes, one behind the other: a scene is made in memory.
     """
     events = round((wanted.known + wanted.between) / 2 * minutes / 20)
     made = make_scenes(
-        pool, folder / "scenes", 2 * len(BEGAN), length=30 * minutes, events=(events, events), overlap=1,
+        pool, folder / "scenes", 2 * len(begins), length=30 * minutes, events=(events, events), overlap=1,
         snr=(3.0, 20.0), background=wanted.noise, seed=seed, sample_rate=32_000,
     )  # fmt: skip
     (folder / "recordings").mkdir()
     heard: list[dict[str, object]] = []
-    for number, began in enumerate(BEGAN):
+    for number, began in enumerate(begins):
         name, halves = f"MEADOW_{began}.wav", []
         for half in (0, 1):
             scene = made.scenes[2 * number + half]
@@ -145,17 +161,30 @@ def record(pool: Manifest, wanted: Material, folder: Path, minutes: float, seed:
 
 def material(data: Path, wanted: Material, folder: Path, minutes: float, seed: int) -> list[dict[str, object]]:
     """A folder with `recordings`, `sounds` (a folder a tag) and `truth.csv`, which nothing but the count looks at."""
-    pool, learnt = sounds(data, wanted, folder)
+    pool, learnt, spare = sounds(data, wanted, folder)
     for tag, paths in learnt.items():
         (folder / "sounds" / tag).mkdir(parents=True)
         for path in paths:
             shutil.copy(path, folder / "sounds" / tag / path.name)
     heard = record(pool, wanted, folder, minutes, seed)
-    with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
+    keep(heard, folder / "truth.csv")
+    (folder / "unreviewed").mkdir()
+    keep(record(spare, wanted, folder / "unreviewed", minutes, seed + 1, AFTER), folder / "unreviewed" / "truth.csv")
+    return heard
+
+
+def keep(heard: Sequence[Mapping[str, object]], path: Path) -> None:
+    """Write down what is known."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(heard[0]))
         table.writeheader()
         table.writerows(heard)
-    return heard
+
+
+def known_in(folder: Path) -> list[dict[str, object]]:
+    """What `keep` wrote down."""
+    with (folder / "truth.csv").open(newline="", encoding="utf-8") as file:
+        return [dict(row) for row in csv.DictReader(file)]
 
 
 def meets(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
@@ -224,11 +253,39 @@ def story(folder: Path, base: Path, wanted: Material, copies: int) -> list[dict[
         "train", folder / "sounds.csv", "--from", base, "--recordings", folder / "recordings", "--copies", copies, "--out", own,
         "--embeddings", folder / "embeddings",
     )  # fmt: skip
-    found = folder / f"events-{copies}"
+    return listened(own, folder, folder / f"events-{copies}", wanted)
+
+
+def listened(own: Path, folder: Path, found: Path, wanted: Material) -> list[dict[str, object]]:
+    """What a run's tagger finds in the recordings of a folder: the rows of `count`."""
     earmark("events", folder / "recordings", "--tagger", own / "tagger.safetensors", "--format", "csv", "--out", found)
-    with (folder / "truth.csv").open(newline="", encoding="utf-8") as file:
-        heard: list[dict[str, object]] = [dict(row) for row in csv.DictReader(file)]
-    return count(events_of(found), heard, wanted.tags)
+    return count(events_of(found), known_in(folder), wanted.tags)
+
+
+def review(
+    folder: Path, wanted: Material, copies: int, many: int, before: list[dict[str, object]]
+) -> dict[str, object]:
+    """Review, answer, learn from it, listen again: what was answered, and the figures before and after. before: what `story` told."""
+    old, table, apart_ = folder / f"own-{copies}", folder / "review.csv", folder / "unreviewed"
+    earmark(
+        "review", folder / f"events-{copies}", "-n", many, "--tagger", old / "tagger.safetensors", "--recordings",
+        folder / "recordings", "-o", table,
+    )  # fmt: skip
+    answers = answered(table, known_in(folder))
+    told = earmark(
+        "retrain", old / "tagger.safetensors", "--reviews", table, "--recordings", folder / "recordings", "--data",
+        folder / "sounds.csv", "--out", folder / "again", "--json",
+    )  # fmt: skip
+    where = "recordings that were reviewed", "a recording that nobody reviewed"
+    figures = [
+        (where[0], "before", before),
+        (where[0], "after", listened(folder / "again", folder, folder / "events-again", wanted)),
+        (where[1], "before", listened(old, apart_, apart_ / "events-before", wanted)),
+        (where[1], "after", listened(folder / "again", apart_, apart_ / "events-again", wanted)),
+    ]
+    rows = [{"on": on, "when": when, **row} for on, when, each in figures for row in each]
+    counted = {answer: answers.count(answer) for answer in sorted(set(answers))}
+    return {"reviewed": counted, "changed": json.loads(told)["changed"], "rows": rows}
 
 
 def written(rows: Sequence[dict[str, object]]) -> str:
@@ -246,19 +303,33 @@ def main() -> None:
     asked.add_argument("--other", action="store_true", help="the second material")
     asked.add_argument("--minutes", type=float, default=20.0, help="of a recording")
     asked.add_argument("--seed", type=int, default=0, help="of the recordings")
+    asked.add_argument("--copies", type=int, nargs="+", default=[0, 8], help="of a clip, as it is learnt; 0: as it is")
+    asked.add_argument(
+        "--reviews", type=int, default=60, help="events that are reviewed, found by the last of these; 0: none"
+    )
     told = asked.parse_args()
     wanted = SECOND if told.other else FIRST
     told.out.mkdir(parents=True)
     heard = material(told.data, wanted, told.out, told.minutes, told.seed)
+    stories = {copies: story(told.out, told.base, wanted, copies) for copies in told.copies}
     rows = [
         {"learnt from": "clips as they are" if not copies else f"each clip {copies} times in the recordings", **row}
-        for copies in (0, 8)
-        for row in story(told.out, told.base, wanted, copies)
+        for copies, each in stories.items()
+        for row in each
     ]
     result = {"known": len(heard), "minutes": told.minutes, "seed": told.seed, "rows": rows}
     (told.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (told.out / "result.md").write_text(written(rows), encoding="utf-8")
     print(written(rows))
+    if told.reviews:
+        last = told.copies[-1]
+        said = review(told.out, wanted, last, told.reviews, stories[last])
+        (told.out / "reviewed.json").write_text(
+            json.dumps({"seed": told.seed, **said}, indent=1) + "\n", encoding="utf-8"
+        )
+        table = written(said["rows"])
+        (told.out / "reviewed.md").write_text(f"{said['reviewed']}\n\n{table}", encoding="utf-8")
+        print(table)
 
 
 if __name__ == "__main__":

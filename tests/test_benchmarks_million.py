@@ -46,14 +46,14 @@ def test_figures_worked_by_hand():
     assert told["core-hours from file to tags, esc10 in onnxruntime float32"] == 100_000
     assert told["days on 10 machines of 2 cores"] == pytest.approx(100_000 / 20 / 24)
     # 3,600 s × 48,000 × 2 bytes × 10⁶
-    assert told["recordings, TB (16-bit samples of one channel at 48 kHz; FLAC has about half)"] == pytest.approx(345.6)
+    assert told["recordings, TB (16-bit samples of one channel at 48 kHz)"] == pytest.approx(345.6)
     assert told["requests to read them, millions, 8 MB each"] == pytest.approx(43.2)
     assert told["store of 25 events an hour, GB"] == pytest.approx(0.25)
     assert told["the question how many events a site and hour, s of CPU"] == pytest.approx(2.5)
     # 50 parts list all, 2 µs each; 500 + 50 + 50 + 20 µs for each recording once: 720 s
     assert told["planning: CPU minutes of all parts, without a net"] == pytest.approx(12)
-    assert told["planning: MB of the machine that joins"] == pytest.approx(500)
-    assert "16 GB hold the journal and the list of 32 million recordings" in said  # 500 bytes each
+    assert told["planning: MB of the machine that joins"] == pytest.approx(1500)  # 1 and 0.5 MB a thousand
+    assert "16 GB hold the journal and the list of 11 million recordings" in said  # 1,500 bytes each
     assert "takes 10.0 ms of the clock" in said
 
 

@@ -124,7 +124,16 @@ def shell(text: str, capsys) -> None:
         assert (wanted in said) if wanted else said == "", (line, said)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+LONG = ("engines.md",)  # an export and a run of every engine: a third of all pages' time
+
+
+def page_marks(page: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if page.relative_to(DOCS).as_posix() in LONG else []
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=page_marks(page), id=page.relative_to(DOCS).as_posix()) for page in PAGES]
+)
 def test_the_page_does_what_it_shows(page, place, capsys, monkeypatch):
     shown = [part for part in blocks(page) if part[0] in ("sh", "python", "yaml", "csv")]
     if not shown:
@@ -168,6 +177,7 @@ def plugged(tmp_path_factory) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ADDED)
 def test_the_examples_keep_the_contract(path, plugged):
     """The file as the page shows it is found by its kind, and passes the tests that every other of its kind passes."""

@@ -13,6 +13,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "docs"))
 import field  # noqa: E402
 
+from earmark.evaluation.reviews import answers  # noqa: E402
+from earmark.evaluation.reviews.choosing import HIGHEST, Picked  # noqa: E402
+from earmark.scores import Event  # noqa: E402
+
 
 def event(onset: float, offset: float, tag: str = "dog", file: str = "a.wav") -> dict[str, object]:
     return {"file": file, "tag": tag, "onset": onset, "offset": offset}
@@ -26,6 +30,20 @@ def test_what_overlaps_counts():
     assert (dog["told"], dog["right"], dog["known"], dog["found"]) == (4, 2, 2, 1)
     assert (dog["precision"], dog["recall"]) == (0.5, 0.5)
     assert (cat["told"], cat["right"], cat["recall"]) == (1, 0, None)
+
+
+def test_reviews_are_answered_from_what_is_known(tmp_path):
+    """Of its own tag beside another: right; of another's time: that one; of none's, or of another recording: wrong."""
+    picked = [
+        Picked(f"here/{name}", Event(onset, onset + 1, "dog", 0.5), HIGHEST, 1.0, 4)
+        for name, onset in (("a.wav", 1.0), ("a.wav", 5.5), ("a.wav", 7.0), ("b.wav", 1.0))
+    ]
+    (tmp_path / "review.csv").write_text(answers.table(picked))
+    known = [event(1.5, 2.0, "cat"), event(1.0, 2.0), event(5.0, 6.0, "cat"), event(6.5, 7.0, "cat")]
+    assert field.answered(tmp_path / "review.csv", known) == ["right", "other", "wrong", "wrong"]
+    read = answers.read(tmp_path / "review.csv")
+    assert [review.answer for review in read] == ["right", "other", "wrong", "wrong"]
+    assert read[1].truth == Event(5.5, 6.5, "cat") and [review.picked for review in read] == picked
 
 
 @pytest.mark.slow

@@ -8,6 +8,10 @@ import pytest
 pytest.importorskip("torch")
 from earmark.data.soundscapes.within import Within
 from earmark.errors import EarmarkError
+from earmark.events import EventRules
+from earmark.events.detection import find
+from earmark.models.predicted import probabilities
+from earmark.scores import Scores
 from earmark.train.heads import within
 from earmark.train.heads.fitting import Regression
 
@@ -26,11 +30,71 @@ def test_windows_in_which_enough_of_the_clip_is_heard_stand_for_it():
 def test_a_threshold_is_what_a_share_of_the_copies_reach():
     """By hand: the highest windows of the owl's four copies are 0.9, 0.7, 0.5, 0.1; a fifth is of another clip."""
     values = np.array([0.2, 0.9, 0.7, 0.5, 0.3, 0.1, 0.99], np.float32)
-    mixed = within.Mixed(np.zeros((7, 1), np.float32), np.array([0, 0, 0, 1, 1, 1, 2]), np.array([0, 0, 1, 2, 2, 3, 4]))
+    clip, copy = np.array([0, 0, 0, 1, 1, 1, 2]), np.array([0, 0, 1, 2, 2, 3, 4])
     has = np.array([True, True, False])
     for recall, threshold in ((0.25, 0.9), (0.5, 0.7), (0.75, 0.5), (0.76, 0.1), (1.0, 0.1)):
-        assert within._threshold(values, mixed, has, recall) == pytest.approx(threshold)
-    assert np.isnan(within._threshold(values, mixed, np.zeros(3, bool), 0.9))
+        assert within._threshold(values, clip, copy, has, recall) == pytest.approx(threshold)
+    assert np.isnan(within._threshold(values, clip, copy, np.zeros(3, bool), 0.9))
+
+
+def around(starts: list[list[float]], spans: list[tuple[float, float]], vectors=None) -> within.Around:
+    """Windows of a second at these starts, copy by copy, each of a clip of its own."""
+    copy = np.repeat(np.arange(len(starts)), [len(each) for each in starts])
+    start = np.concatenate([np.array(each) for each in starts])
+    vectors = np.zeros((len(start), 1), np.float32) if vectors is None else vectors
+    return within.Around(vectors, copy, start, start + 1, np.arange(len(starts)), np.array(spans))
+
+
+def test_at_each_time_the_windows_that_cover_it_count_as_for_events():
+    """By hand: windows every half second, so that two cover a time; the first clip's second window alone has 0.9, and is never
+    alone. A clip of one window with nothing beside it has that one's score.
+    """
+    told = around([[0.5, 1.0, 1.5], [2.0]], [(1.2, 1.8), (2.1, 2.4)])
+    values, copy = within.over_time(np.array([[0.1], [0.9], [0.5], [0.8]], np.float32), told)
+    # from 1.2 to 1.5 the first and second, from 1.5 to 1.8 the second and third
+    assert copy.tolist() == [0, 0, 1]
+    assert values[:, 0] == pytest.approx([0.5, 0.7, 0.8])
+    rules = EventRules.alike(("owl",), 0.69)
+    rows = Scores(np.array([[0.1], [0.9], [0.5]], np.float32), np.full(3, "a"), told.start[:3], told.end[:3], ("owl",))
+    assert [(e.onset, e.offset, e.score) for e in find(rows, rules)["a"]] == [(1.5, 2.0, 0.7)]
+
+
+def test_a_threshold_finds_the_share_that_was_asked_for():
+    """Of the held-out copies as many have an event at their threshold as `recall` says, where the windows alone would have said more."""
+    chance = np.random.default_rng(0)
+    vectors = np.concatenate([chance.normal(2, 1, (60, 8)), chance.normal(0, 1, (100, 8))]).astype(np.float32)
+    told = np.concatenate([np.ones((60, 1)), np.zeros((100, 1))]).astype(np.float32)
+    clip = np.repeat(np.arange(20), 3)
+    near = around([[0.5, 1.0, 1.5]] * 20, [(1.0, 2.0)] * 20, vectors[:60])
+    lesson = Regression(vectors, told, np.ones(160, np.float32), "many")
+    folds = np.arange(20) % 4 + 1
+    chosen, alone = (
+        within.choose(
+            lesson, within.Mixed(vectors[:60], clip, clip, around=each), np.ones((20, 1), bool), 100, folds, 0.5, 0.75
+        )
+        for each in (near, None)
+    )
+    found = 0
+    for number in range(20):
+        heads = [
+            lesson.fit(
+                within.STRENGTH,
+                np.flatnonzero(np.concatenate([folds[clip], np.arange(100) * 4 // 100 + 1]) != folds[number]),
+            )
+        ]
+        scores = probabilities(lesson.answers(heads[0], vectors[3 * number : 3 * number + 3]), "many")
+        rows = Scores(scores, np.full(3, "a"), np.array([0.5, 1.0, 1.5]), np.array([1.5, 2.0, 2.5]), ("owl",))
+        events = find(rows, EventRules.alike(("owl",), float(chosen.thresholds[0]) - 1e-6))["a"]
+        found += any(event.onset < 2.0 and event.offset > 1.0 for event in events)
+    assert found == 15 and chosen.thresholds[0] < alone.thresholds[0]
+
+
+def test_other_vectors_are_answered_as_its_own_are():
+    chance = np.random.default_rng(1)
+    vectors = chance.normal(size=(40, 6)).astype(np.float32)
+    lesson = Regression(vectors, (vectors[:, :1] > 0).astype(np.float32), np.ones(40, np.float32), "many")
+    made = lesson.fit(0.1)
+    np.testing.assert_allclose(lesson.answers(made, vectors[5:9]), lesson.logits(made, np.arange(5, 9)), atol=1e-5)
 
 
 def test_thresholds_come_of_clips_and_background_that_were_held_out():

@@ -18,6 +18,7 @@ import yaml
 from safetensors import safe_open
 from tests.program import alone, earmark
 
+from earmark import audio
 from earmark.data import packs
 from earmark.errors import AudioError, EarmarkError
 from earmark.models import loading
@@ -212,6 +213,22 @@ def test_what_cannot_be_read_is_left_out_where_it_comes(clips, own, tmp_path):
     assert any("2 clips could not be read and are left out" in line for line in said)
     assert len(json.loads((tmp_path / "later" / "left-out.json").read_text())) == 2
     assert loading.load(tmp_path / "later" / "tagger.safetensors").facts.split.train.unread == 1
+
+
+def test_what_is_decoded_straight_is_what_load_gives(pack, own):
+    clips = packs.read(pack)
+    for rate, straight in ((4000, True), (5000, False)):
+        waves = PackedWaves(clips, rate)
+        for row in range(0, 60, 7):
+            assert waves._straight(row) is not None if straight else not waves._flac[row]
+            np.testing.assert_array_equal(waves[row], audio.load(clips.paths()[row], rate))
+            assert waves.samples[row] == len(waves[row])
+    # a header that states more than there is, or another rate than the index, is left to what looks at everything
+    row = damage(own, clips.ids.tolist()[8])
+    waves = PackedWaves(packs.read(own), 4000)
+    assert waves._straight(row) is None
+    waves._frames[9] += 1
+    assert waves._straight(9) is None and len(waves[9])
 
 
 def test_too_many_are_not_borne(own, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pyarrow.parquet
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
+from tests import small
 from tests.program import earmark
 from tests.serve.conftest import HERE
 
 from earmark.serve import app
+from earmark.serve.app import build
 from earmark.serve.settings import Settings
 
 
@@ -34,7 +37,7 @@ def test_tags_are_those_of_the_command(service, clips):
 
 @pytest.mark.parametrize("form", ["json", "csv", "tsv", "audacity", "raven"])
 def test_events_are_those_of_the_command(service, clips, form):
-    for path in clips:
+    for path in clips if form == "json" else clips[:1]:  # of one recording in every form: what is written is the same
         told = service.post("/v1/events", params={"threshold": 0.2, "gap": 0.5, "format": form}, **sent(path))
         words = ["--threshold", "0.2", "--gap", "0.5", "--format", form]
         printed = earmark("events", path.name, *words, cwd=path.parent)
@@ -150,8 +153,17 @@ def test_sound_that_unfolds_is_stopped(little, tmp_path):
     assert little.post("/v1/tags", content=bytes(data)).status_code == 413
 
 
-def test_nasty_files_are_answered_or_refused(service):
+@pytest.fixture
+def small_service() -> Iterator[TestClient]:
+    """With a tagger that takes a hundredth of the time."""
+    taggers = {"small": small.tagger("convnet1d", 0.5, 0.25)}
+    with TestClient(build(Settings(workers=2), taggers), base_url=HERE) as client:
+        yield client
+
+
+def test_nasty_files_are_answered_or_refused(small_service):
     """Each as the command answers it: never a mistake of the service."""
+    service = small_service
     folder = Path(os.environ.get("EARMARK_DATA", ""), "nasty")
     if not (folder / "manifest.csv").is_file():
         pytest.skip("EARMARK_DATA names no folder with nasty files")

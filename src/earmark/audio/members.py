@@ -52,7 +52,7 @@ def place(file: str, offset: int, size: int, name: str) -> str:
 
 def fetch(member: Member) -> bytes:
     """The bytes of a member. Raises OSError, and ValueError where the file ends before."""
-    with member.file.open("rb", buffering=0) as file:
+    with open(member.file, "rb", buffering=0) as file:
         _check(member, os.fstat(file.fileno()))
         return _read(file, member)
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import Writes, adopted
+from earmark.cli.terminal.ours import adopted
+from earmark.cli.terminal.written import Writes
 
 PLACE = 92  # in `earmark --help`
 BOX = "An ONNX file"  # a group in --help

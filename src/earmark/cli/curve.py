@@ -1,4 +1,4 @@
-"""`earmark curve`: how good a head on a tagger's embeddings is after 1, 2, 4, … clips a tag."""
+"""`earmark curve`: how good a head on a tagger's embeddings is after 1, 2, 4, … clips a tag, and a recipe from scratch."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def curve(
     dataset: h.Layout = None,
     task: h.OfTask = None,
     head: h.Kind = None,
+    scratch: Annotated[
+        str | None,
+        typer.Option(help="A recipe: the same draws learnt from scratch stand beside; --set train.… is for it."),
+    ] = None,
     clips: Annotated[str, typer.Option(help="Clips a tag.")] = "1,2,4,8,16,all",
     draws: Annotated[int, typer.Option(min=1, help="Of each number.")] = 5,
     resamples: o.Resamples = 1000,
@@ -32,10 +36,15 @@ def curve(
     """Learn from ever more clips and test on folds in turn: what a few more clips would bring, with intervals."""
     from earmark.cli.terminal.console import print_table, say
 
-    asked = h.Question(base, data, out, dataset, task, head, embeddings, settings=settings or [])
+    asked = h.Question(base, data, out, dataset, task, head, embeddings, settings=settings or [], scratch=scratch)
     found = h.curve(asked, h.sizes(clips), draws, resamples, workers, device)
+    titles = [title for each in found for title in (f"{each.metric}, {each.facts['source']}", "95 % interval")]
     shown = [
-        ("all" if p.clips is None else p.clips, f"{p.value:.4f}", f"{p.low:.4f} to {p.high:.4f}") for p in found.points
+        (
+            "all" if points[0].clips is None else points[0].clips,
+            *(text for p in points for text in (f"{p.value:.4f}", f"{p.low:.4f} to {p.high:.4f}")),
+        )
+        for points in zip(*(each.points for each in found), strict=True)
     ]
-    print_table(["clips a tag", found.metric, "95 % interval"], shown)
+    print_table(["clips a tag", *titles], shown)
     say(f"{out}: curve.md, curve.json, curve.png")

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import Writes, embeddings
+from earmark.cli.terminal.ours import embeddings
+from earmark.cli.terminal.written import Writes
 
 PLACE = 85  # in `earmark --help`
 

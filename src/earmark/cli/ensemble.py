@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal import options, written
+from earmark.cli.terminal import options, ours, written
 
 PLACE = 60  # in `earmark --help`
 
@@ -20,7 +20,7 @@ def ensemble(
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The score file or tagger file to write."),
-        written.Writes(written.scores_or_ensemble),
+        written.Writes(ours.scores_or_ensemble),
     ] = None,
     rule: Annotated[Literal["arithmetic", "geometric", "rank"], typer.Option(help="The mean of what.")] = "arithmetic",
     weights: Annotated[str | None, typer.Option(help="One a member, such as 3:3:2; default: all the same.")] = None,

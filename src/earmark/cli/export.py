@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import Writes, exported
+from earmark.cli.terminal.ours import exported
+from earmark.cli.terminal.written import Writes
 
 PLACE = 95  # in `earmark --help`
 

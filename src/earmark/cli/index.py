@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from earmark.cli.terminal import written
+from earmark.cli.terminal import ours, written
 
 PLACE = 10  # in `earmark --help`
 
@@ -18,7 +18,7 @@ def index(
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="The manifest to write: .csv, .tsv or .parquet."),
-        written.Writes(written.manifest),
+        written.Writes(ours.manifest),
     ],
     options: Annotated[list[str] | None, typer.Option("--set", help="key=value for the data set.")] = None,
     complete: Annotated[

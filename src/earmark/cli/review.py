@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import OwnFolder, Writes, reviews
+from earmark.cli.terminal.ours import reviews
+from earmark.cli.terminal.written import OwnFolder, Writes
 
 PLACE = 85  # in `earmark --help`
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.written import Writes, matches
+from earmark.cli.terminal.ours import matches
+from earmark.cli.terminal.written import Writes
 
 PLACE = 86  # in `earmark --help`
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import options, written
+from earmark.cli.terminal import options, ours, written
 
 PLACE = 140  # in `earmark --help`
 
@@ -33,7 +33,7 @@ def soundscapes(
     errors: Annotated[
         Path | None,
         typer.Option(help="CSV of the recordings that could not be used."),
-        written.Writes(written.errors),
+        written.Writes(ours.errors),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")] = False,
     as_json: options.AsJson = False,

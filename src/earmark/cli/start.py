@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import written
+from earmark.cli.terminal import ours, written
 
 PLACE = 5  # in `earmark --help`
 
@@ -20,7 +20,7 @@ def start(
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="The folder for clips.csv and own.yaml."),
-        written.WritesFolder(("own.yaml",), written.started),
+        written.WritesFolder(("own.yaml",), ours.started),
     ] = Path("own"),
     complete: Annotated[
         bool, typer.Option("--complete", help="Of recordings with labels: all that is heard in them is labelled.")
@@ -34,7 +34,7 @@ def start(
     from earmark.cli.terminal.console import say
     from earmark.train import starting
 
-    written.claim("--out", out, [starting.CLIPS], written.manifest)
+    written.claim("--out", out, [starting.CLIPS], ours.manifest)
     told = starting.start(sounds, out, complete=complete, progress=Bar())
     for line in told.said:
         say(line)

@@ -44,13 +44,21 @@ def text(curves: Sequence[Mapping[str, Any]]) -> str:
             lines.append(
                 f"| {size} | {point['value']:.3f} | {point['low']:.3f} to {point['high']:.3f} | {draws} | {chosen} |"
             )
-        lines += ["", f"Base: {each['base']}" + (f", {each['adopted']}" if each.get("adopted") else "") + ".", ""]
+        adopted = f", {each['adopted']}" if each.get("adopted") else ""
+        lines += ["", f"Base: {each['base']}{adopted}." if "base" in each else _of_scratch(each), ""]
     lines += [
         "Each size is drawn anew from the training clips of each fold; what is chosen is chosen on inner folds of these draws. "
         f"Intervals: percentile bootstrap, {curves[0]['resamples']} resamples of groups of tested clips and of draws.",
         "", f"![Learning curve]({STEM}.png)", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _of_scratch(curve: Mapping[str, Any]) -> str:
+    return (
+        f"{curve['epochs']} epochs, of which the last counts. Each hears as many clips as there are of all, so that few are "
+        "learnt from in as many steps."
+    )
 
 
 def drawing(curves: Sequence[Mapping[str, Any]]) -> Figure:

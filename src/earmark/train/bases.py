@@ -90,7 +90,7 @@ def check(
             met = _learnt(base, part) if same else _known(base, part) if named else np.zeros(len(part), bool)
             if tells_sounds(base) and len(part):
                 if name not in heard:
-                    heard[name] = list(sounds.keys(part, sounds.digests(part)))
+                    heard[name] = list(sounds.keys(part, sounds.of_files(part)))
                 met = met | _heard(base, heard[name])
             if met.any():
                 _refuse_or_say(told[base], name, met, part, use, recipe, say)

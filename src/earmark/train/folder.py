@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ import yaml
 
 from earmark import recipe as recipes
 from earmark.data import packs, sounds
-from earmark.data.clipset import sorted_digest
+from earmark.data.clipset import names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError, EarmarkError, ManifestError
@@ -98,16 +98,18 @@ def _clips(parts: Parts, workers: int) -> tuple[dict[str, dict[str, Any]], dict[
     told, heard = {}, {}
     for name, facts in parts.as_dict().items():
         clips: Manifest = getattr(parts, name)
-        digest = sounds.digests(clips, workers)
+        digest = sounds.of_files(clips, workers)
         told[name] = {**facts, "sound": _sound(clips, digest)}
         if name != "test":  # teaches nothing
             heard[name] = sounds.sample(clips, digest)
     return told, heard
 
 
-def _sound(clips: Manifest, digest: Sequence[str]) -> str:
-    """A digest of the bytes of the clips' files, wherever these lie."""
-    return sorted_digest(f"{name}\t{each}" for name, each in zip(clips.ids.tolist(), digest, strict=True))
+def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:
+    """A digest of the bytes of the clips' files, wherever these lie; a pack tells each clip's, and is not read for it."""
+    return sorted_digest(
+        f"{name}\t{each}" for name, each in zip(names_of(clips), sounds.each(clips, digest), strict=True)
+    )
 
 
 def _same(kept: Path, recipe: Recipe) -> bool:

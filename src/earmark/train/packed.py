@@ -7,18 +7,20 @@ and remembered in the pack for those who begin later. Where the disk fails and n
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import soundfile
 from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.audio import members
+from earmark.audio.members import Member
 from earmark.data import packs
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
@@ -27,7 +29,8 @@ from earmark.train.sources import Wave
 MOST = 0.01  # of the clips may turn out to be unreadable
 FEW = 10  # may of any number
 QUIETEST = 0.01  # see `earmark.train.loader`
-PLACE = r"^(?P<shard>\d+)\.tar/(?P<offset>\d+)\+"
+LONGEST = 1 << 26  # frames that are decoded in one go
+PLACE = r"^(?P<shard>\d+\.tar)/(?P<offset>\d+)\+(?P<size>\d+)/"
 
 
 def is_packed(manifest: Manifest) -> bool:
@@ -58,6 +61,7 @@ class PackedWaves:
         self._salvage, self._strict, self._tell = salvage, strict, on_unreadable
         self._lock = threading.Lock()
         self._paths = manifest.table["path"].combine_chunks()
+        self._find()
         readable = np.ones(len(manifest), bool)
         for row in self._rows_of(left_out or {}):
             path = self._paths[row].as_py()
@@ -66,19 +70,32 @@ class PackedWaves:
         self.readable = np.flatnonzero(readable)
         self._before = len(self.failures)
         self._broken: set[int] = set()
-        frames, rate = (manifest.table[key].to_numpy().astype(np.int64) for key in ("frames", "rate"))
-        self.samples = (2 * frames * sample_rate + rate) // (2 * rate)  # as `audio.length_at`
+        self._frames, self._rates = (manifest.table[key].to_numpy().astype(np.int64) for key in ("frames", "rate"))
+        self._flac = (
+            pc.ends_with(self._paths, ".flac").to_numpy(zero_copy_only=False)
+            & (self._rates == sample_rate)
+            & (self._frames <= LONGEST)
+        )
+        self.samples = (2 * self._frames * sample_rate + self._rates) // (2 * self._rates)  # as `audio.length_at`
 
     def _rows_of(self, left_out: Mapping[str, str]) -> list[int]:
         known = pa.array(list(left_out), pa.string())
         return np.flatnonzero(pc.is_in(self._paths, value_set=known).to_numpy(zero_copy_only=False)).tolist()
 
-    @cached_property
+    @property
     def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(rows,) which shard each clip lies in, counted from 0, and the byte at which it begins."""
+        return self._shards, self._offsets
+
+    def _find(self) -> None:
         parts = pc.extract_regex(self._paths, PLACE)
-        shard, offset = (pc.struct_field(parts, key).cast(pa.int64()).to_numpy() for key in ("shard", "offset"))
-        return np.unique(shard, return_inverse=True)[1].astype(np.int64), offset
+        names = pc.struct_field(parts, "shard").dictionary_encode()
+        order = pc.array_sort_indices(names.dictionary).to_numpy()
+        self._files = [self.manifest.root / names.dictionary[int(at)].as_py() for at in order]
+        self._shards = np.argsort(order)[names.indices.to_numpy()].astype(np.int64)
+        self._offsets, self._sizes = (
+            pc.struct_field(parts, key).cast(pa.int64()).to_numpy().copy() for key in ("offset", "size")
+        )
 
     def level(self) -> float | None:
         """As their sound is stored: see `earmark.train.sources.WaveSource`."""
@@ -88,9 +105,31 @@ class PackedWaves:
 
     def __getitem__(self, row: int) -> Wave:
         """(samples,) of the clip in a row of the manifest. Raises AudioError."""
-        path = self.manifest.root / self._paths[row].as_py()
-        wave: Wave = audio.load(path, self.sample_rate, salvage=self._salvage, report=lambda note: None)
+        wave = self._straight(row) if self._flac[row] else None
+        if wave is None:
+            path = self.manifest.root / self._paths[row].as_py()
+            wave = audio.load(path, self.sample_rate, salvage=self._salvage, report=lambda note: None)
         return wave
+
+    def _straight(self, row: int) -> Wave | None:
+        """What `audio.load` gives, of what earmark has looked at and written itself: FLAC of one channel that is as the index tells.
+
+        None where anything is otherwise, and `audio.load` finds out what it is. Its questions take a fifth of the time that decoding
+        five seconds does.
+        """
+        frames = int(self._frames[row])
+        try:
+            with soundfile.SoundFile(io.BytesIO(members.fetch(self._member(row)))) as sound:
+                if (sound.frames, sound.channels, sound.samplerate) != (frames, 1, self.sample_rate):
+                    return None
+                wave: Wave = sound.read(dtype="float32")
+        except (OSError, ValueError, soundfile.SoundFileError):
+            return None
+        return wave if len(wave) == frames else None
+
+    def _member(self, row: int) -> Member:
+        shard, offset = self.places
+        return Member(self._files[shard[row]], int(offset[row]), int(self._sizes[row]))
 
     def heard(self, row: int) -> tuple[Wave, int]:
         """The clip, and its row; or the first one after it that can be read, beginning anew behind the last."""
@@ -108,9 +147,7 @@ class PackedWaves:
     def _leave_out(self, row: int, error: AudioError) -> None:
         if self._strict:
             raise error
-        path = self._paths[row].as_py()
-        member = members.member_of(self.manifest.root / path)
-        assert member is not None
+        path, member = self._paths[row].as_py(), self._member(row)
         try:
             members.fetch(member)
         except (OSError, ValueError) as gone:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder, counted
+from earmark.cli.terminal.ours import counted
+from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder
 
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]

@@ -76,6 +76,7 @@ class Question:
     within: tuple[int, float] = (8, 0.9)
     unfreeze: bool = False
     device: str = "cpu"
+    scratch: str | None = None
 
 
 def needed(value: Given | None, what: str) -> Given:
@@ -120,7 +121,9 @@ def train(question: Question, told: dict[str, Any]) -> None:
     asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
-        say(str(_one(base, question, plan, clips, question.out, asked, how)))
+        made = _one(base, question, plan, clips, question.out, asked, how)
+        say(str(made))
+        say(f"it runs with PyTorch, and without it once `earmark export {made}` has put a graph into the file")
         return
     asked = replace(asked, embeddings=asked.embeddings or question.out / run.EMBEDDINGS)
     _folds(base, question, plan, clips, asked, how)
@@ -177,22 +180,36 @@ def sizes(told: str) -> list[int | None]:
 
 def curve(
     question: Question, wanted: Sequence[int | None], draws: int, resamples: int, workers: int, device: str
-) -> Curve:
-    """The learning curve, written into the folder."""
+) -> list[Curve]:
+    """The learning curve, and that of the recipe from scratch where one is asked for, written into the folder."""
+    from earmark import recipe as recipes
     from earmark.cli.terminal.bar import Bar
+    from earmark.cli.terminal.console import say
     from earmark.report import learning
     from earmark.train.heads import curve as curves
-    from earmark.train.heads import run
+    from earmark.train.heads import run, scratch
     from earmark.train.heads.store import Store
 
     base, clips, plan = _asked(question, device)
+    others = [] if question.scratch is None else [recipes.load(question.scratch, _of_scratch(question.settings), say)]
     store = Store(question.embeddings or question.out / run.EMBEDDINGS, base, workers=workers)
     how = curves.Plan(wanted, draws, resamples, plan.seed)
-    found = curves.curve(
-        base, Path(question.base).name, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar()
-    )
-    learning.write([found.as_dict()], question.out)
+    found = [
+        curves.curve(
+            base, Path(question.base).name, plan, clips, store, how, run.Asked(question.head, seed=plan.seed), Bar()
+        )
+    ]
+    for other in others:
+        found.append(scratch.curve(other, plan, clips, question.out, how, scratch.How(workers, device), Bar()))
+    learning.write([each.as_dict() for each in found], question.out)
     return found
+
+
+def _of_scratch(settings: Sequence[str]) -> list[str]:
+    """Those that are not of the clips, which the heads' plan takes."""
+    from earmark.train.heads import unfreezing
+
+    return [each for each in settings if each not in unfreezing.of_head(settings)]
 
 
 def _asked(question: Question, device: str) -> tuple[Any, Manifest, Recipe]:
@@ -206,7 +223,7 @@ def _asked(question: Question, device: str) -> tuple[Any, Manifest, Recipe]:
     clips = open_data(question.clips, layout, say=say)
     plan = run.plan(
         base, clips, Path(question.base).stem, dataset=question.dataset, task=question.task, unlabelled=question.weak is not None,
-        settings=unfreezing.of_head(question.settings) if question.unfreeze else question.settings,
+        settings=unfreezing.of_head(question.settings) if question.unfreeze or question.scratch else question.settings,
         validation=unfreezing.VALIDATION if question.unfreeze else None,
     )  # fmt: skip
     return base, clips, plan

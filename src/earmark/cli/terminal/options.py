@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.written import REPORT, OwnFolder, Writes, errors, submission
+from earmark.cli.terminal.ours import errors, submission
+from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
 
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]

@@ -97,7 +97,7 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
 def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
     """Tag recordings, or those in folders; whether some could not be read."""
     from earmark import scores
-    from earmark.cli.terminal import jobs, written
+    from earmark.cli.terminal import jobs, ours, written
     from earmark.cli.terminal.channels import by_file
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
@@ -106,7 +106,7 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
 
     keep_freed_memory()
     found, job = kept.part(recordings(paths))
-    written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), written.drawn)
+    written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), ours.drawn)
     check_form(asked.form, found, asked.tags)
     windows: list[scores.Scores] = []
     drawn: set[str] = set()

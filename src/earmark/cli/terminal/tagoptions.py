@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.written import Writes, WritesFolder, scores_of_windows, tags
+from earmark.cli.terminal.ours import scores_of_windows, tags
+from earmark.cli.terminal.written import Writes, WritesFolder
 
 Top = Annotated[
     int | None, typer.Option(min=1, help="How many tags for each recording; default: 3, with --heard all of them.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import written
+from earmark.cli.terminal import ours, written
 
 Data = Annotated[
     Path | None, typer.Option(help="The data set's folder, or a manifest; with tags or events of its clips.")
@@ -23,12 +23,12 @@ Fold = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(help="The new tagger file; default: the old one is replaced."),
-    written.Writes(written.calibrated),
+    written.Writes(ours.calibrated),
 ]
 Collar = Annotated[float, typer.Option(help="Seconds that an edge may be off.")]
 Gap = Annotated[float, typer.Option(help="Join events less than this many seconds apart.")]
 Shortest = Annotated[float, typer.Option(help="Drop events of fewer seconds.")]
-Tried = Annotated[Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(written.tried)]
+Tried = Annotated[Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(ours.tried)]
 AsJson = Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")]
 Windows = Annotated[
     bool, typer.Option("--windows", help="Choose hop, weights and mean of windows instead, on validation folds.")

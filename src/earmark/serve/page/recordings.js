@@ -21,6 +21,7 @@ export function start(state, which) {
 
 export function open(state) { if (state.folder) { jobs().then(() => { watch(); files(); }); } }
 export function leave() { clearTimeout(watching); quiet(); }
+export const asked = () => at("job").value && watch(); // another tagger was chosen
 
 async function attempt(work) { try { return await work(); } catch (error) { say(error.message, true); return null; } }
 
@@ -47,12 +48,13 @@ async function begin() {
 async function watch() {
   clearTimeout(watching);
   const id = at("job").value;
-  at("begin").textContent = id ? "Hear what is new" : "Hear them all";
+  at("begin").textContent = "Hear them all";
   if (!id) { at("counts-told").textContent = "Nothing is heard yet."; return; }
   const told = await attempt(() => json(`v1/jobs/${id}`));
   if (!told) return;
   const moved = !job || job.done !== told.done || job.state !== told.state;
   job = told;
+  if (job.served === tagger().name) at("begin").textContent = "Hear what is new"; // else another tagger hears them anew
   const runs = job.state === "running";
   at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
   at("stop").hidden = !runs; at("begin").disabled = runs;

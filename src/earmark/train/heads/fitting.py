@@ -129,6 +129,11 @@ class Regression:
         """(rows, tags)."""
         return np.asarray(self.turned[rows] @ made[0].T + made[1], np.float32)
 
+    def answers(self, made: Any, vectors: Floats) -> Floats:
+        """The logits (rows, tags) of other vectors, (rows, width)."""
+        turned = (self.scale(vectors).astype(np.float64) @ self.axes).astype(self.turned.dtype)
+        return np.asarray(turned @ made[0].T + made[1], np.float32)
+
     def layers(self, made: Any) -> list[Layer]:
         return [self.scale.folded((made[0].astype(np.float64) @ self.axes.T, made[1]))]
 

@@ -6,7 +6,8 @@ Nothing of this looks at what the recordings hold.
 
     strength    of the logistic regression, by a rule: stronger ones learn by heart which windows of the recordings were drawn,
                 the sounds that are sought among them, and then no longer find these
-    threshold   of each tag: that which `recall` of its held-out copies reach, by their highest window
+    threshold   of each tag: that which `recall` of its held-out copies reach at some time while they are heard, by the mean of the
+                windows that cover it, which is what `earmark events` holds against it. A single window is higher now and then
     alarms      windows an hour of the held-out background that reach it: at most so many are false, as some hold the tag
 
 Held out are whole groups of clips, and the background in `inner` parts of neighbouring windows.
@@ -25,9 +26,11 @@ from numpy.typing import NDArray
 from earmark.data.manifest import Manifest
 from earmark.data.soundscapes.within import Within, mixed_within
 from earmark.errors import AudioError, EarmarkError, ManifestError
+from earmark.events.detection import track
 from earmark.models.anytagger import AnyTagger
 from earmark.models.predicted import probabilities
 from earmark.progress import QUIET, Progress, task
+from earmark.scores import Scores
 from earmark.train.heads.fitting import Regression
 
 Floats = NDArray[np.float32]
@@ -62,6 +65,20 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Around:
+    """Windows in which a mixed clip is heard, if only the edge of it. vectors: (windows, width); copy: (windows,) of the mix; start,
+    end: (windows,) s. clip: (copies,) its number in the manifest; spans: (copies, 2), from when to when it is heard, s.
+    """
+
+    vectors: Floats
+    copy: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    clip: NDArray[np.int64]
+    spans: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Mixed:
     """Windows of mixed clips. vectors: (windows, width). clip: (windows,) its number in the manifest; copy: (windows,) of the mix."""
 
@@ -69,6 +86,7 @@ class Mixed:
     clip: NDArray[np.int64]
     copy: NDArray[np.int64]
     unread: tuple[AudioError, ...] = ()
+    around: Around | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,7 @@ def hear(
     vectors: list[Floats] = []
     whose: list[tuple[int, int]] = []
     unread: list[AudioError] = []
-    copies = 0
+    around: list[tuple[Within, Floats, NDArray[np.float64], NDArray[np.float64]]] = []
     with task(progress, "clips in the recordings", len(clips) * asked.copies) as step:
         for part in _batches(mixes):
             made = [mix for mix in part if isinstance(mix, Within)]
@@ -123,14 +141,20 @@ def hear(
             for mix, told in zip(made, heard, strict=True):
                 rows = inside(mix, told.start, told.end)
                 vectors.append(told.vectors[rows])
-                whose += [(number[mix.clip], copies)] * int(rows.sum())
-                copies += 1
+                whose += [(number[mix.clip], len(around))] * int(rows.sum())
+                edge = (told.start < mix.offset) & (told.end > mix.onset)
+                around.append((mix, told.vectors[edge], told.start[edge], told.end[edge]))
                 step()
     if not whose:
         why = f", the first: {unread[0]}" if unread else ": none has a single tag"
         raise EarmarkError(f"no clip could be mixed into the recordings{why}")
     clip, copy = np.array(whose).T
-    return Mixed(np.concatenate(vectors), clip, copy, tuple(unread))
+    mixes_, near, start, end = zip(*around, strict=True)
+    heard_around = Around(
+        np.concatenate(near), np.repeat(np.arange(len(around)), [len(each) for each in near]), np.concatenate(start), np.concatenate(end),
+        np.array([number[mix.clip] for mix in mixes_]), np.array([(mix.onset, mix.offset) for mix in mixes_]),
+    )  # fmt: skip
+    return Mixed(np.concatenate(vectors), clip, copy, tuple(unread), heard_around)
 
 
 def inside(mix: Within, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -158,12 +182,22 @@ def choose(
     if more is not None:
         parts = np.concatenate([parts, names[more.part % len(names)]])
     scores = np.zeros(lesson.targets.shape, np.float32)
+    around = mixed.around
+    beside = np.zeros((0 if around is None else len(around.copy), truth.shape[1]), np.float32)
     for fold in names.tolist():
         held = np.flatnonzero(parts == fold)
-        scores[held] = lesson.logits(lesson.fit(STRENGTH, np.flatnonzero(parts != fold)), held)
+        made = lesson.fit(STRENGTH, np.flatnonzero(parts != fold))
+        scores[held] = lesson.logits(made, held)
+        if around is not None:
+            rows = folds[around.clip][around.copy] == fold
+            beside[rows] = lesson.answers(made, around.vectors[rows])
     values = probabilities(scores, "many")
+    heard, clip, copy = values[:count], mixed.clip, mixed.copy
+    if around is not None:
+        heard, copy = over_time(probabilities(beside, "many"), around)
+        clip = around.clip[copy]
     thresholds = np.array(
-        [_threshold(values[:count, tag], mixed, truth[:, tag], recall) for tag in range(truth.shape[1])]
+        [_threshold(heard[:, tag], clip, copy, truth[:, tag], recall) for tag in range(truth.shape[1])]
     )
     hours = background * hop / 3600
     with np.errstate(invalid="ignore"):
@@ -182,14 +216,33 @@ def _loss(lesson: Regression, scores: Floats) -> float:
     return float((each * weights).sum() / weights.sum())
 
 
-def _threshold(values: Floats, mixed: Mixed, has: NDArray[np.bool_], recall: float) -> float:
-    """That which a share `recall` of the tag's copies reach; NaN where it has none."""
-    own = has[mixed.clip]
+def over_time(values: Floats, around: Around) -> tuple[Floats, NDArray[np.int64]]:
+    """Scores of windows (windows, tags) → those of the times at which a clip is heard (times, tags), as events have them, and the copy
+    of each time (times,).
+    """
+    apart = float(np.ceil(around.end.max(initial=0.0))) + 1.0  # s from one stretch to the next: all are one track
+    names = np.full(len(values), "")
+    shift = around.copy * apart
+    rows = Scores(values, names, around.start + shift, around.end + shift, tuple(map(str, range(values.shape[1]))))
+    heard = track(rows, (around.spans + np.arange(len(around.spans))[:, None] * apart).ravel())
+    middle = (heard.edges[:-1] + heard.edges[1:]) / 2
+    copy = (middle // apart).astype(np.int64)
+    at = middle - copy * apart
+    onset, offset = around.spans[copy].T
+    kept = (at > onset) & (at < offset) & ~np.isnan(heard.values[:, 0])
+    return heard.values[kept].astype(np.float32), copy[kept]
+
+
+def _threshold(
+    values: Floats, clip: NDArray[np.int64], copy: NDArray[np.int64], has: NDArray[np.bool_], recall: float
+) -> float:
+    """That which a share `recall` of the tag's copies reach; NaN where it has none. clip, copy: of each of the values."""
+    own = has[clip]
     if not own.any():
         return float("nan")
-    highest = np.zeros(int(mixed.copy.max()) + 1)
-    np.maximum.at(highest, mixed.copy[own], values[own])
-    reached = np.sort(highest[np.unique(mixed.copy[own])])[::-1]
+    highest = np.zeros(int(copy.max()) + 1)
+    np.maximum.at(highest, copy[own], values[own])
+    reached = np.sort(highest[np.unique(copy[own])])[::-1]
     at = reached[max(0, int(np.ceil(recall * len(reached) - 1e-9)) - 1)]
     return float(np.clip(at, 1e-3, TOP))
 
