@@ -23,7 +23,7 @@ from earmark.files.bounds import read_json
 
 PACK, INDEX, ERRORS, PARTS = "pack.json", "index.parquet", "errors.csv", "parts"
 FORMAT, VERSION = "earmark-pack", 1
-ROWS = 100_000  # of the index that are read and checked at a time
+ROWS = 100_000  # of the index that are written, and so read and checked, at a time
 BLOCK = 512  # bytes: what a tar file is made of
 # of each clip, beside a manifest's own columns. frames: as its sound is stored, at `rate` Hz; level: dBFS of its loudest sample
 COLUMNS = pa.schema([("sha256", pa.binary(32)), ("frames", pa.int64()), ("rate", pa.int32()), ("level", pa.float32())])
@@ -114,7 +114,7 @@ def read(folder: Path) -> Manifest:
             raise ManifestError(
                 f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
             )
-        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file, ROWS)]
+        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file)]
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ManifestError(f"{file}: cannot be read as a pack's index: {error}. Pack the clips again") from error
     table = pa.concat_tables(parts).combine_chunks()
