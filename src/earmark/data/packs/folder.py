@@ -62,13 +62,14 @@ class Pack:
         )
 
 
-def is_pack(folder: Path) -> bool:
+def is_pack(folder: str | Path) -> bool:
     """Whether a folder holds a pack, or the beginning of one."""
-    return (folder / PACK).is_file()
+    return (Path(folder) / PACK).is_file()
 
 
-def describe(folder: Path) -> Pack:
+def describe(folder: str | Path) -> Pack:
     """What the folder's pack tells of itself. Raises ManifestError where it is damaged or of a later version."""
+    folder = Path(folder)
     file = folder / PACK
     try:
         plain = read_json(file)
@@ -94,12 +95,13 @@ def describe(folder: Path) -> Pack:
         ) from error
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: str | Path) -> Manifest:
     """The manifest of a pack, whose paths name members of its shards, with COLUMNS beside its own.
 
     Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, and where
     the index names places outside of them: so no clip is read from where none is.
     """
+    folder = Path(folder)
     pack = describe(folder)
     if not pack.whole:
         raise ManifestError(
