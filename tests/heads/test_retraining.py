@@ -206,6 +206,31 @@ def test_a_head_learns_from_what_was_said(place, tmp_path):
     assert other.returncode and "was started with another besides" in other.stderr
 
 
+def test_one_that_was_stopped_goes_on(place, tmp_path, monkeypatch):
+    """Ctrl-C while halves are judged: no tagger is there; resumed, it is the one of a run that nobody stopped."""
+    old, clips = str(place / "own" / "tagger.safetensors"), manifests.read(place / "own.csv")
+    reviews = [review(), review(recording="b.wav"), review("wrong", onset=13.0, offset=13.5)]
+
+    def retrained(folder, resume=False):
+        how = run.How(resume=resume)
+        return retraining.retrain(old, clips, reviews, where(place), tmp_path / folder, asked=asked_of(place), how=how)
+
+    whole, changed = retrained("whole")
+
+    def stop(*told):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(retraining, "compare", stop)
+        with pytest.raises(KeyboardInterrupt):
+            retrained("stopped")
+    assert not (tmp_path / "stopped" / "tagger.safetensors").exists()
+    with pytest.raises(EarmarkError, match="holds a run already: --resume goes on with it"):
+        retrained("stopped")
+    file, again = retrained("stopped", resume=True)
+    assert again == changed and loading.load(file).identity() == loading.load(whole).identity()
+
+
 def test_one_recording_is_parted_in_time(place, tmp_path):
     (tmp_path / "review.csv").write_text(reviews_of("a"))
     said: list[str] = []

@@ -121,7 +121,9 @@ def train(question: Question, told: dict[str, Any]) -> None:
     asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
-        say(str(_one(base, question, plan, clips, question.out, asked, how)))
+        made = _one(base, question, plan, clips, question.out, asked, how)
+        say(str(made))
+        say(f"it runs with PyTorch, and without it once `earmark export {made}` has put a graph into the file")
         return
     asked = replace(asked, embeddings=asked.embeddings or question.out / run.EMBEDDINGS)
     _folds(base, question, plan, clips, asked, how)

@@ -39,6 +39,7 @@ QUIETLY = {
 SHARE = 0.1  # of a core, for a decoder
 BLOCK = 4 << 20  # bytes of sound that are handed on at once: one long piece, or a dozen short recordings
 TOGETHER, BYTES = 32, 32 << 20  # recordings of a task, and bytes of their files
+TABLES = 10_000  # that are handed over at most: each costs a millisecond, and some kilobytes
 REACH = 10.0  # s, for a cluster's address
 
 
@@ -179,15 +180,17 @@ def _row(table: Any, number: int) -> tuple[dict[str, Any], Piece | None]:
 
 
 def _tables(rows: Sequence[Row]) -> list[Any]:
-    """A table for each task."""
+    """A table for each task: of a long recording or some short ones, and of more where there would be more than TABLES."""
     import pyarrow as pa
 
     kinds = [("index", pa.int64()), ("path", pa.binary()), ("channel", pa.int64()), ("done", pa.list_(pa.int64()))]
     tables: list[Any] = []
     held: list[dict[str, Any]] = []
     size = 0
+    least = -(-len(rows) // TABLES)
     for row in [*rows, None]:
-        if held and (row is None or len(held) == TOGETHER or size + row.size > BYTES):
+        full = row is None or len(held) >= max(TOGETHER, least) or size + row.size > BYTES
+        if held and full and (row is None or len(held) >= least):
             tables.append(pa.Table.from_pylist(held, pa.schema(kinds)))
             held, size = [], 0
         if row is not None:
