@@ -331,7 +331,7 @@ def report(told: dict[str, Any]) -> str:
         machine_lines(told["machine"], told["quick"]),
     ]
     if {"engines", "panns", "step"} & set(told["parts"]):
-        blocks += ["## speed asked of engines", markdown_table(speedgoals.table(told["parts"]))]
+        blocks += ["## asked", markdown_table(speedgoals.table(told["parts"]))]
     if (paper := million.section(told["parts"])) is not None:
         blocks += ["## million", markdown_table(paper["table"]), "\n".join(f"- {line}" for line in paper["remarks"])]
     for name, result in told["parts"].items():

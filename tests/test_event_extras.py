@@ -15,6 +15,7 @@ from tests.program import earmark
 
 from earmark import audio
 from earmark.audio import Began
+from earmark.cli.terminal import eventextras
 from earmark.events import clips, counts
 from earmark.events import formats as eventfile
 from earmark.events.cells import More
@@ -334,3 +335,17 @@ def test_tags_of_each_channel(form, card, ear, tmp_path):
 def test_what_does_not_go_with_channels_is_refused(card, words, said):
     told = earmark("tag", card, *words)
     assert told.returncode == 2 and said in told.stderr
+
+
+@pytest.mark.parametrize("cut", [b'{"path": "c.wa', b'{"path": "c.wav", "duration": 2.0, "events": []}'])
+def test_what_was_heard_before_is_found_again_by_its_place(tmp_path, cut):
+    """Also behind a line that was cut off, or that lacks its end alone; the next line begins anew."""
+    kept = tmp_path / eventextras.KEPT
+    lines = [{"path": path, "duration": 1.0, "events": []} for path in ("a.wav", "\udcff.wav", "a.wav")]
+    kept.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines) + cut)
+    wanted = eventextras.Wanted(summary=(tmp_path / "counts.csv",))
+    extras = eventextras.Extras(wanted, [], kept)
+    whole = cut.endswith(b"}")
+    assert sorted(extras.heard) == ["a.wav", *(["c.wav"] if whole else []), "\udcff.wav"]
+    assert kept.read_bytes().endswith(cut + b"\n")
+    assert {path: extras._told(Path(path))["path"] for path in extras.heard} == {path: path for path in extras.heard}

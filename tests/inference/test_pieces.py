@@ -230,7 +230,7 @@ def scored_by_hand(rows, load, cut, options, machines):
     """What the stages do, in this process; the second recording's pieces come first."""
     made = []
     for row in rows:
-        for table in stages._Decode(cut)(
+        for table in stages._Decode(cut, ".")(
             SimpleNamespace(
                 to_pylist=lambda row=row: [
                     {"index": row.index, "path": os.fsencode(row.recording.path), "channel": None, "done": row.done}
@@ -358,3 +358,67 @@ def test_another_process_loads_the_same_tagger_from_its_name_or_its_file(tmp_pat
     other = replace(Elsewhere.of(tagger, "digits", "cpu", "auto", "auto", None, 1), identity="0" * 12)
     with pytest.raises(TaggerError, match="digits: another tagger has this name.*Install the same version of earmark"):
         other.load()
+
+
+def test_short_recordings_share_a_task_and_a_million_rows_do_not_make_a_million_tasks(monkeypatch):
+    def rows(*sizes):
+        return [stages.Row(n, Recording(Path(f"{n}.wav")), size, [n]) for n, size in enumerate(sizes)]
+
+    def lengths(*sizes):
+        tables = stages._tables(rows(*sizes))
+        told = [row for table in tables for row in table.to_pylist()]
+        assert [row["index"] for row in told] == list(range(len(sizes)))
+        assert all(row["done"] == [row["index"]] and row["path"] == b"%d.wav" % row["index"] for row in told)
+        return [len(table) for table in tables]
+
+    big = stages.BYTES + 1
+    assert lengths(*[1] * 70) == [32, 32, 6] and lengths(big, 1, 1, big, big) == [1, 2, 1, 1] and lengths() == []
+    monkeypatch.setattr(stages, "TABLES", 4)
+    assert lengths(*[big] * 10) == [3, 3, 3, 1]
+
+
+def of_nodes(*resources):
+    nodes = [{"Alive": True, "Resources": each} for each in resources] + [{"Alive": False, "Resources": {"CPU": 99.0}}]
+    return SimpleNamespace(nodes=lambda: nodes)
+
+
+def test_nets_leave_decoders_a_part_of_each_core():
+    ray = of_nodes({"CPU": 4.0}, {"CPU": 2.0})
+    assert stages._shared_out(ray, Machines()) == (6, 6, {"num_cpus": 0.9})
+    assert stages._shared_out(ray, Machines(cores=2)) == (3, 3, {"num_cpus": 1.9})
+    assert stages._shared_out(ray, Machines(nets=99, decoders=2)) == (6, 2, {"num_cpus": 0.9})
+    assert stages._shared_out(ray, Machines(nets=1)) == (1, 1, {"num_cpus": 0.9})
+    gpus = of_nodes({"CPU": 8.0, "GPU": 2.0})
+    assert stages._shared_out(gpus, Machines()) == (2, 8, {"num_gpus": 1, "num_cpus": 1})
+    with pytest.raises(
+        EarmarkError, match=r"no machine of the cluster has 3 cores for a net \(2, 1\).*--cluster cores=1"
+    ):
+        stages._shared_out(of_nodes({"CPU": 2.0}, {"CPU": 1.0}), Machines(cores=3))
+
+
+def test_what_goes_wrong_in_a_cluster_is_told_in_a_line():
+    ray = SimpleNamespace(available_resources=lambda: {"CPU": 0.0}, cluster_resources=lambda: {"CPU": 4.0})
+    waited = stages._told(TimeoutError(), ray, Machines(patience=60))
+    assert "nothing came for 60 s; of the cluster's 4 cores 0 are free" in str(waited)
+    ours = RuntimeError("of Ray")
+    ours.cause = TaggerError("digits: another tagger")
+    assert stages._told(ours, ray, Machines()) is ours.cause
+    theirs = RuntimeError("a trace\nof many lines")
+    theirs.cause = ValueError("of a net")
+    assert "the cluster failed (ValueError: of a net). What is done is kept" in str(
+        stages._told(theirs, ray, Machines())
+    )
+
+
+def test_relative_paths_start_where_the_command_runs(sound, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a process of a cluster began
+    cut = cut_for([Odd(Windows(1.0, 0.5))], 60.0, 1)
+    told = {"index": 0, "path": b"short.wav", "channel": None, "done": []}
+    for folder, wrong in ((sound["short.wav"].parent, None), (tmp_path / "not here", "No such file or directory")):
+        (table,) = stages._Decode(cut, str(folder))(SimpleNamespace(to_pylist=lambda: [dict(told)]))
+        (row,) = table.to_pylist()
+        assert row["path"] == b"short.wav"
+        if wrong is None:
+            assert row["error"] is None and len(row["wave"]) == 4 * row["samples"]
+        else:
+            assert wrong in str(from_bytes(row["error"]).error)

@@ -61,10 +61,13 @@ class ClipSet:
 
     @staticmethod
     def of(manifest: Clips) -> ClipSet:
-        names = sorted(manifest.ids.tolist())
-        labels = sorted_digest(_labels(manifest))
+        folds, labels = tuple(manifest.fold_names()), sorted_digest(_labels(manifest))
         return ClipSet(
-            len(manifest), tuple(manifest.fold_names()), _digest(names), labels=labels, sample=sampled.sample(names)
+            len(manifest),
+            folds,
+            sorted_digest(names_of(manifest)),
+            labels=labels,
+            sample=sampled.sample(names_of(manifest)),
         )
 
     @staticmethod
@@ -144,6 +147,12 @@ def sorted_digest(lines: Iterable[str]) -> str:
 
 def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def names_of(manifest: Clips) -> Iterator[str]:
+    """The ids, of which few are objects at a time."""
+    for first in range(0, len(manifest), MANY):
+        yield from manifest.table["id"].slice(first, MANY).to_pylist()
 
 
 def _labels(manifest: Clips) -> Iterator[str]:

@@ -44,8 +44,8 @@ def share(sampled: str, ids: Iterable[str]) -> float:
 
 
 def _hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
-    digests = [hashlib.blake2b(name.encode(), digest_size=BYTES).digest() for name in ids]
-    return np.array([int.from_bytes(digest, "big") for digest in digests], np.uint64)
+    digests = (hashlib.blake2b(name.encode(), digest_size=BYTES).digest() for name in ids)
+    return np.fromiter((int.from_bytes(digest, "big") for digest in digests), np.uint64)
 
 
 def _text(hashes: NDArray[np.uint64]) -> str:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from earmark.data import sampled
+from earmark.data.clipset import MANY
 from earmark.data.manifest import Manifest
 
 NONE = "none"  # in place of a digest, of a file that cannot be read
@@ -31,7 +32,8 @@ def of_files(clips: Manifest, workers: int = 2) -> dict[Path, str]:
 def each(clips: Manifest, digest: Mapping[Path, str]) -> Iterator[str]:
     """(clips,): the digest of its file, or of it in a pack. digest: of `of_files`."""
     if _packed(clips):
-        yield from (value.hex() for value in clips.table["sha256"].to_pylist())
+        for first in range(0, len(clips), MANY):
+            yield from (value.hex() for value in clips.table["sha256"].slice(first, MANY).to_pylist())
     else:
         yield from (digest[path] for path in clips.paths())
 
@@ -41,13 +43,18 @@ def keys(clips: Manifest, digest: Mapping[Path, str]) -> Iterator[str]:
 
     digest: of `of_files`. Parts of a file are alike where they begin and end alike, to a millisecond.
     """
-    places = (clips.table[name].to_pylist() for name in ("start", "end"))
+    places = (_cells(clips, name) for name in ("start", "end"))
     return (_key(*told) for told in zip(each(clips, digest), *places, strict=True))
 
 
 def sample(clips: Manifest, digest: Mapping[Path, str]) -> str:
     """The sample of the clips' keys: see `earmark.data.sampled`."""
     return sampled.sample(key for key in keys(clips, digest) if key != NONE)
+
+
+def _cells(clips: Manifest, name: str) -> Iterator[float | None]:
+    for first in range(0, len(clips), MANY):
+        yield from clips.table[name].slice(first, MANY).to_pylist()
 
 
 def _packed(clips: Manifest) -> bool:

@@ -123,32 +123,35 @@ def divide(
     Raises ManifestError where a group would lie on two sides (`bear_shared_groups` says it instead), where a part is
     empty or a fold is unknown.
     """
-    folds = manifest.folds
+    folds = pc.fill_null(manifest.table["fold"], "")
+    there = set(pc.unique(folds).to_pylist())
     held = [] if isinstance(validation, float) else list(validation)
     for what, names in (("tests on", test), ("validates on", held), ("trains on", train or [])):
-        missing = sorted(set(names) - set(folds.tolist()))
+        missing = sorted(set(names) - there)
         if missing:
             raise ManifestError(
                 f"the recipe {what} fold {missing[0]!r}; the manifest has {', '.join(manifest.fold_names()) or 'no folds'}"
                 + (". Without test clips it trains with --set data.test=[]" if what == "tests on" else "")
             )
-    tested = np.isin(folds, list(test))
-    rest = np.isin(folds, list(train)) if train is not None else ~tested
+    tested = _among(folds, test)
+    rest = _among(folds, train) if train is not None else ~tested
     if isinstance(validation, float):
         learnt, chosen = split(manifest.select(rest), validation, seed)
         parts = Parts(learnt, chosen, manifest.select(tested))
     else:
-        choosing = np.isin(folds, held)
+        choosing = _among(folds, held)
         parts = Parts(manifest.select(rest & ~choosing), manifest.select(choosing), manifest.select(tested))
     for name in ("train", "validation") if validation != [] else ("train",):
         if not len(getattr(parts, name)):
             raise ManifestError(
                 f"no clip is left for {name}: the recipe takes test {list(test)}, validation {validation}"
             )
-    groups = {name: set(getattr(parts, name).groups.tolist()) for name in ("train", "validation", "test")}
+    groups = {name: _groups(getattr(parts, name)) for name in ("train", "validation", "test")}
     for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        if both := groups[a] & groups[b]:
-            sentence = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {min(both)!r}"
+        both = groups[a].filter(pc.is_in(groups[a], value_set=groups[b]))
+        if len(both):
+            first = pc.min(both).as_py()
+            sentence = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {first!r}"
             if not bear_shared_groups:
                 raise ManifestError(
                     f"{sentence}: figures would be too good. Choose folds that keep groups together, or bear it with "
@@ -156,6 +159,16 @@ def divide(
                 )
             say(f"{sentence}: figures are better than on groups never heard")
     return parts
+
+
+def _among(folds: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.bool_]:
+    """(rows,): which clips lie in these folds."""
+    return np.asarray(pc.is_in(folds, value_set=pa.array(list(names), pa.string())).to_numpy(), np.bool_)
+
+
+def _groups(clips: Manifest) -> pa.Array:
+    """Each once: as Arrow has them, since as objects those of two million clips take more than the clips do."""
+    return pc.unique(pc.coalesce(clips.table["group"], clips.table["id"]))
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from earmark.files.bounds import check_columns, check_expanded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
 
 VALUE = 8  # bytes of a value at most, but of texts
@@ -22,6 +24,26 @@ def read(path: Path) -> pa.Table:
     from pyarrow import parquet
 
     size = path.stat().st_size
+    repeated, schema = _held(path, size)
+    table = parquet.read_table(path, read_dictionary=repeated or None)
+    return _written_out(path, size, table, schema)
+
+
+def parts(path: Path) -> Iterator[pa.Table]:
+    """The table in the groups of rows that it was written in, of which one is held at a time; else as `read`."""
+    from pyarrow import parquet
+
+    size = path.stat().st_size
+    repeated, schema = _held(path, size)
+    with parquet.ParquetFile(path, read_dictionary=repeated or None) as file:
+        for group in range(file.num_row_groups):  # smaller parts of a group would have several dictionaries in one list
+            yield _written_out(path, size, file.read_row_group(group), schema)
+
+
+def _held(path: Path, size: int) -> tuple[list[str], pa.Schema]:
+    """The columns of texts that are written once and numbered in the rows, and the schema. Raises TooMuch."""
+    from pyarrow import parquet
+
     with parquet.ParquetFile(path) as file:
         told = file.metadata
         check_columns(path, told.num_columns)
@@ -35,8 +57,10 @@ def read(path: Path) -> pa.Table:
         repeated = {
             part.path_in_schema for part in parts if part.physical_type == "BYTE_ARRAY" and part.has_dictionary_page
         }
-        schema = file.schema_arrow
-    table = parquet.read_table(path, read_dictionary=sorted(repeated) or None)
+        return sorted(repeated), file.schema_arrow
+
+
+def _written_out(path: Path, size: int, table: pa.Table, schema: pa.Schema) -> pa.Table:
     table.validate(full=True)  # text that is no UTF-8
     check_expanded(path, size, sum(_bytes(chunk) for column in table.columns for chunk in column.chunks), "its texts")
     for number, name in enumerate(schema.names):

@@ -64,6 +64,7 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loa
     app.state.service = service
     for router in (
         api.router,
+        api.open_router,
         folder.router,
         reviewing.router,
         recordings.router,

@@ -28,7 +28,7 @@ import yaml
 
 from earmark import recipe as recipes
 from earmark.data import packs, sounds
-from earmark.data.clipset import sorted_digest
+from earmark.data.clipset import names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError, EarmarkError, ManifestError
@@ -108,7 +108,7 @@ def _clips(parts: Parts, workers: int) -> tuple[dict[str, dict[str, Any]], dict[
 def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:
     """A digest of the bytes of the clips' files, wherever these lie; a pack tells each clip's, and is not read for it."""
     return sorted_digest(
-        f"{name}\t{each}" for name, each in zip(clips.ids.tolist(), sounds.each(clips, digest), strict=True)
+        f"{name}\t{each}" for name, each in zip(names_of(clips), sounds.each(clips, digest), strict=True)
     )
 
 

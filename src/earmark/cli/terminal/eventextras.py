@@ -281,6 +281,7 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
     """
     if not kept.is_file():
         return
+    at = 0
     with kept.open("r+b") as file:
         while line := file.readline():
             if not line.endswith(b"\n"):
@@ -288,9 +289,11 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
             try:
                 told = json.loads(line)
                 if _still(told):
-                    yield told["path"], (kept, file.tell() - len(line))
+                    yield told["path"], (kept, at)
             except (ValueError, LookupError, TypeError):
                 continue
+            finally:
+                at += len(line)
 
 
 def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:

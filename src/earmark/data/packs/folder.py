@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
+from pyarrow import parquet as parquet_file
 
-from earmark.data.manifest import Manifest
-from earmark.data.manifest import read as read_manifest
+from earmark.data.manifest import SCHEMA, Manifest, build
+from earmark.data.manifest.files import FORMAT as MANIFEST
+from earmark.data.manifest.files import VERSION as OF_MANIFEST
 from earmark.errors import ManifestError
+from earmark.files import parquet
 from earmark.files.bounds import read_json
 
 PACK, INDEX, ERRORS, PARTS = "pack.json", "index.parquet", "errors.csv", "parts"
 FORMAT, VERSION = "earmark-pack", 1
+ROWS = 100_000  # of the index that are written, and so read and checked, at a time
 BLOCK = 512  # bytes: what a tar file is made of
 # of each clip, beside a manifest's own columns. frames: as its sound is stored, at `rate` Hz; level: dBFS of its loudest sample
 COLUMNS = pa.schema([("sha256", pa.binary(32)), ("frames", pa.int64()), ("rate", pa.int32()), ("level", pa.float32())])
@@ -57,13 +62,14 @@ class Pack:
         )
 
 
-def is_pack(folder: Path) -> bool:
+def is_pack(folder: str | Path) -> bool:
     """Whether a folder holds a pack, or the beginning of one."""
-    return (folder / PACK).is_file()
+    return (Path(folder) / PACK).is_file()
 
 
-def describe(folder: Path) -> Pack:
+def describe(folder: str | Path) -> Pack:
     """What the folder's pack tells of itself. Raises ManifestError where it is damaged or of a later version."""
+    folder = Path(folder)
     file = folder / PACK
     try:
         plain = read_json(file)
@@ -89,12 +95,13 @@ def describe(folder: Path) -> Pack:
         ) from error
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: str | Path) -> Manifest:
     """The manifest of a pack, whose paths name members of its shards, with COLUMNS beside its own.
 
     Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, and where
     the index names places outside of them: so no clip is read from where none is.
     """
+    folder = Path(folder)
     pack = describe(folder)
     if not pack.whole:
         raise ManifestError(
@@ -102,23 +109,37 @@ def read(folder: Path) -> Manifest:
         )
     _check_shards(pack)
     file = folder / INDEX
-    manifest = read_manifest(file)
-    # the whole file was held against its bounds just now
-    names = parquet.read_schema(file).names
-    raw = parquet.read_table(file, columns=[name for name in COLUMNS.names if name in names])
+    try:
+        head = json.loads((parquet_file.read_schema(file).metadata or {})[MANIFEST.encode()])
+        newer, vocabulary, facts = head["version"] > OF_MANIFEST, list(head["vocabulary"]), dict(head["facts"])
+        if newer:
+            raise ManifestError(
+                f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
+            )
+        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file)]
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ManifestError(f"{file}: cannot be read as a pack's index: {error}. Pack the clips again") from error
+    table = pa.concat_tables(parts).combine_chunks()
+    del parts
+    pa.default_memory_pool().release_unused()
+    if not len(table):
+        raise ManifestError(f"{file}: holds no clips")
+    if pc.count_distinct(table["id"]).as_py() < len(table):
+        raise ManifestError(f"{file}: an id is there twice. The index is damaged or another pack's: pack again")
+    return Manifest(table, Path(os.path.abspath(folder)), tuple(vocabulary), facts)
+
+
+def _part(pack: Pack, raw: pa.Table, vocabulary: list[str], file: Path) -> pa.Table:
+    """Some rows of the index, checked as a manifest's are, with COLUMNS."""
     absent = [name for name in COLUMNS.names if name not in raw.column_names]
     if absent:
         raise ManifestError(f"{file}: has no column {absent[0]!r}, which a pack's index has. Pack the clips again")
-    table = manifest.table
+    own = {name: raw[name] for name in SCHEMA.names if name in raw.column_names}
+    table = build(own, pack.folder, vocabulary=vocabulary, name=str(file)).table
     for field in COLUMNS:
-        try:
-            table = table.append_column(field, raw[field.name].cast(field.type))
-        except pa.ArrowException as error:
-            raise ManifestError(f"{file}: column {field.name!r} cannot be read ({error})") from error
+        table = table.append_column(field, raw[field.name].cast(field.type))
     _check_places(pack, table, file)
-    told = tuple(note for note in manifest.notes if not note.startswith("columns left out"))
-    facts = {key: value for key, value in manifest.facts.items() if key != "columns left out"}
-    return replace(manifest, table=table, facts=facts, notes=told)
+    return table
 
 
 def _check_shards(pack: Pack) -> None:

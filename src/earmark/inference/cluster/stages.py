@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from earmark.errors import AudioError, EarmarkError
-from earmark.files.stores import place
+from earmark.files.stores import is_stored, place
 from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
@@ -39,6 +39,7 @@ QUIETLY = {
 SHARE = 0.1  # of a core, for a decoder
 BLOCK = 4 << 20  # bytes of sound that are handed on at once: one long piece, or a dozen short recordings
 TOGETHER, BYTES = 32, 32 << 20  # recordings of a task, and bytes of their files
+TABLES = 10_000  # that are handed over at most: each costs a millisecond, and some kilobytes
 REACH = 10.0  # s, for a cluster's address
 
 
@@ -76,7 +77,7 @@ def arriving(
         found = ray.data.from_arrow(_tables(rows))
         strategies = ray.data.TaskPoolStrategy, ray.data.ActorPoolStrategy
         decoded = found.map_batches(
-            _Decode(cut), batch_size=None, batch_format="pyarrow", num_cpus=SHARE, compute=strategies[0](decoders),
+            _Decode(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE, compute=strategies[0](decoders),
             zero_copy_batch=True,
         )  # fmt: skip
         scored = decoded.map_batches(
@@ -92,10 +93,12 @@ def arriving(
 
 
 class _Decode:
-    """A table of rows → tables of a piece each."""
+    """A table of rows → tables of a piece each. folder: where the command runs, from which relative paths start; processes
+    of a cluster begin elsewhere.
+    """
 
-    def __init__(self, cut: Cut):
-        self.cut = cut
+    def __init__(self, cut: Cut, folder: str):
+        self.cut, self.folder = cut, folder
 
     def __call__(self, table: Any) -> Iterator[Any]:
         for row in table.to_pylist():
@@ -106,8 +109,11 @@ class _Decode:
         import pyarrow as pa
 
         given = 0
+        path = recording.path
         base = {"index": [index], "path": [os.fsencode(recording.path)]}
         try:
+            if not (path.is_absolute() or is_stored(path)):
+                os.chdir(self.folder)
             for piece in pieces(recording, self.cut, done):
                 told = {name: [getattr(piece, name)] for name in _TOLD}
                 wave = _as_bytes(piece.wave)
@@ -179,15 +185,17 @@ def _row(table: Any, number: int) -> tuple[dict[str, Any], Piece | None]:
 
 
 def _tables(rows: Sequence[Row]) -> list[Any]:
-    """A table for each task."""
+    """A table for each task: of a long recording or some short ones, and of more where there would be more than TABLES."""
     import pyarrow as pa
 
     kinds = [("index", pa.int64()), ("path", pa.binary()), ("channel", pa.int64()), ("done", pa.list_(pa.int64()))]
     tables: list[Any] = []
     held: list[dict[str, Any]] = []
     size = 0
+    least = -(-len(rows) // TABLES)
     for row in [*rows, None]:
-        if held and (row is None or len(held) == TOGETHER or size + row.size > BYTES):
+        full = row is None or len(held) >= max(TOGETHER, least) or size + row.size > BYTES
+        if held and full and (row is None or len(held) >= least):
             tables.append(pa.Table.from_pylist(held, pa.schema(kinds)))
             held, size = [], 0
         if row is not None:

@@ -149,7 +149,7 @@ def local(ground: Ground, mixed: within.Mixed, more: within.More | None = None) 
     counts = np.bincount(mixed.clip, minlength=len(ground.clips))
     weights = counts[counts > 0].mean() / counts[mixed.clip]  # each clip counts as much as the others
     vectors = np.concatenate([mixed.vectors, drawn.vectors])
-    wanted = targets_of(ground.manifest, ground.vocabulary, "many")
+    wanted = targets_of(ground.manifest, ground.vocabulary, "many")[:]
     targets = np.concatenate([wanted[mixed.clip], np.zeros((len(drawn.vectors), truth.shape[1]), np.float32)])
     both = np.concatenate([weights, np.full(len(drawn.vectors), asked.background.weight)]).astype(np.float32)
     if more is not None:

@@ -108,9 +108,7 @@ def retrain(
     vocabulary = _vocabulary(clips, answered, base, progress)
     recordings = sorted({where[review.picked.recording] for review in answered})
     asked = asked or run.Asked()
-    asked = replace(
-        asked, background=asked.background or background.Asked(recordings), besides=_digest(answered, where)
-    )
+    asked = replace(asked, background=asked.background or background.Asked(recordings), besides=_digest(answered))
     if not asked.mixes:
         raise EarmarkError("retraining mixes clips into the recordings that were reviewed: ask for 1 copy or more")
     within.checked(clips)
@@ -255,8 +253,7 @@ class _Teacher:
     def _decided_before(self, heard: reviewed.Reviewed, vocabulary: Sequence[str]) -> NDArray[np.bool_]:
         """(reviews, tags): what the old tagger hears in each event. A tag that it does not know it does not hear."""
         rules = self.base.facts.rules
-        values = self.base.score_windows(reviewed.waves(heard, self.base.sample_rate))
-        scores = reviewed.scores(heard, self.reviews, values)
+        scores = reviewed.scores(heard, self.reviews, reviewed.told(heard, self.base))
         made = np.zeros((len(self.reviews), len(vocabulary)), bool)
         for column, tag in enumerate(self.base.vocabulary):
             limit = rules.thresholds.get(tag, DEFAULT) if rules else DEFAULT
@@ -307,7 +304,7 @@ def _vocabulary(clips: Manifest, reviews: Sequence[Review], base: AnyTagger, pro
     return tuple(sorted({*clips.vocabulary, *named}))
 
 
-def _digest(reviews: Sequence[Review], where: Mapping[str, Path]) -> str:
+def _digest(reviews: Sequence[Review]) -> str:
     told = [[each.picked.recording, asdict(each.picked.event), each.answer, each.truth and asdict(each.truth), each.picked.chosen,
              each.picked.probability] for each in reviews]  # fmt: skip
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]

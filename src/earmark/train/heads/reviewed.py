@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,12 @@ from earmark.scores import Event, Scores
 from earmark.train.heads.store import Store, digests, keyed
 from earmark.train.heads.within import LEAST
 
+if TYPE_CHECKING:
+    from earmark.models.anytagger import AnyTagger
+
 Floats = NDArray[np.float32]
 CLOSE = 1e-6  # s
+BATCH = 64  # windows that are held at once
 
 
 @dataclass(frozen=True)
@@ -118,18 +123,21 @@ def scores(heard: Reviewed, reviews: Sequence[Review], values: Floats) -> NDArra
     return made
 
 
-def waves(heard: Reviewed, sample_rate: int) -> Floats:
-    """(windows, samples) of each."""
+def told(heard: Reviewed, tagger: AnyTagger) -> Floats:
+    """(windows, tags): what a tagger makes of each by itself."""
     made = []
-    for each in heard.recordings:
-        assert each.start is not None and each.end is not None
-        made.append(
-            audio.load(
-                each.path, sample_rate, each.start, each.end - each.start, channel=each.channel, report=_silently
+    for first in range(0, len(heard.recordings), BATCH):
+        waves = []
+        for each in heard.recordings[first : first + BATCH]:
+            start, seconds = each.start or 0.0, tagger.windows.length
+            waves.append(
+                audio.load(each.path, tagger.sample_rate, start, seconds, channel=each.channel, report=_silently)
             )
-        )
-    length = max(len(wave) for wave in made)
-    return np.stack([np.pad(wave, (0, length - len(wave))) for wave in made])  # of recordings shorter than a window
+        length = tagger.windows.samples(tagger.sample_rate)[
+            0
+        ]  # of recordings shorter than a window the rest is silence
+        made.append(tagger.score_windows(np.stack([np.pad(wave, (0, length - len(wave))) for wave in waves])))
+    return np.concatenate(made)
 
 
 def _silently(_: str) -> None:
