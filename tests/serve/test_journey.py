@@ -168,10 +168,17 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
     page.wait("!document.querySelector('#train').disabled")
     page.run("document.querySelector('#train').focus()")
     page.press("Enter")
-    page.wait("document.querySelector('#trainings article progress')", 300)
-    page.wait("document.querySelector('#trainings article table, #trainings article .filters .main')", TRAINED)
+    page.wait(
+        "document.querySelector('#trainings article progress') || /failed/.test(document.querySelector('#trainings').textContent)",
+        300,
+    )
+    assert "failed" not in told(page, "#trainings"), told(page, "#trainings")
+    page.wait(
+        "document.querySelector('#trainings article table, #trainings article .filters .main') "
+        "|| /failed/.test(document.querySelector('#trainings').textContent)", TRAINED,
+    )  # fmt: skip
     training = client.get("/v1/training/1").json()
-    assert training["state"] == "done" and training["answers"] == 60
+    assert training["state"] == "done" and training["answers"] == 60, training
     assert sum(row["events"] for row in training["changed"]) >= 60
     screen(page, "training", (1400, True), (400, False), top="#training")
     page.run("document.querySelector('#trainings .main').focus()")

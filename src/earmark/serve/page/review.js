@@ -5,13 +5,13 @@ import * as examples from "./examples.js";
 import * as training from "./training.js";
 import { View } from "./view.js";
 
-const at = (id) => document.getElementById(id), AROUND = 3; // s shown before and after
+const at = (id) => document.getElementById(id), AROUND = 3, REST = 200; // s shown before and after, ms until more is asked for
 const BY = {
   attention: "The frame marks what the net's attention made count: weights times the window's score.",
   frames: "The frame marks the moments whose own scores are half of the highest or more.",
   windows: "The frame marks where the windows that hold it agree most, each moved on by an eighth of its length: this tagger tells no moments.",
 };
-let jobs = [], view, edges, folder = false, event = null, drawn = null, busy = false;
+let asking = new AbortController(), resting, jobs = [], view, edges, folder = false, event = null, drawn = null, busy = false;
 
 export function start(state, which, renew) {
   training.start(served, async () => { await renew(); await open(); });
@@ -47,7 +47,7 @@ export async function open() {
 }
 export function leave() { view?.stop(); examples.quiet(); training.leave(); }
 
-async function attempt(work) { try { return await work(); } catch (error) { say(error.message, true); return null; } }
+async function attempt(work) { try { return await work(); } catch (error) { if (error.name !== "AbortError") say(error.message, true); return null; } }
 const served = () => jobs.find((each) => String(each.id) === job())?.served ?? null; // the name of the tagger of these events now
 const job = () => at("review-job").value, about = () => query({ tag: at("review-tag").value, order: at("review-order").value, below: at("review-below").value });
 
@@ -65,6 +65,7 @@ async function next() {
 
 async function show(found, why, left, moved = null) {
   view.stop(); examples.quiet();
+  asking.abort(); asking = new AbortController(); clearTimeout(resting); // who answers fast leaves nothing behind that is still asked for
   event = found; drawn = why;
   at("other-form").hidden = true; at("other-tag").value = "";
   figures(left);
@@ -83,7 +84,7 @@ function told() { // where it is, and why it is asked
 }
 
 async function draw(asked) {
-  const recording = await attempt(() => json(`v1/recordings/${asked.recording}`));
+  const { signal } = asking, recording = await attempt(() => json(`v1/recordings/${asked.recording}`, { signal }));
   if (!recording || asked !== event) return;
   const start = Math.max(0, event.onset - AROUND), end = event.offset + AROUND, span = edges.now;
   view.show(recording, start, end);
@@ -93,15 +94,14 @@ async function draw(asked) {
   view.mark = span[0]; view.draw();
   if (!at("review-view").contains(document.activeElement)) at("review-view").focus({ preventScroll: true });
   again();
-  examples.show(job(), asked);
-  mark(asked, recording, start, Math.min(end, recording.seconds));
+  resting = setTimeout(() => { examples.show(job(), asked, signal); mark(asked, recording, start, Math.min(end, recording.seconds), signal); }, REST);
 }
 
-async function mark(asked, recording, start, end) { // what made the tagger tell it; nothing where that tagger is not served any more
+async function mark(asked, recording, start, end, signal) { // what made the tagger tell it; nothing where that tagger is not served any more
   const whole = end - start > 60 ? [asked.onset, Math.min(end, asked.onset + 60)] : [start, end], tagger = served();
   if (!tagger) return;
   try {
-    const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: whole[0], end: whole[1] })}`);
+    const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: whole[0], end: whole[1] })}`, { signal });
     if (asked !== event) return;
     view.cause = cause; view.draw();
     at("cause-told").textContent = BY[cause.by];

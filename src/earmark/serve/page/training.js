@@ -30,7 +30,12 @@ export async function show() {
   at("train").textContent = told.trainings[0]?.state === "stopped" ? "Train again, or go on" : "Train again";
   at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${count.toLocaleString("en")} answer${count === 1 ? "" : "s"}, in all jobs over this folder. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
     : "The tagger of these events is not served any more: choose others above.");
-  at("trainings").replaceChildren(...told.trainings.map(one));
+  const focused = document.activeElement?.dataset?.key, open = [...at("trainings").querySelectorAll("details[open]")].map((each) => each.dataset.key);
+  at("trainings").replaceChildren(...told.trainings.map(one)); // anew each second while one runs: what was open or held stays so
+  for (const each of at("trainings").querySelectorAll("[data-key]")) {
+    if (open.includes(each.dataset.key)) each.open = true;
+    if (focused && each.dataset.key === focused) each.focus({ preventScroll: true });
+  }
   if (runs && !at("review").hidden) watching = setTimeout(show, OFTEN);
 }
 
@@ -41,8 +46,8 @@ function one(training) {
   if (progress) parts.push(element("progress", { max: Math.max(1, progress.total), value: progress.done, ariaLabel: `Training ${id}: ${progress.what}` }),
     element("p", { className: "aside" }, `${progress.what}: ${progress.done.toLocaleString("en")} of ${progress.total.toLocaleString("en")}`));
   if (training.changed) parts.push(table(training.changed));
-  if (training.said.length) parts.push(element("details", {}, element("summary", {}, "What was said"), ...training.said.map((line) => element("p", {}, line))));
-  const press = (what, told, main) => element("button", { type: "button", className: main ? "main" : "", onclick: () => decide(id, what) }, told);
+  if (training.said.length) parts.push(element("details", { "data-key": `${id} said` }, element("summary", {}, "What was said"), ...training.said.map((line) => element("p", {}, line))));
+  const press = (what, told, main) => element("button", { type: "button", "data-key": `${id} ${what}`, className: main ? "main" : "", onclick: () => decide(id, what) }, told);
   const buttons = { running: [press("stop", "Stop")], done: [press("take", "Take the new tagger", true), press("reject", "Reject")], taken: [press("reject", "Put the one before back")], rejected: [press("take", "Take it after all")] }[state] ?? [];
   if (buttons.length) parts.push(element("p", { className: "filters" }, ...buttons));
   return element("article", { className: "training" }, ...parts);
