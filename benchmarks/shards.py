@@ -203,7 +203,9 @@ def synthetic(folder: Path, clips: int, data: Path, members: list[dict[str, Any]
         }
     )  # fmt: skip
     head = {"format": "earmark-manifest", "version": 1, "vocabulary": list(names.values()), "facts": {}}
-    parquet.write_table(table.replace_schema_metadata({"earmark-manifest": json.dumps(head)}), folder / "index.parquet")
+    parquet.write_table(
+        table.replace_schema_metadata({"earmark-manifest": json.dumps(head)}), folder / "index.parquet", 100_000
+    )
     told = [
         {"name": file.name, "size": file.stat().st_size, "sha256": "", "clips": 0}
         for file in sorted(folder.glob("*.tar"))

@@ -273,3 +273,8 @@ def measured(part: str) -> str:
             f"{part!r}: no such part of results/bench.md; there are {', '.join(read('bench.json')['parts'])}"
         )
     return found[1].strip()
+
+
+def engines() -> str:
+    """The same of the engines, once they were measured."""
+    return measured("engines") if "engines" in read("bench.json")["parts"] else "Not measured yet, one by one."

@@ -224,6 +224,7 @@ PIECES = {
     "field": figures.field,
     "goals": figures.goals,
     "measured": figures.measured,
+    "engines": figures.engines,
     "rooms": rooms,
     "formats": formats,
     "layout": layout,

@@ -48,14 +48,21 @@ def test_reviews_are_answered_from_what_is_known(tmp_path):
 
 @pytest.mark.slow
 def test_the_story_runs_from_its_material_to_its_figures(data, tmp_path):
-    words = ["--data", data, "--base", "digits", "--out", tmp_path / "field", "--minutes", "1"]
+    words = ["--data", data, "--base", "digits", "--out", tmp_path / "field", "--minutes", "1", "--copies", "8"]
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "field.py", *map(str, words)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "field" / "result.json").read_text())
-    assert [row["tag"] for row in result["rows"]] == ["dog", "rooster", "crying_baby"] * 2
+    assert [row["tag"] for row in result["rows"]] == ["dog", "rooster", "crying_baby"]
     assert sum(row["known"] for row in result["rows"][:3]) == result["known"] > 0
     assert len(list((tmp_path / "field" / "sounds" / "dog").iterdir())) == 15
+    reviewed = json.loads((tmp_path / "field" / "reviewed.json").read_text())
+    assert [row["tag"] for row in reviewed["rows"]] == ["dog", "rooster", "crying_baby"] * 4
+    assert [
+        {name: row[name] for name in result["rows"][0] if name != "learnt from"} for row in reviewed["rows"][:3]
+    ] == [{name: value for name, value in row.items() if name != "learnt from"} for row in result["rows"]]
+    assert set(reviewed["reviewed"]) <= {"right", "wrong", "other"} and sum(reviewed["reviewed"].values()) > 0
+    assert {each["tag"] for each in reviewed["changed"]} <= {"dog", "rooster", "crying_baby"}
     learnt = {path.name for path in (tmp_path / "field" / "sounds").rglob("*.ogg")}
     assert not any(name.startswith(("4-", "5-")) for name in learnt)  # the folds that the recordings are mixed from

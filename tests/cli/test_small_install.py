@@ -46,6 +46,7 @@ CORE = (
     "schema",
     "ensemble",
     "review",
+    "alarms",
 )
 NETS = (["list", "nets"], ["list", "augmentations"])  # which are written in torch
 # neither what extras bring nor what only tables, a terminal and other tools take

@@ -206,6 +206,21 @@ def test_a_head_learns_from_what_was_said(place, tmp_path):
     assert other.returncode and "was started with another besides" in other.stderr
 
 
+class Told:
+    """Keeps what is said."""
+
+    def __init__(self, said):
+        self.say = said.append
+
+    def begin(self, what, total):
+        pass
+
+    def advance(self):
+        pass
+
+    end = advance
+
+
 def test_one_that_was_stopped_goes_on(place, tmp_path, monkeypatch):
     """Ctrl-C while halves are judged: no tagger is there; resumed, it is the one of a run that nobody stopped."""
     old, clips = str(place / "own" / "tagger.safetensors"), manifests.read(place / "own.csv")
@@ -235,20 +250,9 @@ def test_one_recording_is_parted_in_time(place, tmp_path):
     (tmp_path / "review.csv").write_text(reviews_of("a"))
     said: list[str] = []
 
-    class Told:
-        say = said.append
-
-        def begin(self, what, total):
-            pass
-
-        def advance(self):
-            pass
-
-        end = advance
-
     _, changed = retraining.retrain(
         str(place / "own" / "tagger.safetensors"), manifests.read(place / "own.csv"), read(tmp_path / "review.csv"), where(place),
-        tmp_path / "new", asked=asked_of(place), progress=Told(),
+        tmp_path / "new", asked=asked_of(place), progress=Told(said),
     )  # fmt: skip
     assert [each.events for each in changed] == [3, 3]
     assert any("all reviews are of one recording" in line for line in said)
@@ -291,6 +295,19 @@ def _only(clips, tag):
         name for name, tags in zip(clips.ids.tolist(), clips.table["tags"].to_pylist(), strict=True) if tags == [tag]
     ]
     return manifests.build({"id": names, "path": names, "tags": [tag] * len(names)}, clips.root)
+
+
+def test_recordings_that_were_reviewed_whole_are_background_all_the_same(place, tmp_path):
+    said: list[str] = []
+    reviews = [review(onset=0.0, offset=30.0, recording=name) for name in ("a.wav", "b.wav")]
+    reviews.append(review("wrong", tag="high", onset=0.0, offset=30.0))
+
+    file, _ = retraining.retrain(
+        str(place / "own" / "tagger.safetensors"), manifests.read(place / "own.csv"), reviews, where(place), tmp_path / "new",
+        asked=asked_of(place), progress=Told(said),
+    )  # fmt: skip
+    assert any("it is drawn from what was reviewed, too" in line for line in said)
+    assert loading.load(file).facts.head.background["windows"] > 0
 
 
 def test_reviews_weigh_more_than_background(place, tmp_path, monkeypatch):

@@ -230,7 +230,7 @@ def scored_by_hand(rows, load, cut, options, machines):
     """What the stages do, in this process; the second recording's pieces come first."""
     made = []
     for row in rows:
-        for table in stages._Decode(cut)(
+        for table in stages._Decode(cut, ".")(
             SimpleNamespace(
                 to_pylist=lambda row=row: [
                     {"index": row.index, "path": os.fsencode(row.recording.path), "channel": None, "done": row.done}
@@ -408,3 +408,17 @@ def test_what_goes_wrong_in_a_cluster_is_told_in_a_line():
     assert "the cluster failed (ValueError: of a net). What is done is kept" in str(
         stages._told(theirs, ray, Machines())
     )
+
+
+def test_relative_paths_start_where_the_command_runs(sound, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a process of a cluster began
+    cut = cut_for([Odd(Windows(1.0, 0.5))], 60.0, 1)
+    told = {"index": 0, "path": b"short.wav", "channel": None, "done": []}
+    for folder, wrong in ((sound["short.wav"].parent, None), (tmp_path / "not here", "No such file or directory")):
+        (table,) = stages._Decode(cut, str(folder))(SimpleNamespace(to_pylist=lambda: [dict(told)]))
+        (row,) = table.to_pylist()
+        assert row["path"] == b"short.wav"
+        if wrong is None:
+            assert row["error"] is None and len(row["wave"]) == 4 * row["samples"]
+        else:
+            assert wrong in str(from_bytes(row["error"]).error)

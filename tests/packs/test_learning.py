@@ -97,10 +97,9 @@ def test_nothing_is_decoded_before_the_first_step(pack, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train(recipe(), packs.read(pack), tmp_path / "run", on_progress=stop)
-    assert (
-        len(asked) <= 4 * 8 * 2
-    )  # the batches that are cut ahead, each clip perhaps with another: not all 60 and their partners
+        training.train(recipe(batch=2), packs.read(pack), tmp_path / "run", on_progress=stop)
+    # for the precision and for the first step, each: one batch and up to three ahead, of two clips with a partner each; of 36 clips
+    assert len(asked) <= 2 * 4 * 2 * 2
 
 
 class Stop(BaseException):

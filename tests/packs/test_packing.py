@@ -324,3 +324,16 @@ def test_what_is_remembered(tmp_path):
     told = packs.unreadable(tmp_path)
     assert told == {"00000.tar/512+9/1.wav": 'is "odd", it says', "00000.tar/1024+9/2.wav": "is odd"}
     assert not packs.remember(tmp_path / "gone", "a", "b", "c")
+
+
+def test_an_index_of_several_groups_of_rows(sounds, packed, tmp_path, monkeypatch):
+    """As that of many clips is written and read; an id that is in two of them is found."""
+    monkeypatch.setattr(packing.folder_of, "ROWS", 5)
+    packs.pack(sounds, tmp_path / "p", shard_size=1_000_000)
+    assert parquet.ParquetFile(tmp_path / "p" / "index.parquet").num_row_groups == 3
+    assert packs.read(tmp_path / "p").table.equals(packs.read(packed).table)
+    table = parquet.read_table(tmp_path / "p" / "index.parquet")
+    ids = pa.array([table["id"][0].as_py() if row == 11 else name for row, name in enumerate(table["id"].to_pylist())])
+    parquet.write_table(table.set_column(0, "id", ids), tmp_path / "p" / "index.parquet", 5)
+    with pytest.raises(ManifestError, match="an id is there twice"):
+        packs.read(tmp_path / "p")

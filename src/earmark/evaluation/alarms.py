@@ -85,7 +85,7 @@ def false_alarms(
             unread += lost
             alarms.append(
                 Alarms(
-                    of, read, round(seconds / 3600, 4), dict(sorted(counts.items(), key=lambda c: (-c[1], c[0]))), by
+                    of, read, round(seconds / 3600, 6), dict(sorted(counts.items(), key=lambda c: (-c[1], c[0]))), by
                 )
             )
     return Heard(tuple(alarms), tuple(unread), tuple(notes))
@@ -102,7 +102,7 @@ def together(alarms: Sequence[Alarms]) -> Alarms:
     for each in alarms:
         counts.update(each.tags)
     tags = dict(sorted(counts.items(), key=lambda c: (-c[1], c[0])))
-    hours = round(sum(each.hours for each in alarms), 4)
+    hours = round(sum(each.hours for each in alarms), 6)
     return Alarms("all together", sum(each.recordings for each in alarms), hours, tags)
 
 

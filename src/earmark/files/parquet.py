@@ -29,15 +29,15 @@ def read(path: Path) -> pa.Table:
     return _written_out(path, size, table, schema)
 
 
-def parts(path: Path, rows: int) -> Iterator[pa.Table]:
-    """The table in parts of so many rows, of which one is held at a time; else as `read`."""
-    from pyarrow import Table, parquet
+def parts(path: Path) -> Iterator[pa.Table]:
+    """The table in the groups of rows that it was written in, of which one is held at a time; else as `read`."""
+    from pyarrow import parquet
 
     size = path.stat().st_size
     repeated, schema = _held(path, size)
     with parquet.ParquetFile(path, read_dictionary=repeated or None) as file:
-        for batch in file.iter_batches(rows):
-            yield _written_out(path, size, Table.from_batches([batch]), schema)
+        for group in range(file.num_row_groups):  # smaller parts of a group would have several dictionaries in one list
+            yield _written_out(path, size, file.read_row_group(group), schema)
 
 
 def _held(path: Path, size: int) -> tuple[list[str], pa.Schema]:

@@ -23,7 +23,7 @@ from earmark.files.bounds import read_json
 
 PACK, INDEX, ERRORS, PARTS = "pack.json", "index.parquet", "errors.csv", "parts"
 FORMAT, VERSION = "earmark-pack", 1
-ROWS = 100_000  # of the index that are read and checked at a time
+ROWS = 100_000  # of the index that are written, and so read and checked, at a time
 BLOCK = 512  # bytes: what a tar file is made of
 # of each clip, beside a manifest's own columns. frames: as its sound is stored, at `rate` Hz; level: dBFS of its loudest sample
 COLUMNS = pa.schema([("sha256", pa.binary(32)), ("frames", pa.int64()), ("rate", pa.int32()), ("level", pa.float32())])
@@ -62,13 +62,14 @@ class Pack:
         )
 
 
-def is_pack(folder: Path) -> bool:
+def is_pack(folder: str | Path) -> bool:
     """Whether a folder holds a pack, or the beginning of one."""
-    return (folder / PACK).is_file()
+    return (Path(folder) / PACK).is_file()
 
 
-def describe(folder: Path) -> Pack:
+def describe(folder: str | Path) -> Pack:
     """What the folder's pack tells of itself. Raises ManifestError where it is damaged or of a later version."""
+    folder = Path(folder)
     file = folder / PACK
     try:
         plain = read_json(file)
@@ -94,12 +95,13 @@ def describe(folder: Path) -> Pack:
         ) from error
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: str | Path) -> Manifest:
     """The manifest of a pack, whose paths name members of its shards, with COLUMNS beside its own.
 
     Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, and where
     the index names places outside of them: so no clip is read from where none is.
     """
+    folder = Path(folder)
     pack = describe(folder)
     if not pack.whole:
         raise ManifestError(
@@ -114,7 +116,7 @@ def read(folder: Path) -> Manifest:
             raise ManifestError(
                 f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
             )
-        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file, ROWS)]
+        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file)]
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ManifestError(f"{file}: cannot be read as a pack's index: {error}. Pack the clips again") from error
     table = pa.concat_tables(parts).combine_chunks()

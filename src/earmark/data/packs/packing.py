@@ -31,6 +31,7 @@ from earmark.data.clipset import ClipSet, natural
 from earmark.data.manifest import Manifest
 from earmark.data.manifest.files import FORMAT as MANIFEST
 from earmark.data.manifest.files import VERSION as OF_MANIFEST
+from earmark.data.packs import folder as folder_of
 from earmark.data.packs.folder import (
     BLOCK,
     COLUMNS,
@@ -323,7 +324,7 @@ def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
         table = table.append_column(field_, packed[field_.name])
     head = {"format": MANIFEST, "version": OF_MANIFEST, "vocabulary": clips.vocabulary, "facts": clips.facts}
     with whole(file) as part:
-        parquet.write_table(table.replace_schema_metadata({MANIFEST: json.dumps(head)}), part)
+        parquet.write_table(table.replace_schema_metadata({MANIFEST: json.dumps(head)}), part, folder_of.ROWS)
 
 
 def _moved(events: Sequence[dict[str, Any]] | None, by: float) -> list[dict[str, Any]] | None:

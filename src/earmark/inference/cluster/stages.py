@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from earmark.errors import AudioError, EarmarkError
-from earmark.files.stores import place
+from earmark.files.stores import is_stored, place
 from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
@@ -77,7 +77,7 @@ def arriving(
         found = ray.data.from_arrow(_tables(rows))
         strategies = ray.data.TaskPoolStrategy, ray.data.ActorPoolStrategy
         decoded = found.map_batches(
-            _Decode(cut), batch_size=None, batch_format="pyarrow", num_cpus=SHARE, compute=strategies[0](decoders),
+            _Decode(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE, compute=strategies[0](decoders),
             zero_copy_batch=True,
         )  # fmt: skip
         scored = decoded.map_batches(
@@ -93,10 +93,12 @@ def arriving(
 
 
 class _Decode:
-    """A table of rows → tables of a piece each."""
+    """A table of rows → tables of a piece each. folder: where the command runs, from which relative paths start; processes
+    of a cluster begin elsewhere.
+    """
 
-    def __init__(self, cut: Cut):
-        self.cut = cut
+    def __init__(self, cut: Cut, folder: str):
+        self.cut, self.folder = cut, folder
 
     def __call__(self, table: Any) -> Iterator[Any]:
         for row in table.to_pylist():
@@ -107,8 +109,11 @@ class _Decode:
         import pyarrow as pa
 
         given = 0
+        path = recording.path
         base = {"index": [index], "path": [os.fsencode(recording.path)]}
         try:
+            if not (path.is_absolute() or is_stored(path)):
+                os.chdir(self.folder)
             for piece in pieces(recording, self.cut, done):
                 told = {name: [getattr(piece, name)] for name in _TOLD}
                 wave = _as_bytes(piece.wave)

@@ -53,7 +53,10 @@ class Background:
 def draw(
     asked: Asked, clips: Manifest, store: Store, progress: Progress = QUIET, apart: Sequence[tuple[Path, float, float]] = ()
 ) -> Background:  # fmt: skip
-    """apart: parts of recordings, seconds, that nothing is drawn from either. Raises EarmarkError where no recording can be read."""
+    """apart: parts of recordings, seconds, that nothing is drawn from either, if others are left.
+
+    Raises EarmarkError where no recording can be read.
+    """
     found = audio.find(list(asked.recordings), progress.say)
     digest = digests([*found, *clips.paths(), *(path for path, _, _ in apart)], store.workers)
     taken: dict[str, list[tuple[float, float]]] = {}
@@ -90,6 +93,11 @@ def draw(
             f"{len(failures)} of {len(wanted)} windows of background could not be read, the first: {failures[0].error}"
         )
     known = [each for each in heard if each is not None]
+    if not known and apart:
+        progress.say(
+            "background: all of the recordings was reviewed, or lies too near: it is drawn from what was reviewed, too"
+        )
+        return draw(asked, clips, store, progress)
     if not known:
         raise EarmarkError(
             f"--recordings: no window could be drawn from {', '.join(map(str, asked.recordings))}: give recordings that hold no clips"
