@@ -93,6 +93,13 @@ def test_thresholds_are_of_the_best_f1_and_near_to_those_of_clips():
     assert retraining.best_threshold(np.array([0.9, 0.7]), np.ones(2), np.ones(2), 0.5) == pytest.approx(0.5)
 
 
+def test_thresholds_rise_above_events_that_were_wrong():
+    wrong = np.array([0.4, 0.95, 0.6, 0.7, 0.3])
+    assert retraining.above_wrong(wrong, 0.9) == pytest.approx(0.951)  # a tenth of five is none
+    assert retraining.above_wrong(wrong, 0.8) == pytest.approx(0.701)  # a fifth is one
+    assert retraining.above_wrong(np.ones(5), 0.9) == pytest.approx(0.999)
+
+
 def test_what_changed_is_of_pairs():
     """Four of the tag, of which the old one found two and the new one three, and one that it is not; nobody said of the owl."""
     reviews = [review(), review(), review(), review(), review("wrong")]

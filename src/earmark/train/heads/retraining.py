@@ -7,7 +7,9 @@ than background does. The old tagger stays as it is.
 Thresholds are those that held-out copies of clips reach, as ever. Of a tag with `ENOUGH` reviewed events, `RIGHT` of them right, it is
 that of the best F1 on these, among equally good ones the nearest to that of the clips. The events are judged by heads that did not
 learn from events of their recording (of one recording: from their fifth of it); one that was drawn at random stands for all that it
-was drawn from.
+was drawn from. Where so few were right that they cannot choose, and `RIGHT` were wrong, the threshold of the clips is raised until it
+tells no more of the wrong ones than of the clips it misses: a head that learnt that much of what its tag is not scores clips lower,
+and thresholds that only follow the clips would tell more of it than before.
 
 What changed is told on reviewed events that the new head had not heard: the reviews are parted in two halves, by recording, or by
 time where there is one recording alone. Each half is judged by a head, and thresholds, that learnt from the clips and from the other
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 CHANGED = "changed.json"  # in the run folder: what changed
 WEIGHT = 8.0  # of a reviewed event, where a copy of a clip has 1: as much as a clip with its 8 copies
 ENOUGH, RIGHT = 10, 5  # reviewed events of a tag, and right ones among them, from which they choose its threshold
+JUST = 1e-3  # above the score of an event that is not to be told
 Truth = NDArray[np.float32]
 
 
@@ -70,7 +73,7 @@ class Changed:
 
         >>> told = Changed("owl", 20, 15, 18, 4, 1).difference
         >>> round(told.value, 3), round(told.low, 3), round(told.high, 3)
-        (0.15, -0.076, 0.349)
+        (0.15, -0.074, 0.347)
         """
         n, d = self.events, self.gained - self.lost
         spread = Z * math.sqrt(max(0.0, self.gained + self.lost + 1 - d * d / (n + 2))) / (n + 2)
@@ -226,6 +229,11 @@ class _Teacher:
                 start = DEFAULT if np.isnan(thresholds[place]) else float(thresholds[place])
                 thresholds[place] = best_threshold(scores[known, place], truth[known, place], stands[known], start)
                 by[tag] = f"{known.sum()} reviews, {right} right"
+            elif (wrong := known & (truth[:, place] == 0)).sum() >= RIGHT:
+                limit = above_wrong(scores[wrong, place], ground.asked.within.recall)
+                if not thresholds[place] >= limit:
+                    thresholds[place] = limit
+                    by[tag] = f"{wrong.sum()} reviews that were wrong"
         return learnt, thresholds, by
 
     def _changed(
@@ -260,6 +268,17 @@ class _Teacher:
             # as events are found: a float32 score may lie a rounding below
             made[:, list(vocabulary).index(tag)] = scores[:, column] >= np.float32(limit) - 1e-6
         return made
+
+
+def above_wrong(scores: NDArray[np.float64], recall: float) -> float:
+    """The threshold that tells at most a share 1 - recall of the wrong events with these scores.
+
+    >>> above_wrong(np.linspace(0.1, 1.0, 10), 0.8)  # 0.9 and 1 are told
+    0.801
+    """
+    falling = np.sort(scores)[::-1]
+    told = min(int((1 - recall) * len(falling) + 1e-9), len(falling) - 1)
+    return min(float(falling[told]) + JUST, within.TOP)
 
 
 def parts(reviews: Sequence[Review], within_one: int) -> list[int]:
