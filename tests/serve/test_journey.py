@@ -169,12 +169,12 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
     page.run("document.querySelector('#train').focus()")
     page.press("Enter")
     page.wait(
-        "document.querySelector('#trainings article progress') || /failed/.test(document.querySelector('#trainings').textContent)",
+        "!!document.querySelector('#trainings article progress') || /failed/.test(document.querySelector('#trainings').textContent)",
         300,
     )
     assert "failed" not in told(page, "#trainings"), told(page, "#trainings")
     page.wait(
-        "document.querySelector('#trainings article table, #trainings article .filters .main') "
+        "!!document.querySelector('#trainings article table, #trainings article .filters .main') "
         "|| /failed/.test(document.querySelector('#trainings').textContent)", TRAINED,
     )  # fmt: skip
     training = client.get("/v1/training/1").json()
