@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import functools
 import hashlib
@@ -138,28 +137,27 @@ def run(capsys):
 
 
 # A picture of one grey point
-POINT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg==")
 
 
 @pytest.fixture(scope="module")
 def sketched():
-    """Of each kind of picture the first in a module is drawn, but small and without being laid out; of the others a point is
-    written: half the time of a small training is its curves. For tests of whole commands.
+    """Of each kind of picture the first in a module is drawn, but small and without being laid out; of the others that one is
+    written again: half the time of a small training is its curves. For tests of whole commands.
 
     How they look is tested where they are made, in tests/report and test_pictures, and where commands are about them.
     """
     from matplotlib.figure import Figure
 
-    save, drawn = Figure.savefig, set()
+    save, drawn = Figure.savefig, {}
 
     def sketch(figure: Figure, path: Path, **told) -> None:
-        kind = sys._getframe(2).f_code  # what handed the figure to `style.save`
+        kind = sys._getframe(2).f_code, Path(path).suffix  # what handed the figure to `style.save`
         if kind in drawn:
-            Path(path).write_bytes(POINT)
+            Path(path).write_bytes(drawn[kind])
             return
-        drawn.add(kind)
         figure.set_layout_engine(None)  # with "none" it is drawn twice
         save(figure, path, **{**told, "dpi": 20})
+        drawn[kind] = Path(path).read_bytes()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", sketch)

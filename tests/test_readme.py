@@ -170,7 +170,9 @@ def test_the_card_and_the_tagger_tell_the_same_figures(name):
 
     report = json.loads((ROOT / "results" / f"{name}-shipped" / "report.json").read_text(encoding="utf-8"))
     path = shipped()[name]
-    assert read_head(path)["facts"]["test"]["metrics"] == report["metrics"]
+    told = read_head(path)["facts"]["test"]["metrics"]
+    # metrics that came later stand in the report alone
+    assert told and told == {metric: report["metrics"][metric] for metric in told}
     assert path.stat().st_size <= 12_500_000  # of esc10 a fifth is the net in int8
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     for metric in ("accuracy", "map", "map@3"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import earmark
-from earmark.files import clear_up, free_name, whole, whole_text, write_bytes, write_text
+from earmark.files import clear_up, free_name, whole, whole_folder, whole_text, write_bytes, write_text
 from earmark.files.journal import Journal
 
 SOURCE = Path(earmark.__file__).parent
@@ -127,6 +127,38 @@ def test_threads_that_write_one_file_do_not_disturb_each_other(tmp_path):
     for thread in threads:
         thread.join()
     assert (tmp_path / "a").read_text() in texts and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_takes_the_place_of_the_old_one_or_that_stays(tmp_path, monkeypatch):
+    place = tmp_path / "a"
+    place.mkdir()
+    (place / "old").touch()
+
+    def fill(folder, error=None):
+        with whole_folder(folder) as part:
+            (part / "new").touch()
+            if error is not None:
+                raise error
+
+    with pytest.raises(ValueError):
+        fill(place, ValueError())
+    with pytest.raises(KeyError), whole_folder(place, lambda folder: {}[folder]) as part:  # came there meanwhile
+        (part / "new").touch()
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(place) == ["old"]
+    moved = Path.rename
+
+    def fails(path, to):
+        if os.path.exists(path / "new"):
+            raise OSError(28, "full")
+        return moved(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fails)
+        with pytest.raises(OSError):
+            fill(place)
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(place) == ["old"]
+    fill(place)
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(place) == ["new"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -15,6 +15,7 @@ from typing import Any
 from earmark import audio
 from earmark.data.manifest.files import load_table
 from earmark.errors import ManifestError
+from earmark.files import write_bytes
 from earmark.files.stores import is_stored, place
 
 TABLES = (".parquet", ".csv", ".tsv")
@@ -41,7 +42,7 @@ def _table(file: Path) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name
         try:
-            copy.write_bytes(file.read_bytes())
+            write_bytes(copy, file.read_bytes(), sync=False)
             return load_table(copy)
         except OSError as error:
             raise ManifestError(f"{file}: cannot be read ({error.strerror})") from error

@@ -12,11 +12,8 @@ that nobody needs to take them apart, and no column is called by a word of SQL. 
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -27,7 +24,7 @@ from urllib.parse import quote
 from earmark.audio import Began
 from earmark.errors import ScoresError
 from earmark.events.counts import Heard
-from earmark.files import free_name, write_text
+from earmark.files import free_name, whole_folder, write_text
 
 FORMAT = "earmark-store"
 VERSION = 1
@@ -78,7 +75,7 @@ def write(heard: Iterable[Heard], folder: Path, facts: Mapping[str, Any]) -> dic
     Memory does not grow with the recordings. Raises ScoresError where the folder holds something else.
     """
     check(folder)
-    with _beside(folder) as part:
+    with whole_folder(folder, check) as part:
         tables = {name: _Table(part / name, COLUMNS[name], {"table": name, **facts}) for name in TABLES}
         for each in heard:
             month = each.began.when.strftime("%Y-%m") if each.began is not None else UNKNOWN
@@ -234,21 +231,3 @@ class _Table:
             empty.flush()
             empty.close()
         return self.rows
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A new folder, which becomes `folder` when the block ends without an error."""
-    tail = f"{secrets.token_hex(4)}.part"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part, old = (folder.with_name(f".{folder.name}.{word}{tail}") for word in ("", "old."))
-    try:
-        part.mkdir()
-        yield part
-        check(folder)  # what came there meanwhile
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

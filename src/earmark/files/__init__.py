@@ -3,8 +3,18 @@ killed. `remembered` is what was found out on this machine.
 """
 
 from earmark.files.texts import check_text, read_text
-from earmark.files.whole import clear_up, free_name, is_of_the_name, whole, whole_text, write_bytes, write_text
+from earmark.files.whole import (
+    clear_up,
+    free_name,
+    is_of_the_name,
+    whole,
+    whole_folder,
+    whole_text,
+    write_bytes,
+    write_text,
+)
 
 __all__ = [
-    "check_text", "clear_up", "free_name", "is_of_the_name", "read_text", "whole", "whole_text", "write_bytes", "write_text",
+    "check_text", "clear_up", "free_name", "is_of_the_name", "read_text", "whole", "whole_folder", "whole_text", "write_bytes",
+    "write_text",
 ]  # fmt: skip

@@ -13,7 +13,8 @@ import itertools
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -73,10 +74,36 @@ def write_text(path: str | Path, text: str, *, newline: str = "\n") -> None:
         file.write(text)
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write whole bytes."""
-    with whole(path) as part:
+def write_bytes(path: str | Path, data: bytes, *, sync: bool = True) -> None:
+    """Write whole bytes. sync: see `whole`."""
+    with whole(path, sync=sync) as part:
         part.write_bytes(data)
+
+
+@contextmanager
+def whole_folder(folder: Path, check: Callable[[Path], None] = lambda folder: None) -> Iterator[Path]:
+    """A new folder to write into, which becomes `folder` when the block ends without an error.
+
+    One that is there stays until then, and comes back where the new one cannot take its place. check: is given `folder` before it is
+    replaced, and raises where what came there meanwhile is not to be lost.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part, old = _beside(folder), _beside(folder)
+    try:
+        part.mkdir()
+        yield part
+        check(folder)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            part.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def clear_up(folder: Path) -> None:

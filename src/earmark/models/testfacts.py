@@ -75,7 +75,7 @@ class Alarms:
 def number(value: float) -> str:
     """A rate in as many digits as it bears.
 
-    >>> number(0.0), number(0.376), number(12.34), number(1234.5)
+    >>> number(0.0), number(0.376), number(12.34), number(1234.6)
     ('0', '0.38', '12', '1,235')
     """
     return "0" if not value else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
-from earmark.files.whole import whole
+from earmark.files.whole import write_bytes
 from earmark.inference.cluster import hearing
 from earmark.inference.cluster.cutting import Cut
 from earmark.inference.cluster.hearing import Heard
@@ -61,8 +61,7 @@ class Kept:
         return last is not None and all(number in there for number in range(last))
 
     def put(self, key: str, number: int, last: bool, data: bytes) -> None:
-        with whole(self._path(key, number, last), sync=False) as part:
-            part.write_bytes(data)
+        write_bytes(self._path(key, number, last), data, sync=False)
         self._there.setdefault(key, {})[number] = last
 
     def pieces(self, key: str) -> Iterator[Heard]:
