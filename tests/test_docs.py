@@ -267,7 +267,7 @@ def test_bars_in_tables():
 
 
 def test_a_line_that_nothing_stands_behind_is_refused():
-    with pytest.raises(ValueError, match=r"\{\{ figures esc10 \}\}: there is no 'figures'; there are names, nets"):
+    with pytest.raises(ValueError, match=r"\{\{ figures esc10 \}\}: there is no 'figures'; there are alarms, names, nets"):
         generated.fill("text\n\n{{ figures esc10 }}\n")
 
 
