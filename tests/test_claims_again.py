@@ -1,7 +1,6 @@
 """Old reports get today's metrics, and nothing that stood in them changes."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -13,14 +12,11 @@ pytest.importorskip("torch")
 from claims import again
 
 ROOT = Path(__file__).parent.parent
-DATA = Path(os.environ.get("EARMARK_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture
-def old(tmp_path):
+def old(data, tmp_path):
     """A report from before log loss, with the scores that it is of."""
-    if not (DATA / "esc10").is_dir():
-        pytest.skip(f"needs the recordings in {DATA / 'esc10'}: set EARMARK_DATA")
     for name in ("report.json", "scores.parquet"):
         (tmp_path / "one").mkdir(exist_ok=True)
         shutil.copy(ROOT / "results" / "esc10-shipped" / name, tmp_path / "one" / name)
@@ -31,9 +27,9 @@ def old(tmp_path):
     return tmp_path, told
 
 
-def test_metrics_are_added_and_the_rest_stays(old, capsys):
+def test_metrics_are_added_and_the_rest_stays(old, data, capsys):
     place, before = old
-    assert again.main(["--results", str(place), "--data", str(DATA)]) == 0
+    assert again.main(["--results", str(place), "--data", str(data)]) == 0
     assert capsys.readouterr().out == "one: with log_loss, brier\n"
     told = json.loads((place / "one" / "report.json").read_text())
     assert {name: told["metrics"][name] for name in before["metrics"]} == before["metrics"]
@@ -41,11 +37,11 @@ def test_metrics_are_added_and_the_rest_stays(old, capsys):
     assert (told["protocol"], told["notes"]) == (before["protocol"], before["notes"])
 
 
-def test_a_report_that_would_say_something_else_is_left_as_it_was(old, capsys):
+def test_a_report_that_would_say_something_else_is_left_as_it_was(old, data, capsys):
     place, before = old
     before["metrics"]["accuracy"]["value"] = 0.99
     (place / "one" / "report.json").write_text(json.dumps(before))
-    assert again.main(["--results", str(place), "--data", str(DATA)]) == 1
+    assert again.main(["--results", str(place), "--data", str(data)]) == 1
     assert "accuracy was 0.99, now 0.91" in capsys.readouterr().err
     assert json.loads((place / "one" / "report.json").read_text()) == before
 

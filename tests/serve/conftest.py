@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,13 +29,10 @@ def service(esc10) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
-def clips() -> list[Path]:
+def clips(data) -> list[Path]:
     """A few real recordings, of several formats."""
-    folder = os.environ.get("EARMARK_DATA")
-    if not folder or not Path(folder, "esc10").is_dir():
-        pytest.skip("EARMARK_DATA names no folder with esc10: real recordings are needed")
-    found = sorted(Path(folder, "esc10").rglob("*.ogg"))[::80][:4]
-    found += sorted(Path(folder, "esc10_soundscapes").rglob("*.flac"))[:2]
+    found = sorted((data / "esc10").rglob("*.ogg"))[::80][:4]
+    found += sorted((data / "esc10_soundscapes").rglob("*.flac"))[:2]
     return found
 
 

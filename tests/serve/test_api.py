@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,12 +160,10 @@ def small_service() -> Iterator[TestClient]:
         yield client
 
 
-def test_nasty_files_are_answered_or_refused(small_service):
+def test_nasty_files_are_answered_or_refused(small_service, data):
     """Each as the command answers it: never a mistake of the service."""
     service = small_service
-    folder = Path(os.environ.get("EARMARK_DATA", ""), "nasty")
-    if not (folder / "manifest.csv").is_file():
-        pytest.skip("EARMARK_DATA names no folder with nasty files")
+    folder = data / "nasty"
     with (folder / "manifest.csv").open(newline="") as table:
         names = [row["file"] for row in csv.DictReader(table)]
     files = [folder / "files" / name for name in names if (folder / "files" / name).is_file()]

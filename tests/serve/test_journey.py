@@ -28,14 +28,6 @@ WIDEST, MOST = 1000, 150_000  # px of a picture in the docs, bytes
 
 
 @pytest.fixture(scope="module")
-def data() -> Path:
-    folder = Path(os.environ.get("EARMARK_DATA", ""))
-    if not (folder / "esc10_soundscapes").is_dir():
-        pytest.skip("EARMARK_DATA names no folder with esc10_soundscapes: real recordings are needed")
-    return folder.absolute()
-
-
-@pytest.fixture(scope="module")
 def truth(data) -> dict[str, list[tuple[float, float, str]]]:
     """What the soundscapes hold, by those who made them: onset, offset, tag."""
     found: dict[str, list[tuple[float, float, str]]] = {}

@@ -208,9 +208,8 @@ def test_the_process_ends_with_the_service(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_survives_the_kill_of_its_service(clips, tmp_path):
+def test_a_training_survives_the_kill_of_its_service(clips, data, tmp_path):
     """Real clips, real answers by the annotation of soundscapes: killed in the midst, it ends as if it had not been, and is taken."""
-    data = Path(os.environ["EARMARK_DATA"])
     with (data / "esc10" / "meta" / "esc10.csv").open(newline="") as table:
         by_tag: dict[str, list[str]] = {}
         for row in csv.DictReader(table):
