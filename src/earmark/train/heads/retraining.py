@@ -5,7 +5,8 @@ as weak background, and from the reviewed events (`heads.reviewed`), each of whi
 than background does. The old tagger stays as it is.
 
 Thresholds are those that held-out copies of clips reach, as ever. Of a tag with `ENOUGH` reviewed events, `RIGHT` of them right, it is
-that of the best F1 on these, among equally good ones the nearest to that of the clips. The events are judged by heads that did not
+that of the best F1 on these, from that of the clips on: reviews can show that more is told than is right, and not what a lower threshold
+would tell beside, since nobody listened to that. The events are judged by heads that did not
 learn from events of their recording (of one recording: from their fifth of it); one that was drawn at random stands for all that it
 was drawn from. Where so few were right that they cannot choose, and `RIGHT` were wrong, the threshold of the clips is raised until it
 tells no more of the wrong ones than of the clips it misses: a head that learnt that much of what its tag is not scores clips lower,
@@ -153,19 +154,22 @@ def truths(reviews: Sequence[Review], vocabulary: Sequence[str]) -> Truth:
 
 
 def best_threshold(scores: Any, truth: Any, weights: Any, start: float) -> float:
-    """The threshold of the best F1, among equally good ones the nearest to `start`. scores, truth, weights: (events,).
+    """The threshold of the best F1 from `start` on, among equally good ones the nearest to it. scores, truth, weights: (events,).
+
+    No lower one: what is reviewed was told, or nearly, and how much that is wrong would be told with it, nobody has listened to.
 
     By hand: 0.9 and 0.5 are right, 0.3 is wrong. Whatever lies between 0.3 and 0.5 is as good.
 
     >>> scores, truth = np.array([0.9, 0.5, 0.3]), np.array([1, 1, 0])
     >>> [round(best_threshold(scores, truth, np.ones(3), start), 3) for start in (0.45, 0.7, 0.2)]
-    [0.45, 0.5, 0.396]
+    [0.45, 0.7, 0.396]
     """
     low, high = 1e-6, within.TOP
     levels = np.unique(np.clip(scores, low, high))
     logit = np.log(levels / (1 - levels))
     between = 1 / (1 + np.exp(-(logit[1:] + logit[:-1]) / 2))
     tried = np.unique(np.concatenate([[np.clip(start, low, high)], levels, between]))
+    tried = tried[tried >= np.clip(start, low, high)]
     found = np.clip(scores, low, high) >= tried[:, None]
     right = (found * weights * truth).sum(1)
     f1 = 2 * right / np.maximum((found * weights).sum(1) + (weights * truth).sum(), 1e-12)
