@@ -148,6 +148,11 @@ def place(tmp_path_factory) -> Path:
 
 KILLED = """
 import os, signal, sys
+if os.environ.get("LESSER"):  # rounds as the process of the tests does
+    sys.path.insert(0, os.getcwd())
+    from tests.conftest import rounded_by_batch
+    from torch.nn.modules.module import register_module_forward_hook
+    register_module_forward_hook(rounded_by_batch)
 from earmark import cli
 from earmark.files import journal
 
