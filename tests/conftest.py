@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from tests import program
+from tests import program, rounding
 
 from earmark.data import manifest as manifests
 from earmark.recipe import text as texts
@@ -75,23 +75,6 @@ def traced_once(export):
     return once
 
 
-def rounded_by_batch(module, inputs, output):
-    """What a layer that multiplies matrices gives, with other last bits in batches of other sizes.
-
-    Some processors do so by themselves, as they sum in an order that hangs on the shape; here every one does.
-    """
-    import torch
-
-    sums = isinstance(module, torch.nn.Linear | torch.nn.modules.conv._ConvNd)
-    if not sums or torch.is_grad_enabled() or type(output) is not torch.Tensor or output.is_meta:
-        return None
-    signs = (
-        torch.arange(output.numel()) * 7919 + len(output)
-    ) * 104_729 % 3 - 1  # -1, 0 or 1, alike for batches of one size
-    factors = 1 + signs.view(output.shape) * torch.finfo(output.dtype).eps
-    return output * factors.to(output.dtype)  # of bf16 too: 1 and its neighbours are numbers of each type
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _remembered(tmp_path_factory):
     """What engines were found to be lies in a folder that the processes of a run share, and graphs that were traced do."""
@@ -109,7 +92,7 @@ def _rounding():
         return
     from torch.nn.modules.module import register_module_forward_hook
 
-    handle = register_module_forward_hook(rounded_by_batch)
+    handle = register_module_forward_hook(rounding.rounded_by_batch)
     yield
     handle.remove()
 
