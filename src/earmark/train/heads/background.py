@@ -66,26 +66,15 @@ def draw(
         )
     for path, begin, stop in apart:
         taken.setdefault(digest[path], []).append((begin, stop))
-    length = store.tagger.windows.length
     wanted: list[Recording] = []
     used = 0
     for path in dict.fromkeys(found):
         try:
-            seconds = audio.info(path).duration or 0.0
+            free = _free(asked, path, digest[path], store.tagger.windows.length, taken.get(digest[path], ()))
         except AudioError as error:
             progress.say(str(error))
             continue
-        # by its sound: in another folder or beside others the same windows are drawn
-        chance = np.random.default_rng([asked.seed, int(digest[path] or "0", 16) % 2**63])
-        starts = np.sort(
-            chance.uniform(0, max(0.0, seconds - length), min(asked.windows, max(1, int(2 * seconds / length))))
-        )
-        free = [
-            s
-            for s in np.round(starts, 3).tolist()
-            if all(s + length <= a or s >= b for a, b in taken.get(digest[path], ()))
-        ]
-        wanted += [Recording(path, s, s + length) for s in free]
+        wanted += free
         used += bool(free)
     heard, failures, _ = store.of(keyed(wanted, digest), progress)
     if failures:
@@ -114,3 +103,15 @@ def draw(
         f"background: {len(vectors):,} windows of {used:,} recordings, each counting {asked.weight:g} of a clip's window"
     )
     return Background(vectors, np.concatenate([each.levels for each in known]), facts)
+
+
+def _free(
+    asked: Asked, path: Path, digest: str, length: float, taken: Sequence[tuple[float, float]]
+) -> list[Recording]:
+    """Windows drawn from a recording, of `length` seconds, in order, without those that reach into what is taken. Raises AudioError."""
+    seconds = audio.info(path).duration or 0.0
+    # by its sound: in another folder or beside others the same windows are drawn
+    chance = np.random.default_rng([asked.seed, int(digest or "0", 16) % 2**63])
+    many = min(asked.windows, max(1, int(2 * seconds / length)))
+    starts = np.round(np.sort(chance.uniform(0, max(0.0, seconds - length), many)), 3).tolist()
+    return [Recording(path, s, s + length) for s in starts if all(s + length <= a or s >= b for a, b in taken)]

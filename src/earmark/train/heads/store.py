@@ -13,7 +13,6 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.data import sounds
 from earmark.errors import EarmarkError, ScoresError
 from earmark.inference import Failure, Recording, score
 from earmark.inference.embedding import Embedder, of_recording
@@ -44,17 +44,8 @@ class Heard:
 
 def digests(paths: Sequence[Path], workers: int = 2) -> dict[Path, str]:
     """Of each file's bytes; "" of what cannot be read."""
-    files = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        return dict(zip(files, pool.map(_digest, files), strict=True))
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
-    except (OSError, ValueError):
-        return ""  # told where it is decoded
+    found = sounds.digests(paths, workers)
+    return {path: "" if digest == sounds.NONE else digest[:DIGITS] for path, digest in found.items()}
 
 
 class Store:
