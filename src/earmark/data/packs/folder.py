@@ -116,11 +116,10 @@ def read(folder: str | Path) -> Manifest:
             raise ManifestError(
                 f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
             )
-        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file)]
+        # left in parts: to join them takes as much again
+        table = pa.concat_tables([_part(pack, table, vocabulary, file) for table in parquet.parts(file)])
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ManifestError(f"{file}: cannot be read as a pack's index: {error}. Pack the clips again") from error
-    table = pa.concat_tables(parts).combine_chunks()
-    del parts
     pa.default_memory_pool().release_unused()
     if not len(table):
         raise ManifestError(f"{file}: holds no clips")
