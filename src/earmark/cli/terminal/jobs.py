@@ -203,7 +203,7 @@ class Kept:
     shard: str | None = None
     retry: bool = False
     machines: Machines | None = None
-    load: Callable[[bool], Callable[[], Any]] | None = None  # of the tagger, in other processes
+    load: Callable[[Any], Callable[[], Any]] | None = None  # of the tagger, in other processes
 
     def scored_by(self) -> Callable[..., Generator[Scored | Failure]]:
         """What scores recordings: this process, or a cluster's."""
@@ -239,7 +239,7 @@ class Kept:
         from earmark.models.elsewhere import Elsewhere
 
         there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
-        return tagger, replace(self, load=there.framewise)
+        return tagger, replace(self, load=there.scorers)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
