@@ -89,13 +89,13 @@ class Cluster:
         on_audio: Callable[[float], None] | None,
     ) -> Generator[float]:
         rows = [
-            stages.Row(number, recording, _size(recording.path), kept.done(key))
+            stages.Row(number, recording, _size(recording.path), kept.done(key), key)
             for number, (recording, key) in enumerate(zip(todo, keys, strict=True))
             if not kept.complete(key)
         ]
         if not rows:
             return
-        for piece in stages.arriving(rows, self.load(of), cut, options, self.machines):
+        for piece in stages.arriving(rows, self.load(of), cut, options, self.machines, self.folder):
             kept.put(keys[piece.index], piece.number, piece.last, piece.data)
             if on_audio is not None:
                 on_audio(piece.seconds)
