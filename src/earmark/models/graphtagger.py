@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,10 @@ from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
 from earmark.models.predicted import Predicted, of_levels, probabilities, samples
-from earmark.recipe import Recipe, parse_hearing
+from earmark.recipe.hearing import Known
+
+if TYPE_CHECKING:
+    from earmark.recipe import Recipe
 
 AT_ONCE = 16  # windows whose features alone are shared
 Floats = NDArray[np.float64]
@@ -90,7 +94,7 @@ class GraphTagger(ByRecipe, Answers):
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | Known,
         vocabulary: Sequence[str],
         facts: Facts,
         running: Running,
@@ -99,7 +103,7 @@ class GraphTagger(ByRecipe, Answers):
         more: Mapping[str, Any] | None = None,
         identity: str | None = None,
     ):
-        self.recipe, self.facts, self.running = recipe, facts, running
+        self._heard, self.facts, self.running = recipe, facts, running
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         self.torched, self.more = torched, dict(more or {})
         self.length, self.hop = self.windows.samples(recipe.sample_rate)
@@ -115,6 +119,14 @@ class GraphTagger(ByRecipe, Answers):
         self._computed = ""
 
     @property
+    def heard(self) -> Recipe | Known:
+        return self._heard
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return self._heard.whole() if isinstance(self._heard, Known) else self._heard
+
+    @property
     def engine(self) -> str:
         """What runs the net, in words."""
         told = self.running
@@ -123,7 +135,7 @@ class GraphTagger(ByRecipe, Answers):
     @property
     def pace(self) -> str:
         """See `earmark.inference.pace`."""
-        self._computed = self._computed or pacing.computed(self.recipe, len(self.vocabulary))
+        self._computed = self._computed or pacing.computed(self.heard, len(self.vocabulary))
         return pacing.key(self._computed, self.engine, self.running.threads)
 
     @property
@@ -137,11 +149,13 @@ class GraphTagger(ByRecipe, Answers):
             raise TaggerError(boxed.no_net("this tagger"))
         if self.torched is None:
             raise TaggerError("this tagger was put together without its file: load that with engine='torch'")
-        return self.torched().every(self.recipe.as_dict()["windows"]["hop"])
+        return self.torched().every(self.heard.as_dict()["windows"]["hop"])
 
     def every(self, hop: float | str) -> GraphTagger:
-        told = self.recipe.as_dict()
-        recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        from earmark.recipe import parse_hearing
+
+        told = self.heard.as_dict()
+        recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.heard.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched, more=self.more)
@@ -151,7 +165,7 @@ class GraphTagger(ByRecipe, Answers):
         """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
         if self.body.frames is None:
             raise TaggerError(
-                f"the net {self.recipe.net.name} says nothing of moments, only of whole windows of "
+                f"the net {self.heard.net.name} says nothing of moments, only of whole windows of "
                 f"{self.windows.length:g} s: take the scores of windows, or a net with attention over time"
             )
         return np.asarray(self.body.frames, np.float64)
@@ -255,7 +269,7 @@ class GraphTagger(ByRecipe, Answers):
     def stored(self) -> tuple[Weights, dict[str, Any]]:
         weights, own = graphs.apart(self.running.weights)
         told, kept = graphs.stored(self.running.graphs, own, self.identity())
-        head = {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
+        head = {"recipe": self.heard.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
         return weights | kept, head | self.more | told
 
     def save(self, path: str | Path) -> None:
