@@ -21,7 +21,6 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -200,6 +199,8 @@ class Journal:
                 self._remember(*_entry(line, number, path))
         self._file.truncate(end)
         if not end:
+            from importlib.metadata import version  # which takes longer to import than a short job to begin
+
             self._append({"job": FORMAT, "earmark": version("earmark"), "told": told})
 
 

@@ -12,7 +12,6 @@ import errno
 import itertools
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -155,5 +154,5 @@ def is_open(path: Path) -> bool:
 
 def _beside(path: Path) -> Path:
     """A name that nobody else has: processes of two machines, or in two containers, may have one number."""
-    tail = f".{secrets.token_hex(4)}{PART}"
+    tail = f".{os.urandom(4).hex()}{PART}"
     return path.with_name(f".{shortened(path.name, LONGEST - 1 - len(tail))}{tail}")
