@@ -123,8 +123,13 @@ class GraphTagger(ByRecipe, Answers):
         return self._heard
 
     @cached_property
-    def recipe(self) -> Recipe:
-        return self._heard.whole() if isinstance(self._heard, Known) else self._heard
+    def recipe(self) -> Recipe:  # type: ignore[override]  # which nobody sets
+        """Of a file that was known, checked now. Raises RecipeError."""
+        if not isinstance(self._heard, Known):
+            return self._heard
+        from earmark.recipe import parse_hearing
+
+        return parse_hearing(self._heard.plain, self._heard.where)
 
     @property
     def engine(self) -> str:

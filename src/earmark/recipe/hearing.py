@@ -10,13 +10,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
-
-if TYPE_CHECKING:
-    from earmark.recipe.schema import Recipe
 
 Normalise = Literal["none", "peak", "rms"]  # what is 1 in each window that the tagger hears
 
@@ -62,12 +59,6 @@ class Known:
     def as_dict(self) -> dict[str, Any]:
         """As `Recipe.as_dict`."""
         return copy.deepcopy(dict(self.plain))
-
-    def whole(self) -> Recipe:
-        """The recipe, checked. Raises RecipeError."""
-        from earmark.recipe.reading import parse_hearing
-
-        return parse_hearing(self.plain, self.where)
 
 
 def _part(plain: Mapping[str, Any]) -> Part:
