@@ -7,6 +7,7 @@ write it, so that its plain values are those of the recipe. Losing it costs a te
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ DIGITS = 12  # of an identity
 
 def key(sha256: Any, number: int = 0) -> str:
     """sha256: of the file, as its head tells it. number: of the tagger in it, where it holds several."""
-    return f"recipe {sha256} {number} {rules()}"
+    return f"recipe {hashlib.sha256(f'{sha256} {number} {rules()}'.encode()).hexdigest()[:24]}"
 
 
 def recall(known_as: str, plain: Mapping[str, Any], where: str) -> tuple[Known, str] | None:
