@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from tests.program import earmark
 
 from earmark import audio
@@ -18,68 +17,7 @@ from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import stores
 from earmark.files.stores import Stored, place
 
-server_module = pytest.importorskip(
-    "moto.server", reason="the S3 server of the tests is not here: pip install 'moto[server]'"
-)
 RATE = 8_000
-
-
-@pytest.fixture
-def endpoint(monkeypatch):
-    """How to say which store it is."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr(stores, "LISTED", {})
-    return lambda url: monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-
-
-@pytest.fixture(scope="module")
-def served():
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield server, f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("disk")
-    (folder / "a").mkdir()
-    rng = np.random.default_rng(0)
-    for name, seconds in (("a/one.wav", 3), ("a/two.ogg", 3), ("long.flac", 400), ("three.mp3", 3)):
-        soundfile.write(folder / name, rng.uniform(-0.5, 0.5, seconds * RATE), RATE)
-    (folder / "bad.wav").write_bytes(b"no audio")
-    (folder / "notes.txt").write_text("wind")
-    (folder / "clips.csv").write_text(f"path\na/one.wav\nnot there.wav\n{folder / 'a/two.ogg'}\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def store(served, disk):
-    """A bucket that holds what the disk does."""
-    from pyarrow import fs
-
-    system = fs.S3FileSystem(
-        access_key="key", secret_key="secret", region="us-east-1", scheme="http",
-        endpoint_override=served[1].removeprefix("http://"), allow_bucket_creation=True,
-    )  # fmt: skip
-    system.create_dir("bucket")
-    for path in disk.rglob("*.*"):
-        with system.open_output_stream(f"bucket/field/{path.relative_to(disk).as_posix()}") as file:
-            file.write(path.read_bytes())
-    return "s3://bucket/field"
-
-
-@pytest.fixture
-def there(served, endpoint, store) -> Stored:
-    endpoint(served[1])
-    found = place(store)
-    assert isinstance(found, Stored)
-    return found
 
 
 def test_a_uri_is_a_path():
@@ -147,13 +85,6 @@ def test_a_job_over_a_store_is_that_over_the_disk(there, disk, tmp_path):
     assert "5 of 5 recordings are done already" in again.stderr
     missing = earmark("tag", there / "clips.csv", "--tagger", "digits")
     assert f"{there}/not there.wav: does not exist" in missing.stderr and "1 of 3 recordings" in missing.stderr
-
-
-def test_results_are_of_a_disk(disk):
-    for words in (("--job", "s3://bucket/job"), ("--out", "s3://bucket/tags.csv")):
-        made = earmark("tag", disk / "a/one.wav", "--tagger", "digits", *words)
-        assert made.returncode == 2 and words[1] in made.stderr and "copy" in made.stderr, made.stderr
-    assert not Path("s3:").exists()
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

@@ -72,14 +72,15 @@ def events_of_files(
     strict: bool,
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read."""
-    from earmark.cli.terminal import eventextras, eventresults
+    from earmark.cli.terminal import eventresults
     from earmark.cli.terminal.console import say, say_failures, say_notes
+    from earmark.files.journal import KEPT
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
     names, among = eventresults.names_of(found), found
     found, job = work.part(found)
-    kept = None if job is None else job / eventextras.KEPT
+    kept = None if job is None else job / KEPT
     extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)

@@ -135,6 +135,11 @@ class Job:
         self.form = Files(self.waiting, facts, width)
         self.job = stack.enter_context(jobs.Job(folder, told | jobs.engine_of(asked.tagger), self.form))
 
+    @property
+    def out(self) -> Path:
+        """The file of all, as the user knows it."""
+        return self.job.shown / NAME
+
     def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
         return self.job.todo(found, retry)
 
@@ -196,7 +201,7 @@ def embed_files(
             job = Job(folder, asked, width, stack)
             notes, failures = _embed(embedder, found, asked, job, job.turns, kept.retry, strict)
         form = job.form
-        told = {"out": str(folder / NAME), "recordings": form.recordings, "windows": form.rows, "width": width}
+        told = {"out": str(job.out), "recordings": form.recordings, "windows": form.rows, "width": width}
     say_notes(notes)
     if as_json:
         facts = asked.tagger.embedding_facts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name
 from earmark.files.journal import PIECES, Journal
+from earmark.files.mirror import mirror_of, mirrored
 from earmark.files.shards import Shard
-from earmark.files.stores import is_stored, place
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
@@ -126,7 +127,17 @@ class Job:
     """Results in a folder, as their form keeps them. told: what they depend on. Raises EarmarkError."""
 
     def __init__(self, folder: Path, told: Mapping[str, Any], form: Form):
-        self.journal, self.form = Journal(folder, told), form
+        self.mirror, self.form = mirror_of(folder), form
+        self.shown = folder if self.mirror is None else self.mirror.uri
+        with ExitStack() as stack:
+            if self.mirror is not None:
+                stack.callback(self.mirror.close)
+            self.journal = stack.enter_context(
+                Journal(folder, told, None if self.mirror is None else self.mirror.fetched)
+            )
+            if self.mirror is not None:
+                self.mirror.begin()
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Job:
         return self
@@ -136,7 +147,7 @@ class Job:
     ) -> None:
         from earmark.cli.terminal.console import say
 
-        self.journal.close()
+        self._opened.close()
         if kind is KeyboardInterrupt:
             say(f"{len(self.journal.entries)} recordings are done; the same command goes on from here")
 
@@ -161,7 +172,10 @@ class Job:
         from earmark.cli.terminal.console import say
 
         self.journal.drop_pieces()
-        if (path := self.form.join(self.journal, found)) is not None:
+        path = self.form.join(self.journal, found)
+        if self.mirror is not None:
+            path = self.mirror.finish(path)
+        if path is not None:
             say(f"results: {path}")
         return self.journal.failures(found)
 
@@ -238,11 +252,6 @@ class Kept:
                     "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
                 )
             return
-        if is_stored(place(self.folder)):
-            raise EarmarkError(
-                f"--job {place(self.folder)}: a job's folder is on a disk, where what is added to a journal is there at once. Give one "
-                "there, and copy the results when they are done"
-            )
         if self.shard is not None:
             Shard.parse(self.shard)
         for name, value in options.items():
@@ -253,8 +262,12 @@ class Kept:
                 )
 
     def part(self, found: list[Path]) -> tuple[list[Path], Path | None]:
-        """The recordings that are to be heard here, and the folder of what is done: a shard's are its own."""
+        """The recordings that are to be heard here, and the folder of what is done: a shard's are its own, those of a job
+        in a store are of this machine.
+        """
+        from earmark.cli.terminal.console import say
+
         if self.folder is None or self.shard is None:
-            return found, self.folder
+            return found, None if self.folder is None else mirrored(self.folder, say)
         chosen = Shard.parse(self.shard)
-        return chosen.part(found), chosen.folder(self.folder)
+        return chosen.part(found), mirrored(chosen.folder(self.folder), say)
