@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
-from earmark.files import journal, mirror
+from earmark.files import journal, mirror, tally
 from earmark.files.lock import lock
 from earmark.files.stores import Stored, place
+from earmark.files.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Progress:
 
     at_work: whether a process has it now, as far as the disk tells. changed: when its journal last grew. shards: the same of
     its parts; what they did is counted here once it was taken over. pieces: that a cluster heard of recordings that are not done.
+    tally: of all pieces, as far as is known.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Progress:
     changed: datetime
     shards: tuple[Progress, ...] = ()
     pieces: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def left(self) -> int | None:
@@ -42,6 +45,7 @@ class Progress:
         """Plain JSON values."""
         told: dict[str, Any] = {"name": self.name, "recordings": self.listed, "done": self.done, "left": self.left}
         told |= {"pieces": self.pieces} if self.pieces else {}
+        told |= {"cluster": asdict(self.tally)} if self.tally.pieces else {}
         told |= {
             "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
             "at_work": self.at_work,
@@ -80,6 +84,7 @@ def _one(folder: Path, shards: tuple[Progress, ...] = ()) -> Progress:
         changed,
         shards,
         _pieces(folder),
+        tally.of(folder),
     )
 
 

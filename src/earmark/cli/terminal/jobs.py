@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError
-from earmark.files import is_of_the_name
+from earmark.files import is_of_the_name, tally
 from earmark.files.journal import PIECES, Journal
 from earmark.files.mirror import mirror_of, mirrored
 from earmark.files.shards import Shard
@@ -171,6 +171,9 @@ class Job:
         """All results in one file; failures of this time and before."""
         from earmark.cli.terminal.console import say
 
+        told = tally.settle(self.journal.folder)
+        if (self.journal.folder / PIECES).is_dir() and told.pieces:
+            say(str(told))
         self.journal.drop_pieces()
         path = self.form.join(self.journal, found)
         if self.mirror is not None:
@@ -203,7 +206,7 @@ class Kept:
     shard: str | None = None
     retry: bool = False
     machines: Machines | None = None
-    load: Callable[[bool], Callable[[], Any]] | None = None  # of the tagger, in other processes
+    load: Callable[[Any], Callable[[], Any]] | None = None  # of the tagger, in other processes
 
     def scored_by(self) -> Callable[..., Generator[Scored | Failure]]:
         """What scores recordings: this process, or a cluster's."""
@@ -239,7 +242,7 @@ class Kept:
         from earmark.models.elsewhere import Elsewhere
 
         there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
-        return tagger, replace(self, load=there.framewise)
+        return tagger, replace(self, load=there.scorers)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
