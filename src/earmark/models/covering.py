@@ -1,8 +1,8 @@
 """Which graphs of stretches score a number of overlapping windows with the least work.
 
-A file has graphs for a few numbers of windows. What is left over goes through smaller ones, or through a larger one behind whose
-windows nothing follows: its zeros cost what they are long, and stretches of few windows hear much of the recording twice. Work is counted in
-inputs of the net: a stretch of n windows is as long as n − 1 hops and a window.
+A file has graphs for a few numbers of windows. What is left over goes through smaller ones, which hear much of the recording
+twice, or through a larger one, behind whose windows zeros follow. Work is counted in inputs of the net: a stretch of n windows
+is as long as n − 1 hops and a window.
 """
 
 from __future__ import annotations
