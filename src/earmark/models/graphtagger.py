@@ -24,6 +24,7 @@ from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
 from earmark.models.boxed import Box
 from earmark.models.byrecipe import ByRecipe
+from earmark.models.covering import covered
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
@@ -206,12 +207,33 @@ class GraphTagger(ByRecipe, Answers):
             return self.predicted(np.stack([wave[k * hop : k * hop + self.length] for k in range(count)]))
         whole = self._inputs(wave[None, : (count - 1) * hop + self.length])
         parts, first = [], 0
-        for graph in [*self.stretches, self.body]:
-            while count - first >= (graph.windows or 1):
-                taken = graph.windows or min(count - first, AT_ONCE)
-                parts.append(self.run(graph, self._cut(whole, first, taken, apart=not graph.windows)))
-                first += taken
+        for size in self._covered(count):
+            taken = min(size, count - first)
+            parts.append(_first(self._together(whole, first, size), taken))
+            first += taken
+        while first < count:
+            taken = min(count - first, AT_ONCE)
+            parts.append(self.run(self.body, self._cut(whole, first, taken, apart=True)))
+            first += taken
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _covered(self, count: int) -> list[int]:
+        """Windows of each stretch that scores so many with the least work; those that are left over go one by one."""
+        step, width = self._steps[0]
+        sizes = [graph.windows for graph in self.stretches]
+        return [size for size in covered(count, sizes, step, width) if size > 1]
+
+    def _together(self, whole: list[NDArray[np.float32]], first: int, size: int) -> Predicted:
+        """Of `size` windows as one stretch, behind whose end there is nothing: what is not there is zero, and so is left out."""
+        graph = next(graph for graph in self.stretches if graph.windows == size)
+        return self.run(graph, self._cut(whole, first, size, apart=False))
+
+    @cached_property
+    def _steps(self) -> list[tuple[int, int]]:
+        """Of each input: from a window to the next, and how long one is."""
+        assert self.step is not None
+        waves, maps = (self.hop, self.length), (self.step, self.features.frames(self.length))
+        return {"waves": [waves], "maps": [maps], "both": [waves, maps]}[self.body.hears]
 
     def apart(self, stretch: list[NDArray[np.float32]], count: int) -> list[list[NDArray[np.float32]]]:
         """The inputs of each of the windows of a stretch, by itself."""
@@ -220,17 +242,16 @@ class GraphTagger(ByRecipe, Answers):
     def _cut(
         self, whole: list[NDArray[np.float32]], first: int, count: int, *, apart: bool
     ) -> list[NDArray[np.float32]]:
-        """Windows first … first + count of stretches (1, …, time): one by one (count, …, time), or as one stretch."""
-        assert self.step is not None
-        shapes = {"waves": [(self.hop, self.length)], "maps": [(self.step, self.features.frames(self.length))]}
-        shapes["both"] = shapes["waves"] + shapes["maps"]
+        """Windows first … first + count of stretches (1, …, time): one by one (count, …, time), or as one stretch, whose end is
+        made of zeros where there is no more."""
         found = []
-        for stretch, (step, width) in zip(whole, shapes[self.body.hears], strict=True):
+        for stretch, (step, width) in zip(whole, self._steps, strict=True):
             if apart:
                 cut = [stretch[0, ..., k * step : k * step + width] for k in range(first, first + count)]
                 found.append(np.ascontiguousarray(np.stack(cut)))
             else:
-                found.append(np.ascontiguousarray(stretch[..., first * step : (first + count - 1) * step + width]))
+                cut = stretch[..., first * step : (first + count - 1) * step + width]
+                found.append(_filled(cut, (count - 1) * step + width))
         return found
 
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -286,6 +307,21 @@ class GraphTagger(ByRecipe, Answers):
 def threads() -> int:
     """Threads of one call of an engine: those of the processors that this process may use."""
     return processor.cores()
+
+
+def _filled(stretch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """(1, …, time) with zeros behind it, `width` long."""
+    if stretch.shape[-1] == width:
+        return np.ascontiguousarray(stretch)
+    filled = np.zeros((*stretch.shape[:-1], width), np.float32)
+    filled[..., : stretch.shape[-1]] = stretch
+    return filled
+
+
+def _first(told: Predicted, count: int) -> Predicted:
+    """Of the first windows."""
+    frames = None if told.frames is None else told.frames[:count]
+    return Predicted(told.scores[:count], told.embedding[:count], frames)
 
 
 def _joined(parts: list[Predicted]) -> Predicted:
