@@ -60,7 +60,7 @@ class PackedWaves:
         self.failures: list[tuple[int, AudioError]] = []
         self._salvage, self._strict, self._tell = salvage, strict, on_unreadable
         self._lock = threading.Lock()
-        self._paths = manifest.table["path"].combine_chunks()
+        self._paths = manifest.table["path"]
         self._find()
         readable = np.ones(len(manifest), bool)
         for row in self._rows_of(left_out or {}):
@@ -70,17 +70,13 @@ class PackedWaves:
         self.readable = np.flatnonzero(readable)
         self._before = len(self.failures)
         self._broken: set[int] = set()
-        self._frames, self._rates = (manifest.table[key].to_numpy().astype(np.int64) for key in ("frames", "rate"))
-        self._flac = (
-            pc.ends_with(self._paths, ".flac").to_numpy(zero_copy_only=False)
-            & (self._rates == sample_rate)
-            & (self._frames <= LONGEST)
-        )
-        self.samples = (2 * self._frames * sample_rate + self._rates) // (2 * self._rates)  # as `audio.length_at`
+        self._frames, rates = (manifest.table[key].to_numpy().astype(np.int64) for key in ("frames", "rate"))
+        self._flac = pc.ends_with(self._paths, ".flac").to_numpy() & (rates == sample_rate) & (self._frames <= LONGEST)
+        self.samples = (2 * self._frames * sample_rate + rates) // (2 * rates)  # as `audio.length_at`
 
     def _rows_of(self, left_out: Mapping[str, str]) -> list[int]:
         known = pa.array(list(left_out), pa.string())
-        return np.flatnonzero(pc.is_in(self._paths, value_set=known).to_numpy(zero_copy_only=False)).tolist()
+        return np.flatnonzero(pc.is_in(self._paths, value_set=known).to_numpy()).tolist()
 
     @property
     def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -88,14 +84,24 @@ class PackedWaves:
         return self._shards, self._offsets
 
     def _find(self) -> None:
-        parts = pc.extract_regex(self._paths, PLACE)
-        names = pc.struct_field(parts, "shard").dictionary_encode()
-        order = pc.array_sort_indices(names.dictionary).to_numpy()
-        self._files = [self.manifest.root / names.dictionary[int(at)].as_py() for at in order]
-        self._shards = np.argsort(order)[names.indices.to_numpy()].astype(np.int64)
-        self._offsets, self._sizes = (
-            pc.struct_field(parts, key).cast(pa.int64()).to_numpy().copy() for key in ("offset", "size")
-        )
+        """Which file each clip lies in, from which byte on, and how many: a part of the table at a time."""
+        count = len(self.manifest)
+        self._shards, self._offsets, self._sizes = (np.zeros(count, np.int64) for _ in range(3))
+        names: dict[str, int] = {}
+        first = 0
+        for chunk in self._paths.chunks:
+            parts = pc.extract_regex(chunk, PLACE)
+            own = pc.struct_field(parts, "shard").dictionary_encode()
+            codes = np.array([names.setdefault(name, len(names)) for name in own.dictionary.to_pylist()], np.int64)
+            rows = slice(first, first := first + len(chunk))
+            self._shards[rows] = codes[own.indices.to_numpy()]
+            self._offsets[rows], self._sizes[rows] = (
+                pc.struct_field(parts, key).cast(pa.int64()).to_numpy() for key in ("offset", "size")
+            )
+        ordered = sorted(names)
+        self._files = [self.manifest.root / name for name in ordered]
+        ranks = {name: rank for rank, name in enumerate(ordered)}
+        self._shards = np.array([ranks[name] for name in names], np.int64)[self._shards]
 
     def level(self) -> float | None:
         """As their sound is stored: see `earmark.train.sources.WaveSource`."""

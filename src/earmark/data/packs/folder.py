@@ -27,6 +27,13 @@ ROWS = 100_000  # of the index that are written, and so read and checked, at a t
 BLOCK = 512  # bytes: what a tar file is made of
 # of each clip, beside a manifest's own columns. frames: as its sound is stored, at `rate` Hz; level: dBFS of its loudest sample
 COLUMNS = pa.schema([("sha256", pa.binary(32)), ("frames", pa.int64()), ("rate", pa.int32()), ("level", pa.float32())])
+# of the recording that a clip was made from, in packs that tell it. source_sha256: null where the clip has its very bytes;
+# source_start, source_end: seconds of it, null where the clip is all of it
+SOURCE = pa.schema([("source_sha256", pa.binary()), ("source_start", pa.float64()), ("source_end", pa.float64())])
+OLD = (
+    "was packed by an earlier earmark, and does not tell what its clips were made from: that a clip of it, cut out or packed with "
+    "--flac or --rate, is the sound of a file elsewhere goes unseen. Pack again to have it seen"
+)
 PLACE = r"^(?P<shard>\d{5,8})\.tar/(?P<offset>\d{1,15})\+(?P<size>\d{1,15})/\d{9,12}\.[a-z0-9]{1,8}$"
 
 
@@ -116,17 +123,24 @@ def read(folder: str | Path) -> Manifest:
             raise ManifestError(
                 f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
             )
-        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file)]
+        # left in parts: to join them takes as much again
+        table = pa.concat_tables([_part(pack, table, vocabulary, file) for table in parquet.parts(file)])
+        parts = [name for name in SOURCE.names[1:] if name in table.column_names]
+        table = table.drop_columns([name for name in parts if table[name].null_count == len(table)])
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ManifestError(f"{file}: cannot be read as a pack's index: {error}. Pack the clips again") from error
-    table = pa.concat_tables(parts).combine_chunks()
-    del parts
     pa.default_memory_pool().release_unused()
     if not len(table):
         raise ManifestError(f"{file}: holds no clips")
     if pc.count_distinct(table["id"]).as_py() < len(table):
         raise ManifestError(f"{file}: an id is there twice. The index is damaged or another pack's: pack again")
-    return Manifest(table, Path(os.path.abspath(folder)), tuple(vocabulary), facts)
+    return Manifest(
+        table,
+        Path(os.path.abspath(folder)),
+        tuple(vocabulary),
+        facts,
+        () if SOURCE.names[0] in table.column_names else (OLD,),
+    )
 
 
 def _part(pack: Pack, raw: pa.Table, vocabulary: list[str], file: Path) -> pa.Table:
@@ -138,6 +152,9 @@ def _part(pack: Pack, raw: pa.Table, vocabulary: list[str], file: Path) -> pa.Ta
     table = build(own, pack.folder, vocabulary=vocabulary, name=str(file)).table
     for field in COLUMNS:
         table = table.append_column(field, raw[field.name].cast(field.type))
+    if all(name in raw.column_names for name in SOURCE.names):
+        for field in SOURCE:
+            table = table.append_column(field, raw[field.name].cast(field.type))
     _check_places(pack, table, file)
     return table
 

@@ -15,7 +15,7 @@ import tarfile
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,12 +40,14 @@ from earmark.data.packs.folder import (
     INDEX,
     PACK,
     PARTS,
+    SOURCE,
     VERSION,
     Shard,
     describe,
     is_pack,
 )
 from earmark.data.packs.members import Clip, Stored, stored
+from earmark.data.packs.origins import Origins, part_of
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import clear_up, whole, whole_text, write_text
 from earmark.files.lock import locked
@@ -57,7 +59,7 @@ FEW = 10  # that cannot be read are borne of any number
 AHEAD = 4  # clips a worker is ahead, at most
 ROWS = pa.schema(
     [
-        ("row", pa.int64()), ("path", pa.string()), *COLUMNS,
+        ("row", pa.int64()), ("path", pa.string()), *COLUMNS, *SOURCE,
         ("reason", pa.string()),  # why there is none of it
     ]
 )  # fmt: skip
@@ -108,7 +110,13 @@ def pack(
         clear_up(folder)
         (folder / PARTS).mkdir(exist_ok=True)
         work = _Work(manifest, folder, told, shard_size, bear, progress)
-        work.run(lambda clip: stored(clip, flac=flac, rate=rate, salvage=salvage), _order(manifest, seed), workers)
+        origins = Origins(manifest)
+
+        def keep(row: int) -> Stored:
+            kept = stored(work.clip(row), flac=flac, rate=rate, salvage=salvage)
+            return replace(kept, source=origins.digest(row, kept.data))
+
+        work.run(keep, _order(manifest, seed), workers)
         return work.finish()
 
 
@@ -186,6 +194,8 @@ class _Work:
             if not (part.is_file() and tar.is_file()):
                 return done
             table = parquet.read_table(part)
+            if table.schema.names != ROWS.names:  # of an earlier version, which told less
+                return done
             told = json.loads(table.schema.metadata[b"shard"])
             if told["size"] != tar.stat().st_size:
                 return done
@@ -199,13 +209,13 @@ class _Work:
         """The clips in order, some decoded ahead."""
         waiting: deque[tuple[int, Future[Stored]]] = deque()
         for row in rows.tolist():
-            waiting.append((row, pool.submit(keep, self._clip(row))))
+            waiting.append((row, pool.submit(keep, row)))
             if len(waiting) > AHEAD * max(1, workers):
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
 
-    def _clip(self, row: int) -> Clip:
+    def clip(self, row: int) -> Clip:
         path, start, end = (self.manifest.table[name][row].as_py() for name in ("path", "start", "end"))
         return Clip(self.manifest.root / path, start, end)
 
@@ -258,8 +268,9 @@ class _Work:
             self.notes += len(clip.notes)
             facts |= {
                 "path": members.place(_name(shard), offset, len(clip.data), name), "frames": clip.frames, "rate": clip.rate,
-                "sha256": hashlib.sha256(clip.data).digest(), "level": clip.level,
+                "sha256": hashlib.sha256(clip.data).digest(), "level": clip.level, "source_sha256": clip.source,
             }  # fmt: skip
+            facts |= dict(zip(SOURCE.names[1:], part_of(self.manifest, row), strict=True))
         for key, value in facts.items():
             columns[key].append(value)
         return facts["reason"] is None
@@ -269,7 +280,8 @@ class _Work:
         told = {
             name: value
             for name in self.manifest.table.column_names
-            if name not in COLUMNS.names and (value := self.manifest.table[name][row].as_py()) not in (None, [])
+            if name not in (*COLUMNS.names, *SOURCE.names)
+            and (value := self.manifest.table[name][row].as_py()) not in (None, [])
         }
         told |= {"sample_rate": clip.rate, "frames": clip.frames}
         return json.dumps(told, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogateescape")
@@ -308,7 +320,9 @@ def _failures(manifest: Manifest, broken: pa.Table) -> list[tuple[str, str, str]
 
 def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
     """The manifest of the clips as they lie in the pack: parts of recordings have become recordings, and events moved along."""
-    table = clips.table.select([name for name in clips.table.column_names if name not in COLUMNS.names])
+    table = clips.table.select(
+        [name for name in clips.table.column_names if name not in (*COLUMNS.names, *SOURCE.names)]
+    )
     table = table.set_column(table.schema.get_field_index("path"), "path", packed["path"])
     starts = clips.start
     if (rows := np.flatnonzero(starts > 0)).size and table["events"].null_count < len(table):
@@ -320,7 +334,7 @@ def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
     for name in ("start", "end"):
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), pa.nulls(len(table), pa.float64()))
-    for field_ in COLUMNS:
+    for field_ in (*COLUMNS, *SOURCE):
         table = table.append_column(field_, packed[field_.name])
     head = {"format": MANIFEST, "version": OF_MANIFEST, "vocabulary": clips.vocabulary, "facts": clips.facts}
     with whole(file) as part:
