@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, get_args
@@ -53,7 +54,9 @@ def installed() -> list[str]:
     return [name for name in ENGINES if find_spec(name) is not None]
 
 
+@cache
 def version(engine: str) -> str:
+    """Of its package; read once, since that takes milliseconds, and results of every recording name it."""
     return metadata.version(engine)
 
 
