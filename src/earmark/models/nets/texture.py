@@ -3,8 +3,8 @@
 What tells rain from fire and a helicopter from a chainsaw is less what follows what than how much, how fast and how much
 together bands vary: people tell textures apart by the moments of the bands' envelopes, their correlations and the power of
 their modulations (McDermott and Simoncelli: Sound texture perception via statistics of the auditory periphery, Neuron 71,
-2011). These are such statistics, of log-mel bands. No net of the five papers hears them; nothing is learnt before the
-dense layers, so that it learns from few clips, and in minutes.
+2011). These are such statistics, of log-mel bands, and, where asked for, of what a few learnt convolutions make of them. No net of
+the five papers hears them; it learns from few clips, in minutes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from earmark.models.prediction import Prediction
 TILTS = (-4.0, -1.0, 1.0, 4.0)  # per unit of the map: towards the lowest values, and towards the highest
 EDGES = (0.003, 0.007, 0.014, 0.028, 0.056, 0.11, 0.22, 0.5)  # cycles a frame; at 10 ms a frame 0.3 to 50 Hz, octaves
 OF_A_BAND = 6 + len(TILTS)
-SHORTEST = 8  # frames, of which a spread can be taken
+SHORTEST = 8  # frames, of which a spread can be taken, also where they are halved
+HALVED = 2  # of the convolutions halve the frames
 SURE = 4.0  # standard deviations to which statistics are held: one that is far off shall not decide
+FAINT = 1e-2  # of what a convolution says, below which all counts as nothing
 SMALL = 1e-3  # of a spread or a power, below which all count as none
 
 
@@ -50,6 +52,27 @@ def waves(frames: int, edges: Tensor) -> tuple[Tensor, Tensor]:
     return basis, ((rates >= edges[:-1]) & (rates < edges[1:])).float()
 
 
+class Trunk(nn.Sequential):
+    """Maps (batch, channels, bands, frames) → (batch, rows, moments), rows of its maps' bands, each with half of what is before.
+
+    Convolutions of 3 × 3 → batch normalisation → ReLU, each halving the bands, the first two of them the frames as well.
+    """
+
+    def __init__(self, channels: int, bands: int, filters: Sequence[int], momentum: float):
+        self.rows, wide = bands, channels
+        layers: list[nn.Module] = []
+        for number, width in enumerate(filters):
+            conv = nn.Conv2d(wide, width, 3, (2, 1), 1, bias=False)
+            layers += [conv, nn.BatchNorm2d(width, eps=NORM_EPSILON, momentum=momentum), nn.ReLU()]
+            layers += [nn.AvgPool2d((1, 2))] if number < HALVED else []
+            self.rows, wide = -(-self.rows // 2), width
+        super().__init__(*layers)
+        self.rows *= wide
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.as_tensor(super().forward(maps - maps.mean((2, 3), keepdim=True))).flatten(1, 2)
+
+
 class Texture(nn.Module):
     """Maps (batch, channels, bands, frames) → Prediction. See `texture`."""
 
@@ -62,6 +85,7 @@ class Texture(nn.Module):
         channels: int,
         bands: int,
         groups: int,
+        filters: Sequence[int],
         edges: Sequence[float],
         widths: Sequence[int],
         dropout: float,
@@ -74,6 +98,8 @@ class Texture(nn.Module):
         self.register_buffer("edges", torch.tensor(list(edges)), persistent=False)
         self.register_buffer("pairs", torch.tensor(pairs), persistent=False)
         before = channels * (OF_A_BAND * bands + 2 * (len(edges) - 1) * groups + len(pairs))
+        self.trunk = Trunk(channels, bands, filters, momentum) if filters else None
+        before += 3 * self.trunk.rows if self.trunk else 0
         self.norm = nn.BatchNorm1d(before, eps=NORM_EPSILON, momentum=momentum, affine=False)
         self.dropout = nn.Dropout(dropout)
         layers: list[nn.Module] = []
@@ -88,6 +114,8 @@ class Texture(nn.Module):
         check_length(maps.shape[-1], self.shortest, "frames")
         with torch.autocast(maps.device.type, enabled=False):  # powers of differences need float32
             found = self.statistics(maps.float())
+        if self.trunk:
+            found = torch.cat([found, *means(self.trunk(maps).float())], -1)
         embedding = self.hidden(self.dropout(self.norm(found).clamp(-SURE, SURE)))
         return Prediction(self.head(embedding)[:, None], embedding)
 
@@ -131,6 +159,11 @@ def marginals(levels: Tensor) -> list[Tensor]:
     return [mean, wide.log(), skewness, kurtosis, stepped.log(), step_skewness, *extremes]
 
 
+def means(series: Tensor) -> list[Tensor]:
+    """Of what cannot be below nought, (…, moments): ln of the mean, ln of the spread, and the highest, (…) each."""
+    return [(series.mean(-1) + FAINT).log(), (spread(series) + FAINT).log(), series.amax(-1)]
+
+
 def spread(values: Tensor) -> Tensor:
     """The standard deviation over the last axis, and never nought."""
     return ((values - values.mean(-1, keepdim=True)).square().mean(-1) + SMALL**2).sqrt()
@@ -146,6 +179,7 @@ def texture(
     channels: int = 1,
     bands: int = 64,
     groups: int = 16,
+    filters: Sequence[int] = (),
     edges: Sequence[float] = EDGES,
     widths: Sequence[int] = (256, 256),
     dropout: float = 0.0,
@@ -160,10 +194,13 @@ def texture(
     hidden layer. The shortest input is 8 frames.
 
     A unit of the map should be some 10 dB (`features.deviation: 10`), and a frame 10 ms. groups: of neighbouring bands, which
-    they divide; edges: of the rates of modulation, in cycles a frame, rising, up to 0.5; widths: of the hidden layers.
+    they divide; filters: of 3 × 3 convolutions, each on half as many bands as the one before, whose mean, spread and highest value
+    are told too; edges: of the rates of modulation, in cycles a frame, rising, up to 0.5; widths: of the hidden layers.
     dropout: of statistics; hidden_dropout: behind each hidden layer; momentum: of the running statistics.
     """
     check_lists(widths=widths)
+    if filters:
+        check_lists(filters=filters)
     check_counts(tags=tags, channels=channels, bands=bands, groups=groups)
     check_dropout(dropout=dropout, hidden_dropout=hidden_dropout)
     check_momentum(momentum)
@@ -172,7 +209,7 @@ def texture(
     if bands % groups:
         raise ValueError(f"groups is {groups}: it must divide the {bands} bands")
     _check_edges(edges)
-    return Texture(tags, channels, bands, groups, edges, widths, dropout, hidden_dropout, momentum)
+    return Texture(tags, channels, bands, groups, filters, edges, widths, dropout, hidden_dropout, momentum)
 
 
 def _check_edges(edges: Sequence[float]) -> None:
