@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.models.fullprecision import full_precision
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
     check_counts,
@@ -52,13 +53,14 @@ def waves(frames: int, edges: Tensor) -> tuple[Tensor, Tensor]:
     return basis, ((rates >= edges[:-1]) & (rates < edges[1:])).float()
 
 
-class Trunk(nn.Sequential):
+class Trunk(nn.Module):
     """Maps (batch, channels, bands, frames) → (batch, rows, moments), rows of its maps' bands, each with half of what is before.
 
     Convolutions of 3 × 3 → batch normalisation → ReLU, each halving the bands, the first two of them the frames as well.
     """
 
     def __init__(self, channels: int, bands: int, filters: Sequence[int], momentum: float):
+        super().__init__()
         self.rows, wide = bands, channels
         layers: list[nn.Module] = []
         for number, width in enumerate(filters):
@@ -66,11 +68,12 @@ class Trunk(nn.Sequential):
             layers += [conv, nn.BatchNorm2d(width, eps=NORM_EPSILON, momentum=momentum), nn.ReLU()]
             layers += [nn.AvgPool2d((1, 2))] if number < HALVED else []
             self.rows, wide = -(-self.rows // 2), width
-        super().__init__(*layers)
+        self.layers = nn.Sequential(*layers)
         self.rows *= wide
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.as_tensor(super().forward(maps - maps.mean((2, 3), keepdim=True))).flatten(1, 2)
+        heard: Tensor = self.layers(maps - maps.mean((2, 3), keepdim=True))
+        return heard.flatten(1, 2)
 
 
 class Texture(nn.Module):
@@ -112,7 +115,7 @@ class Texture(nn.Module):
 
     def forward(self, maps: Tensor) -> Prediction:
         check_length(maps.shape[-1], self.shortest, "frames")
-        with torch.autocast(maps.device.type, enabled=False):  # powers of differences need float32
+        with full_precision(maps.device):  # powers of differences need float32
             found = self.statistics(maps.float())
         if self.trunk:
             found = torch.cat([found, *means(self.trunk(maps).float())], -1)
@@ -125,7 +128,9 @@ class Texture(nn.Module):
         Modulations are those of the groups' levels, and of their envelopes, in parts of their mean.
         """
         levels = maps - maps.mean((2, 3), keepdim=True)
-        grouped = levels.unflatten(2, (self.groups, -1)).mean(3)  # (batch, channels, groups, frames)
+        grouped = levels.reshape(*maps.shape[:2], self.groups, -1, maps.shape[-1]).mean(
+            3
+        )  # (batch, channels, groups, frames)
         envelopes = grouped.exp() / (grouped.exp().mean(-1, keepdim=True) + SMALL)
         varying = [self.modulations(grouped), self.modulations(envelopes), self.correlations(grouped)]
         return torch.cat([*marginals(levels), *varying], -1).flatten(1)
