@@ -381,7 +381,7 @@ def _psutil() -> Any:
 
 
 def _there(job: Path) -> int:
-    return len(list(job.glob("pieces/*"))) + len(list(job.glob("results/*")))
+    return len(list(job.glob("pieces/*.parquet"))) + len(list(job.glob("results/*")))
 
 
 def _below(word: str) -> list[Any]:
