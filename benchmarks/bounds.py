@@ -1,19 +1,27 @@
 """How much faster float32 could be at most: the operations that a net needs, over those that a core does in a second.
 
 A core's speed is that of a large product of matrices in the same run, by NumPy or PyTorch, whichever is faster: nothing else
-comes as near to what its instructions allow. Operations are PyTorch's count of convolutions and products, two for each weight
-and output, done directly: ways of convolving with fewer (Winograd's) are in neither engine, and round otherwise. What else must
-be done, such as decoding and features, is measured and added.
+comes as near to what its instructions allow. Operations are those of convolutions and products, two for each weight and
+output, of the way that shares the most, done directly: ways of convolving with fewer (Winograd's) are in neither engine, and
+round otherwise. What else must be done, such as decoding and features, is measured and added.
 """
 
 from __future__ import annotations
 
+import copy
+import json
+import math
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from earmark.models.predicted import Predicted
 
 SIDE = 1536  # of the matrices: 28 MB, more than caches near a core hold
 TURNS = 5
@@ -87,19 +95,61 @@ def gflop(run: Callable[[], object]) -> float:
     return float(counter.get_total_flops()) / 1e9
 
 
-def before_the_net(loaded: Mapping[tuple[str, str], Any], recordings: list[Any]) -> float:
-    """CPU seconds of tagging by a net that answers at once: decoding, features, what is made of scores. 0 without a graph."""
-    import copy
+@dataclass
+class Without:
+    """What a tagger's graphs are asked, without an answer: the CPU seconds of all else, and their operations."""
 
-    from earmark import inference
-    from earmark.models.graphtagger import GraphTagger
-    from earmark.models.predicted import Predicted
+    seconds: float
+    gflop: float
 
-    first = next((each for each in loaded.values() if isinstance(each, GraphTagger)), None)
-    if first is None:
-        return 0.0
-    stub: Any = copy.copy(first)
-    stub.run = lambda graph, inputs: Predicted(
-        np.full((graph.windows or len(inputs[0]), len(stub.vocabulary)), 0.5, np.float32), np.zeros((1, 0), np.float32)
-    )
-    return min(cpu_seconds(lambda: list(inference.score(stub, recordings, workers=1))) for _ in range(3))
+
+def without_the_net(tagger: Any, run: Callable[[Any], object]) -> Without:
+    """tagger: whose net is graphs. run: tags by what it is given, which answers at once, as long as features take."""
+    asked: list[tuple[Any, list[NDArray[np.float32]]]] = []
+
+    def answered(graph: Any, inputs: list[NDArray[np.float32]]) -> Predicted:
+        asked.append((graph, inputs))
+        count = graph.windows or len(inputs[0])
+        return Predicted(np.full((count, len(tagger.vocabulary)), 0.5, np.float32), np.zeros((count, 1), np.float32))
+
+    stub = copy.copy(tagger)
+    stub.run = answered
+    run(stub)
+    work: dict[tuple[int, tuple[int, ...]], float] = {}
+    total = 0.0
+    for graph, inputs in asked:
+        key = tagger.running.graphs.index(graph), inputs[0].shape
+        if key not in work:
+            work[key] = of_graph(graph.whole(tagger.running.weights), inputs)
+        total += work[key]
+    return Without(min(cpu_seconds(lambda: run(stub)) for _ in range(3)), total)
+
+
+def of_graph(model: bytes, inputs: Sequence[NDArray[np.float32]]) -> float:
+    """GFLOP of the convolutions and products of a graph, two for each weight and output, as ONNX Runtime tells their shapes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.enable_profiling = 3, True
+    # as it is written: fused operators hide sides of their weights
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session.run(None, {told.name: given for told, given in zip(session.get_inputs(), inputs, strict=True)})
+        events = json.loads(Path(session.end_profiling()).read_bytes())
+    total = 0
+    for event in events:
+        told = event.get("args", {})
+        operator, (made, heard) = told.get("op_name", ""), (_shapes(told, side) for side in ("output", "input"))
+        if not event["name"].endswith("_kernel_time") or not made:
+            continue
+        if operator.endswith("Conv"):
+            total += 2 * math.prod(made[0]) * math.prod(heard[1][1:])
+        elif operator in ("Gemm", "MatMul"):
+            total += 2 * math.prod(made[0]) * heard[0][-1]
+    return total / 1e9
+
+
+def _shapes(told: Mapping[str, Any], side: str) -> list[list[int]]:
+    return [shape for each in told.get(f"{side}_type_shape", []) for shape in each.values()]

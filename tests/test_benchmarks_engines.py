@@ -193,3 +193,17 @@ def test_a_goal_beyond_the_bound_is_told_as_such():
     assert "at most" not in run.goal_line(goal | {"value": 2.5})
     row = speedgoals.row(speedgoals.LINES[0], {"engines": {"goals": [goal]}})
     assert row[5] == "missed; at most 1.75 can be reached here, see the bound"
+
+
+def test_operations_of_a_graph_are_those_of_its_net():
+    """By ONNX Runtime's shapes and by PyTorch's count: a net of convolutions and dense layers."""
+    torch = pytest.importorskip("torch")
+    from earmark.models import loading
+
+    tagger = loading.load("digits", engine="onnxruntime")
+    torched = loading.load("digits", engine="torch").alone
+    waves = torch.randn(3, tagger.length, generator=torch.Generator().manual_seed(0)).numpy()
+    maps = torched.features(torch.from_numpy(waves))  # whose bands are a product too
+    rest = bounds.without_the_net(tagger, lambda stub: stub.score_windows(waves))
+    wanted = bounds.gflop(lambda: torched.net(maps))
+    assert rest.gflop == pytest.approx(wanted, rel=1e-3) and rest.seconds >= 0
