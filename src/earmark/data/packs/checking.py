@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from earmark.audio import members
 from earmark.data.packs.folder import Pack, Shard, describe, read
 from earmark.data.packs.remembered import unreadable
+from earmark.files.stores import place
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Found:
 
 def check(folder: str | Path, on_shard: Callable[[Shard], None] = lambda _: None) -> Found:
     """Read all of a pack once. Raises ManifestError where the index and the shards do not belong together."""
-    folder = Path(folder)
+    folder = place(folder)
     manifest = read(folder)
     notes = manifest.notes
     pack = describe(folder)

@@ -105,7 +105,7 @@ def _flac(wave: Wave, rate: int, kind: str) -> bytes:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if (member := members.member_of(path)) is not None and not path.exists():
+        if (member := members.within(path)) is not None:
             return members.fetch(member)
         size = path.stat().st_size
         if size > LONGEST:

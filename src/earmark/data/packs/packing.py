@@ -51,6 +51,8 @@ from earmark.data.packs.origins import Origins, part_of
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import clear_up, whole, whole_text, write_text
 from earmark.files.lock import locked
+from earmark.files.putting import remove
+from earmark.files.stores import is_stored, place
 from earmark.progress import QUIET, Progress, task
 
 SHARD = 256_000_000  # bytes after which a shard ends
@@ -95,7 +97,7 @@ def pack(
     shard_size: bytes after which a shard ends. bear: the share of clips that may be unreadable, and FEW at least. Raises
     EarmarkError where the folder holds something else, or too many clips cannot be read.
     """
-    folder = Path(folder)
+    folder = place(folder)
     _check(shard_size, rate, bear)
     options = {"flac": flac, "rate": rate, "seed": seed, "salvage": salvage, "shard_size": shard_size}
     told = {"clips": ClipSet.of(manifest).as_dict(), "options": options}
@@ -107,7 +109,8 @@ def pack(
     with locked(folder, "pack"):
         if not is_pack(folder):
             _describe(folder, told, [], 0, done=False)
-        clear_up(folder)
+        if not is_stored(folder):
+            clear_up(folder)
         (folder / PARTS).mkdir(exist_ok=True)
         work = _Work(manifest, folder, told, shard_size, bear, progress)
         origins = Origins(manifest)
@@ -193,7 +196,8 @@ class _Work:
             part, tar = self._part(len(self.shards)), self.folder / _name(len(self.shards))
             if not (part.is_file() and tar.is_file()):
                 return done
-            table = parquet.read_table(part)
+            with folder_of.on_disk(part) as copy:
+                table = parquet.read_table(copy)
             if table.schema.names != ROWS.names:  # of an earlier version, which told less
                 return done
             told = json.loads(table.schema.metadata[b"shard"])
@@ -291,7 +295,11 @@ class _Work:
 
     def finish(self) -> Packed:
         """The index, what could not be read, and that it is whole."""
-        table = pa.concat_tables([parquet.read_table(self._part(n)).cast(ROWS) for n in range(len(self.shards))])
+        tables = []
+        for number in range(len(self.shards)):
+            with folder_of.on_disk(self._part(number)) as copy:
+                tables.append(parquet.read_table(copy).cast(ROWS))
+        table = pa.concat_tables(tables)
         table = table.sort_by("row")
         rows = table["row"].to_numpy()
         broken = pc.is_valid(table["reason"]).to_numpy()
@@ -305,7 +313,11 @@ class _Work:
             with whole_text(self.folder / ERRORS) as file:
                 csv.writer(file).writerows([("id", "path", "reason"), *failures])
         _describe(self.folder, self.told, self.shards, len(failures), done=True)
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+        if is_stored(self.folder):
+            for number in range(len(self.shards)):
+                remove(self._part(number))
+        else:
+            shutil.rmtree(self.folder / PARTS, ignore_errors=True)
         if self.notes > 1:
             self.progress.say(f"and {self.notes - 1} more notes on the clips' audio")
         count = sum(shard.clips for shard in self.shards)
