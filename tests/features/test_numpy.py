@@ -175,7 +175,9 @@ def test_windows_are_those_of_torch(kind, samples):
 def test_a_symmetric_window_is_torch_s():
     for samples in (1, 2, 3, 800):
         expected = torch.hann_window(samples, periodic=False, dtype=torch.float64).numpy()
-        np.testing.assert_allclose(Framing(samples, 1, samples, "hann_symmetric").window, expected, rtol=0, atol=2.3e-16)
+        np.testing.assert_allclose(
+            Framing(samples, 1, samples, "hann_symmetric").window, expected, rtol=0, atol=2.3e-16
+        )
 
 
 def test_preemphasis_has_its_closed_form():

@@ -22,7 +22,11 @@ Window = Literal["hann", "hamming", "hann_symmetric"]
 Frame = Literal["fft", "window"]
 Edges = Literal["zeros", "reflect"]
 
-COSINES = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46), "hann_symmetric": (0.5, 0.5)}  # a window is the first, less the second times a cosine
+COSINES = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "hann_symmetric": (0.5, 0.5),
+}  # a window is the first, less the second times a cosine
 # Samples that are transformed at once: 1 MiB in float64, which fits the second-level cache of one core
 BLOCK_SAMPLES = 1 << 17
 # Samples of a frame: six seconds at 44.1 kHz. What a file asks for beyond that is an accident, or meant to eat the machine
@@ -71,7 +75,9 @@ class Framing:
         if centre and frame == "window":
             raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
         if not 0 <= preemphasis < 1:
-            raise ValueError(f"preemphasis is {preemphasis:g}: give the share of the sample before, from 0 (none) to less than 1")
+            raise ValueError(
+                f"preemphasis is {preemphasis:g}: give the share of the sample before, from 0 (none) to less than 1"
+            )
         if preemphasis and not centre:
             raise ValueError("preemphasis is of centred frames, in waves one sample shorter: set centre: true")
         check_fft(fft)
@@ -115,7 +121,11 @@ class Framing:
 
     def frames(self, samples: int) -> int:
         """How many frames `samples` samples give."""
-        return (samples - self.lost) // self.hop_samples + 1 if self.centre else (samples - self.span) // self.hop_samples + 1
+        return (
+            (samples - self.lost) // self.hop_samples + 1
+            if self.centre
+            else (samples - self.span) // self.hop_samples + 1
+        )
 
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""

@@ -52,7 +52,14 @@ class LogMel(Framed):
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)
         self.framing = Framing(
-            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame, edges, preemphasis
+            window_samples,
+            round(hop * sample_rate),
+            fft or window_samples,
+            window_kind,
+            centre,
+            frame,
+            edges,
+            preemphasis,
         )
         top = high if high is not None else sample_rate / 2
         filters = mel_filters(sample_rate, self.framing.fft, bands, low, top, mel_scale, equal_area, triangles)

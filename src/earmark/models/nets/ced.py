@@ -51,7 +51,11 @@ class Block(nn.Module):
         self.first, self.second = nn.LayerNorm(width, eps=EPSILON), nn.LayerNorm(width, eps=EPSILON)
         self.attention = Attention(width, heads, dropout)
         self.dense = nn.Sequential(
-            nn.Linear(width, GROWN * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(GROWN * width, width), nn.Dropout(dropout)
+            nn.Linear(width, GROWN * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(GROWN * width, width),
+            nn.Dropout(dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:

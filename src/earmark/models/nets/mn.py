@@ -51,7 +51,14 @@ class Layer(nn.Sequential):
     """Convolution without bias → batch normalisation → activation, if there is one. The stride halves by leaving out."""
 
     def __init__(
-        self, wide: int, width: int, kernel: int, momentum: float, stride: int = 1, groups: int = 1, hard: bool | None = None
+        self,
+        wide: int,
+        width: int,
+        kernel: int,
+        momentum: float,
+        stride: int = 1,
+        groups: int = 1,
+        hard: bool | None = None,
     ):
         conv = nn.Conv2d(wide, width, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
         norm = nn.BatchNorm2d(width, eps=NORM_EPSILON, momentum=momentum)
@@ -109,7 +116,9 @@ class MN(nn.Module):
         momentum: float,
     ):
         super().__init__()
-        check_counts(tags=tags, channels=channels, bands=bands, stem_width=stem_width, last_width=last_width, hidden=hidden)
+        check_counts(
+            tags=tags, channels=channels, bands=bands, stem_width=stem_width, last_width=last_width, hidden=hidden
+        )
         check_lists(inner_widths=inner_widths, widths=widths)
         check_dropout(head_dropout=head_dropout)
         check_momentum(momentum)
