@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import pickle
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from tests.program import earmark
 
 from earmark import audio
+from earmark.cli.terminal.channels import Channels
 from earmark.data import listed
 from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import stores
+from earmark.files.journal import Journal
 from earmark.files.stores import Stored, place
 
 RATE = 8_000
@@ -63,6 +66,61 @@ def test_a_folder_is_walked_as_on_the_disk(there, disk):
         str(path.relative_to(disk)) for path in audio.find([disk], known.append)
     ]
     assert said[0].removeprefix(str(there)) == known[0].removeprefix(str(disk))
+
+
+def test_a_folder_of_a_store_is_listed_without_holding_its_names(there, disk):
+    said, known = [], []
+    found, held = audio.listing([there], said.append), audio.find([there], known.append)
+    assert (
+        list(found) == held
+        and said == known
+        and len(found) == 5
+        and found[-1] == held[-1]
+        and list(found[1::2]) == held[1::2]
+    )
+    assert [path.stat().st_size for path in found] == [path.stat().st_size for path in held]
+    assert list(audio.listing([there, there / "a"])) == held and list(audio.listing([disk])) == audio.find([disk])
+    assert list(listed.listing([there / "clips.csv"])) == listed.of_table(there / "clips.csv")
+    with pytest.raises(IndexError):
+        found[5]
+
+
+class Large:
+    """A store with so many files, a thousand to a folder."""
+
+    def __init__(self, count: int):
+        self.count = count
+
+    def get_file_info(self, what):
+        from pyarrow import fs
+
+        if isinstance(what, str):
+            return fs.FileInfo(what, fs.FileType.Directory)
+        folder, kind = what.base_dir, fs.FileType
+        if folder.endswith("field"):
+            return [fs.FileInfo(f"{folder}/site-{n:04}", kind.Directory) for n in reversed(range(self.count // 1000))]
+        return [fs.FileInfo(f"{folder}/{n:06}.flac", kind.File, size=n, mtime_ns=n) for n in reversed(range(1000))]
+
+
+def test_a_name_of_millions_takes_some_bytes(monkeypatch, tmp_path):
+    """By what Python itself holds, which `tracemalloc` counts: no clock, no other process."""
+    count = 20_000
+    monkeypatch.setattr(stores, "_system", lambda scheme: Large(count))
+    monkeypatch.setattr(stores, "LISTED", {})
+    tracemalloc.start()
+    try:
+        found = audio.listing(["s3://bucket/field"])
+        with Journal(tmp_path / "job", {}) as journal:
+            todo = Channels().recordings(journal.todo(found))
+            held, _ = tracemalloc.get_traced_memory()
+            assert len(todo) == count and [str(each.path)[-23:] for each in (todo[0], todo[-1])] == [
+                "field/site-0000/000000.flac"[-23:], "field/site-0019/000999.flac"[-23:],
+            ]  # fmt: skip
+    finally:
+        tracemalloc.stop()
+    assert (
+        held / count < 64 and not stores.LISTED
+    )  # 24 of the list, 8 of what is left to do, and what is held of the file
 
 
 def test_a_table_lists_recordings_of_its_store_and_of_the_disk(there, disk):

@@ -154,7 +154,7 @@ def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions
     job = f"{what}-{seed}"
     work = start(place, job, sessions, "--address", cluster.address)
     wanted = rng.randint(0, 7)
-    while work.poll() is None and len(list((place / job).glob("pieces/*"))) < wanted:
+    while work.poll() is None and len(list((place / job).glob("pieces/*.parquet"))) < wanted:
         time.sleep(0.02)
     time.sleep(rng.random())
     if what == "driver":

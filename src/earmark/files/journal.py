@@ -19,14 +19,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
 from earmark.files.lock import lock
+from earmark.files.names import Some
 from earmark.files.stores import place
 from earmark.files.whole import clear_up, free_name, whole, write_text
 
@@ -97,21 +98,22 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def todo(self, paths: Iterable[Path], retry: bool = False) -> list[Path]:
+    def todo(self, paths: Sequence[Path], retry: bool = False) -> Sequence[Path]:
         """Those that are new or have changed, or whose result is gone; retry: and those that could not be read."""
-        left = []
-        paths = list(paths)
+        left = array("Q")
         write_text(self.folder / LISTED, json.dumps({"recordings": len(paths)}) + "\n")
-        for path in paths:
-            self._seen[str(path)] = now = _state(path)
-            entry = self.entries.get(str(path))
-            if entry is None or (entry.size, entry.mtime) != now:
-                left.append(path)
-            elif entry.result is None:
-                left += [path] if retry else []
-            elif not (self.folder / RESULTS / entry.result).is_file():
-                left.append(path)
-        return left
+        for number, path in enumerate(paths):
+            now = _state(path)
+            if not self._is_done(self.entries.get(str(path)), now, retry):
+                left.append(number)
+                if not hasattr(path, "known"):  # it tells so by itself, as its store did
+                    self._seen[str(path)] = now
+        return [paths[number] for number in left] if isinstance(paths, list) else Some(paths, left)
+
+    def _is_done(self, entry: Line | None, now: tuple[int | None, int | None], retry: bool) -> bool:
+        if entry is None or (entry.size, entry.mtime) != now:
+            return False
+        return not retry if entry.result is None else os.path.isfile(self.folder / RESULTS / entry.result)
 
     def done(self, path: Path, text: str, ending: str) -> None:
         """Keep a recording's result, then write it down."""
@@ -204,6 +206,8 @@ class Journal:
                 self._remember(*_entry(line, number, path))
         self._file.truncate(end)
         if not end:
+            from importlib.metadata import version  # which takes longer to import than a short job to begin
+
             self._append({"job": FORMAT, "earmark": version("earmark"), "told": told})
 
 
@@ -329,6 +333,8 @@ def _short(value: Any) -> str:
 
 def _state(path: Path) -> tuple[int | None, int | None]:
     """(bytes, time of change in ns) of a file; None for one that is not there."""
+    if (known := getattr(path, "known", None)) is not None:
+        return known.size, known.mtime_ns
     try:
         status = path.stat()
     except (OSError, ValueError):

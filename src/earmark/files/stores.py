@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PosixPath, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from earmark.errors import EarmarkError
@@ -34,6 +34,13 @@ _URI = re.compile(r"(s3|gs|gcs):/+(.+)", re.DOTALL)
 _EXTRA = "pip install pyarrow"
 
 
+class Known(NamedTuple):
+    """What a store has told of a file. mtime_ns: when it was put, in ns."""
+
+    size: int
+    mtime_ns: int
+
+
 class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignore[misc]
     """A file or a folder of an object store, as a path. What is not asked of it here it does not know.
 
@@ -42,11 +49,13 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
     ('s3://bucket/site-1/dawn.flac', 'dawn.flac', 's3://bucket/site-1/dusk.flac')
     """
 
-    __slots__ = ()
+    __slots__ = ("known",)
+    known: Known  # where it was told as a folder was listed
 
     def __str__(self) -> str:
-        match = _URI.fullmatch(super().__str__())
-        return f"{match[1]}://{match[2]}" if match else super().__str__()
+        text = super().__str__()
+        scheme, _, rest = text.partition(":/")
+        return f"{scheme}://{rest}" if scheme in SCHEMES and rest else text
 
     def __fspath__(self) -> str:
         return str(self)
@@ -76,6 +85,10 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
         return os.stat_result((kind, 0, 0, 1, 0, 0, told.size or 0, *times))
 
     def _told(self) -> Any:
+        if (told := getattr(self, "known", None)) is not None:
+            from pyarrow import fs
+
+            return fs.FileInfo(str(self), fs.FileType.File, size=told.size, mtime_ns=told.mtime_ns)
         system, inside = self._inside
         if (known := LISTED.get(str(self))) is not None:
             return known
@@ -174,6 +187,24 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
                 elif each.type == fs.FileType.File:
                     LISTED[f"{self._scheme}://{each.path}"] = each
                     yield each.path[len(inside.rstrip("/")) + 1 :], each.size
+
+    def walk_in_order(self) -> Iterator[tuple[str, Known]]:
+        """All files below: relative names and what is told of them. A folder's files come in the order of their names, then its
+        folders; so memory holds one folder at a time. Raises OSError.
+        """
+        from pyarrow import fs
+
+        system, inside = self._inside
+        start = len(inside.rstrip("/")) + 1
+        below = [inside]
+        while below:
+            folder = below.pop()
+            with named(self):
+                found = sorted(system.get_file_info(fs.FileSelector(folder)), key=lambda each: str(each.path))
+            below += reversed([each.path for each in found if each.type == fs.FileType.Directory])
+            for each in found:
+                if each.type == fs.FileType.File:
+                    yield each.path[start:], Known(each.size, each.mtime_ns or 0)
 
 
 class Ranged(io.RawIOBase):

@@ -71,8 +71,8 @@ class File:
         self.turns = InTurn(writer)
         self.failures: list[tuple[str, str]] = []
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
-        return list(found)
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
+        return found
 
     def add(self, heard: Scored, _: Any) -> None:
         self.writer.commit()
@@ -140,7 +140,7 @@ class Job:
         """The file of all, as the user knows it."""
         return self.job.shown / NAME
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         return self.job.todo(found, retry)
 
     def add(self, heard: Scored, _: Any) -> None:

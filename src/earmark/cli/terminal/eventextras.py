@@ -249,7 +249,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
         )
 
 
-def one(start: str | None, found: list[Path]) -> list[Path]:
+def one(start: str | None, found: Sequence[Path]) -> Sequence[Path]:
     """The recordings. Raises EarmarkError where one beginning is told of several."""
     from earmark.errors import EarmarkError
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Results(Protocol):
     """Where the results of a run go."""
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         """What is left to do."""
         ...
 
@@ -151,7 +151,7 @@ class Job:
         if kind is KeyboardInterrupt:
             say(f"{len(self.journal.entries)} recordings are done; the same command goes on from here")
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         from earmark.cli.terminal.console import say
 
         left = self.journal.todo(found, retry)
@@ -264,7 +264,7 @@ class Kept:
                     f"{what} does not go with --job, whose folder holds the results: leave one of them out"
                 )
 
-    def part(self, found: list[Path]) -> tuple[list[Path], Path | None]:
+    def part(self, found: Sequence[Path]) -> tuple[Sequence[Path], Path | None]:
         """The recordings that are to be heard here, and the folder of what is done: a shard's are its own, those of a job
         in a store are of this machine.
         """

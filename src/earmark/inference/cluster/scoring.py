@@ -58,7 +58,7 @@ class Cluster:
         """See `earmark.inference.score`; workers: of no use here. Raises EarmarkError of the cluster; TaggerError for an ensemble
         whose members hear different windows.
         """
-        todo = list(recordings)
+        todo = recordings if isinstance(recordings, Sequence) else list(recordings)
         scorers, team = members(scorer)
         cut = cut_for(scorers, 60 * self.machines.piece, batch, salvage, gain)
         there = Options(batch, hear_silence=hear_silence, floor=floor)
