@@ -18,6 +18,7 @@ import time
 import pytest
 import yaml
 from tests.packs.test_learning import recipe, state_of
+from tests.program import alone
 
 from earmark.data import packs
 
@@ -107,6 +108,9 @@ def test_two_machines_learn_from_shards_of_their_own_and_go_on(machines, pack, t
     with started(machines, pack, tmp_path, tmp_path / "whole") as both:
         assert [process.wait(timeout=300) for process in both] == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
     assert len(state_of(tmp_path / "whole")["history"]) == 3
+    together = alone("train", tmp_path / "plan.yaml", "--data", pack, "--out", tmp_path / "one", "--processes", "2")
+    assert together.returncode == 0, together.stderr
+    assert (tmp_path / "one/tagger.safetensors").read_bytes() == (tmp_path / "whole/tagger.safetensors").read_bytes()
 
     with started(machines, pack, tmp_path, tmp_path / "run") as (first, second):
         deadline = time.monotonic() + 300
