@@ -22,7 +22,6 @@ import shutil
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -207,6 +206,8 @@ class Journal:
                 self._remember(*_entry(line, number, path))
         self._file.truncate(end)
         if not end:
+            from importlib.metadata import version  # which takes longer to import than a short job to begin
+
             self._append({"job": FORMAT, "earmark": version("earmark"), "told": told})
 
 

@@ -15,7 +15,6 @@ import errno
 import itertools
 import os
 import re
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -212,5 +211,5 @@ def is_open(path: Path) -> bool:
 
 def _beside(path: Path) -> Path:
     """A name that nobody else has: processes of two machines, or in two containers, may have one number."""
-    tail = f".{secrets.token_hex(4)}{PART}"
+    tail = f".{os.urandom(4).hex()}{PART}"
     return path.with_name(f".{shortened(path.name, LONGEST - 1 - len(tail))}{tail}")
