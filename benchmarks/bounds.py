@@ -1,9 +1,9 @@
 """How much faster float32 could be at most: the operations that a net needs, over those that a core does in a second.
 
 A core's speed is that of a large product of matrices or of a convolution that fits its caches, in the same run, whichever is
-faster: nothing else comes as near to what its instructions allow. Operations are those of convolutions and products, two for each weight and
-output, of the way that shares the most, done directly: ways of convolving with fewer (Winograd's) are in neither engine, and
-round otherwise. What else must be done, such as decoding and features, is measured and added.
+faster: nothing else comes as near to what its instructions allow. Operations are those of convolutions and products, two for
+each weight and output, of the way that shares the most, done directly: ways of convolving with fewer (Winograd's) are in neither
+engine, and round otherwise. What else must be done, such as decoding and features, is measured and added.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Bound:
         reached = self.gflop / max(taken - self.before, 1e-9)
         return (
             f"{what}: {self.gflop:.1f} GFLOP of convolutions and products, which {way} does at {reached:.0f} GFLOP/s, with "
-            f"{self.before:.2f} CPU seconds before the net; where it is fastest, in a large product or a layer that fits the caches, a core does {self.rate:.0f} here. At "
-            f"that speed throughout it would be {self.ratio:.2f} times as fast as the first row: the most that float32 allows, but "
-            "for convolving with fewer operations, which neither engine does."
+            f"{self.before:.2f} CPU seconds before the net; where it is fastest, in a large product or a layer that fits its caches, "
+            f"a core does {self.rate:.0f} here. At that speed throughout it would be {self.ratio:.2f} times as fast as the first row: "
+            "the most that float32 allows, but for convolving with fewer operations, which neither engine does."
         )
 
 
