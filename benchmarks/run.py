@@ -122,6 +122,12 @@ def cluster(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
+def shards(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import shards as part
+
+    return part.main(data, quick, say)
+
+
 def store(data: Path, quick: bool, say: Say) -> Result:
     from benchmarks import store as part
 
@@ -144,6 +150,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "long": long,
     "engines": engines,
     "cluster": cluster,
+    "shards": shards,
     "store": store,
     "planner": planner,
 }

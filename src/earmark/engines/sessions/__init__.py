@@ -56,7 +56,7 @@ def installed() -> list[str]:
 
 @cache
 def version(engine: str) -> str:
-    """Of its package. ONNX Runtime tells its own, which is sooner read than the metadata of packages."""
+    """Of its package, read once. ONNX Runtime tells its own, which is sooner read than the metadata of packages."""
     if engine == "onnxruntime":
         with suppress(ImportError):
             return str(importlib.import_module(engine).__version__)
