@@ -47,6 +47,7 @@ SMALL = {
         "last_width": 8,
         "hidden": 6,
     },
+    **{name: {"width": 12, "depth": 2, "heads": 2} for name in ("ced_tiny", "ced_mini", "ced_small", "ced_base")},
     **{
         name: {"widths": [4, 4], "blocks": [1, 1]}
         for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")

@@ -111,12 +111,14 @@ def unheard(
         return test, []
     which = f"the very sound of {int(known.sum())} of the {len(ids)} clips, such as {str(test.ids[known][0])!r}"
     learner = "the tagger, or one that it began with or was taught by,"
-    sentence = f"{learner} was trained, or its epoch chosen, on {which}, whatever it was called there"
+    every = all(part.clips <= sampled.KEPT for part in parts.values())
+    more = "" if every else ", and on more of them, as far as a sample tells"
+    sentence = f"{learner} was trained, or its epoch chosen, on {which}, whatever it was called there{more}"
     if bear:
         return test, [
             f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
         ]
-    if known.all() or not all(part.clips <= sampled.KEPT for part in parts.values()):
+    if known.all() or not every:
         raise ManifestError(
             f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
         )
