@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -58,8 +59,28 @@ def test_a_patch_becomes_three_times_two_places():
     assert torch.allclose(told.levels[:, 0], net.head(told.embedding))
 
 
+def test_peaks_stand_beside_the_mean():
+    """By NumPy, from what the last layer says; and a file from before the option is the net as it was."""
+    torch.manual_seed(0)
+    net = yamnet(tags=4, widths=[8, 16], strides=[1, 2], norm=False, pool="mean-max").eval()
+    seen, maps = [], torch.randn(2, 1, 64, 96)
+    net.pointwise[-1].register_forward_hook(lambda _, __, out: seen.append(out.numpy()))
+    with torch.no_grad():
+        told = net(maps)
+    over_bands = seen[0].mean(2)
+    wanted = np.concatenate([seen[0].mean((2, 3)), over_bands.max(2)], 1)
+    assert told.embedding.shape == (2, 32) and net.head.weight.shape == (4, 32)
+    np.testing.assert_allclose(told.embedding.numpy(), wanted, atol=1e-6)
+    assert (wanted[:, 16:] > wanted[:, :16]).any() and (wanted[:, 16:] >= wanted[:, :16] - 1e-6).all()
+    plain = yamnet(tags=4, widths=[8, 16], strides=[1, 2], norm=False)
+    assert {k: v.shape for k, v in net.state_dict().items() if "head" not in k} == {
+        k: v.shape for k, v in plain.state_dict().items() if "head" not in k
+    }
+    assert plain.head.weight.shape == (4, 16)
+
+
 @pytest.mark.parametrize(("arguments", "told"), [
-    ({"strides": [1]}, "13 widths and 1 strides"), ({"stem_width": 0}, "stem_width is 0"), ({"dropout": 1.0}, "dropout is 1.0"),
+    ({"pool": "max"}, "pool is 'max'"), ({"strides": [1]}, "13 widths and 1 strides"), ({"stem_width": 0}, "stem_width is 0"), ({"dropout": 1.0}, "dropout is 1.0"),
 ])  # fmt: skip
 def test_what_it_refuses(arguments, told):
     with pytest.raises(ValueError, match=told):

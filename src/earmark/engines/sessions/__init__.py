@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from importlib import metadata
+from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, get_args
 
@@ -53,7 +54,14 @@ def installed() -> list[str]:
     return [name for name in ENGINES if find_spec(name) is not None]
 
 
+@cache
 def version(engine: str) -> str:
+    """Of its package, read once. ONNX Runtime tells its own, which is sooner read than the metadata of packages."""
+    if engine == "onnxruntime":
+        with suppress(ImportError):
+            return str(importlib.import_module(engine).__version__)
+    from importlib import metadata
+
     return metadata.version(engine)
 
 

@@ -20,6 +20,7 @@ from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
 Activation = Literal["relu", "relu6"]
+Pool = Literal["mean", "mean-max"]
 KERNEL = 3
 EPSILON, MOMENTUM = 1e-4, 0.01  # of its batch normalisation
 
@@ -78,8 +79,10 @@ class YamNet(nn.Module):
         six: bool,
         dropout: float,
         momentum: float,
+        peaks: bool = False,
     ):
         super().__init__()
+        self.peaks = peaks
         self.stem = Layer(channels, stem_width, KERNEL, 2, 1, norm, six, momentum)
         self.depthwise, self.pointwise = nn.ModuleList(), nn.ModuleList()
         before = stem_width
@@ -88,7 +91,7 @@ class YamNet(nn.Module):
             self.pointwise.append(Layer(before, width, 1, 1, 1, norm, six, momentum))
             before = width
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(before, tags)
+        self.head = nn.Linear(2 * before if peaks else before, tags)
         self.shortest = 2
         for stride in strides:
             self.shortest *= stride
@@ -103,7 +106,11 @@ class YamNet(nn.Module):
         x = self.stem(maps)
         for depthwise, pointwise in zip(self.depthwise, self.pointwise, strict=True):
             x = pointwise(depthwise(x))
-        embedding = x.mean((2, 3))  # (batch, last width)
+        if self.peaks:
+            moments = x.mean(2)  # (batch, last width, frames)
+            embedding = torch.cat([moments.mean(2), moments.amax(2)], 1)  # (batch, 2 · last width)
+        else:
+            embedding = x.mean((2, 3))  # (batch, last width)
         return Prediction(self.head(self.dropout(embedding))[:, None], embedding)
 
 
@@ -119,6 +126,7 @@ def yamnet(
     activation: Activation = "relu",
     dropout: float = 0.0,
     momentum: float = MOMENTUM,
+    pool: Pool = "mean",
 ) -> YamNet:
     """Maps: 27 convolutions, in pairs over each channel's surroundings and over channels, and their mean (YAMNet).
 
@@ -132,10 +140,17 @@ def yamnet(
     bias, as weights have them that were adopted with their normalisation worked in. activation: relu as published, or
     relu6, which is 6 at most, as files for small devices have it. dropout: before the dense layer;
     momentum: of the running statistics.
+
+    pool: mean-max puts beside the mean over bands and frames the highest that the mean over bands is at any frame, channel
+    by channel, so that a short sound counts in a long window; the embedding is then twice as wide and the dense layer as
+    well. PANNs (Kong and others, 2020) add the two.
     """
     check_known("activation", activation, Activation)
+    check_known("pool", pool, Pool)
     check_counts(tags=tags, channels=channels, bands=bands, stem_width=stem_width)
     check_lists(widths=widths, strides=strides)
     check_dropout(dropout=dropout)
     check_momentum(momentum)
-    return YamNet(tags, channels, stem_width, widths, strides, norm, activation == "relu6", dropout, momentum)
+    return YamNet(
+        tags, channels, stem_width, widths, strides, norm, activation == "relu6", dropout, momentum, pool == "mean-max"
+    )
