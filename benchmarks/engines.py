@@ -12,18 +12,19 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import foldered
+from benchmarks.bounds import Bound, gflop, rate, without_the_net
 from benchmarks.memory import ROOT, run_alone
+from benchmarks.rights import rights
+from benchmarks.timing import in_turns, ratios
 
-Seconds = NDArray[np.float64]  # (rounds, 2): by the clock, of the processor
 Result = dict[str, Any]
 BATCH = 16  # of the commit before
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
@@ -31,7 +32,6 @@ TAGS_COLUMNS = ["", "ratio", "cpu", "clips/s", "first tags that differ", "larges
 WINDOW, HOP = 2.0, 5120  # s, samples
 BASE = "torch float32"
 TIMED = 4  # every so manieth clip is timed: all are scored once by each way, for what differs
-DECODERS = "tagging's decoders"
 
 
 def main(data: Path, quick: bool = False, say: Callable[[str], None] = lambda line: None) -> Result:
@@ -42,7 +42,9 @@ def main(data: Path, quick: bool = False, say: Callable[[str], None] = lambda li
         "esc10 from file to tags": lambda few: of_tags(few, rounds=1 if quick else 5),
         "windows that overlap": lambda _: of_shared(quick),
         "a command from cold": lambda few: of_cold(few[0], rounds=1 if quick else 5),
-        "decoding when tagging": lambda few: of_decoding(few, rounds=2 if quick else 8),
+        "decoding when tagging": lambda few: foldered.section(
+            alone("decoding", clips=few, rounds=2 if quick else 8), len(few), 2 if quick else 8
+        ),
     }
     for name, part in parts.items():
         if not clips and name != "windows that overlap":
@@ -64,25 +66,6 @@ def processor_line() -> str:
     return f"Processor: {here.name}; " + ", ".join(f"{flag} {'yes' if flag in here.flags else 'no'}" for flag in FLAGS)
 
 
-def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Seconds]:
-    """Seconds of each way in each round, by the clock and of the processor; first once each, which is not counted."""
-    for way in ways.values():
-        way()
-    times = {name: np.zeros((rounds, 2)) for name in ways}
-    for turn in range(rounds):
-        for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):
-            clock, cpu = time.perf_counter(), time.process_time()
-            ways[name]()
-            times[name][turn] = time.perf_counter() - clock, time.process_time() - cpu
-    return times
-
-
-def ratios(times: Mapping[str, Seconds], base: str) -> dict[str, tuple[float, float]]:
-    """How many times as fast as `base` each way is, medians: by the clock, of the processor."""
-    middles = {name: np.median(taken, 0) for name, taken in times.items()}
-    return {name: tuple((middles[base] / middle).tolist()) for name, middle in middles.items()}
-
-
 def alone(part: str, **asked: Any) -> dict[str, Any]:
     """A part in a process of its own, on one core."""
     told, _ = run_alone("benchmarks.engines", part, json.dumps(asked, default=str))
@@ -96,10 +79,18 @@ def of_tags(clips: list[Path], rounds: int) -> Result:
     """The shipped esc10 over clips, one core: each engine and precision that is here against torch as it was."""
     told = alone("tags", clips=clips, rounds=rounds)
     rows = [[name, *row] for name, row in told["ways"].items()]
+    goals = goals_of_tags(told["ways"], set(told["flags"]) if told["flags"] is not None else None)
+    if (bound := told.get("bound")) is not None:
+        limit = Bound(**bound["bound"])
+        rows.append([limit.name(), limit.ratio, limit.ratio, bound["clips"] / limit.seconds, "-", "-"])
+        for goal in goals:
+            if goal["what"].endswith(f" float32 over {BASE}"):
+                goal["bound"] = limit.ratio
+        told["notes"].append(limit.note(f"{bound['clips']} clips", bound["way"], bound["taken"]))
     title = f"esc10, {len(clips[::TIMED])} clips of 5 s, from file to tags, one core, {rounds} rounds"
     return {
         "tables": [{"title": title, "columns": TAGS_COLUMNS, "rows": rows}],
-        "goals": goals_of_tags(told["ways"], set(told["flags"]) if told["flags"] is not None else None),
+        "goals": goals,
         "missing": told["missing"],
         "notes": [
             *unmeasured(set(told["flags"]) if told["flags"] is not None else None),
@@ -159,6 +150,7 @@ def _tags(clips: list[str], rounds: int) -> dict[str, Any]:
     from earmark import inference
     from earmark.engines import processor
     from earmark.evaluation.engines import _loaded
+    from earmark.models.graphtagger import GraphTagger
 
     loaded, left_out = _loaded("esc10")
     recordings = [inference.Recording(Path(clip)) for clip in clips]
@@ -187,42 +179,23 @@ def _tags(clips: list[str], rounds: int) -> dict[str, Any]:
         speed = len(timed) / float(np.median(times[name][:, 0]))
         told[name] = [clock, cpu, speed, flips, float(far.max())]
     flags = processor.here().flags
-    notes = _metric(next(iter(loaded.values())).vocabulary, names, values)
-    return {"ways": told, "missing": left_out, "flags": None if flags is None else sorted(flags), "notes": notes}
-
-
-def _metric(vocabulary: tuple[str, ...], names: list[str], values: dict[str, NDArray[np.float32]]) -> list[str]:
-    """Of int8, clips of the test fold that it gets right and float32 does not, and the other way about, with an interval."""
-    if BASE not in values:
-        return []
-    target = [ESC10[int(name.rsplit("-", 1)[1])] for name in names]
-    right = {name: np.array([vocabulary[k] for k in value.argmax(1)]) == target for name, value in values.items()}
-    lines = []
-    for name in values:
-        if not name.endswith(" int8"):
-            continue
-        difference = right[name].astype(float) - right[BASE]
-        low, high = interval(difference)
-        lines.append(
-            f"{name}: {right[name].mean():.4f} of {len(names)} clips of fold 5 right, {BASE} {right[BASE].mean():.4f}; difference "
-            f"{difference.mean():+.4f}, 95 % {low:+.4f} to {high:+.4f} (clips drawn again in pairs)"
-        )
-    return lines
-
-
-def interval(differences: NDArray[np.float64], draws: int = 2000) -> tuple[float, float]:
-    """The middle 95 % of the mean of differences (clips,), clips drawn again."""
-    chance = np.random.default_rng(0)
-    means = differences[chance.integers(0, len(differences), (draws, len(differences)))].mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-# ESC-50's numbers of ESC-10's classes, the last part of a clip's name
-ESC10 = {
-    0: "dog", 1: "rooster", 10: "rain", 11: "sea_waves", 12: "crackling_fire", 20: "crying_baby", 21: "sneezing",
-    38: "clock_tick", 40: "helicopter", 41: "chainsaw",
-}  # fmt: skip
+    notes = rights(next(iter(loaded.values())).vocabulary, names, values, BASE)
+    facts = {"ways": told, "missing": left_out, "flags": None if flags is None else sorted(flags), "notes": notes}
+    graphed = next((each for each in loaded.values() if isinstance(each, GraphTagger)), None)
+    if BASE not in ways or graphed is None:
+        return facts
+    rest = without_the_net(graphed, lambda tagger: list(inference.score(tagger, timed, workers=1)))
+    fastest = min((name for name in ways if name.endswith(" float32")), key=lambda name: np.median(times[name][:, 1]))
+    bound = Bound(
+        min(
+            rest.gflop, gflop(lambda: list(inference.score(loaded["torch", "float32"], timed, workers=1, batch=BATCH)))
+        ),
+        rate(),
+        rest.seconds,
+        float(np.median(times[BASE][:, 1])),
+    )
+    taken = float(np.median(times[fastest][:, 1]))
+    return facts | {"bound": {"bound": bound.as_dict(), "clips": len(timed), "way": fastest, "taken": taken}}
 
 
 # ------------------------------------------------------------------------------------------- windows that overlap
@@ -236,11 +209,15 @@ def of_shared(quick: bool) -> Result:
     rows = [[name, *row] for name, row in told["ways"].items()]
     columns = ["", "ratio", "cpu", "audio seconds a second", "largest difference"]
     best = max((row for row in rows if not row[0].startswith("torch")), key=lambda row: row[1], default=None)
-    goals = []
+    goals, notes = [], []
+    limit = Bound(**told["bound"]) if "bound" in told else None
+    if limit is not None and best is not None:
+        rows.append([limit.name(), limit.ratio, limit.ratio, told["audio"] / limit.seconds, "-"])
+        notes.append(limit.note("Windows that share", best[0], told["taken"][best[0]]))
     if best is not None and not quick:
         what = f"engines: {WINDOW:g} s every {HOP:,} samples, shared, {best[0]} over shared in torch"
-        goals.append({"what": what, "value": best[1], "at_least": 1.8})
-    return {"tables": [{"title": told["title"], "columns": columns, "rows": rows}], "goals": goals}
+        goals.append({"what": what, "value": best[1], "at_least": 1.8} | ({"bound": limit.ratio} if limit else {}))
+    return {"tables": [{"title": told["title"], "columns": columns, "rows": rows}], "goals": goals, "notes": notes}
 
 
 def _shared(quick: bool) -> dict[str, Any]:
@@ -250,6 +227,7 @@ def _shared(quick: bool) -> dict[str, Any]:
     from earmark.evaluation import speed
     from earmark.inference.scorer import score_stretches
     from earmark.models import export, loading
+    from earmark.models.graphtagger import GraphTagger
     from earmark.windows import Stretch
 
     taggers: dict[str, Any] = {}
@@ -286,7 +264,14 @@ def _shared(quick: bool) -> dict[str, Any]:
         ways[name] = [clock, cpu, len(wave) / torched.sample_rate / float(np.median(times[name][:, 0])), far]
     what = "the shipped esc10" if quick else "cnnspec with random weights"
     title = f"{what}: {count} windows of {length / torched.sample_rate:g} s every {hop:,} samples, shared, one core"
-    return {"title": title, "ways": ways}
+    taken = {name: float(np.median(seconds[:, 1])) for name, seconds in times.items()}
+    graphed = next((each for each in taggers.values() if isinstance(each, GraphTagger)), None)
+    facts = {"title": title, "ways": ways, "audio": len(wave) / torched.sample_rate, "taken": taken}
+    if graphed is None:
+        return facts
+    rest = without_the_net(graphed, lambda tagger: score_stretches(tagger, [stretch], BATCH))
+    work = min(rest.gflop, gflop(lambda: score_stretches(torched, [stretch], BATCH)))
+    return facts | {"bound": Bound(work, rate(), rest.seconds, taken[base]).as_dict()}
 
 
 class _Planned:
@@ -333,7 +318,8 @@ def of_cold(clip: Path, rounds: int) -> Result:
         "goals": [{"what": what, "value": middle[base] / middle[ours], "at_least": 4.0}],
         "notes": [
             "CPU seconds: user and system, of the process and its threads. The very first time an engine's answers are looked "
-            "at, and what was found out is remembered."
+            "at and its recipe is checked, and what was found out is remembered; modules are compiled then, and from then on read, as of "
+            "what pip installs."
         ],
     }
 
@@ -343,75 +329,15 @@ def command_seconds(clip: Path, more: list[str], cache: Path) -> float:
     import resource  # which Windows has not
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    env = {**os.environ, "EARMARK_CACHE": str(cache)}
+    env = {**os.environ, "EARMARK_CACHE": str(cache), "PYTHONPYCACHEPREFIX": str(cache / "compiled")}
+    # pip compiles what it installs: nobody who tags compiles it anew each time
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     run = [sys.executable, "-m", "earmark.cli", "tag", str(clip), *more]
     done = subprocess.run(run, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(f"{' '.join(run)} failed:\n{done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-# ------------------------------------------------------------------------------------------------------- decoding
-
-
-def of_decoding(clips: list[Path], rounds: int) -> Result:
-    """What comes before the net when a folder is tagged, against bare soundfile + soxr, one core."""
-    told = alone("decoding", clips=clips, rounds=rounds)
-    rows = [[name, *row] for name, row in told.items()]
-    ours = told[DECODERS]
-    return {
-        "tables": [
-            {
-                "title": f"{len(clips)} clips to 16 kHz, one core, {rounds} rounds",
-                "columns": ["", "ratio", "cpu", "clips/s"],
-                "rows": rows,
-            }
-        ],
-        "goals": [
-            {
-                "what": "engines: decoding when a folder is tagged over bare soundfile + soxr",
-                "value": ours[0],
-                "at_least": 0.95,
-            }
-        ],
-        "notes": [
-            "Tagging's decoders: what they hand to a net, decoded, resampled, levels told, cut into windows. Tagging without a net: these, "
-            "silence looked for, windows gathered and pooled, scored by zeros."
-        ],
-    }
-
-
-def _decoding(clips: list[str], rounds: int) -> dict[str, Any]:
-    """What `of_decoding` runs."""
-    from benchmarks.decode import RATE, _bare
-    from earmark import inference
-    from earmark.inference.decoding import Decoders
-    from earmark.inference.options import Options
-    from earmark.windows import Windows
-
-    stub: Any = SimpleNamespace(sample_rate=RATE, vocabulary=("a",), task="many", windows=Windows(length=2.0, hop=1.0))
-    stub.score = lambda waves: np.zeros((len(waves), 1), np.float32)
-    paths = [Path(clip) for clip in clips]
-    recordings = [inference.Recording(path) for path in paths]
-
-    def decoders() -> None:
-        with Decoders([stub], Options(workers=1)) as threads:
-            for recording in recordings:
-                pending = threads.begin(recording)
-                while not (message := pending.messages.get()).ended:
-                    pass
-                if message.error is not None:
-                    raise message.error
-
-    ways: dict[str, Callable[[], object]] = {
-        "soundfile + soxr": lambda: [_bare(path) for path in paths],
-        DECODERS: decoders,
-        "tagging without a net": lambda: list(inference.score(stub, recordings, workers=1, batch=BATCH)),
-    }
-    times = in_turns(ways, rounds)
-    speeds = {name: len(clips) / float(np.median(taken[:, 0])) for name, taken in times.items()}
-    return {name: [*ratio, speeds[name]] for name, ratio in ratios(times, next(iter(ways))).items()}
 
 
 def _on_one_core() -> None:
@@ -427,5 +353,5 @@ if __name__ == "__main__":
         from earmark.inference.allocator import keep_freed_memory
 
         keep_freed_memory()  # as the commands do
-        parts = {"tags": _tags, "shared": _shared, "decoding": _decoding}
+        parts = {"tags": _tags, "shared": _shared, "decoding": foldered.timed}
         print(json.dumps(parts[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -72,7 +72,7 @@ def measure(rows: int) -> dict[str, Any]:
         folder = Path(place)
         parquet.write_table(pa.table({"path": list(names(rows))}), folder / "all.parquet")
         with step(steps, LISTED, rows):
-            found = listed.find([folder / "all.parquet"])
+            found = listed.listing([folder / "all.parquet"])
             part = [Shard(number, PARTS).part(found) for number in range(1, PARTS + 1)][2]
         frame = formats.frame("csv")
         with step(steps, JOURNALED, len(part)), Journal(folder / "part", {"command": "events"}) as job:

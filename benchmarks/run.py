@@ -122,6 +122,12 @@ def cluster(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
+def shards(data: Path, quick: bool, say: Say) -> Result:
+    from benchmarks import shards as part
+
+    return part.main(data, quick, say)
+
+
 def store(data: Path, quick: bool, say: Say) -> Result:
     from benchmarks import store as part
 
@@ -144,6 +150,7 @@ PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
     "long": long,
     "engines": engines,
     "cluster": cluster,
+    "shards": shards,
     "store": store,
     "planner": planner,
 }
@@ -303,9 +310,12 @@ def goal_line(goal: dict[str, Any]) -> str:
     lower = "at_least" in goal
     limit = goal["at_least" if lower else "at_most"]
     met = goal["value"] >= limit if lower else goal["value"] <= limit
-    return (
+    told = (
         f"{'met' if met else 'missed'}: {goal['what']}: {cell(goal['value'])}, goal {'≥' if lower else '≤'} {limit:g}"
     )
+    if not met and "bound" in goal:
+        told += f", and at most {cell(goal['bound'])} can be reached here (bound)"
+    return told
 
 
 def remarks(result: Result) -> list[str]:

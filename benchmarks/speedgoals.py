@@ -47,6 +47,8 @@ def row(line: Line, parts: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     for goal in part["goals"]:
         if goal["what"].startswith(line.goal) and goal["what"].endswith(line.ends):
             met = "met" if goal["value"] >= goal["at_least"] else "missed"
+            if met == "missed" and "bound" in goal:
+                met = f"missed; at most {goal['bound']:.2f} can be reached here, see the bound"
             return [line.work, line.against, line.part, float(goal["value"]), f"≥ {goal['at_least']:g}", met, where]
     why = f"not measurable: this processor has no {line.lacking}" if line.lacking else "not measured: see the part"
     return [line.work, line.against, line.part, "-", "-", why, where]

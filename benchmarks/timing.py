@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Seconds = NDArray[np.float64]  # (rounds,), of one call
+Both = NDArray[np.float64]  # (rounds, 2): by the clock, of the processor
 
 
 def interleave(ways: Mapping[str, Callable[[], object]], rounds: int, at_least: float = 0.0) -> dict[str, Seconds]:
@@ -54,3 +55,22 @@ def compare(times: Mapping[str, Seconds], base: str) -> dict[str, dict[str, floa
             "best": float(times[base].min() / taken.min()),
         }
     return told
+
+
+def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Both]:
+    """Seconds of each way in each round, by the clock and of the processor; first once each, which is not counted."""
+    for way in ways.values():
+        way()
+    times = {name: np.zeros((rounds, 2)) for name in ways}
+    for turn in range(rounds):
+        for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):
+            clock, cpu = time.perf_counter(), time.process_time()
+            ways[name]()
+            times[name][turn] = time.perf_counter() - clock, time.process_time() - cpu
+    return times
+
+
+def ratios(times: Mapping[str, Both], base: str) -> dict[str, tuple[float, float]]:
+    """How many times as fast as `base` each way is, medians: by the clock, of the processor."""
+    middles = {name: np.median(taken, 0) for name, taken in times.items()}
+    return {name: tuple((middles[base] / middle).tolist()) for name, middle in middles.items()}

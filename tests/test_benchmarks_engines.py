@@ -9,7 +9,7 @@ import soundfile
 pytest.importorskip("benchmarks", reason="run from the repository's root, as `python -m pytest`")
 pytest.importorskip("torch")
 
-from benchmarks import engines, panns, run, speedgoals
+from benchmarks import bounds, engines, foldered, panns, rights, run, speedgoals
 
 # ratio, cpu, clips/s, first tags that differ, largest difference
 WAYS = {
@@ -69,9 +69,9 @@ def test_every_way_runs_once_before_it_counts():
 
 
 def test_an_interval_of_pairs():
-    assert engines.interval(np.zeros(10)) == (0.0, 0.0)
+    assert rights.interval(np.zeros(10)) == (0.0, 0.0)
     # 100 clips, 10 of them won: 0.1 ± 1.96 · √(0.1 · 0.9 / 100) = 0.041 … 0.159
-    low, high = engines.interval(np.repeat([1.0, 0.0], [10, 90]))
+    low, high = rights.interval(np.repeat([1.0, 0.0], [10, 90]))
     assert low == pytest.approx(0.041, abs=0.015) and high == pytest.approx(0.159, abs=0.015)
 
 
@@ -85,7 +85,7 @@ def test_the_whole_part_from_figures(monkeypatch, tmp_path):
         "shared": {"title": "shared", "ways": {"torch": [1.0, 1.0, 5.0, 0.0], "onnxruntime": [2.0, 2.0, 10.0, 1e-7]}},
         "decoding": {
             "soundfile + soxr": [1.0, 1.0, 100.0],
-            engines.DECODERS: [0.96, 0.97, 96.0],
+            foldered.DECODERS: [0.96, 0.97, 96.0],
             "tagging without a net": [0.9, 0.9, 90.0],
         },
     }
@@ -124,7 +124,7 @@ def test_decoding_in_a_process_of_its_own(tmp_path):
     clip = tmp_path / "noise.wav"
     soundfile.write(clip, np.random.default_rng(0).normal(0, 0.1, 44_100), 44_100)
     told = engines.alone("decoding", clips=[clip], rounds=1)
-    assert list(told) == ["soundfile + soxr", engines.DECODERS, "tagging without a net"]
+    assert list(told) == ["soundfile + soxr", foldered.DECODERS, "tagging without a net"]
     assert all(len(row) == 3 and row[0] > 0 and row[2] > 0 for row in told.values())
 
 
@@ -166,3 +166,44 @@ def test_the_lines_that_are_asked_are_goals_that_the_parts_tell():
         speedgoals.row(line, {"panns": {"goals": panns_goals}}) for line in speedgoals.LINES if line.part == "panns"
     ]
     assert [row[3] for row in rows] == [3.0, 12.0]
+
+
+def test_a_bound_worked_by_hand():
+    # 90 GFLOP at 60 in a second are 1.5 s, with half a second before the net 2 s: twice as fast as 4 s
+    bound = bounds.Bound(gflop=90.0, rate=60.0, before=0.5, base=4.0)
+    assert (bound.seconds, bound.ratio) == (2.0, 2.0)
+    told = bound.note("Clips", "an engine", 3.5)  # 90 GFLOP in the 3 s that are left are 30 in a second
+    assert (
+        "90.0 GFLOP" in told and "does at 30 GFLOP/s" in told and "at 60 GFLOP/s here" in told and "2.00 times" in told
+    )
+
+
+def test_operations_are_counted_as_by_hand():
+    import torch
+
+    net = torch.nn.Conv2d(3, 8, 5, bias=False)
+    maps = torch.zeros(2, 3, 20, 30)
+    # two for each weight and output: 2 maps of 8 × 16 × 26 outputs, each of 3 × 5 × 5 weights
+    assert bounds.gflop(lambda: net(maps)) == pytest.approx(2 * 2 * 8 * 16 * 26 * 75 / 1e9)
+
+
+def test_a_goal_beyond_the_bound_is_told_as_such():
+    goal = {"what": f"{speedgoals.TAGS}, x float32 over torch float32", "value": 1.5, "at_least": 2.0, "bound": 1.75}
+    assert run.goal_line(goal).endswith("1.50, goal ≥ 2, and at most 1.75 can be reached here (bound)")
+    assert "at most" not in run.goal_line(goal | {"value": 2.5})
+    row = speedgoals.row(speedgoals.LINES[0], {"engines": {"goals": [goal]}})
+    assert row[5] == "missed; at most 1.75 can be reached here, see the bound"
+
+
+def test_operations_of_a_graph_are_those_of_its_net():
+    """By ONNX Runtime's shapes and by PyTorch's count: a net of convolutions and dense layers."""
+    torch = pytest.importorskip("torch")
+    from earmark.models import loading
+
+    tagger = loading.load("digits", engine="onnxruntime")
+    torched = loading.load("digits", engine="torch").alone
+    waves = torch.randn(3, tagger.length, generator=torch.Generator().manual_seed(0)).numpy()
+    maps = torched.features(torch.from_numpy(waves))  # whose bands are a product too
+    rest = bounds.without_the_net(tagger, lambda stub: stub.score_windows(waves))
+    wanted = bounds.gflop(lambda: torched.net(maps))
+    assert rest.gflop == pytest.approx(wanted, rel=1e-3) and rest.seconds >= 0

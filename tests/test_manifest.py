@@ -71,6 +71,23 @@ def test_select(four):
         four.select(np.zeros(3, bool))
 
 
+@pytest.mark.parametrize("runs", [1, 7, 500])
+def test_rows_that_lie_together_are_shared_and_not_copied(runs):
+    """What a mask keeps is what a list of the rows keeps, whether they are parts of the table or copies."""
+    names = [f"{row}.wav" for row in range(2000)]
+    clips = build({"id": names, "path": names, "tags": [[f"t{row % 7}"] * (row % 3 > 0) for row in range(2000)]}, ".")
+    mask = np.zeros(2000, bool)
+    for first in np.linspace(0, 1997, runs).astype(int):
+        mask[first : first + 2] = True
+    before = pa.total_allocated_bytes()
+    taken = clips.select(mask)
+    if runs <= 100:  # no more than the masks of nulls that slices may have
+        assert pa.total_allocated_bytes() - before < 2000
+    assert taken.table.equals(clips.select(np.flatnonzero(mask)).table)
+    np.testing.assert_array_equal(taken.truth(), clips.truth()[mask])
+    assert taken.ids.tolist() == np.array(names)[mask].tolist() and len(clips.select(np.zeros(2000, bool))) == 0
+
+
 def test_in_folds(four):
     assert four.in_folds("10").ids.tolist() == ["b"]
     assert four.in_folds(["2", "1"]).ids.tolist() == ["a", "c"]

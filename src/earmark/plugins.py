@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -137,6 +136,8 @@ def installed() -> None:
     """Import what installed packages have as entry points, once. One that cannot be imported is told where it is missed."""
     if GROUP in _LOOKED:
         return
+    from importlib import metadata  # which takes longer to import than all else here
+
     _LOOKED.add(GROUP)
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.value, point.name)):
         root = point.module.partition(".")[0]

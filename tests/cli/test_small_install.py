@@ -51,6 +51,23 @@ CORE = (
 NETS = (["list", "nets"], ["list", "augmentations"])  # which are written in torch
 # neither what extras bring nor what only tables, a terminal and other tools take
 NEEDLESS = ("pyarrow", "pandas", "rich", "scipy", "sklearn")
+# what a command that tags one clip does not import, once the tagger was loaded before: each takes longer than features of the clip
+COLD = (
+    *NEEDLESS,
+    "torch",
+    "matplotlib",
+    "pydantic",
+    "pydantic_core",
+    "yaml",
+    "email",
+    "importlib.metadata",
+    "earmark.recipe.schema",
+    "earmark.recipe.reading",
+    "earmark.inference.detection",
+    "earmark.inference.live",
+    "earmark.models.ensemble",
+    "earmark.models.tagger",
+)
 FOLDS = {"calibrate": "4"}  # `esc10` has not heard fold 5, and its rules are not to be chosen there
 RUN = """
 import contextlib, io, json, sys, traceback
@@ -199,6 +216,27 @@ def test_a_clip_is_tagged_without_what_it_does_not_need(verb, small, tmp_path):
         [[verb, str(small / "sound.wav")]], without((*WITHOUT, *NEEDLESS), tmp_path), tmp_path
     )
     assert status == 0 and (printed or verb == "events"), said
+
+
+def test_a_second_tag_of_a_clip_imports_little(small, tmp_path):
+    """The first looks at the tagger's recipe and at the engine's answers, and what it finds is remembered."""
+    code = (
+        "import sys; from unittest import mock; from earmark import cli\n"
+        f"with mock.patch.object(sys, 'argv', ['earmark', 'tag', {str(small / 'sound.wav')!r}]):\n"
+        "    try: cli.main()\n"
+        "    except SystemExit: pass\n"
+        f"print([name for name in {COLD!r} if name in sys.modules], file=sys.stderr)"
+    )
+    environment = os.environ | {"EARMARK_CACHE": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True, env=environment
+        )
+        for _ in range(2)
+    ]
+    assert said[0].stdout == said[1].stdout and "sound.wav" in said[0].stdout
+    assert "pydantic" in said[0].stderr, "the recipe of a file that is new is checked"
+    assert said[1].stderr.strip() == "[]"
 
 
 def test_what_is_taken_out_of_the_core_is_told(small, tmp_path):

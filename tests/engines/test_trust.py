@@ -98,7 +98,8 @@ def test_an_engine_that_answers_wrongly_is_never_believed(file, forgetful, monke
 def test_what_passed_is_looked_at_once(file, forgetful, monkeypatch):
     made = load(file, engine="onnxruntime")
     scores = made.score_windows(windows(made))
-    (key,) = json.loads((remembered.folder() / "engines.json").read_text())
+    kept = json.loads((remembered.folder() / "engines.json").read_text())
+    (key,) = [key for key in kept if not key.startswith("recipe ")]  # which loading it has left
     assert made.identity() in key and sessions.version("onnxruntime") in key and processor.here().name in key
     opened = []
     right = on_onnxruntime.open

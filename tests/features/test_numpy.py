@@ -23,6 +23,7 @@ DECIBELS = 1e-4  # how far the power ratios of both may lie apart
 OTHER: dict[str, Any] = {
     "window": 0.03, "hop": 0.0071, "bands": 90, "low": 200.0, "high": 9000.0, "fft": 4096, "floor": 1e-6, "mean": -3.5,
     "deviation": 20.0, "bins": 77, "coefficients": 13, "mel_bands": 57, "windows": [0.03, 0.1],
+    "preemphasis": 0.97,
 }  # fmt: skip
 # What an option needs beside it. Magnitudes have a floor at the level of the default for power: at 1e-10 of a magnitude,
 # 300 dB below a full scale of 1e5, lies what both transforms round off, and no two of them agree
@@ -30,6 +31,7 @@ BESIDE: dict[tuple[str, str], dict[str, Any]] = {
     ("edges", "reflect"): {"centre": True},
     ("frame", "window"): {"window": 0.02, "fft": 1024, "bands": 40},
     ("magnitude", "True"): {"floor": 1e-5},
+    ("preemphasis", "0.97"): {"centre": True},
 }
 # Both sum the bins of a mel band in float32, in their own order: n bins may be off by n / 2 · 6e-8, which is 1e-4 dB from about
 # 770 on. No band here is so wide
@@ -40,6 +42,11 @@ TOGETHER = {
             "equal_area": False, "magnitude": True, "floor": 0.01, "frame": "window", "triangles": "mel",
         },
         {"window": 1323 / RATE, "fft": 1323, "centre": True, "edges": "reflect", "bands": 30},  # an odd FFT
+        {  # EfficientAT's, whose windows, bands and rate are others
+            "window": 0.025, "hop": 0.01, "bands": 64, "high": 15_000.0, "fft": 2048, "window_kind": "hann_symmetric", "centre": True,
+            "edges": "reflect", "preemphasis": 0.97, "mel_scale": "htk", "triangles": "mel", "equal_area": False, "log": "ln",
+            "floor": 1e-5, "mean": -4.5, "deviation": 5.0,
+        },
         {"window": 1 / RATE, "fft": 256, "hop": 100 / RATE, "bands": 8, "frame": "window"},  # a window of one sample
     ],
     "spectrogram": [{"window": 0.02, "fft": 1024, "bins": 200, "log": "ln", "centre": True, "window_kind": "hamming"}],
@@ -163,6 +170,30 @@ def test_windows_are_those_of_torch(kind, samples):
     expected = shape(samples, periodic=True, dtype=torch.float64).numpy()
     # the cosines of both are right to their last bit, at most 1.1e-16 below 1
     np.testing.assert_allclose(Framing(samples, 1, samples, kind).window, expected, rtol=0, atol=2.3e-16)
+
+
+def test_a_symmetric_window_is_torch_s():
+    for samples in (1, 2, 3, 800):
+        expected = torch.hann_window(samples, periodic=False, dtype=torch.float64).numpy()
+        np.testing.assert_allclose(
+            Framing(samples, 1, samples, "hann_symmetric").window, expected, rtol=0, atol=2.3e-16
+        )
+
+
+def test_preemphasis_has_its_closed_form():
+    """|1 − 0.97 e^(−iω)|² is what the power of a tone is multiplied by."""
+    wave = np.cos(2 * np.pi * 64 / 512 * np.arange(4097)).astype(np.float32)[None]
+    arguments = {"window": 512 / 16_000, "hop": 128 / 16_000, "bands": 40, "centre": True}
+    flat, steep = (NUMPY_FEATURES["logmel"].function(16_000, **arguments, preemphasis=share) for share in (0.0, 0.97))
+    band = int(flat(wave)[0, 0, :, 10].argmax())  # of the tone; the frames at the ends hear zeros too
+    got = (steep(wave) - flat(wave))[0, 0, band, 4:-4]
+    expected = 10 * math.log10(abs(1 - 0.97 * np.exp(-2j * np.pi * 64 / 512)) ** 2)
+    np.testing.assert_allclose(got, expected, atol=1e-3)
+    assert steep.frames(4097) == 4096 // 128 + 1 == steep(wave).shape[-1]
+    with pytest.raises(ValueError, match="preemphasis is of centred frames.*set centre: true"):
+        NUMPY_FEATURES["logmel"].function(16_000, preemphasis=0.97)
+    with pytest.raises(ValueError, match="preemphasis is 1: give the share"):
+        NUMPY_FEATURES["logmel"].function(16_000, preemphasis=1.0)
 
 
 def test_a_sine_has_its_power():

@@ -5,81 +5,22 @@ from __future__ import annotations
 import http.server
 import pickle
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from tests.program import earmark
 
 from earmark import audio
+from earmark.cli.terminal.channels import Channels
 from earmark.data import listed
 from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import stores
+from earmark.files.journal import Journal
 from earmark.files.stores import Stored, place
 
-server_module = pytest.importorskip(
-    "moto.server", reason="the S3 server of the tests is not here: pip install 'moto[server]'"
-)
 RATE = 8_000
-
-
-@pytest.fixture
-def endpoint(monkeypatch):
-    """How to say which store it is."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr(stores, "LISTED", {})
-    return lambda url: monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-
-
-@pytest.fixture(scope="module")
-def served():
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield server, f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("disk")
-    (folder / "a").mkdir()
-    rng = np.random.default_rng(0)
-    for name, seconds in (("a/one.wav", 3), ("a/two.ogg", 3), ("long.flac", 400), ("three.mp3", 3)):
-        soundfile.write(folder / name, rng.uniform(-0.5, 0.5, seconds * RATE), RATE)
-    (folder / "bad.wav").write_bytes(b"no audio")
-    (folder / "notes.txt").write_text("wind")
-    (folder / "clips.csv").write_text(f"path\na/one.wav\nnot there.wav\n{folder / 'a/two.ogg'}\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def store(served, disk):
-    """A bucket that holds what the disk does."""
-    from pyarrow import fs
-
-    system = fs.S3FileSystem(
-        access_key="key", secret_key="secret", region="us-east-1", scheme="http",
-        endpoint_override=served[1].removeprefix("http://"), allow_bucket_creation=True,
-    )  # fmt: skip
-    system.create_dir("bucket")
-    for path in disk.rglob("*.*"):
-        with system.open_output_stream(f"bucket/field/{path.relative_to(disk).as_posix()}") as file:
-            file.write(path.read_bytes())
-    return "s3://bucket/field"
-
-
-@pytest.fixture
-def there(served, endpoint, store) -> Stored:
-    endpoint(served[1])
-    found = place(store)
-    assert isinstance(found, Stored)
-    return found
 
 
 def test_a_uri_is_a_path():
@@ -127,6 +68,61 @@ def test_a_folder_is_walked_as_on_the_disk(there, disk):
     assert said[0].removeprefix(str(there)) == known[0].removeprefix(str(disk))
 
 
+def test_a_folder_of_a_store_is_listed_without_holding_its_names(there, disk):
+    said, known = [], []
+    found, held = audio.listing([there], said.append), audio.find([there], known.append)
+    assert (
+        list(found) == held
+        and said == known
+        and len(found) == 5
+        and found[-1] == held[-1]
+        and list(found[1::2]) == held[1::2]
+    )
+    assert [path.stat().st_size for path in found] == [path.stat().st_size for path in held]
+    assert list(audio.listing([there, there / "a"])) == held and list(audio.listing([disk])) == audio.find([disk])
+    assert list(listed.listing([there / "clips.csv"])) == listed.of_table(there / "clips.csv")
+    with pytest.raises(IndexError):
+        found[5]
+
+
+class Large:
+    """A store with so many files, a thousand to a folder."""
+
+    def __init__(self, count: int):
+        self.count = count
+
+    def get_file_info(self, what):
+        from pyarrow import fs
+
+        if isinstance(what, str):
+            return fs.FileInfo(what, fs.FileType.Directory)
+        folder, kind = what.base_dir, fs.FileType
+        if folder.endswith("field"):
+            return [fs.FileInfo(f"{folder}/site-{n:04}", kind.Directory) for n in reversed(range(self.count // 1000))]
+        return [fs.FileInfo(f"{folder}/{n:06}.flac", kind.File, size=n, mtime_ns=n) for n in reversed(range(1000))]
+
+
+def test_a_name_of_millions_takes_some_bytes(monkeypatch, tmp_path):
+    """By what Python itself holds, which `tracemalloc` counts: no clock, no other process."""
+    count = 20_000
+    monkeypatch.setattr(stores, "_system", lambda scheme: Large(count))
+    monkeypatch.setattr(stores, "LISTED", {})
+    tracemalloc.start()
+    try:
+        found = audio.listing(["s3://bucket/field"])
+        with Journal(tmp_path / "job", {}) as journal:
+            todo = Channels().recordings(journal.todo(found))
+            held, _ = tracemalloc.get_traced_memory()
+            assert len(todo) == count and [str(each.path)[-23:] for each in (todo[0], todo[-1])] == [
+                "field/site-0000/000000.flac"[-23:], "field/site-0019/000999.flac"[-23:],
+            ]  # fmt: skip
+    finally:
+        tracemalloc.stop()
+    assert (
+        held / count < 64 and not stores.LISTED
+    )  # 24 of the list, 8 of what is left to do, and what is held of the file
+
+
 def test_a_table_lists_recordings_of_its_store_and_of_the_disk(there, disk):
     found = listed.find([there / "clips.csv"])
     assert list(map(str, found)) == [f"{there}/a/one.wav", f"{there}/not there.wav", str(disk / "a/two.ogg")]
@@ -147,13 +143,6 @@ def test_a_job_over_a_store_is_that_over_the_disk(there, disk, tmp_path):
     assert "5 of 5 recordings are done already" in again.stderr
     missing = earmark("tag", there / "clips.csv", "--tagger", "digits")
     assert f"{there}/not there.wav: does not exist" in missing.stderr and "1 of 3 recordings" in missing.stderr
-
-
-def test_results_are_of_a_disk(disk):
-    for words in (("--job", "s3://bucket/job"), ("--out", "s3://bucket/tags.csv")):
-        made = earmark("tag", disk / "a/one.wav", "--tagger", "digits", *words)
-        assert made.returncode == 2 and words[1] in made.stderr and "copy" in made.stderr, made.stderr
-    assert not Path("s3:").exists()
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

@@ -54,14 +54,14 @@ def files(job: Path) -> dict[str, bytes]:
     return {path.relative_to(job).as_posix(): path.read_bytes() for path in [job / "tags.csv", *job.glob("results/*")]}
 
 
-def start(place: Path, job: str, sessions: Path, *words: str) -> subprocess.Popen[str]:
+def start(place: Path, job: str, sessions: Path, *words: str, verb: tuple[str, ...] = WORDS) -> subprocess.Popen[str]:
     environment = os.environ | {"RAY_TMPDIR": str(sessions), "OMP_NUM_THREADS": "1"}
     environment.pop("RAY_ADDRESS", None)
     command = [
         sys.executable,
         "-m",
         "earmark.cli",
-        *WORDS,
+        *verb,
         "--job",
         job,
         "--on",
@@ -97,6 +97,18 @@ def test_a_cluster_makes_the_files_of_one_process_and_tells_nobody(place, sessio
     assert not list(session.glob("**/usage_stats.json"))
     told = (session / "logs" / "dashboard.log").read_text()
     assert "http server disabled" in told and "Usage reporting is disabled" in told
+
+
+def test_embeddings_of_a_cluster_are_those_of_one_process(place, sessions):
+    words = ("embed", "in", "--tagger", "digits", "--batch", "1")
+    alone = earmark(*words, "--job", "vectors", cwd=place)
+    assert alone.returncode == 1, alone.stderr
+    work = start(place, "far", sessions, "--cluster", "cpus=1", verb=words)
+    printed, said = talk(work, 300)
+    assert work.returncode == 1 and printed == "" and "far/embeddings.parquet: " in said, said
+    names = ["embeddings.parquet", *(f"results/{path.name}" for path in (place / "vectors" / "results").iterdir())]
+    assert len(names) == 5
+    assert all((place / "far" / name).read_bytes() == (place / "vectors" / name).read_bytes() for name in names)
 
 
 def test_a_cluster_that_is_not_there_is_told(place, sessions):
@@ -142,7 +154,7 @@ def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions
     job = f"{what}-{seed}"
     work = start(place, job, sessions, "--address", cluster.address)
     wanted = rng.randint(0, 7)
-    while work.poll() is None and len(list((place / job).glob("pieces/*"))) < wanted:
+    while work.poll() is None and len(list((place / job).glob("pieces/*.parquet"))) < wanted:
         time.sleep(0.02)
     time.sleep(rng.random())
     if what == "driver":

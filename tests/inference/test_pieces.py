@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import soundfile
 from tests.program import earmark
 
 from earmark.errors import AudioError, EarmarkError, TaggerError
+from earmark.files import tally
 from earmark.inference import Failure, Recording, score
 from earmark.inference.cluster import hearing, scoring, stages
 from earmark.inference.cluster.cutting import Cut, cut_for, next_of, pieces
@@ -226,19 +228,29 @@ def test_a_key_changes_with_the_file_and_with_how_it_is_cut(sound, tmp_path):
     assert len(key_of(Recording(file), cut)) == 24
 
 
-def scored_by_hand(rows, load, cut, options, machines):
+def scored_by_hand(rows, load, cut, options, machines, folder):
     """What the stages do, in this process; the second recording's pieces come first."""
     made = []
     for row in rows:
         for table in stages._Decode(cut, ".")(
             SimpleNamespace(
                 to_pylist=lambda row=row: [
-                    {"index": row.index, "path": os.fsencode(row.recording.path), "channel": None, "done": row.done}
+                    {
+                        "index": row.index,
+                        "path": os.fsencode(row.recording.path),
+                        "channel": None,
+                        "done": row.done,
+                        "key": row.key,
+                    }
                 ]
             )
         ):
-            made += stages.Nets(load, cut.rate, options, 1)(table).to_pylist()
+            made += stages.Nets(load, cut.rate, options, 1, folder)(table).to_pylist()
     yield from (stages.Arrived(**each) for each in reversed(made))
+
+
+def scored(job):
+    return [line for file in job.glob("pieces/scored-*.txt") for line in file.read_text().splitlines()]
 
 
 def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_path, monkeypatch):
@@ -271,6 +283,10 @@ def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_pat
     monkeypatch.setattr(stages, "arriving", lambda rows, *rest: (asked.extend(rows), scored_by_hand(rows, *rest))[1])
     assert same(list(cluster.score(scorer, recordings, batch=1)))
     assert sum(len(row.done) for row in asked) + (len(recordings) - len(asked)) >= 2  # what had come was not done again
+    # six pieces: all were scored in each of the first two runs, in the third those that had not come
+    told = tally.of(tmp_path)
+    assert told.pieces == 6 and 12 < told.pieces + told.again == len(scored(tmp_path)) < 18
+    assert tally.settle(tmp_path) == told and (shutil.rmtree(tmp_path / "pieces"), tally.of(tmp_path))[1] == told
     monkeypatch.setattr(stages, "arriving", lambda *_: iter(()))
     with pytest.raises(EarmarkError, match="long.flac: the cluster ended without it"):
         list(Cluster(Machines(), lambda frames: lambda: [scorer], tmp_path / "new").score(scorer, recordings))
@@ -348,12 +364,12 @@ def test_another_process_loads_the_same_tagger_from_its_name_or_its_file(tmp_pat
     )
     for name in ("digits", str(file)):
         there = Elsewhere.of(tagger, name, "cpu", "auto", "auto", None, 1)
-        (scorer,) = pickle.loads(pickle.dumps(there.framewise(False)))()
+        (scorer,) = pickle.loads(pickle.dumps(there.scorers("tags")))()
         assert np.array_equal(scorer.score(waves), tagger.score(waves)) and len(pickle.dumps(there)) < 5_000_000
     file.unlink()  # it went along
-    (scorer,) = there.framewise(False)()
+    (scorer,) = there.scorers("tags")()
     assert scorer.vocabulary == tagger.vocabulary
-    (scorer,) = Elsewhere.of(tagger.every("0.5"), "digits", "cpu", "auto", "auto", "0.5", 1).framewise(False)()
+    (scorer,) = Elsewhere.of(tagger.every("0.5"), "digits", "cpu", "auto", "auto", "0.5", 1).scorers("tags")()
     assert scorer.windows.hop == 0.5
     other = replace(Elsewhere.of(tagger, "digits", "cpu", "auto", "auto", None, 1), identity="0" * 12)
     with pytest.raises(TaggerError, match="digits: another tagger has this name.*Install the same version of earmark"):
@@ -413,7 +429,7 @@ def test_what_goes_wrong_in_a_cluster_is_told_in_a_line():
 def test_relative_paths_start_where_the_command_runs(sound, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where a process of a cluster began
     cut = cut_for([Odd(Windows(1.0, 0.5))], 60.0, 1)
-    told = {"index": 0, "path": b"short.wav", "channel": None, "done": []}
+    told = {"index": 0, "path": b"short.wav", "channel": None, "done": [], "key": "k"}
     for folder, wrong in ((sound["short.wav"].parent, None), (tmp_path / "not here", "No such file or directory")):
         (table,) = stages._Decode(cut, str(folder))(SimpleNamespace(to_pylist=lambda: [dict(told)]))
         (row,) = table.to_pylist()

@@ -12,15 +12,21 @@ import io
 import os
 import re
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from earmark.audio.layout import View
 from earmark.errors import AudioError
+from earmark.files import ranges
+from earmark.files.stores import is_stored
 
 PART = re.compile(r"(\d{1,15})\+(\d{1,15})")
 WHOLE = 1 << 26  # bytes of a member that is read at once; of a larger one the decoder asks for what it needs
+_given = threading.local()  # see `given`
 AGAIN = "Check the disk that it lies on, and the file itself with `earmark check`; or pack it again"
 
 
@@ -45,6 +51,17 @@ def member_of(path: Path) -> Member | None:
     return None if match is None else Member(path.parent.parent, int(match[1]), int(match[2]))
 
 
+def within(path: Path) -> Member | None:
+    """What a path names as a part of another file, where no file of that name is there.
+
+    In a store what looks like a part of a tar file is taken for one: to ask for each would take as long as reading it.
+    """
+    found = member_of(path)
+    if found is None or (not (is_stored(path) and found.file.suffix == ".tar") and path.exists()):
+        return None
+    return found
+
+
 def place(file: str, offset: int, size: int, name: str) -> str:
     """The path of a member."""
     return f"{file}/{offset}+{size}/{name}"
@@ -52,9 +69,30 @@ def place(file: str, offset: int, size: int, name: str) -> str:
 
 def fetch(member: Member) -> bytes:
     """The bytes of a member. Raises OSError, and ValueError where the file ends before."""
+    if getattr(_given, "member", None) == member:
+        return cast(bytes, _given.data)
+    if is_stored(member.file):
+        return checked(member, ranges.read(member.file, member.offset, member.size))
     with open(member.file, "rb", buffering=0) as file:
         _check(member, os.fstat(file.fileno()))
         return _read(file, member)
+
+
+def checked(member: Member, data: bytes) -> bytes:
+    """What a store gave of a member. Raises ValueError where its file ends before."""
+    if len(data) < member.size:
+        _check_end(member, ranges.length(member.file))
+    return data
+
+
+@contextmanager
+def given(member: Member, data: bytes) -> Iterator[None]:
+    """While the block lasts, this thread has the bytes of a member already, and asks for them no more."""
+    _given.member, _given.data = member, data
+    try:
+        yield
+    finally:
+        del _given.member, _given.data
 
 
 def opened(path: Path, member: Member) -> BinaryIO:
@@ -62,7 +100,7 @@ def opened(path: Path, member: Member) -> BinaryIO:
     try:
         if not member.size:
             raise AudioError(path, "is empty (0 bytes)", AGAIN, 0.0)
-        if member.size <= WHOLE:
+        if member.size <= WHOLE or is_stored(member.file):
             return cast(BinaryIO, Within(io.BytesIO(fetch(member)), 0, member.size))
         file = member.file.open("rb", buffering=0)
         try:
@@ -99,9 +137,13 @@ class Within(View):
 def _check(member: Member, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"lies in {member.file}, which is no file")
-    if member.offset + member.size > status.st_size:
+    _check_end(member, status.st_size)
+
+
+def _check_end(member: Member, size: int) -> None:
+    if member.offset + member.size > size:
         raise ValueError(
-            f"should end at the byte {member.offset + member.size} of {member.file}, which has {status.st_size} bytes: that file "
+            f"should end at the byte {member.offset + member.size} of {member.file}, which has {size} bytes: that file "
             "is cut off, or another one"
         )
 

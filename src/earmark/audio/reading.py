@@ -274,7 +274,7 @@ def _reporter(path: Path, report: Report | None) -> Report:
 
 def _file(path: Path) -> BinaryIO:
     """The file, open and unbuffered. Only a file with something in it will do: a pipe would block."""
-    if (member := members.member_of(path)) is not None and not path.exists():
+    if (member := members.within(path)) is not None:
         return members.opened(path, member)
     try:
         status = path.stat()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from earmark.errors import EarmarkError
+from earmark.files.names import Names
 from earmark.files.stores import Stored, opened, place
 
 ENDINGS = """
@@ -57,13 +58,18 @@ class Walk:
         """What is not taken for a recording, in a line; None: nothing."""
         others = self.others
         counts = Counter(_ending(name) or "without an ending" for name in others)
+        return self._line(counts, [name for name in others if not _ending(name)])
+
+    def _line(self, counts: Counter[str], nameless: Sequence[str]) -> str | None:
+        """counts: of other endings. nameless: files without one."""
+        others = counts.total()
         first = sorted(counts.items(), key=lambda ending: (-ending[1], ending[0]))[:SHOWN]
-        rest = len(others) - sum(count for _, count in first)
+        rest = others - sum(count for _, count in first)
         told = []
         if others:
             endings = [f"{count} {ending}" for ending, count in first] + [f"{rest} others"] * bool(rest)
-            told.append(f"{_files(len(others))} with no ending of sound ({', '.join(endings)})")
-        if sound := self._sound([name for name in others if not _ending(name)]):
+            told.append(f"{_files(others)} with no ending of sound ({', '.join(endings)})")
+        if sound := self._sound(nameless):
             begins = f"{len(sound)} of them begin{'s' * (len(sound) == 1)} as sound does, such as {sound[0]}"
             told.append(f"{begins}: give it its ending, or name it by itself")
         told += [f"{self.hidden} hidden"] if self.hidden else []
@@ -100,6 +106,38 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
         if line := walked.passed_over():
             report(f"{path}: {line}")
     return list(recordings)
+
+
+def listing(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> Sequence[Path]:
+    """The same as `find`; of one folder in a store without holding the names of all its files, see `earmark.files.names`.
+
+    Raises EarmarkError for a folder that cannot be listed.
+    """
+    places = [place(path) for path in paths]
+    if len(places) != 1 or not isinstance(root := places[0], Stored) or not root.is_dir():
+        return find(places, report)
+    walked = Walk(root)
+    others: Counter[str] = Counter()
+    try:
+        found = Names(_rows(walked, root, others))
+    except OSError as problem:
+        _refuse(root, problem, EarmarkError)
+    if line := walked._line(others, walked.files):
+        report(f"{root}: {line}")
+    return found
+
+
+def _rows(walked: Walk, root: Stored, others: Counter[str]) -> Iterator[tuple[str, int, int]]:
+    """The recordings below, for `Names`; of what else is there `walked` keeps the first files without an ending."""
+    for name, known in root.walk_in_order():
+        ending = _ending(name)
+        if any(part.startswith(".") for part in name.split("/")):
+            walked.hidden += 1
+        elif ending in EXTENSIONS:
+            yield f"{root}/{name}", known.size, known.mtime_ns
+        else:
+            others[ending or "without an ending"] += 1
+            walked.files += [name] if not ending and len(walked.files) < LOOKED_AT else []
 
 
 def walk_folder(root: Path, error: type[EarmarkError] = EarmarkError) -> Walk:

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand
 
 from earmark.cli.terminal import failures
 from earmark.cli.terminal.extending import extended
+from earmark.cli.terminal.values import Verb, Verbs
 from earmark.cli.terminal.written import guarded
 from earmark.errors import EarmarkError
 
@@ -53,11 +54,12 @@ def begun(name: str) -> typer.Typer | Callable[..., Any]:
         return extended(guarded(verb))
     for command in verb.registered_commands:
         if command.callback is not None:
+            command.cls = Verb if command.cls in (None, TyperCommand) else command.cls
             command.callback = extended(guarded(command.callback))
     return verb
 
 
-class Program(TyperGroup):
+class Program(Verbs):
     """The program's verbs. What typer gives statuses of its own, a closed pipe and Ctrl-C, is taken from it here."""
 
     def make_context(self, *args: Any, **values: Any) -> Any:
@@ -88,7 +90,7 @@ def build(only: str | None = None) -> typer.Typer:
         if isinstance(verb, typer.Typer):
             program.add_typer(verb, name=name)
         else:
-            program.command(name)(verb)
+            program.command(name, cls=Verb)(verb)
     program.callback(invoke_without_command=True)(top)
     return program
 

@@ -54,7 +54,7 @@ def adopt(
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Make a tagger of a net that others trained: YAMNet, PANNs' CNN6, CNN10, CNN14, MobileNetV2, or any ONNX file as a box.
+    """Make a tagger of a net that others trained: YAMNet, PANNs' nets, EfficientAT's mn, CED, or any ONNX file as a box.
 
     No code of the file is run. Licence, origin and digest stay with the tagger; `earmark show` and reports tell them.
     """

@@ -27,6 +27,9 @@ def embed(
     job: o.Job = None,
     shard: o.Shard = None,
     retry: o.Retry = False,
+    on: o.On = None,
+    address: o.Address = None,
+    cluster: o.Cluster = None,
     errors: o.Errors = None,
     salvage: o.Salvage = False,
     gain: o.Gain = 0.0,
@@ -44,12 +47,10 @@ def embed(
     """
     from earmark.cli.terminal import embedding, tagging
     from earmark.cli.terminal.jobs import Kept
-    from earmark.models import loading
 
-    kept = Kept(job, shard, retry)
+    kept = Kept.of(job, shard, retry, on, address, cluster)
     embedding.check_places(out, kept, errors)
-    loaded = loading.load(tagger, device, engine=engine, precision=precision)
-    loaded = loaded if hop is None else loaded.every(hop)
+    loaded, kept = kept.loaded(tagger, device, engine, precision, hop)
     tagging.say_unheard(loaded, device)
     asked = embedding.Asked(loaded, out, batch, workers, salvage, gain)
     if embedding.embed_files(paths, asked, kept, errors=errors, strict=strict, as_json=as_json):

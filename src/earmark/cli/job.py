@@ -39,6 +39,8 @@ def job(
     for part in parts:
         if part.pieces:
             say(f"{part.name}: a cluster has heard {part.pieces} pieces of recordings that are not done yet")
+        if part.tally.pieces:
+            say(f"{part.name}: {part.tally}")
     say(f"begun with: {json.dumps(found.begun['told'], ensure_ascii=False)}")
     if found.shards:
         say("the command without --shard joins what its shards have done, and does what is left")

@@ -15,7 +15,9 @@ PLACE = 15  # in `earmark --help`
 def pack(
     data: Annotated[Path, typer.Argument(help="A manifest made with `earmark index`, or a data set's folder.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder of the pack: new, or to be completed."), written.OwnFolder()
+        Path,
+        typer.Option("--out", "-o", help="The folder of the pack, or its URI: new, or to be completed."),
+        written.OwnFolder(stored=True),
     ],
     dataset: Annotated[str | None, typer.Option(help="The layout of a folder: see `earmark list datasets`.")] = None,
     shard_size: Annotated[float, typer.Option(help="MB after which a shard ends.")] = 256.0,

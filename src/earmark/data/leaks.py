@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from earmark.data import sounds
 from earmark.data.manifest import Manifest, few, natural
 from earmark.data.splits import _codes
 from earmark.errors import ManifestError
+
+SOURCE = "source_sha256"  # of a pack: see `earmark.data.packs.folder`
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ def _group_leaks(manifest: Manifest) -> list[Leak]:
 
 
 def _recording_leaks(manifest: Manifest) -> list[Leak]:
-    path, names = _codes(manifest.table["path"])
+    path, names, cut = _recordings(manifest)
     fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
     found = []
     for rows in _across_folds(path, fold):
+        if not cut[rows].any():  # whole ones with one content are told as such
+            continue
         name = names[path[rows[0]]]
         both = _overlapping(manifest, rows, fold)
         if len(both):
@@ -86,10 +92,39 @@ def _recording_leaks(manifest: Manifest) -> list[Leak]:
     return found
 
 
+def _recordings(manifest: Manifest) -> tuple[NDArray[np.int64], list[str], NDArray[np.bool_]]:
+    """(rows,) a whole number for each recording; their names; and (rows,) which clips may be parts of one.
+
+    What a pack's clips were cut out of is known by its digest.
+    """
+    table = manifest.table
+    if not _cut_out(manifest):
+        return *_codes(table["path"]), np.ones(len(table), bool)
+    own = table["sha256"].cast(pa.binary())
+    codes, digests = _codes(pc.coalesce(table[SOURCE], own))
+    names = [f"the recording with the SHA-256 {digest.hex()[:16]}…" for digest in map(bytes, digests)]  # type: ignore[arg-type]
+    return codes, names, ~(np.isnan(_places(manifest, "start")) & np.isnan(_places(manifest, "end")))
+
+
+def _cut_out(manifest: Manifest) -> bool:
+    """Whether some clips of a pack were parts of recordings, which tell where they began or ended."""
+    return any(f"source_{name}" in manifest.table.column_names for name in ("start", "end"))
+
+
+def _places(manifest: Manifest, name: str) -> NDArray[np.float64]:
+    """(rows,) seconds of the recording; nan where there is no such limit."""
+    if not _cut_out(manifest):
+        return manifest.start if name == "start" else manifest.end
+    column = f"source_{name}"
+    if column not in manifest.table.column_names:
+        return np.full(len(manifest), np.nan)
+    return np.asarray(manifest.table[column].to_numpy(), np.float64)
+
+
 def _overlapping(manifest: Manifest, rows: NDArray[np.int64], fold: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of the rows, clips of one recording, that share time with one of another fold."""
-    start = np.nan_to_num(manifest.start[rows], nan=0.0)
-    end = np.nan_to_num(manifest.end[rows], nan=np.inf)
+    start, end = (_places(manifest, name)[rows] for name in ("start", "end"))
+    start, end = np.nan_to_num(start, nan=0.0), np.nan_to_num(end, nan=np.inf)
     hit = np.zeros(len(rows), bool)
     for first in range(len(rows)):
         shared = (start < end[first]) & (end > start[first]) & (fold[rows] != fold[rows[first]])
@@ -101,12 +136,7 @@ def _audio_leaks(manifest: Manifest) -> list[Leak]:
     path, names = _codes(manifest.table["path"])
     fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
     if "sha256" in manifest.table.column_names:  # a pack's, which tells each clip's digest
-        content, _ = _codes(manifest.table["sha256"])
-        return [
-            _leak("audio", manifest, rows, "files with the same bytes lie")
-            for rows in _across_folds(content, fold)
-            if len(set(path[rows].tolist())) > 1
-        ]
+        return _packed_leaks(manifest, path, fold)
     sizes = np.zeros(len(names), np.int64)
     absent = []
     for place, name in enumerate(names):
@@ -128,6 +158,21 @@ def _audio_leaks(manifest: Manifest) -> list[Leak]:
             if len(set(path[rows].tolist())) > 1:
                 found.append(_leak("audio", manifest, rows, "files with the same bytes lie"))
     return found
+
+
+def _packed_leaks(manifest: Manifest, path: NDArray[np.int64], fold: NDArray[np.int64]) -> list[Leak]:
+    """Clips with the same bytes, or that were made from the same ones."""
+    whats = {"files with the same bytes lie": list(sounds.keys(manifest, {}, heard=True))}
+    if SOURCE in manifest.table.column_names:
+        whats["clips that were packed from the same bytes lie"] = list(sounds.keys(manifest, {}))
+    found: dict[tuple[str, ...], Leak] = {}
+    for what, keys in whats.items():
+        content, _ = _codes(pa.chunked_array([pa.array(keys)]))
+        for rows in _across_folds(content, fold):
+            if len(set(path[rows].tolist())) > 1:
+                leak = _leak("audio", manifest, rows, what)
+                found.setdefault(leak.ids, leak)
+    return list(found.values())
 
 
 def _sha1(path: Path) -> str:

@@ -8,7 +8,7 @@ but the table; `earmark.audio.find` does the rest.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from earmark import audio
 from earmark.data.manifest.files import load_table
 from earmark.errors import ManifestError
 from earmark.files import write_bytes
+from earmark.files.names import Names
 from earmark.files.stores import is_stored, place
 
 TABLES = (".parquet", ".csv", ".tsv")
 COLUMN = "path"
+AT_ONCE = 1 << 16  # names that are made of Arrow's
 
 
 def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> list[Path]:
@@ -28,11 +30,23 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
     """
     found: dict[Path, None] = {}
     for path in map(place, paths):
-        if path.suffix.lower() in TABLES and path.is_file():
+        if _is_table(path):
             found.update(dict.fromkeys(of_table(path, report)))
         else:
             found.update(dict.fromkeys(audio.find([path], report)))
     return list(found)
+
+
+def listing(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> Sequence[Path]:
+    """The same; of one table without holding a path for each of its rows, see `earmark.files.names`."""
+    places = [place(path) for path in paths]
+    if len(places) == 1 and _is_table(places[0]):
+        return Names((str(path), None, None) for path in _paths(places[0], report))
+    return find(places, report)
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLES and path.is_file()
 
 
 def _table(file: Path) -> Any:
@@ -52,6 +66,11 @@ def _table(file: Path) -> Any:
 
 def of_table(file: Path, report: Callable[[str], None] = lambda line: None) -> list[Path]:
     """The recordings that a table lists, each once, in its order."""
+    return list(_paths(file, report))
+
+
+def _paths(file: Path, report: Callable[[str], None]) -> Iterator[Path]:
+    """The same, one at a time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -69,9 +88,11 @@ def of_table(file: Path, report: Callable[[str], None] = lambda line: None) -> l
         raise ManifestError(
             f"{file}: {missing} rows have no {COLUMN}, the first is row {row}. Fill them in, or take them out"
         )
-    names = pc.unique(column).to_pylist()
+    names = pc.unique(column)
     parts = [name for name in ("start", "end") if name in table.column_names and table[name].null_count < len(table)]
     if len(names) < len(table) or parts:
         which = "its rows are of parts of them" if parts else f"it has {len(table)} rows"
         report(f"{file}: {len(names)} recordings are heard, each once and whole; {which}")
-    return [place(name) if "://" in name or name.startswith("/") else file.parent / name for name in names]
+    for first in range(0, len(names), AT_ONCE):
+        for name in names.slice(first, AT_ONCE).to_pylist():
+            yield place(name) if "://" in name or name.startswith("/") else file.parent / name

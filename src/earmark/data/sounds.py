@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from earmark.data import sampled
 from earmark.data.clipset import MANY
@@ -38,13 +40,24 @@ def each(clips: Manifest, digest: Mapping[Path, str]) -> Iterator[str]:
         yield from (digest[path] for path in clips.paths())
 
 
-def keys(clips: Manifest, digest: Mapping[Path, str]) -> Iterator[str]:
+def keys(clips: Manifest, digest: Mapping[Path, str], *, heard: bool = False) -> Iterator[str]:
     """(clips,): what is alike for clips with the same sound; NONE where that is not known.
 
-    digest: of `of_files`. Parts of a file are alike where they begin and end alike, to a millisecond.
+    digest: of `of_files`. Parts of a file are alike where they begin and end alike, to a millisecond. A clip of a pack is alike to
+    what it was packed from, where the pack tells that; heard: to what has its very bytes alone.
     """
+    if not heard and "source_sha256" in clips.table.column_names:
+        return _of_sources(clips)
     places = (_cells(clips, name) for name in ("start", "end"))
     return (_key(*told) for told in zip(each(clips, digest), *places, strict=True))
+
+
+def _of_sources(clips: Manifest) -> Iterator[str]:
+    names = ("sha256", "source_sha256", "start", "end", "source_start", "source_end")
+    columns = ((_cells(clips, name) if name in clips.table.column_names else repeat(None)) for name in names)
+    for own, source, start, end, first, last in zip(*columns, strict=False):
+        cut = start is not None or end is not None  # of the clip, as it lies in the pack
+        yield _key(own.hex(), start, end) if cut else _key((source or own).hex(), first, last)
 
 
 def sample(clips: Manifest, digest: Mapping[Path, str]) -> str:
@@ -52,7 +65,7 @@ def sample(clips: Manifest, digest: Mapping[Path, str]) -> str:
     return sampled.sample(key for key in keys(clips, digest) if key != NONE)
 
 
-def _cells(clips: Manifest, name: str) -> Iterator[float | None]:
+def _cells(clips: Manifest, name: str) -> Iterator[Any]:
     for first in range(0, len(clips), MANY):
         yield from clips.table[name].slice(first, MANY).to_pylist()
 

@@ -4,6 +4,8 @@
     STORE/events/SITE/MONTH-0.parquet   a row an event: `EVENTS`
     STORE/recordings/SITE/MONTH-0.parquet  a row a recording that was heard to its end, without events too: `RECORDINGS`
 
+In an object store the tables of an old one are replaced one by one, and STORE/store.json comes last: without it a store is not done.
+
 A file holds recordings that began in one month at one site, in their order; what nobody knows the month of is in `unknown-0`. More
 files of a month, -1, -2, … come where other sites were in between. What names of folders and files tell stands in columns too, so
 that nobody needs to take them apart, and no column is called by a word of SQL. Times by the clock are those that hung on the wall.
@@ -25,6 +27,7 @@ from earmark.audio import Began
 from earmark.errors import ScoresError
 from earmark.events.counts import Heard
 from earmark.files import free_name, whole_folder, write_text
+from earmark.files.stores import is_stored
 
 FORMAT = "earmark-store"
 VERSION = 1
@@ -93,7 +96,8 @@ def check(folder: Path) -> None:
     if not folder.is_dir():
         raise ScoresError(f"{folder}: is a file. Give a folder for the tables")
     names = {entry.name for entry in folder.iterdir()}
-    if names and not (is_store(folder) and names <= {NAME, *TABLES}):
+    half = is_stored(folder) and names <= set(TABLES)  # there it was stopped while it was put: NAME comes last
+    if names and not half and not (is_store(folder) and names <= {NAME, *TABLES}):
         raise ScoresError(f"{folder}: holds what is no store of events, which would be lost. Give a new folder")
 
 

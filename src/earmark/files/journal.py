@@ -19,14 +19,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
 from earmark.files.lock import lock
+from earmark.files.names import Some
+from earmark.files.stores import place
 from earmark.files.whole import clear_up, free_name, whole, write_text
 
 FORMAT = 1
@@ -34,6 +36,7 @@ NAME = "journal.jsonl"
 RESULTS = "results"
 LISTED = "listed.json"
 SHARDS = "shards"
+KEPT = "heard.jsonl"  # of events: what their counts are made of when a job goes on
 PIECES = "pieces"  # of recordings that are heard in pieces by several processes, until they are joined
 
 
@@ -51,10 +54,11 @@ class Journal:
     """An open job. told: the tagger and the options that its results depend on, plain values.
 
     taken_over: how many recordings shards had done that were not known yet. Raises EarmarkError where the folder holds another
-    job, one that another process works on, or something else; and where a process works on one of its shards.
+    job, one that another process works on, or something else; and where a process works on one of its shards. also: folders like its
+    shards', of work that was done elsewhere, and what each is called.
     """
 
-    def __init__(self, folder: Path, told: Mapping[str, Any]):
+    def __init__(self, folder: Path, told: Mapping[str, Any], also: Mapping[Path, Path] | None = None):
         self.folder = folder
         self.entries: dict[str, Line] = {}
         self._taken: set[str] = set()
@@ -71,11 +75,12 @@ class Journal:
             lock(self._file.fileno(), folder, "job")
             (folder / RESULTS).mkdir(exist_ok=True)
             with contextlib.ExitStack() as held:
-                begun = shards(folder)
+                names = also or {}
+                begun = [*shards(folder), *names]
                 for shard in begun:  # all of them before anything is written, or cleared up in them
                     file = held.enter_context((shard / NAME).open("rb"))
                     lock(file.fileno(), shard, "shard of the job")
-                    _check(head(shard), dict(told), shard)
+                    _check(head(shard), dict(told), names.get(shard, shard))
                 clear_up(folder)
                 self._read(dict(told), path)
                 self.taken_over = sum(self._take_over(shard, dict(told)) for shard in begun)
@@ -93,21 +98,22 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def todo(self, paths: Iterable[Path], retry: bool = False) -> list[Path]:
+    def todo(self, paths: Sequence[Path], retry: bool = False) -> Sequence[Path]:
         """Those that are new or have changed, or whose result is gone; retry: and those that could not be read."""
-        left = []
-        paths = list(paths)
+        left = array("Q")
         write_text(self.folder / LISTED, json.dumps({"recordings": len(paths)}) + "\n")
-        for path in paths:
-            self._seen[str(path)] = now = _state(path)
-            entry = self.entries.get(str(path))
-            if entry is None or (entry.size, entry.mtime) != now:
-                left.append(path)
-            elif entry.result is None:
-                left += [path] if retry else []
-            elif not (self.folder / RESULTS / entry.result).is_file():
-                left.append(path)
-        return left
+        for number, path in enumerate(paths):
+            now = _state(path)
+            if not self._is_done(self.entries.get(str(path)), now, retry):
+                left.append(number)
+                if not hasattr(path, "known"):  # it tells so by itself, as its store did
+                    self._seen[str(path)] = now
+        return [paths[number] for number in left] if isinstance(paths, list) else Some(paths, left)
+
+    def _is_done(self, entry: Line | None, now: tuple[int | None, int | None], retry: bool) -> bool:
+        if entry is None or (entry.size, entry.mtime) != now:
+            return False
+        return not retry if entry.result is None else os.path.isfile(self.folder / RESULTS / entry.result)
 
     def done(self, path: Path, text: str, ending: str) -> None:
         """Keep a recording's result, then write it down."""
@@ -134,8 +140,8 @@ class Journal:
 
     def results(self, paths: Iterable[Path]) -> Iterator[str]:
         """The results of these that have one, in their order."""
-        for place in self.files(paths):
-            with place.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        for result in self.files(paths):
+            with result.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 yield file.read()
 
     def drop_pieces(self) -> None:
@@ -162,7 +168,7 @@ class Journal:
         lines = []
         for path, entry in read(shard, told).items():
             known, name = self.entries.get(path), None
-            if known is not None and not _better(entry, known, _state(Path(path))):
+            if known is not None and not _better(entry, known, _state(place(path))):
                 continue
             if entry.result is not None:
                 theirs = shard / RESULTS / entry.result
@@ -172,7 +178,7 @@ class Journal:
                 stem = Path(path).name
                 known_name = known.result if known is not None else None
                 name = known_name or free_name(stem, self._taken, _ending(entry.result, stem))
-                _place(theirs, self.folder / RESULTS / name)
+                _link(theirs, self.folder / RESULTS / name)
             lines.append(_line(path, entry.size, entry.mtime, name, entry.error))
             self._remember(path, Line(entry.size, entry.mtime, name, entry.error))
         self._append(*lines)
@@ -200,6 +206,8 @@ class Journal:
                 self._remember(*_entry(line, number, path))
         self._file.truncate(end)
         if not end:
+            from importlib.metadata import version  # which takes longer to import than a short job to begin
+
             self._append({"job": FORMAT, "earmark": version("earmark"), "told": told})
 
 
@@ -227,12 +235,16 @@ def read(folder: Path, told: Mapping[str, Any] | None = None) -> dict[str, Line]
 
     told: what it must have been begun with; default: anything. Raises EarmarkError.
     """
+    return lines_of(folder / NAME, told)
+
+
+def lines_of(path: Path, told: Mapping[str, Any] | None = None) -> dict[str, Line]:
+    """The same of the file of a journal, or of a part of one."""
     found: dict[str, Line] = {}
-    path = folder / NAME
     with path.open("rb") as file:
         for number, line in _lines(file, path):
             if number == 1:
-                _check(line, dict(told) if told is not None else line["told"], folder)
+                _check(line, dict(told) if told is not None else line["told"], path.parent)
             else:
                 name, entry = _entry(line, number, path)
                 found[name] = entry
@@ -290,7 +302,7 @@ def _ending(result: str, recording: str) -> str:
     return Path(result).suffix  # of a name that was cut
 
 
-def _place(theirs: Path, place: Path) -> None:
+def _link(theirs: Path, place: Path) -> None:
     """A second name of a file, or a copy, which appears whole."""
     with whole(place, sync=False) as part:
         try:
@@ -321,6 +333,8 @@ def _short(value: Any) -> str:
 
 def _state(path: Path) -> tuple[int | None, int | None]:
     """(bytes, time of change in ns) of a file; None for one that is not there."""
+    if (known := getattr(path, "known", None)) is not None:
+        return known.size, known.mtime_ns
     try:
         status = path.stat()
     except (OSError, ValueError):

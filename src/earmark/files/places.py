@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from earmark.errors import EarmarkError
-from earmark.files.stores import is_stored, place
+from earmark.files.stores import Stored, place
 from earmark.files.whole import is_open
 
 Ours = Callable[[Path], bool]  # whether what a file holds was written by earmark for this purpose
@@ -34,15 +34,43 @@ class Places:
 
         Raises EarmarkError. A pipe or a device is written to as it is, and an empty file holds nothing that could be lost.
         """
-        _check_disk(option, path)
+        if isinstance(path, Stored):
+            self._claim_stored(option, path, ours)
+            return
         if is_open(path):
             return
         if path.is_dir():
             raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'results'}")
         if (file := _file_above(path)) is not None:
             raise EarmarkError(f"{option} {path}: {file} is a file, not a folder. Name another place")
-        names = _names(path)
-        for name in names:
+        self._check_names(option, path)
+        if path.exists() and path.stat().st_size and not ours(path):
+            raise _holds_more(option, path)
+        self._written |= dict.fromkeys(_names(path), option)
+        self._before[path] = _state(path)
+
+    def _claim_stored(self, option: str, path: Stored, ours: Ours) -> None:
+        """Of a store, where nothing is locked: what comes there from elsewhere in the meantime is replaced."""
+        from earmark.files.putting import copied
+
+        self._check_names(option, path)
+        try:
+            if path.is_dir():
+                raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'results'}")
+            if path.exists() and path.stat().st_size:
+                with copied(path) as copy:
+                    if not ours(copy):
+                        raise _holds_more(option, path)
+        except OSError as error:
+            raise EarmarkError(
+                f"{option} {path}: cannot be looked at ({error.strerror}). Correct the store's name or AWS_ENDPOINT_URL, or name a "
+                "place on a disk"
+            ) from error
+        self._written |= dict.fromkeys(_names(path), option)
+
+    def _check_names(self, option: str, path: Path) -> None:
+        """Raises EarmarkError for a file that is read, or written for another purpose."""
+        for name in _names(path):
             if name in self._read:
                 raise EarmarkError(
                     f"{option} {path}: is what {self._read[name]} reads, and would be lost. Name another file for what is "
@@ -53,13 +81,6 @@ class Places:
                     f"{option} {path}: is where {self._written[name]} writes, so that one would replace the other. Name "
                     "another file"
                 )
-        if path.exists() and path.stat().st_size and not ours(path):
-            raise EarmarkError(
-                f"{option} {path}: is there already and holds something else than {option} writes, which would be lost. Name "
-                "another file, or move this one away"
-            )
-        self._written |= dict.fromkeys(names, option)
-        self._before[path] = _state(path)
 
     def written(self) -> list[Path]:
         """The claimed files that are there now and were written since."""
@@ -67,7 +88,9 @@ class Places:
 
     def folder(self, option: str, path: Path) -> None:
         """A folder for files that are claimed by their names. Raises EarmarkError where a file is there."""
-        _check_disk(option, path)
+        if isinstance(path, Stored):
+            self._check_names(option, path)
+            return
         file = path if path.exists() and not path.is_dir() else _file_above(path)
         if file is not None:
             what = "is a file" if file == path else f"{file} is a file"
@@ -79,12 +102,11 @@ class Places:
                 )
 
 
-def _check_disk(option: str, path: Path) -> None:
-    """Raises EarmarkError for a place in a store."""
-    if is_stored(place(path)):
-        raise EarmarkError(
-            f"{option} {place(path)}: results are written to a disk. Name a place there, and copy them when they are done"
-        )
+def _holds_more(option: str, path: Path) -> EarmarkError:
+    return EarmarkError(
+        f"{option} {path}: is there already and holds something else than {option} writes, which would be lost. Name "
+        "another file, or move this one away"
+    )
 
 
 def _state(path: Path) -> object:
@@ -101,7 +123,10 @@ def _names(path: Path) -> list[Hashable]:
 
     Case does not count, as on many disks: nobody means two files that differ in that alone.
     """
+    path = place(path)
     names: list[Hashable] = [str(path.resolve()).casefold()]
+    if isinstance(path, Stored):
+        return names
     try:
         status = path.stat()
     except OSError:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
-from earmark.files import journal
+from earmark.files import journal, mirror, tally
 from earmark.files.lock import lock
+from earmark.files.stores import Stored, place
+from earmark.files.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Progress:
 
     at_work: whether a process has it now, as far as the disk tells. changed: when its journal last grew. shards: the same of
     its parts; what they did is counted here once it was taken over. pieces: that a cluster heard of recordings that are not done.
+    tally: of all pieces, as far as is known.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Progress:
     changed: datetime
     shards: tuple[Progress, ...] = ()
     pieces: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def left(self) -> int | None:
@@ -41,6 +45,7 @@ class Progress:
         """Plain JSON values."""
         told: dict[str, Any] = {"name": self.name, "recordings": self.listed, "done": self.done, "left": self.left}
         told |= {"pieces": self.pieces} if self.pieces else {}
+        told |= {"cluster": asdict(self.tally)} if self.tally.pieces else {}
         told |= {
             "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
             "at_work": self.at_work,
@@ -51,6 +56,9 @@ class Progress:
 
 def of(folder: Path) -> Progress:
     """Of a job's folder. One that has only shards yet has done nothing by itself. Raises EarmarkError where there is no job."""
+    folder = place(folder)
+    if isinstance(folder, Stored):
+        return _of_store(folder)
     shards = tuple(_one(shard) for shard in journal.shards(folder))
     if not (folder / journal.NAME).is_file() and shards:
         changed = max(shard.changed for shard in shards)
@@ -76,6 +84,35 @@ def _one(folder: Path, shards: tuple[Progress, ...] = ()) -> Progress:
         changed,
         shards,
         _pieces(folder),
+        tally.of(folder),
+    )
+
+
+def _of_store(uri: Stored) -> Progress:
+    """The same, as far as it was put there."""
+    try:
+        shards = tuple(_one_of_store(shard) for shard in mirror.shards(uri))
+        if mirror.told_of(uri) is not None or not shards:
+            return _one_of_store(uri, shards)
+    except OSError as error:
+        raise EarmarkError(
+            f"{error.filename}: {error.strerror}. Correct the store's name or AWS_ENDPOINT_URL"
+        ) from error
+    return Progress(uri.name, shards[0].begun, None, 0, (), False, max(shard.changed for shard in shards), shards)
+
+
+def _one_of_store(uri: Stored, shards: tuple[Progress, ...] = ()) -> Progress:
+    told = mirror.told_of(uri)
+    if told is None:
+        raise EarmarkError(f"{uri}: holds no job ({mirror.HEAD}: does not exist). Give the folder of --job")
+    entries: dict[str, journal.Line] = {}
+    for part in mirror.parts_of(uri):
+        entries |= journal.lines_of(Stored(f"{part}.jsonl"))
+    failures = tuple((path, line.error) for path, line in entries.items() if line.error is not None)
+    changed = datetime.fromtimestamp(told["at"], UTC)
+    done = len(entries) - len(failures)
+    return Progress(
+        uri.name, told["begun"], told.get("recordings"), done, failures, mirror.alive(told), changed, shards
     )
 
 

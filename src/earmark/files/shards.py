@@ -41,8 +41,8 @@ class Shard:
             )
         return Shard(number, of)
 
-    def part(self, rows: Sequence[Row]) -> list[Row]:
-        return list(rows[self.number - 1 :: self.of])
+    def part(self, rows: Sequence[Row]) -> Sequence[Row]:
+        return rows[self.number - 1 :: self.of]
 
     def folder(self, job: Path) -> Path:
         """Where it is kept in the job's folder."""

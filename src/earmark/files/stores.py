@@ -11,6 +11,7 @@ PATIENCE seconds an attempt. Then it is an OSError, of which the system's words 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -18,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PosixPath, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from earmark.errors import EarmarkError
@@ -33,6 +34,13 @@ _URI = re.compile(r"(s3|gs|gcs):/+(.+)", re.DOTALL)
 _EXTRA = "pip install pyarrow"
 
 
+class Known(NamedTuple):
+    """What a store has told of a file. mtime_ns: when it was put, in ns."""
+
+    size: int
+    mtime_ns: int
+
+
 class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignore[misc]
     """A file or a folder of an object store, as a path. What is not asked of it here it does not know.
 
@@ -41,11 +49,13 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
     ('s3://bucket/site-1/dawn.flac', 'dawn.flac', 's3://bucket/site-1/dusk.flac')
     """
 
-    __slots__ = ()
+    __slots__ = ("known",)
+    known: Known  # where it was told as a folder was listed
 
     def __str__(self) -> str:
-        match = _URI.fullmatch(super().__str__())
-        return f"{match[1]}://{match[2]}" if match else super().__str__()
+        text = super().__str__()
+        scheme, _, rest = text.partition(":/")
+        return f"{scheme}://{rest}" if scheme in SCHEMES and rest else text
 
     def __fspath__(self) -> str:
         return str(self)
@@ -75,10 +85,14 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
         return os.stat_result((kind, 0, 0, 1, 0, 0, told.size or 0, *times))
 
     def _told(self) -> Any:
+        if (told := getattr(self, "known", None)) is not None:
+            from pyarrow import fs
+
+            return fs.FileInfo(str(self), fs.FileType.File, size=told.size, mtime_ns=told.mtime_ns)
         system, inside = self._inside
         if (known := LISTED.get(str(self))) is not None:
             return known
-        with _named(self):
+        with named(self):
             return system.get_file_info(inside)
 
     def exists(self, **_: Any) -> bool:
@@ -98,8 +112,60 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
 
     def read_bytes(self) -> bytes:
         system, inside = self._inside
-        with _named(self), system.open_input_file(inside) as file:
+        with named(self), system.open_input_file(inside) as file:
             return bytes(file.read())
+
+    def read_text(self, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> str:
+        with self.open("r", -1, encoding, errors, newline) as file:
+            return str(file.read())
+
+    def open(
+        self,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Any:
+        """For reading. Raises OSError."""
+        if mode not in ("r", "rb", "rt"):
+            raise self._only_whole(f"open as {mode}")
+        file = io.BufferedReader(self.ranged())
+        return file if mode == "rb" else io.TextIOWrapper(file, encoding, errors, newline)
+
+    def iterdir(self) -> Iterator[Path]:
+        """What is in a folder, in the order of names. Raises OSError."""
+        from pyarrow import fs
+
+        system, inside = self._inside
+        with named(self):
+            found = system.get_file_info(fs.FileSelector(inside))
+        for each in sorted(found, key=lambda each: str(each.path)):
+            yield self / each.base_name
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        """Stores know files alone: a folder is there once one of its files is."""
+
+    def absolute(self) -> Stored:
+        return self
+
+    def resolve(self, strict: bool = False) -> Stored:
+        return self
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def _only_whole(self, what: str) -> OSError:
+        """For what would otherwise be done on the disk, under a like name."""
+        return OSError(
+            errno.EOPNOTSUPP, f"lies in a store, where whole files are put and nothing else is done ({what})", str(self)
+        )
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise self._only_whole("a change in place")
+
+    write_bytes = write_text = touch = unlink = rename = replace = rmdir = _refuse
+    symlink_to = hardlink_to = chmod = glob = rglob = walk = _refuse
 
     def ranged(self) -> Ranged:
         """Open for reading, in ranges. Raises OSError."""
@@ -113,7 +179,7 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
         below = [inside]
         while below:
             folder = below.pop()
-            with _named(self):
+            with named(self):
                 found = system.get_file_info(fs.FileSelector(folder))
             for each in found:
                 if each.type == fs.FileType.Directory:
@@ -121,6 +187,24 @@ class Stored(PosixPath if os.name == "posix" else PurePosixPath):  # type: ignor
                 elif each.type == fs.FileType.File:
                     LISTED[f"{self._scheme}://{each.path}"] = each
                     yield each.path[len(inside.rstrip("/")) + 1 :], each.size
+
+    def walk_in_order(self) -> Iterator[tuple[str, Known]]:
+        """All files below: relative names and what is told of them. A folder's files come in the order of their names, then its
+        folders; so memory holds one folder at a time. Raises OSError.
+        """
+        from pyarrow import fs
+
+        system, inside = self._inside
+        start = len(inside.rstrip("/")) + 1
+        below = [inside]
+        while below:
+            folder = below.pop()
+            with named(self):
+                found = sorted(system.get_file_info(fs.FileSelector(folder)), key=lambda each: str(each.path))
+            below += reversed([each.path for each in found if each.type == fs.FileType.Directory])
+            for each in found:
+                if each.type == fs.FileType.File:
+                    yield each.path[start:], Known(each.size, each.mtime_ns or 0)
 
 
 class Ranged(io.RawIOBase):
@@ -134,7 +218,7 @@ class Ranged(io.RawIOBase):
         system, inside = path._inside
         self.path, self.requests = path, 0
         self.failed: OSError | None = None
-        with _named(path):
+        with named(path):
             self._file = system.open_input_file(inside)
             self._size = self._file.size()
         self._at = 0
@@ -164,7 +248,9 @@ class Ranged(io.RawIOBase):
             except OSError as error:
                 self.failed, part = error, b""
             if not part:
-                self.failed = self.failed or OSError(5, "its store gives less than it says it has", str(self.path))
+                self.failed = self.failed or OSError(
+                    errno.ECONNABORTED, "its store gives less than it says it has", str(self.path)
+                )
                 break
             parts.append(part)
             self._at += len(part)
@@ -181,7 +267,7 @@ class Ranged(io.RawIOBase):
             self._kept.move_to_end(number)
             return self._kept[number]
         first = number * BLOCK
-        with _named(self.path):
+        with named(self.path):
             data: bytes = self._file.read_at(min(BLOCK, self._size - first), first)
         self.requests += 1
         self._kept[number] = data
@@ -241,21 +327,27 @@ def _of(scheme: str, endpoint: str | None) -> Any:
         split = urlsplit(endpoint if "//" in endpoint else f"https://{endpoint}")
         told = {"endpoint_override": split.netloc, "scheme": split.scheme}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return fs.S3FileSystem(
-        region=region, connect_timeout=PATIENCE, request_timeout=PATIENCE,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS), **told,
-    )  # fmt: skip
+    told |= {"region": region, "connect_timeout": PATIENCE, "request_timeout": PATIENCE}
+    told |= {"retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)}
+    try:
+        return fs.S3FileSystem(**told, allow_delayed_open=True)  # a small file is one request to put, not three
+    except TypeError:  # of before pyarrow 18
+        return fs.S3FileSystem(**told)
 
 
 def _system(scheme: str) -> Any:
     return _of(scheme, os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
 
 
-class _named:
-    """What a store says goes wrong with a file, as an OSError of its name, short."""
+class named:
+    """What a store says goes wrong with a file, as an OSError of its name, short. what: it does not do."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, what: str = "does not give it"):
+        self.path, self.what = path, what
+
+    @property
+    def may(self) -> str:
+        return "read" if self.what == "does not give it" else "write"
 
     def __enter__(self) -> None: ...
 
@@ -267,7 +359,9 @@ class _named:
             raise FileNotFoundError(2, "does not exist in its store", str(self.path)) from error
         if "ACCESS_DENIED" in text or "403" in text or "INVALID_ACCESS_KEY" in text or "SIGNATURE" in text:
             raise PermissionError(
-                13, "its store refuses: the environment's credentials may not read it", str(self.path)
+                13, f"its store refuses: the environment's credentials may not {self.may} it", str(self.path)
             ) from error
         said = re.sub(r"\s+", " ", text)[:200]
-        raise OSError(5, f"its store does not give it, asked {ATTEMPTS} times: {said}", str(self.path)) from error
+        raise OSError(
+            errno.ECONNABORTED, f"its store {self.what}, asked {ATTEMPTS} times: {said}", str(self.path)
+        ) from error

@@ -4,6 +4,9 @@ Until then the old file stays as it is, and nothing is left behind by an error, 
 the file beside, whose name opens with a dot and ends with `.part`. It reaches the disk before it takes its place, so that
 a power cut leaves the old file or the new one. Two that write one file at once do not disturb each other, on whatever
 machines they run: the later wins.
+
+A place in a store gets the file once it is whole, from this machine's folder for what is temporary; there it stays where the store
+does not take it, and the error says so: see `earmark.files.putting`.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import errno
 import itertools
 import os
 import re
-import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from earmark.files.stores import Stored, place
 
 PART = ".part"
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # what is met in the midst of writing
@@ -40,7 +45,11 @@ def whole(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         ...     os.listdir(folder)
         ['tags.csv']
     """
-    path = Path(path)
+    path = place(path)
+    if isinstance(path, Stored):
+        with _sent(path) as part:
+            yield part
+        return
     if is_open(path):
         yield path
         return
@@ -87,6 +96,10 @@ def whole_folder(folder: Path, check: Callable[[Path], None] = lambda folder: No
     One that is there stays until then, and comes back where the new one cannot take its place. check: is given `folder` before it is
     replaced, and raises where what came there meanwhile is not to be lost.
     """
+    if isinstance(folder, Stored):
+        with _sent_folder(folder, check) as part:
+            yield part
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     part, old = _beside(folder), _beside(folder)
     try:
@@ -104,6 +117,49 @@ def whole_folder(folder: Path, check: Callable[[Path], None] = lambda folder: No
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _sent(path: Stored) -> Iterator[Path]:
+    """A file of this machine, which is put into a store when the block ends without an error."""
+    from earmark.files.putting import put
+
+    part = _beside(Path(tempfile.gettempdir(), path.name))
+    try:
+        yield part
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and str(error.filename) == str(part):
+            error.filename = str(path)
+        raise
+    try:
+        put(part, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}. What was written is kept as {part}", str(path)) from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _sent_folder(folder: Stored, check: Callable[[Path], None]) -> Iterator[Path]:
+    """The same of a folder; what lies in the old one and is not in the new one is taken away."""
+    from earmark.files.putting import put_folder
+
+    part = Path(tempfile.mkdtemp(prefix="earmark-"))
+    try:
+        yield part
+        put_folder(part, folder, check)
+    except OSError as error:
+        if str(error.filename).startswith(str(folder)):
+            raise OSError(error.errno, f"{error.strerror}. The folder is kept as {part}", error.filename) from error
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def clear_up(folder: Path) -> None:
@@ -155,5 +211,5 @@ def is_open(path: Path) -> bool:
 
 def _beside(path: Path) -> Path:
     """A name that nobody else has: processes of two machines, or in two containers, may have one number."""
-    tail = f".{secrets.token_hex(4)}{PART}"
+    tail = f".{os.urandom(4).hex()}{PART}"
     return path.with_name(f".{shortened(path.name, LONGEST - 1 - len(tail))}{tail}")

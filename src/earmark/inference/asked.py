@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import AudioError, EarmarkError
-from earmark.inference.detection import listen
 from earmark.inference.embedding import Embedder, of_recording
 from earmark.inference.engine import score as scored
 from earmark.inference.recordings import Failure, Recording, Scored
@@ -135,6 +134,7 @@ class Answers(Protocol):
         `tag`. Raises ScoresError too, for rules that do not fit, and TaggerError for several that hear different windows.
         """
         from earmark.events import EventRules
+        from earmark.inference.detection import listen
 
         if rules is None:
             told = self.facts.rules or EventRules.alike(self.vocabulary)

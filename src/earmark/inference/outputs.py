@@ -63,8 +63,8 @@ class Printed:
         self.writer, self.text = writer, text
         self.failures: list[tuple[str, str]] = []
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
-        return list(found)
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
+        return found
 
     def add(self, heard: Scored, events: Any) -> None:
         self.writer.add(self.text(heard, events))

@@ -13,12 +13,12 @@ from earmark.inference import Answers
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.predicted import Predicted
-from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.windows import Windows
 
 if TYPE_CHECKING:
     from earmark.models.tagger import Tagger  # and with it torch, which an engine need not
+    from earmark.recipe import Recipe  # and with it pydantic
 
 
 class AnyTagger(Answers, Protocol):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from earmark.inference.silence import FLOORLESS, floor_of
-from earmark.recipe import Recipe
+from earmark.recipe.hearing import Known
 from earmark.scores import Task
 from earmark.windows import Windows
+
+if TYPE_CHECKING:
+    from earmark.recipe import Recipe
 
 
 class ByRecipe:
@@ -17,21 +20,26 @@ class ByRecipe:
     facts: Any  # earmark.models.facts.Facts
 
     @property
+    def heard(self) -> Recipe | Known:
+        """What it hears by: its recipe, or the few values of it that tagging needs."""
+        return self.recipe
+
+    @property
     def sample_rate(self) -> int:
-        return self.recipe.sample_rate
+        return self.heard.sample_rate
 
     @property
     def task(self) -> Task:
-        return self.recipe.task
+        return self.heard.task
 
     @property
     def windows(self) -> Windows:
-        return self.recipe.windows.build()
+        return self.heard.windows.build()
 
     @property
     def floor(self) -> float:
         """dBFS, below which its windows hold nothing; none where each window is made as loud as the others first."""
-        return floor_of(self.facts.level) if self.recipe.normalise == "none" else FLOORLESS
+        return floor_of(self.facts.level) if self.heard.normalise == "none" else FLOORLESS
 
     def described_windows(self) -> dict[str, Any]:
         """The settings of its windows, as plain values."""

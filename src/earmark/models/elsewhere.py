@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earmark.errors import TaggerError
 from earmark.files import write_bytes
-from earmark.inference.cluster.scoring import members
+from earmark.inference.cluster.scoring import Of, members
 from earmark.inference.scorer import Scorer
 from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
@@ -37,9 +37,9 @@ class Elsewhere:
         data = None if loading.shipped().get(name) == path else path.read_bytes()
         return Elsewhere(name, tagger.identity(), device, engine, precision, hop, cores, data)
 
-    def framewise(self, frames: bool) -> Callable[[], Sequence[Scorer]]:
-        """What loads the tagger's scorers, or those of its frames."""
-        return _Load(self, frames)
+    def scorers(self, of: Of) -> Callable[[], Sequence[Scorer]]:
+        """What loads the tagger's scorers: of its tags, of its frames, or of its embeddings."""
+        return _Load(self, of)
 
     def load(self) -> AnyTagger:
         """Raises TaggerError where another tagger is found by this name."""
@@ -67,9 +67,11 @@ class _Load:
     """It can be sent to other processes."""
 
     elsewhere: Elsewhere
-    frames: bool
+    of: Of
 
     def __call__(self) -> Sequence[Scorer]:
         tagger = self.elsewhere.load()
-        scorer = tagger.framewise() if self.frames else None
+        if self.of == "vectors":
+            return [tagger.embedder()]
+        scorer = tagger.framewise() if self.of == "frames" else None
         return members(scorer or tagger)[0]

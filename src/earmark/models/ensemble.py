@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,14 @@ from earmark.errors import ScoresError, TaggerError
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.facts import PARTS, Facts, Split
-from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
 from earmark.scores.ensemble.temperature import checked, tempered
 from earmark.scores.reserved import RESERVED
 from earmark.windows import Windows
+
+if TYPE_CHECKING:
+    from earmark.recipe import Recipe
 
 
 class Ensemble(tagging.Answers):

@@ -36,6 +36,8 @@ from earmark.windows.overlap import Overlap, Trace, overlapping
 
 NEEDS = ("onnx", "onnxscript", "onnxruntime")  # the extra `export`
 MOST_BATCH = 1 << 20
+SIZES = (64, 16, 8, 4, 2)  # of stretches, beside as many windows as are worth it
+MOST_SIZES = 4
 BATCH = 3  # of the example that is traced: not 1, which torch.export takes for a constant
 
 
@@ -123,7 +125,8 @@ def stretch(tagger: Tagger, count: int) -> Graph | None:
 def sizes(tagger: Tagger) -> list[int]:
     """How many overlapping windows the graphs of stretches are for: as many as are worth it, and fewer for short recordings."""
     most = tagger.together
-    return [most, *(size for size in (8, 4, 2) if size <= most // 2)][:3] if most > 1 else []
+    # each half or a quarter of the one before: what is left over of a long stretch must not go through many short ones
+    return [most, *(size for size in SIZES if size <= most // 2)][:MOST_SIZES] if most > 1 else []
 
 
 def whole(tagger: Tagger, *, lengths: bool = False) -> bytes:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from earmark.errors import EarmarkError, TaggerError
 from earmark.files import write_bytes
 from earmark.files.bounds import HEADER, TENSORS
-from earmark.recipe import Recipe
+
+if TYPE_CHECKING:
+    from earmark.recipe import Recipe
 
 Weights = Mapping[str, NDArray[Any]]
 FORMAT = "earmark-tagger"  # of a tagger, and the key in the header of both kinds

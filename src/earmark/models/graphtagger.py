@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,15 @@ from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
 from earmark.models.boxed import Box
 from earmark.models.byrecipe import ByRecipe
+from earmark.models.covering import covered
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
 from earmark.models.predicted import Predicted, of_levels, probabilities, samples
-from earmark.recipe import Recipe, parse_hearing
+from earmark.recipe.hearing import Known
+
+if TYPE_CHECKING:
+    from earmark.recipe import Recipe
 
 AT_ONCE = 16  # windows whose features alone are shared
 Floats = NDArray[np.float64]
@@ -90,7 +95,7 @@ class GraphTagger(ByRecipe, Answers):
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | Known,
         vocabulary: Sequence[str],
         facts: Facts,
         running: Running,
@@ -99,7 +104,7 @@ class GraphTagger(ByRecipe, Answers):
         more: Mapping[str, Any] | None = None,
         identity: str | None = None,
     ):
-        self.recipe, self.facts, self.running = recipe, facts, running
+        self._heard, self.facts, self.running = recipe, facts, running
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         self.torched, self.more = torched, dict(more or {})
         self.length, self.hop = self.windows.samples(recipe.sample_rate)
@@ -115,6 +120,19 @@ class GraphTagger(ByRecipe, Answers):
         self._computed = ""
 
     @property
+    def heard(self) -> Recipe | Known:
+        return self._heard
+
+    @cached_property
+    def recipe(self) -> Recipe:  # type: ignore[override]  # which nobody sets
+        """Of a file that was known, checked now. Raises RecipeError."""
+        if not isinstance(self._heard, Known):
+            return self._heard
+        from earmark.recipe import parse_hearing
+
+        return parse_hearing(self._heard.plain, self._heard.where)
+
+    @property
     def engine(self) -> str:
         """What runs the net, in words."""
         told = self.running
@@ -123,7 +141,7 @@ class GraphTagger(ByRecipe, Answers):
     @property
     def pace(self) -> str:
         """See `earmark.inference.pace`."""
-        self._computed = self._computed or pacing.computed(self.recipe, len(self.vocabulary))
+        self._computed = self._computed or pacing.computed(self.heard, len(self.vocabulary))
         return pacing.key(self._computed, self.engine, self.running.threads)
 
     @property
@@ -137,11 +155,13 @@ class GraphTagger(ByRecipe, Answers):
             raise TaggerError(boxed.no_net("this tagger"))
         if self.torched is None:
             raise TaggerError("this tagger was put together without its file: load that with engine='torch'")
-        return self.torched().every(self.recipe.as_dict()["windows"]["hop"])
+        return self.torched().every(self.heard.as_dict()["windows"]["hop"])
 
     def every(self, hop: float | str) -> GraphTagger:
-        told = self.recipe.as_dict()
-        recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.recipe.name)
+        from earmark.recipe import parse_hearing
+
+        told = self.heard.as_dict()
+        recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.heard.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched, more=self.more)
@@ -151,7 +171,7 @@ class GraphTagger(ByRecipe, Answers):
         """(frames + 1,): where the frames of a window begin and end, seconds from its start. Raises TaggerError."""
         if self.body.frames is None:
             raise TaggerError(
-                f"the net {self.recipe.net.name} says nothing of moments, only of whole windows of "
+                f"the net {self.heard.net.name} says nothing of moments, only of whole windows of "
                 f"{self.windows.length:g} s: take the scores of windows, or a net with attention over time"
             )
         return np.asarray(self.body.frames, np.float64)
@@ -187,12 +207,33 @@ class GraphTagger(ByRecipe, Answers):
             return self.predicted(np.stack([wave[k * hop : k * hop + self.length] for k in range(count)]))
         whole = self._inputs(wave[None, : (count - 1) * hop + self.length])
         parts, first = [], 0
-        for graph in [*self.stretches, self.body]:
-            while count - first >= (graph.windows or 1):
-                taken = graph.windows or min(count - first, AT_ONCE)
-                parts.append(self.run(graph, self._cut(whole, first, taken, apart=not graph.windows)))
-                first += taken
+        for size in self._covered(count):
+            taken = min(size, count - first)
+            parts.append(_first(self._together(whole, first, size), taken))
+            first += taken
+        while first < count:
+            taken = min(count - first, AT_ONCE)
+            parts.append(self.run(self.body, self._cut(whole, first, taken, apart=True)))
+            first += taken
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _covered(self, count: int) -> list[int]:
+        """Windows of each stretch that scores so many with the least work; those that are left over go one by one."""
+        step, width = self._steps[0]
+        sizes = [graph.windows for graph in self.stretches]
+        return [size for size in covered(count, sizes, step, width) if size > 1]
+
+    def _together(self, whole: list[NDArray[np.float32]], first: int, size: int) -> Predicted:
+        """Of `size` windows as one stretch, behind whose end there is nothing: what is not there is zero, and so is left out."""
+        graph = next(graph for graph in self.stretches if graph.windows == size)
+        return self.run(graph, self._cut(whole, first, size, apart=False))
+
+    @cached_property
+    def _steps(self) -> list[tuple[int, int]]:
+        """Of each input: from a window to the next, and how long one is."""
+        assert self.step is not None
+        waves, maps = (self.hop, self.length), (self.step, self.features.frames(self.length))
+        return {"waves": [waves], "maps": [maps], "both": [waves, maps]}[self.body.hears]
 
     def apart(self, stretch: list[NDArray[np.float32]], count: int) -> list[list[NDArray[np.float32]]]:
         """The inputs of each of the windows of a stretch, by itself."""
@@ -201,17 +242,16 @@ class GraphTagger(ByRecipe, Answers):
     def _cut(
         self, whole: list[NDArray[np.float32]], first: int, count: int, *, apart: bool
     ) -> list[NDArray[np.float32]]:
-        """Windows first … first + count of stretches (1, …, time): one by one (count, …, time), or as one stretch."""
-        assert self.step is not None
-        shapes = {"waves": [(self.hop, self.length)], "maps": [(self.step, self.features.frames(self.length))]}
-        shapes["both"] = shapes["waves"] + shapes["maps"]
+        """Windows first … first + count of stretches (1, …, time): one by one (count, …, time), or as one stretch, whose end is
+        made of zeros where there is no more."""
         found = []
-        for stretch, (step, width) in zip(whole, shapes[self.body.hears], strict=True):
+        for stretch, (step, width) in zip(whole, self._steps, strict=True):
             if apart:
                 cut = [stretch[0, ..., k * step : k * step + width] for k in range(first, first + count)]
                 found.append(np.ascontiguousarray(np.stack(cut)))
             else:
-                found.append(np.ascontiguousarray(stretch[..., first * step : (first + count - 1) * step + width]))
+                cut = stretch[..., first * step : (first + count - 1) * step + width]
+                found.append(_filled(cut, (count - 1) * step + width))
         return found
 
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -255,7 +295,7 @@ class GraphTagger(ByRecipe, Answers):
     def stored(self) -> tuple[Weights, dict[str, Any]]:
         weights, own = graphs.apart(self.running.weights)
         told, kept = graphs.stored(self.running.graphs, own, self.identity())
-        head = {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
+        head = {"recipe": self.heard.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
         return weights | kept, head | self.more | told
 
     def save(self, path: str | Path) -> None:
@@ -267,6 +307,21 @@ class GraphTagger(ByRecipe, Answers):
 def threads() -> int:
     """Threads of one call of an engine: those of the processors that this process may use."""
     return processor.cores()
+
+
+def _filled(stretch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """(1, …, time) with zeros behind it, `width` long."""
+    if stretch.shape[-1] == width:
+        return np.ascontiguousarray(stretch)
+    filled = np.zeros((*stretch.shape[:-1], width), np.float32)
+    filled[..., : stretch.shape[-1]] = stretch
+    return filled
+
+
+def _first(told: Predicted, count: int) -> Predicted:
+    """Of the first windows."""
+    frames = None if told.frames is None else told.frames[:count]
+    return Predicted(told.scores[:count], told.embedding[:count], frames)
 
 
 def _joined(parts: list[Predicted]) -> Predicted:

@@ -7,21 +7,24 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
 from earmark.errors import TaggerError
-from earmark.models import boxed, devices, graphs
+from earmark.models import boxed, devices, graphs, knownfiles
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.boxed import Box
-from earmark.models.ensemble import Ensemble
 from earmark.models.facts import Facts
 from earmark.models.file import ENSEMBLE, Weights, building
 from earmark.models.graphtagger import GraphTagger, Running, threads
-from earmark.recipe import parse_hearing
 from earmark.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from earmark.models.ensemble import Ensemble
+    from earmark.recipe import Recipe
+    from earmark.recipe.hearing import Known
 
 IN_TORCH = ("float32", "bf16", "float16")  # what PyTorch computes in, where the device has it
 ON_PROCESSOR = ("cpu", devices.AUTO)  # what engines other than PyTorch take
@@ -74,7 +77,7 @@ def load(
         taken = replace(choose(head, path, device, engine, precision), cores=cores)
         if head["format"] == ENSEMBLE:
             return _ensemble(head, weights, taken, path)
-        return _member(head, weights, taken, path)
+        return _member(head, weights, taken, path, knownfiles.key(head["sha256"]))
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise TaggerError(f"{path}: the header and the weights do not fit together: {error}") from error
 
@@ -136,8 +139,8 @@ def choose(head: Mapping[str, Any], path: Path, device: str, engine: str, precis
     return Taken(engine, cast(Precision, wanted), "cpu")
 
 
-def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Member:
-    """One tagger, or one of an ensemble's. head: what the file tells of it; weights: its own."""
+def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path, known_as: str) -> Member:
+    """One tagger, or one of an ensemble's. head: what the file tells of it; weights: its own. known_as: see `knownfiles`."""
     facts = Facts.read(head["facts"], str(path))
     net, own = graphs.apart(weights)
     held = graphs.read(head.get(graphs.KEY), str(path), weights)
@@ -145,16 +148,15 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
         from earmark.models.torched import torched
 
         return torched(head, net, taken.device, path, facts, held, own, taken.precision)
-    with building(path):
-        recipe = parse_hearing(head["recipe"], f"in {path}")
-        box = Box.read(recipe.net.arguments) if recipe.net.name == boxed.NET else None
     vocabulary = tuple(head["vocabulary"])
-    identity = taggerfile.identity(net, recipe, vocabulary)
+    with building(path):
+        recipe, identity = _heard(head["recipe"], net, vocabulary, f"in {path}", known_as)
+        box = Box.read(recipe.net.arguments) if recipe.net.name == boxed.NET else None
     graphs.check_own(held, identity, str(path))
     running = Running(held, dict(weights), taken.engine, taken.precision, taken.cores or threads(), box)
 
     def in_torch() -> Any:
-        return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path)
+        return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path, known_as)
 
     # of its net, which is not looked for: the graph is it
     more = {key: head[key] for key in ("plugins",) if key in head}
@@ -162,14 +164,30 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path)
         return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more, identity=identity)
 
 
+def _heard(
+    plain: Mapping[str, Any], net: Weights, vocabulary: tuple[str, ...], where: str, known_as: str
+) -> tuple[Recipe | Known, str]:
+    """(what a tagger hears by, its identity): the recipe, checked, or what was found of it before. Raises RecipeError."""
+    if (known := knownfiles.recall(known_as, plain, where)) is not None:
+        return known
+    from earmark.recipe import parse_hearing
+
+    recipe = parse_hearing(plain, where)
+    identity = taggerfile.identity(net, recipe, vocabulary)
+    knownfiles.remember(known_as, plain, recipe, identity)
+    return recipe, identity
+
+
 def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path) -> Ensemble:
+    from earmark.models.ensemble import Ensemble
+
     members = []
     known = 0
     for number, told in enumerate(head["members"]):
         prefix = f"member.{number}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         known += len(own)
-        members.append(_member(told, own, taken, path))
+        members.append(_member(told, own, taken, path, knownfiles.key(head["sha256"], number)))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
     with building(path):

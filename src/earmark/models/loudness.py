@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from earmark.engines.features.loudness import SILENT, TINY
-from earmark.recipe.schema import Normalise
+from earmark.recipe.hearing import Normalise
 
 
 def normalised(waves: Tensor, how: Normalise) -> Tensor:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 from earmark.engines import processor
-from earmark.recipe import Recipe
+from earmark.recipe.hearing import Known
+
+if TYPE_CHECKING:
+    from earmark.recipe import Recipe
 
 HEARING = (
     "sample_rate",
@@ -19,7 +23,7 @@ HEARING = (
 )  # of a recipe; weights cost what others cost
 
 
-def computed(recipe: Recipe, tags: int) -> str:
+def computed(recipe: Recipe | Known, tags: int) -> str:
     """What is computed for a window: twelve hexadecimal digits."""
     told = recipe.as_dict()
     parts = json.dumps(

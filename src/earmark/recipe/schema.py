@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from earmark.recipe.bounds import PARTS, SIDE
+from earmark.recipe.hearing import Normalise
 from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
 
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
-Normalise = Literal["none", "peak", "rms"]  # what is 1 in each window that the tagger hears
 
 
 class Section(BaseModel):

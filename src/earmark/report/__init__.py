@@ -17,6 +17,7 @@ from typing import Any
 from earmark.data.manifest import Manifest
 from earmark.evaluation.evaluation import Evaluation
 from earmark.evaluation.figures import Figures, TagFigures, plain
+from earmark.files.stores import place
 from earmark.progress import QUIET, Progress
 from earmark.report import pictures, wording
 from earmark.report.audit import page_of_audit, write_audit
@@ -53,10 +54,10 @@ def save(evaluation: Evaluation, folder: str | Path, *, pictures: bool = True, p
         progress.say("the report has no pictures: `pip install 'earmark[pictures]'` brings what draws them")
         pictures = False
     if pictures and evaluation.detected is not None and figures.events is not None:
-        examples = draw_examples(evaluation.detected, Path(folder), STEM, progress)
+        examples = draw_examples(evaluation.detected, place(folder), STEM, progress)
         figures = replace(figures, events=replace(figures.events, examples=examples))
     write(figures, folder, STEM, scores=evaluation.scores, manifest=evaluation.clips)
-    evaluation.scores.save(Path(folder) / "scores.parquet")
+    evaluation.scores.save(place(folder) / "scores.parquet")
     return figures
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from earmark.errors import ScoresError
 from earmark.files import write_text
+from earmark.files.stores import place
 
 
 def folder_for(folder: str | Path, stem: str) -> Path:
     """The folder, made where it is missing. Raises ScoresError for a name that is none."""
     if stem in ("", ".", "..") or Path(stem).name != stem:
         raise ScoresError(f"a report's name is a file name without folders, not {stem!r}")
-    folder = Path(folder)
+    folder = place(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

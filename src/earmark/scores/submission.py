@@ -20,6 +20,7 @@ import numpy as np
 
 from earmark.errors import ScoresError
 from earmark.files import write_text
+from earmark.files.stores import place
 from earmark.scores.table import Scores
 
 HEAD = "fname,label\n"
@@ -61,7 +62,7 @@ def save(path: str | Path, scores: Scores, recordings: Sequence[str | Path], top
     check_clips(recordings)
     likeliest = np.argsort(-scores.values.astype(np.float64), axis=1, kind="stable")[:, :top]
     rows = [row(place, [scores.tags[tag] for tag in best]) for place, best in zip(recordings, likeliest, strict=True)]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    place(path).parent.mkdir(parents=True, exist_ok=True)
     write_text(path, HEAD + "".join(rows))
 
 

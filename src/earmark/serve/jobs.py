@@ -107,7 +107,7 @@ class Jobs:
         names = list(self.shelf.folder(fresh=True).values())
         files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
         with Journal(self.folder / str(job), told) as journal:
-            todo = set(journal.todo(files.values()))
+            todo = set(journal.todo(list(files.values())))
             known = self.store.told(job)
             for name, file in files.items():  # written down before a kill, and not yet in the store
                 if file not in todo and name not in known:

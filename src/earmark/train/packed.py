@@ -2,13 +2,15 @@
 
 A clip that turns out to be unreadable is left out where it comes: the next one in the pack's rows that can be read stands in
 for it, whichever process or thread meets it and however often, so that an epoch that is gone on with is the same. It is told,
-and remembered in the pack for those who begin later. Where the disk fails and not the clip, the training stops.
+and remembered in the pack for those who begin later. Where the disk fails and not the clip, the training stops. A store that fails
+is asked again after each of PAUSES, which is told, beside the attempts of `earmark.files.stores`.
 """
 
 from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,11 +26,14 @@ from earmark.audio.members import Member
 from earmark.data import packs
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
+from earmark.files.ranges import ReadAhead
+from earmark.files.stores import is_stored
 from earmark.train.sources import Wave
 
 MOST = 0.01  # of the clips may turn out to be unreadable
 FEW = 10  # may of any number
 QUIETEST = 0.01  # see `earmark.train.loader`
+PAUSES = (1.0, 5.0, 20.0)  # s
 LONGEST = 1 << 26  # frames that are decoded in one go
 PLACE = r"^(?P<shard>\d+\.tar)/(?P<offset>\d+)\+(?P<size>\d+)/"
 
@@ -42,7 +47,7 @@ class PackedWaves:
     """See `earmark.train.sources.WaveSource`. left_out: paths in the pack of clips that are known to be unreadable, and why.
 
     strict: raise at the first clip that cannot be read. on_unreadable: is given its id, the
-    error and a sentence, once a process.
+    error and a sentence, once a process. say: is told what a store does not give at once.
     """
 
     def __init__(
@@ -54,13 +59,15 @@ class PackedWaves:
         salvage: bool = False,
         strict: bool = False,
         on_unreadable: Callable[[str, AudioError, str], None] = lambda name, error, line: None,
+        say: Callable[[str], None] = lambda line: None,
     ):
         self.manifest, self.sample_rate = manifest, sample_rate
         self.notes: list[str] = []
         self.failures: list[tuple[int, AudioError]] = []
-        self._salvage, self._strict, self._tell = salvage, strict, on_unreadable
+        self._salvage, self._strict, self._tell, self._say = salvage, strict, on_unreadable, say
+        self._ahead: ReadAhead | None = None
         self._lock = threading.Lock()
-        self._paths = manifest.table["path"].combine_chunks()
+        self._paths = manifest.table["path"]
         self._find()
         readable = np.ones(len(manifest), bool)
         for row in self._rows_of(left_out or {}):
@@ -70,17 +77,13 @@ class PackedWaves:
         self.readable = np.flatnonzero(readable)
         self._before = len(self.failures)
         self._broken: set[int] = set()
-        self._frames, self._rates = (manifest.table[key].to_numpy().astype(np.int64) for key in ("frames", "rate"))
-        self._flac = (
-            pc.ends_with(self._paths, ".flac").to_numpy(zero_copy_only=False)
-            & (self._rates == sample_rate)
-            & (self._frames <= LONGEST)
-        )
-        self.samples = (2 * self._frames * sample_rate + self._rates) // (2 * self._rates)  # as `audio.length_at`
+        self._frames, rates = (manifest.table[key].to_numpy().astype(np.int64) for key in ("frames", "rate"))
+        self._flac = pc.ends_with(self._paths, ".flac").to_numpy() & (rates == sample_rate) & (self._frames <= LONGEST)
+        self.samples = (2 * self._frames * sample_rate + rates) // (2 * rates)  # as `audio.length_at`
 
     def _rows_of(self, left_out: Mapping[str, str]) -> list[int]:
         known = pa.array(list(left_out), pa.string())
-        return np.flatnonzero(pc.is_in(self._paths, value_set=known).to_numpy(zero_copy_only=False)).tolist()
+        return np.flatnonzero(pc.is_in(self._paths, value_set=known).to_numpy()).tolist()
 
     @property
     def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -88,14 +91,24 @@ class PackedWaves:
         return self._shards, self._offsets
 
     def _find(self) -> None:
-        parts = pc.extract_regex(self._paths, PLACE)
-        names = pc.struct_field(parts, "shard").dictionary_encode()
-        order = pc.array_sort_indices(names.dictionary).to_numpy()
-        self._files = [self.manifest.root / names.dictionary[int(at)].as_py() for at in order]
-        self._shards = np.argsort(order)[names.indices.to_numpy()].astype(np.int64)
-        self._offsets, self._sizes = (
-            pc.struct_field(parts, key).cast(pa.int64()).to_numpy().copy() for key in ("offset", "size")
-        )
+        """Which file each clip lies in, from which byte on, and how many: a part of the table at a time."""
+        count = len(self.manifest)
+        self._shards, self._offsets, self._sizes = (np.zeros(count, np.int64) for _ in range(3))
+        names: dict[str, int] = {}
+        first = 0
+        for chunk in self._paths.chunks:
+            parts = pc.extract_regex(chunk, PLACE)
+            own = pc.struct_field(parts, "shard").dictionary_encode()
+            codes = np.array([names.setdefault(name, len(names)) for name in own.dictionary.to_pylist()], np.int64)
+            rows = slice(first, first := first + len(chunk))
+            self._shards[rows] = codes[own.indices.to_numpy()]
+            self._offsets[rows], self._sizes[rows] = (
+                pc.struct_field(parts, key).cast(pa.int64()).to_numpy() for key in ("offset", "size")
+            )
+        ordered = sorted(names)
+        self._files = [self.manifest.root / name for name in ordered]
+        ranks = {name: rank for rank, name in enumerate(ordered)}
+        self._shards = np.array([ranks[name] for name in names], np.int64)[self._shards]
 
     def level(self) -> float | None:
         """As their sound is stored: see `earmark.train.sources.WaveSource`."""
@@ -105,13 +118,48 @@ class PackedWaves:
 
     def __getitem__(self, row: int) -> Wave:
         """(samples,) of the clip in a row of the manifest. Raises AudioError."""
-        wave = self._straight(row) if self._flac[row] else None
+        member = self._member(row)
+        if not is_stored(member.file):
+            return self._decoded(row, None)
+        try:
+            data = self._fetched(member)
+        except ValueError as error:
+            raise AudioError(self._path(row), str(error), members.AGAIN, 0.0) from error
+        with members.given(member, data):
+            return self._decoded(row, data)
+
+    def _path(self, row: int) -> Path:
+        return self.manifest.root / str(self._paths[row].as_py())
+
+    def _decoded(self, row: int, data: bytes | None) -> Wave:
+        wave = self._straight(row, data) if self._flac[row] else None
         if wave is None:
-            path = self.manifest.root / self._paths[row].as_py()
-            wave = audio.load(path, self.sample_rate, salvage=self._salvage, report=lambda note: None)
+            wave = audio.load(self._path(row), self.sample_rate, salvage=self._salvage, report=lambda note: None)
         return wave
 
-    def _straight(self, row: int) -> Wave | None:
+    def in_order(self, buffer: int) -> None:
+        """Shards will be read in order, of which `buffer` clips are mixed: of a store large ranges are fetched, ahead of their use."""
+        if self._ahead is None and is_stored(self.manifest.root):
+            self._ahead = ReadAhead(int(2 * buffer * (self._sizes.mean() + 1024)))
+
+    def _fetched(self, member: Member) -> bytes:
+        """A member's bytes from its store. Raises ValueError where its file ends before, EarmarkError where the store fails."""
+        for pause in (*PAUSES, None):
+            try:
+                if self._ahead is None:
+                    return members.fetch(member)
+                return members.checked(member, self._ahead.read(member.file, member.offset, member.size))
+            except OSError as error:
+                if pause is None or isinstance(error, (FileNotFoundError, PermissionError)):
+                    raise EarmarkError(
+                        f"{member.file}: a clip that lies in it cannot be fetched ({error.strerror}), which is its store's fault and "
+                        "not the clip's. See to it, and go on with --resume"
+                    ) from error
+                self._say(f"{member.file}: {error.strerror}; it is asked again in {pause:g} s")
+                time.sleep(pause)
+        raise AssertionError  # the last one returns or raises
+
+    def _straight(self, row: int, data: bytes | None = None) -> Wave | None:
         """What `audio.load` gives, of what earmark has looked at and written itself: FLAC of one channel that is as the index tells.
 
         None where anything is otherwise, and `audio.load` finds out what it is. Its questions take a fifth of the time that decoding
@@ -119,7 +167,8 @@ class PackedWaves:
         """
         frames = int(self._frames[row])
         try:
-            with soundfile.SoundFile(io.BytesIO(members.fetch(self._member(row)))) as sound:
+            data = members.fetch(self._member(row)) if data is None else data
+            with soundfile.SoundFile(io.BytesIO(data)) as sound:
                 if (sound.frames, sound.channels, sound.samplerate) != (frames, 1, self.sample_rate):
                     return None
                 wave: Wave = sound.read(dtype="float32")

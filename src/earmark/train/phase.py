@@ -116,6 +116,7 @@ class PhaseModule(nn.Module):
         segments = self.tagger.windows if self.plan.segments == "every" else None
         places = None
         if isinstance(self.train_waves, PackedWaves) and self.plan.buffer is not None:
+            self.train_waves.in_order(self.plan.buffer)
             rows = draw_shards(
                 self.train_waves.readable, self.train_waves.places, self.plan.buffer, self.plan.clips, seed, epoch,
                 processes.world(),

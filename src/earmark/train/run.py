@@ -141,7 +141,9 @@ def _opened(
             add_error(folder, name, clip, error)
             say(line)
 
-        waves[name] = PackedWaves(part, sample_rate, left_out=known, salvage=salvage, strict=strict, on_unreadable=tell)
+        waves[name] = PackedWaves(
+            part, sample_rate, left_out=known, salvage=salvage, strict=strict, on_unreadable=tell, say=say
+        )
     return waves
 
 

@@ -33,13 +33,13 @@ def kinds(paths: Sequence[Path], of: str | None) -> dict[str, list[Path]]:
     from earmark.errors import EarmarkError
 
     if of is not None:
-        return {of: recordings(paths)}
+        return {of: list(recordings(paths))}
     told: dict[str, list[Path]] = {}
     for path in paths:
         name = path.resolve().name if path.is_dir() else path.name
         if name in told:
             raise EarmarkError(f"{path}: another is called {name!r} too. Run it for each, with a name for it: --of")
-        told[name] = recordings([path])
+        told[name] = list(recordings([path]))
     return told
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from earmark.inference import Failure, Recording, Scored
@@ -35,25 +35,48 @@ class Channels:
         """What a job goes on with; nothing of the mix, as jobs were begun before."""
         return ({} if self.one is None else {"channel": self.one}) | ({"channels": "each"} if self.each else {})
 
-    def recordings(self, todo: Iterable[Path]) -> list[Recording]:
+    def recordings(self, todo: Sequence[Path]) -> Sequence[Recording]:
         """A recording for each channel that is heard by itself, one after the other."""
+        if not self.each:
+            return Sounds(todo, self.one)
         from earmark import audio
         from earmark.errors import AudioError
         from earmark.inference import Recording
 
         made: list[Recording] = []
         for path in todo:
-            channels: Iterable[int | None] = [self.one]
-            if self.each:
-                try:
-                    channels = range(1, audio.info(path).channels + 1)
-                except AudioError:  # which is told when it is heard
-                    channels = [None]
+            try:
+                channels: Sequence[int | None] = range(1, audio.info(path).channels + 1)
+            except AudioError:  # which is told when it is heard
+                channels = [None]
             made += [Recording(path, channel=channel) for channel in channels]
         return made
 
 
 MIX = Channels()
+
+
+class Sounds(Sequence["Recording"]):
+    """A recording of each path, made as it is asked for: there may be millions."""
+
+    def __init__(self, paths: Sequence[Path], channel: int | None):
+        self.paths, self.channel = paths, channel
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, which: int) -> Recording: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> Sequence[Recording]: ...
+
+    def __getitem__(self, which: int | slice) -> Recording | Sequence[Recording]:
+        from earmark.inference import Recording
+
+        if isinstance(which, slice):
+            return Sounds(self.paths[which], self.channel)
+        return Recording(self.paths[which], channel=self.channel)
 
 
 def together(

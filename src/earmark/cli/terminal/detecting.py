@@ -53,7 +53,7 @@ class Asked:
 
 
 def events_of(
-    coming: Recording | None, paths: Sequence[Path], found: list[Path], asked: Asked, work: Kept, **told: Any
+    coming: Recording | None, paths: Sequence[Path], found: Sequence[Path], asked: Asked, work: Kept, **told: Any
 ) -> bool:
     """Of live sound, or else of files; whether some could not be read. told: of `events_of_files`."""
     if coming is None:
@@ -64,7 +64,7 @@ def events_of(
 
 def events_of_files(
     paths: Sequence[Path],
-    found: list[Path],
+    found: Sequence[Path],
     asked: Asked,
     work: Kept,
     *,
@@ -72,14 +72,18 @@ def events_of_files(
     strict: bool,
 ) -> bool:
     """Find events in recordings, or those in folders (`found`); whether some could not be read."""
-    from earmark.cli.terminal import eventextras, eventresults
+    from earmark.cli.terminal import eventresults
     from earmark.cli.terminal.console import say, say_failures, say_notes
+    from earmark.files.journal import KEPT
     from earmark.inference.allocator import keep_freed_memory
 
     keep_freed_memory()
-    names, among = eventresults.names_of(found), found
+    among = found
     found, job = work.part(found)
-    kept = None if job is None else job / eventextras.KEPT
+    names = (
+        eventresults.names_of(among) if job is None or asked.artist is not None else {}
+    )  # a job names all by their paths
+    kept = None if job is None else job / KEPT
     extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
@@ -178,7 +182,7 @@ def find(
     out: Path | None,
     pictures: Path | None,
     job: Path | None,
-) -> list[Path]:
+) -> Sequence[Path]:
     """The recordings; none of live sound. Raises EarmarkError where there are several and only stdout to write to, and where
     something that is there would be lost.
     """

@@ -71,8 +71,8 @@ class File:
         self.turns = InTurn(writer)
         self.failures: list[tuple[str, str]] = []
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
-        return list(found)
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
+        return found
 
     def add(self, heard: Scored, _: Any) -> None:
         self.writer.commit()
@@ -135,7 +135,12 @@ class Job:
         self.form = Files(self.waiting, facts, width)
         self.job = stack.enter_context(jobs.Job(folder, told | jobs.engine_of(asked.tagger), self.form))
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+    @property
+    def out(self) -> Path:
+        """The file of all, as the user knows it."""
+        return self.job.shown / NAME
+
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         return self.job.todo(found, retry)
 
     def add(self, heard: Scored, _: Any) -> None:
@@ -188,15 +193,15 @@ def embed_files(
     if asked.out is not None:
         with Writer(asked.out, asked.tagger.embedding_facts(), width) as writer:
             file = File(writer)
-            notes, failures = _embed(embedder, found, asked, file, file.turns, kept.retry, strict)
+            notes, failures = _embed(embedder, found, asked, file, file.turns, kept, strict)
         told = {"out": str(asked.out), "recordings": file.recordings, "windows": writer.rows, "width": width}
     else:
         assert folder is not None  # one of them was given
         with ExitStack() as stack:
             job = Job(folder, asked, width, stack)
-            notes, failures = _embed(embedder, found, asked, job, job.turns, kept.retry, strict)
+            notes, failures = _embed(embedder, found, asked, job, job.turns, kept, strict)
         form = job.form
-        told = {"out": str(folder / NAME), "recordings": form.recordings, "windows": form.rows, "width": width}
+        told = {"out": str(job.out), "recordings": form.recordings, "windows": form.rows, "width": width}
     say_notes(notes)
     if as_json:
         facts = asked.tagger.embedding_facts()
@@ -209,16 +214,16 @@ def embed_files(
 
 
 def _embed(
-    embedder: Any, found: Sequence[Path], asked: Asked, into: Results, turns: InTurn, retry: bool, strict: bool
+    embedder: Any, found: Sequence[Path], asked: Asked, into: Results, turns: InTurn, kept: Kept, strict: bool
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Score what is left to do, with a bar; what is to be said of the audio, and failures."""
     from earmark.cli.terminal import jobs
     from earmark.cli.terminal.console import Meter
-    from earmark.inference import Recording, score
+    from earmark.inference import Recording
 
-    todo = into.todo(found, retry)
+    todo = into.todo(found, kept.retry)
     with Meter(todo) as meter:
-        results = score(
+        results = kept.scored_by()(
             embedder, [Recording(path) for path in todo], batch=asked.batch, workers=asked.workers, salvage=asked.salvage,
             gain=asked.gain, hear_silence=True, on_part=turns.part, on_audio=meter.heard,
         )  # fmt: skip

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.channels import MIX, Channels
+from earmark.files.journal import KEPT
+from earmark.files.stores import place
 
 if TYPE_CHECKING:
     from earmark.audio import Began, Clocks
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 ENOUGH = 1 / 6  # h of recordings, from which on rates are compared
 GROSSLY = 10  # times as many events an hour
-KEPT = "heard.jsonl"  # in a job's folder: what counts are made of when it goes on
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
     those of a job that goes on are its own.
     """
     from earmark.errors import EarmarkError
-    from earmark.files.journal import NAME, shards
+    from earmark.files.mirror import begun
 
     asked = wanted.as_dict()
     if coming is not None and asked:
@@ -240,7 +241,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
 
         store.check(wanted.store)
     folder = wanted.clips
-    if folder is None or (job is not None and ((job / NAME).is_file() or shards(job))):
+    if folder is None or (job is not None and begun(job)):
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise EarmarkError(
@@ -248,7 +249,7 @@ def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recor
         )
 
 
-def one(start: str | None, found: list[Path]) -> list[Path]:
+def one(start: str | None, found: Sequence[Path]) -> Sequence[Path]:
     """The recordings. Raises EarmarkError where one beginning is told of several."""
     from earmark.errors import EarmarkError
 
@@ -271,7 +272,7 @@ def _state(path: Path) -> list[int] | None:
 
 def _still(told: Mapping[str, Any]) -> bool:
     """Whether what was kept is of the recording as it is now, as far as it tells of what."""
-    return told.get("of") is None or told["of"] == _state(Path(told["path"]))
+    return told.get("of") is None or told["of"] == _state(place(told["path"]))
 
 
 def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:

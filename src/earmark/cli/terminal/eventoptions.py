@@ -61,5 +61,5 @@ Summary = Annotated[
 Store = Annotated[
     Path | None,
     typer.Option(help="A folder of Parquet tables of all events, by site and month, for DuckDB and the like."),
-    OwnFolder(),
+    OwnFolder(stored=True),
 ]

@@ -62,8 +62,8 @@ class Table:
         self.begun: set[Path] = set()  # of which something was printed
         self.failures: list[tuple[str, str]] = []
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
-        return list(found)
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
+        return found
 
     def show(self, recording: Recording, events: list[Event]) -> None:
         """Events as they become final."""
@@ -99,8 +99,8 @@ class Collected:
         self.limits: dict[str, float] = {}  # Hz, of each recording
         self.failures: list[tuple[str, str]] = []
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
-        return list(found)
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
+        return found
 
     def add(self, heard: Scored, events: Any) -> None:
         name = self.names[heard.recording.path]
@@ -123,7 +123,7 @@ def hears(recording: Recording, form: Any, highest: float) -> float:
     return min(highest, recording.highest()) if form is not TABLE and eventfile.each(form) else highest
 
 
-def names_of(found: list[Path]) -> dict[Path, str]:
+def names_of(found: Sequence[Path]) -> dict[Path, str]:
     """The name of each recording in the results: its file's, or all paths where two files have one name."""
     twice = max(Counter(path.name for path in found).values(), default=0) > 1
     return {path: str(path) if twice else path.name for path in found}

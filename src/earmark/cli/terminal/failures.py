@@ -43,6 +43,8 @@ REMEDIES = {
     errno.EMFILE: "Too many files are open: raise the limit with `ulimit -n`, or take fewer --workers",
     errno.ENAMETOOLONG: "The name is too long for the disk: take a shorter one",
     errno.EIO: "The disk cannot be read or written there: see that it is connected, and copy what is on it elsewhere",
+    errno.ECONNABORTED: "See that it answers and that the network does, then run the same command again",
+    errno.EOPNOTSUPP: "Name a place on a disk, and copy what is written when it is done",
     errno.ENOMEM: "Give the program more memory, or take fewer --workers or a smaller --batch",
 }
 MEMORY = "the memory is not enough. Take a smaller --batch, fewer --workers or smaller files, or give the program more"

@@ -8,7 +8,7 @@ from pathlib import Path
 from earmark.files.stores import place
 
 
-def recordings(paths: Sequence[Path]) -> list[Path]:
+def recordings(paths: Sequence[Path]) -> Sequence[Path]:
     """Recordings, each once, in order; what is passed over is said. Raises ManifestError for a table that lists none."""
     from earmark import audio
     from earmark.cli.terminal.console import say
@@ -17,5 +17,5 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     if any(path.suffix.lower() in (".parquet", ".csv", ".tsv") for path in paths):
         from earmark.data import listed  # tables take time to import, and few commands need them
 
-        return listed.find(paths, say)
-    return audio.find(paths, say)
+        return listed.listing(paths, say)
+    return audio.listing(paths, say)

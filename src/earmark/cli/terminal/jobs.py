@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError
-from earmark.files import is_of_the_name
+from earmark.files import is_of_the_name, tally
 from earmark.files.journal import PIECES, Journal
+from earmark.files.mirror import mirror_of, mirrored
 from earmark.files.shards import Shard
-from earmark.files.stores import is_stored, place
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class Results(Protocol):
     """Where the results of a run go."""
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         """What is left to do."""
         ...
 
@@ -126,7 +127,17 @@ class Job:
     """Results in a folder, as their form keeps them. told: what they depend on. Raises EarmarkError."""
 
     def __init__(self, folder: Path, told: Mapping[str, Any], form: Form):
-        self.journal, self.form = Journal(folder, told), form
+        self.mirror, self.form = mirror_of(folder), form
+        self.shown = folder if self.mirror is None else self.mirror.uri
+        with ExitStack() as stack:
+            if self.mirror is not None:
+                stack.callback(self.mirror.close)
+            self.journal = stack.enter_context(
+                Journal(folder, told, None if self.mirror is None else self.mirror.fetched)
+            )
+            if self.mirror is not None:
+                self.mirror.begin()
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Job:
         return self
@@ -136,11 +147,11 @@ class Job:
     ) -> None:
         from earmark.cli.terminal.console import say
 
-        self.journal.close()
+        self._opened.close()
         if kind is KeyboardInterrupt:
             say(f"{len(self.journal.entries)} recordings are done; the same command goes on from here")
 
-    def todo(self, found: Sequence[Path], retry: bool) -> list[Path]:
+    def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         from earmark.cli.terminal.console import say
 
         left = self.journal.todo(found, retry)
@@ -160,8 +171,14 @@ class Job:
         """All results in one file; failures of this time and before."""
         from earmark.cli.terminal.console import say
 
+        told = tally.settle(self.journal.folder)
+        if (self.journal.folder / PIECES).is_dir() and told.pieces:
+            say(str(told))
         self.journal.drop_pieces()
-        if (path := self.form.join(self.journal, found)) is not None:
+        path = self.form.join(self.journal, found)
+        if self.mirror is not None:
+            path = self.mirror.finish(path)
+        if path is not None:
             say(f"results: {path}")
         return self.journal.failures(found)
 
@@ -189,7 +206,7 @@ class Kept:
     shard: str | None = None
     retry: bool = False
     machines: Machines | None = None
-    load: Callable[[bool], Callable[[], Any]] | None = None  # of the tagger, in other processes
+    load: Callable[[Any], Callable[[], Any]] | None = None  # of the tagger, in other processes
 
     def scored_by(self) -> Callable[..., Generator[Scored | Failure]]:
         """What scores recordings: this process, or a cluster's."""
@@ -225,7 +242,7 @@ class Kept:
         from earmark.models.elsewhere import Elsewhere
 
         there = Elsewhere.of(tagger, name, device, engine, precision, hop, self.machines.cores)
-        return tagger, replace(self, load=there.framewise)
+        return tagger, replace(self, load=there.scorers)
 
     def check(self, **options: Any) -> None:
         """Raises EarmarkError for an option that does not go with --job, or goes with it only."""
@@ -238,11 +255,6 @@ class Kept:
                     "--on ray: results of a cluster are kept in a job's folder, so that a kill costs little: name it with --job FOLDER"
                 )
             return
-        if is_stored(place(self.folder)):
-            raise EarmarkError(
-                f"--job {place(self.folder)}: a job's folder is on a disk, where what is added to a journal is there at once. Give one "
-                "there, and copy the results when they are done"
-            )
         if self.shard is not None:
             Shard.parse(self.shard)
         for name, value in options.items():
@@ -252,9 +264,13 @@ class Kept:
                     f"{what} does not go with --job, whose folder holds the results: leave one of them out"
                 )
 
-    def part(self, found: list[Path]) -> tuple[list[Path], Path | None]:
-        """The recordings that are to be heard here, and the folder of what is done: a shard's are its own."""
+    def part(self, found: Sequence[Path]) -> tuple[Sequence[Path], Path | None]:
+        """The recordings that are to be heard here, and the folder of what is done: a shard's are its own, those of a job
+        in a store are of this machine.
+        """
+        from earmark.cli.terminal.console import say
+
         if self.folder is None or self.shard is None:
-            return found, self.folder
+            return found, None if self.folder is None else mirrored(self.folder, say)
         chosen = Shard.parse(self.shard)
-        return chosen.part(found), chosen.folder(self.folder)
+        return chosen.part(found), mirrored(chosen.folder(self.folder), say)

@@ -39,7 +39,7 @@ Hit = Annotated[
 Job = Annotated[
     Path | None,
     typer.Option(help="A folder for the results; after a kill the same command goes on where it was."),
-    OwnFolder(),
+    OwnFolder(stored=True),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
 InMerged = Annotated[

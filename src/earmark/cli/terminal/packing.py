@@ -22,6 +22,8 @@ def check_pack(folder: Path) -> None:
         bar.end()
     for name, path, reason in found.broken[:SHOWN]:
         say(f"{folder / path} ({name}): {reason}")
+    for note in found.notes:
+        say(f"{folder}: {note}")
     if found.remembered:
         say(f"{found.remembered} clips could not be read in a training and are left out: {folder / packs.UNREADABLE}")
     if found.damaged:

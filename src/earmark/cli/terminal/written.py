@@ -17,8 +17,10 @@ import typer
 
 from earmark.cli.terminal.formulas import Formulas
 from earmark.cli.terminal.ours import audited, drawn, has
+from earmark.errors import EarmarkError
 from earmark.files import free_name
 from earmark.files.places import Ours, Places
+from earmark.files.stores import is_stored, place
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class WritesFolder:
 
 @dataclass(frozen=True)
 class OwnFolder:
-    """An option for a folder that looks by itself whether it holds earmark's work: a run, a job, scenes."""
+    """An option for a folder that looks by itself whether it holds earmark's work: a run, a job, scenes. stored: it may lie in a store."""
+
+    stored: bool = False
 
 
 Mark = Writes | WritesFolder | OwnFolder
@@ -71,6 +75,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(verb)
     def begin(*args: Any, **values: Any) -> Any:
+        values |= {name: _placed(values[name]) for name in marks(verb) if values.get(name) is not None}
         _look(verb, inspect.signature(verb).bind(*args, **values).arguments)
         try:
             told = verb(*args, **values)
@@ -126,9 +131,18 @@ def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
             for each in path if isinstance(path, list) else [path]:
                 places.claim(option, each, mark.ours)
             continue
+        if isinstance(mark, OwnFolder) and not mark.stored and is_stored(path):
+            raise EarmarkError(
+                f"{option} {path}: this folder is worked in, as no store lets one. Name a folder on a disk, and copy it when it is done"
+            )
         places.folder(option, path)
         if isinstance(mark, WritesFolder):
             claim_folder(option, path, mark)
+
+
+def _placed(value: Any) -> Any:
+    """A path, or several, of which URIs are places of their stores."""
+    return [place(each) for each in value] if isinstance(value, list) else place(value)
 
 
 def _paths(value: Any) -> Iterator[Path]:

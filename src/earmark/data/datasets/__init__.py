@@ -19,6 +19,7 @@ import pyarrow as pa
 from earmark.data import packs
 from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
+from earmark.files.stores import place
 from earmark.files.texts import check_text, missing
 from earmark.registry import DATASETS, did_you_mean
 from earmark.scores import LONGEST
@@ -54,7 +55,7 @@ def open_data(
     """
     if isinstance(data, Manifest):
         return data
-    manifest = _opened(Path(data), dataset, options or {})
+    manifest = _opened(place(data), dataset, options or {})
     for line in manifest.told():
         say(f"{data}: {line}")
     return manifest
@@ -87,7 +88,7 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
                 f"It has {', '.join(known) or 'none'}"
             )
     _check_kinds(entry.function, options)
-    root = Path(root)
+    root = place(root)
     if packs.is_pack(root):
         raise ManifestError(
             f"{root}: is a pack, not the folder of {name!r}: {packs.describe(root).told()}. It has its manifest: give the folder "

@@ -125,7 +125,7 @@ class Manifest:
         if which.dtype == bool:
             if which.shape != (len(self),):
                 raise ManifestError(f"a mask of the shape {which.shape} does not fit {len(self)} clips")
-            table = self.table.filter(pa.array(which))
+            table = columns_of.kept(self.table, which)
         else:
             table = self.table.take(pa.array(which.astype(np.int64)))
         return replace(self, table=table)

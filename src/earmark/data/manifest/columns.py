@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
     ]
 )
 LATER = ("unknown",)  # columns that files have only where they hold something, as those of before have none
+RUNS = 100  # of rows that lie together are parts of one table; of more their rows are copied, to be found quickly
 JOINT = "|"  # between the tags of a CSV
 BLOCK = (
     20_000  # cells of JSON parsed at once; with more, Python's collector goes over millions of lists again and again
@@ -148,6 +149,16 @@ def tag_codes(tags: pa.ChunkedArray | pa.Array, names: Sequence[str]) -> tuple[N
     rows = np.repeat(np.arange(len(tags)), pc.list_value_length(tags).to_numpy())
     codes = pc.index_in(pc.list_flatten(tags), value_set=pa.array(names, pa.string()))
     return rows, pc.fill_null(codes, -1).to_numpy().astype(np.int64)
+
+
+def kept(table: pa.Table, which: NDArray[np.bool_]) -> pa.Table:
+    """The rows of a mask (rows,). Where these lie together nothing is copied: the parts of millions of clips share their memory."""
+    steps = np.flatnonzero(np.diff(which.astype(np.int8), prepend=0, append=0))
+    if not 0 < len(steps) <= 2 * RUNS:
+        return table.filter(pa.array(which))
+    return pa.concat_tables(
+        table.slice(first, end - first) for first, end in zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True)
+    )
 
 
 def strings(column: pa.ChunkedArray) -> NDArray[np.str_]:

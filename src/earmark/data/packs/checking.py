@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from earmark.audio import members
 from earmark.data.packs.folder import Pack, Shard, describe, read
 from earmark.data.packs.remembered import unreadable
+from earmark.files.stores import place
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Found:
     damaged: tuple[str, ...]
     broken: tuple[tuple[str, str, str], ...]
     remembered: int
+    notes: tuple[str, ...] = ()
 
 
 def check(folder: str | Path, on_shard: Callable[[Shard], None] = lambda _: None) -> Found:
     """Read all of a pack once. Raises ManifestError where the index and the shards do not belong together."""
-    folder = Path(folder)
+    folder = place(folder)
     manifest = read(folder)
+    notes = manifest.notes
     pack = describe(folder)
     damaged: list[str] = []
     broken: list[tuple[str, str, str]] = []
@@ -45,7 +48,7 @@ def check(folder: str | Path, on_shard: Callable[[Shard], None] = lambda _: None
             assert member is not None  # `read` has seen to it
             if hashlib.sha256(members.fetch(member)).digest() != digest:
                 broken.append((name, path, "its bytes are not those that were packed"))
-    return Found(pack, len(manifest), tuple(damaged), tuple(broken), len(unreadable(folder)))
+    return Found(pack, len(manifest), tuple(damaged), tuple(broken), len(unreadable(folder)), notes)
 
 
 def _digest(file: Path) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ from earmark.data.manifest.files import VERSION as OF_MANIFEST
 from earmark.errors import ManifestError
 from earmark.files import parquet
 from earmark.files.bounds import read_json
+from earmark.files.putting import fetch
+from earmark.files.stores import Stored, is_stored, place
 
 PACK, INDEX, ERRORS, PARTS = "pack.json", "index.parquet", "errors.csv", "parts"
 FORMAT, VERSION = "earmark-pack", 1
@@ -27,6 +32,13 @@ ROWS = 100_000  # of the index that are written, and so read and checked, at a t
 BLOCK = 512  # bytes: what a tar file is made of
 # of each clip, beside a manifest's own columns. frames: as its sound is stored, at `rate` Hz; level: dBFS of its loudest sample
 COLUMNS = pa.schema([("sha256", pa.binary(32)), ("frames", pa.int64()), ("rate", pa.int32()), ("level", pa.float32())])
+# of the recording that a clip was made from, in packs that tell it. source_sha256: null where the clip has its very bytes;
+# source_start, source_end: seconds of it, null where the clip is all of it
+SOURCE = pa.schema([("source_sha256", pa.binary()), ("source_start", pa.float64()), ("source_end", pa.float64())])
+OLD = (
+    "was packed by an earlier earmark, and does not tell what its clips were made from: that a clip of it, cut out or packed with "
+    "--flac or --rate, is the sound of a file elsewhere goes unseen. Pack again to have it seen"
+)
 PLACE = r"^(?P<shard>\d{5,8})\.tar/(?P<offset>\d{1,15})\+(?P<size>\d{1,15})/\d{9,12}\.[a-z0-9]{1,8}$"
 
 
@@ -64,12 +76,12 @@ class Pack:
 
 def is_pack(folder: str | Path) -> bool:
     """Whether a folder holds a pack, or the beginning of one."""
-    return (Path(folder) / PACK).is_file()
+    return (place(folder) / PACK).is_file()
 
 
 def describe(folder: str | Path) -> Pack:
     """What the folder's pack tells of itself. Raises ManifestError where it is damaged or of a later version."""
-    folder = Path(folder)
+    folder = place(folder)
     file = folder / PACK
     try:
         plain = read_json(file)
@@ -90,6 +102,8 @@ def describe(folder: str | Path) -> Pack:
             folder, bool(plain["whole"]), dict(plain["clips"]), dict(plain["options"]), shards, int(plain["unread"])
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, OSError) and is_stored(file):
+            raise ManifestError(f"{file}: cannot be read: {error.strerror}") from error
         raise ManifestError(
             f"{file}: is no pack's, or damaged ({error}). Pack the clips again, into a new folder"
         ) from error
@@ -101,7 +115,7 @@ def read(folder: str | Path) -> Manifest:
     Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, and where
     the index names places outside of them: so no clip is read from where none is.
     """
-    folder = Path(folder)
+    folder = place(folder)
     pack = describe(folder)
     if not pack.whole:
         raise ManifestError(
@@ -109,24 +123,49 @@ def read(folder: str | Path) -> Manifest:
         )
     _check_shards(pack)
     file = folder / INDEX
-    try:
-        head = json.loads((parquet_file.read_schema(file).metadata or {})[MANIFEST.encode()])
-        newer, vocabulary, facts = head["version"] > OF_MANIFEST, list(head["vocabulary"]), dict(head["facts"])
-        if newer:
-            raise ManifestError(
-                f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
-            )
-        parts = [_part(pack, table, vocabulary, file) for table in parquet.parts(file)]
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ManifestError(f"{file}: cannot be read as a pack's index: {error}. Pack the clips again") from error
-    table = pa.concat_tables(parts).combine_chunks()
-    del parts
+    with on_disk(file) as copy:
+        table, vocabulary, facts = _index(pack, file, copy)
     pa.default_memory_pool().release_unused()
     if not len(table):
         raise ManifestError(f"{file}: holds no clips")
     if pc.count_distinct(table["id"]).as_py() < len(table):
         raise ManifestError(f"{file}: an id is there twice. The index is damaged or another pack's: pack again")
-    return Manifest(table, Path(os.path.abspath(folder)), tuple(vocabulary), facts)
+    root = folder if is_stored(folder) else Path(os.path.abspath(folder))
+    return Manifest(table, root, tuple(vocabulary), facts, () if SOURCE.names[0] in table.column_names else (OLD,))
+
+
+@contextmanager
+def on_disk(file: Path) -> Iterator[Path]:
+    """A file, or a copy of one of a store. Raises ManifestError where the store does not give it."""
+    if not isinstance(file, Stored):
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="earmark-") as place:
+        copy = Path(place, file.name)
+        try:
+            fetch(file, copy)
+        except OSError as error:
+            raise ManifestError(f"{file}: {error.strerror}. Look at the store, and pack again what is gone") from error
+        yield copy
+
+
+def _index(pack: Pack, file: Path, copy: Path) -> tuple[pa.Table, list[str], dict[str, Any]]:
+    """The index, its vocabulary and facts. file: what it is called; copy: where it is read."""
+    try:
+        head = json.loads((parquet_file.read_schema(copy).metadata or {})[MANIFEST.encode()])
+        newer, vocabulary, facts = head["version"] > OF_MANIFEST, list(head["vocabulary"]), dict(head["facts"])
+        if newer:
+            raise ManifestError(
+                f"{file}: was written by a newer earmark (manifest version {head['version']}). Upgrade earmark"
+            )
+        # left in parts: to join them takes as much again
+        table = pa.concat_tables([_part(pack, table, vocabulary, file) for table in parquet.parts(copy)])
+        parts = [name for name in SOURCE.names[1:] if name in table.column_names]
+        table = table.drop_columns([name for name in parts if table[name].null_count == len(table)])
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        said = str(error).replace(str(copy), str(file))
+        raise ManifestError(f"{file}: cannot be read as a pack's index: {said}. Pack the clips again") from error
+    return table, vocabulary, facts
 
 
 def _part(pack: Pack, raw: pa.Table, vocabulary: list[str], file: Path) -> pa.Table:
@@ -138,11 +177,18 @@ def _part(pack: Pack, raw: pa.Table, vocabulary: list[str], file: Path) -> pa.Ta
     table = build(own, pack.folder, vocabulary=vocabulary, name=str(file)).table
     for field in COLUMNS:
         table = table.append_column(field, raw[field.name].cast(field.type))
+    if all(name in raw.column_names for name in SOURCE.names):
+        for field in SOURCE:
+            table = table.append_column(field, raw[field.name].cast(field.type))
     _check_places(pack, table, file)
     return table
 
 
 def _check_shards(pack: Pack) -> None:
+    if isinstance(pack.folder, Stored):  # listed at once, and not asked for one by one
+        with suppress(OSError):
+            for _ in pack.folder.walk_files():
+                pass
     for shard in pack.shards:
         file = pack.folder / shard.name
         try:

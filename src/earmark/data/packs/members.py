@@ -38,7 +38,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Stored:
-    """What is kept of it. frames: per channel, at `rate` Hz. level: dBFS. notes: what was done to it."""
+    """What is kept of it. frames: per channel, at `rate` Hz. level: dBFS. notes: what was done to it.
+
+    source: SHA-256 of the recording that it was made from, None where these are its bytes.
+    """
 
     data: bytes
     ending: str
@@ -46,6 +49,7 @@ class Stored:
     rate: int
     level: float
     notes: tuple[str, ...]
+    source: bytes | None = None
 
 
 def stored(clip: Clip, *, flac: bool = False, rate: int | None = None, salvage: bool = False) -> Stored:
@@ -101,7 +105,7 @@ def _flac(wave: Wave, rate: int, kind: str) -> bytes:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if (member := members.member_of(path)) is not None and not path.exists():
+        if (member := members.within(path)) is not None:
             return members.fetch(member)
         size = path.stat().st_size
         if size > LONGEST:

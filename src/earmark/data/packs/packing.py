@@ -15,7 +15,7 @@ import tarfile
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,15 +40,19 @@ from earmark.data.packs.folder import (
     INDEX,
     PACK,
     PARTS,
+    SOURCE,
     VERSION,
     Shard,
     describe,
     is_pack,
 )
 from earmark.data.packs.members import Clip, Stored, stored
+from earmark.data.packs.origins import Origins, part_of
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import clear_up, whole, whole_text, write_text
 from earmark.files.lock import locked
+from earmark.files.putting import remove
+from earmark.files.stores import is_stored, place
 from earmark.progress import QUIET, Progress, task
 
 SHARD = 256_000_000  # bytes after which a shard ends
@@ -57,7 +61,7 @@ FEW = 10  # that cannot be read are borne of any number
 AHEAD = 4  # clips a worker is ahead, at most
 ROWS = pa.schema(
     [
-        ("row", pa.int64()), ("path", pa.string()), *COLUMNS,
+        ("row", pa.int64()), ("path", pa.string()), *COLUMNS, *SOURCE,
         ("reason", pa.string()),  # why there is none of it
     ]
 )  # fmt: skip
@@ -93,7 +97,7 @@ def pack(
     shard_size: bytes after which a shard ends. bear: the share of clips that may be unreadable, and FEW at least. Raises
     EarmarkError where the folder holds something else, or too many clips cannot be read.
     """
-    folder = Path(folder)
+    folder = place(folder)
     _check(shard_size, rate, bear)
     options = {"flac": flac, "rate": rate, "seed": seed, "salvage": salvage, "shard_size": shard_size}
     told = {"clips": ClipSet.of(manifest).as_dict(), "options": options}
@@ -105,10 +109,17 @@ def pack(
     with locked(folder, "pack"):
         if not is_pack(folder):
             _describe(folder, told, [], 0, done=False)
-        clear_up(folder)
+        if not is_stored(folder):
+            clear_up(folder)
         (folder / PARTS).mkdir(exist_ok=True)
         work = _Work(manifest, folder, told, shard_size, bear, progress)
-        work.run(lambda clip: stored(clip, flac=flac, rate=rate, salvage=salvage), _order(manifest, seed), workers)
+        origins = Origins(manifest)
+
+        def keep(row: int) -> Stored:
+            kept = stored(work.clip(row), flac=flac, rate=rate, salvage=salvage)
+            return replace(kept, source=origins.digest(row, kept.data))
+
+        work.run(keep, _order(manifest, seed), workers)
         return work.finish()
 
 
@@ -185,7 +196,10 @@ class _Work:
             part, tar = self._part(len(self.shards)), self.folder / _name(len(self.shards))
             if not (part.is_file() and tar.is_file()):
                 return done
-            table = parquet.read_table(part)
+            with folder_of.on_disk(part) as copy:
+                table = parquet.read_table(copy)
+            if table.schema.names != ROWS.names:  # of an earlier version, which told less
+                return done
             told = json.loads(table.schema.metadata[b"shard"])
             if told["size"] != tar.stat().st_size:
                 return done
@@ -199,13 +213,13 @@ class _Work:
         """The clips in order, some decoded ahead."""
         waiting: deque[tuple[int, Future[Stored]]] = deque()
         for row in rows.tolist():
-            waiting.append((row, pool.submit(keep, self._clip(row))))
+            waiting.append((row, pool.submit(keep, row)))
             if len(waiting) > AHEAD * max(1, workers):
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
 
-    def _clip(self, row: int) -> Clip:
+    def clip(self, row: int) -> Clip:
         path, start, end = (self.manifest.table[name][row].as_py() for name in ("path", "start", "end"))
         return Clip(self.manifest.root / path, start, end)
 
@@ -258,8 +272,9 @@ class _Work:
             self.notes += len(clip.notes)
             facts |= {
                 "path": members.place(_name(shard), offset, len(clip.data), name), "frames": clip.frames, "rate": clip.rate,
-                "sha256": hashlib.sha256(clip.data).digest(), "level": clip.level,
+                "sha256": hashlib.sha256(clip.data).digest(), "level": clip.level, "source_sha256": clip.source,
             }  # fmt: skip
+            facts |= dict(zip(SOURCE.names[1:], part_of(self.manifest, row), strict=True))
         for key, value in facts.items():
             columns[key].append(value)
         return facts["reason"] is None
@@ -269,7 +284,8 @@ class _Work:
         told = {
             name: value
             for name in self.manifest.table.column_names
-            if name not in COLUMNS.names and (value := self.manifest.table[name][row].as_py()) not in (None, [])
+            if name not in (*COLUMNS.names, *SOURCE.names)
+            and (value := self.manifest.table[name][row].as_py()) not in (None, [])
         }
         told |= {"sample_rate": clip.rate, "frames": clip.frames}
         return json.dumps(told, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogateescape")
@@ -279,7 +295,11 @@ class _Work:
 
     def finish(self) -> Packed:
         """The index, what could not be read, and that it is whole."""
-        table = pa.concat_tables([parquet.read_table(self._part(n)).cast(ROWS) for n in range(len(self.shards))])
+        tables = []
+        for number in range(len(self.shards)):
+            with folder_of.on_disk(self._part(number)) as copy:
+                tables.append(parquet.read_table(copy).cast(ROWS))
+        table = pa.concat_tables(tables)
         table = table.sort_by("row")
         rows = table["row"].to_numpy()
         broken = pc.is_valid(table["reason"]).to_numpy()
@@ -293,7 +313,11 @@ class _Work:
             with whole_text(self.folder / ERRORS) as file:
                 csv.writer(file).writerows([("id", "path", "reason"), *failures])
         _describe(self.folder, self.told, self.shards, len(failures), done=True)
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+        if is_stored(self.folder):
+            for number in range(len(self.shards)):
+                remove(self._part(number))
+        else:
+            shutil.rmtree(self.folder / PARTS, ignore_errors=True)
         if self.notes > 1:
             self.progress.say(f"and {self.notes - 1} more notes on the clips' audio")
         count = sum(shard.clips for shard in self.shards)
@@ -308,7 +332,9 @@ def _failures(manifest: Manifest, broken: pa.Table) -> list[tuple[str, str, str]
 
 def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
     """The manifest of the clips as they lie in the pack: parts of recordings have become recordings, and events moved along."""
-    table = clips.table.select([name for name in clips.table.column_names if name not in COLUMNS.names])
+    table = clips.table.select(
+        [name for name in clips.table.column_names if name not in (*COLUMNS.names, *SOURCE.names)]
+    )
     table = table.set_column(table.schema.get_field_index("path"), "path", packed["path"])
     starts = clips.start
     if (rows := np.flatnonzero(starts > 0)).size and table["events"].null_count < len(table):
@@ -320,7 +346,7 @@ def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
     for name in ("start", "end"):
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), pa.nulls(len(table), pa.float64()))
-    for field_ in COLUMNS:
+    for field_ in (*COLUMNS, *SOURCE):
         table = table.append_column(field_, packed[field_.name])
     head = {"format": MANIFEST, "version": OF_MANIFEST, "vocabulary": clips.vocabulary, "facts": clips.facts}
     with whole(file) as part:

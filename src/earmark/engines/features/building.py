@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,8 +12,11 @@ from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
 from earmark.errors import RecipeError
 from earmark.recipe import bounds
-from earmark.recipe.schema import Normalise, Recipe
+from earmark.recipe.hearing import Known, Normalise
 from earmark.registry import NUMPY_FEATURES
+
+if TYPE_CHECKING:
+    from earmark.recipe.schema import Recipe
 
 Input = Literal["waves", "maps", "both"]  # what a net hears
 
@@ -82,7 +85,7 @@ def _windows(waves: Singles) -> Singles:
     return waves
 
 
-def build(recipe: Recipe) -> NumpyFeature:
+def build(recipe: Recipe | Known) -> NumpyFeature:
     """What a recipe has before its net.
 
     Raises RecipeError: no feature is called so, its arguments cannot be, or the recipe's windows are too short or too long for it.
@@ -94,7 +97,7 @@ def build(recipe: Recipe) -> NumpyFeature:
             feature = _named(recipe.features.name)(recipe.sample_rate, **recipe.features.arguments)
         if recipe.resize is not None:
             where = "resize"
-            feature = Resized(feature, **recipe.resize.model_dump())
+            feature = Resized(feature, **dict(recipe.resize))
     except (ValueError, ArithmeticError, LookupError) as error:
         raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
     if mistakes := _window_mistakes(feature, recipe):
@@ -109,7 +112,7 @@ def _named(name: str) -> Callable[..., Feature]:
     return NUMPY_FEATURES[name].function
 
 
-def _window_mistakes(feature: Feature, recipe: Recipe) -> list[str]:
+def _window_mistakes(feature: Feature, recipe: Recipe | Known) -> list[str]:
     if recipe.features is None:
         return []
     length = recipe.windows.length

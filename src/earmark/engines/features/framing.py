@@ -18,11 +18,15 @@ from earmark.engines.features.constants import check_known
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Window = Literal["hann", "hamming"]
+Window = Literal["hann", "hamming", "hann_symmetric"]
 Frame = Literal["fft", "window"]
 Edges = Literal["zeros", "reflect"]
 
-COSINES = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}  # a window is the first, less the second times a cosine
+COSINES = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "hann_symmetric": (0.5, 0.5),
+}  # a window is the first, less the second times a cosine
 # Samples that are transformed at once: 1 MiB in float64, which fits the second-level cache of one core
 BLOCK_SAMPLES = 1 << 17
 # Samples of a frame: six seconds at 44.1 kHz. What a file asks for beyond that is an accident, or meant to eat the machine
@@ -44,6 +48,9 @@ class Framing:
     k·hop … k·hop + fft. A window shorter than the FFT lies in its middle, as in librosa; with `frame` "window" it is a
     frame by itself, k·hop … k·hop + window, with zeros behind it for the FFT, as in VGGish: the same spectra earlier by
     half the difference, and one frame more where that makes room.
+    kind: windows are periodic, as for an FFT; "hann_symmetric" ends with the nought that it begins with.
+    preemphasis: of centred frames, each sample less so much of the one before it, which the first has not: a wave of n samples
+    becomes one of n − 1, before anything is padded or mirrored.
 
     The transform runs in float64: in float32 its rounding noise drowns what lies 120 dB below the loudest bin, which
     shows after the logarithm. Blocks that stay in the cache make up for it.
@@ -58,6 +65,7 @@ class Framing:
         centre: bool = False,
         frame: Frame = "fft",
         edges: Edges = "zeros",
+        preemphasis: float = 0.0,
     ):
         check_known("window_kind", kind, Window)
         check_known("edges", edges, Edges)
@@ -66,6 +74,12 @@ class Framing:
         check_known("frame", frame, Frame)
         if centre and frame == "window":
             raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
+        if not 0 <= preemphasis < 1:
+            raise ValueError(
+                f"preemphasis is {preemphasis:g}: give the share of the sample before, from 0 (none) to less than 1"
+            )
+        if preemphasis and not centre:
+            raise ValueError("preemphasis is of centred frames, in waves one sample shorter: set centre: true")
         check_fft(fft)
         if not 1 <= window_samples <= fft:
             raise ValueError(f"a window of {window_samples} samples does not fit an FFT of {fft}")
@@ -73,6 +87,7 @@ class Framing:
             raise ValueError(f"a hop of {hop_samples} samples: it must be at least one")
         self.window_samples, self.hop_samples, self.fft = window_samples, hop_samples, fft
         self.kind, self.centre, self.edges = kind, centre, edges
+        self.preemphasis, self.lost = preemphasis, int(preemphasis > 0)  # samples that a wave loses at its start
         self.span = window_samples if frame == "window" else fft  # of a frame
         self.window = self._window()
 
@@ -101,20 +116,24 @@ class Framing:
     def shortest(self) -> int:
         """The fewest samples that give a frame."""
         if self.centre:  # a wave is mirrored at its ends without these
-            return 1 if self.edges == "zeros" else self.fft - self.fft // 2 + 1
+            return self.lost + (1 if self.edges == "zeros" else self.fft - self.fft // 2 + 1)
         return self.span
 
     def frames(self, samples: int) -> int:
         """How many frames `samples` samples give."""
-        return samples // self.hop_samples + 1 if self.centre else (samples - self.span) // self.hop_samples + 1
+        return (
+            (samples - self.lost) // self.hop_samples + 1
+            if self.centre
+            else (samples - self.span) // self.hop_samples + 1
+        )
 
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
-        return max(self.shortest, (frames - 1) * self.hop_samples + (0 if self.centre else self.span))
+        return max(self.shortest, (frames - 1) * self.hop_samples + (self.lost if self.centre else self.span))
 
     def middles(self, places: Floats, samples: int) -> Floats:
         """Places in the map, in frames → samples into a wave of `samples`: the middle of a frame is that of its samples."""
-        return places * self.hop_samples + (0 if self.centre else (self.span - 1) / 2)
+        return places * self.hop_samples + (self.lost if self.centre else (self.span - 1) / 2)
 
     def step(self, hop: int) -> int | None:
         """Frames from a window to the next where these, `hop` samples apart, have frames in common; None where they have none."""
@@ -128,9 +147,10 @@ class Framing:
             )
 
     def _window(self) -> Floats:
-        """(span,): the periodic window, and the zeros around it."""
+        """(span,): the window, and the zeros around it."""
         mean, swing = COSINES[self.kind]
-        turns = np.arange(self.window_samples) * (2 * np.pi / self.window_samples)
+        turn = self.window_samples - (self.kind == "hann_symmetric")
+        turns = np.arange(self.window_samples) * (2 * np.pi / max(turn, 1))
         window = mean - swing * np.cos(turns) if self.window_samples > 1 else np.ones(1)  # torch's of one sample is 1
         return np.pad(window, self.around)
 
@@ -147,7 +167,7 @@ class Framing:
         framed[:, self.span :] = 0
         mode: Literal["constant", "reflect"] = "reflect" if self.edges == "reflect" else "constant"
         for wave, rows in zip(waves, maps, strict=True):
-            padded = np.pad(wave.astype(np.float64), self.sides, mode=mode)
+            padded = np.pad(self._emphasised(wave.astype(np.float64)), self.sides, mode=mode)
             frames = np.lib.stride_tricks.sliding_window_view(padded, self.span)[:: self.hop_samples]
             for first in range(0, count, block):
                 part = frames[first : first + block]
@@ -158,6 +178,9 @@ class Framing:
                     _power(spectra[:here, :bins], power[:here])
                 rows[:, first : first + here] = function(power[:here], made[:here]).T
         return maps
+
+    def _emphasised(self, wave: Floats) -> Floats:
+        return wave[1:] - self.preemphasis * wave[:-1] if self.preemphasis else wave
 
 
 def _buffers(frames: int, fft: int, bins: int, bands: int) -> tuple[Floats, NDArray[np.complex128], Singles, Singles]:

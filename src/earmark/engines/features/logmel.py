@@ -21,6 +21,7 @@ class LogMel(Framed):
     mean, deviation: constants taken from the log-mel values, so that nets start from values near one.
     centre: frames about the multiples of the hop, as librosa has them; beyond the ends lie zeros, as in librosa 0.10 and
     later, or, with `edges` reflect, the wave mirrored, as in versions before it (those of the papers).
+    preemphasis: of centred frames, what is taken of the sample before from each (0.97 in EfficientAT's front end).
     """
 
     def __init__(
@@ -44,13 +45,21 @@ class LogMel(Framed):
         frame: Frame = "fft",
         edges: Edges = "zeros",
         triangles: Triangles = "hz",
+        preemphasis: float = 0.0,
     ):
         check_level(floor, deviation, log)
         if bands < 1:
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)
         self.framing = Framing(
-            window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, frame, edges
+            window_samples,
+            round(hop * sample_rate),
+            fft or window_samples,
+            window_kind,
+            centre,
+            frame,
+            edges,
+            preemphasis,
         )
         top = high if high is not None else sample_rate / 2
         filters = mel_filters(sample_rate, self.framing.fft, bands, low, top, mel_scale, equal_area, triangles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from earmark.engines.features.framing import Singles
-from earmark.recipe.schema import Normalise
+from earmark.recipe.hearing import Normalise
 
 TINY = 1e-30  # under the root, whose slope at 0 is infinite
 SILENT = 1e-10  # below this, 200 dB under full scale, a window stays as quiet as it is

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from earmark.errors import EarmarkError, TaggerError
 from earmark.inference.cluster import stages
@@ -18,22 +19,24 @@ from earmark.inference.cluster.cutting import Cut, cut_for
 from earmark.inference.cluster.joining import join
 from earmark.inference.cluster.kept import Kept, key_of
 from earmark.inference.cluster.machines import Machines
+from earmark.inference.embedding import Embedder
 from earmark.inference.options import Options
 from earmark.inference.recordings import Failure, Part, Recording, Scored
 from earmark.inference.scorer import Moments, Scorer, Several, alike
 
 EVERY = 30.0  # s
 Load = Callable[[], Sequence[Scorer]]
+Of = Literal["tags", "frames", "vectors"]  # what is asked of a tagger
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """load: gives a tagger in another process, and whether its frames are asked for tells it what to score. folder: where pieces
+    """load: gives what loads a tagger's scorers in another process, of what is asked of it. folder: where pieces
     are kept. report: told from time to time how far it is.
     """
 
     machines: Machines
-    load: Callable[[bool], Load]
+    load: Callable[[Of], Load]
     folder: Path
     report: Callable[[str], None] = lambda line: None
 
@@ -49,19 +52,20 @@ class Cluster:
         on_audio: Callable[[float], None] | None = None,
         on_part: Callable[[Part], None] | None = None,
         gain: float = 0.0,
+        hear_silence: bool = False,
         floor: float | None = None,
     ) -> Generator[Scored | Failure]:
         """See `earmark.inference.score`; workers: of no use here. Raises EarmarkError of the cluster; TaggerError for an ensemble
         whose members hear different windows.
         """
-        todo = list(recordings)
+        todo = recordings if isinstance(recordings, Sequence) else list(recordings)
         scorers, team = members(scorer)
         cut = cut_for(scorers, 60 * self.machines.piece, batch, salvage, gain)
-        there = Options(batch, floor=floor)
-        here = Options(batch, keep_windows=keep_windows, on_part=on_part, floor=floor)
+        there = Options(batch, hear_silence=hear_silence, floor=floor)
+        here = Options(batch, keep_windows=keep_windows, on_part=on_part, hear_silence=hear_silence, floor=floor)
         kept = Kept(self.folder)
         keys = [key_of(recording, cut) for recording in todo]
-        arrivals = self._arriving(todo, keys, kept, cut, there, isinstance(scorer, Moments), on_audio)
+        arrivals = self._arriving(todo, keys, kept, cut, there, _of(scorer), on_audio)
         pace = Pace([_size(recording.path) for recording in todo], self.report)
         with closing(arrivals):
             for number, (recording, key) in enumerate(zip(todo, keys, strict=True)):
@@ -81,17 +85,17 @@ class Cluster:
         kept: Kept,
         cut: Cut,
         options: Options,
-        frames: bool,
+        of: Of,
         on_audio: Callable[[float], None] | None,
     ) -> Generator[float]:
         rows = [
-            stages.Row(number, recording, _size(recording.path), kept.done(key))
+            stages.Row(number, recording, _size(recording.path), kept.done(key), key)
             for number, (recording, key) in enumerate(zip(todo, keys, strict=True))
             if not kept.complete(key)
         ]
         if not rows:
             return
-        for piece in stages.arriving(rows, self.load(frames), cut, options, self.machines):
+        for piece in stages.arriving(rows, self.load(of), cut, options, self.machines, self.folder):
             kept.put(keys[piece.index], piece.number, piece.last, piece.data)
             if on_audio is not None:
                 on_audio(piece.seconds)
@@ -124,6 +128,12 @@ class Pace:
 
 def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def _of(scorer: object) -> Of:
+    if isinstance(scorer, Embedder):
+        return "vectors"
+    return "frames" if isinstance(scorer, Moments) else "tags"
 
 
 def members(scorer: Scorer | Several) -> tuple[Sequence[Scorer], Several | None]:

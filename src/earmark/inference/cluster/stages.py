@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from earmark.errors import AudioError, EarmarkError
+from earmark.files import tally
 from earmark.files.stores import is_stored, place
 from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
@@ -45,12 +48,13 @@ REACH = 10.0  # s, for a cluster's address
 
 @dataclass(frozen=True)
 class Row:
-    """A recording that is not done. index: by which its results are told. size: bytes. done: pieces that are."""
+    """A recording that is not done. index: by which its results are told. size: bytes. done: pieces that are. key: of `kept`."""
 
     index: int
     recording: Recording
     size: int
     done: Sequence[int]
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,15 @@ class Arrived:
 
 
 def arriving(
-    rows: Sequence[Row], load: Callable[[], Sequence[Scorer]], cut: Cut, options: Options, machines: Machines
+    rows: Sequence[Row],
+    load: Callable[[], Sequence[Scorer]],
+    cut: Cut,
+    options: Options,
+    machines: Machines,
+    folder: Path,
 ) -> Iterator[Arrived]:
-    """What the pieces of recordings scored, in any order. load: gives the scorers, in each process that scores.
+    """What the pieces of recordings scored, in any order. load: gives the scorers, in each process that scores. folder: where
+    these tell what they begin with: see `earmark.files.tally`.
 
     Raises EarmarkError where Ray is not there, the cluster too small, or nothing comes.
     """
@@ -81,7 +91,7 @@ def arriving(
             zero_copy_batch=True,
         )  # fmt: skip
         scored = decoded.map_batches(
-            Nets, fn_constructor_args=(load, cut.rate, options, machines.cores), batch_size=None, batch_format="pyarrow",
+            Nets, fn_constructor_args=(load, cut.rate, options, machines.cores, folder.absolute()), batch_size=None, batch_format="pyarrow",
             zero_copy_batch=True, compute=strategies[1](size=nets, max_tasks_in_flight_per_actor=2), **wanted,
         )  # fmt: skip
         try:
@@ -103,14 +113,14 @@ class _Decode:
     def __call__(self, table: Any) -> Iterator[Any]:
         for row in table.to_pylist():
             recording = Recording(place(os.fsdecode(row["path"])), channel=row["channel"])
-            yield from self._of(row["index"], recording, set(row["done"]))
+            yield from self._of(row, recording, set(row["done"]))
 
-    def _of(self, index: int, recording: Recording, done: set[int]) -> Iterator[Any]:
+    def _of(self, row: dict[str, Any], recording: Recording, done: set[int]) -> Iterator[Any]:
         import pyarrow as pa
 
         given = 0
         path = recording.path
-        base = {"index": [index], "path": [os.fsencode(recording.path)]}
+        base = {"index": [row["index"]], "key": [row["key"]], "path": [os.fsencode(recording.path)]}
         try:
             if not (path.is_absolute() or is_stored(path)):
                 os.chdir(self.folder)
@@ -140,7 +150,14 @@ _TOLD = ("number", "first", "long", "samples", "low", "high", "notes")
 def _schema() -> Any:
     import pyarrow as pa
 
-    kinds = {"index": pa.int64(), "path": pa.binary(), "number": pa.int64(), "first": pa.int64(), "long": pa.bool_()}
+    kinds = {
+        "index": pa.int64(),
+        "key": pa.string(),
+        "path": pa.binary(),
+        "number": pa.int64(),
+        "first": pa.int64(),
+        "long": pa.bool_(),
+    }
     kinds |= {"samples": pa.int64(), "low": pa.float64(), "high": pa.float64(), "notes": pa.list_(pa.string())}
     return pa.schema(list((kinds | {"wave": pa.large_binary(), "error": pa.binary()}).items()))
 
@@ -148,7 +165,8 @@ def _schema() -> Any:
 class Nets:
     """A process that holds the scorers: a table of pieces → a table of what they scored."""
 
-    def __init__(self, load: Callable[[], Sequence[Scorer]], rate: int, options: Options, cores: int):
+    def __init__(self, load: Callable[[], Sequence[Scorer]], rate: int, options: Options, cores: int, folder: Path):
+        self.folder, self.name = folder, secrets.token_hex(4)
         os.environ["OMP_NUM_THREADS"] = str(cores)
         keep_freed_memory()
         self.scorers, self.rate, self.options = load(), rate, options
@@ -157,6 +175,7 @@ class Nets:
         import pyarrow as pa
 
         rows = [_row(table, number) for number in range(len(table))]
+        tally.begun(self.folder, self.name, [(row["key"], piece.number) for row, piece in rows if piece is not None])
         sound = [(place(os.fsdecode(row["path"])), piece) for row, piece in rows if piece is not None]
         heard = iter(hear(self.scorers, sound, self.options))
         made: dict[str, list[Any]] = {name: [] for name in ("index", "number", "last", "seconds", "data")}
@@ -188,7 +207,13 @@ def _tables(rows: Sequence[Row]) -> list[Any]:
     """A table for each task: of a long recording or some short ones, and of more where there would be more than TABLES."""
     import pyarrow as pa
 
-    kinds = [("index", pa.int64()), ("path", pa.binary()), ("channel", pa.int64()), ("done", pa.list_(pa.int64()))]
+    kinds = [
+        ("index", pa.int64()),
+        ("path", pa.binary()),
+        ("channel", pa.int64()),
+        ("key", pa.string()),
+        ("done", pa.list_(pa.int64())),
+    ]
     tables: list[Any] = []
     held: list[dict[str, Any]] = []
     size = 0
@@ -199,7 +224,7 @@ def _tables(rows: Sequence[Row]) -> list[Any]:
             tables.append(pa.Table.from_pylist(held, pa.schema(kinds)))
             held, size = [], 0
         if row is not None:
-            told = {"path": os.fsencode(row.recording.path), "channel": row.recording.channel}
+            told = {"path": os.fsencode(row.recording.path), "channel": row.recording.channel, "key": row.key}
             held.append({"index": row.index, "done": list(row.done)} | told)
             size += row.size
     return tables

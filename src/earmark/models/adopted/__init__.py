@@ -5,6 +5,8 @@
     yamnet      one layout: is it that net, operator by operator; its weights by our names
     states      state dicts of PyTorch: tensors by name, no pickled code
     panns       four layouts of these, tensor by tensor
+    mn, ced     two more families, whose tensors are those of our nets under other names
+    renamed     such tensors: each found, none left, all of the net's shapes
     found       what is recognised: a net of earmark's, and its weights
     onnxbox     any ONNX file, as a box that is asked and not looked into
     labels      the names of its tags

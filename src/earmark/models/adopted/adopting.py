@@ -6,16 +6,20 @@ from typing import Any
 
 from earmark import recipe as recipes
 from earmark.errors import TaggerError
+from earmark.models.adopted import ced, mn, panns, states, tflite, yamnet
 from earmark.models.adopted import labels as names
-from earmark.models.adopted import panns, states, tflite, yamnet
 from earmark.models.adopted.asked import Asked, check_words, digest
 from earmark.models.adopted.found import Found, Weights
 from earmark.models.facts import Facts
 from earmark.models.origin import Origin
 from earmark.models.tagger import Tagger, build
 
-SUMMARIES = {"yamnet": "YAMNet, adopted from {}: log-mel patches of 0.975 s at 16 kHz"}  # {}: the file
-OTHERS = "{net} of PANNs, adopted from {file}: log-mel maps of 10 s at 32 kHz"
+SUMMARIES = {  # by their recipe
+    yamnet.RECIPE: "YAMNet, adopted from {file}: log-mel patches of 0.975 s at 16 kHz",
+    panns.RECIPE: "{net} of PANNs, adopted from {file}: log-mel maps of 10 s at 32 kHz",
+    mn.RECIPE: "MobileNet of EfficientAT, adopted from {file}: log-mel maps of 10 s at 32 kHz",
+    ced.RECIPE: "{net} of CED, adopted from {file}: log-mel maps of 10 s at 16 kHz",
+}
 
 
 def adopt(asked: Asked) -> Tagger:
@@ -39,14 +43,16 @@ def adopt(asked: Asked) -> Tagger:
 def _found(asked: Asked) -> Found:
     """By what kind of file it is."""
     if asked.file.suffix in states.ENDINGS:
-        return panns.recognise(states.load(asked.file), str(asked.file))
+        state, place = states.load(asked.file), str(asked.file)
+        known = next((layout for layout in (mn, ced) if layout.is_one(state)), panns)
+        return known.recognise(state, place)
     model, _ = tflite.load(asked.file)
     return yamnet.recognise(model)
 
 
 def _recipe(found: Found, file: str) -> dict[str, Any]:
     told = recipes.load(recipes.shipped()[found.recipe]).as_dict()
-    summary = SUMMARIES[found.net].format(file) if found.net in SUMMARIES else OTHERS.format(net=found.net, file=file)
+    summary = SUMMARIES[found.recipe].format(net=found.net, file=file)
     return told | {
         "name": found.net,
         "summary": summary,

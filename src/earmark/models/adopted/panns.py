@@ -12,13 +12,13 @@ import numpy as np
 
 from earmark.engines.features import LogMel
 from earmark.errors import TaggerError
+from earmark.models.adopted import renamed
 from earmark.models.adopted.found import Found, Weights
 
 LAYOUT = "a state dict of PANNs"
 RECIPE = "audioset-cnn14"
 FRONT = ("spectrogram_extractor.", "logmel_extractor.")
 MEL = "logmel_extractor.melW"  # (bins, bands)
-COUNTS = "num_batches_tracked"  # of batches, which nothing depends on
 NORM = ("weight", "bias", "running_mean", "running_var")
 CNNS = {(4, 1): "cnn6", (4, 2): "cnn10", (6, 2): "cnn14"}  # (blocks, convolutions of each) → net
 DROPOUT = {"dropout": 0.2, "head_dropout": 0.5}  # that they were trained with, and are trained on with
@@ -38,7 +38,7 @@ class _Reading:
     place: str
 
     def __post_init__(self) -> None:
-        self.left = {name: value for name, value in self.state.items() if not name.endswith(COUNTS)}
+        self.left = {name: value for name, value in self.state.items() if not name.endswith(renamed.COUNTS)}
         self.weights: Weights = {}
 
     def found(self) -> Found:
@@ -65,10 +65,7 @@ class _Reading:
         )
 
     def _other(self, why: str) -> TaggerError:
-        return TaggerError(
-            f"{self.place}: is no net that can be adopted: {why}. Known: state dicts of PANNs' Cnn6, Cnn10, Cnn14 and MobileNetV2 "
-            "at 32 kHz. Any other net can be adopted as a box: export it as ONNX"
-        )
+        return renamed.other(self.place, why)
 
     def _check_front(self) -> None:
         """The mel bands are those of the recipe, where the file has some."""

@@ -39,9 +39,10 @@ class Spectrum(nn.Module):
         centre: bool = False,
         frame: Frame = "fft",
         edges: Edges = "zeros",
+        preemphasis: float = 0.0,
     ):
         super().__init__()
-        self._take(Framing(window_samples, hop_samples, fft, kind, centre, frame, edges))
+        self._take(Framing(window_samples, hop_samples, fft, kind, centre, frame, edges, preemphasis))
 
     @classmethod
     def of(cls, framing: Framing) -> Spectrum:
@@ -55,8 +56,8 @@ class Spectrum(nn.Module):
         self.framing = framing
         self.hop_samples, self.fft, self.span = framing.hop_samples, framing.fft, framing.span
         # torch's own cosines, the last bit of which is not NumPy's, so that the scores of taggers stay what they were
-        shape = torch.hann_window if framing.kind == "hann" else torch.hamming_window
-        window = shape(framing.window_samples, periodic=True, dtype=torch.float64)
+        shape = torch.hamming_window if framing.kind == "hamming" else torch.hann_window
+        window = shape(framing.window_samples, periodic=framing.kind != "hann_symmetric", dtype=torch.float64)
         self.register_buffer("window", nn.functional.pad(window, framing.around), persistent=False)
 
     @property
@@ -91,10 +92,13 @@ class Spectrum(nn.Module):
             return framed(self.padded(waves), function, self.span, self.hop_samples)
 
     def padded(self, waves: Tensor) -> Tensor:
-        """Waves (batch, samples), with zeros at both ends where frames are centred."""
+        """Waves (batch, samples), emphasised and with zeros, or mirrored, at both ends where frames are centred."""
         self.framing.check_samples(waves.shape[-1])
         if not self.framing.centre:
             return waves
+        if self.framing.preemphasis:
+            waves = waves.double()
+            waves = waves[:, 1:] - self.framing.preemphasis * waves[:, :-1]
         mode = "reflect" if self.framing.edges == "reflect" else "constant"
         return nn.functional.pad(waves, self.framing.sides, mode=mode)
 

@@ -33,6 +33,7 @@ from torch import nn
 
 from earmark.errors import EarmarkError, TaggerError
 from earmark.files import write_text
+from earmark.files.stores import place
 from earmark.registry import did_you_mean
 from earmark.report import pictures
 from earmark.report.explain import drawing, filters, stage
@@ -62,7 +63,7 @@ class Explanation:
     """
 
     def __init__(self, tagger: AnyTagger, folder: str | Path, *, steps: int = STEPS, seed: int = 0):
-        self.tagger, self.folder = tagger.alone, Path(folder)
+        self.tagger, self.folder = tagger.alone, place(folder)
         self.layers = raw_layers(self.tagger)
         self._gates: dict[str, list[dict[str, Any]]] = {}
         self._waves: list[NDArray[np.float32]] = []

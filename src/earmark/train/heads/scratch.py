@@ -131,5 +131,5 @@ def _key(recipe: Recipe, train: Manifest, test: Manifest, digest: Mapping[Path, 
 
 
 def _clips(part: Manifest, digest: Mapping[Path, str]) -> list[Sequence[object]]:
-    columns = part.ids.tolist(), sounds.keys(part, digest), part.table["tags"].to_pylist()
+    columns = part.ids.tolist(), sounds.keys(part, digest, heard=True), part.table["tags"].to_pylist()
     return [list(each) for each in zip(*columns, strict=True)]

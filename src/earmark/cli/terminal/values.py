@@ -1,0 +1,104 @@
+"""Words of the command line → values, where nothing can be wrong with them, without building what checks the others.
+
+typer (from 0.25 on) builds a validator of pydantic for each option of a verb, used or not: a fifth of the time that a command of one
+clip takes to begin. A word that plainly is what its option wants is taken here; of every other one, and so of all that is
+refused, typer itself decides and says what is wrong. An older typer, which builds nothing, is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from typer.core import TyperCommand, TyperGroup
+
+WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
+POINT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
+UNSURE = object()  # what typer is asked for
+CACHE = "_runtime_param"  # where an option of typer keeps what turns words into values
+
+
+class Verb(TyperCommand):
+    """A command whose plain words are taken without a validator."""
+
+    def get_params(self, *args: Any) -> Any:
+        return lightened(super().get_params(*args))
+
+
+class Verbs(TyperGroup):
+    """The same of a group of commands."""
+
+    def get_params(self, *args: Any) -> Any:
+        return lightened(super().get_params(*args))
+
+
+def lightened(options: list[Any]) -> list[Any]:
+    """Those of a command, its own help among them: each takes plain words by itself."""
+    for option in options:
+        if getattr(option, CACHE, UNSURE) is None:
+            setattr(option, CACHE, Plain(option))
+    return options
+
+
+class Plain:
+    """What typer asks for the values of one of its options."""
+
+    def __init__(self, option: Any):
+        self.option = option
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value of a word, of several, or of a default; of None what typer makes of it."""
+        several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if several else None
+        told = param.type_descriptor
+        if not (several and isinstance(value, str)) and not told.parameter_info.parser and not ctx.token_normalize_func:
+            taken = plain(value, told.annotation, told.parameter_info)
+            if taken is not UNSURE:
+                return taken
+        setattr(self.option, CACHE, None)
+        return self.option.get_runtime_param().coerce(value, param=param, ctx=ctx)
+
+
+def plain(value: Any, wanted: Any, told: Any) -> Any:
+    """The value, or UNSURE. wanted: the type of the option; told: what else typer knows of it."""
+    if get_origin(wanted) is list:
+        if not isinstance(value, list | tuple):
+            return UNSURE
+        taken = [plain(each, get_args(wanted)[0], told) for each in value]
+        return UNSURE if any(each is UNSURE for each in taken) else taken
+    if get_origin(wanted) is Literal:
+        return value if isinstance(value, str) and value in get_args(wanted) else UNSURE
+    if wanted is str:
+        return value if isinstance(value, str) else UNSURE
+    if wanted in (int, float):
+        return _number(value, wanted, told)
+    if wanted is Path and isinstance(value, str | Path) and str(value):
+        return _path(value, told)
+    return UNSURE
+
+
+def _path(value: str | Path, told: Any) -> Any:
+    """Of what is not there, or may be read; where more is asked of it, or it may not, typer tells."""
+    asked = told.exists or told.writable or told.resolve_path or not (told.file_okay and told.dir_okay)
+    if asked or told.path_type not in (None, Path):
+        return UNSURE
+    path = Path(value)
+    try:
+        path.stat()
+    except OSError:
+        return path
+    except ValueError:
+        return UNSURE
+    return path if os.access(path, os.R_OK) else UNSURE
+
+
+def _number(value: Any, wanted: type, told: Any) -> Any:
+    if isinstance(value, str) and (WHOLE if wanted is int else POINT).fullmatch(value):
+        value = wanted(value)
+    if type(value) is not wanted or told.clamp:
+        return UNSURE
+    within = (told.min is None or value >= told.min) and (told.max is None or value <= told.max)
+    return value if within else UNSURE

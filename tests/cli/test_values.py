@@ -1,0 +1,115 @@
+"""Plain words of the command line are taken without typer's validators, and mean what they mean with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from earmark.cli.terminal.values import CACHE, Plain, Verb
+
+
+def verb(
+    paths: Annotated[list[Path] | None, typer.Argument()] = None,
+    word: str = "a",
+    choice: Literal["one", "two"] = "one",
+    number: Annotated[int | None, typer.Option(min=1, max=99)] = None,
+    gain: float = 0.0,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.5,
+    out: Path | None = None,
+    there: Annotated[Path | None, typer.Option(exists=True)] = None,
+    clamped: Annotated[int, typer.Option(min=0, max=5, clamp=True)] = 3,
+    many: Annotated[list[str] | None, typer.Option("--many")] = None,
+    numbers: Annotated[list[int] | None, typer.Option("--numbers")] = None,
+    pair: Annotated[tuple[int, str], typer.Option()] = (1, "b"),
+    flag: bool = False,
+    turned: bool | None = None,
+) -> None:
+    print(repr([paths, word, choice, number, gain, share, out, there, clamped, many, numbers, pair, flag, turned]))
+
+
+def program(cls: type | None) -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(cls=cls)(verb)
+    return app
+
+
+WORDS = (
+    "",
+    "x.wav y.wav",
+    "-",
+    "./a/../b",
+    "--word b",
+    "--word=",
+    "--choice two",
+    "--choice three",
+    "--choice ONE",
+    "--number 5",
+    "--number 0",
+    "--number 100",
+    "--number 007",
+    "--number +5",
+    "--number 5.0",
+    "--number 1_0",
+    "--number x",
+    "--number 99999999999999999999",
+    "--gain 3",
+    "--gain -3.5",
+    "--gain 1e3",
+    "--gain inf",
+    "--gain nan",
+    "--gain 0.1234567890123",
+    "--gain x",
+    "--share 0.25",
+    "--share 1.5",
+    "--out x",
+    "--out .",
+    "--out /dev/null",
+    "--there .",
+    "--there nowhere",
+    "--clamped 9",
+    "--clamped 2",
+    "--many a --many b",
+    "--numbers 1 --numbers 2",
+    "--numbers 1 --numbers x",
+    "--pair 2 c",
+    "--pair x c",
+    "--flag",
+    "--no-flag",
+    "--turned",
+    "--unknown",
+    "--number",
+    "-h",
+    "--help",
+)
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_word_means_and_is_refused_as_by_typer(words):
+    ours, theirs = (CliRunner().invoke(program(cls), words.split()) for cls in (Verb, None))
+    assert (ours.exit_code, ours.output) == (theirs.exit_code, theirs.output)
+
+
+def test_names_that_are_no_unicode_are_taken():
+    taken = CliRunner().invoke(program(Verb), ["a\udcff.wav"])
+    assert taken.exit_code == 0 and "a\\udcff.wav" in taken.output
+
+
+def test_a_path_that_may_not_be_read_is_refused_as_by_typer(tmp_path, monkeypatch):
+    (tmp_path / "x").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read what nobody else may
+    ours, theirs = (CliRunner().invoke(program(cls), ["--out", str(tmp_path / "x")]) for cls in (Verb, None))
+    assert ours.exit_code == 2 and "not readable" in ours.output and ours.output == theirs.output
+
+
+def test_plain_words_need_no_validator():
+    command = typer.main.get_command(program(Verb))
+    if not any(hasattr(option, CACHE) for option in command.params):
+        pytest.skip("this typer builds no validators")
+    words = ["x", "--choice", "two", "--number", "5", "--gain", "3", "--out", "y", "--many", "a", "--flag"]
+    command.main(words, standalone_mode=False)
+    built = [option.name for option in command.params if not isinstance(getattr(option, CACHE), Plain)]
+    assert set(built) <= {"pair", "clamped"}, "only what is not plain"
