@@ -2,8 +2,9 @@
 
     python -m benchmarks.alarms --data DATA              prints the tables
     python -m benchmarks.alarms --data DATA --record     writes them into the tagger files and their cards
+    python -m benchmarks.alarms --data DATA --only NAME  of one tagger
 
-DATA holds public sets that neither tagger learnt from, each in a folder as `earmark index` reads it. Their clips are short: those of
+DATA holds public sets that no tagger learnt from, each in a folder as `earmark index` reads it. Their clips are short: those of
 a kind are heard one behind the other, as one recording at the tagger's rate. Noise is made here, ten minutes of each colour. The
 rules are those of `earmark events` for that tagger.
 """
@@ -47,12 +48,14 @@ def foreign(data: Path) -> dict[str, dict[str, list[Path]]]:
         "songs of a caged finch": sounds(data / "birdsong_strong"),
     }
     commands = [data / name for name in COMMANDS]
+    everyday = {
+        "spoken digits (FSDD)": sounds(data / "fsdd"),
+        "spoken commands (Speech Commands)": sounds(*commands, but=["_silence_"]),
+        **both,
+    }
     return {
-        "esc10": {
-            "spoken digits (FSDD)": sounds(data / "fsdd"),
-            "spoken commands (Speech Commands)": sounds(*commands, but=["_silence_"]),
-            **both,
-        },
+        "esc10": everyday,
+        "esc10-small": everyday,
         # words of `_unknown_` may be digits
         "digits": {
             "everyday sounds (ESC-10)": sounds(data / "esc10"),
@@ -130,8 +133,14 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--data", type=Path, required=True, help="the public sets, a folder each")
     asked.add_argument("--record", action="store_true", help="write files and cards")
+    asked.add_argument("--only", help="this tagger alone")
     told = asked.parse_args()
-    for name, kinds in foreign(told.data).items():
+    known = foreign(told.data)
+    if told.only is not None and told.only not in known:
+        asked.error(f"--only {told.only}: the taggers are {', '.join(known)}")
+    for name, kinds in known.items():
+        if told.only not in (None, name):
+            continue
 
         def save(found: Sequence[Alarms], card: Path = CARDS / f"{name}.md") -> None:
             card.write_text(put(card.read_text(encoding="utf-8"), found), encoding="utf-8")

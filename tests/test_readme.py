@@ -163,7 +163,7 @@ def test_the_taggers_know_what_it_says():
     assert sorted(read_head(shipped()["digits"])["vocabulary"]) == list("0123456789")
 
 
-@pytest.mark.parametrize("name", ["digits", "esc10"])
+@pytest.mark.parametrize("name", ["digits", "esc10", "esc10-small"])
 def test_the_card_and_the_tagger_tell_the_same_figures(name):
     from earmark.models.file import read_head
     from earmark.models.loading import shipped

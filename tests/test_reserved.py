@@ -214,7 +214,7 @@ def test_the_floor_lies_below_what_was_learnt_from(place):
         loaded.score(place / "faint.wav", floor=3)
 
 
-@pytest.mark.parametrize("name", ["esc10", "digits"])
+@pytest.mark.parametrize("name", loading.shipped())
 @pytest.mark.parametrize("kind", ["zeros", "white", "brown"])
 def test_shipped_taggers_say_nothing_of_nothing(name, kind, tmp_path):
     rate = loading.load(name).sample_rate

@@ -177,7 +177,7 @@ def sounds(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("tagger", ["esc10", "digits"])
+@pytest.mark.parametrize("tagger", loading.shipped())
 def test_shipped_taggers_hear_nothing_of_nothing(sounds, tagger):
     loaded = loading.load(tagger)
     for path in sorted(sounds.iterdir()):

@@ -135,8 +135,11 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     if not request.seen:
         chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear)
     learnt = after(leakage.learnt(loaded.facts, name, whole))
-    if not request.seen and learnt:
-        warnings += leakage.refuse(leakage.leaks(learnt, whole, chosen), bear)
+    if not request.seen:
+        found = leakage.leaks(learnt, whole, chosen) if learnt else []
+        warnings += leakage.refuse(found, bear)
+        chosen, told = leakage.unheard(after(leakage.sounding(loaded.facts)), chosen, bear, found)
+        warnings += told
     scored = score_clips(loaded, chosen, request.settings, progress)
     notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
     return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings))
