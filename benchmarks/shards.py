@@ -17,12 +17,10 @@ import io
 import json
 import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +28,11 @@ import numpy as np
 import soundfile
 
 from benchmarks.memory import peak_megabytes, run_alone
+from benchmarks.shardpacks import RATE, make, packed, s3_server
+from benchmarks.shardrecipe import audioset
 from benchmarks.timing import compare
 
-RATE = 16_000
 MANY, FEW = 2_000_000, 20_000
-RECIPE = "audioset-balanced-rawresnet"
 Say = Callable[[str], None]
 Result = dict[str, Any]
 
@@ -50,17 +48,6 @@ def of_processor(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[
             ways[name]()
             times[name][turn] = time.process_time() - begin
     return times
-
-
-def packed(folder: Path, data: Path, clips: int | None = None) -> Any:
-    """ESC-10 at 16 kHz."""
-    from earmark.data import datasets, packs
-
-    manifest = datasets.index("esc", data / "esc10")
-    packs.pack(
-        manifest if clips is None else manifest.select(np.arange(clips)), folder, rate=RATE, shard_size=8_000_000
-    )
-    return packs.read(folder)
 
 
 def reading(data: Path, place: Path, quick: bool) -> Result:
@@ -162,78 +149,6 @@ def training(data: Path, place: Path, quick: bool) -> Result:
     return {"tables": [{"title": title, "columns": ["", "ratio", "best", "clips/s"], "rows": rows}], "goals": [goal]}
 
 
-def synthetic(folder: Path, clips: int, data: Path, members: list[dict[str, Any]] | None = None) -> Path:
-    """A pack of so many clips, with AudioSet's names and sets of tags. members: rows of a pack's index, whose bytes are used;
-    without them the shards are files of holes.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    from earmark.data.datasets.audioset import class_names, segments, tags_of
-    from earmark.data.packs.folder import COLUMNS
-    from earmark.data.packs.packing import _name
-
-    tables = data / "metadata" / "audioset"
-    names = class_names(tables / "class_labels_indices.csv")
-    sets = tags_of(segments(tables / "balanced_train_segments.csv")["mids"], names, tables)
-    drawn = np.random.default_rng(0).integers(len(sets), size=clips)
-    size, a_shard = 200_000, 1_000
-    if members is None:
-        shards = -(-clips // a_shard)
-        for number in range(shards):
-            with (folder / _name(number)).open("wb") as file:
-                file.truncate(a_shard * (size + 512) + 512)
-        numbers, places = np.divmod(np.arange(clips), a_shard)
-        offsets = 512 + places * (size + 512)
-        places = zip(numbers.tolist(), offsets.tolist(), strict=True)
-        paths = [f"{n:05d}.tar/{o}+{size}/{row:09d}.flac" for row, (n, o) in enumerate(places)]
-        facts = {
-            "sha256": [row.to_bytes(32, "big") for row in range(clips)],
-            "frames": np.full(clips, 160_000),
-            "rate": np.full(clips, RATE),
-            "level": np.full(clips, -3.0),
-        }
-    else:
-        own = [members[row % len(members)] for row in range(clips)]
-        paths = [each["path"] for each in own]
-        facts = {key: [each[key] for each in own] for key in COLUMNS.names}
-    ids = [f"{row:09d}xy" for row in range(clips)]
-    held = set(np.random.default_rng(1).choice(clips, 200, replace=False).tolist())  # all over the manifest
-    folds = ["valid" if row in held else "train" for row in range(clips)]
-    table = pa.table(
-        {
-            "id": ids, "path": paths, "tags": sets.take(pa.array(drawn)), "fold": folds,
-            "group": ids, "source": [f"youtube {name}, 30.000 40.000s" for name in ids],
-            **{field.name: pa.array(facts[field.name], field.type) for field in COLUMNS},
-        }
-    )  # fmt: skip
-    head = {"format": "earmark-manifest", "version": 1, "vocabulary": list(names.values()), "facts": {}}
-    parquet.write_table(
-        table.replace_schema_metadata({"earmark-manifest": json.dumps(head)}), folder / "index.parquet", 100_000
-    )
-    told = [
-        {"name": file.name, "size": file.stat().st_size, "sha256": "", "clips": 0}
-        for file in sorted(folder.glob("*.tar"))
-    ]
-    plain = {
-        "format": "earmark-pack",
-        "version": 1,
-        "whole": True,
-        "clips": {},
-        "options": {},
-        "unread": 0,
-        "shards": told,
-    }
-    (folder / "pack.json").write_text(json.dumps(plain))
-    return folder
-
-
-def make(folder: Path, clips: int, data: Path) -> None:
-    """`synthetic` in a process of its own, whose memory is not that of the training."""
-    folder.mkdir()
-    run_alone("benchmarks.shards", "make", str(folder), str(clips), str(data))
-
-
 def memory(data: Path, place: Path, quick: bool) -> Result:
     """Peaks of a training on packs of 20,000 and of two million clips, and how long it takes to go on within an epoch."""
     counts = (2_000, FEW) if quick else (FEW, MANY)
@@ -313,121 +228,6 @@ def learn(folder: Path, out: Path, how: str) -> dict[str, float]:
     return told | {"peak": peak_megabytes()}
 
 
-def of_ten_seconds(folder: Path, data: Path, clips: int) -> list[dict[str, Any]]:
-    """Rows of a pack's index: recordings as long as AudioSet's, each two of ESC-10, at 16 kHz."""
-    from earmark import audio
-    from earmark.data import datasets, manifest, packs
-
-    paths = datasets.index("esc", data / "esc10").paths()
-    sounds = folder.parent / "sounds"
-    sounds.mkdir()
-    for number in range(clips):
-        pair = (paths[(2 * number + at) % len(paths)] for at in range(2))
-        wave = np.concatenate([audio.load(path, RATE, report=lambda note: None) for path in pair])
-        soundfile.write(sounds / f"{number}.wav", wave, RATE)
-    names = [f"{number}.wav" for number in range(clips)]
-    own = manifest.build({"id": names, "path": names, "tags": [["sound"]] * clips}, sounds)
-    packs.pack(own, folder, rate=RATE, shard_size=8_000_000)
-    return packs.read(folder).table.select(("path", "sha256", "frames", "rate", "level")).to_pylist()
-
-
-def audioset(data: Path, place: Path, quick: bool) -> Result:
-    """20,000 clips with AudioSet's own sets of tags through a recipe for them: loader, step, draws, and a run to its end."""
-    import torch
-
-    from earmark.data import packs
-    from earmark.models import tagger
-    from earmark.recipe import during, load
-    from earmark.train.packed import PackedWaves
-    from earmark.train.phase import PhaseModule
-    from earmark.train.state import State
-    from earmark.train.steps import Steps
-
-    members = of_ten_seconds(place / "pack", data, 20 if quick else 100)
-    whole = packs.read(synthetic(place / "pack", 2_000 if quick else FEW, data, members))
-    clips = whole.in_folds(["train"])
-    plan = load(
-        RECIPE,
-        ["data.validation=[valid]", "data.test=[]", "train.precision=float32", "train.batch=4", "run=[mixtrain]"],
-    )
-    part = during(plan, "mixtrain")
-    waves = PackedWaves(clips, RATE)
-    module = PhaseModule(tagger.build(part, clips.vocabulary), waves, waves, place, State(), workers=1, plan=part)
-    module.steps = Steps(module, module.optimiser(), "32-true")
-    loaded, stepped = _loader_and_step(module, 32 if quick else 128, 1 if quick else 2)
-    least, most, plain = _draws(clips, module.targets)
-    done, seconds = _to_the_end(plan, whole, place)
-    epoch = (loaded + stepped) * len(clips) / 3600
-    rows = [
-        ["loader alone", 1 / loaded, loaded * len(clips) / 3600],
-        ["a step", 1 / stepped, stepped * len(clips) / 3600],
-    ]
-    title = f"{len(clips):,} clips of 10 s, {len(clips.vocabulary)} tags, {RECIPE}, torch {torch.__version__}, float32, one core"
-    notes = [
-        f"An epoch of {len(clips):,} clips takes {epoch:.3g} h on this core, from the step of a clip and its loading.",
-        f"Of {len(clips):,} balanced draws the commonest tag is in {most:.1%} and the rarest in {least} clips (without balance "
-        f"{plain} clips): tags take turns, and a clip brings its other tags along, so that they cannot come alike (paper 000).",
-        f"A run of one epoch of 4 clips went to its end in {seconds:.0f} s, validation and all: a tagger of {done} tags.",
-    ]
-    goals = [
-        {"what": f"loader alone over the step of {RECIPE}, one core each", "value": stepped / loaded, "at_least": 2.0},
-        {
-            "what": "clips with the rarest tag in an epoch of balanced draws, over the tag's turns",
-            "value": least / (len(clips) // len(clips.vocabulary)),
-            "at_least": 1.0,
-        },
-    ]
-    return {
-        "tables": [{"title": title, "columns": ["", "clips/s", "h an epoch"], "rows": rows}],
-        "goals": goals,
-        "notes": notes,
-    }
-
-
-def _loader_and_step(module: Any, loaded: int, steps: int) -> tuple[float, float]:
-    """Processor seconds a clip of the loader alone, and of a step once its clips are there."""
-    begin, count, batches = time.process_time(), 0, []
-    for batch in module.epoch_batches():
-        count += len(batch[0])
-        batches.append(batch)
-        if count >= loaded:
-            break
-    loader = (time.process_time() - begin) / count
-    module._learn()
-    module.steps.take(batches[0], 0, 1e-4, last=True)  # pays for what is made but once
-    begin = time.process_time()
-    for index in range(steps):
-        module.steps.take(batches[index + 1], index + 1, 1e-4, last=True)
-    return loader, (time.process_time() - begin) / sum(len(batch[0]) for batch in batches[1 : steps + 1])
-
-
-def _draws(clips: Any, targets: Any) -> tuple[int, float, int]:
-    """Of an epoch of balanced draws: clips with the rarest tag, and the share of those with the commonest; without balance, the rarest."""
-    from earmark.train.order import draw_order
-
-    rows = np.arange(len(clips))
-    counts = []
-    for balance in (True, False):
-        drawn = draw_order(rows, targets, balance, None, 0, 1)
-        counts.append(np.sum([targets[drawn[at : at + 1000]].sum(0) for at in range(0, len(drawn), 1000)], 0))
-    there = counts[1] > 0  # tags that some clip has
-    return int(counts[0][there].min()), float(counts[0].max() / len(rows)), int(counts[1][there].min())
-
-
-def _to_the_end(plan: Any, whole: Any, place: Path) -> tuple[int, float]:
-    """How many tags the tagger has of a training of four clips that four validate, and how long it took."""
-    from earmark import load as load_tagger
-    from earmark import train
-    from earmark.recipe import parse
-
-    raw = plan.as_dict()
-    raw["train"] |= {"epochs": 1, "clips": 4, "accumulate": 1}
-    few = np.concatenate([np.flatnonzero(whole.folds == "valid")[:4], np.flatnonzero(whole.folds == "train")])
-    begin = time.perf_counter()
-    file = train.train(parse(raw, plan.name), whole.select(few), place / "run", workers=1)
-    return len(load_tagger(file).vocabulary), time.perf_counter() - begin
-
-
 def store(data: Path, place: Path, quick: bool) -> Result:
     """Bytes of clips from the disk and from an S3 server on loopback, in order and from anywhere; the server is another process."""
     from pyarrow import fs, parquet
@@ -500,30 +300,6 @@ def _parquet(file: Path, held: list[bytes], rows: int) -> None:
     parquet.write_table(table, file, rows, compression="none", use_dictionary=False)
 
 
-@contextlib.contextmanager
-def s3_server() -> Iterator[str]:
-    """An S3 server on loopback in a process of its own, and what the environment says of it; host and port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    told = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
-    os.environ.update(told | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 PARTS = {"reading": reading, "training": training, "memory": memory, "audioset": audioset, "store": store}
 
 
@@ -542,10 +318,7 @@ def main(data: Path, quick: bool = False, say: Say = lambda line: None, only: li
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["make"]:
-        synthetic(Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
-        print("{}")
-    elif sys.argv[1:2] == ["learn"]:
+    if sys.argv[1:2] == ["learn"]:
         print(json.dumps(learn(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])))
     else:
         from benchmarks.run import part_text

@@ -49,6 +49,11 @@ SMALL = {
         "hidden": 6,
     },
     **{
+        name: {"stem_width": 4, "inner_widths": [8] * 15, "widths": [4] * 15, "last_width": 8, "hidden": 6}
+        for name in ("mn04", "mn10")
+    },
+    **{name: {"width": 12, "depth": 2, "heads": 2} for name in ("ced_tiny", "ced_mini", "ced_small", "ced_base")},
+    **{
         name: {"widths": [4, 4], "blocks": [1, 1]}
         for name in ("resnet_a", "resnet_b", "resnet_b_att", "resnet_c_att", "resnet_d_att")
     },

@@ -873,3 +873,14 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path):
 def test_extensions_are_lower_case_with_their_dot():
     assert all(ending == ending.lower() and ending.startswith(".") for ending in audio.EXTENSIONS)
     assert {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".wma", ".webm", ".3gp", ".aiff"} <= audio.EXTENSIONS
+
+
+@pytest.mark.parametrize("bad", [[np.nan], [np.inf], [-np.inf], [np.inf, -np.inf]])
+@pytest.mark.parametrize("at", [0, 1, 4095, 9_998])
+def test_values_that_are_no_numbers_show_in_the_sum_of_a_block(bad, at):
+    from earmark.audio import reading
+
+    block = np.random.default_rng(0).uniform(-1, 1, 10_000).astype(np.float32)
+    assert reading._finite(block) and reading._finite(np.zeros(0, np.float32))
+    block[at : at + len(bad)] = bad
+    assert not reading._finite(block)

@@ -174,7 +174,7 @@ def test_a_bound_worked_by_hand():
     assert (bound.seconds, bound.ratio) == (2.0, 2.0)
     told = bound.note("Clips", "an engine", 3.5)  # 90 GFLOP in the 3 s that are left are 30 in a second
     assert (
-        "90.0 GFLOP" in told and "does at 30 GFLOP/s" in told and "at 60 GFLOP/s here" in told and "2.00 times" in told
+        "90.0 GFLOP" in told and "does at 30 GFLOP/s" in told and "a core does 60 here" in told and "2.00 times" in told
     )
 
 

@@ -1,5 +1,6 @@
 """Which device PyTorch computes on, with GPUs that are made up here: none of this has run on one."""
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -117,3 +118,23 @@ def test_a_gpu_is_given_as_many_windows_as_are_gathered():
     tagger = earmark.load("digits", engine="torch")
     assert tagger.pace
     assert tagger.to("meta").pace == ""
+
+
+@pytest.mark.parametrize("verb", ["bench", "evaluate"])
+def test_commands_that_measure_and_judge_tell_of_an_idle_gpu(verb, monkeypatch, tmp_path, capsys):
+    """Once, on stderr, and not where the processor was chosen."""
+    import numpy as np
+    import soundfile
+
+    from earmark import cli
+
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 8000)
+    (tmp_path / "clips.csv").write_text("id,path,tags\na,a.wav,0\n")
+    words = {"bench": [str(tmp_path / "a.wav")], "evaluate": ["--data", str(tmp_path / "clips.csv"), "--seen"]}[verb]
+    monkeypatch.setattr(devices, "gpu_here", lambda: True)
+    for chosen, times in (([], 1), (["--device", "cpu"], 0)):
+        out = ["--out", str(tmp_path / f"report{times}")] if verb == "evaluate" else []
+        monkeypatch.setattr("sys.argv", ["earmark", verb, "digits", *words, *out, *chosen])
+        with contextlib.suppress(SystemExit):
+            cli.main()
+        assert capsys.readouterr().err.count("a GPU is here and not used") == times

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from earmark.data import sampled, splits
+from earmark.data import sampled, sounds, splits
 from earmark.data.manifest import build
 from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation import leakage as protocol
-from earmark.models.facts import Facts, Split
+from earmark.models.facts import Base, Facts, Split
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -146,3 +146,57 @@ def test_a_sample_tells_what_it_reaches():
     assert half == kept
     with pytest.raises(ValueError, match="6 bytes a clip, not 3"):
         sampled.known("AAAA", own)
+
+
+def renamed(tmp_path, names, contents):
+    """Clips in a folder of their own, of another table's ids."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for name, content in zip(names, contents, strict=True):
+        (folder / name).write_bytes(bytes([content]) * 10)
+    return build({"id": names, "path": names, "tags": [["a"]] * len(names)}, folder)
+
+
+def heard_by(whole, count=None):
+    """Facts of a tagger that learnt from the first two clips, as training writes them."""
+    train, rest = whole.select([0, 1]), whole.select([2])
+    split = Split.of(
+        splits.Parts(train, whole.select([]), rest),
+        {"train": sounds.sample(train, sounds.of_files(train))},
+    )
+    plain = split.as_dict()
+    plain["train"] |= {"clips": count or 2}
+    return Facts.read({"data": {"dataset": "table"}, "split": plain})
+
+
+def test_clips_whose_sound_was_learnt_are_left_out_whatever_they_are_called(tmp_path):
+    whole = clips(tmp_path, ["1", "1", "2"], ["x", "y", "z"])
+    other = renamed(
+        tmp_path, ["new.wav", "old.wav", "newer.wav"], [77, 1, 2]
+    )  # the second is whole's 1.wav, the third was tested on
+    facts = heard_by(whole)
+    assert protocol.unmet(protocol.learnt(facts, "table"), other, False) == (other, [])  # by ids nothing is known
+    left, (told,) = protocol.unheard(protocol.sounding(facts), other, False)
+    assert left.ids.tolist() == ["new.wav", "newer.wav"]
+    assert "on the very sound of 1 of the 3 clips, such as 'old.wav', whatever it was called there: left out" in told
+    kept, (told,) = protocol.unheard(protocol.sounding(facts), other, True)
+    assert len(kept) == 3 and "Figures are better" in told
+    assert protocol.unheard({}, other, False) == (other, [])
+
+
+def test_sounds_that_were_learnt_are_refused_where_a_sample_is_known_or_all_were(tmp_path):
+    whole = clips(tmp_path, ["1", "1", "2"], ["x", "y", "z"])
+    other = renamed(tmp_path, ["new.wav", "old.wav"], [77, 1])
+    words = r"on the very sound of 1 of the \d clips, such as 'old.wav'.* figures would be too good.* --leaks report"
+    with pytest.raises(ManifestError, match=words):
+        protocol.unheard(protocol.sounding(heard_by(whole, 300)), other, False)
+    with pytest.raises(ManifestError, match=words):
+        protocol.unheard(protocol.sounding(heard_by(whole)), other.select([1]), False)
+
+
+def test_sounds_that_bases_learnt_from_are_known(tmp_path):
+    whole = clips(tmp_path, ["1", "1", "2"], ["x", "y", "z"])
+    facts = Facts(bases=Base.of(heard_by(whole), "abc", "base.safetensors", ["net"]))
+    assert list(protocol.sounding(facts)) == ["train of base 1"]
+    left, _ = protocol.unheard(protocol.sounding(facts), renamed(tmp_path, ["new.wav", "old.wav"], [77, 1]), False)
+    assert left.ids.tolist() == ["new.wav"]

@@ -313,3 +313,24 @@ def test_credentials_that_may_not_write_are_told(endpoint, served, clips, tmp_pa
     made = earmark("tag", clips, *WORDS, "--job", "s3://no-such-bucket/job")
     assert made.returncode == 2 and "s3://no-such-bucket/job" in made.stderr, made.stderr
     shutil.rmtree(tmp_path / "here", ignore_errors=True)
+
+
+def test_the_page_does_what_it_says(bucket, there, clips, tmp_path, monkeypatch):
+    """The commands of `On a cluster` that name a store, with the bucket of the tests."""
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    lines = [line.partition("  #")[0] for line in page.splitlines() if line.startswith("earmark ") and "s3://" in line]
+    lines = [line for line in lines if "--on ray" not in line and "$" not in line]
+    assert len(lines) == 7
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        words = [word.replace("s3://bucket/field-2026/dawn.flac", f"{there}/a/one.wav") for word in line.split()[1:]]
+        words = [
+            word.replace("s3://bucket/field-2026", f"{there}/a").replace("s3://bucket/clips", f"{there}/clips")
+            for word in words
+        ]
+        words = [word.replace("s3://bucket/", f"{bucket}/") if "field" not in word else word for word in words]
+        words = [word.replace("clips.parquet", "clips.csv") for word in words]
+        done = earmark(*words, *([] if words[0] == "job" else ["--tagger", "digits"]))
+        assert done.returncode == ("clips.csv" in line.replace("clips.parquet", "clips.csv")), (words, done.stderr)
+    names = held(bucket).keys()
+    assert {"results/tags.csv", "results/events/events.csv", "results/store/store.json", "tagged/tags.csv"} <= names

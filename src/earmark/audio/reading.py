@@ -233,7 +233,7 @@ def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report, o
     try:
         for block in stream:
             # only stored floats can be as large as LARGEST: for all else the quicker question is enough
-            if source.floats or not np.isfinite(block).all():
+            if source.floats or not _finite(block):
                 unusable = _unusable(block)
                 if unusable.any():
                     odd.first_bad = odd.first_bad if odd.bad else at + int(np.argmax(unusable))
@@ -251,6 +251,12 @@ def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report, o
         say(f"{damage.problem}; what could be read is used")
     if at == 0:
         raise AudioError(path, "holds no sound: a header, and not one sample behind it", AGAIN, 0.0)
+
+
+def _finite(block: Wave) -> bool:
+    """Whether all values are finite: their sum is not where one is not. True for sure; False where only the sum is too large, too."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.add.reduce(block)))
 
 
 def _unusable(block: Wave) -> NDArray[np.bool_]:

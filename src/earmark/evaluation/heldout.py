@@ -17,7 +17,7 @@ from earmark.data.manifest import Manifest, natural
 from earmark.errors import EarmarkError
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
-from earmark.models import loading
+from earmark.models import devices, loading
 from earmark.models.anytagger import unheard
 from earmark.models.facts import Facts
 from earmark.models.file import read_head
@@ -123,7 +123,8 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     else:
         loaded = tagger
     loaded = loaded if request.hop is None else loaded.every(request.hop)
-    for line in unheard(loaded):
+    idle = devices.unused(loaded, request.device)
+    for line in [*([idle] if idle else []), *unheard(loaded)]:
         progress.say(line)
     name = request.dataset or loaded.facts.dataset
     whole = clips_of(loaded, request.data, name)
@@ -134,8 +135,11 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     if not request.seen:
         chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear)
     learnt = after(leakage.learnt(loaded.facts, name, whole))
-    if not request.seen and learnt:
-        warnings += leakage.refuse(leakage.leaks(learnt, whole, chosen), bear)
+    if not request.seen:
+        found = leakage.leaks(learnt, whole, chosen) if learnt else []
+        warnings += leakage.refuse(found, bear)
+        chosen, told = leakage.unheard(after(leakage.sounding(loaded.facts)), chosen, bear, found)
+        warnings += told
     scored = score_clips(loaded, chosen, request.settings, progress)
     notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
     return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings))

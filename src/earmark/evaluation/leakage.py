@@ -8,7 +8,7 @@ and changes something in between has chosen on the test clips.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from earmark.data import sampled, sounds
 from earmark.data.leaks import Leak
 from earmark.data.leaks import leaks as leaks_of
 from earmark.data.manifest import SCHEMA, Manifest
@@ -81,6 +82,47 @@ def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool) -> tuple[Man
     return test, [
         f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
     ]
+
+
+def sounding(facts: Facts) -> dict[str, ClipSet]:
+    """The parts that a tagger or its bases learnt from whose file tells their sounds, by name, of whatever data they are."""
+    parts = facts.split.parts() if facts.split else {}
+    for number, base in enumerate(facts.bases or (), 1):
+        own = {"train": base.train, "validation": base.validation}
+        parts |= {f"{name} of base {number}": clips for name, clips in own.items() if clips is not None}
+    return {name: clips for name, clips in parts.items() if clips.sounds}
+
+
+def unheard(
+    parts: Mapping[str, ClipSet], test: Manifest, bear: bool, said: Sequence[Leak] = ()
+) -> tuple[Manifest, list[str]]:
+    """The test clips whose very sound a tagger did not learn from, whatever they are called and wherever they lie; sentences.
+
+    parts: of `sounding`. Files are read for it only where there are some. What is borne is told and not left out; said: leaks
+    that were told already. As with ids: clips are left out where the file tells all sounds, and refused where it tells a sample.
+    """
+    if not parts or not len(test):
+        return test, []
+    ids, keys = test.ids.tolist(), list(sounds.keys(test, sounds.of_files(test)))
+    known = np.any([part.heard(keys) for part in parts.values()], axis=0)
+    told = {id_ for leak in said if leak.kind == "audio" for id_ in leak.ids}
+    known &= ~np.isin(ids, sorted(told))
+    if not known.any():
+        return test, []
+    which = f"the very sound of {int(known.sum())} of the {len(ids)} clips, such as {str(test.ids[known][0])!r}"
+    learner = "the tagger, or one that it began with or was taught by,"
+    every = all(part.clips <= sampled.KEPT for part in parts.values())
+    more = "" if every else ", and on more of them, as far as a sample tells"
+    sentence = f"{learner} was trained, or its epoch chosen, on {which}, whatever it was called there{more}"
+    if bear:
+        return test, [
+            f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
+        ]
+    if known.all() or not every:
+        raise ManifestError(
+            f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
+        )
+    return test.select(~known), [f"{sentence[0].upper()}{sentence[1:]}: left out."]
 
 
 def trained(parts: Mapping[str, ClipSet]) -> dict[str, ClipSet]:

@@ -126,11 +126,9 @@ class Decoders:
             pending.level.push(block)
             if cut := cutter.push(block):
                 self._hand_on(pending, Message(cut))
-        # the length first: the last windows may reach past the end, and are cut there
         silent = cutter.total < length and (pending.level.short or all_equal(cutter.short_recording))
-        self._hand_on(pending, Message(samples=cutter.total, silent=silent))
-        self._hand_on(pending, Message(cutter.finish()))
-        self._hand_on(pending, Message(ended=True))
+        # with the length: the last windows may reach past the end, and are cut there
+        self._hand_on(pending, Message(cutter.finish(), samples=cutter.total, ended=True, silent=silent))
 
     def _together(self, length: int, hop: int, long: bool) -> int:
         """Windows of a stretch. Where it takes a plan, a second once, to know what is shared, a short recording whose

@@ -22,6 +22,7 @@ from torch import Tensor, distributed, nn
 from earmark.errors import EarmarkError
 
 Value = TypeVar("Value")
+OF_OTHERS = ("gloo", "Connection closed by peer", "Connection reset by peer")  # in what the back ends say of others
 
 
 def rank() -> int:
@@ -171,6 +172,24 @@ def _gone(others: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int] | None:
                 return place, int(process.returncode)
         time.sleep(0.1)
     return None
+
+
+@contextlib.contextmanager
+def among_others() -> Iterator[None]:
+    """Be one of several processes that something else starts, such as torchrun on each machine; or the only one.
+
+    Raises EarmarkError where another one ended, or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        of_them = isinstance(error, distributed.DistError) or any(word in str(error) for word in OF_OTHERS)
+        if world() == 1 or not of_them:
+            raise
+        raise EarmarkError(
+            f"process {rank() + 1} of {world()} cannot go on: another one ended, or its machine cannot be reached "
+            f"({str(error).splitlines()[0][:200]}). See what that one said; the same commands with --resume go on from what was kept last"
+        ) from error
 
 
 @contextlib.contextmanager

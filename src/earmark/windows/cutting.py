@@ -104,7 +104,8 @@ class Cutter:
     def push(self, block: NDArray[np.float32]) -> list[Stretch]:
         """Whole stretches of `together` windows."""
         self.total += len(block)
-        self._held = np.concatenate([self._held, block])
+        # what is given out is copied: a block that nothing is held before need not be
+        self._held = np.concatenate([self._held, block]) if len(self._held) else block
         stretches = []
         while self._next + (self.together - 1) * self.hop + self.length <= self.total:
             stretches.append(self._stretch(self.together))

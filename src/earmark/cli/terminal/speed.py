@@ -26,14 +26,17 @@ def of_files(
 
     Raises EarmarkError where there are none, TaggerError for an ensemble.
     """
+    from earmark.cli.terminal.console import say
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.evaluation import filespeed as measure
     from earmark.inference.allocator import keep_freed_memory
-    from earmark.models import loading
+    from earmark.models import devices, loading
 
     keep_freed_memory()
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
+    if told := devices.unused(loaded, device):
+        say(told)
     if len(loaded.members) > 1:
         raise EarmarkError(
             f"{tagger}: is an ensemble of {len(loaded.members)}: measure its members' files one by one, or all with bench engines"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +49,7 @@ def by_recipe(
     clips = open_data(needed(data, "the clips with --data"), plan.data.dataset, plan.data.options, say)
     # the other processes come here too, with the same arguments, and must not start more
     several = processes > 1 and "WORLD_SIZE" not in os.environ
-    with together.launch(processes, sys.argv[1:]) if several else contextlib.nullcontext():
+    with together.launch(processes, sys.argv[1:]) if several else together.among_others():
         if seeds is not None:
             train_seeds(plan, clips, out, seeds, fold, told)
         elif fold is None:

@@ -75,8 +75,9 @@ class Pack:
 
 
 def is_pack(folder: str | Path) -> bool:
-    """Whether a folder holds a pack, or the beginning of one."""
-    return (place(folder) / PACK).is_file()
+    """Whether a folder holds a pack, or the beginning of one. Raises OSError where a store does not tell."""
+    file = place(folder) / PACK
+    return file.exists() if is_stored(file) else file.is_file()
 
 
 def describe(folder: str | Path) -> Pack:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from earmark.audio import members
 from earmark.data.manifest import Manifest
+from earmark.errors import AudioError
 from earmark.files.stores import opened
 
 BLOCK = 1 << 20  # bytes that are read at once
@@ -26,14 +27,17 @@ class Origins:
     def digest(self, row: int, data: bytes) -> bytes | None:
         """SHA-256 of the recording that a clip is of; None where `data`, what is kept of it, are its very bytes.
 
-        Raises OSError and ValueError.
+        Raises AudioError.
         """
         if self._told and _whole(self._manifest, row):
             told = self._manifest.table["source_sha256"][row].as_py()
             if told is not None:
                 return bytes(told)
         path = self._manifest.root / self._manifest.table["path"][row].as_py()
-        found = _digest(path) if _whole(self._manifest, row) else self._of(path)
+        try:
+            found = _digest(path) if _whole(self._manifest, row) else self._of(path)
+        except (OSError, ValueError) as error:
+            raise AudioError(path, f"cannot be read again ({error})", "Check its disk or its store") from error
         return None if found == hashlib.sha256(data).digest() else found
 
 

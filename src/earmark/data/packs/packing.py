@@ -11,14 +11,13 @@ import csv
 import hashlib
 import json
 import shutil
-import tarfile
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +31,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.manifest.files import FORMAT as MANIFEST
 from earmark.data.manifest.files import VERSION as OF_MANIFEST
 from earmark.data.packs import folder as folder_of
+from earmark.data.packs.digested import Digested
 from earmark.data.packs.folder import (
     BLOCK,
     COLUMNS,
@@ -233,7 +233,7 @@ class _Work:
         fold = self._folds[held[0]].as_py()
         columns: dict[str, list[Any]] = {name: [] for name in ROWS.names}
         with whole(self.folder / _name(number)) as part, part.open("wb") as file:
-            digest, clips = _Digested(file), 0
+            digest, clips = Digested(file), 0
             while held is not None:
                 row, future = held
                 clips += self._add(row, future, digest, number, columns)
@@ -250,7 +250,7 @@ class _Work:
         self.shards.append(shard)
         return True
 
-    def _add(self, row: int, future: Future[Stored], tar: _Digested, shard: int, columns: dict[str, list[Any]]) -> bool:
+    def _add(self, row: int, future: Future[Stored], tar: Digested, shard: int, columns: dict[str, list[Any]]) -> bool:
         """A clip's members and its row; whether it could be read. Raises EarmarkError where too many cannot."""
         facts: dict[str, Any] = dict.fromkeys(ROWS.names) | {"row": row}
         try:
@@ -375,28 +375,3 @@ def _describe(folder: Path, told: dict[str, Any], shards: Sequence[Shard], unrea
 
 def _name(number: int) -> str:
     return f"{number:05d}.tar"
-
-
-class _Digested:
-    """A tar file that is written from its beginning to its end, with its digest."""
-
-    def __init__(self, file: BinaryIO):
-        self._file, self._digest, self.size = file, hashlib.sha256(), 0
-
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._digest.update(data)
-        self.size += len(data)
-
-    def member(self, name: str, data: bytes) -> int:
-        """Add a file; where its bytes begin. Owner, time and rights are always the same, so that shards are."""
-        head = tarfile.TarInfo(name)
-        head.size = len(data)
-        self.write(head.tobuf(tarfile.USTAR_FORMAT))
-        offset = self.size
-        self.write(data)
-        self.write(bytes(-len(data) % BLOCK))
-        return offset
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()

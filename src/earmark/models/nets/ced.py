@@ -65,7 +65,8 @@ class Block(nn.Module):
 
 
 class Ced(nn.Module):
-    """Maps (batch, channels, bands, frames) of 16 to 1,012 frames → Prediction. Frames behind the last whole patch are not heard."""
+    """Maps (batch, channels, bands, frames) of 16 to 1,012 frames → Prediction. Bands and frames behind the last
+    whole patch are not heard."""
 
     shortest = PATCH
 
@@ -78,8 +79,8 @@ class Ced(nn.Module):
         check_momentum(momentum)
         if width % heads:
             raise ValueError(f"width is {width}, which {heads} heads cannot share: make it a multiple of heads")
-        if bands % PATCH:
-            raise ValueError(f"{bands} bands are no whole number of patches: take a multiple of {PATCH}")
+        if bands < PATCH:
+            raise ValueError(f"{bands} bands are too few: this net needs at least {PATCH}, best a multiple of them")
         self.bands = nn.BatchNorm2d(bands, momentum=momentum)
         self.patches = nn.Conv2d(channels, width, PATCH, PATCH)
         self.times = nn.Parameter(torch.randn(1, width, 1, FRAMES // PATCH) * DEVIATION)
