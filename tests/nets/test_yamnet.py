@@ -80,7 +80,8 @@ def test_peaks_stand_beside_the_mean():
 
 
 @pytest.mark.parametrize(("arguments", "told"), [
-    ({"pool": "max"}, "pool is 'max'"), ({"strides": [1]}, "13 widths and 1 strides"), ({"stem_width": 0}, "stem_width is 0"), ({"dropout": 1.0}, "dropout is 1.0"),
+    ({"pool": "max"}, "pool is 'max'"), ({"strides": [1]}, "13 widths and 1 strides"),
+    ({"stem_width": 0}, "stem_width is 0"), ({"dropout": 1.0}, "dropout is 1.0"),
 ])  # fmt: skip
 def test_what_it_refuses(arguments, told):
     with pytest.raises(ValueError, match=told):
