@@ -13,7 +13,6 @@ Each figure is told as it comes. With --keep it is kept as well, and not measure
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import random
@@ -21,9 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.memory import make_recording
+from benchmarks.processor import Processor, psutil
 
 RATE = 44_100
 SECONDS = 150  # of a recording
@@ -200,69 +198,6 @@ def spent(*works: subprocess.Popen[str]) -> float:
     return time.perf_counter() - begin
 
 
-class Processor:
-    """Seconds of the processor that this process's children take, of all depths, while the block lasts: looked at four times a
-    second, so that of what ends in between the last quarter is not seen.
-    """
-
-    def __enter__(self) -> Processor:
-        self._taken: dict[tuple[int, float], tuple[str, float]] = {}
-        self._before = self._look()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._taken |= self._look()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.25):
-            self._taken |= self._look()
-
-    @staticmethod
-    def _look() -> dict[tuple[int, float], tuple[str, float]]:
-        psutil = _psutil()
-
-        found = {}
-        for each in psutil.Process().children(recursive=True):
-            try:
-                with each.oneshot():
-                    name, times = named(each.cmdline()), each.cpu_times()
-                    if name:  # else it has ended
-                        found[each.pid, each.create_time()] = name, times.user + times.system
-            except psutil.Error:
-                continue
-        return found
-
-    def by_name(self) -> Counter[str]:
-        told: Counter[str] = Counter()
-        for key, (name, seconds) in self._taken.items():
-            told[name] += seconds - self._before.get(key, (name, 0.0))[1]
-        return told
-
-    @property
-    def seconds(self) -> float:
-        return sum(self.by_name().values())
-
-    def most(self) -> dict[str, float]:
-        return {name: round(seconds, 1) for name, seconds in self.by_name().most_common(6)}
-
-
-def named(command: Sequence[str]) -> str:
-    """What a process is, short."""
-    words = [Path(word).name for word in command[:3]]
-    if not words:
-        return ""
-    if words[0].startswith("ray::"):
-        return words[0].split("(")[0]
-    if words[0].startswith("python"):
-        return "earmark" if "earmark.cli" in command else (words[1] if len(words) > 1 else "python")
-    return words[0]
-
-
 @contextmanager
 def nodes(place: Path) -> Any:
     """Two nodes of a core each, on loopback."""
@@ -374,25 +309,18 @@ def cores() -> list[int]:
     return [mine[0], mine[-1]]
 
 
-def _psutil() -> Any:
-    """Which comes with Ray."""
-    importlib.import_module("ray")
-    return importlib.import_module("psutil")
-
-
 def _there(job: Path) -> int:
     return len(list(job.glob("pieces/*.parquet"))) + len(list(job.glob("results/*")))
 
 
 def _below(word: str) -> list[Any]:
     """This process's children, whose command line begins with it."""
-    psutil = _psutil()
 
     found = []
-    for each in psutil.Process().children(recursive=True):
+    for each in (system := psutil()).Process().children(recursive=True):
         try:
             found += [each] if (each.cmdline() or [""])[0].startswith(word) else []
-        except psutil.Error:
+        except system.Error:
             continue
     return found
 

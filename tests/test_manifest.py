@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from earmark.data.leaks import leaks
-from earmark.data.manifest import Manifest, build, read, write
+from earmark.data.manifest import Manifest, build, columns, read, write
 from earmark.data.splits import assign_folds
 from earmark.errors import ManifestError
 
@@ -72,8 +72,9 @@ def test_select(four):
 
 
 @pytest.mark.parametrize("runs", [1, 7, 500])
-def test_rows_that_lie_together_are_shared_and_not_copied(runs):
+def test_rows_that_lie_together_are_shared_and_not_copied(runs, monkeypatch):
     """What a mask keeps is what a list of the rows keeps, whether they are parts of the table or copies."""
+    monkeypatch.setattr(columns, "RUNS", 100)
     names = [f"{row}.wav" for row in range(2000)]
     clips = build({"id": names, "path": names, "tags": [[f"t{row % 7}"] * (row % 3 > 0) for row in range(2000)]}, ".")
     mask = np.zeros(2000, bool)

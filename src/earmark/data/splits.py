@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,12 @@ class Parts:
 
     def as_dict(self) -> dict[str, Any]:
         """What identifies the clips of each part, as files tell it."""
-        return {name: facts(getattr(self, name)) for name in ("train", "validation", "test")}
+        return {name: clips.as_dict() for name, clips in self.sets.items()}
+
+    @cached_property
+    def sets(self) -> dict[str, ClipSet]:
+        """What identifies the clips of each part; of millions it takes a while."""
+        return {name: ClipSet.of(getattr(self, name)) for name in ("train", "validation", "test")}
 
 
 def divide(

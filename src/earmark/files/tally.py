@@ -1,8 +1,7 @@
 """How often pieces of recordings were scored by the processes of a cluster: each once, but for what a kill cost.
 
     JOB/pieces/scored-AB12CD34.txt   of each process that sees this folder: a line a piece, `KEY NUMBER`, as it begins with it
-    JOB/tally.json                   of what is joined: pieces, those that were begun again (twice: one more than once counts as often
-                                     as that), processes
+    JOB/tally.json                   of what is joined: pieces, how often one was begun again, processes
 
 A process on a machine that does not see the folder tells nothing; then `pieces` are too few, and what is told is of the others.
 """
@@ -34,7 +33,7 @@ class Tally:
         return Tally(self.pieces + other.pieces, self.again + other.again, self.processes + other.processes)
 
     def __str__(self) -> str:
-        return f"{self.pieces} pieces were scored by {self.processes} processes, {self.again} of them begun twice"
+        return f"{self.pieces} pieces were scored by {self.processes} process{'es' * (self.processes != 1)}, {self.again} begun again"
 
 
 def begun(folder: Path, process: str, pieces: Iterable[tuple[str, int]]) -> None:

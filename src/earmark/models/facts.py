@@ -95,7 +95,7 @@ class Split:
     def of(parts: Parts, sounds: Mapping[str, str] | None = None) -> Split:
         """sounds: samples of the sounds of train and validation, where they are known."""
         told = sounds or {}
-        return Split(*(replace(ClipSet.of(getattr(parts, name)), sounds=told.get(name, "")) for name in PARTS))
+        return Split(*(replace(parts.sets[name], sounds=told.get(name, "")) for name in PARTS))
 
     def parts(self) -> dict[str, ClipSet]:
         """Those that are told, by name."""

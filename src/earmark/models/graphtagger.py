@@ -250,8 +250,8 @@ class GraphTagger(ByRecipe, Answers):
                 cut = [stretch[0, ..., k * step : k * step + width] for k in range(first, first + count)]
                 found.append(np.ascontiguousarray(np.stack(cut)))
             else:
-                cut = stretch[..., first * step : (first + count - 1) * step + width]
-                found.append(_filled(cut, (count - 1) * step + width))
+                part = stretch[..., first * step : (first + count - 1) * step + width]
+                found.append(_filled(part, (count - 1) * step + width))
         return found
 
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
     ]
 )
 LATER = ("unknown",)  # columns that files have only where they hold something, as those of before have none
-RUNS = 100  # of rows that lie together are parts of one table; of more their rows are copied, to be found quickly
+RUNS = 1000  # of rows that lie together are parts of one table; of more their rows are copied, to be found quickly
 JOINT = "|"  # between the tags of a CSV
 BLOCK = (
     20_000  # cells of JSON parsed at once; with more, Python's collector goes over millions of lists again and again

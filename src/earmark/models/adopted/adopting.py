@@ -44,8 +44,9 @@ def _found(asked: Asked) -> Found:
     """By what kind of file it is."""
     if asked.file.suffix in states.ENDINGS:
         state, place = states.load(asked.file), str(asked.file)
-        known = next((layout for layout in (mn, ced) if layout.is_one(state)), panns)
-        return known.recognise(state, place)
+        if mn.is_one(state):
+            return mn.recognise(state, place)
+        return ced.recognise(state, place) if ced.is_one(state) else panns.recognise(state, place)
     model, _ = tflite.load(asked.file)
     return yamnet.recognise(model)
 
