@@ -79,7 +79,7 @@ def measure(rows: int) -> dict[str, Any]:
             for path in job.todo(part):
                 job.done(path, frame.around(formats.text({str(path): events}, "csv")), ".csv")
         with step(steps, RESUMED, len(part)), Journal(folder / "part", {"command": "events"}) as job:
-            assert job.todo(part) == []
+            assert not len(job.todo(part))
         with (
             step(steps, JOINED, len(part)),
             Journal(folder / "part", {"command": "events"}) as job,
@@ -94,7 +94,7 @@ def measure(rows: int) -> dict[str, Any]:
                 file.write(json.dumps({"path": str(path), "size": None, "mtime": None, "error": "is made up"}) + "\n")
         assert (folder / "all" / RESULTS).is_dir()
         with step(steps, ALL, rows), Journal(folder / "all", {"command": "events"}) as job:
-            assert job.todo(found) == []
+            assert not len(job.todo(found))
     return {"steps": steps, "line": line, "result": result}
 
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import torch
 
-from earmark.models.nets.texture import EDGES, TILTS, Texture, means, texture, waves
+from earmark.models.nets.texture import EDGES, TILTS, Texture, means, neighbours, texture, waves
 from earmark.registry import NETS
 
 BANDS, GROUPS, FRAMES = 64, 16, 300
@@ -93,6 +93,14 @@ def test_how_loud_and_when_counts_for_nothing():
         np.testing.assert_allclose(turned[name], found(maps)[name], atol=2e-3, err_msg=str(name))
 
 
+def test_groups_are_of_neighbours():
+    """Each band is in one group; groups that do not divide the bands differ by one."""
+    grouping = neighbours(10, 4)
+    assert (grouping > 0).sum(1).tolist() == [2, 3, 2, 3]
+    assert ((grouping > 0).sum(0) == 1).all()
+    torch.testing.assert_close(grouping @ torch.arange(10.0), torch.tensor([0.5, 3.0, 5.5, 8.0]))
+
+
 def test_silence_has_numbers_and_gradients():
     maps = torch.zeros(3, 1, BANDS, 40, requires_grad=True)
     net = texture(tags=4).train()
@@ -110,7 +118,7 @@ def test_the_count_is_that_of_its_layers():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"groups": 7}, "groups is 7: it must divide the 64 bands"),
+        ({"groups": 65}, "groups is 65: there are no more than 64 bands"),
         ({"groups": 1}, "groups is 1: there must be two at least"),
         ({"edges": [0.1]}, "edges is"),
         ({"edges": [0.2, 0.1]}, "edges is"),

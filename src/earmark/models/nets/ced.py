@@ -38,7 +38,10 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # (batch, patches, 3 · width) → three of (batch, heads, patches, width / heads)
         queries, keys, values = self.asked(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        heard = F.scaled_dot_product_attention(queries, keys, values)
+        if x.is_meta:  # shapes alone, for which torch's own attention imports a compiler
+            heard = (queries @ keys.transpose(-1, -2)).softmax(-1) @ values
+        else:
+            heard = F.scaled_dot_product_attention(queries, keys, values)
         told: Tensor = self.dropout(self.told(heard.transpose(1, 2).flatten(2)))
         return told
 
@@ -83,12 +86,14 @@ class Ced(nn.Module):
             raise ValueError(f"{bands} bands are too few: this net needs at least {PATCH}, best a multiple of them")
         self.bands = nn.BatchNorm2d(bands, momentum=momentum)
         self.patches = nn.Conv2d(channels, width, PATCH, PATCH)
-        self.times = nn.Parameter(torch.randn(1, width, 1, FRAMES // PATCH) * DEVIATION)
-        self.heights = nn.Parameter(torch.randn(1, width, bands // PATCH, 1) * DEVIATION)
+        self.times = nn.Parameter(torch.empty(1, width, 1, FRAMES // PATCH))
+        self.heights = nn.Parameter(torch.empty(1, width, bands // PATCH, 1))
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
         self.norm, self.last_norm = nn.LayerNorm(width, eps=EPSILON), nn.LayerNorm(width)
         self.head = nn.Linear(width, tags)
+        for learnt in (self.times, self.heights):
+            nn.init.normal_(learnt, std=DEVIATION)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=DEVIATION)

@@ -44,6 +44,8 @@ def waves(frames: int, edges: Tensor) -> tuple[Tensor, Tensor]:
     Under a Hann window, and scaled so that the sum of the squares of a series' products with both is its power at the rate,
     of white noise its variance over all bins. edges: (rates + 1,) in cycles a frame, on the device that is computed on.
     """
+    if edges.is_meta:  # shapes alone, for which torch's numbers in a row import a compiler
+        return edges.new_empty(frames, frames // 2 * 2), edges.new_empty(frames // 2, len(edges) - 1)
     time = torch.arange(frames, device=edges.device, dtype=torch.float32)
     bins = torch.arange(1, frames // 2 + 1, device=edges.device, dtype=torch.float32)
     window = torch.sin(math.pi * (time + 0.5) / frames).square() * math.sqrt(16 / 3) / frames
@@ -51,6 +53,15 @@ def waves(frames: int, edges: Tensor) -> tuple[Tensor, Tensor]:
     basis = torch.cat([angles.cos(), angles.sin()], 1) * window[:, None]
     rates = (bins / frames)[:, None]
     return basis, ((rates >= edges[:-1]) & (rates < edges[1:])).float()
+
+
+def neighbours(bands: int, groups: int) -> Tensor:
+    """(groups, bands): means of neighbouring bands, as many for each group, or one more where groups do not divide bands."""
+    means = torch.zeros(groups, bands)
+    for group in range(groups):
+        own = slice(group * bands // groups, (group + 1) * bands // groups)
+        means[group, own] = 1 / (own.stop - own.start)
+    return means
 
 
 class Trunk(nn.Module):
@@ -81,6 +92,7 @@ class Texture(nn.Module):
 
     edges: Tensor
     pairs: Tensor
+    grouping: Tensor
 
     def __init__(
         self,
@@ -96,10 +108,11 @@ class Texture(nn.Module):
         momentum: float,
     ):
         super().__init__()
-        self.groups, self.shortest = groups, SHORTEST
+        self.shortest = SHORTEST
         pairs = [groups * low + high for low, high in itertools.combinations(range(groups), 2)]
         self.register_buffer("edges", torch.tensor(list(edges)), persistent=False)
         self.register_buffer("pairs", torch.tensor(pairs), persistent=False)
+        self.register_buffer("grouping", neighbours(bands, groups), persistent=False)
         before = channels * (OF_A_BAND * bands + 2 * (len(edges) - 1) * groups + len(pairs))
         self.trunk = Trunk(channels, bands, filters, momentum) if filters else None
         before += 3 * self.trunk.rows if self.trunk else 0
@@ -128,9 +141,7 @@ class Texture(nn.Module):
         Modulations are those of the groups' levels, and of their envelopes, in parts of their mean.
         """
         levels = maps - maps.mean((2, 3), keepdim=True)
-        grouped = levels.reshape(*maps.shape[:2], self.groups, -1, maps.shape[-1]).mean(
-            3
-        )  # (batch, channels, groups, frames)
+        grouped = self.grouping @ levels  # (batch, channels, groups, frames)
         envelopes = grouped.exp() / (grouped.exp().mean(-1, keepdim=True) + SMALL)
         varying = [self.modulations(grouped), self.modulations(envelopes), self.correlations(grouped)]
         return torch.cat([*marginals(levels), *varying], -1).flatten(1)
@@ -146,7 +157,7 @@ class Texture(nn.Module):
         """Of each pair of groups over time: (batch, channels, groups · (groups − 1) / 2)."""
         centred = series - series.mean(-1, keepdim=True)
         unit = centred / (spread(centred) * math.sqrt(series.shape[-1]))[..., None]
-        return (unit @ unit.transpose(-1, -2)).flatten(2)[..., self.pairs]
+        return (unit @ unit.transpose(-1, -2)).flatten(2).index_select(-1, self.pairs)
 
 
 def marginals(levels: Tensor) -> list[Tensor]:
@@ -198,8 +209,8 @@ def texture(
     envelopes, and 120 correlations of groups; how loud all is together does not count. The embedding is that of the last
     hidden layer. The shortest input is 8 frames.
 
-    A unit of the map should be some 10 dB (`features.deviation: 10`), and a frame 10 ms. groups: of neighbouring bands, which
-    they divide; filters: of 3 × 3 convolutions, each on half as many bands as the one before, whose mean, spread and highest value
+    A unit of the map should be some 10 dB (`features.deviation: 10`), and a frame 10 ms. groups: of neighbouring bands;
+    filters: of 3 × 3 convolutions, each on half as many bands as the one before, whose mean, spread and highest value
     are told too; edges: of the rates of modulation, in cycles a frame, rising, up to 0.5; widths: of the hidden layers.
     dropout: of statistics; hidden_dropout: behind each hidden layer; momentum: of the running statistics.
     """
@@ -211,8 +222,8 @@ def texture(
     check_momentum(momentum)
     if groups < 2:
         raise ValueError("groups is 1: there must be two at least, whose correlation is told")
-    if bands % groups:
-        raise ValueError(f"groups is {groups}: it must divide the {bands} bands")
+    if groups > bands:
+        raise ValueError(f"groups is {groups}: there are no more than {bands} bands")
     _check_edges(edges)
     return Texture(tags, channels, bands, groups, filters, edges, widths, dropout, hidden_dropout, momentum)
 

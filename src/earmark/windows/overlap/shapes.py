@@ -204,11 +204,19 @@ def _stacked(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _new(shape, tensors[0])
 
 
+def _layer_norm(values: Tensor, shape: Sequence[int], *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """The normalised values, and mean and scale of each that is normalised by itself."""
+    apart = (*values.shape[: -len(shape)], *(1 for _ in shape))
+    return _new(values.shape, values), _new(apart, values), _new(apart, values)
+
+
 ANSWERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys([aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor], _pair),
     **dict.fromkeys([aten.relu.default, aten.neg.default, aten.clamp.default, aten.pow.Tensor_Scalar], _function),
-    **dict.fromkeys([aten.exp.default, aten.log.default, aten.log10.default, aten.sigmoid.default], _function),
-    **dict.fromkeys([aten.hardtanh.default, aten.relu6.default], _function),
+    **dict.fromkeys(
+        [aten.exp.default, aten.log.default, aten.log10.default, aten.sqrt.default, aten.sigmoid.default], _function
+    ),
+    **dict.fromkeys([aten.hardtanh.default, aten.relu6.default, aten.gelu.default, aten.hardswish.default], _function),
     **dict.fromkeys([aten.add_.Tensor, aten.sub_.Tensor, aten.mul_.Tensor, aten.div_.Tensor], _in_place),
     **dict.fromkeys([aten.addcmul_.default, aten.pow_.Scalar], _in_place),
     **dict.fromkeys([aten.normal_.default, aten.uniform_.default, aten.zero_.default], _in_place),
@@ -217,6 +225,7 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
     aten._softmax.default: _like,
     aten.log_sigmoid_forward.default: _two,
     aten._native_batch_norm_legit_no_training.default: _norm,
+    aten.native_layer_norm.default: _layer_norm,
     aten.convolution.default: _convolution,
     aten.max_pool2d_with_indices.default: _greatest,
     aten._fft_r2c.default: _transform,
