@@ -16,7 +16,7 @@ KINDS = ("ray",)
 class Machines:
     """address: of a cluster that runs; None: one is started, on this machine, for the while.
 
-    nets: processes that score; default: one for each GPU, or for each core. decoders: tasks that decode at once; default: as many
+    nets: processes that score; default: one for each GPU, or for each core. decoders: processes that decode; default: as many
     as nets. cores: of the processor, for each net. piece: minutes. patience: seconds without any result, after which it is
     given up. cpus: of the cluster that is started; default: those of this machine.
     """

@@ -1,8 +1,9 @@
 """Decoding and nets as two stages of Ray Data, over all machines of a cluster; what pieces scored comes as it is made.
 
-    rows (a recording each) → `decode`: tasks, a small share of a core each → `Nets`: processes that hold the taggers → driver
+    rows (a recording each) → `Decoders`: processes, a small share of a core each → `Nets`: processes that hold the taggers → driver
 
-A task decodes a few short recordings or one long one, and hands on each piece as soon as there is one. Whatever is lost with
+Decoders stay, as nets do: of tasks' own processes Ray ends those that idle for a second, and each new one imports all anew.
+One decodes a few short recordings or one long one, and hands on each piece as soon as there is one. Whatever is lost with
 a machine Ray does again on another: pieces are what their recording and number say, so that this changes nothing. Nets leave a
 tenth of each core to decoders, which without that would wait for ever for a core to be free; and where nothing comes for
 `patience` seconds, that is an error, not a wait without end.
@@ -85,14 +86,14 @@ def arriving(
         nets, decoders, wanted = _shared_out(ray, machines)
         _settle(ray, machines)
         found = ray.data.from_arrow(_tables(rows))
-        strategies = ray.data.TaskPoolStrategy, ray.data.ActorPoolStrategy
+        pool = ray.data.ActorPoolStrategy
         decoded = found.map_batches(
-            _Decode(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE, compute=strategies[0](decoders),
-            zero_copy_batch=True,
+            Decoders, fn_constructor_args=(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE,
+            compute=pool(size=decoders), zero_copy_batch=True,
         )  # fmt: skip
         scored = decoded.map_batches(
             Nets, fn_constructor_args=(load, cut.rate, options, machines.cores, folder.absolute()), batch_size=None, batch_format="pyarrow",
-            zero_copy_batch=True, compute=strategies[1](size=nets, max_tasks_in_flight_per_actor=2), **wanted,
+            zero_copy_batch=True, compute=pool(size=nets, max_tasks_in_flight_per_actor=2), **wanted,
         )  # fmt: skip
         try:
             for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -102,9 +103,9 @@ def arriving(
             raise _told(error, ray, machines) from error
 
 
-class _Decode:
-    """A table of rows → tables of a piece each. folder: where the command runs, from which relative paths start; processes
-    of a cluster begin elsewhere.
+class Decoders:
+    """A process that decodes: a table of rows → tables of a piece each. folder: where the command runs, from which relative
+    paths start; processes of a cluster begin elsewhere.
     """
 
     def __init__(self, cut: Cut, folder: str):
