@@ -230,7 +230,7 @@ def test_a_step_in_a_process_of_its_own(tmp_path):
         " augment: [crop], train: {epochs: 1, batch: 4}}"
     )
     ways = (), (step.LAST, step.KEPT), (step.LAST, step.KEPT, step.BF16)
-    table, ratio, note = step._net(str(recipe), ways, 2)
+    table, ratio, note, *_ = step._net(str(recipe), ways, 2)
     names = [row[0].removesuffix(" (earmark)") for row in table["rows"]]
     assert names == [*(step._name(way) for way in ways), step.BOUND]
     assert [row[1] for row in table["rows"] if row[0].endswith("(earmark)")] == [ratio]
