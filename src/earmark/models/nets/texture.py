@@ -156,7 +156,8 @@ class Texture(nn.Module):
     def correlations(self, series: Tensor) -> Tensor:
         """Of each pair of groups over time: (batch, channels, groups · (groups − 1) / 2)."""
         centred = series - series.mean(-1, keepdim=True)
-        unit = centred / (spread(centred) * math.sqrt(series.shape[-1]))[..., None]
+        energy = (centred.square() + SMALL**2).sum(-1)  # sums and means alone: a number of frames would stay in a graph
+        unit = centred / energy.sqrt()[..., None]
         return (unit @ unit.transpose(-1, -2)).flatten(2).index_select(-1, self.pairs)
 
 
@@ -170,8 +171,7 @@ def marginals(levels: Tensor) -> list[Tensor]:
     wide, stepped = spread(centred), spread(steps)
     skewness, step_skewness = _moment(centred, wide, 3), _moment(steps - steps.mean(-1, keepdim=True), stepped, 3)
     kurtosis = (_moment(centred, wide, 4) + SMALL).log()
-    frames = math.log(levels.shape[-1])
-    extremes = [((tilt * centred).logsumexp(-1) - frames) / tilt for tilt in TILTS]
+    extremes = [_extreme(centred, tilt) for tilt in TILTS]
     return [mean, wide.log(), skewness, kurtosis, stepped.log(), step_skewness, *extremes]
 
 
@@ -183,6 +183,11 @@ def means(series: Tensor) -> list[Tensor]:
 def spread(values: Tensor) -> Tensor:
     """The standard deviation over the last axis, and never nought."""
     return ((values - values.mean(-1, keepdim=True)).square().mean(-1) + SMALL**2).sqrt()
+
+
+def _extreme(centred: Tensor, tilt: float) -> Tensor:
+    highest = (tilt * centred).amax(-1)
+    return (highest + (tilt * centred - highest[..., None]).exp().mean(-1).log()) / tilt
 
 
 def _moment(centred: Tensor, wide: Tensor, power: int) -> Tensor:

@@ -220,7 +220,7 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys([aten.add_.Tensor, aten.sub_.Tensor, aten.mul_.Tensor, aten.div_.Tensor], _in_place),
     **dict.fromkeys([aten.addcmul_.default, aten.pow_.Scalar], _in_place),
     **dict.fromkeys([aten.normal_.default, aten.uniform_.default, aten.zero_.default], _in_place),
-    **dict.fromkeys([aten.mean.dim, aten.logsumexp.default, aten.amax.default], _reduction),
+    **dict.fromkeys([aten.mean.dim, aten.sum.dim_IntList, aten.logsumexp.default, aten.amax.default], _reduction),
     aten._log_softmax.default: _like,
     aten._softmax.default: _like,
     aten.log_sigmoid_forward.default: _two,
