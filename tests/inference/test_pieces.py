@@ -232,7 +232,7 @@ def scored_by_hand(rows, load, cut, options, machines, folder):
     """What the stages do, in this process; the second recording's pieces come first."""
     made = []
     for row in rows:
-        for table in stages._Decode(cut, ".")(
+        for table in stages.Decoders(cut, ".")(
             SimpleNamespace(
                 to_pylist=lambda row=row: [
                     {
@@ -431,7 +431,7 @@ def test_relative_paths_start_where_the_command_runs(sound, tmp_path, monkeypatc
     cut = cut_for([Odd(Windows(1.0, 0.5))], 60.0, 1)
     told = {"index": 0, "path": b"short.wav", "channel": None, "done": [], "key": "k"}
     for folder, wrong in ((sound["short.wav"].parent, None), (tmp_path / "not here", "No such file or directory")):
-        (table,) = stages._Decode(cut, str(folder))(SimpleNamespace(to_pylist=lambda: [dict(told)]))
+        (table,) = stages.Decoders(cut, str(folder))(SimpleNamespace(to_pylist=lambda: [dict(told)]))
         (row,) = table.to_pylist()
         assert row["path"] == b"short.wav"
         if wrong is None:
