@@ -197,11 +197,14 @@ def test_clips_that_only_one_side_has_are_said(tmp_path):
         ((), "stopped before the first epoch was whole: the same command begins anew"),
         (("run.json",), "the same command and --resume begins anew"),
         (("run.json", "state.safetensors"), "the last whole epoch is saved"),
+        (("run.json", "mix/state.safetensors"), "the last whole epoch is saved"),
+        (("run.json", "mix/tagger.safetensors"), "the last whole epoch is saved"),
     ],
 )
 def test_what_is_saved_when_a_training_is_stopped(tmp_path, monkeypatch, capsys, there: tuple[str, ...], told: str):
     def stop(plan, clips, out: Path, **_):
         for name in there:
+            (out / name).parent.mkdir(exist_ok=True)
             (out / name).touch()
         raise KeyboardInterrupt
 

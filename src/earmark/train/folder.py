@@ -60,6 +60,11 @@ def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         yield _prepare(folder, recipe, parts, resume, workers)
 
 
+def learnt(folder: Path) -> bool:
+    """Whether a run, or one of its phases, has kept anything to go on with."""
+    return any((*folder.rglob(STATE), *folder.rglob(TAGGER)))
+
+
 def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> dict[str, str]:
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     kept = folder / "recipe.yaml"
@@ -78,7 +83,7 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
     before, (now, heard) = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
-    if before != now and not any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
+    if before != now and not learnt(folder):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
     for part, told in now.items():

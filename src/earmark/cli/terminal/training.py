@@ -63,6 +63,7 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
     from earmark import train as training
     from earmark.cli.terminal.console import Silent, progress, say
     from earmark.files.shown import message, shown
+    from earmark.train import folder
 
     with progress() as bar:
         task = bar.add_task("reading", total=None, told="")
@@ -84,7 +85,7 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
             return training.train(plan, clips, out, say=speak, on_progress=listener, **told)
         except KeyboardInterrupt:
             bar.stop()
-            if (out / "state.safetensors").is_file():
+            if folder.learnt(out):
                 last = "last whole epoch" if told.get("every") is None else "last kept state"
                 say(f"stopped; the {last} is saved: go on with the same command and --resume ({out})")
             else:
