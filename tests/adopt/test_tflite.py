@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,22 +90,45 @@ def test_bytes_that_were_altered_give_a_net_or_one_message(data):
         adopted(bytes(altered))
 
 
-@pytest.mark.parametrize("step", [108, pytest.param(4, marks=pytest.mark.slow)])
-def test_every_word_made_the_largest_and_the_most_negative(step):
-    """Offsets, counts and sizes at their ends, each word of the file in turn, or each 27th: no other error, and little memory."""
-    tracemalloc.start()
-    refused = 0
+def refused(step: int) -> int:
+    """Of files whose words are at their ends, one in turn, offsets, counts and sizes among them: how many are refused."""
+    count = 0
     for place in range(0, len(SMALL), step):
         for word in (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0"):
             altered = SMALL[:place] + word + SMALL[place + 4 :]
             try:
                 adopted(altered[: len(SMALL)])
             except TaggerError:
-                refused += 1
+                count += 1
+    return count
+
+
+def test_some_words_made_the_largest_and_the_most_negative():
+    """Each 27th: no other error, and little memory."""
+    tracemalloc.start()
+    count = refused(108)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert refused > 2000 // step  # most words are offsets and sizes
+    assert count > 2000 // 108  # most words are offsets and sizes
     assert peak < 20_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no process is told its size here")
+def test_every_word_made_the_largest_and_the_most_negative():
+    """No other error, such as that of too little memory: to trace each piece of it takes five times as long."""
+    resource = pytest.importorskip("resource")
+    from tests.hostile.driver import here
+
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (here() + 100_000_000, limits[1]))
+    try:
+        with pytest.raises(MemoryError):
+            bytearray(200_000_000)
+        count = refused(4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert count > 500
 
 
 @pytest.mark.parametrize("length", range(0, len(SMALL), 97))
