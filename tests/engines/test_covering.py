@@ -47,7 +47,7 @@ def made_and_file(tmp_path_factory):
 @pytest.mark.parametrize(("count", "taken"), [(2, []), (5, [8]), (7, [8]), (8, [8]), (9, [8]), (15, [8, 8])])
 def test_a_stretch_that_is_longer_than_its_windows_answers_as_they_do(count, taken, made_and_file):
     """A window is 1.024 s and a hop an eighth of it: a stretch of eight is as long as 1 + 7/8 windows."""
-    from tests.engines.test_graphs import apart, wave
+    from tests.engines.test_graphs import one_by_one, wave
 
     from earmark.models.loading import load
 
@@ -55,7 +55,7 @@ def test_a_stretch_that_is_longer_than_its_windows_answers_as_they_do(count, tak
     other = load(file, engine="onnxruntime")
     assert other._covered(count) == (taken if count > 2 else other._covered(2))
     whole, (_, hop) = wave(made, count), made.windows.samples(made.sample_rate)
-    got, wanted = other.predicted_overlapping(whole, hop, count), made.predicted(apart(made, whole))
+    got, wanted = other.predicted_overlapping(whole, hop, count), made.predicted(one_by_one(made, whole))
     for name in ("scores", "embedding", "frames"):
         ours, true = getattr(got, name), getattr(wanted, name)
         assert len(ours) == count

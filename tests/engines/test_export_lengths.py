@@ -7,47 +7,50 @@ import json
 import numpy as np
 import pytest
 from tests.program import earmark
-from tests.small import LOGMEL, tagger
+from tests.small import LOGMEL, apart, tagger
 
 from earmark.engines import sessions
 from earmark.errors import TaggerError
 from earmark.models import export, lengths
 from earmark.models.loading import load
-from earmark.registry import FEATURES, NETS
+from earmark.registry import FEATURES
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export")
 OWN = 8192  # samples: 1.024 s
 OTHERS = (8193, 20_011, 50_000)  # none of those that exporting itself compares
 
 
-def waves(samples, seed=0):
-    return np.asarray(np.random.default_rng(seed).normal(0, 0.1, (2, samples)), np.float32)
+def waves(samples, seed=0, count=2):
+    return np.asarray(np.random.default_rng(seed).normal(0, 0.1, (count, samples)), np.float32)
 
 
-def check_whole(made, model):
+def check_whole(made, model, others=OTHERS):
+    """Windows of its own length, one of them and several, and others of other lengths."""
     session = sessions.open_session("onnxruntime", model, "float32", 1)
-    for samples in (lengths.shortest(made), OWN, *OTHERS):
-        given = waves(samples, samples)
+    for count, samples in ((1, OWN), (5, OWN), *((2, other) for other in others)):
+        given = waves(samples, samples, count)
         np.testing.assert_allclose(session([given])[0], made.score_windows(given), rtol=0, atol=1e-4)
+    return session
 
 
 FIXED = {"resnet_a"}  # which does something else with less than a segment, and with whole segments
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("net", NETS.names())
+@pytest.mark.parametrize("net", apart())
 def test_every_net_takes_any_length_or_says_that_it_does_not(net):
     made = tagger(net, 1.024, 1.024)
     model, takes = lengths.whole(made)
     if net in FIXED:
         assert takes.text().startswith("takes windows of 8,192 samples alone: of windows of ")
         assert "samples scores differ from PyTorch's by" in takes.why
+        session = check_whole(made, model, ())
         with pytest.raises(Exception, match="20011"):  # not a wrong answer
-            sessions.open_session("onnxruntime", model, "float32", 1)([waves(20_011)])
+            session([waves(20_011)])
         return
     assert takes.dynamic, takes.text()
     assert takes.own == OWN and min(takes.tried) == takes.shortest and max(takes.tried) > 2 * OWN
-    check_whole(made, model)
+    check_whole(made, model, (takes.shortest, *OTHERS))
     with pytest.raises(Exception, match=r"at least"):  # the shortest is that: a sample less is refused by the tagger
         made.score_windows(waves(takes.shortest - 1))
 
@@ -59,7 +62,7 @@ def test_every_feature_takes_any_length(feature):
     made = tagger("resnet_b", 1.024, 1.024, told)
     model, takes = lengths.whole(made)
     if takes.dynamic:
-        check_whole(made, model)
+        check_whole(made, model, (takes.shortest, *OTHERS))
     else:
         pytest.fail(takes.text())
 
