@@ -1,7 +1,8 @@
 """Runs calls in children of one process that has imported the library already, each with no more memory and work than allowed.
 
-    python driver.py MEGABYTES SECONDS < calls.json > results.json
+    python driver.py MEGABYTES SECONDS
 
+Each line that it reads is a list of calls in JSON, and a line with a list of their results is its answer. It ends with its input.
 A call is a list of words: those of `earmark`, or "read_events" or "embeddings" and a file. A child may take so many megabytes more than the
 library itself, and so many seconds of a processor: beyond them it is killed, or gets no memory.
 """
@@ -81,4 +82,5 @@ if __name__ == "__main__":
         registry.names()
     recipe.shipped()
     megabytes, seconds = map(int, sys.argv[1:])
-    json.dump([run(words, megabytes, seconds) for words in json.load(sys.stdin)], sys.stdout)
+    for line in sys.stdin:
+        print(json.dumps([run(words, megabytes, seconds) for words in json.loads(line)]), flush=True)

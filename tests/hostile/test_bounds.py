@@ -6,7 +6,7 @@ import json
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from earmark import recipe
 from earmark.models import file as taggerfile
 from earmark.scores import Embeddings, Scores
 
-pytestmark = pytest.mark.slow  # each in a process of its own, which imports everything
+pytestmark = pytest.mark.slow  # each in a process of its own, with little memory and time
 
 MEGABYTES, SECONDS = 1000, 5
 SMALL = {
@@ -95,17 +95,21 @@ AS_YAML = {  # what is said where it is refused as a text already
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Callable[[list[list[str]]], list[dict[str, Any]]]:
-    """Runs calls, each in a process of its own, as driver.py has it."""
-    driver = Path(__file__).with_name("driver.py")
+def hostile(tmp_path_factory) -> Iterator[Callable[[list[list[str]]], list[dict[str, Any]]]]:
+    """Runs calls, each in a process of its own, as driver.py has it; the driver imports everything once for all tests."""
+    words = [sys.executable, str(Path(__file__).with_name("driver.py")), str(MEGABYTES), str(SECONDS)]
+    said, pipe = tmp_path_factory.mktemp("driver") / "said", subprocess.PIPE
+    with said.open("w") as out, subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=out, text=True) as driver:
 
-    def run(calls: list[list[str]]) -> list[dict[str, Any]]:
-        words = [sys.executable, str(driver), str(MEGABYTES), str(SECONDS)]
-        done = subprocess.run(words, input=json.dumps(calls), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        def run(calls: list[list[str]]) -> list[dict[str, Any]]:
+            driver.stdin.write(json.dumps(calls) + "\n")
+            driver.stdin.flush()
+            told = driver.stdout.readline()
+            assert told, said.read_text()
+            return json.loads(told)
 
-    return run
+        yield run
+    assert driver.returncode == 0, said.read_text()
 
 
 def check_refused(results: list[dict[str, Any]], told: list[tuple[str, str]]) -> None:
