@@ -43,7 +43,7 @@ test-all: setup
 # with other kernels of torch, of oneDNN and of MKL, and other last bits in batches of other sizes, as on some processors: see
 # "What is promised of numbers" in docs/numbers.md
 test-lesser: setup
-	LESSER=1 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(PYTEST) -m "numerical and not slow"
+	LESSER=1 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 $(PYTEST) tests -m "numerical and not slow"
 
 # with the lowest release of each package that pyproject.toml allows, in an environment of their own
 test-lowest: setup

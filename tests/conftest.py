@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from _pytest.doctest import DoctestModule
 from numpy.typing import NDArray
 from tests import program, rounding
 
@@ -27,15 +28,39 @@ parsed = functools.cache(texts.plain)
 texts.plain = lambda text: copy.deepcopy(parsed(text))
 
 
+# They import torch, and compute neither features nor nets nor scores
+SCORELESS = {
+    "test_ahead.py", "test_benchmarks.py", "test_course.py", "test_devices.py", "test_loader.py", "test_plugin_kinds.py",
+    "test_recipe.py", "test_renaming.py",
+}  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path):
+    """Examples in docstrings are the source's: to look for some in each file of tests takes seconds in every process.
+
+    So does it to import what a lesser machine does not run.
+    """
+    found = yield
+    if os.environ.get("LESSER") and "torch" not in file_path.read_text(encoding="utf-8"):
+        return []
+    return [each for each in found if not isinstance(each, DoctestModule)]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make test-lesser` runs as a lesser machine what computes features, nets and scores: tests of files that import torch.
 
     Those of trainings, which import `training`, are left out: they promise nothing across machines. So are those in tests/cli
-    and tests/files, whose commands score something and say nothing of the scores.
+    and tests/files, whose commands score something and say nothing of the scores, those of augmentations, and `SCORELESS`.
+
+    Files that hold tests of minutes come first, or one process would be left with such a test when all else is done.
     """
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
     for item in items:
         names = vars(getattr(item, "module", item))
-        if "torch" in names and "training" not in names and item.path.parent.name not in ("cli", "files"):
+        left_out = item.path.parent.name in ("augment", "cli", "files") or item.path.name in SCORELESS
+        if "torch" in names and "training" not in names and not left_out:
             item.add_marker("numerical")
 
 
