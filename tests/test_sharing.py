@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import small
 from tests.conftest import ROOT
 from tests.small import LOGMEL, SMALL, TAGS, tagger
 from torch import nn
@@ -24,7 +25,7 @@ from earmark.inference.sounds import Samples
 from earmark.models import prediction as predictions
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
-from earmark.registry import FEATURES, NETS
+from earmark.registry import FEATURES
 from earmark.windows.overlap import Trace, counting, overlapping, shapes
 from earmark.windows.overlap.counting import Counting
 from earmark.windows.overlap.plan import Plans, _work, plan
@@ -52,7 +53,7 @@ def check(tagger, hop_samples, count, seed=0):
     return trace.stopped
 
 
-@pytest.mark.parametrize("net", NETS.names())
+@pytest.mark.parametrize("net", small.apart())
 @pytest.mark.parametrize(("length", "hop"), [(1.024, 0.128), (0.512, 0.064), (1.0, 0.05), (0.7, 0.0811)])
 def test_every_net_gives_the_same_scores(net, length, hop):
     made = tagger(net, length, hop)
@@ -205,7 +206,7 @@ def test_segments_that_begin_together_are_shared():
     assert not any("phases" in why for why in told)
 
 
-@pytest.mark.parametrize("net", NETS.names())
+@pytest.mark.parametrize("net", small.apart())
 def test_work_is_counted_as_pytorch_counts_it(net):
     """Of windows as they are and of windows together; transforms by our own formula, which PyTorch has none for."""
     made = copy.deepcopy(tagger(net, 1.024, 0.128)).to("meta")
@@ -220,7 +221,7 @@ def test_work_is_counted_as_pytorch_counts_it(net):
         assert counted.operations == expected.get_total_flops() > 0
 
 
-@pytest.mark.parametrize("net", NETS.names())
+@pytest.mark.parametrize("net", small.apart())
 def test_shapes_are_those_that_pytorch_tells(net, monkeypatch):
     """Work and the largest tensor, which hangs on what is copied, as PyTorch's own answers make them: no plan is another."""
     made = copy.deepcopy(tagger(net, 1.024, 0.128)).to("meta")
@@ -239,10 +240,9 @@ ALONE = """
 import sys
 import tests
 tests.__path__ = ["tests"]  # whatever else is called so where packages are
-from tests.small import tagger
-from earmark.registry import NETS
+from tests.small import apart, tagger
 from earmark.windows.overlap.plan import plan
-for net in NETS.names():
+for net in apart():
     made = tagger(net, 1.024, 0.128)
     assert "cannot be counted" not in str(plan(made, *made.windows.samples(8000))), net
     assert not {"torch._dynamo", "sympy"} & set(sys.modules), net

@@ -12,7 +12,6 @@ from earmark.models import export, loading
 from earmark.models.adopted.adopting import Asked, adopt
 from earmark.models.predicted import probabilities
 from earmark.models.transfer import with_head
-from earmark.registry import NETS
 from earmark.train.heads.fitting import logits_of
 
 TAGS = ("dog", "rain", "sea", "wind")
@@ -52,7 +51,7 @@ def waves(tagger, count=3):
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
-@pytest.mark.parametrize("net", NETS.names())
+@pytest.mark.parametrize("net", small.apart())
 def test_scores_are_the_layers_on_the_embedding(net, hidden, tmp_path):
     base = made(net)
     heard = base.predicted(waves(base))

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.small import tagger
+from tests.small import apart, tagger
 from torch import nn
 
 from earmark.cli.terminal.jobs import engine_of
@@ -18,7 +18,6 @@ from earmark.engines import processor
 from earmark.errors import TaggerError
 from earmark.files import remembered
 from earmark.models import loading, reduced, trust
-from earmark.registry import NETS
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +37,7 @@ def reduced_tagger(net="cnnspec", precision="bf16", hop=1.024):
     return made
 
 
-@pytest.mark.parametrize("net", NETS.names())
+@pytest.mark.parametrize("net", apart())
 def test_every_net_answers_in_bf16_nearly_as_in_float32_and_shares_as_much(net):
     exact, short = tagger(net, 1.024, 0.256), reduced_tagger(net, hop=0.256)
     wanted, got = exact.predicted(windows()), short.predicted(windows())
