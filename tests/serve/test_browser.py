@@ -159,6 +159,34 @@ def test_a_recording_of_the_microphone(page):
     assert page.run("document.querySelector('#facts').textContent").startswith("0:0")
 
 
+HELD_BACK = """((id) => {
+  const plain = fetch;
+  window.waiting = new Set();
+  window.fetch = (path, options = {}) => {
+    if (options.method === "DELETE") window.left = [...waiting];
+    else if (path.includes(id)) return new Promise((_, fail) => {
+      const what = path.split(id)[1].split("?")[0];
+      waiting.add(what);
+      options.signal?.addEventListener("abort", () => { waiting.delete(what); fail(new DOMException("", "AbortError")); });
+    });
+    return plain(path, options);
+  };
+})(document.querySelector("#as-csv").href.match("recordings/([^/]+)")[1])"""
+
+
+def test_what_is_asked_of_a_recording_is_given_up_before_it_is_dropped(page, clips):
+    """Its picture and its events, which a slow service has not told when the next recording is there."""
+    dropped(page, clips[0])
+    page.run(HELD_BACK)
+    page.press("+")
+    page.wait("waiting.has('/peaks')")
+    page.run("document.querySelector('#threshold').dispatchEvent(new Event('input'))")
+    page.wait("waiting.has('/events')")
+    dropped(page, clips[1])
+    page.wait("!!window.left")
+    assert page.run("left") == []
+
+
 def test_live(page):
     page.run("location.hash = 'live'")
     page.wait("!document.querySelector('#live').hidden")

@@ -4,7 +4,7 @@ import { Recorder } from "./recorder.js";
 import { View } from "./view.js";
 
 const at = (id) => document.getElementById(id);
-let view, tagger, recording, threshold = null, recorder, later, asking = 0;
+let view, tagger, recording, threshold = null, recorder, later, hearing, asking = 0;
 
 export function start(state, which) {
   tagger = which;
@@ -53,8 +53,8 @@ async function take(blob, name, quiet = false) {
   try {
     const before = recording;
     const sent = await send("v1/recordings", blob, name, (share) => { at("sending").value = share; });
+    show(sent); // what is still asked of the one before is given up: it will be no more
     if (before?.held) ask(`v1/recordings/${before.id}`, { method: "DELETE" }).catch(() => {});
-    show(sent);
   } catch (error) { say(error.message, true); }
   finally { at("sending").hidden = true; }
 }
@@ -72,11 +72,12 @@ function show(told) {
 
 async function hear() {
   const mine = ++asking, name = tagger().name;
+  hearing?.abort(); hearing = new AbortController();
   at("answer").textContent = `${name} is listening …`;
   at("events").tBodies[0].replaceChildren(); at("events-told").textContent = ""; view.heard(null, []);
   view.scores = null;
   try {
-    const scores = await json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`);
+    const scores = await json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`, { signal: hearing.signal });
     if (mine !== asking) return;
     view.heard(scores, []);
     const surest = [...scores.tags].sort((a, b) => b.score - a.score).slice(0, 3);
@@ -91,7 +92,9 @@ export const chip = (tag) => element("span", { className: "chip" }, element("b",
 async function events() {
   const mine = asking, about = { tagger: tagger().name, threshold };
   told();
-  const [found] = await json(`v1/recordings/${recording.id}/events?${query(about)}`);
+  let found;
+  try { [found] = await json(`v1/recordings/${recording.id}/events?${query(about)}`, { signal: hearing.signal }); }
+  catch (error) { if (error.name === "AbortError") return; throw error; }
   if (mine !== asking) return;
   view.threshold = threshold;
   view.heard(null, found.events);

@@ -68,7 +68,7 @@ export class View {
   }
 
   show(recording, start = 0, end = recording.seconds) {
-    this.stop();
+    this.stop(); this.asked?.abort();
     this.recording = recording; this.scores = null; this.events = []; this.span = this.cause = null; this.peaks = null; this.picture = null;
     this.mark = start; this.range = [start, Math.min(end, recording.seconds)];
     this.changed();
