@@ -1,6 +1,7 @@
 """The page as somebody new meets it, given only the address: one long way through all of it, in headless Chromium.
 
-Slow: it trains. Its screens become the pictures of the documentation, at 1400 and 400 px, light and dark, by
+Slow: it trains. Its screens become the pictures of the documentation, at 1400 and 400 px, light and dark, and show more recordings
+and answers then, by
 
     EARMARK_SCREENS=docs python -m pytest -m slow tests/serve/test_journey.py
 """
@@ -22,7 +23,9 @@ from tests.serve.browser import Browser, installed, opened
 from tests.serve.process import Program, serving
 from tests.serve.test_browser import READY, SILENT_MICROPHONE, dropped, pressed
 
-SCENES, CLIPS_A_TAG = 30, 4
+SCREENS = os.environ.get("EARMARK_SCREENS")
+# recordings, clips of a tag to learn from, answers
+SCENES, CLIPS_A_TAG, ANSWERS = (30, 4, 60) if SCREENS else (8, 1, 12)
 TRAINED = 1500.0  # s, on a machine that has other things to do
 WIDEST, MOST = 1000, 150_000  # px of a picture in the docs, bytes
 
@@ -76,10 +79,10 @@ def screen(page: Browser, name: str, *sizes: tuple[int, bool], top: str = "body"
     for width, dark in sizes:
         page.size(width, 900 if width > 600 else 800, dark=dark)
         page.run(f"document.querySelector({top!r}).scrollIntoView()")
-        time.sleep(1.5)  # drawn anew for its width
+        time.sleep(1.5 if SCREENS else 0.5)  # drawn anew for its width
         assert page.run("document.documentElement.scrollWidth") <= width
-        if folder := os.environ.get("EARMARK_SCREENS"):
-            place = Path(folder) / f"serve-{name}-{width}-{'dark' if dark else 'light'}.png"
+        if SCREENS:
+            place = Path(SCREENS) / f"serve-{name}-{width}-{'dark' if dark else 'light'}.png"
             page.picture(place, whole=False)
             smaller(place)
     page.size(1400)
@@ -129,13 +132,13 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
     page.run("document.querySelector('#begin').click()")
     page.wait("document.querySelector('#job-told').textContent.endsWith('events.')", 300)
     job = client.get("/v1/jobs").json()["jobs"][0]
-    assert (job["done"], job["unread"]) == (SCENES, 0) and job["events"] >= 60
+    assert (job["done"], job["unread"]) == (SCENES, 0) and job["events"] >= ANSWERS
     screen(page, "recordings", (1400, True), (400, False))
 
-    # review sixty by keyboard, as those who made the soundscapes would
+    # review by keyboard, as those who made the soundscapes would
     page.run("location.hash = 'review'")
     page.wait("document.querySelector('#question').textContent.startsWith('Is this')")
-    for count in range(60):
+    for count in range(ANSWERS):
         asked = told(page, "#question-told")
         tag = told(page, "#question").removeprefix("Is this ").removesuffix("?").replace(" ", "_")
         name = asked.partition("_2026")[0] + ".flac"
@@ -144,7 +147,7 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
         right = any(
             onset < event["offset"] and event["onset"] < offset and tag == each for onset, offset, each in truth[name]
         )
-        if count == 30:
+        if count == ANSWERS // 2:
             page.wait("document.querySelectorAll('#examples li').length > 0")
             page.wait("document.querySelector('#cause-told').textContent.length > 0")
             screen(page, "review", (1400, False), (400, True))
@@ -154,7 +157,7 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
             "r" if right else "w",
             f"document.querySelector('#figures').textContent.includes('Answers {count + 1}r')",
         )
-    assert client.get(f"/v1/jobs/{job['id']}/figures").json()["asked"] == 60
+    assert client.get(f"/v1/jobs/{job['id']}/figures").json()["asked"] == ANSWERS
 
     # train again, and take the new tagger
     page.wait("!document.querySelector('#train').disabled")
@@ -170,8 +173,8 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
         "|| /failed/.test(document.querySelector('#trainings').textContent)", TRAINED,
     )  # fmt: skip
     training = client.get("/v1/training/1").json()
-    assert training["state"] == "done" and training["answers"] == 60, training
-    assert sum(row["events"] for row in training["changed"]) >= 60
+    assert training["state"] == "done" and training["answers"] == ANSWERS, training
+    assert sum(row["events"] for row in training["changed"]) >= ANSWERS
     screen(page, "training", (1400, True), (400, False), top="#training")
     page.run("document.querySelector('#trainings .main').focus()")
     page.press("Enter")
