@@ -158,6 +158,31 @@ def test_the_description_is_whole(client):
     assert not {"HTTPValidationError", "ValidationError"} & set(client.defs)
 
 
+def integers(client: Client, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All that a schema has of them, in whatever it holds."""
+    schema = client.resolved(schema)
+    if schema.get("type") == "integer":
+        yield schema
+    inner = [*schema.get("anyOf", []), *schema.get("properties", {}).values()]
+    for each in (*inner, *([schema["items"]] if "items" in schema else [])):
+        yield from integers(client, each)
+
+
+def test_every_number_that_is_asked_for_has_bounds(client):
+    """A whole number without any would reach the database, which holds 64 bits of one."""
+    asked = 0
+    for method, path, operation in client.operations():
+        told = [each["schema"] for each in operation.get("parameters", [])]
+        told += [each["schema"] for each in operation.get("requestBody", {}).get("content", {}).values()]
+        for schema in told:
+            for each in integers(client, schema):
+                assert each["minimum"] >= -(2**53) and each["maximum"] <= 2**53, (method, path, each)
+                asked += 1
+    assert asked > 20
+    answer = client.line.post(f"/v1/jobs/{client.known['job']}/reviews", json={"event": 2**64, "answer": "right"})
+    assert answer.status_code == 422 and "event" in answer.json()["error"]
+
+
 def test_requests_from_the_description_are_answered_as_described(client):
     fine = set()
     for _turn in range(6):

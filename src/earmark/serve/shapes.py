@@ -214,7 +214,7 @@ class Said(Output):
     truth, in seconds from the start of the recording, where its edges were moved.
     """
 
-    event: int
+    event: Annotated[int, Field(ge=0, le=2**53)]
     answer: Literal["right", "wrong", "other", "unsure"]
     other: Annotated[str, Field(max_length=255)] = ""
     drawn: Literal["surest", "doubtful", "random", "chosen"] = "chosen"
