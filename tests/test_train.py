@@ -343,6 +343,14 @@ MIXED = {
 }
 
 
+@pytest.fixture(scope="module")
+def phased(clips, tmp_path_factory) -> Path:
+    """The folder of a run in these phases that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("phased") / "run"
+    training.train(recipe(phases=MIXED), clips, folder)
+    return folder
+
+
 def test_statistics_are_renewed_where_something_looks_at_them(clips, tmp_path):
     """Without validation after the last epoch alone: the same tagger as where each one was renewed and kept."""
     plain = {"data__validation": [], "train__epochs": 2, "train__schedule": {"name": "constant"}}
@@ -358,33 +366,30 @@ def test_statistics_are_renewed_where_something_looks_at_them(clips, tmp_path):
     assert all("running" in name or "num_batches" in name for name in unlike)
 
 
-def test_phases_go_on_from_one_another(clips, tmp_path):
-    said: list[str] = []
-    path = training.train(recipe(phases=MIXED), clips, tmp_path / "run", say=said.append)
-    log = rows(tmp_path / "run")
+def test_phases_go_on_from_one_another(clips, phased, tmp_path):
+    path, log = phased / "tagger.safetensors", rows(phased)
     assert [(row["phase"], row["epoch"]) for row in log] == [
         ("mixed", "1"), ("mixed", "2"), ("mixed", "3"), ("raw", "1"), ("raw", "2"),
     ]  # fmt: skip
     assert {float(row["lr"]) for row in log} == {3e-3, 3e-4}
-    assert path.read_bytes() == (tmp_path / "run" / "raw" / "tagger.safetensors").read_bytes()
+    assert path.read_bytes() == (phased / "raw" / "tagger.safetensors").read_bytes()
     kept = loading.load(path)
     assert kept.facts.as_dict()["phase"] == "raw"
     assert set(kept.recipe.phases) == {"mixed", "raw"}  # the file tells the whole training
     # the second phase starts where the first one's best epoch was: its first epoch is far below a fresh net's
-    first = loading.load(tmp_path / "run" / "mixed" / "tagger.safetensors")
+    first = loading.load(phased / "mixed" / "tagger.safetensors")
     assert (
         float(log[3]["valid_loss"])
         < first.facts.as_dict()["validation"]["loss"] + 0.3
         < float(log[0]["valid_loss"]) + 0.3
     )
     only = training.train(recipe(phases=MIXED, run=["mixed"]), clips, tmp_path / "only")
-    mine, theirs = (loading.load(p).state_dict() for p in (only, tmp_path / "run" / "mixed" / "tagger.safetensors"))
+    mine, theirs = (loading.load(p).state_dict() for p in (only, phased / "mixed" / "tagger.safetensors"))
     assert all((mine[key] == theirs[key]).all() for key in mine)
 
 
-def test_a_run_in_phases_that_is_stopped_with_ctrl_c_is_resumed(clips, tmp_path):
+def test_a_run_in_phases_that_is_stopped_with_ctrl_c_is_resumed(clips, phased, tmp_path):
     plan = recipe(phases=MIXED)
-    whole = training.train(plan, clips, tmp_path / "whole")
 
     def stop(phase, epoch, epochs, share, row):
         if phase == "raw" and epoch == 2:
@@ -399,7 +404,7 @@ def test_a_run_in_phases_that_is_stopped_with_ctrl_c_is_resumed(clips, tmp_path)
         signal.signal(signal.SIGINT, before)
     assert not (tmp_path / "run" / "tagger.safetensors").exists()
     again = training.train(plan, clips, tmp_path / "run", resume=True)
-    assert again.read_bytes() == whole.read_bytes()
+    assert again.read_bytes() == (phased / "tagger.safetensors").read_bytes()
 
 
 def test_parts_are_loaded_and_frozen(clips, tmp_path):
@@ -496,12 +501,11 @@ def test_several_processes_give_the_figures_of_one(clips, tmp_path):
         np.testing.assert_allclose(theirs[key].numpy(), value.numpy(), rtol=1e-4, atol=1e-6, err_msg=key)
 
 
-def test_a_kill_between_the_log_and_the_state_loses_no_row(clips, tmp_path, monkeypatch):
+def test_a_kill_between_the_log_and_the_state_loses_no_row(clips, phased, tmp_path, monkeypatch):
     """A run whose state is that of its last epoch is never written to again."""
     from earmark.train import phase as lesson
 
     plan = recipe(phases=MIXED)
-    whole = training.train(plan, clips, tmp_path / "whole")
 
     def killed(path, history):
         if len(history) == 3:
@@ -513,8 +517,9 @@ def test_a_kill_between_the_log_and_the_state_loses_no_row(clips, tmp_path, monk
         patch.setattr(lesson, "write_log", killed)
         with pytest.raises(KeyboardInterrupt):
             training.train(plan, clips, tmp_path / "run")
-    assert training.train(plan, clips, tmp_path / "run", resume=True).read_bytes() == whole.read_bytes()
-    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+    again = training.train(plan, clips, tmp_path / "run", resume=True)
+    assert again.read_bytes() == (phased / "tagger.safetensors").read_bytes()
+    assert rows(tmp_path / "run") == rows(phased)
 
 
 def test_a_start_that_was_killed_is_no_run(clips, tmp_path, monkeypatch):
