@@ -19,7 +19,7 @@ from earmark.serve.settings import Settings
 schemathesis = pytest.importorskip("schemathesis")
 TOKEN = "sixteen characters"
 HEADERS = {"Host": "localhost", "Authorization": f"Bearer {TOKEN}"}
-QUICK, LONG = 2, 60  # requests of each kind to each operation
+QUICK, LONG = 2, 20  # requests of each kind to each operation
 
 
 @pytest.fixture(scope="module")
