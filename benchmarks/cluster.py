@@ -4,8 +4,9 @@ Speed is that of more sound: each way does a job and one of four times as much, 
 by how much more it heard. So the start of a cluster, of processes and of taggers, which a day's job does not see, is told
 apart. A process that has one core is bound to it, and with it all that it starts.
 
-    python -m benchmarks.cluster --kills 20 --files 20000            # all, some 25 minutes on two cores that have nothing else to do
-    python -m benchmarks.cluster --part killed --kills 20 --keep k.jsonl    # one of speed, killed, many; again, it goes on
+    python -m benchmarks.cluster    # all, some 30 minutes on two cores that have nothing else to do
+    python -m benchmarks.cluster --part killed --keep k.jsonl    # one of speed, killed, many; again, it goes on
+    python -m benchmarks.run --only cluster --keep k.jsonl --out results    # what is not kept is measured, and all is written
 
 Each figure is told as it comes. With --keep it is kept as well, and not measured again.
 """
@@ -41,6 +42,7 @@ WORDS = ("--tagger", "esc10", "--format", "csv", "--batch", "1")
 STORE = 200 << 20  # bytes of a node's store
 WAIT = 600.0  # s, for a job that was killed
 NODES = 2
+KILLS, FILES = 20, 20_000
 
 Say = Callable[[str], None]
 
@@ -52,28 +54,41 @@ class Figures:
     say: Say
     file: Path | None = None
     known: dict[str, Any] = field(default_factory=dict)
+    part: str = ""
+    loads: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.file is not None and self.file.exists():
             for line in self.file.read_text().splitlines():
                 self.known |= json.loads(line)
 
-    def of(self, name: str, measure: Callable[[], Any]) -> Any:
-        """Measured, or what is known."""
+    def of(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Measured, or what is known. load: of the machine, as it began: above one a core it had other work."""
         if name not in self.known:
-            self.known[name] = measure()
+            load = round(os.getloadavg()[0], 1)
+            self.known[name] = measure() | {"load": load}
             if self.file is not None:
                 with self.file.open("a") as out:
                     out.write(json.dumps({name: self.known[name]}) + "\n")
         self.say(f"{name}: {json.dumps(self.known[name])}")
-        return self.known[name]
+        told: dict[str, Any] = self.known[name]
+        self.loads[self.part] = max(self.loads.get(self.part, 0.0), told.get("load", 0.0))
+        return told
+
+    def busy(self) -> list[str]:
+        """A note of each part that had not the machine for itself: a job of its own makes a load of about two."""
+        return [
+            f"{part}: measured while the machine had other work (load up to {load:g}), which the clock sees"
+            for part, load in self.loads.items()
+            if load > 3
+        ]
 
 
 def main(
     quick: bool = False,
     say: Say = lambda line: None,
-    kills: int = 3,
-    files: int = 2_000,
+    kills: int = KILLS,
+    files: int = FILES,
     parts: Sequence[str] = ("speed", "killed", "many"),
     keep: Path | None = None,
 ) -> dict[str, Any]:
@@ -86,13 +101,17 @@ def main(
             record(place, {"small": few, "large": many_, "few": 4})
         made = []
         if "speed" in parts:
+            figures.part = "speed"
             made.append(speed(place, few * SECONDS, many_ * SECONDS, figures))
         if "killed" in parts:
-            made.append(killed(place, kills, figures))
+            figures.part = "killed"
+            made.append(killed(place, kills // 10 if quick else kills, figures))
         if "many" in parts:
+            figures.part = "short files"
             made.append(many(place, files // 10 if quick else files, figures))
     told = ("tables", "goals", "missing", "notes")
-    return {part: [each for one in made for each in one.get(part, [])] for part in told}
+    found = {part: [each for one in made for each in one.get(part, [])] for part in told}
+    return found | {"notes": found["notes"] + figures.busy()}
 
 
 def record(place: Path, folders: dict[str, int]) -> None:
@@ -160,7 +179,7 @@ def speed(place: Path, less: float, more: float, figures: Figures) -> dict[str, 
     ways = {"one core": (alone, on_one), "two nodes": (halves, on_two)}
     rows, goals = [], []
     for name, pair in ways.items():
-        rates, costs = [], []
+        rates, costs, whole = [], [], []
         for way, label in zip(pair, ("plain", "Ray"), strict=True):
             small, large = (
                 figures.of(
@@ -172,8 +191,20 @@ def speed(place: Path, less: float, more: float, figures: Figures) -> dict[str, 
             longer = large["seconds"] - small["seconds"]
             rates.append((more - less) / longer)
             costs.append((more - less) / (large["cpu"] - small["cpu"]))
+            whole.append(more / large["seconds"])
             start = small["seconds"] - longer * less / (more - less)
-            rows.append([name, label, rates[-1], rates[-1] / rates[0], costs[-1] / costs[0], start, large["seconds"]])
+            rows.append(
+                [
+                    name,
+                    label,
+                    rates[-1],
+                    rates[-1] / rates[0],
+                    costs[-1] / costs[0],
+                    start,
+                    large["seconds"],
+                    whole[-1] / whole[0],
+                ]
+            )
         figures.say(
             f"Ray over plain processes, {name}: {rates[1] / rates[0]:.3f} ({costs[1] / costs[0]:.3f} by CPU seconds)"
         )
@@ -181,6 +212,7 @@ def speed(place: Path, less: float, more: float, figures: Figures) -> dict[str, 
             {"what": f"Ray over plain processes, {name}", "value": rates[1] / rates[0], "at_least": GOALS[name]}
         )
     columns = ["", "", "times as fast as it sounds", "ratio", "by CPU seconds", "start, s", "the larger job, s"]
+    columns += ["ratio, start and all"]
     jobs = [place / f"one-core-{label}-large" / "tags.csv" for label in ("plain", "Ray")]
     jobs.append(place / "two-nodes-Ray-large" / "tags.csv")
     there = [job.read_bytes() for job in jobs if job.exists()]
@@ -260,7 +292,7 @@ def one_killed(place: Path, what: str, number: int, whole: bytes) -> dict[str, A
             work = earmark(place, cores(), *words)
         elif what == "node":
             cluster.remove_node(cluster.other, allow_graceful=False)
-        elif workers := _below("ray::Map"):
+        elif workers := _below("ray::Map") + _below("ray::ReadingNet"):
             rng.choice(workers).kill()
         took(work, seconds=WAIT)
     tally = json.loads((place / job / "tally.json").read_text())
@@ -271,7 +303,7 @@ def one_killed(place: Path, what: str, number: int, whole: bytes) -> dict[str, A
 
 
 def many(place: Path, count: int, figures: Figures) -> dict[str, Any]:
-    """Short files on one machine: what each costs, how memory grows, how long a job takes to see that all is done."""
+    """Short files on one core: what each costs, how memory grows, how long a job takes to see that all is done."""
     import soundfile
 
     rng = np.random.default_rng(0)
@@ -279,32 +311,42 @@ def many(place: Path, count: int, figures: Figures) -> dict[str, Any]:
         (place / name).mkdir()
         for n in range(number):
             soundfile.write(place / name / f"{n:06}.wav", rng.uniform(-0.3, 0.3, 8_000).astype(np.float32), 8_000)
-    rows = []
-    for name, again in (("tenth", False), ("all", False), ("all", True)):
-        number = len(list((place / name).iterdir()))
-
-        def measure(name: str = name) -> dict[str, float]:
-            begin, peak = time.perf_counter(), 0.0
-            words = ("tag", name, "--tagger", "digits", "--job", f"job-{name}", "--format", "csv")
-            work = earmark(place, cores()[:1], *words)
-            while work.poll() is None:
-                peak = max(peak, _megabytes(work.pid))
-                time.sleep(0.1)
-            took(work)
-            return {"seconds": round(time.perf_counter() - begin, 2), "peak": round(peak)}
-
-        if again and not (place / f"job-{name}").exists():  # it was done in a run before this
-            took(
-                earmark(
-                    place, cores()[:1], "tag", name, "--tagger", "digits", "--job", f"job-{name}", "--format", "csv"
-                )
+    rows, goals = [], []
+    for label, ray in (("plain", ()), ("Ray", ("--on", "ray", "--cluster", "cpus=1"))):
+        few, whole, again = (
+            figures.of(
+                f"{number} files of 1 s, {label}{', again' if more else ''}",
+                lambda name=name, more=more, label=label, ray=ray: one_of_many(place, name, label, ray, more),
             )
-        told = figures.of(f"{number} files of 1 s{', again' if again else ''}", measure)
-        rows.append([number, "again" if again else "", told["seconds"], 1000 * told["seconds"] / number, told["peak"]])
-    columns = ["files of 1 s", "", "seconds", "ms a file", "peak, MB"]
-    what = f"MB that {count} files need more than {count // 10}"
-    goals = [{"what": what, "value": rows[1][4] - rows[0][4], "at_most": 100}]
+            for name, number, more in (("tenth", count // 10, False), ("all", count, False), ("all", count, True))
+        )
+        for told, number, more in ((few, count // 10, ""), (whole, count, ""), (again, count, "again")):
+            ms = [1000 * told[clock] / number for clock in ("seconds", "cpu")]
+            rows.append([f"{label}{more and ', '}{more}", number, told["seconds"], *ms, told["peak"]])
+        what = f"MB that {count} files need more than {count // 10}, {label}"
+        goals.append({"what": what, "value": whole["peak"] - few["peak"], "at_most": 100})
+    columns = ["", "files of 1 s", "seconds", "ms a file", "ms of the processor", "peak of the command, MB"]
     return {"tables": [{"title": "short files, digits, one core", "columns": columns, "rows": rows}], "goals": goals}
+
+
+def one_of_many(place: Path, name: str, label: str, ray: Sequence[str], again: bool) -> dict[str, float]:
+    """A job of short files. again: one that is done."""
+    job = f"job-{name}-{label}"
+    words = ("tag", name, "--tagger", "digits", "--job", job, "--format", "csv", *ray)
+    if again and not (place / job / "tags.csv").exists():  # it was done in a run before this
+        took(earmark(place, cores()[:1], *words))
+    begin, peak = time.perf_counter(), 0.0
+    with Processor() as used:
+        work = earmark(place, cores()[:1], *words)
+        while work.poll() is None:
+            peak = max(peak, _megabytes(work.pid))
+            time.sleep(0.1)
+        took(work)
+    return {
+        "seconds": round(time.perf_counter() - begin, 2),
+        "cpu": round(used.seconds, 2),
+        "peak": round(peak),
+    }
 
 
 def cores() -> list[int]:
@@ -340,8 +382,8 @@ def _megabytes(process: int) -> float:
 def _alone() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--files", type=int, default=2_000)
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--files", type=int, default=FILES)
     parser.add_argument("--part", action="append", choices=("speed", "killed", "many"))
     parser.add_argument("--keep", type=Path, help="a file of figures, which are not measured again")
     asked = parser.parse_args()

@@ -116,10 +116,10 @@ def engines(data: Path, quick: bool, say: Say) -> Result:
     return part.main(data, quick, say)
 
 
-def cluster(data: Path, quick: bool, say: Say) -> Result:
+def cluster(data: Path, quick: bool, say: Say, keep: Path | None = None) -> Result:
     from benchmarks import cluster as part
 
-    return part.main(quick, say)
+    return part.main(quick, say, keep=keep)
 
 
 def shards(data: Path, quick: bool, say: Say) -> Result:
@@ -140,7 +140,7 @@ def planner(data: Path, quick: bool, say: Say) -> Result:
     return part.main(quick, say)
 
 
-PARTS: dict[str, Callable[[Path, bool, Say], Result]] = {
+PARTS: dict[str, Callable[..., Result]] = {
     "decode": decode,
     "logmel": logmel,
     "step": step,
@@ -167,7 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
         _say(name)
         begin = time.perf_counter()
         try:
-            result = PARTS[name](recordings, asked.quick, _say)
+            kept = {"keep": asked.keep} if name == "cluster" and asked.keep else {}
+            result = PARTS[name](recordings, asked.quick, _say, **kept)
         except Exception as error:  # one part that breaks down must not cost the others
             traceback.print_exc()
             result = {
@@ -195,6 +196,11 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--out",
         type=Path,
         help="default results/, and nowhere with --only or --quick; parts not run stay as they are there",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="a file of figures of `cluster`, which takes half an hour: those in it are not measured again",
     )
     return parser.parse_args(arguments)
 

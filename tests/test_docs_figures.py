@@ -151,7 +151,7 @@ def test_the_speeds_are_those_of_the_benchmark():
         limit = goal.get("at_least", goal.get("at_most"))
         reached = goal["value"] >= limit if sign == "≥" else goal["value"] <= limit
         assert f"| {goal['what']} | {goal['value']:.2f} | {sign} {limit:g} | {met[reached]} |" in page
-    pages = page + filled("overlap.md") + filled("long.md") + filled("asking.md")
+    pages = page + filled("overlap.md") + filled("long.md") + filled("asking.md") + filled("cluster.md")
     for part in parts.values():
         for table in part["tables"]:
             assert f"**{table['title']}**" in pages

@@ -5,6 +5,7 @@ Clusters are of this machine, on loopback, and each process of theirs is a child
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -83,15 +84,23 @@ def talk(work: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
         work.kill()
 
 
-def test_a_cluster_makes_the_files_of_one_process_and_tells_nobody(place, sessions):
+WAYS = {"read": "decoders=0", "fed": "decoders=1"}  # nets read for themselves, or others read for them
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_cluster_makes_the_files_of_one_process_and_tells_nobody(place, sessions, way):
     page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
     assert "earmark tag recordings --job tagged --format csv --on ray\n" in page  # which is what is run here
-    work = start(place, "alone", sessions, "--cluster", "cpus=1")
+    job = f"alone-{way}"
+    work = start(place, job, sessions, "--cluster", "cpus=1", "--cluster", way)
     printed, said = talk(work, 300)
     assert work.returncode == 1 and printed == "", said
-    assert files(place / "alone") == files(place / "whole")
+    assert files(place / job) == files(place / "whole")
     assert "in/cut.flac: is damaged" in said and "1 of 5 recordings could not be read" in said
-    assert not (place / "alone" / "pieces").exists()
+    assert not (place / job / "pieces").exists()
+    told = json.loads((place / job / "tally.json").read_text())
+    assert (told["again"], told["processes"]) == (0, 1)
+    assert told["pieces"] > 10  # of three recordings that are longer than one
     # what Ray writes where it reports its use, and the page that it would open
     (session,) = [path for path in sessions.glob("**/session_*") if path.is_dir() and not path.is_symlink()]
     assert not list(session.glob("**/usage_stats.json"))
@@ -148,11 +157,13 @@ def below(word: str) -> list:
 @pytest.mark.filterwarnings("ignore")  # of Ray's own processes and files, which it leaves open
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("what", ["driver", "worker", "node"])
-def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions, cluster, what, seed):
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions, cluster, what, seed, way):
     rng = random.Random(f"{what} {seed}")
     node = cluster.add_node(num_cpus=1, object_store_memory=ROOM)
-    job = f"{what}-{seed}"
-    work = start(place, job, sessions, "--address", cluster.address)
+    job = f"{what}-{seed}-{way}"
+    words = ("--address", cluster.address, "--cluster", way)
+    work = start(place, job, sessions, *words)
     wanted = rng.randint(0, 7)
     while work.poll() is None and len(list((place / job).glob("pieces/*.parquet"))) < wanted:
         time.sleep(0.02)
@@ -160,10 +171,10 @@ def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions
     if what == "driver":
         work.kill()
         work.communicate()
-        work = start(place, job, sessions, "--address", cluster.address)
+        work = start(place, job, sessions, *words)
     elif what == "node":
         cluster.remove_node(node, allow_graceful=False)
-    elif workers := below("ray::MapWorker") + below("ray::MapBatches"):
+    elif workers := below("ray::MapWorker") + below("ray::MapBatches") + below("ray::ReadingNet"):
         rng.choice(workers).kill()
     _, said = talk(work, 400)
     assert work.returncode == 1, said

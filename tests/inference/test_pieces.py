@@ -18,13 +18,16 @@ from tests.program import earmark
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.files import tally
 from earmark.inference import Failure, Recording, score
-from earmark.inference.cluster import hearing, scoring, stages
+from earmark.inference.cluster import connected, hearing, scoring, stages, ways
 from earmark.inference.cluster.cutting import Cut, cut_for, next_of, pieces
 from earmark.inference.cluster.hearing import Heard, from_bytes, hear, to_bytes
 from earmark.inference.cluster.joining import join
 from earmark.inference.cluster.kept import Kept, key_of
 from earmark.inference.cluster.machines import Machines
+from earmark.inference.cluster.reading import Reader
 from earmark.inference.cluster.scoring import Cluster, Pace, members
+from earmark.inference.cluster.sharing import Sharing
+from earmark.inference.cluster.ways import Plan, plan_for
 from earmark.inference.options import Options
 from earmark.models import loading
 from earmark.models.elsewhere import Elsewhere
@@ -249,14 +252,32 @@ def scored_by_hand(rows, load, cut, options, machines, folder):
     yield from (stages.Arrived(**each) for each in reversed(made))
 
 
+def asked_by_hand(rows, load, cut, options, machines, folder):
+    """What nets that read for themselves do, two of them in turns in this process."""
+    share = Sharing(rows)
+    readers = {name: Reader(load, cut, options, 1, folder, ".") for name in "ab"}
+    for reader in readers.values():
+        reader.begin()
+    asked = {name: [] for name in readers}
+    while not share.done:
+        for name, reader in readers.items():
+            while (ask := share.take(name)) is not None:
+                asked[name].append(ask)
+            if asked[name]:
+                answer = reader.hear(asked[name].pop(0))
+                share.answered(name, answer)
+                yield from answer.arrived
+
+
 def scored(job):
     return [line for file in job.glob("pieces/scored-*.txt") for line in file.read_text().splitlines()]
 
 
-def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_path, monkeypatch):
+@pytest.mark.parametrize("by_hand", [scored_by_hand, asked_by_hand])
+def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_path, monkeypatch, by_hand):
     scorer = Odd(Windows(1.0, 0.5))
     recordings = [Recording(sound[name]) for name in ("long.flac", "none.wav", "odd.wav", "cut.flac")]
-    monkeypatch.setattr(stages, "arriving", scored_by_hand)
+    monkeypatch.setattr(ways, "arriving", by_hand)
     cluster = Cluster(Machines(piece=0.05), lambda frames: lambda: [scorer], tmp_path / "pieces")
     whole = list(score(scorer, recordings, batch=1))
 
@@ -271,23 +292,23 @@ def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_pat
     assert same(list(cluster.score(scorer, recordings, batch=1)))
 
     def stopped(rows, *rest):
-        for number, each in enumerate(scored_by_hand(rows, *rest)):
+        for number, each in enumerate(by_hand(rows, *rest)):
             if number == 4:
                 raise KeyboardInterrupt
             yield each
 
-    monkeypatch.setattr(stages, "arriving", stopped)
+    monkeypatch.setattr(ways, "arriving", stopped)
     with pytest.raises(KeyboardInterrupt):
         list(cluster.score(scorer, recordings, batch=1))
     asked = []
-    monkeypatch.setattr(stages, "arriving", lambda rows, *rest: (asked.extend(rows), scored_by_hand(rows, *rest))[1])
+    monkeypatch.setattr(ways, "arriving", lambda rows, *rest: (asked.extend(rows), by_hand(rows, *rest))[1])
     assert same(list(cluster.score(scorer, recordings, batch=1)))
     assert sum(len(row.done) for row in asked) + (len(recordings) - len(asked)) >= 2  # what had come was not done again
     # six pieces: all were scored in each of the first two runs, in the third those that had not come
     told = tally.of(tmp_path)
     assert told.pieces == 6 and 12 < told.pieces + told.again == len(scored(tmp_path)) < 18
     assert tally.settle(tmp_path) == told and (shutil.rmtree(tmp_path / "pieces"), tally.of(tmp_path))[1] == told
-    monkeypatch.setattr(stages, "arriving", lambda *_: iter(()))
+    monkeypatch.setattr(ways, "arriving", lambda *_: iter(()))
     with pytest.raises(EarmarkError, match="long.flac: the cluster ended without it"):
         list(Cluster(Machines(), lambda frames: lambda: [scorer], tmp_path / "new").score(scorer, recordings))
 
@@ -320,6 +341,10 @@ def test_how_far_it_is_is_told_from_time_to_time(monkeypatch):
         (
             ["--on", "ray", "--cluster", "nets=0"],
             "--cluster nets=0: give a whole number from 1 to 100000, such as nets=4",
+        ),
+        (
+            ["--on", "ray", "--cluster", "decoders=-1"],
+            "--cluster decoders=-1: give a whole number from 0 to 100000, such as decoders=4",
         ),
         (
             ["--on", "ray", "--cluster", "piece=x"],
@@ -398,31 +423,34 @@ def of_nodes(*resources):
     return SimpleNamespace(nodes=lambda: nodes)
 
 
-def test_nets_leave_decoders_a_part_of_each_core():
+def test_nets_read_for_themselves_but_on_gpus_and_leave_decoders_a_part_of_each_core():
     ray = of_nodes({"CPU": 4.0}, {"CPU": 2.0})
-    assert stages._shared_out(ray, Machines()) == (6, 6, {"num_cpus": 0.9})
-    assert stages._shared_out(ray, Machines(cores=2)) == (3, 3, {"num_cpus": 1.9})
-    assert stages._shared_out(ray, Machines(nets=99, decoders=2)) == (6, 2, {"num_cpus": 0.9})
-    assert stages._shared_out(ray, Machines(nets=1)) == (1, 1, {"num_cpus": 0.9})
+    assert plan_for(ray, Machines()) == plan_for(ray, Machines(decoders=0)) == Plan(6, 0, {"num_cpus": 1})
+    assert plan_for(ray, Machines(cores=2)) == Plan(3, 0, {"num_cpus": 2})
+    assert plan_for(ray, Machines(cores=2, decoders=3)) == Plan(3, 3, {"num_cpus": 1.9})
+    assert plan_for(ray, Machines(nets=99, decoders=2)) == Plan(6, 2, {"num_cpus": 0.9})
+    assert plan_for(ray, Machines(nets=1)) == Plan(1, 0, {"num_cpus": 1})
     gpus = of_nodes({"CPU": 8.0, "GPU": 2.0})
-    assert stages._shared_out(gpus, Machines()) == (2, 8, {"num_gpus": 1, "num_cpus": 1})
+    assert plan_for(gpus, Machines()) == Plan(2, 8, {"num_gpus": 1, "num_cpus": 1})
+    assert plan_for(gpus, Machines(decoders=0)) == Plan(2, 0, {"num_gpus": 1, "num_cpus": 1})
+    assert plan_for(gpus, Machines(decoders=3)) == Plan(2, 3, {"num_gpus": 1, "num_cpus": 1})
     with pytest.raises(
         EarmarkError, match=r"no machine of the cluster has 3 cores for a net \(2, 1\).*--cluster cores=1"
     ):
-        stages._shared_out(of_nodes({"CPU": 2.0}, {"CPU": 1.0}), Machines(cores=3))
+        plan_for(of_nodes({"CPU": 2.0}, {"CPU": 1.0}), Machines(cores=3))
 
 
 def test_what_goes_wrong_in_a_cluster_is_told_in_a_line():
     ray = SimpleNamespace(available_resources=lambda: {"CPU": 0.0}, cluster_resources=lambda: {"CPU": 4.0})
-    waited = stages._told(TimeoutError(), ray, Machines(patience=60))
+    waited = connected.told(TimeoutError(), ray, Machines(patience=60))
     assert "nothing came for 60 s; of the cluster's 4 cores 0 are free" in str(waited)
     ours = RuntimeError("of Ray")
     ours.cause = TaggerError("digits: another tagger")
-    assert stages._told(ours, ray, Machines()) is ours.cause
+    assert connected.told(ours, ray, Machines()) is ours.cause
     theirs = RuntimeError("a trace\nof many lines")
     theirs.cause = ValueError("of a net")
     assert "the cluster failed (ValueError: of a net). What is done is kept" in str(
-        stages._told(theirs, ray, Machines())
+        connected.told(theirs, ray, Machines())
     )
 
 

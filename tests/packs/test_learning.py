@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
 from earmark.train import checkpoint, packed, processes  # noqa: E402 (after the skip)
+from earmark.train import folder as run_folder  # noqa: E402
 from earmark.train.checkpoint import Every  # noqa: E402
 from earmark.train.packed import PackedWaves  # noqa: E402
 
@@ -132,6 +134,41 @@ def test_stopped_within_an_epoch_it_goes_on_with_the_next_batch(pack, tmp_path, 
     assert again.read_bytes() == whole.read_bytes()
     for name in ("state.safetensors", "log.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_to_go_on_takes_no_second_look_at_what_a_pack_tells_but_for_other_clips(pack, tmp_path, monkeypatch):
+    clips, run = packs.read(pack), tmp_path / "run"
+    whole = training.train(recipe(), clips, tmp_path / "whole")
+    stopped(recipe(), clips, run, after=3, every=Every(1))
+    looked = []
+    look = run_folder._clips
+    monkeypatch.setattr(run_folder, "_clips", lambda *told: (looked.append(1), look(*told))[1])
+    stopped(recipe(), packs.read(pack), run, after=3, every=Every(1), resume=True)
+    assert not looked
+    column = clips.table.column_names.index("tags")
+    for way in ("others", "none", "damaged", "of another version"):
+        looked.clear()
+        if way == "others":  # two clips have changed their tags
+            tags = clips.table["tags"].to_pylist()
+            first, other = (
+                next(n for n, each in enumerate(tags) if (each == tags[0]) is same) for same in (True, False)
+            )
+            tags[first], tags[other] = tags[other], tags[first]
+            table = clips.table.set_column(column, clips.table.schema.field("tags"), [tags])
+            with pytest.raises(
+                EarmarkError, match="was started with other clips than --data gives now: the labels of the train"
+            ):
+                training.train(recipe(), replace(clips, table=table), run, resume=True)
+            assert looked
+            continue
+        file = run / "known.json"
+        told = json.loads(file.read_text())
+        file.write_text({"none": "", "damaged": "[1]", "of another version": json.dumps(told | {"key": "0"})}[way])
+        if way == "none":
+            file.unlink()
+        stopped(recipe(), clips, run, after=1, every=Every(1), resume=True)
+        assert looked and json.loads(file.read_text()) == told
+    assert training.train(recipe(), clips, run, resume=True).read_bytes() == whole.read_bytes()
 
 
 def test_files_are_gone_on_with_too(clips, tmp_path):

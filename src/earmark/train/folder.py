@@ -8,6 +8,7 @@
     tagger.safetensors     the epoch that was kept so far
     epochs/                every epoch's tagger, with train.keep=every
     errors.csv             clips that could not be read, if any
+    known.json             of packs: what was found out of the clips, so that to go on takes no second look at millions
     left-out.json          of a pack: those that were known when the run began, if any, and stay left out
 
 A training in phases has a folder with log, curves, state and tagger for each phase, by its name.
@@ -16,6 +17,7 @@ A training in phases has a folder with log, curves, state and tagger for each ph
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +30,7 @@ import yaml
 
 from earmark import recipe as recipes
 from earmark.data import packs, sounds
-from earmark.data.clipset import names_of, sorted_digest
+from earmark.data.clipset import ClipSet, names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError, EarmarkError, ManifestError
@@ -42,9 +44,11 @@ STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"
 LOG = "log.csv"
 SPLIT = "split.json"
+KNOWN = "known.json"
 ERRORS = "errors.csv"
 LISTED = ["path", "reason", "part", "id"]
 COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
+ROWS = 50_000  # of a table, at a time
 Say = Callable[[str], None]
 
 
@@ -75,6 +79,7 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         write_json(folder / SPLIT, now)
         # last and in one step: where there is a recipe, there is a run to go on with
         write_text(kept, text)
+        _know(folder, parts, now, heard)
         return heard
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
@@ -82,7 +87,9 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
         )
-    before, (now, heard) = json.loads((folder / SPLIT).read_text(encoding="utf-8")), _clips(parts, workers)
+    before = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
+    known = _known(folder, parts)
+    now, heard = known or _clips(parts, workers)
     if before != now and not learnt(folder):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
@@ -94,6 +101,8 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
                     f"{folder}: was started with other clips than --data gives now: the {what} of the {part} clips differ. Give "
                     "the data that it was started with, or take another --out"
                 )
+    if known is None:
+        _know(folder, parts, now, heard)
     clear_up(folder)  # of a kill while an epoch was written
     return heard
 
@@ -108,6 +117,41 @@ def _clips(parts: Parts, workers: int) -> tuple[dict[str, dict[str, Any]], dict[
         if name != "test":  # teaches nothing
             heard[name] = sounds.sample(clips, digest)
     return told, heard
+
+
+def _key(parts: Parts) -> str | None:
+    """Of all that is told of the clips, in their order, of which `_clips` finds out more slowly what it gives. None where clips are not of
+    packs: what their files hold is to be looked at each time.
+    """
+    digest = hashlib.sha256(version("earmark").encode())
+    for name in ("train", "validation", "test"):
+        clips: Manifest = getattr(parts, name)
+        if "sha256" not in clips.table.column_names:
+            return None
+        digest.update(f"\n{name} {len(clips)} {clips.table.column_names}".encode())
+        for batch in clips.table.to_batches(max_chunksize=ROWS):
+            digest.update(batch.serialize())
+    return digest.hexdigest()
+
+
+def _know(folder: Path, parts: Parts, now: Mapping[str, Any], heard: Mapping[str, str]) -> None:
+    if key := _key(parts):
+        sets = {name: each.as_facts() for name, each in parts.sets.items()}
+        write_json(folder / KNOWN, {"key": key, "clips": now, "sounds": heard, "sets": sets})
+
+
+def _known(folder: Path, parts: Parts) -> tuple[dict[str, dict[str, Any]], dict[str, str]] | None:
+    """What `_clips` gave of these very clips, when the run began."""
+    try:
+        told = json.loads((folder / KNOWN).read_text(encoding="utf-8"))
+        if told["key"] != _key(parts):
+            return None
+        sets = {name: ClipSet.read(each) for name, each in told["sets"].items()}
+        found = dict(told["clips"]), dict(told["sounds"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    parts.take_as_known(sets)
+    return found
 
 
 def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:

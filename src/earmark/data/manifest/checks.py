@@ -99,6 +99,10 @@ def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> lis
 
 def _both(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> NDArray[np.bool_]:
     width = len(vocabulary) + 1
+    if not pc.any(
+        pc.greater(pc.list_value_length(table["unknown"]), 0)
+    ).as_py():  # to sort millions for it takes seconds
+        return np.zeros(len(table["id"]), bool)
     cells = []
     for column in ("tags", "unknown"):
         rows, codes = tag_codes(table[column], vocabulary)
@@ -131,6 +135,8 @@ def _event_contradictions(
     vocabulary: Sequence[str],
 ) -> list[Wrong]:
     rows = np.repeat(np.arange(len(events)), pc.fill_null(pc.list_value_length(events), 0).to_numpy())
+    if not len(rows):
+        return []
     flat = pc.list_flatten(events)
     onset, offset = (pc.struct_field(flat, name).to_numpy(zero_copy_only=False) for name in ("onset", "offset"))
     codes = pc.index_in(pc.struct_field(flat, "tag"), value_set=pa.array(vocabulary, pa.string()))

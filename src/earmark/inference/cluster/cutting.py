@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from earmark import audio
 from earmark.audio.decoders import joined
 from earmark.errors import AudioError
 from earmark.inference.recordings import Recording, Report, Wave
@@ -85,7 +86,7 @@ def cut_for(
     return Cut(rate, settings.length, length, hop, windows, salvage, gain)
 
 
-def pieces(recording: Recording, cut: Cut, done: Collection[int] = ()) -> Iterator[Piece]:
+def pieces(recording: Recording, cut: Cut, done: Collection[int] = ()) -> Generator[Piece]:
     """The pieces of a recording but for those that are done. Raises AudioError, perhaps after some.
 
     >>> from pathlib import Path
@@ -114,6 +115,15 @@ def pieces(recording: Recording, cut: Cut, done: Collection[int] = ()) -> Iterat
             held, at, number = [whole[cut.step :]], at + cut.step, number + 1
     if number not in done:
         yield Piece(number, at, joined(held), long, total, level.low, level.high, tuple(notes))
+
+
+def expected(recording: Recording, cut: Cut) -> int | None:
+    """How many pieces a recording has, as its header tells; None where it does not."""
+    try:
+        seconds = audio.info(recording.path).duration
+    except (AudioError, OSError):
+        return None
+    return None if seconds is None else 1 + max(0, round(seconds * cut.rate) - cut.length) // cut.step
 
 
 def next_of(pieces_given: int, done: Collection[int]) -> int:

@@ -16,9 +16,10 @@ KINDS = ("ray",)
 class Machines:
     """address: of a cluster that runs; None: one is started, on this machine, for the while.
 
-    nets: processes that score; default: one for each GPU, or for each core. decoders: processes that decode; default: as many
-    as nets. cores: of the processor, for each net. piece: minutes. patience: seconds without any result, after which it is
-    given up. cpus: of the cluster that is started; default: those of this machine.
+    nets: processes that score; default: one for each GPU, or for each core. decoders: processes that decode for them; 0: nets
+    decode for themselves; default: 0, but where nets are on GPUs, as many as cores. cores: of the processor, for each net.
+    piece: minutes. patience: seconds without any result, after which it is given up. cpus: of the cluster that is started;
+    default: those of this machine.
     """
 
     address: str | None = None
@@ -55,7 +56,8 @@ def _setting(told: str) -> tuple[str, float]:
         number = float(value) if name in _MOST else int(value)
     except ValueError:
         number = math.nan
-    if not 0 < number <= _MOST.get(name, 100_000):
-        kind = f"a number above 0, up to {_MOST[name]:g}" if name in _MOST else "a whole number from 1 to 100000"
+    least = 0 if name == "decoders" else 1
+    if not (0 < number <= _MOST[name] if name in _MOST else least <= number <= 100_000):
+        kind = f"a number above 0, up to {_MOST[name]:g}" if name in _MOST else f"a whole number from {least} to 100000"
         raise EarmarkError(f"--cluster {told}: give {kind}, such as {name}={'2' if name in _MOST else '4'}")
     return name, number

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from earmark.errors import EarmarkError, TaggerError
-from earmark.inference.cluster import stages
+from earmark.inference.cluster import ways
 from earmark.inference.cluster.cutting import Cut, cut_for
 from earmark.inference.cluster.joining import join
 from earmark.inference.cluster.kept import Kept, key_of
 from earmark.inference.cluster.machines import Machines
+from earmark.inference.cluster.rows import Row
 from earmark.inference.embedding import Embedder
 from earmark.inference.options import Options
 from earmark.inference.recordings import Failure, Part, Recording, Scored
@@ -89,13 +90,13 @@ class Cluster:
         on_audio: Callable[[float], None] | None,
     ) -> Generator[float]:
         rows = [
-            stages.Row(number, recording, _size(recording.path), kept.done(key), key)
+            Row(number, recording, _size(recording.path), kept.done(key), key)
             for number, (recording, key) in enumerate(zip(todo, keys, strict=True))
             if not kept.complete(key)
         ]
         if not rows:
             return
-        for piece in stages.arriving(rows, self.load(of), cut, options, self.machines, self.folder):
+        for piece in ways.arriving(rows, self.load(of), cut, options, self.machines, self.folder):
             kept.put(keys[piece.index], piece.number, piece.last, piece.data)
             if on_audio is not None:
                 on_audio(piece.seconds)

@@ -1,4 +1,4 @@
-"""Decoding and nets as two stages of Ray Data, over all machines of a cluster; what pieces scored comes as it is made.
+"""Decoding and nets as two stages of Ray Data, over all machines of a cluster: where nets are fed by more processes than they are.
 
     rows (a recording each) → `Decoders`: processes, a small share of a core each → `Nets`: processes that hold the taggers → driver
 
@@ -8,99 +8,64 @@ a machine Ray does again on another: pieces are what their recording and number 
 tenth of each core to decoders, which without that would wait for ever for a core to be free; and where nothing comes for
 `patience` seconds, that is an error, not a wait without end.
 
-Ray tells nobody of its use, and opens no dashboard.
+So it is with GPUs, and where `--cluster decoders=4` asks for it; else nets read for themselves: see `asking`.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError
 from earmark.files import tally
 from earmark.files.stores import is_stored, place
 from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
 from earmark.inference.cluster.machines import Machines
+from earmark.inference.cluster.rows import Arrived, Row
 from earmark.inference.options import Options
 from earmark.inference.recordings import Recording, Wave
 from earmark.inference.scorer import Scorer
 
-LACKING = "--on ray needs Ray: pip install 'earmark[cluster]'"
-QUIETLY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 SHARE = 0.1  # of a core, for a decoder
 BLOCK = 4 << 20  # bytes of sound that are handed on at once: one long piece, or a dozen short recordings
 TOGETHER, BYTES = 32, 32 << 20  # recordings of a task, and bytes of their files
 TABLES = 10_000  # that are handed over at most: each costs a millisecond, and some kilobytes
-REACH = 10.0  # s, for a cluster's address
 
 
-@dataclass(frozen=True)
-class Row:
-    """A recording that is not done. index: by which its results are told. size: bytes. done: pieces that are. key: of `kept`."""
-
-    index: int
-    recording: Recording
-    size: int
-    done: Sequence[int]
-    key: str = ""
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """What a piece scored, as `hearing.from_bytes` reads it. seconds: of sound. last: nothing follows it."""
-
-    index: int
-    number: int
-    last: bool
-    seconds: float
-    data: bytes
-
-
-def arriving(
+def through(
     rows: Sequence[Row],
     load: Callable[[], Sequence[Scorer]],
     cut: Cut,
     options: Options,
     machines: Machines,
     folder: Path,
+    nets: int,
+    decoders: int,
+    wants: dict[str, Any],
 ) -> Iterator[Arrived]:
-    """What the pieces of recordings scored, in any order. load: gives the scorers, in each process that scores. folder: where
-    these tell what they begin with: see `earmark.files.tally`.
+    """What the pieces of recordings scored, in any order. wants: what each net takes. Raises what Ray raises."""
+    import ray.data
 
-    Raises EarmarkError where Ray is not there, the cluster too small, or nothing comes.
-    """
-    with _cluster(machines) as ray:
-        nets, decoders, wanted = _shared_out(ray, machines)
-        _settle(ray, machines)
-        found = ray.data.from_arrow(_tables(rows))
-        pool = ray.data.ActorPoolStrategy
-        decoded = found.map_batches(
-            Decoders, fn_constructor_args=(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE,
-            compute=pool(size=decoders), zero_copy_batch=True,
-        )  # fmt: skip
-        scored = decoded.map_batches(
-            Nets, fn_constructor_args=(load, cut.rate, options, machines.cores, folder.absolute()), batch_size=None, batch_format="pyarrow",
-            zero_copy_batch=True, compute=pool(size=nets, max_tasks_in_flight_per_actor=2), **wanted,
-        )  # fmt: skip
-        try:
-            for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for row in batch.to_pylist():
-                    yield Arrived(**row)
-        except (ray.exceptions.RayError, ray.data.exceptions.RayDataUserCodeException, TimeoutError) as error:
-            raise _told(error, ray, machines) from error
+    _settle(ray, machines)
+    found = ray.data.from_arrow(_tables(rows))
+    pool = ray.data.ActorPoolStrategy
+    decoded = found.map_batches(
+        Decoders, fn_constructor_args=(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE,
+        compute=pool(size=decoders), zero_copy_batch=True,
+    )  # fmt: skip
+    scored = decoded.map_batches(
+        Nets, fn_constructor_args=(load, cut.rate, options, machines.cores, folder.absolute()), batch_size=None, batch_format="pyarrow",
+        zero_copy_batch=True, compute=pool(size=nets, max_tasks_in_flight_per_actor=2), **wants,
+    )  # fmt: skip
+    batches: Any = scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    for batch in batches:
+        for row in batch.to_pylist():
+            yield Arrived(**row)
 
 
 class Decoders:
@@ -231,68 +196,8 @@ def _tables(rows: Sequence[Row]) -> list[Any]:
     return tables
 
 
-@contextmanager
-def _cluster(machines: Machines) -> Iterator[Any]:
-    """Ray, connected to a cluster: one that runs, or one of this machine for the while. Raises EarmarkError."""
-    for name, value in QUIETLY.items():
-        os.environ[name] = value  # whatever it was: nothing is told without being asked
-    try:
-        import ray
-        import ray.data
-        import ray.exceptions
-    except ImportError as error:
-        raise EarmarkError(LACKING) from error
-    address = machines.address or os.environ.get("RAY_ADDRESS") or "local"
-    own: dict[str, Any] = (
-        {"include_dashboard": False, "num_cpus": machines.cpus or _cores()} if address == "local" else {}
-    )
-    try:
-        _reach(address)
-        with _hushed():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
-        raise EarmarkError(
-            f"--on ray: no cluster at {address} ({_first_line(error)}). Start one (ray start --head), correct --address, or leave it "
-            "out: then this machine is one"
-        ) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Ray itself waits for minutes for a machine that is not there. Raises OSError."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host, int(port)), REACH).close()
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Without what Ray's own libraries print as they begin, which no setting turns off."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _settle(ray: Any, machines: Machines) -> None:
     """The settings of Ray Data."""
-    # what Ray does again after a kill it would tell on stdout, where results go
-    worker: Any = getattr(getattr(ray, "_private", None), "worker", None)
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = lambda *_, **__: None
-    for name in ("ray", "ray.data"):  # what goes wrong is raised, and told once
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     told = ray.data.DataContext.get_current()
     told.enable_progress_bars = told.print_on_execution_start = told.enable_auto_log_stats = False
     told.target_max_block_size = BLOCK
@@ -300,47 +205,8 @@ def _settle(ray: Any, machines: Machines) -> None:
     told.wait_for_min_actors_s = -1
 
 
-def _shared_out(ray: Any, machines: Machines) -> tuple[int, int, dict[str, Any]]:
-    """How many nets and decoders there are, and what each net takes. Raises EarmarkError where the cluster has no room."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores = [float(node.get("CPU", 0)) for node in nodes]
-    gpus = sum(float(node.get("GPU", 0)) for node in nodes)
-    room = sum(int(each // machines.cores) for each in cores)
-    if not room:
-        raise EarmarkError(
-            f"--on ray: no machine of the cluster has {machines.cores} cores for a net ({', '.join(f'{n:g}' for n in cores)}). Give Ray "
-            "more (ray start --num-cpus), or nets less (--cluster cores=1)"
-        )
-    if gpus and machines.nets is None:
-        return int(gpus), machines.decoders or max(1, room), {"num_gpus": 1, "num_cpus": 1}
-    nets = min(machines.nets or room, room)
-    return nets, machines.decoders or nets, {"num_cpus": machines.cores - SHARE}
+def failures() -> list[type[Exception]]:
+    """What Ray Data raises beside Ray's own."""
+    from ray.data.exceptions import RayDataUserCodeException
 
-
-def _told(error: Exception, ray: Any, machines: Machines) -> EarmarkError:
-    """What went wrong in the cluster, in words."""
-    for each in _causes(error):
-        if isinstance(each, EarmarkError):
-            return each
-    if "Progress" in type(error).__name__ or isinstance(error, TimeoutError):
-        free = ray.available_resources().get("CPU", 0.0)
-        return EarmarkError(
-            f"--on ray: nothing came for {machines.patience:g} s; of the cluster's {ray.cluster_resources().get('CPU', 0):g} cores "
-            f"{free:g} are free. Others may use it: see `ray status`. What is done is kept: the same command goes on; "
-            "--cluster patience=3600 waits longer"
-        )
-    *_, first = _causes(error)
-    return EarmarkError(
-        f"--on ray: the cluster failed ({type(first).__name__}: {_first_line(first)}). What is done is kept: the same command goes on"
-    )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = getattr(error, "cause", None) or error.__cause__
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else type(error).__name__
+    return [RayDataUserCodeException]
