@@ -104,6 +104,18 @@ def test_a_link_that_leads_nowhere_is_a_recording_that_cannot_be_read(tmp_path):
     assert walk_folder(tmp_path).recordings == ["1.wav"]
 
 
+def test_links_in_a_circle_are_recordings_that_cannot_be_read_and_the_rest_goes_on(place, tmp_path):
+    soundfile.write(tmp_path / "1.wav", tone(200, 1, 4000), 4000)
+    (tmp_path / "2.wav").symlink_to("3.wav")
+    (tmp_path / "3.wav").symlink_to("2.wav")
+    assert walk_folder(tmp_path).recordings[:3] == ["1.wav", "2.wav", "3.wav"]
+    for named in ([tmp_path], [tmp_path / "2.wav", tmp_path / "1.wav"]):
+        told = earmark("tag", "--tagger", "digits", *map(str, named))
+        assert told.returncode == 1
+        assert "1.wav  0:01" in told.stdout
+        assert "2.wav: cannot be opened (Too many levels of symbolic links)" in told.stderr
+
+
 def test_many_endings_are_one_line(tmp_path):
     for number in range(20):
         (tmp_path / f"a.x{number}").touch()

@@ -8,6 +8,7 @@ an entry point of the group `earmark.plugins`, whose value is a module. A tagger
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -80,7 +81,7 @@ def load(path: str | Path) -> Plugin:
         source = path.read_bytes()
     except OSError as error:
         raise EarmarkError(f"plug-in {path}: cannot be read ({error.strerror}). Name a file of Python") from error
-    place = str(path.resolve())
+    place = os.path.realpath(path)
     root = f"{PREFIX}{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}_{hashlib.sha256(place.encode()).hexdigest()[:8]}"
     plugin = Plugin(path.name, str(path), root, hashlib.sha256(source).hexdigest())
     before = _KNOWN.get(root)

@@ -113,3 +113,23 @@ def test_plain_words_need_no_validator():
     command.main(words, standalone_mode=False)
     built = [option.name for option in command.params if not isinstance(getattr(option, CACHE), Plain)]
     assert set(built) <= {"pair", "clamped"}, "only what is not plain"
+
+
+@pytest.mark.parametrize("words", [["--out", ""], [""], ["x.wav", ""], ["--there", ""]])
+def test_an_empty_name_is_refused_and_not_taken_for_this_folder(words):
+    """As of `tag "$DISK"` where nothing is in DISK."""
+    told = CliRunner().invoke(program(Verb), words)
+    assert told.exit_code == 2
+    assert "a name is empty, and would stand for this folder: write . for that" in " ".join(told.output.split())
+
+
+def test_a_file_that_is_called_as_an_option_is_told_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash.wav", "--top=1.wav"):
+        Path(name).touch()
+        told = CliRunner().invoke(program(Verb), ["x.wav", name])
+        assert told.exit_code == 2
+        assert f"A file is called {name}: write ./{name}" in " ".join(told.output.split())
+        assert CliRunner().invoke(program(Verb), ["x.wav", f"./{name}"]).exit_code == 0
+        Path(name).unlink()
+        assert "is called" not in CliRunner().invoke(program(Verb), ["x.wav", name]).output

@@ -14,6 +14,7 @@ from earmark.data import datasets
 from earmark.data.datasets import AUDIO
 from earmark.data.manifest import read, write
 from earmark.errors import ManifestError, UnknownName
+from earmark.files.shown import message as shown
 from earmark.registry import DATASETS
 
 
@@ -84,6 +85,7 @@ def test_another_folder_is_answered_with_the_layout(name, tmp_path):
     assert "holiday.jpg" in message  # what was found instead
     for path in layout_of(name):
         assert path.rpartition("/")[2] in message
+    assert shown(message) == message  # its lines reach people as lines
 
 
 def test_an_empty_folder(name, tmp_path):
@@ -91,7 +93,7 @@ def test_an_empty_folder(name, tmp_path):
         assert not layout_of(name)
         assert len(datasets.index(name, tmp_path / "new", clips=3)) == 3
         return
-    with pytest.raises(ManifestError, match=r"(?s)expected, for example:.*found:\n  nothing"):
+    with pytest.raises(ManifestError, match=r"(?s)\n  expected, for example:\n.*\n  found:\n    nothing"):
         datasets.index(name, tmp_path)
     with pytest.raises(ManifestError, match=r"no such folder. Data sets are not downloaded"):
         datasets.index(name, tmp_path / "absent")

@@ -5,24 +5,30 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from tests.conftest import tone
 from tests.report.conftest import TAGS, made, single
 from tests.test_committee import made as built
 
 from earmark import report
-from earmark.cli.terminal import console
+from earmark.cli.terminal import console, failures
 from earmark.data.datasets.synth import synth_scenes
 from earmark.data.manifest import Manifest
 from earmark.data.manifest import files as manifests
+from earmark.data.soundscapes.folder import make
+from earmark.data.soundscapes.plan import ScenePlan
 from earmark.evaluation.clips import measure
 from earmark.evaluation.comparison import Comparison, System
 from earmark.evaluation.labels import Label
-from earmark.events import formats
+from earmark.events import clips, formats
 from earmark.files.journal import RESULTS, Journal
 from earmark.metrics import Interval
 from earmark.models.ensemble import Ensemble
@@ -99,6 +105,21 @@ def event(folder: Path, time: int, form: formats.Format) -> None:
     formats.write({"a.wav": [Event(0.0, float(time), "dog", 0.5)]}, folder / "e", form, 4000.0)
 
 
+@functools.cache
+def recording() -> tuple[Path, TemporaryDirectory[str]]:
+    folder = TemporaryDirectory()
+    soundfile.write(path := Path(folder.name, "night.wav"), tone(200, 1, 4000), 4000)
+    return path, folder
+
+
+def cuttings(folder: Path, time: int) -> None:
+    clips.write(recording()[0], [Event(0.2, 0.2 + time / 4, "dog", 0.9)], folder / "c", clips.Settings(margin=0.1))
+
+
+def scene(folder: Path, time: int) -> None:
+    make(folder, ScenePlan("", 0, time, 1000, 1000, "white", None, 0, ()), {})
+
+
 WRITERS: dict[str, Write] = {
     "scores.parquet": functools.partial(scores, ending=".parquet"),
     "scores.csv": functools.partial(scores, ending=".csv"),
@@ -157,3 +178,32 @@ def test_the_old_file_stays(
     write(tmp_path, 2)
     after = held(tmp_path)
     assert after != before and after.keys() == before.keys()
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """A disk that takes nothing more, as the system says it to whatever writes, of Python's or of a library's own."""
+    resource = pytest.importorskip("resource", reason="no bounds of files on this system")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+MORE: dict[str, Write] = {"clip": cuttings, "scene": scene}  # what is there is left, or taken away first
+
+
+@pytest.mark.parametrize("kind", WRITERS | MORE)
+def test_where_there_is_no_room_the_message_names_the_file(kind: str, tmp_path: Path) -> None:
+    write = (WRITERS | MORE)[kind]
+    write(tmp_path, 1)  # what is imported on the way, and compiled, has been written
+    again = tmp_path / "again"
+    again.mkdir()
+    with pytest.raises(Exception) as told, no_room():
+        write(again, 2)
+    message = failures.message(told.value)
+    assert message is not None, told.value
+    assert str(again) in message and ".part" not in message
+    assert not list(again.rglob("*.part"))

@@ -189,13 +189,21 @@ def _tree(result: Walk, start: str, seen: set[str], error: type[EarmarkError]) -
                 result.hidden += 1
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(name)
-            elif entry.is_dir():
+            elif _leads_to_folder(entry):
                 links.append(name)
-            elif entry.is_file() or entry.is_symlink():  # of a link that leads nowhere, reading says so
+            elif entry.is_symlink() or entry.is_file():  # of a link that leads nowhere, reading says so
                 result.files.append(name)
             else:
                 result.special += 1
     return sorted(links)
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """False of a link that cannot be followed, in a circle or where nobody may look."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _listed(place: Path, error: type[EarmarkError]) -> list[os.DirEntry[str]]:

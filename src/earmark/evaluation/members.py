@@ -8,6 +8,7 @@ from typing import Any
 
 from earmark.data.manifest import natural
 from earmark.errors import EarmarkError
+from earmark.files.places import led_to
 from earmark.models import loading
 from earmark.scores import SUFFIXES
 
@@ -59,7 +60,7 @@ def check_out(out: Path | None, files: list[Path]) -> None:
         raise EarmarkError(
             f"{out}: an ensemble {what} is written as {' or '.join(known)}, not {out.suffix or 'without ending'}"
         )
-    if out.resolve() in {file.resolve() for file in files}:
+    if led_to(out) in {led_to(file) for file in files}:
         raise EarmarkError(f"{out}: is one of the members: write the ensemble to another file")
 
 

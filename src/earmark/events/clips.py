@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import soundfile
 
 from earmark import audio
 from earmark.errors import EarmarkError
-from earmark.files.whole import shortened, whole
+from earmark.files import sound
+from earmark.files.whole import shortened
 from earmark.scores import Event
 
 LONGEST = 60.0  # s of a clip; of a longer event its beginning is enough to judge it
@@ -153,7 +153,5 @@ def _save(clip: _Open, about: audio.Info, settings: Settings) -> None:
         return
     fine = about.codec in ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")  # of more than 16 bits
     clip.path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(clip.path, sync=False) as part:
-        soundfile.write(
-            part, np.clip(wave, -1, 1), about.sample_rate, "PCM_24" if fine else "PCM_16", format=settings.form.upper()
-        )
+    subtype = "PCM_24" if fine else "PCM_16"
+    sound.write(clip.path, np.clip(wave, -1, 1), about.sample_rate, subtype, settings.form.upper(), sync=False)

@@ -6,6 +6,7 @@ reads, one that it writes for another purpose too, and one that holds what earma
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def _names(path: Path) -> list[Hashable]:
     Case does not count, as on many disks: nobody means two files that differ in that alone.
     """
     path = place(path)
-    names: list[Hashable] = [str(path.resolve()).casefold()]
+    names: list[Hashable] = [str(led_to(path)).casefold()]
     if isinstance(path, Stored):
         return names
     try:
@@ -132,6 +133,11 @@ def _names(path: Path) -> list[Hashable]:
     except OSError:
         return names
     return [*names, (status.st_dev, status.st_ino)]
+
+
+def led_to(path: Path) -> Path:
+    """Where a path leads, by all links; of links that lead in a circle as far as they do, which reading then says."""
+    return path.resolve() if isinstance(path, Stored) else Path(os.path.realpath(path))
 
 
 def _file_above(path: Path) -> Path | None:

@@ -8,7 +8,6 @@ a page needs neither the network nor the recordings. A page has a budget of byte
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from earmark import audio
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
+from earmark.files.sound import encoded
 from earmark.report import pictures
 
 Wave = NDArray[np.float32]
@@ -169,9 +169,7 @@ def _sound(wave: Wave) -> str:
 
     mp3 = "MP3" in soundfile.available_formats()
     kind, subtype = ("MP3", "MPEG_LAYER_III") if mp3 else ("FLAC", "PCM_16")
-    file = io.BytesIO()
-    soundfile.write(file, wave, RATE, format=kind, subtype=subtype)
-    return _uri("audio/mpeg" if mp3 else "audio/flac", file.getvalue())
+    return _uri("audio/mpeg" if mp3 else "audio/flac", encoded(wave, RATE, subtype, kind))
 
 
 def _uri(kind: str, content: bytes) -> str:

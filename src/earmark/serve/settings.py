@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.errors import EarmarkError
+from earmark.files.places import led_to
 
 LONG = 16  # characters of a token: of hexadecimal digits 64 bits, which nobody guesses over a network
 
@@ -56,7 +57,7 @@ class Settings:
         if self.state is not None or self.recordings is None:
             return self.state or Path()
         home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "earmark"
-        place = self.recordings.resolve()
+        place = led_to(self.recordings)
         return home / f"{place.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
     def check(self) -> None:

@@ -47,6 +47,7 @@ SPLIT = "split.json"
 KNOWN = "known.json"
 ERRORS = "errors.csv"
 LISTED = ["path", "reason", "part", "id"]
+SHOWN = 3  # how many settings a message tells
 COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
 ROWS = 50_000  # of a table, at a time
 Say = Callable[[str], None]
@@ -83,9 +84,11 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         return heard
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
-    if not _same(kept, recipe):
+    if changed := _changed(kept, recipe):
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise EarmarkError(
-            f"{folder}: was started with another recipe or other settings (see {kept}): resume with the same, or take another --out"
+            f"{folder}: was started with another recipe or other settings ({', '.join(changed[:SHOWN])}{more}; see {kept}): "
+            "resume with the same, or take another --out"
         )
     before = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
     known = _known(folder, parts)
@@ -161,19 +164,32 @@ def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:
     )
 
 
-def _same(kept: Path, recipe: Recipe) -> bool:
-    """Whether a run was started with this recipe: keys that it did not have then are as their defaults."""
+def _changed(kept: Path, recipe: Recipe) -> list[str]:
+    """What is told otherwise than when a run was started, 'key: before, now'; keys that it did not have then are as their defaults."""
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     if kept.read_text(encoding="utf-8") == text:
-        return True
+        return []
     try:
         before = recipes.load(kept).as_dict()
     except EarmarkError:
-        return False
+        return ["what it was started with cannot be read"]
     now = recipe.as_dict()
     for told in (before, now):
         told["data"]["tags"] = None  # for `earmark check`: training takes the tags that the clips have
-    return before == now
+    return list(_differences(before, now))
+
+
+def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for each in dict.fromkeys((*before, *now)):
+            yield from _differences(before.get(each), now.get(each), f"{key}.{each}" if key else str(each))
+    elif before != now:
+        yield f"{key}: {_value(before)}, now {_value(now)}"
+
+
+def _value(told: Any) -> str:
+    text = "none" if told is None else json.dumps(told, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def left_out(folder: Path, clips: Manifest) -> dict[str, str]:

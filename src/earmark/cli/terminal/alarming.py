@@ -31,12 +31,13 @@ def kinds(paths: Sequence[Path], of: str | None) -> dict[str, list[Path]]:
     """What each of the paths stands for, by its name; or all, by theirs. Raises EarmarkError where two are called alike."""
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
+    from earmark.files.places import led_to
 
     if of is not None:
         return {of: list(recordings(paths))}
     told: dict[str, list[Path]] = {}
     for path in paths:
-        name = path.resolve().name if path.is_dir() else path.name
+        name = led_to(path).name if path.is_dir() else path.name
         if name in told:
             raise EarmarkError(f"{path}: another is called {name!r} too. Run it for each, with a name for it: --of")
         told[name] = list(recordings([path]))

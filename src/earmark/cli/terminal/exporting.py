@@ -264,12 +264,13 @@ def _heard(tagger: AnyTagger, clips: Clips, wanted: Wanted) -> list[Path]:
     from earmark import audio
     from earmark.cli.terminal.console import say
     from earmark.evaluation import heldout
+    from earmark.files.places import led_to
 
     name = clips.dataset or tagger.facts.dataset
     whole = heldout.clips_of(tagger, clips.data, name)
     heard = list(dict.fromkeys(heldout.choose(tagger, whole, clips.folds, name, clips.seen).paths()))
-    shown = {path.resolve() for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
-    if both := len(shown & {path.resolve() for path in heard}):
+    shown = {led_to(path) for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
+    if both := len(shown & {led_to(path) for path in heard}):
         say(
             f"int8's ranges are taken of {both} of the recordings that it is judged on: its figures may be a little too good"
         )

@@ -12,16 +12,29 @@ import re
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 POINT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
+PATHS = (Path, list[Path])
 UNSURE = object()  # what typer is asked for
 CACHE = "_runtime_param"  # where an option of typer keeps what turns words into values
 
 
 class Verb(TyperCommand):
     """A command whose plain words are taken without a validator."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if hasattr(
+                error, "option_name"
+            ):  # no such option: the name of a file, perhaps, that a shell put in the place of *
+                error.message += of_a_file(words)  # type: ignore[attr-defined]
+            raise
 
     def get_params(self, *args: Any) -> Any:
         return lightened(super().get_params(*args))
@@ -32,6 +45,12 @@ class Verbs(TyperGroup):
 
     def get_params(self, *args: Any) -> Any:
         return lightened(super().get_params(*args))
+
+
+def of_a_file(words: list[str]) -> str:
+    """What a message adds where a word that begins as an option does is the name of a file."""
+    named = next((word for word in words if word.startswith("-") and len(word) > 1 and os.path.lexists(word)), None)
+    return "" if named is None else f". A file is called {named}: write ./{named}"
 
 
 def lightened(options: list[Any]) -> list[Any]:
@@ -53,6 +72,10 @@ class Plain:
         several = param.multiple or param.nargs == -1
         if value is None:
             return () if several else None
+        if "" in (value if several else (value,)) and param.type_descriptor.annotation in PATHS:
+            raise typer.BadParameter(
+                "a name is empty, and would stand for this folder: write . for that", ctx=ctx, param=param
+            )
         told = param.type_descriptor
         if not (several and isinstance(value, str)) and not told.parameter_info.parser and not ctx.token_normalize_func:
             taken = plain(value, told.annotation, told.parameter_info)

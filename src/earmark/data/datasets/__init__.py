@@ -19,6 +19,7 @@ import pyarrow as pa
 from earmark.data import packs
 from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
+from earmark.files.shown import shown
 from earmark.files.stores import place
 from earmark.files.texts import check_text, missing
 from earmark.registry import DATASETS, did_you_mean
@@ -140,12 +141,18 @@ def refuse(root: Path, layout: Layout, problem: str) -> NoReturn:
     """Raise ManifestError with what is wrong, what the layout should be, and what is there instead."""
     if root.is_dir():
         names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in root.iterdir())
-        there = "\n".join(f"  {name}" for name in names[:SHOWN]) or "  nothing"
-        if len(names) > SHOWN:
-            there += f"\n  and {len(names) - SHOWN} more"
+        there = [shown(name) for name in names[:SHOWN]] or ["nothing"]
+        there += [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
     else:
-        there = "  a file" if root.exists() else "  nothing of that name"
-    raise ManifestError(f"{root}: {problem}\nexpected, for example:\n{tree(layout)}\nfound:\n{there}")
+        there = ["a file" if root.exists() else "nothing of that name"]
+    # lines of a message are indented after the first: of what is not, a name may have brought it (`earmark.files.shown`)
+    lines = [
+        "expected, for example:",
+        *tree(layout).replace("\t", "  ").splitlines(),
+        "found:",
+        *(f"  {each}" for each in there),
+    ]
+    raise ManifestError(f"{root}: {problem}\n" + "\n".join(f"  {line}" for line in lines))
 
 
 def expect(root: Path, layout: Layout, *wanted: str) -> None:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from earmark.data.datasets import SHOWN, Layout, dataset
 from earmark.data.manifest import Manifest, build
 from earmark.errors import ManifestError
-from earmark.files import whole, write_text
+from earmark.files import write_text
+from earmark.files.sound import write as write_sound
 
 LAYOUT: Layout = {}  # an empty folder will do
 
@@ -332,10 +333,7 @@ def _claim(root: Path, mark: dict[str, Any]) -> None:
 
 def _save(path: Path, plan: ClipPlan, chance: np.random.Generator) -> None:
     """Render and write a clip, whole or not at all, unless it is there."""
-    import soundfile
-
     samples = round(plan.seconds * RATE)
     if path.is_file() and path.stat().st_size == HEADER + 2 * samples:
         return
-    with whole(path, sync=False) as part:
-        soundfile.write(part, _render(plan, chance), RATE, subtype="PCM_16", format="WAV")
+    write_sound(path, _render(plan, chance), RATE, "PCM_16", "WAV", sync=False)

@@ -10,17 +10,16 @@ asked for. So the waves are the same bit for bit but for a part that is resample
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from earmark import audio
 from earmark.audio import Wave, members
 from earmark.errors import AudioError
+from earmark.files import sound
 
 STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # of full scale
 CODED = {"VORBIS", "OPUS", "ALAC", "ADPCM"}  # no smaller as FLAC, or no longer the same
@@ -97,10 +96,8 @@ def _flac(wave: Wave, rate: int, kind: str) -> bytes:
     """Whole numbers are given, so that rounding is ours: libsndfile's of floats differs by version."""
     steps = STEPS[kind]
     values = np.clip(np.rint(wave.astype(np.float64) * steps), -steps, steps - 1).astype(np.int64)
-    file = io.BytesIO()
     # of 32 bits libsndfile keeps the upper 16 or 24
-    soundfile.write(file, (values << (32 - int(math.log2(steps)) - 1)).astype(np.int32), rate, kind, format="FLAC")
-    return file.getvalue()
+    return sound.encoded((values << (32 - int(math.log2(steps)) - 1)).astype(np.int32), rate, kind, "FLAC")
 
 
 def _bytes(path: Path) -> bytes:

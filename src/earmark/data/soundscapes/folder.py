@@ -31,6 +31,7 @@ from earmark.data.soundscapes.render import render
 from earmark.data.soundscapes.sound import BACKGROUND, threads
 from earmark.errors import AudioError, ManifestError
 from earmark.files import whole
+from earmark.files.sound import write as write_sound
 
 MARK = "soundscapes.json"
 VERSION = 1  # of the scenes: raise it when the same settings would give other bytes
@@ -94,8 +95,6 @@ def claim(root: Path, mix: Mix, clips: Manifest) -> None:
 
 def make(root: Path, plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = None) -> MixedScene:
     """Render a scene and write it with its plan, unless it is there with the same plan. Raises AudioError."""
-    import soundfile
-
     sound, told = root / "audio" / plan.fold / f"{plan.name}.flac", root / "plans" / plan.fold / f"{plan.name}.json"
     if (scale := _scale(told, sound, plan)) is not None:
         return MixedScene(plan, scale, made=False)
@@ -103,8 +102,7 @@ def make(root: Path, plan: ScenePlan, paths: Mapping[str, Path], folder: Path | 
     told.parent.mkdir(parents=True, exist_ok=True)
     sound.parent.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)  # first: a plan beside a scene says that the scene is what it says
-    with whole(sound) as part:
-        soundfile.write(part, np.rint(wave * 32768).astype(np.int16), plan.sample_rate, subtype="PCM_16", format="FLAC")
+    write_sound(sound, np.rint(wave * 32768).astype(np.int16), plan.sample_rate, "PCM_16", "FLAC")
     with whole(told) as part:
         part.write_text(json.dumps({"plan": plan.as_dict(), "scale": scale}, ensure_ascii=False), encoding="utf-8")
     return MixedScene(plan, scale, made=True)

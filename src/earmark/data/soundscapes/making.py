@@ -12,6 +12,7 @@ from earmark.data.soundscapes.folder import MixedScene, claim, groups_apart, mak
 from earmark.data.soundscapes.plan import Mix, ScenePlan, draw, pool
 from earmark.data.soundscapes.sound import Sound, backgrounds, locate_all, single
 from earmark.errors import AudioError, ManifestError
+from earmark.files.places import led_to
 from earmark.progress import QUIET, Progress, task
 
 NOISES = ("white", "pink", "brown", "none")  # backgrounds that are not a folder
@@ -71,7 +72,7 @@ def make_scenes(
     Raises ManifestError, and EarmarkError for settings that cannot be met.
     """
     folder = Path(folder)
-    place = str(Path(background).resolve()) if Path(background).is_dir() and background not in NOISES else background
+    place = str(led_to(Path(background))) if Path(background).is_dir() and background not in NOISES else background
     mix = Mix(length, events, overlap, snr, place, sample_rate, seed, trim)
     held, chosen = _read(clips, folds)
     for sentence in groups_apart(held):
