@@ -29,6 +29,8 @@ def narrow(name: str, share: int = 8) -> dict[str, Any]:
             less[key] = [min(2, each) for each in value]
         if key == "bands":
             less[key] = min(64, value)
+        if key == "groups" and "filters" in less:  # of the filters' bands, of which there must be as many
+            less[key] = min(value, less["filters"])
     if told.get("sizes") and told.get("widths", ()) is None:  # by default they follow from the number of sizes
         less["sizes"] = told["sizes"][-6:]
         less["widths"] = [max(8, 256 // share)] * len(less["sizes"])

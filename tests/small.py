@@ -36,6 +36,7 @@ SMALL = {
         "hidden": 6,
     },
     "bankresnet": {"filters": 12, "widths": [4, 4], "blocks": [1, 1]},
+    "banktexture": {"filters": 12, "groups": 4, "convolutions": [4], "widths": [8]},
     "texture": {"groups": 4, "filters": [4], "widths": [8]},
     "yamnet": {"stem_width": 4, "widths": [4, 4, 6], "strides": [1, 2, 2]},
     **{name: {"widths": [4, 4, 4], "pools": [2, 2, 2], "hidden": 6} for name in ("cnn6", "cnn10", "cnn14")},

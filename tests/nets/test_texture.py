@@ -9,7 +9,8 @@ import pytest
 import scipy.stats
 import torch
 
-from earmark.models.nets.texture import EDGES, TILTS, Texture, means, neighbours, texture, waves
+from earmark.models.layers.texture import EDGES, TILTS, Texture, means, neighbours, waves
+from earmark.models.nets.texture import texture
 from earmark.registry import NETS
 
 BANDS, GROUPS, FRAMES = 64, 16, 300

@@ -68,6 +68,8 @@ def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Mani
     if packs.is_pack(data):  # whatever its data set's layout was
         return packs.read(data)
     if dataset is None:
+        if not data.exists():
+            raise ManifestError(f"{data}: no such file or folder")
         raise ManifestError(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
             "or give a manifest made with `earmark index`"

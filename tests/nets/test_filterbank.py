@@ -1,6 +1,8 @@
-"""The filter bank against closed forms and against a mel spectrogram; the contract tests look at the rest."""
+"""The filter bank and the nets behind it, against closed forms and a mel spectrogram; the contract tests look at the rest."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,10 +10,20 @@ import torch
 
 from earmark import audio
 from earmark.engines.features.mel import hz_to_mel, mel_to_hz
-from earmark.models.nets.bankresnet import bankresnet, gabor_filters
+from earmark.models.layers.filterbank import FilterBank, gabor_filters
+from earmark.models.nets.bankresnet import bankresnet
+from earmark.models.nets.banktexture import banktexture
 from earmark.registry import FEATURES
 
 RATE, LOW, BANDS = 16_000, 50.0, 64
+NETS = {
+    "bankresnet": partial(bankresnet, widths=[4, 4], blocks=[1, 1]),
+    "banktexture": partial(banktexture, widths=[4]),
+}
+
+
+def bank():
+    return FilterBank(RATE, BANDS, LOW, None, window=0.025, hop=0.010, stride=0.002, floor=1e-7, learn=True)
 
 
 def edges():
@@ -23,7 +35,7 @@ def edges():
 def energies(waves):
     """Waves (batch, samples) → (batch, bands, frames): what the bank takes the logarithm of."""
     with torch.no_grad():
-        return bankresnet().bank.energies(waves).numpy()
+        return bank().energies(waves).numpy()
 
 
 def tone(frequency, level=0.5):
@@ -78,9 +90,10 @@ def test_it_begins_as_a_mel_spectrogram(data):
 
 
 @pytest.mark.parametrize("learn", [True, False])
-def test_filters_move_where_they_are_learnt(learn):
+@pytest.mark.parametrize("name", NETS)
+def test_filters_move_where_they_are_learnt(name, learn):
     torch.manual_seed(0)
-    net = bankresnet(learn=learn, widths=[4, 4], blocks=[1, 1])
+    net = NETS[name](learn=learn)
     before = net.bank.conv.weight.detach().clone()
     net(torch.randn(2, 8_000)).levels.square().sum().backward()
     torch.optim.SGD([p for p in net.parameters() if p.requires_grad], 1e-2).step()
@@ -89,26 +102,26 @@ def test_filters_move_where_they_are_learnt(learn):
 
 def test_float32_under_autocast():
     """A quiet tone beside a loud one keeps its level: bfloat16 would bury it 50 dB below."""
-    bank = bankresnet().bank
+    own = bankresnet().bank
     waves = (tone(edges()[11]) + tone(edges()[61], 5e-4))[None]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        inside = bank.eval()(waves)
+        inside = own.eval()(waves)
     with torch.no_grad():
-        assert torch.equal(inside, bank(waves))
+        assert torch.equal(inside, own(waves))
 
 
 def test_adam_leaves_the_filters_filters():
     """It moves each weight by about the learning rate, however small the weight is."""
-    bank = bankresnet().bank.train()
-    before = bank.conv.weight.detach().clone()
-    optimiser = torch.optim.Adam(bank.parameters(), 1e-3)
+    own = bankresnet().bank.train()
+    before = own.conv.weight.detach().clone()
+    optimiser = torch.optim.Adam(own.parameters(), 1e-3)
     generator = torch.Generator().manual_seed(0)
     for _ in range(30):
         optimiser.zero_grad()
-        maps = bank(torch.randn(2, RATE // 2, generator=generator))
+        maps = own(torch.randn(2, RATE // 2, generator=generator))
         (maps * torch.randn(maps.shape, generator=generator)).mean().backward()
         optimiser.step()
-    moved = (bank.conv.weight.detach() - before).norm(dim=2) / before.norm(dim=2)
+    moved = (own.conv.weight.detach() - before).norm(dim=2) / before.norm(dim=2)
     assert moved.min() > 0
     assert moved.max() < 0.3
 
@@ -124,6 +137,17 @@ def test_adam_leaves_the_filters_filters():
         ({"dropout": 1.0}, "dropout is 1"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, told):
+@pytest.mark.parametrize("name", NETS)
+def test_what_cannot_be_is_refused(name, arguments, told):
     with pytest.raises(ValueError, match=told):
-        bankresnet(**arguments)
+        NETS[name](**arguments)
+
+
+def test_texture_hears_the_bank_in_units_of_ten_decibels():
+    """Its maps are those of the bank in place of a spectrogram's: the same statistics, the same answer."""
+    torch.manual_seed(0)
+    net = banktexture().eval()
+    waves = 0.1 * torch.randn(2, RATE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps = 0.1 * (10 * torch.log10(net.bank.energies(waves) + 1e-7))[:, None]
+        torch.testing.assert_close(net(waves).levels, net.texture(maps).levels, atol=1e-4, rtol=1e-4)
