@@ -42,7 +42,7 @@ def pytest_collect_file(file_path: Path):
     So does it to import what a lesser machine does not run.
     """
     found = yield
-    if os.environ.get("LESSER") and "torch" not in file_path.read_text(encoding="utf-8"):
+    if found and os.environ.get("LESSER") and "torch" not in file_path.read_text(encoding="utf-8"):
         return []
     return [each for each in found if not isinstance(each, DoctestModule)]
 
