@@ -118,6 +118,25 @@ def test_the_figures_without_the_fold_that_settled_and_of_agreement():
     assert f"both right on {both:.1f} % of the clips, and both wrong on {neither:.1f} %." in sentences()
 
 
+def test_the_figures_of_nets_of_textures():
+    told = {
+        name: read(f"esc10-folds/{name}/report.json")["metrics"]
+        for name in ("texture", "texture-2", "banktexture", "bankresnet")
+    }
+    accuracy, loss = (
+        {name: each[metric]["value"] for name, each in told.items()} for metric in ("accuracy", "log_loss")
+    )
+    page = " ".join(filled("systems.md").split())
+    assert (
+        f"it gets to {accuracy['banktexture']:.3f} of ESC-10's clips over all folds, log loss {loss['banktexture']:.3f},"
+        in page
+    )
+    assert f"where `bankresnet` gets to {accuracy['bankresnet']:.3f} and {loss['bankresnet']:.3f}." in page
+    assert f"its log loss is {loss['banktexture']:.3f} and that of `texture` {loss['texture']:.3f}." in page
+    assert round(400 * (accuracy["texture"] - accuracy["texture-2"])) == 5
+    assert "two trainings, which differ in their seed alone and by five clips," in sentences()
+
+
 def test_the_accuracy_of_a_speaker_never_heard_is_that_which_chose():
     assert (
         f"gets {read('fsdd-samplecnn/report.json')['protocol']['validation']['accuracy']:.3f}, its accuracy"

@@ -2,8 +2,8 @@
 
     driver ─asks: which recordings, which pieces→ `Reader`s, one for each net → driver: what pieces scored
 
-Of Ray these are actors and nothing else: Ray Data's own processes and its planning take as much of a processor as two nets' decoding
-does. Who dies is replaced where there is room, on machines that came later, too; and what it had is asked for again.
+Of Ray these are actors and nothing else: Ray Data plans in the driver all the while. Who dies is replaced where there is room, on
+machines that came later, too; and what it had is asked for again.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class FilterBank(nn.Module):
 
     Seconds of a filter (window), between frames (hop) and between the outputs of the filters (stride) are rounded to
     whole samples, hop to a whole number of strides; the filters' energy has to be slower than a stride, as that of mel
-    bands is. low, high: Hz, None half the sample rate. learn: whether the filters are trained.
+    bands is. low, high: Hz, None half the sample rate. learn: whether the filters are trained. momentum: of a batch norm by band
+    behind the logarithm; None: there is none.
     """
 
     mean: Tensor  # (bands, 2, weights)
@@ -76,6 +77,7 @@ class FilterBank(nn.Module):
         stride: float,
         floor: float,
         learn: bool,
+        momentum: float | None = None,
     ):
         super().__init__()
         kernel, step = round(window * sample_rate) | 1, round(stride * sample_rate)
@@ -102,38 +104,15 @@ class FilterBank(nn.Module):
         weights = np.hanning(2 * self.every + 1)[1:-1]
         means = peaks.reshape(bands, 2, 1) ** 2 * (weights / weights.sum())
         self.register_buffer("mean", torch.tensor(means, dtype=torch.float32), persistent=False)
+        self.norm = nn.Identity() if momentum is None else nn.BatchNorm1d(bands, momentum=momentum)
         self.floor = floor
 
     def forward(self, waves: Tensor) -> Tensor:
         with full_precision(waves.device):
-            return (self.energies(waves) + self.floor).log()
+            levels: Tensor = self.norm((self.energies(waves) + self.floor).log())
+        return levels
 
     def energies(self, waves: Tensor) -> Tensor:
         """(batch, bands, frames): the power in each band; of a sine at its centre the square of the amplitude."""
         powers = self.conv(waves[:, None]).square()
         return F.conv1d(powers, self.mean, None, self.every, self.mean.shape[-1] // 2, groups=len(self.mean))
-
-
-class NormedBank(FilterBank):
-    """The same, batch-normalised by band, as maps (batch, 1, bands, frames)."""
-
-    def __init__(
-        self,
-        sample_rate: int,
-        bands: int,
-        low: float,
-        high: float | None,
-        window: float,
-        hop: float,
-        stride: float,
-        floor: float,
-        learn: bool,
-        momentum: float,
-    ):
-        super().__init__(sample_rate, bands, low, high, window, hop, stride, floor, learn)
-        self.norm = nn.BatchNorm1d(bands, momentum=momentum)
-
-    def forward(self, waves: Tensor) -> Tensor:
-        with full_precision(waves.device):
-            maps: Tensor = self.norm(super().forward(waves))
-        return maps[:, None]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from earmark.models.layers.attention import AttActivation, Attention
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length
-from earmark.models.layers.filterbank import NormedBank
+from earmark.models.layers.filterbank import FilterBank
 from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
 from earmark.models.nets import net
 from earmark.models.prediction import Focus, Grid, Prediction
@@ -17,7 +17,7 @@ from earmark.models.prediction import Focus, Grid, Prediction
 class BankResNet(nn.Module):
     """Waves (batch, samples) → Prediction: a learnt filter bank, a trunk and attention. See `bankresnet`."""
 
-    def __init__(self, bank: NormedBank, trunk: Trunk2d, tags: int, att_activation: AttActivation, dropout: float):
+    def __init__(self, bank: FilterBank, trunk: Trunk2d, tags: int, att_activation: AttActivation, dropout: float):
         super().__init__()
         initialise_he(trunk)
         self.bank, self.trunk = bank, trunk
@@ -28,7 +28,7 @@ class BankResNet(nn.Module):
 
     def forward(self, waves: Tensor) -> Prediction:
         check_length(waves.shape[-1], self.shortest, "samples")
-        vectors = over_time(self.trunk(self.bank(waves)))
+        vectors = over_time(self.trunk(self.bank(waves)[:, None]))
         attended = self.head(self.dropout(vectors))
         focus = (Focus("attention", attended.weights, self.grid),)
         return Prediction(attended.logits[:, None], vectors.mean(1), attended.frames, focus)
@@ -73,6 +73,6 @@ def bankresnet(
     """
     check_counts(tags=tags, filters=filters)
     check_dropout(dropout=dropout)
-    bank = NormedBank(sample_rate, filters, low, high, window, hop, stride, floor, learn, momentum)
+    bank = FilterBank(sample_rate, filters, low, high, window, hop, stride, floor, learn, momentum)
     trunk = Trunk2d(1, widths, blocks, bottleneck=False, stem_stride=stem_stride, momentum=momentum)
     return BankResNet(bank, trunk, tags, att_activation, dropout)
