@@ -231,11 +231,11 @@ def test_a_key_changes_with_the_file_and_with_how_it_is_cut(sound, tmp_path):
     assert len(key_of(Recording(file), cut)) == 24
 
 
-def scored_by_hand(rows, load, cut, options, machines, folder):
+def scored_by_hand(work):
     """What the stages do, in this process; the second recording's pieces come first."""
     made = []
-    for row in rows:
-        for table in stages.Decoders(cut, ".")(
+    for row in work.rows:
+        for table in stages.Decoders(work.cut, ".")(
             SimpleNamespace(
                 to_pylist=lambda row=row: [
                     {
@@ -248,14 +248,14 @@ def scored_by_hand(rows, load, cut, options, machines, folder):
                 ]
             )
         ):
-            made += stages.Nets(load, cut.rate, options, 1, folder)(table).to_pylist()
+            made += stages.Nets(work.load, work.cut.rate, work.options, 1, work.folder)(table).to_pylist()
     yield from (stages.Arrived(**each) for each in reversed(made))
 
 
-def asked_by_hand(rows, load, cut, options, machines, folder):
+def asked_by_hand(work):
     """What nets that read for themselves do, two of them in turns in this process."""
-    share = Sharing(rows)
-    readers = {name: Reader(load, cut, options, 1, folder, ".") for name in "ab"}
+    share = Sharing(work.rows)
+    readers = {name: Reader(work.load, work.cut, work.options, 1, work.folder, ".") for name in "ab"}
     for reader in readers.values():
         reader.begin()
     asked = {name: [] for name in readers}
@@ -291,8 +291,8 @@ def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_pat
 
     assert same(list(cluster.score(scorer, recordings, batch=1)))
 
-    def stopped(rows, *rest):
-        for number, each in enumerate(by_hand(rows, *rest)):
+    def stopped(work):
+        for number, each in enumerate(by_hand(work)):
             if number == 4:
                 raise KeyboardInterrupt
             yield each
@@ -301,7 +301,7 @@ def test_recordings_come_in_their_order_and_a_stop_loses_no_piece(sound, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         list(cluster.score(scorer, recordings, batch=1))
     asked = []
-    monkeypatch.setattr(ways, "arriving", lambda rows, *rest: (asked.extend(rows), by_hand(rows, *rest))[1])
+    monkeypatch.setattr(ways, "arriving", lambda work: (asked.extend(work.rows), by_hand(work))[1])
     assert same(list(cluster.score(scorer, recordings, batch=1)))
     assert sum(len(row.done) for row in asked) + (len(recordings) - len(asked)) >= 2  # what had come was not done again
     # six pieces: all were scored in each of the first two runs, in the third those that had not come

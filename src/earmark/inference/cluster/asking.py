@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.inference.cluster.cutting import Cut
-from earmark.inference.cluster.machines import Machines
 from earmark.inference.cluster.reading import Reader
-from earmark.inference.cluster.rows import Arrived, Row
+from earmark.inference.cluster.rows import Arrived, Work
 from earmark.inference.cluster.sharing import TRIES, Sharing
 from earmark.inference.options import Options
-from earmark.inference.scorer import Scorer
 
 TICK = 5.0  # s, after which it is looked whether machines came or went
 
@@ -60,27 +58,18 @@ class Crew:
             self.drop(name)
 
 
-def through(
-    ray: Any,
-    rows: Sequence[Row],
-    load: Callable[[], Sequence[Scorer]],
-    cut: Cut,
-    options: Options,
-    machines: Machines,
-    folder: Path,
-    room: Callable[[], tuple[int, dict[str, Any]]],
-) -> Iterator[Arrived]:
+def through(ray: Any, work: Work, room: Callable[[], tuple[int, dict[str, Any]]]) -> Iterator[Arrived]:
     """What the pieces of recordings scored, in any order. room: for how many nets there is now, and what each takes.
 
     Raises TimeoutError where nothing comes for so long as the patience is; RayError of what goes wrong there.
     """
-    share = Sharing(rows)
-    given = ray.put(load)  # the tagger's file, once
+    share = Sharing(work.rows)
+    given = ray.put(work.load)  # the tagger's file, once
     kind = ray.remote(ReadingNet)
-    arguments = (cut, options, machines.cores, folder.absolute(), os.getcwd())
+    arguments = (work.cut, work.options, work.machines.cores, work.folder.absolute(), os.getcwd())
     crew = Crew(ray, lambda: kind.options(**room()[1]).remote([given], *arguments), lambda: min(room()[0], share.most))
     try:
-        yield from _heard(crew, share, machines.patience)
+        yield from _heard(crew, share, work.machines.patience)
     finally:
         crew.end()
 

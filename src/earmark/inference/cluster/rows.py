@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from earmark.inference.cluster.cutting import Cut
+from earmark.inference.cluster.machines import Machines
+from earmark.inference.options import Options
 from earmark.inference.recordings import Recording
+from earmark.inference.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -28,3 +33,17 @@ class Arrived:
     last: bool
     seconds: float
     data: bytes
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that is asked of a cluster. load: gives the scorers, in each process that scores. folder: where these tell what they begin
+    with: see `earmark.files.tally`.
+    """
+
+    rows: Sequence[Row]
+    load: Callable[[], Sequence[Scorer]]
+    cut: Cut
+    options: Options
+    machines: Machines
+    folder: Path

@@ -19,7 +19,7 @@ from earmark.inference.cluster.cutting import Cut, cut_for
 from earmark.inference.cluster.joining import join
 from earmark.inference.cluster.kept import Kept, key_of
 from earmark.inference.cluster.machines import Machines
-from earmark.inference.cluster.rows import Row
+from earmark.inference.cluster.rows import Row, Work
 from earmark.inference.embedding import Embedder
 from earmark.inference.options import Options
 from earmark.inference.recordings import Failure, Part, Recording, Scored
@@ -96,7 +96,7 @@ class Cluster:
         ]
         if not rows:
             return
-        for piece in ways.arriving(rows, self.load(of), cut, options, self.machines, self.folder):
+        for piece in ways.arriving(Work(rows, self.load(of), cut, options, self.machines, self.folder)):
             kept.put(keys[piece.index], piece.number, piece.last, piece.data)
             if on_audio is not None:
                 on_audio(piece.seconds)

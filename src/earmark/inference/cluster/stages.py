@@ -26,7 +26,7 @@ from earmark.inference.allocator import keep_freed_memory
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
 from earmark.inference.cluster.machines import Machines
-from earmark.inference.cluster.rows import Arrived, Row
+from earmark.inference.cluster.rows import Arrived, Row, Work
 from earmark.inference.options import Options
 from earmark.inference.recordings import Recording, Wave
 from earmark.inference.scorer import Scorer
@@ -37,30 +37,21 @@ TOGETHER, BYTES = 32, 32 << 20  # recordings of a task, and bytes of their files
 TABLES = 10_000  # that are handed over at most: each costs a millisecond, and some kilobytes
 
 
-def through(
-    rows: Sequence[Row],
-    load: Callable[[], Sequence[Scorer]],
-    cut: Cut,
-    options: Options,
-    machines: Machines,
-    folder: Path,
-    nets: int,
-    decoders: int,
-    wants: dict[str, Any],
-) -> Iterator[Arrived]:
+def through(work: Work, nets: int, decoders: int, wants: dict[str, Any]) -> Iterator[Arrived]:
     """What the pieces of recordings scored, in any order. wants: what each net takes. Raises what Ray raises."""
     import ray.data
 
-    _settle(ray, machines)
-    found = ray.data.from_arrow(_tables(rows))
+    _settle(ray, work.machines)
+    found = ray.data.from_arrow(_tables(work.rows))
     pool = ray.data.ActorPoolStrategy
     decoded = found.map_batches(
-        Decoders, fn_constructor_args=(cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE,
+        Decoders, fn_constructor_args=(work.cut, os.getcwd()), batch_size=None, batch_format="pyarrow", num_cpus=SHARE,
         compute=pool(size=decoders), zero_copy_batch=True,
     )  # fmt: skip
+    there = (work.load, work.cut.rate, work.options, work.machines.cores, work.folder.absolute())
     scored = decoded.map_batches(
-        Nets, fn_constructor_args=(load, cut.rate, options, machines.cores, folder.absolute()), batch_size=None, batch_format="pyarrow",
-        zero_copy_batch=True, compute=pool(size=nets, max_tasks_in_flight_per_actor=2), **wants,
+        Nets, fn_constructor_args=there, batch_size=None, batch_format="pyarrow", zero_copy_batch=True,
+        compute=pool(size=nets, max_tasks_in_flight_per_actor=2), **wants,
     )  # fmt: skip
     batches: Any = scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     for batch in batches:

@@ -8,19 +8,15 @@ not said        the first, but where nets are on GPUs: one of these hears faster
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
 from earmark.inference.cluster import asking, stages
 from earmark.inference.cluster.connected import connected, told
-from earmark.inference.cluster.cutting import Cut
 from earmark.inference.cluster.machines import Machines
-from earmark.inference.cluster.rows import Arrived, Row
-from earmark.inference.options import Options
-from earmark.inference.scorer import Scorer
+from earmark.inference.cluster.rows import Arrived, Work
 
 
 @dataclass(frozen=True)
@@ -32,19 +28,11 @@ class Plan:
     wants: dict[str, Any]
 
 
-def arriving(
-    rows: Sequence[Row],
-    load: Callable[[], Sequence[Scorer]],
-    cut: Cut,
-    options: Options,
-    machines: Machines,
-    folder: Path,
-) -> Iterator[Arrived]:
-    """What the pieces of recordings scored, in any order. load: gives the scorers, in each process that scores. folder: where
-    these tell what they begin with: see `earmark.files.tally`.
-
-    Raises EarmarkError where Ray is not there, the cluster too small, or nothing comes.
+def arriving(work: Work) -> Iterator[Arrived]:
+    """What the pieces of recordings scored, in any order. Raises EarmarkError where Ray is not there, the cluster too small, or
+    nothing comes.
     """
+    machines = work.machines
     with connected(machines) as ray:
         _quieten(ray)
         plan = plan_for(ray, machines)
@@ -52,13 +40,9 @@ def arriving(
         try:
             if plan.decoders:
                 failures += stages.failures()
-                yield from stages.through(
-                    rows, load, cut, options, machines, folder, plan.nets, plan.decoders, plan.wants
-                )
+                yield from stages.through(work, plan.nets, plan.decoders, plan.wants)
             else:
-                yield from asking.through(
-                    ray, rows, load, cut, options, machines, folder, lambda: _room_now(ray, machines)
-                )
+                yield from asking.through(ray, work, lambda: _room_now(ray, machines))
         except tuple(failures) as error:
             raise told(error, ray, machines) from error
 
