@@ -356,7 +356,7 @@ def cores() -> list[int]:
 
 
 def _there(job: Path) -> int:
-    return len(list(job.glob("pieces/*.parquet"))) + len(list(job.glob("results/*")))
+    return len(list(job.glob("pieces/*.arrow"))) + len(list(job.glob("results/*")))
 
 
 def _below(word: str) -> list[Any]:

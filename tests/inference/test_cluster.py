@@ -164,7 +164,7 @@ def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions
     words = ("--address", cluster.address, "--cluster", way)
     work = start(place, job, sessions, *words)
     wanted = rng.randint(0, 7)
-    while work.poll() is None and len(list((place / job).glob("pieces/*.parquet"))) < wanted:
+    while work.poll() is None and len(list((place / job).glob("pieces/*.arrow"))) < wanted:
         time.sleep(0.02)
     time.sleep(rng.random())
     if what == "driver":

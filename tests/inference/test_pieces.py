@@ -213,7 +213,7 @@ def test_pieces_are_kept_until_they_are_joined(sound, tmp_path):
     again.put(key, 1, True, to_bytes(Heard(1, None, error=AudioError("x", "is damaged"))))
     assert [each.number for each in again.pieces(key)] == [0, 1]
     again.drop(key)
-    (tmp_path / "pieces" / f"{key}-0-last.parquet").write_bytes(b"")
+    (tmp_path / "pieces" / f"{key}-0-last.arrow").write_bytes(b"")
     with pytest.raises(EarmarkError, match="It is taken away: run the command again"):
         list(Kept(tmp_path / "pieces").pieces(key))
     assert not Kept(tmp_path / "pieces").complete(key)

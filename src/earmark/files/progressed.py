@@ -118,7 +118,7 @@ def _one_of_store(uri: Stored, shards: tuple[Progress, ...] = ()) -> Progress:
 
 def _pieces(folder: Path) -> int:
     try:
-        return sum(1 for name in os.listdir(folder / journal.PIECES) if name.endswith(".parquet"))
+        return sum(1 for name in os.listdir(folder / journal.PIECES) if name.endswith(".arrow"))
     except OSError:
         return 0
 

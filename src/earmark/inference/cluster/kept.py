@@ -1,7 +1,7 @@
 """Pieces of recordings that are not whole yet, as files in a folder of the job, until they are joined.
 
-    KEY-3.parquet       the piece 3 (from 0) of a recording
-    KEY-7-last.parquet  nothing follows: its last piece, or what it could not be read for
+    KEY-3.arrow         the piece 3 (from 0) of a recording
+    KEY-7-last.arrow    nothing follows: its last piece, or what it could not be read for
 
 KEY is of the recording's path, channel, size, time of change, and of how it is cut: what was heard of a file that has changed
 since, or in other pieces, is not taken for it. A name appears with all that is in it, and what is in it depends on its name
@@ -25,7 +25,7 @@ from earmark.inference.cluster.cutting import Cut
 from earmark.inference.cluster.hearing import Heard
 from earmark.inference.recordings import Recording
 
-_NAME = re.compile(r"([0-9a-f]{24})-(\d+)(-last)?\.parquet")
+_NAME = re.compile(r"([0-9a-f]{24})-(\d+)(-last)?\.arrow")
 
 
 def key_of(recording: Recording, cut: Cut) -> str:
@@ -84,4 +84,4 @@ class Kept:
             self._path(key, number, last).unlink(missing_ok=True)
 
     def _path(self, key: str, number: int, last: bool) -> Path:
-        return self.folder / f"{key}-{number}{'-last' if last else ''}.parquet"
+        return self.folder / f"{key}-{number}{'-last' if last else ''}.arrow"
