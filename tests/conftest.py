@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import hashlib
 import json
 import os
@@ -62,6 +63,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         left_out = item.path.parent.name in ("augment", "cli", "files") or item.path.name in SCORELESS
         if "torch" in names and "training" not in names and not left_out:
             item.add_marker("numerical")
+
+
+def pytest_configure() -> None:
+    """What is imported to find the tests is not looked through for what is left over, again and again while it grows."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """And what is there by then stays: to look through all of it while tests run took three seconds of ten."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup() -> None:
