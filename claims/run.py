@@ -4,21 +4,22 @@
                          [--judge]
 
 Without --device the trainings are small ones for a CPU; with --device cuda, or --full, they are those of the recipes. What
-has ended is skipped, and what was stopped goes on. A claim that these recordings cannot tell at any size is not run again,
-unless it is named. --judge trains nothing: it judges the stored results by today's rule and writes their pages. The exit
-status is 1 where a claim could not be run.
+has ended is skipped, here or elsewhere (`claims.kept`), and what was stopped goes on. A claim that these recordings cannot
+tell at any size is not run again, unless it is named. --judge trains nothing: it judges the stored results by today's rule
+and writes their pages. The exit status is 1 where a claim could not be run.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from claims import claim as claims
-from claims import data, evidence, trainings, verdict, writing
+from claims import data, evidence, kept, trainings, verdict, writing
 from claims.claim import Claim, Size
 from earmark.errors import EarmarkError
 from earmark.models import devices
@@ -68,7 +69,11 @@ def run(one: Claim, asked: argparse.Namespace) -> str:
     clips = data.prepare(one.data, Path(asked.data), out / "data", asked.workers)
     planned = evidence.plan(one, asked.size, clips, out / "trainings")
     todo = [training for runs in planned.values() for run in runs for training in run]
-    problems = trainings.run_all(todo, asked.device, asked.jobs, asked.workers, _say)
+    results = Path(asked.results)
+    if brought := kept.bring(one, todo, results):
+        _say(f"{len(brought)} trainings ended elsewhere, as {results / kept.FOLDER} tells")
+    ended = functools.partial(kept.keep, results=results)
+    problems = trainings.run_all(todo, asked.device, asked.jobs, asked.workers, _say, ended)
     if problems:
         folder, problem = next(iter(problems.items()))
         raise EarmarkError(f"{len(problems)} of {len(todo)} trainings failed, the first: {folder}: {problem}")
@@ -83,7 +88,6 @@ def run(one: Claim, asked: argparse.Namespace) -> str:
         permutations=asked.permutations,
     )
     told = writing.result(one, asked.size, gathered, figures, pairs, planned)
-    results = Path(asked.results)
     if not writing.write(told, results):
         _say(f"{results}: holds a full result of {one.id}, which a small one does not replace")
     return str(told["verdict"])

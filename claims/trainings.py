@@ -26,6 +26,7 @@ from earmark.errors import EarmarkError
 from earmark.files import write_text
 from earmark.recipe import Recipe
 from earmark.scores import Scores
+from earmark.train.folder import versions
 
 DONE = "done.json"
 SCORES = "scores.parquet"
@@ -56,15 +57,30 @@ def training(plan: Recipe, clips: Path, out: Path, epochs: str | None = None) ->
     return Training(plan, clips, out / f"{plan.net.name}-{digest}", epochs)
 
 
-def run_all(todo: Sequence[Training], device: str, jobs: int, workers: int, say: Say) -> dict[Path, str]:
-    """Train and score what has not ended; what went wrong, by folder. One that fails does not stop the others."""
+def run_all(
+    todo: Sequence[Training],
+    device: str,
+    jobs: int,
+    workers: int,
+    say: Say,
+    ended: Callable[[Training], None] = lambda one: None,
+) -> dict[Path, str]:
+    """Train and score what has not ended; what went wrong, by folder. One that fails does not stop the others.
+
+    ended: is given each that has.
+    """
     waiting = list({one.folder: one for one in sorted(todo, key=lambda one: one.epochs or "")}.values())
     left = [one for one in waiting if not one.ended()]
     say(f"{len(waiting)} trainings, {len(waiting) - len(left)} of them done already")
+    for one in waiting:
+        if one.ended():
+            ended(one)
     wrong: dict[Path, str] = {}
     for number, (one, problem) in enumerate(_each(left, device, jobs, workers), 1):
         if problem:
             wrong[one.folder] = problem
+        else:
+            ended(one)
         say(f"{number}/{len(left)} {one.folder.name}: {problem or _seconds(one)}")
     return wrong
 
@@ -114,7 +130,12 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
         clips = manifest.read(one.clips)
         training.train(one.plan, clips, one.folder, resume=True, workers=workers, device=device)
         score(one.folder / "tagger.safetensors", one.clips, device, workers).save(one.folder / SCORES)
-        told = {"seconds": round(time.perf_counter() - begin, 1), "device": device, "gone on": before}
+        told = {
+            "seconds": round(time.perf_counter() - begin, 1),
+            "device": device,
+            "gone on": before,
+            "made by": versions(),
+        }
         write_text(one.folder / DONE, json.dumps(told) + "\n")
     if one.epochs and not (one.folder / EPOCHS).is_file():
         files = sorted((one.folder / "epochs").glob("*.safetensors"))

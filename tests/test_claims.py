@@ -292,6 +292,31 @@ def test_the_page_tells_the_figures(place, result):
     assert "3 trainings of each system, with the seeds 0, 1, 2. Nets are narrower, or trainings shorter" in text
 
 
+def test_what_ended_elsewhere_is_told_from_its_files(place, result, tmp_path, capsys, monkeypatch):
+    """The same result, without a net: from what stands beside the results. Half a training is none."""
+    kept = place / "results" / "trainings"
+    assert sorted(path.name for path in kept.iterdir()) == sorted(
+        path.name for path in (place / "out" / "trainings").iterdir()
+    )
+    here = tmp_path / "place"
+    here.mkdir()
+    for name in ("recordings", "files", "plan.yaml"):
+        (here / name).symlink_to(place / name)
+    shutil.copytree(kept, here / "results" / "trainings")
+
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(trainings, "run", never)
+    assert run(here) == 0
+    assert "6 trainings ended elsewhere" in capsys.readouterr().err
+    assert json.loads((here / "results" / "tones.json").read_text()) == result
+    shutil.rmtree(here / "out")
+    next((here / "results" / "trainings").iterdir()).joinpath("done.json").unlink()
+    assert run(here) == 1
+    assert "5 trainings ended elsewhere" in (said := capsys.readouterr().err) and "trained again" in said
+
+
 def test_what_has_ended_is_not_done_again(place, result, capsys, monkeypatch):
     def never(*_, **__):
         raise AssertionError("trained again")
@@ -309,6 +334,7 @@ def test_a_training_that_was_stopped_goes_on(place, result, tmp_path):
     before = (folder / "scores.parquet").read_bytes()
     for name in ("done.json", "scores.parquet"):
         (folder / name).unlink()
+        (place / "results" / "trainings" / folder.name / name).unlink()
     assert run(place) == 0
     assert (folder / "scores.parquet").read_bytes() == before
     assert json.loads((folder / "done.json").read_text())["gone on"]
