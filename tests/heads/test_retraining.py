@@ -35,11 +35,12 @@ def review(answer="right", tag="low", onset=2.0, offset=3.0, truth=None, recordi
     return Review(Picked(recording, event, chosen, 1.0, of), answer, truth, 2)
 
 
-def heard(*starts: float) -> reviewed.Reviewed:
-    """Windows of a second, of one review."""
+def heard(*starts: float, length: float = 1.0) -> reviewed.Reviewed:
+    """Windows of a second, or another length, of one review."""
     start = np.array(starts)
-    sounds = tuple(Recording("a.wav", s, s + 1) for s in starts)
-    return reviewed.Reviewed(np.zeros((len(start), 2), np.float32), np.zeros(len(start), int), start, start + 1, sounds)
+    sounds = tuple(Recording("a.wav", s, s + length) for s in starts)
+    nothing = np.zeros((len(start), 2), np.float32)
+    return reviewed.Reviewed(nothing, np.zeros(len(start), int), start, start + length, sounds)
 
 
 # windows begin every half second, from 1.5 to 3 s; their middles are at 2, 2.5, 3 and 3.5 s
@@ -63,6 +64,16 @@ def test_what_an_answer_teaches(told, low, high):
     assert weights.sum() == pytest.approx(6) and np.ptp(weights[known]) == 0
 
 
+def test_a_window_that_barely_reaches_into_an_event_is_none_of_its_windows():
+    """0.975 s every 0.48 s: that from 0 s ends 15 ms after the event was found to begin, and may hold another of its tag."""
+    told = review("moved", onset=0.96, offset=1.92, truth=Event(1.56, 1.92, "low", 1))
+    windows = heard(0, 0.48, 0.96, 1.44, length=0.975)
+    targets, _ = reviewed.taught(windows, [told], TAGS, weight=1.0)
+    np.testing.assert_array_equal(targets[:, 0], [NAN, 0, NAN, 1])
+    targets, _ = reviewed.taught(windows, [review("moved", onset=0.9, offset=1.92, truth=told.truth)], TAGS, weight=1.0)
+    assert targets[0, 0] == 0  # by 75 ms it does
+
+
 def test_windows_are_those_of_the_recording():
     starts = list(reviewed._starts(2.0, 3.0, 1.0, 0.5, 10.0))
     assert starts == [1.5, 2.0, 2.5]  # that from 1 s ends where the event begins, that from 3 s begins where it ends
@@ -72,9 +83,10 @@ def test_windows_are_those_of_the_recording():
     assert list(reviewed._starts(3.0, 4.0, 1.0, 0.5, None)) == [2.5, 3.0, 3.5]
 
 
-def test_an_event_has_the_score_that_it_is_told_with():
+@pytest.mark.parametrize(("length", "hop"), [(1.0, 0.5), (0.975, 0.48)])
+def test_an_event_has_the_score_that_it_is_told_with(length, hop):
     values = np.random.default_rng(0).uniform(0, 1, (8, 1)).astype(np.float32)
-    windows = heard(*np.arange(8) / 2)
+    windows = heard(*np.arange(8) * hop, length=length)
     scores = Scores(values, np.full(8, "a"), windows.start, windows.end, ("low",))
     for event in find(scores, EventRules({"low": 0.45}, {"low": 0.0}))["a"]:
         told = reviewed.scores(windows, [review(onset=event.onset, offset=event.offset)], values)

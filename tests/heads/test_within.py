@@ -59,6 +59,16 @@ def test_at_each_time_the_windows_that_cover_it_count_as_for_events():
     assert [(e.onset, e.offset, e.score) for e in find(rows, rules)["a"]] == [(1.5, 2.0, 0.7)]
 
 
+def test_no_threshold_is_chosen_by_a_moment_that_is_no_time_of_an_event():
+    """Windows of 0.975 s every 0.48 s: three of them overlap for 15 ms, in which 0.9, 0.2 and 0.9 would have a mean of 0.667."""
+    start = 0.48 * np.arange(3)
+    told = within.Around(
+        np.zeros((3, 1), np.float32), np.zeros(3, np.int64), start, start + 0.975, np.zeros(1, np.int64), np.array([[0.6, 1.2]])
+    )  # fmt: skip
+    values, copy = within.over_time(np.array([[0.9], [0.2], [0.9]], np.float32), told)
+    assert copy.tolist() == [0, 0] and values[:, 0] == pytest.approx([0.55, 0.55])
+
+
 def test_a_threshold_finds_the_share_that_was_asked_for():
     """Of the held-out copies as many have an event at their threshold as `recall` says, where the windows alone would have said more."""
     chance = np.random.default_rng(0)

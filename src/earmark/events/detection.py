@@ -1,7 +1,8 @@
 """Scores over time → events, by `EventRules`. How these are chosen: `earmark.evaluation.thresholds`.
 
 Rows of scores, frames or windows that may overlap, become scores over time: at each time the mean over the rows that cover
-it, constant between neighbouring edges of rows. A time that no row covers has no score, and nothing is heard there. For
+it, constant between neighbouring edges of rows; edges that are near to each other, as those of windows that overlap without
+fitting their hop, are one (`earmark.events.edges`). A time that no row covers has no score, and nothing is heard there. For
 each tag by itself then, in this order:
 
 1. threshold: heard where the score is at least the threshold;
@@ -20,7 +21,6 @@ offsets are rounded to a microsecond, scores to six digits. Times are seconds fr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.events.edges import SAME, Cells, cells_of, hop_of, mended
 from earmark.events.rules import EventRules
 from earmark.scores import Event, Scores
 
 Floats = NDArray[np.float64]
-SAME = 1e-6  # s: edges nearer than this are one edge, apart by rounding only; less than a sample
 ROUNDING = 1e-9  # s
 GRAIN = 2.0**-32  # s, 0.2 ns: a float64 holds every multiple of it up to 24 days
 DIGITS = 6
@@ -55,13 +55,25 @@ class Track:
         return float(np.median(np.diff(self.edges))) if len(self.values) else 0.0
 
 
-def track(scores: Scores, also: Floats | Sequence[float] = ()) -> Track:
-    """The rows of one recording → its scores over time, as in the module's docstring. also: seconds that are edges too.
+def track(scores: Scores) -> Track:
+    """The rows of one recording → its scores over time, as in the module's docstring.
 
     >>> values = np.array([[0.25], [0.75]], np.float32)  # of two windows that overlap by a second
     >>> scores = Scores(values, np.full(2, "a.wav"), np.array([0.0, 1.0]), np.array([2.0, 3.0]), ("dog",))
     >>> track(scores).edges, track(scores).values[:, 0]
     (array([0., 1., 2., 3.]), array([0.25, 0.5 , 0.75]))
+    """
+    if not len(scores):
+        return Track(np.zeros(1), np.zeros((0, len(scores.tags))), scores.tags)
+    cells = cells_of_one(scores)
+    whole, _ = mended(cells, hop_of(scores.start, scores.end))
+    return Track(whole.edges, whole.values, scores.tags)
+
+
+def cells_of_one(scores: Scores, also: Floats | None = None) -> Cells:
+    """The rows of one recording → cells between all edges, near as they may be. also: seconds that are edges too.
+
+    Raises ScoresError for rows of several recordings, or without times.
     """
     several = np.unique(scores.ids)
     if len(several) > 1:
@@ -77,27 +89,7 @@ def track(scores: Scores, also: Floats | Sequence[float] = ()) -> Track:
             f"row {row} ({scores.ids[row]}) goes from {start[row]} to {end[row]} s: events need rows that start at 0 or "
             "later and end after their start. Scores of whole clips without times say nothing of when"
         )
-    if not len(scores):
-        return Track(np.zeros(1), np.zeros((0, len(scores.tags))), scores.tags)
-    edges, places = edges_of(np.concatenate([start, end, also]))
-    first, last = places[: len(start)], places[len(start) : 2 * len(start)]
-    spans = last - first
-    rows = np.repeat(np.arange(len(start)), spans)
-    cells = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans) + np.repeat(first, spans)
-    order = np.argsort(cells, kind="stable")
-    covered, at, count = np.unique(cells[order], return_index=True, return_counts=True)
-    values = np.full((len(edges) - 1, len(scores.tags)), np.nan)
-    if len(covered):
-        sums = np.add.reduceat(scores.values[rows[order]].astype(np.float64), at, axis=0)
-        values[covered] = sums / count[:, None]
-    return Track(edges, values, scores.tags)
-
-
-def edges_of(times: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """The different times, and the place of each among them; those within SAME of the one before are the same."""
-    known, places = np.unique(times, return_inverse=True)
-    new = np.concatenate([[True], np.diff(known) > SAME])
-    return known[new], (np.cumsum(new) - 1)[places]
+    return cells_of(scores.values, start, end, () if also is None else also)
 
 
 def find(scores: Scores, rules: EventRules) -> dict[str, list[Event]]:

@@ -2,9 +2,10 @@
 
 `Stream` finds what `earmark.events.hear` finds in all rows at once, to the last digit, but tells an event as soon as no
 later row can change it. It can, because the rules look no further than they say: cells before the start of all later rows
-are final; the median asks for half of its length to both sides, and its sums are exact (`detection.snapped`), so that what lies
-further back has no say; a gap is closed or kept within its length. Of an event that goes on, only its highest score so far
-is kept, and cells that it may yet need.
+are final, but for the last edges where rows overlap, to which another may come that is near (`earmark.events.edges`); the
+median asks for half of its length to both sides, and its sums are exact (`detection.snapped`), so that what lies further
+back has no say; a gap is closed or kept within its length. Of an event that goes on, only its highest score so far is kept,
+and cells that it may yet need.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ from earmark.errors import ScoresError
 from earmark.events.detection import (
     DIGITS,
     ROUNDING,
-    SAME,
     Floats,
     Track,
+    cells_of_one,
     crossed,
-    edges_of,
     excess,
     snapped,
-    track,
 )  # fmt: skip
+from earmark.events.edges import SAME, Cells, edges_of, hop_of, mended
 from earmark.events.rules import EventRules
 from earmark.scores import Event, Scores
 
@@ -131,6 +131,11 @@ class _Cells:
         self.tags = tags
         self._rows = Scores(np.zeros((0, len(tags)), np.float32), np.zeros(0, str), np.zeros(0), np.zeros(0), tags)
         self._times = np.zeros(0)  # what the last edge that was given out stands for: later times may be the same
+        self._begun = np.zeros(0)  # starts of rows from that edge on, as the rows had them
+        self._opening: list[tuple[Floats, Floats]] = []  # starts and ends of the first rows, until they tell the hop
+        self._hop: float | None = None
+        self._slivers = Cells.none(len(tags))  # cells whose last edges may yet be others
+        self._until = -math.inf  # all edges up to then are among what was given out
         self._before = -math.inf
 
     def push(self, rows: Scores, before: float) -> Track:
@@ -147,31 +152,46 @@ class _Cells:
         ids = np.full(len(held) + len(rows), rows.ids[0] if len(rows) else "")
         values = np.concatenate([held.values, rows.values])
         start, end = np.concatenate([held.start, rows.start]), np.concatenate([held.end, rows.end])
+        self._begun = np.concatenate([self._begun, rows.start])
+        if self._hop is None:
+            self._opening.append((rows.start, rows.end))
         final = self._final(Scores(values, ids, start, end, self.tags), before)
         self._before = max(self._before, before)
-        return final
+        return self._mended(final, before)
 
     def finish(self) -> Track:
-        return self._final(self._rows, math.inf)
+        return self._mended(self._final(self._rows, math.inf), math.inf)
 
-    def _final(self, rows: Scores, before: float) -> Track:
+    def _mended(self, final: Cells, before: float) -> Track:
+        """Those without slivers, as far as they are known."""
+        if self._hop is None and self._opening:
+            start, end = (np.concatenate(times) for times in zip(*self._opening, strict=True))
+            self._hop = hop_of(start, end, before)
+            self._opening = [(start, end)] if self._hop is None else []
+        made, self._slivers = mended(self._slivers.and_then(final), self._hop, self._until)
+        return Track(made.edges, made.values, self.tags)
+
+    def _final(self, rows: Scores, before: float) -> Cells:
         """The cells that no row from `before` on can change; rows that reach further are held."""
-        nothing = Track(np.zeros(0), np.zeros((0, len(self.tags))), self.tags)
         self._rows = rows
         if not len(rows):
-            return nothing
-        whole = track(rows, self._times)
+            return Cells.none(len(self.tags))
+        whole = cells_of_one(rows, self._times)
         times = np.concatenate([rows.start, rows.end, self._times])
         _, places = edges_of(times)
         count = _final_edges(whole.edges, times, before)
         if not count:
-            return nothing
+            return Cells.none(len(self.tags))
+        starts = np.zeros(len(whole.edges), bool)
+        starts[np.searchsorted(whole.edges, self._begun, "right") - 1] = True
         first, last = places[: len(rows)], places[len(rows) : 2 * len(rows)]
         keep = last >= count
         start = np.where(first < count, whole.edges[count - 1], rows.start)[keep]
         self._rows = Scores(rows.values[keep], rows.ids[keep], start, rows.end[keep], self.tags)
         self._times = np.unique(times[places == count - 1])
-        return Track(whole.edges[:count], whole.values[: count - 1], self.tags)
+        self._begun = self._begun[self._begun >= self._times[0]]
+        self._until = before if before > self._times[-1] + SAME else float(self._times[0])
+        return Cells(whole.edges, whole.values, starts, whole.crossed).part(0, count)
 
 
 def _final_edges(edges: Floats, times: Floats, before: float) -> int:

@@ -7,7 +7,8 @@ lie within it. Of its other tags nothing is known.
     right    its tag, between its edges
     wrong    not its tag
     other    the tag that was named, and not its own
-    moved    its tag, between the right edges; where windows of the event as it was found lie outside of them, not its tag
+    moved    its tag, between the right edges; where windows of the event as it was found lie outside of them, not its tag. A window
+             that reaches into it by less than what two edges must be apart (`earmark.events.edges`) is none of its windows
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from earmark import audio
 from earmark.errors import EarmarkError
 from earmark.evaluation.reviews.answers import Review
 from earmark.events.detection import highest, track
+from earmark.events.edges import SHARE, hop_of
 from earmark.inference import Recording
 from earmark.progress import QUIET, Progress
 from earmark.scores import Event, Scores
@@ -103,7 +105,8 @@ def taught(
             targets[rows[_reach(found, start, end) >= LEAST - CLOSE], place[found.tag]] = 0
         elif truth != found:
             outside = _reach(truth, start, end) <= 0
-            targets[rows[outside & (_reach(found, start, end) > 0)], place[found.tag]] = 0
+            near = SHARE * (hop_of(start, end) or 0.0)
+            targets[rows[outside & (_reach(found, start, end) > near)], place[found.tag]] = 0
         if truth is not None:
             targets[rows[_in_it(truth, start, end)], place[truth.tag]] = 1
         known = rows[~np.isnan(targets[rows]).all(axis=1)]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.soundscapes.within import Within, mixed_within
 from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.events.detection import track
+from earmark.events.edges import SAME
 from earmark.models.anytagger import AnyTagger
 from earmark.models.predicted import probabilities
 from earmark.progress import QUIET, Progress, task
@@ -66,8 +67,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Around:
-    """Windows in which a mixed clip is heard, if only the edge of it. vectors: (windows, width); copy: (windows,) of the mix; start,
-    end: (windows,) s. clip: (copies,) its number in the manifest; spans: (copies, 2), from when to when it is heard, s.
+    """Windows in which a mixed clip is heard, if only the edge of it. vectors: (windows, width); copy: (windows,) of the mix, going up;
+    start, end: (windows,) s. clip: (copies,) its number in the manifest; spans: (copies, 2), from when to when it is heard, s.
     """
 
     vectors: Floats
@@ -220,17 +221,18 @@ def over_time(values: Floats, around: Around) -> tuple[Floats, NDArray[np.int64]
     """Scores of windows (windows, tags) → those of the times at which a clip is heard (times, tags), as events have them, and the copy
     of each time (times,).
     """
-    apart = float(np.ceil(around.end.max(initial=0.0))) + 1.0  # s from one stretch to the next: all are one track
-    names = np.full(len(values), "")
-    shift = around.copy * apart
-    rows = Scores(values, names, around.start + shift, around.end + shift, tuple(map(str, range(values.shape[1]))))
-    heard = track(rows, (around.spans + np.arange(len(around.spans))[:, None] * apart).ravel())
-    middle = (heard.edges[:-1] + heard.edges[1:]) / 2
-    copy = (middle // apart).astype(np.int64)
-    at = middle - copy * apart
-    onset, offset = around.spans[copy].T
-    kept = (at > onset) & (at < offset) & ~np.isnan(heard.values[:, 0])
-    return heard.values[kept].astype(np.float32), copy[kept]
+    tags = tuple(map(str, range(values.shape[1])))
+    bounds = np.searchsorted(around.copy, np.arange(len(around.spans) + 1))
+    made: list[Floats] = []
+    for (first, end), (onset, offset) in zip(pairwise(bounds.tolist()), around.spans.tolist(), strict=True):
+        rows = slice(first, end)
+        heard = track(
+            Scores(values[rows], np.full(end - first, ""), around.start[rows], around.end[rows], tags)
+        )  # of windows that overlap its clip, and so are all that cover a time of it
+        kept = (heard.edges[1:] > onset + SAME) & (heard.edges[:-1] < offset - SAME) & ~np.isnan(heard.values).any(1)
+        made.append(heard.values[kept].astype(np.float32))
+    copy = np.repeat(np.arange(len(made)), np.array([len(each) for each in made], np.int64))
+    return np.concatenate(made) if made else values[:0], copy
 
 
 def _threshold(
