@@ -312,7 +312,8 @@ def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
 
             file.parent.mkdir(parents=True, exist_ok=True)
             try:
-                picture.draw(counts, file)
+                for line in picture.draw(counts, file):
+                    say(f"{file}: {line}")
             except EarmarkError as error:  # the events are found: they must not be lost with their picture
                 say(f"no picture of the counts: {error}")
             continue
