@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.events.rules import EventRules
 from earmark.scores import Event, Scores
 
@@ -100,6 +100,7 @@ def edges_of(times: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return known[new], (np.cumsum(new) - 1)[places]
 
 
+@checked
 def find(scores: Scores, rules: EventRules) -> dict[str, list[Event]]:
     """The events of each recording, by id in the order of the rows; within a recording by onset.
 
