@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -261,6 +262,20 @@ def test_the_command_tells_times_writes_clips_and_counts(card, tmp_path):
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     again = run(card, "--clips", tmp_path / "clips")
     assert again.returncode == 2 and "holds files already, among which clips would not be known" in again.stderr
+
+
+def test_a_picture_that_cannot_be_written_costs_nothing_else(card, tmp_path, monkeypatch):
+    """As on a full disk: what comes after it, a table and a store, is there all the same."""
+
+    def full(counts, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(picture, "draw", full)
+    files = tmp_path / "c.png", tmp_path / "c.csv"
+    told = run(card, *(word for file in files for word in ("--summary", file)), "--store", tmp_path / "store")
+    assert told.returncode == 0 and f"no picture of the counts: {files[0]}: No space left on device" in told.stderr
+    assert "The disk is full: make room" in told.stderr and not files[0].exists()
+    assert files[1].is_file() and (tmp_path / "store" / "store.json").is_file()
 
 
 def test_a_job_goes_on_with_clips_and_counts(card, tmp_path):

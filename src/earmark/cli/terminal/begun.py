@@ -37,7 +37,8 @@ def _value(value: Any) -> str:
         return _few([f"{name} {_value(each)}" for name, each in value.items()])
     if isinstance(value, list):
         return _few([_value(each) for each in value])
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # of an engine a job keeps no version: two commas are left
+    return value.replace(",,", ",") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _few(told: Sequence[str]) -> str:

@@ -54,14 +54,15 @@ def tell_value(error: Any) -> None:
     """Where typer refuses a word and says only what it should be: which word that was, and the nearest that it may be."""
     wrong = getattr(error.__cause__, "errors", None)  # of pydantic, from which typer takes its sentence
     told = wrong() if callable(wrong) and isinstance(getattr(error, "message", None), str) else []
-    if not told or "input" not in told[0] or str(given := told[0]["input"]) in error.message:
+    if not told or "input" not in told[0]:
         return
-    near = "."
+    given, near = str(told[0]["input"]), "."
     if (allowed := getattr(getattr(error.param, "type_descriptor", None), "choices", None)) is not None:
         from earmark.registry import did_you_mean
 
-        near = did_you_mean(str(given), map(str, allowed))
-    error.message = f"{error.message.rstrip('.')}. It is {str(given)!r}{near}"
+        near = did_you_mean(given, map(str, allowed))
+    sentence = error.message.removeprefix("Value error, ").rstrip(".")
+    error.message = f"{sentence}{near}" if repr(given) in sentence else f"{sentence}. It is {given!r}{near}"
 
 
 def without(option: str) -> list[str]:
