@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,48 @@ def test_counts_worked_by_hand():
     np.testing.assert_allclose(rates, [[np.nan, 4, 0, 0], [np.nan, 0, 1, 0]])
 
 
+def spread(*days: date) -> list[counts.Count]:
+    """Of one tag that is heard once in half an hour of each day."""
+    return [counts.Count("", day.isoformat(), 6, "dog", 1, 0.1, 30.0) for day in days]
+
+
+def test_days_years_apart_are_drawn_with_a_break(tmp_path):
+    """A clock that was reset: three days over 54 years, of which none is lost, and no refusal."""
+    reset = [date(1970, 1, 1), date(2024, 5, 1), date(2024, 5, 3)]
+    (told,) = picture.draw(spread(*reset), tmp_path / "counts.png")
+    assert (
+        told.startswith("for 19,843 days nothing was recorded, from 1970-01-01 to 2024-05-01: ") and "--names" in told
+    )
+    assert (tmp_path / "counts.png").stat().st_size > 5000
+    dates = picture.columns(picture.runs(reset))
+    assert [(str(each.first), each.opens, each.before) for each in dates] == [
+        ("1970-01-01", True, 0), ("None", False, 19_843), ("2024-05-01", True, 0), ("2024-05-02", False, 0), ("2024-05-03", False, 0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("apart", "broken"), [(32, False), (33, True), (400, True), (40_000, True)])
+def test_a_break_is_of_more_than_a_month(apart, broken, tmp_path):
+    days = [date(2021, 4, 23), date(2021, 4, 23) + timedelta(apart)]
+    found = picture.runs(days)
+    assert len(found) == 1 + broken and (not broken or found[1].before == apart - 1)
+    assert bool(picture.draw(spread(*days), tmp_path / "counts.png")) == broken
+
+
+def test_years_of_recording_share_columns(tmp_path):
+    """Each day of 1,000 in a row: 3 a column, 334 columns, and the rate of each is that of its days."""
+    days = [date(2021, 1, 1) + timedelta(n) for n in range(1000)]
+    assert picture.draw(spread(*days), tmp_path / "counts.png") == ["of 1,000 days 3 share a column: a table has each"]
+    dates = picture.columns(picture.runs(days), 3)
+    assert len(dates) == 334 and dates[1].first == date(2021, 1, 4)
+
+
+def test_many_breaks_are_drawn(tmp_path):
+    """One day in each of forty seasons."""
+    days = [date(1980 + n, 5, 1) for n in range(40)]
+    (told,) = picture.draw(spread(*days), tmp_path / "counts.png")
+    assert "and 38 times more for over 31" in told
+
+
 def test_counts_where_nothing_is_heard():
     rows = [row.cells() for row in counts.count([counts.Heard("a.wav", 90, [])])]
     assert rows == [("", None, None, "", 0, 0.0, 1.5)]
@@ -219,6 +262,20 @@ def test_the_command_tells_times_writes_clips_and_counts(card, tmp_path):
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     again = run(card, "--clips", tmp_path / "clips")
     assert again.returncode == 2 and "holds files already, among which clips would not be known" in again.stderr
+
+
+def test_a_picture_that_cannot_be_written_costs_nothing_else(card, tmp_path, monkeypatch):
+    """As on a full disk: what comes after it, a table and a store, is there all the same."""
+
+    def full(counts, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(picture, "draw", full)
+    files = tmp_path / "c.png", tmp_path / "c.csv"
+    told = run(card, *(word for file in files for word in ("--summary", file)), "--store", tmp_path / "store")
+    assert told.returncode == 0 and f"no picture of the counts: {files[0]}: No space left on device" in told.stderr
+    assert "The disk is full: make room" in told.stderr and not files[0].exists()
+    assert files[1].is_file() and (tmp_path / "store" / "store.json").is_file()
 
 
 def test_a_job_goes_on_with_clips_and_counts(card, tmp_path):

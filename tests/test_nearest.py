@@ -87,6 +87,13 @@ def test_a_file_comes_in_blocks(tmp_path):
     for call in (facts_of, lambda path: list(blocks(path))):
         with pytest.raises(ScoresError, match="bad.parquet: holds no embeddings that earmark can read"):
             call(tmp_path / "bad.parquet")
+        with pytest.raises(ScoresError, match="is a folder. Give the file that `earmark embed` wrote"):
+            call(tmp_path)
+    (tmp_path / "job").mkdir()
+    whole.save(tmp_path / "job" / "embeddings.parquet")
+    for call in (facts_of, lambda path: list(blocks(path)), Embeddings.load):
+        with pytest.raises(ScoresError, match="job: is a folder. Give the file in it, .*job/embeddings.parquet"):
+            call(tmp_path / "job")
 
 
 def test_the_command(tmp_path, monkeypatch):
@@ -113,6 +120,9 @@ def test_the_command(tmp_path, monkeypatch):
     assert done.returncode == 2 and "was made by the tagger" in done.stderr
     done = earmark("search", "store.parquet", "b.wav", "--from", "3", "--to", "1", *given)
     assert done.returncode == 2 and "the example ends before it begins" in done.stderr
+    for begin in ("-1", "nan", "inf"):
+        done = earmark("search", "store.parquet", "b.wav", "--from", begin, *given)
+        assert done.returncode == 2 and f"--from {begin}: the example begins at 0 s or later" in done.stderr
     soundfile.write("late.wav", np.concatenate([np.zeros(64_000), tone]), 8000)  # its silence is no example
     done = earmark("search", "store.parquet", "late.wav", "--top", "4", "--json", *given)
     assert [match["id"] for match in json.loads(done.stdout)] == ["b.wav"] * 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -195,18 +197,65 @@ def test_shards_of_another_job_and_shards_that_are_worked_on_are_refused(begun):
 def test_how_far_a_job_is(begun, tmp_path):
     folder, paths = begun
     told = progressed.of(folder)
-    assert (told.done, told.listed, told.at_work) == (0, None, False)
+    assert (told.done, told.listed, told.left, told.at_work, told.unjoined) == (2, None, None, False, True)
+    assert told.missing == [Shard(2, 2)] and told.failures == ((str(paths[1]), "is empty"),)
     (shard,) = told.shards
     assert (shard.name, shard.listed, shard.done, shard.left, shard.at_work) == ("1-of-2", 3, 2, 0, False)
     assert shard.failures == ((str(paths[1]), "is empty"),) and shard.begun["told"] == TOLD
     with Journal(folder, TOLD) as job:
         job.todo([*paths, tmp_path / "d.wav"])
         told = progressed.of(folder)
-        assert (told.done, told.left, told.at_work) == (1, 2, True)
+        assert (told.done, told.left, told.at_work, told.unjoined) == (1, 2, True, False)
     printed = earmark("job", folder, "--errors", tmp_path / "errors.csv")
     assert printed.stdout.splitlines()[1].split("\t")[:6] == ["job", "4", "1", "2", "1", "no"]
     assert (tmp_path / "errors.csv").read_text().splitlines() == ["path,reason", f"{paths[1]},is empty"]
     assert json.loads(earmark("job", folder, "--json").stdout)["shards"][0]["done"] == 2
+
+
+def test_shards_that_nobody_has_joined_are_told_and_the_command_that_joins_them(recordings, tmp_path):
+    words = ["tag", recordings, "--tagger", "digits", "--job", tmp_path / "job", "--format", "csv"]
+    joining = f"earmark {shlex.join(map(str, words))}"
+    earmark(*words, "--shard", "1/2")
+    told = earmark("job", tmp_path / "job")
+    head, job, part = (line.split("\t")[:6] for line in told.stdout.splitlines())
+    assert (job, part) == (["job", "?", "3", "?", "1", "no"], ["1-of-2", "4", "3", "0", "1", "no"]), head
+    assert "1 of 2 shards are done: 1/2" in told.stderr and "not begun: 2/2" in told.stderr
+    assert f"join what they have done, and do what is left here: {joining}\n" in told.stderr
+    assert (
+        "{" not in told.stderr and "begun with: tag, tagger " in told.stderr and "format csv, salvage no" in told.stderr
+    )
+
+    earmark(*words, "--shard=2/2")
+    told = earmark("job", tmp_path / "job")
+    assert told.stdout.splitlines()[1].split("\t")[:6] == ["job", "7", "6", "0", "1", "no"]
+    assert f"2 of 2 shards are done: 1/2, 2/2\njoin what they have done: {joining}\n" in told.stderr
+    elsewhere = earmark("job", tmp_path / "job", cwd=tmp_path)
+    assert f"{joining} (in {os.getcwd()})" in elsewhere.stderr
+    as_json = json.loads(earmark("job", tmp_path / "job", "--json").stdout)
+    assert (as_json["recordings"], as_json["done"], as_json["left"], as_json["unjoined"]) == (7, 6, 0, True)
+
+    assert earmark(*shlex.split(joining)[1:]).returncode == 1  # what was told joins them; one cannot be read
+    told = earmark("job", tmp_path / "job")
+    assert told.stdout.splitlines()[1].split("\t")[:6] == ["job", "7", "6", "0", "1", "no"]
+    assert (
+        "what its shards have done is joined" in told.stderr
+        and "unjoined" not in earmark("job", tmp_path / "job", "--json").stdout
+    )
+
+
+def test_a_shard_that_was_stopped_and_one_that_goes_on_after_it_was_joined(begun, tmp_path):
+    folder, paths = begun
+    with Journal(folder, TOLD):
+        assert not progressed.of(folder).unjoined
+    with Journal(folder / "shards" / "1-of-2", TOLD) as shard:
+        shard.todo([*paths, tmp_path / "d.wav", tmp_path / "e.wav"])
+        shard.done(tmp_path / "d.wav", "new", ".txt")
+        told = earmark("job", folder)
+        assert "1/2: 1 of 5 left, and is worked on" in told.stderr
+    told = earmark("job", folder)
+    assert "1/2: 1 of 5 left, and was stopped; its command goes on where it was" in told.stderr
+    # of a job of before, whose shards kept no command
+    assert f"earmark tag … --job {folder}, the command of the shards without --shard" in told.stderr
 
 
 def test_a_folder_without_a_job_is_told(tmp_path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from tests.conftest import tone
@@ -12,9 +14,10 @@ from tests.program import earmark
 
 from earmark import audio
 from earmark.audio import walk_folder
-from earmark.data import datasets
+from earmark.data import datasets, listed
 from earmark.data.datasets import below
 from earmark.data.soundscapes.sound import backgrounds
+from earmark.scores import Scores
 
 LINE = (
     "passed over: 5 files with no ending of sound (2 .mpc, 2 without an ending, 1 .dsf); 1 of them begins as sound does, such as "
@@ -49,7 +52,10 @@ NAMES = ["card2/1.wav", "card2/deep/2.wav", "dog/0.wav", "dog/3.wav"]
 def test_what_is_found_and_what_is_passed_over(place):
     said = []
     assert audio.find([place], said.append) == [place / name for name in NAMES]
-    assert said == [f"{place}: {LINE}"]
+    assert said == [
+        f"{place}: {LINE}",
+        f"{place}/dog/3.wav: is {place}/card2/1.wav by another name; each name has its results",
+    ]
 
 
 def walks(place):
@@ -122,3 +128,86 @@ def test_many_endings_are_one_line(tmp_path):
     assert walk_folder(tmp_path).passed_over() == (
         "passed over: 20 files with no ending of sound (1 .x0, 1 .x1, 1 .x10, 1 .x11, 1 .x12, 15 others)"
     )
+
+
+@pytest.fixture
+def twice(tmp_path, monkeypatch) -> Path:
+    """a.wav, a link to it, a hard link to it in a folder beside another, and a table of the first."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.wav").write_bytes(b"sound")
+    Path("in").mkdir()
+    Path("in/b.wav").write_bytes(b"other")
+    Path("link.wav").symlink_to("a.wav")
+    Path("in/hard.wav").hardlink_to("a.wav")
+    Path("list.csv").write_text("path\na.wav\n")
+    return tmp_path
+
+
+TWICE = (
+    (["a.wav", "a.wav"], "a.wav: is named more than once; each is heard once", 1),
+    (["a.wav", "in/../a.wav"], "in/../a.wav: is a.wav by another name; each name has its results", 2),
+    (
+        ["in", "in/b.wav", "in/hard.wav"],
+        "in/b.wav: is named more than once, and so are 1 others; each is heard once",
+        2,
+    ),
+    (["a.wav", "link.wav"], "link.wav: is a.wav by another name; each name has its results", 2),
+    (["a.wav", "in"], "in/hard.wav: is a.wav by another name; each name has its results", 3),
+    (["a.wav", "{}/a.wav"], "{}/a.wav: is a.wav by another name; each name has its results", 2),
+    (["list.csv", "a.wav"], "a.wav: is named more than once; each is heard once", 1),
+    (["list.csv", "link.wav"], "link.wav: is a.wav by another name; each name has its results", 2),
+    (["a.wav", "in/b.wav"], None, 2),
+    (["nowhere.wav", "a.wav"], None, 2),
+)
+
+
+@pytest.mark.parametrize(("words", "told", "count"), TWICE)
+def test_what_is_named_twice_is_told(words, told, count, twice):
+    said: list[str] = []
+    found = listed.listing([word.format(twice) for word in words], said.append)
+    assert len(found) == count
+    assert [line for line in said if "named" in line or "name" in line] == (
+        [] if told is None else [told.format(twice)]
+    )
+
+
+def test_a_link_in_a_folder_is_told_and_a_folder_without_links_is_not_looked_at_again(twice):
+    said: list[str] = []
+    Path("in/again.wav").symlink_to("b.wav")
+    assert len(audio.find(["in"], said.append)) == 3
+    assert said == ["in/b.wav: is in/again.wav by another name; each name has its results"]
+    Path("in/again.wav").unlink()
+    assert len(audio.find(["in"], said.append)) == 2 and len(said) == 1
+
+
+@pytest.mark.parametrize("words", [["tag"], ["events"], ["embed", "-o", "e.parquet"], ["tag", "--job", "job"]])
+def test_verbs_tell_what_is_named_twice(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", np.zeros(8000), 8000)
+    told = earmark(words[0], "a.wav", "./a.wav", *words[1:], "--tagger", "digits")
+    assert told.returncode == 0 and "a.wav: is named more than once; each is heard once" in told.stderr, told.stderr
+
+
+def test_systems_and_members_that_are_named_twice_are_told(tmp_path, monkeypatch):
+    """By one name, by a link: what is compared cannot differ, what is combined counts twice."""
+    monkeypatch.chdir(tmp_path)
+    ids, ones = [f"{n}" for n in range(8)], np.ones(8)
+    chance = np.random.default_rng(0)
+    for name in ("a", "b"):
+        values = chance.dirichlet(np.ones(2), 8).astype(np.float32)
+        Scores(values, np.array(ids), 0 * ones, ones, ("dog", "rain")).save(f"{name}.parquet")
+    Path("link.parquet").symlink_to("a.parquet")
+    Path("clips.csv").write_text(
+        "id,path,tags\n" + "".join(f"{n},{n}.wav,{'dog' if n % 2 else 'rain'}\n" for n in range(8))
+    )
+    for files, told in (
+        (["a.parquet", "./a.parquet"], "a.parquet{} a.parquet again"),
+        (["a.parquet", "b.parquet", "link.parquet"], "link.parquet{} a.parquet again"),
+    ):
+        done = earmark("compare", *files, "--data", "clips.csv", "--resamples", "9", "--permutations", "9")
+        assert done.returncode == 0 and told.format(" is") + ": the two cannot differ" in done.stderr, done.stderr
+        assert told.format(" is") in done.stdout
+        done = earmark("ensemble", *files, "-o", "e.parquet")
+        assert done.returncode == 0 and told.format(": is") + ", which so counts twice" in done.stderr, done.stderr
+    done = earmark("ensemble", "a.parquet", "b.parquet", "-o", "e.parquet")
+    assert done.returncode == 0 and "again" not in done.stderr

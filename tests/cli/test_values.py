@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 
 import pytest
 import typer
+from tests.cli.offered import commands
+from tests.program import earmark
 from typer.testing import CliRunner
 
+from earmark import cli
 from earmark.cli.terminal.values import CACHE, Plain, Verb
 
 
@@ -89,8 +93,56 @@ WORDS = (
 
 @pytest.mark.parametrize("words", WORDS)
 def test_a_word_means_and_is_refused_as_by_typer(words):
+    """Ours says in the end of typer's sentence which word it was."""
     ours, theirs = (CliRunner().invoke(program(cls), words.split()) for cls in (Verb, None))
-    assert (ours.exit_code, ours.output) == (theirs.exit_code, theirs.output)
+    told, expected = (" ".join(each.output.split()) for each in (ours, theirs))
+    if theirs.exit_code:
+        told, expected = (
+            re.sub(r"\. It is '[^']*'[.,].*", "", told).rstrip("."),
+            expected.replace("Value error, ", "").rstrip("."),
+        )
+    assert (ours.exit_code, told) == (theirs.exit_code, expected)
+
+
+WRONG = {
+    "--choice three": "'three' is not one of 'one', 'two'.",
+    "--choice twoo": "'twoo' is not one of 'one', 'two', did you mean 'two'?",
+    "--number 0": "'0'.",
+    "--number x": "'x'.",
+    "--gain x": "'x'.",
+    "--share 1.5": "'1.5'.",
+    "--numbers 1 --numbers x": "'x'.",
+    "--there nowhere": "'nowhere'",
+}
+
+
+@pytest.mark.parametrize(("words", "told"), WRONG.items())
+def test_what_is_refused_is_repeated(words, told):
+    output = " ".join(CliRunner().invoke(program(Verb), words.split()).output.split())
+    assert told in output, output
+
+
+def wrong_words() -> list[tuple[list[str], str, str]]:
+    """Of every verb each option that takes a number or one of some words, and what it does not take."""
+    found = []
+    for name in cli.names():
+        for words, command in commands(name):
+            for option in command.params:
+                kind = getattr(getattr(option, "type_descriptor", None), "annotation", None)
+                if option.param_type_name == "option" and (kind in (int, float) or get_origin(kind) is Literal):
+                    found.append((words, option.opts[0], "7x"))
+                    least = option.type_descriptor.parameter_info.min
+                    found += [(words, option.opts[0], str(least - 1))] if least is not None else []
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "word"), wrong_words(), ids=lambda each: " ".join(each) if isinstance(each, list) else each
+)
+def test_every_verb_repeats_what_it_refuses(words, option, word):
+    told = earmark(*words, option, word)
+    assert told.returncode == 2 and option in told.stderr, told.stderr
+    assert f"'{word}'" in " ".join(told.stderr.split()), told.stderr
 
 
 def test_names_that_are_no_unicode_are_taken():

@@ -189,7 +189,7 @@ def test_clips_that_cannot_be_read_are_told(make: Make, single: Manifest, tmp_pa
 def test_bad_input_is_answered(make: Make, single: Manifest, run: Path) -> None:
     with pytest.raises(ManifestError, match="say which layout this folder has with --dataset"):
         earmark.evaluate(make(0, None, data={"dataset": "folder"}), single.root)
-    with pytest.raises(ManifestError, match=r"absent\.csv: no such file or folder"):
+    with pytest.raises(ManifestError, match=r"absent\.csv: no such file\. Give a manifest"):
         earmark.evaluate(make(), single.root / "absent.csv")
     with pytest.raises(EarmarkError, match="draws 'groups' or 'clips', not 'clip'"):
         earmark.evaluate(make(), single, draw="clip")

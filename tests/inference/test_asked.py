@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.program import earmark as program
 
 import earmark
+from earmark import audio
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.events import EventRules
 from earmark.inference import Failure, Recording, Scored, score
@@ -180,6 +182,9 @@ THINGS = {
     "what is to be heard is a NoneType": None,
     "item 1 of the list is a float.*samples go into one array": ["dog.wav", 0.5],
     "item 0 of the list is a list.*one list of all": [["dog.wav"]],
+    r"is a list of 2 numbers, and a list is of several sounds\. Samples go into one array: numpy\.array": [0.1, 0.2],
+    "is a tuple of 3 numbers": (1, 2, 3),
+    "is a list of 2 lists of numbers": [[0.1, 0.2], [0.3, 0.4]],
     "is a Tensor.*make it a NumPy array": torch.zeros(9_000),
     "gives str, not bytes: open it in binary mode": io.StringIO("dog"),
     r"is a dict.*of several sounds give a list, list\(x\)": {"path": "dog.wav"},
@@ -191,6 +196,25 @@ THINGS = {
 def test_what_is_no_sound_at_all_is_told(tagger, ask, problem):
     with pytest.raises(EarmarkError, match=problem):
         ask(tagger, THINGS[problem])
+    if not isinstance(THINGS[problem], dict | io.StringIO):
+        with pytest.raises(EarmarkError, match=problem):  # and not that the rate is of no array
+            ask(tagger, THINGS[problem], sample_rate=RATE)
+
+
+OPTIONS = {
+    r"salvage='no' is a str\. Give True or False": {"salvage": "no"},
+    r"batch='8' is text\. Give a whole number, without quotes": {"batch": "8"},
+    r"workers=1\.5 is a float\. Give a whole number": {"workers": 1.5},
+    "floor=True is a bool. Give a number": {"floor": True},
+    "there is no option 'salvge', did you mean 'salvage'": {"salvge": True},
+}
+
+
+@pytest.mark.parametrize("problem", OPTIONS)
+@pytest.mark.parametrize("question", ["tag", "events", "score", "embed"])
+def test_an_option_that_is_none_is_told(tagger, path, question, problem):
+    with pytest.raises(EarmarkError, match=f"^{question}: {problem}"):
+        getattr(tagger, question)(path, **OPTIONS[problem])
 
 
 def test_bytes_that_are_no_recording_are_told(tagger, ask):
@@ -272,9 +296,33 @@ def test_numbers_that_are_none_count_as_0_with_salvage(tagger, wave):
 
 
 def test_sound_beyond_full_scale_is_said(tagger, wave):
-    assert tagger.tag(wave[0] * 20_000, sample_rate=RATE).about.notes == (
-        f"array: reaches {np.abs(wave[0] * np.float32(20_000)).max():.3g} times full scale; kept as it is",
+    assert tagger.tag(wave[0] * 20, sample_rate=RATE).about.notes == (
+        f"array: reaches {np.abs(wave[0] * np.float32(20)).max():.3g} times full scale; kept as it is",
     )
+
+
+@pytest.mark.parametrize("whole", [2**15, 2**23, 2**31])
+def test_integers_as_floats_are_seen_wherever_something_is_told_of_them(tagger, wave, whole, tmp_path, caplog):
+    """In what a result prints, in its notes, in the log where it has neither, and by commands."""
+    loud = (wave * 0.9 * whole).astype(np.float32)
+    why = f"as integers do that nobody divided by {whole}"
+    assert f"; kept as it is: divide them, or give a gain of {-20 * np.log10(whole):.1f} dB" in audio.beyond(
+        0.9 * whole
+    )
+    for ask in (tagger.tag, tagger.events, tagger.score):
+        found = ask(loud, sample_rate=RATE)
+        assert why in repr(found) and "channels mixed" not in repr(found) and len(repr(found)) < 250
+        assert found.about.doubts == [audio.beyond(np.abs(loud.mean(0)).max())]
+    assert not caplog.text and tagger.embed(loud, sample_rate=RATE) is not None and why in caplog.text
+    soundfile.write(tmp_path / "loud.wav", loud.T, RATE, subtype="FLOAT")
+    for verb in (["tag"], ["events"], ["embed", "-o", tmp_path / "e.parquet"]):
+        told = program(verb[0], tmp_path / "loud.wav", *verb[1:], "--tagger", "digits")
+        assert told.returncode == 0 and "loud.wav: reaches" in told.stderr and why in told.stderr
+
+
+def test_what_goes_without_saying_is_not_in_what_a_result_prints(tagger, wave):
+    found = tagger.tag(wave, sample_rate=RATE)
+    assert found.about.notes == ("array: 2 channels mixed to one (mean)",) and "mixed" not in repr(found)
 
 
 def test_results_are_plain_values(tagger, path):

@@ -73,6 +73,13 @@ def test_what_was_done_to_the_sound_is_told(service, tone):
     ]
 
 
+def test_integers_as_floats_are_told(service, tmp_path):
+    soundfile.write(tmp_path / "loud.wav", np.full(44_100, 20_000, np.float32), 44_100, subtype="FLOAT")
+    for question in ("tags", "events", "embeddings"):
+        told = service.post(f"/v1/{question}", **sent(tmp_path / "loud.wav")).headers["Earmark-Notes"]
+        assert "as integers do that nobody divided by 32768" in told
+
+
 def test_a_name_is_no_place(service, tone, tmp_path):
     name = f'../..{tmp_path}/é\u202e"x.wav'
     (told,) = service.post("/v1/tags", params={"name": name}, content=tone.read_bytes()).json()
@@ -89,10 +96,11 @@ REFUSED = [
     ("/v1/tags", {"data": {"file": "text"}, "files": {}}, 415, "application/x-www-form-urlencoded"),
     ("/v1/tags", {"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, 422, "the form cannot be read"),
     ("/v1/tags?tagger=esc1", {"content": b"RIFF"}, 404, "esc1: no such tagger here, did you mean 'esc10'?"),
-    ("/v1/tags?top=0", {"content": b"RIFF"}, 422, "top: Input should be greater than or equal to 1"),
+    ("/v1/tags?top=0", {"content": b"RIFF"}, 422, "top: Input should be greater than or equal to 1. It is '0'"),
+    ("/v1/tags?top=three", {"content": b"RIFF"}, 422, "unable to parse string as an integer. It is 'three'"),
     ("/v1/tags?gain=nan", {"content": b"RIFF"}, 422, "gain"),
-    ("/v1/events?threshold=0", {"content": b"RIFF"}, 422, "threshold: Input should be greater than 0"),
-    ("/v1/events?format=doc", {"content": b"RIFF"}, 422, "format"),
+    ("/v1/events?threshold=0", {"content": b"RIFF"}, 422, "threshold: Input should be greater than 0. It is '0'"),
+    ("/v1/events?format=doc", {"content": b"RIFF"}, 422, "It is 'doc'"),
 ]  # fmt: skip
 
 

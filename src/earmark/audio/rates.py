@@ -8,11 +8,12 @@ import numpy as np
 import soxr
 
 from earmark.audio.decoders import Wave, joined
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, checked
 
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
 
 
+@checked
 def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
     """(samples,) float32 at `from_rate` Hz → (samples,) float32 at `to_rate` Hz, as `load` does it.
 

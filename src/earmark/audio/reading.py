@@ -40,7 +40,7 @@ from earmark.audio import members
 from earmark.audio.containers import AGAIN, SALVAGE
 from earmark.audio.decoders import Damaged, Info, Mixer, Report, Source, Wave, decoder, joined
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, checked
 from earmark.files.stores import Ranged, is_stored, opened, place
 
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
@@ -48,9 +48,12 @@ PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halv
 FAR = 600  # seconds before a part whose decoding is worth a word
 ROUNDING = 0.05  # seconds that a clip may reach past the end: tables give times in hundredths
 LARGEST = 1e30  # sums of float32 beyond this overflow; no microphone reaches it
+FAR_BEYOND = 100  # times full scale; no recording in floats is so loud by itself
+INTEGERS = (2**15, 2**23, 2**31)  # full scale in integers of 16, 24 and 32 bits
 log = logging.getLogger("earmark")
 
 
+@checked
 def load(
     path: str | Path,
     sample_rate: int,
@@ -86,6 +89,7 @@ def load(
         return wave if len(wave) else _refuse_short(source, sample_rate)
 
 
+@checked
 def blocks(
     path: str | Path,
     sample_rate: int,
@@ -117,6 +121,7 @@ def blocks(
     return _blocks(path, sample_rate, length, salvage, _reporter(path, report), data, channel)
 
 
+@checked
 def info(path: str | Path) -> Info:
     """What the header says, without decoding more than a moment. Raises AudioError where nothing can be decoded.
 
@@ -209,6 +214,20 @@ class _Oddities:
     peak: float = 0.0
 
 
+def beyond(peak: float) -> str:
+    """What is to be said of samples that reach `peak` times full scale, and why they may.
+
+    >>> beyond(32_767.0)
+    'reaches 3.28e+04 times full scale, as integers do that nobody divided by 32768; kept as it is: divide them, or give a gain of -90.3 dB'
+    """
+    told = f"reaches {peak:.3g} times full scale"
+    whole = next((bits for bits in INTEGERS if peak <= bits), None) if peak >= FAR_BEYOND else None
+    if whole is None:
+        return f"{told}; kept as it is"
+    gain = -20 * math.log10(whole)
+    return f"{told}, as integers do that nobody divided by {whole}; kept as it is: divide them, or give a gain of {gain:.1f} dB"
+
+
 @contextmanager
 def _stream(
     source: Source, rate: int, salvage: bool, say: Report, begin: int = 0, end: int = sys.maxsize
@@ -222,7 +241,7 @@ def _stream(
     if (cancelled := source.mix.cancelled()) is not None:
         say(cancelled)
     if odd.peak > 1 and source.floats:
-        say(f"reaches {odd.peak:.3g} times full scale; kept as it is")
+        say(beyond(odd.peak))
 
 
 def _checked(source: Source, begin: int, end: int, salvage: bool, say: Report, odd: _Oddities) -> Iterator[Wave]:

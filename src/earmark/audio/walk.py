@@ -11,10 +11,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, checked
 from earmark.files.names import Names
 from earmark.files.stores import Stored, opened, place
 
@@ -30,13 +31,15 @@ BEGINNINGS = (
 )  # fmt: skip
 LOOKED_AT = 1000  # files without an ending whose beginning is read
 SHOWN = 5  # endings that a line names
+COMPARED = 100_000  # recordings that are looked at for being one file: a second or two
 
 
 @dataclass
 class Walk:
     """What is in a folder. files: relative paths with "/", in order: a folder's files before the folders in it.
 
-    hidden: files and folders. again: links to folders that are walked anyway. special: pipes, sockets, devices.
+    hidden: files and folders. again: links to folders that are walked anyway. special: pipes, sockets, devices. links: whether
+    links are among the files.
     """
 
     root: Path
@@ -44,6 +47,7 @@ class Walk:
     hidden: int = 0
     again: int = 0
     special: int = 0
+    links: bool = False
 
     @property
     def recordings(self) -> list[str]:
@@ -81,8 +85,9 @@ class Walk:
         return [name for name in names[:LOOKED_AT] if _begins_as_sound(self.root / name)]
 
 
+@checked
 def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> list[Path]:
-    """Files and folders → recordings, each once.
+    """Files and folders → recordings, each once; what is named again, or by two names, `report` is told.
 
     A folder is walked in sorted order for EXTENSIONS, through links, without hidden files and folders; `report` is told
     what was passed over there, in one line. What is no folder is kept, whatever its name and even if it does not exist:
@@ -97,17 +102,74 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
     ['dog.flac', 'rain.WAV']
     """
     recordings: dict[Path, None] = {}
+    named = Named()
     for path in map(place, paths):
-        if not path.is_dir():
-            recordings[path] = None
-            continue
-        walked = walk_folder(path)
-        recordings.update(dict.fromkeys(path / name for name in walked.recordings))
-        if line := walked.passed_over():
-            report(f"{path}: {line}")
+        named.take(*below(path, report), recordings)
+    for line in named.told(recordings):
+        report(line)
     return list(recordings)
 
 
+def below(path: Path, report: Callable[[str], None]) -> tuple[list[Path], bool]:
+    """The recordings that one path names, and whether links are among those of a folder. report: told what was passed over."""
+    if not path.is_dir():
+        return [path], False
+    walked = walk_folder(path)
+    if line := walked.passed_over():
+        report(f"{path}: {line}")
+    return [path / name for name in walked.recordings], walked.links
+
+
+@dataclass
+class Named:
+    """What several paths name: recordings by one name again, which are heard once, and by two names, which are heard for each."""
+
+    again: set[Path] = field(default_factory=set)
+    first: Path | None = None  # of these
+    taken: int = 0
+    links: bool = False
+
+    def take(self, paths: Iterable[Path], links: bool, into: dict[Path, None]) -> None:
+        """What one of the paths names. links: whether these may be other names of others."""
+        self.taken += 1
+        self.links |= links
+        for path in paths:
+            if path in into:
+                self.first = self.first or path
+                self.again.add(path)
+            into[path] = None
+
+    def told(self, recordings: Iterable[Path]) -> list[str]:
+        """A line for each of both."""
+        lines = []
+        if self.again:
+            rest = f", and so are {len(self.again) - 1} others" if len(self.again) > 1 else ""
+            lines.append(f"{self.first}: is named more than once{rest}; each is heard once")
+        if (self.links or self.taken > 1) and (same := _same(recordings)):
+            (path, other), *more = same.items()
+            rest = f", and {len(more)} others are again" if more else ""
+            lines.append(f"{path}: is {other} by another name{rest}; each name has its results")
+        return lines
+
+
+def _same(recordings: Iterable[Path]) -> dict[Path, Path]:
+    """Those that are the file of one before them, by a link or another way to it, and that one; of files on disks."""
+    known: dict[tuple[int, int], Path] = {}
+    same: dict[Path, Path] = {}
+    for path in islice(recordings, COMPARED):
+        if isinstance(path, Stored):
+            continue
+        try:
+            status = path.stat()
+        except (OSError, ValueError):
+            continue
+        if status.st_ino:  # some disks have no such number
+            first = known.setdefault((status.st_dev, status.st_ino), path)
+            same |= {} if first is path else {path: first}
+    return same
+
+
+@checked
 def listing(paths: Iterable[str | Path], report: Callable[[str], None] = lambda line: None) -> Sequence[Path]:
     """The same as `find`; of one folder in a store without holding the names of all its files, see `earmark.files.names`.
 
@@ -193,6 +255,7 @@ def _tree(result: Walk, start: str, seen: set[str], error: type[EarmarkError]) -
                 links.append(name)
             elif entry.is_symlink() or entry.is_file():  # of a link that leads nowhere, reading says so
                 result.files.append(name)
+                result.links |= entry.is_symlink()
             else:
                 result.special += 1
     return sorted(links)

@@ -76,4 +76,5 @@ def ensemble(
     asked.check()
     files = files_of(inputs or [], epochs or [])
     check_out(out, files)
+    ensembling.say_again(files)
     ensembling.of_scores(files, asked) if files[0].suffix in SUFFIXES else ensembling.of_taggers(files, asked)

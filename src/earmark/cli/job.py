@@ -19,6 +19,7 @@ def job(
     as_json: o.AsJson = False,
 ) -> None:
     """Say how far a job is, and each of its shards: what is done, left, could not be read, and whether it is worked on."""
+    from earmark.cli.terminal import begun
     from earmark.cli.terminal.console import print_table, say, write_errors
     from earmark.files import progressed
 
@@ -41,6 +42,6 @@ def job(
             say(f"{part.name}: a cluster has heard {part.pieces} pieces of recordings that are not done yet")
         if part.tally.pieces:
             say(f"{part.name}: {part.tally}")
-    say(f"begun with: {json.dumps(found.begun['told'], ensure_ascii=False)}")
-    if found.shards:
-        say("the command without --shard joins what its shards have done, and does what is left")
+    say(f"begun with: {begun.words(found.begun['told'])}")
+    for line in begun.of_shards(found, folder):
+        say(line)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark import audio
+from earmark.audio.walk import Named, below
 from earmark.data.manifest.files import load_table
 from earmark.errors import ManifestError
 from earmark.files import write_bytes
@@ -29,11 +29,11 @@ def find(paths: Iterable[str | Path], report: Callable[[str], None] = lambda lin
     paths.
     """
     found: dict[Path, None] = {}
+    named = Named()
     for path in map(place, paths):
-        if _is_table(path):
-            found.update(dict.fromkeys(of_table(path, report)))
-        else:
-            found.update(dict.fromkeys(audio.find([path], report)))
+        named.take(*((of_table(path, report), False) if _is_table(path) else below(path, report)), found)
+    for line in named.told(found):
+        report(line)
     return list(found)
 
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, checked
 
 __all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split"]
 
 
+@checked
 def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Manifest]:
     """(rest, held): holds out about `fraction` of the clips, whole groups, with about the same share of every tag.
 
@@ -48,6 +49,7 @@ def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Man
     )
 
 
+@checked
 def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     """The manifest with folds "1" … "k" of about equal size and tags, instead of any that it had. Groups stay whole.
 
@@ -70,6 +72,7 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
 
 
+@checked
 def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> Manifest:
     """Folds "1" … "k" for the clips that have none, or for all; stratified, groups whole.
 
@@ -118,6 +121,7 @@ class Parts:
         self.__dict__["sets"] = dict(sets)
 
 
+@checked
 def divide(
     manifest: Manifest,
     test: Sequence[str],

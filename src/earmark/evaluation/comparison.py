@@ -14,13 +14,14 @@ from earmark import metrics
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, checked
 from earmark.evaluation import heldout, wording
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
+from earmark.files.places import named_again
 from earmark.metrics import Difference, Interval
 from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
@@ -83,6 +84,7 @@ class _Scored:
     notes: tuple[str, ...]
 
 
+@checked
 def compare(
     systems: Mapping[str, Source] | Sequence[str | Path],
     data: str | Path | Manifest,
@@ -120,6 +122,10 @@ def compare(
     sources = systems.values() if isinstance(systems, Mapping) else systems
     if len(named) < 2:
         raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
+    files = [Path(source) for source in named.values() if isinstance(source, str | Path)]
+    again = [f"{file} is {first} again: the two cannot differ." for file, first in named_again(files)]
+    for line in again:
+        progress.say(line)
     request = Request(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     scored = {name: _scores(source, request, progress) for name, source in named.items()}
@@ -129,7 +135,12 @@ def compare(
     comparison = _measured(matched, chosen, resamples, permutations)
     return replace(
         comparison,
-        notes=(*notes, *_at_odds(comparison.pairs), *(note for system in scored.values() for note in system.notes)),
+        notes=(
+            *again,
+            *notes,
+            *_at_odds(comparison.pairs),
+            *(note for system in scored.values() for note in system.notes),
+        ),
         protocol={
             name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}"
             for (name, system), source in zip(scored.items(), sources, strict=True)

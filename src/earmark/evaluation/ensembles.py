@@ -12,7 +12,7 @@ import numpy as np
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.evaluation.members import names_of, summary
 from earmark.metrics.naming import current
 from earmark.metrics.probabilities import log_loss
@@ -67,6 +67,7 @@ class Combination:
         return facts
 
 
+@checked
 def combine(
     files: Sequence[str | Path],
     *,

@@ -13,7 +13,7 @@ import pyarrow as pa
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, checked
 from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
@@ -65,12 +65,14 @@ class Evaluation:
         """By name: the value and its 95 % interval."""
         return self.figures.metrics
 
+    @checked
     def submit(self, path: str | Path) -> None:
         """Write what `earmark.scores.submission` tells: fname,label with the three likeliest tags of each clip."""
         place = dict(zip(self.clips.ids.tolist(), self.clips.paths(), strict=True))
         submission.save(path, self.scores, [place[name] for name in self.scores.ids.tolist()])
 
 
+@checked
 def evaluate(
     tagger: Source,
     data: str | Path | Manifest,
@@ -231,6 +233,7 @@ def _result(
     )
 
 
+@checked
 def record(evaluation: Evaluation, file: str | Path) -> None:
     """Write the figures into the tagger's file, or into that of a shipped one. Raises EarmarkError for several taggers."""
     if not evaluation.taggers:

@@ -214,7 +214,12 @@ def choose(
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
             f"the tagger{began} was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
-            f"Report fold {', '.join(tested) or '…'}, or say --seen"
+            + (
+                f"Report fold {', '.join(tested)}"
+                if tested
+                else "None was left out: report other clips, or train with --fold all"
+            )
+            + ", or say --seen"
         )
     return chosen
 

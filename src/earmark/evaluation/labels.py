@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, checked
 from earmark.evaluation import heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
@@ -80,6 +80,7 @@ class Audit:
     notes: tuple[str, ...]
 
 
+@checked
 def audit(
     source: Source,
     data: str | Path | Manifest,

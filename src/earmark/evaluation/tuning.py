@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from earmark.data import matching
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, checked
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.scoring import (
     ClipScores,
@@ -53,6 +53,7 @@ class Tuning:
     unread: tuple[Unread, ...]
     notes: tuple[str, ...]
 
+    @checked
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
         stored = self.tagger.facts
@@ -62,6 +63,7 @@ class Tuning:
         self.tagger.save(file)
 
 
+@checked
 def tune(
     tagger: str | Path | Any,
     data: str | Path | Manifest,

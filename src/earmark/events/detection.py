@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.events.edges import SAME, Cells, cells_of, hop_of, mended
 from earmark.events.rules import EventRules
 from earmark.scores import Event, Scores
@@ -92,6 +92,7 @@ def cells_of_one(scores: Scores, also: Floats | None = None) -> Cells:
     return cells_of(scores.values, start, end, () if also is None else also)
 
 
+@checked
 def find(scores: Scores, rules: EventRules) -> dict[str, list[Event]]:
     """The events of each recording, by id in the order of the rows; within a recording by onset.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, check_call, checked
 from earmark.registry import did_you_mean
 
 DEFAULT = 0.5  # the threshold of a tag for which none was chosen
@@ -23,6 +23,7 @@ class EventRules:
     shortest: float = 0.0
 
     def __post_init__(self) -> None:
+        check_call(type(self), (), vars(self))
         for tag, value in self.thresholds.items():
             if not 0 < value <= 1:
                 raise ScoresError(f"the threshold of {tag!r} is {value}: give a score above 0, up to 1")
@@ -34,6 +35,7 @@ class EventRules:
             raise ScoresError(f"each tag needs a threshold and a median length; {odd[0]!r} has one of them only")
 
     @staticmethod
+    @checked
     def alike(
         tags: Iterable[str], threshold: float = DEFAULT, median: float = 0.0, gap: float = 0.0, shortest: float = 0.0
     ) -> EventRules:
@@ -46,6 +48,7 @@ class EventRules:
         names = tuple(tags)
         return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest)
 
+    @checked
     def changed(
         self,
         threshold: float | None = None,
@@ -75,6 +78,7 @@ class EventRules:
         }
 
     @staticmethod
+    @checked
     def from_dict(told: Mapping[str, Any]) -> EventRules:
         """What `as_dict` made. Raises ScoresError."""
         try:
@@ -88,6 +92,7 @@ class EventRules:
                 f"({type(error).__name__}: {error})"
             ) from error
 
+    @checked
     def check(self, tags: Sequence[str]) -> None:
         """Raises ScoresError where these have no rule for one of the tags."""
         missing = [tag for tag in tags if tag not in self.thresholds]

@@ -3,7 +3,7 @@
     FOLDER/journal.jsonl   one object a line. The first says what the job is: {"job": 1, "earmark": version, "told": {…}};
                            others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error
     FOLDER/results/        a file for each recording, which appears whole or not at all
-    FOLDER/listed.json     how many recordings it is about
+    FOLDER/listed.json     how many recordings it is about; of a shard also the words of the command that joins it
     FOLDER/pieces/         of recordings that a cluster works on; see `earmark.inference.cluster.kept`
     FOLDER/shards/3-of-50  a job like this one over a part of the recordings, worked on by itself, on another machine perhaps
 
@@ -98,10 +98,16 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def todo(self, paths: Sequence[Path], retry: bool = False) -> Sequence[Path]:
-        """Those that are new or have changed, or whose result is gone; retry: and those that could not be read."""
+    def todo(
+        self, paths: Sequence[Path], retry: bool = False, joins: Mapping[str, Any] | None = None
+    ) -> Sequence[Path]:
+        """Those that are new or have changed, or whose result is gone; retry: and those that could not be read.
+
+        joins: of a shard, the {"words": …, "folder": …} of the command that joins it and its like.
+        """
         left = array("Q")
-        write_text(self.folder / LISTED, json.dumps({"recordings": len(paths)}) + "\n")
+        listed = {"recordings": len(paths)} | ({} if joins is None else {"joins": joins})
+        write_text(self.folder / LISTED, json.dumps(listed) + "\n")
         for number, path in enumerate(paths):
             now = _state(path)
             if not self._is_done(self.entries.get(str(path)), now, retry):

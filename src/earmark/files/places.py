@@ -7,7 +7,7 @@ reads, one that it writes for another purpose too, and one that holds what earma
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
 from earmark.errors import EarmarkError
@@ -138,6 +138,14 @@ def _names(path: Path) -> list[Hashable]:
 def led_to(path: Path) -> Path:
     """Where a path leads, by all links; of links that lead in a circle as far as they do, which reading then says."""
     return path.resolve() if isinstance(path, Stored) else Path(os.path.realpath(path))
+
+
+def named_again(files: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Those that lead where one before them does, and that one."""
+    first: dict[Path, Path] = {}
+    pairs = [(file, first.setdefault(led_to(file), file)) for file in files]
+    kept = set(map(id, first.values()))
+    return [(file, known) for file, known in pairs if id(file) not in kept]
 
 
 def _file_above(path: Path) -> Path | None:

@@ -41,6 +41,12 @@ class Shard:
             )
         return Shard(number, of)
 
+    @staticmethod
+    def of_folder(name: str) -> Shard | None:
+        """Of "3-of-50", the name of its folder; None of another."""
+        match = re.fullmatch(r"(\d{1,7})-of-(\d{1,7})", name)
+        return Shard(int(match[1]), int(match[2])) if match else None
+
     def part(self, rows: Sequence[Row]) -> Sequence[Row]:
         return rows[self.number - 1 :: self.of]
 

@@ -7,7 +7,9 @@ by being asked, so that any number of threads may ask one tagger at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, check_call
 from earmark.inference.embedding import Embedder, of_recording
 from earmark.inference.engine import score as scored
 from earmark.inference.recordings import Failure, Recording, Scored
 from earmark.inference.scorer import FrameScorer, Scorer
 from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of, without_samples
+from earmark.registry import did_you_mean
 from earmark.scores import Embeddings, Events, Tags, Task
 from earmark.scores.reserved import RESERVED
 from earmark.windows import Windows
@@ -29,6 +32,7 @@ from earmark.windows import Windows
 if TYPE_CHECKING:
     from earmark.events import EventRules
 
+log = logging.getLogger("earmark")
 Raise = Literal["raise"]
 Keep = Literal["keep"]
 Answer = TypeVar("Answer")
@@ -100,6 +104,7 @@ class Answers(Protocol):
         what can be read of a damaged one. errors: "keep" puts the `Failure` of what cannot be read into the list; else it
         raises. batch: windows that are heard at once; workers: threads that decode. Raises AudioError, EarmarkError.
         """
+        check_options("tag", options)
         if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
             raise EarmarkError(f"top={top!r}: give how many tags are wanted, from 1, or None for all")
         return _asked(
@@ -136,10 +141,11 @@ class Answers(Protocol):
         from earmark.events import EventRules
         from earmark.inference.detection import listen
 
+        check_options("events", options)
         if rules is None:
             told = self.facts.rules or EventRules.alike(self.vocabulary)
-        elif isinstance(rules, int | float):
-            told = EventRules.alike(self.vocabulary, rules)
+        elif isinstance(rules, int | float | np.number) and not isinstance(rules, bool):
+            told = EventRules.alike(self.vocabulary, float(rules))
         elif isinstance(rules, EventRules):
             told = rules
         else:
@@ -179,6 +185,9 @@ class Answers(Protocol):
         Such windows are as long as the tagger's and at its sample rate, and the answer is (n, tags), as `score_windows` gives it.
         windows: keep the scores of a recording's windows too.
         """
+        check_options("score", options)
+        if not isinstance(windows, bool):
+            raise EarmarkError(f"score: windows={windows!r}: give True, to keep the scores of windows too, or False")
         if isinstance(sound, np.ndarray) and options.get("sample_rate") is None:
             if sound.ndim == 1:
                 raise EarmarkError(
@@ -215,9 +224,16 @@ class Answers(Protocol):
 
         Raises TaggerError where several answer together.
         """
+        check_options("embed", options)
         facts = self.embedding_facts()
         told = {"keep_windows": True, "hear_silence": True}
-        return _asked(self.embedder(), sound, lambda heard: of_recording(heard, facts), **options, **told)
+
+        def answer(heard: Scored) -> Embeddings:
+            for note in heard.notes:  # which vectors do not tell: to the log, as `earmark.audio.load` tells them
+                log.warning(note)
+            return of_recording(heard, facts)
+
+        return _asked(self.embedder(), sound, answer, **options, **told)
 
     def embedder(self) -> Scorer:
         """What scores windows by their embeddings, for `earmark.inference.score`. Raises TaggerError of several."""
@@ -227,6 +243,23 @@ class Answers(Protocol):
     def embedding_facts(self) -> dict[str, Any]:
         """What a file of embeddings tells of where they come from."""
         return {"tagger": self.identity(), "sample_rate": self.sample_rate, "windows": self.described_windows()}
+
+
+def _options(
+    *, sample_rate: Any = None, salvage: bool = False, floor: float | None = None, errors: Any = "raise", batch: int | None = None,
+    workers: int | None = None, gain: float = 0.0,
+) -> None:  # fmt: skip
+    """What may be told beside a sound and what is asked; of `sample_rate` and `errors` those who take them say what is wrong."""
+
+
+def check_options(question: str, given: Mapping[str, Any]) -> None:
+    """Raises EarmarkError for an option that there is none of, and for a value of another kind than an option's."""
+    known = inspect.signature(_options).parameters
+    for name in given:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise EarmarkError(f"{question}: there is no option {name!r}{near} There are {', '.join(known)}")
+    check_call(_options, (), given, question)
 
 
 def _asked(scorer: Any, sound: Any, answer: Callable[[Scored], Answer], **options: Any) -> Any:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import AudioError, EarmarkError, TaggerError
+from earmark.errors import AudioError, EarmarkError, TaggerError, checked
 from earmark.inference.counted import combined, count, no_number, result, short, take_in
 from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
@@ -37,6 +37,7 @@ Ready = deque[tuple[Pending, Stretch]]  # windows that wait for the net, and the
 Flight = tuple[list[tuple[Pending, Stretch]], list[Callable[[], list[NDArray[np.float32]]]]]
 
 
+@checked
 def score(
     scorer: Scorer | Several,
     recordings: Iterable[Recording],

@@ -225,7 +225,7 @@ def _usable(waves: Iterator[Wave], whose: Recording, rate: int, salvage: bool, s
     if bad:
         say(f"{bad} samples are no usable numbers; 0 is used for them")
     if peak > 1:
-        say(f"reaches {peak:.3g} times full scale; kept as it is")
+        say(audio.beyond(peak))
 
 
 def _at_rate(waves: Iterator[Wave], whose: Recording, from_rate: int, to_rate: int) -> Iterator[Wave]:

@@ -115,7 +115,8 @@ class Scored(Plain):
 
     def __repr__(self) -> str:
         surest = few(f"{tag.label} {tag.score:.2f}" for tag in self.tags(self._names(), 3))
-        return f"<Scored {self.about}: {surest + ' of ' if surest else ''}{len(self.values)} tags>"
+        told = f"{surest + ' of ' if surest else ''}{len(self.values)} tags{self.about.doubted()}"
+        return f"<Scored {self.about}: {told}>"
 
     @property
     def about(self) -> About:

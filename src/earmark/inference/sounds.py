@@ -42,6 +42,7 @@ class Readable(Protocol):
 
 
 Sound = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | NDArray[np.floating[Any]] | Recording
+FILES = (str, os.PathLike, bytes, bytearray, memoryview, Readable, Recording)  # what tells its own sample rate
 Sounds = list[Any] | tuple[Any, ...]  # of `Sound`; text is a sequence of text, so that a sequence would say too little
 
 
@@ -97,7 +98,7 @@ class Samples(Recording):
             report(f"{self.path}: {told}, the first at {first:.3f} s; 0 is used for them")
             wave = np.where(bad, np.float32(0), wave)
         if (peak := float(np.abs(wave).max())) > 1:
-            report(f"{self.path}: reaches {peak:.3g} times full scale; kept as it is")
+            report(f"{self.path}: {audio.beyond(peak)}")
         return wave
 
     def highest(self) -> float:
@@ -111,10 +112,12 @@ def is_list(given: object) -> TypeGuard[Sounds]:
 
 def recordings_of(given: object, sample_rate: float | None = None) -> list[Recording | AudioError]:
     """The recordings that sounds are: of a list as many, else one. See above; an AudioError stands for one that is none."""
+    if is_list(given) and (told := _are_samples(given)):
+        raise EarmarkError(told)
     sounds: Sequence[Any] = given if is_list(given) else [given]
     several = sounds is given
     rate = None if sample_rate is None else _rate(sample_rate)
-    if rate is not None and sounds and not any(isinstance(sound, np.ndarray) for sound in sounds):
+    if rate is not None and sounds and all(isinstance(sound, FILES) for sound in sounds):
         raise EarmarkError(
             f"sample_rate={sample_rate} is told of arrays, and there is none here: a file tells its own. Leave it out"
         )
@@ -146,6 +149,19 @@ def _recording(sound: object, rate: int | None, number: str) -> Recording | Audi
             )
         return Encoded(Path(_name(sound, number)), data=data)
     raise _no_sound(sound, number)
+
+
+def _are_samples(given: Sounds) -> str:
+    """What is to be said where a list is not of sounds, but of the samples of one, or of its channels; nothing of others."""
+    kind = type(given).__name__
+    flat = given[0] if given and isinstance(given[0], list | tuple) else given
+    if not flat or isinstance(flat[0], bool) or not isinstance(flat[0], int | float | np.number):
+        return ""
+    what = f"{len(given)} lists of numbers" if flat is not given else f"{len(given):,} number{'s' * (len(given) > 1)}"
+    return (
+        f"what is to be heard is a {kind} of {what}, and a list is of several sounds. Samples go into one array: "
+        "numpy.array(x, numpy.float32), with sample_rate= beside it"
+    )
 
 
 def _name(file: object, number: str) -> str:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.metrics import intervals
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.intervals import Interval, centred, checked_groups, checked_number, chosen, interval, measure
@@ -57,6 +57,7 @@ class Difference:
         return asdict(self)
 
 
+@checked
 def compare(
     values: Sequence[ArrayLike] | Mapping[str, ArrayLike],
     truth: ArrayLike,

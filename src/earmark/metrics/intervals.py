@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.naming import warn_of_former
 from earmark.metrics.ranking import Floats
@@ -32,6 +32,7 @@ class Interval:
         return asdict(self)
 
 
+@checked
 def resample(groups: ArrayLike, resamples: int, seed: int = 0) -> Iterator[NDArray[np.int32]]:
     """Weights (rows, draws ≤ CHUNK / rows) of `resamples` bootstraps of whole groups, in chunks.
 
@@ -48,6 +49,7 @@ def resample(groups: ArrayLike, resamples: int, seed: int = 0) -> Iterator[NDArr
         yield np.ascontiguousarray(times.T.astype(np.int32)[member])
 
 
+@checked
 def evaluate(
     values: ArrayLike,
     truth: ArrayLike,

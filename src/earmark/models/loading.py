@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, checked
 from earmark.models import boxed, devices, graphs, knownfiles
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
@@ -36,6 +36,7 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
+@checked
 def find(name: str | Path) -> Path:
     """A tagger's file, by path or by the name of a shipped one. Raises TaggerError."""
     path, known = Path(name), shipped()
@@ -52,6 +53,7 @@ def find(name: str | Path) -> Path:
     return known[str(name)]
 
 
+@checked
 def load(
     name: str | Path, device: str = "cpu", *, engine: str = "auto", precision: str = "auto", cores: int | None = None
 ) -> AnyTagger:

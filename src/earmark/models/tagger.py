@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.errors import RecipeError, TaggerError
+from earmark.errors import RecipeError, TaggerError, checked
 from earmark.inference import Answers
 from earmark.models import copies, frames, graphs, needs, pacing, predicted, reduced, size, trust
 from earmark.models import file as taggerfile
@@ -310,12 +310,14 @@ class Tagger(nn.Module, ByRecipe, Answers):
         told, own = graphs.stored(self.graphs, self.quantised, self.identity()) if self.graphs else ({}, {})
         return weights | own, {**head, **needs.told(self.recipe), "facts": self.facts.as_dict(), **told}
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write the tagger file; the old one stays whole until the new one is."""
         weights, head = self.stored()
         taggerfile.write(path, weights, {"format": FORMAT, **head})
 
 
+@checked
 def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = None) -> Tagger:
     """An untrained tagger. Raises RecipeError where feature, net and window do not fit together, or are beyond the bounds.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from earmark.errors import RecipeError
+from earmark.errors import RecipeError, checked
 from earmark.recipe import bounds, text
 from earmark.recipe.checks import check, check_hearing
 from earmark.recipe.renaming import clear, names_first
@@ -29,6 +29,7 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+@checked
 def find(name: str | Path) -> Path:
     """A recipe's file, by path or by the name of one in the package.
 
@@ -49,6 +50,7 @@ def find(name: str | Path) -> Path:
     )
 
 
+@checked
 def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], object] = lambda line: None) -> Recipe:
     """Read and check a recipe by name or path. settings: `key.path=value`, values in YAML, put over the file's.
 
@@ -104,6 +106,7 @@ def tags(recipe: Recipe) -> int | None:
     return recipe.data.tags or told
 
 
+@checked
 def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     """A recipe from plain values, checked. Raises RecipeError with all mistakes.
 
@@ -117,6 +120,7 @@ def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     return _checked(raw, name, check)
 
 
+@checked
 def parse_hearing(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
     """The recipe in a tagger file whose net an engine runs, without torch. Raises RecipeError with all mistakes.
 
@@ -139,6 +143,7 @@ def _checked(raw: Any, name: str, by: Callable[[Mapping[str, Any]], tuple[Recipe
     return recipe
 
 
+@checked
 def during(recipe: Recipe, phase: str) -> Recipe:
     """The recipe while one of its phases runs."""
     return parse(recipe.during(phase), f"{recipe.name}, phase {phase}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.data.manifest import Manifest
+from earmark.errors import checked
 from earmark.evaluation.evaluation import Evaluation
 from earmark.evaluation.figures import Figures, TagFigures, plain
 from earmark.files.stores import place
@@ -44,6 +45,7 @@ __all__ = [
 STEM = "report"
 
 
+@checked
 def save(evaluation: Evaluation, folder: str | Path, *, pictures: bool = True, progress: Progress = QUIET) -> Figures:
     """Write report.json, .md, .html, … and scores.parquet; the figures as written, with the examples that were drawn.
 
@@ -61,6 +63,7 @@ def save(evaluation: Evaluation, folder: str | Path, *, pictures: bool = True, p
     return figures
 
 
+@checked
 def write(
     figures: Figures,
     folder: str | Path,

@@ -7,6 +7,7 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
+from earmark.errors import checked
 from earmark.evaluation.labels import Label
 from earmark.report import page, wording
 from earmark.report.excerpt import BUDGET, Excerpts, Find
@@ -45,6 +46,7 @@ def page_of_audit(
     return page.page("Label audit", title, lead, sections)
 
 
+@checked
 def write_audit(
     labels: Sequence[Label],
     folder: str | Path,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.evaluation.comparison import LEVEL, Comparison, System
 from earmark.metrics import Difference, Interval
 from earmark.report import page, provenance, svg, text, wording
@@ -64,6 +64,7 @@ def markdown_of_comparison(comparison: Comparison, title: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@checked
 def write_comparison(comparison: Comparison, folder: str | Path, stem: str) -> list[Path]:
     """Write {stem}.json, .md, .pairs.csv and .html; returns the paths written."""
     _checked(comparison)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from earmark.scores.plain import Plain, few
 from earmark.scores.tags import Event, Tag
+
+ROUTINE = re.compile(r"\d+ channels mixed to one \(mean\)")
+LONGEST_DOUBT = 100  # characters of one in what a result prints
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,24 @@ class About:
     def __str__(self) -> str:
         return f"{self.path} ({self.duration:.1f} s{', silent' if self.silent else ''})"
 
+    @property
+    def doubts(self) -> list[str]:
+        """Those of the notes that do not go without saying, as that channels are mixed does; without the path."""
+        told = [note.removeprefix(f"{self.path}: ") for note in self.notes]
+        return [note for note in told if not ROUTINE.fullmatch(note)]
+
+    def doubted(self) -> str:
+        """The end of what a result prints: the beginning of the first of its doubts, and how many there are.
+
+        >>> About("a.wav", 1.0, ("a.wav: 2 channels mixed to one (mean)", "a.wav: reaches 3 times full scale; kept as it is")).doubted()
+        '; reaches 3 times full scale'
+        """
+        if not (doubts := self.doubts):
+            return ""
+        first = doubts[0].partition("; ")[0]
+        first = first if len(first) <= LONGEST_DOUBT else first[: LONGEST_DOUBT - 1] + "…"
+        return f"; {first}" + (f" (1 of {len(doubts)} about.notes)" if len(doubts) > 1 else "")
+
     def to_dict(self) -> dict[str, Any]:
         return {"path": self.path, "duration": round(self.duration, 6)}
 
@@ -41,7 +63,8 @@ class Tags(list[Tag], Plain):
         self.about = about
 
     def __repr__(self) -> str:
-        return f"<Tags of {self.about}: {few(f'{tag.label} {tag.score:.2f}' for tag in self) or 'none'}>"
+        told = few(f"{tag.label} {tag.score:.2f}" for tag in self) or "none"
+        return f"<Tags of {self.about}: {told}{self.about.doubted()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tags, (list(self), self.about)
@@ -72,7 +95,8 @@ class Events(list[Event], Plain):
         self.about = about
 
     def __repr__(self) -> str:
-        return f"<Events of {self.about}: {few(f'{e.tag} {e.onset:g}-{e.offset:g} s' for e in self) or 'none'}>"
+        told = few(f"{e.tag} {e.onset:g}-{e.offset:g} s" for e in self) or "none"
+        return f"<Events of {self.about}: {told}{self.about.doubted()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Events, (list(self), self.about)

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, check_call, checked
 from earmark.files import bounds, whole
 from earmark.scores.plain import Plain, number, span
 
 FORMAT = "earmark-embeddings"
 VERSION = 1
+WHOLE = "embeddings.parquet"  # the file of all in the folder of a job
 GROUP = 2**24  # bytes of vectors that are held at once, and in a row group
 
 
@@ -47,6 +48,7 @@ class Embeddings(Plain):
     levels: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
+        check_call(type(self), (), vars(self))
         if self.vectors.ndim != 2:
             raise ScoresError(f"embeddings have the shape {self.vectors.shape}: give (rows, width)")
         for name in ("ids", "start", "end", *(["levels"] if self.levels is not None else [])):
@@ -78,6 +80,7 @@ class Embeddings(Plain):
         """As the file has them: a row a window, and its vector an array in one cell."""
         return {"id": self.ids.tolist(), "start": self.start, "end": self.end, "vector": list(self.vectors)}
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write them as .parquet; an old file stays whole until the new one is. Raises ScoresError."""
         with Writer(path, self.facts) as writer:
@@ -85,19 +88,19 @@ class Embeddings(Plain):
             writer.commit()
 
     @staticmethod
+    @checked
     def load(path: str | Path) -> Embeddings:
         """Read what `save` or `earmark embed` wrote. Raises ScoresError."""
         import pyarrow as pa
 
-        path = Path(path)
-        if not path.is_file():
-            raise ScoresError(f"{path}: no such file")
+        path = _file(path)
         try:
             return _load(path)
         except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
-            raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
+            raise _unread(path, error) from error
 
 
+@checked
 def blocks(path: str | Path) -> Iterator[Embeddings]:
     """The same as `Embeddings.load`, a group of rows at a time, some 16 MB each, so that millions need no more memory.
 
@@ -106,9 +109,7 @@ def blocks(path: str | Path) -> Iterator[Embeddings]:
     import pyarrow as pa
     from pyarrow import parquet as arrow
 
-    path = Path(path)
-    if not path.is_file():
-        raise ScoresError(f"{path}: no such file")
+    path = _file(path)
     try:
         with arrow.ParquetFile(path) as file:
             _told(path, file.schema_arrow.metadata)
@@ -117,18 +118,38 @@ def blocks(path: str | Path) -> Iterator[Embeddings]:
     except ScoresError:
         raise
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
-        raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
+        raise _unread(path, error) from error
 
 
+@checked
 def facts_of(path: str | Path) -> dict[str, Any]:
     """Where the embeddings of a file come from, without reading them. Raises ScoresError."""
     import pyarrow as pa
     from pyarrow import parquet as arrow
 
+    path = _file(path)
     try:
-        return dict(_told(Path(path), arrow.read_schema(path).metadata)["facts"])
+        return dict(_told(path, arrow.read_schema(path).metadata)["facts"])
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
-        raise ScoresError(f"{path}: holds no embeddings that earmark can read ({error})") from error
+        raise _unread(path, error) from error
+
+
+def _file(path: str | Path) -> Path:
+    """Raises ScoresError for what is no file."""
+    path = Path(path)
+    if path.is_dir():
+        inside = path / WHOLE
+        way = f"the file in it, {inside}" if inside.is_file() else "the file that `earmark embed` wrote"
+        raise ScoresError(f"{path}: is a folder. Give {way}")
+    if not path.is_file():
+        raise ScoresError(f"{path}: no such file. Give one that `earmark embed` wrote")
+    return path
+
+
+def _unread(path: Path, error: Exception) -> ScoresError:
+    return ScoresError(
+        f"{path}: holds no embeddings that earmark can read ({error}). Give a file that `earmark embed` wrote"
+    )
 
 
 def _load(path: Path) -> Embeddings:

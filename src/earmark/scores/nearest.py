@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.scores.embeddings import Embeddings
 
 TINY = 1e-30  # of a vector of zeros, which is like nothing
@@ -28,6 +28,7 @@ class Match:
     similarity: float
 
 
+@checked
 def nearest(
     blocks: Iterable[Embeddings], examples: NDArray[np.float32], top: int, *, each: int | None = None
 ) -> list[Match]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, check_call, checked
 from earmark.files import bounds, check_text, whole
 from earmark.scores.plain import Plain, few, number, span
 
@@ -45,6 +45,7 @@ class Scores(Plain):
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_call(type(self), (), vars(self))
         rows = len(self.values)
         if self.values.ndim != 2 or self.values.shape[1] != len(self.tags):
             raise ScoresError(
@@ -79,6 +80,7 @@ class Scores(Plain):
         first = {"id": self.ids.tolist(), "start": self.start, "end": self.end}
         return first | {f"tag {tag}" if tag in first else tag: self.values[:, i] for i, tag in enumerate(self.tags)}
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write .parquet (exact) or .csv (one column a tag); an old file stays whole until the new one is."""
         import pyarrow as pa
@@ -110,6 +112,7 @@ class Scores(Plain):
             write(table, part)
 
     @staticmethod
+    @checked
     def load(path: str | Path) -> Scores:
         """Read what `save` wrote, or any CSV with the columns id, optionally start and end, and one a tag."""
         path = Path(path)
@@ -182,6 +185,7 @@ def _load_parquet(path: Path) -> Scores:
     return Scores(values, ids, table["start"].to_numpy(), table["end"].to_numpy(), tags, head["facts"])
 
 
+@checked
 def concat(parts: Sequence[Scores]) -> Scores:
     """Rows of all parts, in order. The parts must have the same tags in the same order; facts are the first's.
 

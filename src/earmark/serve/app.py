@@ -35,6 +35,7 @@ log = logging.getLogger("earmark")
 PAGE = Path(str(resources.files("earmark.serve"))) / "page"
 LARGEST_MESSAGE = 1 << 20  # bytes, of a WebSocket: 5 s of sound
 PATIENCE = 5  # s, from Ctrl-C until requests are cut off
+SHOWN = 60  # characters of a value that a refusal repeats
 GONE = 499  # nginx's status for who left; nobody reads it
 
 
@@ -112,8 +113,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_question(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        told = [f"{' '.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in error.errors()]
-        return refusal(422, "; ".join(told))
+        return refusal(422, "; ".join(map(_wrong, error.errors())))
 
     async def on_left(_: Request, error: Exception) -> Response:
         return refusal(GONE, "nobody waits for it")
@@ -133,6 +133,13 @@ def _answer_errors(app: FastAPI) -> None:
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+def _wrong(told: Mapping[str, Any]) -> str:
+    """What is wrong with a value of a question, in pydantic's words, and which it was where that is a word or a number."""
+    given, sentence = told.get("input"), str(told["msg"])
+    short = isinstance(given, str | int | float) and len(str(given)) <= SHOWN and repr(given) not in sentence
+    return f"{' '.join(map(str, told['loc'][1:])) or 'body'}: {sentence}" + (f". It is {given!r}" if short else "")
 
 
 def run(

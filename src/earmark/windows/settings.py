@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from earmark.errors import check_call, checked
+
 Last = Literal["align", "pad", "drop"]
 Short = Literal["pad", "centre", "repeat", "slide"]
 Combine = Literal["mean", "geometric", "max"]
@@ -22,6 +24,10 @@ class Windows:
     combine: Combine = "mean"
     weigh: Weigh = "equal"
 
+    def __post_init__(self) -> None:
+        check_call(type(self), (), vars(self))
+
+    @checked
     def samples(self, sample_rate: int) -> tuple[int, int]:
         """(length, hop) in samples, each at least 1.
 
@@ -30,6 +36,7 @@ class Windows:
         """
         return max(1, round(self.length * sample_rate)), max(1, round(self.hop * sample_rate))
 
+    @checked
     def unheard(self, sample_rate: int) -> str:
         """What is to be said where windows leave gaps between them, a hop above their length; else nothing.
 

@@ -89,6 +89,17 @@ class Asked:
             raise EarmarkError(f"--rule {self.rule} is of scores: weights are averaged arithmetically")
 
 
+def say_again(files: list[Path]) -> None:
+    """Which members are there twice, and so count twice."""
+    from earmark.cli.terminal.console import say
+    from earmark.files.places import named_again
+
+    for file, first in named_again(files):
+        say(
+            f"{file}: is {first} again, which so counts twice. Leave it out, or say with --weights how much each counts"
+        )
+
+
 def of_scores(files: list[Path], asked: Asked) -> None:
     """Search, compare and combine score files."""
     from earmark.evaluation.ensembles import combine

@@ -302,6 +302,7 @@ def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
     import csv
 
     from earmark.cli.terminal.console import output, say
+    from earmark.cli.terminal.failures import reason
     from earmark.errors import EarmarkError
     from earmark.events.counts import COLUMNS, count
 
@@ -310,11 +311,12 @@ def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
         if file.suffix == ".png":
             from earmark.report.pictures import counts as picture
 
-            file.parent.mkdir(parents=True, exist_ok=True)
             try:
-                picture.draw(counts, file)
-            except EarmarkError as error:  # the events are found: they must not be lost with their picture
-                say(f"no picture of the counts: {error}")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                for line in picture.draw(counts, file):
+                    say(f"{file}: {line}")
+            except (EarmarkError, OSError) as error:  # the events are found: they must not be lost with their picture
+                say(f"no picture of the counts: {reason(error)}")
             continue
         with output(file) as out:
             if file.suffix == ".json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name, tally
-from earmark.files.journal import PIECES, Journal
+from earmark.files.journal import PIECES, SHARDS, Journal
 from earmark.files.mirror import mirror_of, mirrored
 from earmark.files.shards import Shard
 
@@ -153,8 +154,11 @@ class Job:
 
     def todo(self, found: Sequence[Path], retry: bool) -> Sequence[Path]:
         from earmark.cli.terminal.console import say
+        from earmark.cli.terminal.values import without
 
-        left = self.journal.todo(found, retry)
+        of_shard = self.shown.parent.name == SHARDS
+        joins = {"words": without("--shard"), "folder": os.getcwd()} if of_shard else None
+        left = self.journal.todo(found, retry, joins)
         if self.journal.taken_over:
             say(f"{self.journal.taken_over} recordings were done by shards")
         if len(left) < len(found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -53,7 +54,9 @@ def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None) ->
     from earmark import audio
     from earmark.inference import Recording
 
-    if (begin or 0.0) < 0 or (end is not None and end <= (begin or 0.0)):
+    if not 0 <= (begin or 0.0) < math.inf:
+        raise EarmarkError(f"--from {begin:g}: the example begins at 0 s or later. Give seconds, such as 3.2")
+    if end is not None and not (begin or 0.0) < end < math.inf:
         raise EarmarkError(
             f"--from {begin or 0:g} --to {end:g}: the example ends before it begins. Give seconds, such as 3.2 and 4"
         )

@@ -20,6 +20,7 @@ POINT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 PATHS = (Path, list[Path])
 UNSURE = object()  # what typer is asked for
 CACHE = "_runtime_param"  # where an option of typer keeps what turns words into values
+typed: list[str] = []  # the words of the command that runs, its verb first
 
 
 class Verb(TyperCommand):
@@ -27,6 +28,7 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         words = list(args)
+        typed[:] = [str(self.name), *words]
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -34,6 +36,7 @@ class Verb(TyperCommand):
                 error, "option_name"
             ):  # no such option: the name of a file, perhaps, that a shell put in the place of *
                 error.message += of_a_file(words)  # type: ignore[attr-defined]
+            tell_value(error)
             raise
 
     def get_params(self, *args: Any) -> Any:
@@ -45,6 +48,31 @@ class Verbs(TyperGroup):
 
     def get_params(self, *args: Any) -> Any:
         return lightened(super().get_params(*args))
+
+
+def tell_value(error: Any) -> None:
+    """Where typer refuses a word and says only what it should be: which word that was, and the nearest that it may be."""
+    wrong = getattr(error.__cause__, "errors", None)  # of pydantic, from which typer takes its sentence
+    told = wrong() if callable(wrong) and isinstance(getattr(error, "message", None), str) else []
+    if not told or "input" not in told[0]:
+        return
+    given, near = str(told[0]["input"]), "."
+    if (allowed := getattr(getattr(error.param, "type_descriptor", None), "choices", None)) is not None:
+        from earmark.registry import did_you_mean
+
+        near = did_you_mean(given, map(str, allowed))
+    sentence = error.message.removeprefix("Value error, ").rstrip(".")
+    error.message = f"{sentence}{near}" if repr(given) in sentence else f"{sentence}. It is {given!r}{near}"
+
+
+def without(option: str) -> list[str]:
+    """The words of the command that runs, its verb first, but for an option and its value."""
+    told, skip = [], False
+    for word in typed:
+        if not skip and word != option and not word.startswith(f"{option}="):
+            told.append(word)
+        skip = word == option and not skip
+    return told
 
 
 def of_a_file(words: list[str]) -> str:

@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from earmark.data import packs
 from earmark.data.manifest import Manifest, read
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, checked
 from earmark.files.shown import shown
-from earmark.files.stores import place
+from earmark.files.stores import is_stored, place
 from earmark.files.texts import check_text, missing
 from earmark.registry import DATASETS, did_you_mean
 from earmark.scores import LONGEST
@@ -31,6 +31,7 @@ Event = tuple[str, float, float]  # tag, onset and offset in seconds from the st
 
 AUDIO = "a recording"  # stands for contents in a LAYOUT
 SHOWN = 8  # how many names a message lists
+MANIFESTS = (".parquet", ".csv", ".tsv")  # how names of their files end
 IN_WHOLE = "Perhaps the data set was not unpacked in whole"
 VANISHED = 'Videos vanish from YouTube: missing="skip" leaves out the clips without a recording, and counts them'
 
@@ -43,6 +44,7 @@ def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Funct
     return DATASETS.register(name, **facts)
 
 
+@checked
 def open_data(
     data: str | Path | Manifest,
     dataset: str | None = None,
@@ -67,9 +69,8 @@ def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Mani
         return read(data)
     if packs.is_pack(data):  # whatever its data set's layout was
         return packs.read(data)
+    _check_there(data, dataset)
     if dataset is None:
-        if not data.exists():
-            raise ManifestError(f"{data}: no such file or folder")
         raise ManifestError(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
             "or give a manifest made with `earmark index`"
@@ -77,6 +78,25 @@ def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Mani
     return index(dataset, data, **options)
 
 
+def _check_there(data: Path, dataset: str | None) -> None:
+    """Raises ManifestError for what is not there: of a file, and the nearest that is, where a name is that of a manifest."""
+    if data.exists():
+        return
+    what = "Give a manifest, which `earmark index` makes, or the data set's folder"
+    if data.suffix.lower() in MANIFESTS:
+        there = [] if is_stored(data) or not data.parent.is_dir() else sorted(data.parent.iterdir())
+        near = did_you_mean(data.name, [each.name for each in there if each.suffix.lower() in MANIFESTS])
+        raise ManifestError(f"{data}: no such file{near} {what}")
+    if dataset is None:
+        raise ManifestError(f"{data}: no such file or folder. {what}")
+    if not DATASETS[dataset].facts.get("generated"):
+        raise ManifestError(
+            f"{data}: no such folder. Data sets are not downloaded: see where to get {dataset!r} in its data sheet "
+            f"(`earmark list datasets`). {what}"
+        )
+
+
+@checked
 def index(name: str, root: str | Path, **options: Any) -> Manifest:
     """The manifest of the data set `name` that lies in `root`. options: the arguments of its function.
 
@@ -97,10 +117,7 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
             f"{root}: is a pack, not the folder of {name!r}: {packs.describe(root).told()}. It has its manifest: give the folder "
             "itself wherever clips are asked for (--data)"
         )
-    if not root.exists() and not entry.facts.get("generated"):
-        raise ManifestError(
-            f"{root}: no such folder. Data sets are not downloaded: see where to get {name!r} in its data sheet"
-        )
+    _check_there(root, name)
     manifest: Manifest = entry.function(root, **options)
     return replace(manifest, facts={"data set": name, "options": options, **manifest.facts})
 

@@ -57,9 +57,9 @@ def check_names(columns: Mapping[str, Any], name: str, others_allowed: bool = Fa
         if near or not others_allowed:
             mistakes.append(f"column {column!r} is not known{did_you_mean(column, free)}")
     if mistakes:
-        refuse(
-            name, [*mistakes, f"there are: {', '.join(columns) or 'none'}; a manifest has {', '.join(SCHEMA.names)}"]
-        )
+        there = f"there are: {', '.join(columns) or 'none'}; a manifest has {', '.join(SCHEMA.names)}"
+        own = f". A table of your own becomes one: earmark index table {name} -o manifest.csv"
+        refuse(name, [*mistakes, there + own * name.endswith((".csv", ".tsv", ".parquet"))])
 
 
 def contradictions(table: dict[str, pa.Array], vocabulary: Sequence[str]) -> list[Wrong]:

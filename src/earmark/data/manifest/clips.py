@@ -19,7 +19,7 @@ from earmark.data.manifest import columns as columns_of
 from earmark.data.manifest.alike import doubts
 from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, refuse
 from earmark.data.manifest.columns import SCHEMA
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, checked
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Manifest:
         """The absolute path of each clip's recording. That it exists is not checked."""
         return [self.root / path for path in self.table["path"].to_pylist()]
 
+    @checked
     def truth(self, vocabulary: Sequence[str] | None = None, *, ignore_others: bool = False) -> NDArray[np.bool_]:
         """Which tags each clip has, (rows, tags), in the order of `vocabulary` (default: the manifest's own).
 
@@ -88,6 +89,7 @@ class Manifest:
         result[rows[codes >= 0], codes[codes >= 0]] = True
         return result
 
+    @checked
     def tag_counts(self, vocabulary: Sequence[str] | None = None, *, ignore_others: bool = False) -> NDArray[np.int64]:
         """How many clips have each tag, (tags,): `truth(…).sum(0)`, without a cell for each clip and tag."""
         names = self.vocabulary if vocabulary is None else tuple(vocabulary)
@@ -96,6 +98,7 @@ class Manifest:
             self.truth(names)  # raises
         return np.bincount(codes[codes >= 0], minlength=len(names))
 
+    @checked
     def known(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """Of which tags it is known whether a clip has them, (rows, tags); `truth` is False where it is not.
 
@@ -109,6 +112,7 @@ class Manifest:
         result[rows[codes >= 0], codes[codes >= 0]] = False
         return result
 
+    @checked
     def judged(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """`truth` as metrics take it: where some tag of some clip is not known, a masked array."""
         truth = self.truth(vocabulary)
@@ -130,6 +134,7 @@ class Manifest:
             table = self.table.take(pa.array(which.astype(np.int64)))
         return replace(self, table=table)
 
+    @checked
     def in_folds(self, names: str | Iterable[str]) -> Manifest:
         """The clips of these folds; "" names the clips without one.
 
@@ -154,6 +159,7 @@ class Manifest:
         return sorted((name for name in pc.unique(self.table["fold"]).to_pylist() if name is not None), key=natural)
 
 
+@checked
 def build(
     columns: Mapping[str, Any],
     root: str | Path,

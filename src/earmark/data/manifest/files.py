@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, checked
 from earmark.files import bounds, check_text, whole
 
 FORMAT = "earmark-manifest"
@@ -23,6 +23,7 @@ VERSION = 1
 ABSOLUTE = r"^([A-Za-z]:)?[/\\]"
 
 
+@checked
 def read(file: str | Path, /, *, root: str | Path | None = None, **columns: str) -> Manifest:
     """Read a manifest: .parquet, or else CSV or TSV with a header.
 
@@ -68,6 +69,7 @@ def columns_left_out(names: Sequence[str]) -> tuple[str, ...]:
     return (f"columns left out: {', '.join(names)}",) if names else ()
 
 
+@checked
 def load_table(file: Path) -> pa.Table:
     """Any table with a header, before it is understood: Parquet as it is; CSV and TSV with every cell a string or null.
 
@@ -90,6 +92,7 @@ def load_table(file: Path) -> pa.Table:
     return table
 
 
+@checked
 def write(manifest: Manifest, file: str | Path) -> None:
     """Write .parquet, .csv or .tsv, whole or not at all; the column `unknown` only where some tag is.
 

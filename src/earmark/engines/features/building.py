@@ -10,7 +10,7 @@ import numpy as np
 from earmark.engines.features.framing import Floats, Singles
 from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
-from earmark.errors import RecipeError
+from earmark.errors import RecipeError, checked
 from earmark.recipe import bounds
 from earmark.recipe.hearing import Known, Normalise
 from earmark.registry import NUMPY_FEATURES
@@ -85,6 +85,7 @@ def _windows(waves: Singles) -> Singles:
     return waves
 
 
+@checked
 def build(recipe: Recipe | Known) -> NumpyFeature:
     """What a recipe has before its net.
 

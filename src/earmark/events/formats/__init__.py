@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from earmark import plugins
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.events.cells import NO_MORE, ByRecording, Found, More, check, check_label
 from earmark.files import write_text
 from earmark.files.bounds import EVENTS
@@ -96,6 +96,7 @@ def frame(form: str, more: More = NO_MORE) -> Frame:
     return Frame(head, empty=head)
 
 
+@checked
 def text(events: ByRecording, form: str, highest: float | None = None, more: More = NO_MORE) -> str:
     """The file's text. highest: Hz, for Raven. more: for formats that tell it. Raises ScoresError."""
     for name, found in events.items():
@@ -115,11 +116,13 @@ def text(events: ByRecording, form: str, highest: float | None = None, more: Mor
     return _class(form).text(events, highest)
 
 
+@checked
 def write(events: ByRecording, path: str | Path, form: str, highest: float | None = None, more: More = NO_MORE) -> None:
     """Write a file, whole or not at all. Raises ScoresError."""
     write_text(path, text(events, form, highest, more), newline="")
 
 
+@checked
 def read(
     path: str | Path,
     form: str | None = None,
@@ -187,7 +190,7 @@ def _with_points(found: Found, length: float | None) -> list[str]:
 def _say(path: Path, notes: list[str], report: Callable[[str], None] | None) -> None:
     for note in notes:
         if report is None:
-            warnings.warn(f"{path}: {note}", stacklevel=3)
+            warnings.warn(f"{path}: {note}", stacklevel=4)  # of `read`, which is checked, it is the caller
         else:
             report(f"{path}: {note}")
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from earmark.errors import checked
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.agreement import Agreement, Contribution, Pair, agreement
 from earmark.scores.ensemble.rows import Only, align, left_out
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 
+@checked
 def combine(
     members: Sequence[Scores],
     rule: Name = "arithmetic",

@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.scores.tags import Task
 
 Name = Literal["arithmetic", "geometric", "rank"]
@@ -106,6 +106,7 @@ def ranks(values: Floats) -> Floats:
     return result / (n - 1)
 
 
+@checked
 def shares(weights: Sequence[float] | None, count: int) -> Floats:
     """Weights in any proportion → (members,) that sum to one; None: all the same. Raises ScoresError.
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, checked
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.rows import align, rows_of
 from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
@@ -74,6 +74,7 @@ class Crossed:
     counts: dict[str, tuple[int, ...]]
 
 
+@checked
 def search_weights(
     members: Sequence[Scores],
     truth: ArrayLike,
@@ -114,6 +115,7 @@ def search_weights(
     return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), full_rule)
 
 
+@checked
 def search_across(
     members: Sequence[Scores],
     truth: ArrayLike,
