@@ -125,8 +125,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     r"load: name=3 is an int\. Give a path": lambda: earmark.load(3),
     r"load: name is None\. Give a path": lambda: earmark.load(None),
     r"load: name=b'esc10' is bytes\. Give a path: os\.fsdecode": lambda: earmark.load(b"esc10"),
-    r"load: sample_rate='16000' is text\. Give a whole number, without quotes": lambda: audio.load("a.wav", "16000"),
-    r"load: sample_rate=16000\.5 is a float\. Give a whole number": lambda: audio.load("a.wav", 16_000.5),
+    r"load: sample_rate='16000' is text\. Give a number, without quotes": lambda: audio.load("a.wav", "16000"),
+    r"16000\.5 Hz is no sample rate to work at: give a whole number from 1000": lambda: audio.load("a.wav", 16_000.5),
     r"load: path=<.*> is an open file\. Give a path: what open\(\) was given": lambda: audio.load(
         io.BytesIO(b"sound"), 16_000
     ),

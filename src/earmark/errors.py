@@ -143,7 +143,9 @@ def _kinds(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any
     }
     home = sys.modules.get(function.__module__)
     known = _Known(getattr(inspect.unwrap(function), "__globals__", vars(home) if home else {}))
-    return tuple(parameters), {name: _kind(each.annotation, known) for name, each in named.items()}
+    kinds = {name: _kind(each.annotation, known) for name, each in named.items()}
+    # of a sample rate that is no whole number `earmark.audio.check_rate` tells the limits too
+    return tuple(parameters), {n: float if kind is int and n.endswith("rate") else kind for n, kind in kinds.items()}
 
 
 class _Known(dict[str, Any]):
