@@ -22,6 +22,8 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import labels, tuning
 from earmark.events import EventRules, formats
 from earmark.models import tagger as taggers
+from earmark.models.ensemble import Ensemble
+from earmark.models.graphtagger import GraphTagger
 from earmark.scores import Embeddings, Scores, ensemble
 from earmark.windows import Windows
 
@@ -51,6 +53,7 @@ OWN = {
 ALSO = (
     earmark.evaluate, earmark.compare, labels.audit, tuning.tune, report.save, inference.score, events.find, ensemble.combine,
     features.build, formats.write, formats.text, datasets.index, datasets.open_data, taggers.build, recipe.load,
+    GraphTagger.save, Ensemble.save,
 )  # fmt: skip
 
 
@@ -90,7 +93,7 @@ def found(name: str) -> Any:
 
 
 def cases() -> list[Any]:
-    told = dict(documented()) | {f"{each.__module__}.{each.__name__}": each for each in ALSO}
+    told = dict(documented()) | {f"{each.__module__}.{each.__qualname__}": each for each in ALSO}
     return [
         pytest.param(function, parameter.name, wrong, id=f"{name}-{parameter.name}-{wrong!r}")
         for name, function in told.items()
