@@ -22,6 +22,8 @@ from earmark.errors import EarmarkError
 from earmark.evaluation import labels, tuning
 from earmark.events import EventRules, formats
 from earmark.models import tagger as taggers
+from earmark.models.ensemble import Ensemble
+from earmark.models.graphtagger import GraphTagger
 from earmark.scores import Embeddings, Scores, ensemble
 from earmark.windows import Windows
 
@@ -51,6 +53,7 @@ OWN = {
 ALSO = (
     earmark.evaluate, earmark.compare, labels.audit, tuning.tune, report.save, inference.score, events.find, ensemble.combine,
     features.build, formats.write, formats.text, datasets.index, datasets.open_data, taggers.build, recipe.load,
+    GraphTagger.save, Ensemble.save,
 )  # fmt: skip
 
 
@@ -90,7 +93,7 @@ def found(name: str) -> Any:
 
 
 def cases() -> list[Any]:
-    told = dict(documented()) | {f"{each.__module__}.{each.__name__}": each for each in ALSO}
+    told = dict(documented()) | {f"{each.__module__}.{each.__qualname__}": each for each in ALSO}
     return [
         pytest.param(function, parameter.name, wrong, id=f"{name}-{parameter.name}-{wrong!r}")
         for name, function in told.items()
@@ -125,8 +128,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     r"load: name=3 is an int\. Give a path": lambda: earmark.load(3),
     r"load: name is None\. Give a path": lambda: earmark.load(None),
     r"load: name=b'esc10' is bytes\. Give a path: os\.fsdecode": lambda: earmark.load(b"esc10"),
-    r"load: sample_rate='16000' is text\. Give a whole number, without quotes": lambda: audio.load("a.wav", "16000"),
-    r"load: sample_rate=16000\.5 is a float\. Give a whole number": lambda: audio.load("a.wav", 16_000.5),
+    r"load: sample_rate='16000' is text\. Give a number, without quotes": lambda: audio.load("a.wav", "16000"),
+    r"16000\.5 Hz is no sample rate to work at: give a whole number from 1000": lambda: audio.load("a.wav", 16_000.5),
     r"load: path=<.*> is an open file\. Give a path: what open\(\) was given": lambda: audio.load(
         io.BytesIO(b"sound"), 16_000
     ),

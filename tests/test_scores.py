@@ -77,8 +77,23 @@ def test_contradictions_are_refused():
         build([[1, 2]], rows=2)
     with pytest.raises(ScoresError, match="named twice: a"):
         build([[1, 2]], tags=("a", "a"))
-    with pytest.raises(ScoresError, match=r"score of 'b' in row 0 \(x\) is not a finite"):
+    with pytest.raises(ScoresError, match=r"score of 'b' in row 1 \(x\) is not a finite"):
         build([[1, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id,dog,rain\na,0.5,\nb,0.2,0.1\n", "the score of 'rain' in row 1 (a) is not a finite number. Put one there"),
+        ("id,dog\na,yes\n", "column 'dog' holds string, not scores as numbers"),
+        ("name,dog\na,0.5\n", "has no column 'id'; it has name, dog"),
+    ],
+)
+def test_what_is_wrong_with_scores_is_told_with_the_file(text, told, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ScoresError) as error:
+        Scores.load(tmp_path / "a.csv")
+    assert str(error.value).startswith(f"{tmp_path / 'a.csv'}: {told}")
 
 
 def test_files_that_hold_no_scores(tmp_path, scores):

@@ -30,6 +30,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 LOOKED_AT = 10_000  # items of a list that are looked at
 LISTS = (Sequence, list, tuple, Iterable)
+VARIED = (float, list, tuple)  # of which one may be of a kind, and another not
+ANYTHING: tuple[Any, set[type]] = (Any, set())
 LONGEST = 5000  # characters of a word in a message; a path may have 4096
 WORD = re.compile(rf"\S{{{LONGEST},}}")
 
@@ -129,21 +131,28 @@ def check_call(function: Callable[..., Any], args: Sequence[Any], values: Mappin
     """Raises EarmarkError for a value that is not of its parameter's kind. name: of the function, in messages."""
     order, kinds = _kinds(function)
     for parameter, value in (*zip(order, args, strict=False), *values.items()):
-        kind = kinds.get(parameter, Any)
-        if kind is not Any and not fits(value, kind):
+        kind, taken = kinds.get(parameter, ANYTHING)
+        if kind is Any or type(value) in taken:
+            continue
+        if not fits(value, kind):
             raise EarmarkError(f"{name or function.__name__}: {_no_fit(parameter, value, kind)}")
+        if type(value) not in VARIED:
+            taken.add(type(value))
 
 
 @functools.cache
-def _kinds(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The names of a function's parameters, in order, and the kinds of those that have one."""
+def _kinds(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, tuple[Any, set[type]]]]:
+    """The names of a function's parameters, in order; of each its kind, and the types that were found to be of it."""
     parameters = inspect.signature(function).parameters
     named = {
         name: each for name, each in parameters.items() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
     }
     home = sys.modules.get(function.__module__)
     known = _Known(getattr(inspect.unwrap(function), "__globals__", vars(home) if home else {}))
-    return tuple(parameters), {name: _kind(each.annotation, known) for name, each in named.items()}
+    kinds = {name: _kind(each.annotation, known) for name, each in named.items()}
+    # of a sample rate that is no whole number `earmark.audio.check_rate` tells the limits too
+    rates = {n: float for n, kind in kinds.items() if kind is int and n.endswith("rate")}
+    return tuple(parameters), {n: (kind, set()) for n, kind in (kinds | rates).items()}
 
 
 class _Known(dict[str, Any]):

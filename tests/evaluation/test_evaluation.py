@@ -116,10 +116,14 @@ def test_a_run_over_folds_is_judged_on_all_of_them(run: Path, single: Manifest) 
     assert "looks" not in earmark.evaluate(run, single, dataset="soundscapes", resamples=0, seen=True).figures.protocol
 
 
-def test_what_the_tagger_learnt_from_is_refused(run: Path, single: Manifest) -> None:
+def test_what_the_tagger_learnt_from_is_refused(run: Path, make: Make, single: Manifest) -> None:
     tagger = run / "fold-1" / "tagger.safetensors"
     with pytest.raises(EarmarkError, match=r"was trained, .* on fold 2: .* Report fold 1, or say --seen"):
         earmark.evaluate(tagger, single, dataset="soundscapes", folds=["2"], resamples=0)
+    parts = splits.Parts(single, single.select([]), single.select([]))
+    on_all = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()})
+    with pytest.raises(EarmarkError, match=r"None was left out: report other clips, or train with --fold all, or say"):
+        earmark.evaluate(on_all, single, dataset="soundscapes", folds=["2"], resamples=0)
     assert (
         earmark.evaluate(tagger, single, dataset="soundscapes", folds=["2"], resamples=0, seen=True).figures.clips == 3
     )

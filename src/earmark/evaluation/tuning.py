@@ -268,9 +268,12 @@ def clips_to_choose_on(
     tested = sorted(set(test.folds) & set(folds)) if same else []
     if (tested or test.known(clips.ids.tolist()).any() or ClipSet.of(clips).sha256 == test.sha256) and not on_test:
         which = f"fold {', '.join(tested)}" if tested else "these clips"
+        way = (
+            f"Choose on fold {', '.join(validated)}" if validated else "Choose on clips that neither taught nor test it"
+        )
         raise EarmarkError(
-            f"the tagger is tested on {which}: with rules chosen there its figures would be too good. "
-            f"Choose on fold {', '.join(validated) or '…'}, or say --on-test and report other clips"
+            f"the tagger is tested on {which}: with rules chosen there its figures would be too good. {way}, or say --on-test "
+            "and report other clips"
         )
     if same and (learnt := sorted(set(facts.clips("train").folds) & set(folds))):
         progress.say(f"the tagger was trained on fold {', '.join(learnt)}, where its scores are better than elsewhere")

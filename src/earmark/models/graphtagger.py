@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from earmark.engines import features, processor, sessions, splitting
 from earmark.engines.sessions import Precision, Session
-from earmark.errors import RecipeError, TaggerError
+from earmark.errors import RecipeError, TaggerError, checked
 from earmark.inference import Answers
 from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
@@ -298,6 +298,7 @@ class GraphTagger(ByRecipe, Answers):
         head = {"recipe": self.heard.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
         return weights | kept, head | self.more | told
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write its file; the old one stays whole until the new one is."""
         weights, head = self.stored()

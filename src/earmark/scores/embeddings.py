@@ -56,7 +56,7 @@ class Embeddings(Plain):
                 raise ScoresError(f"{name} has {len(getattr(self, name))} rows, vectors have {len(self.vectors)}")
         if not np.isfinite(self.vectors).all():
             row = int(np.argmin(np.isfinite(self.vectors).all(1)))
-            raise ScoresError(f"the embedding in row {row} ({self.ids[row]}) holds what is no finite number")
+            raise ScoresError(f"the embedding in row {row + 1} ({self.ids[row]}) holds what is no finite number")
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -60,7 +60,8 @@ class Scores(Plain):
         if not np.isfinite(self.values).all():
             row, column = np.argwhere(~np.isfinite(self.values))[0]
             raise ScoresError(
-                f"the score of {self.tags[column]!r} in row {row} ({self.ids[row]}) is not a finite number"
+                f"the score of {self.tags[column]!r} in row {row + 1} ({self.ids[row]}) is not a finite number. Put one there, or "
+                "take the row out"
             )
 
     def __len__(self) -> int:
@@ -120,6 +121,9 @@ class Scores(Plain):
             raise ScoresError(f"{path}: no such file")
         try:
             return _load_csv(path) if path.suffix == ".csv" else _load_parquet(path)
+        except ScoresError as error:  # of the scores themselves: in which file, they do not know
+            told = str(error)
+            raise ScoresError(told if told.startswith(f"{path}: ") else f"{path}: {told}") from error
         except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ScoresError(f"{path}: holds no scores that earmark can read ({error})") from error
 
