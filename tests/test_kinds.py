@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import earmark
-from earmark import audio, errors, events, inference, recipe, report
+from earmark import audio, events, inference, kinds, recipe, report
 from earmark.data import datasets, manifest, splits
 from earmark.engines import features
 from earmark.errors import EarmarkError
@@ -183,7 +183,7 @@ def test_a_call_with_a_wrong_kind_is_told(told):
 )  # fmt: skip
 def test_what_fits(value, kind, fits):
     """Numbers of NumPy are numbers, whole ones may be floats, lists are tuples, text is a path and no list."""
-    assert errors.fits(value, kind) is fits
+    assert kinds.fits(value, kind) is fits
 
 
 def test_names_that_are_known_to_type_checkers_alone_are_of_no_plain_values():
@@ -191,7 +191,7 @@ def test_names_that_are_known_to_type_checkers_alone_are_of_no_plain_values():
 
     def ask(tagger: Unseen | None = None, more: Unseen[int] | None = None) -> None: ...  # noqa: F821
 
-    assert names and errors.checked(ask)(object()) is None
+    assert names and kinds.checked(ask)(object()) is None
     for wrong in (3, "x", [1], {}):
         with pytest.raises(EarmarkError, match=r"ask: tagger=.* Give an Unseen"):
-            errors.checked(ask)(wrong)
+            kinds.checked(ask)(wrong)

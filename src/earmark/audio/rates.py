@@ -8,7 +8,8 @@ import numpy as np
 import soxr
 
 from earmark.audio.decoders import Wave, joined
-from earmark.errors import EarmarkError, checked
+from earmark.errors import EarmarkError
+from earmark.kinds import checked
 
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
 

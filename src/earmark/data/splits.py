@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
-from earmark.errors import ManifestError, checked
+from earmark.errors import ManifestError
+from earmark.kinds import checked
 
 __all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split"]
 

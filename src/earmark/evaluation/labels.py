@@ -24,10 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
-from earmark.errors import EarmarkError, ScoresError, checked
+from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation import heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
+from earmark.kinds import checked
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
 

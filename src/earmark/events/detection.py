@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError, checked
+from earmark.errors import ScoresError
 from earmark.events.edges import SAME, Cells, cells_of, hop_of, mended
 from earmark.events.rules import EventRules
+from earmark.kinds import checked
 from earmark.scores import Event, Scores
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError, checked
+from earmark.errors import ScoresError
+from earmark.kinds import checked
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.naming import warn_of_former
 from earmark.metrics.ranking import Floats

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import errors
 from earmark import inference as tagging
+from earmark import kinds
 from earmark.data import sampled
 from earmark.data.clipset import ClipSet, natural
 from earmark.errors import ScoresError, TaggerError
@@ -167,7 +167,7 @@ class Ensemble(tagging.Answers):
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
-    @errors.checked
+    @kinds.checked
     def save(self, path: str | Path) -> None:
         """Write the ensemble's file; the old one stays whole until the new one is."""
         weights: dict[str, NDArray[Any]] = {}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
-from earmark.errors import TaggerError, checked
+from earmark.errors import TaggerError
+from earmark.kinds import checked
 from earmark.models import boxed, devices, graphs, knownfiles
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
@@ -192,6 +193,7 @@ def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Pat
         members.append(_member(told, own, taken, path, knownfiles.key(head["sha256"], number)))
     if known < len(weights):
         raise KeyError(f"{len(weights) - known} weights belong to no member")
+    shares = [float(each) for each in head["weights"]]
     with building(path):
         told = {"temperature": float(head.get("temperature", 1.0)), "facts": Facts.read(head["facts"], str(path))}
-        return Ensemble(members, head["rule"], head["weights"], **told)
+        return Ensemble(members, head["rule"], shares, **told)

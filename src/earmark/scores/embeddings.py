@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError, check_call, checked
+from earmark.errors import ScoresError
 from earmark.files import bounds, whole
+from earmark.kinds import check_call, checked
 from earmark.scores.plain import Plain, number, span
 
 FORMAT = "earmark-embeddings"

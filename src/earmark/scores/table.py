@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError, check_call, checked
+from earmark.errors import ScoresError
 from earmark.files import bounds, check_text, whole
+from earmark.kinds import check_call, checked
 from earmark.scores.plain import Plain, few, number, span
 
 FORMAT = "earmark-scores"

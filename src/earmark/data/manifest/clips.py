@@ -19,7 +19,8 @@ from earmark.data.manifest import columns as columns_of
 from earmark.data.manifest.alike import doubts
 from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, refuse
 from earmark.data.manifest.columns import SCHEMA
-from earmark.errors import ManifestError, checked
+from earmark.errors import ManifestError
+from earmark.kinds import checked
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
-from earmark.errors import ManifestError, checked
+from earmark.errors import ManifestError
 from earmark.files import bounds, check_text, whole
+from earmark.kinds import checked
 
 FORMAT = "earmark-manifest"
 VERSION = 1

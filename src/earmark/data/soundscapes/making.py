@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +122,8 @@ def _locate(
     paths: dict[str, Path] = {}
     failures: list[AudioError] = []
     notes: list[str] = []
-    outcomes = locate_all(listed, mix.sample_rate, mix.trim, workers)
-    with task(progress, f"{len(listed)} clips", len(listed)) as step:
+    located = closing(locate_all(listed, mix.sample_rate, mix.trim, workers))
+    with task(progress, f"{len(listed)} clips", len(listed)) as step, located as outcomes:
         for clip, (outcome, said) in zip(listed, outcomes, strict=True):
             step()
             notes += said

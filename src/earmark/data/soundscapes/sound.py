@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -87,8 +87,11 @@ def locate(clip: Single, sample_rate: int, trim: float, report: Callable[[str], 
 
 def locate_all(
     clips: Sequence[Single], sample_rate: int, trim: float, workers: int
-) -> Iterator[tuple[Sound | AudioError, list[str]]]:
-    """`locate` for each clip in order, on so many threads, and what was done to its audio. What fails is given out."""
+) -> Generator[tuple[Sound | AudioError, list[str]]]:
+    """`locate` for each clip in order, on so many threads, and what was done to its audio. What fails is given out.
+
+    Who stops before the end closes it: left over, it may be found by one of its own threads, which cannot wait for itself.
+    """
 
     def one(clip: Single) -> tuple[Sound | AudioError, list[str]]:
         notes: list[str] = []

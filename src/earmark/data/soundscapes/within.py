@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,13 +75,14 @@ def mixed_within(
     )
     yield from unread
     paths = {clip.id: clip.path for clip in listed}
-    for clip, (sound, _) in zip(listed, locate_all(listed, sample_rate, 40.0, workers), strict=True):
-        if isinstance(sound, AudioError):
-            yield sound
-            continue
-        mix = Mix(length, (1, 1), 1, snr, str(folder), sample_rate, _seed(seed, clip.id))
-        for copy in range(copies):
-            yield _one(sound, dealt[""], mix, copy, paths, folder)
+    with closing(locate_all(listed, sample_rate, 40.0, workers)) as located:
+        for clip, (sound, _) in zip(listed, located, strict=True):
+            if isinstance(sound, AudioError):
+                yield sound
+                continue
+            mix = Mix(length, (1, 1), 1, snr, str(folder), sample_rate, _seed(seed, clip.id))
+            for copy in range(copies):
+                yield _one(sound, dealt[""], mix, copy, paths, folder)
 
 
 def _seed(seed: int, clip: str) -> int:

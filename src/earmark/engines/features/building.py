@@ -10,7 +10,8 @@ import numpy as np
 from earmark.engines.features.framing import Floats, Singles
 from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
-from earmark.errors import RecipeError, checked
+from earmark.errors import RecipeError
+from earmark.kinds import checked
 from earmark.recipe import bounds
 from earmark.recipe.hearing import Known, Normalise
 from earmark.registry import NUMPY_FEATURES

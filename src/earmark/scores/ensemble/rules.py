@@ -22,7 +22,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError, checked
+from earmark.errors import ScoresError
+from earmark.kinds import checked
 from earmark.scores.tags import Task
 
 Name = Literal["arithmetic", "geometric", "rank"]

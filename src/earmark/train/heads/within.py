@@ -16,6 +16,7 @@ Held out are whole groups of clips, and the background in `inner` parts of neigh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -127,14 +128,14 @@ def hear(
     """The windows in which clips are heard that are mixed into recordings. Raises EarmarkError where nothing could be mixed."""
     number = {name: place for place, name in enumerate(clips.ids.tolist())}
     length = max(base.windows.length, 1.0) + LENGTH
-    mixes = mixed_within(
+    mixing = mixed_within(
         clips, recordings, copies=asked.copies, length=length, snr=asked.snr, sample_rate=base.sample_rate, seed=seed, workers=workers
     )  # fmt: skip
     vectors: list[Floats] = []
     whose: list[tuple[int, int]] = []
     unread: list[AudioError] = []
     around: list[tuple[Within, Floats, NDArray[np.float64], NDArray[np.float64]]] = []
-    with task(progress, "clips in the recordings", len(clips) * asked.copies) as step:
+    with task(progress, "clips in the recordings", len(clips) * asked.copies) as step, closing(mixing) as mixes:
         for part in _batches(mixes):
             made = [mix for mix in part if isinstance(mix, Within)]
             unread += [mix for mix in part if isinstance(mix, AudioError)]
