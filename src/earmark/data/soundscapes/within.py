@@ -13,7 +13,7 @@ What else is heard in a stretch is not known: it may hold the tag itself.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ def mixed_within(
     sample_rate: int,
     seed: int = 0,
     workers: int = 2,
-) -> Iterator[Within | AudioError]:
+) -> Generator[Within | AudioError]:
     """Each clip with one tag, `copies` times, each time in another stretch of `length` seconds of the recordings.
 
     recordings: files and folders. snr: lowest and highest, dB. sample_rate: Hz of the waves. What cannot be read is given out as an
