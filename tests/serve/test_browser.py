@@ -212,6 +212,19 @@ def pressed(page: Browser, key: str, until: str) -> None:
     page.wait(until)
 
 
+# what is told of a recording, and its spectrogram, come half a second later from now on
+SLOW = """
+globalThis.late = globalThis.pending = 0;
+globalThis.soon ??= globalThis.fetch;
+globalThis.fetch = async (asked, ...more) => {
+  if (!String(asked).includes('v1/recordings/')) return soon(asked, ...more);
+  pending += 1;
+  await new Promise((done) => setTimeout(done, 500));
+  try { return await soon(asked, ...more); } finally { late += 1; pending -= 1; }
+};
+"""
+
+
 def test_a_folder_is_heard_and_reviewed_by_keyboard(page, program):
     page.run("location.hash = 'recordings'")
     page.wait("document.querySelectorAll('#files tbody tr').length > 0")
@@ -235,8 +248,12 @@ def test_a_folder_is_heard_and_reviewed_by_keyboard(page, program):
             page, key, f"document.querySelector('#judged').hidden || document.querySelector('#question-told').textContent !== {before!r}"
         )  # fmt: skip
     page.wait("document.querySelector('#figures').textContent.includes('Answers 4')")
+    page.run(SLOW)
     pressed(page, "z", "document.querySelector('#figures').textContent.includes('Answers 3')")
     pressed(page, "o", "document.activeElement.id === 'other-tag'")
+    page.wait("late > 0 && pending === 0")  # the recording comes and is drawn, and whoever writes goes on writing
+    page.run("new Promise((done) => setTimeout(done, 100))")
+    assert page.run("document.activeElement.id") == "other-tag"
     for letter in "wren":
         page.press(letter)
     page.press("Enter")

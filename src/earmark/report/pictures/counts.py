@@ -86,7 +86,8 @@ def draw(counts: Sequence[Count], path: str | Path) -> list[str]:
     right.set_xlabel("date" if step == 1 else f"date, {step} days a column", color=style.INK)
     _draw_breaks(right, dates)
     hours = sum(_recorded(timed).values()) / 60
-    figure.suptitle(f"{hours:.1f} recorded hours; grey: not recorded", x=0.01, ha="left", fontsize=9, color=style.INK)
+    recorded = f"{hours:.1f} recorded hours" if hours >= 1 else f"{60 * hours:.1f} recorded minutes"
+    figure.suptitle(f"{recorded}; grey: not recorded", x=0.01, ha="left", fontsize=9, color=style.INK)
     assert image is not None
     figure.colorbar(image, ax=[left, right], label="events an hour", shrink=0.9)
     style.save(figure, path)

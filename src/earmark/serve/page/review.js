@@ -92,8 +92,9 @@ async function draw(asked) {
   view.scores = { times: [event.onset, event.offset], tags: [{ label: event.tag, threshold: 0, values: [event.score, event.score] }] };
   view.heard(null, [{ label: event.tag, onset: event.onset, offset: event.offset, score: event.score }]);
   view.mark = span[0]; view.draw();
-  const held = document.activeElement; // who went on to something else, such as the button to train again, stays there
-  if ([document.body, at("main")].includes(held) || (at("judged").contains(held) && !at("review-view").contains(held))) at("review-view").focus({ preventScroll: true });
+  const held = document.activeElement; // who went on to something else, such as the button to train again, stays there; who writes what it is, too
+  const lies = (part) => at(part).contains(held);
+  if ([document.body, at("main")].includes(held) || (lies("judged") && !lies("review-view") && !lies("other-form"))) at("review-view").focus({ preventScroll: true });
   again();
   resting = setTimeout(() => { examples.show(job(), asked, signal); mark(asked, recording, start, Math.min(end, recording.seconds), signal); }, REST);
 }
