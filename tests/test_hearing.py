@@ -109,7 +109,7 @@ def test_any_parts_of_windows_that_do_not_fit_their_hop_give_the_events_of_the_w
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=400)
 @given(misfits())
 def test_any_parts_of_many_more_misfits_give_the_events_of_the_whole(case):
     check_parts(*case)
