@@ -4,6 +4,9 @@ goes on on another machine.
 results/claims/trainings/NET-DIGEST/    scores.parquet, epochs.parquet where it is asked for, log.csv of each phase, recipe.yaml,
                                         and done.json, written last
 
+What a training is called hangs on its recipe and its clips, and not on the code: who changes what a net or a loss computes takes
+away what is kept of it. done.json tells the versions that it was made by.
+
 Weights and what only they tell, such as when events are heard, are not kept: claims of events are trained anew elsewhere.
 """
 

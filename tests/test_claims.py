@@ -292,6 +292,10 @@ def test_the_page_tells_the_figures(place, result):
     assert "3 trainings of each system, with the seeds 0, 1, 2. Nets are narrower, or trainings shorter" in text
 
 
+def never(*_, **__):
+    raise AssertionError("trained again")
+
+
 def test_what_ended_elsewhere_is_told_from_its_files(place, result, tmp_path, capsys, monkeypatch):
     """The same result, without a net: from what stands beside the results. Half a training is none."""
     kept = place / "results" / "trainings"
@@ -303,10 +307,6 @@ def test_what_ended_elsewhere_is_told_from_its_files(place, result, tmp_path, ca
     for name in ("recordings", "files", "plan.yaml"):
         (here / name).symlink_to(place / name)
     shutil.copytree(kept, here / "results" / "trainings")
-
-    def never(*_, **__):
-        raise AssertionError("trained again")
-
     monkeypatch.setattr(trainings, "run", never)
     assert run(here) == 0
     assert "6 trainings ended elsewhere" in capsys.readouterr().err
@@ -318,9 +318,6 @@ def test_what_ended_elsewhere_is_told_from_its_files(place, result, tmp_path, ca
 
 
 def test_what_has_ended_is_not_done_again(place, result, capsys, monkeypatch):
-    def never(*_, **__):
-        raise AssertionError("trained again")
-
     monkeypatch.setattr(trainings, "run", never)
     assert run(place) == 0
     assert "6 trainings, 6 of them done already" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """A piece → what its windows scored, and that as bytes: a file of Arrow, which another machine and another day can take up.
 
-Not of Parquet: to write and to read one takes a hundred times as long, which is a third of what a short recording costs.
+Not of Parquet: to write and to read one takes five times as long, which is a quarter of what a short recording costs.
 
 columns    start: the first sample of a window in the recording; sounding: whether anything is in it; for each scorer
            weight-0: how much the window counts, and values-0: its scores
