@@ -192,7 +192,7 @@ def test_no_rows_no_events():
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, np.nan), (1.0, 1.0), (-1.0, 1.0), (0.0, np.inf)])
 def test_rows_without_times_are_refused(start, end):
-    with pytest.raises(ScoresError, match=r"row 1 \(a\) goes from .* end after their start"):
+    with pytest.raises(ScoresError, match=r"row 2 \(a\) goes from .* end after their start"):
         track(rows([0.5, 0.5], [0, start], [1, end]))
 
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 import earmark
-from earmark import audio, events, inference, kinds, recipe, report
+from earmark import audio, events, inference, recipe, report
 from earmark.data import datasets, manifest, splits
 from earmark.engines import features
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, kinds
 from earmark.evaluation import labels, tuning
 from earmark.events import EventRules, formats
 from earmark.models import tagger as taggers
@@ -184,6 +184,16 @@ def test_a_call_with_a_wrong_kind_is_told(told):
 def test_what_fits(value, kind, fits):
     """Numbers of NumPy are numbers, whole ones may be floats, lists are tuples, text is a path and no list."""
     assert kinds.fits(value, kind) is fits
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64])
+def test_a_number_that_fitted_says_nothing_of_the_next(kind):
+    def ask(workers: int) -> int:
+        return int(workers)
+
+    assert kinds.checked(ask)(kind(2.0)) == 2
+    with pytest.raises(EarmarkError, match="ask: workers=.* Give a whole number"):
+        kinds.checked(ask)(kind(2.5))
 
 
 def test_names_that_are_known_to_type_checkers_alone_are_of_no_plain_values():

@@ -9,7 +9,7 @@ import soxr
 
 from earmark.audio.decoders import Wave, joined
 from earmark.errors import EarmarkError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
 

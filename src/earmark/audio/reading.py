@@ -41,8 +41,8 @@ from earmark.audio.containers import AGAIN, SALVAGE
 from earmark.audio.decoders import Damaged, Info, Mixer, Report, Source, Wave, decoder, joined
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed
 from earmark.errors import AudioError, EarmarkError
+from earmark.errors.kinds import checked
 from earmark.files.stores import Ranged, is_stored, opened, place
-from earmark.kinds import checked
 
 SETTLE = 1_024  # samples at the lower of two rates; soxr HQ has forgotten its beginning after 128
 PHASES = 1_000  # soxr keeps up to 2,047 phases exactly (half of that after halving the rate); beyond, it drifts slowly

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from earmark.errors import EarmarkError
+from earmark.errors.kinds import checked
 from earmark.files.names import Names
 from earmark.files.stores import Stored, opened, place
-from earmark.kinds import checked
 
 ENDINGS = """
     3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi bwf caf flac m4a m4b mka mkv mov mp1 mp2 mp3 mp4 nist oga ogg opus

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
 from earmark.errors import ManifestError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 
 __all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split"]
 

@@ -9,6 +9,7 @@ import builtins
 import functools
 import inspect
 import numbers
+import os
 import reprlib
 import sys
 import types
@@ -22,7 +23,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 LOOKED_AT = 10_000  # items of a list that are looked at
 LISTS = (Sequence, list, tuple, Iterable)
-VARIED = (float, list, tuple)  # of which one may be of a kind, and another not
 ANYTHING: tuple[Any, set[type]] = (Any, set())
 
 
@@ -55,8 +55,14 @@ def check_call(function: Callable[..., Any], args: Sequence[Any], values: Mappin
             continue
         if not fits(value, kind):
             raise EarmarkError(f"{name or function.__name__}: {_no_fit(parameter, value, kind)}")
-        if type(value) not in VARIED:
+        if not _varied(value):
             taken.add(type(value))
+
+
+def _varied(value: Any) -> bool:
+    """Whether one of its type may be of a kind, and another not: 2.0 is a whole number, and 2.5 is none, NumPy's too."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
+    return real or isinstance(value, list | tuple | os.PathLike)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError
+from earmark.errors.kinds import checked
 from earmark.evaluation import heldout, wording
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
@@ -22,7 +23,6 @@ from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.files.places import named_again
-from earmark.kinds import checked
 from earmark.metrics import Difference, Interval
 from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress

@@ -13,8 +13,8 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError
+from earmark.errors.kinds import checked
 from earmark.evaluation.members import names_of, summary
-from earmark.kinds import checked
 from earmark.metrics.naming import current
 from earmark.metrics.probabilities import log_loss
 from earmark.progress import QUIET, Progress

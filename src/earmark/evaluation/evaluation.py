@@ -14,6 +14,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError, ScoresError
+from earmark.errors.kinds import checked
 from earmark.evaluation import heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
@@ -23,7 +24,6 @@ from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
-from earmark.kinds import checked
 from earmark.metrics import Collars, Interval
 from earmark.models import loading
 from earmark.models.facts import Tested

@@ -25,10 +25,10 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError, ScoresError
+from earmark.errors.kinds import checked
 from earmark.evaluation import heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
-from earmark.kinds import checked
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
 

@@ -15,6 +15,7 @@ from earmark.data import matching
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError, ScoresError
+from earmark.errors.kinds import checked
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.scoring import (
     ClipScores,
@@ -29,7 +30,6 @@ from earmark.evaluation.thresholds import events, tags
 from earmark.evaluation.thresholds.chosen import Chosen
 from earmark.evaluation.tracks import with_events
 from earmark.evaluation.vocabulary import Vocabulary
-from earmark.kinds import checked
 from earmark.metrics import Collars
 from earmark.metrics.events import timed as timed_event
 from earmark.models import loading

@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import checked
 from earmark.events.edges import SAME, Cells, cells_of, hop_of, mended
 from earmark.events.rules import EventRules
-from earmark.kinds import checked
 from earmark.scores import Event, Scores
 
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ def cells_of_one(scores: Scores, also: Floats | None = None) -> Cells:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise ScoresError(
-            f"row {row} ({scores.ids[row]}) goes from {start[row]} to {end[row]} s: events need rows that start at 0 or "
+            f"row {row + 1} ({scores.ids[row]}) goes from {start[row]} to {end[row]} s: events need rows that start at 0 or "
             "later and end after their start. Scores of whole clips without times say nothing of when"
         )
     return cells_of(scores.values, start, end, () if also is None else also)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from earmark.errors import ScoresError
-from earmark.kinds import check_call, checked
+from earmark.errors.kinds import check_call, checked
 from earmark.registry import did_you_mean
 
 DEFAULT = 0.5  # the threshold of a tag for which none was chosen

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import AudioError, EarmarkError
+from earmark.errors.kinds import check_call
 from earmark.inference.embedding import Embedder, of_recording
 from earmark.inference.engine import score as scored
 from earmark.inference.recordings import Failure, Recording, Scored
 from earmark.inference.scorer import FrameScorer, Scorer
 from earmark.inference.sounds import Sound, Sounds, is_list, recordings_of, without_samples
-from earmark.kinds import check_call
 from earmark.registry import did_you_mean
 from earmark.scores import Embeddings, Events, Tags, Task
 from earmark.scores.reserved import RESERVED

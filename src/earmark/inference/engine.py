@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import AudioError, EarmarkError, TaggerError
+from earmark.errors.kinds import checked
 from earmark.inference.counted import combined, count, no_number, result, short, take_in
 from earmark.inference.decoding import Decoders, Pending
 from earmark.inference.options import Options
 from earmark.inference.pace import GATHERED
 from earmark.inference.recordings import Failure, Part, Recording, Scored
 from earmark.inference.scorer import Scorer, Several, ahead, begin_stretches, check_alike, hears
-from earmark.kinds import checked
 from earmark.windows import Stretch
 
 LOUDEST = 200  # dB of gain

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.metrics import intervals
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.intervals import Interval, centred, checked_groups, checked_number, chosen, interval, measure

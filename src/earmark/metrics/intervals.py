@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.naming import warn_of_former
 from earmark.metrics.ranking import Floats

@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import inference as tagging
-from earmark import kinds
 from earmark.data import sampled
 from earmark.data.clipset import ClipSet, natural
-from earmark.errors import ScoresError, TaggerError
+from earmark.errors import ScoresError, TaggerError, kinds
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.facts import PARTS, Facts, Split

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from earmark.engines import features, processor, sessions, splitting
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
+from earmark.errors.kinds import checked
 from earmark.inference import Answers
-from earmark.kinds import checked
 from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
 from earmark.models.boxed import Box

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
 from earmark.errors import TaggerError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.models import boxed, devices, graphs, knownfiles
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.errors import RecipeError, TaggerError
+from earmark.errors.kinds import checked
 from earmark.inference import Answers
-from earmark.kinds import checked
 from earmark.models import copies, frames, graphs, needs, pacing, predicted, reduced, size, trust
 from earmark.models import file as taggerfile
 from earmark.models.byrecipe import ByRecipe

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from earmark.errors import RecipeError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.recipe import bounds, text
 from earmark.recipe.checks import check, check_hearing
 from earmark.recipe.renaming import clear, names_first

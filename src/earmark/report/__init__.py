@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.data.manifest import Manifest
+from earmark.errors.kinds import checked
 from earmark.evaluation.evaluation import Evaluation
 from earmark.evaluation.figures import Figures, TagFigures, plain
 from earmark.files.stores import place
-from earmark.kinds import checked
 from earmark.progress import QUIET, Progress
 from earmark.report import pictures, wording
 from earmark.report.audit import page_of_audit, write_audit

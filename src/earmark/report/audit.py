@@ -7,8 +7,8 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
+from earmark.errors.kinds import checked
 from earmark.evaluation.labels import Label
-from earmark.kinds import checked
 from earmark.report import page, wording
 from earmark.report.excerpt import BUDGET, Excerpts, Find
 from earmark.report.files import folder_for, write_page, write_table

@@ -13,8 +13,8 @@ from html import escape
 from pathlib import Path
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import checked
 from earmark.evaluation.comparison import LEVEL, Comparison, System
-from earmark.kinds import checked
 from earmark.metrics import Difference, Interval
 from earmark.report import page, provenance, svg, text, wording
 from earmark.report.files import folder_for, write_page, write_table

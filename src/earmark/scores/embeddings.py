@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, whole
-from earmark.kinds import check_call, checked
 from earmark.scores.plain import Plain, number, span
 
 FORMAT = "earmark-embeddings"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.scores.embeddings import Embeddings
 
 TINY = 1e-30  # of a vector of zeros, which is like nothing

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
-from earmark.kinds import check_call, checked
 from earmark.scores.plain import Plain, few, number, span
 
 FORMAT = "earmark-scores"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from earmark.kinds import check_call, checked
+from earmark.errors.kinds import check_call, checked
 
 Last = Literal["align", "pad", "drop"]
 Short = Literal["pad", "centre", "repeat", "slide"]

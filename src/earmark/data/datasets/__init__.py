@@ -19,10 +19,10 @@ import pyarrow as pa
 from earmark.data import packs
 from earmark.data.manifest import Manifest, read
 from earmark.errors import ManifestError
+from earmark.errors.kinds import checked
 from earmark.files.shown import shown
 from earmark.files.stores import is_stored, place
 from earmark.files.texts import check_text, missing
-from earmark.kinds import checked
 from earmark.registry import DATASETS, did_you_mean
 from earmark.scores import LONGEST
 

@@ -20,7 +20,7 @@ from earmark.data.manifest.alike import doubts
 from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, refuse
 from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from earmark.data.manifest.checks import check_names, did_you_mean, refuse
 from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
+from earmark.errors.kinds import checked
 from earmark.files import bounds, check_text, whole
-from earmark.kinds import checked
 
 FORMAT = "earmark-manifest"
 VERSION = 1

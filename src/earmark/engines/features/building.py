@@ -11,7 +11,7 @@ from earmark.engines.features.framing import Floats, Singles
 from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
 from earmark.errors import RecipeError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.recipe import bounds
 from earmark.recipe.hearing import Known, Normalise
 from earmark.registry import NUMPY_FEATURES

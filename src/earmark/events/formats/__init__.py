@@ -25,12 +25,12 @@ from typing import Protocol, TypeVar
 
 from earmark import plugins
 from earmark.errors import ScoresError
+from earmark.errors.kinds import checked
 from earmark.events.cells import NO_MORE, ByRecording, Found, More, check, check_label
 from earmark.files import write_text
 from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
 from earmark.files.texts import problem, wide
-from earmark.kinds import checked
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.agreement import Agreement, Contribution, Pair, agreement
 from earmark.scores.ensemble.rows import Only, align, left_out

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.scores.tags import Task
 
 Name = Literal["arithmetic", "geometric", "rank"]

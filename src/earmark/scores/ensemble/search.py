@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
-from earmark.kinds import checked
+from earmark.errors.kinds import checked
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.rows import align, rows_of
 from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
