@@ -4,6 +4,8 @@
     python docs/field.py … --other                                              FSDKaggle2018: three instruments over pink noise
     python docs/field.py … --minutes 1                                          to try the commands
     python docs/field.py … --copies 8                                           the second of the two ways to learn alone
+    python docs/field.py … --copies 8 --known 150 --between 60 --reviews 0 --lows 1 0.5 0.25
+                                                                                dense calls: whether two are told as one
 
 Makes three recordings of twenty minutes and a folder of clips of the same three tags to learn from; then does what a user does,
 by the same commands, counts what was right, and writes `result.json` and `result.md`. Sounds of the recordings are from folds or
@@ -13,6 +15,7 @@ tags are in no other where the data set has some left (ESC-10), else the same at
 
     known     80 events of three tags, 3 to 20 dB over the noise, each from a clip of its own in a recording
     between   as loud: other sounds, sneezes among them, and music
+    several   events that are told over two known ones of their tag, or more
     right     an event that is told is right if it overlaps a known one of its tag; a known one is found if an event of
               its tag overlaps it
 """
@@ -227,8 +230,10 @@ def count(
         ours, theirs = ([event for event in events if event["tag"] == tag] for events in (told, heard))
         right = sum(any(meets(event, known) for known in theirs) for event in ours)
         found = sum(any(meets(event, known) for event in ours) for known in theirs)
+        several = sum(sum(meets(event, known) for known in theirs) > 1 for event in ours)
         rows.append({
             "tag": tag, "told": len(ours), "right": right, "known": len(theirs), "found": found,
+            "several": several,
             "precision": round(right / len(ours), 3) if ours else None,
             "recall": round(found / len(theirs), 3) if theirs else None,
         })  # fmt: skip
@@ -256,9 +261,11 @@ def story(folder: Path, base: Path, wanted: Material, copies: int) -> list[dict[
     return listened(own, folder, folder / f"events-{copies}", wanted)
 
 
-def listened(own: Path, folder: Path, found: Path, wanted: Material) -> list[dict[str, object]]:
-    """What a run's tagger finds in the recordings of a folder: the rows of `count`."""
-    earmark("events", folder / "recordings", "--tagger", own / "tagger.safetensors", "--format", "csv", "--out", found)
+def listened(own: Path, folder: Path, found: Path, wanted: Material, *options: object) -> list[dict[str, object]]:
+    """What a run's tagger finds in the recordings of a folder: the rows of `count`. options: more of `earmark events`."""
+    earmark(
+        "events", folder / "recordings", "--tagger", own / "tagger.safetensors", "--format", "csv", "--out", found, *options
+    )  # fmt: skip
     return count(events_of(found), known_in(folder), wanted.tags)
 
 
@@ -307,8 +314,12 @@ def main() -> None:
     asked.add_argument(
         "--reviews", type=int, default=60, help="events that are reviewed, found by the last of these; 0: none"
     )
+    asked.add_argument("--known", type=int, help="sounds of the tags in a recording of twenty minutes; default: 27")
+    asked.add_argument("--between", type=int, help="other sounds in one; default: 18")
+    asked.add_argument("--lows", type=float, nargs="+", default=[], help="listen with these --low, too")
     told = asked.parse_args()
     wanted = SECOND if told.other else FIRST
+    wanted = dataclasses.replace(wanted, known=told.known or wanted.known, between=told.between or wanted.between)
     told.out.mkdir(parents=True)
     heard = material(told.data, wanted, told.out, told.minutes, told.seed)
     stories = {copies: story(told.out, told.base, wanted, copies) for copies in told.copies}
@@ -321,8 +332,19 @@ def main() -> None:
     (told.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (told.out / "result.md").write_text(written(rows), encoding="utf-8")
     print(written(rows))
+    last = told.copies[-1]
+    if told.lows:
+        lows = [
+            {"low": low, **row}
+            for low in told.lows
+            for row in listened(
+                told.out / f"own-{last}", told.out, told.out / f"events-low-{low:g}", wanted, "--low", low
+            )
+        ]
+        (told.out / "lows.json").write_text(json.dumps(result | {"rows": lows}, indent=1) + "\n", encoding="utf-8")
+        (told.out / "lows.md").write_text(written(lows), encoding="utf-8")
+        print(written(lows))
     if told.reviews:
-        last = told.copies[-1]
         said = review(told.out, wanted, last, told.reviews, stories[last])
         (told.out / "reviewed.json").write_text(
             json.dumps({"seed": told.seed, **said}, indent=1) + "\n", encoding="utf-8"

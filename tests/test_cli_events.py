@@ -244,6 +244,7 @@ def test_an_ensemble_tells_of_windows(run, scenes, tmp_path):
         (["--threshold", 0], "threshold of 'burst' is 0"),
         (["--median", "-1"], "median length of 'burst' is -1"),
         (["--gap", "nan"], "gap is nan"),
+        (["--low", "1.5"], "low is 1.5: give a share of the thresholds above 0, up to 1"),
     ],
 )
 def test_events_refuses(run, windowed, scenes, arguments, message):
@@ -377,6 +378,34 @@ def test_events_are_not_lost_with_a_picture(run, tmp_path, monkeypatch):
     assert status == 0
     assert "no picture of a.wav: a.wav: cannot be read a second time" in said
     assert out.startswith("filename\tonset") and "a.wav" in out
+
+
+def test_show_tells_rules_for_events_and_what_chose_them(run, tmp_path):
+    many = {tag: 0.1 * number for number, tag in enumerate("abcdefghi", 1)}
+    for told, words in (
+        ({"rules": rules(0.5)}, ["events      from 0.5", "chosen by   a rule that is not given"]),
+        (
+            {"rules": rules(0.5) | {"low": 0.4, "gap": 1.5, "shortest": 0.2, "medians": dict.fromkeys(TAGS, 0.3)}},
+            ["from 0.5; median of 0.3 s; one where less than 1.5 s apart; one where the score stays at 0.4 of that; none of less"],
+        ),
+        ({"rules": rules(0.5) | {"thresholds": many, "medians": dict.fromkeys(many, 0.0)}}, ["from 0.1 (a) to 0.9 (i)"]),
+        (
+            {"rules": rules(0.5), "metric": "event-based F1", "chosen on": {"data": "esc", "clips": 40, "folds": ["4"]}},
+            ["chosen by   event-based F1, on 40 clips of fold 4 of esc"],
+        ),
+        (
+            {"rules": rules(0.5), "metric": "recall", "goal": {"recall": 0.9, "of": "x", "by reviews": {"a": "25 reviews"}}},
+            ["chosen by   recall 0.9 of x; then by reviews: a (25 reviews)"],
+        ),
+    ):  # fmt: skip
+        made({"events": told}).save(tmp_path / "t.safetensors")
+        shown = run("show", tmp_path / "t.safetensors")[1]
+        assert all(each in shown for each in words), shown
+    made({"tags": {"thresholds": dict.fromkeys(TAGS, 0.3), "metric": "F1 of each tag"}}).save(
+        tmp_path / "t.safetensors"
+    )
+    assert "heard       from 0.3" in (shown := run("show", tmp_path / "t.safetensors")[1])
+    assert "chosen by   F1 of each tag\n" in shown
 
 
 def test_show_says_how_windows_are_combined(run, tmp_path):

@@ -74,6 +74,33 @@ def test_gaps_are_joined_before_blips_are_dropped():
     assert spans(scores, shortest=0.2) == []
 
 
+def test_a_dip_does_not_part_an_event():
+    scores = frames([0.8, 0.3, 0.9, 0.2, 0.6])
+    assert spans(scores) == [(0, 0.1), (0.2, 0.3), (0.4, 0.5)]
+    assert spans(scores, low=0.6) == [(0, 0.3), (0.4, 0.5)]  # the lower threshold is 0.3
+    assert spans(scores, low=0.3) == [(0, 0.5)]
+    assert spans(scores, low=0.61) == spans(scores)
+    assert hear(track(scores), rules(low=0.6))[0].score == 0.9
+
+
+def test_low_moves_no_edge():
+    """What is above the lower threshold before an event and behind it is not the event's, as it is of the usual double threshold."""
+    assert spans(frames([0.4, 0.4, 0.9, 0.4, 0.7, 0.4]), low=0.5) == [(0.2, 0.5)]
+    assert spans(frames([0.4, 0.4, 0.4]), low=0.5) == []
+
+
+def test_low_is_a_share_of_each_tags_own_threshold():
+    scores = frames([[0.9, 0.9], [0.3, 0.3], [0.9, 0.9]], tags=("dog", "rain"))
+    told = EventRules({"dog": 0.8, "rain": 0.6}, {"dog": 0.0, "rain": 0.0}, low=0.5)
+    assert [(e.tag, e.onset, e.offset) for e in hear(track(scores), told)] == [
+        ("dog", 0.0, 0.1), ("rain", 0.0, 0.3), ("dog", 0.2, 0.3),
+    ]  # fmt: skip
+
+
+def test_nothing_joins_over_a_time_without_scores():
+    assert spans(rows([0.9, 0.8], [0, 2], [1, 3]), low=0.1) == [(0, 1), (2, 3)]
+
+
 def test_the_median_drops_blips_fills_holes_and_keeps_edges():
     assert spans(frames([0, 1, 0, 0, 1, 1, 0, 1, 1, 0]), median=0.3) == [(0.4, 0.9)]
     # beyond the edges nothing is heard: one frame of three is dropped there, two are kept
@@ -143,18 +170,21 @@ def test_a_score_over_time_is_the_mean_of_the_rows_there(scores):
 
 @settings(deadline=None)
 @given(
-    any_rows(), st.randoms(use_true_random=False), st.floats(0.05, 1), st.floats(0, 2), st.floats(0, 2), st.floats(0, 2)
-)
+    any_rows(), st.randoms(use_true_random=False), st.floats(0.05, 1), st.floats(0, 2), st.floats(0, 2), st.floats(0, 2),
+    st.none() | st.floats(0.05, 1),
+)  # fmt: skip
 def test_events_lie_apart_within_the_recording_whatever_the_order_of_rows(
-    scores, random, threshold, median, gap, shortest
+    scores, random, threshold, median, gap, shortest, low
 ):
-    told = rules(scores.tags, threshold=threshold, median=median, gap=gap, shortest=shortest)
+    told = rules(scores.tags, threshold=threshold, median=median, gap=gap, shortest=shortest, low=low)
     found = hear(track(scores), told)
     assert found == sorted(found)
     for tag in scores.tags:
         own = [event for event in found if event.tag == tag]
         assert all(e.offset - e.onset >= shortest - 2e-6 for e in own)
         assert all(b.onset - a.offset >= gap - 2e-6 and b.onset > a.offset for a, b in pairwise(own))
+        if low is not None and not median:
+            assert all(lowest(scores, tag, a.offset, b.onset) < low * threshold + 1e-6 for a, b in pairwise(own))
     if found:
         assert found[0].onset >= scores.start.min() and max(e.offset for e in found) <= scores.end.max()
     order = random.sample(range(len(scores)), len(scores))
@@ -162,6 +192,15 @@ def test_events_lie_apart_within_the_recording_whatever_the_order_of_rows(
     assert [(e.onset, e.offset, e.tag) for e in hear(track(shuffled), told)] == [
         (e.onset, e.offset, e.tag) for e in found
     ]
+
+
+def lowest(scores, tag, begin, end) -> float:
+    """The lowest score of a tag between two times, at the middle of each cell; 0 where no row covers it."""
+    edges = np.unique(np.concatenate([scores.start, scores.end, [begin, end]]))
+    middles = [t for t in (edges[1:] + edges[:-1]) / 2 if begin < t < end]
+    column = scores.values[:, scores.tags.index(tag)].astype(float)
+    there = [column[(scores.start <= t) & (t < scores.end)] for t in middles]
+    return min(float(each.mean()) if len(each) else 0.0 for each in there)
 
 
 def test_several_recordings_each_by_themselves():
@@ -209,6 +248,8 @@ def test_rules_survive_json():
         (lambda: rules(median=-1), "median length of 'dog' is -1: give seconds"),
         (lambda: rules(gap=float("inf")), "gap is inf"),
         (lambda: rules(shortest=-0.1), "shortest is -0.1"),
+        (lambda: rules(low=0.0), "low is 0.0: give a share of the thresholds above 0, up to 1"),
+        (lambda: rules(low=1.5), "low is 1.5: give a share"),
         (lambda: EventRules({"dog": 0.5}, {}), "'dog' has one of them only"),
         (lambda: EventRules.from_dict({"thresholds": {"dog": 0.5}}), "KeyError: 'medians'"),
         (

@@ -30,7 +30,8 @@ def test_what_overlaps_counts():
     told = [event(0.0, 1.1), event(1.9, 3.0), event(2.0, 5.0), event(1.0, 2.0, "cat"), event(5.0, 6.0, file="b.wav")]
     (dog, cat) = field.count(told, known, ["dog", "cat"])
     assert (dog["told"], dog["right"], dog["known"], dog["found"]) == (4, 2, 2, 1)
-    assert (dog["precision"], dog["recall"]) == (0.5, 0.5)
+    assert (dog["precision"], dog["recall"], dog["several"]) == (0.5, 0.5, 0)
+    assert field.count([event(1.5, 5.5)], known, ["dog"])[0]["several"] == 1
     assert (cat["told"], cat["right"], cat["recall"]) == (1, 0, None)
 
 
@@ -62,12 +63,14 @@ def test_the_story_runs_from_its_material_to_its_figures(data, tmp_path, monkeyp
     monkeypatch.setattr(field, "earmark", run)
     monkeypatch.setattr(field, "FIRST", dataclasses.replace(field.FIRST, learnt=6))
     words = ["--data", data, "--base", "digits", "--out", tmp_path / "field", "--minutes", "1", "--copies", "2"]
-    monkeypatch.setattr(sys, "argv", ["field.py", *map(str, words), "--reviews", "20"])
+    monkeypatch.setattr(sys, "argv", ["field.py", *map(str, words), "--reviews", "20", "--lows", "1"])
     field.main()
     result = json.loads((tmp_path / "field" / "result.json").read_text())
     assert [row["tag"] for row in result["rows"]] == ["dog", "rooster", "crying_baby"]
     assert sum(row["known"] for row in result["rows"][:3]) == result["known"] > 0
     assert len(list((tmp_path / "field" / "sounds" / "dog").iterdir())) == 6
+    (low,) = {row["low"] for row in json.loads((tmp_path / "field" / "lows.json").read_text())["rows"]}
+    assert low == 1
     reviewed = json.loads((tmp_path / "field" / "reviewed.json").read_text())
     assert [row["tag"] for row in reviewed["rows"]] == ["dog", "rooster", "crying_baby"] * 4
     assert [

@@ -16,6 +16,7 @@ from earmark.events.streaming import Stream
 from earmark.scores import Event, Scores
 
 TAGS = ("dog", "rain")
+LOW = st.sampled_from([None, None, 0.4, 0.6, 1.0])
 
 
 def rows(values, start, end, tags=TAGS) -> Scores:
@@ -55,7 +56,7 @@ def cases(draw):
     lengths = st.one_of(st.integers(0, 12).map(lambda n: n * step), st.floats(0, 4))
     rules = EventRules(
         {tag: draw(st.sampled_from([0.3, 0.5, 0.7])) for tag in TAGS}, {tag: draw(lengths) for tag in TAGS},
-        draw(lengths), draw(lengths),
+        draw(lengths), draw(lengths), draw(LOW),
     )  # fmt: skip
     cuts = draw(st.lists(st.integers(0, count), max_size=count))
     return rows(values, start, end), rules, cuts
@@ -81,7 +82,7 @@ def misfits(draw):
     lengths = st.one_of(st.just(0.0), st.integers(0, 6).map(lambda n: n * hop), st.floats(0, 4 * hop))
     rules = EventRules(
         {tag: draw(st.sampled_from([0.3, 0.5, 0.7])) for tag in TAGS}, {tag: draw(lengths) for tag in TAGS},
-        draw(lengths), draw(lengths),
+        draw(lengths), draw(lengths), draw(LOW),
     )  # fmt: skip
     cuts = draw(
         st.one_of(st.just(list(range(1, len(start)))), st.lists(st.integers(0, len(start)), max_size=len(start)))
@@ -163,8 +164,9 @@ def test_an_event_of_windows_that_do_not_fit_is_told_as_soon_as_no_edge_can_be_d
 
 @pytest.mark.parametrize("length", [0.35, 0.303])  # the latter's ends are all within reach of a start
 @pytest.mark.parametrize("kind", ["silence", "one long event", "flicker"])
-def test_what_is_remembered_does_not_grow(kind, length):
-    rules = EventRules.alike(TAGS, median=1.5, gap=0.8, shortest=0.2)
+@pytest.mark.parametrize("low", [None, 0.9])
+def test_what_is_remembered_does_not_grow(kind, length, low):
+    rules = EventRules.alike(TAGS, median=1.5, gap=0.8, shortest=0.2, low=low)
     stream = Stream(TAGS, rules)
     chance = np.random.default_rng(0)
     sizes, found = [], []
@@ -180,6 +182,22 @@ def test_what_is_remembered_does_not_grow(kind, length):
     if kind == "one long event":
         assert [(event.onset, event.offset) for event in found] == [(0.0, round(399.9 + length, 3))] * 2
     assert (len(found) > 0) == (kind != "silence")
+
+
+def test_nor_does_it_where_an_event_may_yet_go_on_for_long():
+    """Above the threshold for a second, then for an hour between it and the lower one."""
+    stream = Stream(TAGS, EventRules.alike(TAGS, low=0.5))
+    sizes = []
+    for block in range(60):
+        start = block * 60 + np.arange(60.0)
+        values = np.where(np.arange(60) + 60 * block == 0, 0.9, 0.3)
+        assert stream.push(rows(np.stack([values, values], 1), start, start + 1), start[-1]) == []
+        sizes.append(size(stream))
+    assert max(sizes) <= 1.2 * sizes[0]
+    start = np.array([3600.0, 3601.0, 3602.0])
+    assert stream.push(rows([[0.7, 0.1]] * 2 + [[0.1, 0.1]], start, start + 1), 3603.0) == [
+        Event(0, 1, "rain", 0.9), Event(0, 3602, "dog", 0.9),
+    ]  # fmt: skip
 
 
 def size(thing) -> int:

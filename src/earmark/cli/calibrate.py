@@ -20,6 +20,7 @@ def calibrate(
     collar: t.Collar = 0.2,
     hit: options.Hit = "sed_eval",
     gap: t.Gap = 0.0,
+    low: t.Low = None,
     shortest: t.Shortest = 0.0,
     merge: options.Merge = None,
     tried: t.Tried = None,
@@ -52,8 +53,8 @@ def calibrate(
     if goal is not None and reviews is not None:
         return reaching.by_reviews(tagger, reviews, goal, device, file, as_json)
     shared = {
-        "folds": fold, "dataset": dataset, "gap": gap, "shortest": shortest, "on_test": on_test, "salvage": salvage,
-        "strict": strict, "batch": batch, "workers": workers, "device": device, "progress": Bar(),
+        "folds": fold, "dataset": dataset, "gap": gap, "low": low, "shortest": shortest, "on_test": on_test,
+        "salvage": salvage, "strict": strict, "batch": batch, "workers": workers, "device": device, "progress": Bar(),
     }  # fmt: skip
     if goal is not None:
         reaching.check(merge, tried)

@@ -26,6 +26,7 @@ def events(
     threshold: e.Threshold = None,
     median: e.Median = None,
     gap: e.Gap = None,
+    low: e.Low = None,
     shortest: e.Shortest = None,
     clock: e.Clock = False,
     start: e.Start = None,
@@ -60,8 +61,7 @@ def events(
     precision: o.Precision = "auto",
 ) -> None:
     """Say when each thing is heard: onset, offset, tag and score of every event.
-    Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored.
-    """
+    Scores of frames where the tagger's net has them, else of its windows; the rules that `earmark calibrate` stored."""
     from earmark.cli.terminal import detecting, drawing, eventextras, jobs
     from earmark.cli.terminal.live import source
 
@@ -73,7 +73,7 @@ def events(
     loaded, kept = kept.loaded(tagger, device, engine, precision)
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
-    rules = detecting.rules_of(loaded, threshold, median, gap, shortest, device, merged)
+    rules = detecting.rules_of(loaded, (threshold, median, gap, shortest, low), device, merged)
     artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
     asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, extras, merged)
     if detecting.events_of(coming, paths or [], found, asked, kept, errors=errors, strict=strict):

@@ -71,6 +71,7 @@ def reach(
     dataset: str | None = None,
     tolerance: float | None = None,
     gap: float = 0.0,
+    low: float | None = None,
     shortest: float = 0.0,
     on_test: bool = False,
     batch: int | None = None,
@@ -100,7 +101,7 @@ def reach(
     durations = {clip: timed.clips[clip].duration for clip in reference}
     scores = {clip: timed.clips[clip].scores for clip in reference}
     fine = (loaded.windows.length if timed.of == "windows" else 0.5) if tolerance is None else tolerance
-    rules, reached = choose(scores, reference, durations, goal, tolerance=fine, gap=gap, shortest=shortest)
+    rules, reached = choose(scores, reference, durations, goal, tolerance=fine, gap=gap, low=low, shortest=shortest)
     hours = sum(durations.values()) / 3600
     if goal.false_alarms and goal.false_alarms * hours < SHORT:
         progress.say(

@@ -74,6 +74,7 @@ def tune(
     collar: float = 0.2,
     hit: str = "sed_eval",
     gap: float = 0.0,
+    low: float | None = None,
     shortest: float = 0.0,
     merge: str | Path | None = None,
     on_test: bool = False,
@@ -91,7 +92,8 @@ def tune(
     tagger: a file, the name of a shipped one, or a loaded tagger, which stays as it is until `Tuning.store`. data: as in
     `earmark.evaluate`. folds: default those that chose the tagger's epoch. collar: seconds that an edge may be off. hit: by
     "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule. gap: events less than so
-    many seconds apart are joined; shortest: shorter ones are dropped. merge: choose in the merged tags of a table, as in
+    many seconds apart are joined; low: so are those between which the score stays at this share of the threshold or above; shortest:
+    shorter ones are dropped. merge: choose in the merged tags of a table, as in
     `earmark.evaluate` by "highest": all tags that are merged into
     one get its threshold and median length, and tags that are left out keep 0.5. on_test: allow the folds that the tagger is
     tested on. The rest as in `earmark.evaluate`.
@@ -119,7 +121,7 @@ def tune(
     timed = _with_events(clips, loaded.task, progress)
     of_events = of_tags = None
     if timed is not None:
-        rules = {"gap": gap, "shortest": shortest, "resamples": resamples}
+        rules = {"gap": gap, "low": low, "shortest": shortest, "resamples": resamples}
         of_events = _events(loaded, timed, str(name), (hit, collar), rules, settings, vocabulary, progress)
     if loaded.task == "many":
         of_tags = _tags(loaded, clips, str(name), resamples, settings, vocabulary, progress)
@@ -239,7 +241,7 @@ def _with_events(clips: Manifest, task: str, progress: Progress) -> Manifest | N
     if task == "many":
         progress.say(
             "no clip has known events: only thresholds of tags are chosen, and no rules for events, of which --collar, "
-            "--gap, --shortest and --tried are"
+            "--gap, --low, --shortest and --tried are"
         )
         return None
     raise ScoresError(

@@ -11,7 +11,8 @@ each tag by itself then, in this order:
    are filtered and then thresholded, as paper 003 (section 5) says, or the other way round. It needs no frames of one
    length, so overlapping windows are treated alike. Beyond the edges of the recording nothing is heard: an event there
    is filtered as one elsewhere;
-3. gap: events of one tag less than `gap` seconds apart are joined;
+3. gap and low: events of one tag are joined that are less than `gap` seconds apart, or between which the score is nowhere
+   below `low` times the threshold: a call whose score dips for a moment is one call. Edges stay where the threshold has them;
 4. shortest: events of less than `shortest` seconds are dropped.
 
 An event's score is the highest score over time within it; a median or a gap may have filled it with lower ones. Onsets and
@@ -130,7 +131,8 @@ def hear(heard: Track, rules: EventRules) -> list[Event]:
     for column, tag in enumerate(heard.tags):
         values = heard.values[:, column]
         spans = smoothed(above(heard.edges, values, rules.thresholds[tag]), rules.medians[tag])
-        spans = lasting(joined(spans, rules.gap), rules.shortest)
+        spans = joined(spans, rules.gap, quiet(heard.edges, values, rules.low_of(tag)))
+        spans = lasting(spans, rules.shortest)
         for onset, offset in np.round(spans, DIGITS).tolist():
             if offset > onset:
                 events.append(Event(onset, offset, tag, highest(heard.edges, values, onset, offset)))
@@ -184,12 +186,33 @@ def heard_between(times: Floats, values: Floats) -> Floats:
     return above(times, (np.maximum(values[:-1], values[1:]) > 0).astype(np.float64), 1.0)
 
 
-def joined(spans: Floats, gap: float) -> Floats:
-    """Spans (n, 2), sorted and apart, without gaps of less than `gap` seconds."""
+def quiet(edges: Floats, values: Floats, low: float | None) -> Floats | None:
+    """Where values (cells,) are below `low`, or not known: (spans, 2) seconds. None where there is no such score."""
+    if low is None:
+        return None
+    return above(edges, (~(values >= np.float64(np.float32(low)))).astype(np.float64), 1.0)
+
+
+def joined(spans: Floats, gap: float, breaks: Floats | None = None) -> Floats:
+    """Spans (n, 2), sorted and apart, without gaps of less than `gap` seconds, and without those in which no break lies.
+
+    breaks: spans (m, 2), sorted and apart; None: each gap holds one.
+    """
     apart = spans[1:, 0] - spans[:-1, 1] >= gap - ROUNDING
+    if breaks is not None:
+        apart &= parted(spans[:-1, 1], spans[1:, 0], breaks)
     always = np.ones(min(1, len(spans)), bool)
     onsets, offsets = np.concatenate([always, apart]), np.concatenate([apart, always])
     return np.stack([spans[onsets, 0], spans[offsets, 1]], 1)
+
+
+def parted(begin: Floats, end: Floats, breaks: Floats) -> NDArray[np.bool_]:
+    """Whether part of a break lies between each two times. breaks: spans (m, 2), sorted; they may touch."""
+    if not len(breaks):
+        return np.zeros(len(begin), bool)
+    first = np.searchsorted(breaks[:, 1], begin + ROUNDING, "right")  # the first that ends later
+    starts = np.append(breaks[:, 0], math.inf)
+    return np.asarray(starts[first] < end - ROUNDING)
 
 
 def lasting(spans: Floats, shortest: float) -> Floats:

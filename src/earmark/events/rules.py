@@ -1,4 +1,4 @@
-"""The rules by which scores over time become events: of each tag a threshold and a median length, and gaps for all."""
+"""The rules by which scores over time become events: of each tag a threshold and a median length; what joins events, for all."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.registry import did_you_mean
 
+SHOWN = 8  # tags, of which each has its number in words
 DEFAULT = 0.5  # the threshold of a tag for which none was chosen
 
 
 @dataclass(frozen=True)
 class EventRules:
-    """thresholds: of each tag, above 0 to 1. medians: of each tag, seconds; 0 filters nothing. gap, shortest: seconds."""
+    """thresholds: of each tag, above 0 to 1. medians: of each tag, seconds; 0 filters nothing. gap, shortest: seconds.
+
+    low: a share of each tag's threshold, above 0 to 1: events between which the score stays at it or above are one; None: they are not.
+    """
 
     thresholds: Mapping[str, float]
     medians: Mapping[str, float]
     gap: float = 0.0
     shortest: float = 0.0
+    low: float | None = None
 
     def __post_init__(self) -> None:
         check_call(type(self), (), vars(self))
@@ -32,13 +37,20 @@ class EventRules:
         for name, value in {**seconds, "gap": self.gap, "shortest": self.shortest}.items():
             if not 0 <= value < math.inf:
                 raise ScoresError(f"{name} is {value}: give seconds, 0 or more")
+        if self.low is not None and not 0 < self.low <= 1:
+            raise ScoresError(f"low is {self.low}: give a share of the thresholds above 0, up to 1")
         if odd := sorted(set(self.thresholds) ^ set(self.medians)):
             raise ScoresError(f"each tag needs a threshold and a median length; {odd[0]!r} has one of them only")
 
     @staticmethod
     @checked
     def alike(
-        tags: Iterable[str], threshold: float = DEFAULT, median: float = 0.0, gap: float = 0.0, shortest: float = 0.0
+        tags: Iterable[str],
+        threshold: float = DEFAULT,
+        median: float = 0.0,
+        gap: float = 0.0,
+        shortest: float = 0.0,
+        low: float | None = None,
     ) -> EventRules:
         """The same for all tags.
 
@@ -47,7 +59,7 @@ class EventRules:
         ({'dog': 0.4, 'rain': 0.4}, 0.0)
         """
         names = tuple(tags)
-        return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest)
+        return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest, low)
 
     @checked
     def changed(
@@ -56,6 +68,7 @@ class EventRules:
         median: float | None = None,
         gap: float | None = None,
         shortest: float | None = None,
+        low: float | None = None,
     ) -> EventRules:
         """The same where None stands; threshold and median for all tags.
 
@@ -67,16 +80,40 @@ class EventRules:
             changes["thresholds"] = dict.fromkeys(self.thresholds, threshold)
         if median is not None:
             changes["medians"] = dict.fromkeys(self.medians, median)
-        changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
+        changes |= {
+            name: value for name, value in {"gap": gap, "shortest": shortest, "low": low}.items() if value is not None
+        }
         return replace(self, **changes)
 
+    def low_of(self, tag: str) -> float | None:
+        """The score that a tag must keep between two events for them to be one; None where none joins them."""
+        return None if self.low is None else self.low * self.thresholds[tag]
+
+    def words(self) -> str:
+        """For people.
+
+        >>> EventRules({"dog": 0.66, "rain": 0.5}, {"dog": 0.0, "rain": 0.0}, low=0.5).words()
+        'from dog 0.66, rain 0.5; one where the score stays at 0.5 of that'
+        """
+        parts = [f"from {ranged(self.thresholds)}"]
+        if any(self.medians.values()):
+            parts.append(f"median of {ranged(self.medians)} s")
+        if self.gap:
+            parts.append(f"one where less than {self.gap:g} s apart")
+        if self.low is not None:
+            parts.append(f"one where the score stays at {self.low:g} of that")
+        if self.shortest:
+            parts.append(f"none of less than {self.shortest:g} s")
+        return "; ".join(parts)
+
     def as_dict(self) -> dict[str, Any]:
-        return {
+        told = {
             "thresholds": dict(self.thresholds),
             "medians": dict(self.medians),
             "gap": self.gap,
             "shortest": self.shortest,
         }
+        return told if self.low is None else {**told, "low": self.low}
 
     @staticmethod
     @checked
@@ -86,7 +123,10 @@ class EventRules:
             parts = [
                 {str(tag): float(value) for tag, value in told[name].items()} for name in ("thresholds", "medians")
             ]
-            return EventRules(parts[0], parts[1], float(told["gap"]), float(told["shortest"]))
+            low = told.get("low")
+            return EventRules(
+                parts[0], parts[1], float(told["gap"]), float(told["shortest"]), None if low is None else float(low)
+            )
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ScoresError(
                 "rules for events have thresholds and medians, a number for each tag, and the numbers gap and shortest "
@@ -102,3 +142,17 @@ class EventRules:
                 f"the rules for events have no threshold for {len(missing)} of {len(tags)} tags, first: {missing[0]!r}"
                 f"{did_you_mean(missing[0], self.thresholds)} Known: {', '.join(self.thresholds) or 'none'}"
             )
+
+
+def ranged(values: Mapping[str, float]) -> str:
+    """A number of each tag in words; of many tags from which to which.
+
+    >>> ranged({"dog": 0.5, "rain": 0.5}), ranged(dict(zip("abcdefghij", range(10))))
+    ('0.5', '0 (a) to 9 (j)')
+    """
+    if len(set(values.values())) == 1:
+        return f"{next(iter(values.values())):.4g}"
+    if len(values) <= SHOWN:
+        return ", ".join(f"{tag} {value:.4g}" for tag, value in values.items())
+    low, high = min(values, key=lambda tag: values[tag]), max(values, key=lambda tag: values[tag])
+    return f"{values[low]:.4g} ({low}) to {values[high]:.4g} ({high})"

@@ -4,8 +4,8 @@
 later row can change it. It can, because the rules look no further than they say: cells before the start of all later rows
 are final, but for the last edges where rows overlap, to which another may come that is near (`earmark.events.edges`); the
 median asks for half of its length to both sides, and its sums are exact (`detection.snapped`), so that what lies further
-back has no say; a gap is closed or kept within its length. Of an event that goes on, only its highest score so far is kept,
-and cells that it may yet need.
+back has no say; a gap is closed or kept within its length, or, where rules have a `low`, once the score is below it. Of an
+event that goes on, only its highest score so far is kept, and cells that it may yet need.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from earmark.events.detection import (
     cells_of_one,
     crossed,
     excess,
+    parted,
+    quiet,
     snapped,
 )  # fmt: skip
 from earmark.events.edges import SAME, Cells, edges_of, hop_of, mended
@@ -110,6 +112,8 @@ class Stream:
             self._voices[column].knots += new.edges[:-1][changed[:, column]].tolist()
             self._active.add(column)
         self._was = heard[-1]
+        for column in self._active:
+            self._voices[column].fall(new.edges, new.values[:, column])
         edges = np.concatenate([self._recent.edges[:-1], new.edges])
         self._recent = Track(edges, np.concatenate([self._recent.values, new.values]), new.tags)
 
@@ -205,11 +209,15 @@ def _final_edges(edges: Floats, times: Floats, before: float) -> int:
 
 @dataclass
 class _Span:
-    """An event that is not told yet. next: the edge of the first cell that `peak` does not know of; None at first."""
+    """An event that is not told yet. peak: its highest score; after: that of what lies behind its offset, and may yet be joined to it.
+
+    next: the edge of the first cell that neither knows of; None at first.
+    """
 
     onset: float
     offset: float | None = None
     peak: float = 0.0
+    after: float = 0.0
     next: float | None = None
 
 
@@ -217,7 +225,8 @@ class _Voice:
     """One tag: where it was above its threshold → its events."""
 
     def __init__(self, tag: str, rules: EventRules):
-        self.tag, self.gap, self.shortest = tag, rules.gap, rules.shortest
+        self.tag, self.gap, self.shortest, self.low = tag, rules.gap, rules.shortest, rules.low_of(tag)
+        self.breaks: list[list[float]] = []  # onset and offset of where the score is below `low`, as far as it matters
         self.median = rules.medians[tag]
         self.half = float(snapped(self.median / 2))
         self.knots: list[
@@ -245,6 +254,15 @@ class _Voice:
         """No event to come begins before."""
         return (self.spans[0].onset if self.spans else self._certain) - NEAR
 
+    def fall(self, edges: Floats, values: Floats) -> None:
+        """Take in new cells, where they are below `low`."""
+        found = quiet(edges, values, self.low)
+        for onset, offset in [] if found is None else found.tolist():
+            if self.breaks and self.breaks[-1][1] >= onset:
+                self.breaks[-1][1] = offset
+            else:
+                self.breaks.append([onset, offset])
+
     def hear(self, edges: Floats, values: Floats, until: float, ended: bool) -> list[Event]:
         """Events that are final. edges, values: the recent cells; until: their end; ended: nothing comes after."""
         for time in self._smoothed(until, ended) if self.median > 0 else self._plain(until, ended):
@@ -257,8 +275,17 @@ class _Voice:
                 events += self._event(span, span.offset, edges, values)
         for span in self.spans:
             if until > span.onset + NEAR:
-                sure = self._certain if span.offset is None else span.offset
-                _absorb(span, edges, values, int(np.searchsorted(edges, sure - NEAR, "right")) - 1)
+                certain = int(np.searchsorted(edges, self._certain - NEAR, "right")) - 1
+                if span.offset is None:
+                    span.peak = max(span.peak, _passed(span, edges, values, certain))
+                    continue
+                span.peak = max(span.peak, _passed(span, edges, values, _behind(edges, span.offset)))
+                if self.low is not None:
+                    span.after = max(span.after, _passed(span, edges, values, certain))
+        needed = self.spans[-1].offset if self.spans else None
+        needed = self._certain if needed is None else needed
+        while self.breaks and self.breaks[0][1] <= needed:
+            del self.breaks[0]
         return events
 
     def _plain(self, until: float, ended: bool) -> list[float]:
@@ -310,11 +337,20 @@ class _Voice:
         if self._sounding:
             assert last is not None
             last.offset = time
-        elif last is not None and last.offset is not None and not time - last.offset >= self.gap - ROUNDING:
-            last.offset = None
+        elif last is not None and last.offset is not None and not self._apart(last.offset, time):
+            last.offset, last.peak, last.after = None, max(last.peak, last.after), 0.0
         else:
             self.spans.append(_Span(time))
         self._sounding = not self._sounding
+
+    def _apart(self, offset: float, onset: float) -> bool:
+        """Whether what begins at `onset`, or later, is another event than what ended at `offset`."""
+        if not onset - offset >= self.gap - ROUNDING:
+            return False
+        if self.low is None:
+            return True
+        breaks = np.array(self.breaks, np.float64).reshape(-1, 2)
+        return bool(parted(np.array([offset]), np.array([onset]), breaks)[0])
 
     def _closed(self, span: _Span, until: float, ended: bool) -> bool:
         """Whether nothing can change the span, and the cells that it asks for are there."""
@@ -322,18 +358,23 @@ class _Voice:
             return True
         if span.offset is None or until <= span.onset + NEAR:
             return False
-        return len(self.spans) > 1 or self._certain - span.offset >= self.gap - ROUNDING
+        return len(self.spans) > 1 or self._apart(span.offset, self._certain)
 
     def _event(self, span: _Span, end: float, edges: Floats, values: Floats) -> list[Event]:
         onset, offset = np.round([span.onset, end], DIGITS).tolist()
         if offset <= onset:
             return []
-        _absorb(span, edges, values, int(np.searchsorted(edges, offset - SAME, "left")))
+        span.peak = max(span.peak, _passed(span, edges, values, _behind(edges, end)))
         return [Event(onset, offset, self.tag, round(span.peak, DIGITS))]
 
 
-def _absorb(span: _Span, edges: Floats, values: Floats, stop: int) -> None:
-    """The highest score of the cells up to number `stop`, and of the first one anyway, as `events.hear` takes it."""
+def _behind(edges: Floats, offset: float) -> int:
+    """The number of the first cell behind an offset, as `events.hear` takes it."""
+    return int(np.searchsorted(edges, float(np.round(offset, DIGITS)) - SAME, "left"))
+
+
+def _passed(span: _Span, edges: Floats, values: Floats, stop: int) -> float:
+    """The highest score of the cells from `next` up to number `stop`, and of a span's first one anyway; moves `next` behind them."""
     if span.next is None:
         onset = float(np.round(span.onset, DIGITS))
         first = max(0, int(np.searchsorted(edges, onset + SAME, "right")) - 1)
@@ -341,7 +382,8 @@ def _absorb(span: _Span, edges: Floats, values: Floats, stop: int) -> None:
     else:
         first = int(np.searchsorted(edges, span.next, "left"))
     stop = min(stop, len(values))
-    if stop > first:
-        within = values[first:stop]
-        span.peak = max(span.peak, float(np.max(within, initial=0.0, where=~np.isnan(within))))
-        span.next = float(edges[stop])
+    if stop <= first:
+        return 0.0
+    within = values[first:stop]
+    span.next = float(edges[stop])
+    return float(np.max(within, initial=0.0, where=~np.isnan(within)))

@@ -34,6 +34,7 @@ def hear(
         {**rules.medians, **{MARK + tag: value for tag, value in rules.medians.items()}},
         rules.gap,
         rules.shortest,
+        rules.low,
     )
 
     def twice(rows: Scores) -> Scores:

@@ -25,6 +25,11 @@ class ChosenOn:
     def as_dict(self) -> dict[str, Any]:
         return {"data": self.data, **self.clips.as_facts()}
 
+    def words(self) -> str:
+        """For people."""
+        folds = f" of fold {', '.join(self.clips.folds)}" if self.clips.folds else ""
+        return f"{self.clips.clips} clips{folds}" + (f" of {self.data}" if self.data else "")
+
 
 @dataclass(frozen=True)
 class EventTuning:
@@ -58,6 +63,16 @@ class EventTuning:
             plain.get("goal"),
             plain.get("events an hour"),
         )
+
+    def words(self) -> str | None:
+        """How the rules were chosen, for people; None where that is not told."""
+        if self.metric is None:
+            return None
+        goal = self.goal or {}
+        by = f"{self.metric} {goal['recall']:g} of {goal['of']}" if "recall" in goal else self.metric
+        reviews = ", ".join(f"{tag} ({told})" for tag, told in goal.get("by reviews", {}).items())
+        by += f"; then by reviews: {reviews}" if reviews else ""
+        return by + (f", on {self.chosen_on.words()}" if self.chosen_on else "")
 
     def as_dict(self) -> dict[str, Any]:
         return known({
@@ -98,6 +113,10 @@ class TagTuning:
             _chosen_on(plain),
             plain.get("metric"),
         )
+
+    def words(self) -> str | None:
+        """How the thresholds were chosen, for people; None where that is not told."""
+        return self.metric and self.metric + (f", on {self.chosen_on.words()}" if self.chosen_on else "")
 
     def as_dict(self) -> dict[str, Any]:
         return known({

@@ -42,6 +42,7 @@ Top = Annotated[int | None, Query(ge=1, le=100_000, description="How many tags; 
 Heard = Annotated[bool, Query(description="Only tags that reach the thresholds that were chosen for them.")]
 Threshold = Annotated[float | None, Query(gt=0, le=1, description="Of all tags; default: the tagger's own, or 0.5.")]
 Length = Annotated[float | None, Query(ge=0, le=1e6, description="Seconds; default: the tagger's own.")]
+Share = Annotated[float | None, Query(gt=0, le=1, description="Of the thresholds; default: the tagger's own, or none.")]
 
 FILE = {"type": "string", "format": "binary", "description": "The recording."}
 BODY: dict[str, Any] = {
@@ -138,13 +139,13 @@ async def tags(
 )
 async def events(
     request: Request, here: Here, tagger: Which = None, threshold: Threshold = None, median: Length = None,
-    gap: Length = None, shortest: Length = None, format: Form = JSON, gain: Gain = 0.0, salvage: Salvage = False,
-    name: Named = None,
+    gap: Length = None, shortest: Length = None, low: Share = None, format: Form = JSON, gain: Gain = 0.0,
+    salvage: Salvage = False, name: Named = None,
 ) -> Response:  # fmt: skip
     """When each thing is heard in a recording, as `earmark events --format` prints it."""
 
     def ask(asked: AnyTagger, sound: Sent, task: Task) -> Told:
-        rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest)
+        rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest, low)
         return answers.events(asked, sound, rules, format.value, How(gain, salvage), task)
 
     return await answered(request, here, tagger, ask, TYPES.get(format.value, PLAIN))

@@ -86,7 +86,7 @@ def begin(asked: JobAsked, here: Here) -> OneJob:
     store, jobs = here.folder
     name, tagger = here.tagger(asked.tagger)
     rules = (tagger.facts.rules or EventRules.alike(tagger.vocabulary)).changed(
-        asked.threshold, asked.median, asked.gap, asked.shortest
+        asked.threshold, asked.median, asked.gap, asked.shortest, asked.low
     )
     return _job(here, store, jobs.begin(name, rules))
 

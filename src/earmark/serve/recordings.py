@@ -30,6 +30,7 @@ from earmark.serve.api import (
     Gain,
     Length,
     Salvage,
+    Share,
     Threshold,
     Which,
     gone,
@@ -267,13 +268,14 @@ async def scores(
 @router.get("/v1/recordings/{id}/events", response_model=list[EventsOfRecording], responses={200: {"content": TABLES}})
 async def events(
     request: Request, here: Here, name: Which_, tagger: Which = None, threshold: Threshold = None, median: Length = None,
-    gap: Length = None, shortest: Length = None, format: Form = JSON, gain: Gain = 0.0, salvage: Salvage = False,
+    gap: Length = None, shortest: Length = None, low: Share = None, format: Form = JSON, gain: Gain = 0.0,
+    salvage: Salvage = False,
     download: Annotated[bool, Query(description="As a file to keep.")] = False,
 ) -> Response:  # fmt: skip
     """The events of a recording, as `POST /v1/events` tells them; another threshold is answered at once."""
     known, sound, heard = await heard_of(request, here, name, tagger, How(gain, salvage))
     asked = here.taggers[known]
-    rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest)
+    rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest, low)
     highest = min(asked.sample_rate / 2, sound.highest())
     body = written({sound.path.name: heard.events(rules)}, format.value, highest)
     headers = {}

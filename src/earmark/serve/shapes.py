@@ -144,6 +144,7 @@ class JobAsked(Output):
     median: Annotated[float | None, Field(ge=0, le=1e6)] = None
     gap: Annotated[float | None, Field(ge=0, le=1e6)] = None
     shortest: Annotated[float | None, Field(ge=0, le=1e6)] = None
+    low: Annotated[float | None, Field(gt=0, le=1)] = None
 
 
 class OneJob(Output):

@@ -245,23 +245,21 @@ def _stored(tagger: AnyTagger, merge: Vocabulary | None, *, thresholds: bool, me
 
 def rules_of(
     tagger: AnyTagger,
-    threshold: float | None,
-    median: float | None,
-    gap: float | None,
-    shortest: float | None,
+    changes: Sequence[float | None],
     device: str,
     merge: Vocabulary | None = None,
 ) -> EventRules:
     """The tagger's own rules, or 0.5 for all tags, with what the user wants otherwise. device: what was asked for.
 
-    merge: they are of its tags. Raises EarmarkError where tags that are one in it have rules that differ.
+    changes: what they want, in the order of `EventRules.changed`. merge: they are of its tags. Raises EarmarkError where tags that are one
+    in it have rules that differ.
     """
-
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
     from earmark.events import DEFAULT, EventRules
 
     say_unheard(tagger, device)
+    threshold, median = changes[:2]
     tags = tagger.vocabulary if merge is None else merge.names(tagger.vocabulary)
     stored = _stored(tagger, merge, thresholds=threshold is None, medians=median is None)
     rules = stored or EventRules.alike(tags)
@@ -272,4 +270,4 @@ def rules_of(
     if tagger.framewise() is None:
         told = tagger.windows
         say(f"this tagger scores windows, not moments: edges are no finer than {told.length:g} s every {told.hop:g} s")
-    return rules.changed(threshold, median, gap, shortest)
+    return rules.changed(*changes)

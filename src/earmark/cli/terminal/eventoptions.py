@@ -14,6 +14,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
 Median = Annotated[float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")]
 Gap = Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")]
+Low = Annotated[
+    float | None,
+    typer.Option(help="Join events between which the score stays at this share of the threshold, such as 0.5."),
+]
 Shortest = Annotated[float | None, typer.Option(help="Drop events of fewer seconds.")]
 Out = Annotated[
     Path | None,

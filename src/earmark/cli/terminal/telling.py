@@ -59,6 +59,8 @@ def listens(recipe: dict[str, Any]) -> str:
 
 def told_rows(facts: Facts) -> list[tuple[str, str]]:
     """(what, words) of how it was made and judged."""
+    from earmark.events.rules import ranged
+
     rows = []
     if facts.data is not None:
         rows.append(("trained on", str(facts.dataset)))
@@ -91,6 +93,12 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
     if facts.validation:
         figures = {name: "none" if value is None else f"{value:.3f}" for name, value in facts.validation.items()}
         rows.append(("validation", ", ".join(f"{name} {value}" for name, value in figures.items())))
+    if facts.events is not None and facts.events.rules is not None:
+        rows.append(("events", facts.events.rules.words()))
+        rows += [("chosen by", facts.events.words() or "a rule that is not given")]
+    if facts.tags is not None and facts.tags.thresholds:
+        rows.append(("heard", f"from {ranged(facts.tags.thresholds)}"))
+        rows += [("chosen by", facts.tags.words() or "a rule that is not given")]
     for name, figure in (facts.test.metrics if facts.test else {}).items():
         if figure["value"] is None:  # infinite, as d′ is where nothing is mistaken, or not defined
             continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def choose(
     thresholds: Sequence[float] = THRESHOLDS,
     medians: Sequence[float] | None = None,
     gap: float = 0.0,
+    low: float | None = None,
     shortest: float = 0.0,
     groups: Mapping[str, str] | None = None,
     resamples: int = 1000,
@@ -64,19 +66,19 @@ def choose(
     if not thresholds:
         raise ScoresError("no thresholds to choose from: give one at least")
     lengths = _medians(tracks) if medians is None else sorted({float(value) for value in medians} - {0.0})
-    rules = EventRules.alike(tags, gap=gap, shortest=shortest)
+    rules = EventRules.alike(tags, gap=gap, shortest=shortest, low=low)
     chosen, swept = dict(rules.thresholds), dict(rules.medians)
     tried: list[Tried] = []
     for tag in tags:
         if tag not in with_events:
             continue
-        best, points = _Sweep(tag, tracks, reference, collars, gap, shortest).best(thresholds, lengths)
+        best, points = _Sweep(tag, tracks, reference, collars, rules).best(thresholds, lengths)
         chosen[tag], swept[tag] = best.threshold, best.median
         tried += points
     ways = {
         "0.5": rules,
-        "thresholds": EventRules(chosen, rules.medians, gap, shortest),
-        "thresholds and medians": EventRules(chosen, swept, gap, shortest),
+        "thresholds": replace(rules, thresholds=chosen),
+        "thresholds and medians": replace(rules, thresholds=chosen, medians=swept),
     }
     figures = {}
     for name, rules_of_row in ways.items():
@@ -131,10 +133,9 @@ class _Sweep:
         tracks: Mapping[str, Track],
         reference: Events,
         collars: Collars | None,
-        gap: float,
-        shortest: float,
+        rules: EventRules,
     ):
-        self.tag, self.collars, self.gap, self.shortest = tag, collars, gap, shortest
+        self.tag, self.collars, self.rules = tag, collars, rules
         column = next(iter(tracks.values())).tags.index(tag)
         self.tracks = {
             clip: Track(over_time.edges, over_time.values[:, column : column + 1], (tag,))
@@ -152,7 +153,7 @@ class _Sweep:
         return max([best, *filtered], key=lambda p: (p.f1, -p.median)), points + filtered
 
     def at(self, threshold: float, median: float) -> Tried:
-        rules = EventRules({self.tag: threshold}, {self.tag: median}, self.gap, self.shortest)
+        rules = replace(self.rules, thresholds={self.tag: threshold}, medians={self.tag: median})
         predicted = {clip: hear(over_time, rules) for clip, over_time in self.tracks.items()}
         counts = match_events(self.reference, predicted, tags=[self.tag], collars=self.collars)
         hits, false, missed = _sums(counts)

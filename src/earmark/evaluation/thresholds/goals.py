@@ -101,6 +101,7 @@ def choose(
     *,
     tolerance: float,
     gap: float = 0.0,
+    low: float | None = None,
     shortest: float = 0.0,
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> tuple[EventRules, list[Reached]]:
@@ -125,13 +126,13 @@ def choose(
         }
         alone = {name: Track(each.edges, each.values[:, column : column + 1], (tag,)) for name, each in tracks.items()}
         nothing = goal.precision is not None and not any(map(len, of_tag.values()))
-        rules = [EventRules({tag: t}, {tag: 0.0}, gap, shortest) for t in ((DEFAULT,) if nothing else thresholds)]
+        rules = [EventRules({tag: t}, {tag: 0.0}, gap, shortest, low) for t in ((DEFAULT,) if nothing else thresholds)]
         points = [_at(tag, rule, alone, of_tag, tolerance, hours) for rule in rules]
         best = replace(points[0], met=not points[0].told) if nothing else _best(points, goal)
         told.append(best)
         chosen[tag] = best.threshold
-    rules_of_all = EventRules.alike(tags, DEFAULT, 0.0, gap, shortest)
-    return EventRules({**rules_of_all.thresholds, **chosen}, rules_of_all.medians, gap, shortest), told
+    rules_of_all = EventRules.alike(tags, DEFAULT, 0.0, gap, shortest, low)
+    return EventRules({**rules_of_all.thresholds, **chosen}, rules_of_all.medians, gap, shortest, low), told
 
 
 def parse_rate(told: str) -> float:
