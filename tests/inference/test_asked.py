@@ -123,6 +123,25 @@ def test_windows_without_a_sample_rate_are_windows_as_ever(tagger):
         tagger.score(windows[0])
 
 
+@pytest.mark.parametrize("kind", ["torch", "onnxruntime", "an ensemble"])
+@pytest.mark.parametrize("samples", [10, 88_199, 264_600])
+def test_windows_of_another_length_are_told(kind, samples):
+    """And not what PyTorch, or another engine, says of shapes."""
+    one = loading.load("esc10", engine="torch" if kind == "an ensemble" else kind)
+    asked = Ensemble([one, one]) if kind == "an ensemble" else one
+    windows = np.zeros((2, samples), np.float32)
+    with pytest.raises(
+        EarmarkError, match=rf"windows of {samples:,} samples: this tagger hears windows of 88,200, 2 s at 44,100"
+    ):
+        asked.score(windows)
+    if kind == "onnxruntime":
+        with pytest.raises(EarmarkError, match="this tagger hears windows of 88,200"):
+            asked.score_windows(windows)
+    elif samples < 100:
+        with pytest.raises(EarmarkError, match="windows of 10 samples: 10 samples are fewer than one frame of 2048"):
+            asked.score_windows(windows)
+
+
 BAD = {
     "its samples are int16.*from -1 to 1.*divide by 32768": np.zeros(9_000, np.int16),
     r"its samples are uint8.*\(wave - numpy.float32\(128\)\) / 128": np.zeros(9_000, np.uint8),

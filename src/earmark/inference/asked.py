@@ -194,6 +194,8 @@ class Answers(Protocol):
                 raise EarmarkError(
                     f"samples have the shape {sound.shape}: give (windows, samples), or a recording with its sample_rate="
                 )
+            if sound.ndim == 2:  # other shapes are told with their samples
+                self.windows.check_whole(sound.shape[1], self.sample_rate)
             return self.score_windows(sound)
         return _asked(
             self,

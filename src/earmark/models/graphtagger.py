@@ -186,7 +186,9 @@ class GraphTagger(ByRecipe, Answers):
 
     def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
-        return self.run(self.body, self._inputs(samples(waves, 2, "(windows, samples)")))
+        waves = samples(waves, 2, "(windows, samples)")
+        self.windows.check_whole(waves.shape[1], self.sample_rate)  # its graphs are as long
+        return self.run(self.body, self._inputs(waves))
 
     planned = True  # which windows share, its file tells
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.errors import RecipeError, TaggerError
+from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.errors.kinds import checked
 from earmark.inference import Answers
 from earmark.models import copies, frames, graphs, needs, pacing, predicted, reduced, size, trust
@@ -185,8 +185,11 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
         waves = predicted.samples(waves, 2, "(windows, samples)")
-        self._look("one by one", waves, self._hear)
-        return self._hear(waves)
+        try:
+            self._look("one by one", waves, self._hear)
+            return self._hear(waves)
+        except ValueError as error:  # of the feature or the net, to which windows may be too short
+            raise EarmarkError(f"windows of {waves.shape[1]:,} samples: {error}") from error
 
     @property
     def ahead(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from earmark.errors import EarmarkError
 from earmark.errors.kinds import check_call, checked
 
 Last = Literal["align", "pad", "drop"]
@@ -35,6 +36,19 @@ class Windows:
         (16000, 4000)
         """
         return max(1, round(self.length * sample_rate)), max(1, round(self.hop * sample_rate))
+
+    @checked
+    def check_whole(self, samples: int, sample_rate: int) -> None:
+        """Raises EarmarkError for a window of another number of samples than these have.
+
+        >>> Windows(length=1.0, hop=0.25).check_whole(16_000, 16_000)
+        """
+        own, _ = self.samples(sample_rate)
+        if samples != own:
+            raise EarmarkError(
+                f"windows of {samples:,} samples: this tagger hears windows of {own:,}, {own / sample_rate:g} s at {sample_rate:,} Hz. "
+                "Give a recording with its sample_rate=, which is cut into those"
+            )
 
     @checked
     def unheard(self, sample_rate: int) -> str:
