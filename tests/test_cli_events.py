@@ -244,7 +244,7 @@ def test_an_ensemble_tells_of_windows(run, scenes, tmp_path):
         (["--threshold", 0], "threshold of 'burst' is 0"),
         (["--median", "-1"], "median length of 'burst' is -1"),
         (["--gap", "nan"], "gap is nan"),
-        (["--low", "1.5"], "low is 1.5: give a share of the thresholds above 0, up to 1"),
+        (["--low", "1.5"], "low of 'burst' is 1.5: give a share of its threshold above 0, up to 1"),
     ],
 )
 def test_events_refuses(run, windowed, scenes, arguments, message):
@@ -385,8 +385,8 @@ def test_show_tells_rules_for_events_and_what_chose_them(run, tmp_path):
     for told, words in (
         ({"rules": rules(0.5)}, ["events      from 0.5", "chosen by   a rule that is not given"]),
         (
-            {"rules": rules(0.5) | {"low": 0.4, "gap": 1.5, "shortest": 0.2, "medians": dict.fromkeys(TAGS, 0.3)}},
-            ["from 0.5; median of 0.3 s; one where less than 1.5 s apart; one where the score stays at 0.4 of that; none of less"],
+            {"rules": rules(0.5) | {"lows": dict.fromkeys(TAGS, 0.4), "gap": 1.5, "shortest": 0.2, "medians": dict.fromkeys(TAGS, 0.3)}},
+            ["from 0.5; median of 0.3 s; one where less than 1.5 s apart; one where the score stays at a share of that: 0.4; none of less"],
         ),
         ({"rules": rules(0.5) | {"thresholds": many, "medians": dict.fromkeys(many, 0.0)}}, ["from 0.1 (a) to 0.9 (i)"]),
         (

@@ -91,10 +91,12 @@ def test_low_moves_no_edge():
 
 def test_low_is_a_share_of_each_tags_own_threshold():
     scores = frames([[0.9, 0.9], [0.3, 0.3], [0.9, 0.9]], tags=("dog", "rain"))
-    told = EventRules({"dog": 0.8, "rain": 0.6}, {"dog": 0.0, "rain": 0.0}, low=0.5)
+    told = EventRules({"dog": 0.8, "rain": 0.6}, {"dog": 0.0, "rain": 0.0}, lows={"dog": 0.5, "rain": 0.5})
     assert [(e.tag, e.onset, e.offset) for e in hear(track(scores), told)] == [
         ("dog", 0.0, 0.1), ("rain", 0.0, 0.3), ("dog", 0.2, 0.3),
     ]  # fmt: skip
+    assert len(hear(track(scores), EventRules(told.thresholds, told.medians, lows={"dog": 0.3}))) == 3  # rain has none
+    assert EventRules.from_dict(told.as_dict()) == told and "lows" not in rules().as_dict()
 
 
 def test_nothing_joins_over_a_time_without_scores():
@@ -248,8 +250,12 @@ def test_rules_survive_json():
         (lambda: rules(median=-1), "median length of 'dog' is -1: give seconds"),
         (lambda: rules(gap=float("inf")), "gap is inf"),
         (lambda: rules(shortest=-0.1), "shortest is -0.1"),
-        (lambda: rules(low=0.0), "low is 0.0: give a share of the thresholds above 0, up to 1"),
-        (lambda: rules(low=1.5), "low is 1.5: give a share"),
+        (lambda: rules(low=0.0), "low of 'dog' is 0.0: give a share of its threshold above 0, up to 1"),
+        (lambda: rules(low=1.5), "low of 'dog' is 1.5: give a share"),
+        (
+            lambda: EventRules({"dog": 0.5}, {"dog": 0.0}, lows={"cat": 0.5}),
+            "low is a share of a threshold, and 'cat' has none",
+        ),
         (lambda: EventRules({"dog": 0.5}, {}), "'dog' has one of them only"),
         (lambda: EventRules.from_dict({"thresholds": {"dog": 0.5}}), "KeyError: 'medians'"),
         (

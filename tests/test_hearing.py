@@ -56,7 +56,7 @@ def cases(draw):
     lengths = st.one_of(st.integers(0, 12).map(lambda n: n * step), st.floats(0, 4))
     rules = EventRules(
         {tag: draw(st.sampled_from([0.3, 0.5, 0.7])) for tag in TAGS}, {tag: draw(lengths) for tag in TAGS},
-        draw(lengths), draw(lengths), draw(LOW),
+        draw(lengths), draw(lengths), {tag: low for tag in TAGS if (low := draw(LOW))},
     )  # fmt: skip
     cuts = draw(st.lists(st.integers(0, count), max_size=count))
     return rows(values, start, end), rules, cuts
@@ -82,7 +82,7 @@ def misfits(draw):
     lengths = st.one_of(st.just(0.0), st.integers(0, 6).map(lambda n: n * hop), st.floats(0, 4 * hop))
     rules = EventRules(
         {tag: draw(st.sampled_from([0.3, 0.5, 0.7])) for tag in TAGS}, {tag: draw(lengths) for tag in TAGS},
-        draw(lengths), draw(lengths), draw(LOW),
+        draw(lengths), draw(lengths), {tag: low for tag in TAGS if (low := draw(LOW))},
     )  # fmt: skip
     cuts = draw(
         st.one_of(st.just(list(range(1, len(start)))), st.lists(st.integers(0, len(start)), max_size=len(start)))

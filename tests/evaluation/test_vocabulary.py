@@ -139,11 +139,14 @@ def test_events_are_merged_joined_left_out_and_told(tmp_path: Path) -> None:
 def test_rules_are_mapped_where_merged_tags_share_them(tmp_path: Path) -> None:
     vocabulary = Vocabulary.load(table(tmp_path / "t.csv", "bark,dog", "yip,dog", "hiss,"))
     tags = ("bark", "yip", "hiss", "rain")
-    own = EventRules({"dog": 0.3, "rain": 0.6}, {"dog": 1.0, "rain": 0.0}, gap=0.5)
+    own = EventRules({"dog": 0.3, "rain": 0.6}, {"dog": 1.0, "rain": 0.0}, gap=0.5, lows={"dog": 0.6})
     spread = vocabulary.spread_rules(own, tags)
     assert spread.thresholds == {"bark": 0.3, "yip": 0.3, "hiss": 0.5, "rain": 0.6}
     assert spread.medians == {"bark": 1.0, "yip": 1.0, "hiss": 0.0, "rain": 0.0} and spread.gap == 0.5
+    assert spread.lows == {"bark": 0.6, "yip": 0.6}
     assert vocabulary.rules(spread, tags) == own
+    assert vocabulary.lows({"bark": 0.6, "yip": 0.7, "hiss": 0.5}, tags) == {"dog": 0.7}  # which joins the least
+    assert vocabulary.lows({"bark": 0.6, "rain": 0.5}, tags) == {"rain": 0.5}  # yips are not joined, so dogs are not
     differing = EventRules(dict(spread.thresholds) | {"yip": 0.4}, spread.medians)
     assert vocabulary.rules(differing, tags) is None
     assert Vocabulary("t", vocabulary.mapping, "sum").rules(spread, tags) is None

@@ -12,7 +12,7 @@ from earmark.events import EventRules
 from earmark.events.detection import find
 from earmark.models.predicted import probabilities
 from earmark.scores import Scores
-from earmark.train.heads import within
+from earmark.train.heads import making, within
 from earmark.train.heads.fitting import Regression
 
 
@@ -126,6 +126,18 @@ def test_thresholds_come_of_clips_and_background_that_were_held_out():
     assert chosen.alarms.tolist() == [0.0, 0.0]
     low = within.choose(lesson, mixed, targets, 200, np.arange(12) % 4 + 1, hop=0.5, recall=1.0)
     assert (low.thresholds <= chosen.thresholds).all()
+    assert (chosen.usual > 0).all() and (chosen.usual < chosen.thresholds).all()
+
+
+@pytest.mark.parametrize(
+    ("usual", "share"),
+    [(0.0, 0.5), (0.2, 0.5), (0.35, 0.7), (0.4999, 0.9998), (0.5, None), (0.7, None), (np.nan, None)],
+)
+def test_what_joins_events_is_more_than_the_recordings_have_anyway(usual, share):
+    """A threshold of 0.5: of what is louder a quarter of the time, the score says nothing of one call and the next."""
+    chosen = within.Chosen(np.array([0.5]), np.array([1.0]), 0.1, np.array([usual]))
+    rules = making.tuning(chosen, ("owl",), 0.9).rules
+    assert rules is not None and rules.lows == ({} if share is None else {"owl": pytest.approx(share)})
 
 
 def test_what_cannot_be_asked_for_is_told():

@@ -159,7 +159,21 @@ class Vocabulary:
         medians = self._alike(rules.medians, tags)
         if self.rule != "highest" or thresholds is None or medians is None:
             return None
-        return replace(rules, thresholds=thresholds, medians=medians)
+        return replace(rules, thresholds=thresholds, medians=medians, lows=self.lows(rules.lows, tags))
+
+    def lows(self, lows: Mapping[str, float], tags: Sequence[str]) -> dict[str, float]:
+        """Of merged tags all of whose tags have one: the highest, which joins the least."""
+        names, place = merged_tags(tags, self.of(tags))
+        shares: list[list[float | None]] = [[] for _ in names]
+        for tag, target in zip(tags, place, strict=True):
+            if target is not None:
+                shares[target].append(lows.get(tag))
+        told = {name: [each for each in own if each is not None] for name, own in zip(names, shares, strict=True)}
+        return {
+            name: max(known)
+            for (name, known), own in zip(told.items(), shares, strict=True)
+            if known and len(known) == len(own)
+        }
 
     def thresholds(self, values: NDArray[np.float64], tags: Sequence[str]) -> NDArray[np.float64] | None:
         """(tags,) → (merged tags,), under the same condition."""
@@ -173,7 +187,9 @@ class Vocabulary:
 
     def spread_rules(self, rules: EventRules, tags: Sequence[str]) -> EventRules:
         thresholds = self.spread(rules.thresholds, tags, DEFAULT)
-        return replace(rules, thresholds=thresholds, medians=self.spread(rules.medians, tags, 0.0))
+        names = {tag: self.of(tags).get(tag, tag) for tag in tags}
+        lows = {tag: rules.lows[name] for tag, name in names.items() if name is not None and name in rules.lows}
+        return replace(rules, thresholds=thresholds, medians=self.spread(rules.medians, tags, 0.0), lows=lows)
 
     def notes(self, tags: Sequence[str], clips: Manifest) -> list[str]:
         """What became of the tagger's tags, and of the tags and events of these clips, in sentences."""

@@ -12,7 +12,8 @@ each tag by itself then, in this order:
    length, so overlapping windows are treated alike. Beyond the edges of the recording nothing is heard: an event there
    is filtered as one elsewhere;
 3. gap and low: events of one tag are joined that are less than `gap` seconds apart, or between which the score is nowhere
-   below `low` times the threshold: a call whose score dips for a moment is one call. Edges stay where the threshold has them;
+   below the tag's share (`lows`) of its threshold: a call whose score dips for a moment is one call. Edges stay where the
+   threshold has them;
 4. shortest: events of less than `shortest` seconds are dropped.
 
 An event's score is the highest score over time within it; a median or a gap may have filled it with lower ones. Onsets and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from earmark.errors import ScoresError
@@ -19,14 +19,15 @@ DEFAULT = 0.5  # the threshold of a tag for which none was chosen
 class EventRules:
     """thresholds: of each tag, above 0 to 1. medians: of each tag, seconds; 0 filters nothing. gap, shortest: seconds.
 
-    low: a share of each tag's threshold, above 0 to 1: events between which the score stays at it or above are one; None: they are not.
+    lows: of the tags that have one, a share of their threshold, above 0 to 1: events between which the score stays at it or above are
+    one.
     """
 
     thresholds: Mapping[str, float]
     medians: Mapping[str, float]
     gap: float = 0.0
     shortest: float = 0.0
-    low: float | None = None
+    lows: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_call(type(self), (), vars(self))
@@ -37,8 +38,11 @@ class EventRules:
         for name, value in {**seconds, "gap": self.gap, "shortest": self.shortest}.items():
             if not 0 <= value < math.inf:
                 raise ScoresError(f"{name} is {value}: give seconds, 0 or more")
-        if self.low is not None and not 0 < self.low <= 1:
-            raise ScoresError(f"low is {self.low}: give a share of the thresholds above 0, up to 1")
+        for tag, value in self.lows.items():
+            if not 0 < value <= 1:
+                raise ScoresError(f"low of {tag!r} is {value}: give a share of its threshold above 0, up to 1")
+        if lone := sorted(set(self.lows) - set(self.thresholds)):
+            raise ScoresError(f"low is a share of a threshold, and {lone[0]!r} has none")
         if odd := sorted(set(self.thresholds) ^ set(self.medians)):
             raise ScoresError(f"each tag needs a threshold and a median length; {odd[0]!r} has one of them only")
 
@@ -59,7 +63,9 @@ class EventRules:
         ({'dog': 0.4, 'rain': 0.4}, 0.0)
         """
         names = tuple(tags)
-        return EventRules(dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest, low)
+        return EventRules(
+            dict.fromkeys(names, threshold), dict.fromkeys(names, median), gap, shortest, _shares(names, low)
+        )
 
     @checked
     def changed(
@@ -70,7 +76,7 @@ class EventRules:
         shortest: float | None = None,
         low: float | None = None,
     ) -> EventRules:
-        """The same where None stands; threshold and median for all tags.
+        """The same where None stands; threshold, median and low for all tags.
 
         >>> EventRules.alike(("dog", "rain"), median=1.0).changed(threshold=0.3, gap=0.5).thresholds
         {'dog': 0.3, 'rain': 0.3}
@@ -80,28 +86,30 @@ class EventRules:
             changes["thresholds"] = dict.fromkeys(self.thresholds, threshold)
         if median is not None:
             changes["medians"] = dict.fromkeys(self.medians, median)
-        changes |= {
-            name: value for name, value in {"gap": gap, "shortest": shortest, "low": low}.items() if value is not None
-        }
+        if low is not None:
+            changes["lows"] = _shares(self.thresholds, low)
+        changes |= {name: value for name, value in (("gap", gap), ("shortest", shortest)) if value is not None}
         return replace(self, **changes)
 
     def low_of(self, tag: str) -> float | None:
         """The score that a tag must keep between two events for them to be one; None where none joins them."""
-        return None if self.low is None else self.low * self.thresholds[tag]
+        return self.lows[tag] * self.thresholds[tag] if tag in self.lows else None
 
     def words(self) -> str:
         """For people.
 
-        >>> EventRules({"dog": 0.66, "rain": 0.5}, {"dog": 0.0, "rain": 0.0}, low=0.5).words()
-        'from dog 0.66, rain 0.5; one where the score stays at 0.5 of that'
+        >>> EventRules({"dog": 0.66, "rain": 0.5}, {"dog": 0.0, "rain": 0.0}, lows={"dog": 0.5}).words()
+        'from dog 0.66, rain 0.5; one where the score stays at a share of that: dog 0.5'
         """
         parts = [f"from {ranged(self.thresholds)}"]
         if any(self.medians.values()):
             parts.append(f"median of {ranged(self.medians)} s")
         if self.gap:
             parts.append(f"one where less than {self.gap:g} s apart")
-        if self.low is not None:
-            parts.append(f"one where the score stays at {self.low:g} of that")
+        if self.lows:
+            every = set(self.lows) == set(self.thresholds)
+            alike = ranged(self.lows) if every else _each(self.lows)
+            parts.append(f"one where the score stays at a share of that: {alike}")
         if self.shortest:
             parts.append(f"none of less than {self.shortest:g} s")
         return "; ".join(parts)
@@ -113,7 +121,7 @@ class EventRules:
             "gap": self.gap,
             "shortest": self.shortest,
         }
-        return told if self.low is None else {**told, "low": self.low}
+        return {**told, "lows": dict(self.lows)} if self.lows else told
 
     @staticmethod
     @checked
@@ -121,12 +129,10 @@ class EventRules:
         """What `as_dict` made. Raises ScoresError."""
         try:
             parts = [
-                {str(tag): float(value) for tag, value in told[name].items()} for name in ("thresholds", "medians")
+                {str(tag): float(value) for tag, value in each.items()}
+                for each in (told["thresholds"], told["medians"], told.get("lows", {}))
             ]
-            low = told.get("low")
-            return EventRules(
-                parts[0], parts[1], float(told["gap"]), float(told["shortest"]), None if low is None else float(low)
-            )
+            return EventRules(parts[0], parts[1], float(told["gap"]), float(told["shortest"]), parts[2])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ScoresError(
                 "rules for events have thresholds and medians, a number for each tag, and the numbers gap and shortest "
@@ -153,6 +159,14 @@ def ranged(values: Mapping[str, float]) -> str:
     if len(set(values.values())) == 1:
         return f"{next(iter(values.values())):.4g}"
     if len(values) <= SHOWN:
-        return ", ".join(f"{tag} {value:.4g}" for tag, value in values.items())
+        return _each(values)
     low, high = min(values, key=lambda tag: values[tag]), max(values, key=lambda tag: values[tag])
     return f"{values[low]:.4g} ({low}) to {values[high]:.4g} ({high})"
+
+
+def _each(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{tag} {value:.4g}" for tag, value in values.items())
+
+
+def _shares(tags: Iterable[str], low: float | None) -> dict[str, float]:
+    return {} if low is None else dict.fromkeys(tags, low)

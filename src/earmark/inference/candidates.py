@@ -34,7 +34,7 @@ def hear(
         {**rules.medians, **{MARK + tag: value for tag, value in rules.medians.items()}},
         rules.gap,
         rules.shortest,
-        rules.low,
+        {**rules.lows, **{MARK + tag: value for tag, value in rules.lows.items()}},
     )
 
     def twice(rows: Scores) -> Scores:

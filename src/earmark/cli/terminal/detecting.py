@@ -228,7 +228,7 @@ def _stored(tagger: AnyTagger, merge: Vocabulary | None, *, thresholds: bool, me
         return rules
     if not thresholds and not medians:
         own = EventRules.alike(merge.names(tags))
-        return replace(rules, thresholds=own.thresholds, medians=own.medians)
+        return replace(rules, thresholds=own.thresholds, medians=own.medians, lows=merge.lows(rules.lows, tags))
     alike = replace(
         rules,
         thresholds=rules.thresholds if thresholds else dict.fromkeys(tags, DEFAULT),

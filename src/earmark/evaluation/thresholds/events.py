@@ -72,7 +72,7 @@ def choose(
     for tag in tags:
         if tag not in with_events:
             continue
-        best, points = _Sweep(tag, tracks, reference, collars, rules).best(thresholds, lengths)
+        best, points = _Sweep(tag, tracks, reference, collars, (gap, shortest, low)).best(thresholds, lengths)
         chosen[tag], swept[tag] = best.threshold, best.median
         tried += points
     ways = {
@@ -133,9 +133,10 @@ class _Sweep:
         tracks: Mapping[str, Track],
         reference: Events,
         collars: Collars | None,
-        rules: EventRules,
+        others: tuple[float, float, float | None],
     ):
-        self.tag, self.collars, self.rules = tag, collars, rules
+        """others: gap, shortest and low, which stay as they are."""
+        self.tag, self.collars, self.others = tag, collars, others
         column = next(iter(tracks.values())).tags.index(tag)
         self.tracks = {
             clip: Track(over_time.edges, over_time.values[:, column : column + 1], (tag,))
@@ -153,7 +154,7 @@ class _Sweep:
         return max([best, *filtered], key=lambda p: (p.f1, -p.median)), points + filtered
 
     def at(self, threshold: float, median: float) -> Tried:
-        rules = replace(self.rules, thresholds={self.tag: threshold}, medians={self.tag: median})
+        rules = EventRules.alike((self.tag,), threshold, median, *self.others)
         predicted = {clip: hear(over_time, rules) for clip, over_time in self.tracks.items()}
         counts = match_events(self.reference, predicted, tags=[self.tag], collars=self.collars)
         hits, false, missed = _sums(counts)

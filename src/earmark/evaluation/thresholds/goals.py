@@ -126,13 +126,13 @@ def choose(
         }
         alone = {name: Track(each.edges, each.values[:, column : column + 1], (tag,)) for name, each in tracks.items()}
         nothing = goal.precision is not None and not any(map(len, of_tag.values()))
-        rules = [EventRules({tag: t}, {tag: 0.0}, gap, shortest, low) for t in ((DEFAULT,) if nothing else thresholds)]
+        rules = [EventRules.alike((tag,), t, 0.0, gap, shortest, low) for t in ((DEFAULT,) if nothing else thresholds)]
         points = [_at(tag, rule, alone, of_tag, tolerance, hours) for rule in rules]
         best = replace(points[0], met=not points[0].told) if nothing else _best(points, goal)
         told.append(best)
         chosen[tag] = best.threshold
     rules_of_all = EventRules.alike(tags, DEFAULT, 0.0, gap, shortest, low)
-    return EventRules({**rules_of_all.thresholds, **chosen}, rules_of_all.medians, gap, shortest, low), told
+    return replace(rules_of_all, thresholds={**rules_of_all.thresholds, **chosen}), told
 
 
 def parse_rate(told: str) -> float:

@@ -30,7 +30,8 @@ from earmark.train.loader import targets_of
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
-# Between two events above it the score of one call dips (docs/events.md): this share of the threshold joins what windows cut
+# Between two events above it the score of one call dips (docs/events.md): this share of the threshold joins what windows cut, where it
+# is above what the recordings have anyway
 LOW = 0.5
 
 
@@ -198,7 +199,12 @@ def tuning(chosen: within.Chosen, vocabulary: Sequence[str], recall: float) -> E
     alarms = {tag: round(float(a), 2) for tag, a, k in zip(vocabulary, chosen.alarms, known, strict=True) if k}
     without = tuple(tag for tag, k in zip(vocabulary, known, strict=True) if not k)
     goal = {"recall": recall, "of": "clips mixed into recordings, held out", "told windows an hour": alarms}
-    rules = EventRules(thresholds, dict.fromkeys(vocabulary, 0.0), low=LOW)
+    lows = {
+        tag: max(LOW, round(float(usual) / thresholds[tag], 4))
+        for tag, usual in zip(vocabulary, chosen.usual, strict=True)
+        if usual < thresholds[tag]
+    }
+    rules = EventRules(thresholds, dict.fromkeys(vocabulary, 0.0), lows=lows)
     return EventTuning(rules, without or None, scores="windows", metric="recall", goal=goal)
 
 

@@ -45,6 +45,7 @@ LEAST = 0.4  # s of a clip, or all of a shorter one, that a window must have to 
 STRENGTH = (
     1e-3  # settled on made-up recordings of other seeds than those that results/field reports, some with other tags
 )
+USUAL = 0.75  # of the windows of recordings: what is louder a quarter of the time shows no call
 BATCH = 32  # stretches that are held at once
 TOP = 0.999  # no threshold is set beyond the scores that there are
 
@@ -107,12 +108,14 @@ class More:
 class Chosen:
     """thresholds: (tags,), alarms: (tags,), windows an hour; NaN where a tag has no copy. loss: of what was held out, nats a tag.
 
+    usual: (tags,), the score that a share USUAL of the windows of the recordings does not exceed; NaN where there is none.
     more: (windows, tags), the scores of more windows, by heads that did not learn from theirs.
     """
 
     thresholds: NDArray[np.float64]
     alarms: NDArray[np.float64]
     loss: float
+    usual: NDArray[np.float64]
     more: Floats | None = None
 
 
@@ -205,8 +208,10 @@ def choose(
     with np.errstate(invalid="ignore"):
         heard = values[count : count + background]
         alarms = (heard >= thresholds).sum(0) / hours if hours else np.full(len(thresholds), np.nan)
+    usual = np.quantile(heard, USUAL, axis=0) if background else np.full(len(thresholds), np.nan)
     of_more = None if more is None else values[count + background :]
-    return Chosen(thresholds, np.where(np.isnan(thresholds), np.nan, alarms), _loss(lesson, scores), of_more)
+    alarms = np.where(np.isnan(thresholds), np.nan, alarms)
+    return Chosen(thresholds, alarms, _loss(lesson, scores), np.asarray(usual, np.float64), of_more)
 
 
 def _loss(lesson: Regression, scores: Floats) -> float:
