@@ -9,13 +9,15 @@ A run counts as trained where both hold:
 - it reaches SHARE of what the same net reaches at recipe size: the mean over the last fifth, against that of the log which
   the claim names as `full`. A training at recipe size does so by definition.
 
-Where a run is several trainings, one a fold, rise, noise and what is reached are means over them. A system counts as
+Where a run is several trainings, one a fold, rise and noise are means over them, and what is reached is that of the training which
+validated on the clips of that log: folds differ by more than nets of two widths do. Where none did, it is the mean too. A system counts as
 trained where all of its runs do, and one that is made of others where all of those do.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ import numpy as np
 
 from claims.claim import Claim, Size
 from claims.trainings import Training
+from earmark.data import manifest
+from earmark.data.clipset import ClipSet
 from earmark.train.folder import LOG
 
 ROOT = Path(__file__).parent.parent
@@ -40,13 +44,15 @@ NOT_KEPT = "the logs of its trainings were not kept, so that nothing shows wheth
 class Course:
     """How a validation figure went: its rise over the last fifth, an epoch's noise, the mean of the last fifth.
 
-    rise and noise are NaN where there are fewer than FEWEST epochs.
+    rise and noise are NaN where there are fewer than FEWEST epochs. alike: what those trainings reached that validated on the clips of
+    the log at recipe size; NaN where none did.
     """
 
     rise: float
     noise: float
     reached: float
     epochs: int
+    alike: float = math.nan
 
 
 def course(figures: Sequence[float]) -> Course:
@@ -61,10 +67,26 @@ def course(figures: Sequence[float]) -> Course:
     return Course(reached - float(seen[:last].mean()), float(steps.std(ddof=1)) / math.sqrt(2), reached, count)
 
 
-def together(courses: Sequence[Course]) -> Course:
-    """That of a run of several trainings: means, and the fewest epochs."""
+def together(courses: Sequence[Course], alike: Sequence[bool] = ()) -> Course:
+    """That of a run of several trainings: means, and the fewest epochs. alike: which validated on the clips of the log at recipe size."""
     means = (fmean(getattr(one, key) for one in courses) for key in ("rise", "noise", "reached"))
-    return Course(*means, min(one.epochs for one in courses))
+    same = [one.reached for one, held in zip(courses, alike, strict=False) if held]
+    return Course(*means, min(one.epochs for one in courses), fmean(same) if same else math.nan)
+
+
+def validated(one: Training) -> str:
+    """The digest of the clips that a training validated on."""
+    held = manifest.read(one.clips)
+    return ClipSet.of(held.in_folds(one.plan.data.validation)).sha256
+
+
+def validated_at_recipe_size(log: Path) -> str | None:
+    """The digest of the clips that a log's figures are of, as the report beside it tells; None where none does."""
+    report = log.with_name("report.json")
+    if not report.is_file():
+        return None
+    told = json.loads(report.read_text(encoding="utf-8"))["protocol"].get("split", {})
+    return told.get("validation", {}).get("sha256")
 
 
 def validation(log: Path) -> dict[str, list[float]]:
@@ -87,10 +109,11 @@ def why_not(run: Course, full: float | None, size: Size, column: str) -> str:
         return ""
     if full is None:
         return "what the same net reaches at recipe size is not known"
-    if run.reached < SHARE * full:
+    reached, where = (run.reached, "") if math.isnan(run.alike) else (run.alike, " on the same clips")
+    if reached < SHARE * full:
         return (
-            f"it reaches a validation {column} of {run.reached:.3f}, {run.reached / full:.2f} of the {full:.3f} that the same "
-            f"net reaches at recipe size ({SHARE} is asked)"
+            f"it reaches a validation {column} of {reached:.3f}, {reached / full:.2f} of the {full:.3f} that the same "
+            f"net reaches{where} at recipe size ({SHARE} is asked)"
         )
     return ""
 
@@ -107,7 +130,11 @@ def of(claim: Claim, size: Size, planned: Mapping[str, Sequence[Sequence[Trainin
         if column is None or column == "loss":  # a loss falls, and a share of it says nothing
             told[name] = {"why": "no validation figure was kept of its trainings"}
             continue
-        courses = [together([course(each[column]) for each in run]) for run in logs]
+        there = validated_at_recipe_size(ROOT / full) if full else None
+        alike = [[there is not None and len(run) > 1 and validated(one) == there for one in run] for run in runs]
+        courses = [
+            together([course(each[column]) for each in run], same) for run, same in zip(logs, alike, strict=True)
+        ]
         reached = course(whole[column]).reached if whole else None
         reasons = [why_not(run, reached, size, column) for run in courses]
         told[name] = {

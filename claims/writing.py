@@ -244,9 +244,14 @@ def _courses(told: Mapping[str, Any]) -> list[str]:
             continue
         runs = ", ".join(f"{_signed(run['rise'])} (noise {_plain(run['noise'])})" for run in each["runs"])
         of = "" if each["full"] is None else f", of {each['full']:.3f} at recipe size"
-        reached = ", ".join(f"{run['reached']:.3f}" for run in each["runs"])
+        reached = ", ".join(f"{run['reached']:.3f}{_alike(run)}" for run in each["runs"])
         lines.append(f"{name}: validation {each['figure']} {reached}{of}; risen over the last fifth by {runs}.")
     return lines or ["How validation figures went from epoch to epoch was not kept."]
+
+
+def _alike(run: Mapping[str, Any]) -> str:
+    value = run.get("alike")
+    return "" if value is None else f" ({value:.3f} on the clips that validated at recipe size)"
 
 
 def _signed(value: float | None) -> str:

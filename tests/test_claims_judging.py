@@ -122,6 +122,20 @@ def test_what_counts_as_trained(run, full, size, why):
     assert (why in found) if why else found == ""
 
 
+def test_what_is_reached_is_compared_on_the_same_clips():
+    """Five folds, one of which is harder: that which the log at recipe size is of decides, and not the mean."""
+    folds = [Course(0.0, 0.01, reached, 20) for reached in (0.80, 0.70, 0.75, 0.90, 0.95)]
+    for alike, fits in ((2, False), (3, True)):
+        run = learnt.together(folds, [number == alike for number in range(5)])
+        assert run.reached == pytest.approx(0.82) and run.alike == folds[alike].reached
+        why = learnt.why_not(run, 0.93, "small", "map")
+        assert (why == "") == fits and ("that the same net reaches on the same clips at recipe size" in why) != fits
+    assert math.isnan(learnt.together(folds, [False] * 5).alike)
+    assert "0.820, 0.88 of the 0.930 that the same net reaches at" in learnt.why_not(
+        learnt.together(folds), 0.93, "small", "map"
+    )
+
+
 def test_the_last_phase_of_a_log_counts(tmp_path):
     (tmp_path / "log.csv").write_text(
         "phase,epoch,lr,train_loss,valid_loss,valid_map\na,1,0.1,2,1.9,0.3\nb,1,0.1,1,0.9,0.6\nb,2,0.1,1,0.8,0.7\n"
