@@ -181,7 +181,7 @@ def markdown(told: Mapping[str, Any]) -> str:
     parts = [
         f"# {told['statement']}",
         f"Paper {told['paper']}, {told['where']}. {told['there']}.",
-        f"**Here: {told['verdict']}**{'; small nets, trained briefly' * small}.",
+        f"**Here: {told['verdict']}**{'; small nets, or brief trainings' * small}.",
         *([_statements(told)] if len(told["statements"]) > 1 else []),
         text.table(["system", f"{metric} (95 % interval)", *runs], systems),
         text.table(

@@ -231,7 +231,7 @@ def spent(told: dict[str, Any]) -> str:
     cost = told["cost"]
     if not cost["trainings"]:
         return "no training"
-    size = "small nets, few epochs" if told["size"] == "small" else "as the recipes say"
+    size = "small nets or few epochs" if told["size"] == "small" else "as the recipes say"
     return f"{cost['trainings']} trainings, {cost['seconds'] / 60:.0f} min on {cost['device']}; {size}"
 
 
