@@ -484,8 +484,10 @@ def test_folds_take_turns(clips):
 @pytest.mark.slow
 def test_several_processes_give_the_figures_of_one(clips, tmp_path):
     """Two processes with half of each batch each end where one with the whole batch does, mixing across them included."""
-    # small steps: this net is so sensitive that a change of 1e-6 in its weights is one of 0.1 in the loss ten steps on
-    plan = recipe(train__epochs=1, train__optimiser={"name": "sgd", "lr": 1e-3, "momentum": 0})
+    # small steps: this net is so sensitive that a change of 1e-6 in its weights is one of 0.1 in the loss ten steps on. At kinks of
+    # its layers a last bit, which differs between processors and sizes of a batch, makes a step of 3e-4 in the loss; gradients that
+    # are not shared rightly, twice as large say, make one of 1e-2
+    plan = recipe(train__epochs=1, train__optimiser={"name": "sgd", "lr": 3e-4, "momentum": 0})
     manifests.write(clips, tmp_path / "clips.csv")
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan.as_dict()))
     told = {}
@@ -498,10 +500,10 @@ def test_several_processes_give_the_figures_of_one(clips, tmp_path):
         assert json.loads((place / "run.json").read_text())["processes"] == count
     for one, two in zip(told[1], told[2], strict=True):
         for key, value in one.items():
-            assert float(two[key]) == pytest.approx(float(value), rel=1e-4), key
+            assert float(two[key]) == pytest.approx(float(value), rel=1e-3), key
     mine, theirs = (loading.load(tmp_path / name / "tagger.safetensors").state_dict() for name in ("run1", "run2"))
     for key, value in mine.items():
-        np.testing.assert_allclose(theirs[key].numpy(), value.numpy(), rtol=1e-4, atol=1e-6, err_msg=key)
+        np.testing.assert_allclose(theirs[key].numpy(), value.numpy(), rtol=1e-3, atol=3e-5, err_msg=key)
 
 
 def test_a_kill_between_the_log_and_the_state_loses_no_row(clips, phased, tmp_path, monkeypatch):
