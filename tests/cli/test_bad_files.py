@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 from typing import get_type_hints
 
@@ -56,6 +57,13 @@ def bad(place, tmp_path_factory) -> dict[str, Path]:
     return files
 
 
+def made_anew(bad: dict[str, Path]) -> None:
+    """What is missing is not there, and the folder is empty: `earmark index synth` makes recordings where it is told to look."""
+    for what in ("missing", "folder"):
+        shutil.rmtree(bad[what], ignore_errors=True)
+    bad["folder"].mkdir()
+
+
 @pytest.mark.parametrize(("words", "function", "command", "parameter"), inputs())
 def test_a_bad_file_is_told(words, function, command, parameter, place, bad, tmp_path, monkeypatch):
     """With a message and a status of 2, or 1 for recordings; what is not refused is what the verb can take."""
@@ -66,6 +74,7 @@ def test_a_bad_file_is_told(words, function, command, parameter, place, bad, tmp
     for what, file in bad.items():
         if str(file) in own or not (what.startswith("a file") or file.suffix in endings):
             continue
+        made_anew(bad)
         if parameter.name in VALUES and own & set(good):
             told = [str(file) if word in own else word for word in good]
         else:
