@@ -7,6 +7,7 @@ but one process.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import socket
@@ -174,6 +175,14 @@ def _gone(others: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int] | None:
     return None
 
 
+def _leave() -> None:
+    """End a program that is done, before libraries are taken down: threads of torch.distributed that still wait abort there, whether
+    its group was destroyed or not, and torchrun would tell of a failure."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 @contextlib.contextmanager
 def among_others() -> Iterator[None]:
     """Be one of several processes that something else starts, such as torchrun on each machine; or the only one.
@@ -182,6 +191,8 @@ def among_others() -> Iterator[None]:
     """
     try:
         yield
+        if world() > 1:
+            atexit.register(_leave)
     except RuntimeError as error:
         of_them = isinstance(error, distributed.DistError) or any(word in str(error) for word in OF_OTHERS)
         if world() == 1 or not of_them:
