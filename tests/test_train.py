@@ -484,9 +484,8 @@ def test_folds_take_turns(clips):
 @pytest.mark.slow
 def test_several_processes_give_the_figures_of_one(clips, tmp_path):
     """Two processes with half of each batch each end where one with the whole batch does, mixing across them included."""
-    # small steps: this net is so sensitive that a change of 1e-6 in its weights is one of 0.1 in the loss ten steps on. At kinks of
-    # its layers a last bit, which differs between processors and sizes of a batch, makes a step of 3e-4 in the loss; gradients that
-    # are not shared rightly, twice as large say, make one of 1e-2
+    # small steps: this net is so sensitive that a change of 1e-6 in its weights is one of 0.1 in the loss ten steps on. With
+    # three times as large ones a last bit, which differs between processors and sizes of a batch, was 3e-4 in the loss on one of them
     plan = recipe(train__epochs=1, train__optimiser={"name": "sgd", "lr": 3e-4, "momentum": 0})
     manifests.write(clips, tmp_path / "clips.csv")
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan.as_dict()))

@@ -156,7 +156,7 @@ def below(word: str) -> list:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray's own processes and files, which it leaves open
 @pytest.mark.parametrize("what", ["driver", "worker", "node"])
-@pytest.mark.parametrize(("way", "seed"), [(WAYS["read"], 0), (WAYS["fed"], 0)])
+@pytest.mark.parametrize(("way", "seed"), [(WAYS["read"], 0), (WAYS["read"], 1), (WAYS["fed"], 0)])
 def test_whatever_is_killed_at_any_moment_the_files_are_the_same(place, sessions, cluster, what, seed, way):
     rng = random.Random(f"{what} {seed}")
     node = cluster.add_node(num_cpus=1, object_store_memory=ROOM)
