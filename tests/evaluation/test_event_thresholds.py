@@ -104,6 +104,16 @@ def test_gap_and_shortest_are_kept_and_used():
     assert chosen.figures["thresholds"][METRIC].value == 1
 
 
+def test_low_is_kept_and_used():
+    values = [0.1, 0.9, 0.9, 0.4, 0.9, 0.9, 0.1, 0.1]
+    truth = {"a": [("dog", 0.1, 0.6)]}
+    parted, joined = (
+        choose({"a": scene(values, values)}, truth, thresholds=[0.5], medians=[], low=low) for low in (None, 0.7)
+    )
+    assert not parted.rules.lows and set(joined.rules.lows.values()) == {0.7}
+    assert (parted.figures["thresholds"][METRIC].value, joined.figures["thresholds"][METRIC].value) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -37,11 +37,18 @@ def test_tags_are_those_of_the_command(service, clips):
 @pytest.mark.parametrize("form", ["json", "csv", "tsv", "audacity", "raven"])
 def test_events_are_those_of_the_command(service, clips, form):
     for path in clips if form == "json" else clips[:1]:  # of one recording in every form: what is written is the same
-        told = service.post("/v1/events", params={"threshold": 0.2, "gap": 0.5, "format": form}, **sent(path))
-        words = ["--threshold", "0.2", "--gap", "0.5", "--format", form]
+        told = service.post(
+            "/v1/events", params={"threshold": 0.2, "gap": 0.5, "low": 0.05, "format": form}, **sent(path)
+        )
+        words = ["--threshold", "0.2", "--gap", "0.5", "--low", "0.05", "--format", form]
         printed = earmark("events", path.name, *words, cwd=path.parent)
         assert told.status_code == 200, told.text
         assert told.content == printed.stdout.encode(), path
+
+
+def test_a_share_of_a_threshold_is_above_nought(service, clips):
+    told = service.post("/v1/events", params={"low": 0}, **sent(clips[0]))
+    assert told.status_code == 422 and "low" in told.text
 
 
 def test_embeddings_are_the_file_of_the_command(service, clips, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from earmark.cli.terminal import options
 from earmark.cli.terminal import tuneoptions as t
+from earmark.cli.terminal.eventoptions import Low
 
 PLACE = 90  # in `earmark --help`
 
@@ -20,7 +21,7 @@ def calibrate(
     collar: t.Collar = 0.2,
     hit: options.Hit = "sed_eval",
     gap: t.Gap = 0.0,
-    low: t.Low = None,
+    low: Low = None,
     shortest: t.Shortest = 0.0,
     merge: options.Merge = None,
     tried: t.Tried = None,

@@ -26,6 +26,7 @@ that it stands for have the same ones, as `earmark calibrate --merge` stores the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -164,16 +165,11 @@ class Vocabulary:
     def lows(self, lows: Mapping[str, float], tags: Sequence[str]) -> dict[str, float]:
         """Of merged tags all of whose tags have one: the highest, which joins the least."""
         names, place = merged_tags(tags, self.of(tags))
-        shares: list[list[float | None]] = [[] for _ in names]
+        shares: list[list[float]] = [[] for _ in names]  # more than 1: of a tag that is not joined
         for tag, target in zip(tags, place, strict=True):
             if target is not None:
-                shares[target].append(lows.get(tag))
-        told = {name: [each for each in own if each is not None] for name, own in zip(names, shares, strict=True)}
-        return {
-            name: max(known)
-            for (name, known), own in zip(told.items(), shares, strict=True)
-            if known and len(known) == len(own)
-        }
+                shares[target].append(lows.get(tag, math.inf))
+        return {name: max(own) for name, own in zip(names, shares, strict=True) if max(own) <= 1}
 
     def thresholds(self, values: NDArray[np.float64], tags: Sequence[str]) -> NDArray[np.float64] | None:
         """(tags,) → (merged tags,), under the same condition."""

@@ -4,7 +4,7 @@
 later row can change it. It can, because the rules look no further than they say: cells before the start of all later rows
 are final, but for the last edges where rows overlap, to which another may come that is near (`earmark.events.edges`); the
 median asks for half of its length to both sides, and its sums are exact (`detection.snapped`), so that what lies further
-back has no say; a gap is closed or kept within its length, or, where rules have a `low`, once the score is below it. Of an
+back has no say; a gap is closed or kept within its length, or, where the tag has a share in `lows`, once the score is below it. Of an
 event that goes on, only its highest score so far is kept, and cells that it may yet need.
 """
 

@@ -94,11 +94,11 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
         figures = {name: "none" if value is None else f"{value:.3f}" for name, value in facts.validation.items()}
         rows.append(("validation", ", ".join(f"{name} {value}" for name, value in figures.items())))
     if facts.events is not None and facts.events.rules is not None:
-        rows.append(("events", facts.events.rules.words()))
-        rows += [("chosen by", facts.events.words() or "a rule that is not given")]
+        chosen_by = facts.events.words() or "a rule that is not given"
+        rows += [("events", facts.events.rules.words()), ("chosen by", chosen_by)]
     if facts.tags is not None and facts.tags.thresholds:
-        rows.append(("heard", f"from {ranged(facts.tags.thresholds)}"))
-        rows += [("chosen by", facts.tags.words() or "a rule that is not given")]
+        chosen_by = facts.tags.words() or "a rule that is not given"
+        rows += [("heard", f"from {ranged(facts.tags.thresholds)}"), ("chosen by", chosen_by)]
     for name, figure in (facts.test.metrics if facts.test else {}).items():
         if figure["value"] is None:  # infinite, as d′ is where nothing is mistaken, or not defined
             continue

@@ -27,10 +27,6 @@ Out = Annotated[
 ]
 Collar = Annotated[float, typer.Option(help="Seconds that an edge may be off.")]
 Gap = Annotated[float, typer.Option(help="Join events less than this many seconds apart.")]
-Low = Annotated[
-    float | None,
-    typer.Option(help="Join events between which the score stays at this share of the threshold, such as 0.5."),
-]
 Shortest = Annotated[float, typer.Option(help="Drop events of fewer seconds.")]
 Tried = Annotated[Path | None, typer.Option(help="CSV of all that was tried."), written.Writes(ours.tried)]
 AsJson = Annotated[bool, typer.Option("--json", help="Rules, figures and all that was tried, on stdout.")]
