@@ -1,4 +1,4 @@
-"""The papers' claims on the recordings at hand: which hold, which do not, and which cannot be told.
+"""The papers' claims, and some of our own, on the recordings at hand: which hold, which do not, and which cannot be told.
 
     python -m claims.run [--only ID …] [--full] [--device cuda] [--data DIR] [--out runs/claims] [--jobs N]
 

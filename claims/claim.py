@@ -1,7 +1,9 @@
 """A claim as a file: what a paper says, the systems that it is about, and which of them should be better.
 
-statement, paper, where, there   the claim, the paper's number, the place in it, the figures there
-metric                           one of `earmark list metrics`; or event_f1, on events
+statement, paper, where, there   the claim, the paper's number, the place in it, the figures there. A claim of our own has the paper
+                                 `own`, no place and no figures: it is about recipes as they are, at their own size
+metric                           one of `earmark list metrics`; or event_f1, on events. Of a loss the better system has less
+also                             more of them, told of each system without a verdict
 data                             see `claims.data.Source`
 recipe, settings                 of all systems: a recipe's name and key.path=value over it
 small                            more settings where no accelerator is asked for: narrower nets, fewer epochs
@@ -41,8 +43,8 @@ class System(BaseModel):
 
     recipe, settings: over the claim's; small: more of them where the size is small. scores: a file in results/ of a run
     that is done, instead of training.
-    of: systems combined by `rule`, run by run. committee: a system whose runs answer as one, by `rule`. epochs: a system
-    with train.keep=every; the mean over all epochs' scores, by `rule`.
+    of: systems combined by `rule`, run by run. committee: a system, it may be one `of` others, whose runs answer as one, by
+    `rule`. epochs: a system with train.keep=every; the mean over all epochs' scores, by `rule`.
     events: a system whose events are found in a `way`: with 0.5 for all tags (half), with thresholds swept on validation
     clips (swept), with median filters too (medians).
     """
@@ -71,10 +73,11 @@ class Claim(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: str
     statement: str
-    paper: Literal["000", "001", "002", "003", "004"]
-    where: str
-    there: str
+    paper: Literal["000", "001", "002", "003", "004", "own"]
+    where: str = ""
+    there: str = ""
     metric: str
+    also: list[str] = Field(default_factory=list)
     data: Source
     recipe: str
     settings: list[str] = Field(default_factory=list)
@@ -92,6 +95,14 @@ class Claim(BaseModel):
     def _fits(self) -> Claim:
         if self.trained() and self.folds is None and len(set(self.seeds)) < 3:
             raise ValueError(f"seeds are {self.seeds}: give 3 different ones at least, or folds: all")
+        if (self.where or self.there) if self.own() else not (self.where and self.there):
+            raise ValueError("where and there are what a paper says: a claim of our own has neither, any other both")
+        if self.own() and (small := [name for name, each in self.systems.items() if each.small or self.small]):
+            raise ValueError(
+                f"systems.{small[0]}: small is of a paper's claim: one of our own is about recipes as they are"
+            )
+        if self.metric == EVENT_F1 and self.also:
+            raise ValueError(f"also: is of metrics of scores, and {EVENT_F1} is of events")
         for pair in self.pairs:
             self._known(pair, "pairs")
             if pair[0] == pair[1]:
@@ -104,7 +115,8 @@ class Claim(BaseModel):
         for name, system in self.systems.items():
             sources = system.sources()
             self._known(sources, f"systems.{name}")
-            if made := [source for source in sources if self.systems[source].sources()]:
+            made = [source for source in sources if self.systems[source].sources() and not self._pooled(name, source)]
+            if made:
                 raise ValueError(f"systems.{name}: is made of {made[0]!r}, which is made of others itself")
             if (system.events is None) != (system.way is None):
                 raise ValueError(f"systems.{name}: events and way belong together")
@@ -117,6 +129,26 @@ class Claim(BaseModel):
         for name in names:
             if name not in self.systems:
                 raise ValueError(f"{where}: there is no system {name!r}{did_you_mean(name, self.systems)}")
+
+    def own(self) -> bool:
+        """Whether it is no paper's."""
+        return self.paper == "own"
+
+    def sized(self, size: Size) -> Size:
+        """The size that its trainings have where this one is asked for."""
+        return "full" if self.own() else size
+
+    def learnt_by(self, name: str) -> list[str]:
+        """The trained systems that a system is made of; itself where it is one."""
+        sources = self.systems[name].sources()
+        return [each for source in sources for each in self.learnt_by(source)] or [name]
+
+    def _pooled(self, name: str, source: str) -> bool:
+        """Whether a system is the committee of one that is made of trained ones."""
+        of = self.systems[source].of
+        return (
+            self.systems[name].committee == source and bool(of) and not any(self.systems[each].sources() for each in of)
+        )
 
     def recipe_of(self, name: str, size: Size, seed: int) -> Recipe:
         """The recipe of a system that is trained. Raises RecipeError."""

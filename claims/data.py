@@ -23,8 +23,9 @@ class Source(BaseModel):
 
     folder: below the folder of the recordings (--data, or EARMARK_DATA). dataset, options: its layout. deal: so many
     folds instead of its own, groups whole, the same for every seed. parts: fold → a regular expression; clips whose id
-    it matches are in this fold instead of their own. scenes: of each fold, so many scenes are mixed from its single
-    sounds, with these settings of `earmark soundscapes` (`scenes: {number: 300, snr: "6:30"}`).
+    it matches are in this fold instead of their own. only: these folds, as if there were no others. scenes: of each fold,
+    so many scenes are mixed from its single sounds, with these settings of `earmark soundscapes`
+    (`scenes: {number: 300, snr: "6:30"}`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,11 +34,12 @@ class Source(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     deal: int | None = Field(default=None, ge=2)
     parts: dict[str, str] = Field(default_factory=dict)
+    only: list[str] = Field(default_factory=list)
     scenes: dict[str, Any] = Field(default_factory=dict)
 
     def key(self) -> str:
         """A name for what is made of it."""
-        told = json.dumps(self.model_dump(), sort_keys=True)
+        told = json.dumps(self.model_dump(exclude=None if self.only else {"only"}), sort_keys=True)
         return f"{Path(self.folder).name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
     def layout(self) -> str:
@@ -56,6 +58,8 @@ def prepare(source: Source, root: Path, out: Path, workers: int = 2) -> Path:
     if source.deal is not None:
         clips = splits.assign_folds(clips, source.deal, seed=0)
     clips = _into_parts(clips, source.parts)
+    if source.only:
+        clips = clips.in_folds(source.only)
     file = out / f"{source.key()}.parquet"
     out.mkdir(parents=True, exist_ok=True)
     if source.scenes:

@@ -30,7 +30,9 @@ def plan(claim: Claim, size: Size, clips: Path, out: Path) -> Plan:
     """The trainings of a claim. Raises RecipeError, ManifestError."""
     held = manifest.read(clips)
     if claim.metric != EVENT_F1:
-        metrics.intervals.chosen([claim.metric], _task(held))  # says now, and not after the trainings, what is unknown
+        metrics.intervals.chosen(
+            [claim.metric, *claim.also], _task(held)
+        )  # says now, and not after the trainings, what is unknown
     rules = {system.epochs: system.rule for system in claim.systems.values() if system.epochs}
     planned: Plan = {}
     for name in claim.trained():
@@ -67,7 +69,8 @@ def gather(claim: Claim, planned: Plan, clips: Path, device: str = "cpu", worker
         return timed.gather(claim, planned, held, device, workers)
     told = {name: [_pooled(run, trainings.SCORES) for run in runs] for name, runs in planned.items()}
     told |= {name: [Scores.load(ROOT / system.scores)] for name, system in claim.systems.items() if system.scores}
-    for name, system in claim.systems.items():
+    # committees last, as one may be of a system that is made of others
+    for name, system in sorted(claim.systems.items(), key=lambda each: each[1].committee is not None):
         if system.epochs:
             told[name] = [_pooled(run, trainings.EPOCHS) for run in planned[system.epochs]]
         elif system.committee:

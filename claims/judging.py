@@ -4,8 +4,8 @@ A pair of systems reads
 
 - CANNOT BE TOLD HERE AT ANY SIZE where the claim says why not (`limit`), whatever else is known;
 - NOT TRAINED ENOUGH TO TELL where a training of either had not learnt what its net can (see `claims.learnt`), whatever p is;
-- HOLDS where the difference is above nought, DOES NOT HOLD where it is below, with p over clips and p over trainings both
-  below LEVEL, each after Holm's correction for all pairs of the claim;
+- HOLDS where the difference is above nought (of a loss: below), DOES NOT HOLD in the other direction, with p over clips and p over
+  trainings both below LEVEL, each after Holm's correction for all pairs of the claim;
 - CANNOT BE TOLD at this size otherwise.
 
 A statement reads HOLDS if all of its pairs do, and otherwise the first of these that a pair of it has, in this order: cannot be
@@ -23,6 +23,7 @@ from claims.claim import Claim
 from claims.learnt import NOT_KEPT
 from claims.verdict import over_trainings
 from earmark.metrics import holm
+from earmark.registry import METRICS
 
 LEVEL = 0.05
 HOLDS, NOT, UNTOLD = "holds", "does not hold", "cannot be told at this size"
@@ -47,7 +48,7 @@ def judge(told: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
         for pair, after in zip(pairs, holm([_number(pair[key]) for pair in pairs]), strict=True):
             pair[f"{key}_holm"] = after
     for pair in pairs:
-        pair["verdict"], pair["why"] = verdict(pair, _untrained(pair, told, claim), claim.limit)
+        pair["verdict"], pair["why"] = verdict(pair, _untrained(pair, told, claim), claim.limit, least(claim.metric))
     said = {statement: [tuple(pair) for pair in own] for statement, own in claim.statements.items()}
     statements = []
     for statement, own in (said or {claim.statement: list(claim.pairs)}).items():
@@ -58,8 +59,10 @@ def judge(told: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
     return {**told, "pairs": pairs, "statements": statements, "verdict": whole}
 
 
-def verdict(pair: Mapping[str, Any], untrained: str = "", limit: str | None = None) -> tuple[str, str]:
-    """(verdict, why) of a pair. untrained: why its systems do not count as trained, or nothing."""
+def verdict(
+    pair: Mapping[str, Any], untrained: str = "", limit: str | None = None, least: bool = False
+) -> tuple[str, str]:
+    """(verdict, why) of a pair. untrained: why its systems do not count as trained, or nothing. least: less is better."""
     if limit:
         return NEVER, limit
     if untrained:
@@ -73,7 +76,7 @@ def verdict(pair: Mapping[str, Any], untrained: str = "", limit: str | None = No
             return UNTOLD, f"p over {over} is {p:.2f}"
     if math.isnan(difference) or difference == 0:
         return UNTOLD, "there is no difference"
-    return (HOLDS if difference > 0 else NOT), f"p over clips and p over trainings are below {LEVEL}"
+    return (HOLDS if (difference < 0) == least else NOT), f"p over clips and p over trainings are below {LEVEL}"
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -86,7 +89,7 @@ def overall(verdicts: Sequence[str]) -> str:
 def _untrained(pair: Mapping[str, Any], told: Mapping[str, Any], claim: Claim) -> str:
     learnt = told.get("learnt") or {}
     for name in (pair["better"], pair["worse"]):
-        for source in claim.systems[name].sources() or [name]:
+        for source in claim.learnt_by(name):
             why = learnt.get(source, {"why": NOT_KEPT})["why"]
             if why:
                 return f"{source}: {why}"
@@ -103,6 +106,11 @@ def _over_trainings(pair: Mapping[str, Any], told: Mapping[str, Any], claim: Cla
     if any(each is None for each in kept):
         return math.nan
     return over_trainings(kept, told.get("folds"))
+
+
+def least(metric: str) -> bool:
+    """Whether a metric is a loss, of which less is better."""
+    return metric in METRICS and bool(METRICS[metric].facts.get("least"))
 
 
 def _number(value: float | None) -> float:

@@ -9,6 +9,9 @@ A run counts as trained where both hold:
 - it reaches SHARE of what the same net reaches at recipe size: the mean over the last fifth, against that of the log which
   the claim names as `full`. A training at recipe size does so by definition.
 
+A claim of our own is about recipes as they are, whose epochs are part of what it compares. Where nothing validates in them and the
+last epoch is kept, no more is asked than that it was reached.
+
 Where a run is several trainings, one a fold, rise and noise are means over them, and what is reached is that of the training which
 validated on the clips of that log: folds differ by more than nets of two widths do. Where none did, it is the mean too. A system counts as
 trained where all of its runs do, and one that is made of others where all of those do.
@@ -31,6 +34,7 @@ from claims.claim import Claim, Size
 from claims.trainings import Training
 from earmark.data import manifest
 from earmark.data.clipset import ClipSet
+from earmark.recipe import Recipe
 from earmark.train.folder import LOG
 
 ROOT = Path(__file__).parent.parent
@@ -118,10 +122,19 @@ def why_not(run: Course, full: float | None, size: Size, column: str) -> str:
     return ""
 
 
+def _epochs(plan: Recipe) -> int:
+    """Of all phases together."""
+    return sum(plan.during(name)["train"]["epochs"] for name in plan.running()) or plan.train.epochs
+
+
 def of(claim: Claim, size: Size, planned: Mapping[str, Sequence[Sequence[Training]]]) -> dict[str, dict[str, Any]]:
     """What the logs say of each trained system: `why` it does not count as trained, or nothing; and the figures."""
     told = {}
     for name, runs in planned.items():
+        if claim.own() and not any(one.plan.data.validation for run in runs for one in run):
+            last = max(_epochs(one.plan) for run in runs for one in run)
+            told[name] = {"why": "", "kept": f"the last of {last} epochs, as its recipe says: nothing validates"}
+            continue
         logs = [[validation(one.folder / LOG) for one in run] for run in runs]
         full = claim.systems[name].full
         whole = validation(ROOT / full) if full else {}

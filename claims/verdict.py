@@ -132,6 +132,14 @@ def figures(
     return told
 
 
+def by(systems: Mapping[str, Sequence[Run]], metric: str) -> dict[str, list[Run]]:
+    """The same scores of clips, by another metric."""
+    return {
+        name: [ScoredClips(run.clips, metric) for run in runs if isinstance(run, ScoredClips)]
+        for name, runs in systems.items()
+    }
+
+
 def compare(
     systems: Mapping[str, Sequence[Run]],
     pairs: Sequence[tuple[str, str]],

@@ -11,7 +11,7 @@ from typing import Any
 from claims import learnt
 from claims.claim import EVENT_F1, Claim, Size
 from claims.evidence import Plan
-from claims.judging import LEVEL, judge
+from claims.judging import LEVEL, judge, least
 from claims.verdict import Evidence, Figure, Pair
 from earmark.files import write_text
 from earmark.report import text, wording
@@ -29,13 +29,21 @@ RULE = (
     "its validation figure has not risen by more than its own noise over the last fifth of its epochs, and is at least "
     f"{learnt.SHARE} of what the same net reaches at recipe size"
 )
+OWN = "No paper's: a statement on recipes of this project, as they are."
 TRAININGS = "intervals and p over clips take trainings as they are; p over trainings takes the clips as they are"
 
 
 def result(
-    claim: Claim, size: Size, evidence: Evidence, figures: Mapping[str, Figure], pairs: Sequence[Pair], planned: Plan
+    claim: Claim,
+    size: Size,
+    evidence: Evidence,
+    figures: Mapping[str, Figure],
+    pairs: Sequence[Pair],
+    planned: Plan,
+    also: Mapping[str, Mapping[str, Figure]] | None = None,
 ) -> dict[str, Any]:
-    """Plain values; what is no number is null."""
+    """Plain values; what is no number is null. also: figures by more metrics, and by system."""
+    also = also or {}
     groups = len(set(evidence.groups.tolist()))
     told: dict[str, Any] = {
         "claim": claim.id,
@@ -47,7 +55,13 @@ def result(
         "metric": claim.metric,
         "pairs": [pair.as_dict() for pair in pairs],
         "systems": [
-            {"name": name, **figure.value.as_dict(), "runs": list(figure.runs), **_made(claim, size, name)}
+            {
+                "name": name,
+                **figure.value.as_dict(),
+                "runs": list(figure.runs),
+                **({"also": {key: by[name].value.as_dict() for key, by in also.items()}} if also else {}),
+                **_made(claim, size, name),
+            }
             for name, figure in figures.items()
         ],
         # what is trained, but only compared by way of what is made of it
@@ -165,10 +179,20 @@ def markdown(told: Mapping[str, Any]) -> str:
     metric = "event F1" if told["metric"] == EVENT_F1 else wording.title(told["metric"])
     small = told["size"] == "small" and told["cost"]["trainings"] > 0
     several = any(len(each["runs"]) > 1 for each in told["systems"])  # one run alone is the figure beside it
-    systems = [[each["name"], _figure(each), *([_runs(each, "{:.3f}")] * several)] for each in told["systems"]]
+    also = list(told["systems"][0].get("also", {}))
+    systems = [
+        [
+            each["name"],
+            _figure(each),
+            *([_runs(each, "{:.3f}")] * several),
+            *(_figure(each["also"][key]) for key in also),
+        ]
+        for each in told["systems"]
+    ]
+    than = "<" if least(told["metric"]) else ">"
     pairs = [
         [
-            f"{each['better']} > {each['worse']}",
+            f"{each['better']} {than} {each['worse']}",
             f"{signed(each['difference'])} ({between(each['low'], each['high'])})",
             *([_runs(each, "{:+.3f}")] * several),
             _chance(each["p_holm"]),
@@ -180,15 +204,15 @@ def markdown(told: Mapping[str, Any]) -> str:
     runs = ["single runs"] * several
     parts = [
         f"# {told['statement']}",
-        f"Paper {told['paper']}, {told['where']}. {told['there']}.",
+        OWN if told["paper"] == "own" else f"Paper {told['paper']}, {told['where']}. {told['there']}.",
         f"**Here: {told['verdict']}**{'; small nets, or brief trainings' * small}.",
         *([_statements(told)] if len(told["statements"]) > 1 else []),
-        text.table(["system", f"{metric} (95 % interval)", *runs], systems),
+        text.table(["system", f"{metric} (95 % interval)", *runs, *map(wording.title, also)], systems),
         text.table(
             ["claimed", "difference (95 % interval)", *runs, "p over clips", "p over trainings", "verdict"], pairs
         ),
         text.bullets(
-            [f"{each['better']} > {each['worse']}: {each['verdict']}, as {each['why']}" for each in told["pairs"]]
+            [f"{each['better']} {than} {each['worse']}: {each['verdict']}, as {each['why']}" for each in told["pairs"]]
         ),
         "## How these figures came about",
         text.bullets(_protocol(told)),
@@ -240,7 +264,7 @@ def _courses(told: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, each in (told.get("learnt") or {}).items():
         if "runs" not in each:
-            lines.append(f"{name}: {each['why']}.")
+            lines.append(f"{name}: {each.get('kept') or each['why']}.")
             continue
         runs = ", ".join(f"{_signed(run['rise'])} (noise {_plain(run['noise'])})" for run in each["runs"])
         of = "" if each["full"] is None else f", of {each['full']:.3f} at recipe size"

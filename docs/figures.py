@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 NOT_RUN = "not run yet"
 FIGURES = {"accuracy": "accuracy", "map": "mAP", "map@3": "MAP@3"}
+MORE = {"event_f1": "event F1", "log_loss": "log loss"}  # that a claim may be about
 LOSS = ", best validation loss"  # what chooses the epoch where nothing is said
 RULES = {"0.5": "0.5", "swept thresholds": "swept", "swept thresholds and median filters": "and medians"}
 
@@ -85,7 +86,7 @@ def systems(opening: str) -> str:
         report, net = read(f"{name}/report.json"), NETS[recipe.load(name).net.name]
         hears, _, what = net.summary.removesuffix(".").partition(": ")
         short = re.search(r"\(([^()]+)\)$", what)  # the paper's name for it
-        paper = net.facts["paper"] if net.facts["paper"].isdigit() else "–"
+        paper = of(net.facts["paper"])
         on_validation = report["protocol"]["validation"]["accuracy"]
         cells = [
             f"[{name}](results/{name}/report.md)",
@@ -164,19 +165,26 @@ def told(path: Path, what: str) -> str:
 
 
 def claims(paper: str) -> str:
-    """A row for each claim of a paper: what it says, what came out here, the verdict, and what it cost."""
+    """A row for each claim of a paper, or of our `own`: what it says, what came out here, the verdict, and what it cost."""
+    own = paper == "own"
     rows = []
     for file in sorted((ROOT / "claims").glob(f"{paper}-*.yaml")):
         claim = yaml.safe_load(file.read_text(encoding="utf-8"))
         result = RESULTS / "claims" / f"{file.stem}.json"
-        said = f"{claim['statement']} ({claim['where']})"
+        said = claim["statement"] if own else f"{claim['statement']} ({claim['where']})"
+        there = [] if own else [claim["there"]]
         if result.is_file():
             told = json.loads(result.read_text(encoding="utf-8"))
             said = f"[{said}](results/claims/{file.stem}.md)"
-            rows.append([said, claim["there"], claimed(told), judged(told), spent(told)])
+            rows.append([said, *there, claimed(told), judged(told), spent(told)])
         else:
-            rows.append([said, claim["there"], "–", NOT_RUN, "not measured"])
-    return table(["claim", "there", "here", "verdict", "cost"], rows)
+            rows.append([said, *there, "–", NOT_RUN, "not measured"])
+    return table(["claim", *["there"] * (not own), "here", "verdict", "cost"], rows)
+
+
+def of(paper: str) -> str:
+    """The paper's number; a dash for what no paper says."""
+    return paper if paper.isdigit() else "–"
 
 
 def judged(told: dict[str, Any]) -> str:
@@ -199,7 +207,7 @@ def verdicts() -> str:
         for each in told:
             verdict, part = each["verdict"], each["statement"] if len(told) > 1 else ""
             counts[verdict] = counts.get(verdict, 0) + 1
-            rows.append([claim["paper"], said, part, verdict if verdict == NOT_RUN else f"**{verdict}**"])
+            rows.append([of(claim["paper"]), said, part, verdict if verdict == NOT_RUN else f"**{verdict}**"])
     told_counts = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))
     files = len(list((ROOT / "claims").glob("*.yaml")))
     head = f"Of {len(rows)} statements of {files} claims: {told_counts}."
@@ -215,7 +223,7 @@ def field(name: str) -> str:
 
 def claimed(told: dict[str, Any]) -> str:
     """The systems' figures, and the difference of each pair."""
-    metric = FIGURES.get(told["metric"], "event F1" if told["metric"] == "event_f1" else told["metric"])
+    metric = (FIGURES | MORE).get(told["metric"], told["metric"])
     systems = ", ".join(f"{system['name']} {system['value']:.3f}" for system in told["systems"])
     pairs = []
     for pair in told["pairs"]:
@@ -243,7 +251,7 @@ def decided() -> str:
         for each in one["statements"]:
             verdict = each["verdict"]
             if verdict in ("holds", "does not hold"):
-                rows.append([one["paper"], f"[{each['statement']}](results/claims/{one['claim']}.md)", verdict])
+                rows.append([of(one["paper"]), f"[{each['statement']}](results/claims/{one['claim']}.md)", verdict])
             else:
                 counts[verdict] = counts.get(verdict, 0) + 1
     rest = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in sorted(counts, key=lambda v: -counts[v]))

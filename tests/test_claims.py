@@ -17,7 +17,7 @@ import scipy.stats
 import yaml
 from claims import claim as claims
 from claims import data, evidence, trainings, verdict, writing
-from claims.judging import NEVER, UNTRAINED
+from claims.judging import HOLDS, LEVEL, NEVER, NOT, UNTOLD, UNTRAINED
 from claims.run import main
 from claims.verdict import FoundEvents, ScoredClips
 
@@ -57,6 +57,9 @@ CLAIM = {
 }  # fmt: skip
 
 
+OWN = {"paper": "own", "where": "", "there": ""}  # of our own
+
+
 def write(folder: Path, name: str = "tones", **changes) -> Path:
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.yaml"
@@ -67,7 +70,8 @@ def write(folder: Path, name: str = "tones", **changes) -> Path:
 @pytest.mark.parametrize("name", FILES)
 def test_every_claim_is_valid_and_its_recipes_too(name):
     claim = claims.load(FILES[name])
-    assert claim.metric == claims.EVENT_F1 or claim.metric in ("accuracy", "map", "map@3", "auc")
+    assert claim.metric == claims.EVENT_F1 or claim.metric in ("accuracy", "map", "map@3", "auc", "log_loss")
+    assert claim.own() == name.startswith("own-") and claim.own() == (claim.sized("small") == "full")
     for system in claim.trained():
         for size in ("small", "full"):
             recipe = claim.recipe_of(system, size, 7)
@@ -109,6 +113,14 @@ def test_narrow_nets_are_equally_wide():
             "each of [('trained', 'hardly trained'), ('both', 'hardly trained')]",
         ),
         ({"draw": "sources"}, "draw: sources is of scenes: say groups"),
+        ({"paper": "own"}, "where and there are what a paper says: a claim of our own has neither"),
+        ({"there": ""}, "where and there are what a paper says: a claim of our own has neither, any other both"),
+        (OWN, "systems.trained: small is of a paper's claim: one of our own is about recipes as they are"),
+        ({"metric": "event_f1", "also": ["map"]}, "also: is of metrics of scores, and event_f1 is of events"),
+        (
+            {"systems": CLAIM["systems"] | {"all": {"committee": "mean over epochs"}}},
+            "systems.all: is made of 'mean over epochs', which is made of others itself",
+        ),
         ({"colour": 1}, "colour: Extra inputs are not permitted"),
         ({"metric": "event_f1"}, "the metric event_f1 is of systems with a way"),
         ({"systems": CLAIM["systems"] | {"all": {"of": ["both", "trained"]}}}, "is made of 'both', which is made of"),
@@ -353,6 +365,69 @@ def test_a_claim_over_folds_tells_each_training(place):
     assert f"{pair['why']}" in (place / "results" / "folded.md").read_text()
 
 
+def test_a_claim_of_our_own_is_about_recipes_as_they_are(place, capsys):
+    """No fold validates and the last epoch is kept: no more is asked of its trainings. Less of a loss is better; folds that are not
+    asked for are as if they were not there; and a committee may be of what is made of several systems."""
+    systems = {
+        name: {key: CLAIM["systems"][name][key] for key in ("settings",) if key in CLAIM["systems"][name]}
+        for name in ("trained", "hardly trained")
+    }
+    systems |= {
+        "all": {"committee": "one of each", "rule": "geometric"},
+        "one of each": {"of": list(systems), "rule": "geometric"},
+    }
+    told = OWN | {
+        "recipe": str(place / "plan.yaml"), "folds": "all", "systems": systems, "metric": "log_loss", "also": ["accuracy"],
+        "settings": ["data.test=[]", "data.validation=[]", "train.keep=last", "train.epochs=3",
+            "train.schedule.name=constant"],
+        "data": CLAIM["data"] | {"only": ["1", "2", "3"]}, "pairs": [["trained", "hardly trained"], ["all", "hardly trained"]],
+    }  # fmt: skip
+    write(place / "own", "own-tones", **told)
+    assert run(place, files="own") == 0
+    assert "own-tones: not run: it is about recipes at their own size" in capsys.readouterr().err
+    assert run(place, "--only", "own-tones", files="own") == 0
+    found = json.loads((place / "results" / "own-tones.json").read_text())
+    assert (found["size"], found["clips"], found["cost"]["trainings"], found["folds"]) == ("full", 36, 18, 3)
+    by_name = {each["name"]: each for each in found["systems"]}
+    runs: dict[tuple[bool, int], list[Scores]] = {}
+    held = manifests.read(next((place / "out" / "data").glob("*.parquet")))
+    for folder in (place / "out" / "trainings").iterdir():
+        plan = yaml.safe_load((folder / "recipe.yaml").read_text())
+        if plan["data"]["validation"] == [] and plan["train"]["epochs"] == 3:
+            assert not (set(plan["data"]["train"] or []) | set(plan["data"]["test"])) - {"1", "2", "3"}
+            of = (plan["train"]["optimiser"]["lr"] < 1e-8, plan["seed"])
+            runs.setdefault(of, []).append(Scores.load(folder / "scores.parquet"))
+    assert sorted(runs) == [(hardly, seed) for hardly in (False, True) for seed in (0, 1, 2)]
+    assert {len(parts) for parts in runs.values()} == {3}
+    truths = dict(zip(held.ids.tolist(), (tags[0] for tags in held.table["tags"].to_pylist()), strict=True))
+
+    def losses(members: list[list[Scores]]) -> dict[str, float]:
+        """−ln of the right tag's score by clip, of the geometric mean of members."""
+        told: dict[str, list[np.ndarray]] = {}
+        for parts in members:
+            for part in parts:
+                for id_, row in zip(part.ids.tolist(), part.values, strict=True):
+                    told.setdefault(id_, []).append(np.log(np.maximum(row, 1e-12)))
+        tags = members[0][0].tags
+        means = {id_: np.exp(np.mean(rows, axis=0)) for id_, rows in told.items()}
+        return {id_: -math.log(row[tags.index(truths[id_])] / row.sum()) for id_, row in means.items()}
+
+    for name, hardly in (("trained", False), ("hardly trained", True)):
+        single = [np.mean(list(losses([runs[hardly, seed]]).values())) for seed in (0, 1, 2)]
+        assert by_name[name]["runs"] == pytest.approx(single, rel=1e-4)
+    whole = np.mean(list(losses(list(runs.values())).values()))
+    assert by_name["all"]["value"] == pytest.approx(whole, rel=1e-4) and len(by_name["all"]["runs"]) == 1
+    assert 0 <= by_name["trained"]["also"]["accuracy"]["value"] <= 1
+    assert [each["why"] for each in found["learnt"].values()] == ["", ""]
+    page = (place / "results" / "own-tones.md").read_text()
+    assert "trained: the last of 3 epochs, as its recipe says: nothing validates." in page
+    assert "| trained < hardly trained | " in page and "No paper's" in page and "| accuracy |" in page
+    first = found["pairs"][0]
+    assert first["difference"] == pytest.approx(by_name["trained"]["value"] - by_name["hardly trained"]["value"])
+    both = first["p_holm"] < LEVEL and first["p_trainings_holm"] < LEVEL
+    assert first["verdict"] == ({True: HOLDS, False: NOT}[first["difference"] < 0] if both else UNTOLD)
+
+
 def test_the_list_tells_where_settings_have_changed(place, result, capsys):
     write(place / "changed", recipe=str(place / "plan.yaml"), settings=["train.epochs=3"])
     assert run(place, "--list", files="changed") == 0
@@ -464,7 +539,8 @@ def generated():
 def test_the_documentation_has_every_claim_with_its_figures(name, generated):
     page = generated["fill"]((ROOT / "docs" / "claims.md").read_text(encoding="utf-8"))
     claim = claims.load(FILES[name])
-    (row,) = [line for line in page.splitlines() if f"{claim.statement} ({claim.where})" in line]
+    said = claim.statement if claim.own() else f"{claim.statement} ({claim.where})"
+    (row,) = [line for line in page.partition("## 000")[2].splitlines() if line.startswith("|") and said in line]
     result = ROOT / "results" / "claims" / f"{name}.json"
     if not result.is_file():
         assert "| not run yet |" in row

@@ -197,6 +197,24 @@ def test_a_net_that_had_not_learnt_decides_nothing():
     assert judging.judge(told | {"learnt": TRAINED}, claim)["verdict"] == HOLDS
 
 
+@pytest.mark.parametrize(("metric", "sign"), [("map", 1), ("log_loss", -1)])
+def test_less_of_a_loss_is_better(metric, sign):
+    """The same differences the other way round: what held for one holds for the other."""
+    for way, expected in ((1, HOLDS), (-1, NOT)):
+        told = {"pairs": [pair("a", "b", 0.001, [sign * way * each for each in (0.10, 0.11, 0.12)])], "learnt": TRAINED}
+        claim = claim_of(metric=metric, pairs=[("a", "b")], statements={})
+        assert judging.judge(told, claim)["verdict"] == expected
+
+
+def test_a_committee_of_what_is_made_of_nets_learnt_as_they_did():
+    systems = {"a": {}, "b": {}, "c": {}, "a and b": {"of": ["a", "b"]}, "all": {"committee": "a and b"}}
+    claim = claim_of(systems=systems, pairs=[("all", "c")], statements={})
+    assert claim.learnt_by("all") == ["a", "b"] and claim.learnt_by("c") == ["c"]
+    told = {"pairs": [pair("all", "c", 0.001, [0.10, 0.11, 0.12])]}
+    found = judging.judge(told | {"learnt": TRAINED | {"b": {"why": "it still rose"}}}, claim)
+    assert found["pairs"][0]["why"] == "b: it still rose"
+
+
 def test_scenes_are_drawn_by_the_sound_that_is_named_first():
     rows = {"id": list("pqrs"), "path": list("pqrs"), "tags": [["x"]] * 4, "source": ["1, 2", "2, 3", "1, 3", "4"]}
     held = build(rows, ".")

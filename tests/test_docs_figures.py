@@ -150,7 +150,7 @@ def test_the_claims_are_those_of_the_results():
     every = [(one, each) for one in told for each in one["statements"]]
     decided = [(one, each) for one, each in every if each["verdict"] in ("holds", "does not hold")]
     assert [line for line in filled("results.md").splitlines() if "](results/claims/" in line] == [
-        f"| {one['paper']} | [{each['statement']}](results/claims/{one['claim']}.md) | {each['verdict']} |"
+        f"| {figures.of(one['paper'])} | [{each['statement']}](results/claims/{one['claim']}.md) | {each['verdict']} |"
         for one, each in decided
     ]
     assert f"Of {len(every)} statements, {len(decided)} are decided." in filled("results.md")
