@@ -140,11 +140,15 @@ def events(*folders: str) -> str:
 
 
 def standings(name: str) -> str:
-    """The systems of a comparison."""
-    rows = [
-        [s["name"], *(figure(s["metrics"], key) for key in FIGURES)] for s in read(f"{name}/comparison.json")["systems"]
-    ]
-    return table(["system", *FIGURES.values()], rows)
+    """The systems of a comparison, those with a report of their own with what it says of their training; others are made of scores."""
+    compared = read(f"{name}/comparison.json")
+    rows = []
+    for system in compared["systems"]:
+        place = re.search(r"(?:=| )results/(\S+)/scores.parquet$", compared["protocol"][system["name"]])
+        report = read(f"{place[1]}/report.json") if place else None
+        trained = [began(report), chosen(report), looks(report)] if report else ["its members'", "–", "–"]
+        rows.append([system["name"], *trained, *(figure(system["metrics"], key) for key in (*FIGURES, "log_loss"))])
+    return table(["system", "from", "epoch", "looks", *FIGURES.values(), "log loss"], rows)
 
 
 def pairs(name: str) -> str:

@@ -80,7 +80,13 @@ def test_the_figures_over_folds_are_those_of_the_comparison():
     comparison = read("esc10-folds/comparison.json")
     for system in comparison["systems"]:
         (row,) = [line for line in filled("results.md").splitlines() if line.startswith(f"| {system['name']} |")]
-        assert cells(row)[1:] == [figure(system["metrics"], key) for key in ("accuracy", "map", "map@3")]
+        assert cells(row)[4:] == [
+            figures.figure(system["metrics"], key) for key in ("accuracy", "map", "map@3", "log_loss")
+        ]
+    (row,) = [line for line in filled("results.md").splitlines() if line.startswith("| bankresnet |")]
+    assert cells(row)[1:4] == ["scratch", "12 of 12, the last epoch", "1"]
+    (row,) = [line for line in filled("results.md").splitlines() if line.startswith("| all three kinds, rank |")]
+    assert cells(row)[1:4] == ["its members'", "–", "–"]
     shown = figures.pairs("esc10-folds").splitlines()[2:]
     systems = len(comparison["systems"])
     assert len(shown) == systems * (systems - 1) // 2

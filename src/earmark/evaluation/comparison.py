@@ -120,7 +120,6 @@ def compare(
         [('a', 'b', 0.013)]
     """
     named = dict(systems) if isinstance(systems, Mapping) else _named(systems)
-    sources = systems.values() if isinstance(systems, Mapping) else systems
     if len(named) < 2:
         raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
     files = [Path(source) for source in named.values() if isinstance(source, str | Path)]
@@ -144,7 +143,7 @@ def compare(
         ),
         protocol={
             name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}"
-            for (name, system), source in zip(scored.items(), sources, strict=True)
+            for (name, system), source in zip(scored.items(), named.values(), strict=True)
         },
     )
 
