@@ -130,7 +130,7 @@ def earmark(place: Path, cores: Sequence[int], *words: str) -> subprocess.Popen[
     environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(place / "r")}
     environment.pop("RAY_ADDRESS", None)
     return subprocess.Popen(
-        [sys.executable, "-m", "earmark.cli", *words], cwd=place, env=environment, text=True,
+        [sys.executable, "-m", "earmark", *words], cwd=place, env=environment, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )  # fmt: skip
 

@@ -332,7 +332,7 @@ def command_seconds(clip: Path, more: list[str], cache: Path) -> float:
     env = {**os.environ, "EARMARK_CACHE": str(cache), "PYTHONPYCACHEPREFIX": str(cache / "compiled")}
     # pip compiles what it installs: nobody who tags compiles it anew each time
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    run = [sys.executable, "-m", "earmark.cli", "tag", str(clip), *more]
+    run = [sys.executable, "-m", "earmark", "tag", str(clip), *more]
     done = subprocess.run(run, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(f"{' '.join(run)} failed:\n{done.stderr[-2000:]}")

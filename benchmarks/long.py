@@ -99,7 +99,7 @@ def listen(command: str, recording: str, tagger: str) -> dict[str, float]:
     before, begin = peak_megabytes(), time.perf_counter()
     sys.argv = ["earmark", *arguments]
     try:
-        runpy.run_module("earmark.cli", run_name="__main__")  # what a user starts
+        runpy.run_module("earmark", run_name="__main__")  # what a user starts
     except SystemExit as left:
         if left.code:
             raise

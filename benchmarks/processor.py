@@ -69,7 +69,7 @@ def named(command: Sequence[str]) -> str:
     if words[0].startswith("ray::"):
         return words[0].split("(")[0]
     if words[0].startswith("python"):
-        return "earmark" if "earmark.cli" in command else (words[1] if len(words) > 1 else "python")
+        return "earmark" if list(command[1:3]) == ["-m", "earmark"] else (words[1] if len(words) > 1 else "python")
     return words[0]
 
 

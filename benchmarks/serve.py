@@ -39,7 +39,7 @@ from earmark.files import write_text
 CLIENTS = (1, 8, 64)
 TURNS = 3
 SLOW, HOSTILE, LONG = 200, 500, 10_000  # clients, uploads, requests after which memory is looked at
-EARMARK = [sys.executable, "-m", "earmark.cli"]
+EARMARK = [sys.executable, "-m", "earmark"]
 
 
 def command(paths: list[Path]) -> float:

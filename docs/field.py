@@ -66,7 +66,7 @@ def earmark(*words: object) -> str:
     """What a command prints, once it has been shown as one would type it."""
     typed = [str(word) for word in words]
     print("$ earmark", " ".join(typed), flush=True)
-    done = subprocess.run([sys.executable, "-m", "earmark.cli", *typed], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([sys.executable, "-m", "earmark", *typed], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout
 
 

@@ -56,7 +56,7 @@ def earmark(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[
 
 def alone(*arguments, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The same as a program of its own."""
-    words = [sys.executable, "-m", "earmark.cli", *map(str, arguments)]
+    words = [sys.executable, "-m", "earmark", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
 
 

@@ -255,7 +255,7 @@ def test_the_demo(tmp_path, monkeypatch, way):
     """With one epoch: that every step of it runs. It refuses a folder that holds something."""
 
     def here(words, check):
-        assert words[:3] == [sys.executable, "-m", "earmark.cli"] and not check
+        assert words[:3] == [sys.executable, "-m", "earmark"] and not check
         return earmark(*words[3:], *FEWER.get(words[3], ()))
 
     with monkeypatch.context() as patch:

@@ -313,7 +313,7 @@ def recording(tmp_path_factory) -> Path:
 def test_a_pipe_gives_the_tags_of_the_file_and_ctrl_c_the_summary(tagger, recording, tmp_path, capfd):
     wave, _ = soundfile.read(recording, dtype="int16")
     arguments = ["tag", "-", "--tagger", str(tagger), "--rate", str(RATE), "--format", "jsonl"]
-    call = [sys.executable, "-m", "earmark.cli", *arguments]
+    call = [sys.executable, "-m", "earmark", *arguments]
     data = wave.astype("<i2").tobytes()
     with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         for first in range(0, len(data), 3333):

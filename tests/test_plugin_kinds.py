@@ -236,7 +236,7 @@ def test_a_format_of_an_installed_package_needs_no_option(place, tmp_path):
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     words = ("events", "pairs/loud-5-9.wav", "--tagger", "digits", "--threshold", "0.001", "--format", "pipes")
     told = subprocess.run(
-        [sys.executable, "-m", "earmark.cli", *words], capture_output=True, text=True, cwd=place,
+        [sys.executable, "-m", "earmark", *words], capture_output=True, text=True, cwd=place,
         env={**os.environ, "PYTHONPATH": path}, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr

@@ -15,7 +15,7 @@ from tests.program import alone, earmark
 from earmark.cli.terminal import failures, tagging
 
 TAGGER = "digits"  # whose file carries a graph: a program that imports torch takes two seconds longer
-WORDS = [sys.executable, "-m", "earmark.cli"]
+WORDS = [sys.executable, "-m", "earmark"]
 FULL = Path("/dev/full")
 
 

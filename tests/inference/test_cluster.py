@@ -61,7 +61,7 @@ def start(place: Path, job: str, sessions: Path, *words: str, verb: tuple[str, .
     command = [
         sys.executable,
         "-m",
-        "earmark.cli",
+        "earmark",
         *verb,
         "--job",
         job,

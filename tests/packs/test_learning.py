@@ -303,7 +303,7 @@ def test_killed_it_goes_on(pack, tmp_path):
     words = ["train", tmp_path / "plan.yaml", "--data", pack, "--save-every", "1"]
     whole = earmark(*words, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-m", "earmark.cli", *map(str, words), "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "earmark", *map(str, words), "--out", str(tmp_path / "run")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "state.safetensors").is_file():
@@ -326,7 +326,7 @@ def test_two_processes_read_their_own_shards_and_go_on(pack, tmp_path):
     words = ["train", tmp_path / "plan.yaml", "--data", pack, "--save-every", "1", "--processes", "2"]
     whole = alone(*words, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-m", "earmark.cli", *map(str, words), "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "earmark", *map(str, words), "--out", str(tmp_path / "run")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while not (tmp_path / "run" / "state.safetensors").is_file():
         assert process.poll() is None

@@ -72,7 +72,7 @@ def started(machines, pack, tmp_path, out, *words):
                 shutil.copytree(pack, place / "packed")
             command = [
                 *inside, sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(number),
-                "--nproc-per-node", "1", "--master-addr", first, "--master-port", str(port), "-m", "earmark.cli",
+                "--nproc-per-node", "1", "--master-addr", first, "--master-port", str(port), "-m", "earmark",
                 "train", str(tmp_path / "plan.yaml"), "--data", "packed", "--out", str(out), "--save-every", "1", *words,
             ]  # fmt: skip
             with (place / "said").open("w") as said:
@@ -99,7 +99,7 @@ def of_earmark(starter):
     found = subprocess.run(
         ["ps", "--ppid", str(starter.pid), "-o", "pid=,args="], capture_output=True, text=True, check=True
     )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "earmark.cli" in line]
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if " -m earmark " in line]
 
 
 def test_two_machines_learn_from_shards_of_their_own_and_go_on(machines, pack, tmp_path):

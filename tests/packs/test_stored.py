@@ -110,7 +110,7 @@ def test_killed_within_an_epoch_it_goes_on(there, disk, tmp_path):
     assert whole.returncode == 0, whole.stderr
     words += ["--data", there, "--out", tmp_path / "run"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "earmark.cli", *map(str, words)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "earmark", *map(str, words)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "state.safetensors").is_file():

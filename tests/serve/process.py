@@ -30,7 +30,7 @@ class Program:
 
 @contextmanager
 def serving(*words: object, **environment: str) -> Iterator[Program]:
-    command = [sys.executable, "-m", "earmark.cli", "serve", "--port", "0", *map(str, words)]
+    command = [sys.executable, "-m", "earmark", "serve", "--port", "0", *map(str, words)]
     log = Path(tempfile.mkstemp(prefix="serving-")[1])  # a pipe that nobody reads would stop it
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, env=os.environ | environment)

@@ -67,6 +67,6 @@ def step(title: str, *arguments: object) -> None:
         say("")
         say(title)
     say(f"   $ earmark {shlex.join(words)}")
-    done = subprocess.run([sys.executable, "-m", "earmark.cli", *words], check=False)
+    done = subprocess.run([sys.executable, "-m", "earmark", *words], check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)

@@ -218,7 +218,7 @@ def launch(count: int, arguments: Sequence[str]) -> Iterator[None]:
     )
     others = [
         subprocess.Popen(
-            [sys.executable, "-m", "earmark.cli", *arguments],
+            [sys.executable, "-m", "earmark", *arguments],
             env={**os.environ, **variables, **threads, "RANK": str(i), "LOCAL_RANK": str(i)},
             stdout=subprocess.DEVNULL,
         )
