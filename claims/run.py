@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -74,7 +75,9 @@ def run(one: Claim, asked: argparse.Namespace) -> str:
     out, size = Path(asked.out), one.sized(asked.size)
     clips = data.prepare(one.data, Path(asked.data), out / "data", asked.workers)
     planned = evidence.plan(one, size, clips, out / "trainings")
-    todo = [training for runs in planned.values() for run in runs for training in run]
+    # the first run of every system, then the second: what has ended by then is of all of them
+    turns = itertools.zip_longest(*planned.values(), fillvalue=())
+    todo = [training for runs in turns for run in runs for training in run]
     results = Path(asked.results)
     if brought := kept.bring(one, todo, results):
         _say(f"{len(brought)} trainings ended elsewhere, as {results / kept.FOLDER} tells")
