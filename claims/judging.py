@@ -49,12 +49,11 @@ def judge(told: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
             pair[f"{key}_holm"] = after
     for pair in pairs:
         pair["verdict"], pair["why"] = verdict(pair, _untrained(pair, told, claim), claim.limit, least(claim.metric))
-    said = {statement: [tuple(pair) for pair in own] for statement, own in claim.statements.items()}
     statements = []
-    for statement, own in (said or {claim.statement: list(claim.pairs)}).items():
+    for statement, own in (claim.statements or {claim.statement: claim.pairs}).items():
         whole = overall([pair["verdict"] for pair in pairs if (pair["better"], pair["worse"]) in own])
         statements.append({"statement": statement, "verdict": whole, "pairs": [list(pair) for pair in own]})
-    verdicts = {each["verdict"] for each in statements}
+    verdicts = {str(each["verdict"]) for each in statements}
     whole = verdicts.pop() if len(verdicts) == 1 else BY_STATEMENT
     return {**told, "pairs": pairs, "statements": statements, "verdict": whole}
 

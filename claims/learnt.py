@@ -73,15 +73,15 @@ def course(figures: Sequence[float]) -> Course:
 
 def together(courses: Sequence[Course], alike: Sequence[bool] = ()) -> Course:
     """That of a run of several trainings: means, and the fewest epochs. alike: which validated on the clips of the log at recipe size."""
-    means = (fmean(getattr(one, key) for one in courses) for key in ("rise", "noise", "reached"))
+    rise, noise, reached = (fmean(getattr(one, key) for one in courses) for key in ("rise", "noise", "reached"))
     same = [one.reached for one, held in zip(courses, alike, strict=False) if held]
-    return Course(*means, min(one.epochs for one in courses), fmean(same) if same else math.nan)
+    return Course(rise, noise, reached, min(one.epochs for one in courses), fmean(same) if same else math.nan)
 
 
-def validated(one: Training) -> str:
-    """The digest of the clips that a training validated on."""
-    held = manifest.read(one.clips)
-    return ClipSet.of(held.in_folds(one.plan.data.validation)).sha256
+def validated(one: Training) -> str | None:
+    """The digest of the clips that a training validated on; None where they were drawn from those that are learnt from."""
+    folds = one.plan.data.validation
+    return ClipSet.of(manifest.read(one.clips).in_folds(folds)).sha256 if isinstance(folds, list) else None
 
 
 def validated_at_recipe_size(log: Path) -> str | None:
@@ -90,7 +90,8 @@ def validated_at_recipe_size(log: Path) -> str | None:
     if not report.is_file():
         return None
     told = json.loads(report.read_text(encoding="utf-8"))["protocol"].get("split", {})
-    return told.get("validation", {}).get("sha256")
+    digest: str | None = told.get("validation", {}).get("sha256")
+    return digest
 
 
 def validation(log: Path) -> dict[str, list[float]]:
@@ -129,7 +130,7 @@ def _epochs(plan: Recipe) -> int:
 
 def of(claim: Claim, size: Size, planned: Mapping[str, Sequence[Sequence[Training]]]) -> dict[str, dict[str, Any]]:
     """What the logs say of each trained system: `why` it does not count as trained, or nothing; and the figures."""
-    told = {}
+    told: dict[str, dict[str, Any]] = {}
     for name, runs in planned.items():
         if claim.own() and not any(one.plan.data.validation for run in runs for one in run):
             last = max(_epochs(one.plan) for run in runs for one in run)
