@@ -20,6 +20,7 @@ from earmark.evaluation.thresholds.goals import Goal, choose, parse_rate
 from earmark.events import EventRules
 from earmark.models import loading
 from earmark.models.facts import EventTuning
+from earmark.models.testfacts import Alarms
 from earmark.scores import Event, Scores
 
 PEAKS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)  # of six sounds, one a ten seconds
@@ -131,6 +132,49 @@ def test_reviews_choose_a_threshold(tmp_path):
         reach_by_reviews(tagger, reviewed(count=5), Goal(precision=0.7))
     with pytest.raises(EarmarkError, match="False alarms an hour need whole recordings"):
         reach_by_reviews(tagger, reviewed(), Goal(false_alarms=1.0))
+
+
+def test_where_all_reviews_are_right_all_of_them_stay_events():
+    every = [replace(each, answer="right") for each in reviewed()]
+    told = reach_by_reviews(loading.load("esc10"), every, Goal(precision=0.9))
+    assert told.met == {"dog": True} and told.rules.thresholds["dog"] == min(each.picked.event.score for each in every)
+
+
+def test_where_no_score_reaches_the_goal_and_higher_ones_are_no_better_the_threshold_stays(tmp_path):
+    """Half are right, the lower ones: what a threshold at the highest score would leave is no better."""
+    table = tmp_path / "answers.csv"
+    score = "recording,onset,offset,tag,score,answer,right_tag,chosen,probability,of_tag\n"
+    rows = [
+        f"a.wav,{n},{n + 1},dog,{0.3 + n / 100:g},{'right' if n < 30 else 'wrong'},,random,0.5,200" for n in range(60)
+    ]
+    table.write_text(score + "\n".join(rows) + "\n")
+    out = tmp_path / "t.safetensors"
+    done = earmark("calibrate", "esc10", "--reviews", table, "--precision", "0.9", "--out", out)
+    assert "dog: no score reaches a precision of 0.9; 0.500 are right at any of 0.300 to 0.890, and higher ones no more often: its " \
+        "threshold stays 0.5" in " ".join(done.stderr.split())  # fmt: skip
+    assert loading.load(out).facts.events.rules.thresholds["dog"] == 0.5
+
+
+def test_false_alarms_of_other_rules_go_with_them(tmp_path):
+    """Those of its own rules, and of files that do not tell by which; not those of one threshold for all tags."""
+    tagger = loading.load("esc10")
+    stays = Alarms("cars", 1, 1.0, {"dog": 1}, "threshold 0.5 for all tags")
+    kept = (Alarms("wind", 1, 1.0, {"dog": 2}, "its own rules"), Alarms("rain", 1, 1.0, {"dog": 3}), stays)
+    told = reach_by_reviews(tagger, reviewed(), Goal(precision=0.7))
+    told.store(tmp_path / "first.safetensors")
+    tagger = loading.load(tmp_path / "first.safetensors")
+    tagger.facts = replace(tagger.facts, alarms=kept)
+    tagger.save(tmp_path / "first.safetensors")
+    same = reach_by_reviews(tmp_path / "first.safetensors", reviewed(), Goal(precision=0.7))
+    same.store(tmp_path / "same.safetensors")
+    assert loading.load(tmp_path / "same.safetensors").facts.alarms == kept  # the same rules
+    table = tmp_path / "answers.csv"
+    head = "recording,onset,offset,tag,score,answer,right_tag,chosen,probability,of_tag\n"
+    table.write_text(head + "".join(f"a.wav,{n},{n + 1},dog,0.6,right,,random,0.5,200\n" for n in range(30)))
+    out = tmp_path / "other.safetensors"
+    done = earmark("calibrate", tmp_path / "first.safetensors", "--reviews", table, "--precision", "0.9", "--out", out)
+    assert "false alarms of wind, rain were counted by the rules of before and are left out" in done.stderr
+    assert loading.load(out).facts.alarms == (stays,)
 
 
 @pytest.fixture(scope="module")

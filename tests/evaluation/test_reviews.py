@@ -273,7 +273,7 @@ def test_few_or_parted_reviews_have_a_curve_too():
     )
     assert 0.5 < parted.threshold(0.9) < 0.9
     every = curve.fitted(np.linspace(0.5, 0.9, 30), np.ones(30, bool))
-    assert every.at(0.5).value > 0.9
+    assert every.at(0.5).value == every.at(0.9).value == pytest.approx(30.5 / 31, abs=1e-6)
 
 
 def test_the_interval_holds_the_true_probability():
@@ -292,7 +292,31 @@ def test_thresholds_of_a_precision():
     assert told.threshold(0.9999) is None
     assert told.threshold(0.001) == told.low
     falling = curve.fitted(*drawn(500, slope=-1.0))
-    assert falling.threshold(0.99) is None
+    assert falling.threshold(0.99) is None and falling.slope == 0
+
+
+@pytest.mark.parametrize("count", [20, 30, 60])
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_where_nearly_all_are_right_everything_that_was_reviewed_is_told(count, wrong):
+    """No higher threshold is better there than the lowest: the penalty alone would let the curve fall, and nothing reach the goal."""
+    scores = np.sort(np.random.default_rng(count).uniform(0.6, 1, count))
+    right = np.ones(count, bool)
+    right[count - wrong :] = False
+    told = curve.fitted(scores, right)
+    assert told.threshold(0.5) == told.low
+    assert told.threshold(0.9) == (told.low if (right.sum() + 0.5) / (count + 1) >= 0.9 else None)
+    # wrong ones at the bottom raise it above them, and not into the upper half
+    assert curve.fitted(scores, right[::-1]).threshold(0.9) < np.median(scores)
+
+
+def test_of_a_curve_that_does_not_rise():
+    """Higher scores are no better there: the share of right ones is that at any score."""
+    scores, right = drawn(500, slope=-1.0)
+    told = curve.fitted(scores, right)
+    assert told.at(0.2).value == told.at(0.8).value == pytest.approx((right.sum() + 0.5) / 501, abs=1e-6)
+
+
+def test_few_reviews_have_no_curve():
     with pytest.raises(ScoresError, match="19 reviews are too few to tell .* 20 are needed"):
         curve.fit(reviews(*[("dog", "right", "random")] * 19, ("dog", None, "random"), of_tag=100))
 

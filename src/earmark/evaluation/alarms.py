@@ -19,7 +19,7 @@ from earmark.events import DEFAULT, EventRules
 from earmark.inference import Failure, Recording
 from earmark.inference.detection import listen
 from earmark.models import loading
-from earmark.models.testfacts import Alarms
+from earmark.models.testfacts import OWN_RULES, Alarms
 from earmark.progress import QUIET, Progress, task
 from earmark.scores import Event
 
@@ -121,5 +121,5 @@ def _rules(tagger: AnyTagger, rules: EventRules | float | None) -> tuple[EventRu
     if rules is not None:
         return EventRules.alike(tagger.vocabulary, rules), f"threshold {rules:g} for all tags"
     if tagger.facts.rules is not None:
-        return tagger.facts.rules, "its own rules"
+        return tagger.facts.rules, OWN_RULES
     return EventRules.alike(tagger.vocabulary), f"threshold {DEFAULT:g} for all tags"

@@ -58,7 +58,7 @@ class Reaching:
 
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
-        self.tagger.facts = replace(self.tagger.facts, events=self.facts)
+        self.tagger.facts = self.tagger.facts.retuned(events=self.facts)
         self.tagger.save(file)
 
 
@@ -163,7 +163,10 @@ def reach_by_reviews(
     for tag, curve in curves.items():
         threshold = curve.threshold(goal.precision)
         met[tag] = threshold is not None
-        thresholds[tag] = curve.high if threshold is None else max(threshold, 1e-6)
+        if threshold is not None:
+            thresholds[tag] = max(threshold, 1e-6)
+        elif curve.slope > 0:  # else a higher one is no better
+            thresholds[tag] = curve.high
     told = {
         tag: {
             "threshold": thresholds[tag], "met": met[tag], "reviews": curve.reviews, "right": curve.right,

@@ -57,10 +57,7 @@ class Tuning:
     @checked
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
-        stored = self.tagger.facts
-        self.tagger.facts = replace(
-            stored, events=self.facts.events or stored.events, tags=self.facts.tags or stored.tags
-        )
+        self.tagger.facts = self.tagger.facts.retuned(events=self.facts.events, tags=self.facts.tags)
         self.tagger.save(file)
 
 

@@ -125,7 +125,12 @@ def _with(tagger: Any, choice: Choice, dataset: str, progress: Progress) -> Any:
     best, facts = choice.tried[0].windows, tagger.facts
     if best == choice.own:
         return tagger
-    parts = {"rules for events": facts.events, "thresholds": facts.tags, "test figures": facts.test}
+    parts = {
+        "rules for events": facts.events,
+        "thresholds": facts.tags,
+        "test figures": facts.test,
+        "false alarms": facts.alarms,
+    }
     stale = [what for what, part in parts.items() if part]
     if stale:
         progress.say(
@@ -136,7 +141,7 @@ def _with(tagger: Any, choice: Choice, dataset: str, progress: Progress) -> Any:
     chosen = {key: value for key, value in choice.as_dict().items() if key != "tried"}
     more = {**facts.more, "windows": {"data": dataset, **chosen}}
     moved = tagger.hearing({"hop": best.hop, "combine": best.combine, "weigh": best.weigh})
-    moved.facts = replace(facts, events=None, tags=None, test=None, more=more)
+    moved.facts = replace(facts, events=None, tags=None, test=None, alarms=None, more=more)
     return moved
 
 

@@ -270,6 +270,14 @@ class Facts:
         """The name of the data set that it learnt from."""
         return None if self.data is None else self.data.name
 
+    def retuned(self, events: EventTuning | None = None, tags: TagTuning | None = None) -> Facts:
+        """With other rules for events, or other thresholds for tags. False alarms that were counted by other rules of its own go."""
+        told = replace(self, events=events or self.events, tags=tags or self.tags)
+        if told.rules == self.rules:
+            return told
+        kept = tuple(each for each in self.alarms or () if not each.of_own_rules())
+        return replace(told, alarms=kept or None)
+
     def clips(self, part: str) -> ClipSet:
         """Those of a part of the split; none where it is not told."""
         return (self.split or Split()).parts().get(part, ClipSet())

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from earmark.metrics import Interval
 
 
+OWN_RULES = "its own rules"  # by which events were told, in words
+
+
 @dataclass(frozen=True)
 class Tested:
     """metrics: figures with their intervals by name, plain JSON values, on these clips of this data set."""
@@ -41,6 +44,10 @@ class Alarms:
     hours: float
     tags: Mapping[str, int] = field(default_factory=dict)
     by: str | None = None
+
+    def of_own_rules(self) -> bool:
+        """Whether the tagger's own rules told them, and not some that stay what they are; files of before do not tell."""
+        return self.by is None or self.by == OWN_RULES
 
     @property
     def events(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.console import print_table, say, say_notes
+from earmark.cli.terminal.tuned import store
 from earmark.evaluation.wording import number
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def by_recordings(
     keep_freed_memory()
     told = reach(tagger, data, goal, **options)
     say_notes(told.notes)
-    told.store(file)
+    store(told, file)
     if as_json:
         print(json.dumps(told.facts.as_dict(), indent=1, ensure_ascii=False))
     else:
@@ -72,7 +73,7 @@ def by_reviews(tagger: str, reviews: Path, goal: Goal, device: str, file: Path, 
     from earmark.evaluation.goals import reach_by_reviews
 
     told = reach_by_reviews(tagger, reviews, goal, device=device)
-    told.store(file)
+    store(told, file)
     rows = []
     for tag, curve in (told.curves or {}).items():
         there = curve.at(told.rules.thresholds[tag])
@@ -127,7 +128,9 @@ def _say_unmet(told: Reaching) -> None:
     for tag, curve in (told.curves or {}).items():
         if told.met and not told.met[tag]:
             best_share = number(curve.at(curve.high).value)
-            say(
-                f"{tag}: no score reaches {told.goal}; at the highest that was reviewed, {curve.high:.3f}, which is taken, {best_share} "
-                "are right"
-            )
+            if curve.slope > 0:
+                best = f"at the highest that was reviewed, {curve.high:.3f}, which is taken, {best_share} are right"
+            else:
+                stays = f"its threshold stays {told.rules.thresholds[tag]:g}"
+                best = f"{best_share} are right at any of {curve.low:.3f} to {curve.high:.3f}, and higher ones no more often: {stays}"
+            say(f"{tag}: no score reaches {told.goal}; {best}")

@@ -102,12 +102,24 @@ def by_f1(
     told = tune(tagger, data, **options)
     say_notes(told.notes)
     write_tried(told, tried)
-    told.store(file)
+    store(told, file)
     print_tuning(told, as_json)
     if told.facts.events and (rates := told.facts.events.rates):
         say(rate_of(rates))
     say(f"{file}: holds these rules now")
     say_unread(told)
+
+
+def store(told: Tuning | Reaching, file: Path) -> None:
+    """Write the tagger with what was chosen, and say which figures of the rules of before it no longer tells."""
+    before = told.tagger.facts.alarms or ()
+    told.store(file)
+    kept = told.tagger.facts.alarms or ()
+    if gone := [each.of for each in before if each not in kept]:
+        say(
+            f"false alarms of {', '.join(gone)} were counted by the rules of before and are left out: `earmark alarms --record` "
+            "counts them anew"
+        )
 
 
 def rate_of(rates: Mapping[str, float]) -> str:

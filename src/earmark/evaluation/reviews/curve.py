@@ -6,6 +6,9 @@ Fitted by Firth's penalised likelihood (1993), which has an answer where all rev
 interval of p is that of a + b · x (Wald, 95 %). Whether an event was reviewed depends on its score and on chance alone, so that
 every review counts alike here. Of fewer than LEAST reviews no curve is told.
 
+b is not below nought: where all reviews are right the penalty alone would make it so, and where higher scores were right less often a
+higher threshold is no remedy. Then the share of right ones is that at any score.
+
 The threshold for a precision is the lowest score at which p reaches it: of what lies higher more is right.
 """
 
@@ -48,9 +51,9 @@ class Curve:
 
     def threshold(self, precision: float) -> float | None:
         """The lowest score, among those that were reviewed, at which an event is right with this probability; None: at none."""
-        if self.at(self.low).value >= precision and self.slope >= 0:
+        if self.at(self.low).value >= precision:
             return self.low
-        if self.at(self.high).value < precision or self.slope <= 0:
+        if self.at(self.high).value < precision:
             return None
         x = (math.log(precision / (1 - precision)) - self.intercept) / self.slope
         return min(self.high, max(self.low, _logistic(x)))
@@ -74,8 +77,16 @@ def fitted(scores: ArrayLike, right: ArrayLike) -> Curve:
         raise ScoresError(f"scores from {values.min():g} to {values.max():g}: a curve is of scores from 0 to 1")
     design = np.stack([np.ones(len(values)), logit(values)], 1)
     # where all have one score, only the share can be told
-    columns = slice(0, 2) if np.ptp(design[:, 1]) > 1e-6 else slice(0, 1)
-    x = design[:, columns]
+    weights, covariance = _firth(design, truth) if np.ptp(design[:, 1]) > 1e-6 else (np.zeros(2), np.zeros((2, 2)))
+    if weights[1] <= 0:
+        weights, covariance = np.zeros(2), np.zeros((2, 2))
+        weights[:1], covariance[:1, :1] = _firth(design[:, :1], truth)
+    low, high = float(values.min()), float(values.max())
+    return Curve(float(weights[0]), float(weights[1]), covariance, len(values), int(truth.sum()), low, high)
+
+
+def _firth(x: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(weights, their covariance) of x (n, k), k each way."""
     weights = np.zeros(x.shape[1])
     for _ in range(STEPS):
         p = _logistics(x @ weights)
@@ -87,12 +98,7 @@ def fitted(scores: ArrayLike, right: ArrayLike) -> Curve:
         if np.abs(step).max() < CLOSE:
             break
     p = _logistics(x @ weights)
-    covariance = np.zeros((2, 2))
-    covariance[columns, columns] = np.linalg.pinv(x.T @ (x * (p * (1 - p))[:, None]))
-    both = np.zeros(2)
-    both[columns] = weights
-    low, high = float(values.min()), float(values.max())
-    return Curve(float(both[0]), float(both[1]), covariance, len(values), int(truth.sum()), low, high)
+    return weights, np.asarray(np.linalg.pinv(x.T @ (x * (p * (1 - p))[:, None])), np.float64)
 
 
 def logit(score: ArrayLike) -> NDArray[np.float64]:
