@@ -267,6 +267,26 @@ def test_changes_and_retries(place, tmp_path, capsys):
         earmark(*command, "--top", 2)
 
 
+@pytest.mark.parametrize("words", [["tag"], ["events", "--format", "csv"], ["events", "--format", "raven"], ["embed"]])
+def test_recordings_that_a_job_heard_and_that_are_gone_are_told(place, tmp_path, capsys, words):
+    """A card that was emptied and filled again: what was heard of it is not in the table of now, which is said, and is not lost."""
+    (tmp_path / "card").mkdir()
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / "card" / name).write_bytes((place / "in" / name).read_bytes())
+    command = [words[0], tmp_path / "card", "--tagger", place / "t.safetensors", "--job", tmp_path / "job", *words[1:]]
+    assert earmark(*command) == 0
+    assert "heard before" not in capsys.readouterr().err
+    results = sorted(path.name for path in (tmp_path / "job" / "results").iterdir())
+    (tmp_path / "card" / "a.wav").rename(tmp_path / "card" / "c.wav")
+    assert earmark(*command) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"1 recordings that this job heard before are not among those of now, such as {tmp_path / 'card' / 'a.wav'}"
+        in said
+    )
+    assert set(results) < {path.name for path in (tmp_path / "job" / "results").iterdir()}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -150,6 +150,17 @@ class Journal:
             with result.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 yield file.read()
 
+    def besides(self, paths: Sequence[Path]) -> list[str]:
+        """Recordings that have a result and are not among these: they were asked for before."""
+        left = sum(entry.result is not None for entry in self.entries.values())
+        for path in paths:
+            entry = self.entries.get(str(path))
+            left -= entry is not None and entry.result is not None
+        if not left:  # as nearly always: then no set of a million names is made
+            return []
+        asked = set(map(str, paths))
+        return [path for path, entry in self.entries.items() if entry.result is not None and path not in asked]
+
     def drop_pieces(self) -> None:
         """All recordings are done: pieces are of what is not asked for any more."""
         shutil.rmtree(self.folder / PIECES, ignore_errors=True)

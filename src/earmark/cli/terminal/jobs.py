@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name, tally
-from earmark.files.journal import PIECES, SHARDS, Journal
+from earmark.files.journal import PIECES, RESULTS, SHARDS, Journal
 from earmark.files.mirror import mirror_of, mirrored
 from earmark.files.shards import Shard
 
@@ -179,11 +179,19 @@ class Job:
         if (self.journal.folder / PIECES).is_dir() and told.pieces:
             say(str(told))
         self.journal.drop_pieces()
+        # a shard's part changes with the recordings that there are, and the job that joins it tells of all
+        besides = [] if self.shown.parent.name == SHARDS else self.journal.besides(found)
         path = self.form.join(self.journal, found)
         if self.mirror is not None:
             path = self.mirror.finish(path)
         if path is not None:
             say(f"results: {path}")
+        if besides:
+            say(
+                f"{len(besides):,} recordings that this job heard before are not among those of now, such as {besides[0]}: what was "
+                f"heard in them stays in {self.shown / RESULTS}, and is not in the results of all. Name them too, where they are, or "
+                "take a --job for each disk"
+            )
         return self.journal.failures(found)
 
 
