@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -113,6 +113,16 @@ def test_the_first_is_taken_and_a_conflict_told(tmp_path):
     assert len(Clocks().began(file).notes) == 2  # nobody says that the name is of another zone
     told = Clocks(start="2021-04-24T08:00:01+02:00", zone="+02:00").began(file)
     assert told.by == "--start" and [note.rpartition(" by ")[2] for note in told.notes] == ["GUANO", "the file's name"]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin", "+05:00", "UTC"])
+def test_a_name_in_the_zone_of_what_is_known_is_no_conflict(tmp_path, zone):
+    """As AudioMoth's are, in UTC as its comment, wherever it stood; a name that is an hour off is one, in any zone."""
+    for name, conflicts in (("20260402_210000.WAV", 0), ("20260402_201500.WAV", 1)):
+        file = tmp_path / name
+        wav(file, chunk(b"guan", b"Timestamp: 2026-04-02T21:00:00Z\n"))
+        told = Clocks(zone=zone).began(file)
+        assert told.when == datetime(2026, 4, 2, 21, tzinfo=UTC) and len(told.notes) == conflicts
 
 
 def test_over_midnight_and_changes_of_the_hour():

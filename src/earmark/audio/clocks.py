@@ -120,7 +120,8 @@ def _agree(one: datetime, other: datetime, zone: tzinfo | None) -> bool:
     if (one.tzinfo is None) == (other.tzinfo is None):
         return abs(one - other) <= NEAR
     known, bare = (one, other) if other.tzinfo is None else (other, one)
-    zones = [zone] if zone is not None else [known.tzinfo, UTC]
+    # a recorder whose clock runs in UTC names its files so, wherever the user says that it stood
+    zones = [known.tzinfo, UTC] + [zone] * (zone is not None)
     return any(abs(known - bare.replace(tzinfo=each)) <= NEAR for each in zones)
 
 
