@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_what_it_writes_can_be_trained(sounds, tmp_path):
     assert "learnt and never told: background (data.reserved)" in done.stderr
 
 
+def test_one_tag_alone_is_told_how_it_can_be_learnt(tmp_path):
+    """The commonest survey: what the message says is what works."""
+    (tmp_path / "one" / "owl").mkdir(parents=True)
+    for n in range(6):
+        soundfile.write(tmp_path / "one" / "owl" / f"{n}.wav", call(1.0, 3_000), RATE)
+    with pytest.raises(EarmarkError, match=r"one: the only tag is 'owl', .* Add a folder `background`") as error:
+        starting.start(tmp_path / "one", tmp_path / "own")
+    words = re.search(r"earmark (index folder .* -o own.csv),", str(error.value))[1].split()
+    words[-1] = str(tmp_path / "own.csv")
+    assert earmark(*words).returncode == 0 and (tmp_path / "own.csv").is_file()
+
+
 def test_recordings_with_labels(tmp_path):
     night = tmp_path / "field"
     night.mkdir()
@@ -83,7 +96,8 @@ def test_recordings_with_labels(tmp_path):
         soundfile.write(night / f"{name}.wav", wave, RATE)
         (night / f"{name}.txt").write_text("5.0\t6.0\towl\n")
     with pytest.raises(
-        EarmarkError, match=r"the only tag is 'owl', and with nothing else .*say --complete if all .* or add a folder"
+        EarmarkError,
+        match=r"the only tag is 'owl', and with nothing else .* Say --complete if all .*, add a folder .* --recordings RECORDINGS",
     ):
         starting.start(night, tmp_path / "own")
     assert not (tmp_path / "own").exists()

@@ -16,16 +16,18 @@ def add_recordings(
     found: Explanation, recordings: list[Path], bar: Progress | Silent, start: float, salvage: bool
 ) -> tuple[list[str], list[str]]:
     """(what is to be said of the recordings, why those that could not be read could not)."""
+    from earmark import audio
     from earmark.errors import AudioError
 
     notes: list[str] = []
     failures: list[str] = []
-    if not found.hears:
-        return notes, failures
     task = bar.add_task("recordings", total=len(recordings), told="", visible=bool(recordings))
     for path in recordings:
         try:
-            notes += found.add_recording(path, start, salvage=salvage)
+            if found.hears:
+                notes += found.add_recording(path, start, salvage=salvage)
+            else:
+                audio.info(path)  # that a recording is not there is said, though nothing would be shown of it
         except AudioError as error:
             failures.append(str(error))
         bar.advance(task)

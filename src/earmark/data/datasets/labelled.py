@@ -97,7 +97,9 @@ def _lost(root: Path, labels: Labels, missing: str) -> list[str]:
     shown = [name if file in name else f"{name} (in {file})" for name, file in labels.lost.items()]
     told = f"{len(shown)} recordings that are labelled are not there: {', '.join(shown[:SHOWN])}{' …' * (len(shown) > SHOWN)}"
     if missing == "refuse":
-        raise ManifestError(f'{root}: {told}. Put them beside their labels, or leave them out with missing="skip"')
+        raise ManifestError(
+            f"{root}: {told}. Put them beside their labels, or leave them out: earmark index labelled {root} -o clips.csv --set missing=skip"
+        )
     return [told]
 
 

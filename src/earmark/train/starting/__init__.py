@@ -121,10 +121,12 @@ def _labelled(folder: Path, complete: bool) -> tuple[Manifest, list[str]]:
 
 
 def _one_tag(folder: Path, clips: Manifest, labels: bool) -> str:
-    way = "say --complete if all that is heard in the recordings is labelled, " if labels else ""
+    kind = "labelled" if labels else "folder"
+    ways = ["Say --complete if all that is heard in the recordings is labelled", "add"] if labels else ["Add"]
     return (
-        f"{folder}: the only tag is {clips.vocabulary[0]!r}, and with nothing else there is nothing to tell it from: {way}or add a "
-        "folder `background` with clips of what else is heard there"
+        f"{folder}: the only tag is {clips.vocabulary[0]!r}, and with nothing else there is nothing to tell it from. {', '.join(ways)} a "
+        "folder `background` with clips of what else is heard there, or let recordings teach that: earmark index "
+        f"{kind} {folder} -o own.csv, then earmark train own.csv --from TAGGER --recordings RECORDINGS"
     )
 
 
