@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.program import earmark
 
 from earmark.engines.features.mel import hz_to_mel
 from earmark.errors import AudioError, EarmarkError, TaggerError
@@ -326,3 +327,9 @@ def test_an_ensemble_has_no_layers(tmp_path):
 
     with pytest.raises(TaggerError, match="an ensemble of 2 taggers has no net of its own"):
         Explanation(Ensemble([build("convnet1d"), build("convnet1d", seed=1)]), tmp_path)
+
+
+def test_a_recording_that_is_not_there_is_said_of_every_net(tmp_path):
+    """Of one that shows nothing of recordings, too."""
+    told = earmark("explain", "esc10", tmp_path / "none.wav", "--out", tmp_path / "out")
+    assert told.returncode == 1 and "none.wav: does not exist" in told.stderr

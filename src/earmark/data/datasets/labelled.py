@@ -98,7 +98,8 @@ def _lost(root: Path, labels: Labels, missing: str) -> list[str]:
     told = f"{len(shown)} recordings that are labelled are not there: {', '.join(shown[:SHOWN])}{' …' * (len(shown) > SHOWN)}"
     if missing == "refuse":
         raise ManifestError(
-            f"{root}: {told}. Put them beside their labels, or leave them out: earmark index labelled {root} -o clips.csv --set missing=skip"
+            f"{root}: {told}. Put them beside their labels, or leave them out: "
+            f"earmark index labelled {root} -o clips.csv --set missing=skip"
         )
     return [told]
 
