@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -117,6 +118,21 @@ def test_counts_worked_by_hand():
     ]
     rates = picture.rates(counts.count(heard[:1]), ["dog", "owl"], ["21", "22", "23", "0"], lambda row: str(row.hour))
     np.testing.assert_allclose(rates, [[np.nan, 4, 0, 0], [np.nan, 0, 1, 0]])
+
+
+def test_what_several_channels_hear_counts_once():
+    """Two channels of a minute: the dog is heard in both from 10 to 20 and from 15 to 30 s, the owl one after the other."""
+    events = [
+        Event(10, 20, "dog", 0.9, 1), Event(15, 30, "dog", 0.8, 2), Event(40, 41, "dog", 0.9, 2),
+        Event(5, 8, "owl", 0.9, 1), Event(8, 9, "owl", 0.9, 2),
+    ]  # fmt: skip
+    rows = [row.cells() for row in counts.count([counts.Heard("a.wav", 60.0, events, None, "s")])]
+    assert rows == [
+        ("s", None, None, "dog", 2, round(21 / 60, 3), 1.0),
+        ("s", None, None, "owl", 2, round(4 / 60, 3), 1.0),
+    ]
+    apart = [replace(event, channel=None) for event in events]  # of the mix they are what they are
+    assert [row.cells()[4] for row in counts.count([counts.Heard("a.wav", 60.0, apart, None, "s")])] == [3, 2]
 
 
 def spread(*days: date) -> list[counts.Count]:

@@ -1,15 +1,15 @@
 """How often and how long each tag is heard, by site, day and hour; with how long was recorded, so that none differs from not known.
 
 An event counts where it begins; its minutes, and those that were recorded, lie in the hours that they lie in, over midnight too.
-Of recordings whose beginning nobody knows the date and the hour are None. Minutes of one tag in two channels count twice, as its
-events do.
+Of recordings whose beginning nobody knows the date and the hour are None. What is heard in several channels at once is one event,
+from where the first of them begins to where the last ends.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def count(heard: Iterable[Heard]) -> list[Count]:
     for each in heard:
         for cell, part in _cells(each, 0.0, each.duration):
             recorded[cell] += part
-        for event in each.events:
+        for event in _of_all_channels(each.events):
             tags.add(event.tag)
             parts = list(_cells(each, event.onset, event.offset))
             events[parts[0][0], event.tag] += 1
@@ -82,6 +82,20 @@ def count(heard: Iterable[Heard]) -> list[Count]:
         for cell in order
         for tag in sorted(tags) or [""]
     ]
+
+
+def _of_all_channels(events: Sequence[Event]) -> Sequence[Event]:
+    """Events of one tag that overlap in different channels as one; those of a single channel, or of the mix, as they are."""
+    if len({event.channel for event in events}) < 2:
+        return events
+    whole: dict[str, list[Event]] = {}
+    for event in sorted(events, key=lambda each: each.onset):
+        known = whole.setdefault(event.tag, [])
+        if known and event.onset < known[-1].offset:
+            known[-1] = replace(known[-1], offset=max(known[-1].offset, event.offset))
+        else:
+            known.append(event)
+    return [event for each in whole.values() for event in each]
 
 
 def _cells(heard: Heard, start: float, end: float) -> Iterator[tuple[Cell, float]]:
