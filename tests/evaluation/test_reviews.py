@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections import Counter
 from dataclasses import replace
@@ -364,6 +365,75 @@ def test_the_command_from_choice_to_precision(heard, tmp_path):
     assert (
         calibrated.returncode == 2 and "the reviews are of 'owl', which this tagger does not know" in calibrated.stderr
     )
+
+
+def test_what_was_answered_before_is_not_asked_again(heard, tmp_path):
+    """Every kind of answer, in a table that asks for more; those that are not chosen any more stay, and count for themselves."""
+    first, more = tmp_path / "first.csv", tmp_path / "more.csv"
+    assert earmark("review", heard, "-n", "20", "-o", first, "--seed", "1").returncode == 0
+    rows = list(csv.DictReader(first.read_text().splitlines()))
+    kinds = [
+        ("right", {}),
+        ("wrong", {}),
+        ("other", {"right_tag": "fox"}),
+        ("moved", {"right_onset": "0.25"}),
+        ("", {}),
+    ]
+    for n, each in enumerate(rows):
+        answer, others = kinds[n % 5]
+        each |= {
+            "answer": answer,
+            **(others if answer != "moved" else {"right_offset": str(float(each["offset"]) + 0.5)}),
+        }
+    with first.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    told = earmark("review", heard, "-n", "40", "-o", more, "--seed", "2", "--answered", first)
+    assert told.returncode == 0, told.stderr
+    before = {answers.key_of(each.picked): each for each in answers.read(first) if each.answer is not None}
+    now = {answers.key_of(each.picked): each for each in answers.read(more)}
+    chosen = {answers.key_of(each) for each in choosing.pick(events_of(heard), 40, seed=2)}
+    assert len(before) == 16 and set(now) == chosen | set(before)
+    for key, each in now.items():
+        kept = before.get(key)
+        assert (each.answer, each.truth) == ((kept.answer, kept.truth) if kept else (None, None))
+        assert (each.picked.chosen == "") == (key not in chosen) and each.picked.of_tag == 40
+    left = len(chosen - set(before))
+    assert [each.answer is None for each in now.values()] == [True] * left + [
+        False
+    ] * 16  # what is left to do comes first
+    assert (
+        f"{len(chosen) - left} of them were, and {len(now) - 40} more were answered before: {left} are left"
+        in told.stderr
+    )
+    second = tmp_path / "second.csv"
+    second.write_text(first.read_text().replace(",right,", ",wrong,", 1))
+    odds = earmark("review", heard, "-o", tmp_path / "n.csv", "--answered", first, "--answered", second)
+    assert odds.returncode == 2 and "take one of these answers out" in odds.stderr
+
+
+def test_the_precision_is_honest_where_answers_are_carried_over():
+    """Over 300 choices of 20, then of 60 with these answers: the mean is the true precision, whose interval holds it."""
+    chance = np.random.default_rng(1)
+    events = found(recordings=20, each=20)
+    right = {(name, e): chance.random() < e.score**3 for name, heard in events.items() for e in heard}
+    true = np.mean(list(right.values()))
+    values, held = [], 0
+    for seed in range(300):
+
+        def answered(picked):
+            return [answers.Review(p, "right" if right[p.recording, p.event] else "wrong", None, 0) for p in picked]
+
+        picked, known = answers.carried(
+            choosing.pick(events, 60, seed=seed), answered(choosing.pick(events, 20, seed=seed))
+        )
+        assert len(known) == 20 and 60 < len(picked) < 80
+        whole = precision.of_tags(answered(picked))[-1]
+        values.append(whole.precision.value)
+        held += whole.precision.low <= true <= whole.precision.high
+    assert np.mean(values) == pytest.approx(true, abs=4 * np.std(values) / math.sqrt(300))
+    assert held / 300 > 0.93
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,13 @@ def review(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice.")] = 0,
+    answered: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--answered",
+            help="A table of these detections that was filled in: its answers are kept; may be given again.",
+        ),
+    ] = None,
     summary: Annotated[
         Path | None, typer.Option(help="A table that was filled in: tell the precision of each tag.")
     ] = None,
@@ -52,9 +59,9 @@ def review(
     from earmark.cli.terminal import reviewing
     from earmark.events.clips import Settings
 
-    reviewing.check(events, out, recordings, clips, summary, tagger)
+    reviewing.check(events, out, recordings, clips, summary, tagger, answered)
     if summary is not None:
         return reviewing.summarise(summary, as_json)
     cut = None if clips is None else (clips, Settings(margin, max(count, 1), clips_as), recordings or [])
     near = reviewing.Near(threshold, tagger, recordings or [])
-    reviewing.choose(events, out, count, near, tag, seed, cut, as_json)
+    reviewing.choose(events, out, count, near, tag, seed, cut, as_json, answered or [])

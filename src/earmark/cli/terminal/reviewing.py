@@ -31,7 +31,7 @@ class Near:
 
 def check(
     events: Path | None, out: Path | None, recordings: Sequence[Path] | None, clips: Path | None, summary: Path | None,
-    tagger: str | None = None,
+    tagger: str | None = None, answered: Sequence[Path] | None = None,
 ) -> None:  # fmt: skip
     """Raises EarmarkError for what does not go together, and where clips would lie among other files."""
     from earmark.errors import EarmarkError
@@ -40,9 +40,9 @@ def check(
         raise EarmarkError(
             "give a file of events, or a job's folder, to choose from; or --summary with a table that was filled in"
         )
-    if summary is not None and (out or recordings or clips or tagger):
+    if summary is not None and (out or recordings or clips or tagger or answered):
         raise EarmarkError(
-            f"--summary {summary}: is told on stdout; --out, --recordings, --clips and --tagger are of a new choice"
+            f"--summary {summary}: is told on stdout; --out, --recordings, --clips, --tagger and --answered are of a new choice"
         )
     if clips is not None and not recordings:
         raise EarmarkError(f"--clips {clips}: say with --recordings where the recordings are")
@@ -65,8 +65,9 @@ def choose(
     seed: int,
     cut: Cut | None,
     as_json: bool,
+    answered: Sequence[Path] = (),
 ) -> None:
-    """Write the table, to stdout where no file is named, and the clips."""
+    """Write the table, to stdout where no file is named, and the clips of what is to be listened to."""
     from earmark.evaluation.reviews import answers
     from earmark.evaluation.reviews.choosing import pick
     from earmark.evaluation.reviews.found import events_of
@@ -75,15 +76,19 @@ def choose(
     found = events_of(events, say)
     thresholds, low = _candidates(found, near)
     picked = pick(found, count, thresholds=thresholds, tags=tags, seed=seed, candidates=low)
-    clips = None if cut is None else _clips(picked, cut)
+    chosen = len(picked)
+    picked, known = answers.carried(picked, [each for file in answered for each in answers.read(file)])
+    new = [each for each in picked if answers.key_of(each) not in known]
+    clips = None if cut is None else _clips(new, cut)
     with output(out) as file:
-        file.write(_json(picked) if as_json and out is None else answers.table(picked, clips))
-    kinds = Counter(each.chosen for each in picked)
+        file.write(_json(picked) if as_json and out is None else answers.table(picked, clips, known))
+    kinds = Counter(each.chosen for each in picked[:chosen])
     every = sum(len(heard) for of in (found, low) for heard in of.values())
     what = "events and candidates" if low else "events"
-    say(
-        f"{len(picked)} of {every} {what} to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}"
-    )
+    say(f"{chosen} of {every} {what} to listen to: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}")
+    if answered:
+        more = f", and {len(picked) - chosen} more were answered before" * (len(picked) > chosen)
+        say(f"{chosen - len(new)} of them were{more}: {len(new)} are left, first in the table")
     if out is not None:
         if as_json:
             print(_json(picked), end="")

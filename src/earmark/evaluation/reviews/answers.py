@@ -15,7 +15,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from earmark.errors import ScoresError
@@ -59,15 +59,69 @@ class Review:
         return self.answer in (RIGHT, MOVED)
 
 
-def table(picked: Sequence[Picked], clips: Mapping[tuple[str, Event], str] | None = None) -> str:
-    """CSV to be filled in. clips: the files to listen to."""
+Key = tuple[str, str, float, float, int | None]  # what tells an event from others, whatever its score
+
+
+def key_of(picked: Picked) -> Key:
+    """Recording, tag, edges to the millisecond, as tables have them at least, and channel."""
+    event = picked.event
+    return picked.recording, event.tag, round(event.onset, 3), round(event.offset, 3), event.channel
+
+
+def carried(picked: Sequence[Picked], before: Sequence[Review]) -> tuple[list[Picked], dict[Key, Review]]:
+    """(what is to be listened to, then what was answered before, by which answer each event was given).
+
+    before: reviews of the same detections. Those that were answered and are not chosen now are known all the same: they stand for
+    themselves alone, chosen by nothing. Raises ScoresError where two answers of one event differ.
+    """
+    known: dict[Key, Review] = {}
+    for review in before:
+        if review.answer is None:
+            continue
+        key, event = key_of(review.picked), review.picked.event
+        first = known.setdefault(key, review)
+        if (first.answer, first.truth) != (review.answer, review.truth):
+            raise ScoresError(
+                f"{review.picked.recording}: its {event.tag} from {event.onset:g} s is {first.answer} in line {first.line} of one table "
+                f"and {review.answer} in line {review.line} of another, or otherwise so: take one of these answers out"
+            )
+    counts = {each.event.tag: each.of_tag for each in picked if each.chosen != BELOW}
+    now = {key_of(each) for each in picked}
+    others = [
+        replace(review.picked, chosen=review.picked.chosen if review.picked.chosen == BELOW else "", probability=1.0,
+                of_tag=counts.get(review.picked.event.tag, review.picked.of_tag))
+        for key, review in known.items() if key not in now
+    ]  # fmt: skip
+    new = [each for each in picked if key_of(each) not in known]
+    return [*new, *(each for each in picked if key_of(each) in known), *others], known
+
+
+def _cells(review: Review | None, event: Event) -> list[str]:
+    """answer, right_tag, right_onset, right_offset; empty where nothing was answered."""
+    if review is None or review.answer is None:
+        return [""] * 4
+    truth = review.truth
+    if truth is None or truth == replace(event, score=1.0):
+        return [review.answer, "", "", ""]
+    edges = [number(truth.onset), number(truth.offset)]
+    moved = edges != [number(event.onset), number(event.offset)]
+    return [review.answer, "" if truth.tag == event.tag else truth.tag, *(edges if moved else ["", ""])]
+
+
+def table(
+    picked: Sequence[Picked],
+    clips: Mapping[tuple[str, Event], str] | None = None,
+    known: Mapping[Key, Review] | None = None,
+) -> str:
+    """CSV to be filled in. clips: the files to listen to. known: what was answered before."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for each in picked:
         e = each.event
         clip = (clips or {}).get((each.recording, e), "")
-        row = [clip, each.recording, number(e.onset), number(e.offset), e.tag, number(e.score), "", "", "", ""]
+        row = [clip, each.recording, number(e.onset), number(e.offset), e.tag, number(e.score)]
+        row += _cells((known or {}).get(key_of(each)), e)
         writer.writerow(
             [*row, each.chosen, repr(each.probability), each.of_tag, "" if e.channel is None else e.channel]
         )
