@@ -185,3 +185,20 @@ def test_a_file_that_is_called_as_an_option_is_told_with_the_way_out(tmp_path, m
         assert CliRunner().invoke(program(Verb), ["x.wav", f"./{name}"]).exit_code == 0
         Path(name).unlink()
         assert "is called" not in CliRunner().invoke(program(Verb), ["x.wav", name]).output
+
+
+@pytest.mark.parametrize("name", cli.names())
+def test_an_option_of_one_value_that_is_given_twice_is_refused(name):
+    """What was given first would be lost without a word; options of several values, and switches, may be repeated."""
+    for words, command in commands(name):
+        for option in command.params:
+            called = next((each for each in getattr(option, "opts", ()) if each.startswith("--")), None)
+            if called is None or called == "--help":
+                continue
+            given = [called, *["1"] * (0 if option.is_flag else option.nargs)] * 2
+            try:
+                with command.make_context(words[-1], given):
+                    said = ""
+            except Exception as error:
+                said = str(getattr(error, "message", error))
+            assert ("is given 2 times" in said) == (not option.is_flag and not option.multiple), (called, said)

@@ -39,6 +39,27 @@ class Verb(TyperCommand):
             tell_value(error)
             raise
 
+    def make_parser(self, ctx: Any) -> Any:
+        """One that refuses an option which takes one value and is given another: the first would be lost without a word."""
+        parser: Any = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def once(args: list[str]) -> Any:
+            told, left, order = parse(args=args)
+            given = [
+                each for each in order if hasattr(each, "is_flag") and not (each.multiple or each.is_flag or each.count)
+            ]
+            for option in given:
+                if given.count(option) > 1:
+                    ctx.fail(
+                        f"{option.opts[0]} is given {given.count(option)} times, and takes one value: {told[option.name]!r}, the last, "
+                        "would count alone. Leave the others out"
+                    )
+            return told, left, order
+
+        parser.parse_args = once
+        return parser
+
     def get_params(self, *args: Any) -> Any:
         return lightened(super().get_params(*args))
 
