@@ -147,6 +147,7 @@ def test_it_shows_every_verb_of_the_way_and_none_that_is_not():
         "start",
         "train",
         "events",
+        "convert",
         "review",
         "calibrate",
         "retrain",

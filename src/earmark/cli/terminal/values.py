@@ -40,24 +40,24 @@ class Verb(TyperCommand):
             raise
 
     def make_parser(self, ctx: Any) -> Any:
-        """One that refuses an option which takes one value and is given another: the first would be lost without a word."""
+        """One that says where an option which takes one value is given others: the last counts, and the first is not lost unsaid."""
         parser: Any = super().make_parser(ctx)
         parse = parser.parse_args
 
-        def once(args: list[str]) -> Any:
-            told, left, order = parse(args=args)
+        def told(args: list[str]) -> Any:
+            values, left, order = parse(args=args)
             given = [
                 each for each in order if hasattr(each, "is_flag") and not (each.multiple or each.is_flag or each.count)
             ]
-            for option in given:
+            for option in dict.fromkeys(given):
                 if given.count(option) > 1:
-                    ctx.fail(
-                        f"{option.opts[0]} is given {given.count(option)} times, and takes one value: {told[option.name]!r}, the last, "
-                        "would count alone. Leave the others out"
-                    )
-            return told, left, order
+                    from earmark.cli.terminal.console import say
 
-        parser.parse_args = once
+                    count, last = given.count(option), values[option.name]
+                    say(f"{option.opts[0]} is given {count} times and takes one value: the last, {last}, counts")
+            return values, left, order
+
+        parser.parse_args = told
         return parser
 
     def get_params(self, *args: Any) -> Any:

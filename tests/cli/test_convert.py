@@ -1,0 +1,97 @@
+"""`earmark convert`: events in another format are the same events, and what a format has no place for is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.program import earmark
+
+from earmark.evaluation.reviews.found import events_of
+from earmark.events import formats
+from earmark.registry import EVENT_FORMATS
+from earmark.scores import Event
+
+FOUND = {
+    "card/20210423_190000.wav": [Event(0.5, 1.25, "dog", 0.875), Event(2.0, 3.0, "owl, far", 0.5)],
+    "card/20210423_200000.wav": [Event(0.0, 0.25, "dog", 0.625)],
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A table of events, and the recordings that they are of: of 16 kHz and 8 kHz."""
+    folder = tmp_path_factory.mktemp("converted")
+    (folder / "card").mkdir()
+    for name, rate in zip(FOUND, (16_000, 8_000), strict=True):
+        soundfile.write(folder / name, np.zeros(4 * rate), rate)
+    formats.write(FOUND, folder / "events.csv", "csv")
+    return folder
+
+
+@pytest.mark.parametrize("form", EVENT_FORMATS.names())
+def test_events_are_the_same_in_every_format_and_back(place, tmp_path, form):
+    told = earmark("convert", place / "events.csv", "--format", form, "--out", tmp_path, "--recordings", place / "card")
+    assert told.returncode == 0, told.stderr
+    assert f"3 events of 2 recordings as {form}" in told.stderr
+    found = events_of(tmp_path)
+    scored = form != "audacity"  # whose labels have no score
+    assert {Path(name).stem.removesuffix(".wav"): [(e.onset, e.offset, e.tag) for e in heard] for name, heard in found.items()} == {
+        Path(name).stem: [(e.onset, e.offset, e.tag) for e in heard] for name, heard in FOUND.items()
+    }  # fmt: skip
+    if scored:
+        assert [e.score for heard in found.values() for e in heard] == [
+            e.score for heard in FOUND.values() for e in heard
+        ]
+    again = earmark("convert", tmp_path, "--format", form, "--out", tmp_path, "--recordings", place / "card")
+    assert again.returncode == 0 and events_of(tmp_path) == found  # what it wrote it may replace
+
+
+def test_what_raven_asks_for_and_clocks(place, tmp_path):
+    refused = earmark("convert", place / "events.csv", "--format", "raven", "--out", tmp_path / "none")
+    assert refused.returncode == 2 and "say with --recordings where they are" in refused.stderr
+    assert not (tmp_path / "none").exists()
+    words = [
+        "convert",
+        place / "events.csv",
+        "--format",
+        "raven",
+        "--out",
+        tmp_path / "r",
+        "--recordings",
+        place / "card",
+    ]
+    assert earmark(*words, "--zone", "Europe/Berlin").returncode == 0
+    high, low = (file.read_text().splitlines() for file in sorted((tmp_path / "r").iterdir()))
+    assert high[1].split("\t")[6] == "8000" and low[1].split("\t")[6] == "4000"
+    assert high[1].split("\t")[-4:] == ["2021/04/23", "19:00:00.500", "2021/04/23", "19:00:01.250"]
+    told = earmark(
+        "convert", place / "events.csv", "--zone", "Europe/Berlin"
+    )  # names tell it, though nothing is listened to
+    assert told.stdout.splitlines()[1].endswith(
+        "dog,0.875000,2021-04-23T19:00:00.500+02:00,2021-04-23T19:00:01.250+02:00"
+    )
+    audacity = earmark("convert", place / "events.csv", "--format", "audacity", "--clock", "--out", tmp_path / "a")
+    assert audacity.returncode == 2 and "--format audacity has no place for times of the clock" in audacity.stderr
+
+
+def test_what_cannot_be_is_refused_and_channels_are_said(place, tmp_path):
+    for words, said in (
+        ([place / "none.csv"], "none.csv"),
+        (
+            [place / "events.csv", "--format", "raven", "--recordings", place / "card"],
+            "has a file for each of the 2 recordings",
+        ),
+        ([place / "events.csv", "--format", "rave"], "did you mean 'raven'?"),
+        ([place / "events.csv", "--out", place / "card"], None),
+    ):
+        told = earmark("convert", *words)
+        assert (told.returncode == 2 and said in told.stderr) if said else told.returncode == 0, told.stderr
+    apart = {name: [Event(e.onset, e.offset, e.tag, e.score, 2) for e in heard] for name, heard in FOUND.items()}
+    formats.write(apart, tmp_path / "apart.csv", "csv", more=formats.More(channels=True))
+    told = earmark("convert", tmp_path / "apart.csv", "--format", "audacity", "--out", tmp_path / "a")
+    assert told.returncode == 0 and "audacity has no place for channels" in told.stderr
+    told = earmark("convert", tmp_path / "apart.csv", "--format", "table")
+    assert told.returncode == 0 and told.stdout.count("channel 2") == 3
