@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 
@@ -228,6 +229,18 @@ def test_check_tells_what_is_wrong(packed, copy):
     assert f"1 of 3 shards are not as they were written ({shard}), and 1 clips in them" in done.stderr
 
 
+def digested(folder):
+    """The index that is there taken for the one that was packed, as who forges one would write it."""
+    changed(folder, index=hashlib.sha256((folder / "index.parquet").read_bytes()).hexdigest())
+
+
+def of_before(folder):
+    """As an earmark left it that kept no digest of the index."""
+    plain = json.loads((folder / "pack.json").read_text())
+    del plain["index"]
+    (folder / "pack.json").write_text(json.dumps(plain))
+
+
 def rewritten(folder, **columns):
     """The index with other values."""
     table = parquet.read_table(folder / "index.parquet")
@@ -236,6 +249,80 @@ def rewritten(folder, **columns):
         values = pa.array([change(value) for value in table[name].to_pylist()], table.schema.field(name).type)
         table = table.set_column(place, table.schema.field(name), values)
     parquet.write_table(table, folder / "index.parquet")
+    digested(folder)
+
+
+def test_an_index_with_another_bit_is_no_packs(copy):
+    """Anywhere in it, and before pyarrow opens it: of some bits that ends the whole program."""
+    file, whole = copy / "index.parquet", (copy / "index.parquet").read_bytes()
+    for place in [*range(0, len(whole), len(whole) // 100), len(whole) - 1]:
+        data = bytearray(whole)
+        data[place] ^= 1
+        file.write_bytes(data)
+        with pytest.raises(ManifestError, match=r"index\.parquet: is not as it was packed: its SHA-256 is"):
+            packs.read(copy)
+    file.write_bytes(whole[:-1])
+    done = earmark("check", copy)
+    assert done.returncode == 2 and "index.parquet: is not as it was packed" in done.stderr
+    file.unlink()
+    done = earmark("check", copy)
+    assert done.returncode == 2 and "no clip is found without it" in done.stderr
+    file.write_bytes(whole)
+    assert len(packs.read(copy)) == 12
+
+
+MOVED = {
+    "the clips' ids": {"id": lambda name: name.replace("4", "x")},
+    "the clips' tags": {"tags": lambda tags: ["owl"] if tags == ["dog", "owl"] else tags},
+    "the names of the folds": {"fold": lambda fold: fold.replace("3", "4")},
+    "one shard": {},  # below: the folds of two clips
+}
+
+
+@pytest.mark.parametrize("how", ["packed before", "forged"])
+@pytest.mark.parametrize("what", MOVED)
+def test_an_index_is_of_the_clips_that_were_packed(sounds, tmp_path, monkeypatch, what, how):
+    """Where no digest tells it, or a forged one: by what is told of the clips themselves."""
+    packs.pack(sounds.select(np.arange(11)), tmp_path / "p")
+    if how == "packed before":
+        of_before(tmp_path / "p")
+    done = earmark("check", tmp_path / "p")
+    assert done.returncode == 0 and "nothing is wrong with it" in done.stderr
+    assert ("has no digest of its index.parquet" in done.stderr) == (how == "packed before")
+    folds = ["2", "1", *sounds.folds.tolist()[2:11]]  # two clips change places
+    monkeypatch.setitem(MOVED, "one shard", {"fold": lambda fold: folds.pop(0)})
+    rewritten(tmp_path / "p", **MOVED[what])
+    if how == "packed before":
+        of_before(tmp_path / "p")
+    done = earmark("check", tmp_path / "p")
+    assert done.returncode == 2
+    assert "index.parquet: differs from what was packed" in done.stderr and what in done.stderr
+
+
+def test_parts_and_what_could_not_be_read_are_no_difference(sounds, packed, tmp_path):
+    """Of them the index tells otherwise than the manifest did."""
+    old = shutil.copytree(packed, tmp_path / "old")  # with a part of a recording
+    of_before(old)
+    assert earmark("check", old).returncode == 0
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    soundfile.write(tmp_path / "sound.wav", np.full(RATE, 0.25), RATE)
+    columns = {"id": ["a", "b"], "path": ["sound.wav", "broken.wav"], "tags": [["owl"], ["owl"]], "fold": ["1", "2"]}
+    packs.pack(manifests.build(columns, tmp_path, vocabulary=("owl",)), tmp_path / "p")
+    of_before(tmp_path / "p")
+    assert earmark("check", tmp_path / "p").returncode == 0
+
+
+@pytest.mark.parametrize("left", [("index.parquet",), ("00000.tar",), ("index.parquet", "00000.tar", "00001.tar")])
+def test_what_is_left_of_a_pack_is_called_one(packed, tmp_path, left):
+    folder = tmp_path / "left"
+    folder.mkdir()
+    for name in left:
+        shutil.copy(packed / name, folder)
+    said = rf"left: holds {left[0]}.*, as a pack does, and no pack\.json"
+    with pytest.raises(ManifestError, match=said):
+        datasets.open_data(folder)
+    done = earmark("check", folder)
+    assert done.returncode == 2 and re.search(said, done.stderr)
 
 
 HOSTILE = {
@@ -275,6 +362,7 @@ def changed(folder, **told):
         ({"shards": [{"name": "../x.tar", "size": 1, "sha256": "", "clips": 1}]}, r"a shard is called '\.\./x\.tar'"),
         ({"shards": 3}, "is no pack's, or damaged"),
         ({"clips": 3}, "is no pack's, or damaged"),
+        ({"clips": {"clips": "many"}}, "is no pack's, or damaged"),
     ],
 )
 def test_what_a_pack_tells_of_itself_is_checked(copy, told, said):
@@ -335,5 +423,6 @@ def test_an_index_of_several_groups_of_rows(sounds, packed, tmp_path, monkeypatc
     table = parquet.read_table(tmp_path / "p" / "index.parquet")
     ids = pa.array([table["id"][0].as_py() if row == 11 else name for row, name in enumerate(table["id"].to_pylist())])
     parquet.write_table(table.set_column(0, "id", ids), tmp_path / "p" / "index.parquet", 5)
+    digested(tmp_path / "p")
     with pytest.raises(ManifestError, match="an id is there twice"):
         packs.read(tmp_path / "p")

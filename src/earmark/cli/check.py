@@ -25,7 +25,7 @@ def check(
     from earmark import recipe as recipes
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.packing import check_pack
-    from earmark.data.packs import is_pack
+    from earmark.data.packs import check_not_left, is_pack
     from earmark.models import tagger
     from earmark.models.layers.blocks import count
     from earmark.models.size import on_shapes
@@ -33,6 +33,7 @@ def check(
     if is_pack(Path(recipe)):
         check_pack(Path(recipe))
         return
+    check_not_left(Path(recipe))
     checked = recipes.load(recipe, settings or [], say)
     known = recipes.tags(checked)
     tags = known or TAGS

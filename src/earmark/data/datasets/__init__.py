@@ -72,6 +72,7 @@ def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Mani
         return packs.read(data)
     _check_there(data, dataset)
     if dataset is None:
+        packs.check_not_left(data)
         raise ManifestError(
             f"{data}: say which layout this folder has with --dataset (one of {', '.join(DATASETS.names())}), "
             "or give a manifest made with `earmark index`"

@@ -1,6 +1,7 @@
 """Packs: clips in tar shards with an index, to learn from where millions of files would be too many.
 
-    FOLDER/pack.json        what it is: format, version, the clips, how they were packed, each shard's size and digest
+    FOLDER/pack.json        what it is: format, version, the clips, how they were packed, each shard's size and digest,
+                            the index's digest
     FOLDER/index.parquet    the manifest, a row a clip in its order, with digest, frames, rate and level of each
     FOLDER/00000.tar …      shards in WebDataset's layout: 000000123.flac, then 000000123.json with what is told of the clip
     FOLDER/errors.csv       clips that could not be read when it was packed, if any
@@ -15,10 +16,11 @@ reads recordings understands: see `earmark.audio.members`.
 """
 
 from earmark.data.packs.checking import Found, check
-from earmark.data.packs.folder import INDEX, PACK, Pack, describe, is_pack, read
+from earmark.data.packs.folder import INDEX, PACK, Pack, check_not_left, describe, is_pack, read
 from earmark.data.packs.packing import Packed, pack
 from earmark.data.packs.remembered import UNREADABLE, remember, unreadable
 
 __all__ = [
-    "INDEX", "PACK", "UNREADABLE", "Found", "Pack", "Packed", "check", "describe", "is_pack", "pack", "read", "remember", "unreadable",
+    "INDEX", "PACK", "UNREADABLE", "Found", "Pack", "Packed", "check", "check_not_left", "describe", "is_pack", "pack", "read",
+    "remember", "unreadable",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet as parquet_file
 
+from earmark.data.clipset import ClipSet
 from earmark.data.manifest import SCHEMA, Manifest, build
 from earmark.data.manifest.files import FORMAT as MANIFEST
 from earmark.data.manifest.files import VERSION as OF_MANIFEST
@@ -54,7 +56,9 @@ class Shard:
 
 @dataclass(frozen=True)
 class Pack:
-    """What a pack tells of itself. clips: what identifies them; options: how they were packed."""
+    """What a pack tells of itself. clips: what identifies them; options: how they were packed. index: the index's SHA-256 in
+    hexadecimal digits, which packs of an earlier earmark do not tell.
+    """
 
     folder: Path
     whole: bool
@@ -62,6 +66,7 @@ class Pack:
     options: dict[str, Any]
     shards: tuple[Shard, ...]
     unread: int
+    index: str | None = None
 
     def told(self) -> str:
         """In one line."""
@@ -78,6 +83,17 @@ def is_pack(folder: str | Path) -> bool:
     """Whether a folder holds a pack, or the beginning of one. Raises OSError where a store does not tell."""
     file = place(folder) / PACK
     return file.exists() if is_stored(file) else file.is_file()
+
+
+def check_not_left(folder: str | Path) -> None:
+    """Raises ManifestError for a folder with what a pack is made of, and without the file that tells it."""
+    folder = place(folder)
+    left = [] if is_pack(folder) else [name for name in (INDEX, "00000.tar") if (folder / name).exists()]
+    if left:
+        raise ManifestError(
+            f"{folder}: holds {' and '.join(left)}, as a pack does, and no {PACK}, without which nothing tells whether it is whole: "
+            "not all of it was copied, or the file was deleted. Fetch it again, or pack the clips again, into a new folder"
+        )
 
 
 def describe(folder: str | Path) -> Pack:
@@ -99,9 +115,10 @@ def describe(folder: str | Path) -> Pack:
         )
         if strange := [shard.name for shard in shards if not re.fullmatch(r"\d{5,8}\.tar", shard.name)]:
             raise ValueError(f"a shard is called {strange[0]!r}")
-        return Pack(
-            folder, bool(plain["whole"]), dict(plain["clips"]), dict(plain["options"]), shards, int(plain["unread"])
-        )
+        told = dict(plain["clips"]), dict(plain["options"])
+        ClipSet.read(told[0])
+        index = None if plain.get("index") is None else str(plain["index"])
+        return Pack(folder, bool(plain["whole"]), *told, shards, int(plain["unread"]), index)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, OSError) and is_stored(file):
             raise ManifestError(f"{file}: cannot be read: {error.strerror}") from error
@@ -113,8 +130,8 @@ def describe(folder: str | Path) -> Pack:
 def read(folder: str | Path) -> Manifest:
     """The manifest of a pack, whose paths name members of its shards, with COLUMNS beside its own.
 
-    Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, and where
-    the index names places outside of them: so no clip is read from where none is.
+    Raises ManifestError where the pack is not whole, where shards are missing or of another size than it tells, where the index
+    is not the one that was packed, and where it names places outside of them: so no clip is read from where none is.
     """
     folder = place(folder)
     pack = describe(folder)
@@ -125,6 +142,7 @@ def read(folder: str | Path) -> Manifest:
     _check_shards(pack)
     file = folder / INDEX
     with on_disk(file) as copy:
+        _check_digest(pack, file, copy)
         table, vocabulary, facts = _index(pack, file, copy)
     pa.default_memory_pool().release_unused()
     if not len(table):
@@ -148,6 +166,32 @@ def on_disk(file: Path) -> Iterator[Path]:
         except OSError as error:
             raise ManifestError(f"{file}: {error.strerror}. Look at the store, and pack again what is gone") from error
         yield copy
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_digest(pack: Pack, file: Path, copy: Path) -> None:
+    """Before anything in it is believed, and before pyarrow opens it: of some changed bits it ends the whole program.
+
+    A gigabyte takes a second or so, which is little beside what it takes to read the rows.
+    """
+    if pack.index is None:
+        return
+    try:
+        found = digest(copy)
+    except OSError as error:
+        raise ManifestError(
+            f"{file}: cannot be read ({error.strerror}), and no clip is found without it. Fetch it again, or pack the clips again"
+        ) from error
+    if found != pack.index:
+        raise ManifestError(
+            f"{file}: is not as it was packed: its SHA-256 is {found[:12]}…, and {PACK} tells {pack.index[:12]}…. It is damaged, or "
+            "another pack's. Fetch both again, or pack the clips again, into a new folder"
+        )
 
 
 def _index(pack: Pack, file: Path, copy: Path) -> tuple[pa.Table, list[str], dict[str, Any]]:

@@ -308,11 +308,11 @@ class _Work:
             raise EarmarkError(
                 f"none of the {len(rows)} clips can be read, the first: {failures[0][1]}: {failures[0][2]}"
             )
-        _write_index(self.folder / INDEX, self.manifest.select(rows[~broken]), table.filter(pa.array(~broken)))
+        index = _write_index(self.folder / INDEX, self.manifest.select(rows[~broken]), table.filter(pa.array(~broken)))
         if failures:
             with whole_text(self.folder / ERRORS) as file:
                 csv.writer(file).writerows([("id", "path", "reason"), *failures])
-        _describe(self.folder, self.told, self.shards, len(failures), done=True)
+        _describe(self.folder, self.told | {"index": index}, self.shards, len(failures), done=True)
         if is_stored(self.folder):
             for number in range(len(self.shards)):
                 remove(self._part(number))
@@ -330,8 +330,11 @@ def _failures(manifest: Manifest, broken: pa.Table) -> list[tuple[str, str, str]
     return list(zip(*columns, strict=True))
 
 
-def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
-    """The manifest of the clips as they lie in the pack: parts of recordings have become recordings, and events moved along."""
+def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> str:
+    """The manifest of the clips as they lie in the pack: parts of recordings have become recordings, and events moved along.
+
+    Its digest, of what is written and not of what is read again.
+    """
     table = clips.table.select(
         [name for name in clips.table.column_names if name not in (*COLUMNS.names, *SOURCE.names)]
     )
@@ -351,6 +354,7 @@ def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> None:
     head = {"format": MANIFEST, "version": OF_MANIFEST, "vocabulary": clips.vocabulary, "facts": clips.facts}
     with whole(file) as part:
         parquet.write_table(table.replace_schema_metadata({MANIFEST: json.dumps(head)}), part, folder_of.ROWS)
+        return folder_of.digest(part)
 
 
 def _moved(events: Sequence[dict[str, Any]] | None, by: float) -> list[dict[str, Any]] | None:
