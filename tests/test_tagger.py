@@ -447,7 +447,7 @@ def test_weights_that_do_not_fit(whole, write):
 @pytest.mark.parametrize("key", ["recipe", "vocabulary", "facts"])
 def test_a_head_without_a_part(whole, write, key):
     told = refused(forged(write(whole), lambda head: {k: v for k, v in head.items() if k != key}))
-    assert told == f"the header and the weights do not fit together: {key!r}"
+    assert told == f"its description is damaged (it has no {key!r})"
 
 
 @pytest.mark.parametrize(("key", "value"), [("vocabulary", 3), ("recipe", 3), ("recipe", []), ("recipe", None)])

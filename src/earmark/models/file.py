@@ -32,6 +32,13 @@ NEWEST = 2  # of an ensemble that is read: one with a temperature, which earlier
 LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 # What a header can raise that is not as it should be: no JSON, JSON of another shape, JSON without end
 UNFIT = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+# what every description holds, and an ensemble's of each member
+HELD: dict[str, type] = {
+    "recipe": dict,
+    "vocabulary": list,
+    "facts": object,
+}  # of facts `Facts.read` says what is wrong
+HELD_BY_ENSEMBLES: dict[str, type] = {"members": list, "weights": list, "rule": str, "facts": object}
 
 
 def write(path: str | Path, weights: Weights, head: Mapping[str, Any]) -> None:
@@ -74,6 +81,7 @@ def read_head(path: str | Path) -> dict[str, Any]:
         head = json.loads(told)
         if head["format"] not in (FORMAT, ENSEMBLE) or not isinstance(head["version"], int):
             raise ValueError("unknown format")
+        _check_held(head)
     except UNFIT as error:
         raise TaggerError(f"{path}: its description is damaged ({error})") from error
     newest = NEWEST if head["format"] == ENSEMBLE else VERSION
@@ -86,6 +94,29 @@ def read_head(path: str | Path) -> dict[str, Any]:
             f"{path}: is cut or has been added to: it should be {end:,} bytes long and is {size:,}. Fetch it again"
         )
     return dict(head)
+
+
+def _check_held(head: Mapping[str, Any]) -> None:
+    """Raises ValueError for a description that lacks what all of its format hold."""
+    if head["format"] == ENSEMBLE:
+        _check_keys(head, HELD_BY_ENSEMBLES, "it")
+        if len(head["weights"]) != len(head["members"]):
+            raise ValueError(f"it has {len(head['members'])} members and {len(head['weights'])} weights")
+    for number, told in enumerate(head["members"] if head["format"] == ENSEMBLE else [head], 1):
+        who = f"member {number}" if head["format"] == ENSEMBLE else "it"
+        _check_keys(told, HELD, who)
+        if not told["vocabulary"] or not all(isinstance(tag, str) for tag in told["vocabulary"]):
+            raise ValueError(f"the tags of {who} are not a list of names")
+
+
+def _check_keys(told: Any, held: Mapping[str, type], who: str) -> None:
+    if not isinstance(told, dict):
+        raise ValueError(f"{who} is {type(told).__name__}, not an object of JSON")
+    for key, kind in held.items():
+        if key not in told:
+            raise ValueError(f"{who} has no {key!r}")
+        if not isinstance(told[key], kind):
+            raise ValueError(f"{key!r} of {who} is of the kind {type(told[key]).__name__}, not {kind.__name__}")
 
 
 def _read_header(path: Path) -> tuple[bytes, int]:

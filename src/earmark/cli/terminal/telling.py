@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import TaggerError
 from earmark.files.shown import shown
 
 if TYPE_CHECKING:
     from earmark.models.facts import Facts
+    from earmark.models.loading import Described
 
 
 def put(line: str) -> None:
@@ -16,20 +18,44 @@ def put(line: str) -> None:
     print(shown(line))
 
 
-def show_members(name: str, head: dict[str, Any]) -> None:
-    """Of an ensemble: its rule, and each member with its weight."""
-    members = head["members"]
-    put(f"{name}: an ensemble of {len(members)} taggers")
-    put(f"  tags        {len(head['vocabulary'])}: {', '.join(head['vocabulary'])}")
-    put(
-        f"  combines    recordings' scores by the {head['rule']} mean; {head['task']} tag{'s' * (head['task'] == 'many')} a clip"
-    )
+def lines(described: Described) -> list[str]:
+    """All of it. Raises TaggerError for what is of another kind than what a tagger file tells, which tagging needs not."""
+    try:
+        own = _members(described) if "members" in described.head else _net(described)
+        return own + [f"  {name:11} {told}" for name, told in told_rows(described.facts)]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise TaggerError(
+            f"{described.path}: what it tells of itself is not what a tagger file tells ({type(error).__name__}: {error}): altered or "
+            "damaged. Fetch it again"
+        ) from error
+
+
+def _net(described: Described) -> list[str]:
+    (recipe,), tags = described.recipes, described.head["vocabulary"]
+    return [
+        f"{described.path.stem}: {recipe['summary'] or recipe['name']}",
+        f"  tags        {len(tags)}: {', '.join(tags)}",
+        f"  listens     {listens(recipe)}",
+        f"  combines    {combines(recipe)}",
+        f"  graphs      {graphs(described.head)}",
+    ]
+
+
+def _members(described: Described) -> list[str]:
+    """Of an ensemble: its rule, and each member with its weight; the tags and the task are those of the first, as when it is loaded."""
+    head, recipes = described.head, described.recipes
+    tags, task = head["members"][0]["vocabulary"], recipes[0]["task"]
+    told = [
+        f"{described.path.stem}: an ensemble of {len(recipes)} taggers",
+        f"  tags        {len(tags)}: {', '.join(tags)}",
+        f"  combines    recordings' scores by the {head['rule']} mean; {task} tag{'s' * (task == 'many')} a clip",
+    ]
     if head.get("temperature", 1) != 1:
-        put(f"  temperature {head['temperature']:g}")
-    for number, (member, weight) in enumerate(zip(members, head["weights"], strict=True), 1):
-        recipe = member["recipe"]
-        put(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
-        put(f"              listens {listens(recipe)}")
+        told.append(f"  temperature {head['temperature']:g}")
+    for number, (recipe, weight) in enumerate(zip(recipes, head["weights"], strict=True), 1):
+        told.append(f"  {f'member {number}':11} weight {weight:.3g}: {recipe['summary'] or recipe['name']}")
+        told.append(f"              listens {listens(recipe)}")
+    return told
 
 
 def graphs(head: Mapping[str, Any]) -> str:
