@@ -61,6 +61,13 @@ class Running:
         self._opened: dict[tuple[int, bool], Session] = {}
         self._opening = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without its sessions, which belong to this process: where it is unpickled, or copied, they are opened when they are asked for.
+
+        Raises TaggerError there where the engine is not installed.
+        """
+        return _running_again, (self.graphs, self.weights, self.engine, self.precision, self.threads, self.box)
+
     def session(self, graph: Graph) -> Session:
         return self._session(graph, self.engine, self.precision, exact=False)
 
@@ -119,6 +126,11 @@ class GraphTagger(ByRecipe, Answers):
         self._trusted: set[int] = set()
         self._identity = identity
         self._computed = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Put together anew from what its file holds, which goes along whole; its engine's first answers are looked at again."""
+        told = {"torched": self.torched, "more": self.more, "identity": self._identity}
+        return _tagger_again, (self._heard, self.vocabulary, self.facts, self.running, told)
 
     @property
     def heard(self) -> Recipe | Known:
@@ -306,6 +318,19 @@ class GraphTagger(ByRecipe, Answers):
         """Write its file; the old one stays whole until the new one is."""
         weights, head = self.stored()
         taggerfile.write(path, weights, {"format": taggerfile.FORMAT, **head})
+
+
+def _running_again(
+    held: Sequence[Graph], weights: Weights, engine: str, precision: Precision, threads: int, box: Box | None
+) -> Running:
+    sessions.check_engine(engine, precision)
+    return Running(held, weights, engine, precision, threads, box)
+
+
+def _tagger_again(
+    recipe: Recipe | Known, vocabulary: Sequence[str], facts: Facts, running: Running, told: Mapping[str, Any]
+) -> GraphTagger:
+    return GraphTagger(recipe, vocabulary, facts, running, **told)
 
 
 def threads() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -229,14 +229,25 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path,
         box = Box.read(recipe.net.arguments) if recipe.net.name == boxed.NET else None
     graphs.check_own(held, identity, str(path))
     running = Running(held, dict(weights), taken.engine, taken.precision, taken.cores or threads(), box)
-
-    def in_torch() -> Any:
-        return _member(head, weights, choose(head, path, "cpu", "torch", "auto"), path, known_as)
-
+    in_torch = _InTorch(head, weights, path, known_as)
     # of its net, which is not looked for: the graph is it
     more = {key: head[key] for key in ("plugins",) if key in head}
     with building(path):
         return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more, identity=identity)
+
+
+@dataclass(frozen=True)
+class _InTorch:
+    """Gives a tagger that an engine runs in PyTorch; no function, so that it can be pickled with the tagger. See `_member`."""
+
+    head: Mapping[str, Any]
+    weights: Weights = field(repr=False)
+    path: Path
+    known_as: str
+
+    def __call__(self) -> Any:
+        taken = choose(self.head, self.path, "cpu", "torch", "auto")
+        return _member(self.head, self.weights, taken, self.path, self.known_as)
 
 
 def _heard(
