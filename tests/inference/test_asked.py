@@ -18,6 +18,8 @@ from tests.program import earmark as program
 
 import earmark
 from earmark import audio
+from earmark import recipe as recipes
+from earmark.engines.features import build
 from earmark.errors import AudioError, EarmarkError, TaggerError
 from earmark.events import EventRules
 from earmark.inference import Failure, Recording, Scored, score
@@ -171,6 +173,44 @@ def test_an_array_that_is_no_sound_is_told(tagger, ask, problem, file):
         ask(tagger, BAD[problem], sample_rate=RATE)
 
 
+def hidden(shape, *at):
+    wave = np.ma.masked_array(np.full(shape, 0.1, np.float32), np.zeros(shape, bool))
+    for place in at:
+        wave[place] = np.ma.masked
+    return wave
+
+
+@pytest.mark.parametrize("heard", [hidden(9_000, 3, 5), hidden((2, 9_000), (1, 7), (1, 8))])
+def test_samples_that_are_masked_are_told(tagger, ask, heard):
+    """What lies under a mask would be heard."""
+    first = r"\[3\]" if heard.ndim == 1 else r"\[1, 7\]"
+    said = rf"array: 2 of [\d,]+ samples are masked, the first is {first}.*numpy\.ma\.filled\(x, 0\)"
+    with pytest.raises(AudioError, match=f"^{said}"):
+        ask(tagger, heard, sample_rate=RATE)
+    (failure,) = tagger.tag([heard], sample_rate=RATE, errors="keep")
+    assert "array 0: 2 of" in str(failure.error)
+    clear = np.ma.masked_array(heard.data)  # of nothing masked nothing is said
+    assert ask(tagger, clear, sample_rate=RATE) == ask(tagger, heard.data, sample_rate=RATE)
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_no_function_of_samples_takes_masked_ones(tagger, engine):
+    asked = tagger if engine == "torch" else loading.load("digits", engine=engine)
+    length, _ = asked.windows.samples(asked.sample_rate)
+    windows, whole = hidden((2, length), (1, 3)), hidden(length, 3)
+    hop = length // 2
+    takers = [
+        lambda: asked.score(windows), lambda: asked.score_windows(windows), lambda: asked.embed_windows(windows),
+        lambda: asked.predicted_overlapping(whole, hop, 1), lambda: audio.resample(whole, 8_000, 16_000),
+    ]  # fmt: skip
+    for take in takers:
+        with pytest.raises(EarmarkError, match=r"^1 of [\d,]+ samples are masked, the first is \[.*3\]"):
+            take()
+    feature = build(recipes.load("esc10-cnnspec"))
+    with pytest.raises(ValueError, match="1 of 88,200 samples are masked"):
+        feature(hidden((1, 88_200), (0, 3)))
+
+
 RATES = {
     "None": (None, r"does not tell its sample rate: give it, such as tagger\.tag\(wave, sample_rate=44100\)"),
     "0": (0, "sample_rate=0 is no sample rate: give Hz above 0"),
@@ -251,6 +291,60 @@ def test_a_file_object_that_is_closed_is_told(tagger, path, ask):
         AudioError, match=r"sound.wav: cannot be read \(read of closed file\)\. Give a file object that is open"
     ):
         ask(tagger, file)
+
+
+def test_where_a_file_object_stood_is_told(tagger, path, ask):
+    """One that was read already is not empty, and one that was begun is not damaged."""
+    data = path.read_bytes()
+    said = rf"reading began at byte {len(data):,} of {len(data):,}: nothing of it is left\. Go back to its first byte, file\.seek\(0\)"
+    with path.open("rb") as file:
+        assert ask(tagger, file) == ask(tagger, path)
+        for again in (file, [file]):
+            with pytest.raises(AudioError, match=said):
+                tagger.tag(again)
+        file.seek(0)
+        assert ask(tagger, file) == ask(tagger, path)
+    begun = io.BytesIO(data)
+    begun.seek(7)
+    with pytest.raises(
+        AudioError, match=rf"is no recording that .*; reading began at byte 7 of {len(data):,}\. Go back to"
+    ):
+        ask(tagger, begun)
+    with path.open("rb") as file:
+        (first, second) = tagger.tag([file, file], errors="keep")
+        assert first.about.duration == 5.0 and "nothing of it is left" in str(second.error)
+
+
+def test_a_recording_within_a_file_is_heard_and_said(tagger, path):
+    data = path.read_bytes()
+    file = io.BytesIO(b"RIFFLE" + data)
+    file.seek(6)
+    heard = tagger.score(file)
+    assert heard.values.tolist() == tagger.score(path).values.tolist()
+    (note,) = [each for each in heard.notes if "began" in each]
+    assert note == f"file object: reading began at byte 6 of {6 + len(data):,}; what lies before is not heard"
+
+
+class Pipe:
+    """What does not tell where it stands, or has no such question."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def read(self, count=-1):
+        return self.data
+
+
+class Stream(Pipe):
+    def tell(self):
+        raise io.UnsupportedOperation("underlying stream is not seekable")
+
+
+@pytest.mark.parametrize("kind", [Pipe, Stream])
+def test_a_file_object_that_does_not_tell_where_it_stands(tagger, path, kind):
+    assert tagger.score(kind(path.read_bytes())).values.tolist() == tagger.score(path).values.tolist()
+    with pytest.raises(AudioError, match=r"^file object: is empty"):
+        tagger.tag(kind(b""))
 
 
 @pytest.mark.parametrize("top", [0, -1, 1.5, True, "3"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from earmark.audio.decoders import Wave, joined
 from earmark.errors import EarmarkError
@@ -23,9 +25,22 @@ def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
     """
     check_rate(from_rate)
     check_rate(to_rate)
+    if told := masked(wave):
+        raise EarmarkError(f"{told}. {FILLED}")
     if wave.ndim != 1 or wave.dtype != np.float32:
         raise EarmarkError(f"a wave is (samples,) float32, this one is {wave.shape} {wave.dtype}")
     return joined(rate_changed(iter([wave]), from_rate, to_rate))
+
+
+FILLED = "Say what should stand there: numpy.ma.filled(x, 0), or another number"
+
+
+def masked(wave: NDArray[Any]) -> str:
+    """What is to be said of samples that are masked, whose numbers would be heard as if they were not; nothing where none is."""
+    if not isinstance(wave, np.ma.MaskedArray) or not (hidden := np.ma.getmaskarray(wave)).any():
+        return ""
+    first = ", ".join(map(str, np.unravel_index(int(hidden.argmax()), hidden.shape)))
+    return f"{int(hidden.sum()):,} of {wave.size:,} samples are masked, the first is [{first}]"
 
 
 def check_rate(sample_rate: int) -> None:

@@ -31,6 +31,7 @@ from earmark.errors import AudioError, EarmarkError
 from earmark.inference.recordings import BLOCK_SECONDS, Recording, Report, Wave
 
 LARGEST_INTEGER = {"int8": "128", "int16": "32768", "int32": "2147483648", "int64": "what full scale is in them"}
+REWIND = "Go back to its first byte, file.seek(0), before it is given"
 SHAPES = "(samples,) or (channels, samples)"
 
 
@@ -48,13 +49,26 @@ Sounds = list[Any] | tuple[Any, ...]  # of `Sound`; text is a sequence of text, 
 
 @dataclass(frozen=True)
 class Encoded(Recording):
-    """A file that is in memory. path: a name for people."""
+    """A file that is in memory. path: a name for people. begun: bytes of a file object before the first that was read."""
 
     data: bytes = field(default=b"", repr=False)
+    begun: int = 0
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         seconds = max(BLOCK_SECONDS, 2 * window)
-        yield from audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report, data=self.data)
+        heard = audio.blocks(self.path, sample_rate, seconds, salvage=salvage, report=report, data=self.data)
+        if not self.begun:
+            yield from heard
+            return
+        where = f"reading began at byte {self.begun:,} of {self.begun + len(self.data):,}"
+        if not self.data:
+            raise AudioError(self.path, f"{where}: nothing of it is left", REWIND, 0.0)
+        # of some codings the rest is a recording by itself
+        report(f"{self.path}: {where}; what lies before is not heard")
+        try:
+            yield from heard
+        except AudioError as error:
+            raise AudioError(self.path, f"{error.problem}; {where}", REWIND, error.readable) from error
 
     def highest(self) -> float:
         return math.inf
@@ -138,6 +152,7 @@ def _recording(sound: object, rate: int | None, number: str) -> Recording | Audi
             return error
     if isinstance(sound, Readable):
         try:
+            begun = _stands(sound)
             data = sound.read()
         except (OSError, ValueError) as error:  # ValueError: it is closed
             return AudioError(
@@ -147,8 +162,17 @@ def _recording(sound: object, rate: int | None, number: str) -> Recording | Audi
             raise EarmarkError(
                 f"the file object{number} gives {type(data).__name__}, not bytes: open it in binary mode, open(path, 'rb')"
             )
-        return Encoded(Path(_name(sound, number)), data=data)
+        return Encoded(Path(_name(sound, number)), data=data, begun=begun)
     raise _no_sound(sound, number)
+
+
+def _stands(file: Any) -> int:
+    """At which byte a file object stands; 0 of one that does not tell, as of a pipe."""
+    try:
+        at = file.tell()
+    except (OSError, ValueError, AttributeError):  # ValueError: it is closed, which reading tells
+        return 0
+    return at if isinstance(at, int) else 0
 
 
 def _are_samples(given: Sounds) -> str:
@@ -206,6 +230,8 @@ def _samples(wave: NDArray[Any], rate: int | None, name: str) -> Samples:
         raise EarmarkError(
             f"{name}: an array does not tell its sample rate: give it, such as tagger.tag(wave, sample_rate=44100)"
         )
+    if told := audio.masked(wave):
+        raise AudioError(name, told, audio.FILLED)
     if not np.issubdtype(wave.dtype, np.floating):
         raise AudioError(name, f"its samples are {wave.dtype}", _way(wave.dtype))
     shape = f"has the shape {wave.shape}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark import audio
 from earmark.errors import EarmarkError
 from earmark.scores import Task
 
@@ -48,6 +49,8 @@ def of_levels(levels: Floats, task: Task) -> Floats:
 
 def samples(wave: NDArray[np.float32], dimensions: int, shape: str) -> Floats:
     """Samples as a net takes them. Raises EarmarkError for what would give scores that mean nothing."""
+    if told := audio.masked(wave):
+        raise EarmarkError(f"{told}. {audio.FILLED}")
     wave = np.asarray(wave)
     if not np.issubdtype(wave.dtype, np.floating):
         raise EarmarkError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from earmark import audio
 from earmark.engines.features.framing import Floats, Singles
 from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
@@ -81,6 +82,8 @@ class NumpyFeature:
 
 
 def _windows(waves: Singles) -> Singles:
+    if told := audio.masked(waves):
+        raise ValueError(f"{told}. {audio.FILLED}")
     if waves.ndim != 2 or waves.dtype != np.float32:
         raise ValueError(f"waves are {waves.dtype} of the shape {waves.shape}: give float32 (windows, samples)")
     return waves
