@@ -11,8 +11,10 @@ from earmark.data import leaks as leaks_module
 from earmark.data import manifest as manifests
 from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest, build
-from earmark.data.splits import assign_folds, split
+from earmark.data.splits import assign_folds, deal, split
+from earmark.data.together import together
 from earmark.errors import ManifestError
+from earmark.train.heads.choosing import inner_folds
 
 
 def many(clips: int, seed: int = 0, groups: int | None = None, tags: int = 10) -> Manifest:
@@ -85,6 +87,76 @@ def test_assign_folds_refuses_the_impossible():
         assign_folds(many(10), 1, 0)
     with pytest.raises(ManifestError, match="4 folds are too many: with whole groups, 3 clips fill only 3"):
         assign_folds(many(3), 4, 0)
+
+
+def parts_of(
+    paths: list[str], groups: list[str | None] | None = None, folds: list[str | None] | None = None
+) -> Manifest:
+    ids = [f"c{i:04d}" for i in range(len(paths))]
+    tags = [[f"t{i % 7}"] for i in range(len(paths))]
+    return build({"id": ids, "path": paths, "tags": tags, "group": groups, "fold": folds}, "/sounds")
+
+
+def held_out(manifest: Manifest) -> Manifest:
+    """The manifest with the sides of a split for folds."""
+    held = set(split(manifest, 0.3, 1)[1].ids.tolist())
+    sides = [["rest", "held"][name in held] for name in manifest.ids.tolist()]
+    table = manifest.table.set_column(manifests.SCHEMA.get_field_index("fold"), "fold", [sides])
+    return Manifest(table, manifest.root, manifest.vocabulary)
+
+
+DEALERS = {
+    "assign_folds": lambda clips: assign_folds(clips, 5, seed=0),
+    "deal": lambda clips: deal(clips, 5, seed=0),
+    "deal all": lambda clips: deal(clips, 5, seed=0, all_clips=True),
+    "split": held_out,
+    "inner folds": lambda clips: assign_folds(clips, int(inner_folds(clips, 0).max()), 0),
+}
+
+
+@pytest.mark.parametrize("dealer", DEALERS)
+@pytest.mark.parametrize("groups", ["none", "some", "crossing"])
+def test_parts_of_a_recording_are_dealt_together(dealer, groups):
+    paths = [f"{i % 100}.wav" for i in range(500)]
+    belong: dict[str, list[str | None] | None] = {
+        "none": None,
+        "some": [f"g{i}" if i % 3 == 0 else None for i in range(500)],
+        "crossing": [f"g{i}" if i < 490 else f"g{i - 489}" for i in range(500)],  # ten recordings tied to their next
+    }
+    dealt = DEALERS[dealer](parts_of(paths, belong[groups]))
+    assert len(dealt.fold_names()) > 1
+    assert leaks(dealt, hashes=False) == []
+
+
+def test_inner_folds_keep_recordings_whole():
+    folds = inner_folds(parts_of([f"{i % 20}.wav" for i in range(100)]), 0)
+    assert all(len(set(folds[recording::20].tolist())) == 1 for recording in range(20))
+
+
+def test_what_belongs_together():
+    def found(paths: list[str], groups: list[str | None] | None = None) -> list[int]:
+        return together(parts_of(paths, groups)).tolist()
+
+    assert found(["a", "b", "c"]) == [0, 1, 2]
+    assert found(["a", "b", "a", "c", "b"]) == [0, 1, 0, 2, 1]
+    assert found(["a", "b", "c", "d"], ["x", None, "x", None]) == [0, 1, 0, 2]
+    assert found(["a", "a", "b", "c"], ["x", "y", "y", "x"]) == [0, 0, 0, 0]
+    assert found(["a", "a", "b", "c"], ["x", None, None, "x"]) == [0, 0, 1, 0]
+    # one file however it is written; another of the same name elsewhere is another
+    assert found(["a/b", "./a/b", "/sounds/a/b", "a//b", "a/c/../b", "/other/a/b", "../sounds/a/b"]) == [0] * 5 + [1, 0]
+    # a chain of recordings, each tied to the next by a group, in an order that is drawn
+    order = np.random.default_rng(0).permutation(2000)
+    chain = found([f"{i // 2}" for i in order], [f"g{(i + 1) // 2}" for i in order])
+    assert set(chain) == {0}
+
+
+def test_folds_of_clips_that_are_files_of_their_own_stay_as_they_were():
+    # what was dealt before parts of recordings were kept together, with groups and without
+    dealt = ["".join(assign_folds(many(60, groups=groups), 3, seed=0).folds.tolist()) for groups in (12, None)]
+    assert dealt == [
+        "221223322221321311311313311231132323122331133323321213212112",
+        "213221311112322222132311223223113113333133311312233321231112",
+    ]
 
 
 def test_group_leak(tmp_path):

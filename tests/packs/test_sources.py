@@ -15,6 +15,8 @@ from earmark.data import manifest as manifests
 from earmark.data import packs, sounds
 from earmark.data.clipset import ClipSet
 from earmark.data.leaks import leaks
+from earmark.data.splits import assign_folds
+from earmark.data.together import together
 
 RATE = 8000
 
@@ -75,6 +77,15 @@ def test_leaks_of_files_are_those_of_their_pack(clips, tmp_path, how):
         ("audio", ("clip 0", "clip 5")),
     ]
     assert "the recording with the SHA-256" in found[0].sentence
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_parts_of_a_recording_belong_together_in_their_pack_too(clips, tmp_path, how):
+    packs.pack(clips, tmp_path / "p", **WAYS[how])
+    packed = packs.read(tmp_path / "p")
+    assert together(packed).tolist() == together(clips).tolist() == [0, 1, 2, 3, 4, 5, 6, 6, 6, 6]
+    dealt = [assign_folds(each, 3, seed=1).folds.tolist() for each in (clips, packed)]
+    assert dealt[0] == dealt[1] and len(set(dealt[0][6:])) == 1
 
 
 def test_a_pack_of_before_is_read_and_says_what_it_does_not_tell(clips, tmp_path):

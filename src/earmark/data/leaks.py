@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from earmark.data import sounds
 from earmark.data.manifest import Manifest, few, natural
-from earmark.data.splits import _codes
+from earmark.data.together import SOURCE, codes, limits, recordings
 from earmark.errors import ManifestError
-
-SOURCE = "source_sha256"  # of a pack: see `earmark.data.packs.folder`
 
 
 @dataclass(frozen=True)
@@ -70,15 +68,15 @@ def _across_folds(keys: NDArray[np.int64], folds: NDArray[np.int64]) -> list[NDA
 
 
 def _group_leaks(manifest: Manifest) -> list[Leak]:
-    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
-    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
+    group, names = codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
+    fold, _ = codes(pc.fill_null(manifest.table["fold"], ""))
     found = _across_folds(group, fold)
     return [_leak("group", manifest, rows, f"group {names[group[rows[0]]]!r} lies") for rows in found]
 
 
 def _recording_leaks(manifest: Manifest) -> list[Leak]:
-    path, names, cut = _recordings(manifest)
-    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
+    path, names, cut = recordings(manifest)
+    fold, _ = codes(pc.fill_null(manifest.table["fold"], ""))
     found = []
     for rows in _across_folds(path, fold):
         if not cut[rows].any():  # whole ones with one content are told as such
@@ -92,38 +90,9 @@ def _recording_leaks(manifest: Manifest) -> list[Leak]:
     return found
 
 
-def _recordings(manifest: Manifest) -> tuple[NDArray[np.int64], list[str], NDArray[np.bool_]]:
-    """(rows,) a whole number for each recording; their names; and (rows,) which clips may be parts of one.
-
-    What a pack's clips were cut out of is known by its digest.
-    """
-    table = manifest.table
-    if not _cut_out(manifest):
-        return *_codes(table["path"]), np.ones(len(table), bool)
-    own = table["sha256"].cast(pa.binary())
-    codes, digests = _codes(pc.coalesce(table[SOURCE], own))
-    names = [f"the recording with the SHA-256 {digest.hex()[:16]}…" for digest in map(bytes, digests)]  # type: ignore[arg-type]
-    return codes, names, ~(np.isnan(_places(manifest, "start")) & np.isnan(_places(manifest, "end")))
-
-
-def _cut_out(manifest: Manifest) -> bool:
-    """Whether some clips of a pack were parts of recordings, which tell where they began or ended."""
-    return any(f"source_{name}" in manifest.table.column_names for name in ("start", "end"))
-
-
-def _places(manifest: Manifest, name: str) -> NDArray[np.float64]:
-    """(rows,) seconds of the recording; nan where there is no such limit."""
-    if not _cut_out(manifest):
-        return manifest.start if name == "start" else manifest.end
-    column = f"source_{name}"
-    if column not in manifest.table.column_names:
-        return np.full(len(manifest), np.nan)
-    return np.asarray(manifest.table[column].to_numpy(), np.float64)
-
-
 def _overlapping(manifest: Manifest, rows: NDArray[np.int64], fold: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of the rows, clips of one recording, that share time with one of another fold."""
-    start, end = (_places(manifest, name)[rows] for name in ("start", "end"))
+    start, end = (limits(manifest, name)[rows] for name in ("start", "end"))
     start, end = np.nan_to_num(start, nan=0.0), np.nan_to_num(end, nan=np.inf)
     hit = np.zeros(len(rows), bool)
     for first in range(len(rows)):
@@ -133,8 +102,8 @@ def _overlapping(manifest: Manifest, rows: NDArray[np.int64], fold: NDArray[np.i
 
 
 def _audio_leaks(manifest: Manifest) -> list[Leak]:
-    path, names = _codes(manifest.table["path"])
-    fold, _ = _codes(pc.fill_null(manifest.table["fold"], ""))
+    path, names = codes(manifest.table["path"])
+    fold, _ = codes(pc.fill_null(manifest.table["fold"], ""))
     if "sha256" in manifest.table.column_names:  # a pack's, which tells each clip's digest
         return _packed_leaks(manifest, path, fold)
     sizes = np.zeros(len(names), np.int64)
@@ -167,7 +136,7 @@ def _packed_leaks(manifest: Manifest, path: NDArray[np.int64], fold: NDArray[np.
         whats["clips that were packed from the same bytes lie"] = list(sounds.keys(manifest, {}))
     found: dict[tuple[str, ...], Leak] = {}
     for what, keys in whats.items():
-        content, _ = _codes(pa.chunked_array([pa.array(keys)]))
+        content, _ = codes(pa.chunked_array([pa.array(keys)]))
         for rows in _across_folds(content, fold):
             if len(set(path[rows].tolist())) > 1:
                 leak = _leak("audio", manifest, rows, what)

@@ -1,6 +1,6 @@
 """Splits of a manifest: parts and folds that keep groups whole.
 
-A group is what must stay together: a recording, a speaker, an uploader. Tags are spread evenly.
+A group is what must stay together: a speaker, an uploader, the parts of a recording. Tags are spread evenly.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
+from earmark.data.together import together
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 
@@ -38,7 +39,7 @@ def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Man
         raise ManifestError(f"fraction is {fraction}; a part of the clips to hold out lies between 0 and 1")
     dealt = _deal(manifest, np.array([1 - fraction, fraction]), seed)
     if not (dealt == 1).any() or (dealt == 1).all():
-        groups = pc.count_distinct(pc.coalesce(manifest.table["group"], manifest.table["id"])).as_py()
+        groups = len(np.unique(together(manifest)))
         raise ManifestError(
             f"cannot hold out {fraction:g} of {len(manifest)} clips (groups: {groups}): one side would be empty, "
             "since a group is never divided. Take another fraction, or smaller groups"
@@ -186,12 +187,6 @@ def _groups(clips: Manifest) -> pa.Array:
     return pc.unique(pc.coalesce(clips.table["group"], clips.table["id"]))
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """A whole number for each distinct string in order of appearance, and the strings."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
-
-
 def _deal(manifest: Manifest, shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """Deal whole groups to parts of the given shares (parts,), summing to 1 → the part of each row (rows,).
 
@@ -199,23 +194,24 @@ def _deal(manifest: Manifest, shares: NDArray[np.float64], seed: int) -> NDArray
     that lacks most, of its tags (rare ones weigh more) and of clips altogether, in proportion to what was dealt so far.
     That small groups come last evens out what the large ones left.
     """
-    group, names = _codes(pc.coalesce(manifest.table["group"], manifest.table["id"]))
+    group = together(manifest)
     row, tag = tag_codes(manifest.table["tags"], manifest.vocabulary)
     width = len(manifest.vocabulary)
     size = np.bincount(group)
+    groups = len(size)
     pairs, count = np.unique(group[row] * width + tag, return_counts=True)
     owner, tag = pairs // max(width, 1), pairs % max(width, 1)
     total = np.bincount(tag, count, minlength=width)
-    bounds = np.searchsorted(owner, np.arange(len(names) + 1)).tolist()
+    bounds = np.searchsorted(owner, np.arange(groups + 1)).tolist()
     rank = np.argsort(np.argsort(total, kind="stable"), kind="stable")  # of tags, rare before common
-    rarest = np.full(len(names), width)
+    rarest = np.full(groups, width)
     np.minimum.at(rarest, owner, rank[tag])
-    shuffled = np.random.default_rng(seed).permutation(len(names))
+    shuffled = np.random.default_rng(seed).permutation(groups)
     order = shuffled[np.lexsort((-size[shuffled], rarest[shuffled]))]
 
     seen, filled = np.zeros(width), np.zeros((len(shares), width))
     dealt, held = 0, np.zeros(len(shares))
-    part_of = np.zeros(len(names), np.int64)
+    part_of = np.zeros(groups, np.int64)
     for g in order.tolist():
         mine, clips = tag[bounds[g] : bounds[g + 1]], count[bounds[g] : bounds[g + 1]]
         dealt += size[g]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from earmark.data import splits
 from earmark.data.manifest import Manifest
+from earmark.data.together import together
 from earmark.errors import EarmarkError, ManifestError
 from earmark.models.predicted import probabilities
 from earmark.scores import Task
@@ -123,7 +124,7 @@ def kinds_for(truth: NDArray[np.bool_], asked: Kind | None) -> tuple[Kind, ...]:
 
 def inner_folds(manifest: Manifest, seed: int) -> NDArray[np.int64] | None:
     """(clips,) the inner fold of each; None where groups do not fill two."""
-    for count in range(min(FOLDS, len(set(manifest.groups.tolist()))), 1, -1):
+    for count in range(min(FOLDS, len(np.unique(together(manifest)))), 1, -1):
         try:
             dealt = splits.assign_folds(manifest, count, seed)
         except ManifestError:

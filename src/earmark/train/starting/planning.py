@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 
 from earmark.data.manifest import Manifest
+from earmark.data.together import together
 from earmark.scores import Task
 from earmark.train.starting.looking import LOUD, Look
 
@@ -57,9 +57,7 @@ def plan(clips: Manifest, look: Look, labels: bool) -> Plan:
 
 def _fewest_groups(clips: Manifest) -> int:
     """Groups of the tag that has the fewest."""
-    groups = (
-        pc.coalesce(clips.table["group"], clips.table["id"]).combine_chunks().dictionary_encode().indices.to_numpy()
-    )
+    groups = together(clips)
     truth = clips.truth()
     return min(len(np.unique(groups[truth[:, tag]])) for tag in range(truth.shape[1]))
 
