@@ -11,7 +11,7 @@ from earmark.data import leaks as leaks_module
 from earmark.data import manifest as manifests
 from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest, build
-from earmark.data.splits import assign_folds, deal, split
+from earmark.data.splits import assign_folds, deal, divide, split
 from earmark.data.together import together
 from earmark.errors import ManifestError
 from earmark.train.heads.choosing import inner_folds
@@ -157,6 +157,48 @@ def test_folds_of_clips_that_are_files_of_their_own_stay_as_they_were():
         "221223322221321311311313311231132323122331133323321213212112",
         "213221311112322222132311223223113113333133311312233321231112",
     ]
+
+
+SIDES = {"1": "train", "2": "validation", "3": "test"}
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "2"), ("1", "3"), ("2", "3")])
+@pytest.mark.parametrize("again", ["{}", "./{}", "/sounds/{}"])
+def test_a_recording_on_two_sides_is_refused(one, other, again):
+    """Clips of new names, without groups or with groups of their own, of files that lie on the other side too."""
+    paths = [f"{i}.wav" for i in range(12)]
+    folds = [str(i % 3 + 1) for i in range(12)]
+    apart = parts_of(paths, folds=folds)
+    assert {name: len(part) for name, part in vars(divide(apart, ["3"], ["2"])).items()} == dict.fromkeys(
+        ("train", "validation", "test"), 4
+    )
+    copied = [again.format(path) for path, fold in zip(paths, folds, strict=True) if fold == one]
+    for groups in (None, [f"g{i}" for i in range(16)]):
+        crossing = parts_of([*paths, *copied], groups, [*folds, *[other] * 4])
+        found = f"4 recordings lie in both {SIDES[one]} and {SIDES[other]}, such as '{int(one) - 1}.wav'"
+        with pytest.raises(ManifestError, match=f"{found}: figures would be too good.*data.shared_groups=report"):
+            divide(crossing, ["3"], ["2"])
+        said: list[str] = []
+        divide(crossing, ["3"], ["2"], bear_shared_groups=True, say=said.append)
+        assert said == [f"{found}: figures are better than on recordings never heard"]
+
+
+def test_recordings_of_a_group_on_two_sides_are_told_once():
+    paths, folds = ["a", "a", "b", "b", "c", "c"], ["1", "2"] * 3
+    said: list[str] = []
+    divide(
+        parts_of(paths, ["g", "g", "g", "g", None, None], folds), [], ["2"], bear_shared_groups=True, say=said.append
+    )
+    assert [line.split(", such")[0] for line in said] == [
+        "1 groups (recordings, speakers, …) lie in both train and validation",
+        "1 recordings lie in both train and validation",
+    ]
+    assert "such as 'c'" in said[1]
+
+
+def test_a_fraction_for_validation_leaves_recordings_whole():
+    parts = divide(parts_of([f"{i % 40}.wav" for i in range(200)]), [], 0.2)
+    assert len(parts.validation) == 40
 
 
 def test_group_leak(tmp_path):

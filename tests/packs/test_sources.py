@@ -15,8 +15,9 @@ from earmark.data import manifest as manifests
 from earmark.data import packs, sounds
 from earmark.data.clipset import ClipSet
 from earmark.data.leaks import leaks
-from earmark.data.splits import assign_folds
+from earmark.data.splits import assign_folds, divide
 from earmark.data.together import together
+from earmark.errors import ManifestError
 
 RATE = 8000
 
@@ -86,6 +87,17 @@ def test_parts_of_a_recording_belong_together_in_their_pack_too(clips, tmp_path,
     assert together(packed).tolist() == together(clips).tolist() == [0, 1, 2, 3, 4, 5, 6, 6, 6, 6]
     dealt = [assign_folds(each, 3, seed=1).folds.tolist() for each in (clips, packed)]
     assert dealt[0] == dealt[1] and len(set(dealt[0][6:])) == 1
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_parts_of_a_recording_on_two_sides_are_refused_of_a_pack_too(clips, tmp_path, how):
+    packs.pack(clips, tmp_path / "p", **WAYS[how])
+    packed = packs.read(tmp_path / "p")
+    for each, name in ((clips, "6.wav"), (packed, "the recording with the SHA-256")):
+        with pytest.raises(ManifestError, match=f"1 recordings lie in both train and test, such as '{name}"):
+            divide(each, ["2"], [])
+    # whole files with one content are other recordings, which `index` tells
+    divide(packed.select(np.arange(6)), ["2"], [])
 
 
 def test_a_pack_of_before_is_read_and_says_what_it_does_not_tell(clips, tmp_path):

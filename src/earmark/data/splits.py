@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
-from earmark.data.together import together
+from earmark.data.together import shared, together
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 
@@ -136,8 +136,8 @@ def divide(
 ) -> Parts:
     """Parts of a manifest by folds; validation may be a fraction of what is not tested on, train is the rest by default.
 
-    Raises ManifestError where a group would lie on two sides (`bear_shared_groups` says it instead), where a part is
-    empty or a fold is unknown.
+    Raises ManifestError where a group or a recording would lie on two sides (`bear_shared_groups` says it instead), where
+    a part is empty or a fold is unknown.
     """
     folds = pc.fill_null(manifest.table["fold"], "")
     there = set(pc.unique(folds).to_pylist())
@@ -162,24 +162,43 @@ def divide(
             raise ManifestError(
                 f"no clip is left for {name}: the recipe takes test {list(test)}, validation {validation}"
             )
+    _check_apart(parts, bear_shared_groups, say)
+    return parts
+
+
+def _check_apart(parts: Parts, bear: bool, say: Callable[[str], None]) -> None:
+    """Raises ManifestError where a group or a recording lies on two sides; `bear`: says it instead."""
+
+    def tell(count: int, what: str, example: str, keep: str) -> None:
+        sentence = f"{count} {what} lie in both {a} and {b}, such as {example!r}"
+        if not bear:
+            raise ManifestError(
+                f"{sentence}: figures would be too good. Choose folds that keep {keep} together, or bear it with "
+                "--set data.shared_groups=report"
+            )
+        say(f"{sentence}: figures are better than on {keep} never heard")
+
     groups = {name: _groups(getattr(parts, name)) for name in ("train", "validation", "test")}
     for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        sides = [getattr(parts, name) for name in (a, b)]
         both = groups[a].filter(pc.is_in(groups[a], value_set=groups[b]))
         if len(both):
-            first = pc.min(both).as_py()
-            sentence = f"{len(both)} groups (recordings, speakers, …) lie in both {a} and {b}, such as {first!r}"
-            if not bear_shared_groups:
-                raise ManifestError(
-                    f"{sentence}: figures would be too good. Choose folds that keep groups together, or bear it with "
-                    "--set data.shared_groups=report"
-                )
-            say(f"{sentence}: figures are better than on groups never heard")
-    return parts
+            tell(len(both), "groups (recordings, speakers, …)", pc.min(both).as_py(), "groups")
+            sides = [each.select(~_of_groups(each, both)) for each in sides]  # their recordings are told with them
+        count, example = shared(*sides)
+        if count:
+            tell(count, "recordings", example, "recordings")
 
 
 def _among(folds: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.bool_]:
     """(rows,): which clips lie in these folds."""
     return np.asarray(pc.is_in(folds, value_set=pa.array(list(names), pa.string())).to_numpy(), np.bool_)
+
+
+def _of_groups(clips: Manifest, groups: pa.Array) -> NDArray[np.bool_]:
+    """(rows,): which clips are of these groups."""
+    own = pc.coalesce(clips.table["group"], clips.table["id"])
+    return np.asarray(pc.is_in(own, value_set=groups).to_numpy(), np.bool_)
 
 
 def _groups(clips: Manifest) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,13 +68,32 @@ def recordings(manifest: Manifest) -> tuple[NDArray[np.int64], list[str], NDArra
 
     A file is one recording however its path is written. What a pack's clips were cut out of is known by its digest.
     """
+    column, cut = _recordings(manifest)
+    found, names = codes(column)
+    return found, [_name(each) for each in names], cut
+
+
+def shared(some: Manifest, others: Manifest) -> tuple[int, str]:
+    """How many recordings have clips in both, and the name of one; of two million clips no object is made for each."""
+    (mine, my_cut), (theirs, their_cut) = _recordings(some), _recordings(others)
+    both = pc.unique(mine.filter(pc.is_in(mine, value_set=pc.unique(theirs))))
+    cut = [pc.unique(column.filter(pa.array(mask))) for column, mask in ((mine, my_cut), (theirs, their_cut))]
+    both = both.filter(pc.or_(*(pc.is_in(both, value_set=each) for each in cut)))
+    return len(both), _name(pc.min(both).as_py()) if len(both) else ""
+
+
+def _recordings(manifest: Manifest) -> tuple[pa.ChunkedArray, NDArray[np.bool_]]:
+    """(rows,) what each clip's recording is known by, a path or a digest; and which clips may be parts of one."""
     table = manifest.table
     if not cut_out(manifest):
-        return *codes(_paths(table["path"], manifest.root)), np.ones(len(table), bool)
+        return _paths(table["path"], manifest.root), np.ones(len(table), bool)
     own = table["sha256"].cast(pa.binary())
-    found, digests = codes(pc.coalesce(table[SOURCE], own))
-    names = [f"the recording with the SHA-256 {digest.hex()[:16]}…" for digest in map(bytes, digests)]  # type: ignore[arg-type]
-    return found, names, ~(np.isnan(limits(manifest, "start")) & np.isnan(limits(manifest, "end")))
+    cut = ~(np.isnan(limits(manifest, "start")) & np.isnan(limits(manifest, "end")))
+    return pc.coalesce(table[SOURCE], own), cut
+
+
+def _name(known_by: str | bytes) -> str:
+    return known_by if isinstance(known_by, str) else f"the recording with the SHA-256 {known_by.hex()[:16]}…"
 
 
 def cut_out(manifest: Manifest) -> bool:
@@ -91,8 +111,8 @@ def limits(manifest: Manifest, name: str) -> NDArray[np.float64]:
     return np.asarray(manifest.table[column].to_numpy(), np.float64)
 
 
-def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """A whole number for each distinct string in order of appearance, and the strings."""
+def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[Any]]:
+    """A whole number for each distinct value in order of appearance, and the values."""
     encoded = column.combine_chunks().dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
