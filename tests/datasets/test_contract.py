@@ -99,6 +99,30 @@ def test_an_empty_folder(name, tmp_path):
         datasets.index(name, tmp_path / "absent")
 
 
+def tables_of(name: str) -> list[list[str]]:
+    """The tables of a layout, one by one and all."""
+    each = [path for path in layout_of(name) if path.endswith((".csv", ".tsv", ".txt"))]
+    return [*([path] for path in each), each] if each else []
+
+
+@pytest.mark.parametrize("kept", [1, 0])
+@pytest.mark.parametrize(
+    ("name", "emptied"), [(name, tables) for name in DATASETS.names() for tables in tables_of(name)]
+)
+def test_tables_without_rows(name, emptied, kept, tmp_path):
+    """With a header alone, or nothing: what is left is indexed, or a sentence names a table or what is missing."""
+    layout = layout_of(name)
+    for path in emptied:
+        layout = {**layout, path: "".join(layout[path].splitlines(keepends=True)[:kept])}
+    plant(layout, tmp_path)
+    said = str(tmp_path)
+    try:
+        assert len(datasets.index(name, tmp_path))
+    except ManifestError as error:
+        said = str(error)
+    assert str(tmp_path) in said
+
+
 def test_data_sheet(name):
     entry = DATASETS[name]
     sheet = inspect.getdoc(entry.function)

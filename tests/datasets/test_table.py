@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from earmark.data.datasets import index
 from earmark.data.manifest import build, write
@@ -140,6 +142,22 @@ def test_absent_recordings_are_counted(lay):
     root = lay("file,label", "a.wav,dog", "x.wav,dog", "b.wav,dog", "y.wav,cat")
     with pytest.raises(ManifestError, match=r"2 of 4 recordings are not there: x\.wav, y\.wav"):
         index("table", root)
+
+
+@pytest.mark.parametrize(
+    "header", ["file,label", "id,path,tags", "filename,onset,offset,event_label", "id,path,start,end,tags,fold,group"]
+)
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_a_table_without_rows(lay, tmp_path, header, ending):
+    names = header.split(",")
+    if ending == "parquet":
+        parquet.write_table(pa.table({name: pa.array([], pa.string()) for name in names}), tmp_path / "t.parquet")
+    else:
+        lay(("," if ending == "csv" else "\t").join(names), files=(), name=f"t.{ending}")
+    with pytest.raises(
+        ManifestError, match=rf"t\.{ending}: holds no clips: its header \({', '.join(names)}\) has no rows"
+    ):
+        index("table", tmp_path / f"t.{ending}")
 
 
 def test_which_table(lay):

@@ -105,7 +105,7 @@ def _rows(root: Path, file: Path, part: str, remark: str, left_out: Container[st
     raw = load_table(file)
     wanted = ["fname", "label", remark, *(name for name in ("freesound_id",) if name in raw.column_names)]
     kept = [mark not in left_out for mark in columns(raw, file, *wanted)[2]]
-    raw = raw.filter(pa.array(kept))
+    raw = raw.filter(pa.array(kept, pa.bool_()))
     cells = columns(raw, file, *wanted)
     complete(file, cells, *wanted)
     names, labels, remarks, *sounds = cells

@@ -78,6 +78,11 @@ def table(
     """
     place = _table_file(root, file)
     raw = load_table(place)
+    if not len(raw):
+        raise ManifestError(
+            f"{place}: holds no clips: its header ({', '.join(raw.column_names)}) has no rows below it. Write one row for "
+            "each recording, or name another table"
+        )
     named = {"path": path, "tags": tags, "fold": fold, "group": group, "start": start, "end": end}
     named |= {"onset": onset, "offset": offset, "id": id}
     if _is_manifest(raw.column_names) and not any(named.values()):
