@@ -160,6 +160,31 @@ def test_a_table_without_rows(lay, tmp_path, header, ending):
         index("table", tmp_path / f"t.{ending}")
 
 
+@pytest.mark.parametrize("place", ["", "audio", "wav", "../audio", ".."])
+@pytest.mark.parametrize("gone", [0, 1, 39])
+def test_one_absent_recording_does_not_hide_the_others(lay, tmp_path, place, gone):
+    names = [f"{i}.wav" for i in range(40)]
+    there = [f"deep/{place}/{name}" for row, name in enumerate(names) if row != gone]
+    lay("file,label", *(f"{name},dog" for name in names), files=("deep/here", *there), name="deep/clips.csv")
+    others = rf"Looked from '{place or '.'}', where the others are"
+    with pytest.raises(ManifestError, match=rf"1 of 40 recordings are not there: {gone}\.wav\. {others}"):
+        index("table", tmp_path / "deep/clips.csv")
+    (tmp_path / "deep" / place / f"{gone}.wav").touch()
+    found = index("table", tmp_path / "deep/clips.csv")
+    assert found.facts["guessed"]["audio"] == (place or ".") and all(path.is_file() for path in found.paths())
+
+
+def test_a_recording_elsewhere_does_not_decide_the_folder(lay, tmp_path):
+    lay("file,label", "a.wav,dog", "b.wav,cat", files=("a.wav", "audio/a.wav", "audio/b.wav"))
+    assert index("table", tmp_path).facts["guessed"]["audio"] == "audio"
+
+
+def test_an_absent_recording_of_many_rows_is_one(lay):
+    root = lay("file,label,from", "x.wav,dog,0", "x.wav,dog,1", "a.wav,cat,0", "a.wav,cat,1")
+    with pytest.raises(ManifestError, match=r"1 of 2 recordings are not there: x\.wav\. "):
+        index("table", root, start="from")
+
+
 def test_which_table(lay):
     lay("file,label", "a.wav,dog")
     root = lay("file,label", "b.wav,cat", name="more.tsv")

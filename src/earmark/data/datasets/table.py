@@ -271,15 +271,27 @@ def _audio_folder(here: Path, audio: str | None, paths: list[str]) -> tuple[Path
     if audio is None and "metadata" in here.parts:  # DESED: metadata/train/weak.tsv, audio/train/…
         depth = len(here.parts) - here.parts.index("metadata")
         places.append("/".join([".."] * depth + ["audio", *here.parts[len(here.parts) - depth + 1 :]]))
-    best, absent = places[0], paths
-    for place in places:
-        if (here / place / paths[0]).is_file() or audio is not None:
-            best, absent = place, [path for path in paths if not (here / place / path).is_file()]
-            break
+    paths = list(dict.fromkeys(paths))  # one recording may have many rows
+    best, absent = _fullest(here, places, paths)
     if absent:
+        looked = [best] if len(absent) < len(paths) else places
         raise ManifestError(
             f"{here}: {len(absent)} of {len(paths)} recordings are not there: {', '.join(absent[:SHOWN])}"
-            f"{' …' if len(absent) > SHOWN else ''}. Looked from {', '.join(repr(p or '.') for p in places)}. "
+            f"{' …' if len(absent) > SHOWN else ''}. Looked from {', '.join(repr(p or '.') for p in looked)}"
+            f"{', where the others are' if len(absent) < len(paths) else ''}. "
             "Name their folder with audio=, and their ending, if the table leaves it out, with suffix="
         )
     return here / best, best or "."
+
+
+def _fullest(here: Path, places: list[str], paths: list[str]) -> tuple[str, list[str]]:
+    """The first place with all recordings, or else that with most of them, and which are absent from it."""
+    best, absent = places[0], paths
+    # where the first recording is there are mostly all, so that of millions each is looked for once
+    for place in sorted(places, key=lambda each: not (here / each / paths[0]).is_file()):
+        lacking = [path for path in paths if not (here / place / path).is_file()]
+        if len(lacking) < len(absent):
+            best, absent = place, lacking
+        if not absent:
+            break
+    return best, absent
