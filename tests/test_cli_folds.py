@@ -102,6 +102,31 @@ def test_one_tagger_of_the_run(place):
     assert "--record and --fold are for one tagger" in refused.stderr
 
 
+def test_clips_without_a_fold_are_told_by_every_verb(place, tmp_path):
+    """They are learnt from in every turn of a run over folds and judged in none."""
+    clips = manifests.read(place / "clips.parquet")
+    folds = [None if fold in "45" else fold for fold in clips.folds.tolist()]
+    rows = [{"path": str(path), "tags": tags[0], "fold": fold} for path, tags, fold in zip(
+        clips.paths(), clips.table["tags"].to_pylist(), folds, strict=True)]  # fmt: skip
+    (tmp_path / "clips.csv").write_text(
+        "path,label,fold\n" + "".join(f"{row['path']},{row['tags']},{row['fold'] or ''}\n" for row in rows)
+    )
+    told = "24 of 60 clips have no fold: where folds take turns (--fold all), each turn learns from them and none judges them"
+    indexed = earmark("index", "table", "clips.csv", "-o", "m.csv", cwd=tmp_path)
+    assert told in indexed.stderr
+    plan = [place / "plan.yaml", "--set", "train.epochs=1", "--data", "m.csv"]
+    trained = earmark("train", *plan, "--out", "run", "--fold", "all", cwd=tmp_path)
+    assert trained.returncode == 0 and trained.stderr.count(told) == 1, trained.stderr
+    judged = earmark("evaluate", "run", "--data", "m.csv", "--json", "--resamples", 5, cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr
+    report = json.loads(judged.stdout)
+    assert report["clips"] == 36 and len([note for note in report["notes"] if told in note]) == 1
+    one = earmark(
+        "evaluate", "run/fold-1/tagger.safetensors", "--data", "m.csv", "--json", "--resamples", 5, cwd=tmp_path
+    )
+    assert not [note for note in json.loads(one.stdout)["notes"] if "have no fold" in note]
+
+
 def test_the_audit_finds_the_wrong_label(place, report):
     done = earmark("audit", "run", "--data", "clips.parquet", "--out", "audit", "--json", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -460,6 +460,39 @@ def test_accumulated_gradients_make_fewer_steps(clips, tmp_path):
     assert state["groups"][0]["lr"] == pytest.approx(1e-3 / 3)  # the rate of the third step
 
 
+def test_clips_without_a_fold_are_told_where_folds_take_turns(clips):
+    def told(plan: recipes.Recipe, of: manifests.Manifest) -> list[str]:
+        said: list[str] = []
+        for turn in training.rotations(plan, of, said.append).values():
+            _, parts = training.divide(turn, of)
+            assert all(("" in part.folds) == (learnt and name == "train") for name, part in vars(parts).items())
+        return said
+
+    def without(*folds: str) -> manifests.Manifest:
+        names = [None if fold in folds else fold for fold in clips.folds.tolist()]
+        return manifests.Manifest(
+            clips.table.set_column(clips.table.schema.get_field_index("fold"), "fold", [names]),
+            clips.root,
+            clips.vocabulary,
+        )
+
+    learnt = False
+    assert told(recipe(), clips) == []
+    named = recipe(data__train=["1", "2"], data__validation=["3"], data__test=["4"])
+    (left,) = told(named, without("5"))
+    assert left.startswith(
+        "12 of 60 clips have no fold: where folds take turns (--fold all), each turn leaves them out."
+    )
+    learnt = True
+    (line,) = told(recipe(data__test=["3"], data__validation=["2"]), without("4", "5"))
+    assert line.startswith("24 of 60 clips have no fold")
+    assert "each turn learns from them and none judges them" in line and "data.deal=all" in line
+    learnt = False
+    assert (
+        told(recipe(data__test=["3"], data__validation=["2"], data__folds=5, data__deal="all"), without("4", "5")) == []
+    )
+
+
 def test_folds_take_turns(clips):
     turns = training.rotations(recipe(), clips)
     parts = {name: (plan.data.test, plan.data.validation, plan.data.train) for name, plan in turns.items()}

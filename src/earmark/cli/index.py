@@ -63,6 +63,8 @@ def index(
         say(f"warning: {leak.sentence}")
     if len(found) > 10:
         say(f"warning: and {len(found) - 10} more of the kind")
+    if left := splits.without_fold(clips):
+        say(left)
     names = clips.fold_names()
     say(
         f"{out}: {len(clips)} clips, {len(clips.vocabulary)} tags, {len(names)} folds{': ' + ', '.join(names[:12]) if names else ''}"

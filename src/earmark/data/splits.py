@@ -21,7 +21,7 @@ from earmark.data.together import shared, together
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 
-__all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split"]
+__all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split", "without_fold"]
 
 
 @checked
@@ -99,6 +99,21 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
     names[without] = dealt.folds
     table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), pa.chunked_array([names]))
     return replace(manifest, table=table, facts=dealt.facts)
+
+
+def without_fold(manifest: Manifest, *, learnt: bool = True) -> str | None:
+    """What is to be told of the clips without a fold where folds take turns; None where all clips have one, or none has.
+
+    learnt: whether the turns learn from all that they do not hold back, as is the default.
+    """
+    count = manifest.table["fold"].null_count
+    if count in (0, len(manifest)):
+        return None
+    does = "learns from them and none judges them" if learnt else "leaves them out"
+    return (
+        f"{count} of {len(manifest)} clips have no fold: where folds take turns (--fold all), each turn {does}. "
+        "So that each clip is judged, deal all anew: `earmark index … --folds 5`, or --set data.folds=5 --set data.deal=all"
+    )
 
 
 @dataclass(frozen=True)

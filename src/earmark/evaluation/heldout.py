@@ -69,7 +69,8 @@ class Request:
 class HeldOut:
     """A tagger, the clips that it was judged on and their scores. dataset: its name. warnings: on leaks, for the report.
 
-    unread: the clips that have no scores. notes: what was done to the audio of the others.
+    unread: the clips that have no scores. notes: what was done to the audio of the others. without_fold: what is to be told of
+    clips of its data that lie in no fold, where folds took turns.
     """
 
     tagger: AnyTagger
@@ -79,6 +80,7 @@ class HeldOut:
     unread: tuple[Unread, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    without_fold: str | None = None
 
 
 def members(tagger: Source) -> list[Source]:
@@ -142,7 +144,8 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
         warnings += told
     scored = score_clips(loaded, chosen, request.settings, progress)
     notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
-    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings))
+    left = splits.without_fold(whole, learnt=loaded.recipe.data.train is None)
+    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings), left)
 
 
 def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> list[HeldOut]:
@@ -157,6 +160,8 @@ def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> l
     check_apart(parts, str(tagger))
     if request.validated:
         parts[0] = replace(parts[0], warnings=(*parts[0].warnings, VALIDATED))
+    if len(parts) > 1 and parts[0].without_fold is not None:
+        parts[0] = replace(parts[0], warnings=(*parts[0].warnings, parts[0].without_fold))
     return parts
 
 

@@ -24,8 +24,11 @@ def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> 
     )  # fmt: skip
 
 
-def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
-    """The recipe for each fold of a run over all of them. See `earmark.recipe.schema.Data`. Raises ManifestError."""
+def rotations(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> dict[str, Recipe]:
+    """The recipe for each fold of a run over all of them. See `earmark.recipe.schema.Data`. Raises ManifestError.
+
+    say: takes a line on clips without a fold, which take no turn.
+    """
     data = recipe.data
     if data.folds is not None:
         names = [str(i + 1) for i in range(data.folds)]
@@ -42,6 +45,11 @@ def rotations(recipe: Recipe, manifest: Manifest) -> dict[str, Recipe]:
             "Make them with --set data.folds=5"
         )
     others = set(manifest.fold_names()) - set(names)
+    left = None
+    if data.folds is None:
+        left = splits.without_fold(manifest, learnt=not others and data.train is None)
+    if left is not None:
+        say(left)
     rotated = {}
     for place, name in enumerate(names):
         if data.rotate == "validation":

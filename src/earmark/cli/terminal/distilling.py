@@ -78,11 +78,12 @@ def _check_place(out: Path) -> None:
 def _turns(plan: Recipe, clips: Manifest, wanted: Sequence[str] | None) -> dict[str | None, Recipe]:
     """The recipe for each fold that is asked for; without folds the recipe as it is."""
     from earmark import train as training
+    from earmark.cli.terminal.console import say
     from earmark.errors import EarmarkError
 
     if wanted is None:
         return {None: plan}
-    turns = training.rotations(plan, clips)
+    turns = training.rotations(plan, clips, say)
     if unknown := sorted(set(wanted) - {*turns, "all"}):
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
     return {name: own for name, own in turns.items() if "all" in wanted or name in wanted}

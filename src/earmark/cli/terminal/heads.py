@@ -150,7 +150,7 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
     from earmark.models.facts import Facts
     from earmark.models.file import read_head
 
-    turns = training.rotations(plan, clips)
+    turns = training.rotations(plan, clips, say)
     wanted = question.fold or []
     if unknown := sorted(set(wanted) - {*turns, "all"}):
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")

@@ -102,7 +102,7 @@ def train_folds(
     from earmark.cli.terminal.console import print_table, say
     from earmark.errors import EarmarkError
 
-    turns = training.rotations(plan, clips)
+    turns = training.rotations(plan, clips, say)
     unknown = sorted(set(wanted) - {*turns, "all"})
     if unknown:
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")

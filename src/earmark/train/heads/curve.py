@@ -103,7 +103,7 @@ def curve(
     net = base.alone
     found = Base.of(net.facts, net.identity(), source, PARTS_TAKEN)
     turns = []
-    for turn in rotations(recipe, manifest).values():
+    for turn in rotations(recipe, manifest, progress.say).values():
         dealt, parts = divide(turn, manifest)
         bases.check(found, turn, dealt, parts, lambda line: None, named=True)
         turns.append((parts.train, parts.test))
