@@ -16,7 +16,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
-from earmark.evaluation import heldout, wording
+from earmark.evaluation import choices, heldout, wording
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
@@ -78,11 +78,12 @@ LEVEL = 0.05  # p-values below it tell two systems apart
 
 @dataclass(frozen=True)
 class _Scored:
-    """A system's scores, the clips that they are of, and sentences for the report."""
+    """A system's scores, the clips that they are of, sentences for the report, and what was chosen for the scores, in words."""
 
     scores: Scores
     clips: Manifest
     notes: tuple[str, ...]
+    chosen: str = ""
 
 
 @checked
@@ -128,7 +129,9 @@ def compare(
         progress.say(line)
     request = Request(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
-    scored = {name: _scores(source, request, progress) for name, source in named.items()}
+    files_first = sorted(named, key=lambda name: not _is_file(named[name]))  # what is refused is so before the work
+    made = {name: _scores(named[name], request, progress) for name in files_first}
+    scored = {name: made[name] for name in named}
     scored = scored if vocabulary is None else _merged(scored, vocabulary)
     matched, notes = _match(scored, common)
     chosen = None if metrics is None else current(metrics, progress.say)
@@ -142,7 +145,7 @@ def compare(
             *(note for system in scored.values() for note in system.notes),
         ),
         protocol={
-            name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}"
+            name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}{system.chosen}"
             for (name, system), source in zip(scored.items(), named.values(), strict=True)
         },
     )
@@ -190,6 +193,10 @@ def _named(systems: Sequence[str | Path]) -> dict[str, Source]:
     return named
 
 
+def _is_file(source: Source) -> bool:
+    return isinstance(source, str | Path) and Path(source).suffix in SUFFIXES
+
+
 def _words(source: Source) -> str:
     return str(source) if isinstance(source, str | Path) else f"the tagger {source.identity()}"
 
@@ -199,12 +206,15 @@ def _of(scored: int, compared: int) -> str:
 
 
 def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
-    if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
+    if _is_file(source):
         scores = Scores.load(source)
         clips = open_data(request.data, request.dataset, say=progress.say)
         if request.folds:
             clips = clips.in_folds(request.folds)
-        return _Scored(scores, clips.select(np.isin(clips.ids, scores.ids)), ())
+        clips = clips.select(np.isin(clips.ids, scores.ids))
+        notes = choices.check(str(source), scores, clips.ids.tolist(), request.seen)
+        told = choices.told(scores, str(source))
+        return _Scored(scores, clips, tuple(notes), "".join(f"; {what} {how}" for what, how in told.items()))
     parts = heldout.score_all(source, request, progress)
     scores, clips = heldout.pooled(parts)
     look(source, parts, clips, request.seen)
@@ -221,8 +231,11 @@ def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, 
     for name in named:
         system = scored[name]
         told = f"{name}: {vocabulary.notes(system.scores.tags, system.clips)[0]}"
-        merged[name] = _Scored(
-            vocabulary.scores(system.scores), vocabulary.manifest(system.clips), (*system.notes, told)
+        merged[name] = replace(
+            system,
+            scores=vocabulary.scores(system.scores),
+            clips=vocabulary.manifest(system.clips),
+            notes=(*system.notes, told),
         )
     return merged
 

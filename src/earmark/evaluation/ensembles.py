@@ -14,6 +14,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
+from earmark.evaluation import choices
 from earmark.evaluation.members import names_of, summary
 from earmark.metrics.naming import current
 from earmark.metrics.probabilities import log_loss
@@ -63,7 +64,7 @@ class Combination:
             facts["agreement"] = self.agreement.as_dict()
         if self.scores is not None:
             stored = self.scores.facts["ensemble"]
-            facts["ensemble"] = {key: value for key, value in stored.items() if key != "members"}
+            facts["ensemble"] = choices.shown({key: value for key, value in stored.items() if key != "members"})
             facts["summary"] = self.summary
         return facts
 
@@ -114,6 +115,9 @@ def combine(
     same = ensembles.align(members, only, names)
     clips = None if data is None else _clips(same[0], data, dataset, progress.say)
     truth = None if clips is None else clips.truth(same[0].tags)
+    for name, member in zip(names, members, strict=True) if clips is not None else ():
+        for line in choices.check(name, member, same[0].ids.tolist(), seen=True):
+            progress.say(line)
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
     searched: Search | None = None
     crossed: Crossed | None = None
@@ -135,11 +139,7 @@ def combine(
     if scores:
         whole = crossed.scores if crossed else ensembles.combine(members, rule, weights, only=only, **how)
         if searched is not None and clips is not None:
-            whole.facts["ensemble"]["weights chosen"] = {
-                "by": named,
-                "across folds": cross,
-                **ClipSet.of(clips).as_dict(),
-            }
+            whole.facts["ensemble"]["weights chosen"] = choices.fact(named, cross, ClipSet.of(clips))
         if temperature is not None:
             whole = _tempered(whole, temperature, None if clips is None else (clips, truth), cross, progress)
     left = 0 if whole is None else len(members[0]) - len(whole)
@@ -156,7 +156,7 @@ def _tempered(
     else:
         assert known is not None
         clips, truth = known
-        facts["temperature chosen"] = {"by": "log_loss", "across folds": cross, **ClipSet.of(clips).as_dict()}
+        facts["temperature chosen"] = choices.fact("log_loss", cross, ClipSet.of(clips))
         if cross:
             values, facts["temperature by fold"] = warmth.across(scores.values, truth, clips.folds)
         else:

@@ -15,7 +15,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError, ScoresError
 from earmark.errors.kinds import checked
-from earmark.evaluation import heldout, tracks
+from earmark.evaluation import choices, heldout, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
@@ -29,6 +29,7 @@ from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task, submission
+from earmark.scores.ensemble.rows import rows_of
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -106,9 +107,10 @@ def evaluate(
     fold, the report is on all of them together), a loaded tagger, or a file of scores (.parquet, .csv) by whatever made them,
     of which nobody knows what it has learnt from. data: a data set's folder, a manifest's file, or a
     manifest. dataset: the folder's layout; default the one that the tagger was trained on. folds: default those that the
-    recipe tests on. seen: allow clips that the tagger learnt from. leaks: refuse groups and equal files on both sides,
-    or report them. merge: a table with the columns tag, merged, or the name of a shipped one: judge clips and events in
-    that smaller vocabulary (`earmark.evaluation.vocabulary`). task: as which the clips are judged, default the tagger's: one
+    recipe tests on. seen: allow clips that the tagger learnt from, or that chose weights or a temperature of the scores.
+    leaks: refuse groups and equal files on both sides, or report them. merge: a table with the columns tag, merged, or the
+    name of a shipped one: judge clips and events in that smaller vocabulary (`earmark.evaluation.vocabulary`).
+    task: as which the clips are judged, default the tagger's: one
     takes the tag with the highest score for the answer of a tagger of task many. events: judge them too
     where the clips have known ones, which hears the clips again. collars: seconds that edges of events may be off.
     hit: by "sed_eval", whose offsets may also be off by 20 % of the event, or by "length", paper 003's rule.
@@ -120,7 +122,7 @@ def evaluate(
     A run folder that the tagger lies in remembers the look at these clips (`earmark.evaluation.leakage`), but for `seen`.
 
     Raises ManifestError for leaks and data that do not fit, TaggerError, ScoresError, EarmarkError for clips that the
-    tagger learnt from or where none can be read; AudioError with strict.
+    tagger learnt from, or that chose weights of the scores, or where none can be read; AudioError with strict.
 
         >>> import earmark
         >>> evaluation = earmark.evaluate("esc10", "esc10/", resamples=200)  # doctest: +SKIP
@@ -134,7 +136,7 @@ def evaluate(
     Collars.by(hit, 0.2)  # refused before the work
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     if isinstance(tagger, str | Path) and Path(tagger).suffix in SUFFIXES:
-        return _of_scores(Path(tagger), data, folds, dataset, vocabulary, task, resamples, draw, progress)
+        return _of_scores(Path(tagger), data, folds, dataset, seen, vocabulary, task, resamples, draw, progress)
     if folds:
         heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
@@ -179,6 +181,7 @@ def _of_scores(
     data: str | Path | Manifest,
     folds: Sequence[str] | None,
     dataset: str | None,
+    seen: bool,
     vocabulary: Vocabulary | None,
     task: Task | None,
     resamples: int,
@@ -191,10 +194,11 @@ def _of_scores(
     clips = clips.in_folds(folds) if folds else clips
     where = "the manifest" if isinstance(data, Manifest) else str(data)
     notes = [NOBODY_KNOWS]
-    known = np.isin(scores.ids, clips.ids)
+    notes += choices.check(str(path), scores, scores.ids[known := np.isin(scores.ids, clips.ids)].tolist(), seen)
+    chosen = choices.told(scores, str(path))
     if left := int((~known).sum()):
         notes.append(f"{left} of the {len(scores)} rows of {path} are of clips that {where} does not have: left out.")
-        scores = Scores(scores.values[known], scores.ids[known], scores.start[known], scores.end[known], scores.tags)
+        scores = rows_of(scores, known)
     judged = clips.select(np.isin(clips.ids, scores.ids))
     if not len(judged):
         raise ScoresError(f"{path}: none of its {len(known)} clips is in {where}: give the clips that they are of")
@@ -205,7 +209,7 @@ def _of_scores(
         scores, judged = vocabulary.scores(scores), vocabulary.manifest(judged)
     judged = ungrouped(judged) if draw == "clips" else judged
     alone = all(len(tags) == 1 for tags in judged.table["tags"].to_pylist())
-    facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()}
+    facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()} | chosen
     facts |= {} if vocabulary is None else {"tags merged by": f"{vocabulary.name}"}
     figures = measure(scores, judged, task or ("one" if alone else "many"), facts, resamples=resamples)
     told = [*notes, *figures.notes, *([UNGROUPED] if draw == "clips" else [])]

@@ -26,7 +26,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
 from earmark.errors import EarmarkError, ScoresError
 from earmark.errors.kinds import checked
-from earmark.evaluation import heldout
+from earmark.evaluation import choices, heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
 from earmark.progress import QUIET, Progress
@@ -103,7 +103,9 @@ def audit(
     """
     if isinstance(source, str | Path) and Path(source).suffix in SUFFIXES:
         scores, clips = _from_file(Path(source), data, dataset, progress)
+        borne = choices.check(str(source), scores, clips.ids.tolist(), seen=True)
     else:
+        borne = []
         _check_out_of_fold(source)
         request = Request(data, leaks="report", settings=Settings(batch, workers), device=device)
         scores, clips = heldout.pooled(heldout.score_all(source, request, progress))
@@ -112,7 +114,7 @@ def audit(
     doubts = rank(matched.values, matched.truth, task)
     if matched.known is not None:  # what nobody says cannot be doubted
         doubts = [doubt for doubt in doubts if matched.known[doubt.row, doubt.tag]]
-    return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, _notes(task))
+    return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, (*_notes(task), *borne))
 
 
 def _from_file(

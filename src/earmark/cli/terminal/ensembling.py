@@ -123,6 +123,11 @@ def of_scores(files: list[Path], asked: Asked) -> None:
         say(f"{told.left_out} of the {rows} rows of {told.names[0]} have no scores of all members and are left out")
     if asked.out is not None:
         say(f"{asked.out}: {told.summary}")
+        if asked.out.suffix == ".csv" and (asked.search or asked.warmth() == "fit"):
+            say(
+                f"{asked.out}: a CSV does not tell which clips chose this, so nothing will refuse figures on them. Write .parquet, "
+                "which does"
+            )
 
 
 def of_taggers(files: list[Path], asked: Asked) -> None:

@@ -110,7 +110,12 @@ ReportFolder = Annotated[
 ]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the bootstrap that gives the intervals.")]
 Salvage = Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged recordings.")]
-Seen = Annotated[bool, typer.Option("--seen", help="Allow folds that the tagger was trained or chosen on.")]
+Seen = Annotated[
+    bool,
+    typer.Option(
+        "--seen", help="Allow clips that the tagger, or an ensemble's weights, learnt from or were chosen on."
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be read.")]
 Submission = Annotated[
     Path | None,
