@@ -13,8 +13,9 @@ from tests.evaluation.conftest import TAGS, Heard, Make
 import earmark
 from earmark import metrics
 from earmark.data.manifest import Manifest
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation.comparison import named_by
+from earmark.evaluation.labels import audit
 from earmark.scores import Scores
 
 
@@ -77,6 +78,39 @@ def test_clips_that_one_lacks(single: Manifest, tmp_path: Path) -> None:
     assert folds.clips == 2
 
 
+def test_clips_that_no_file_has_are_told(single: Manifest, tmp_path: Path) -> None:
+    files = [scored(single, seed, tmp_path / f"{seed}.csv", slice(7)) for seed in (1, 2)]
+    told = earmark.compare(files, single, resamples=0, permutations=0)
+    assert told.notes == ("2 of the 9 clips of the manifest have no scores in any of the files: left out.",)
+    assert told.protocol["1"] == f"7 clips, from {files[0]}; 2 of the 9 clips of the manifest have no scores in it"
+    fewer = scored(single, 3, tmp_path / "3.csv", slice(4, 9))
+    told = earmark.compare([files[0], fewer], single, common=True, resamples=0, permutations=0)
+    assert told.clips == 3 and not any("in any of the files" in note for note in told.notes)
+    folded = earmark.compare(files, single, folds=["3"], resamples=0, permutations=0)
+    assert folded.notes == ("1 of the 3 clips of fold 3 of the manifest have no scores in any of the files: left out.",)
+
+
+def test_ids_that_match_nothing_are_told_with_one_of_each_side(single: Manifest, tmp_path: Path) -> None:
+    one, other = scored(single, 0, tmp_path / "one.csv"), Scores.load(scored(single, 1, tmp_path / "other.csv"))
+    replace(other, ids=np.array([f"clips/{name}" for name in other.ids])).save(tmp_path / "other.csv")
+    said = (
+        r"other\.csv: none of its 9 clips is in the manifest: give the clips that they are of. Its ids are like "
+        r"'clips/0\.wav', those of the manifest like '0\.wav'"
+    )
+    for common in (False, True):
+        with pytest.raises(ScoresError, match=said):
+            earmark.compare([one, tmp_path / "other.csv"], single, common=common)
+    with pytest.raises(ScoresError, match=said):
+        earmark.evaluate(tmp_path / "other.csv", single)
+    with pytest.raises(ScoresError, match=said):
+        audit(tmp_path / "other.csv", single)
+    part = scored(single, 0, tmp_path / "part.csv", slice(1))
+    with pytest.raises(
+        ScoresError, match=r"none of its 1 clips is in fold 2 of the manifest.*like '0\.wav', those of.*'1\.wav'"
+    ):
+        earmark.evaluate(part, single, folds=["2"])
+
+
 def test_what_cannot_be_compared(single: Manifest, tmp_path: Path) -> None:
     one = scored(single, 0, tmp_path / "one.csv")
     with pytest.raises(EarmarkError, match="needs two systems at least"):
@@ -86,8 +120,11 @@ def test_what_cannot_be_compared(single: Manifest, tmp_path: Path) -> None:
     with pytest.raises(EarmarkError, match="one and other have different tags, such as 'hiss'"):
         earmark.compare([one, tmp_path / "other.csv"], single)
     apart = scored(single, 0, tmp_path / "apart.csv", slice(6, None))
-    with pytest.raises(EarmarkError, match="the systems have no clip in common"):
-        earmark.compare([scored(single, 0, tmp_path / "first.csv", slice(3)), apart], single, common=True)
+    first = scored(single, 0, tmp_path / "first.csv", slice(3))
+    for common in (True, False):  # --common would be no way out
+        said = "the systems have no clip in common: first has such as '0.wav', apart has such as '6.wav'"
+        with pytest.raises(EarmarkError, match=said):
+            earmark.compare([first, apart], single, common=common)
 
 
 def test_names_of_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,16 @@ class Matched:
         return self.truth if self.known is None else np.ma.masked_array(self.truth, ~self.known)
 
 
+def check_any(source: str, scores: Scores, clips: Manifest, where: str) -> None:
+    """Raises ScoresError where no scores are of these clips, with an id of each side. where: the clips, in words."""
+    if np.isin(scores.ids, clips.ids).any():
+        return
+    count = len(np.unique(scores.ids))
+    like = f". Its ids are like {str(scores.ids[0])!r}" if count else ""
+    like += f", those of {where} like {str(clips.ids[0])!r}" if like and len(clips) else ""
+    raise ScoresError(f"{source}: none of its {count} clips is in {where}: give the clips that they are of{like}")
+
+
 def match(scores: Scores, manifest: Manifest) -> Matched:
     """Match by clip id. Raises ScoresError for missing or repeated clips and for tags that the tagger does not know.
 

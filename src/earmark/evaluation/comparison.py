@@ -13,7 +13,7 @@ import numpy as np
 from earmark import metrics
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
-from earmark.data.matching import Matched, match
+from earmark.data.matching import Matched, check_any, match
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout, wording
@@ -78,12 +78,18 @@ LEVEL = 0.05  # p-values below it tell two systems apart
 
 @dataclass(frozen=True)
 class _Scored:
-    """A system's scores, the clips that they are of, sentences for the report, and what was chosen for the scores, in words."""
+    """A system's scores, the clips that they are of, and sentences for the report.
+
+    more: for the protocol, in words. lacking: clips of the data that a file has no scores of; of: all of them, in words; a tagger
+    scores its own, and lacks none.
+    """
 
     scores: Scores
     clips: Manifest
     notes: tuple[str, ...]
-    chosen: str = ""
+    more: str = ""
+    lacking: frozenset[str] = frozenset()
+    of: str = ""
 
 
 @checked
@@ -133,6 +139,7 @@ def compare(
     made = {name: _scores(named[name], request, progress) for name in files_first}
     scored = {name: made[name] for name in named}
     scored = scored if vocabulary is None else _merged(scored, vocabulary)
+    lacking = _lacking(scored)
     matched, notes = _match(scored, common)
     chosen = None if metrics is None else current(metrics, progress.say)
     comparison = _measured(matched, chosen, resamples, permutations)
@@ -141,11 +148,12 @@ def compare(
         notes=(
             *again,
             *notes,
+            *lacking,
             *_at_odds(comparison.pairs),
             *(note for system in scored.values() for note in system.notes),
         ),
         protocol={
-            name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}{system.chosen}"
+            name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}{system.more}"
             for (name, system), source in zip(scored.items(), named.values(), strict=True)
         },
     )
@@ -193,6 +201,13 @@ def _named(systems: Sequence[str | Path]) -> dict[str, Source]:
     return named
 
 
+def _lacking(scored: Mapping[str, _Scored]) -> list[str]:
+    """A sentence on clips of the data that no file of scores has, where all systems are such files."""
+    by_all = frozenset.intersection(*(system.lacking for system in scored.values()))
+    of = next(iter(scored.values())).of
+    return [f"{len(by_all)} of the {of} have no scores in any of the files: left out."] if by_all else []
+
+
 def _is_file(source: Source) -> bool:
     return isinstance(source, str | Path) and Path(source).suffix in SUFFIXES
 
@@ -211,10 +226,16 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
         clips = open_data(request.data, request.dataset, say=progress.say)
         if request.folds:
             clips = clips.in_folds(request.folds)
+        where = "the manifest" if isinstance(request.data, Manifest) else str(request.data)
+        where = f"fold {', '.join(request.folds)} of {where}" if request.folds else where
+        check_any(str(source), scores, clips, where)
+        of, everything = f"{len(clips)} clips of {where}", frozenset(clips.ids.tolist())
         clips = clips.select(np.isin(clips.ids, scores.ids))
         notes = choices.check(str(source), scores, clips.ids.tolist(), request.seen)
-        told = choices.told(scores, str(source))
-        return _Scored(scores, clips, tuple(notes), "".join(f"; {what} {how}" for what, how in told.items()))
+        told = [f"{what} {how}" for what, how in choices.told(scores, str(source)).items()]
+        if lacking := everything - frozenset(clips.ids.tolist()):
+            told.append(f"{len(lacking)} of the {of} have no scores in it")
+        return _Scored(scores, clips, tuple(notes), "".join(f"; {each}" for each in told), lacking, of)
     parts = heldout.score_all(source, request, progress)
     scores, clips = heldout.pooled(parts)
     look(source, parts, clips, request.seen)
@@ -246,6 +267,9 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
     tags = scored[first].scores.tags
     ids = {name: set(system.clips.ids.tolist()) for name, system in scored.items()}
     shared, notes = set.intersection(*ids.values()), []
+    if not shared:
+        examples = ", ".join(f"{name} has such as {min(each)!r}" for name, each in ids.items() if each)
+        raise EarmarkError(f"the systems have no clip in common: {examples}. Give such as have the same clips")
     for name, system in scored.items():
         if set(system.scores.tags) != set(tags):
             apart = sorted(set(system.scores.tags) ^ set(tags))
@@ -255,8 +279,6 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
             if not common:
                 raise EarmarkError(f"{lack}: say --common to compare on the {len(shared)} that all have")
             notes.append(f"{lack}: left out.")
-    if not shared:
-        raise EarmarkError("the systems have no clip in common")
     matched = {}
     for name, system in scored.items():
         place = [system.scores.tags.index(tag) for tag in tags]

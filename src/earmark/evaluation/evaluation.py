@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
+from earmark.data.matching import check_any
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout, tracks
 from earmark.evaluation.clips import measure
@@ -193,17 +194,17 @@ def _of_scores(
     clips = open_data(data, dataset, say=progress.say)
     clips = clips.in_folds(folds) if folds else clips
     where = "the manifest" if isinstance(data, Manifest) else str(data)
-    notes = [NOBODY_KNOWS]
-    notes += choices.check(str(path), scores, scores.ids[known := np.isin(scores.ids, clips.ids)].tolist(), seen)
+    there = f"fold {', '.join(clips.fold_names())} of {where}" if folds else where
+    check_any(str(path), scores, clips, there)
+    known = np.isin(scores.ids, clips.ids)
+    notes = [NOBODY_KNOWS, *choices.check(str(path), scores, scores.ids[known].tolist(), seen)]
     chosen = choices.told(scores, str(path))
     if left := int((~known).sum()):
-        notes.append(f"{left} of the {len(scores)} rows of {path} are of clips that {where} does not have: left out.")
+        notes.append(f"{left} of the {len(scores)} rows of {path} are of clips that {there} does not have: left out.")
         scores = rows_of(scores, known)
     judged = clips.select(np.isin(clips.ids, scores.ids))
-    if not len(judged):
-        raise ScoresError(f"{path}: none of its {len(known)} clips is in {where}: give the clips that they are of")
     if left := len(clips) - len(judged):
-        notes.append(f"{left} of the {len(clips)} clips of {where} have no scores in {path}: left out.")
+        notes.append(f"{left} of the {len(clips)} clips of {there} have no scores in {path}: left out.")
     if vocabulary is not None:
         notes += vocabulary.notes(scores.tags, judged)
         scores, judged = vocabulary.scores(scores), vocabulary.manifest(judged)

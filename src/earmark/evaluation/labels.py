@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
-from earmark.data.matching import Matched, match
+from earmark.data.matching import Matched, check_any, match
 from earmark.errors import EarmarkError, ScoresError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout
@@ -124,6 +124,7 @@ def _from_file(
     scores = Scores.load(path)
     clips = open_data(data, dataset, say=progress.say)
     where = "the manifest" if isinstance(data, Manifest) else str(data)
+    check_any(str(path), scores, clips, where)
     scored = clips.select(np.isin(clips.ids, scores.ids))
     if left := int((~np.isin(scores.ids, clips.ids)).sum()):
         progress.say(f"{left} of the {len(scores)} rows of {path} are of clips that {where} does not have: left out")
