@@ -5,11 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.evaluation.conftest import TAGS, Heard
+from tests.evaluation.conftest import TAGS, Heard, Make
 
-from earmark.data.manifest import Manifest
-from earmark.errors import EarmarkError, ScoresError
+from earmark.data import sampled, sounds
+from earmark.data.clipset import ClipSet
+from earmark.data.manifest import Manifest, build
+from earmark.data.splits import Parts
+from earmark.errors import EarmarkError, ManifestError, ScoresError
+from earmark.evaluation.evaluation import evaluate
 from earmark.evaluation.labels import Label, audit, rank
+from earmark.models.facts import Facts
 from earmark.scores import Scores
 
 
@@ -92,3 +97,53 @@ def test_an_audit_of_a_run_hears_each_clip_by_its_own_fold(run: Path, single: Ma
     assert all(label.tag != label.suggested and 0 < label.score <= 1 for label in told.labels)
     with pytest.raises(EarmarkError, match="an audit needs scores of taggers that did not learn from the clips"):
         audit(run / "fold-1" / "tagger.safetensors", named)
+
+
+def test_an_audit_leaves_out_what_ties_to_its_taggers_clips(
+    run: Path, single: Manifest, tmp_path: Path, heard: Heard
+) -> None:
+    """Clips 0 and 1, of the folds 1 and 2, are of one group; 5 and 6, of the folds 3 and 1, have the same bytes."""
+    (tmp_path / "sounds").mkdir()
+    for name in single.ids.tolist():
+        of = "5.wav" if name == "6.wav" else name
+        (tmp_path / "sounds" / name).write_bytes((single.root / of).read_bytes())
+    columns = {name: single.table[name] for name in ("id", "path", "tags", "fold")}
+    groups = ["g" if name in ("0.wav", "1.wav") else name for name in single.ids.tolist()]
+    tied = replace(build(columns | {"group": groups}, tmp_path / "sounds"), facts={"dataset": "soundscapes"})
+    with pytest.raises(ManifestError, match="tie the test clips"):
+        evaluate(run, tied, resamples=0)
+    told = audit(run, tied, progress=heard)
+    assert told.clips.ids.tolist() == ["3.wav", "4.wav", "7.wav", "2.wav", "8.wav"]
+    assert not {"0.wav", "1.wav", "5.wav", "6.wav"} & {label.id for label in told.labels}
+    left = [note for note in told.notes if "left out" in note]
+    assert len(left) == 3 and left == heard.said
+    assert "2 of the 3 clips are tied to those that the tagger learnt from, the first: group 'g'" in left[0]
+    everything = replace(build(columns | {"group": ["g"] * 9}, single.root), facts={"dataset": "soundscapes"})
+    with pytest.raises(ManifestError, match="3 of the 3 clips are tied .*: none is left"):
+        audit(run, everything)
+
+
+def test_an_audit_leaves_out_clips_that_their_tagger_heard(run: Path, single: Manifest, make: Make) -> None:
+    """By their ids, and by their very sound, of which its file tells a sample."""
+    for number, (fold, of) in enumerate((("1", "ids"), ("2", "sounds"))):
+        test = single.in_folds(fold)
+        facts = Facts.read(
+            {"data": {"dataset": "soundscapes"}, "split": Parts(single.select([]), single.select([]), test).as_dict()}
+        )
+        assert facts.split is not None
+        keys = list(sounds.keys(test, sounds.of_files(test)))[:1]
+        first = sampled.sample(test.ids.tolist()[:1] if of == "ids" else keys)
+        clips = replace(
+            ClipSet(301, ("x",), "0"), **{"sample" if of == "ids" else "sounds": first}
+        )  # 301: more than it tells
+        tagger = make(number, task="one")
+        tagger.facts = replace(facts, split=replace(facts.split, train=clips))
+        tagger.save(run / f"fold-{fold}" / "tagger.safetensors")
+    told = audit(run, replace(single, facts={"dataset": "soundscapes"}))
+    assert len(told.clips) == 7
+    left = [note for note in told.notes if "left out" in note]
+    assert (
+        len(left) == 2
+        and "1 of the 3 clips, such as '0.wav'" in left[0]
+        and "the very sound of 1 of the 3 clips" in left[1]
+    )

@@ -133,7 +133,7 @@ def compare(
     again = [f"{file} is {first} again: the two cannot differ." for file, first in named_again(files)]
     for line in again:
         progress.say(line)
-    request = Request(data, folds, dataset, seen, leaks, Settings(batch, workers), device)
+    request = Request(data, folds, dataset, seen, leaks, settings=Settings(batch, workers), device=device)
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     files_first = sorted(named, key=lambda name: not _is_file(named[name]))  # what is refused is so before the work
     made = {name: _scores(named[name], request, progress) for name in files_first}

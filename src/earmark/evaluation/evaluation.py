@@ -141,7 +141,9 @@ def evaluate(
     if folds:
         heldout.check_single(tagger)
     settings = Settings(batch, workers, salvage, strict)
-    request = Request(data, folds, dataset, seen, leaks, settings, device, hop, engine=engine, precision=precision)
+    request = Request(
+        data, folds, dataset, seen, leaks, settings=settings, device=device, hop=hop, engine=engine, precision=precision
+    )
     parts = heldout.score_all(tagger, request, progress)
     scores, clips = heldout.pooled(parts)
     facts = describe(parts)

@@ -40,7 +40,8 @@ Source = (
 
 @dataclass(frozen=True)
 class Request:
-    """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them. seen: allow any clips.
+    """Which clips of which data, and how they are scored. leaks: refuse to go on, or report them; leave: leave out the
+    clips concerned, in place of both. seen: allow any clips.
 
     data: a data set's folder with the layout `dataset`, a manifest's file, or a manifest. dataset: default the one that
     the tagger was trained on. folds: default those that its recipe tests on. hop: seconds between windows, in place of
@@ -53,6 +54,7 @@ class Request:
     dataset: str | None = None
     seen: bool = False
     leaks: Leaks = "refuse"
+    leave: bool = False
     settings: Settings = field(default_factory=Settings)
     device: str = "cpu"
     hop: float | str | None = None
@@ -133,14 +135,18 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     after = leakage.trained if request.validated else dict
     chosen = choose(loaded, whole, request.folds, name, request.seen, request.validated)
     warnings: list[str] = []
-    bear = request.leaks == "report" or loaded.recipe.data.shared_groups == "report"
+    leave = request.leave
+    bear = not leave and (request.leaks == "report" or loaded.recipe.data.shared_groups == "report")
     if not request.seen:
-        chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear)
-    learnt = after(leakage.learnt(loaded.facts, name, whole))
-    if not request.seen:
+        chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear, leave)
+        learnt = after(leakage.learnt(loaded.facts, name, whole))
         found = leakage.leaks(learnt, whole, chosen) if learnt else []
-        warnings += leakage.refuse(found, bear)
-        chosen, told = leakage.unheard(after(leakage.sounding(loaded.facts)), chosen, bear, found)
+        if leave:
+            chosen, told = leakage.apart(found, chosen)
+            warnings += told
+        else:
+            warnings += leakage.refuse(found, bear)
+        chosen, told = leakage.unheard(after(leakage.sounding(loaded.facts)), chosen, bear, found, leave)
         warnings += told
     scored = score_clips(loaded, chosen, request.settings, progress)
     notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())

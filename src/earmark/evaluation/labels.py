@@ -95,7 +95,8 @@ def audit(
     """The labels of clips that the scores speak against, each scored by a tagger that was not trained on its clip.
 
     source: the folder of a run over folds, or a file of out-of-fold scores. data: as in `earmark.evaluate`. Raises
-    EarmarkError for one tagger alone, and what `evaluate` raises but for leaks.
+    EarmarkError for one tagger alone, and what `evaluate` raises but for leaks: clips that are tied to what their tagger learnt
+    from are left out, and the notes say so.
 
         >>> from earmark.evaluation.labels import audit
         >>> audit("scores.parquet", "clips.parquet").labels[0].why  # doctest: +SKIP
@@ -105,10 +106,15 @@ def audit(
         scores, clips = _from_file(Path(source), data, dataset, progress)
         borne = choices.check(str(source), scores, clips.ids.tolist(), seen=True)
     else:
-        borne = []
         _check_out_of_fold(source)
-        request = Request(data, leaks="report", settings=Settings(batch, workers), device=device)
-        scores, clips = heldout.pooled(heldout.score_all(source, request, progress))
+        # a tagger does not doubt what it has heard: there its word is worth nothing
+        request = Request(data, leave=True, settings=Settings(batch, workers), device=device)
+        parts = heldout.score_all(source, request, progress)
+        scores, clips = heldout.pooled(parts)
+        borne = [f"{part.tagger.identity()}: {line}" for part in parts for line in part.warnings]
+        borne += [f"{len(part.unread)} clips could not be read: left out." for part in parts if part.unread]
+    for line in borne:
+        progress.say(line)
     matched = match(scores, clips)
     task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
     doubts = rank(matched.values, matched.truth, task)

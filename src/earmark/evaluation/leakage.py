@@ -28,6 +28,7 @@ from earmark.registry import DATASETS
 LOOKS = "looks.jsonl"
 
 
+MORE = "; on more of the others too, as far as a sample tells"
 RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts that tell what they were chosen on
 
 
@@ -51,11 +52,12 @@ def learnt(facts: Facts, data: str | None, whole: Manifest | None = None) -> dic
     return {name: clips for name, clips in parts.items() if whole is None or clips.is_of(ids)}
 
 
-def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool) -> tuple[Manifest, list[str]]:
+def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool = False) -> tuple[Manifest, list[str]]:
     """The test clips that a tagger did not learn from, whatever their folds are called, and sentences for the report.
 
     parts: what it learnt from, also in other folders of the layout. Where its file tells all of these clips, those that
-    are among the test clips are left out. Where it tells a sample of them, ManifestError, unless that is borne.
+    are among the test clips are left out. Where it tells a sample of them, ManifestError, unless that is borne, or those
+    that it tells are to be left out (`leave`).
     """
     learnt = {name: clips for name, clips in parts.items() if name != "test"}
     ids = test.ids.tolist()
@@ -70,9 +72,9 @@ def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool) -> tuple[Man
             f"the tagger was trained, or its epoch or its rules chosen, on all {len(ids)} clips, such as "
             f"{ids[0]!r}: figures would be too good. Report other clips, or say --seen"
         )
-    if all(part.told for part in learnt.values()):
+    if (sure := all(part.told for part in learnt.values())) or leave:
         return test.select(~known), [
-            f"{met}: left out, as the tagger was trained, or its epoch or its rules chosen, on them."
+            f"{met}: left out, as the tagger was trained, or its epoch or its rules chosen, on them{'' if sure else MORE}."
         ]
     sentence = f"the tagger was trained, or its epoch or its rules chosen, on {met}, and on more of them, as far as a sample tells"
     if not bear:
@@ -94,12 +96,13 @@ def sounding(facts: Facts) -> dict[str, ClipSet]:
 
 
 def unheard(
-    parts: Mapping[str, ClipSet], test: Manifest, bear: bool, said: Sequence[Leak] = ()
+    parts: Mapping[str, ClipSet], test: Manifest, bear: bool, said: Sequence[Leak] = (), leave: bool = False
 ) -> tuple[Manifest, list[str]]:
     """The test clips whose very sound a tagger did not learn from, whatever they are called and wherever they lie; sentences.
 
     parts: of `sounding`. Files are read for it only where there are some. What is borne is told and not left out; said: leaks
-    that were told already. As with ids: clips are left out where the file tells all sounds, and refused where it tells a sample.
+    that were told already. As with ids: clips are left out where the file tells all sounds, or `leave` says so, and else refused
+    where it tells a sample.
     """
     if not parts or not len(test):
         return test, []
@@ -118,11 +121,22 @@ def unheard(
         return test, [
             f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
         ]
-    if known.all() or not every:
+    if known.all() or not (every or leave):
         raise ManifestError(
             f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
         )
     return test.select(~known), [f"{sentence[0].upper()}{sentence[1:]}: left out."]
+
+
+def apart(leaks: Sequence[Leak], test: Manifest) -> tuple[Manifest, list[str]]:
+    """The test clips that nothing ties to clips learnt from, and a sentence on those left out. ManifestError where none is left."""
+    tied = np.isin(test.ids, sorted({id_ for leak in leaks for id_ in leak.ids}))
+    if not tied.any():
+        return test, []
+    sentence = f"{int(tied.sum())} of the {len(test)} clips are tied to those that the tagger learnt from, the first: {leaks[0].sentence}"
+    if tied.all():
+        raise ManifestError(f"{sentence}: none is left. Give clips that it did not learn from")
+    return test.select(~tied), [f"{sentence}: left out."]
 
 
 def trained(parts: Mapping[str, ClipSet]) -> dict[str, ClipSet]:
