@@ -337,6 +337,13 @@ def test_the_curve_by_command(base, clips, tmp_path):
     assert all(each["low"] <= each["value"] <= each["high"] for each in found["points"])
     assert (tmp_path / "out/curve.png").stat().st_size > 5000
     assert "| all |" in (tmp_path / "out/curve.md").read_text()
+    told = earmark(
+        "curve", str(clips.root / "own.csv"), "--from", str(base), "--out", str(tmp_path / "out"), "--clips", "100,all",
+        "--draws", "1", "--resamples", "0",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "nan" not in told.stdout and "–" in told.stdout
+    assert "100 clips a tag: 3 of the 3 tags have fewer training clips" in told.stderr
 
 
 def test_by_command_over_all_folds(base, clips, tmp_path):

@@ -35,6 +35,7 @@ def curve(
 ) -> None:
     """Learn from ever more clips and test on folds in turn: what a few more clips would bring, with intervals."""
     from earmark.cli.terminal.console import print_table, say
+    from earmark.report.wording import between, number
 
     asked = h.Question(base, data, out, dataset, task, head, embeddings, settings=settings or [], scratch=scratch)
     found = h.curve(asked, h.sizes(clips), draws, resamples, workers, device)
@@ -42,9 +43,11 @@ def curve(
     shown = [
         (
             "all" if points[0].clips is None else points[0].clips,
-            *(text for p in points for text in (f"{p.value:.4f}", f"{p.low:.4f} to {p.high:.4f}")),
+            *(text for p in points for text in (number(p.value, 4), between(p.low, p.high, 4))),
         )
         for points in zip(*(each.points for each in found), strict=True)
     ]
     print_table(["clips a tag", *titles], shown)
+    for note in dict.fromkeys(note for each in found for note in each.notes):
+        say(note)
     say(f"{out}: curve.md, curve.json, curve.png")

@@ -12,9 +12,9 @@ TITLES |= {"log_loss_tags": "log loss of tags", "brier_tags": "Brier score of ta
 TITLES["f1_instance"] = TITLES["f1_clips"]  # as files tell it that were written before
 
 
-def number(value: float | None) -> str:
+def number(value: float | None, digits: int = 3) -> str:
     """What has no value is a dash."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def title(metric: str) -> str:

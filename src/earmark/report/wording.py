@@ -27,11 +27,11 @@ def column(name: str) -> str:
     return {"auc": "AUC", "map_at_3": title("map@3")}.get(name, name.replace("_", " "))
 
 
-def between(low: float | None, high: float | None) -> str:
+def between(low: float | None, high: float | None, digits: int = 3) -> str:
     """The limits of an interval."""
     if known(low) is None and known(high) is None:
         return "–"
-    return f"{number(low)} to {number(high)}"
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
 def with_limits(figure: Interval) -> str:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from earmark import metrics
 from earmark.data.manifest import Manifest
 from earmark.errors import EarmarkError, ManifestError
+from earmark.evaluation.figures import plain
 from earmark.evaluation.scoring import recordings
+from earmark.metrics.intervals import centred, interval
 from earmark.models.facts import Base
 from earmark.models.predicted import probabilities
 from earmark.progress import QUIET, Progress, task
@@ -51,28 +53,27 @@ class Point:
     chosen: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
+        """For JSON, null for what has no value."""
         numbers = {name: round(getattr(self, name), 4) for name in ("value", "low", "high")}
-        return {
-            "clips": self.clips,
-            **numbers,
-            "draws": [round(each, 4) for each in self.draws],
-            "chosen": dict(self.chosen),
-        }
+        told: dict[str, Any] = plain({**numbers, "draws": [round(each, 4) for each in self.draws]})
+        return {"clips": self.clips, **told, "chosen": dict(self.chosen)}
 
 
 @dataclass(frozen=True)
 class Curve:
     """metric: accuracy, or the mean average precision where clips have several tags. points: by the number of clips.
 
-    facts: base, data, folds, how many clips were tested; plain values.
+    facts: base, data, folds, how many clips were tested; plain values. notes: where there were fewer clips than asked for.
     """
 
     metric: str
     points: tuple[Point, ...]
     facts: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.facts, "metric": self.metric, "points": [each.as_dict() for each in self.points]}
+        told = {**self.facts, "metric": self.metric, "points": [each.as_dict() for each in self.points]}
+        return told | ({"notes": list(self.notes)} if self.notes else {})
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def curve(
         metric_of(recipe.task),
         tuple(told),
         facts | ({"adopted": net.facts.adopted.words()} if net.facts.adopted else {}),
+        fewer(turns, manifest.vocabulary, plan.sizes),
     )
 
 
@@ -158,6 +160,23 @@ def measured(
                 step()
             values.setdefault(size, []).append(np.concatenate(parts))
     return [_point(size, each, truth, groups, task_, plan) for size, each in values.items()]
+
+
+def fewer(
+    turns: Sequence[tuple[Manifest, Manifest]], vocabulary: Sequence[str], sizes: Sequence[int | None]
+) -> tuple[str, ...]:
+    """A sentence for each size of which not every tag has as many training clips in every turn."""
+    having = np.array([train.truth(vocabulary).sum(0) for train, _ in turns])  # (turns, tags)
+    least, most = having.min(0), having.max(0)
+    notes = []
+    for size in sizes:
+        if size is None or (least >= size).all():
+            continue
+        of = f"{int((least < size).sum())} of the {len(vocabulary)} tags have fewer training clips ({least.min()} the fewest, "
+        of += f"{vocabulary[int(least.argmin())]!r}), of which all are taken"
+        same = ": these are the same clips as those of all" if (most <= size).all() else ""
+        notes.append(f"{size} clips a tag: {of}{same}.")
+    return tuple(notes)
 
 
 def _truth(tests: Sequence[Manifest], vocabulary: Sequence[str], task: Task) -> NDArray[np.bool_]:
@@ -218,8 +237,11 @@ def _point(
             resampled.append(float(right[np.ix_(draws, clips)].mean()))
         else:
             resampled.append(float(np.mean([_figure(values[d][clips], truth[clips], task) for d in draws])))
-    low, high = np.nanpercentile(resampled, [2.5, 97.5]).tolist() if resampled else (float("nan"), float("nan"))
-    return Point(size, float(np.mean(single)), low, high, tuple(single))
+    value = float(np.mean(single))
+    # as every interval is: draws of a metric that leans to one side are moved so that their mean is the figure
+    limits = (0.0, 1.0) if centred("accuracy" if task == "one" else "map") else None
+    found = interval(value, [np.array(resampled)] if resampled else [], limits)
+    return Point(size, value, found.low, found.high, tuple(single))
 
 
 def _figure(values: Scores, truth: NDArray[np.bool_], task: Task) -> float:

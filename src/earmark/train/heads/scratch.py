@@ -31,7 +31,7 @@ from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
 from earmark.train import run as runs
 from earmark.train.folds import divide, rotations
-from earmark.train.heads.curve import Curve, Plan, Scorer, Scores, measured, metric_of
+from earmark.train.heads.curve import Curve, Plan, Scorer, Scores, fewer, measured, metric_of
 
 FOLDER = "scratch"
 LEARN, TEST = "learn", "test"  # folds of a draw
@@ -73,7 +73,7 @@ def curve(
         "tested clips": sum(len(test) for _, test in turns), "seed": plan.seed, "resamples": plan.resamples,
         "epochs": recipe.train.epochs,
     }  # fmt: skip
-    return Curve(metric_of(recipe.task), tuple(points), facts)
+    return Curve(metric_of(recipe.task), tuple(points), facts, fewer(turns, manifest.vocabulary, plan.sizes))
 
 
 def planned(recipe: Recipe, clips: int) -> Recipe:
