@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.evaluation.conftest import TAGS, Heard, Make
 
@@ -125,6 +126,40 @@ def test_what_cannot_be_compared(single: Manifest, tmp_path: Path) -> None:
         said = "the systems have no clip in common: first has such as '0.wav', apart has such as '6.wav'"
         with pytest.raises(EarmarkError, match=said):
             earmark.compare([first, apart], single, common=common)
+
+
+def test_taggers_are_judged_as_of_their_own_task(make: Make, single: Manifest, tmp_path: Path) -> None:
+    """As `evaluate` does it, also of clips with one tag each; the clips decide where systems differ or do not tell."""
+    many = {"a": make(1), "b": make(2)}
+    how = {"dataset": "soundscapes", "seen": True, "resamples": 0, "permutations": 0}
+    told = earmark.compare(many, single, **how)
+    alone = earmark.evaluate(many["a"], single, dataset="soundscapes", resamples=0, events=False)
+    assert "f1_micro" in told.systems[0].metrics and "accuracy" not in told.systems[0].metrics and told.notes == ()
+    assert told.systems[0].metrics["f1_micro"].value == alone.metrics["f1_micro"].value
+    assert (
+        "accuracy"
+        in earmark.compare({"a": make(1, task="one"), "b": make(2, task="one")}, single, **how).systems[0].metrics
+    )
+    file = scored(single, 0, tmp_path / "file.csv")
+    for other, words in ((make(3, task="one"), "of task one"), (file, "a file, which tells none")):
+        told = earmark.compare({"a": many["a"], "other": other}, single, **how)
+        assert "accuracy" in told.systems[0].metrics
+        said = f"All were judged as of task one, since each clip has exactly one tag: a is of task many and other is {words}."
+        assert told.notes == (said,)
+    asked = earmark.compare(many, single, task="one", metrics=["accuracy"], **how)
+    assert asked.notes == ("All were judged as of task one, as asked: a is of task many and b is of task many.",)
+    with pytest.raises(EarmarkError, match="'accuracy' is for task 'one', and these systems .* 'many': say --task one"):
+        earmark.compare(many, single, metrics=["accuracy"], **how)
+    both = replace(single, table=single.table.set_column(
+        single.table.schema.get_field_index("tags"), single.table.schema.field("tags"),
+        pa.chunked_array([pa.array([list(TAGS), *single.table["tags"].to_pylist()[1:]], single.table.schema.field("tags").type)]),
+    ))  # fmt: skip
+    told = earmark.compare({"a": make(1, task="one"), "b": make(2, task="one")}, both, **how)
+    assert "f1_micro" in told.systems[0].metrics and "some clips have not exactly one tag" in told.notes[0]
+    with pytest.raises(EarmarkError, match="--task one: 1 clip has not exactly one tag, first: 0.wav"):
+        earmark.compare(many, both, task="one", **how)
+    with pytest.raises(EarmarkError, match="task is 'some'"):
+        earmark.compare(many, single, task="some", **how)
 
 
 def test_names_of_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

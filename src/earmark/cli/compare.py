@@ -30,6 +30,7 @@ def compare(
     ] = False,
     merge: options.Merge = None,
     merge_by: options.MergeBy = "highest",
+    task: options.JudgedAs = None,
     as_json: options.AsJson = False,
     leaks: options.Leaks = "refuse",
     seen: options.Seen = False,
@@ -47,8 +48,8 @@ def compare(
 
     told = comparison.compare(
         systems, data, folds=fold, dataset=dataset, metrics=metric, common=common, merge=merge,
-        merge_by=merge_by, leaks=leaks, seen=seen, resamples=resamples, permutations=permutations, batch=batch, workers=workers,
-        device=device, progress=Bar(),
+        merge_by=merge_by, task=task, leaks=leaks, seen=seen, resamples=resamples, permutations=permutations, batch=batch,
+        workers=workers, device=device, progress=Bar(),
     )  # fmt: skip
     if out is not None:
         report.write_comparison(told, out, "comparison")

@@ -26,6 +26,7 @@ from earmark.files.places import named_again
 from earmark.metrics import Difference, Interval
 from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
+from earmark.registry import METRICS
 from earmark.scores import SUFFIXES, Scores, Task
 
 
@@ -81,7 +82,7 @@ class _Scored:
     """A system's scores, the clips that they are of, and sentences for the report.
 
     more: for the protocol, in words. lacking: clips of the data that a file has no scores of; of: all of them, in words; a tagger
-    scores its own, and lacks none.
+    scores its own, and lacks none. task: of a tagger; None: a file does not tell it.
     """
 
     scores: Scores
@@ -90,6 +91,7 @@ class _Scored:
     more: str = ""
     lacking: frozenset[str] = frozenset()
     of: str = ""
+    task: Task | None = None
 
 
 @checked
@@ -103,6 +105,7 @@ def compare(
     common: bool = False,
     merge: str | Path | None = None,
     merge_by: MergeBy = "highest",
+    task: Task | None = None,
     leaks: Leaks = "refuse",
     seen: bool = False,
     resamples: int = 1000,
@@ -118,8 +121,10 @@ def compare(
     "NAME=PATH" or their paths do. metrics: default all of the task. common: compare on the clips that all have, where some miss a few.
     merge: a table of tags, as in `earmark.evaluate`: the systems that have tags of it are compared in merged tags, others
     as they are, so that a tagger of 521 tags stands beside one of ten.
-    permutations: of the test that gives the p-values. The rest as in `earmark.evaluate`; each run folder remembers the
-    look. Raises EarmarkError for fewer than two systems, other tags, other clips; and what `evaluate` raises.
+    task: as which the clips are judged, default that of all systems; where these differ or files do not tell it, one tag a
+    clip where each clip has one. permutations: of the test that gives the p-values. The rest as in `earmark.evaluate`; each
+    run folder remembers the look. Raises EarmarkError for fewer than two systems, other tags, other clips; and what `evaluate`
+    raises.
 
         >>> from earmark.evaluation.comparison import compare
         >>> comparison = compare({"a": "a.parquet", "b": "b.parquet"}, "clips.parquet")  # doctest: +SKIP
@@ -127,6 +132,8 @@ def compare(
         [('a', 'b', 0.013)]
     """
     named = dict(systems) if isinstance(systems, Mapping) else _named(systems)
+    if task not in (None, "one", "many"):
+        raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")
     if len(named) < 2:
         raise EarmarkError("a comparison needs two systems at least: give two taggers, runs or files of scores")
     files = [Path(source) for source in named.values() if isinstance(source, str | Path)]
@@ -142,13 +149,16 @@ def compare(
     lacking = _lacking(scored)
     matched, notes = _match(scored, common)
     chosen = None if metrics is None else current(metrics, progress.say)
-    comparison = _measured(matched, chosen, resamples, permutations)
+    judged, tasks = _task(scored, next(iter(matched.values())), task)
+    _check_metrics(chosen, judged)
+    comparison = _measured(matched, judged, chosen, resamples, permutations)
     return replace(
         comparison,
         notes=(
             *again,
             *notes,
             *lacking,
+            *tasks,
             *_at_odds(comparison.pairs),
             *(note for system in scored.values() for note in system.notes),
         ),
@@ -240,7 +250,8 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     scores, clips = heldout.pooled(parts)
     look(source, parts, clips, request.seen)
     lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
-    return _Scored(scores, clips, (*lost, *(note for part in parts for note in part.warnings)))
+    warnings = [note for part in parts for note in part.warnings]
+    return _Scored(scores, clips, (*lost, *warnings), task=parts[0].tagger.task)
 
 
 def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, _Scored]:
@@ -287,11 +298,45 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
     return matched, notes
 
 
+def _task(scored: Mapping[str, _Scored], clips: Matched, asked: Task | None) -> tuple[Task, list[str]]:
+    """As which the clips are judged, and a sentence where a tagger is judged as one of another task than its own.
+
+    Raises EarmarkError where clips are to be judged as those of one tag and are not.
+    """
+    several = np.flatnonzero(clips.truth.sum(1) != 1)
+    own = {system.task for system in scored.values()}
+    by_clips: Task = "many" if len(several) else "one"
+    if asked == "one" and len(several):
+        raise EarmarkError(
+            f"--task one: {wording.clips(len(several), 'has', 'have')} not exactly one tag, first: {clips.ids[several[0]]}. Leave "
+            "these clips out, or compare as --task many"
+        )
+    told = next(iter(own)) if len(own) == 1 else None
+    judged: Task = asked or (by_clips if told is None or (told == "one" and len(several)) else told)
+    if own <= {None, judged}:
+        return judged, []
+    tasks = [
+        f"{name} is {'a file, which tells none' if system.task is None else f'of task {system.task}'}"
+        for name, system in scored.items()
+    ]
+    why = "as asked" if asked else f"since {'some clips have not' if len(several) else 'each clip has'} exactly one tag"
+    return judged, [f"All were judged as of task {judged}, {why}: {wording.row(tasks)}."]
+
+
+def _check_metrics(chosen: Sequence[str] | None, task: Task) -> None:
+    """Raises EarmarkError for metrics of the other task, with the way to them."""
+    for name in chosen or ():
+        if name in METRICS.names() and task not in (tasks := METRICS[name].facts["tasks"]):
+            raise EarmarkError(
+                f"the metric {name!r} is for task {tasks[0]!r}, and these systems are judged as of task {task!r}: say --task "
+                f"{tasks[0]}, or take another metric"
+            )
+
+
 def _measured(
-    matched: Mapping[str, Matched], chosen: Sequence[str] | None, resamples: int, permutations: int
+    matched: Mapping[str, Matched], task: Task, chosen: Sequence[str] | None, resamples: int, permutations: int
 ) -> Comparison:
     first = next(iter(matched.values()))
-    task: Task = "one" if (first.truth.sum(1) == 1).all() else "many"
     values = {name: of_system.values for name, of_system in matched.items()}
     systems = [
         System(name, metrics.evaluate(of_system, first.judged, first.groups, task, resamples=resamples, metrics=chosen))

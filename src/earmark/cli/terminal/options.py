@@ -47,7 +47,7 @@ InMerged = Annotated[
 ]
 JudgedAs = Annotated[
     Literal["one", "many"] | None,
-    typer.Option(help="Judge as one tag a clip, its highest score, or as many; default: as the tagger answers."),
+    typer.Option(help="Judge as one tag a clip, its highest score, or as many; default: as the taggers answer."),
 ]
 On = Annotated[
     str | None,
