@@ -63,6 +63,39 @@ def run(client, **asked) -> dict:
     return job
 
 
+def test_a_name_that_is_no_text_is_one_that_cannot_be_read(esc10, clips, tmp_path):
+    """No answer and no database could tell it: the others are heard, and whoever asks is told the way out."""
+    root = tmp_path / "recordings"
+    root.mkdir()
+    for name in ("A.ogg", os.fsdecode(b"M\xfccke.ogg"), "z.ogg"):
+        shutil.copy(clips[0], root / name)
+    shown, way_out = (
+        r"M\xfccke.ogg",
+        "its name is not UTF-8 (byte 0xFC), so that no file of results could tell it. Rename it",
+    )
+    with TestClient(
+        build(Settings(recordings=root, state=tmp_path / "state"), {"esc10": esc10}), base_url=HERE
+    ) as client:
+        assert [each["name"] for each in client.get("/v1/recordings").json()["recordings"]] == ["A.ogg", shown, "z.ogg"]
+        for _ in range(2):  # the same job again goes on
+            job = run(client, threshold=0.01)
+            assert (job["state"], job["total"], job["done"], job["unread"]) == ("done", 3, 3, 1) and job["events"]
+        told = client.get("/v1/recordings", params={"job": job["id"]}).json()["recordings"]
+        assert [(each["name"], each["state"]) for each in told] == [
+            ("A.ogg", "heard"),
+            (shown, "unread"),
+            ("z.ogg", "heard"),
+        ]
+        assert told[1]["error"] == f"{shown}: {way_out}"
+        asked = (*(f"/v1/recordings/{told[1]['id']}{what}" for what in ("", "/peaks", "/events", "/scores", "/audio")),)
+        for place in asked:
+            refused = client.get(place)
+            assert refused.status_code == 422 and refused.json()["error"] == f"{shown}: {way_out}", place
+        found = client.get(f"/v1/jobs/{job['id']}/events", params={"recording": told[1]["id"]}).json()
+        assert found == {"total": 0, "events": []}
+        assert client.get(f"/v1/jobs/{job['id']}/table").content.decode().startswith("filename,")
+
+
 def test_only_what_is_below_the_folder(folder, place, clips):
     told = folder.get("/v1/recordings").json()
     names = {each["name"]: each for each in told["recordings"]}

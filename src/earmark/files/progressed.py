@@ -15,6 +15,7 @@ from earmark.errors import EarmarkError
 from earmark.files import journal, mirror, tally
 from earmark.files.lock import lock
 from earmark.files.shards import Shard
+from earmark.files.shown import written
 from earmark.files.stores import Stored, place
 from earmark.files.tally import Tally
 
@@ -64,7 +65,7 @@ class Progress:
         told |= {"pieces": self.pieces} if self.pieces else {}
         told |= {"cluster": asdict(self.tally)} if self.tally.pieces else {}
         told |= {
-            "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
+            "failed": [{"path": written(path), "reason": written(reason)} for path, reason in self.failures],
             "at_work": self.at_work,
         }
         told |= {"unjoined": True} if self.unjoined else {}

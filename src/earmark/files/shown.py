@@ -13,6 +13,7 @@ from earmark.errors import shortened
 
 # C0 and C1 controls; marks that turn or isolate the direction of text; separators of lines; halves of pairs
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 _NEW_LINE = re.compile(r"\n(?! )")
 
@@ -24,6 +25,15 @@ def shown(name: object) -> str:
     dog\x1b[2J\nbark\u202e
     """
     return _ACTING.sub(_escape, str(name))
+
+
+def written(name: object) -> str:
+    r"""A name that may be no Unicode, as files hold it that must be UTF-8: what is none is escaped, all else stays.
+
+    >>> print(written("M\udcfccke.wav"))
+    M\xfccke.wav
+    """
+    return _NO_TEXT.sub(_escape, str(name))
 
 
 def message(text: str) -> str:

@@ -13,9 +13,11 @@ from __future__ import annotations
 import codecs
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from earmark.errors import AudioError, ScoresError
 
 BLOCK = 1 << 20  # bytes decoded at once
 # the longer first: UTF-32's mark begins with that of UTF-16
@@ -39,6 +41,32 @@ def missing(cell: Any) -> bool:
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8. Python keeps what cannot, as a byte 0xFC of an old disk, in halves of pairs."""
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
+
+
+def check_name(path: str | Path) -> None:
+    """Raises AudioError for a recording whose name, or that of a folder in its path, is no text: JSON, Parquet and databases
+    cannot hold it, so that nothing holds it, and no two ways out call a recording differently.
+    """
+    if is_text(str(path)):
+        return
+    part = next(part for part in Path(path).parts if not is_text(part))
+    code = next(ord(sign) for sign in part if "\ud800" <= sign <= "\udfff")
+    what = f"byte 0x{code - 0xDC00:02X}" if 0xDC80 <= code <= 0xDCFF else f"half of a pair, 0x{code:X}"
+    whose, thing = ("its name", "it") if part == Path(path).name else (f"the name of its folder {part}", "the folder")
+    raise AudioError(
+        path, f"{whose} is not UTF-8 ({what}), so that no file of results could tell it", f"Rename {thing}"
+    )
+
+
+def check_ids(ids: Iterable[str]) -> None:
+    """Raises ScoresError for a name that no table can keep."""
+    if (bad := next((name for name in ids if not is_text(name)), None)) is not None:
+        raise ScoresError(f"id {bad!r} is not UTF-8, and no table can keep it. Rename the recording")
 
 
 def read_text(path: Path, refuse: Callable[[str], Exception]) -> str:

@@ -112,7 +112,7 @@ class Decoders:
         """A recording → stretches of windows, its number of samples, and the end. Raises what reading it raises."""
         rate, settings = self.scorers[0].sample_rate, self.scorers[0].windows
         length, hop = settings.samples(rate)
-        blocks = pending.recording.blocks(rate, settings.length, self.options.salvage, pending.notes.append)
+        blocks = pending.recording.checked_blocks(rate, settings.length, self.options.salvage, pending.notes.append)
         first = next(blocks, None)
         long = first is not None and pending.recording.lasts(len(first) / rate, settings.length)
         cutter = Cutter(length, hop, settings.last, settings.short, self._together(length, hop, long))

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError
+from earmark.files.shown import written
+from earmark.files.texts import check_name
 from earmark.scores import About, Scores, Tag, Task
 from earmark.scores.plain import Plain, few
 from earmark.scores.reserved import none_of_these, told
@@ -50,6 +52,11 @@ class Recording:
         start = self.start or 0.0
         length = None if self.end is None else self.end - start
         yield audio.load(self.path, sample_rate, start, length, salvage=salvage, report=report, channel=self.channel)
+
+    def checked_blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
+        """As `blocks`, of a recording that results can name. Raises AudioError, before anything is read, for another."""
+        check_name(self.name)
+        yield from self.blocks(sample_rate, window, salvage, report)
 
     def lasts(self, first: float, window: float) -> bool:
         """Whether it is longer than one block, by the seconds of the first.
@@ -203,4 +210,4 @@ class Failure:
     error: AudioError
 
     def to_dict(self) -> dict[str, Any]:
-        return {"path": str(self.recording.path), "error": str(self.error)}
+        return {"path": written(self.recording.path), "error": written(self.error)}

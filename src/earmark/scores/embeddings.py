@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, whole
+from earmark.files.texts import check_ids
 from earmark.scores.plain import Plain, number, span
 
 FORMAT = "earmark-embeddings"
@@ -278,6 +279,7 @@ class Writer:
         import pyarrow as pa
 
         _check_width(self.width, block)
+        check_ids(block.ids.tolist())
         self.width = block.width
         columns = [
             pa.array(block.ids.tolist(), pa.string()), pa.array(block.start), pa.array(block.end),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
+from earmark.files.texts import check_ids
 from earmark.scores.plain import Plain, few, number, span
 
 FORMAT = "earmark-scores"
@@ -89,6 +90,7 @@ class Scores(Plain):
         from pyarrow import csv, parquet
 
         path = Path(path)
+        check_ids(self.ids.tolist())
         rows = {
             "id": pa.array(self.ids.tolist(), pa.string()),
             "start": pa.array(self.start),

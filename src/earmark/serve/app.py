@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from earmark.errors import EarmarkError, UnknownName
+from earmark.files.shown import written
 from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
 from earmark.serve import api, causes, examples, folder, live, recordings, reviewing, session, teaching
@@ -93,7 +94,7 @@ def _answer_errors(app: FastAPI) -> None:
     """What is raised → a status and {"error": a sentence}."""
 
     def refusal(status: int, told: str, headers: Mapping[str, str] | None = None) -> Response:
-        body = json.dumps({"error": told}, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        body = json.dumps({"error": written(told)}, ensure_ascii=False).encode()
         return Response(body, status, headers, media_type="application/json")
 
     async def on_earmark(_: Request, error: Exception) -> Response:

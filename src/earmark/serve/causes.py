@@ -57,7 +57,7 @@ def of(tagger: AnyTagger, sound: Sent, tag: str, start: float, end: float, task:
         rows_.append(frames.part(heard) if frames else heard.windows)
 
     with sound.naming():
-        asked = Recording(sound.file, start, end)
+        asked = Recording(sound.file, start, end, sound.name)  # by the name that it is known by
         with closing(score(scorer, [asked], workers=1, salvage=True, on_part=on_part, on_audio=task.look)) as results:
             for result in results:
                 if isinstance(result, Failure):

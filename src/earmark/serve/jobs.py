@@ -106,6 +106,9 @@ class Jobs:
         tagger = self.taggers[name]
         names = list(self.shelf.folder(fresh=True).values())
         files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
+        for name, error in self.shelf.unnamed().items():
+            self.store.failed(job, name, str(error))
+        files = {name: file for name, file in files.items() if name not in self.shelf.unnamed()}
         with Journal(self.folder / str(job), told) as journal:
             todo = set(journal.todo(list(files.values())))
             known = self.store.told(job)

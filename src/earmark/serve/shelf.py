@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.audio.walk import walk_folder
-from earmark.errors import UnknownName
+from earmark.errors import AudioError, UnknownName
+from earmark.files.shown import written
+from earmark.files.texts import check_name
 from earmark.serve.settings import Settings
 from earmark.serve.sounds import Sent
 from earmark.serve.uploads import Spool, Upload
@@ -38,6 +40,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._folder: dict[str, str] = {}  # id → name below the folder
+        self._unnamed: dict[str, AudioError] = {}  # by a name that is shown in place of one that is no text
         self._clips: dict[str, Path] = {}
         self._looked = float("-inf")
         self.passed_over: str | None = None
@@ -70,6 +73,8 @@ class Shelf:
         if (clip := self._clips.get(name)) is not None and clip.is_file():
             return Sent(Path(clip.name), file=clip), False
         told = self._folder.get(name) or self.folder().get(name)
+        if told in self._unnamed:
+            raise self._unnamed[told]
         if told is None or (file := self.inside(told)) is None:
             raise UnknownName(
                 f"{name[:40]}: no such recording here: it was never sent, is held no more, or is not in the folder"
@@ -77,7 +82,9 @@ class Shelf:
         return Sent(Path(told), file=file), False
 
     def folder(self, fresh: bool = False) -> dict[str, str]:
-        """The folder's recordings, name by id, in order. fresh: as they are now, not as they were half a minute ago."""
+        """The folder's recordings, name by id, in order. fresh: as they are now, not as they were half a minute ago. Those whose names
+        are no text, as no answer and no database could tell them, stand there escaped, and are `unnamed`.
+        """
         root = self.settings.recordings
         if root is None:
             return {}
@@ -86,9 +93,14 @@ class Shelf:
                 found = walk_folder(root)
                 self.passed_over = found.passed_over()
                 inside = [name for name in found.recordings if self.inside(name) is not None]
-                self._folder = {id_of(name): name for name in inside}
+                self._folder = {id_of(written(name)): written(name) for name in inside}
+                self._unnamed = _unnamed(inside)
                 self._looked = time.monotonic()
             return self._folder
+
+    def unnamed(self) -> dict[str, AudioError]:
+        """What is wrong with those whose names are no text, by the names that they have in `folder`."""
+        return self._unnamed
 
     def add_clips(self, files: Iterable[Path]) -> None:
         """These can be asked for, too: whoever started the service gave them."""
@@ -110,6 +122,20 @@ class Shelf:
         old = time.monotonic() - self.settings.held_seconds
         for name in [name for name, held in self._held.items() if held.used < old]:
             self.spool.drop(self._held.pop(name).upload)
+
+
+def _unnamed(names: Iterable[str]) -> dict[str, AudioError]:
+    found: dict[str, AudioError] = {}
+    texts = set()
+    for name in names:
+        try:
+            check_name(name)
+            texts.add(name)
+        except AudioError as error:
+            shown = written(name)
+            found[shown] = AudioError(shown, written(error.problem), written(error.remedy))
+    # one that is really called as another is shown is heard
+    return {shown: error for shown, error in found.items() if shown not in texts}
 
 
 def id_of(name: str) -> str:

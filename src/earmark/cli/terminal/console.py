@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from earmark.files.shown import message, shown
+from earmark.files.shown import message, shown, written
 
 KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
@@ -203,4 +203,4 @@ def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
         with output(path) as file:
             writer = csv.writer(file)
             writer.writerow(["path", "reason"])
-            writer.writerows(rows)
+            writer.writerows([written(cell) for cell in row] for row in rows)

@@ -182,6 +182,7 @@ def embed_files(
     """Embed recordings, or those in folders; whether some could not be read."""
     from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
+    from earmark.files.shown import written
     from earmark.inference.allocator import keep_freed_memory
     from earmark.scores.embeddings import Writer
 
@@ -206,7 +207,7 @@ def embed_files(
     if as_json:
         facts = asked.tagger.embedding_facts()
         facts = {("window_settings" if name == "windows" else name): value for name, value in facts.items()}
-        unread = [{"path": path, "reason": reason} for path, reason in failures]
+        unread = [{"path": written(path), "reason": written(reason)} for path, reason in failures]
         print(json.dumps({**told, **facts, "unread": unread}, indent=1, ensure_ascii=False))
     else:
         say(f"{told['out']}: {told['windows']:,} windows of {told['recordings']:,} recordings, {width} numbers each")

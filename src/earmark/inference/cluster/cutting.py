@@ -96,7 +96,7 @@ def pieces(recording: Recording, cut: Cut, done: Collection[int] = ()) -> Genera
     [(0, 6, None), (4, 6, 10)]
     """
     notes: list[str] = []
-    blocks = recording.blocks(cut.rate, cut.window, cut.salvage, notes.append)
+    blocks = recording.checked_blocks(cut.rate, cut.window, cut.salvage, notes.append)
     first = next(blocks, None)
     long = first is not None and recording.lasts(len(first) / cut.rate, cut.window)
     gain = np.float32(10 ** (cut.gain / 20))

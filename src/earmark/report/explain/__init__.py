@@ -34,6 +34,7 @@ from torch import nn
 from earmark.errors import EarmarkError, TaggerError
 from earmark.files import write_text
 from earmark.files.stores import place
+from earmark.files.texts import check_name
 from earmark.registry import did_you_mean
 from earmark.report import pictures
 from earmark.report.explain import drawing, filters, stage
@@ -126,6 +127,7 @@ class Explanation:
 
         Raises AudioError where it cannot be read.
         """
+        check_name(path)  # its page and its numbers are UTF-8
         excerpt = listen(str(path), self.tagger, start, salvage=salvage)
         self._keep(excerpt.wave)
         windows, starts = cut(excerpt, self.tagger)
