@@ -116,10 +116,23 @@ def number(value: float) -> str:
     return short if float(short) == value else repr(float(value))
 
 
+class UnfitName(ScoresError):
+    """A recording's name that a format cannot hold: others can be written."""
+
+
 def one_line(value: str) -> str:
-    """A tag or a name as a cell between tabs. Raises ScoresError where it cannot be one."""
+    """A tag as a cell between tabs. Raises ScoresError where it cannot be one."""
+    return _in_a_line(value, ScoresError)
+
+
+def name_in_a_line(value: str) -> str:
+    """A recording's name as a cell between tabs. Raises UnfitName where it cannot be one."""
+    return _in_a_line(value, UnfitName)
+
+
+def _in_a_line(value: str, error: type[ScoresError]) -> str:
     if any(sign in value for sign in "\t\r\n"):
-        raise ScoresError(
+        raise error(
             f"{value!r} holds a tab or the end of a line, which this format cannot: write csv or json, or rename it"
         )
     return value

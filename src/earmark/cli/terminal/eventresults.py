@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,7 +111,8 @@ class Collected:
         self.failures.append((failure.error.path, str(failure.error)))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
-        return self.failures + write(self.heard, self.form, self.out, self.limits, self.more)
+        paths = {name: path for path, name in self.names.items()}
+        return self.failures + write(self.heard, self.form, self.out, self.limits, self.more, paths)
 
 
 def hears(recording: Recording, form: Any, highest: float) -> float:
@@ -161,7 +162,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras
     def text(heard: Scored, events: list[Event]) -> str:
         path = heard.recording.path
         if heard.silent and form is TABLE:
-            return f"{path}  {SILENT}\n"
+            return f"{shown(path)}  {SILENT}\n"
         name = path.name if form is not TABLE and eventfile.each(form) else str(path)
         return piece(path, events, form, hears(heard.recording, form, highest), extras.more({path: name}))
 
@@ -191,15 +192,20 @@ def files(found: Sequence[Path], form: Any) -> Iterator[str]:
 
 
 def write(
-    heard: dict[str, list[Event]], form: Any, out: Path | None, highest: dict[str, float], more: More | None = None
+    heard: dict[str, list[Event]],
+    form: Any,
+    out: Path | None,
+    highest: dict[str, float],
+    more: More | None = None,
+    paths: Mapping[str, Path] | None = None,
 ) -> list[tuple[str, str]]:
-    """To stdout, or into a folder: a file of all, called events, or a file a recording; (name, reason) of those that the
-    system does not take. highest: Hz, of each recording. more: by the same names.
+    """To stdout, or into a folder: a file of all, called events, or a file a recording; (path, reason) of those whose name the
+    system or the format does not take. highest: Hz, of each recording. more: by the same names. paths: of the recordings, by them.
     """
     from earmark.cli.terminal import written
-    from earmark.cli.terminal.jobs import unwritten
+    from earmark.cli.terminal.jobs import unfit, unwritten
     from earmark.events import formats as eventfile
-    from earmark.events.cells import NO_MORE
+    from earmark.events.cells import NO_MORE, UnfitName
     from earmark.files import free_name, is_of_the_name
 
     more = more or NO_MORE
@@ -210,7 +216,11 @@ def write(
             told = eventfile.text(heard, form, max(highest.values(), default=None), more)
             print(written.formulas.look(told, eventfile.ending(form)), end="")
         for name, events in heard.items() if eventfile.each(form) else ():
-            print(eventfile.text({Path(name).name: events}, form.value, highest[name], of_file(more, name)), end="")
+            try:
+                print(eventfile.text({Path(name).name: events}, form.value, highest[name], of_file(more, name)), end="")
+            except UnfitName as error:
+                path = (paths or {}).get(name, Path(name))
+                failures.append((str(path), str(unfit(path, error))))
         return failures
     out.mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
@@ -219,12 +229,15 @@ def write(
     taken: set[str] = set()
     for name, each in heard.items():
         file = free_name(Path(name).name, taken, eventfile.ending(form))
+        path = (paths or {}).get(name, Path(name))
         try:
             eventfile.write({Path(name).name: each}, out / file, form, highest[name], of_file(more, name))
+        except UnfitName as error:
+            failures.append((str(path), str(unfit(path, error))))
         except OSError as error:
             if not is_of_the_name(error):
                 raise
-            failures.append((name, str(unwritten(Path(name), error))))
+            failures.append((str(path), str(unwritten(path, error))))
     return failures
 
 

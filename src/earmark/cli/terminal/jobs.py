@@ -19,6 +19,7 @@ from earmark.files.shards import Shard
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.console import Meter
+    from earmark.events.cells import UnfitName
     from earmark.files.pieces import Frame
     from earmark.inference import Failure, Scored
     from earmark.inference.cluster.machines import Machines
@@ -52,6 +53,7 @@ def gather(
     """Take in results as they come; the notes on their audio. strict: raise the first failure. first: what must be done before a
     recording counts as done.
     """
+    from earmark.events.cells import UnfitName
     from earmark.inference import Failure
 
     notes: list[str] = []
@@ -70,6 +72,9 @@ def gather(
         except AudioError as error:
             into.fail(Failure(heard.recording, error))
             continue
+        except UnfitName as error:
+            into.fail(Failure(heard.recording, unfit(heard.recording.path, error)))
+            continue
         except OSError as error:
             if not is_of_the_name(error):
                 raise
@@ -85,6 +90,11 @@ def unwritten(recording: Path, error: OSError) -> AudioError:
         recording, f"was heard, and its result cannot be written as {error.filename} ({error.strerror})",
         "Rename the recording, or move away what stands there",
     )  # fmt: skip
+
+
+def unfit(recording: Path, error: UnfitName) -> AudioError:
+    """The same where a format of files cannot hold its name, though it holds others."""
+    return AudioError(recording, f"was heard, and its result cannot be written: {error}")
 
 
 class Form(Protocol):

@@ -6,7 +6,7 @@ import math
 import re
 
 from earmark.errors import ScoresError
-from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, number, one_line, seconds
+from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, name_in_a_line, number, one_line, seconds
 from earmark.events.formats import event_format
 from earmark.files.texts import missing
 from earmark.scores import Event
@@ -51,7 +51,7 @@ class Raven:
                 "0",
                 f"{highest:g}",
             ]
-            cells += [one_line(name), one_line(event.tag), number(event.score)]
+            cells += [name_in_a_line(name), one_line(event.tag), number(event.score)]
             cells += [part for time in more.times(name, event) for part in _clock(time)]
             lines.append("\t".join(cells))
         return "\n".join(lines) + "\n"
