@@ -225,7 +225,7 @@ def test_recordings_of_one_name_keep_their_paths(run, windowed, scenes, tmp_path
     _, printed, _ = run("events", *paths, "--tagger", windowed, "--json")
     assert [record["path"] for record in json.loads(printed)] == paths
     run("events", *paths, "--tagger", windowed, "--format", "audacity", "--out", tmp_path / "out")
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.wav-2.txt", "a.wav.txt"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["x_a.wav.txt", "y_a.wav.txt"]
 
 
 def test_an_ensemble_tells_of_windows(run, scenes, tmp_path):

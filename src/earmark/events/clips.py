@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from earmark import audio
 from earmark.errors import EarmarkError
 from earmark.files import sound
+from earmark.files.apart import Apart
 from earmark.files.whole import shortened
 from earmark.scores import Event
 
@@ -105,13 +106,13 @@ def safe(name: str) -> str:
 
 
 def names_of(recordings: Iterable[Path]) -> dict[Path, str]:
-    """A name for each recording in the names of its clips: with its folder's where two are called alike, and a number at last."""
+    """A name for each recording in the names of its clips: with folders where two are called alike, and a number at last."""
     recordings = list(recordings)
-    stems = Counter(safe(path.stem).casefold() for path in recordings)
+    apart = Apart(recordings, lambda path: path.stem, lambda name: safe(name).casefold())
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in recordings:
-        name = path.stem if stems[safe(path.stem).casefold()] == 1 else f"{path.absolute().parent.name}_{path.stem}"
+        name = apart.name(path)
         free = next(
             each
             for n in range(1, len(taken) + 3)

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
+from earmark.files.apart import Apart
 from earmark.files.lock import lock
-from earmark.files.names import Some
+from earmark.files.names import Some, among
 from earmark.files.stores import place
 from earmark.files.whole import clear_up, free_name, whole, write_text
 
@@ -62,6 +63,7 @@ class Journal:
         self.folder = folder
         self.entries: dict[str, Line] = {}
         self._taken: set[str] = set()
+        self._apart = Apart(())  # names of results, once it is known of which recordings
         self._seen: dict[str, tuple[int | None, int | None]] = {}
         path = folder / NAME
         if folder.exists() and not folder.is_dir():
@@ -106,6 +108,7 @@ class Journal:
         joins: of a shard, the {"words": …, "folder": …} of the command that joins it and its like.
         """
         left = array("Q")
+        self._apart = Apart(among(paths))
         listed = {"recordings": len(paths)} | ({} if joins is None else {"joins": joins})
         write_text(self.folder / LISTED, json.dumps(listed) + "\n")
         for number, path in enumerate(paths):
@@ -130,7 +133,7 @@ class Journal:
     def writing(self, path: Path, ending: str) -> Iterator[Path]:
         """Where a recording's result goes, whole, in the block; what became of it is written down once the block ends."""
         known = self.entries.get(str(path))
-        name = known.result if known and known.result else free_name(path.name, self._taken, ending)
+        name = known.result if known and known.result else free_name(self._apart.name(path), self._taken, ending)
         yield self.folder / RESULTS / name
         self._note(path, name, None)
 
@@ -194,7 +197,8 @@ class Journal:
                 # names of a shard are its own: another shard may have a recording of the same name
                 stem = Path(path).name
                 known_name = known.result if known is not None else None
-                name = known_name or free_name(stem, self._taken, _ending(entry.result, stem))
+                called, ending = _parted(entry.result, stem)
+                name = known_name or free_name(called, self._taken, ending)
                 _link(theirs, self.folder / RESULTS / name)
             lines.append(_line(path, entry.size, entry.mtime, name, entry.error))
             self._remember(path, Line(entry.size, entry.mtime, name, entry.error))
@@ -312,11 +316,13 @@ def _better(one: Line, other: Line, now: tuple[int | None, int | None]) -> bool:
     return told(one) > told(other)
 
 
-def _ending(result: str, recording: str) -> str:
-    """What `free_name` was given for the end of a result's name."""
-    if result.startswith(recording):
-        return re.sub(r"^-\d+(?=\.|$)", "", result.removeprefix(recording))
-    return Path(result).suffix  # of a name that was cut
+def _parted(result: str, recording: str) -> tuple[str, str]:
+    """What `free_name` was given for a result's name: the recording's, perhaps with folders before it, and the ending."""
+    at = 0 if result.startswith(recording) else result.find(f"_{recording}") + 1
+    if at or result.startswith(recording):
+        end = at + len(recording)
+        return result[:end], re.sub(r"^-\d+(?=\.|$)", "", result[end:])
+    return recording, Path(result).suffix  # of a name that was cut
 
 
 def _link(theirs: Path, place: Path) -> None:

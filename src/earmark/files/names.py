@@ -78,6 +78,11 @@ class Names(Paths):
         return path
 
 
+def among(paths: Sequence[Path]) -> Sequence[Path]:
+    """All recordings that these are some of, as those of a shard are."""
+    return paths.paths if isinstance(paths, Some) else paths
+
+
 class Some(Paths):
     """Those of these numbers."""
 

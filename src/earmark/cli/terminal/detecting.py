@@ -119,16 +119,24 @@ def _gathered(
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
     from earmark.cli.terminal import channels, eventresults, jobs
     from earmark.cli.terminal.console import Meter
+    from earmark.files.apart import Apart
     from earmark.inference.detection import listen
 
     scorer = asked.tagger.framewise()
+    apart = Apart(() if asked.artist is None else extras.among or extras.found)
 
     def also(heard: Scored, events: list[Event]) -> None:
         if asked.artist is not None:
             moments = scorer.scores(heard) if scorer else heard.windows
             assert moments is not None  # they were asked for
             asked.artist.draw(
-                names[heard.recording.path], heard, asked.named(moments), asked.rules, events, asked.salvage
+                names[heard.recording.path],
+                apart.name(heard.recording.path),
+                heard,
+                asked.named(moments),
+                asked.rules,
+                events,
+                asked.salvage,
             )
 
     show = into.show if isinstance(into, eventresults.Table) else None

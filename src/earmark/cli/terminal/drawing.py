@@ -44,9 +44,9 @@ class Artist:
         return Artist(folder, reference, sample_rate, strongest)
 
     def draw(
-        self, name: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
+        self, name: str, file: str, heard: Any, moments: Any, rules: EventRules, found: Sequence[Event], salvage: bool
     ) -> None:
-        """The picture of a recording: its file's name and .png, with a number where two have one name."""
+        """The picture of a recording, `file` and .png, with a number where that is taken."""
         from earmark.cli.terminal.console import say
         from earmark.cli.terminal.failures import reason
         from earmark.errors import EarmarkError
@@ -60,7 +60,7 @@ class Artist:
             known = next((self.reference[key] for key in (name, path.name, path.stem) if key in self.reference), None)
             if known is None:
                 say(f"{name}: the table of known events does not name it")
-        file = free_name(path.name, self.taken, ".png")
+        file = free_name(file, self.taken, ".png")
         start = heard.recording.start or 0.0
         scene = eventpicture.Scene(
             path, start, heard.duration, track(moments), rules, found, known, name, self.strongest

@@ -207,6 +207,7 @@ def write(
     from earmark.events import formats as eventfile
     from earmark.events.cells import NO_MORE, UnfitName
     from earmark.files import free_name, is_of_the_name
+    from earmark.files.apart import Apart
 
     more = more or NO_MORE
     failures: list[tuple[str, str]] = []
@@ -227,9 +228,10 @@ def write(
         eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None), more)
         return failures
     taken: set[str] = set()
+    apart = Apart((paths or {}).values())
     for name, each in heard.items():
-        file = free_name(Path(name).name, taken, eventfile.ending(form))
         path = (paths or {}).get(name, Path(name))
+        file = free_name(apart.name(path), taken, eventfile.ending(form))
         try:
             eventfile.write({Path(name).name: each}, out / file, form, highest[name], of_file(more, name))
         except UnfitName as error:

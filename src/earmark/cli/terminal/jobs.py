@@ -15,6 +15,7 @@ from earmark.errors import AudioError, EarmarkError
 from earmark.files import is_of_the_name, tally
 from earmark.files.journal import PIECES, RESULTS, SHARDS, Journal
 from earmark.files.mirror import mirror_of, mirrored
+from earmark.files.names import Some
 from earmark.files.shards import Shard
 
 if TYPE_CHECKING:
@@ -295,4 +296,5 @@ class Kept:
         if self.folder is None or self.shard is None:
             return found, None if self.folder is None else mirrored(self.folder, say)
         chosen = Shard.parse(self.shard)
-        return chosen.part(found), mirrored(chosen.folder(self.folder), say)
+        part = Some(found, range(len(found))[chosen.number - 1 :: chosen.of])  # which knows whose part it is
+        return part, mirrored(chosen.folder(self.folder), say)

@@ -101,6 +101,8 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     from earmark.cli.terminal.channels import by_file
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
+    from earmark.files.apart import Apart
+    from earmark.files.names import among
     from earmark.inference.allocator import keep_freed_memory
     from earmark.inference.outputs import check_form
 
@@ -110,13 +112,17 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     check_form(asked.form, found, asked.tags)
     windows: list[scores.Scores] = []
     drawn: set[str] = set()
+    apart = Apart(() if asked.pictures is None else among(found))
 
     def also(heard: Scored, _: object) -> None:
         if asked.windows is not None and heard.windows is not None:
             windows.append(heard.windows)
         if asked.pictures is not None:
             _draw(
-                asked.drawn(heard), asked.tagger.sample_rate, picture_path(asked.pictures, heard, drawn), asked.salvage
+                asked.drawn(heard),
+                asked.tagger.sample_rate,
+                picture_path(asked.pictures, apart.name(heard.recording.path), drawn),
+                asked.salvage,
             )
 
     with ExitStack() as stack:
@@ -264,9 +270,9 @@ def _draw(heard: Scored, sample_rate: int, path: Path, salvage: bool) -> None:
         say(f"no picture of {heard.recording.path}: {reason(error)}")
 
 
-def picture_path(folder: Path, heard: Scored, taken: set[str]) -> Path:
-    """folder/name.png, numbered where recordings of different folders have one name."""
+def picture_path(folder: Path, name: str, taken: set[str]) -> Path:
+    """folder/name.png, numbered where that is taken."""
     from earmark.files import free_name
 
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / free_name(heard.recording.path.name, taken, ".png")
+    return folder / free_name(name, taken, ".png")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -19,6 +19,7 @@ from earmark.cli.terminal.formulas import Formulas
 from earmark.cli.terminal.ours import audited, drawn, has
 from earmark.errors import EarmarkError
 from earmark.files import free_name
+from earmark.files.apart import Apart
 from earmark.files.places import Ours, Places
 from earmark.files.stores import is_stored, place
 
@@ -63,11 +64,12 @@ def claim_folder(option: str, folder: Path, mark: WritesFolder) -> None:
     claim(option, folder, mark.names, lambda file: mine or drawn(file))
 
 
-def names_for(found: Iterable[Path], ending: str) -> Iterator[str]:
+def names_for(found: Sequence[Path], ending: str) -> Iterator[str]:
     """Of a file for each recording, where all can be read."""
     taken: set[str] = set()
+    apart = Apart(found)
     for path in found:
-        yield free_name(path.name, taken, ending)
+        yield free_name(apart.name(path), taken, ending)
 
 
 def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:

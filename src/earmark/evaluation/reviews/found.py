@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from earmark.errors import ScoresError
 from earmark.events import formats
+from earmark.files.apart import joined
 from earmark.files.journal import NAME, RESULTS
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
@@ -41,13 +42,15 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
     found: dict[str, list[Event]] = defaultdict(list)
     for file in files:
         for recording, events in formats.read(file, report=report).items():
-            found[recording] += events
+            # the file's name tells more than a table in it where several folders have a recording of one name
+            called = formats.recording_of(file)
+            found[called if called.endswith(f"_{recording}") else recording] += events
     return dict(found)
 
 
 def recordings_of(names: Iterable[str], found: Sequence[Path]) -> dict[str, Path]:
-    """The recording that each name means: by its whole path, its file's name, or that without the ending. Raises ScoresError for
-    those that none has, or several have.
+    """The recording that each name means: by its whole path, its file's name, or that without the ending, also with its folders' names
+    before it, as files of one recording each are called. Raises ScoresError for those that none has, or several have.
     """
     known: list[dict[str, list[Path]]] = []
     for called in (str, lambda path: path.name, lambda path: path.stem):
@@ -60,6 +63,7 @@ def recordings_of(names: Iterable[str], found: Sequence[Path]) -> dict[str, Path
     for name in names:
         # a path of another folder still ends with the file's name
         fits = next((f for by_name in known for key in (name, Path(name).name) if (f := by_name.get(key))), [])
+        fits = fits or _with_folders(name, known[1])
         if len(fits) > 1:
             raise ScoresError(
                 f"{name!r} is the name of {len(fits)} recordings, such as {fits[0]} and {fits[1]}: give the folder of one, or "
@@ -75,3 +79,13 @@ def recordings_of(names: Iterable[str], found: Sequence[Path]) -> dict[str, Path
             "events were found in with --recordings"
         )
     return told
+
+
+def _with_folders(name: str, by_name: Mapping[str, Sequence[Path]]) -> list[Path]:
+    """Those that are called so with some of their last folders before their files' names, as `earmark.files.apart` has it."""
+    fits = []
+    for at in (at for at, sign in enumerate(name) if sign == "_"):
+        for path in by_name.get(name[at + 1 :], ()):
+            if any(joined(path, folders) == name for folders in range(1, len(path.absolute().parts))):
+                fits.append(path)
+    return fits

@@ -160,7 +160,7 @@ def read(
     told = content.decode("utf-8-sig", "surrogateescape")
     form = form or _form(path, told)
     try:
-        found = _class(form).read(told, _recording(path))
+        found = _class(form).read(told, recording_of(path))
     except ScoresError as error:
         hint = f": {wrong}" if wrong is not None else ""
         raise ScoresError(f"{path}: {error}{hint}") from error
@@ -204,7 +204,7 @@ def wrote(path: str | Path, form: str) -> bool:
         content = Path(path).read_bytes().decode("utf-8", "surrogateescape")
         if (by_its_text := getattr(_class(form), "wrote", None)) is not None:
             return bool(by_its_text(content))
-        return text(_class(form).read(content, _recording(Path(path))), form, 1.0) == content
+        return text(_class(form).read(content, recording_of(Path(path))), form, 1.0) == content
     except (OSError, ScoresError):
         return False
 
@@ -233,8 +233,8 @@ def _form(path: Path, content: str) -> str:
     )
 
 
-def _recording(path: Path) -> str:
-    """The recording's name from the file's, as `write` is given it: name.wav.txt."""
+def recording_of(path: Path) -> str:
+    """The name that a file of one recording has for it: name.wav of name.wav.txt."""
     endings = sorted((ending(name) for name in EVENT_FORMATS.names() if each(name)), key=len, reverse=True)
     fitting = next((each_ending for each_ending in endings if path.name.endswith(each_ending)), None)
     return path.stem if fitting is None else path.name.removesuffix(fitting)
