@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -58,6 +59,31 @@ def test_events_by_recording(form, option, place, cards, tmp_path):  # noqa: F81
     done = earmark("review", out, "--out", table, "--clips", tmp_path / "clips", "--recordings", cards, "--count", 99)
     assert done.returncode == 0, done
     assert f"A_{NIGHT}" in table.read_text() and (tmp_path / "clips").is_dir()
+
+
+@pytest.mark.parametrize("option", ["--out", "--job"])
+def test_raven_is_told_where_a_recording_is(option, place, cards, tmp_path):  # noqa: F811
+    """Where others have its name; its table stays where a folder's name cannot stand in a cell."""
+    (tmp_path / "a\tb").mkdir()
+    shutil.copy(cards / "A" / NIGHT, tmp_path / "a\tb" / NIGHT)
+    words = (*WORDS, "--tagger", place / "t.safetensors", "--format", "raven")
+    done = earmark(
+        *words, "A", "B", tmp_path / "a\tb", cards / "C d" / "other.wav", option, tmp_path / "out", cwd=cards
+    )
+    assert done.returncode == 0, done
+    told = {}
+    for file in (tmp_path / "out").rglob("*.selections.txt"):
+        assert formats.wrote(file, "raven")
+        rows = list(csv.DictReader(file.read_text().splitlines(), delimiter="\t"))
+        assert "Begin Path" not in rows[0] or list(rows[0])[7:11] == ["Begin File", "Begin Path", "Tag", "Score"]
+        name = file.name.removesuffix(formats.ending("raven"))
+        told[name] = {(row["Begin File"], row.get("Begin Path")) for row in rows}
+        assert list(formats.read(file)) == [rows[0]["Begin File"]]
+    assert told == {
+        **{f"{n}_{NIGHT}": {(NIGHT, str(cards / n / NIGHT))} for n in "AB"},
+        f"a\tb_{NIGHT}": {(NIGHT, "")},
+        "other.wav": {("other.wav", None)},
+    }
 
 
 @pytest.mark.parametrize("words", [("tag",), WORDS])

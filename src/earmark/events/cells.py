@@ -33,11 +33,13 @@ class Clock(Protocol):
 @dataclass(frozen=True)
 class More:
     """What files of events hold beside events. clocks: by recording, None where it is not known when it began; None for files
-    without times. channels: whether they hold the channel of each event.
+    without times. channels: whether they hold the channel of each event. paths: where each recording is, for formats that have a
+    place for it; None for files that need not tell.
     """
 
     clocks: Mapping[str, Clock | None] | None = None
     channels: bool = False
+    paths: Mapping[str, str] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:

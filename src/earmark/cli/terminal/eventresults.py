@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.errors import UnknownName
-from earmark.files.shown import shown
+from earmark.files.shown import shown, written
 from earmark.plugins import broken
 from earmark.registry import EVENT_FORMATS, did_you_mean
 
@@ -158,13 +158,20 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras
     """The job whose results are events. told: what they depend on. highest: Hz, for Raven."""
     from earmark.cli.terminal.jobs import Job, Texts
     from earmark.events import formats as eventfile
+    from earmark.files.apart import Apart
+
+    pathed = form is not TABLE and eventfile.each(form) and eventfile.tells_more(form)
+    apart = Apart((extras.among or extras.found) if pathed else ())
 
     def text(heard: Scored, events: list[Event]) -> str:
         path = heard.recording.path
         if heard.silent and form is TABLE:
             return f"{shown(path)}  {SILENT}\n"
-        name = path.name if form is not TABLE and eventfile.each(form) else str(path)
-        return piece(path, events, form, hears(heard.recording, form, highest), extras.more({path: name}))
+        each = form is not TABLE and eventfile.each(form)
+        name = path.name if each else str(path)
+        more = extras.more({path: name})
+        more = of_file(more, name, path if apart.name(path) != name else None) if each else more
+        return piece(path, events, form, hears(heard.recording, form, highest), more)
 
     frame, ending, name = framed(form, extras.more({}))
     return Job(folder, told, Texts(frame, text, ending, name))
@@ -233,7 +240,8 @@ def write(
         path = (paths or {}).get(name, Path(name))
         file = free_name(apart.name(path), taken, eventfile.ending(form))
         try:
-            eventfile.write({Path(name).name: each}, out / file, form, highest[name], of_file(more, name))
+            pathed = of_file(more, name, path if apart.name(path) != path.name else None)
+            eventfile.write({Path(name).name: each}, out / file, form, highest[name], pathed)
         except UnfitName as error:
             failures.append((str(path), str(unfit(path, error))))
         except OSError as error:
@@ -243,6 +251,11 @@ def write(
     return failures
 
 
-def of_file(more: More, name: str) -> More:
-    """For the file of one recording, which is named without its folder there."""
-    return more if more.clocks is None else replace(more, clocks={Path(name).name: more.clocks.get(name)})
+def of_file(more: More, name: str, path: Path | None = None) -> More:
+    """For the file of one recording, which is named without its folder there. path: where it is, if the file is to tell that,
+    as it is of a recording whose name others have too.
+    """
+    own = Path(name).name
+    where = None if path is None else {own: written(path.absolute())}
+    clocks = None if more.clocks is None else {own: more.clocks.get(name)}
+    return replace(more, clocks=clocks, paths=where)

@@ -15,6 +15,7 @@ COLUMNS = (
     "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)",
     "Begin File", "Tag", "Score",
 )  # fmt: skip
+PATHED = (*COLUMNS[:8], "Begin Path", *COLUMNS[8:])  # where it is known
 LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
 SCORES = ("Score", "Confidence")
 NOTHING = ("nocall", "No call")  # how BirdNET says that it heard nothing
@@ -24,7 +25,8 @@ PLACE = ("Begin Path", "End File", "End Path", "File Offset (s)", "Delta Time (s
 
 @event_format(ending=".Table.1.selections.txt", each=True, opens="Selection\t", more=True)
 class Raven:
-    """A selection table of Raven Pro, one file a recording: tabs, the seven columns that every table has, the file, Tag, Score.
+    """A selection table of Raven Pro, one file a recording: tabs, the seven columns that every table has, the file, where
+    that is if it is known, Tag, Score.
 
     Low and High Freq are 0 and the highest frequency that the tagger hears and the recording holds, as events have no band.
     Tables over a sequence of files are read too: times count from the start of the sequence there, `File Offset (s)` from
@@ -40,7 +42,8 @@ class Raven:
                 f"a table for Raven needs the highest frequency of its selections, above 0 Hz, not {highest}"
             )
         clock = CLOCK if more.clocks is not None else ()
-        lines = ["\t".join((*COLUMNS, *clock))]
+        lines = ["\t".join((*(COLUMNS if more.paths is None else PATHED), *clock))]
+        place = [] if more.paths is None else [_place(more.paths.get(name, ""))]
         for count, event in enumerate(found, 1):
             cells = [
                 str(count),
@@ -51,7 +54,7 @@ class Raven:
                 "0",
                 f"{highest:g}",
             ]
-            cells += [name_in_a_line(name), one_line(event.tag), number(event.score)]
+            cells += [name_in_a_line(name), *place, one_line(event.tag), number(event.score)]
             cells += [part for time in more.times(name, event) for part in _clock(time)]
             lines.append("\t".join(cells))
         return "\n".join(lines) + "\n"
@@ -59,7 +62,8 @@ class Raven:
     @staticmethod
     def wrote(text: str) -> bool:
         """By its columns, as its frequencies cannot be known; Raven's users have others."""
-        return text.partition("\n")[0] in ("\t".join(COLUMNS), "\t".join((*COLUMNS, *CLOCK)))
+        headers = [(*columns, *clock) for columns in (COLUMNS, PATHED) for clock in ((), CLOCK)]
+        return tuple(text.partition("\n")[0].split("\t")) in headers
 
     @staticmethod
     def read(text: str, recording: str) -> dict[str, list[Event]]:
@@ -102,6 +106,14 @@ class Raven:
         if not found:
             found[recording] = []
         return found
+
+
+def _place(path: str) -> str:
+    """Nothing for a path that is no cell, in a folder whose name holds a tab: the recording is named all the same."""
+    try:
+        return one_line(path)
+    except ScoresError:
+        return ""
 
 
 def _clock(time: str) -> tuple[str, str]:
