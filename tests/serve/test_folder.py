@@ -21,8 +21,8 @@ from earmark.evaluation.reviews import answers
 from earmark.scores import Event
 from earmark.serve import judging
 from earmark.serve.app import build
+from earmark.serve.listing import id_of
 from earmark.serve.settings import Settings
-from earmark.serve.shelf import id_of
 from earmark.serve.store import Store, started
 
 

@@ -206,13 +206,13 @@ def _described(name: str, tagger: AnyTagger) -> OneTagger:
 
 
 @open_router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """Whether the service lives."""
     return Health(status="ok")
 
 
 @open_router.get("/readyz", responses={503: {"model": Ready, "description": "The queue is full."}})
-def readyz(here: Here, response: Response) -> Ready:
+async def readyz(here: Here, response: Response) -> Ready:
     """Whether it would take one request more."""
     room = here.desk.workers + here.desk.waiting
     ready = here.desk.taken < room and not here.desk.closed

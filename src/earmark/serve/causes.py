@@ -111,7 +111,7 @@ async def cause(
     start: Second = 0.0, end: Until = None,
 ) -> Cause:  # fmt: skip
     """What in a part of at most a minute made the tagger tell this tag: values between edges, by its attention, frames or windows."""
-    sound, _ = here.shelf.find(name)
+    sound, _ = await here.shelf.find(name)
     _, asked = here.tagger(tagger)
     if tag not in asked.vocabulary:
         raise UnknownName(f"{tag}: the tagger knows no such tag{did_you_mean(tag, asked.vocabulary)}")

@@ -11,9 +11,10 @@ from earmark.errors import AudioError
 from earmark.serve.api import REFUSALS, SENDS_TOKEN
 from earmark.serve.folder import Number, known_job
 from earmark.serve.lessons import Clip
+from earmark.serve.listing import id_of
 from earmark.serve.service import Here
 from earmark.serve.shapes import Example, Examples, Problem
-from earmark.serve.shelf import id_of, id_of_clip
+from earmark.serve.shelf import id_of_clip
 from earmark.serve.store import Store
 
 RIGHT_OF_TAG = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from earmark.errors import EarmarkError, UnknownName
 from earmark.events import EventRules
@@ -14,6 +14,7 @@ from earmark.inference.shapes import EventsOfRecording
 from earmark.scores import Event
 from earmark.serve.answers import written
 from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TYPES, Form
+from earmark.serve.listing import Listed, id_of
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import (
     AllJobs,
@@ -27,7 +28,6 @@ from earmark.serve.shapes import (
     OneRecording,
     Problem,
 )  # fmt: skip
-from earmark.serve.shelf import id_of
 from earmark.serve.store import Store
 
 router = APIRouter(
@@ -47,9 +47,18 @@ Below = Annotated[
 WITHIN = " AND (? IS NULL OR tag = ?) AND (? IS NULL OR recording = ?) AND (? IS NULL OR {column} = ?) AND score >= ?"
 
 
+async def lately(here: Here) -> Listed:
+    """The folder's recordings; waited for where no thread is taken up by it, for there are as many as may wait."""
+    return await here.shelf.listing.lately()
+
+
+Lately = Annotated[Listed, Depends(lately)]
+
+
 @router.get("/v1/recordings")
 def recordings(
     here: Here,
+    listed: Lately,
     job: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     name: Name = None,
     first: First = 0,
@@ -57,9 +66,7 @@ def recordings(
 ) -> Folder:
     """The recordings of the folder, and what a job made of them."""
     store, _ = here.folder
-    found = {
-        known: told for known, told in here.shelf.folder().items() if name is None or name.casefold() in told.casefold()
-    }
+    found = {known: told for known, told in listed.names.items() if name is None or name.casefold() in told.casefold()}
     done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ?", (job,))}
     counts = {
         row["recording"]: row["n"]
@@ -69,7 +76,7 @@ def recordings(
     }
     shown = list(found.items())[first : first + most]
     return Folder(
-        total=len(found), passed_over=here.shelf.passed_over,
+        total=len(found), passed_over=listed.passed_over,
         recordings=[_recording(known, told, done.get(told), counts.get(told, 0)) for known, told in shown],
     )  # fmt: skip
 
@@ -81,36 +88,38 @@ def _recording(known: str, name: str, done: dict[str, Any] | None, events: int) 
 
 
 @router.post("/v1/jobs", status_code=202)
-def begin(asked: JobAsked, here: Here) -> OneJob:
+def begin(asked: JobAsked, here: Here, listed: Lately) -> OneJob:
     """Hear the whole folder in the background. The same settings again go on with what is new, and mend what was stopped."""
     store, jobs = here.folder
     name, tagger = here.tagger(asked.tagger)
     rules = (tagger.facts.rules or EventRules.alike(tagger.vocabulary)).changed(
         asked.threshold, asked.median, asked.gap, asked.shortest, asked.low
     )
-    return _job(here, store, jobs.begin(name, rules))
+    return _job(here, store, jobs.begin(name, rules), listed)
 
 
 @router.get("/v1/jobs")
-def all_jobs(here: Here) -> AllJobs:
+def all_jobs(here: Here, listed: Lately) -> AllJobs:
     """The jobs, the newest first."""
     store, _ = here.folder
-    return AllJobs(jobs=[_job(here, store, row["id"]) for row in store.rows("SELECT id FROM jobs ORDER BY id DESC")])
+    return AllJobs(
+        jobs=[_job(here, store, row["id"], listed) for row in store.rows("SELECT id FROM jobs ORDER BY id DESC")]
+    )
 
 
 @router.get("/v1/jobs/{job}")
-def one_job(job: Number, here: Here) -> OneJob:
+def one_job(job: Number, here: Here, listed: Lately) -> OneJob:
     """How far a job is."""
-    return _job(here, here.folder[0], job)
+    return _job(here, here.folder[0], job, listed)
 
 
 @router.post("/v1/jobs/{job}/stop")
-def stop(job: Number, here: Here) -> OneJob:
+def stop(job: Number, here: Here, listed: Lately) -> OneJob:
     """Stop a job; what it found is kept, and it can go on."""
     store, jobs = here.folder
     known_job(store, job)
     jobs.stop(job)
-    return _job(here, store, job)
+    return _job(here, store, job, listed)
 
 
 def known_job(store: Store, job: int) -> dict[str, Any]:
@@ -120,7 +129,7 @@ def known_job(store: Store, job: int) -> dict[str, Any]:
     return rows[0]
 
 
-def _job(here: Service, store: Store, job: int) -> OneJob:
+def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     row = known_job(store, job)
     (done,) = store.rows(
         "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds FROM done WHERE job = ?",
@@ -133,7 +142,7 @@ def _job(here: Service, store: Store, job: int) -> OneJob:
     told = json.loads(row["told"])
     served = None if here.jobs is None else here.jobs.served(told.get("tagger", ""), row["tagger"])
     return OneJob(
-        id=job, tagger=row["tagger"], served=served, state=row["state"], begun=row["begun"], total=max(len(here.shelf.folder()), done["n"]),
+        id=job, tagger=row["tagger"], served=served, state=row["state"], begun=row["begun"], total=max(len(listed.names), done["n"]),
         done=done["n"], unread=done["unread"], seconds=done["seconds"], events=events["n"],
         candidates=events["below"], rules=told["rules"],
     )  # fmt: skip
@@ -169,14 +178,14 @@ def _hours(store: Store, job: int) -> str:
 
 @router.get("/v1/jobs/{job}/events")
 def events(
-    job: Number, here: Here, tag: Tag = None, recording: Annotated[str | None, Query(max_length=64)] = None,
+    job: Number, here: Here, listed: Lately, tag: Tag = None, recording: Annotated[str | None, Query(max_length=64)] = None,
     hour: Annotated[int | None, Query(ge=0, le=10**6)] = None, score: Annotated[float, Query(ge=0, le=1)] = 0.0,
     order: Annotated[Literal["time", "score"], Query()] = "time", below: Below = False, first: First = 0, most: Most = 100,
 ) -> FoundEvents:  # fmt: skip
     """The events that a job found, or its candidates, filtered."""
     store, _ = here.folder
     known_job(store, job)
-    name = None if recording is None else here.shelf.folder().get(recording, "")
+    name = None if recording is None else listed.names.get(recording, "")
     where = f"FROM events WHERE job = ? AND below = {below:d}" + WITHIN.format(column=_hours(store, job))
     values = (job, tag, tag, name, name, hour, hour, score)
     (count,) = store.rows(f"SELECT count(*) AS n {where}", values)

@@ -104,11 +104,11 @@ class Jobs:
         if name is None:
             raise EarmarkError(f"was begun with another tagger called {row['tagger']}: start the service with that one")
         tagger = self.taggers[name]
-        names = list(self.shelf.folder(fresh=True).values())
-        files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
-        for name, error in self.shelf.unnamed().items():
+        listed = self.shelf.listing.now()
+        names = [name for name in listed.names.values() if name not in listed.unnamed]
+        files = {name: file for name in names if (file := self.shelf.listing.inside(name)) is not None}
+        for name, error in listed.unnamed.items():
             self.store.failed(job, name, str(error))
-        files = {name: file for name, file in files.items() if name not in self.shelf.unnamed()}
         with Journal(self.folder / str(job), told) as journal:
             todo = set(journal.todo(list(files.values())))
             known = self.store.told(job)

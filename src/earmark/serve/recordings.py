@@ -110,7 +110,7 @@ async def hold(
     upload = await here.spool.receive(request)
     known = here.shelf.hold(upload)
     try:
-        sound, _ = here.shelf.find(known)
+        sound, _ = await here.shelf.find(known)
         return await drawn(here, request, lambda: described(known, sound, True))
     except BaseException:
         here.shelf.drop(known)
@@ -120,7 +120,7 @@ async def hold(
 @router.get("/v1/recordings/{id}")
 async def facts(request: Request, here: Here, name: Which_) -> RecordingFacts:
     """What is known of a recording."""
-    sound, held = here.shelf.find(name)
+    sound, held = await here.shelf.find(name)
     return await drawn(here, request, lambda: described(name, sound, held))
 
 
@@ -137,7 +137,7 @@ async def peaks(
     request: Request, here: Here, name: Which_, start: Second = 0.0, end: Until = None, points: Pixels = 800
 ) -> Peaks:
     """The waveform of a part."""
-    sound, _ = here.shelf.find(name)
+    sound, _ = await here.shelf.find(name)
 
     def make() -> Peaks:
         frames, rate = length(sound)
@@ -162,7 +162,7 @@ async def spectrogram(
     scale: Annotated[Literal["linear", "mel"], Query()] = "linear",
 ) -> Response:  # fmt: skip
     """The spectrogram of a part of at most 300 s: a grey PNG in which white is 0 dBFS and black is -120."""
-    sound, _ = here.shelf.find(name)
+    sound, _ = await here.shelf.find(name)
 
     def make() -> bytes:
         frames, rate = length(sound)
@@ -188,7 +188,7 @@ async def audio(
     range: Annotated[str | None, Header()] = None,
 ) -> Response:  # fmt: skip
     """A part as WAV that any browser plays: one channel, 16 bits, at the recording's rate; ranges of bytes as asked for."""
-    sound, _ = here.shelf.find(name)
+    sound, _ = await here.shelf.find(name)
 
     def make() -> playing.Wav:
         frames, rate = length(sound)
@@ -222,7 +222,7 @@ def bounds(start: float, end: float | None, seconds: float) -> tuple[float, floa
 
 async def heard_of(request: Request, here: Service, name: str, tagger: str | None, how: How) -> tuple[str, Sent, Heard]:
     """What a tagger says of a recording, asked once."""
-    sound, _ = here.shelf.find(name)
+    sound, _ = await here.shelf.find(name)
     known, asked = here.tagger(tagger)
     key = (name, known, id(asked), how, sound.file.stat().st_mtime_ns)  # a name may come to stand for another tagger
     if (kept := here.memory.get(key)) is not None:

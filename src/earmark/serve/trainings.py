@@ -131,7 +131,7 @@ class Trainings:
     def _recordings(self, text: str) -> dict[str, Path]:
         """The file of each recording that was reviewed. Raises EarmarkError."""
         names = sorted({row["recording"] for row in csv.DictReader(io.StringIO(text, newline=""))})
-        files = {name: file for name in names if (file := self.shelf.inside(name)) is not None}
+        files = {name: file for name in names if (file := self.shelf.listing.inside(name)) is not None}
         if gone := [name for name in names if name not in files]:
             raise EarmarkError(
                 f"{gone[0]}: was reviewed and is not in the folder any more ({len(gone)} recordings of {len(names)} are not). Put it "
