@@ -68,6 +68,18 @@ def test_what_is_said_first(service, first, told):
     assert said.startswith('first say {"rate": Hz') and told in said
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("?topp=3", "topp: /v1/live takes no such parameter, did you mean 'top'? It takes tagger, top"),
+     ("?top=1&top=2", "top: is given 2 times"),
+     ("?top=0", "top: Input should be greater than or equal to 1")],
+)  # fmt: skip
+def test_what_is_asked_in_the_address(service, query, told):
+    with service.websocket_connect(f"ws://localhost/v1/live{query}") as line:
+        assert json.loads(line.receive_text())["error"].startswith(told)
+        assert line.receive()["code"] == 1008
+
+
 def test_nothing_comes(service):
     (told,) = listened(service, np.zeros(0), 16_000)
     assert told["error"].startswith("live: no sound has come")

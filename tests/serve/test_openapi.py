@@ -212,5 +212,36 @@ def test_values_that_the_description_refuses_are_refused(client):
     assert asked > 100
 
 
+def test_parameters_that_no_endpoint_knows_are_refused(client):
+    """In every endpoint of the description, whatever else is asked, and before a body is read."""
+    asked = 0
+    for method, path, operation in client.operations():
+        known = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+        at = path.format(**{"id": "x", "job": 1, "number": 1, "event": 1} | client.known)
+        for name in ["zzzz", *(f"{each[:-1]}q{each[-1]}" for each in known)]:
+            answer = client.line.request(method.upper(), at, params={name: "1"}, content=b"no sound")
+            told = answer.json()["error"]
+            assert answer.status_code == 422 and told.startswith(f"{name}: {path} takes no such parameter"), told
+            assert name == "zzzz" or "did you mean '" in told, told
+            assert all(each in told for each in known) and (known or "takes none" in told), told
+            client.check(answer, operation)
+            asked += 1
+        for name in known:
+            answer = client.line.request(method.upper(), f"{at}?{name}=1&{name}=2", content=b"no sound")
+            assert answer.status_code == 422 and "is given 2 times" in answer.json()["error"], answer.text
+    assert asked > 100
+
+
+def test_the_misspelt_parameter_is_told(client):
+    answer = client.line.post("/v1/events?treshold=0.99", content=client.body)
+    assert answer.json()["error"].startswith(
+        "treshold: /v1/events takes no such parameter, did you mean 'threshold'? It takes tagger,"
+    )
+
+
+def test_what_a_browser_opens_takes_whatever_a_link_has(client):
+    assert client.line.get("/?from=a-mail").status_code == 200
+
+
 def test_it_knows_every_word_of_the_schemas():
     assert not LENGTHS & SAID

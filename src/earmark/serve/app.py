@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -22,7 +22,7 @@ from earmark.errors import EarmarkError, UnknownName
 from earmark.files.shown import written
 from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
-from earmark.serve import api, causes, examples, folder, live, recordings, reviewing, session, teaching
+from earmark.serve import api, causes, examples, folder, live, questions, recordings, reviewing, session, teaching
 from earmark.serve.guard import Guard
 from earmark.serve.meters import Metered
 from earmark.serve.service import Service
@@ -62,6 +62,7 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loa
         docs_url=None,  # its pages load scripts from other sites
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(questions.check)],
     )
     app.state.service = service
     for router in (
@@ -97,7 +98,11 @@ def _answer_errors(app: FastAPI) -> None:
         body = json.dumps({"error": written(told)}, ensure_ascii=False).encode()
         return Response(body, status, headers, media_type="application/json")
 
-    async def on_earmark(_: Request, error: Exception) -> Response:
+    async def on_earmark(asked: Request | WebSocket, error: Exception) -> Response | None:
+        if isinstance(asked, WebSocket):  # let in first: of a line that was not, nobody sees why
+            await asked.accept()
+            await live.refuse(asked, str(error), 1008)
+            return None
         kinds = ((Busy, 503), (TooLong, 413), (UnknownName, 404), (EarmarkError, 422))
         status = next(status for kind, status in kinds if isinstance(error, kind))
         return refusal(status, str(error), {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else None)
@@ -116,6 +121,10 @@ def _answer_errors(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return refusal(422, "; ".join(map(_wrong, error.errors())))
 
+    async def on_line(line: WebSocket, error: Exception) -> None:
+        assert isinstance(error, WebSocketRequestValidationError)
+        await on_earmark(line, EarmarkError("; ".join(map(_wrong, error.errors()))))
+
     async def on_left(_: Request, error: Exception) -> Response:
         return refusal(GONE, "nobody waits for it")
 
@@ -130,6 +139,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     handlers: dict[Any, Any] = {
         EarmarkError: on_earmark, Refused: on_refused, HTTPException: on_http, RequestValidationError: on_question,
+        WebSocketRequestValidationError: on_line,
         Left: on_left, OSError: on_system, MemoryError: on_system, Exception: on_mistake,
     }  # fmt: skip
     for kind, handler in handlers.items():

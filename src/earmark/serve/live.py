@@ -129,7 +129,7 @@ async def live(
     """Tags of sound as it comes."""
     await line.accept()
     if here.listeners >= here.settings.live:
-        await _refuse(line, f"{here.listeners} are listening live already: try again later", 1013)
+        await refuse(line, f"{here.listeners} are listening live already: try again later", 1013)
         return
     here.listeners += 1
     try:
@@ -152,7 +152,7 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
         )
     except (ValidationError, EarmarkError, KeyError, TimeoutError) as error:
         told = "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
-        await _refuse(line, f'first say {{"rate": Hz, "encoding": "f32le"}}: {told}', 1008)
+        await refuse(line, f'first say {{"rate": Hz, "encoding": "f32le"}}: {told}', 1008)
         return
     except WebSocketDisconnect:
         return
@@ -186,6 +186,7 @@ async def _take(line: WebSocket, listener: Listener, patience: float) -> None:
         listener.coming.over.set()
 
 
-async def _refuse(line: WebSocket, told: str, code: int) -> None:
+async def refuse(line: WebSocket, told: str, code: int) -> None:
+    """Say why, and close the line."""
     await line.send_text(json.dumps({"error": told}, ensure_ascii=False))
     await line.close(code)

@@ -99,7 +99,7 @@ class Service:
         self.spool.close()
 
 
-def of_request(request: HTTPConnection) -> Service:
+async def of_request(request: HTTPConnection) -> Service:  # async: of the threads for requests it needs none
     found: Service = request.app.state.service
     return found
 
