@@ -43,6 +43,9 @@ def serve(
     waiting: Annotated[int, typer.Option(min=0, help="Requests that may wait; more are told when to come again.")] = 32,
     most_megabytes: Annotated[float, typer.Option(min=0.001, help="Of a recording that is sent.")] = 512.0,
     most_seconds: Annotated[float, typer.Option(min=0.1, help="Of sound in a recording that is sent.")] = 3600.0,
+    stop_seconds: Annotated[
+        int, typer.Option(min=0, help="From being stopped until requests that are worked on are cut off, with 503.")
+    ] = 5,
     device: o.Device = "auto",
     engine: o.Engine = "auto",
     precision: o.Precision = "auto",
@@ -55,5 +58,6 @@ def serve(
     settings = Settings(
         host=host, port=port, token=token, names=tuple(name or ()), recordings=recordings, state=state, clips=clips,
         dataset=dataset, workers=workers, waiting=waiting, most_bytes=round(most_megabytes * 1e6), most_seconds=most_seconds,
+        stop_seconds=stop_seconds,
     )  # fmt: skip
     serving.serve(settings, taggers or ["esc10"], device, engine, precision)

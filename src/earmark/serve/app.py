@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -22,7 +23,20 @@ from earmark.errors import EarmarkError, UnknownName
 from earmark.files.shown import written
 from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
-from earmark.serve import api, causes, examples, folder, live, questions, recordings, reviewing, session, teaching
+from earmark.serve import (
+    api,
+    causes,
+    examples,
+    exchange,
+    folder,
+    live,
+    questions,
+    recordings,
+    reviewing,
+    session,
+    teaching,
+)
+from earmark.serve.exchange import Ending, Heads, Lingering
 from earmark.serve.guard import Guard
 from earmark.serve.meters import Metered
 from earmark.serve.service import Service
@@ -35,7 +49,6 @@ from earmark.serve.work import Busy, Left
 log = logging.getLogger("earmark")
 PAGE = Path(str(resources.files("earmark.serve"))) / "page"
 LARGEST_MESSAGE = 1 << 20  # bytes, of a WebSocket: 5 s of sound
-PATIENCE = 5  # s, from Ctrl-C until requests are cut off
 SHOWN = 60  # characters of a value that a refusal repeats
 GONE = 499  # nginx's status for who left; nobody reads it
 
@@ -48,11 +61,14 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loa
     settings.check()
     service = Service.of(settings, taggers, load)
 
+    under_way: set[asyncio.Task[Any]] = set()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            await exchange.told(under_way)
             service.close()
 
     app = FastAPI(
@@ -81,8 +97,11 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loa
     app.get("/", include_in_schema=False)(page)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     _answer_errors(app)
+    app.add_middleware(Ending, under_way=under_way)  # the innermost
+    app.add_middleware(Heads)
     app.add_middleware(Metered, meters=service.meters)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Lingering)
     return app
 
 
@@ -174,7 +193,7 @@ def run(
             log_level="warning",
             server_header=False,
             ws_max_size=LARGEST_MESSAGE,
-            timeout_graceful_shutdown=PATIENCE,
+            timeout_graceful_shutdown=settings.stop_seconds,
         )
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -22,6 +22,7 @@ class Settings:
     requests that are answered at once; waiting: that may wait for one. most_bytes, most_seconds: of one
     recording that is sent. held_bytes, held_seconds: of all that are kept for the page at once, and how long after they were
     last asked for. live: of listeners at once. patience: seconds without a byte after which an upload is given up.
+    stop_seconds: from being stopped until requests that are worked on are cut off, with 503.
 
     >>> Settings(host="0.0.0.0").check()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -45,6 +46,7 @@ class Settings:
     held_seconds: float = 3600.0
     live: int = 4
     patience: float = 60.0
+    stop_seconds: int = 5
 
     @property
     def loopback(self) -> bool:
@@ -78,6 +80,8 @@ class Settings:
         for name in ("workers", "most_bytes", "most_seconds", "held_bytes", "held_seconds", "patience"):
             if getattr(self, name) <= 0:
                 raise EarmarkError(f"{name} is {getattr(self, name)}: give more than 0")
+        if self.stop_seconds < 0:
+            raise EarmarkError(f"stop_seconds is {self.stop_seconds}: give 0 or more")
 
     def known(self, host: str) -> bool:
         """Whether a request's Host header names this service: an address, or one of its names.
