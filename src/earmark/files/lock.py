@@ -15,17 +15,25 @@ def lock(handle: int, folder: Path, work: str) -> None:
 
     Raises EarmarkError where another process has it. Does nothing on Windows and on disks that know no locks.
     """
-    with contextlib.suppress(ImportError):  # not on Windows
-        import fcntl
+    if taken(handle) is False:
+        raise EarmarkError(f"{folder}: another process is at work on this {work}. Wait for it, or stop it")
 
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise EarmarkError(
-                f"{folder}: another process is at work on this {work}. Wait for it, or stop it"
-            ) from error
-        except OSError:
-            pass  # a disk that knows no locks
+
+def taken(handle: int) -> bool | None:
+    """Keep others out as `lock` does, and say whether that is so. False: another has it. None: on Windows, and on disks that know no
+    locks, where nobody can tell.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 @contextlib.contextmanager

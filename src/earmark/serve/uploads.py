@@ -7,6 +7,7 @@ the field `file`. Its name is a name for people: it names no place here.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from earmark.serve import left
 from earmark.serve.settings import Settings
 from earmark.serve.work import Busy, Left
 
@@ -51,7 +53,9 @@ class Spool:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self.folder = Path(tempfile.mkdtemp(prefix="earmark-serve-"))
+        left.sweep(Path(tempfile.gettempdir()))
+        self._lock: int | None
+        self.folder, self._lock = left.begin()
         self.bytes = 0
 
     def take(self, count: int) -> None:
@@ -65,7 +69,10 @@ class Spool:
         self.bytes -= upload.size
 
     def close(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:  # once, for the number of its handle may be another file's afterwards
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[Upload]:
