@@ -127,6 +127,43 @@ def test_clips_without_a_fold_are_told_by_every_verb(place, tmp_path):
     assert not [note for note in json.loads(one.stdout)["notes"] if "have no fold" in note]
 
 
+WAYS = {
+    "once": [],
+    "over folds": ["--fold", "all"],
+    "seeds": ["--seeds", "0,1"],
+    "phases": ["--set", "phases={a: {}, b: {}}"],
+}
+MISTAKES = {
+    "net": ("net.widths=[8, 8, 16]", "net: "),
+    "window": ("windows.length=0.001", "windows.length: "),
+    "weights": ("load={net: run/fold-1/tagger.safetensors:net.nothing}", "load.net: there is no part 'net.nothing'"),
+    "batches": ("train.buffer=64", "train.buffer: 64 clips are mixed where a pack's shards are read"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_cannot_be_trained_leaves_no_folder_behind(place, tmp_path, way, mistake):
+    """So that the same command, its recipe mended, does not meet a run of the recipe as it was."""
+    setting, told = MISTAKES[mistake]
+    out = tmp_path / "run"
+    settings = [
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "data.shared_groups=report",
+    ]  # the weights have heard the test clips
+    plan = ["train", "plan.yaml", "--data", "clips.parquet", "--out", out, *WAYS[way], *settings]
+    if way == "phases" and mistake == "weights":
+        setting = setting.replace("load=", "phases.a.load=")
+    wrong = earmark(*plan, "--set", setting, cwd=place)
+    assert wrong.returncode == 2 and told in wrong.stderr, wrong.stderr
+    assert not list(out.rglob("*"))
+    if mistake == "net" and way in ("once", "phases"):
+        mended = earmark(*plan, cwd=place)
+        assert mended.returncode == 0, mended.stderr
+
+
 def test_the_audit_finds_the_wrong_label(place, report):
     done = earmark("audit", "run", "--data", "clips.parquet", "--out", "audit", "--json", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -111,8 +111,11 @@ def _few(tags: list[str]) -> str:
     return ", ".join(tags[:SHOWN]) + (f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else "")
 
 
-def check_plans(recipe: Recipe, validation: WaveSource, vocabulary: tuple[str, ...]) -> None:
-    """What would come up only at the end of an epoch, or in a later phase. Raises ManifestError and EarmarkError."""
+def check_plans(recipe: Recipe, validation: Manifest, vocabulary: tuple[str, ...]) -> None:
+    """What would come up only at the end of an epoch, or in a later phase. validation: those that choose, all or those that were read.
+
+    Raises ManifestError and EarmarkError.
+    """
     plans = [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
     smallest = min(plan.batch for plan in plans)
     if smallest < processes.world():
@@ -120,7 +123,7 @@ def check_plans(recipe: Recipe, validation: WaveSource, vocabulary: tuple[str, .
             f"train.batch: {smallest} clips are too few for {processes.world()} processes: take a larger batch or fewer"
         )
     buffered = [plan for plan in plans if plan.buffer is not None]
-    if buffered and not is_packed(validation.manifest):
+    if buffered and not is_packed(validation):
         raise EarmarkError(
             f"train.buffer: {buffered[0].buffer} clips are mixed where a pack's shards are read in order, and these clips are "
             "files: leave it out, or pack them (`earmark pack`)"
@@ -130,9 +133,9 @@ def check_plans(recipe: Recipe, validation: WaveSource, vocabulary: tuple[str, .
             f"train.batch: {odd[0]} clips cannot be shared out evenly between {processes.world()} processes, so that each would "
             "read all shards: take a multiple, or leave train.buffer out"
         )
-    count = len(validation.readable)
+    count = len(validation)
     mapped = any(plan.choose == "map" for plan in plans)
-    if mapped and count and not validation.manifest.select(validation.readable).tag_counts(vocabulary).any():
+    if mapped and count and not validation.tag_counts(vocabulary).any():
         raise ManifestError(
             f"train.choose: map has no value on validation clips without tags, and none of the {count} has one: "
             "take loss, or other validation clips"

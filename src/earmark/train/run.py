@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +15,13 @@ from torch import nn
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import AudioError, RecipeError
+from earmark.errors import AudioError
 from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import devices, loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.facts import Base, DataSet, Facts, Split
-from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
@@ -43,12 +41,13 @@ from earmark.train.folder import (
 from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.packed import PackedWaves, is_packed
-from earmark.train.phase import OnProgress, PhaseModule, fit, part_of
+from earmark.train.phase import OnProgress, PhaseModule, fit
 from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
+from earmark.train.rehearsal import build, fill, rehearse
 from earmark.train.sources import WaveSource
 from earmark.train.state import State, ended, load_average, load_state, load_within, write_log
 from earmark.train.teaching import Teachers, check_teachers
-from earmark.train.transfer import copy_part, first_words, same_net
+from earmark.train.transfer import same_net
 
 
 @dataclass(frozen=True)
@@ -103,13 +102,15 @@ def train(
         taken[first_phase] = (*taken[first_phase], *start.bases)
     found = [base for each in taken.values() for base in each]
     checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
+    check_plans(recipe, parts.validation, vocabulary)
+    rehearse(recipe, vocabulary, None if start is None else start.tagger, begun=(folder / STATE).is_file())
     with prepared(folder, recipe, parts, resume, workers) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
         waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
         if first:
             report_audio(waves, folder, say)
         check_heard(waves["train"], waves["validation"], vocabulary, say)
-        check_plans(recipe, waves["validation"], vocabulary)
+        check_plans(recipe, parts.validation.select(waves["validation"].readable), vocabulary)
         split = _read(Split.of(parts, sounds), waves)
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
@@ -180,7 +181,6 @@ class Run:
     def phases(self) -> Path:
         """All phases in order; the last one's tagger becomes the run's."""
         run = self.recipe.running()
-        self._rehearse(run)
         history: list[dict[str, Any]] = []
         before: Recipe | None = None
         start: Path | None = None
@@ -206,40 +206,10 @@ class Run:
                 shutil.copyfile(start, part)
         return self.folder / TAGGER
 
-    def _rehearse(self, run: list[str]) -> None:
-        """Pass on weights between the phases' nets without values: what does not fit is told before hours of training.
-
-        Raises RecipeError, and TaggerError for a tagger file that cannot be read.
-        """
-        built: dict[str, taggers.Tagger] = {}
-        before: Recipe | None = None
-        for name in run:
-            plan = recipes.during(self.recipe, name)
-            with on_shapes():
-                tagger = self._build(plan, name)
-            start = built[list(built)[-1]] if same_net(before, plan) else None
-            self._fill(
-                tagger,
-                name,
-                start,
-                lambda source: built.get(source) or loading.load(source, engine="torch"),
-                assign=True,
-            )
-            for part in self.recipe.phases[name].freeze:
-                part_of(tagger, part, self.recipe.name, f"phases.{name}.freeze").requires_grad_(False)
-            if not any(parameter.requires_grad for parameter in tagger.parameters()):
-                raise RecipeError(self.recipe.name, [f"phases.{name}.freeze: leaves nothing to train"])
-            built[name], before = tagger, plan
-
-    def _build(self, plan: Recipe, name: str) -> taggers.Tagger:
-        """The untrained tagger of a phase; the last one's tells the whole recipe."""
-        last = not name or name == self.recipe.running()[-1]
-        return taggers.build(self.recipe if last else plan, self.vocabulary)
-
     def phase(self, plan: Recipe, name: str, folder: Path, before: int, start: Path | None) -> Path:
         """Train one phase, or go on with it; the path of its tagger."""
         torch.manual_seed(self.recipe.seed)
-        tagger = self._build(plan, name)
+        tagger = build(self.recipe, plan, name, self.vocabulary)
         tagger.facts = replace(self.facts, phase=name or None, bases=self._bases(name, start))
         state, optimiser_state = State(), None
         if (folder / STATE).is_file():
@@ -252,7 +222,7 @@ class Run:
             )
             self.say(f"going on {where} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
-            self._fill(tagger, name, self._before(start, before), self._trained)
+            fill(self.recipe, tagger, name, self._before(start, before), self._trained)
         phase = self.recipe.phases.get(name)
         module = PhaseModule(
             tagger, self.waves["train"], self.waves["validation"], folder, state,
@@ -309,39 +279,6 @@ class Run:
     def _trained(self, source: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""
         return loading.load(self.folder / source / TAGGER if source in self.recipe.phases else source, engine="torch")
-
-    def _fill(
-        self,
-        tagger: taggers.Tagger,
-        name: str,
-        start: taggers.Tagger | None,
-        find: Callable[[str], AnyTagger],
-        *,
-        assign: bool = False,
-    ) -> None:
-        """Weights from the phase before (`start`), or from where the recipe says, which `find` turns into a tagger.
-
-        assign: put the source's own tensors in, as nets without values need. Raises RecipeError where they do not fit.
-        """
-        where = f"phases.{name}." if name else ""
-        if start is not None:
-            try:
-                tagger.load_state_dict(start.state_dict(), assign=assign)
-            except RuntimeError as error:
-                raise RecipeError(
-                    self.recipe.name,
-                    [
-                        f"{where}net: the weights of the phase before do not fit ({first_words(error)}): was the map resized?"
-                    ],
-                ) from error
-        load = self.recipe.phases[name].load if name else self.recipe.load
-        for part, place in load.items():
-            source, _, inner = place.rpartition(":")
-            source, inner = (source, inner) if source else (place, part)
-            try:
-                copy_part(tagger, part, find(source), inner, assign=assign)
-            except ValueError as error:
-                raise RecipeError(self.recipe.name, [f"{where}load.{part}: {error}"]) from error
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
