@@ -100,8 +100,6 @@ def _check_held(head: Mapping[str, Any]) -> None:
     """Raises ValueError for a description that lacks what all of its format hold."""
     if head["format"] == ENSEMBLE:
         _check_keys(head, HELD_BY_ENSEMBLES, "it")
-        if len(head["weights"]) != len(head["members"]):
-            raise ValueError(f"it has {len(head['members'])} members and {len(head['weights'])} weights")
     for number, told in enumerate(head["members"] if head["format"] == ENSEMBLE else [head], 1):
         who = f"member {number}" if head["format"] == ENSEMBLE else "it"
         _check_keys(told, HELD, who)
@@ -116,7 +114,8 @@ def _check_keys(told: Any, held: Mapping[str, type], who: str) -> None:
         if key not in told:
             raise ValueError(f"{who} has no {key!r}")
         if not isinstance(told[key], kind):
-            raise ValueError(f"{key!r} of {who} is of the kind {type(told[key]).__name__}, not {kind.__name__}")
+            whose = "" if who == "it" else f" of {who}"
+            raise ValueError(f"{key!r}{whose} is of the kind {type(told[key]).__name__}, not {kind.__name__}")
 
 
 def _read_header(path: Path) -> tuple[bytes, int]:
