@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from earmark.data import sampled, sounds, splits
 from earmark.data.manifest import build
 from earmark.errors import EarmarkError, ManifestError
+from earmark.evaluation import heldout
 from earmark.evaluation import leakage as protocol
 from earmark.models.facts import Base, Facts, Split
 
@@ -200,3 +203,78 @@ def test_sounds_that_bases_learnt_from_are_known(tmp_path):
     assert list(protocol.sounding(facts)) == ["train of base 1"]
     left, _ = protocol.unheard(protocol.sounding(facts), renamed(tmp_path, ["new.wav", "old.wav"], [77, 1]), False)
     assert left.ids.tolist() == ["new.wav"]
+
+
+def told_by_digests(data, whole, train, test):
+    """Facts of a file of before, without samples."""
+    nothing = whole.select([])
+    told = splits.Parts(train, nothing, test).as_dict()
+    without = {name: {key: value for key, value in each.items() if key != "sample"} for name, each in told.items()}
+    return Facts.read({"data": {"dataset": data}, "split": without})
+
+
+ESC = [f"{fold}-10{k}-A-{k}" for fold in (1, 2) for k in range(3)]
+
+
+def test_clips_with_other_names_than_an_official_data_sets_are_others():
+    """Also where a file of before tells digests alone, and whatever folds are called; a layout's name tells nothing of names."""
+    whole = named(ESC, ["1"] * 3 + ["2"] * 3)
+    facts = told_by_digests("esc", whole, whole.in_folds(["1"]), whole.in_folds(["2"]))
+    own = named(["mine/a.wav", "mine/b.wav"], ["1", "1"])
+    assert protocol.learnt(facts, "esc", own) == {}
+    (note,) = protocol.untold(facts, "esc", own)
+    assert "does not tell which clips of esc it learnt from. None of these has a name as clips of esc" in note
+    for same in (
+        whole,
+        named([f"copy/{name}.wav" for name in ESC], ["1"] * 6),
+        named(["x", "y/1-100-A-0.ogg"], [None] * 2),
+    ):
+        assert protocol.learnt(facts, "esc", same) and protocol.untold(facts, "esc", same) == []
+    # a folder in the layout of esc whose clips have names of their own, as digests tell
+    odd = named(["a", "b", "c"], ["1", "1", "2"])
+    facts = told_by_digests("esc", odd, odd.in_folds(["1"]), odd.in_folds(["2"]))
+    assert (
+        protocol.learnt_folds(protocol.learnt(facts, "esc", odd)) == {"1"} and protocol.untold(facts, "esc", odd) == []
+    )
+    facts = told_by_digests("words", whole, whole.in_folds(["1"]), whole.in_folds(["2"]))
+    assert protocol.learnt(facts, "words", own) and protocol.untold(facts, "words", own) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (ESC[:1], "learnt from 3 clips of esc, and its file does not tell which: these 1 have no .* which 2 was left out, or say"),
+        (ESC[:3], "was trained, or its epoch or its rules chosen, on these clips"),
+        (ESC[3:], None),
+        (["a", "b"], None),
+    ],
+)  # fmt: skip
+def test_clips_without_folds_are_refused_where_they_may_be_those_learnt_from(names, said):
+    whole = named(ESC, ["1"] * 3 + ["2"] * 3)
+    facts = told_by_digests("esc", whole, whole.in_folds(["1"]), whole.in_folds(["2"]))
+    tagger, clips = SimpleNamespace(facts=facts), named(names, [None] * len(names))
+    if said is None:
+        assert heldout.choose(tagger, clips, None, "esc", False).ids.tolist() == names
+    else:
+        with pytest.raises(EarmarkError, match=said):
+            heldout.choose(tagger, clips, None, "esc", False)
+    assert len(heldout.choose(tagger, clips, None, "esc", True)) == len(names)
+
+
+def test_a_file_that_tells_nothing_may_have_learnt_from_any_clip_of_its_data_set():
+    tagger = SimpleNamespace(facts=Facts.read({"data": {"dataset": "words"}}))
+    with pytest.raises(
+        EarmarkError, match="learnt from clips of words, .* does not tell which: these 2 .*--dataset table"
+    ):
+        heldout.choose(tagger, named(["a", "b"], [None, None]), None, "words", False)
+    tagger = SimpleNamespace(facts=Facts.read({"data": {"dataset": "esc"}}))
+    with pytest.raises(EarmarkError, match="learnt from clips of esc, .* does not tell which"):
+        heldout.choose(tagger, named(ESC, [None] * 6), None, "esc", False)
+    assert len(heldout.choose(tagger, named(["a"], [None]), None, "esc", False)) == 1
+
+
+def test_the_names_of_official_data_sets_hold_their_pattern():
+    """The patterns against clips of each as they are called."""
+    for data, name in (("esc", "5-9032-A-0"), ("fsdd", "7_jackson_32")):
+        assert not protocol.foreign(data, named([name], [None])) and protocol.foreign(data, named(["a"], [None]))
+    assert not protocol.foreign("folder", named(["a"], [None])) and not protocol.foreign(None, named(["a"], [None]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from earmark import scores as scoring_tables
 from earmark.data import splits
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest, natural
+from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
@@ -22,6 +23,7 @@ from earmark.models.anytagger import unheard
 from earmark.models.facts import Facts
 from earmark.models.file import read_head
 from earmark.progress import QUIET, Progress
+from earmark.registry import DATASETS
 from earmark.scores import Scores
 
 if TYPE_CHECKING:
@@ -134,11 +136,12 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     whole = clips_of(loaded, request.data, name)
     after = leakage.trained if request.validated else dict
     chosen = choose(loaded, whole, request.folds, name, request.seen, request.validated)
-    warnings: list[str] = []
+    warnings: list[str] = [] if request.seen else leakage.untold(loaded.facts, name, whole)
     leave = request.leave
     bear = not leave and (request.leaks == "report" or loaded.recipe.data.shared_groups == "report")
     if not request.seen:
-        chosen, warnings = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear, leave)
+        chosen, told = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear, leave)
+        warnings += told
         learnt = after(leakage.learnt(loaded.facts, name, whole))
         found = leakage.leaks(learnt, whole, chosen) if learnt else []
         if leave:
@@ -215,12 +218,17 @@ def choose(
     same = (
         dataset is not None
         and dataset == tagger.facts.dataset
-        and (not clip_sets or any(name != "test" for name in parts))
+        and (any(name != "test" for name in parts) if clip_sets else not leakage.foreign(dataset, clips))
     )
     learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
     chosen = clips.in_folds(wanted) if wanted else clips
     rules = leakage.calibrated_on(parts, chosen)
-    if not seen and (learnt or rules or (same and not wanted and not clips.fold_names())):
+    without = same and not wanted and not clips.fold_names()
+    if without and not seen and not rules and not any(part.sample for part in parts.values()):
+        if len(chosen) and ClipSet.of(chosen).sha256 == tagger.facts.clips("test").sha256:
+            return chosen  # those that were left out, without their fold
+        _refuse_untold(tagger, chosen, str(dataset), parts)
+    if not seen and (learnt or rules or without):
         began = ", or one that it began with weights of," if tagger.facts.bases else ""
         which = f"fold {', '.join(learnt)}" if learnt else "these clips"
         raise EarmarkError(
@@ -233,6 +241,25 @@ def choose(
             + ", or say --seen"
         )
     return chosen
+
+
+def _refuse_untold(tagger: AnyTagger, clips: Manifest, dataset: str, parts: Mapping[str, ClipSet]) -> None:
+    """Raises EarmarkError, unless digests tell that the tagger learnt from just these clips, for clips of which nothing tells it."""
+    digest = ClipSet.of(clips).sha256
+    if any(name != "test" and part.sha256 == digest for name, part in parts.items()):
+        return
+    count = sum(part.clips for name, part in parts.items() if name != "test")
+    tested = ", ".join(tagger.facts.clips("test").folds)
+    began = ", or one that it began with weights of," if tagger.facts.bases else ""
+    # whose names look like those of the data set are hardly of another
+    named = dataset == "table" or (dataset in DATASETS.names() and "ids" in DATASETS[dataset].facts)
+    raise EarmarkError(
+        f"the tagger{began} learnt from {f'{count} clips' if count else 'clips'} of {dataset}, and its file does not tell which: "
+        f"these {len(clips)} have no folds, so they may be among them, and figures would be too good. Give "
+        + (f"them with their folds, of which {tested} was left out" if tested else "other clips")
+        + ("" if named else ", name their data set if it is another (--dataset table for a table of your own)")
+        + ", or say --seen"
+    )
 
 
 def check_apart(parts: Sequence[HeldOut], tagger: str) -> None:

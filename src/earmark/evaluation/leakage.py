@@ -8,6 +8,7 @@ and changes something in between has chosen on the test clips.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ def learnt(facts: Facts, data: str | None, whole: Manifest | None = None) -> dic
 
     data: the name of its layout. whole: its clips. A fold is one of a data set: parts of which less than half is there are
     of another folder or manifest, though their folds may be called alike. Files that were written before they told a
-    sample of their clips say nothing of that: there the name of a fold decides.
+    sample of their clips say nothing of that: there the name of a fold decides, but for clips that are `foreign`.
     """
     if data is None:
         return {}
@@ -48,8 +49,41 @@ def learnt(facts: Facts, data: str | None, whole: Manifest | None = None) -> dic
             own = {"train": base.train, "validation": base.validation}
             parts |= {f"{name} of base {number}": clips for name, clips in own.items() if clips is not None}
     parts |= {what: on.clips for what, on in tuned_on(facts).items() if on.data == data}
-    ids = [] if whole is None else whole.ids.tolist()
-    return {name: clips for name, clips in parts.items() if whole is None or clips.is_of(ids)}
+    if whole is None:
+        return parts
+    ids, others = whole.ids.tolist(), foreign(data, whole)
+    return {
+        name: clips
+        for name, clips in parts.items()
+        if clips.is_of(ids) and (clips.sample or not others or _are(clips, whole))
+    }
+
+
+def foreign(data: str | None, clips: Manifest) -> bool:
+    """Whether no clip has a name as those of an official data set have them, neither its id nor its file's."""
+    pattern = DATASETS[data].facts.get("ids") if data is not None and official(data) else None
+    if pattern is None or not len(clips):
+        return False
+    return not any(re.search(pattern, name) for name in (*clips.ids.tolist(), *(path.name for path in clips.paths())))
+
+
+def _are(part: ClipSet, clips: Manifest) -> bool:
+    """Whether these clips, or those of the part's folds, are the part, as its digest tells."""
+    within = clips.select(np.isin(clips.folds, list(part.folds)))
+    return part.sha256 in {ClipSet.of(clips).sha256, ClipSet.of(within).sha256}
+
+
+def untold(facts: Facts, data: str | None, clips: Manifest) -> list[str]:
+    """A sentence for the report where a tagger's file does not tell its clips, and these were taken for others by their names."""
+    if data is None or data != facts.dataset or not foreign(data, clips):
+        return []
+    parts = {name: each for name, each in learnt(facts, data).items() if name != "test" and each.clips}
+    if (parts and all(each.sample for each in parts.values())) or learnt(facts, data, clips):
+        return []
+    return [
+        f"The tagger's file does not tell which clips of {data} it learnt from. None of these has a name as clips of {data} have, so "
+        "they were taken for others: that they are no renamed copies is for you to know."
+    ]
 
 
 def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool = False) -> tuple[Manifest, list[str]]:

@@ -40,7 +40,8 @@ VANISHED = 'Videos vanish from YouTube: missing="skip" leaves out the clips with
 def dataset(name: str | None = None, **facts: Any) -> Callable[[Function], Function]:
     """Register a data set under its own or another name. facts: what `earmark list` shows, such as the licence.
 
-    generated=True: the function makes its data in an empty or absent folder.
+    generated=True: the function makes its data in an empty or absent folder. ids: a pattern that the name of every clip of an
+    official data set holds, by which clips of others are told where a tagger's file does not tell its clips.
     """
     return DATASETS.register(name, **facts)
 

@@ -20,7 +20,7 @@ LAYOUT = {
 }
 
 
-@dataset(licence="ESC-50: CC BY-NC 3.0; ESC-10: CC BY 3.0", clips=2000, tags=50)
+@dataset(licence="ESC-50: CC BY-NC 3.0; ESC-10: CC BY 3.0", clips=2000, tags=50, ids=r"\d-\d+-[A-Z]-\d+")
 def esc(root: Path, subset: Literal["esc10"] | None = None) -> Manifest:
     """ESC-50: 2000 environmental recordings of 5 s, 50 tags, one a clip, 40 clips each; or ESC-10, its freer subset.
 

@@ -20,7 +20,7 @@ NAME = re.compile(r"^(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)$")
 TEST_TAKES = 5  # the first takes of every digit and speaker are the official test set
 
 
-@dataset(licence="CC BY-SA 4.0", clips=3000, tags=10)
+@dataset(licence="CC BY-SA 4.0", clips=3000, tags=10, ids=r"\d_[a-z]+_\d+")
 def fsdd(root: Path, split: Literal["official", "speaker"] = "official") -> Manifest:
     """Free Spoken Digit Dataset: 3000 clips of 0.1 to 2.3 s at 8 kHz, 10 tags "0" … "9", 6 speakers.
 
