@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -96,8 +97,8 @@ def test_who_waits_for_the_first_walk_holds_nobody_up(client, walks):
     """More than there are threads for requests."""
     hold(walks)
     paths = ["/v1/recordings", "/v1/jobs", f"/v1/recordings/{KNOWN}", f"/v1/recordings/{KNOWN}/peaks"]
-    with ThreadPoolExecutor(60) as threads:
-        waiting = [threads.submit(client.get, paths[number % len(paths)]) for number in range(60)]
+    with ThreadPoolExecutor(120) as threads:
+        waiting = [threads.submit(client.get, paths[number % len(paths)]) for number in range(120)]
         try:
             assert walks.begun.wait(20)
             time.sleep(0.3)  # until all of them have come; fewer would only make the test weaker
@@ -121,7 +122,7 @@ def test_a_recording_that_the_older_list_does_not_hold_is_looked_for(folder, wal
     assert list((lately(made, whole=True)).names.values()) == ["known.wav", "new.wav"]
 
 
-def test_a_folder_that_cannot_be_listed_is_told_of_though_there_is_an_older_list(folder, walks, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_told_of_though_there_is_an_older_list(folder, walks, monkeypatch, caplog):
     made = Listing(folder)
     lately(made)
     monkeypatch.setattr(listing, "FRESH", -1.0)
@@ -137,6 +138,8 @@ def test_a_folder_that_cannot_be_listed_is_told_of_though_there_is_an_older_list
     with pytest.raises(EarmarkError, match="cannot be listed"):
         lately(made)
     assert made.name(KNOWN) == "known.wav"
+    gc.collect()
+    assert not caplog.records  # of exceptions that nobody asked for
 
 
 def test_files_are_resolved_only_where_a_link_may_lead_out(folder, monkeypatch):

@@ -70,7 +70,10 @@ class Listing:
                 return self._last
             walk = self._walk or self._begin(self.root)
             older = self._known
-        await asyncio.wait([asyncio.wrap_future(walk)], timeout=MOMENT if older and not whole else None)
+        ended = asyncio.wrap_future(walk)
+        # looked at though who asked has left or took the older list: else the log tells of it with a traceback
+        ended.add_done_callback(lambda each: each.cancelled() or each.exception())
+        await asyncio.wait([ended], timeout=MOMENT if older and not whole else None)
         return walk.result() if walk.done() else self._last
 
     def now(self) -> Listed:
