@@ -18,6 +18,7 @@ from tests.serve.conftest import HERE
 
 from earmark.serve import app
 from earmark.serve.app import build
+from earmark.serve.left import LOCK
 from earmark.serve.settings import Settings
 
 
@@ -153,7 +154,7 @@ def test_too_large_and_too_long(little, tmp_path):
     form = little.post("/v1/tags", files={"file": ("x.wav", bytes(100_000))})
     assert form.status_code == 413
     spool = little.app.state.service.spool
-    assert spool.bytes == 0 and list(spool.folder.iterdir()) == []
+    assert spool.bytes == 0 and [file.name for file in spool.folder.iterdir()] == [LOCK]
 
 
 def test_sound_that_unfolds_is_stopped(little, tmp_path):

@@ -15,6 +15,7 @@ from tests.serve.conftest import HERE
 from earmark.models import loading
 from earmark.serve import drawing, playing
 from earmark.serve.app import build
+from earmark.serve.left import LOCK
 from earmark.serve.settings import Settings
 
 RATE = 32_000
@@ -192,7 +193,7 @@ def test_what_nobody_asks_for_is_dropped(esc10, tone):
         here = client.app.state.service
         next(iter(here.shelf._held.values())).used -= 1
         assert client.get(f"/v1/recordings/{told['id']}").status_code == 404
-        assert here.spool.bytes == 0 and list(here.spool.folder.iterdir()) == []
+        assert here.spool.bytes == 0 and [file.name for file in here.spool.folder.iterdir()] == [LOCK]
 
 
 def test_a_disk_that_is_full_of_them(esc10, tone):
