@@ -164,6 +164,21 @@ def test_what_cannot_be_trained_leaves_no_folder_behind(place, tmp_path, way, mi
         assert mended.returncode == 0, mended.stderr
 
 
+@pytest.mark.parametrize("way", ["once", "over folds"])
+def test_a_head_whose_net_cannot_be_built_leaves_no_folder_behind(place, tmp_path, way):
+    base = [
+        "--from",
+        "run/fold-1/tagger.safetensors",
+        "--set",
+        "data.shared_groups=report",
+        "--set",
+        "windows.length=0.001",
+    ]
+    wrong = earmark("train", "--data", "clips.parquet", "--out", tmp_path / "run", *base, *WAYS[way], cwd=place)
+    assert wrong.returncode == 2 and "windows.length: " in wrong.stderr, wrong.stderr
+    assert not list((tmp_path / "run").rglob("*"))
+
+
 def test_the_audit_finds_the_wrong_label(place, report):
     done = earmark("audit", "run", "--data", "clips.parquet", "--out", "audit", "--json", cwd=place)
     assert done.returncode == 0, done.stderr

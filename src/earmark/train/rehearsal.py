@@ -48,6 +48,13 @@ def rehearse(
         built[name], before = tagger, plan
 
 
+def rehearse_head(recipe: Recipe, vocabulary: Sequence[str]) -> None:
+    """Build the net of a tagger on a base under a head of any size, as `rehearse` does. Raises RecipeError."""
+    headed = recipes.parse(recipe.as_dict() | {"head": {"width": 1, "hidden": 0}}, recipe.name)
+    with on_shapes():
+        build(headed, headed, "", vocabulary)
+
+
 def build(recipe: Recipe, plan: Recipe, name: str, vocabulary: Sequence[str]) -> taggers.Tagger:
     """The untrained tagger of a phase, whose recipe is `plan`; the last one's tells the whole recipe."""
     last = not name or name == recipe.running()[-1]

@@ -39,6 +39,7 @@ from earmark.train.heads.making import Asked, Ground, Made, learn
 from earmark.train.heads.store import Heard, Store, digests, keyed
 from earmark.train.loader import QUIETEST
 from earmark.train.plausible import check_vocabulary
+from earmark.train.rehearsal import rehearse_head
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -114,6 +115,7 @@ def train(
     store = Store(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )
+    rehearse_head(recipe, manifest.vocabulary)
     with prepared(folder, recipe, parts, how.resume, how.workers) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
         if (folder / TAGGER).is_file():
