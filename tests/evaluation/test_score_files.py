@@ -11,6 +11,7 @@ from tests.program import earmark
 
 from earmark.data.manifest import build
 from earmark.errors import EarmarkError, ScoresError
+from earmark.evaluation.comparison import compare
 from earmark.evaluation.evaluation import evaluate
 from earmark.scores import Scores
 
@@ -75,3 +76,22 @@ def test_the_command_writes_a_report(clips, tmp_path):
     assert (tmp_path / "report" / "report.html").is_file()
     done = earmark(*words, "--record")
     assert done.returncode == 2 and "holds scores, and figures are written into a tagger's file" in done.stderr
+
+
+def test_parts_of_one_recording_are_drawn_together(tmp_path):
+    """Four recordings of three parts each, without groups: intervals are those of four groups, as if the groups were told."""
+    names = [f"{number}.wav" for number in range(12)]
+    told = {
+        "id": names, "path": [f"night{k % 4}.wav" for k in range(12)], "start": [float(k // 4) for k in range(12)],
+        "end": [k // 4 + 1.0 for k in range(12)], "tags": [[TAGS[k % 3]] for k in range(12)],
+    }  # fmt: skip
+    for seed, name in enumerate(("a.parquet", "b.parquet")):
+        scores(seed=seed).save(tmp_path / name)
+    bare, said = build(told, tmp_path), build(told | {"group": [f"night{k % 4}" for k in range(12)]}, tmp_path)
+    of_bare, of_said = (evaluate(tmp_path / "a.parquet", clips, resamples=200) for clips in (bare, said))
+    assert of_bare.figures.interval.groups == 4
+    assert of_bare.metrics == of_said.metrics
+    assert evaluate(tmp_path / "a.parquet", bare, resamples=200, draw="clips").figures.interval.groups == 12
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    pairs = [compare(files, clips, resamples=200, permutations=200).pairs for clips in (bare, said)]
+    assert pairs[0] == pairs[1]

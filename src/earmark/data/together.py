@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,24 @@ def together(manifest: Manifest) -> NDArray[np.int64]:
     partly[recording[cut]] = True
     rows = np.flatnonzero(partly[recording])  # whole ones with the same bytes are other files
     return _joined(group, rows, recording[rows])
+
+
+def grouped(manifest: Manifest) -> Manifest:
+    """The same clips, those that belong together in one group: what a bootstrap draws. Each is called as its first clip's group, or
+    as that clip where it has none.
+
+    >>> from earmark.data.manifest import build
+    >>> names, paths, groups = ["a", "b", "c", "d"], ["x.wav", "x.wav", "y.wav", "z.wav"], [None, None, "ann", None]
+    >>> grouped(build({"id": names, "path": paths, "tags": ["dog"] * 4, "group": groups}, ".")).groups.tolist()
+    ['a', 'a', 'ann', 'd']
+    """
+    belongs = together(manifest)
+    _, first = np.unique(belongs, return_index=True)
+    if len(first) == len(np.unique(manifest.groups)):  # as where each clip is a file of its own
+        return manifest
+    place = manifest.table.schema.get_field_index("group")
+    names = pa.chunked_array([pa.array(manifest.groups[first[belongs]].tolist(), pa.string())])
+    return replace(manifest, table=manifest.table.set_column(place, manifest.table.schema.field("group"), names))
 
 
 def _joined(group: NDArray[np.int64], rows: NDArray[np.int64], recording: NDArray[np.int64]) -> NDArray[np.int64]:

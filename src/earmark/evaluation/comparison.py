@@ -14,6 +14,7 @@ from earmark import metrics
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, check_any, match
+from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout, wording
@@ -294,7 +295,7 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
     for name, system in scored.items():
         place = [system.scores.tags.index(tag) for tag in tags]
         ordered = replace(system.scores, values=system.scores.values[:, place], tags=tags)
-        matched[name] = match(ordered, system.clips.select(np.isin(system.clips.ids, sorted(shared))))
+        matched[name] = match(ordered, grouped(system.clips.select(np.isin(system.clips.ids, sorted(shared)))))
     return matched, notes
 
 

@@ -14,6 +14,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import check_any
 from earmark.data.splits import ClipSet
+from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout, tracks
@@ -159,7 +160,7 @@ def evaluate(
     if hop is not None:
         facts["seconds between windows, in place of the tagger's own"] = parts[0].tagger.members[0].windows.hop
     facts |= look(tagger, parts, clips, seen or heldout.takes_turns_in_validation(tagger))
-    clips = ungrouped(clips) if draw == "clips" else clips
+    clips = ungrouped(clips) if draw == "clips" else grouped(clips)
     detected = None
     if events:
         detected = tracks.detect(
@@ -210,7 +211,7 @@ def _of_scores(
     if vocabulary is not None:
         notes += vocabulary.notes(scores.tags, judged)
         scores, judged = vocabulary.scores(scores), vocabulary.manifest(judged)
-    judged = ungrouped(judged) if draw == "clips" else judged
+    judged = ungrouped(judged) if draw == "clips" else grouped(judged)
     alone = all(len(tags) == 1 for tags in judged.table["tags"].to_pylist())
     facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()} | chosen
     facts |= {} if vocabulary is None else {"tags merged by": f"{vocabulary.name}"}
@@ -257,7 +258,7 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
 
 
 def ungrouped(clips: Manifest) -> Manifest:
-    """The same clips, each a group of its own."""
+    """The same clips, each a group of its own, parts of one recording too."""
     place = clips.table.schema.get_field_index("group")
     nobody = pa.nulls(len(clips), pa.string())
     return replace(clips, table=clips.table.set_column(place, clips.table.schema.field("group"), nobody))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from earmark.data import matching
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
+from earmark.data.together import grouped
 from earmark.errors import EarmarkError, ScoresError
 from earmark.errors.kinds import checked
 from earmark.evaluation.heldout import clips_of
@@ -163,7 +164,7 @@ def _events(
     collars = Collars.by(*judged)
     read = _read(clips, list(timed.clips), timed.unread)
     reference = matching.events_of(read)
-    groups = dict(zip(read.ids.tolist(), read.groups.tolist(), strict=True))
+    groups = dict(zip(read.ids.tolist(), grouped(read).groups.tolist(), strict=True))
     scores = {clip: timed.clips[clip].scores for clip in reference}
     chosen = events.choose(scores, reference, collars=collars, groups=groups, **rules)
     if chosen.without:
@@ -195,7 +196,7 @@ def _tags(
     scored = score_clips(tagger, clips, settings, progress)
     scored = scored if vocabulary is None else replace(scored, scores=vocabulary.scores(scored.scores))
     read = _read(clips, scored.scores.ids.tolist(), scored.unread)
-    matched = matching.match(scored.scores, read)
+    matched = matching.match(scored.scores, grouped(read))
     chosen = tags.choose(matched.values, matched.judged, scored.scores.tags, matched.groups, resamples=resamples)
     chosen_on = ChosenOn(name, ClipSet.of(read))
     facts = replace(tags.as_facts(chosen), chosen_on=chosen_on, metric="F1 of each tag" + _in(vocabulary))

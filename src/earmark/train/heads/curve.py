@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from earmark import metrics
 from earmark.data.manifest import Manifest
+from earmark.data.together import grouped
 from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation.figures import plain
 from earmark.evaluation.scoring import recordings
@@ -148,7 +149,7 @@ def measured(
     progress: Progress = QUIET,
 ) -> list[Point]:  # fmt: skip
     """A point for each size. turns: training and tested clips. score: for a size what scores tested clips after training."""
-    groups = np.concatenate([test.groups for _, test in turns])
+    groups = np.concatenate([grouped(test).groups for _, test in turns])
     truth = _truth([test for _, test in turns], vocabulary, task_)
     rounds = [(size, number) for size in plan.sizes for number in range(1 if size is None else plan.draws)]
     values: dict[int | None, list[Scores]] = {}
