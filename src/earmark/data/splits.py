@@ -101,6 +101,7 @@ def deal(manifest: Manifest, k: int, seed: int, *, all_clips: bool = False) -> M
     return replace(manifest, table=table, facts=dealt.facts)
 
 
+@checked
 def without_fold(manifest: Manifest, *, learnt: bool = True) -> str | None:
     """What is to be told of the clips without a fold where folds take turns; None where all clips have one, or none has.
 

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from earmark.files.lock import taken
+from earmark.files.whole import whole
 
 PREFIX = "earmark-serve-"
 LOCK = "lock"
@@ -26,10 +27,9 @@ log = logging.getLogger("earmark")
 def begin() -> tuple[Path, int]:
     """A new folder, and the handle of its lock: to be closed when the folder is gone."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    new = folder / f"{LOCK}-new"
-    handle = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    taken(handle)
-    new.rename(folder / LOCK)  # held already when it gets the name by which it is looked for
+    with whole(folder / LOCK, sync=False) as new:  # held already when it gets the name by which it is looked for
+        handle = os.open(new, os.O_RDWR | os.O_CREAT, 0o600)
+        taken(handle)
     return folder, handle
 
 
