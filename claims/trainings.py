@@ -3,7 +3,8 @@
 out/trainings/NET-DIGEST/    a run folder of earmark; besides
   scores.parquet             of the clips that it is tested on
   epochs.parquet             of the same clips, the mean over its epochs' scores, where a claim asks for it
-  done.json                  written last: seconds and device. What has it is not done again; a run without goes on.
+  done.json                  written last: seconds, of the clock and of the processor, and device. What has it is not done
+                             again; a run without goes on.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
     """Train, or go on, and score the test clips. Raises EarmarkError."""
     from earmark import train as training
 
-    begin = time.perf_counter()
+    begin, worked = time.perf_counter(), time.process_time()
     if not (one.folder / DONE).is_file():
         before = (one.folder / "recipe.yaml").is_file()
         clips = manifest.read(one.clips)
@@ -132,6 +133,8 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
         score(one.folder / "tagger.safetensors", one.clips, device, workers).save(one.folder / SCORES)
         told = {
             "seconds": round(time.perf_counter() - begin, 1),
+            # of a machine that has other work, or on which it was halted, the clock tells little
+            "processor seconds": round(time.process_time() - worked, 1),
             "device": device,
             "gone on": before,
             "made by": versions(),
@@ -158,4 +161,5 @@ def score(tagger: Path, clips: Path, device: str, workers: int) -> Scores:
 
 def _seconds(one: Training) -> str:
     told = json.loads((one.folder / DONE).read_text(encoding="utf-8"))
-    return f"{told['seconds']:.0f} s on {told['device']}"
+    worked = f", {told['processor seconds']:.0f} s of its processor" if "processor seconds" in told else ""
+    return f"{told['seconds']:.0f} s on {told['device']}{worked}"

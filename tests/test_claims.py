@@ -252,6 +252,8 @@ def test_a_claim_from_clips_to_a_verdict(clips, place, result):
     """Every figure again, from the scores that the trainings left."""
     assert (result["clips"], result["groups"], result["size"]) == (12, 12, "small")
     assert result["cost"]["trainings"] == 6 and result["cost"]["device"] == "cpu"
+    spent = [json.loads(file.read_text()) for file in (place / "out" / "trainings").glob("*/done.json")]
+    assert result["cost"]["processor seconds"] == round(sum(each["processor seconds"] for each in spent)) > 0
     systems = {system["name"]: system for system in result["systems"]}
     assert systems["trained"]["settings"] == ["train.epochs=2"]
     found: dict[str, dict[int, float]] = {}
