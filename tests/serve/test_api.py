@@ -101,6 +101,7 @@ REFUSED = [
     ("/v1/tags", {"content": b""}, 422, "recording: is empty (0 bytes)"),
     ("/v1/tags", {"content": b"no sound\n" * 9}, 422, "recording: is no recording: it is text"),
     ("/v1/tags", {"files": {"other": b"RIFF"}}, 422, "the form has no file in its field `file`"),
+    ("/v1/tags", {"files": {"file": b"RIFF"}, "data": {"top": "5"}}, 422, "the form has a field 'top' beside `file`"),
     ("/v1/tags", {"data": {"file": "text"}, "files": {}}, 415, "application/x-www-form-urlencoded"),
     ("/v1/tags", {"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, 422, "the form cannot be read"),
     ("/v1/tags?tagger=esc1", {"content": b"RIFF"}, 404, "esc1: no such tagger here, did you mean 'esc10'?"),

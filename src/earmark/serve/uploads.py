@@ -147,6 +147,11 @@ async def _form(request: Request, file: Any) -> str:
             sent = form.get("file")
             if not isinstance(sent, UploadFile):
                 raise Refused(422, "the form has no file in its field `file`: send one recording there")
+            if others := sorted(set(form) - {"file"}):
+                raise Refused(
+                    422,
+                    f"the form has a field {others[0][:40]!r} beside `file`, which nobody reads: parameters stand in the address, ?top=5",
+                )
             await run_in_threadpool(shutil.copyfileobj, sent.file, file)
             return _name(sent.filename or UNNAMED)
     except HTTPException as error:
