@@ -77,6 +77,20 @@ def test_what_raven_asks_for_and_clocks(place, tmp_path):
     assert audacity.returncode == 2 and "--format audacity has no place for times of the clock" in audacity.stderr
 
 
+@pytest.mark.parametrize("form", ["audacity", "raven"])
+def test_recordings_of_one_name_are_told_apart_as_by_events(place, tmp_path, form):
+    """Cards whose recorders call their files by the clock: the folder says which is which."""
+    shared = {f"cards/{card}/2300.wav": [Event(0.5, 1.0, tag)] for card, tag in (("A", "dog"), ("B", "owl"))}
+    for name in shared:
+        (tmp_path / name).parent.mkdir(parents=True)
+        soundfile.write(tmp_path / name, np.zeros(8000), 8000)
+    formats.write(shared, tmp_path / "events.csv", "csv")
+    words = ["convert", "events.csv", "--format", form, "--out", "out", "--recordings", "cards"]
+    assert earmark(*words, cwd=tmp_path).returncode == 0
+    found = {file.name.partition(".")[0]: file.read_text() for file in (tmp_path / "out").iterdir()}
+    assert set(found) == {"A_2300", "B_2300"} and "dog" in found["A_2300"] and "owl" in found["B_2300"]
+
+
 def test_what_cannot_be_is_refused_and_channels_are_said(place, tmp_path):
     for words, said in (
         ([place / "none.csv"], "none.csv"),

@@ -51,12 +51,13 @@ def convert(
         from earmark import audio
 
         where = recordings_of(found, audio.find(recordings, say))
-    written.claim("--out", out, files([Path(name) for name in found], form), lambda file: wrote(file, form))
+    paths = {name: where.get(name, Path(name)) for name in found}
+    written.claim("--out", out, files(list(paths.values()), form), lambda file: wrote(file, form))
     apart = any(event.channel is not None for heard in found.values() for event in heard)
     more = form is TABLE or tells_more(form)
     if apart and not more:
         say(f"{form} has no place for channels: which of them an event was heard in is left out")
-    began = None if clocks is None else {name: clocks.began(where.get(name, Path(name))) for name in found}
+    began = None if clocks is None else {name: clocks.began(path) for name, path in paths.items()}
     for name in [name for name, told in (began or {}).items() if told is None]:
         say(f"{name}: nothing tells when it began, so that its times stay empty")
     told = More(began, apart and more)
@@ -64,7 +65,7 @@ def convert(
         for name, heard in found.items():
             print(lines(name, heard, told) or f"{shown(name)}  nothing\n", end="")
         return []
-    failures = write(found, form, out, _highest(found, where, form), told)
+    failures = write(found, form, out, _highest(found, where, form), told, paths)
     for _, reason in failures:
         say(reason)
     if out is not None:
