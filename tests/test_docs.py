@@ -7,6 +7,7 @@ open with a file's name are written under it. A line that ends with `# refused: 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -290,3 +291,10 @@ def test_the_documentation_s_packages_are_pinned():
     pins = {line.partition("==")[0].lower() for line in (ROOT / "constraints-dev.txt").read_text().splitlines()}
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["docs"]
     assert {re.split(r"[\[>=]", name)[0].lower() for name in extra} <= pins
+
+
+def test_modules_that_pages_run_are_ones_that_run():
+    """The program is `python -m earmark`, which torchrun is given too."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+    named = {word for page in pages for word in re.findall(r"-m (earmark[\w.]*)", page.read_text(encoding="utf-8"))}
+    assert named == {"earmark"} and importlib.util.find_spec("earmark.__main__")

@@ -159,14 +159,7 @@ def reach_by_reviews(
             f"too few reviews for a curve of score and being right: {LEAST} of a tag are needed, and there are {counts}"
         )
     before = loaded.facts.rules or EventRules.alike(loaded.vocabulary)
-    thresholds, met = dict(before.thresholds), {}
-    for tag, curve in curves.items():
-        threshold = curve.threshold(goal.precision)
-        met[tag] = threshold is not None
-        if threshold is not None:
-            thresholds[tag] = max(threshold, 1e-6)
-        elif curve.slope > 0:  # else a higher one is no better
-            thresholds[tag] = curve.high
+    thresholds, met = _by_curves(curves, goal.precision, before.thresholds)
     told = {
         tag: {
             "threshold": thresholds[tag], "met": met[tag], "reviews": curve.reviews, "right": curve.right,
@@ -190,3 +183,18 @@ def reach_by_reviews(
         if tag not in curves
     )
     return Reaching(loaded, goal, facts, (), curves, met, notes=notes)
+
+
+def _by_curves(
+    curves: Mapping[str, Curve], precision: float, before: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, bool]]:
+    """(thresholds of all tags, whether each tag with a curve reaches the precision)."""
+    thresholds, met = dict(before), {}
+    for tag, curve in curves.items():
+        threshold = curve.threshold(precision)
+        met[tag] = threshold is not None
+        if threshold is not None:
+            thresholds[tag] = max(threshold, 1e-6)
+        elif curve.slope > 0:  # else a higher one is no better
+            thresholds[tag] = curve.high
+    return thresholds, met
