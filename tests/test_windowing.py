@@ -14,8 +14,10 @@ import earmark as library
 from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError
 from earmark.evaluation import windowing
+from earmark.evaluation.alarms import record
 from earmark.models import loading
 from earmark.models.file import read_head
+from earmark.models.testfacts import Alarms
 from earmark.train.run import train
 
 pytestmark = pytest.mark.usefixtures("sketched")
@@ -81,14 +83,15 @@ def test_the_best_are_stored_and_used(place, told, tmp_path):
 def test_what_was_chosen_for_other_windows_goes(place, tmp_path):
     file = Path(shutil.copy(place / "run" / "tagger.safetensors", tmp_path))
     assert earmark("evaluate", file, "--data", place / "clips.parquet", "--record", "--resamples", 5).returncode == 0
-    assert "test" in read_head(file)["facts"]
+    record(file, loading.load(file), [Alarms("wind", 1, 1.0, {}, "threshold 0.5 for all tags")])
+    assert {"test", "alarms"} <= set(read_head(file)["facts"])
     done = earmark("calibrate", file, "--data", place / "clips.parquet", "--windows", "--metric", "log_loss")
     assert done.returncode == 0, done.stderr
     if "has these windows now" in done.stderr:
-        assert "test figures were of the windows of before and are left out" in done.stderr
-        assert "test" not in read_head(file)["facts"]
+        assert "test figures and false alarms were of the windows of before and are left out" in done.stderr
+        assert not {"test", "alarms"} & set(read_head(file)["facts"])
     else:
-        assert "test" in read_head(file)["facts"]
+        assert {"test", "alarms"} <= set(read_head(file)["facts"])
     again = earmark("calibrate", file, "--data", place / "clips.parquet", "--windows")
     assert again.returncode == 0 and "keeps its windows, which are the best" in again.stderr
 
