@@ -6,11 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from earmark import evaluate
 from earmark.data import sampled, sounds, splits
+from earmark.data.datasets import open_data
 from earmark.data.manifest import build
 from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation import heldout
 from earmark.evaluation import leakage as protocol
+from earmark.models import loading
 from earmark.models.facts import Base, Facts, Split
 
 pytestmark = pytest.mark.usefixtures("sketched")
@@ -278,3 +281,29 @@ def test_the_names_of_official_data_sets_hold_their_pattern():
     for data, name in (("esc", "5-9032-A-0"), ("fsdd", "7_jackson_32")):
         assert not protocol.foreign(data, named([name], [None])) and protocol.foreign(data, named(["a"], [None]))
     assert not protocol.foreign("folder", named(["a"], [None])) and not protocol.foreign(None, named(["a"], [None]))
+
+
+@pytest.mark.parametrize("name", loading.shipped())
+def test_shipped_taggers_know_the_sounds_that_they_learnt_from(data, tmp_path, name):
+    """Whoever has some of their clips among his own, under other names, gets no figures of them."""
+    tagger = loading.load(name)
+    clips = open_data(data / {"esc": "esc10", "fsdd": "fsdd"}[str(tagger.facts.data.name)], tagger.facts.data.name)
+    learnt = tagger.facts.split.train
+    heard = clips.in_folds(learnt.folds)
+    assert (len(heard), Split.of(splits.Parts(heard, heard.select([]), heard)).train.sha256) == (
+        learnt.clips,
+        learnt.sha256,
+    )
+    few = heard.select(range(0, len(heard), len(heard) // 80))
+    ids = [f"mine-{i}" for i in range(len(few))]
+    own = build(
+        {
+            "id": ids,
+            "path": [str(path) for path in few.paths()],
+            "tags": few.table["tags"].to_pylist(),
+            "fold": ["mine"] * len(ids),
+        },
+        tmp_path,
+    )
+    with pytest.raises(EarmarkError, match=r"the very sound of \d+ of the \d+ clips"):
+        evaluate(name, own)
