@@ -103,12 +103,12 @@ def test_clips_that_it_learnt_from_are_refused_before_anything_is_made(tmp_path)
     assert done.returncode == 2 and "esc: no such folder" in done.stderr
     (tmp_path / "esc" / "meta").mkdir(parents=True)
     (tmp_path / "esc" / "audio").mkdir()
-    rows = "filename,fold,target,category,esc10,src_file,take\n1-1-A-0.wav,1,0,dog,True,1,A\n"
+    rows = "filename,fold,target,category,esc10,src_file,take\n1-100032-A-0.wav,1,0,dog,True,100032,A\n"
     (tmp_path / "esc" / "meta" / "esc50.csv").write_text(rows)
-    soundfile.write(tmp_path / "esc" / "audio" / "1-1-A-0.wav", np.zeros(44_100), 44_100)
+    soundfile.write(tmp_path / "esc" / "audio" / "1-100032-A-0.wav", np.zeros(44_100), 44_100)
     done = earmark(*words, "--fold", "1", cwd=tmp_path)
-    assert done.returncode == 2 and "was trained, or its epoch or its rules chosen, on fold 1" in done.stderr
-    assert "Report fold 5, or say --seen" in done.stderr and not list(tmp_path.glob("x.*"))
+    assert done.returncode == 2 and "was trained, or its epoch or its rules chosen, on all 1 clips" in done.stderr
+    assert "Report other clips, or say --seen" in done.stderr and not list(tmp_path.glob("x.*"))
 
 
 def test_a_group_alone_has_no_interval():

@@ -131,7 +131,7 @@ def test_what_cannot_be_compared(single: Manifest, tmp_path: Path) -> None:
 def test_taggers_are_judged_as_of_their_own_task(make: Make, single: Manifest, tmp_path: Path) -> None:
     """As `evaluate` does it, also of clips with one tag each; the clips decide where systems differ or do not tell."""
     many = {"a": make(1), "b": make(2)}
-    how = {"dataset": "soundscapes", "seen": True, "resamples": 0, "permutations": 0}
+    how = {"dataset": "soundscapes", "resamples": 0, "permutations": 0}
     told = earmark.compare(many, single, **how)
     alone = earmark.evaluate(many["a"], single, dataset="soundscapes", resamples=0, events=False)
     assert "f1_micro" in told.systems[0].metrics and "accuracy" not in told.systems[0].metrics and told.notes == ()

@@ -58,7 +58,7 @@ def evaluate(
     if out is None:
         written.claim_reports_in(heldout.run_folder(tagger))
     if record:
-        heldout.check_record(tagger, hop)
+        heldout.check_record(tagger, hop, seen)
     keep_freed_memory()
 
     def judge(one: str | Path) -> evaluation.Evaluation:

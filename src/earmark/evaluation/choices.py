@@ -1,13 +1,14 @@
-"""What a file of scores tells of its weights and its temperature: by what they were chosen, and on which clips.
+"""What a file of scores tells of why its figures may be too good: what chose its weights and its temperature, and what was borne.
 
 On the clips that chose them figures are too good, as on those that a tagger learnt from; but where each fold has those that
-the others chose, no clip chose its own. Scores in a CSV, and weights that are given as numbers, tell nothing of it.
+the others chose, no clip chose its own. What `evaluate` was asked to bear, clips that the tagger knows or that are tied to them, its
+scores tell whoever takes them later. Scores in a CSV, and weights that are given as numbers, tell nothing of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from earmark.data.clipset import ClipSet, sorted_digest
@@ -16,6 +17,7 @@ from earmark.scores import Scores
 
 WHAT = ("weights", "temperature")
 CHOSEN = tuple(f"{what} chosen" for what in WHAT)  # keys of the facts of an ensemble
+BORNE = "borne"  # key of the facts of scores: sentences
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,40 @@ def _found(facts: Any, of: str) -> Iterator[Choice]:
         yield from _found(member, " of a member")
 
 
+def bearing(scores: Scores, sentences: Iterable[str]) -> Scores:
+    """The scores, which tell what was borne when they were made."""
+    told = list(dict.fromkeys(sentences))
+    return replace(scores, facts={**scores.facts, BORNE: told}) if told else scores
+
+
+def borne(scores: Scores) -> list[str]:
+    """What was borne when these scores, or a member of them, were made: sentences, each once."""
+    return list(dict.fromkeys(_borne(scores.facts)))
+
+
+def _borne(facts: Any) -> Iterator[str]:
+    if not isinstance(facts, Mapping):
+        return
+    told, ensemble = facts.get(BORNE), facts.get("ensemble")
+    yield from (each for each in told if isinstance(each, str)) if isinstance(told, list) else ()
+    if isinstance(ensemble, Mapping) and isinstance(members := ensemble.get("members"), list):
+        for member in members:
+            yield from _borne(member)
+
+
 def told(scores: Scores, source: str) -> dict[str, str]:
     """For a report's protocol: what was chosen, and how."""
     return {f"{each.what} chosen": each.words() for each in choices(scores, source)}
 
 
 def check(source: str, scores: Scores, judged: Iterable[str], seen: bool) -> list[str]:
-    """Sentences for the report. judged: ids of the clips that figures are of.
+    """Sentences for the report, what was borne among them. judged: ids of the clips that figures are of.
 
     Raises EarmarkError where some of them chose the scores' weights or temperature, unless `seen` allows them.
     """
     ids, rows = sorted(set(judged)), set(scores.ids.tolist())
     on: dict[str, list[str]] = {}
-    notes = []
+    notes = [f"{source}: {line}" for line in borne(scores)]
     for each in choices(scores, source):
         if each.across or not ids:
             continue

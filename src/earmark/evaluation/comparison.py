@@ -251,7 +251,7 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     scores, clips = heldout.pooled(parts)
     look(source, parts, clips, request.seen)
     lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
-    warnings = [note for part in parts for note in part.warnings]
+    warnings = [f"{_words(source)}: {note}" for part in parts for note in part.warnings]
     return _Scored(scores, clips, (*lost, *warnings), task=parts[0].tagger.task)
 
 

@@ -52,7 +52,7 @@ class Evaluation:
     figures: all of them, with `as_dict` for JSON. scores: a row a clip. clips: that were judged, with the groups of the
     intervals. detected: the clips with known events over time, where there are some. taggers: one, or those of a run
     over folds. unread: clips without scores. notes: what was done to the audio of others, "path: what". beside: the
-    folder for the report of a tagger in a run folder.
+    folder for the report of a tagger in a run folder. seen: whether clips that a tagger knows were allowed.
     """
 
     figures: Figures
@@ -63,6 +63,7 @@ class Evaluation:
     unread: tuple[Unread, ...]
     notes: tuple[str, ...]
     beside: Path | None = None
+    seen: bool = False
 
     @property
     def metrics(self) -> dict[str, Interval]:
@@ -147,6 +148,7 @@ def evaluate(
     )
     parts = heldout.score_all(tagger, request, progress)
     scores, clips = heldout.pooled(parts)
+    scores = choices.bearing(scores, (line for part in parts for line in part.borne))
     facts = describe(parts)
     notes: list[str] = []
     stored = heldout.stored_thresholds(parts, scores)
@@ -239,12 +241,18 @@ def _result(
         tuple(clip for part in parts for clip in part.unread),
         tuple(dict.fromkeys(notes)),
         beside,
+        any(part.seen for part in parts),
     )
 
 
 @checked
 def record(evaluation: Evaluation, file: str | Path) -> None:
-    """Write the figures into the tagger's file, or into that of a shipped one. Raises EarmarkError for several taggers."""
+    """Write the figures into the tagger's file, or into that of a shipped one.
+
+    Raises EarmarkError for several taggers, and where clips that the tagger knows were allowed.
+    """
+    if evaluation.seen:
+        raise EarmarkError(f"{file}: {heldout.KNOWN}")
     if not evaluation.taggers:
         raise EarmarkError(f"{file}: holds scores, and figures are written into a tagger's file: leave --record out")
     if len(evaluation.taggers) > 1:

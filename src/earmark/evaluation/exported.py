@@ -93,6 +93,8 @@ def judge(
         {**ways, TORCH: tagger}, data, folds=folds, dataset=dataset, seen=seen, metrics=[metric], workers=workers,
         progress=progress,
     )  # fmt: skip
+    for note in dict.fromkeys(found.notes):
+        progress.say(note)
     figures = {system.name: system.metrics[metric] for system in found.systems}
     truth = found.matched[TORCH].values
     told = []

@@ -29,6 +29,11 @@ from earmark.scores import Scores
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
+KNOWN = "a tagger's file tells its figures on clips that it has not heard, and others were allowed. Leave one out"
+UNTOLD = (
+    "the tagger's file does not tell which clips of this data set it learnt from, and these may be among them: if so, figures are "
+    "too good."
+)
 VALIDATED = (
     "Each tagger was judged on the fold that chose its epoch, as a recipe with `rotate: validation` has it: these are "
     "figures of validation, a little better than those of clips that chose nothing. The test clips: one tagger at a time, "
@@ -74,7 +79,8 @@ class HeldOut:
     """A tagger, the clips that it was judged on and their scores. dataset: its name. warnings: on leaks, for the report.
 
     unread: the clips that have no scores. notes: what was done to the audio of the others. without_fold: what is to be told of
-    clips of its data that lie in no fold, where folds took turns.
+    clips of its data that lie in no fold, where folds took turns. borne: those of the warnings for which the figures may be too
+    good, which whoever takes the scores is to be told too. seen: whether clips that it knows were allowed.
     """
 
     tagger: AnyTagger
@@ -85,6 +91,8 @@ class HeldOut:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     without_fold: str | None = None
+    borne: tuple[str, ...] = ()
+    seen: bool = False
 
 
 def members(tagger: Source) -> list[Source]:
@@ -112,9 +120,11 @@ def check_single(tagger: Source) -> None:
         )
 
 
-def check_record(tagger: Source, hop: float | str | None) -> None:
-    """Raises EarmarkError where figures are not those of one tagger as its file has it."""
+def check_record(tagger: Source, hop: float | str | None, seen: bool) -> None:
+    """Raises EarmarkError where figures are not those of one tagger as its file has it, on clips that it has not heard."""
     check_single(tagger)
+    if seen:
+        raise EarmarkError(f"--record and --seen: {KNOWN}")
     if hop is not None:
         raise EarmarkError(
             f"--record and --hop {hop}: the figures would not be those of {tagger} as it is. Leave one out"
@@ -132,31 +142,62 @@ def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET)
     idle = devices.unused(loaded, request.device)
     for line in [*([idle] if idle else []), *unheard(loaded)]:
         progress.say(line)
-    name = request.dataset or loaded.facts.dataset
-    whole = clips_of(loaded, request.data, name)
+    judged = to_judge(loaded, request)
+    scored = score_clips(loaded, judged.clips, request.settings, progress)
+    whole = judged.whole
+    notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
+    left = splits.without_fold(whole, learnt=loaded.recipe.data.train is None)
+    return HeldOut(
+        loaded, judged.dataset, judged.clips, scored.scores, scored.unread, (*notes, *scored.notes), judged.warnings, left,
+        judged.borne, request.seen,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ToJudge:
+    """The clips that a tagger is to be judged on, of a whole manifest. dataset, warnings, borne: see `HeldOut`."""
+
+    dataset: str | None
+    whole: Manifest
+    clips: Manifest
+    warnings: tuple[str, ...]
+    borne: tuple[str, ...]
+
+
+def to_judge(tagger: AnyTagger, request: Request) -> ToJudge:
+    """Raises ManifestError for leaks, EarmarkError for clips that the tagger learnt from; hears nothing."""
+    name = request.dataset or tagger.facts.dataset
+    whole = clips_of(tagger, request.data, name)
+    chosen = choose(tagger, whole, request.folds, name, request.seen, request.validated)
+    if request.seen:
+        warnings = borne = [_seen(tagger, whole, chosen, name, request.validated)]
+    else:
+        chosen, warnings, borne = _apart(tagger, whole, chosen, name, request)
+    return ToJudge(name, whole, chosen, tuple(warnings), tuple(borne))
+
+
+def _apart(
+    tagger: AnyTagger, whole: Manifest, chosen: Manifest, name: str | None, request: Request
+) -> tuple[Manifest, list[str], list[str]]:
+    """Those of the chosen clips that nothing ties to what the tagger learnt from; sentences for the report, and those of them that tell
+    of clips that were borne.
+    """
     after = leakage.trained if request.validated else dict
-    chosen = choose(loaded, whole, request.folds, name, request.seen, request.validated)
-    warnings: list[str] = [] if request.seen else leakage.untold(loaded.facts, name, whole)
     leave = request.leave
     bear = not leave and request.leaks == "report"
     # a recipe bears what its data set's own split ties together, not clips that are learnt from wherever they lie
-    tied = bear or (not leave and loaded.recipe.data.shared_groups == "report")
-    if not request.seen:
-        chosen, told = leakage.unmet(after(leakage.learnt(loaded.facts, name)), chosen, bear, leave)
-        warnings += told
-        learnt = after(leakage.learnt(loaded.facts, name, whole))
-        found = leakage.leaks(learnt, whole, chosen) if learnt else []
-        if leave:
-            chosen, told = leakage.apart(found, chosen)
-            warnings += told
-        else:
-            warnings += leakage.refuse(found, tied)
-        chosen, told = leakage.unheard(after(leakage.sounding(loaded.facts)), chosen, bear, found, leave)
-        warnings += told
-    scored = score_clips(loaded, chosen, request.settings, progress)
-    notes = () if isinstance(request.data, Manifest) else tuple(f"{request.data}: {line}" for line in whole.told())
-    left = splits.without_fold(whole, learnt=loaded.recipe.data.train is None)
-    return HeldOut(loaded, name, chosen, scored.scores, scored.unread, (*notes, *scored.notes), tuple(warnings), left)
+    tied = bear or (not leave and tagger.recipe.data.shared_groups == "report")
+    untold = leakage.untold(tagger.facts, name, whole)
+    chosen, met = leakage.unmet(after(leakage.learnt(tagger.facts, name)), chosen, bear, leave)
+    learnt = after(leakage.learnt(tagger.facts, name, whole))
+    found = leakage.leaks(learnt, whole, chosen) if learnt else []
+    if leave:
+        chosen, ties = leakage.apart(found, chosen)
+    else:
+        ties = leakage.refuse(found, tied)
+    chosen, heard = leakage.unheard(after(leakage.sounding(tagger.facts)), chosen, bear, found, leave)
+    borne = [*untold, *(met if bear else []), *([] if leave else ties), *(heard if bear else [])]
+    return chosen, [*untold, *met, *ties, *heard], borne
 
 
 def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> list[HeldOut]:
@@ -170,7 +211,7 @@ def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> l
     parts = [score_held_out(member, request, progress) for member in members(tagger)]
     check_apart(parts, str(tagger))
     if request.validated:
-        parts[0] = replace(parts[0], warnings=(*parts[0].warnings, VALIDATED))
+        parts[0] = replace(parts[0], warnings=(*parts[0].warnings, VALIDATED), borne=(*parts[0].borne, VALIDATED))
     if len(parts) > 1 and parts[0].without_fold is not None:
         parts[0] = replace(parts[0], warnings=(*parts[0].warnings, parts[0].without_fold))
     return parts
@@ -213,6 +254,44 @@ def choose(
     """
     tested = tagger.facts.clips("validation" if validated else "test").folds
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
+    chosen = clips.in_folds(wanted) if wanted else clips
+    if seen:
+        return chosen
+    known = _known(tagger, clips, chosen, dataset, validated)
+    if known.untold and len(chosen) and ClipSet.of(chosen).sha256 == tagger.facts.clips("test").sha256:
+        return chosen  # those that were left out, without their fold
+    if known.untold:
+        _refuse_untold(tagger, chosen, str(dataset), known.parts)
+    if known.which:
+        raise EarmarkError(
+            f"{known.sentence(tagger)}: figures would be too good. "
+            + (
+                f"Report fold {', '.join(tested)}"
+                if tested
+                else "None was left out: report other clips, or train with --fold all"
+            )
+            + ", or say --seen"
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Which of the clips to report on a tagger knows, in words, "" for none. parts: what it learnt from. untold: whether its file does
+    not tell which clips of their data set it learnt from.
+    """
+
+    which: str
+    parts: Mapping[str, ClipSet]
+    untold: bool
+
+    def sentence(self, tagger: AnyTagger) -> str:
+        began = ", or one that it began with weights of," if tagger.facts.bases else ""
+        return f"the tagger{began} was trained, or its epoch or its rules chosen, on {self.which}"
+
+
+def _known(tagger: AnyTagger, clips: Manifest, chosen: Manifest, dataset: str | None, validated: bool) -> _Known:
+    """By folds, and by what its file tells of them. chosen: of the clips."""
     after = leakage.trained if validated else dict
     parts = after(leakage.learnt(tagger.facts, dataset, clips))
     clip_sets = leakage.learnt(tagger.facts, dataset)
@@ -222,27 +301,22 @@ def choose(
         and dataset == tagger.facts.dataset
         and (any(name != "test" for name in parts) if clip_sets else not leakage.foreign(dataset, clips))
     )
-    learnt = sorted(leakage.learnt_folds(parts) & set(wanted or clips.fold_names()))
-    chosen = clips.in_folds(wanted) if wanted else clips
+    learnt = sorted(leakage.learnt_folds(parts) & set(chosen.fold_names()))
     rules = leakage.calibrated_on(parts, chosen)
-    without = same and not wanted and not clips.fold_names()
-    if without and not seen and not rules and not any(part.sample for part in parts.values()):
-        if len(chosen) and ClipSet.of(chosen).sha256 == tagger.facts.clips("test").sha256:
-            return chosen  # those that were left out, without their fold
-        _refuse_untold(tagger, chosen, str(dataset), parts)
-    if not seen and (learnt or rules or without):
-        began = ", or one that it began with weights of," if tagger.facts.bases else ""
-        which = f"fold {', '.join(learnt)}" if learnt else "these clips"
-        raise EarmarkError(
-            f"the tagger{began} was trained, or its epoch or its rules chosen, on {which}: figures would be too good. "
-            + (
-                f"Report fold {', '.join(tested)}"
-                if tested
-                else "None was left out: report other clips, or train with --fold all"
-            )
-            + ", or say --seen"
-        )
-    return chosen
+    without = same and not chosen.fold_names() and not clips.fold_names()
+    which = f"fold {', '.join(learnt)}" if learnt else "these clips" if rules or without else ""
+    return _Known(which, parts, without and not rules and not any(part.sample for part in parts.values()))
+
+
+def _seen(tagger: AnyTagger, clips: Manifest, chosen: Manifest, dataset: str | None, validated: bool) -> str:
+    """A sentence for the report on clips that `--seen` allows."""
+    known = _known(tagger, clips, chosen, dataset, validated)
+    if known.untold:
+        return f"--seen: {UNTOLD}"
+    known = known if known.which else replace(known, which=leakage.met(known.parts, chosen))
+    if known.which:
+        return f"--seen: {known.sentence(tagger)}. {leakage.BETTER}"
+    return "--seen: that nothing ties these clips to those that the tagger learnt from was not looked at. Leave it out, and it is."
 
 
 def _refuse_untold(tagger: AnyTagger, clips: Manifest, dataset: str, parts: Mapping[str, ClipSet]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from earmark.data import sampled, sounds
 from earmark.data.leaks import Leak
@@ -29,6 +30,7 @@ from earmark.registry import DATASETS
 LOOKS = "looks.jsonl"
 
 
+BETTER = "Figures are better than on clips that have nothing to do with training."
 MORE = "; on more of the others too, as far as a sample tells"
 RULES = {"events": "rules for events", "tags": "thresholds of tags"}  # facts that tell what they were chosen on
 
@@ -86,6 +88,24 @@ def untold(facts: Facts, data: str | None, clips: Manifest) -> list[str]:
     ]
 
 
+def met(parts: Mapping[str, ClipSet], test: Manifest) -> str:
+    """Which of the test clips a tagger learnt from, as far as its file tells, in words; "" for none. parts: what it learnt from."""
+    known = _known({name: clips for name, clips in parts.items() if name != "test"}, test)
+    return _example(test, known) if known.any() else ""
+
+
+def _known(learnt: Mapping[str, ClipSet], test: Manifest) -> NDArray[np.bool_]:
+    """(clips,): which are surely among those learnt from, by their ids."""
+    ids, known = test.ids.tolist(), np.zeros(len(test), bool)
+    for part in learnt.values():
+        known |= part.known(ids)
+    return known
+
+
+def _example(test: Manifest, known: NDArray[np.bool_]) -> str:
+    return f"{int(known.sum())} of the {len(test)} clips, such as {str(test.ids[known][0])!r}"
+
+
 def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool = False) -> tuple[Manifest, list[str]]:
     """The test clips that a tagger did not learn from, whatever their folds are called, and sentences for the report.
 
@@ -94,13 +114,10 @@ def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool 
     that it tells are to be left out (`leave`).
     """
     learnt = {name: clips for name, clips in parts.items() if name != "test"}
-    ids = test.ids.tolist()
-    known = np.zeros(len(ids), bool)
-    for part in learnt.values():
-        known |= part.known(ids)
+    ids, known = test.ids.tolist(), _known(learnt, test)
     if not known.any():
         return test, []
-    met = f"{int(known.sum())} of the {len(ids)} clips, such as {str(test.ids[known][0])!r}"
+    met = _example(test, known)
     if known.all():
         raise EarmarkError(
             f"the tagger was trained, or its epoch or its rules chosen, on all {len(ids)} clips, such as "
@@ -115,9 +132,7 @@ def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool 
         raise ManifestError(
             f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
         )
-    return test, [
-        f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
-    ]
+    return test, [f"{sentence[0].upper()}{sentence[1:]}. {BETTER}"]
 
 
 def sounding(facts: Facts) -> dict[str, ClipSet]:
@@ -152,9 +167,7 @@ def unheard(
     more = "" if every else ", and on more of them, as far as a sample tells"
     sentence = f"{learner} was trained, or its epoch chosen, on {which}, whatever it was called there{more}"
     if bear:
-        return test, [
-            f"{sentence[0].upper()}{sentence[1:]}. Figures are better than on clips that have nothing to do with training."
-        ]
+        return test, [f"{sentence[0].upper()}{sentence[1:]}. {BETTER}"]
     if known.all() or not (every or leave):
         raise ManifestError(
             f"{sentence}: figures would be too good. Report other clips, or bear it with --leaks report"
@@ -235,7 +248,7 @@ def refuse(leaks: list[Leak], asked_for: bool) -> list[str]:
         raise ManifestError(
             f"{sentence}: figures would be too good. Choose other folds, or bear it with --leaks report"
         )
-    return [f"{sentence}. Figures are better than on clips that have nothing to do with training."]
+    return [f"{sentence}. {BETTER}"]
 
 
 @dataclass(frozen=True)

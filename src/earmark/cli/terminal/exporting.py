@@ -266,9 +266,8 @@ def _heard(tagger: AnyTagger, clips: Clips, wanted: Wanted) -> list[Path]:
     from earmark.evaluation import heldout
     from earmark.files.places import led_to
 
-    name = clips.dataset or tagger.facts.dataset
-    whole = heldout.clips_of(tagger, clips.data, name)
-    heard = list(dict.fromkeys(heldout.choose(tagger, whole, clips.folds, name, clips.seen).paths()))
+    request = heldout.Request(clips.data, clips.folds, clips.dataset, clips.seen)
+    heard = list(dict.fromkeys(heldout.to_judge(tagger, request).clips.paths()))
     shown = {led_to(path) for path in audio.find(wanted.calibrate, say)} if wanted.calibrate else set()
     if both := len(shown & {led_to(path) for path in heard}):
         say(

@@ -1,0 +1,129 @@
+"""What was borne for figures is told wherever they are: in the report, and by the scores to whoever takes them later."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from tests.evaluation.conftest import Make
+
+import earmark
+from earmark.data.manifest import Manifest
+from earmark.data.splits import divide
+from earmark.errors import EarmarkError
+from earmark.evaluation.ensembles import combine
+from earmark.evaluation.evaluation import record
+from earmark.evaluation.labels import audit
+from earmark.models.facts import Facts, Split
+from earmark.models.tagger import Tagger
+from earmark.scores import Scores
+
+HOW = {"dataset": "soundscapes", "resamples": 0}
+KNOWN = r"trained, or its epoch or its rules chosen, on fold 1\. Figures are better than"
+
+
+@pytest.fixture
+def trained(make: Make, single: Manifest) -> Tagger:
+    """On folds 1 and 2 of the clips, as its file tells."""
+    tagger = make(5, {"data": {"dataset": "soundscapes"}}, task="one")
+    tagger.facts = replace(tagger.facts, split=Split.of(divide(single, ["3"], ["2"])))
+    return tagger
+
+
+def with_column(clips: Manifest, name: str, values: list[str] | list[None]) -> Manifest:
+    """The clips with other values in a column of words."""
+    place = clips.table.schema.get_field_index(name)
+    return replace(
+        clips, table=clips.table.set_column(place, clips.table.schema.field(name), pa.array(values, pa.string()))
+    )
+
+
+def notes_matching(notes: tuple[str, ...], words: str) -> list[str]:
+    return [note for note in notes if re.search(words, note)]
+
+
+def test_figures_of_clips_that_a_tagger_knows_say_so(trained: Tagger, single: Manifest) -> None:
+    with pytest.raises(
+        EarmarkError, match="chosen, on fold 1: figures would be too good. Report fold 3, or say --seen"
+    ):
+        earmark.evaluate(trained, single, folds=["1"], **HOW)
+    told = earmark.evaluate(trained, single, folds=["1"], seen=True, **HOW)
+    assert len(notes_matching(told.figures.notes, f"^--seen: the tagger was {KNOWN}")) == 1
+    # other names of the folds: known by the ids of clips
+    other = with_column(single, "fold", ["x"] * 9)
+    told = earmark.evaluate(trained, other, folds=["x"], seen=True, **HOW)
+    assert notes_matching(told.figures.notes, r"chosen, on 6 of the 9 clips, such as '\d\.wav'\. Figures are better")
+    # --seen where there is nothing to see
+    told = earmark.evaluate(trained, single, folds=["3"], seen=True, **HOW)
+    assert notes_matching(told.figures.notes, "was not looked at. Leave it out, and it is")
+    told = earmark.evaluate(trained, single, folds=["3"], **HOW)
+    assert not notes_matching(told.figures.notes, "seen|learnt|trained")
+
+
+def test_a_file_that_tells_nothing_is_told_of(make: Make, single: Manifest) -> None:
+    without = with_column(single, "fold", [None] * 9)
+    silent = make(5, {"data": {"dataset": "soundscapes"}}, task="one")
+    with pytest.raises(EarmarkError, match="does not tell which"):
+        earmark.evaluate(silent, without, **HOW)
+    told = earmark.evaluate(silent, without, seen=True, **HOW)
+    assert notes_matching(told.figures.notes, "^--seen: the tagger's file does not tell which clips")
+
+
+def test_scores_carry_it_to_whatever_takes_them(trained: Tagger, single: Manifest, tmp_path: Path) -> None:
+    files = {}
+    for name, seen, fold in (("borne", True, "1"), ("clean", False, "3")):
+        found = earmark.evaluate(trained, single, folds=[fold], seen=seen, **HOW).scores
+        assert ("borne" in found.facts) == seen
+        files[name] = tmp_path / f"{name}.parquet"
+        found.save(files[name])
+    told = earmark.evaluate(files["borne"], single, folds=["1"], resamples=0)
+    assert notes_matching(told.figures.notes, rf"borne\.parquet: --seen: the tagger was {KNOWN}")
+    assert not notes_matching(earmark.evaluate(files["clean"], single, folds=["3"], resamples=0).figures.notes, "seen")
+    again = tmp_path / "again.parquet"
+    Scores.load(files["borne"]).save(again)
+    compared = earmark.compare([files["borne"], again], single, folds=["1"], resamples=0, permutations=0)
+    assert len(notes_matching(compared.notes, f"seen: the tagger was {KNOWN}")) == 2
+    mean = combine([files["borne"], again]).scores
+    assert mean is not None
+    mean.save(tmp_path / "mean.parquet")
+    told = earmark.evaluate(tmp_path / "mean.parquet", single, folds=["1"], resamples=0)
+    assert len(notes_matching(told.figures.notes, rf"mean\.parquet: --seen: the tagger was {KNOWN}")) == 1
+    assert notes_matching(audit(files["borne"], single).notes, f"seen: the tagger was {KNOWN}")
+    # a tagger in place of its scores says whose it is
+    compared = earmark.compare(
+        {"one": trained, "other": again},
+        single,
+        folds=["1"],
+        seen=True,
+        dataset="soundscapes",
+        resamples=0,
+        permutations=0,
+    )
+    assert notes_matching(compared.notes, f"^the tagger {trained.identity()}: --seen: the tagger was {KNOWN}")
+
+
+def test_leaks_that_were_borne_go_along(trained: Tagger, single: Manifest) -> None:
+    """Fold 3 has a group of fold 1."""
+    one = with_column(single, "group", ["g"] * 9)
+    with pytest.raises(EarmarkError, match="3 by group|1 by group"):
+        earmark.evaluate(trained, one, folds=["3"], **HOW)
+    told = earmark.evaluate(trained, one, folds=["3"], leaks="report", **HOW)
+    (sentence,) = told.scores.facts["borne"]
+    assert "by group" in sentence and sentence in told.figures.notes
+
+
+def test_a_taggers_file_keeps_no_figures_of_clips_that_it_knows(
+    trained: Tagger, single: Manifest, tmp_path: Path
+) -> None:
+    file = tmp_path / "t.safetensors"
+    trained.save(file)
+    before = file.read_bytes()
+    told = earmark.evaluate(file, single, folds=["1"], seen=True, **HOW)
+    with pytest.raises(EarmarkError, match="figures on clips that it has not heard, and others were allowed"):
+        record(told, file)
+    assert file.read_bytes() == before
+    record(earmark.evaluate(file, single, folds=["3"], **HOW), file)
+    assert Facts.read(earmark.load(file).facts.as_dict()).test is not None
