@@ -363,6 +363,18 @@ def test_shipped_taggers_are_refused(run, scenes):
         run("calibrate", "esc10", "--data", scenes / "m.parquet")
 
 
+@pytest.mark.parametrize("form", ["audacity", "raven"])
+@pytest.mark.parametrize("where", ["--out", "--job"])
+def test_a_tag_that_a_format_cannot_write_is_told_before_anything_is_heard(run, scenes, tmp_path, form, where):
+    odd = taggers.build(made().recipe, ("burst", "rain\tand wind"))
+    odd.save(tmp_path / "odd.safetensors")
+    words = ["events", scenes, "--tagger", tmp_path / "odd.safetensors", "--format", form, where, tmp_path / "out"]
+    with pytest.raises(EarmarkError, match=rf"--format {form}: 'rain\\tand wind' holds a tab .*: write csv or json"):
+        run(*words)
+    assert not (tmp_path / "out").exists()
+    assert run(*words[:5], "csv", where, tmp_path / "out")[0] == 0
+
+
 def test_events_are_not_lost_with_a_picture(run, tmp_path, monkeypatch):
     from earmark.errors import AudioError
     from earmark.report.pictures import events as eventpicture

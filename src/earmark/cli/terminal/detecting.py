@@ -56,6 +56,11 @@ def events_of(
     coming: Recording | None, paths: Sequence[Path], found: Sequence[Path], asked: Asked, work: Kept, **told: Any
 ) -> bool:
     """Of live sound, or else of files; whether some could not be read. told: of `events_of_files`."""
+    if asked.form is not TABLE:
+        from earmark.events.formats import check_tags
+
+        own = asked.tagger.vocabulary
+        check_tags(asked.form.value, own if asked.merge is None else asked.merge.names(own))
     if coming is None:
         return events_of_files(paths, found, asked, work, **told)
     events_live(coming, asked)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -115,6 +115,16 @@ def text(events: ByRecording, form: str, highest: float | None = None, more: Mor
         others = ", ".join(name for name in EVENT_FORMATS.names() if tells_more(name))
         raise ScoresError(f"{form} has no place for times of the clock or channels: choose one of {others}")
     return _class(form).text(events, highest)
+
+
+@checked
+def check_tags(form: str, tags: Iterable[str]) -> None:
+    """Raises ScoresError for tags that the format cannot write: before hours of recordings are heard."""
+    for tag in tags:
+        try:
+            _class(form).text({"recording.wav": [Event(0.0, 1.0, tag)]}, 1000.0)
+        except ScoresError as error:
+            raise ScoresError(f"--format {form}: {error}") from error
 
 
 @checked
