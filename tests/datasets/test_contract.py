@@ -123,6 +123,51 @@ def test_tables_without_rows(name, emptied, kept, tmp_path):
     assert str(tmp_path) in said
 
 
+# of clips, each with its recording: a table of events or of lengths may be without rows, one of clips is then not there in whole
+OF_CLIPS = {
+    "audioset": ["balanced_train_segments.csv", "eval_segments.csv"],
+    "desed": ["metadata/train/weak.tsv", "metadata/validation/validation.tsv"],
+    "esc": ["meta/esc50.csv"],
+    "fsd50k": ["FSD50K.ground_truth/dev.csv", "FSD50K.ground_truth/eval.csv"],
+    "fsdkaggle2018": [
+        "FSDKaggle2018.meta/train_post_competition.csv",
+        "FSDKaggle2018.meta/test_post_competition_scoring_clips.csv",
+    ],
+    "magnatagatune": ["annotations_final.csv"],
+    "medleysolosdb": ["annotation/Medley-solos-DB_metadata.csv"],
+    "openmic2018": ["openmic-2018-aggregated-labels.csv"],
+    "soundscapes": ["metadata/validation/strong.tsv"],
+    "table": ["clips.csv"],
+    "urbansound8k": ["metadata/UrbanSound8K.csv"],
+}
+WITH_HEADERS = {  # all tables of the layouts but lists without a header, and those of which each row is an event or a class
+    (name, path)
+    for name in DATASETS.names()
+    for path, text in layout_of(name).items()
+    if path.endswith((".csv", ".tsv")) and text.count("\n") > 1
+}
+OF_OTHERS = {
+    ("audioset", "class_labels_indices.csv"),
+    ("dcase2017task4", "groundtruth_release/groundtruth_strong_label_testing_set.csv"),
+    ("fsd50k", "FSD50K.ground_truth/vocabulary.csv"),
+    *(("soundscapes", f"metadata/train/{kind}.tsv") for kind in ("strong", "weak", "durations", "sources")),
+}
+
+
+@pytest.mark.parametrize(("name", "path"), [(name, path) for name, paths in OF_CLIPS.items() for path in paths])
+def test_a_table_of_clips_without_rows_is_not_passed_over(name, path, tmp_path):
+    """Though there are clips in others: whoever has half of a data set is told."""
+    layout = layout_of(name)
+    plant({**layout, path: layout[path].splitlines(keepends=True)[0]}, tmp_path)
+    with pytest.raises(ManifestError, match=rf"{path.rpartition('/')[2]}: holds no "):
+        datasets.index(name, tmp_path)
+
+
+def test_every_table_of_the_layouts_is_of_clips_or_not():
+    of_clips = {(name, path) for name, paths in OF_CLIPS.items() for path in paths}
+    assert of_clips >= WITH_HEADERS - OF_OTHERS and not of_clips & OF_OTHERS
+
+
 def test_data_sheet(name):
     entry = DATASETS[name]
     sheet = inspect.getdoc(entry.function)

@@ -33,6 +33,7 @@ Event = tuple[str, float, float]  # tag, onset and offset in seconds from the st
 AUDIO = "a recording"  # stands for contents in a LAYOUT
 SHOWN = 8  # how many names a message lists
 MANIFESTS = (".parquet", ".csv", ".tsv")  # how names of their files end
+NO_CLIPS = "holds no clips: its header has no rows below it. Get the table again, or take its part away"
 IN_WHOLE = "Perhaps the data set was not unpacked in whole"
 VANISHED = 'Videos vanish from YouTube: missing="skip" leaves out the clips without a recording, and counts them'
 

@@ -6,7 +6,19 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from earmark.data.datasets import AUDIO, VANISHED, choose, columns, dataset, first, located, present, refuse, strong
+from earmark.data.datasets import (
+    AUDIO,
+    NO_CLIPS,
+    VANISHED,
+    choose,
+    columns,
+    dataset,
+    first,
+    located,
+    present,
+    refuse,
+    strong,
+)
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
 
@@ -88,6 +100,8 @@ def desed(root: Path, parts: str | None = None, missing: Literal["refuse", "skip
             lost = f"metadata/{PARTS[name].table}.tsv" if table is None else f"audio/{PARTS[name].audio[0]}"
             refuse(root, LAYOUT, f"part {name!r} has no {lost}")
         files, tags, events, unclear = clips(table)
+        if not files:
+            raise ManifestError(f"{table}: {NO_CLIPS}")
         place = f"{folder.relative_to(root).as_posix()}"
         paths = located(root, place, files)
         kept = present(folder, files, paths, missing, VANISHED)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, expect, headless, recordings
+from earmark.data.datasets import AUDIO, NO_CLIPS, SHOWN, columns, dataset, expect, headless, recordings
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
 from earmark.files import read_text
@@ -47,6 +47,8 @@ def fsd50k(root: Path) -> Manifest:
     rows: dict[str, list[Any]] = {column: [] for column in ("id", "path", "tags", "fold", "group", "source")}
     for part in parts:
         names, tags, folds = clips(root / TRUTH / f"{part}.csv", mids)
+        if not names:
+            raise ManifestError(f"{root / TRUTH / f'{part}.csv'}: {NO_CLIPS}")
         about = _about(root / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json")
         if not about:
             facts.setdefault("uploaders not known", []).append(part)

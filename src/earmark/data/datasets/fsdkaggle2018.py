@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from earmark.data.datasets import AUDIO, choose, columns, complete, dataset, first, recordings, refuse
+from earmark.data.datasets import AUDIO, NO_CLIPS, choose, columns, complete, dataset, first, recordings, refuse
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.errors import ManifestError
 
@@ -57,6 +57,8 @@ def fsdkaggle2018(
     if train is None:
         refuse(root, LAYOUT, f"neither {' nor '.join(TRAIN)} found")
     rows = _rows(root, train, "train", "manually_verified")
+    if not rows:
+        raise ManifestError(f"{train}: {NO_CLIPS}")
     facts: dict[str, Any] = {"training table": train.name}
     if verified_only:
         verified = [row for row in rows if row["source"].endswith(VERIFIED)]
@@ -65,7 +67,7 @@ def fsdkaggle2018(
     more, told = _test_rows(root, test)
     rows += more
     if not rows:
-        raise ManifestError(f"{train}: holds no clips" + (" with verified labels" if verified_only else ""))
+        raise ManifestError(f"{train}: holds no clips with verified labels")
     return build({name: [row[name] for row in rows] for name in rows[0]}, root, facts=told | facts, name=str(train))
 
 

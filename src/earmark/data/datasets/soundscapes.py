@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from earmark.data.datasets import AUDIO, SHOWN, Event, columns, dataset, first, recordings, refuse, strong
+from earmark.data.datasets import AUDIO, NO_CLIPS, SHOWN, Event, columns, dataset, first, recordings, refuse, strong
 from earmark.data.manifest import Manifest, build, load_table
 from earmark.data.segments import cut as cut_up
 from earmark.data.splits import deal
@@ -94,6 +94,8 @@ def clips(
         weak = _once(file, _rows(file, "filename", "event_labels"))
         tags = tags | {name: [tag.strip() for tag in cell.split(",") if tag.strip()] for name, cell in weak.items()}
     names = list(dict.fromkeys([*tags, *lengths]))
+    if not names:
+        raise ManifestError(f"{files['strong'] or files['weak'] or folder}: {NO_CLIPS}")
     origin: dict[str, list[str]] = {}
     if file := files["sources"]:
         for name, source in _rows(file, "filename", "source_clip"):
