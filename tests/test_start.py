@@ -75,6 +75,22 @@ def test_what_it_writes_can_be_trained(sounds, tmp_path):
     assert "learnt and never told: background (data.reserved)" in done.stderr
 
 
+def test_one_sound_in_several_files_is_told(sounds, tmp_path):
+    for number, wave in enumerate(np.random.default_rng(0).normal(0, 0.1, (36, RATE)).astype(np.float32)):
+        tag = ("owl", "frog", "background")[number // 12]
+        soundfile.write(sounds / tag / f"{tag}{'abcdef'[number % 12 // 2]}_{number % 2}.wav", wave, RATE)
+    assert not [line for line in starting.start(sounds, tmp_path / "apart").said if "several files" in line]
+    (sounds / "frog" / "frogz_0.wav").write_bytes((sounds / "owl" / "owlb_1.wav").read_bytes())
+    (sounds / "owl" / "owly_0.wav").write_bytes((sounds / "owl" / "owlc_0.wav").read_bytes())
+    said = starting.start(sounds, tmp_path / "own").said
+    assert [line for line in said if "several files" in line] == [
+        "one sound lies in several files under several tags, such as frog/frogz_0.wav = owl/owlb_1.wav: a tagger is taught both for one "
+        "sound. Keep it where it belongs, and take the others away",
+        "one sound lies in several files, such as owl/owlc_0.wav = owl/owly_0.wav: it counts as often, and where its copies lie on both "
+        "sides of a split figures are too good. Keep one of each",
+    ]
+
+
 def test_one_tag_alone_is_told_how_it_can_be_learnt(tmp_path):
     """The commonest survey: what the message says is what works."""
     (tmp_path / "one" / "owl").mkdir(parents=True)

@@ -20,7 +20,7 @@ from earmark.errors import EarmarkError, ManifestError
 from earmark.files import write_text
 from earmark.progress import QUIET, Progress
 from earmark.scores.reserved import RESERVED
-from earmark.train.starting import groups, looking, planning
+from earmark.train.starting import copies, groups, looking, planning
 from earmark.train.starting.looking import Look
 from earmark.train.starting.planning import Plan
 
@@ -64,7 +64,9 @@ def start(folder: Path, out: Path, *, complete: bool = False, progress: Progress
     out.mkdir(parents=True, exist_ok=True)
     write(clips, out / CLIPS)
     write_text(out / RECIPE, planning.text(plan, look))
-    return Started(clips, look, plan, (*clips.told(), *said, *_said(clips, plan)), _next(out))
+    return Started(
+        clips, look, plan, (*clips.told(), *said, *copies.told(clips, labels=labels), *_said(clips, plan)), _next(out)
+    )
 
 
 def holds_labels(folder: Path) -> bool:
