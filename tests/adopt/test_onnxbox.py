@@ -178,6 +178,16 @@ def test_the_verb_puts_boxes_together(adopt, tmp_path):
     )
 
 
+def described(**own):
+    """A net with what `earmark export` writes beside a graph."""
+
+    def put(model):
+        for key, value in own.items():
+            model.metadata_props.add(key=f"earmark.{key}", value=value)
+
+    return changed(made().data, put)
+
+
 def nan(model):
     model.graph.node.insert(len(model.graph.node) - 1, helper.make_node("Sub", ["pre", "pre"], ["zero"]))
     model.graph.node.insert(len(model.graph.node) - 1, helper.make_node("Div", ["zero", "zero"], ["nan"]))
@@ -194,6 +204,11 @@ WIDER = helper.make_node("Sub", ["pre", "of_all"], ["apart"])
     (made(last="Identity"), WAVES, r"--probabilities: on noise its scores go from -\d\S* to \d\S*: take --logits"),
     (made(), replace(WAVES, task="one"), r"--task one: its scores of a window add up to \d\.\d+, and not to 1"),
     (made(last="Identity"), replace(WAVES, values="logits"), "say --task one or --task many"),
+    (made(last="Softmax"), replace(WAVES, values="logits", task="one"), "add up to 1: these are probabilities: take --probabilities"),
+    (described(sample_rate="44100"), WAVES, "--sample-rate: is 16000 here, and the file says 44100 of itself"),
+    (described(task="one"), WAVES, "--task: is many here, and the file says one of itself"),
+    (described(tags='["Dog", "Wind", "Rain"]'), WAVES, "--labels: names 'Rain' for score 2, which the file .* calls 'Wind'"),
+    (described(tags="nonsense"), WAVES, "what it tells of its tags cannot be read"),
     (made(), replace(WAVES, scores=None), r"say with --scores which of its outputs are .* scores \(n × 3\), embedding \(n × 8\)"),
     (made(), replace(WAVES, embedding="vector"), r"--embedding vector: it has no such output, but scores"),
     (made(), replace(WAVES, length="0.2"), r"its input heard is n × 1600, and windows of 0.2 s are 3,200 samples: look at"),

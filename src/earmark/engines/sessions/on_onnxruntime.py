@@ -34,6 +34,10 @@ class OnnxRuntime:
         told = [[End(each.name, each.type, tuple(each.shape or ())) for each in side] for side in (inputs, outputs)]
         return told[0], told[1]
 
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself beside its graph."""
+        return dict(self.session.get_modelmeta().custom_metadata_map)
+
     def __call__(self, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         given = dict(zip(self.inputs, inputs, strict=True))
         return [np.asarray(value, np.float32) for value in self.session.run(None, given)]

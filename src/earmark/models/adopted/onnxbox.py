@@ -8,6 +8,7 @@ that its bytes are gone over: operators of the standard set alone, no loops, bra
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from earmark.models.origin import Origin
 from earmark.recipe import Recipe
 from earmark.scores import Task
 
+OWN = "earmark."  # what keys begin with in files of `earmark export` (`earmark.models.onnxfile`)
 LARGEST = 1 << 30  # bytes of a file
 REMEDY = "Export it from its framework again, for ONNX's standard operators alone and with its weights inside"
 LOOK = 3  # windows of noise that it is looked at with
@@ -75,6 +77,7 @@ def adopt(asked: Asked, told: Told) -> GraphTagger:
     found = _Looking(place, told, hearing, session, hashlib.sha256(data).hexdigest(), operators)
     box, count, task = found.box()
     vocabulary = names.load(asked.labels, count)
+    found.check_own(vocabulary, task)
     recipe = recipes.parse_hearing(
         hearing.as_dict()
         | {"task": task, "net": {"name": boxed.NET, **box.as_dict()}, "name": asked.file.stem,
@@ -174,6 +177,24 @@ class _Looking:
         values = self._values(told[0])
         return Box(**{**vars(box), "values": values}), told[0].shape[1], self._task(told[0], values)
 
+    def check_own(self, vocabulary: tuple[str, ...], task: Task) -> None:
+        """Raises TaggerError where a file of `earmark export` tells otherwise what was told of it."""
+        own = {key.removeprefix(OWN): value for key, value in self.session.metadata().items() if key.startswith(OWN)}
+        told = {"sample_rate": str(self.recipe.sample_rate), "task": task}
+        for name, option in (("sample_rate", "--sample-rate"), ("task", "--task")):
+            if own.get(name, told[name]) != told[name]:
+                raise self.other(f"{option}: is {told[name]} here, and the file says {own[name]} of itself: take that")
+        try:
+            tags = tuple(json.loads(own["tags"])) if "tags" in own else vocabulary
+        except (ValueError, TypeError) as error:
+            raise self.other(f"what it tells of its tags cannot be read ({error}). {REMEDY}") from error
+        if tags != vocabulary:
+            at = next((n for n, (one, other) in enumerate(zip(tags, vocabulary, strict=False)) if one != other), 0)
+            raise self.other(
+                f"--labels: names {vocabulary[at]!r} for score {at + 1}, which the file itself calls {tags[at]!r}: give them in "
+                "its order and words"
+            )
+
     def other(self, why: str) -> TaggerError:
         return TaggerError(f"{self.place}: {why}")
 
@@ -258,10 +279,14 @@ class _Looking:
             raise self.other(f"say --logits or --probabilities: {span}")
         if self.told.values == "probabilities" and not (scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6):
             raise self.other(f"--probabilities: {span}: take --logits")
+        if self.told.values == "logits" and _shares(scores):
+            raise self.other(
+                f"--logits: {span}, and those of each window add up to 1: these are probabilities: take --probabilities"
+            )
         return self.told.values
 
     def _task(self, scores: Floats, values: Values) -> Task:
-        ones = bool(values == "probabilities" and scores.shape[1] > 1 and np.abs(scores.sum(1) - 1).max() < 1e-3)
+        ones = values == "probabilities" and _shares(scores)
         if values == "logits":
             if self.told.task is None:
                 raise self.other(
@@ -271,6 +296,12 @@ class _Looking:
         if self.told.task == "one" and not ones:
             raise self.other(f"--task one: its scores of a window add up to {scores.sum(1).max():.3g}, and not to 1")
         return self.told.task or ("one" if ones else "many")
+
+
+def _shares(scores: Floats) -> bool:
+    """Whether they are probabilities of which one is right: from 0 to 1, and in sum 1."""
+    inside = scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6
+    return bool(inside and scores.shape[1] > 1 and np.abs(scores.sum(1) - 1).max() < 1e-3)
 
 
 def _fits(axes: list[str], sides: tuple[int | str | None, ...], known: dict[str, int | None]) -> bool:
