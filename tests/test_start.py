@@ -14,7 +14,7 @@ from earmark import recipe as recipes
 from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ManifestError
 from earmark.train import starting
-from earmark.train.starting import groups
+from earmark.train.starting import groups, planning
 from earmark.train.starting.looking import measure
 
 pytestmark = pytest.mark.usefixtures("sketched")
@@ -158,6 +158,25 @@ def test_a_recipe_that_was_changed_is_kept(sounds, tmp_path):
     done = earmark("start", sounds, "-o", out)
     assert done.returncode == 2 and "own.yaml" in done.stderr
     assert recipe.read_text() == changed
+
+
+def test_a_list_of_clips_that_was_corrected_is_kept(sounds, tmp_path):
+    out = tmp_path / "own"
+    starting.start(sounds, out)
+    starting.start(sounds, out)
+    clips = out / "clips.csv"
+    corrected = clips.read_text().replace(",frog,", ",toad,", 1)
+    assert corrected != clips.read_text()
+    clips.write_text(corrected)
+    done = earmark("start", sounds, "-o", out)
+    assert done.returncode == 2 and "clips.csv: was changed since it was written here" in done.stderr
+    assert clips.read_text() == corrected
+    # a folder of before tells no digest of its clips
+    recipe = out / "own.yaml"
+    body = "".join(line for line in recipe.read_text().splitlines(keepends=True)[1:] if "list of clips" not in line)
+    recipe.write_text(f"# earmark start wrote this ({planning._digest(body)}). Once it is changed it is yours.\n{body}")
+    starting.start(sounds, out)
+    assert clips.read_text() != corrected
 
 
 @pytest.mark.parametrize(

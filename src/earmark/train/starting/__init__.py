@@ -43,8 +43,13 @@ def start(folder: Path, out: Path, *, complete: bool = False, progress: Progress
     """Look at a folder, and write `clips.csv` and `own.yaml` into `out`.
 
     complete: of recordings with labels, all that is heard in them is labelled. Raises ManifestError for a folder that holds
-    neither, and EarmarkError where there is nothing to tell apart.
+    neither, and EarmarkError where there is nothing to tell apart, or where `out` holds a list that was corrected.
     """
+    if planning.corrected(out / RECIPE, out / CLIPS):
+        raise EarmarkError(
+            f"{out / CLIPS}: was changed since it was written here, so it is yours and is not written over. Train from it, or take "
+            "another --out"
+        )
     labels = holds_labels(folder)
     clips, said = _labelled(folder, complete) if labels else _sorted(folder)
     # of recordings the events alone, without what is around them
@@ -63,7 +68,7 @@ def start(folder: Path, out: Path, *, complete: bool = False, progress: Progress
         clips = assign_folds(clips, plan.folds, seed=0)
     out.mkdir(parents=True, exist_ok=True)
     write(clips, out / CLIPS)
-    write_text(out / RECIPE, planning.text(plan, look))
+    write_text(out / RECIPE, planning.text(plan, look, out / CLIPS))
     return Started(
         clips, look, plan, (*clips.told(), *said, *copies.told(clips, labels=labels), *_said(clips, plan)), _next(out)
     )

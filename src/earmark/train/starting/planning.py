@@ -15,6 +15,7 @@ from earmark.scores import Task
 from earmark.train.starting.looking import LOUD, Look
 
 MARK = "# earmark start wrote this ("
+LIST = "# The list of clips as it was written: "
 RATES = (8_000, 16_000, 32_000, 44_100)  # Hz
 STEPS, BATCH = 1_200, 16  # of a training: ESC-10's recipes take as many
 QUIETEST = -60.0  # dBFS, below which the ends of clips are cut off
@@ -62,9 +63,12 @@ def _fewest_groups(clips: Manifest) -> int:
     return min(len(np.unique(groups[truth[:, tag]])) for tag in range(truth.shape[1]))
 
 
-def text(plan: Plan, look: Look) -> str:
-    """The recipe's file. Its first line tells a digest of the rest, so that a recipe that was changed is known as one's own."""
-    body = _body(plan, look)
+def text(plan: Plan, look: Look, clips: Path | None = None) -> str:
+    """The recipe's file. Its first line tells a digest of the rest, so that a recipe that was changed is known as one's own.
+
+    clips: the file of the clips, whose digest it tells too: a list that was corrected is one's own as well.
+    """
+    body = (f"{LIST}{_digest(clips.read_bytes())}\n" if clips is not None else "") + _body(plan, look)
     return f"{MARK}{_digest(body)}). Once it is changed it is yours, and is not written over.\n{body}"
 
 
@@ -77,8 +81,19 @@ def untouched(file: Path) -> bool:
     return first.startswith(f"{MARK}{_digest(body)})")
 
 
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()[:12]
+def corrected(recipe: Path, clips: Path) -> bool:
+    """Whether a list of clips is another than the one that the recipe beside it was written with; False where nothing tells it."""
+    try:
+        told = next(
+            (line for line in recipe.read_text(encoding="utf-8").splitlines()[:2] if line.startswith(LIST)), None
+        )
+        return told is not None and told != f"{LIST}{_digest(clips.read_bytes())}"
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest(body: str | bytes) -> str:
+    return hashlib.sha256(body.encode() if isinstance(body, str) else body).hexdigest()[:12]
 
 
 def _body(plan: Plan, look: Look) -> str:
