@@ -165,7 +165,7 @@ def test_a_list_of_clips_that_was_corrected_is_kept(sounds, tmp_path):
     starting.start(sounds, out)
     starting.start(sounds, out)
     clips = out / "clips.csv"
-    corrected = clips.read_text().replace(",frog,", ",toad,", 1)
+    corrected = clips.read_text().replace('"frog"', '"toad"', 1)
     assert corrected != clips.read_text()
     clips.write_text(corrected)
     done = earmark("start", sounds, "-o", out)
