@@ -131,3 +131,19 @@ def test_the_command(tmp_path, monkeypatch):
     assert done.returncode == 2 and "is silent, and so an example of nothing" in done.stderr
     done = earmark("search", "store.parquet", "none.wav", *given)
     assert done.returncode == 1 and "none.wav" in done.stderr
+
+
+def test_the_example_is_heard_as_the_store_was(tmp_path, monkeypatch):
+    """With the gain that the file tells: the very clip is as near to itself as can be."""
+    monkeypatch.chdir(tmp_path)
+    chance = np.random.default_rng(1)
+    for name in "ab":
+        soundfile.write(f"{name}.wav", chance.normal(0, 0.01, 32_000), 8000)
+    for words in (["-o", "store.parquet"], ["--job", "job"]):
+        done = earmark("embed", "a.wav", "b.wav", "--tagger", "digits", "--gain", "30", *words)
+        assert done.returncode == 0, done.stderr
+    assert earmark("embed", "a.wav", "b.wav", "--tagger", "digits", "-o", "plain.parquet").returncode == 0
+    for store, gain in (("store.parquet", 30.0), ("job/embeddings.parquet", 30.0), ("plain.parquet", 0.0)):
+        assert facts_of(store).get("gain", 0.0) == gain
+        found = json.loads(earmark("search", store, "a.wav", "--tagger", "digits", "--top", "1", "--json").stdout)
+        assert found[0]["id"] == "a.wav" and found[0]["similarity"] > 0.99999

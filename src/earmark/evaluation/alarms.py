@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from earmark.errors import EarmarkError
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.events import DEFAULT, EventRules
+from earmark.files.places import led_to
 from earmark.inference import Failure, Recording
 from earmark.inference.detection import listen
 from earmark.models import loading
@@ -49,8 +50,9 @@ def false_alarms(
 ) -> Heard:
     """kinds: recordings without the tagger's sounds, by what they are. rules: as of `AnyTagger.events`, whose events these are.
 
-    Raises EarmarkError where no recording of a kind can be read, AudioError where the settings are strict.
+    Raises EarmarkError where no recording of a kind can be read, or one is of two kinds, AudioError where the settings are strict.
     """
+    _check_apart(kinds)
     settings = settings or Settings()
     told, by = _rules(tagger, rules)
     options = {name: value for name, value in settings.options.items() if name != "hear_silence"}
@@ -89,6 +91,18 @@ def false_alarms(
                 )
             )
     return Heard(tuple(alarms), tuple(unread), tuple(notes))
+
+
+def _check_apart(kinds: Mapping[str, Sequence[Path]]) -> None:
+    """Raises EarmarkError where a recording would count twice."""
+    of: dict[Path, str] = {}
+    for kind, paths in kinds.items():
+        for path in paths:
+            if of.setdefault(place := led_to(path), kind) != kind:
+                raise EarmarkError(
+                    f"{path}: is among {of[place]!r} and {kind!r}, and would count twice where all are counted together. Give each "
+                    "recording once"
+                )
 
 
 def together(alarms: Sequence[Alarms]) -> Alarms:

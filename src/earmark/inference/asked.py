@@ -228,7 +228,7 @@ class Answers(Protocol):
         Raises TaggerError where several answer together.
         """
         check_options("embed", options)
-        facts = self.embedding_facts()
+        facts = self.embedding_facts(options.get("gain", 0.0))
         told = {"keep_windows": True, "hear_silence": True}
 
         def answer(heard: Scored) -> Embeddings:
@@ -243,9 +243,10 @@ class Answers(Protocol):
         told: Any = self
         return Embedder(told)
 
-    def embedding_facts(self) -> dict[str, Any]:
-        """What a file of embeddings tells of where they come from."""
-        return {"tagger": self.identity(), "sample_rate": self.sample_rate, "windows": self.described_windows()}
+    def embedding_facts(self, gain: float = 0.0) -> dict[str, Any]:
+        """What a file of embeddings tells of where they come from. gain: dB by which the sound was made louder first."""
+        told = {"tagger": self.identity(), "sample_rate": self.sample_rate, "windows": self.described_windows()}
+        return {**told, "gain": gain} if gain else told
 
 
 def _options(

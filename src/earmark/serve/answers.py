@@ -74,7 +74,7 @@ def embeddings(tagger: AnyTagger, sound: Sent, parquet: bool, how: How, task: Ta
     options = how.options(task) | {"keep_windows": True, "hear_silence": True}
     with closing(score(tagger.embedder(), [sound], **options)) as results:
         heard = _heard(next(iter(results)))
-    made = of_recording(heard, tagger.embedding_facts())
+    made = of_recording(heard, tagger.embedding_facts(how.gain))
     if not parquet:
         return Told(encoded(made.to_json() + "\n"), heard.notes, heard.duration)
     with tempfile.TemporaryDirectory(prefix="earmark-serve-") as folder:

@@ -128,8 +128,8 @@ class Job:
         from earmark.cli.terminal import jobs
         from earmark.scores.embeddings import Waiting
 
-        facts = asked.tagger.embedding_facts()
-        told = {"command": "embed", **facts, "salvage": asked.salvage, **({"gain": asked.gain} if asked.gain else {})}
+        facts = asked.tagger.embedding_facts(asked.gain)
+        told = {"command": "embed", **facts, "salvage": asked.salvage}
         self.waiting = stack.enter_context(closing(Waiting()))
         self.turns = InTurn(self.waiting)
         self.form = Files(self.waiting, facts, width)
@@ -192,7 +192,7 @@ def embed_files(
     found, folder = kept.part(recordings(paths))
     told: dict[str, Any] = {}
     if asked.out is not None:
-        with Writer(asked.out, asked.tagger.embedding_facts(), width) as writer:
+        with Writer(asked.out, asked.tagger.embedding_facts(asked.gain), width) as writer:
             file = File(writer)
             notes, failures = _embed(embedder, found, asked, file, file.turns, kept, strict)
         told = {"out": str(asked.out), "recordings": file.recordings, "windows": writer.rows, "width": width}
@@ -205,7 +205,7 @@ def embed_files(
         told = {"out": str(job.out), "recordings": form.recordings, "windows": form.rows, "width": width}
     say_notes(notes)
     if as_json:
-        facts = asked.tagger.embedding_facts()
+        facts = asked.tagger.embedding_facts(asked.gain)
         facts = {("window_settings" if name == "windows" else name): value for name, value in facts.items()}
         unread = [{"path": written(path), "reason": written(reason)} for path, reason in failures]
         print(json.dumps({**told, **facts, "unread": unread}, indent=1, ensure_ascii=False))

@@ -38,7 +38,7 @@ def search(
 
     facts = facts_of(store)
     loaded = _as_made(loading.load(name), name, store, facts)
-    vectors = [_vectors(loaded, path, begin, end) for path in examples]
+    vectors = [_vectors(loaded, path, begin, end, float(facts.get("gain", 0.0))) for path in examples]
     found = nearest(blocks(store), np.concatenate(vectors), top, each=each)
     if not found:
         say(f"{store}: holds no windows")
@@ -46,8 +46,10 @@ def search(
         stream.write(_told(found, form))
 
 
-def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None) -> NDArray[np.float32]:
+def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None, gain: float) -> NDArray[np.float32]:
     """(windows, width) of an example, or of the part of it: of its windows those in which it is to be heard.
+
+    gain: dB, as the store was made with.
 
     A clip that ends in silence is no example of silence: windows 40 dB below the loudest sample are left out.
     """
@@ -60,7 +62,7 @@ def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None) ->
         raise EarmarkError(
             f"--from {begin or 0:g} --to {end:g}: the example ends before it begins. Give seconds, such as 3.2 and 4"
         )
-    told = loaded.embed(Recording(path, begin, end))
+    told = loaded.embed(Recording(path, begin, end), gain=gain)
     first = begin or 0.0
     wave = np.abs(audio.load(path, loaded.sample_rate, begin, None if end is None else end - first))
     edges = zip(told.start - first, told.end - first, strict=True)
