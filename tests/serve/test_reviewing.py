@@ -103,6 +103,69 @@ def test_edges_that_are_none(folder, said, told):  # noqa: F811
     assert answer.status_code == 422 and told in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("said", "last"), [("RWR", "R"), ("RR", "R"), ("RU", "U"), ("UW", "W"), ("ROR", "R"), ("RMM", "M"), ("MR", "R"), ("CW", "W")]
+)  # fmt: skip
+def test_an_event_that_is_answered_again_counts_once(folder, tmp_path, said, last):  # noqa: F811
+    """In all that is made of answers, as if the last one alone had been given; `earmark review` takes the table."""
+    job = run(folder, threshold=0.1)
+    at = f"/v1/jobs/{job['id']}"
+    low = said.startswith("C")
+    event = folder.get(f"{at}/events", params={"below": low}).json()["events"][0]
+    edges = {"onset": event["onset"], "offset": event["offset"] - 0.0625}
+    words = {
+        "R": {"answer": "right"}, "W": {"answer": "wrong"}, "U": {"answer": "unsure"}, "O": {"answer": "other", "other": "wren"},
+        "M": {"answer": "right", **edges}, "C": {"answer": "right"},
+    }  # fmt: skip
+
+    def after(answers_given: str) -> list:
+        for each in answers_given:
+            told = folder.post(f"{at}/reviews", json={"event": event["id"], "drawn": "surest", **words[each]})
+            assert told.status_code == 201, told.text
+        rows = [
+            {name: row[name] for name in row if name != "time"}
+            for row in csv.DictReader(io.StringIO(folder.get(f"{at}/reviews").text))
+        ]
+        here = folder.app.state.service
+        examples = folder.get(f"{at}/examples", params={"tag": event["tag"]}).json()
+        left = folder.get(f"{at}/next", params={"below": low}).json()["left"]
+        return [folder.get(f"{at}/figures").json(), rows, examples, left, here.trainings.answers("esc10")]
+
+    wanted = after(last)
+    folder.delete(f"{at}/reviews/last")
+    assert (found := after(said)) == wanted
+    assert found[0]["asked"] + found[0]["candidates"] == len(found[1]) == 1
+    (tmp_path / "answers.csv").write_text(folder.get(f"{at}/reviews").text)
+    assert len(answers.read(tmp_path / "answers.csv")) == 1
+
+
+def test_what_is_taken_back_leaves_the_answer_before_it(folder):  # noqa: F811
+    job = run(folder, threshold=0.1)
+    at = f"/v1/jobs/{job['id']}"
+    event = folder.get(f"{at}/next").json()["event"]["id"]
+    for said in ("right", "wrong", "wrong"):  # the third is the second, told again by who was not told that it is kept
+        folder.post(f"{at}/reviews", json={"event": event, "answer": said})
+    told = []
+    for _ in range(3):
+        figures = folder.get(f"{at}/figures").json()
+        told.append((figures["asked"], figures["right"]))
+        folder.delete(f"{at}/reviews/last")
+    assert told == [(1, 0), (1, 1), (0, 0)]
+
+
+def test_precision_of_one_event_that_was_heard_is_no_certainty(tmp_path):
+    store = Store(tmp_path)
+    job = store.job({}, "t")
+    store.heard(job, "a.wav", 9.0, [Event(i, i + 1, "dog", 0.5 + i / 10) for i in range(3)])
+    event, _ = judging.following(store, job, None, "surest")
+    for said in ("right", "wrong", "right"):
+        judging.answer(store, event, said, "", "surest")
+    told = judging.figures(store, job, None)
+    assert (told["asked"], told["right"], told["sample"]) == (1, 1, 0)
+    assert told["precision"] is None or told["low"] < told["high"]
+    store.close()
+
+
 def test_a_state_of_before_is_taken_over(tmp_path):
     """A file as version 1 wrote it, with its answers: read, and written on."""
     line = sqlite3.connect(tmp_path / "serve.sqlite")

@@ -18,8 +18,9 @@ from earmark.serve.shelf import id_of_clip
 from earmark.serve.store import Store
 
 RIGHT_OF_TAG = """
-  SELECT r.recording, coalesce(right_onset, onset) AS onset, coalesce(right_offset, offset) AS offset, score FROM reviews r
-  WHERE undone IS NULL AND ((answer = 'right' AND tag = ?) OR (answer = 'other' AND other = ?)) AND NOT (job = ? AND recording = ?)
+  SELECT recording, coalesce(right_onset, onset) AS onset, coalesce(right_offset, offset) AS offset, score
+  FROM said
+  WHERE ((answer = 'right' AND tag = ?) OR (answer = 'other' AND other = ?)) AND NOT (job = ? AND recording = ?)
   ORDER BY answer = 'other', score DESC, id LIMIT 50
 """
 router = APIRouter(

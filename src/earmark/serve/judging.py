@@ -27,8 +27,8 @@ Order = Literal["mixed", "surest", "doubtful", "random"]
 TURNS: tuple[Order, ...] = ("surest", "random", "surest", "doubtful")
 SORTS = {"surest": "score DESC, id", "doubtful": "score, id", "random": "draw"}
 OPEN = """
-  FROM events e WHERE job = ? AND below = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM reviews r WHERE r.job = e.job
-    AND r.recording = e.recording AND r.onset = e.onset AND r.tag = e.tag AND r.undone IS NULL)
+  FROM events e WHERE job = ? AND below = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM said r WHERE r.job = e.job
+    AND r.recording = e.recording AND r.onset = e.onset AND r.tag = e.tag)
 """
 
 
@@ -41,8 +41,7 @@ def following(
     if left["n"] == 0:
         return None, 0
     given = store.rows(
-        "SELECT recording FROM reviews WHERE job = ? AND below = ? AND undone IS NULL AND (? IS NULL OR tag = ?) "
-        "ORDER BY id DESC",
+        "SELECT recording FROM said WHERE job = ? AND below = ? AND (? IS NULL OR tag = ?) ORDER BY id DESC",
         asked,
     )
     turn = TURNS[len(given) % len(TURNS)] if order == "mixed" else order
@@ -55,9 +54,18 @@ def following(
 def answer(
     store: Store, event: dict[str, Any], said: Answer, other: str, drawn: str, edges: tuple[float, float] | None = None
 ) -> int:
-    """Keep an answer; its number. On the disk when this returns. edges: where they were moved."""
+    """Keep an answer, in the place of an earlier one to the same event; its number. On the disk when this returns. edges: where they
+    were moved. What is said once more as it counts already, by who was not told that it was kept, is that answer.
+    """
     values = [event[name] for name in ("job", "recording", "onset", "offset", "tag", "score", "draw", "below")]
     with store.writing() as line:
+        same = line.execute(
+            "SELECT id FROM said WHERE job = ? AND recording = ? AND onset = ? AND tag = ? AND answer = ? AND other = ? "
+            "AND right_onset IS ? AND right_offset IS ?",
+            [*(event[name] for name in ("job", "recording", "onset", "tag")), said, other, *(edges or (None, None))],
+        ).fetchone()
+        if same is not None:
+            return int(same["id"])
         done = line.execute(
             "INSERT INTO reviews (job, recording, onset, offset, tag, score, draw, below, answer, other, drawn, time, "
             "right_onset, right_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -67,7 +75,7 @@ def answer(
 
 
 def take_back(store: Store, job: int) -> dict[str, Any] | None:
-    """The newest answer of a job, which counts no more; None where there is none."""
+    """The newest answer of a job, which counts no more; None where there is none. An earlier one to the same event counts again."""
     with store.writing() as line:
         row = line.execute(
             "SELECT * FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id DESC LIMIT 1", (job,)
@@ -86,13 +94,16 @@ def reviews(store: Store, job: int) -> list[Review]:
     asked for, or the least sure, it is taken for chosen; else it was drawn by chance, if all that chance would have drawn before
     it was answered. Of those that nobody chose, these are a fair sample.
     """
-    rows = _answers(store, job)
+    return _reviews(store, job, _answers(store, job))
+
+
+def _reviews(store: Store, job: int, rows: list[dict[str, Any]]) -> list[Review]:
     strata = {tag: _stratum(store, job, tag, rows) for tag in {row["tag"] for row in rows}}
     return [_review(row, number, None if row["below"] else strata[row["tag"]]) for number, row in enumerate(rows)]
 
 
 def _answers(store: Store, job: int) -> list[dict[str, Any]]:
-    return store.rows("SELECT * FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id", (job,))
+    return store.rows("SELECT * FROM said WHERE job = ? ORDER BY id", (job,))
 
 
 @dataclass(frozen=True)
@@ -170,19 +181,19 @@ def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
 
 def table(store: Store, job: int) -> str:
     """The answers that count as the table of `earmark review`, and the time of each."""
-    times = [row["time"] for row in _answers(store, job)]
-    given = reviews(store, job)
+    answered = _answers(store, job)
+    given = _reviews(store, job, answered)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head, *rows = csv.reader(io.StringIO(answers.table([each.picked for each in given]), newline=""))
     writer.writerow([*head, "time"])
-    for row, each, time in zip(rows, given, times, strict=True):
+    for row, each, kept in zip(rows, given, answered, strict=True):
         told = dict(zip(head, row, strict=True)) | {"answer": each.answer or "unsure"}
         if each.truth is not None and each.truth.tag != each.picked.event.tag:
             told |= {"right_tag": each.truth.tag}
         if each.truth is not None and span(each.truth) != span(each.picked.event):
             told |= {"right_onset": number(each.truth.onset), "right_offset": number(each.truth.offset)}
-        writer.writerow([*told.values(), time])
+        writer.writerow([*told.values(), kept["time"]])
     return out.getvalue()
 
 

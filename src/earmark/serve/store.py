@@ -1,7 +1,7 @@
 """What is kept of a folder of recordings: jobs, what they found, and what people said of it. One SQLite file, `serve.sqlite`.
 
 Every answer is on the disk before the service says that it is (WAL, synchronous=FULL): a kill loses nothing that was said. An
-answer is never changed: one that is taken back is marked so. Times are UTC.
+answer is never changed: one that is taken back is marked so, and of two to one event the newer one counts. Times are UTC.
 """
 
 from __future__ import annotations
@@ -43,6 +43,12 @@ CREATE INDEX IF NOT EXISTS reviews_by_event ON reviews (job, recording, onset, t
 CREATE TABLE IF NOT EXISTS trainings (
   id INTEGER PRIMARY KEY AUTOINCREMENT, tagger TEXT NOT NULL, base TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL,
   answers INTEGER NOT NULL, decided TEXT);
+"""
+# of two answers to one event the newer one counts; taken back, the one before counts again
+VIEWS = """
+CREATE TEMP VIEW said AS SELECT r.* FROM reviews r WHERE r.undone IS NULL AND NOT EXISTS (
+  SELECT 1 FROM reviews n WHERE n.job = r.job AND n.recording = r.recording AND n.onset = r.onset AND n.tag = r.tag
+    AND n.undone IS NULL AND n.id > r.id);
 """
 SINCE_1 = (
     "ALTER TABLE events ADD COLUMN below INTEGER NOT NULL DEFAULT 0",
@@ -110,6 +116,7 @@ class Store:
             for change in SINCE_1 if version == 1 else ():
                 line.execute(change)
             line.execute(f"PRAGMA user_version = {VERSION}")
+        self._line.executescript(VIEWS)
 
     def close(self) -> None:
         with self._lock:

@@ -68,7 +68,7 @@ class Trainings:
         """(job, answers that are none but unsure) of events of its tags."""
         known = set(self.taggers[tagger].vocabulary)
         counts: dict[int, int] = {}
-        for row in self.store.rows("SELECT job, tag FROM reviews WHERE undone IS NULL AND answer <> 'unsure'"):
+        for row in self.store.rows("SELECT job, tag FROM said WHERE answer <> 'unsure'"):
             if row["tag"] in known:
                 counts[row["job"]] = counts.get(row["job"], 0) + 1
         return sorted(counts.items())
