@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import sqlite3
 
 import pytest
@@ -14,7 +15,7 @@ from earmark.events import EventRules, detection
 from earmark.inference import candidates
 from earmark.scores import Event
 from earmark.serve import judging
-from earmark.serve.store import Store
+from earmark.serve.store import SINCE_1, Store
 
 
 def test_candidates_are_what_half_the_thresholds_find(esc10, clips):
@@ -178,6 +179,48 @@ def test_a_state_of_before_is_taken_over(tmp_path):
         event, left = judging.following(store, 1, None, "surest")
         assert left == 1 and event["below"] == 0
         store.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_numbers_of_events_are_never_given_again(tmp_path, version):
+    """Not in a state of before either, whose last event may have been another one's number already."""
+    line = sqlite3.connect(tmp_path / "serve.sqlite")
+    line.executescript(BEFORE)
+    if version == 2:
+        for change in SINCE_1:
+            line.execute(change)
+        line.execute("PRAGMA user_version = 2")
+    line.commit()
+    line.close()
+    seen = {1, 2, 3}  # the third was deleted before
+    for turn in range(3):
+        store = Store(tmp_path)
+        ids = {row["id"] for row in store.rows("SELECT id FROM events")}
+        assert ids == {1, 2} if turn == 0 else not ids & {1, 2}
+        store.heard(1, "a.wav", 9.0, [Event(turn, turn + 1.5, "dog", 0.9)])
+        (made,) = store.rows("SELECT id FROM events")
+        assert made["id"] not in seen
+        seen.add(made["id"])
+        store.heard(1, "a.wav", 9.0, [Event(turn, turn + 1.5, "dog", 0.9)])  # the same again is the same
+        assert store.rows("SELECT id FROM events") == [made]
+        store.close()
+
+
+def test_an_answer_to_an_event_that_is_gone(folder, place, clips):  # noqa: F811
+    """As of a page that is still open where the recording is another one by now: it is not said of an event of that one."""
+    job = run(folder, threshold=0.1)
+    at = f"/v1/jobs/{job['id']}"
+    before = {each["id"]: each for each in folder.get(f"{at}/events", params={"most": 1000}).json()["events"]}
+    names = sorted({each["name"] for each in before.values()})
+    shutil.copy(clips[0], place / names[-1])
+    run(folder, threshold=0.1)
+    after = {each["id"]: each for each in folder.get(f"{at}/events", params={"most": 1000}).json()["events"]}
+    assert len(after.keys() - before.keys()) > 0 < len(before.keys() - after.keys())
+    assert all(after[each] == before[each] for each in after.keys() & before.keys())
+    for gone in before.keys() - after.keys():
+        told = folder.post(f"{at}/reviews", json={"event": gone, "answer": "right"})
+        assert told.status_code == 404 and f"go on with {at}/next" in told.json()["error"], told.text
+    assert folder.get(f"{at}/figures").json()["asked"] == 0
 
 
 BEFORE = """

@@ -42,7 +42,11 @@ def review(job: Number, said: Said, here: Here) -> Kept:
     store, _ = here.folder
     rows = store.rows("SELECT * FROM events WHERE job = ? AND id = ?", (job, said.event))
     if not rows:
-        raise UnknownName(f"event {said.event}: job {job} has none of this number")
+        known_job(store, job)
+        raise UnknownName(
+            f"event {said.event}: job {job} has none of this number. Where it had, the recording was another one when it was heard anew "
+            f"since: go on with /v1/jobs/{job}/next, or load the page again"
+        )
     other = said.other.strip()
     if (said.answer == "other") != bool(other):
         raise EarmarkError("other is the tag that it is, where the answer is `other`, and else empty")

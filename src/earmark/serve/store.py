@@ -22,14 +22,15 @@ from earmark.files.lock import lock
 from earmark.scores import Event
 
 NAME = "serve.sqlite"
-VERSION = 2  # 1: without candidates (`below`), moved edges (`right_onset`, `right_offset`) and trainings
+# 1: without candidates (`below`), moved edges (`right_…`) and trainings; 2: numbers of events were given again
+VERSION = 3
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
   id INTEGER PRIMARY KEY, told TEXT NOT NULL UNIQUE, tagger TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS done (
   job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, seconds REAL, error TEXT, PRIMARY KEY (job, recording));
 CREATE TABLE IF NOT EXISTS events (
-  id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL, offset REAL NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL, offset REAL NOT NULL,
   tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL,
   below INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS events_by_tag ON events (job, tag, score);
@@ -56,6 +57,18 @@ SINCE_1 = (
     "ALTER TABLE reviews ADD COLUMN right_offset REAL",
     "ALTER TABLE reviews ADD COLUMN below INTEGER NOT NULL DEFAULT 0",
 )
+SINCE_2 = (
+    "ALTER TABLE events RENAME TO former",
+    *(f"DROP INDEX IF EXISTS events_by_{name}" for name in ("tag", "draw", "recording")),
+)  # before the tables are made
+FLOOR = 2**32  # above all numbers that events ever had before: a page that is still open may know one that is gone
+FOUND = "job, recording, onset, offset, tag, score, draw, clock, hour, below"
+TAKEN_OVER = (
+    f"INSERT INTO events (id, {FOUND}) SELECT id, {FOUND} FROM former",
+    "DROP TABLE former",
+    "DELETE FROM sqlite_sequence WHERE name = 'events'",
+    f"INSERT INTO sqlite_sequence VALUES ('events', {FLOOR})",
+)
 STARTED = re.compile(r"(?<!\d)((?:19|20)\d{6})[_T-]?(\d{6})(?!\d)")  # of recorders' file names: 20260514_053000
 
 
@@ -76,6 +89,16 @@ def lot(job: int, recording: str, event: Event) -> float:
     """A number from 0 to 1 that stands for chance: in the order of these, events are drawn. The same whenever it is asked."""
     text = f"{job}\0{recording}\0{event.onset}\0{event.tag}".encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
+
+
+def _alike(rows: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]]) -> bool:
+    """Whether both are the same events, of the same sound: their times and scores are, which journals tell rounded."""
+
+    def told(row: Sequence[Any]) -> tuple[Any, ...]:
+        onset, offset, tag, score, *_, below = row[2:]
+        return tag, below, *(round(value, 4) for value in (onset, offset, score))
+
+    return sorted(map(told, rows)) == sorted(map(told, others))
 
 
 def now() -> str:
@@ -111,11 +134,14 @@ class Store:
             raise EarmarkError(
                 f"{self.path}: was written by a newer earmark (version {version}, this one knows {VERSION}). Upgrade"
             )
-        self._line.executescript(TABLES)
+        former = version in (1, 2)
+        changes = [
+            *(SINCE_1 if version == 1 else ()), *(SINCE_2 if former else ()), *TABLES.split(";"), *(TAKEN_OVER if former else ()),
+            f"PRAGMA user_version = {VERSION}",
+        ]  # fmt: skip
         with self.writing() as line:
-            for change in SINCE_1 if version == 1 else ():
+            for change in changes:
                 line.execute(change)
-            line.execute(f"PRAGMA user_version = {VERSION}")
         self._line.executescript(VIEWS)
 
     def close(self) -> None:
@@ -158,7 +184,10 @@ class Store:
     def heard(
         self, job: int, recording: str, seconds: float, events: Iterable[Event], candidates: Iterable[Event] = ()
     ) -> None:
-        """What was found in a recording, in place of what was found before; candidates: what was not sure enough."""
+        """What was found in a recording, in place of what was found before; candidates: what was not sure enough.
+
+        What is found as it was before stays as it is: the same sound was heard. Other events never get a number that one had before.
+        """
         began = started(recording)
 
         def hours(event: Event) -> tuple[int | None, int]:
@@ -171,12 +200,11 @@ class Store:
             for e in found
         ]
         with self.writing() as line:
-            line.execute("DELETE FROM events WHERE job = ? AND recording = ?", (job, recording))
-            line.executemany(
-                "INSERT INTO events (job, recording, onset, offset, tag, score, draw, clock, hour, below) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            if not _alike(
+                rows, line.execute(f"SELECT {FOUND} FROM events WHERE job = ? AND recording = ?", (job, recording))
+            ):
+                line.execute("DELETE FROM events WHERE job = ? AND recording = ?", (job, recording))
+                line.executemany(f"INSERT INTO events ({FOUND}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, NULL)", (job, recording, seconds))
 
     def failed(self, job: int, recording: str, error: str) -> None:
