@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from earmark.audio import info
 from earmark.errors import AudioError
 from earmark.serve.api import REFUSALS, SENDS_TOKEN
-from earmark.serve.folder import Number, known_job
+from earmark.serve.folder import Looked, Number, known_job
 from earmark.serve.lessons import Clip
 from earmark.serve.listing import id_of
 from earmark.serve.service import Here
@@ -32,11 +32,11 @@ router = APIRouter(
 
 @router.get("/v1/jobs/{job}/examples")
 def examples(
-    job: Number, here: Here, tag: Annotated[str, Query(max_length=255)], event: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    job: Number, here: Here, _: Looked, tag: Annotated[str, Query(max_length=255)], event: Annotated[int, Query(ge=0, le=2**53)] = 0,
     most: Annotated[int, Query(ge=1, le=20)] = 4,
 ) -> Examples:  # fmt: skip
     """Sounds of a tag to compare an event with: half of them clips, where there are, none of them of its own recording."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
     own = store.rows("SELECT recording FROM events WHERE job = ? AND id = ?", (job, event))
     said = _said(store, job, tag, own[0]["recording"] if own else "", most)

@@ -52,7 +52,16 @@ async def lately(here: Here) -> Listed:
     return await here.shelf.listing.lately()
 
 
+async def looked(here: Here) -> Listed:
+    """The same, of what is kept: it is told also where the folder cannot be listed, as without its card; then none are listed."""
+    try:
+        return await lately(here)
+    except EarmarkError:
+        return Listed()
+
+
 Lately = Annotated[Listed, Depends(lately)]
+Looked = Annotated[Listed, Depends(looked)]
 
 
 @router.get("/v1/recordings")
@@ -67,11 +76,11 @@ def recordings(
     """The recordings of the folder, and what a job made of them."""
     store, _ = here.folder
     found = {known: told for known, told in listed.names.items() if name is None or name.casefold() in told.casefold()}
-    done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ?", (job,))}
+    done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ? AND there", (job,))}
     counts = {
         row["recording"]: row["n"]
         for row in store.rows(
-            "SELECT recording, count(*) AS n FROM events WHERE job = ? AND below = 0 GROUP BY recording", (job,)
+            "SELECT recording, count(*) AS n FROM found WHERE job = ? AND below = 0 GROUP BY recording", (job,)
         )
     }
     shown = list(found.items())[first : first + most]
@@ -99,7 +108,7 @@ def begin(asked: JobAsked, here: Here, listed: Lately) -> OneJob:
 
 
 @router.get("/v1/jobs")
-def all_jobs(here: Here, listed: Lately) -> AllJobs:
+def all_jobs(here: Here, listed: Looked) -> AllJobs:
     """The jobs, the newest first."""
     store, _ = here.folder
     return AllJobs(
@@ -108,13 +117,13 @@ def all_jobs(here: Here, listed: Lately) -> AllJobs:
 
 
 @router.get("/v1/jobs/{job}")
-def one_job(job: Number, here: Here, listed: Lately) -> OneJob:
+def one_job(job: Number, here: Here, listed: Looked) -> OneJob:
     """How far a job is."""
     return _job(here, here.folder[0], job, listed)
 
 
 @router.post("/v1/jobs/{job}/stop")
-def stop(job: Number, here: Here, listed: Lately) -> OneJob:
+def stop(job: Number, here: Here, listed: Looked) -> OneJob:
     """Stop a job; what it found is kept, and it can go on."""
     store, jobs = here.folder
     known_job(store, job)
@@ -132,30 +141,31 @@ def known_job(store: Store, job: int) -> dict[str, Any]:
 def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     row = known_job(store, job)
     (done,) = store.rows(
-        "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds FROM done WHERE job = ?",
+        "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds FROM done WHERE job = ? AND there",
         (job,),
     )
     (events,) = store.rows(
-        "SELECT count(*) - coalesce(sum(below), 0) AS n, coalesce(sum(below), 0) AS below FROM events WHERE job = ?",
+        "SELECT count(*) - coalesce(sum(below), 0) AS n, coalesce(sum(below), 0) AS below FROM found WHERE job = ?",
         (job,),
     )
+    (gone,) = store.rows("SELECT count(*) AS n FROM done WHERE job = ? AND NOT there", (job,))
     told = json.loads(row["told"])
     served = None if here.jobs is None else here.jobs.served(told.get("tagger", ""), row["tagger"])
     return OneJob(
         id=job, tagger=row["tagger"], served=served, state=row["state"], begun=row["begun"], total=max(len(listed.names), done["n"]),
-        done=done["n"], unread=done["unread"], seconds=done["seconds"], events=events["n"],
+        done=done["n"], unread=done["unread"], gone=gone["n"], seconds=done["seconds"], events=events["n"],
         candidates=events["below"], rules=told["rules"],
     )  # fmt: skip
 
 
 @router.get("/v1/jobs/{job}/counts")
-def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] = 0.0) -> CountsByHour:
+def counts(job: Number, here: Here, _: Looked, score: Annotated[float, Query(ge=0, le=1)] = 0.0) -> CountsByHour:
     """How many events of each tag there are in each hour: of the day where names tell, else since the recording began."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
     column = _hours(store, job)
     rows = store.rows(
-        f"SELECT tag, {column} AS cell, count(*) AS n FROM events WHERE job = ? AND score >= ? AND below = 0 GROUP BY tag, cell",
+        f"SELECT tag, {column} AS cell, count(*) AS n FROM found WHERE job = ? AND score >= ? AND below = 0 GROUP BY tag, cell",
         (job, score),
     )
     hours = sorted({row["cell"] for row in rows if row["cell"] is not None})
@@ -172,13 +182,13 @@ def counts(job: Number, here: Here, score: Annotated[float, Query(ge=0, le=1)] =
 
 def _hours(store: Store, job: int) -> str:
     """The column that hours are counted by: the clock, where the names of recordings tell it of most events."""
-    (row,) = store.rows("SELECT count(*) AS n, count(clock) AS told FROM events WHERE job = ? AND below = 0", (job,))
+    (row,) = store.rows("SELECT count(*) AS n, count(clock) AS told FROM found WHERE job = ? AND below = 0", (job,))
     return "clock" if 2 * row["told"] > row["n"] else "hour"
 
 
 @router.get("/v1/jobs/{job}/events")
 def events(
-    job: Number, here: Here, listed: Lately, tag: Tag = None, recording: Annotated[str | None, Query(max_length=64)] = None,
+    job: Number, here: Here, listed: Looked, tag: Tag = None, recording: Annotated[str | None, Query(max_length=64)] = None,
     hour: Annotated[int | None, Query(ge=0, le=10**6)] = None, score: Annotated[float, Query(ge=0, le=1)] = 0.0,
     order: Annotated[Literal["time", "score"], Query()] = "time", below: Below = False, first: First = 0, most: Most = 100,
 ) -> FoundEvents:  # fmt: skip
@@ -186,7 +196,7 @@ def events(
     store, _ = here.folder
     known_job(store, job)
     name = None if recording is None else listed.names.get(recording, "")
-    where = f"FROM events WHERE job = ? AND below = {below:d}" + WITHIN.format(column=_hours(store, job))
+    where = f"FROM found WHERE job = ? AND below = {below:d}" + WITHIN.format(column=_hours(store, job))
     values = (job, tag, tag, name, name, hour, hour, score)
     (count,) = store.rows(f"SELECT count(*) AS n {where}", values)
     sort = "score DESC, id" if order == "score" else "recording, onset, id"
@@ -202,9 +212,9 @@ def event_of(row: dict[str, Any]) -> FoundEvent:
 
 
 @router.get("/v1/jobs/{job}/table", response_model=list[EventsOfRecording], responses={200: {"content": TABLES}})
-def as_file(job: Number, here: Here, format: Form = CSV) -> Response:
+def as_file(job: Number, here: Here, _: Looked, format: Form = CSV) -> Response:
     """All events of a job as one file of the library's."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
     if eventfile.each(format.value):
         raise EarmarkError(
@@ -212,9 +222,9 @@ def as_file(job: Number, here: Here, format: Form = CSV) -> Response:
         )
     found: dict[str, list[Event]] = {
         row["recording"]: []
-        for row in store.rows("SELECT recording FROM done WHERE job = ? AND error IS NULL ORDER BY 1", (job,))
+        for row in store.rows("SELECT recording FROM done WHERE job = ? AND there AND error IS NULL ORDER BY 1", (job,))
     }
-    for row in store.rows("SELECT * FROM events WHERE job = ? AND below = 0 ORDER BY recording, onset, id", (job,)):
+    for row in store.rows("SELECT * FROM found WHERE job = ? AND below = 0 ORDER BY recording, onset, id", (job,)):
         found.setdefault(row["recording"], []).append(Event(row["onset"], row["offset"], row["tag"], row["score"]))
     headers = {"Content-Disposition": f'attachment; filename="events-{job}{eventfile.ending(format.value)}"'}
     return Response(written(found, format.value, 1.0), media_type=TYPES.get(format.value, PLAIN), headers=headers)

@@ -20,6 +20,7 @@ from typing import Any
 from earmark.errors import EarmarkError
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
+from earmark.files import journal as journals
 from earmark.files.journal import Journal
 from earmark.inference import candidates
 from earmark.inference.recordings import Failure
@@ -27,7 +28,7 @@ from earmark.models.anytagger import AnyTagger
 from earmark.scores import Event
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
-from earmark.serve.store import Store
+from earmark.serve.store import State, Store
 from earmark.serve.work import Desk, Left, Task
 
 PATIENCE = 0.5  # s that a batch waits for requests, at most
@@ -42,10 +43,24 @@ class Jobs:
         self._todo: queue.SimpleQueue[tuple[int, Task] | None] = queue.SimpleQueue()
         self._tasks: dict[int, Task] = {}
         self._identities: dict[int, tuple[AnyTagger, str]] = {}
+        for job, recordings in store.unknown().items():
+            self._recall(job, recordings)
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
         for row in store.rows("SELECT id FROM jobs WHERE state = 'running' ORDER BY id"):
             self._put(row["id"])
+
+    def _recall(self, job: int, recordings: list[str]) -> None:
+        """Which bytes were heard, of a state that does not tell it: the job's journal does."""
+        root = self.shelf.listing.root
+        try:
+            told = journals.read(self.folder / str(job))
+            place = Path() if root is None else root.resolve()
+        except (OSError, EarmarkError) as error:
+            log.warning("job %d: its journal does not tell which files it heard (%s)", job, error)
+            return
+        lines = {name: told.get(str(place / name)) for name in recordings}
+        self.store.know(job, {name: (line.size, line.mtime) for name, line in lines.items() if line is not None})
 
     def begin(self, tagger: str, rules: EventRules) -> int:
         """A job's number; of one with the same settings, that goes on."""
@@ -113,7 +128,8 @@ class Jobs:
             todo = set(journal.todo(list(files.values())))
             known = self.store.told(job)
             for name, file in files.items():  # written down before a kill, and not yet in the store
-                if file not in todo and name not in known:
+                line = journal.entries.get(str(file))
+                if file not in todo and line is not None and known.get(name) != (line.size, line.mtime):
                     self._take_in(job, name, file, journal)
             left = [name for name, file in files.items() if file in todo]
             self._hear(
@@ -130,27 +146,32 @@ class Jobs:
                 name = str(result.recording.path)
                 if isinstance(result, Failure):
                     journal.failed(files[name], str(result.error))
-                    self.store.failed(job, name, str(result.error))
+                    self.store.failed(job, name, str(result.error), _bytes(journal, files[name]))
                     continue
                 told, low = (json.loads(eventfile.text({name: each}, "json"))[0] for each in (events, rejected))
                 told |= {"duration": round(result.duration, 6), "candidates": low["events"]}
                 journal.done(files[name], json.dumps([told], ensure_ascii=False, indent=1) + "\n", ".json")
-                self.store.heard(job, name, result.duration, events, rejected)
+                self.store.heard(job, name, result.duration, events, rejected, _bytes(journal, files[name]))
 
     def _take_in(self, job: int, name: str, file: Path, journal: Journal) -> None:
         for _, reason in journal.failures([file]):
-            self.store.failed(job, name, reason)
+            self.store.failed(job, name, reason, _bytes(journal, file))
         for text in journal.results([file]):
             (told,) = json.loads(text)
-            self.store.heard(
-                job, name, told["duration"], *(_events(told.get(key, ())) for key in ("events", "candidates"))
-            )
+            events, rejected = (_events(told.get(key, ())) for key in ("events", "candidates"))
+            self.store.heard(job, name, told["duration"], events, rejected, _bytes(journal, file))
 
     def _give_way(self, task: Task) -> None:
         until = time.monotonic() + PATIENCE
         while self.desk.taken and time.monotonic() < until:
             time.sleep(0.02)
         task.look()
+
+
+def _bytes(journal: Journal, file: Path) -> State:
+    """Which ones of a file the journal's last line of it is of."""
+    line = journal.entries[str(file)]
+    return line.size, line.mtime
 
 
 def _events(told: Iterable[Mapping[str, Any]]) -> Iterator[Event]:

@@ -27,7 +27,7 @@ Order = Literal["mixed", "surest", "doubtful", "random"]
 TURNS: tuple[Order, ...] = ("surest", "random", "surest", "doubtful")
 SORTS = {"surest": "score DESC, id", "doubtful": "score, id", "random": "draw"}
 OPEN = """
-  FROM events e WHERE job = ? AND below = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM said r WHERE r.job = e.job
+  FROM found e WHERE job = ? AND below = ? AND (? IS NULL OR tag = ?) AND NOT EXISTS (SELECT 1 FROM said r WHERE r.job = e.job
     AND r.recording = e.recording AND r.onset = e.onset AND r.tag = e.tag)
 """
 
@@ -68,18 +68,19 @@ def answer(
             return int(same["id"])
         done = line.execute(
             "INSERT INTO reviews (job, recording, onset, offset, tag, score, draw, below, answer, other, drawn, time, "
-            "right_onset, right_offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [*values, said, other, drawn, now(), *(edges or (None, None))],
+            "right_onset, right_offset, size, mtime) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, size, mtime FROM done "
+            "WHERE job = ? AND recording = ?",
+            [*values, said, other, drawn, now(), *(edges or (None, None)), event["job"], event["recording"]],
         )
         return int(done.lastrowid or 0)
 
 
 def take_back(store: Store, job: int) -> dict[str, Any] | None:
-    """The newest answer of a job, which counts no more; None where there is none. An earlier one to the same event counts again."""
+    """The newest answer of a job that counts, which does so no more; None where there is none. An earlier one to the same event
+    counts again.
+    """
     with store.writing() as line:
-        row = line.execute(
-            "SELECT * FROM reviews WHERE job = ? AND undone IS NULL ORDER BY id DESC LIMIT 1", (job,)
-        ).fetchone()
+        row = line.execute("SELECT * FROM said WHERE job = ? ORDER BY id DESC LIMIT 1", (job,)).fetchone()
         if row is not None:
             line.execute("UPDATE reviews SET undone = ? WHERE id = ?", (now(), row["id"]))
         return None if row is None else dict(row)
@@ -124,10 +125,10 @@ class Stratum:
 
 def _stratum(store: Store, job: int, tag: str, rows: list[dict[str, Any]]) -> Stratum:
     mine = [row for row in rows if row["tag"] == tag and not row["below"]]
-    (count,) = store.rows("SELECT count(*) AS n FROM events WHERE job = ? AND below = 0 AND tag = ?", (job, tag))
+    (count,) = store.rows("SELECT count(*) AS n FROM found WHERE job = ? AND below = 0 AND tag = ?", (job, tag))
     (first,) = store.rows(f"SELECT min(draw) AS draw {OPEN}", (job, 0, tag, tag))
     made = Stratum(
-        max(count["n"], len(mine)),  # a job that goes on may have found less than before
+        count["n"],
         min((row["score"] for row in mine if row["drawn"] == "surest"), default=math.inf),
         max((row["score"] for row in mine if row["drawn"] == "doubtful"), default=-math.inf),
         math.inf if first["draw"] is None else first["draw"],
@@ -165,8 +166,13 @@ def figures(store: Store, job: int, tag: str | None) -> dict[str, Any]:
     ]  # fmt: skip
     told = of_tags(given)[-1] if given else None
     known = told is not None and math.isfinite(told.precision.value)
+    (all_of_them,) = store.rows(
+        "SELECT (SELECT count(*) FROM latest WHERE job = ?1 AND (?2 IS NULL OR tag = ?2)) - "
+        "(SELECT count(*) FROM said WHERE job = ?1 AND (?2 IS NULL OR tag = ?2)) AS gone", (job, tag),
+    )  # fmt: skip
     low = [row["answer"] for row in _answers(store, job) if row["below"] and (tag is None or row["tag"] == tag)]
     return {
+        "gone": all_of_them["gone"],
         "candidates": len(low),
         "missed": low.count("right"),
         "asked": len(given),

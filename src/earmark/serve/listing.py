@@ -14,7 +14,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,9 @@ class Listing:
         self._looked = float("-inf")  # when the walk began that it is of
         self._known = False  # whether the last walk that ended made a list
         self._walk: Future[Listed] | None = None  # that is under way
+        self.noticed: Callable[[Listed], None] = lambda _: (
+            None
+        )  # told of each new list, before anybody who waits for it
 
     def name(self, known: str) -> str | None:
         """Of an id, by the last list, however old."""
@@ -85,6 +88,16 @@ class Listing:
         place = self._real(name)
         return place if place is not None and place.is_file() else None
 
+    def state(self, name: str) -> tuple[int, int] | None:
+        """(bytes, time of change in ns) of a recording's file; None where there is none."""
+        if self.root is None:
+            return None
+        try:
+            status = os.stat(self.root / name)
+        except (OSError, ValueError):
+            return None
+        return status.st_size, status.st_mtime_ns
+
     def _begin(self, root: Path) -> Future[Listed]:
         walk: Future[Listed] = Future()
         walk.set_running_or_notify_cancel()  # so that nobody who leaves takes it from others who wait
@@ -117,8 +130,11 @@ class Listing:
                 self._known = False  # ids are still found; who asks for the list is told why there is none
             raise
         with self._lock:
-            if began >= self._looked:
+            newer = began >= self._looked
+            if newer:
                 self._last, self._looked, self._known = listed, began, True
+        if newer:
+            self.noticed(listed)
         return listed
 
     def _within(self, walked: Walk) -> list[str]:

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Response
 from earmark.errors import EarmarkError, UnknownName
 from earmark.serve import judging
 from earmark.serve.api import REFUSALS, SENDS_TOKEN, TABLES
-from earmark.serve.folder import Below, Number, Tag, event_of, known_job
+from earmark.serve.folder import Below, Looked, Number, Tag, event_of, known_job
 from earmark.serve.judging import Order
-from earmark.serve.service import Here
+from earmark.serve.service import Here, Service
 from earmark.serve.shapes import Kept, NextEvent, Precision, Problem, Said, TakenBack
 from earmark.serve.store import Store
 
@@ -26,25 +26,41 @@ router = APIRouter(
 
 
 @router.get("/v1/jobs/{job}/next")
-def following(job: Number, here: Here, tag: Tag = None, order: Order = "mixed", below: Below = False) -> NextEvent:
+def following(
+    job: Number, here: Here, _: Looked, tag: Tag = None, order: Order = "mixed", below: Below = False
+) -> NextEvent:
     """The next event to be judged, or the next candidate."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
-    event, left = judging.following(store, job, tag, order, below)
+    while True:
+        event, left = judging.following(store, job, tag, order, below)
+        if event is None or _there(
+            here, event["recording"]
+        ):  # else it was replaced since the last list: nobody is asked of it
+            break
     if event is None:
         return NextEvent(event=None, drawn=None, left=0)
     return NextEvent(event=event_of(event), drawn=event["drawn"], left=left)
+
+
+def _there(here: Service, recording: str) -> bool:
+    """Whether a recording is there as a job heard it, at this moment."""
+    store, _ = here.folder
+    store.look(here.shelf.listing.state, recording)
+    return bool(store.rows("SELECT 1 FROM done WHERE recording = ? AND there", (recording,)))
 
 
 @router.post("/v1/jobs/{job}/reviews", status_code=201)
 def review(job: Number, said: Said, here: Here) -> Kept:
     """Keep an answer. It is on the disk when this is answered."""
     store, _ = here.folder
-    rows = store.rows("SELECT * FROM events WHERE job = ? AND id = ?", (job, said.event))
+    for row in store.rows("SELECT recording FROM events WHERE job = ? AND id = ?", (job, said.event)):
+        _there(here, row["recording"])
+    rows = store.rows("SELECT * FROM found WHERE job = ? AND id = ?", (job, said.event))
     if not rows:
         known_job(store, job)
         raise UnknownName(
-            f"event {said.event}: job {job} has none of this number. Where it had, the recording was another one when it was heard anew "
+            f"event {said.event}: job {job} has none of this number. Where it had, its recording was replaced or taken away "
             f"since: go on with /v1/jobs/{job}/next, or load the page again"
         )
     other = said.other.strip()
@@ -76,15 +92,15 @@ def _edges(store: Store, event: dict[str, Any], said: Said) -> tuple[float, floa
 
 
 @router.delete("/v1/jobs/{job}/reviews/last")
-def take_back(job: Number, here: Here) -> TakenBack:
+def take_back(job: Number, here: Here, _: Looked) -> TakenBack:
     """Take the newest answer back."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
     gone = judging.take_back(store, job)
     if gone is None:
         return TakenBack(event=None, drawn=None, onset=None, offset=None)
     rows = store.rows(
-        "SELECT * FROM events WHERE job = ? AND recording = ? AND onset = ? AND tag = ?",
+        "SELECT * FROM found WHERE job = ? AND recording = ? AND onset = ? AND tag = ?",
         (job, gone["recording"], gone["onset"], gone["tag"]),
     )
     edges = {"onset": gone["right_onset"], "offset": gone["right_offset"]}
@@ -92,9 +108,9 @@ def take_back(job: Number, here: Here) -> TakenBack:
 
 
 @router.get("/v1/jobs/{job}/figures")
-def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
+def figures(job: Number, here: Here, _: Looked, tag: Tag = None) -> Precision:
     """The precision so far, of events; and what was said of candidates."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
     return Precision(**judging.figures(store, job, tag))
 
@@ -102,9 +118,9 @@ def figures(job: Number, here: Here, tag: Tag = None) -> Precision:
 @router.get(
     "/v1/jobs/{job}/reviews", response_class=Response, responses={200: {"content": {"text/csv": TABLES["text/csv"]}}}
 )
-def reviews(job: Number, here: Here) -> Response:
+def reviews(job: Number, here: Here, _: Looked) -> Response:
     """The answers as the table of `earmark review`, from which taggers learn."""
-    store, _ = here.folder
+    store = here.folder[0]
     known_job(store, job)
     headers = {"Content-Disposition": f'attachment; filename="reviews-{job}.csv"'}
     body = judging.table(store, job).encode("utf-8", "surrogateescape")

@@ -16,10 +16,11 @@ from earmark.registry import did_you_mean
 from earmark.serve.hearing import Memory
 from earmark.serve.jobs import Jobs
 from earmark.serve.lessons import by_tag, opened
+from earmark.serve.listing import Listed
 from earmark.serve.meters import Meters
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
-from earmark.serve.store import Store
+from earmark.serve.store import UNKNOWN, State, Store
 from earmark.serve.trainings import Load, Trainings
 from earmark.serve.uploads import Spool
 from earmark.serve.work import Desk
@@ -62,7 +63,8 @@ class Service:
         if settings.clips is not None:
             made.know(opened(settings.clips, settings.dataset, log.warning))
         if settings.recordings is not None:
-            made.store = Store(settings.kept)
+            made.store = Store(settings.kept, settings.recordings)
+            shelf.listing.noticed = made.notice
             made.trainings = Trainings(made.store, shelf, taggers, settings, load)  # what was taken is served first
             made.jobs = Jobs(made.store, shelf, taggers, desk, settings.kept / "jobs")
         return made
@@ -71,6 +73,15 @@ class Service:
         """These clips can be learnt from, and heard as examples."""
         self.clips, self.examples = clips, by_tag(clips)
         self.shelf.add_clips({clip[0] for chosen in self.examples.values() for clip in chosen})
+
+    def notice(self, listed: Listed) -> None:
+        """Which recordings are there as they were heard, by a new list of the folder."""
+        store, names = self.store, frozenset(listed.names.values())
+        if store is not None:
+            store.look(lambda name: self._state(name, listed) if name in names else None)
+
+    def _state(self, name: str, listed: Listed) -> State | None:
+        return UNKNOWN if name in listed.unnamed else self.shelf.listing.state(name)
 
     @property
     def folder(self) -> tuple[Store, Jobs]:

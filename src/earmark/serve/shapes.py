@@ -149,7 +149,8 @@ class JobAsked(Output):
 
 class OneJob(Output):
     """state: running, stopped, done, or failed and why. done, unread: recordings; seconds: of sound heard. candidates: what was
-    not sure enough to be an event, from half of the thresholds on.
+    not sure enough to be an event, from half of the thresholds on. gone: recordings that were heard and are not in the folder any
+    more, or are others by now: what was found in them is kept, and counts again where they are there again.
     """
 
     id: int
@@ -160,6 +161,7 @@ class OneJob(Output):
     total: Counted
     done: Counted
     unread: Counted
+    gone: Counted
     seconds: Seconds
     events: Counted
     candidates: Counted
@@ -241,7 +243,8 @@ class TakenBack(Output):
 class Precision(Output):
     """asked: answers; judged: of them right or wrong; sample: of these drawn by chance, which stand for all that nobody chose.
     precision: of all events, and its 95 % interval; null while nobody knows. candidates: answers to what was not sure enough, and
-    missed: of them right, whatever edges or tag they have in truth.
+    missed: of them right, whatever edges or tag they have in truth. gone: answers that count no more, because their recordings are
+    not in the folder any more or are others by now; they are kept, and count again where these are there again.
     """
 
     asked: Counted
@@ -253,6 +256,7 @@ class Precision(Output):
     high: float | None
     candidates: Counted
     missed: Counted
+    gone: Counted
 
 
 class Cause(Output):
@@ -328,8 +332,11 @@ class OneTraining(Output):
 
 
 class TrainingsTold(Output):
-    """lacks: why none can be begun here, or null. answers: by tagger, how many there are to learn from."""
+    """lacks: why none can be begun here, or null. answers: by tagger, how many there are to learn from; gone: how many there are
+    beside these to recordings that are not in the folder any more, or are others by now.
+    """
 
     lacks: str | None
     answers: dict[str, Counted]
+    gone: dict[str, Counted]
     trainings: list[OneTraining]

@@ -2,16 +2,20 @@
 
 Every answer is on the disk before the service says that it is (WAL, synchronous=FULL): a kill loses nothing that was said. An
 answer is never changed: one that is taken back is marked so, and of two to one event the newer one counts. Times are UTC.
+
+What was found and said is of a recording's bytes, told by size and time of change. Where other bytes have its name now, or none, it
+is kept and counts for nothing, until the same bytes are there again: `there`, by the last look at the folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,16 +26,18 @@ from earmark.files.lock import lock
 from earmark.scores import Event
 
 NAME = "serve.sqlite"
-# 1: without candidates (`below`), moved edges (`right_…`) and trainings; 2: numbers of events were given again
+# 1: without candidates (`below`), moved edges (`right_…`) and trainings; 2: numbers of events were given again, and nothing told of
+# which bytes of a recording (`size`, `mtime`) events and answers are
 VERSION = 3
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
   id INTEGER PRIMARY KEY, told TEXT NOT NULL UNIQUE, tagger TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS done (
-  job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, seconds REAL, error TEXT, PRIMARY KEY (job, recording));
+  job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, seconds REAL, error TEXT, size INTEGER, mtime INTEGER,
+  there INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (job, recording));
 CREATE TABLE IF NOT EXISTS events (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL, offset REAL NOT NULL,
-  tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL,
+  offset REAL NOT NULL, tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL,
   below INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS events_by_tag ON events (job, tag, score);
 CREATE INDEX IF NOT EXISTS events_by_draw ON events (job, draw);
@@ -39,17 +45,24 @@ CREATE INDEX IF NOT EXISTS events_by_recording ON events (job, recording);
 CREATE TABLE IF NOT EXISTS reviews (
   id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL,
   offset REAL NOT NULL, tag TEXT NOT NULL, score REAL NOT NULL, answer TEXT NOT NULL, other TEXT NOT NULL, drawn TEXT NOT NULL,
-  draw REAL NOT NULL, time TEXT NOT NULL, undone TEXT, right_onset REAL, right_offset REAL, below INTEGER NOT NULL DEFAULT 0);
+  draw REAL NOT NULL, time TEXT NOT NULL, undone TEXT, right_onset REAL, right_offset REAL, below INTEGER NOT NULL DEFAULT 0,
+  size INTEGER, mtime INTEGER);
 CREATE INDEX IF NOT EXISTS reviews_by_event ON reviews (job, recording, onset, tag);
 CREATE TABLE IF NOT EXISTS trainings (
   id INTEGER PRIMARY KEY AUTOINCREMENT, tagger TEXT NOT NULL, base TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL,
   answers INTEGER NOT NULL, decided TEXT);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-# of two answers to one event the newer one counts; taken back, the one before counts again
+# found: events of recordings that are there. latest: of two answers to one event the newer one; taken back, the one before counts
+# again. said: those of them that count
 VIEWS = """
-CREATE TEMP VIEW said AS SELECT r.* FROM reviews r WHERE r.undone IS NULL AND NOT EXISTS (
+CREATE TEMP VIEW found AS SELECT e.* FROM events e JOIN done d ON d.job = e.job AND d.recording = e.recording WHERE d.there;
+CREATE TEMP VIEW latest AS SELECT r.* FROM reviews r WHERE r.undone IS NULL AND NOT EXISTS (
   SELECT 1 FROM reviews n WHERE n.job = r.job AND n.recording = r.recording AND n.onset = r.onset AND n.tag = r.tag
-    AND n.undone IS NULL AND n.id > r.id);
+    AND n.size IS r.size AND n.mtime IS r.mtime AND n.undone IS NULL AND n.id > r.id);
+CREATE TEMP VIEW said AS SELECT r.* FROM latest r JOIN done d ON d.job = r.job AND d.recording = r.recording
+  WHERE d.there AND r.size IS d.size AND r.mtime IS d.mtime AND EXISTS (
+    SELECT 1 FROM events e WHERE e.job = r.job AND e.recording = r.recording AND e.onset = r.onset AND e.tag = r.tag);
 """
 SINCE_1 = (
     "ALTER TABLE events ADD COLUMN below INTEGER NOT NULL DEFAULT 0",
@@ -58,6 +71,8 @@ SINCE_1 = (
     "ALTER TABLE reviews ADD COLUMN below INTEGER NOT NULL DEFAULT 0",
 )
 SINCE_2 = (
+    *(f"ALTER TABLE {table} ADD COLUMN {name} INTEGER" for table in ("done", "reviews") for name in ("size", "mtime")),
+    "ALTER TABLE done ADD COLUMN there INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE events RENAME TO former",
     *(f"DROP INDEX IF EXISTS events_by_{name}" for name in ("tag", "draw", "recording")),
 )  # before the tables are made
@@ -69,6 +84,9 @@ TAKEN_OVER = (
     "DELETE FROM sqlite_sequence WHERE name = 'events'",
     f"INSERT INTO sqlite_sequence VALUES ('events', {FLOOR})",
 )
+State = tuple[int | None, int | None]  # of a file: bytes, time of change in ns, as `earmark.files.journal` keeps it
+UNKNOWN: State = (None, None)
+log = logging.getLogger("earmark")
 STARTED = re.compile(r"(?<!\d)((?:19|20)\d{6})[_T-]?(\d{6})(?!\d)")  # of recorders' file names: 20260514_053000
 
 
@@ -101,14 +119,25 @@ def _alike(rows: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]]) -> bo
     return sorted(map(told, rows)) == sorted(map(told, others))
 
 
+def _holds(folder: Path) -> bool:
+    """Whether it is a folder with something in it: where a card was, an empty one may be left."""
+    try:
+        return any(True for _ in folder.iterdir())
+    except OSError:
+        return False
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Store:
-    """The open file. Raises EarmarkError where another service has it, or it was made by a newer earmark."""
+    """The open file. recordings: the folder that it is of.
 
-    def __init__(self, folder: Path):
+    Raises EarmarkError where another service has it, it is of another folder, or it was made by a newer earmark.
+    """
+
+    def __init__(self, folder: Path, recordings: Path | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / NAME
         self._lock = threading.RLock()
@@ -119,6 +148,8 @@ class Store:
             stack.callback(self._line.close)
             try:
                 self._begin()
+                if recordings is not None:
+                    self._belong(recordings.resolve())
             except sqlite3.DatabaseError as error:
                 raise EarmarkError(
                     f"{self.path}: cannot be read as the state of a service ({error}). Move it away"
@@ -143,6 +174,24 @@ class Store:
             for change in changes:
                 line.execute(change)
         self._line.executescript(VIEWS)
+
+    def _belong(self, recordings: Path) -> None:
+        """To this folder from now on. Raises EarmarkError where it belongs to another one that is there."""
+        for row in self.rows("SELECT value FROM about WHERE name = 'recordings'"):
+            former = Path(json.loads(row["value"]))
+            if former == recordings:
+                return
+            if _holds(former) and not former.samefile(recordings):
+                raise EarmarkError(
+                    f"{self.path}: keeps the jobs and reviews of {former}, and the recordings given now are those in {recordings}: both "
+                    "would be mixed. Give another --state, or leave it out: each folder of recordings has one of its own then"
+                )
+            log.warning(
+                "%s: keeps the jobs and reviews of %s, where no recordings are any more; those in %s are taken for them as far as they "
+                "are the same", self.path, former, recordings,
+            )  # fmt: skip
+        with self.writing() as line:
+            line.execute("INSERT OR REPLACE INTO about VALUES ('recordings', ?)", (json.dumps(str(recordings)),))
 
     def close(self) -> None:
         with self._lock:
@@ -182,11 +231,14 @@ class Store:
             line.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job))
 
     def heard(
-        self, job: int, recording: str, seconds: float, events: Iterable[Event], candidates: Iterable[Event] = ()
-    ) -> None:
-        """What was found in a recording, in place of what was found before; candidates: what was not sure enough.
+        self, job: int, recording: str, seconds: float, events: Iterable[Event], candidates: Iterable[Event] = (),
+        state: State = UNKNOWN,
+    ) -> None:  # fmt: skip
+        """What was found in a recording, in place of what was found before; candidates: what was not sure enough; state: of its file,
+        as it was heard.
 
-        What is found as it was before stays as it is: the same sound was heard. Other events never get a number that one had before.
+        What is found as it was before stays as it is, with its answers: the same sound was heard, though its file may have been
+        copied anew. Other events never get a number that one had before.
         """
         began = started(recording)
 
@@ -200,18 +252,65 @@ class Store:
             for e in found
         ]
         with self.writing() as line:
-            if not _alike(
-                rows, line.execute(f"SELECT {FOUND} FROM events WHERE job = ? AND recording = ?", (job, recording))
-            ):
-                line.execute("DELETE FROM events WHERE job = ? AND recording = ?", (job, recording))
+            here = (job, recording)
+            before = line.execute("SELECT size, mtime FROM done WHERE job = ? AND recording = ?", here).fetchone()
+            if not _alike(rows, line.execute(f"SELECT {FOUND} FROM events WHERE job = ? AND recording = ?", here)):
+                line.execute("DELETE FROM events WHERE job = ? AND recording = ?", here)
                 line.executemany(f"INSERT INTO events ({FOUND}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, NULL)", (job, recording, seconds))
+            elif before is not None:
+                line.execute(
+                    "UPDATE reviews SET size = ?, mtime = ? WHERE job = ? AND recording = ? AND size IS ? AND mtime IS ?",
+                    (*state, *here, *before),
+                )
+            line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, NULL, ?, ?, 1)", (*here, seconds, *state))
 
-    def failed(self, job: int, recording: str, error: str) -> None:
+    def failed(self, job: int, recording: str, error: str, state: State = UNKNOWN) -> None:
         with self.writing() as line:
             line.execute("DELETE FROM events WHERE job = ? AND recording = ?", (job, recording))
-            line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, NULL, ?)", (job, recording, error))
+            line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, NULL, ?, ?, ?, 1)", (job, recording, error, *state))
 
-    def told(self, job: int) -> set[str]:
-        """The recordings of which something is known."""
-        return {row["recording"] for row in self.rows("SELECT recording FROM done WHERE job = ?", (job,))}
+    def told(self, job: int) -> dict[str, State]:
+        """The recordings of which something is known, and of which bytes it is."""
+        rows = self.rows("SELECT recording, size, mtime FROM done WHERE job = ?", (job,))
+        return {row["recording"]: (row["size"], row["mtime"]) for row in rows}
+
+    # ------------------------------------------------------------------------------------------------- which bytes
+
+    def look(self, state_of: Callable[[str], State | None], recording: str | None = None) -> None:
+        """See which recordings, or whether one, are as they were heard. state_of: of a name's file as it is; None: there is none."""
+        question = "SELECT job, recording, size, mtime, there FROM done WHERE ?1 IS NULL OR recording = ?1"
+        rows = self.rows(question, (recording,))
+        states = {name: state_of(name) for name in dict.fromkeys(row["recording"] for row in rows)}
+        changed = []
+        for row in rows:
+            heard, as_it_is = (row["size"], row["mtime"]), states[row["recording"]]
+            there = as_it_is is not None and heard in (as_it_is, UNKNOWN)
+            if there != bool(row["there"]):
+                changed.append((there, row["job"], row["recording"], *heard))
+        if changed:
+            with self.writing() as line:  # but not of what was heard meanwhile
+                line.executemany(
+                    "UPDATE done SET there = ? WHERE job = ? AND recording = ? AND size IS ? AND mtime IS ?", changed
+                )
+
+    def unknown(self) -> dict[int, list[str]]:
+        """By job the recordings of which nothing tells which bytes were heard, as of a state of before."""
+        found: dict[int, list[str]] = {}
+        for row in self.rows("SELECT job, recording FROM done WHERE size IS NULL"):
+            found.setdefault(row["job"], []).append(row["recording"])
+        return found
+
+    def know(self, job: int, states: Mapping[str, State]) -> None:
+        """Which bytes of recordings a state of before is of, and the answers to what is found in them still."""
+        with self.writing() as line:
+            for recording, state in states.items():
+                line.execute(
+                    "UPDATE done SET size = ?, mtime = ? WHERE job = ? AND recording = ? AND size IS NULL",
+                    (*state, job, recording),
+                )
+                line.execute(
+                    "UPDATE reviews SET size = ?, mtime = ? WHERE job = ? AND recording = ? AND size IS NULL AND EXISTS (SELECT 1 "
+                    "FROM events e WHERE e.job = reviews.job AND e.recording = reviews.recording AND e.tag = reviews.tag AND "
+                    "e.onset = reviews.onset AND abs(e.offset - reviews.offset) < 1e-3 AND abs(e.score - reviews.score) < 1e-3)",
+                    (*state, job, recording),
+                )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 
 from earmark.errors import UnknownName
 from earmark.serve.api import REFUSALS, SENDS_TOKEN
+from earmark.serve.folder import Looked
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import OneTraining, Problem, TrainingAsked, TrainingsTold
 from earmark.serve.trainings import Trainings
@@ -27,12 +28,15 @@ def _trainings(here: Service) -> Trainings:
 
 
 @router.get("/v1/training")
-def all_trainings(here: Here) -> TrainingsTold:
+def all_trainings(here: Here, _: Looked) -> TrainingsTold:
     """The trainings, the newest first; why none can be begun; and of each tagger how many answers it could learn from."""
     trainings = _trainings(here)
     counts = {name: sum(count for _, count in trainings.answers(name)) for name in list(here.taggers)}
     return TrainingsTold(
-        lacks=trainings.lacks(), answers=counts, trainings=[OneTraining(**each) for each in trainings.all()]
+        lacks=trainings.lacks(),
+        answers=counts,
+        gone={name: trainings.gone(name) for name in counts},
+        trainings=[OneTraining(**each) for each in trainings.all()],
     )
 
 

@@ -65,10 +65,19 @@ class Trainings:
         return None
 
     def answers(self, tagger: str) -> list[tuple[int, int]]:
-        """(job, answers that are none but unsure) of events of its tags."""
+        """(job, answers that are none but unsure) of events of its tags in recordings that are there."""
+        return self._counted(tagger, "said")
+
+    def gone(self, tagger: str) -> int:
+        """How many there are beside those, to recordings that are not there any more."""
+        return sum(count for _, count in self._counted(tagger, "latest")) - sum(
+            count for _, count in self.answers(tagger)
+        )
+
+    def _counted(self, tagger: str, view: str) -> list[tuple[int, int]]:
         known = set(self.taggers[tagger].vocabulary)
         counts: dict[int, int] = {}
-        for row in self.store.rows("SELECT job, tag FROM said WHERE answer <> 'unsure'"):
+        for row in self.store.rows(f"SELECT job, tag FROM {view} WHERE answer <> 'unsure'"):
             if row["tag"] in known:
                 counts[row["job"]] = counts.get(row["job"], 0) + 1
         return sorted(counts.items())
@@ -80,7 +89,19 @@ class Trainings:
                 raise EarmarkError(why)
             if self._process is not None:
                 raise EarmarkError(f"training {self._number} runs: wait for it, or stop it")
+            for row in self.store.rows(
+                "SELECT DISTINCT recording FROM latest"
+            ):  # the last list may be half a minute old
+                self.store.look(self.shelf.listing.state, row["recording"])
             text, count = self._table(tagger)
+            if not count and self.gone(tagger):
+                names = [
+                    row["recording"] for row in self.store.rows("SELECT DISTINCT recording FROM latest ORDER BY 1")
+                ]
+                raise EarmarkError(
+                    f"{names[0]}: was reviewed and is not in the folder any more, or is another recording by now (so it is with all "
+                    f"{len(names)} that were reviewed). Put it back to learn from it"
+                )
             if not count:
                 raise EarmarkError("nobody has answered yet: review some events first")
             base = self.taggers[tagger].identity()
