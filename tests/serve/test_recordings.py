@@ -65,6 +65,52 @@ def test_peaks(service, held):
     assert (part["high"], part["low"]) == ([64, 0], [-64, 0])
 
 
+class Long:
+    """Silence of some length, with a click now and then, in blocks that fit nothing."""
+
+    def __init__(self, seconds: float, clicks: tuple[float, ...]):
+        self.seconds, self.clicks = seconds, clicks
+
+    def decoded(self, rate: int):
+        total = round(self.seconds * rate)
+        places = np.array([round(click * rate) for click in self.clicks])
+        for first in range(0, total, 1_234_567):
+            block = np.zeros(min(1_234_567, total - first), np.float32)
+            block[places[(places >= first) & (places < first + len(block))] - first] = 0.5
+            yield block
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 1001])
+def test_a_waveform_from_afar_keeps_its_time(rate):
+    """At the start and the end of an hour, also where a tenth of a second is no whole number of samples."""
+    clicks = (2.0, 1800.0, 3595.0, 3599.0)
+    low, high, total = drawing.coarse(Long(3600, clicks), rate)
+    assert total == 3600 * rate and len(low) == len(high) == 36_000 and not low.any()
+    seen = np.flatnonzero(high) / drawing.COARSE
+    assert seen.tolist() == pytest.approx(clicks)
+    _, seen_ = drawing.far(low, high, 3590.05, 3600.0, 1000)
+    assert len(seen_) == 100
+    _, part = drawing.far(low, high, 1700.0, 1900.0, 100)
+    assert np.flatnonzero(part).tolist() == [50] and len(part) == 100
+
+
+def test_a_waveform_of_fewer_samples_than_tenths():
+    low, high, total = drawing.coarse(Long(60, (30.0,)), 3)
+    assert (total, len(low)) == (180, 600) and 30.0 in np.flatnonzero(high) / drawing.COARSE
+
+
+def test_the_waveform_of_a_file_from_afar_keeps_its_time(service, tmp_path):
+    rate = 11_025
+    wave = np.zeros(100 * rate + 500)  # it ends within a tenth of a second
+    wave[99 * rate : 99 * rate + 200] = wave[-3:] = 0.5
+    soundfile.write(tmp_path / "a.wav", wave, rate, subtype="PCM_16")
+    told = service.post("/v1/recordings", files={"file": ("a.wav", (tmp_path / "a.wav").read_bytes())}).json()
+    seen = service.get(f"/v1/recordings/{told['id']}/peaks", params={"start": 20, "end": 100, "points": 800}).json()
+    assert np.flatnonzero(seen["high"]).tolist() == [790]
+    end = service.get(f"/v1/recordings/{told['id']}/peaks", params={"start": 20, "points": 4000}).json()
+    assert end["high"][-1] == 64
+
+
 def test_a_tone_is_where_it_sounds(service, held):
     """1 kHz at half of full scale: -6.02 dB in the row that holds 1 kHz, for the first half of the time."""
     body = service.get(f"{held}/spectrogram", params={"width": 40, "height": 64})

@@ -53,23 +53,37 @@ def _steps(values: Wave) -> list[int]:
 
 
 def coarse(sound: Sent, rate: int) -> tuple[Wave, Wave, int]:
-    """Lowest and highest sample of each tenth of a second of a whole recording, and its samples. Raises AudioError."""
-    step = max(1, rate // COARSE)
+    """Lowest and highest sample of each tenth of a second of a whole recording, and its samples. Raises AudioError.
+
+    A tenth begins with the first sample that is not before it, also at rates of which it is no whole number of samples.
+    """
     low: list[Wave] = []
     high: list[Wave] = []
-    total, rest = 0, np.zeros(0, np.float32)
+    total, begun, count, rest = 0, 0, 0, np.zeros(0, np.float32)  # begun: the sample that `rest` begins with
     for block in sound.decoded(rate):
         total += len(block)
         wave = np.concatenate([rest, block])
-        whole = len(wave) // step * step
-        rows = wave[:whole].reshape(-1, step)
-        low.append(rows.min(1))
-        high.append(rows.max(1))
-        rest = wave[whole:]
+        whole = total * COARSE // rate  # tenths
+        if whole > count:
+            edges = -(-np.arange(count, whole + 1) * rate // COARSE) - begun
+            starts = np.minimum(edges[:-1], len(wave) - 1)  # of rates below ten
+            low.append(np.minimum.reduceat(wave[: edges[-1]], starts))
+            high.append(np.maximum.reduceat(wave[: edges[-1]], starts))
+            begun, count = begun + int(edges[-1]), whole
+            wave = wave[edges[-1] :]
+        rest = wave
     if len(rest):
         low.append(rest.min(keepdims=True))
         high.append(rest.max(keepdims=True))
     return np.concatenate(low), np.concatenate(high), total
+
+
+def far(low: Wave, high: Wave, start: float, end: float, points: int) -> tuple[list[int], list[int]]:
+    """Lowest and highest of `points` equal stretches from start to end, seconds, or of as many as there are tenths, of `coarse`."""
+    last = min(len(low), math.ceil(end * COARSE))
+    points = max(1, min(points, last - int(start * COARSE)))
+    edges = np.minimum((np.linspace(start, end, points, endpoint=False) * COARSE).astype(np.int64), last - 1)
+    return _steps(np.minimum.reduceat(low[:last], edges)), _steps(np.maximum.reduceat(high[:last], edges))
 
 
 def around(rate: int) -> float:

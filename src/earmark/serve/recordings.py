@@ -146,10 +146,7 @@ async def peaks(
             low, high = drawing.peaks(drawing.part(sound, rate, first, last), points)
         else:
             lows, highs, _ = survey(sound)
-            chosen = slice(
-                int(first * drawing.COARSE), max(int(last * drawing.COARSE), int(first * drawing.COARSE) + 1)
-            )
-            low, high = drawing.peaks(lows[chosen], points)[0], drawing.peaks(highs[chosen], points)[1]
+            low, high = drawing.far(lows, highs, first, last, points)
         return Peaks(start=first, end=last, low=low, high=high)
 
     return await drawn(here, request, make)
