@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
 from tests.serve.conftest import HERE
+from tests.serve.process import serving
 
 from earmark.models import loading
 from earmark.serve import drawing, playing
 from earmark.serve.app import build
 from earmark.serve.left import LOCK
 from earmark.serve.settings import Settings
+from earmark.serve.sounds import Sent
 
 RATE = 32_000
 
@@ -177,14 +181,89 @@ def test_ranges(service, held, asked):
 
 
 def test_ranges_that_cannot_be(service, held):
-    answer = service.get(f"{held}/audio", headers={"Range": "bytes=99999999-"})
-    assert answer.status_code == 416 and answer.headers["content-range"] == f"bytes */{44 + 2 * 4 * RATE}"
+    for none in ("99999999-", "-0", f"{44 + 2 * 4 * RATE}-"):
+        answer = service.get(f"{held}/audio", headers={"Range": f"bytes={none}"})
+        assert answer.status_code == 416 and answer.headers["content-range"] == f"bytes */{44 + 2 * 4 * RATE}", none
+    assert service.get(f"{held}/audio", headers={"Range": f"bytes=0-{'9' * 5000}"}).status_code == 200
     assert service.get(f"{held}/audio", headers={"Range": "lines=1-2"}).status_code == 200
 
 
 def test_a_wav_beyond_what_a_header_states(tone):
     wav = playing.Wav(None, 48_000, 0, 2**33)  # 50 hours
     assert wav.size == 2**32 - 2 and struct.unpack("<I", wav.header()[40:44])[0] == 2**32 - 46
+
+
+def test_a_flac_that_was_cut_off_lasts_as_long_as_it_can_be_read(service, data, tmp_path):
+    """Its header tells more, and its codec is told as that of a WAV, whose header is believed."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * RATE)
+    soundfile.write(tmp_path / "whole.flac", noise, RATE, subtype="PCM_16")
+    whole = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    seconds = {}
+    for path in (tmp_path / "whole.flac", tmp_path / "cut.flac", data / "nasty" / "files" / "made__truncated.flac"):
+        told = service.post("/v1/recordings", params={"name": path.name}, content=path.read_bytes())
+        facts = told.json()
+        at = f"/v1/recordings/{facts['id']}"
+        seconds[path.name] = facts["seconds"]
+        wave, rate = soundfile.read(io.BytesIO(service.get(f"{at}/audio").content))
+        assert len(wave) == round(facts["seconds"] * rate) and wave[-500:].any()  # no silence is put behind it
+        seen = service.get(f"{at}/peaks", params={"points": 20}).json()
+        assert seen["end"] == pytest.approx(facts["seconds"]) and all(seen["high"])
+    assert seconds["whole.flac"] == 4.0 and 1.5 < seconds["cut.flac"] < 2.5
+    assert seconds["made__truncated.flac"] == 0.256
+
+
+def test_a_picture_is_asked_for_again_and_is_not_sent_again(esc10, tone, tmp_path):
+    """Only where the recording is another one by now, whose name is the same."""
+    (tmp_path / "sounds").mkdir()
+    place = tmp_path / "sounds" / "a.wav"
+    place.write_bytes(tone.read_bytes())
+    settings = Settings(recordings=place.parent, state=tmp_path / "state")
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        at = f"/v1/recordings/{client.get('/v1/recordings').json()['recordings'][0]['id']}/spectrogram"
+        first = client.get(at)
+        assert first.status_code == 200 and first.headers["cache-control"] == "private, no-cache"
+        mark = first.headers["etag"]
+        for told in (mark, f'"x", W/{mark}', "*"):
+            same = client.get(at, headers={"If-None-Match": told})
+            assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", mark)
+        assert client.get(at, headers={"If-None-Match": '"x"'}).content == first.content
+        soundfile.write(place, np.random.default_rng(0).uniform(-1, 1, 128_000), RATE, subtype="PCM_24")
+        other = client.get(at, headers={"If-None-Match": mark})
+        assert other.status_code == 200 and other.headers["etag"] != mark and other.content != first.content
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_is_gone_while_it_is_played_is_no_silence(tmp_path, gone):
+    place, noise = tmp_path / "a.wav", np.full(60 * RATE, 0.5)
+    soundfile.write(place, noise, RATE)
+    sound = Sent(Path("a.wav"), file=place)
+    body = playing.Wav(sound, RATE, 0, len(noise), sound.state()).read(0, 10**9)
+    assert [len(next(body)) for _ in range(3)] == [44, *[2 * RATE * int(playing.STEP)] * 2]
+    place.unlink()
+    if not gone:
+        soundfile.write(place, noise / 2, RATE)
+    with pytest.raises(playing.Gone, match=r"a\.wav: was taken away or replaced while it was played"):
+        next(body)
+
+
+def test_who_hears_it_sees_that_it_is_not_whole(tmp_path):
+    """The line is closed before all bytes that were told have come, and the log has a sentence."""
+    (tmp_path / "sounds").mkdir()
+    place = tmp_path / "sounds" / "a.wav"
+    soundfile.write(place, np.zeros(40_000_000, np.int16), 96_000)  # more than waits in any socket
+    with serving("--recordings", place.parent, "--state", tmp_path / "state") as program:
+        (each,) = program.client.get("/v1/recordings").json()["recordings"]
+        came = 0
+        with program.client.stream("GET", f"/v1/recordings/{each['id']}/audio") as answer:
+            assert answer.status_code == 200 and int(answer.headers["content-length"]) == 44 + 2 * 40_000_000
+            blocks = answer.iter_raw()
+            came += len(next(blocks))
+            place.unlink()
+            with pytest.raises(httpx.RemoteProtocolError):
+                came += sum(map(len, blocks))
+        assert 0 < came < 80_000_000
+        assert program.client.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "audacity", "raven"])

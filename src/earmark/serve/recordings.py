@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import numpy as np
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
-from earmark.errors import EarmarkError, UnknownName
+from earmark.audio import load
+from earmark.errors import AudioError, EarmarkError, UnknownName
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.inference.shapes import EventsOfRecording
@@ -53,7 +56,8 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
         "description": "A grey picture.",
-    }
+    },
+    304: {"description": "The picture is as that whose ETag came in If-None-Match."},
 }
 SOUND: dict[int | str, dict[str, Any]] = {
     200: {
@@ -66,26 +70,41 @@ SOUND: dict[int | str, dict[str, Any]] = {
     },
     416: {"model": Problem, "description": "The range lies behind the end."},
 }
-KEPT_PICTURE = {"Cache-Control": "private, max-age=3600"}
+MARKS = re.compile(r'(?:W/)?("[^"]*")|(\*)')  # of answers that a browser has
 router = APIRouter(responses=UNHEARD, dependencies=SENDS_TOKEN, tags=["recordings"])
 
 
 @functools.lru_cache(maxsize=64)
-def surveyed(sound: Sent, changed: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """`drawing.coarse` of a recording; changed: when its file was, so that another is read anew."""
+def surveyed(sound: Sent, state: object) -> tuple[np.ndarray, np.ndarray, int]:
+    """`drawing.coarse` of a recording; state: of its file, so that another is read anew."""
     return drawing.coarse(sound, sound.info().sample_rate)
 
 
 def survey(sound: Sent) -> tuple[np.ndarray, np.ndarray, int]:
-    return surveyed(sound, sound.file.stat().st_mtime_ns)
+    return surveyed(sound, sound.state())
 
 
 def length(sound: Sent) -> tuple[int, int]:
     """Samples and rate: by the header where that is so, else by reading to the end. Raises AudioError."""
+    return measured(sound, sound.state())
+
+
+@functools.lru_cache(maxsize=1024)
+def measured(sound: Sent, state: object) -> tuple[int, int]:
     info = sound.info()
     exact = info.codec.startswith("PCM") or info.codec in ("FLOAT", "DOUBLE")
-    frames = info.frames if info.frames is not None and exact else survey(sound)[2]
-    return frames, info.sample_rate
+    if exact and info.frames and _readable(sound, info.sample_rate, info.frames):
+        return info.frames, info.sample_rate
+    return survey(sound)[2], info.sample_rate
+
+
+def _readable(sound: Sent, rate: int, frames: int) -> bool:
+    """Whether a recording goes on to where its header says: a FLAC that was cut off does not, whose codec is told as PCM too."""
+    try:
+        load(sound.file, rate, (frames - 1) / rate, 1 / rate, report=lambda _: None)
+    except AudioError:
+        return False
+    return True
 
 
 def described(name: str, sound: Sent, held: bool) -> RecordingFacts:
@@ -157,9 +176,14 @@ async def spectrogram(
     request: Request, here: Here, name: Which_, start: Second = 0.0, end: Until = None, width: Pixels = 800,
     height: Annotated[int, Query(ge=1, le=1024)] = 256, low: Hz = None, high: Hz = None,
     scale: Annotated[Literal["linear", "mel"], Query()] = "linear",
+    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:  # fmt: skip
     """The spectrogram of a part of at most 300 s: a grey PNG in which white is 0 dBFS and black is -120."""
     sound, _ = await here.shelf.find(name)
+    # kept by the browser, but asked for each time: a file may be replaced by another of its name
+    told = {"Cache-Control": "private, no-cache", "ETag": await run_in_threadpool(mark, sound)}
+    if any(told["ETag"] == seen or every for seen, every in MARKS.findall(if_none_match or "")):
+        return Response(status_code=304, headers=told)
 
     def make() -> bytes:
         frames, rate = length(sound)
@@ -176,7 +200,13 @@ async def spectrogram(
         inner = slice(round((first - begin) * rate), round((last - begin) * rate))
         return drawing.spectrogram(wave, rate, width, height, lowest, highest, scale, inner)
 
-    return Response(await drawn(here, request, make), media_type="image/png", headers=KEPT_PICTURE)
+    return Response(await drawn(here, request, make), media_type="image/png", headers=told)
+
+
+def mark(sound: Sent) -> str:
+    """An ETag of what is drawn of a recording: of its file, and of the program that draws it."""
+    text = f"{version('earmark')} {sound.state()}"
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 @router.get("/v1/recordings/{id}/audio", response_class=Response, responses=SOUND)
@@ -188,10 +218,11 @@ async def audio(
     sound, _ = await here.shelf.find(name)
 
     def make() -> playing.Wav:
+        state = sound.state()
         frames, rate = length(sound)
         first, last = bounds(start, end, frames / rate)
         return playing.Wav(
-            sound, rate, round(first * rate), min(frames, max(round(last * rate), round(first * rate) + 1))
+            sound, rate, round(first * rate), min(frames, max(round(last * rate), round(first * rate) + 1)), state
         )
 
     wav = await drawn(here, request, make)
@@ -206,7 +237,7 @@ async def audio(
         headers["Content-Range"] = f"bytes {begin}-{until - 1}/{wav.size}"
     headers["Content-Length"] = str(until - begin)
     body: Iterator[bytes] = wav.read(begin, until)
-    return StreamingResponse(body, 206 if asked is not None else 200, headers, media_type="audio/wav")
+    return playing.Played(body, 206 if asked is not None else 200, headers, media_type="audio/wav")
 
 
 def bounds(start: float, end: float | None, seconds: float) -> tuple[float, float]:
@@ -221,7 +252,7 @@ async def heard_of(request: Request, here: Service, name: str, tagger: str | Non
     """What a tagger says of a recording, asked once."""
     sound, _ = await here.shelf.find(name)
     known, asked = here.tagger(tagger)
-    key = (name, known, id(asked), how, sound.file.stat().st_mtime_ns)  # a name may come to stand for another tagger
+    key = (name, known, id(asked), how, sound.state())  # a name may come to stand for another tagger
     if (kept := here.memory.get(key)) is not None:
         return known, sound, kept
 

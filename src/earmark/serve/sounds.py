@@ -52,6 +52,14 @@ class Sent(Recording):
         with self.naming():
             return audio.info(self.file)
 
+    def state(self) -> tuple[int, int] | None:
+        """Bytes and time of change of its file, by which others of its name are known; None where there is none."""
+        try:
+            status = self.file.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
+
     @contextmanager
     def naming(self) -> Iterator[None]:
         """What is raised of its file within the block is raised of the recording."""
