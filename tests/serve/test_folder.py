@@ -101,6 +101,9 @@ def test_only_what_is_below_the_folder(folder, place, clips):
     names = {each["name"]: each for each in told["recordings"]}
     assert set(names) == {"broken.wav", *(f"site 1/A_20260514_{4 + n:02}3000{p.suffix}" for n, p in enumerate(clips))}
     assert "1 hidden" in told["passed_over"]
+    assert (
+        "2 recordings behind links that lead out of the folder or nowhere, such as out.ogg: put" in told["passed_over"]
+    )
     for name in (
         "out.ogg",
         "away/deep.ogg",

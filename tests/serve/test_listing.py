@@ -156,3 +156,16 @@ def test_files_are_resolved_only_where_a_link_may_lead_out(folder, monkeypatch):
     asked.clear()
     assert len(Listing(folder).now().names) == 102
     assert asked == ["", "a", "b", "b/link.wav"]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"), [("../away.wav", True), ("nowhere.wav", True), ("known.wav", False), ("link.wav", True)]
+)
+def test_a_recording_behind_a_link_is_taken_or_told(folder, target, told):
+    """Whether it leads out, nowhere or round; one that leads to a recording of the folder is one."""
+    (folder.parent / "away.wav").touch()
+    (folder / "link.wav").symlink_to(target)
+    made = Listing(folder).now()
+    assert ("link.wav" in made.names.values()) is not told
+    line = "passed over: 1 recording behind links that lead out of the folder or nowhere, such as link.wav: put the recordings themselves"
+    assert made.passed_over == (f"{line} there" if told else None)

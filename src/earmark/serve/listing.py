@@ -4,7 +4,8 @@ A walk takes seconds where there are many files, or the disk is far away, and go
 meanwhile is answered from the list before. Only where there is none yet, or a recording is asked for that it does not hold, a
 request waits: on the event loop, where that holds up nobody else, and never with a lock that others want.
 
-What lies in the folder through a link that leads out of it is passed over, and looked at again each time that it is opened.
+What lies in the folder through a link that leads out of it is passed over, which is told, and looked at again each time that it is
+opened.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,7 @@ class Listing:
             walked = walk_folder(root)
             within = self._within(walked)
             shown = {id_of(written(name)): written(name) for name in within}
-            listed = Listed(shown, walked.passed_over(), _unnamed(within))
+            listed = Listed(shown, _passed_over(walked, within), _unnamed(within))
         except BaseException:
             with self._lock:
                 self._known = False  # ids are still found; who asks for the list is told why there is none
@@ -157,8 +158,19 @@ class Listing:
         try:
             place = (self.root / name).resolve(strict=True)
             return place if place.is_relative_to(self.root.resolve(strict=True)) else None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # the last of a link in a circle, before Python 3.13
             return None
+
+
+def _passed_over(walked: Walk, within: Sequence[str]) -> str | None:
+    """What is no recording there, and which are behind links: nothing is left out without a word."""
+    told, taken = walked.passed_over(), frozenset(within)
+    left = [name for name in walked.recordings if name not in taken]
+    if not left:
+        return told
+    many = f"{len(left)} recording{'s' * (len(left) > 1)}"
+    line = f"{many} behind links that lead out of the folder or nowhere, such as {written(left[0])}: put the recordings themselves there"
+    return f"{told}; {line}" if told else f"passed over: {line}"
 
 
 def _unnamed(names: Iterable[str]) -> dict[str, AudioError]:
