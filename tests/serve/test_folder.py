@@ -338,3 +338,38 @@ def test_a_state_that_is_none(tmp_path):
     (tmp_path / "serve.sqlite").write_bytes(os.urandom(8192))
     with pytest.raises(EarmarkError, match="cannot be read as the state of a service"):
         Store(tmp_path)
+
+
+def test_a_name_that_nothing_has_is_told(folder):
+    """Wherever a job, a tag or a recording is named; a tag that the tagger knows and never told is no such name."""
+    job = run(folder, threshold=0.3)
+    at, many = f"/v1/jobs/{job['id']}", {"most": 1000}
+    silent = next(
+        iter({*job["rules"]["thresholds"]} - {row["tag"] for row in folder.get(f"{at}/counts").json()["rows"]})
+    )
+    seen = 0
+    for path, told in folder.get("/openapi.json").json()["paths"].items():
+        names = {each["name"] for each in told.get("get", {}).get("parameters", ())}
+        if not path.startswith(("/v1/jobs", "/v1/recordings")) or path.startswith("/v1/recordings/{id}"):
+            continue
+        here, needed = path.format(job=job["id"]), {"tag": "dog"} if path.endswith("examples") else {}
+        for name, value, way_out in (
+            ("job", 999, "job 999: there is none of this number"),
+            ("tag", "dgo", f"dgo: job {job['id']} knows no such tag, did you mean 'dog'? Known: "),
+            ("recording", "zzz", "zzz: no such recording here"),
+        ):
+            if name in names and "{" + name + "}" in path:
+                answer = folder.get(path.format(job=value), params=needed)
+            elif name in names:
+                answer = folder.get(here, params=needed | {name: value})
+                if name == "tag":
+                    assert folder.get(here, params={"tag": silent}).status_code == 200, path
+            else:
+                continue
+            assert answer.status_code == 404 and answer.json()["error"].startswith(way_out), (path, name, answer.text)
+            seen += 1
+    assert seen >= 11
+    event = folder.get(f"{at}/events", params=many).json()["events"][0]
+    assert folder.get(f"{at}/events", params=many | {"recording": event["recording"]}).json()["total"] > 0
+    folder.post(f"{at}/reviews", json={"event": event["id"], "answer": "other", "other": "wren"})
+    assert folder.get(f"{at}/examples", params={"tag": "wren"}).json()["examples"][0]["name"] == event["name"]

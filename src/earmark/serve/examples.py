@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from earmark.audio import info
 from earmark.errors import AudioError
 from earmark.serve.api import REFUSALS, SENDS_TOKEN
-from earmark.serve.folder import Looked, Number, known_job
+from earmark.serve.folder import Looked, Number, known_tag
 from earmark.serve.lessons import Clip
 from earmark.serve.listing import id_of
 from earmark.serve.service import Here
@@ -37,7 +37,8 @@ def examples(
 ) -> Examples:  # fmt: skip
     """Sounds of a tag to compare an event with: half of them clips, where there are, none of them of its own recording."""
     store = here.folder[0]
-    known_job(store, job)
+    named = store.rows("SELECT DISTINCT other FROM reviews WHERE other <> ''")
+    known_tag(store, job, tag, [*here.examples, *(row["other"] for row in named)])
     own = store.rows("SELECT recording FROM events WHERE job = ? AND id = ?", (job, event))
     said = _said(store, job, tag, own[0]["recording"] if own else "", most)
     learnt = [made for clip in here.examples.get(tag, []) if (made := _clip(clip)) is not None][:most]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -11,6 +12,7 @@ from earmark.errors import EarmarkError, UnknownName
 from earmark.events import EventRules
 from earmark.events import formats as eventfile
 from earmark.inference.shapes import EventsOfRecording
+from earmark.registry import did_you_mean
 from earmark.scores import Event
 from earmark.serve.answers import written
 from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TYPES, Form
@@ -36,6 +38,7 @@ router = APIRouter(
     dependencies=SENDS_TOKEN,
 )
 CSV = Form("csv")
+SHOWN = 20  # tags that a refusal names
 Number = Annotated[int, Path(ge=1, le=2**53, description="Of a job.")]
 Tag = Annotated[str | None, Query(max_length=255, description="Of this tag alone.")]
 Name = Annotated[str | None, Query(max_length=255, description="Whose names hold this.")]
@@ -75,6 +78,8 @@ def recordings(
 ) -> Folder:
     """The recordings of the folder, and what a job made of them."""
     store, _ = here.folder
+    if job is not None:
+        known_job(store, job)
     found = {known: told for known, told in listed.names.items() if name is None or name.casefold() in told.casefold()}
     done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ? AND there", (job,))}
     counts = {
@@ -138,6 +143,16 @@ def known_job(store: Store, job: int) -> dict[str, Any]:
     return rows[0]
 
 
+def known_tag(store: Store, job: int, tag: str | None, others: Iterable[str] = ()) -> None:
+    """Raises UnknownName for a job that there is not, and for a tag that is neither its tagger's nor among the others."""
+    told = json.loads(known_job(store, job)["told"])
+    if tag is None or tag in (known := [*told["rules"]["thresholds"], *others]):
+        return
+    if not store.rows("SELECT 1 FROM events WHERE job = ? AND tag = ? LIMIT 1", (job, tag)):
+        shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+        raise UnknownName(f"{tag[:60]}: job {job} knows no such tag{did_you_mean(tag, known)} Known: {shown}")
+
+
 def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     row = known_job(store, job)
     (done,) = store.rows(
@@ -194,14 +209,26 @@ def events(
 ) -> FoundEvents:  # fmt: skip
     """The events that a job found, or its candidates, filtered."""
     store, _ = here.folder
-    known_job(store, job)
-    name = None if recording is None else listed.names.get(recording, "")
+    known_tag(store, job, tag)
+    name = None if recording is None else _named(store, job, listed, recording)
     where = f"FROM found WHERE job = ? AND below = {below:d}" + WITHIN.format(column=_hours(store, job))
     values = (job, tag, tag, name, name, hour, hour, score)
     (count,) = store.rows(f"SELECT count(*) AS n {where}", values)
     sort = "score DESC, id" if order == "score" else "recording, onset, id"
     rows = store.rows(f"SELECT * {where} ORDER BY {sort} LIMIT ? OFFSET ?", (*values, most, first))
     return FoundEvents(total=count["n"], events=[event_of(row) for row in rows])
+
+
+def _named(store: Store, job: int, listed: Listed, known: str) -> str:
+    """The name of an id, by the list or, where it is not there any more, by what was heard. Raises UnknownName."""
+    if (name := listed.names.get(known)) is None:
+        heard = (row["recording"] for row in store.rows("SELECT recording FROM done WHERE job = ?", (job,)))
+        name = next((each for each in heard if id_of(each) == known), None)
+    if name is None:
+        raise UnknownName(
+            f"{known[:40]}: no such recording here: it is not in the folder, and job {job} has heard none of this id"
+        )
+    return name
 
 
 def event_of(row: dict[str, Any]) -> FoundEvent:

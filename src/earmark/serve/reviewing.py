@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from earmark.errors import EarmarkError, UnknownName
 from earmark.serve import judging
 from earmark.serve.api import REFUSALS, SENDS_TOKEN, TABLES
-from earmark.serve.folder import Below, Looked, Number, Tag, event_of, known_job
+from earmark.serve.folder import Below, Looked, Number, Tag, event_of, known_job, known_tag
 from earmark.serve.judging import Order
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import Kept, NextEvent, Precision, Problem, Said, TakenBack
@@ -31,7 +31,7 @@ def following(
 ) -> NextEvent:
     """The next event to be judged, or the next candidate."""
     store = here.folder[0]
-    known_job(store, job)
+    known_tag(store, job, tag)
     while True:
         event, left = judging.following(store, job, tag, order, below)
         if event is None or _there(
@@ -111,7 +111,7 @@ def take_back(job: Number, here: Here, _: Looked) -> TakenBack:
 def figures(job: Number, here: Here, _: Looked, tag: Tag = None) -> Precision:
     """The precision so far, of events; and what was said of candidates."""
     store = here.folder[0]
-    known_job(store, job)
+    known_tag(store, job, tag)
     return Precision(**judging.figures(store, job, tag))
 
 
