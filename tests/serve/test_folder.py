@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.serve.conftest import HERE
 
 from earmark.errors import EarmarkError
 from earmark.evaluation.reviews import answers
+from earmark.events import EventRules
 from earmark.scores import Event
 from earmark.serve import judging
 from earmark.serve.app import build
@@ -373,3 +375,61 @@ def test_a_name_that_nothing_has_is_told(folder):
     assert folder.get(f"{at}/events", params=many | {"recording": event["recording"]}).json()["total"] > 0
     folder.post(f"{at}/reviews", json={"event": event["id"], "answer": "other", "other": "wren"})
     assert folder.get(f"{at}/examples", params={"tag": "wren"}).json()["examples"][0]["name"] == event["name"]
+
+
+def test_what_could_not_be_read_is_tried_again_when_asked(folder, place, clips, monkeypatch):
+    """A recording that is as it was is not heard again by itself, though it could be read by now."""
+    from earmark.inference import candidates
+
+    hear, asked = candidates.hear, []
+    monkeypatch.setattr(candidates, "hear", lambda tagger, sounds, *more, **options: (
+        asked.append([str(each.path) for each in sounds]), hear(tagger, sounds, *more, **options))[1])  # fmt: skip
+    job = run(folder, threshold=0.3)
+    assert job["unread"] == 1
+    status = (place / "broken.wav").stat()
+    sound = (place / "site 1" / f"A_20260514_043000{clips[0].suffix}").read_bytes()
+    (place / "broken.wav").write_bytes(b"RIFF" + bytes(9))
+    os.utime(place / "broken.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run(folder, threshold=0.3) == job and asked[1:] == [[]]
+    assert run(folder, threshold=0.3, retry=True) == job and asked[2:] == [["broken.wav"]]
+    assert run(folder, threshold=0.3) == job and asked[3:] == [[]]  # once
+    (place / "broken.wav").write_bytes(sound)
+    os.utime(place / "broken.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run(folder, threshold=0.3, retry=True)["unread"] == 0
+    assert folder.post("/v1/jobs", json={"retry": "perhaps"}).status_code == 422
+
+
+def test_a_job_that_runs_is_not_asked_to_try_again(folder, monkeypatch):
+    go = threading.Event()
+    jobs = folder.app.state.service.jobs
+    monkeypatch.setattr(jobs, "_run", lambda job, task: go.wait(60))
+    try:
+        job = folder.post("/v1/jobs", json={}).json()["id"]
+        told = folder.post("/v1/jobs", json={"retry": True})
+        assert told.status_code == 422 and f"job {job} runs: wait for it, or stop it" in told.json()["error"]
+        assert folder.post("/v1/jobs", json={}).json()["id"] == job
+    finally:
+        go.set()
+
+
+def test_a_job_that_is_begun_again_at_its_very_end_is_run_again(folder, monkeypatch):
+    """Whoever sees that it is done may begin it at once: it is not left as one that runs for ever."""
+    service = folder.app.state.service
+    state, begun, runs = service.store.state, [], []
+    rules = EventRules.alike(service.taggers["esc10"].vocabulary)
+
+    def told(job: int, now: str) -> None:
+        state(job, now)
+        if now == "done" and not begun:
+            begun.append(threading.Thread(target=service.jobs.begin, args=("esc10", rules)))
+            begun[0].start()
+            begun[0].join(0.3)  # at most; where it waits for what comes after this, it need not
+
+    monkeypatch.setattr(service.store, "state", told)
+    monkeypatch.setattr(service.jobs, "_run", lambda job, task: runs.append(job))
+    job = service.jobs.begin("esc10", rules)
+    until = time.monotonic() + 30
+    while len(runs) < 2 or folder.get(f"/v1/jobs/{job}").json()["state"] != "done":
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    begun[0].join()

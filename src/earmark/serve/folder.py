@@ -103,13 +103,15 @@ def _recording(known: str, name: str, done: dict[str, Any] | None, events: int) 
 
 @router.post("/v1/jobs", status_code=202)
 def begin(asked: JobAsked, here: Here, listed: Lately) -> OneJob:
-    """Hear the whole folder in the background. The same settings again go on with what is new, and mend what was stopped."""
+    """Hear the whole folder in the background. The same settings again go on with what is new, and mend what was stopped; with
+    retry they try again what could not be read, too.
+    """
     store, jobs = here.folder
     name, tagger = here.tagger(asked.tagger)
     rules = (tagger.facts.rules or EventRules.alike(tagger.vocabulary)).changed(
         asked.threshold, asked.median, asked.gap, asked.shortest, asked.low
     )
-    return _job(here, store, jobs.begin(name, rules), listed)
+    return _job(here, store, jobs.begin(name, rules, asked.retry), listed)
 
 
 @router.get("/v1/jobs")

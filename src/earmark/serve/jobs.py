@@ -42,6 +42,8 @@ class Jobs:
         self.store, self.shelf, self.taggers, self.desk, self.folder = store, shelf, taggers, desk, folder
         self._todo: queue.SimpleQueue[tuple[int, Task] | None] = queue.SimpleQueue()
         self._tasks: dict[int, Task] = {}
+        self._lock = threading.Lock()
+        self._retried: set[int] = set()
         self._identities: dict[int, tuple[AnyTagger, str]] = {}
         for job, recordings in store.unknown().items():
             self._recall(job, recordings)
@@ -62,11 +64,21 @@ class Jobs:
         lines = {name: told.get(str(place / name)) for name in recordings}
         self.store.know(job, {name: (line.size, line.mtime) for name, line in lines.items() if line is not None})
 
-    def begin(self, tagger: str, rules: EventRules) -> int:
-        """A job's number; of one with the same settings, that goes on."""
+    def begin(self, tagger: str, rules: EventRules, retry: bool = False) -> int:
+        """A job's number; of one with the same settings, that goes on. retry: it tries again what could not be read.
+
+        Raises EarmarkError for a retry of one that runs.
+        """
         told = {"tagger": self.taggers[tagger].identity(), "name": tagger, "rules": rules.as_dict()}
-        job = self.store.job(told, tagger)
-        self._put(job)
+        with self._lock:
+            job = self.store.job(told, tagger)
+            if retry and job in self._tasks and not self._tasks[job].left:
+                raise EarmarkError(
+                    f"job {job} runs: wait for it, or stop it, and then try again what could not be read"
+                )
+            if retry:
+                self._retried.add(job)
+            self._put(job)
         return job
 
     def served(self, identity: str, usual: str) -> str | None:
@@ -99,20 +111,27 @@ class Jobs:
             try:
                 task.look()
                 self._run(job, task)
-                self.store.state(job, "done")
+                self._end(job, task, "done")
             except Left:
-                continue
+                self._end(job, task, None)
             except EarmarkError as error:
                 log.warning("job %d: %s", job, error)
-                self.store.state(job, f"failed: {error}")
+                self._end(job, task, f"failed: {error}")
             except Exception as error:
                 log.exception("job %d", job)
-                self.store.state(job, f"failed: {type(error).__name__}, see the service's log")
-            finally:
-                if self._tasks.get(job) is task:
-                    self._tasks.pop(job, None)
+                self._end(job, task, f"failed: {type(error).__name__}, see the service's log")
+
+    def _end(self, job: int, task: Task, state: str | None) -> None:
+        """At once for whoever begins it again: one that is told to be done is none that runs."""
+        with self._lock:
+            if self._tasks.get(job) is task:
+                self._tasks.pop(job)
+                if state is not None:
+                    self.store.state(job, state)
 
     def _run(self, job: int, task: Task) -> None:
+        retry = job in self._retried
+        self._retried.discard(job)
         (row,) = self.store.rows("SELECT told, tagger FROM jobs WHERE id = ?", (job,))
         told = json.loads(row["told"])
         name = self.served(told["tagger"], row["tagger"])
@@ -125,7 +144,7 @@ class Jobs:
         for name, error in listed.unnamed.items():
             self.store.failed(job, name, str(error))
         with Journal(self.folder / str(job), told) as journal:
-            todo = set(journal.todo(list(files.values())))
+            todo = set(journal.todo(list(files.values()), retry))
             known = self.store.told(job)
             for name, file in files.items():  # written down before a kill, and not yet in the store
                 line = journal.entries.get(str(file))

@@ -137,7 +137,7 @@ class Folder(Output):
 
 
 class JobAsked(Output):
-    """Hear the whole folder. What is not told is the tagger's own."""
+    """Hear the whole folder. What is not told is the tagger's own. retry: try again, too, what could not be read."""
 
     tagger: str | None = None
     threshold: Annotated[float | None, Field(gt=0, le=1)] = None
@@ -145,6 +145,7 @@ class JobAsked(Output):
     gap: Annotated[float | None, Field(ge=0, le=1e6)] = None
     shortest: Annotated[float | None, Field(ge=0, le=1e6)] = None
     low: Annotated[float | None, Field(gt=0, le=1)] = None
+    retry: bool = False
 
 
 class OneJob(Output):
