@@ -98,3 +98,30 @@ def test_only_so_many_listen(service):
             assert "are listening live already" in json.loads(line.receive_text())["error"]
     finally:
         service.app.state.service.listeners = 0
+
+
+@pytest.mark.parametrize("text", ["END", "end ", '"end"', '{"rate": 16000}', "", "x" * 5000])
+def test_a_text_that_is_not_the_end(service, text):
+    """It ends nothing by a slip of the pen: it is refused with the way out, and the line is closed."""
+    with service.websocket_connect("ws://localhost/v1/live") as line:
+        line.send_text(json.dumps({"rate": 16_000}))
+        line.send_bytes(np.zeros(100, "<f4").tobytes())
+        line.send_text(text)
+        told = json.loads(line.receive_text())["error"]
+        assert (
+            told.endswith("is no text of this line: send samples as bytes, and at last the text end")
+            and len(told) < 200
+        )
+        assert text[:60] in told
+        assert line.receive()["code"] == 1008
+
+
+@pytest.mark.parametrize("level", [0.5, 4.0])
+def test_what_was_done_to_the_sound_is_told_as_of_a_file(service, tmp_path, level):
+    """Such as that it goes beyond full scale, which makes scores of little worth."""
+    wave = (level * np.sin(np.arange(16_000) / 5)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    sent = service.post("/v1/tags", files={"file": ("live", (tmp_path / "a.wav").read_bytes())})
+    notes = json.loads(sent.headers.get("earmark-notes", "[]"))
+    assert bool(notes) is (level > 1)
+    assert listened(service, wave, 16_000)[-1]["notes"] == notes

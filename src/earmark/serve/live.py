@@ -4,8 +4,8 @@ the client sends   first a text, {"rate": Hz, "encoding": "f32le" or "s16le"}, t
                    the text "end"
 it is told         texts: for each window what `earmark tag --format jsonl` prints of live sound, with `late`, seconds between
                    the arrival of the window's last sample and this line; at the end the tags of the whole, as of a file with
-                   the same samples
-it is refused      by a text {"error": …}, and the line is closed
+                   the same samples, and `notes`: what was done to the sound, as the header Earmark-Notes tells it of a file
+it is refused      by a text {"error": …}, and the line is closed; so it is for a text that is not "end"
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from earmark.models.anytagger import AnyTagger
 from earmark.serve.service import Here, Service
 
 KEPT = 4096  # messages whose arrival is remembered, at least
+END = "end"
+SHOWN = 60  # characters of a text that a refusal repeats
 AHEAD = 200  # messages that may wait for the net; then the client waits
 SIZES = {"f32le": 4, "s16le": 2}  # bytes of a sample
 router = APIRouter()
@@ -103,7 +105,8 @@ class Listener:
             if isinstance(heard, Failure):
                 self.say({"error": str(heard.error)})
             else:
-                self.say(json.loads(piece(heard, self.choice.of(heard.values), Format.jsonl)))
+                told = json.loads(piece(heard, self.choice.of(heard.values), Format.jsonl))
+                self.say(told | {"notes": list(heard.notes)})
         except EarmarkError as error:
             self.say({"error": str(error)})
         except Exception as error:
@@ -157,9 +160,12 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
     except WebSocketDisconnect:
         return
     listener.thread.start()
-    reading = asyncio.create_task(_take(line, listener, here.settings.patience))
+    reading = asyncio.create_task(_take(line, listener, here.settings.patience, out))
     try:
         while (said := await out.get()) is not None:
+            if isinstance(said, Unknown):
+                await refuse(line, str(said), 1008)
+                return
             await line.send_text(json.dumps(said, ensure_ascii=False))
         await line.close()
     except (WebSocketDisconnect, RuntimeError):  # who listened is gone
@@ -169,16 +175,26 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
         reading.cancel()
 
 
-async def _take(line: WebSocket, listener: Listener, patience: float) -> None:
-    """What the client sends → the tagger, which may be slower: then the client waits."""
+class Unknown(EarmarkError):
+    """A text that the client may not say."""
+
+
+async def _take(line: WebSocket, listener: Listener, patience: float, out: asyncio.Queue[Any]) -> None:
+    """What the client sends → the tagger, which may be slower: then the client waits. out: takes Unknown for what means nothing."""
     try:
         while True:
             message = await asyncio.wait_for(line.receive(), patience)
             if message["type"] == "websocket.disconnect":
                 listener.stop()
                 return
-            if message.get("text") is not None:  # "end"
+            if (text := message.get("text")) == END:
                 listener.coming.over.set()
+                return
+            if text is not None:
+                shown = repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
+                out.put_nowait(
+                    Unknown(f"{shown} is no text of this line: send samples as bytes, and at last the text {END}")
+                )
                 return
             while not listener.coming.put(message.get("bytes") or b""):
                 await asyncio.sleep(0.05)
