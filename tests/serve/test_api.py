@@ -120,6 +120,28 @@ def test_refusals(service, path, how, status, told):
     assert told in answer.json()["error"]
 
 
+@pytest.mark.parametrize("kind", [
+    "application/zip", "application/pdf", "application/xml", "application/json", "application/x-www-form-urlencoded", "text/html", "image/png",
+    "model/stl", "font/ttf", "multipart/mixed", "nonsense", "APPLICATION/ZIP; charset=x",
+])  # fmt: skip
+def test_types_that_are_no_sound(service, tone, kind):
+    """Though the body were one."""
+    for path in ("/v1/tags", "/v1/recordings"):
+        answer = service.post(path, content=tone.read_bytes(), headers={"Content-Type": kind})
+        told = kind.partition(";")[0].lower()
+        assert answer.status_code == 415 and answer.json()["error"].startswith(f"the body is {told}: send the bytes"), (
+            path
+        )
+
+
+@pytest.mark.parametrize(
+    "kind", ["audio/ogg", "Audio/WAV; rate=1", "video/mp4", "application/octet-stream", "application/ogg", None]
+)
+def test_types_that_may_be_sound(service, tone, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+    assert service.post("/v1/tags", content=tone.read_bytes(), headers=headers).status_code == 200
+
+
 def test_thresholds_that_were_never_chosen(service, tone):
     answer = service.post("/v1/tags", params={"heard": True}, **sent(tone))
     assert (answer.status_code, answer.json()["error"][:30]) == (422, "--heard: this tagger knows no "[:30])

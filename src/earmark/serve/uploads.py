@@ -1,7 +1,7 @@
 """Sound that is sent: from a request's body into a file, counted while it is read. Nothing of it is ever run or unpacked.
 
-A body is the file itself, of any type of audio or `application/octet-stream`, or a form (multipart/form-data) with one file in
-the field `file`. Its name is a name for people: it names no place here.
+A body is the file itself, of a type that may hold sound (`SOUND`, `audio/…`, `video/…`) or of none, or a form (multipart/form-data) with
+one file in the field `file`. Its name is a name for people: it names no place here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from earmark.serve.work import Busy, Left
 
 UNNAMED = "recording"
 LONGEST = 255  # characters of a name
-OTHERS = ("application/json", "application/x-www-form-urlencoded", "text/", "image/")  # types that are no sound
+FORM = "multipart/form-data"
+# types that sound is sent by beside audio/… and video/…
+SOUND = frozenset(
+    f"application/{name}"
+    for name in (
+        "octet-stream", "ogg", "x-ogg", "flac", "x-flac", "wav", "x-wav", "mp4", "mp3", "matroska", "x-matroska", "mxf",
+        "vnd.ms-asf", "vnd.rn-realmedia", "x-caf",
+    )
+) | {"", "binary/octet-stream"}  # fmt: skip
 
 
 class Refused(Exception):
@@ -86,9 +94,11 @@ class Spool:
     async def receive(self, request: Request) -> Upload:
         """What a request sends, until it is dropped. Raises Refused, Busy."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if any(kind.startswith(other) for other in OTHERS):
+        if kind != FORM and kind not in SOUND and not kind.startswith(("audio/", "video/")):
             raise Refused(
-                415, f"the body is {kind}: send the bytes of a recording, or a form (multipart/form-data) with a file"
+                415,
+                f"the body is {kind[:60]}: send the bytes of a recording, as audio/… or application/octet-stream, or a form ({FORM}) with "
+                "a file",
             )
         self._check_length(request)
         before, count = self.bytes, [0]
@@ -96,7 +106,7 @@ class Spool:
         with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
             place = Path(file.name)
             try:
-                name = await (_form(bounded, file) if kind == "multipart/form-data" else _body(bounded, file))
+                name = await (_form(bounded, file) if kind == FORM else _body(bounded, file))
             except BaseException as error:
                 place.unlink(missing_ok=True)
                 self.bytes -= count[0]
