@@ -121,8 +121,8 @@ def test_refusals(service, path, how, status, told):
 
 
 @pytest.mark.parametrize("kind", [
-    "application/zip", "application/pdf", "application/xml", "application/json", "application/x-www-form-urlencoded", "text/html", "image/png",
-    "model/stl", "font/ttf", "multipart/mixed", "nonsense", "APPLICATION/ZIP; charset=x",
+    "application/zip", "application/pdf", "application/xml", "application/json", "application/x-www-form-urlencoded", "text/html",
+    "image/png", "model/stl", "font/ttf", "multipart/mixed", "nonsense", "APPLICATION/ZIP; charset=x",
 ])  # fmt: skip
 def test_types_that_are_no_sound(service, tone, kind):
     """Though the body were one."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -73,8 +76,11 @@ def test_the_token(kept):
         {},
         {"Authorization": "Bearer wrong"},
         {"Authorization": TOKEN},
-        {"Cookie": "earmark=wrong"},
-        {"Cookie": f"earmark={TOKEN}"},
+        *(
+            {"Cookie": f"{name}={value}"}
+            for name in ("earmark", "earmark-443", "earmark-80")
+            for value in ("wrong", TOKEN)
+        ),
     ):
         for path in ("/v1/taggers", "/metrics", "/openapi.json", "/v1/recordings/x"):
             answer = kept.get(path, headers=headers)
@@ -92,6 +98,23 @@ def test_the_page_trades_it_for_a_cookie(kept):
     assert kept.get("/v1/taggers").status_code == 200  # by the cookie
     kept.delete("/v1/session")
     assert kept.get("/v1/taggers").status_code == 401
+
+
+def test_two_services_of_a_machine_log_nobody_out(esc10):
+    """Browsers keep one cookie of a name for all ports of a host: who enters at one port is not sent away at the other."""
+    jar = httpx.Cookies()
+    services = []
+    with ExitStack() as held:
+        for port in (8001, 8002):
+            token = f"{port}-{TOKEN}"
+            app = build(Settings(token=token), {"esc10": esc10})
+            client = held.enter_context(TestClient(app, base_url=f"http://localhost:{port}"))
+            client.cookies.jar = jar.jar
+            assert client.post("/v1/session", json={"token": token}).status_code == 200
+            services.append(client)
+        assert [client.get("/v1/taggers").status_code for client in services] == [200, 200]
+        services[0].delete("/v1/session")
+        assert [client.get("/v1/taggers").status_code for client in services] == [401, 200]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "sounds.example"])

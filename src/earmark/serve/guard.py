@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earmark.serve.settings import Settings
 
-COOKIE = "earmark"
+COOKIE = "earmark"  # and its port: browsers keep one for all ports of a host, where other services may be
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; "
     "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -36,6 +36,12 @@ HEADERS = {
 }
 OPEN = ("/", "/healthz", "/readyz", "/v1/session")  # and what lies in /page/
 SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def cookie_name(scope: Scope) -> str:
+    """Of the page's cookie, by the port at which the service was reached, or a proxy reached it."""
+    _, port = scope.get("server") or (None, None)
+    return COOKIE if port is None else f"{COOKIE}-{port}"
 
 
 def cookie_of(token: str) -> str:
@@ -91,7 +97,7 @@ class Guard:
         if kind.lower() == "bearer" and same(told.strip(), token):
             return True
         try:
-            held = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            held = SimpleCookie(headers.get("cookie", "")).get(cookie_name(scope))
         except CookieError:
             return False
         return held is not None and same(held.value, cookie_of(token))

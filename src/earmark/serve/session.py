@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from earmark.serve.api import REFUSALS
-from earmark.serve.guard import COOKIE, cookie_of, same
+from earmark.serve.guard import cookie_name, cookie_of, same
 from earmark.serve.service import Here
 from earmark.serve.shapes import Health, Session
 from earmark.serve.uploads import Refused
@@ -22,13 +22,18 @@ def enter(told: Session, here: Here, request: Request, response: Response) -> He
             raise Refused(401, "this is not the service's token")
         secure = request.url.scheme == "https"
         response.set_cookie(
-            COOKIE, cookie_of(token), httponly=True, samesite="strict", secure=secure, max_age=30 * 86_400
+            cookie_name(request.scope),
+            cookie_of(token),
+            httponly=True,
+            samesite="strict",
+            secure=secure,
+            max_age=30 * 86_400,
         )
     return Health(status="ok")
 
 
 @router.delete("/v1/session")
-def leave(response: Response) -> Health:
+def leave(request: Request, response: Response) -> Health:
     """Forget the cookie."""
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(cookie_name(request.scope))
     return Health(status="ok")
