@@ -91,7 +91,8 @@ class Client:
         question: dict[str, Any] = {}
         headers: dict[str, str] = {}
         for told in operation.get("parameters", []):
-            value = self.known.get(told["name"]) if told["in"] == "path" else None
+            mostly = told["in"] == "path" or (told.get("required") and self.chance.random() < 0.5)
+            value = self.known.get(told["name"]) if mostly else None
             if value is None and (told.get("required") or self.chance.random() < 0.4) and told["in"] != "header":
                 value = self.fitting(told["schema"])
             if wrong is not None and told["name"] == wrong[0]:
@@ -136,7 +137,7 @@ def client(esc10, clips, tmp_path_factory) -> Iterator[Client]:
         job = line.post("/v1/jobs", json={"threshold": 0.1}).json()["id"]
         while line.get(f"/v1/jobs/{job}").json()["state"] == "running":
             time.sleep(0.05)
-        known = {"job": job, "id": line.get("/v1/recordings").json()["recordings"][0]["id"]}
+        known = {"job": job, "id": line.get("/v1/recordings").json()["recordings"][0]["id"], "tag": "dog"}
         yield Client(line, known, clips[0].read_bytes())
 
 

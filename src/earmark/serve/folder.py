@@ -147,8 +147,9 @@ def known_job(store: Store, job: int) -> dict[str, Any]:
 
 def known_tag(store: Store, job: int, tag: str | None, others: Iterable[str] = ()) -> None:
     """Raises UnknownName for a job that there is not, and for a tag that is neither its tagger's nor among the others."""
-    told = json.loads(known_job(store, job)["told"])
-    if tag is None or tag in (known := [*told["rules"]["thresholds"], *others]):
+    tags = json.loads(known_job(store, job)["told"])["rules"].get("thresholds", {})
+    known = [*tags, *others]
+    if tag is None or not tags or tag in known:
         return
     if not store.rows("SELECT 1 FROM events WHERE job = ? AND tag = ? LIMIT 1", (job, tag)):
         shown = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
