@@ -18,7 +18,36 @@ export async function ask(path, options = {}) {
   return answer;
 }
 
-export const json = async (path, options) => (await ask(path, options)).json();
+export async function whole(told) { // what reads the body of an answer, whose line may break before its end
+  try { return await told; }
+  catch (error) { if (error.name === "AbortError") throw error; throw new Refused(0, "The service's answer broke off before its end."); }
+}
+
+export const json = async (path, options) => whole((await ask(path, options)).json());
+
+// For what is asked as an input changes. A new question gives up the one before, and what is answered to that after all is taken no more:
+// else a slow answer to an old question would stand under a new one. What fails is said, and is said no more once an answer came.
+export function latest(failed = () => {}) {
+  let now = new AbortController(), complaint = null;
+  async function following(work, take = (told) => told) { // work(signal) asks. → what take makes of the answer; undefined of none, or an old one
+    now.abort();
+    const { signal } = now = new AbortController();
+    let told;
+    try { told = await work(signal); }
+    catch (error) {
+      if (signal.aborted) return undefined;
+      complaint = error.message;
+      say(complaint, true); failed(error);
+      return undefined;
+    }
+    if (signal.aborted) return undefined;
+    if (complaint !== null && said() === complaint) say("");
+    complaint = null;
+    return take(told);
+  }
+  following.drop = () => now.abort();
+  return following;
+}
 
 export const post = (path, value, method = "POST") =>
   json(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(value) });
@@ -27,7 +56,7 @@ export const query = (values) => new URLSearchParams(
   Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "")).toString();
 
 // fetch tells nothing of how much was sent; this does
-export function send(path, blob, name, onSent) {
+export function send(path, blob, name, onSent, signal) {
   return new Promise((done, fail) => {
     const form = new FormData();
     form.append("file", blob, name);
@@ -38,6 +67,8 @@ export function send(path, blob, name, onSent) {
     request.onload = () => request.status < 300 ? done(request.response)
       : fail(new Refused(request.status, request.response?.error || `The service answered ${request.status}.`));
     request.onerror = () => fail(new Refused(0, "The service cannot be reached, or would not take the file."));
+    request.onabort = () => fail(new DOMException("another is asked for", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort());
     request.send(form);
   });
 }
@@ -49,8 +80,11 @@ export function clock(seconds, digits = 1) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
+const said = () => document.getElementById("said").textContent;
+
 export function say(told, bad = false) {
   const place = document.getElementById("said");
+  if (said() === told && told) return; // what is asked again and again fails again and again: it is read out once
   place.textContent = told;
   place.classList.toggle("bad", bad);
   place.hidden = !told;

@@ -1,10 +1,11 @@
 // One recording: dropped, chosen or recorded; looked at, heard, and kept as a file of events.
-import { ask, clock, element, json, query, say, send, words } from "./api.js";
+import { ask, clock, element, json, latest, query, say, send, words } from "./api.js";
 import { Recorder } from "./recorder.js";
 import { View } from "./view.js";
 
-const at = (id) => document.getElementById(id);
-let view, tagger, recording, threshold = null, recorder, later, hearing, asking = 0;
+const at = (id) => document.getElementById(id), FORMS = ["audacity", "raven", "csv", "json"];
+const opened = latest(), heard = latest(cleared), found = latest(unfound);
+let view, tagger, recording, threshold = null, recorder, later;
 
 export function start(state, which) {
   tagger = which;
@@ -30,7 +31,9 @@ export function start(state, which) {
 
 export function open() { // #listen/ID: a recording of the folder
   const id = location.hash.split("/")[1];
-  if (id && id !== recording?.id) json(`v1/recordings/${id}`).then(show, (error) => say(error.message, true));
+  if (!id) return;
+  at("sending").hidden = true; // a file that was on its way is given up
+  opened((signal) => json(`v1/recordings/${id}`, { signal }), show); // also of the one that is shown: the file may be another by now
 }
 export function leave() { view?.stop(); recorder?.cancel(); }
 export const asked = () => recording && hear();
@@ -47,19 +50,17 @@ function dropping(place) {
   });
 }
 
-async function take(blob, name, quiet = false) {
+function take(blob, name, quiet = false) {
   if (!quiet) say("");
   at("sending").hidden = false; at("sending").value = 0;
-  try {
-    const before = recording;
-    const sent = await send("v1/recordings", blob, name, (share) => { at("sending").value = share; });
-    show(sent); // what is still asked of the one before is given up: it will be no more
-    if (before?.held) ask(`v1/recordings/${before.id}`, { method: "DELETE" }).catch(() => {});
-  } catch (error) { say(error.message, true); }
-  finally { at("sending").hidden = true; }
+  return opened(async (signal) => {
+    try { return await send("v1/recordings", blob, name, (share) => { at("sending").value = share; }, signal); }
+    finally { if (!signal.aborted) at("sending").hidden = true; }
+  }, show);
 }
 
 function show(told) {
+  const before = recording;
   recording = told;
   threshold = null;
   at("shown").hidden = false;
@@ -67,46 +68,58 @@ function show(told) {
   at("facts").textContent = `${clock(recording.seconds)} · ${recording.sample_rate.toLocaleString("en")} Hz · ${recording.channels === 1 ? "one channel" : `${recording.channels} channels, heard as their mean`} · ${recording.container} ${recording.codec}`;
   view.show(recording);
   at("view").focus({ preventScroll: true });
-  hear();
+  hear(); // what is still asked of the one before is given up: it will be no more
+  if (before?.held) ask(`v1/recordings/${before.id}`, { method: "DELETE" }).catch(() => {});
 }
 
-async function hear() {
-  const mine = ++asking, name = tagger().name;
-  hearing?.abort(); hearing = new AbortController();
+function hear() {
+  const name = tagger().name;
+  cleared();
   at("answer").textContent = `${name} is listening …`;
-  at("events").tBodies[0].replaceChildren(); at("events-told").textContent = ""; view.heard(null, []);
-  view.scores = null;
-  try {
-    const scores = await json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`, { signal: hearing.signal });
-    if (mine !== asking) return;
+  return heard((signal) => json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`, { signal }), (scores) => {
     view.heard(scores, []);
     const surest = [...scores.tags].sort((a, b) => b.score - a.score).slice(0, 3);
     at("answer").replaceChildren(...(scores.silent ? ["Silent: nothing is to be heard in it."] : surest.map(chip)));
     if (scores.notes.length) say(scores.notes.join(" · "));
-    await events();
-  } catch (error) { if (mine === asking) { at("answer").textContent = ""; say(error.message, true); } }
+    return events();
+  });
+}
+
+function cleared() { // of all that was said of what was shown before, by whom it was
+  at("answer").replaceChildren();
+  view.scores = null;
+  unfound();
+}
+
+function unfound() {
+  clearTimeout(later); found.drop();
+  at("events").tBodies[0].replaceChildren(); at("events-told").textContent = ""; view.heard(null, []);
+  at("keep").hidden = true;
+  for (const form of FORMS) at(`as-${form}`).removeAttribute("href");
 }
 
 export const chip = (tag) => element("span", { className: "chip" }, element("b", {}, words(tag.label)), element("span", {}, tag.score.toFixed(2)));
 
-async function events() {
-  const mine = asking, about = { tagger: tagger().name, threshold };
+function events() {
+  const asked = tagger(), { id } = recording, about = { tagger: asked.name, threshold };
   told();
-  let found;
-  try { [found] = await json(`v1/recordings/${recording.id}/events?${query(about)}`, { signal: hearing.signal }); }
-  catch (error) { if (error.name === "AbortError") return; throw error; }
-  if (mine !== asking) return;
-  view.threshold = threshold;
-  view.heard(null, found.events);
-  const { frames, calibrated } = tagger();
-  at("events-told").textContent = `${found.events.length || "No"} event${found.events.length === 1 ? "" : "s"} at ${threshold === null ? (calibrated ? "the thresholds that were chosen for this tagger" : "threshold 0.5, as none was chosen for this tagger") : `threshold ${threshold.toFixed(2)}`}.` +
-    (frames ? "" : ` This tagger scores windows of ${tagger().windows.length ?? "several"} s: edges are no finer.`);
-  at("events").tBodies[0].replaceChildren(...found.events.map((event, number) => element("tr", {},
+  return found((signal) => json(`v1/recordings/${id}/events?${query(about)}`, { signal }), ([{ events }]) => {
+    const { frames, calibrated, windows } = asked, limit = about.threshold; // not what they are by now: that is asked for next
+    view.threshold = limit;
+    view.heard(null, events);
+    at("events-told").textContent = `${events.length || "No"} event${events.length === 1 ? "" : "s"} at ${limit === null ? (calibrated ? "the thresholds that were chosen for this tagger" : "threshold 0.5, as none was chosen for this tagger") : `threshold ${limit.toFixed(2)}`}.` +
+      (frames ? "" : ` This tagger scores windows of ${windows.length ?? "several"} s: edges are no finer.`);
+    rows(events);
+    for (const form of FORMS) at(`as-${form}`).href = `v1/recordings/${id}/events?${query({ ...about, format: form, download: true })}`;
+    at("keep").hidden = false;
+  });
+}
+
+function rows(events) {
+  at("events").tBodies[0].replaceChildren(...events.map((event, number) => element("tr", {},
     element("td", { className: "words" }, words(event.label)), ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))),
     element("td", {}, event.score.toFixed(2)),
     element("td", {}, element("button", { className: "small", type: "button", ariaLabel: `Play ${words(event.label)} at ${clock(event.onset)}`, onclick: () => play(number) }, "Play")))));
-  for (const form of ["audacity", "raven", "csv", "json"])
-    at(`as-${form}`).href = `v1/recordings/${recording.id}/events?${query({ ...about, format: form, download: true })}`;
 }
 
 function play(number) {

@@ -1,7 +1,8 @@
 // The folder of recordings: a job that hears it, events by hour and tag, and the files.
-import { clock, element, json, post, query, say, words } from "./api.js";
+import { clock, element, json, latest, post, query, say, words } from "./api.js";
 
-const at = (id) => document.getElementById(id), STEP = 100;
+const at = (id) => document.getElementById(id), STEP = 100, OFTEN = 1500, SELDOM = 5000; // ms between two looks at a job; where the last one failed
+const named = latest(() => later(look)), watched = latest(() => later(watch)), counted = latest(), listed = latest(), filed = latest();
 let tagger, job = null, watching, cell = null, shownFiles = 0, shownFound = 0, player = new Audio(), playing = null;
 
 export function start(state, which) {
@@ -10,8 +11,8 @@ export function start(state, which) {
   at("with-folder").hidden = false;
   at("begin").addEventListener("click", begin);
   at("stop").addEventListener("click", async () => { await attempt(() => post(`v1/jobs/${job.id}/stop`, {})); watch(); });
-  at("job").addEventListener("change", () => { job = null; cell = null; at("listed").hidden = true; watch(); });
-  at("least").addEventListener("input", () => { clearTimeout(watching); watching = setTimeout(watch, 150); at("least-told").textContent = Number(at("least").value).toFixed(2); });
+  at("job").addEventListener("change", () => { forget(); watch(); });
+  at("least").addEventListener("input", () => { clearTimeout(at("least").later); at("least").later = setTimeout(surer, 150); at("least-told").textContent = Number(at("least").value).toFixed(2); });
   at("filter").addEventListener("input", () => { clearTimeout(at("filter").later); at("filter").later = setTimeout(() => files(), 150); });
   at("more").addEventListener("click", () => list(true));
   at("more-files").addEventListener("click", () => files(true));
@@ -19,19 +20,34 @@ export function start(state, which) {
   player.addEventListener("ended", quiet);
 }
 
-export function open(state) { if (state.folder) { jobs().then(() => { watch(); files(); }); } }
+export function open(state) { if (state.folder) look(); }
 export function leave() { clearTimeout(watching); quiet(); }
 export const asked = () => at("job").value && watch(); // another tagger was chosen
 
 async function attempt(work) { try { return await work(); } catch (error) { say(error.message, true); return null; } }
 
-async function jobs(chosen = at("job").value) {
-  const told = await attempt(() => json("v1/jobs"));
-  if (!told) return;
-  at("job").replaceChildren(...told.jobs.map((each) => new Option(`${each.tagger}, ${limit(each.rules)} · ${each.begun.slice(0, 10)}`, each.id)));
-  if (!told.jobs.length) at("job").append(new Option("nobody yet", ""));
-  if (told.jobs.some((each) => String(each.id) === String(chosen))) at("job").value = chosen;
+function later(work, wait = SELDOM) { clearTimeout(watching); if (!at("recordings").hidden) watching = setTimeout(work, wait); }
+
+async function look() { if (await jobs()) { watch(); files(); } }
+
+function jobs(chosen = at("job").value) { // whether they are known
+  return named((signal) => json("v1/jobs", { signal }), ({ jobs }) => {
+    at("job").replaceChildren(...jobs.map((each) => new Option(`${each.tagger}, ${limit(each.rules)} · ${each.begun.slice(0, 10)}`, each.id)));
+    if (!jobs.length) at("job").append(new Option("nobody yet", ""));
+    if (jobs.some((each) => String(each.id) === String(chosen))) at("job").value = chosen;
+    return true;
+  });
 }
+
+function forget() { // what another job found
+  job = cell = null;
+  for (const each of [counted, listed, filed]) each.drop();
+  at("counts").tHead.replaceChildren(); at("counts").tBodies[0].replaceChildren(); at("counts-told").textContent = at("job-told").textContent = "";
+  at("listed").hidden = at("table-csv").hidden = at("progress").hidden = at("stop").hidden = true;
+  quiet();
+}
+
+function surer() { if (job) { counts(); if (cell) list(); } }
 
 function limit(rules) {
   const values = new Set(Object.values(rules.thresholds));
@@ -41,42 +57,43 @@ function limit(rules) {
 async function begin() {
   say("");
   const made = await attempt(() => post("v1/jobs", { tagger: tagger().name }));
-  if (!made) return;
-  await jobs(made.id); at("job").value = made.id; watch();
+  if (!made || !await jobs(made.id)) return;
+  if (job?.id !== made.id) forget();
+  at("job").value = made.id; watch();
 }
 
-async function watch() {
+function watch() {
   clearTimeout(watching);
   const id = at("job").value;
   at("begin").textContent = "Hear them all";
-  if (!id) { at("counts-told").textContent = "Nothing is heard yet."; return; }
-  const told = await attempt(() => json(`v1/jobs/${id}`));
-  if (!told) return;
-  const moved = !job || job.done !== told.done || job.state !== told.state;
-  job = told;
-  if (job.served === tagger().name) at("begin").textContent = "Hear what is new"; // else another tagger hears them anew
-  const runs = job.state === "running";
-  at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
-  at("stop").hidden = !runs; at("begin").disabled = runs;
-  at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
-  at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
-    `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}`;
-  await counts();
-  if (moved) { files(); if (cell) list(); }
-  if (runs && !at("recordings").hidden) watching = setTimeout(watch, 1500);
+  if (!id) { at("counts-told").textContent = "Nothing is heard yet."; return undefined; }
+  return watched((signal) => json(`v1/jobs/${id}`, { signal }), (told) => {
+    const moved = !job || job.done !== told.done || job.state !== told.state;
+    job = told;
+    if (job.served === tagger().name) at("begin").textContent = "Hear what is new"; // else another tagger hears them anew
+    const runs = job.state === "running";
+    at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
+    at("stop").hidden = !runs; at("begin").disabled = runs;
+    at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
+    at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
+      `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}`;
+    counts();
+    if (moved) { files(); if (cell) list(); }
+    if (runs) later(watch, OFTEN);
+  });
 }
 
-async function counts() {
-  const told = await attempt(() => json(`v1/jobs/${job.id}/counts?${query({ score: at("least").value })}`));
-  if (!told) return;
-  const most = Math.max(1, ...told.rows.flatMap((row) => row.counts));
-  const untold = told.rows.reduce((sum, row) => sum + row.all - row.counts.reduce((a, b) => a + b, 0), 0);
-  at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold} events are in recordings whose names tell none` : ""}.`
-    : "Hours since each recording began: the names of the files tell no time of day, as 20260514_053000.wav would.";
-  at("counts").tHead.replaceChildren(element("tr", {}, element("th", { className: "words" }, "Tag"), ...told.hours.map((hour) => element("th", { scope: "col" }, told.by === "clock" ? String(hour).padStart(2, "0") : String(hour + 1))), element("th", {}, "All")));
-  at("counts").tBodies[0].replaceChildren(...told.rows.map((row) => element("tr", {}, element("th", { className: "words", scope: "row" }, words(row.tag)),
-    ...row.counts.map((count, hour) => count ? shaded(count, most, row.tag, hour, told.by) : element("td", {})),
-    element("td", {}, button(row.all, row.tag, null, told.by)))));
+function counts() {
+  return counted((signal) => json(`v1/jobs/${job.id}/counts?${query({ score: at("least").value })}`, { signal }), (told) => {
+    const most = Math.max(1, ...told.rows.flatMap((row) => row.counts));
+    const untold = told.rows.reduce((sum, row) => sum + row.all - row.counts.reduce((a, b) => a + b, 0), 0);
+    at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold} events are in recordings whose names tell none` : ""}.`
+      : "Hours since each recording began: the names of the files tell no time of day, as 20260514_053000.wav would.";
+    at("counts").tHead.replaceChildren(element("tr", {}, element("th", { className: "words" }, "Tag"), ...told.hours.map((hour) => element("th", { scope: "col" }, told.by === "clock" ? String(hour).padStart(2, "0") : String(hour + 1))), element("th", {}, "All")));
+    at("counts").tBodies[0].replaceChildren(...told.rows.map((row) => element("tr", {}, element("th", { className: "words", scope: "row" }, words(row.tag)),
+      ...row.counts.map((count, hour) => count ? shaded(count, most, row.tag, hour, told.by) : element("td", {})),
+      element("td", {}, button(row.all, row.tag, null, told.by)))));
+  });
 }
 
 function shaded(count, most, tag, hour, by) {
@@ -87,43 +104,49 @@ function shaded(count, most, tag, hour, by) {
 
 const when = (hour, by) => hour === null ? "" : by === "clock" ? ` from ${hour} to ${hour + 1} o'clock` : ` in hour ${hour + 1}`;
 const button = (count, tag, hour, by) => element("button", { type: "button", ariaLabel: `${count} events of ${words(tag)}${when(hour, by)}: list them`,
-  onclick: () => { cell = { tag, hour, by }; list(); at("listed-head").focus(); at("listed-head").scrollIntoView({ block: "start", behavior: "smooth" }); } }, String(count));
+  onclick: async () => { cell = { tag, hour, by }; await list(); at("listed-head").focus(); at("listed-head").scrollIntoView({ block: "start", behavior: "smooth" }); } }, String(count));
 
-async function list(more = false) {
-  const first = more ? shownFound : 0;
-  const told = await attempt(() => json(`v1/jobs/${job.id}/events?${query({ tag: cell.tag, hour: cell.hour, score: at("least").value, order: "score", first, most: STEP })}`));
-  if (!told) return;
-  at("listed").hidden = false;
-  at("listed-head").textContent = `${words(cell.tag)}${when(cell.hour, cell.by)}: ${told.total.toLocaleString("en")}`;
-  const rows = told.events.map((event) => element("tr", {},
-    element("td", { className: "words file" }, element("a", { href: `#listen/${event.recording}` }, event.name)),
-    ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))), element("td", {}, event.score.toFixed(2)),
-    element("td", {}, element("button", { className: "small", type: "button", ariaLabel: `Play ${words(event.tag)} at ${clock(event.onset)} of ${event.name}`, onclick: (pressed) => hear(event, pressed.currentTarget) }, "Play"))));
-  at("found").tBodies[0][more ? "append" : "replaceChildren"](...rows);
-  shownFound = first + rows.length;
-  at("more").hidden = shownFound >= told.total;
+function list(more = false) {
+  const first = more ? shownFound : 0, { tag, hour, by } = cell;
+  return listed((signal) => json(`v1/jobs/${job.id}/events?${query({ tag, hour, score: at("least").value, order: "score", first, most: STEP })}`, { signal }), (told) => {
+    at("listed").hidden = false;
+    at("listed-head").textContent = `${words(tag)}${when(hour, by)}: ${told.total.toLocaleString("en")}`;
+    const rows = told.events.map((event) => element("tr", {},
+      element("td", { className: "words file" }, element("a", { href: `#listen/${event.recording}` }, event.name)),
+      ...[event.onset, event.offset].map((time) => element("td", {}, clock(time, 2))), element("td", {}, event.score.toFixed(2)),
+      element("td", {}, element("button", { className: "small", type: "button", value: event.id, ariaLabel: `Play ${words(event.tag)} at ${clock(event.onset)} of ${event.name}`, onclick: (pressed) => hear(event, pressed.currentTarget) }, "Play"))));
+    at("found").tBodies[0][more ? "append" : "replaceChildren"](...rows);
+    if (playing && !playing.isConnected) held(rows.map((row) => row.querySelector("button")).find((each) => each.value === playing.value));
+    shownFound = first + rows.length;
+    at("more").hidden = shownFound >= told.total;
+  });
 }
 
 function hear(event, pressed) {
   const same = playing === pressed;
   quiet();
   if (same) return;
-  playing = pressed; pressed.textContent = "Stop";
+  held(pressed);
   player.src = `v1/recordings/${event.recording}/audio?${query({ start: event.onset, end: event.offset })}`;
   player.play().catch((error) => error.name !== "AbortError" && say(`This browser does not play it: ${error.message}`, true));
 }
 
+function held(pressed) { // by which what is played is stopped
+  playing = pressed;
+  if (playing) playing.textContent = "Stop"; else player.pause();
+}
+
 function quiet() { player.pause(); if (playing) playing.textContent = "Play"; playing = null; }
 
-async function files(more = false) {
+function files(more = false) {
   const first = more ? shownFiles : 0;
-  const told = await attempt(() => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, first, most: STEP })}`));
-  if (!told) return;
-  at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
-  const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
-    element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
-    element("td", { className: "words" }, each.error ? "cannot be read" : each.state)));
-  at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);
-  shownFiles = first + rows.length;
-  at("more-files").hidden = shownFiles >= told.total;
+  return filed((signal) => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, first, most: STEP })}`, { signal }), (told) => {
+    at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
+    const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
+      element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
+      element("td", { className: "words" }, each.error ? "cannot be read" : each.state)));
+    at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);
+    shownFiles = first + rows.length;
+    at("more-files").hidden = shownFiles >= told.total;
+  });
 }

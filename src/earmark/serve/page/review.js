@@ -1,5 +1,5 @@
 // One event after the other: right, wrong, another tag, other edges; and what the answers say of the tagger so far.
-import { json, ask, clock, element, post, query, say, words } from "./api.js";
+import { json, clock, element, latest, post, query, say, words } from "./api.js";
 import { Edges } from "./edges.js";
 import * as examples from "./examples.js";
 import * as training from "./training.js";
@@ -11,7 +11,8 @@ const BY = {
   frames: "The frame marks the moments whose own scores are half of the highest or more.",
   windows: "The frame marks where the windows that hold it agree most, each moved on by an eighth of its length: this tagger tells no moments.",
 };
-let asking = new AbortController(), resting, jobs = [], view, edges, folder = false, event = null, drawn = null, busy = false;
+const listed = latest(unasked), asked = latest(unasked), counted = latest();
+let drawing = new AbortController(), resting, jobs = [], view, edges, folder = false, event = null, of = null, drawn = null, busy = false, kept = null;
 
 export function start(state, which, renew) {
   training.start(served, async () => { await renew(); await open(); });
@@ -21,19 +22,24 @@ export function start(state, which, renew) {
   edges = new Edges(view, told);
   examples.start(() => view.stop());
   at("other-tags").replaceChildren(...[...new Set(state.taggers.flatMap((each) => each.tags))].map((tag) => new Option(tag)));
-  for (const id of ["review-job", "review-tag", "review-order", "review-below"]) at(id).addEventListener("change", () => (id === "review-job" ? tags().then(next).then(training.show) : next()));
+  for (const id of ["review-job", "review-tag", "review-order", "review-below"]) at(id).addEventListener("change", async () => { if (await next(id === "review-job") && id === "review-job") training.show(); });
   for (const said of ["right", "wrong", "unsure"]) at(said).addEventListener("click", () => answer(said));
   at("again").addEventListener("click", again);
   at("other").addEventListener("click", other);
-  at("undo").addEventListener("click", undo);
+  for (const id of ["undo", "undo-last"]) at(id).addEventListener("click", undo);
+  at("ask-next").addEventListener("click", () => (jobs.length ? next(true) : open()));
   at("other-form").addEventListener("submit", (submitted) => { submitted.preventDefault(); answer("other", at("other-tag").value); });
   at("other-tag").addEventListener("keydown", (pressed) => { if (pressed.key === "Escape") { at("other-form").hidden = true; at("review-view").focus(); } });
   document.addEventListener("keydown", key);
 }
 
-export async function open() {
-  const told = folder ? await attempt(() => json("v1/jobs")) : { jobs: [] };
-  jobs = (told?.jobs ?? []).filter((each) => each.events || each.candidates);
+export function open() {
+  if (!folder) return begun([]);
+  return listed((signal) => json("v1/jobs", { signal }), ({ jobs }) => begun(jobs));
+}
+
+async function begun(all) {
+  jobs = all.filter((each) => each.events || each.candidates);
   const none = !jobs.length;
   at("no-review").hidden = !none; at("with-review").hidden = none;
   at("no-review").textContent = folder ? "There are no events yet: let a tagger hear the folder, under Recordings." : "This service was started without a folder of recordings, and reviews are of what was heard in one.";
@@ -41,39 +47,48 @@ export async function open() {
   const chosen = at("review-job").value;
   at("review-job").replaceChildren(...jobs.map((each) => new Option(`${each.tagger} · ${each.begun.slice(0, 10)} · ${each.events} events`, each.id)));
   if (jobs.some((each) => String(each.id) === chosen)) at("review-job").value = chosen;
-  await tags();
-  await next();
-  await training.show();
+  if (await next(true)) await training.show();
 }
 export function leave() { view?.stop(); examples.quiet(); training.leave(); }
 
 async function attempt(work) { try { return await work(); } catch (error) { if (error.name !== "AbortError") say(error.message, true); return null; } }
 const served = () => jobs.find((each) => String(each.id) === job())?.served ?? null; // the name of the tagger of these events now
-const job = () => at("review-job").value, about = () => query({ tag: at("review-tag").value, order: at("review-order").value, below: at("review-below").value });
+const job = () => at("review-job").value;
 
-async function tags() {
-  const told = await attempt(() => json(`v1/jobs/${job()}/counts`)), chosen = at("review-tag").value;
-  at("review-tag").replaceChildren(new Option("all", ""), ...(told?.rows ?? []).map((row) => new Option(`${words(row.tag)} (${row.all})`, row.tag)));
-  if (told?.rows.some((row) => row.tag === chosen)) at("review-tag").value = chosen;
-  at("reviews-csv").href = `v1/jobs/${job()}/reviews`;
+function next(anew = false, back = null) { // anew: with the tags that there are; back: shown again. → whether one is shown
+  const chosen = job(), order = at("review-order").value, below = at("review-below").value;
+  return asked(async (signal) => {
+    const rows = anew ? (await json(`v1/jobs/${chosen}/counts`, { signal })).rows : null;
+    const tag = rows && !rows.some((row) => row.tag === at("review-tag").value) ? "" : at("review-tag").value;
+    return { rows, tag, told: await json(`v1/jobs/${chosen}/next?${query({ tag, order, below })}`, { signal }) };
+  }, ({ rows, tag, told }) => {
+    if (rows) at("review-tag").replaceChildren(new Option("all", ""), ...rows.map((row) => new Option(`${words(row.tag)} (${row.all})`, row.tag)));
+    at("review-tag").value = tag;
+    at("reviews-csv").href = `v1/jobs/${chosen}/reviews`;
+    if (back) show(chosen, back.event, back.drawn, told.left, back.onset === null ? null : [back.onset, back.offset]);
+    else show(chosen, told.event, told.drawn, told.left);
+    return true;
+  });
 }
 
-async function next() {
-  const told = await attempt(() => json(`v1/jobs/${job()}/next?${about()}`));
-  if (told) await show(told.event, told.drawn, told.left);
-}
+function unasked() { show(job(), null, null, null); } // what was open may be answered by now: nobody is asked for it a second time
 
-async function show(found, why, left, moved = null) {
+function show(chosen, found, why, left, moved = null) { // left: null where nothing is known
   view.stop(); examples.quiet();
-  asking.abort(); asking = new AbortController(); clearTimeout(resting); // who answers fast leaves nothing behind that is still asked for
-  event = found; drawn = why;
+  drawing.abort(); drawing = new AbortController(); clearTimeout(resting); // who answers fast leaves nothing behind that is still asked for
+  event = found; of = chosen; drawn = why;
   at("other-form").hidden = true; at("other-tag").value = "";
-  figures(left);
-  at("judged").hidden = !event; at("all-judged").hidden = !!event;
-  edges.show(event, moved);
+  const known = left !== null;
+  if (known) figures(left);
+  at("judged").hidden = !event; at("all-judged").hidden = !!event || !known; at("unasked").hidden = known;
+  const same = event && kept?.event === event.id ? kept : null; // its answer may not have come: what was prepared for it is still there
+  if (known) kept = null;
+  edges.show(event, moved ?? same?.edges ?? null);
+  at("all-judged-told").textContent = `Every ${at("review-below").value ? "candidate" : "event"}${at("review-tag").value ? ` of ${words(at("review-tag").value)}` : ""} has an answer.`;
   if (!event) return;
   at("question").textContent = `Is this ${words(event.tag)}?`;
   at("cause-told").textContent = "";
+  if (same?.other) { at("other-form").hidden = false; at("other-tag").value = same.other; }
   draw(event); // not waited for: who knows the answer already may give it
 }
 
@@ -84,7 +99,7 @@ function told() { // where it is, and why it is asked
 }
 
 async function draw(asked) {
-  const { signal } = asking, recording = await attempt(() => json(`v1/recordings/${asked.recording}`, { signal }));
+  const { signal } = drawing, recording = await attempt(() => json(`v1/recordings/${asked.recording}`, { signal }));
   if (!recording || asked !== event) return;
   const start = Math.max(0, event.onset - AROUND), end = event.offset + AROUND, span = edges.now;
   view.show(recording, start, end);
@@ -96,7 +111,7 @@ async function draw(asked) {
   const lies = (part) => at(part).contains(held);
   if ([document.body, at("main")].includes(held) || (lies("judged") && !lies("review-view") && !lies("other-form"))) at("review-view").focus({ preventScroll: true });
   again();
-  resting = setTimeout(() => { examples.show(job(), asked, signal); mark(asked, recording, start, Math.min(end, recording.seconds), signal); }, REST);
+  resting = setTimeout(() => { examples.show(of, asked, signal); mark(asked, recording, start, Math.min(end, recording.seconds), signal); }, REST);
 }
 
 async function mark(asked, recording, start, end, signal) { // what made the tagger tell it; nothing where that tagger is not served any more
@@ -110,15 +125,15 @@ async function mark(asked, recording, start, end, signal) { // what made the tag
   } catch (error) { if (asked === event && error.status !== 404) at("cause-told").textContent = error.message; }
 }
 
-async function figures(left) {
-  const told = await attempt(() => json(`v1/jobs/${job()}/figures?${query({ tag: at("review-tag").value })}`));
-  if (!told) return;
-  const percent = (share) => `${Math.round(100 * share)} %`;
-  at("figures").replaceChildren(
-    element("span", {}, "Answers ", element("b", {}, String(told.asked))), element("span", {}, "right ", element("b", {}, `${told.right} of ${told.judged}`)),
-    element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
-    told.candidates ? element("span", {}, "just not found ", element("b", {}, `${told.missed} right of ${told.candidates}`)) : "",
-    element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))));
+function figures(left) {
+  return counted((signal) => json(`v1/jobs/${of}/figures?${query({ tag: at("review-tag").value })}`, { signal }), (told) => {
+    const percent = (share) => `${Math.round(100 * share)} %`;
+    at("figures").replaceChildren(
+      element("span", {}, "Answers ", element("b", {}, String(told.asked))), element("span", {}, "right ", element("b", {}, `${told.right} of ${told.judged}`)),
+      element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
+      told.candidates ? element("span", {}, "just not found ", element("b", {}, `${told.missed} right of ${told.candidates}`)) : "",
+      element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))));
+  });
 }
 
 function again() { if (event) { view.stop(); view.play(...edges.now); } }
@@ -126,37 +141,51 @@ function other() { if (busy) return; at("other-form").hidden = false; at("other-
 
 function occupied(now) { busy = now; at("review").setAttribute("aria-busy", now); }
 
-async function answer(said, tag = "") {
+async function answer(said, other = "") {
   if (!event || busy) return;
   occupied(true); // a key that is held down says it once
-  try { 
-    const [onset, offset] = edges.moved && (said === "right" || said === "other") ? edges.now : [null, null];
-    await post(`v1/jobs/${job()}/reviews`, { event: event.id, answer: said, other: tag, drawn: drawn ?? "chosen", onset, offset });
+  try {
+    const moved = edges.moved ? edges.now : null, [onset, offset] = moved && (said === "right" || said === "other") ? moved : [null, null];
+    try { await post(`v1/jobs/${of}/reviews`, { event: event.id, answer: said, other, drawn: drawn ?? "chosen", onset, offset }); }
+    catch (error) { return await unanswered(error, { event: event.id, edges: moved, other }); }
     say(""); training.later(); await next();
-  }
-  catch (error) { say(error.message, true); }
-  finally { occupied(false); }
+  } finally { occupied(false); }
+}
+
+async function unanswered(error, prepared) {
+  const lost = error.status === 0 || error.status >= 500, gone = error.status === 404 || error.status === 409; // no word of it; there is none, or it has an answer
+  if (!lost && !gone) return say(error.message, true);
+  kept = prepared;
+  if (!await next()) return undefined;
+  if (gone) return say(`${error.message.replace(/\.$/, "")}. Your answer was not kept; this is what is open now.`, true);
+  return say(event?.id === prepared.event ? "No word came that your answer was kept, and it was not: give it again."
+    : "No word came that your answer was kept: if it was not, you will be asked for that event again.", true);
 }
 
 async function undo() {
   if (busy || edges.undo()) return;
+  if (!at("unasked").hidden) return next(true);
   occupied(true); // an answer that came meanwhile would be the one that is taken back
   try {
-    const told = await (await ask(`v1/jobs/${job()}/reviews/last`, { method: "DELETE" })).json();
-    if (!told.event) return say("There is no answer to take back.");
-    training.later();
-    at("review-below").value = told.event.below ? "true" : "";
-    const { left } = await json(`v1/jobs/${job()}/next?${about()}`);
-    await show(told.event, told.drawn, left, told.onset === null ? null : [told.onset, told.offset]);
-  } catch (error) { say(error.message, true); }
-  finally { occupied(false); }
+    let told;
+    try { told = await json(`v1/jobs/${job()}/reviews/last`, { method: "DELETE" }); }
+    catch (error) {
+      if (error.status > 0 && error.status < 500) return say(error.message, true);
+      if (await next()) say("No word came that the last answer was taken back: the figures tell whether it was.", true);
+      return undefined;
+    }
+    if (!told.event && told.drawn === null) return say("There is no answer to take back.");
+    say(""); training.later();
+    if (told.event) { at("review-below").value = told.event.below ? "true" : ""; return await next(false, told); }
+    return await next() && say("The last answer was taken back; its event is there no more, as its recording was heard anew.");
+  } finally { occupied(false); }
 }
 
 function key(pressed) {
-  if (at("review").hidden || !event || pressed.ctrlKey || pressed.metaKey || pressed.altKey || pressed.repeat) return;
+  if (at("review").hidden || at("with-review").hidden || pressed.ctrlKey || pressed.metaKey || pressed.altKey || pressed.repeat) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(pressed.target.tagName)) return;
   const keys = { r: () => answer("right"), w: () => answer("wrong"), u: () => answer("unsure"), o: other, z: undo, s: () => edges.take(0), e: () => edges.take(1), x: examples.next };
   if (pressed.key === " " && pressed.target.tagName !== "BUTTON") keys[" "] = again;
-  const act = keys[pressed.key.toLowerCase()];
+  const act = event || pressed.key.toLowerCase() === "z" ? keys[pressed.key.toLowerCase()] : null; // the last answer of all is taken back, too
   if (act) { act(); pressed.preventDefault(); }
 }

@@ -1,9 +1,13 @@
 // Training again behind the page: what is learnt from, how far it is, what changed, and whether the new tagger is taken.
-import { element, json, post, say, words } from "./api.js";
+import { element, json, latest, post, say, words } from "./api.js";
 
-const at = (id) => document.getElementById(id), OFTEN = 1000; // ms
+const at = (id) => document.getElementById(id), OFTEN = 1000, SELDOM = 5000; // ms between two looks while one runs; where the last one failed
 const STATES = { preparing: "is being prepared", running: "runs", stopped: "was stopped; train again to go on", done: "is done: take the new tagger, or reject it",
   taken: "was taken: its tagger answers now", rejected: "was rejected: the tagger before it answers" };
+const asked = latest((error) => { // without a folder there are none
+  at("training").hidden = true;
+  if (error.status !== 404 && !at("review").hidden) watching = setTimeout(show, SELDOM);
+});
 let tagger = () => null, onTaken = () => {}, watching;
 
 export function start(which, taken) {
@@ -20,10 +24,13 @@ async function act(work) {
 
 export function later() { clearTimeout(watching); watching = setTimeout(show, OFTEN / 2); } // when answers come no more
 
-export async function show() {
+export function show() {
   clearTimeout(watching);
-  let told;
-  try { told = await json("v1/training"); } catch { at("training").hidden = true; return; }
+  return asked((signal) => json("v1/training", { signal }), shown);
+}
+
+function shown(told) {
+  clearTimeout(watching);
   at("training").hidden = false;
   const name = tagger(), count = told.answers[name] ?? 0, runs = told.trainings.some((each) => each.state === "running");
   at("train").disabled = runs || !!told.lacks || !count || !name;
@@ -54,7 +61,7 @@ function one(training) {
 }
 
 async function decide(id, what) {
-  if (await act(() => post(`v1/training/${id}/${what}`, {})) && what !== "stop") await onTaken();
+  if (await act(() => post(`v1/training/${id}/${what}`, {})) && what !== "stop") await act(onTaken);
 }
 
 const percent = (share) => `${share < 0 ? "−" : share > 0 ? "+" : ""}${Math.abs(Math.round(100 * share))}`;

@@ -1,6 +1,6 @@
 // A recording over time: waveform, spectrogram with its axis in Hz, tags and events. What is drawn of sound the service
 // computes (peaks, spectrogram, sound as WAV), so that a recording of hours is never whole in the browser.
-import { ask, clock, json, query, words } from "./api.js";
+import { ask, clock, json, latest, query, whole, words } from "./api.js";
 
 const LEFT = 46, TOP = 20, WAVE = 64, SPECTRUM = 190, LANE = 40, GAP = 8; // px
 const LONGEST = 300, SHORTEST = 0.05; // s: of a spectrogram, of a part shown
@@ -39,7 +39,7 @@ export function coloured(image, contrast) { // levels → colours: the brightest
 }
 
 export async function pixels(answer) { // of a picture that the service made
-  const image = await createImageBitmap(await answer.blob());
+  const image = await createImageBitmap(await whole(answer.blob()));
   const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   return context.getImageData(0, 0, image.width, image.height);
@@ -58,6 +58,7 @@ export class View {
     this.line.className = "mark";
     place.replaceChildren(this.canvas, this.line);
     this.audio = new Audio(); this.audio.preload = "auto";
+    this.asked = latest(); // waveform and spectrogram of what is shown
     this.from = 0; this.contrast = 80; this.scale = "linear"; this.rate = 1;
     this.audio.addEventListener("ended", () => this.stop(true));
     this.audio.addEventListener("error", () => this.playing && this.stop());
@@ -68,7 +69,7 @@ export class View {
   }
 
   show(recording, start = 0, end = recording.seconds) {
-    this.stop(); this.asked?.abort();
+    this.stop(); this.asked.drop(); clearTimeout(this.later);
     this.recording = recording; this.scores = null; this.events = []; this.span = this.cause = null; this.peaks = null; this.picture = null;
     this.mark = start; this.range = [start, Math.min(end, recording.seconds)];
     this.changed();
@@ -99,19 +100,16 @@ export class View {
     this.later = setTimeout(() => this.fetch(), this.peaks ? 120 : 0);
   }
 
-  async fetch() {
-    this.asked?.abort();
-    const asked = this.asked = new AbortController(), { id } = this.recording;
-    const [start, end] = this.range, columns = Math.min(2000, Math.round(this.inner)), about = { start, end };
-    const signal = asked.signal;
-    try {
-      const told = await json(`v1/recordings/${id}/peaks?${query({ ...about, points: columns })}`, { signal });
-      this.peaks = told; this.draw();
-      if (end - start > LONGEST) { this.picture = null; this.draw(); return; }
-      const answer = await ask(`v1/recordings/${id}/spectrogram?${query({ ...about, width: columns, height: SPECTRUM, scale: this.scale })}`, { signal });
-      this.picture = { ...about, scale: this.scale, data: await pixels(answer) };
-      this.shade(); this.draw();
-    } catch (error) { if (error.name !== "AbortError") this.failed?.(error); }
+  fetch() {
+    const { id } = this.recording, { scale } = this, [start, end] = this.range, columns = Math.min(2000, Math.round(this.inner)), about = { start, end };
+    return this.asked(async (signal) => {
+      const peaks = await json(`v1/recordings/${id}/peaks?${query({ ...about, points: columns })}`, { signal });
+      if (signal.aborted) return null;
+      this.peaks = peaks; this.draw();
+      if (end - start > LONGEST) return null;
+      const answer = await ask(`v1/recordings/${id}/spectrogram?${query({ ...about, width: columns, height: SPECTRUM, scale })}`, { signal });
+      return { ...about, scale, data: await pixels(answer) };
+    }, (picture) => { this.picture = picture; this.shade(); this.draw(); });
   }
 
   shade() { if (this.picture) this.picture.shaded = coloured(this.picture.data, this.contrast); }
