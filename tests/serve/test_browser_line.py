@@ -190,3 +190,24 @@ def test_no_old_events_under_a_threshold_or_a_recording_that_could_not_be_asked(
         "document.querySelector('#what').textContent === B && document.querySelector('#answer').textContent === ''"
     )
     assert page.run(none)
+
+
+def test_a_recording_that_is_opened_again_is_asked_for_again(page, program):  # noqa: F811
+    """Its file may be another by now: nothing of it is kept in the page."""
+    (first, *_) = program.client.get("/v1/recordings").json()["recordings"]
+    page.run("location.hash = 'recordings'")
+    page.wait(NAMED)
+    for _ in range(2):
+        page.run(f"document.querySelector('#files a[href=\"#listen/{first['id']}\"]').click()")
+        page.wait(f"document.querySelector('#what').textContent === {first['name']!r}")
+        settled(page, LISTEN)
+        for part in ("", "/peaks?", "/spectrogram?", "/scores?", "/events?"):
+            asked = [
+                url
+                for url in page.asked
+                if f"v1/recordings/{first['id']}{part}" in url and (part or url.endswith(first["id"]))
+            ]
+            assert asked, part
+        page.asked.clear()
+        page.run("location.hash = 'recordings'")
+        page.wait("!document.querySelector('#recordings').hidden")

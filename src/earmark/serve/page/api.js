@@ -73,6 +73,21 @@ export function send(path, blob, name, onSent, signal) {
   });
 }
 
+// Plays what lies at an address. Rejects with why it does not: the service has none, or the browser plays no such thing.
+export async function play(audio, path) {
+  audio.src = path;
+  const mine = audio.src;
+  try { await audio.play(); }
+  catch (error) {
+    if (error.name === "AbortError" || error.name === "NotAllowedError") throw error; // it was stopped; nobody has pressed anything yet
+    await ask(path, { headers: { Range: "bytes=0-43" } }); // an element tells no status: the service says it again
+    if (audio.src !== mine) throw new DOMException("another is played", "AbortError");
+    throw new Error(`This browser does not play it: ${error.message}`);
+  }
+}
+
+export const unplayed = (error) => error.name !== "AbortError" && say(error.name === "NotAllowedError" ? `The browser plays nothing yet: ${error.message}` : error.message, true);
+
 export function clock(seconds, digits = 1) {
   const unit = 10 ** digits, all = Math.round(seconds * unit) / unit;
   const hours = Math.floor(all / 3600), minutes = Math.floor(all % 3600 / 60);

@@ -1,5 +1,5 @@
 // Sounds of the same tag beside an event: clips that taggers learnt from, and what was said to be right.
-import { ask, clock, element, json, query, words } from "./api.js";
+import { ask, clock, element, json, play, query, unplayed, words } from "./api.js";
 import { coloured, pixels } from "./view.js";
 
 const at = (id) => document.getElementById(id), LONGEST = 10, WIDE = 240, TALL = 72; // s, px
@@ -36,8 +36,10 @@ function one(example, event, signal) {
     before(); quiet();
     if (same) return;
     playing = button; button.textContent = "Stop";
-    player.src = `v1/recordings/${recording}/audio?${query({ start: onset, end })}`;
-    player.play().catch(quiet);
+    play(player, `v1/recordings/${recording}/audio?${query({ start: onset, end })}`).catch((error) => {
+      if (playing === button && error.name !== "AbortError") quiet();
+      unplayed(error);
+    });
   });
   draw(canvas, recording, onset, end, signal);
   return element("li", {}, canvas, element("p", {}, element("span", { title: example.name }, `${source} · ${clock(end - onset)} · ${example.name}`), button));

@@ -1,5 +1,5 @@
 // The folder of recordings: a job that hears it, events by hour and tag, and the files.
-import { clock, element, json, latest, post, query, say, words } from "./api.js";
+import { clock, element, json, latest, play, post, query, say, unplayed, words } from "./api.js";
 
 const at = (id) => document.getElementById(id), STEP = 100, OFTEN = 1500, SELDOM = 5000; // ms between two looks at a job; where the last one failed
 const named = latest(() => later(look)), watched = latest(() => later(watch)), counted = latest(), listed = latest(), filed = latest();
@@ -87,8 +87,8 @@ function counts() {
   return counted((signal) => json(`v1/jobs/${job.id}/counts?${query({ score: at("least").value })}`, { signal }), (told) => {
     const most = Math.max(1, ...told.rows.flatMap((row) => row.counts));
     const untold = told.rows.reduce((sum, row) => sum + row.all - row.counts.reduce((a, b) => a + b, 0), 0);
-    at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold} events are in recordings whose names tell none` : ""}.`
-      : "Hours since each recording began: the names of the files tell no time of day, as 20260514_053000.wav would.";
+    at("counts-told").textContent = !told.rows.length ? "No events." : told.by === "clock" ? `Hours of the day, by the times in the recordings' names${untold ? `; ${untold === 1 ? "one event is in a recording whose name tells" : `${untold.toLocaleString("en")} events are in recordings whose names tell`} none` : ""}.`
+      : "Hours since each recording began: of half the events or more the recordings' names tell no time of day, as 20260514_053000.wav does.";
     at("counts").tHead.replaceChildren(element("tr", {}, element("th", { className: "words" }, "Tag"), ...told.hours.map((hour) => element("th", { scope: "col" }, told.by === "clock" ? String(hour).padStart(2, "0") : String(hour + 1))), element("th", {}, "All")));
     at("counts").tBodies[0].replaceChildren(...told.rows.map((row) => element("tr", {}, element("th", { className: "words", scope: "row" }, words(row.tag)),
       ...row.counts.map((count, hour) => count ? shaded(count, most, row.tag, hour, told.by) : element("td", {})),
@@ -127,8 +127,10 @@ function hear(event, pressed) {
   quiet();
   if (same) return;
   held(pressed);
-  player.src = `v1/recordings/${event.recording}/audio?${query({ start: event.onset, end: event.offset })}`;
-  player.play().catch((error) => error.name !== "AbortError" && say(`This browser does not play it: ${error.message}`, true));
+  play(player, `v1/recordings/${event.recording}/audio?${query({ start: event.onset, end: event.offset })}`).catch((error) => {
+    if (error.name !== "AbortError") quiet();
+    unplayed(error);
+  });
 }
 
 function held(pressed) { // by which what is played is stopped

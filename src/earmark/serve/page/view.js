@@ -1,9 +1,10 @@
 // A recording over time: waveform, spectrogram with its axis in Hz, tags and events. What is drawn of sound the service
 // computes (peaks, spectrogram, sound as WAV), so that a recording of hours is never whole in the browser.
-import { ask, clock, json, latest, query, whole, words } from "./api.js";
+import { ask, clock, json, latest, play, query, unplayed, whole, words } from "./api.js";
 
 const LEFT = 46, TOP = 20, WAVE = 64, SPECTRUM = 190, LANE = 40, GAP = 8; // px
-const LONGEST = 300, SHORTEST = 0.05; // s: of a spectrogram, of a part shown
+export const LONGEST = 300; // s of a spectrogram
+const SHORTEST = 0.05; // s of a part shown
 const FLOOR = -120; // dB of black in the service's pictures
 const LANES = 6;
 
@@ -61,7 +62,10 @@ export class View {
     this.asked = latest(); // waveform and spectrogram of what is shown
     this.from = 0; this.contrast = 80; this.scale = "linear"; this.rate = 1;
     this.audio.addEventListener("ended", () => this.stop(true));
-    this.audio.addEventListener("error", () => this.playing && this.stop());
+    this.audio.addEventListener("error", () => {
+      if (this.playing && this.audio.currentTime > 0) unplayed(new Error("The sound broke off: the service sends no more of it."));
+      if (this.playing) this.stop();
+    });
     place.addEventListener("pointerdown", (event) => this.pointed(event));
     place.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.recording && this.changed()).observe(place);
@@ -89,6 +93,13 @@ export class View {
     const [start, end] = this.range, middle = this.mark >= start && this.mark <= end ? this.mark : (start + end) / 2;
     const span = Math.min(this.recording.seconds, Math.max(SHORTEST, (end - start) * factor));
     const first = Math.max(0, Math.min(middle - (middle - start) / (end - start) * span, this.recording.seconds - span));
+    this.range = [first, first + span]; this.changed();
+  }
+
+  reach(second) { // shown in the middle, unless it is shown already
+    const [start, end] = this.range, span = end - start;
+    if (second >= start && second <= end) return;
+    const first = Math.max(0, Math.min(second - span / 2, this.recording.seconds - span));
     this.range = [first, first + span]; this.changed();
   }
 
@@ -237,7 +248,7 @@ export class View {
       pen.fillStyle = style("--card"); pen.globalAlpha = .75; pen.fillRect(LEFT + 2, base - tall - 5, wide + 6, 14); pen.globalAlpha = 1;
       pen.fillStyle = style("--ink"); pen.fillText(name, LEFT + 5, base - tall + 2);
       pen.fillStyle = style("--soft"); pen.textAlign = "right"; pen.font = `11px ${style("--sans")}`;
-      pen.fillText(Math.max(...tag.values).toFixed(2), LEFT - 6, base - tall / 2);
+      if (tag.values.length) pen.fillText(Math.max(...tag.values).toFixed(2), LEFT - 6, base - tall / 2);
     });
   }
 
@@ -276,9 +287,9 @@ export class View {
   play(start = this.mark >= this.recording.seconds - 0.05 ? 0 : this.mark, end = null) {
     this.stop();
     this.from = start; this.until = end; this.playing = true;
-    this.audio.src = `v1/recordings/${this.recording.id}/audio?${query({ start, end })}`;
+    const played = play(this.audio, `v1/recordings/${this.recording.id}/audio?${query({ start, end })}`);
     this.audio.playbackRate = this.rate; this.audio.preservesPitch = false; // slow and low: what is too high or too fast is heard
-    this.audio.play().catch((error) => error.name !== "AbortError" && this.failed?.(new Error(`This browser does not play it: ${error.message}`)));
+    played.catch((error) => { if (error.name !== "AbortError") this.stop(); unplayed(error); });
     this.onPlay?.(true);
     const follow = () => { if (!this.playing) return; this.go(this.from + this.audio.currentTime); this.frame = requestAnimationFrame(follow); };
     follow();
