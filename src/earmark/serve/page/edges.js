@@ -35,6 +35,8 @@ export class Edges {
       const was = [...this.now];
       this.view.stop();
       this.put(which, this.now[which] + way * (event.shiftKey ? FAR : STEP));
+      this.view.reach(this.now[which]); // one that is not shown could not be moved on
+      made.focus({ preventScroll: true });
       if (!event.repeat && this.differs(was)) this.past.push(was); // a key that is held down is one step back
     });
     return made;

@@ -3,30 +3,31 @@ import { json, clock, element, latest, post, query, say, words } from "./api.js"
 import { Edges } from "./edges.js";
 import * as examples from "./examples.js";
 import * as training from "./training.js";
-import { View } from "./view.js";
+import { LONGEST, View } from "./view.js";
 
-const at = (id) => document.getElementById(id), AROUND = 3, REST = 200; // s shown before and after, ms until more is asked for
+const at = (id) => document.getElementById(id), AROUND = 3, PART = 60, REST = 200; // s shown before and after, s of an event too long for one picture, ms until more is asked for
 const BY = {
   attention: "The frame marks what the net's attention made count: weights times the window's score.",
   frames: "The frame marks the moments whose own scores are half of the highest or more.",
   windows: "The frame marks where the windows that hold it agree most, each moved on by an eighth of its length: this tagger tells no moments.",
 };
 const listed = latest(unasked), asked = latest(unasked), counted = latest();
-let drawing = new AbortController(), resting, jobs = [], view, edges, folder = false, event = null, of = null, drawn = null, busy = false, kept = null;
+let drawing = new AbortController(), resting, jobs = [], view, edges, folder = false, event = null, of = null, drawn = null, busy = false, kept = null, whole = null;
 
 export function start(state, which, renew) {
   training.start(served, async () => { await renew(); await open(); });
   folder = state.folder;
   view = new View(at("review-view"));
-  view.failed = (error) => say(error.message, true);
   edges = new Edges(view, told);
   examples.start(() => view.stop());
   at("other-tags").replaceChildren(...[...new Set(state.taggers.flatMap((each) => each.tags))].map((tag) => new Option(tag)));
-  for (const id of ["review-job", "review-tag", "review-order", "review-below"]) at(id).addEventListener("change", async () => { if (await next(id === "review-job") && id === "review-job") training.show(); });
+  for (const id of ["review-job", "review-tag", "review-order", "review-below"]) at(id).addEventListener("change", async () => { if (await next(id === "review-job" || id === "review-below") && id === "review-job") training.show(); });
   for (const said of ["right", "wrong", "unsure"]) at(said).addEventListener("click", () => answer(said));
   at("again").addEventListener("click", again);
   at("other").addEventListener("click", other);
   for (const id of ["undo", "undo-last"]) at(id).addEventListener("click", undo);
+  for (const [id, which] of [["to-start", 0], ["to-end", 1]]) at(id).addEventListener("click", () => edge(which));
+  for (const name of Object.keys(zooms)) at(`review-${name}`).addEventListener("click", zooms[name]);
   at("ask-next").addEventListener("click", () => (jobs.length ? next(true) : open()));
   at("other-form").addEventListener("submit", (submitted) => { submitted.preventDefault(); answer("other", at("other-tag").value); });
   at("other-tag").addEventListener("keydown", (pressed) => { if (pressed.key === "Escape") { at("other-form").hidden = true; at("review-view").focus(); } });
@@ -58,17 +59,25 @@ const job = () => at("review-job").value;
 function next(anew = false, back = null) { // anew: with the tags that there are; back: shown again. → whether one is shown
   const chosen = job(), order = at("review-order").value, below = at("review-below").value;
   return asked(async (signal) => {
-    const rows = anew ? (await json(`v1/jobs/${chosen}/counts`, { signal })).rows : null;
+    const rows = !anew ? null : below ? await candidates(chosen, signal) : (await json(`v1/jobs/${chosen}/counts`, { signal })).rows;
     const tag = rows && !rows.some((row) => row.tag === at("review-tag").value) ? "" : at("review-tag").value;
     return { rows, tag, told: await json(`v1/jobs/${chosen}/next?${query({ tag, order, below })}`, { signal }) };
   }, ({ rows, tag, told }) => {
-    if (rows) at("review-tag").replaceChildren(new Option("all", ""), ...rows.map((row) => new Option(`${words(row.tag)} (${row.all})`, row.tag)));
+    if (rows) at("review-tag").replaceChildren(new Option("all", ""), ...rows.map((row) => new Option(row.all === null ? words(row.tag) : `${words(row.tag)} (${row.all.toLocaleString("en")})`, row.tag)));
     at("review-tag").value = tag;
     at("reviews-csv").href = `v1/jobs/${chosen}/reviews`;
     if (back) show(chosen, back.event, back.drawn, told.left, back.onset === null ? null : [back.onset, back.offset]);
     else show(chosen, told.event, told.drawn, told.left);
     return true;
   });
+}
+
+async function candidates(chosen, signal) { // their tags, as counts has them of events; of more than are told at once, all tags of the job, uncounted
+  const { total, events } = await json(`v1/jobs/${chosen}/events?${query({ below: true, order: "score", most: 1000 })}`, { signal });
+  if (total > events.length) return Object.keys(jobs.find((each) => String(each.id) === chosen)?.rules.thresholds ?? {}).map((tag) => ({ tag, all: null }));
+  const counts = new Map();
+  for (const { tag } of events) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+  return [...counts].map(([tag, all]) => ({ tag, all })).sort((a, b) => b.all - a.all || (a.tag < b.tag ? -1 : 1));
 }
 
 function unasked() { show(job(), null, null, null); } // what was open may be answered by now: nobody is asked for it a second time
@@ -101,8 +110,12 @@ function told() { // where it is, and why it is asked
 async function draw(asked) {
   const { signal } = drawing, recording = await attempt(() => json(`v1/recordings/${asked.recording}`, { signal }));
   if (!recording || asked !== event) return;
-  const start = Math.max(0, event.onset - AROUND), end = event.offset + AROUND, span = edges.now;
-  view.show(recording, start, end);
+  const start = Math.max(0, event.onset - AROUND), end = Math.min(event.offset + AROUND, recording.seconds), span = edges.now;
+  const long = end - start > LONGEST;
+  whole = [start, end];
+  at("review-zoom").hidden = !long;
+  at("review-zoom-told").textContent = long ? `It lasts ${clock(event.offset - event.onset)}: a part is shown, its first minute at first.` : "";
+  view.show(recording, start, long ? start + PART : end);
   view.span = span;
   view.scores = { times: [event.onset, event.offset], tags: [{ label: event.tag, threshold: 0, values: [event.score, event.score] }] };
   view.heard(null, [{ label: event.tag, onset: event.onset, offset: event.offset, score: event.score }]);
@@ -111,14 +124,14 @@ async function draw(asked) {
   const lies = (part) => at(part).contains(held);
   if ([document.body, at("main")].includes(held) || (lies("judged") && !lies("review-view") && !lies("other-form"))) at("review-view").focus({ preventScroll: true });
   again();
-  resting = setTimeout(() => { examples.show(of, asked, signal); mark(asked, recording, start, Math.min(end, recording.seconds), signal); }, REST);
+  resting = setTimeout(() => { examples.show(of, asked, signal); mark(asked, recording, start, end, signal); }, REST);
 }
 
 async function mark(asked, recording, start, end, signal) { // what made the tagger tell it; nothing where that tagger is not served any more
-  const whole = end - start > 60 ? [asked.onset, Math.min(end, asked.onset + 60)] : [start, end], tagger = served();
+  const part = end - start > PART ? [asked.onset, Math.min(end, asked.onset + PART)] : [start, end], tagger = served();
   if (!tagger) return;
   try {
-    const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: whole[0], end: whole[1] })}`, { signal });
+    const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: part[0], end: part[1] })}`, { signal });
     if (asked !== event) return;
     view.cause = cause; view.draw();
     at("cause-told").textContent = BY[cause.by];
@@ -135,6 +148,15 @@ function figures(left) {
       element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))));
   });
 }
+
+function edge(which) { // is taken, where it is
+  if (!event || !view.recording) return;
+  view.stop(); // what plays would take the view along
+  view.reach(edges.now[which]);
+  edges.take(which);
+}
+
+const zooms = { nearer: () => view.zoom(0.5), farther: () => view.zoom(2), all: () => { view.range = [...whole]; view.changed(); } };
 
 function again() { if (event) { view.stop(); view.play(...edges.now); } }
 function other() { if (busy) return; at("other-form").hidden = false; at("other-tag").focus(); }
@@ -176,7 +198,7 @@ async function undo() {
     }
     if (!told.event && told.drawn === null) return say("There is no answer to take back.");
     say(""); training.later();
-    if (told.event) { at("review-below").value = told.event.below ? "true" : ""; return await next(false, told); }
+    if (told.event) { at("review-below").value = told.event.below ? "true" : ""; return await next(true, told); }
     return await next() && say("The last answer was taken back; its event is there no more, as its recording was heard anew.");
   } finally { occupied(false); }
 }
@@ -184,7 +206,8 @@ async function undo() {
 function key(pressed) {
   if (at("review").hidden || at("with-review").hidden || pressed.ctrlKey || pressed.metaKey || pressed.altKey || pressed.repeat) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(pressed.target.tagName)) return;
-  const keys = { r: () => answer("right"), w: () => answer("wrong"), u: () => answer("unsure"), o: other, z: undo, s: () => edges.take(0), e: () => edges.take(1), x: examples.next };
+  const keys = { r: () => answer("right"), w: () => answer("wrong"), u: () => answer("unsure"), o: other, z: undo, s: () => edge(0), e: () => edge(1), x: examples.next };
+  if (view.recording) Object.assign(keys, { "+": zooms.nearer, "=": zooms.nearer, "-": zooms.farther, "−": zooms.farther, 0: zooms.all });
   if (pressed.key === " " && pressed.target.tagName !== "BUTTON") keys[" "] = again;
   const act = event || pressed.key.toLowerCase() === "z" ? keys[pressed.key.toLowerCase()] : null; // the last answer of all is taken back, too
   if (act) { act(); pressed.preventDefault(); }
