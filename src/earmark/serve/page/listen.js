@@ -5,12 +5,11 @@ import { View } from "./view.js";
 
 const at = (id) => document.getElementById(id), FORMS = ["audacity", "raven", "csv", "json"];
 const opened = latest(), heard = latest(cleared), found = latest(unfound);
-let view, tagger, recording, threshold = null, recorder, later;
+let view, tagger, state, recording, threshold = null, recorder, opening = false, left = null, later;
 
-export function start(state, which) {
-  tagger = which;
+export function start(service, which) {
+  state = service; tagger = which;
   view = new View(at("view"), { onEvent: (event) => select(view.events.indexOf(event)) });
-  view.failed = (error) => say(error.message, true);
   view.onPlay = (on) => { at("play").textContent = on ? "Stop" : "Play"; };
   at("insecure").hidden = state.secure; at("record").disabled = !state.secure;
   at("file").addEventListener("change", (event) => { const [file] = event.target.files; event.target.value = ""; if (file) take(file, file.name); });
@@ -31,11 +30,16 @@ export function start(state, which) {
 
 export function open() { // #listen/ID: a recording of the folder
   const id = location.hash.split("/")[1];
-  if (!id) return;
-  at("sending").hidden = true; // a file that was on its way is given up
-  opened((signal) => json(`v1/recordings/${id}`, { signal }), show); // also of the one that is shown: the file may be another by now
+  if (id) {
+    at("sending").hidden = true; // a file that was on its way is given up
+    opened((signal) => json(`v1/recordings/${id}`, { signal }), show); // also of the one that is shown: the file may be another by now
+  } else if (left) { const ended = left; left = null; recorded(ended, true); }
 }
-export function leave() { view?.stop(); recorder?.cancel(); }
+
+export function leave() { // the microphone is open on this page alone: what came until now is kept until somebody is here again
+  view?.stop();
+  if (recorder) left = ended();
+}
 export const asked = () => recording && hear();
 
 function dropping(place) {
@@ -75,6 +79,8 @@ function show(told) {
 function hear() {
   const name = tagger().name;
   cleared();
+  at("threshold").disabled = tooLong();
+  if (tooLong()) return kept(name);
   at("answer").textContent = `${name} is listening …`;
   return heard((signal) => json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`, { signal }), (scores) => {
     view.heard(scores, []);
@@ -82,6 +88,33 @@ function hear() {
     at("answer").replaceChildren(...(scores.silent ? ["Silent: nothing is to be heard in it."] : surest.map(chip)));
     if (scores.notes.length) say(scores.notes.join(" · "));
     return events();
+  });
+}
+
+const tooLong = () => !recording.held && recording.seconds > state.limits.seconds;
+
+function kept(name) { // of a recording of the folder that is too long to be heard while one waits: what was found in it when the folder was heard
+  const { id } = recording, part = [...recording.name].slice(-255).join("");
+  return heard(async (signal) => {
+    const { jobs } = await json("v1/jobs", { signal });
+    for (const job of jobs.filter((each) => each.served === name)) {
+      const { recordings } = await json(`v1/recordings?${query({ job: job.id, name: part, most: 1000 })}`, { signal });
+      if (recordings.find((each) => each.id === id)?.state !== "heard") continue;
+      return { job, ...await json(`v1/jobs/${job.id}/events?${query({ recording: id, most: 1000 })}`, { signal }) };
+    }
+    return null;
+  }, (told) => {
+    const why = `It lasts ${clock(recording.seconds, 0)}, and ${clock(state.limits.seconds, 0)} are heard at once.`, there = element("a", { href: "#recordings" }, "Recordings");
+    if (!told) { at("answer").replaceChildren(element("span", {}, `${why} Under `, there, `, ${name} hears the folder, however long its recordings are; what it finds in this one is shown here then.`)); return; }
+    const events = told.events.map((each) => ({ ...each, label: each.tag })), { thresholds } = told.job.rules, values = new Set(Object.values(thresholds));
+    const count = (label) => events.filter((each) => each.label === label).length;
+    const labels = [...new Set(events.map((each) => each.label))].sort((a, b) => count(b) - count(a));
+    at("answer").replaceChildren(element("span", {}, `${why} These are the events that ${name} found in it when it heard the folder, under `, there, "."));
+    at("threshold-told").textContent = values.size === 1 ? [...values][0].toFixed(2) : "each tag's own";
+    view.threshold = null;
+    view.heard({ times: [], tags: labels.map((label) => ({ label, threshold: thresholds[label], values: [] })) }, events);
+    at("events-told").textContent = `${told.total ? told.total.toLocaleString("en") : "No"} event${told.total === 1 ? "" : "s"} at the thresholds of that job${told.total > events.length ? `; the first ${events.length.toLocaleString("en")} are shown` : ""}.`;
+    rows(events);
   });
 }
 
@@ -147,19 +180,32 @@ function contrast() {
 }
 
 async function record() {
-  if (recorder) {
-    const done = recorder; recorder = null;
-    at("record").textContent = "record with the microphone";
-    const { blob, seconds } = await done.finish();
-    if (seconds < 0.1) return say("Nothing was recorded.", true);
-    const name = `microphone ${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.wav`;
-    return take(blob, name);
-  }
+  if (recorder) return recorded(ended());
+  if (opening) return undefined;
+  opening = true;
   try {
-    recorder = await Recorder.open();
+    const made = await Recorder.open();
+    if (at("listen").hidden) return made.cancel();
+    recorder = made;
     recorder.onLevel = (seconds) => { at("record").textContent = `stop after ${clock(seconds)}`; };
     at("record").textContent = "stop";
-  } catch (error) { recorder = null; say(`The microphone cannot be heard: ${error.message}`, true); }
+    return undefined;
+  } catch (error) { return say(`The microphone cannot be heard: ${error.message}`, true); }
+  finally { opening = false; }
+}
+
+function ended() {
+  const done = recorder; recorder = null;
+  at("record").textContent = "record with the microphone";
+  return done.finish();
+}
+
+async function recorded(ending, away = false) {
+  const { blob, seconds } = await ending;
+  if (seconds < 0.1) return say("Nothing was recorded.", true);
+  if (away) say(`The recording ended when you left this page, after ${clock(seconds)}.`);
+  const name = `microphone ${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.wav`;
+  return take(blob, name, away);
 }
 
 function key(event) {

@@ -4,7 +4,7 @@ import { chip } from "./listen.js";
 import { Recorder } from "./recorder.js";
 
 const at = (id) => document.getElementById(id), MOST = 200, SECONDS = 10;
-let tagger, recorder, line, levels = [], late = [];
+let tagger, recorder, line = null, opening = false, levels = [], late = [];
 
 export function start(state, which) {
   tagger = which;
@@ -16,30 +16,48 @@ export function leave() { if (recorder) finish(); }
 export const asked = leave;
 
 async function begin() {
-  say("");
+  if (opening) return undefined;
+  say(""); opening = true;
   try { recorder = await Recorder.open(); }
-  catch (error) { recorder = null; return say(`The microphone cannot be heard: ${error.message}`, true); }
-  at("live-start").textContent = "Stop listening"; at("live-log").tBodies[0].replaceChildren(); at("live-now").replaceChildren();
+  catch (error) { return say(`The microphone cannot be heard: ${error.message}`, true); }
+  finally { opening = false; }
+  if (at("live").hidden) return finish(); // who left meanwhile is not listened to
+  at("live-start").textContent = "Stop listening"; at("live-log").tBodies[0].replaceChildren(); at("live-now").replaceChildren(); at("live-late").textContent = "";
   levels = []; late = [];
   const place = new URL(`v1/live?${query({ tagger: tagger().name })}`, location.href);
   place.protocol = place.protocol.replace("http", "ws"); place.hash = "";
-  line = new WebSocket(place);
-  line.onopen = () => line.send(JSON.stringify({ rate: Math.round(recorder.rate), encoding: "f32le" }));
-  line.onmessage = ({ data }) => told(JSON.parse(data));
-  line.onerror = () => say("The line to the service broke.", true);
-  line.onclose = () => { if (recorder) finish(); };
+  const mine = line = new WebSocket(place), { rate } = recorder;
+  let over = false; // all was told, or why it is not
+  mine.onopen = () => mine.send(JSON.stringify({ rate: Math.round(rate), encoding: "f32le" }));
+  mine.onmessage = ({ data }) => {
+    if (line !== mine) return; // another is listened to by now
+    const said = JSON.parse(data);
+    over ||= !!said.error || said.start === undefined;
+    told(said);
+  };
+  mine.onclose = () => {
+    if (line !== mine) return;
+    line = null; finish();
+    if (over || at("live").hidden) return;
+    at("live-now").replaceChildren(); at("live-late").textContent = ""; // of now nothing is known any more
+    const some = at("live-log").tBodies[0].rows.length ? " Below is what was heard until then." : "";
+    say(`The line to the service broke, and nothing is heard any more: start again to go on.${some}`, true);
+  };
   recorder.onSamples = (samples) => {
     levels.push(samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0));
-    levels = levels.slice(-Math.ceil(SECONDS * recorder.rate / samples.length));
-    draw(Math.ceil(SECONDS * recorder.rate / samples.length));
-    if (line.readyState === WebSocket.OPEN && line.bufferedAmount < 4e6) line.send(samples.buffer);
+    levels = levels.slice(-Math.ceil(SECONDS * rate / samples.length));
+    draw(Math.ceil(SECONDS * rate / samples.length));
+    if (mine.readyState === WebSocket.OPEN && mine.bufferedAmount < 4e6) mine.send(samples.buffer);
   };
+  return undefined;
 }
 
 function finish() {
   recorder?.cancel(); recorder = null;
   at("live-start").textContent = "Start listening";
-  if (line?.readyState === WebSocket.OPEN) line.send("end");
+  if (line?.readyState === WebSocket.OPEN) return line.send("end");
+  const gone = line; line = null; // not open yet: nothing was heard of which it could tell
+  return gone?.close();
 }
 
 function told(said) {

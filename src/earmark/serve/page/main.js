@@ -26,17 +26,25 @@ function show(event) {
 
 async function renew() { // which taggers there are
   const told = await json("v1/taggers"), before = chosen.value;
-  state.taggers = told.taggers; state.folder = told.folder;
+  state.taggers = told.taggers; state.folder = told.folder; state.limits = told.limits;
   chosen.replaceChildren(...told.taggers.map((each) => new Option(each.name, each.name)));
   if (told.taggers.some((each) => each.name === before)) chosen.value = before;
   return told;
+}
+
+const megabytes = (bytes) => `${(bytes / 1e6).toLocaleString("en", bytes < 1e6 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 1 })} MB`;
+
+function spoken(seconds) { // 90 → 1 minute 30 seconds
+  const minutes = Math.floor(seconds / 60), rest = Math.round((seconds - 60 * minutes) * 10) / 10;
+  const of = (count, what) => (count ? [`${count} ${what}${count === 1 ? "" : "s"}`] : []);
+  return [...of(minutes, "minute"), ...of(rest, "second")].join(" ");
 }
 
 async function enter() {
   try {
     const told = await renew();
     document.getElementById("gate").hidden = true;
-    document.getElementById("limits").textContent = `Up to ${Math.round(told.limits.bytes / 1e6)} MB and ${Math.round(told.limits.seconds / 60)} minutes; it stays on the service until you close this page or for an hour.`;
+    document.getElementById("limits").textContent = `Up to ${megabytes(told.limits.bytes)} and ${spoken(told.limits.seconds)}; it stays on the service until you close this page or for an hour.`;
     document.getElementById("version").textContent = `earmark ${told.version}`;
     for (const page of Object.values(pages)) page.start?.(state, tagger, renew);
     addEventListener("hashchange", show);

@@ -26,6 +26,7 @@ export class Recorder {
   }
 
   cancel() {
+    this.node.port.onmessage = null; // what is still on its way comes after the end
     this.stream.getTracks().forEach((track) => track.stop());
     if (this.context.state !== "closed") this.context.close();
   }
