@@ -39,7 +39,9 @@ def _f1_macro(draw: Draw) -> Floats:
 def _f1_clips(draw: Draw) -> Floats:
     truth, decided = draw.clips.truth, draw.clips.decided
     rows = f1_of(*(cells.sum(1).astype(float) for cells in (truth & decided, decided, truth)))
-    return draw.mean(np.nan_to_num(rows, nan=1.0))
+    rows = np.nan_to_num(rows, nan=1.0)
+    known = draw.clips.known
+    return draw.mean(rows if known is None else np.where(known.any(1), rows, np.nan))
 
 
 @METRICS.register("accuracy", tasks=("one",), weighted=_accuracy)
@@ -66,7 +68,7 @@ def f1_macro(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.
 
 @METRICS.register("f1_clips", tasks=("many",), weighted=_f1_clips, formerly="f1_instance")
 def f1_clips(values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5) -> float:
-    """Mean over clips of their F1; a clip without tags that is answered with none counts as 1."""
+    """Mean over clips of their F1; a clip without tags that is answered with none counts as 1, a wholly unknown one not at all."""
     return float(_f1_clips(Draw(Clips(values, truth, threshold)))[0])
 
 

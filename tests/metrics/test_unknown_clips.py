@@ -1,0 +1,89 @@
+"""Clips and cells of which nothing is known have no part in any metric: held against the known ones alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from earmark import metrics
+from earmark.data.matching import Matched
+from earmark.evaluation.clips import decide
+from earmark.evaluation.thresholds import tags as thresholds
+from earmark.registry import METRICS
+
+ROWS, TAGS, KNOWN = 60, 3, 30
+GROUPS = np.array([f"g{row:02d}" for row in range(ROWS)])
+MANY = [
+    name for name in METRICS.names() if "many" in (facts := METRICS[name].facts)["tasks"] and not facts.get("least")
+]
+
+
+def halves() -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
+    """Scores, truth, and the truth of which the second half of the clips is wholly unknown."""
+    rng = np.random.default_rng(0)
+    values, truth = rng.random((ROWS, TAGS)), rng.random((ROWS, TAGS)) < 0.4
+    mask = np.zeros_like(truth)
+    mask[KNOWN:] = True
+    return values, truth, np.ma.masked_array(truth, mask)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_clip_of_which_nothing_is_known_has_no_part_in(name):
+    values, truth, masked = halves()
+    (half,) = metrics.evaluate(values, masked, GROUPS, "many", metrics=[name], resamples=0).values()
+    alone = metrics.evaluate(values[:KNOWN], truth[:KNOWN], GROUPS[:KNOWN], "many", metrics=[name], resamples=0)
+    assert np.isfinite(half.value) and half.value == pytest.approx(alone[name].value)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_difference_is_that_of_the_known_clips(name):
+    values, truth, masked = halves()
+    asked = {"task": "many", "metrics": [name], "resamples": 0, "permutations": 0}
+    (half,) = metrics.compare([values, 1 - values], masked, GROUPS, **asked)
+    (alone,) = metrics.compare([values[:KNOWN], 1 - values[:KNOWN]], truth[:KNOWN], GROUPS[:KNOWN], **asked)
+    assert half.value_b == pytest.approx(alone.value_b)
+    assert half.difference.value == pytest.approx(alone.difference.value)
+
+
+def test_a_draw_without_a_known_clip_has_no_f1_of_clips():
+    values, _, masked = halves()
+    weights = np.zeros((ROWS, 2), np.int32)
+    weights[KNOWN:, 0] = weights[:, 1] = 1
+    without, all_once = METRICS["f1_clips"].facts["weighted"](metrics.Draw(metrics.Clips(values, masked), weights))
+    assert np.isnan(without) and all_once == pytest.approx(metrics.f1_clips(values, masked))
+
+
+def test_the_f1_of_clips_is_scikit_learns_on_the_known_ones():
+    values, truth, masked = halves()
+    expected = f1_score(truth[:KNOWN], values[:KNOWN] >= 0.5, average="samples", zero_division=1.0)
+    assert metrics.f1_clips(values, masked) == pytest.approx(expected)
+
+
+def test_a_known_clip_with_no_tag_that_is_answered_with_none_counts_as_1():
+    values = np.array([[0.1, 0.2], [0.9, 0.9], [0.1, 0.1]])
+    truth = np.ma.masked_array(np.zeros((3, 2), bool), [[False, False], [True, True], [True, False]])
+    assert metrics.f1_clips(values[:1], truth[:1]) == 1
+    assert metrics.f1_clips(values, truth) == 1  # of the third clip one tag is known, and is not told
+    truth[2, 1] = True
+    assert metrics.f1_clips(values, truth) == 0.5
+
+
+def test_chosen_thresholds_and_stored_ones_have_the_figures_of_the_known_clips():
+    values, truth, masked = halves()
+    half = thresholds.choose(values, masked, "abc", GROUPS, resamples=0).figures
+    alone = thresholds.choose(values[:KNOWN], truth[:KNOWN], "abc", GROUPS[:KNOWN], resamples=0).figures
+    stored = np.array([0.3, 0.5, 0.7])
+
+    def decided(rows, known):
+        paths = [f"{name}.wav" for name in GROUPS[rows]]
+        clips = Matched(GROUPS[rows], paths, values[rows], truth[rows] & known[rows], GROUPS[rows], [], known[rows])
+        return [row.f1 for row in decide(clips, "abc", stored, 0).rows]
+
+    known = ~np.ma.getmaskarray(masked)
+    for row, other in zip(
+        [*half.values(), *decided(slice(None), known)], [*alone.values(), *decided(slice(KNOWN), known)], strict=True
+    ):
+        assert {name: each.value for name, each in row.items()} == pytest.approx(
+            {name: each.value for name, each in other.items()}
+        )
