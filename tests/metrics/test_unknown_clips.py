@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import brier_score_loss, f1_score, log_loss
 
 from earmark import metrics
 from earmark.data.matching import Matched
@@ -14,9 +14,7 @@ from earmark.registry import METRICS
 
 ROWS, TAGS, KNOWN = 60, 3, 30
 GROUPS = np.array([f"g{row:02d}" for row in range(ROWS)])
-MANY = [
-    name for name in METRICS.names() if "many" in (facts := METRICS[name].facts)["tasks"] and not facts.get("least")
-]
+MANY = [name for name in METRICS.names() if "many" in METRICS[name].facts["tasks"]]
 
 
 def halves() -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
@@ -87,3 +85,50 @@ def test_chosen_thresholds_and_stored_ones_have_the_figures_of_the_known_clips()
         assert {name: each.value for name, each in row.items()} == pytest.approx(
             {name: each.value for name, each in other.items()}
         )
+
+
+def cells(unknown: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ma.MaskedArray]:
+    """Scores, truth, what of it is known, and the truth as metrics take it."""
+    rng = np.random.default_rng(1)
+    values, truth = rng.random((ROWS, TAGS)), rng.random((ROWS, TAGS)) < 0.4
+    known = rng.random((ROWS, TAGS)) >= unknown
+    return values, truth, known, np.ma.masked_array(truth, ~known)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_neither_score_nor_truth_of_an_unknown_cell_moves(name):
+    values, truth, known, masked = cells()
+    asked = {"groups": GROUPS, "task": "many", "metrics": [name], "resamples": 20}
+    told = metrics.evaluate(values, masked, **asked)
+    assert np.isfinite([told[name].value, told[name].low, told[name].high]).all()
+    others = np.where(known, values, 1 - values), np.ma.masked_array(np.where(known, truth, ~truth), ~known)
+    assert metrics.evaluate(*others, **asked) == told
+    pairs = asked | {"permutations": 50}
+    first = metrics.compare([values, values[::-1]], masked, **pairs)
+    assert metrics.compare([others[0], np.where(known, values[::-1], 0.99)], others[1], **pairs) == first
+    assert metrics.evaluate(values, truth, **asked) != told  # what is unknown would have counted
+
+
+def test_log_loss_and_brier_are_scikit_learns_of_the_known_cells():
+    values, truth, known, masked = cells()
+    assert metrics.log_loss_tags(values, masked) == pytest.approx(log_loss(truth[known], values[known]))
+    assert metrics.brier_tags(values, masked) == pytest.approx(brier_score_loss(truth[known], values[known]))
+    # a draw is that of repeated rows
+    weights = next(iter(metrics.resample(GROUPS, 3)))
+    for name in ("log_loss_tags", "brier_tags"):
+        drawn = METRICS[name].facts["weighted"](metrics.Draw(metrics.Clips(values, masked), weights))
+        for draw in range(3):
+            rows = np.arange(ROWS).repeat(weights[:, draw])
+            assert drawn[draw] == pytest.approx(METRICS[name].function(values[rows], masked[rows]))
+
+
+def test_one_unknown_cell_leaves_no_metric_out():
+    values, truth, _, _ = cells()
+    masked = np.ma.masked_array(truth, np.arange(ROWS * TAGS).reshape(truth.shape) == 4)
+    whole, one = (metrics.evaluate(values, each, GROUPS, "many", resamples=0) for each in (truth, masked))
+    assert list(one) == list(whole) == MANY
+
+
+def test_scores_beyond_1_are_no_probabilities_whatever_is_known():
+    values, _, known, masked = cells()
+    assert np.isnan(metrics.brier_tags(np.where(known, values, 7.0), masked))

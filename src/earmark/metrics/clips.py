@@ -21,14 +21,14 @@ TOP = 3  # of map@3
 
 
 class Clips:
-    """What is to be measured: values and truth, and all that does not change from draw to draw."""
+    """What is to be measured: values and truth, and all that does not change from draw to draw.
+
+    known: (rows, tags), which cells are known; None: all. truth is False where it is not known; values are as they were given.
+    """
 
     def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5):
         self.values, self.truth = checked(values, truth)
         self.known = known_of(truth)
-        if self.known is not None:  # no tag that is not known stands above one that is, nor reaches a threshold
-            self.values = np.where(self.known, self.values, np.finfo(self.values.dtype).min)
-            self.truth = self.truth & self.known
         self.threshold = np.asarray(threshold, float)
         if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):
             raise ScoresError(
@@ -36,31 +36,37 @@ class Clips:
             )
 
     @cached_property
+    def standing(self) -> NDArray[Any]:
+        """(rows, tags): the scores, in which no tag that is not known stands above one that is."""
+        return self.values if self.known is None else np.where(self.known, self.values, np.finfo(self.values.dtype).min)
+
+    @cached_property
     def rankings(self) -> list[Ranking]:
         return list(_rankings(self.values, self.truth, self.known))
 
     @cached_property
     def right(self) -> Floats:
-        return np.asarray(answers(self.values, self.truth) == single(self.truth), float)
+        return np.asarray(answers(self.standing, self.truth) == single(self.truth), float)
 
     @cached_property
     def top(self) -> Floats:
-        return precision_at(self.values, self.truth, TOP)
+        return precision_at(self.standing, self.truth, TOP)
 
     @cached_property
     def ranked(self) -> Floats:
         """(rows,): sum over the true tags of a clip of the precision down to each of them."""
-        hits = np.zeros(len(self.values))
-        for column in range(self.values.shape[1]):
+        hits, standing = np.zeros(len(self.values)), self.standing
+        for column in range(standing.shape[1]):
             rows = np.flatnonzero(self.truth[:, column])
-            reached = self.values[rows] >= self.values[rows, column, None]
+            reached = standing[rows] >= standing[rows, column, None]
             hits[rows] += (reached & self.truth[rows]).sum(1) / reached.sum(1)
         return hits
 
     @cached_property
     def decided(self) -> Bools:
-        """(rows, tags): the tags of each clip whose score reaches the threshold."""
-        return np.asarray(self.values >= self.threshold)
+        """(rows, tags): the known tags of each clip whose score reaches the threshold."""
+        reached = np.asarray(self.values >= self.threshold)
+        return reached if self.known is None else reached & self.known
 
 
 class Draw:
@@ -101,7 +107,8 @@ def known_of(truth: ArrayLike) -> Bools | None:
 
 
 def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
-    values, truth = np.asarray(values), np.asarray(np.ma.getdata(truth))
+    """Both as arrays that fit together; the truth is False where it is not known."""
+    given, values, truth = truth, np.asarray(values), np.asarray(np.ma.getdata(truth))
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     if values.ndim != 2 or values.shape != truth.shape:
@@ -113,7 +120,8 @@ def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise ScoresError(f"the score in row {row}, column {column} is {values[row, column]}, not a finite number")
-    return values, truth
+    known = known_of(given)
+    return values, truth if known is None else truth & known
 
 
 def single(truth: Bools) -> NDArray[np.int64]:

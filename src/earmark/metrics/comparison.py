@@ -162,9 +162,12 @@ class Both(Clips):
         rows = len(self.values) // 2
         result = []
         for column, (values, truth) in enumerate(zip(self.values.T, self.truth.T, strict=True)):
-            places = np.concatenate([_places(values[:rows]), _places(values[rows:])])
-            known = None if self.known is None else np.flatnonzero(self.known[:, column])
-            result.append(Ranking.of(places, np.ascontiguousarray(truth), known))
+            known = np.ones(len(values), bool) if self.known is None else self.known[:, column]
+            places = np.zeros(len(values), np.float32)
+            for half in (slice(rows), slice(rows, None)):  # each system's among the clips that are known
+                places[half][known[half]] = _places(values[half][known[half]])
+            ranked = None if self.known is None else np.flatnonzero(known)
+            result.append(Ranking.of(places, np.ascontiguousarray(truth), ranked))
         return result
 
 

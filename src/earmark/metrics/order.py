@@ -72,7 +72,7 @@ def map_at_k(values: ArrayLike, truth: ArrayLike, k: int = 3) -> float:
     if k < 1:
         raise ScoresError(f"k of map@k must be at least 1, not {k}")
     clips = Clips(values, truth)
-    return float(Draw(clips).mean(precision_at(clips.values, clips.truth, k))[0])
+    return float(Draw(clips).mean(precision_at(clips.standing, clips.truth, k))[0])
 
 
 @METRICS.register("lwlrap", tasks=("many",), weighted=_lwlrap)

@@ -2,7 +2,7 @@
 
 They need scores that are probabilities: within 0 … 1 and, for one tag a clip, with a sum of 1 in each clip (to SUM). Other
 scores (ranks, logits, a sigmoid's for one tag a clip) have none of them: NaN, for all clips alike, and
-where no metric is named they are left out.
+where no metric is named they are left out. Whether they are, the scores alone say, not what is known of the clips.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def probable(values: NDArray[Any], *, alone: bool) -> bool:
     return not alone or bool((np.abs(values.sum(1, dtype=float) - 1) <= SUM).all())
 
 
-def _rows(clips: Clips, losses: Any, *, alone: bool) -> Floats:
-    """(rows,): of each clip; NaN where scores are no probabilities."""
-    if not probable(clips.values, alone=alone):
+def _rows(clips: Clips, losses: Any) -> Floats:
+    """(rows,): of each clip, with one tag; NaN where scores are no probabilities."""
+    if not probable(clips.values, alone=True):
         return np.full(len(clips.values), np.nan)
     return np.asarray(losses(clips.values.astype(float), clips.truth), float)
 
@@ -38,33 +38,43 @@ def _logarithm(values: Floats, truth: Bools) -> Floats:
     return np.asarray(-np.log(np.maximum(values[np.arange(len(values)), single(truth)], TINY)))
 
 
-def _logarithms(values: Floats, truth: Bools) -> Floats:
-    right = np.where(truth, values, 1 - values)
-    return np.asarray(-np.log(np.maximum(right, TINY)).mean(1))
-
-
 def _squares(values: Floats, truth: Bools) -> Floats:
     return np.asarray(((values - truth) ** 2).sum(1))
 
 
+def _over_cells(draw: Draw, losses: Any) -> Floats:
+    """(draws,): the mean over the cells that are known; NaN where scores are no probabilities."""
+    clips = draw.clips
+    if not probable(clips.values, alone=False):
+        return draw.mean(np.full(len(clips.values), np.nan))
+    cells = losses(clips.values.astype(float), clips.truth)
+    known = np.ones(cells.shape, bool) if clips.known is None else clips.known
+    with np.errstate(invalid="ignore"):
+        return np.asarray(draw.total(np.where(known, cells, 0.0).sum(1)) / draw.total(known.sum(1)))
+
+
+def _logarithms(values: Floats, truth: Bools) -> Floats:
+    return np.asarray(-np.log(np.maximum(np.where(truth, values, 1 - values), TINY)))
+
+
 def _squares_of_tags(values: Floats, truth: Bools) -> Floats:
-    return np.asarray(((values - truth) ** 2).mean(1))
+    return np.asarray((values - truth) ** 2)
 
 
 def _log_loss(draw: Draw) -> Floats:
-    return draw.mean(_rows(draw.clips, _logarithm, alone=True))
+    return draw.mean(_rows(draw.clips, _logarithm))
 
 
 def _log_loss_tags(draw: Draw) -> Floats:
-    return draw.mean(_rows(draw.clips, _logarithms, alone=False))
+    return _over_cells(draw, _logarithms)
 
 
 def _brier(draw: Draw) -> Floats:
-    return draw.mean(_rows(draw.clips, _squares, alone=True))
+    return draw.mean(_rows(draw.clips, _squares))
 
 
 def _brier_tags(draw: Draw) -> Floats:
-    return draw.mean(_rows(draw.clips, _squares_of_tags, alone=False))
+    return _over_cells(draw, _squares_of_tags)
 
 
 @METRICS.register("log_loss", tasks=("one",), weighted=_log_loss, least=True)
@@ -81,11 +91,11 @@ def brier(values: ArrayLike, truth: ArrayLike) -> float:
 
 @METRICS.register("log_loss_tags", tasks=("many",), weighted=_log_loss_tags, least=True)
 def log_loss_tags(values: ArrayLike, truth: ArrayLike) -> float:
-    """Mean over clips and tags of −ln of the probability given to whether the clip has the tag."""
+    """Mean over clips and tags, where these are known, of −ln of the probability given to whether the clip has the tag."""
     return float(_log_loss_tags(Draw(Clips(values, truth)))[0])
 
 
 @METRICS.register("brier_tags", tasks=("many",), weighted=_brier_tags, least=True)
 def brier_tags(values: ArrayLike, truth: ArrayLike) -> float:
-    """Mean over clips and tags of (probability − [the clip has the tag])²; 0 … 1."""
+    """Mean over clips and tags, where these are known, of (probability − [the clip has the tag])²; 0 … 1."""
     return float(_brier_tags(Draw(Clips(values, truth)))[0])
