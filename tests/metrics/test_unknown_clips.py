@@ -8,8 +8,10 @@ from sklearn.metrics import brier_score_loss, f1_score, log_loss
 
 from earmark import metrics
 from earmark.data.matching import Matched
+from earmark.errors import ScoresError
 from earmark.evaluation.clips import decide
 from earmark.evaluation.thresholds import tags as thresholds
+from earmark.metrics.calibration import calibration_of
 from earmark.registry import METRICS
 
 ROWS, TAGS, KNOWN = 60, 3, 30
@@ -132,3 +134,46 @@ def test_one_unknown_cell_leaves_no_metric_out():
 def test_scores_beyond_1_are_no_probabilities_whatever_is_known():
     values, _, known, masked = cells()
     assert np.isnan(metrics.brier_tags(np.where(known, values, 7.0), masked))
+
+
+ONE = [name for name in METRICS.names() if "one" in METRICS[name].facts["tasks"]]
+
+
+def alone() -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
+    """Probabilities of one tag a clip, the truth, and the same with one of the other tags of each clip unknown."""
+    rng = np.random.default_rng(3)
+    values = rng.random((ROWS, TAGS))
+    own = rng.integers(0, TAGS, ROWS)
+    truth = np.eye(TAGS, dtype=bool)[own]
+    return values / values.sum(1, keepdims=True), truth, np.ma.masked_array(truth, np.eye(TAGS, dtype=bool)[own - 1])
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_where_a_clip_has_one_tag_the_others_are_absent_known_or_not(name):
+    values, truth, masked = alone()
+    asked = {"groups": GROUPS, "task": "one", "metrics": [name], "resamples": 20}
+    told = metrics.evaluate(values, truth, **asked)
+    assert np.isfinite(told[name].value) and metrics.evaluate(values, masked, **asked) == told
+    pairs = asked | {"permutations": 50}
+    assert metrics.compare([values, values[::-1]], masked, **pairs) == metrics.compare(
+        [values, values[::-1]], truth, **pairs
+    )
+
+
+def test_one_truth_of_one_tag_a_clip_in_accuracy_confusion_table_and_calibration():
+    values, truth, masked = alone()
+    right = (values.argmax(1) == truth.argmax(1)).mean()
+    confusion = metrics.confusion(values, masked)
+    assert metrics.accuracy(values, masked) == np.trace(confusion) / confusion.sum() == right
+    assert calibration_of(values, masked, "one") == calibration_of(values, truth, "one")
+    table, whole = metrics.per_tag(values, masked, "one"), metrics.per_tag(values, truth, "one")
+    for column in whole:
+        np.testing.assert_array_equal(table[column], whole[column])
+
+
+def test_an_own_tag_that_is_not_known_is_none():
+    values, truth, _ = alone()
+    masked = np.ma.masked_array(truth, truth)
+    for measured in (metrics.accuracy, metrics.confusion, metrics.log_loss):
+        with pytest.raises(ScoresError, match="row 0 has 0 tags, but in task 'one' every clip has exactly 1"):
+            measured(values, masked)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from earmark.data.manifest import Manifest
 from earmark.errors import ScoresError
 from earmark.registry import did_you_mean
-from earmark.scores import Scores
+from earmark.scores import Scores, Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Matched:
     def judged(self) -> NDArray[np.bool_]:
         """The truth as metrics take it: masked where it is not known."""
         return self.truth if self.known is None else np.ma.masked_array(self.truth, ~self.known)
+
+    def judged_as(self, task: Task) -> NDArray[np.bool_]:
+        """The same of a task: where a clip has one tag, that excludes the others, and what is not known of them is absent."""
+        return self.truth if task == "one" else self.judged
+
+    def unknown(self, task: Task) -> list[str]:
+        """How much is not known, and what figures make of it: a sentence, where anything is not."""
+        if self.known is None or self.known.all():
+            return []
+        of = f"{self.known.size - int(self.known.sum())} of {self.known.size} pairs of a clip and a tag"
+        what = "no figure counts them" if task == "many" else "where a clip has one tag, the others are taken as absent"
+        return [f"Of {of} it is not known whether the clip has the tag: {what}."]
 
 
 def check_any(source: str, scores: Scores, clips: Manifest, where: str) -> None:
@@ -84,9 +96,6 @@ def match(scores: Scores, manifest: Manifest) -> Matched:
     ]
     truth = manifest.truth(scores.tags)[order]
     known = None if manifest.knows_all else manifest.known(scores.tags)[order]
-    if known is not None:
-        of = f"{known.size - int(known.sum())} of {known.size} pairs of a clip and a tag"
-        notes.append(f"Of {of} it is not known whether the clip has the tag: no figure counts them.")
     places = [paths[i].as_posix() for i in order]
     return Matched(ids, places, scores.values[rows], truth, manifest.groups[order], notes, known)
 

@@ -62,7 +62,7 @@ def measure(
         raise ScoresError("the manifest has no clips: there is nothing to report on")
     matched = match(scores, manifest)
     _check_task(matched, task)
-    values, truth = matched.values, matched.judged
+    values, truth = matched.values, matched.judged_as(task)
     options: dict[str, Any] = {"resamples": resamples, "seed": seed, "threshold": threshold}
     measured = metrics.evaluate(values, truth, matched.groups, task, **options)
     figures = {name: measured[name] for name in sorted(measured, key=wording.position)}
@@ -73,6 +73,7 @@ def measure(
     facts = plain(protocol or {}, "protocol", lost)
     notes = [
         *matched.notes,
+        *matched.unknown(task),
         *_notes_on_tags(truth, scores.tags),
         *_notes_on_figures(figures, groups, resamples),
         *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
@@ -88,7 +89,7 @@ def measure(
         metrics=figures,
         tags=_by_tag(columns, scores.tags),
         undefined=tuple(scores.tags[i] for i in metrics.undefined(truth, negatives=True)),
-        confusion=metrics.confusion(values, matched.truth) if one_tag else None,
+        confusion=metrics.confusion(values, truth) if one_tag else None,
         calibration=calibration,
         worst=_worst(matched, scores.tags, task, threshold),
         threshold=None if one_tag else threshold,
@@ -154,8 +155,8 @@ def _worst(matched: Matched, tags: Sequence[str], task: Task, threshold: float |
     if task == "one":
         answered = metrics.answers(values, truth)
         missed = truth & (answered != truth.argmax(1))[:, None]
-    else:
-        answered = values.argmax(1)
+    else:  # a tag of which nobody knows whether the clip has it is no wrong answer
+        answered = (values if matched.known is None else np.where(matched.known, values, -np.inf)).argmax(1)
         missed = truth & (values < threshold)
     missed_scores = np.where(missed, values, np.inf)
     lowest = missed_scores.min(1)
@@ -189,18 +190,24 @@ def _notes_on_reserved(
     if which.all():
         return []
     values = matched.values
+    nameable = np.asarray(matched.truth[:, which].any(1))
+    left = ""
     if task == "one":
         heard = np.asarray(which[metrics.answers(values, matched.truth)])
         how = "by their highest score"
     else:
         heard = np.asarray((values >= threshold)[:, which].any(1))
         how = "from the threshold on"
-    nameable = matched.truth[:, which].any(1)
+        if matched.known is not None:
+            sure = nameable | matched.known[:, which].all(1)
+            heard, nameable = heard[sure], nameable[sure]
+            if not sure.all():
+                left = f" Whether {wording.clips(int((~sure).sum()), 'has', 'have')} one is not known."
     names = wording.names([tag for tag, each in zip(tags, which.tolist(), strict=True) if not each])
     return [
         f"Learnt and never told, and judged here as any other tag: {names}. Of {wording.count(int((~nameable).sum()), 'clip')} without a "
         f"tag that is told {int((heard & ~nameable).sum())} would be told one {how}, of {int(nameable.sum())} with one "
-        f"{int((~heard & nameable).sum())} none."
+        f"{int((~heard & nameable).sum())} none.{left}"
     ]
 
 

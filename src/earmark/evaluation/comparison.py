@@ -158,6 +158,7 @@ def compare(
         notes=(
             *again,
             *notes,
+            *next(iter(matched.values())).unknown(judged),
             *lacking,
             *tasks,
             *_at_odds(comparison.pairs),

@@ -9,6 +9,9 @@ margin", with the sign turned). Where clips have any number of tags, each tag is
 what its score lacks to 1, one that is not by its score. Tags differ in the level of their scores: one that always scores
 low would fill the top of the list. So a tag's even odds are taken to lie half-way between the mean log-odds of the clips
 that have it and of those that have not.
+
+Of what is not known nothing is said that could be doubted: it moves no tag's even odds, and where each clip has one tag, a
+clip is doubted for tags alone that it is known to lack.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
+from earmark.metrics.clips import known_of
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
 
@@ -117,9 +121,7 @@ def audit(
         progress.say(line)
     matched = match(scores, clips)
     task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
-    doubts = rank(matched.values, matched.truth, task)
-    if matched.known is not None:  # what nobody says cannot be doubted
-        doubts = [doubt for doubt in doubts if matched.known[doubt.row, doubt.tag]]
+    doubts = rank(matched.values, matched.judged, task)
     return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, (*_notes(task), *borne))
 
 
@@ -173,7 +175,8 @@ def _notes(task: Task) -> tuple[str, ...]:
 
 
 def rank(values: ArrayLike, truth: ArrayLike, task: Task) -> list[Doubt]:
-    """Doubts in falling order; equal ones in the order of the rows. values: (clips, tags) in 0 … 1; truth: the same, bool.
+    """Doubts in falling order; equal ones in the order of the rows. values: (clips, tags) in 0 … 1; truth: the same, bool,
+    masked where it is not known, which is neither doubted nor suggested.
 
     Only labels that the scores speak against are there: another tag scores higher (one), or the tag's own odds fall on
     the other side of even (many). Raises ScoresError for shapes that differ, for scores outside of 0 … 1, and where
@@ -183,16 +186,19 @@ def rank(values: ArrayLike, truth: ArrayLike, task: Task) -> list[Doubt]:
         >>> doubt.row, doubt.suggested, round(doubt.doubt, 2)
         (1, 0, 0.4)
     """
-    scores, given = np.asarray(values, np.float64), np.asarray(truth, bool)
+    scores, given = np.asarray(values, np.float64), np.asarray(np.ma.getdata(truth), bool)
+    told = known_of(truth)
+    known = np.ones_like(given) if told is None else told
     if scores.shape != given.shape or scores.ndim != 2:
         raise ScoresError(f"scores of the shape {scores.shape} do not fit labels of the shape {given.shape}")
     if not np.isfinite(scores).all() or scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
         raise ScoresError("the scores are not probabilities between 0 and 1: no doubt can be told from them")
-    doubts = _one(scores, given) if task == "one" else _many(scores, given)
+    given = given & known
+    doubts = _one(scores, given, known) if task == "one" else _many(scores, given, known)
     return sorted(doubts, key=lambda doubt: (-doubt.doubt, doubt.row, doubt.tag))
 
 
-def _one(scores: Floats, given: NDArray[np.bool_]) -> list[Doubt]:
+def _one(scores: Floats, given: NDArray[np.bool_], known: NDArray[np.bool_]) -> list[Doubt]:
     if scores.shape[1] < 2:
         raise ScoresError("with one tag there is none to doubt a clip for")
     several = np.flatnonzero(given.sum(1) != 1)
@@ -202,7 +208,7 @@ def _one(scores: Floats, given: NDArray[np.bool_]) -> list[Doubt]:
         )
     own_tag = given.argmax(1)
     rows = np.arange(len(scores))
-    others = scores.copy()
+    others = np.where(known, scores, -np.inf)
     others[rows, own_tag] = -np.inf
     best = others.argmax(1)
     margin = others[rows, best] - scores[rows, own_tag]
@@ -220,15 +226,18 @@ def _one(scores: Floats, given: NDArray[np.bool_]) -> list[Doubt]:
     ]
 
 
-def _many(scores: Floats, given: NDArray[np.bool_]) -> list[Doubt]:
+def _many(scores: Floats, given: NDArray[np.bool_], known: NDArray[np.bool_]) -> list[Doubt]:
     clipped = np.clip(scores, TINY, 1 - TINY)
     odds = np.log(clipped) - np.log1p(-clipped)
     # tags without a clip keep their level: there is nothing to compare them with
-    level = np.array([odds[given[:, k], k].mean() if given[:, k].any() else 0.0 for k in range(odds.shape[1])])
-    base = np.array([odds[~given[:, k], k].mean() if (~given[:, k]).any() else 0.0 for k in range(odds.shape[1])])
-    even = np.where(given.any(0) & (~given).any(0), (level + base) / 2, 0.0)
+    lacking = known & ~given
+    level, base = (
+        np.array([odds[rows, k].mean() if rows.any() else 0.0 for k, rows in enumerate(which.T)])
+        for which in (given, lacking)
+    )
+    even = np.where(given.any(0) & lacking.any(0), (level + base) / 2, 0.0)
     chance = 1 / (1 + np.exp(-(odds - even)))
-    doubt = np.where(given, 1 - chance, chance)
+    doubt = np.where(given, 1 - chance, np.where(known, chance, 0.0))
     return [
         Doubt(int(i), int(k), bool(given[i, k]), None, float(scores[i, k]), None, float(doubt[i, k]))
         for i, k in zip(*np.nonzero(doubt > 0.5), strict=True)

@@ -46,7 +46,7 @@ def _fold(part: HeldOut) -> dict[str, Any]:
     scores, clips = pooled([part])
     order = {id_: row for row, id_ in enumerate(scores.ids.tolist())}
     values = scores.values[[order[id_] for id_ in clips.ids.tolist()]]
-    truth = clips.judged(part.tagger.vocabulary)
+    truth = clips.judged_as(part.tagger.task, part.tagger.vocabulary)
     figures = {"map": metrics.mean_average_precision(values, truth)}
     if part.tagger.task == "one":
         figures["accuracy"] = metrics.accuracy(values, truth)

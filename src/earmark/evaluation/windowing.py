@@ -103,7 +103,7 @@ def choose(
     own = loaded.windows
     hops = [*dict.fromkeys([own.hop, *(hops or [round(own.length / part, 6) for part in PARTS])])]
     waves, read, unread = _waves(loaded, clips, settings)
-    truth = read.truth(loaded.vocabulary)
+    truth = read.judged_as(loaded.task, loaded.vocabulary)
     tried = []
     with task(progress, "windows", len(hops) * len(waves)) as step:
         for hop in hops:

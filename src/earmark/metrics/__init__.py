@@ -22,7 +22,8 @@ These are registered, and `evaluate` measures them with intervals; `compare` tel
 Conventions:
 - What has no answer is NaN and is left out of means, never counted as nought: a tag without a positive clip (and, for
   AUC and the mean average precision, without a negative one). `undefined` names these tags.
-- A truth may be a masked array: what is masked is not known, and is left out of every count, ranking and mean.
+- A truth may be a masked array: what is masked is not known, and is left out of every count, ranking and mean. In task one a
+  clip's own tag excludes the others, known or not: there the others are absent.
 - Equal scores of one tag share one threshold in average precision and count half in AUC, as in scikit-learn.
 - Equal scores of one clip share the lowest of their ranks in lwlrap, as in scikit-learn.
 - Where the highest scores of a clip are equal, nothing was decided and the wrong tag is taken to come first: constant

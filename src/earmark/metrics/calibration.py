@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from earmark.metrics.clips import answers, known_of
+from earmark.metrics.clips import answers, checked, known_of
 from earmark.scores import Task
 
 BINS = 10
@@ -40,13 +40,17 @@ class Calibration:
 def calibration_of(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = BINS) -> Calibration | None:
     """How often scores of each height are right; None where scores are no probabilities (outside of 0 … 1).
 
-    values: (clips, tags); truth: the same shape, bool. Task one: the highest score of each clip, and whether its tag is
-    the answer's (`earmark.metrics.answers`). Task many: each score of each tag, and whether the clip has the tag. The
-    expected calibration error is the mean over these of |share that is right − mean score| of their bin (Guo et al.
-    2017, equation 3), in `bins` bins of equal width, a score on an edge in the upper one. Empty bins are left out.
+    values: (clips, tags); truth: the same shape, bool, masked where it is not known. Task one: the highest score of each clip,
+    and whether its tag is the answer's (`earmark.metrics.answers`). Task many: each score of each tag of which it is known
+    whether the clip has it, and whether it has. The expected calibration error is the mean over these of |share that is right −
+    mean score| of their bin (Guo et al. 2017, equation 3), in `bins` bins of equal width, a score on an edge in the upper
+    one. Empty bins are left out.
     """
-    known, values, truth = known_of(truth), np.asarray(values), np.asarray(np.ma.getdata(truth), bool)
-    if not values.size or values.min() < 0 or values.max() > 1:
+    if not np.size(values):
+        return None
+    known = known_of(truth)
+    values, truth = checked(values, truth)
+    if values.min() < 0 or values.max() > 1:
         return None
     if task == "one":
         score, right = values.max(1), answers(values, truth) == truth.argmax(1)

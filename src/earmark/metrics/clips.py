@@ -24,11 +24,12 @@ class Clips:
     """What is to be measured: values and truth, and all that does not change from draw to draw.
 
     known: (rows, tags), which cells are known; None: all. truth is False where it is not known; values are as they were given.
+    alone: of task one, where a clip's own tag excludes the others, so that all are known.
     """
 
-    def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5):
+    def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5, *, alone: bool = False):
         self.values, self.truth = checked(values, truth)
-        self.known = known_of(truth)
+        self.known = None if alone else known_of(truth)
         self.threshold = np.asarray(threshold, float)
         if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):
             raise ScoresError(
@@ -46,7 +47,7 @@ class Clips:
 
     @cached_property
     def right(self) -> Floats:
-        return np.asarray(answers(self.standing, self.truth) == single(self.truth), float)
+        return np.asarray(answers(self.values, self.truth) == single(self.truth), float)
 
     @cached_property
     def top(self) -> Floats:

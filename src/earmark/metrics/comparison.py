@@ -136,7 +136,7 @@ def _systems(
     levels = [0.5] * len(arrays) if thresholds is None else list(thresholds)
     if len(levels) != len(arrays):
         raise ScoresError(f"{len(levels)} thresholds for {len(arrays)} systems: give one a system")
-    systems = [Clips(array, truth, level) for array, level in zip(arrays, levels, strict=True)]
+    systems = [Clips(array, truth, level, alone=task == "one") for array, level in zip(arrays, levels, strict=True)]
     if task == "one":
         single(systems[0].truth)
     return names, systems

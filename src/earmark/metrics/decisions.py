@@ -94,7 +94,7 @@ def per_tag(
     precision, recall and f1 are of the answers in task one and of the scores that reach the threshold in task many.
     map_at_3 is `map@3` of the clips that have the tag: with one tag a clip, the mean of 1 / rank of that tag.
     """
-    clips = Clips(values, truth, threshold)
+    clips = Clips(values, truth, threshold, alone=task == "one")
     if task == "one":
         single(clips.truth)
         decided = np.zeros_like(clips.truth)

@@ -68,8 +68,8 @@ def evaluate(
     tag has no positive clip, this tag is left out of the draw's mean. The limits are NaN where there is nothing to draw
     from: one group only, no resamples, or no draw with a value. Raises ScoresError for arrays that do not fit together.
     """
-    clips = Clips(values, truth, threshold)
     names = chosen(metrics, task)
+    clips = Clips(values, truth, threshold, alone=task == "one")
     groups = checked_groups(groups, len(clips.values))
     if task == "one":
         single(clips.truth)

@@ -16,7 +16,7 @@ from earmark.evaluation.figures import Figures, TagFigures
 from earmark.metrics.calibration import Calibration
 from earmark.report import curves, decisions, events, page, provenance, svg, wording
 from earmark.report.excerpt import BUDGET, Excerpts, places
-from earmark.scores import Scores
+from earmark.scores import Scores, Task
 
 WHOLE = 80  # tags up to which a confusion is shown whole; beyond, its cells are too small to hit
 LARGEST = 100  # confusions listed where it is not
@@ -38,7 +38,7 @@ def page_of_evaluation(
     budget: bytes that the players and spectrograms may take. folder: of the pictures of events.
     """
     excerpts = Excerpts(places(manifest), budget) if manifest is not None else None
-    chart, lines = ("", []) if scores is None or manifest is None else _curves(scores, manifest)
+    chart, lines = ("", []) if scores is None or manifest is None else _curves(scores, manifest, figures.task)
     sections = [
         ("summary", "Summary", _summary(figures)),
         ("protocol", "How these figures came about", _protocol(figures.protocol)),
@@ -102,20 +102,22 @@ def _level(value: float) -> page.Cell:
     return (html, key) if key is None else (f'<span class="level" style="--share:{value:.3f}">{html}</span>', key)
 
 
-def _curves(scores: Scores, manifest: Manifest) -> tuple[str, list[dict[str, str]]]:
+def _curves(scores: Scores, manifest: Manifest, task: Task) -> tuple[str, list[dict[str, str]]]:
     """The chart, and what the script draws in it: of the mean over tags and of each tag."""
     matched = match(scores, manifest)
-    positives = matched.truth.sum(0)
+    judged = ~np.ma.getmaskarray(matched.judged_as(task))
+    positives, clips = matched.truth.sum(0), judged.sum(0)
     known = np.flatnonzero(positives).tolist()
     if not known:
         return "", []
-    all_of_them = [curves.precision_recall(matched.values[:, i], matched.truth[:, i]) for i in known]
+    columns = [(matched.values[judged[:, i], i], matched.truth[judged[:, i], i]) for i in known]
+    all_of_them = [curves.precision_recall(*column) for column in columns]
     most = curves.STEPS if len(known) <= WHOLE else FINE
     paths = [svg.path(curves.steps(curve, most)) for curve in all_of_them]
-    chance = positives[known] / len(matched.ids)
+    chance = positives[known] / clips[known]
     lines = [_line(f"Mean over {wording.count(len(known), 'tag')}", svg.path(curves.mean(all_of_them)), chance.mean())]
     for i, d, level in zip(known, paths, chance.tolist(), strict=True):
-        label = f"{scores.tags[i]}, {int(positives[i])} of {wording.count(len(matched.ids), 'clip')}"
+        label = f"{scores.tags[i]}, {int(positives[i])} of {wording.count(int(clips[i]), 'clip')}"
         lines.append(_line(label, d, level))
     labels = [lines[0]["told"], *(scores.tags[i] for i in known)]
     options = "".join(f'<option value="{i}">{escape(label)}</option>' for i, label in enumerate(labels))

@@ -82,7 +82,7 @@ class PhaseModule(nn.Module):
         self.of_maps: list[augment.MapAugmentation] = staged["maps"]
         self.targets = loader.targets_of(train.manifest, tagger.vocabulary, self.recipe.task)
         clips = validation.manifest
-        self.truth = (clips.judged if self.recipe.task == "many" else clips.truth)(tagger.vocabulary)
+        self.truth = clips.judged_as(self.recipe.task, tagger.vocabulary)
         self.optimiser_state: dict[str, Any] | None = None
         self.within: dict[str, Tensor] = {}  # of an epoch that was stopped: see `earmark.train.checkpoint`
         self.average = None if self.plan.ema is None else MovingAverage(tagger, self.plan.ema)

@@ -21,6 +21,7 @@ from earmark.data.manifest.checks import Wrong, at, check_names, contradictions,
 from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
+from earmark.scores import Task
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ class Manifest:
         """`truth` as metrics take it: where some tag of some clip is not known, a masked array."""
         truth = self.truth(vocabulary)
         return truth if self.knows_all else np.ma.masked_array(truth, ~self.known(vocabulary))
+
+    @checked
+    def judged_as(self, task: Task, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """`judged` of a task: where a clip has one tag, that excludes the others, and what is not known of them is absent."""
+        return self.truth(vocabulary) if task == "one" else self.judged(vocabulary)
 
     @property
     def knows_all(self) -> bool:

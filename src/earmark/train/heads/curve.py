@@ -182,7 +182,7 @@ def fewer(
 
 def _truth(tests: Sequence[Manifest], vocabulary: Sequence[str], task: Task) -> NDArray[np.bool_]:
     """(clips, tags): as metrics take it; of clips with one tag that one excludes the others."""
-    parts = [test.truth(vocabulary) if task == "one" else test.judged(vocabulary) for test in tests]
+    parts = [test.judged_as(task, vocabulary) for test in tests]
     masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
     together: Any = np.ma.concatenate if masked else np.concatenate
     truth: NDArray[np.bool_] = together(parts)

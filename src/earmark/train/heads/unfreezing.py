@@ -129,7 +129,7 @@ def _validated(headed: Tagger, validation: Manifest, how: How) -> dict[str, floa
     waves = Waves(validation, headed.sample_rate, workers=how.workers, salvage=how.salvage)
     readable, scores, _ = clip_scores(headed, waves, 32, nullcontext())
     task = headed.recipe.task
-    truth = (validation.judged if task == "many" else validation.truth)(headed.vocabulary)
+    truth = validation.judged_as(task, headed.vocabulary)
     found = figures(scores, truth[readable], task)
     return {name.removeprefix("valid_"): value for name, value in found.items()}
 
