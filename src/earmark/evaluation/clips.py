@@ -22,6 +22,7 @@ from earmark.evaluation.figures import Bootstrap, Decided, Decisions, Figures, M
 from earmark.evaluation.thresholds.tags import DEFAULT, FIGURES
 from earmark.metrics import Floats, Interval
 from earmark.metrics.calibration import calibration_of
+from earmark.metrics.intervals import left_out
 from earmark.metrics.probabilities import probable
 from earmark.scores import Scores, Task
 from earmark.scores.reserved import RESERVED, told
@@ -74,6 +75,7 @@ def measure(
     notes = [
         *matched.notes,
         *matched.unknown(task),
+        *left_out(figures, None if task == "one" else matched.known),
         *_notes_on_tags(truth, scores.tags),
         *_notes_on_figures(figures, groups, resamples),
         *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),

@@ -25,6 +25,7 @@ from earmark.evaluation.scoring import Settings
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.files.places import named_again
 from earmark.metrics import Difference, Interval
+from earmark.metrics.intervals import left_out
 from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
@@ -158,7 +159,7 @@ def compare(
         notes=(
             *again,
             *notes,
-            *next(iter(matched.values())).unknown(judged),
+            *_of_unknown(next(iter(matched.values())), judged, comparison.pairs),
             *lacking,
             *tasks,
             *_at_odds(comparison.pairs),
@@ -169,6 +170,12 @@ def compare(
             for (name, system), source in zip(scored.items(), named.values(), strict=True)
         },
     )
+
+
+def _of_unknown(matched: Matched, task: Task, pairs: Sequence[Difference]) -> list[str]:
+    """How much is not known of the clips, and which metrics leave out more for it than that."""
+    names = dict.fromkeys(pair.metric for pair in pairs)
+    return [*matched.unknown(task), *left_out(names, None if task == "one" else matched.known)]
 
 
 def _at_odds(pairs: Sequence[Difference]) -> list[str]:

@@ -21,6 +21,8 @@ from earmark.data.splits import ClipSet
 from earmark.errors import AudioError, EarmarkError
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.scoring import Settings, Unread, none_read
+from earmark.metrics.clips import Clips, Draw, known_of
+from earmark.metrics.intervals import left_out, measure
 from earmark.metrics.naming import current
 from earmark.models import loading
 from earmark.progress import QUIET, Progress, task
@@ -104,13 +106,15 @@ def choose(
     hops = [*dict.fromkeys([own.hop, *(hops or [round(own.length / part, 6) for part in PARTS])])]
     waves, read, unread = _waves(loaded, clips, settings)
     truth = read.judged_as(loaded.task, loaded.vocabulary)
+    for line in left_out([named], known_of(truth)):
+        progress.say(line)
     tried = []
     with task(progress, "windows", len(hops) * len(waves)) as step:
         for hop in hops:
             at = replace(own, hop=hop)
             loaded.every(hop)  # refuses one that leaves gaps
             for (combine, weigh), values in _ways(loaded, at, waves, settings.batch or BATCH, step).items():
-                value = float(METRICS[named].function(values, truth))
+                value = float(measure(named, Draw(Clips(values, truth)))[0])
                 tried.append(Tried(replace(at, combine=combine, weigh=weigh), value))
     sign = 1 if METRICS[named].facts.get("least") else -1
     # the sort keeps the order of what is equal: the tagger's own first

@@ -101,7 +101,7 @@ def compare(
         corrected = holm(p)
         for i, (a, b) in enumerate(pairs):
             moved = [_minus(draw[a][name], draw[b][name]) for draw in drawn]
-            limits = interval(float(seen[i][0]), moved, (-1, 1) if centred(name) else None)
+            limits = interval(float(seen[i][0]), moved, _span(name) if centred(name) else None)
             value_a, value_b = float(whole[a][name][0]), float(whole[b][name][0])
             result.append(Difference(name, names[a], names[b], value_a, value_b, limits, p[i], corrected[i]))
     return tuple(result)
@@ -209,6 +209,12 @@ def swaps(groups: ArrayLike, permutations: int, seed: int = 0) -> Iterator[NDArr
         else:
             bits = generator.integers(2, size=(count, len(names)))
         yield np.ascontiguousarray((1 - bits).T.astype(np.int32)[member])
+
+
+def _span(name: str) -> tuple[float, float] | None:
+    """The least and the greatest difference of a metric's values."""
+    limits = intervals.range_of(name)
+    return None if limits is None else (limits[0] - limits[1], limits[1] - limits[0])
 
 
 def _minus(a: Floats, b: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,11 +13,12 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.metrics.clips import Clips, Draw, single
 from earmark.metrics.naming import warn_of_former
-from earmark.metrics.ranking import Floats
-from earmark.registry import METRICS
+from earmark.metrics.ranking import Bools, Floats
+from earmark.registry import METRICS, Entry
 from earmark.scores import Task
 
 LEVEL = 0.95
+ROUNDING = 1e-9  # of metrics, beyond their range
 CHUNK = 2**20  # weights held at a time: 4 MB, which stays in the cache of most processors
 
 
@@ -66,7 +67,9 @@ def evaluate(
 
     groups: (rows,) names; clips of one group stay together. threshold: of the F1s, one or (tags,). In a draw where a
     tag has no positive clip, this tag is left out of the draw's mean. The limits are NaN where there is nothing to draw
-    from: one group only, no resamples, or no draw with a value. Raises ScoresError for arrays that do not fit together.
+    from: one group only, no resamples, or no draw with a value. A metric of one's own is given clips alone of which every tag is
+    known, unless it says that it takes a mask (see `measure`). Raises ScoresError for arrays that do not fit together, and
+    for a metric's values beyond its range.
     """
     names = chosen(metrics, task)
     clips = Clips(values, truth, threshold, alone=task == "one")
@@ -82,7 +85,7 @@ def evaluate(
             draw = Draw(clips, weights)
             for name in names:
                 drawn[name].append(measure(name, draw))
-    return {name: interval(value[name], drawn[name], (0, 1) if centred(name) else None) for name in names}
+    return {name: interval(value[name], drawn[name], range_of(name) if centred(name) else None) for name in names}
 
 
 def checked_groups(groups: ArrayLike, clips: int) -> NDArray[np.str_]:
@@ -121,15 +124,86 @@ def measurable(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> l
 
 
 def measure(name: str, draw: Draw) -> Floats:
-    """(draws,). A metric registered without `weighted` is given each clip as often as it was drawn: slow, but right."""
+    """(draws,). A metric registered without `weighted` is given each clip as often as it was drawn: slow, but right.
+
+    Such a one is given clips alone of which every tag is known, unless it is registered with masked=True: then the truth is
+    a masked array. NaN where there is none. Raises ScoresError for values beyond the metric's range.
+    """
     entry = METRICS[name]
     if "weighted" in entry.facts:
-        return np.asarray(entry.facts["weighted"](draw))
-    values, truth = draw.clips.values, draw.clips.truth
-    if draw.weights is None:
-        return np.array([float(entry.function(values, truth))])
-    rows = (np.repeat(np.arange(len(values)), times) for times in draw.weights.T)
-    return np.array([float(entry.function(values[row], truth[row])) for row in rows])
+        found = np.asarray(entry.facts["weighted"](draw))
+    else:
+        rows = whole_clips(name, draw.clips)
+        drawn = [rows] if draw.weights is None else (np.repeat(rows, times[rows]) for times in draw.weights.T)
+        found = np.array([_of_rows(entry, draw.clips, each) for each in drawn])
+    return _within(name, found)
+
+
+def whole_clips(name: str, clips: Clips) -> NDArray[np.int64]:
+    """The rows that a metric is given: those of which every tag is known, or all where it takes a mask."""
+    if clips.known is None or takes_unknown(name):
+        return np.arange(len(clips.values))
+    return np.flatnonzero(clips.known.all(1))
+
+
+def takes_unknown(name: str) -> bool:
+    """Whether a metric knows what to make of tags that are unknown: those of earmark do."""
+    return "weighted" in METRICS[name].facts or bool(METRICS[name].facts.get("masked"))
+
+
+def left_out(names: Iterable[str], known: Bools | None) -> list[str]:
+    """A sentence on each metric that leaves clips out for what is not known of them. known: (rows, tags); None: all."""
+    count = 0 if known is None else int((~known.all(1)).sum())
+    if known is None or not count:
+        return []
+    of = f"{count} of {len(known)} clips, of which some tag is unknown, are left out of it"
+    way = "a metric says with masked=True that it takes a masked truth"
+    return [f"{name}: {of}; {way}." for name in names if not takes_unknown(name)]
+
+
+def _of_rows(entry: Entry, clips: Clips, rows: NDArray[np.int64]) -> float:
+    """What a metric's own function says of clips, some of them several times."""
+    if not len(rows):
+        return math.nan
+    truth = clips.truth[rows]
+    if clips.known is not None and entry.facts.get("masked"):
+        truth = np.ma.masked_array(truth, ~clips.known[rows])
+    value = entry.function(clips.values[rows], truth)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ScoresError(
+            f"the metric {entry.name!r} gives {value!r}, which is no number: its function returns one"
+        ) from error
+
+
+def range_of(name: str) -> tuple[float, float] | None:
+    """The least and the greatest value of a metric; None: it says none. One that is centred, and says none, lies in 0 … 1."""
+    facts = METRICS[name].facts
+    told = facts.get("range", (0, 1) if facts.get("centred") else None)
+    if told is None:
+        return None
+    pair = np.asarray(told)
+    if pair.shape != (2,) or pair.dtype.kind not in "iuf" or not pair[0] < pair[1]:
+        raise ScoresError(
+            f"the metric {name!r} is registered with range={told!r}: give its least and greatest value, as in (0, 100)"
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def _within(name: str, found: Floats) -> Floats:
+    """Values of a metric, held against its range: the draws of a centred one are cut off there, and would lose its value."""
+    limits = range_of(name)
+    if limits is None:
+        return found
+    low, high = limits
+    beyond = found[(found < low - ROUNDING) | (found > high + ROUNDING)]
+    if len(beyond):
+        raise ScoresError(
+            f"the metric {name!r} gives {beyond[0]:g}, but its values are said to lie in {low:g} to {high:g}, beyond which its "
+            "interval is cut off. Register it with the range that it has, as in range=(0, 100)"
+        )
+    return found
 
 
 def interval(value: float, drawn: Sequence[Floats], limits: tuple[float, float] | None = None) -> Interval:
@@ -148,5 +222,5 @@ def interval(value: float, drawn: Sequence[Floats], limits: tuple[float, float] 
 
 
 def centred(name: str) -> bool:
-    """Whether the draws of this metric are moved so that their mean is the value; such a metric lies in 0 … 1."""
+    """Whether the draws of this metric are moved so that their mean is the value, within its range."""
     return bool(METRICS[name].facts.get("centred", False))
