@@ -25,6 +25,7 @@ from earmark.evaluation.scoring import Settings
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.files.places import named_again
 from earmark.metrics import Difference, Interval
+from earmark.metrics.clips import checked_number
 from earmark.metrics.intervals import left_out
 from earmark.metrics.naming import current
 from earmark.progress import QUIET, Progress
@@ -133,6 +134,8 @@ def compare(
         >>> [(pair.a, pair.b, pair.p_holm) for pair in comparison.pairs if pair.metric == "map"]  # doctest: +SKIP
         [('a', 'b', 0.013)]
     """
+    checked_number("resamples", resamples)  # refused before the work
+    checked_number("permutations", permutations)
     named = dict(systems) if isinstance(systems, Mapping) else _named(systems)
     if task not in (None, "one", "many"):
         raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")

@@ -27,6 +27,7 @@ from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.metrics import Collars, Interval
+from earmark.metrics.clips import checked_number
 from earmark.models import loading
 from earmark.models.facts import Tested
 from earmark.progress import QUIET, Progress
@@ -137,6 +138,7 @@ def evaluate(
     if task not in (None, "one", "many"):
         raise EarmarkError(f"task is {task!r}: clips are judged as those of task 'one' or 'many'")
     Collars.by(hit, 0.2)  # refused before the work
+    checked_number("resamples", resamples)
     vocabulary = None if merge is None else Vocabulary.load(merge, merge_by)
     if isinstance(tagger, str | Path) and Path(tagger).suffix in SUFFIXES:
         return _of_scores(Path(tagger), data, folds, dataset, seen, vocabulary, task, resamples, draw, progress)

@@ -32,6 +32,7 @@ from earmark.evaluation.thresholds.chosen import Chosen
 from earmark.evaluation.tracks import with_events
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.metrics import Collars
+from earmark.metrics.clips import checked_number
 from earmark.metrics.events import timed as timed_event
 from earmark.models import loading
 from earmark.models.anytagger import unheard
@@ -104,6 +105,7 @@ def tune(
         >>> tuning.events.thresholds  # doctest: +SKIP
         {'dog': 0.35, 'rain': 0.6}
     """
+    checked_number("resamples", resamples)
     loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
     for line in unheard(loaded):
         progress.say(line)

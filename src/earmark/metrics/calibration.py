@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from earmark.metrics.clips import answers, checked, known_of
+from earmark.metrics.clips import answers, checked, checked_number, known_of
 from earmark.scores import Task
 
 BINS = 10
@@ -46,6 +46,7 @@ def calibration_of(values: ArrayLike, truth: ArrayLike, task: Task, bins: int = 
     mean score| of their bin (Guo et al. 2017, equation 3), in `bins` bins of equal width, a score on an edge in the upper
     one. Empty bins are left out.
     """
+    bins = checked_number("bins", bins, 1)
     if not np.size(values):
         return None
     known = known_of(truth)

@@ -7,6 +7,7 @@ often each clip was drawn. What does not change from draw to draw is kept in `Cl
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -30,7 +31,7 @@ class Clips:
     def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5, *, alone: bool = False):
         self.values, self.truth = checked(values, truth)
         self.known = None if alone else known_of(truth)
-        self.threshold = np.asarray(threshold, float)
+        self.threshold = checked_threshold(threshold)
         if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):
             raise ScoresError(
                 f"{self.threshold.size} thresholds for {self.values.shape[1]} tags: give one, or one a tag"
@@ -99,6 +100,27 @@ class Draw:
         if self.weights is None:
             return np.asarray(cells.sum(0)[:, None], float)
         return np.stack([self.weights[np.flatnonzero(column)].sum(0, dtype=float) for column in cells.T])
+
+
+def checked_number(what: str, number: float, least: int = 0) -> int:
+    """A whole number. Raises ScoresError for another, and for one below the least."""
+    real = isinstance(number, numbers.Real) and not isinstance(number, bool | np.bool_)
+    if not real or not float(number).is_integer():
+        raise ScoresError(f"{what} must be a whole number of at least {least}, not {number!r}")
+    if number < least:
+        raise ScoresError(f"{what} must be at least {least}, not {number}")
+    return int(number)
+
+
+def checked_threshold(threshold: ArrayLike) -> Floats:
+    """A threshold, or one of each tag: numbers; an infinite one is never reached, or always. Raises ScoresError."""
+    levels = np.asarray(threshold)
+    if levels.dtype.kind not in "iuf":
+        raise ScoresError(f"a threshold is a number, or one of each tag, not {threshold!r}")
+    if np.isnan(levels).any():
+        of = "" if not levels.ndim else f" of column {int(np.argwhere(np.isnan(levels))[0][-1])}"
+        raise ScoresError(f"the threshold{of} is nan, which no score reaches. Give a number, such as 0.5")
+    return np.asarray(levels, float)
 
 
 def known_of(truth: ArrayLike) -> Bools | None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -32,8 +33,8 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.metrics import intervals
-from earmark.metrics.clips import Clips, Draw, single
-from earmark.metrics.intervals import Interval, centred, checked_groups, checked_number, chosen, interval, measure
+from earmark.metrics.clips import Clips, Draw, checked_number, single
+from earmark.metrics.intervals import Interval, centred, checked_groups, chosen, interval, measure
 from earmark.metrics.ranking import Floats, Ranking
 from earmark.scores import Task
 
@@ -79,6 +80,7 @@ def compare(
     """
     checked_number("resamples", resamples)
     checked_number("permutations", permutations)
+    checked_number("seed", seed)
     names, systems = _systems(values, truth, task, thresholds)
     chosen_metrics = chosen(metrics, task)
     rows = checked_groups(groups, len(systems[0].values))
@@ -110,8 +112,10 @@ def compare(
 def holm(p: Sequence[float]) -> list[float]:
     """p-values corrected for being several: the k-th smallest of n times n − k + 1, at least the one before, at most 1.
 
-    NaN stays NaN and is not counted.
+    NaN stays NaN and is not counted. Raises ScoresError for what is no probability.
     """
+    if beyond := [value for value in p if not isinstance(value, numbers.Real) or value < 0 or value > 1]:
+        raise ScoresError(f"a p-value lies in 0 to 1, or is nan where there is none; this is {beyond[0]!r}")
     result, highest = [math.nan] * len(p), 0.0
     order = sorted((i for i, value in enumerate(p) if not math.isnan(value)), key=lambda i: p[i])
     for place, i in enumerate(order):
@@ -194,9 +198,13 @@ def swaps(groups: ArrayLike, permutations: int, seed: int = 0) -> Iterator[NDArr
     """(rows, swaps) in chunks: 1 where a clip stays with its system, 0 where its group is swapped.
 
     Every swap but the one that swaps nothing, where these are no more than `permutations`; otherwise random ones, which
-    depend on the names of the groups and the seed alone.
+    depend on the names of the groups and the seed alone. Raises ScoresError.
     """
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    return _swaps(np.asarray(groups), checked_number("permutations", permutations), checked_number("seed", seed))
+
+
+def _swaps(groups: NDArray[Any], permutations: int, seed: int) -> Iterator[NDArray[np.int32]]:
+    names, member = np.unique(groups, return_inverse=True)
     # the mirror image of a swap has the same difference with the other sign, so half of them would do; all are counted
     every = 2 ** len(names) - 1 if len(names) < 63 else math.inf
     generator = np.random.default_rng([seed, 1])  # not the draws of the bootstrap

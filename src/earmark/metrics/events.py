@@ -28,9 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.metrics.clips import over_tags
+from earmark.errors.kinds import check_call, checked
+from earmark.metrics.clips import checked_number, over_tags
 from earmark.metrics.decisions import f1_of
-from earmark.metrics.intervals import Interval, checked_number, interval, resample
+from earmark.metrics.intervals import Interval, interval, resample
 from earmark.metrics.ranking import Floats
 from earmark.registry import did_you_mean
 from earmark.scores import Event
@@ -51,6 +52,7 @@ class Collars:
     least: float = 0.0
 
     def __post_init__(self) -> None:
+        check_call(type(self), (), vars(self))
         for name in ("onset", "offset", "share"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
@@ -99,6 +101,7 @@ class DetectionF1:
         return asdict(self)
 
 
+@checked
 def match_events(
     reference: Events, predicted: Events, *, tags: Sequence[str] | None = None, collars: Collars | None = None
 ) -> Counts:
@@ -113,6 +116,7 @@ def match_events(
     return counts
 
 
+@checked
 def match_segments(
     reference: Events,
     predicted: Events,
@@ -141,11 +145,13 @@ def match_segments(
     return counts
 
 
+@checked
 def detection_f1(
     counts: Counts, groups: Mapping[str, str] | None = None, *, resamples: int = 1000, seed: int = 0
 ) -> DetectionF1:
     """F1 with 95 % intervals over groups of clips. groups: the group of each clip; None: each clip is its own."""
     checked_number("resamples", resamples)
+    checked_number("seed", seed)
     names = group_names(groups, counts.ids)
     cells = tuple(part.astype(float) for part in (counts.hits, counts.false, counts.missed))
     value = _measure(*(part.sum(0)[None] for part in cells))

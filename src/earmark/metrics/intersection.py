@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import checked
 from earmark.metrics.events import Counts, Events, Paired, Timed, timed
 from earmark.metrics.ranking import Bools, Floats
 
@@ -89,6 +90,7 @@ def joined(events: Sequence[Timed]) -> list[Timed]:
     return [(tag, *pair) for tag, pairs in result.items() for pair in pairs]
 
 
+@checked
 def match_intersections(
     reference: Events, predicted: Events, *, tags: Sequence[str] | None = None, dtc: float = 0.5, gtc: float = 0.5
 ) -> Counts:

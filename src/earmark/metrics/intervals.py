@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
-from earmark.metrics.clips import Clips, Draw, single
+from earmark.metrics.clips import Clips, Draw, checked_number, single
 from earmark.metrics.naming import warn_of_former
 from earmark.metrics.ranking import Bools, Floats
 from earmark.registry import METRICS, Entry
@@ -38,9 +39,13 @@ class Interval:
 def resample(groups: ArrayLike, resamples: int, seed: int = 0) -> Iterator[NDArray[np.int32]]:
     """Weights (rows, draws ≤ CHUNK / rows) of `resamples` bootstraps of whole groups, in chunks.
 
-    The draws depend on the names of the groups and the seed alone: not on the order of the rows or the chunks.
+    The draws depend on the names of the groups and the seed alone: not on the order of the rows or the chunks. Raises ScoresError.
     """
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    return _drawn(np.asarray(groups), checked_number("resamples", resamples), checked_number("seed", seed))
+
+
+def _drawn(groups: NDArray[Any], resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
+    names, member = np.unique(groups, return_inverse=True)
     generator = np.random.default_rng(seed)
     step = max(1, CHUNK // max(1, len(member)))
     for start in range(0, resamples, step):
@@ -71,6 +76,8 @@ def evaluate(
     known, unless it says that it takes a mask (see `measure`). Raises ScoresError for arrays that do not fit together, and
     for a metric's values beyond its range.
     """
+    checked_number("resamples", resamples)
+    checked_number("seed", seed)
     names = chosen(metrics, task)
     clips = Clips(values, truth, threshold, alone=task == "one")
     groups = checked_groups(groups, len(clips.values))
@@ -94,11 +101,6 @@ def checked_groups(groups: ArrayLike, clips: int) -> NDArray[np.str_]:
     if names.shape != (clips,):
         raise ScoresError(f"groups have the shape {names.shape}; {clips} clips need ({clips},)")
     return names
-
-
-def checked_number(what: str, number: int, least: int = 0) -> None:
-    if number < least:
-        raise ScoresError(f"{what} must be at least {least}, not {number}")
 
 
 def chosen(metrics: Sequence[str] | None, task: Task) -> list[str]:

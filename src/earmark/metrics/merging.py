@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
+from earmark.metrics.clips import known_of
 from earmark.metrics.ranking import Bools
 from earmark.registry import did_you_mean
 from earmark.scores import Scores
@@ -47,16 +48,22 @@ def merge_tags(scores: Scores, mapping: Mapping[str, str | None], rule: Rule) ->
 def merge_truth(
     truth: ArrayLike, tags: Sequence[str], mapping: Mapping[str, str | None]
 ) -> tuple[Bools, tuple[str, ...]]:
-    """(rows, tags) bool → (rows, new tags) bool and the new tags: there where one of the merged is."""
-    cells: NDArray[Any] = np.asarray(truth)
+    """(rows, tags) bool → (rows, new tags) bool and the new tags: there where one of the merged is.
+
+    Of a truth that is masked where it is not known, so is that of the new tags: not known where one of the merged is not, and none
+    is there.
+    """
+    cells: NDArray[Any] = np.asarray(np.ma.getdata(truth))
     if cells.ndim != 2 or cells.shape[1] != len(tags) or cells.dtype != np.bool_:
         raise ScoresError(f"truth is {cells.dtype} of the shape {cells.shape}; it must be bool, (rows, {len(tags)})")
     names, place = merged_tags(tags, mapping)
-    merged = np.zeros((len(cells), len(names)), bool)
+    known = known_of(truth)
+    merged, unknown = (np.zeros((len(cells), len(names)), bool) for _ in range(2))
     for column, target in enumerate(place):
         if target is not None:
-            merged[:, target] |= cells[:, column]
-    return merged, names
+            merged[:, target] |= cells[:, column] if known is None else cells[:, column] & known[:, column]
+            unknown[:, target] |= False if known is None else ~known[:, column]
+    return merged if known is None else np.ma.masked_array(merged, unknown & ~merged), names
 
 
 def merged_tags(tags: Sequence[str], mapping: Mapping[str, str | None]) -> tuple[tuple[str, ...], list[int | None]]:

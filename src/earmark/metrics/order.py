@@ -8,8 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from earmark.errors import ScoresError
-from earmark.metrics.clips import Clips, Draw, over_tags, precision_at
+from earmark.metrics.clips import Clips, Draw, checked_number, over_tags, precision_at
 from earmark.metrics.ranking import Floats
 from earmark.registry import METRICS
 
@@ -69,8 +68,7 @@ def map_at_k(values: ArrayLike, truth: ArrayLike, k: int = 3) -> float:
 
     Clips without tags are left out. With one tag a clip this is the mean of 1 / rank, 0 beyond rank k.
     """
-    if k < 1:
-        raise ScoresError(f"k of map@k must be at least 1, not {k}")
+    k = checked_number("k of map@k", k, 1)
     clips = Clips(values, truth)
     return float(Draw(clips).mean(precision_at(clips.standing, clips.truth, k))[0])
 

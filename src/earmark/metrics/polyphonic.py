@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import check_call, checked
+from earmark.metrics.clips import checked_number
 from earmark.metrics.events import Events, check_clips, checked_durations, checked_tags, group_names, table
 from earmark.metrics.intersection import FrameScores, Steps, check_apart, check_shares, runs, steps
-from earmark.metrics.intervals import Interval, checked_number, interval, resample
+from earmark.metrics.intervals import Interval, interval, resample
 from earmark.metrics.ranking import Floats
 
 HOUR = 3600.0  # s
@@ -40,6 +42,7 @@ class Criteria:
     max_efpr: float = 100.0
 
     def __post_init__(self) -> None:
+        check_call(type(self), (), vars(self))
         check_shares(dtc=self.dtc, gtc=self.gtc, cttc=self.cttc)
         for name in ("alpha_ct", "alpha_st"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -152,6 +155,7 @@ def _area(rate: Floats, share: Floats, limit: float) -> float:
     return float(np.diff(rate, append=limit) @ share) / limit
 
 
+@checked
 def psds(
     scores: Mapping[str, FrameScores],
     reference: Events,
@@ -169,6 +173,7 @@ def psds(
     durations: of each clip, seconds. criteria: PSDS1, PSDS2 or others. groups: None: each clip is its own.
     """
     checked_number("resamples", resamples)
+    checked_number("seed", seed)
     roc = prepare(scores, reference, durations, tags, criteria)
     names = group_names(groups, tuple(reference))
     value, by_tag = roc.measure(np.ones(len(names)))

@@ -71,6 +71,10 @@ def load(
     Raises TaggerError: no such file; not a tagger; cut; altered; made by a newer version; a device, an engine or a precision
     that is not there.
     """
+    if cores is not None and cores < 1:
+        raise TaggerError(
+            f"cores is {cores}: an engine takes at least 1. Leave it out for all that this process may use"
+        )
     path = find(name)
     head, weights = taggerfile.read(path)
     _check_facts(head, path)
