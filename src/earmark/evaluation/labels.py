@@ -32,7 +32,7 @@ from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout
 from earmark.evaluation.heldout import Request, Source
 from earmark.evaluation.scoring import Settings
-from earmark.metrics.clips import known_of
+from earmark.metrics.clips import cells_of, known_of
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task
 
@@ -186,7 +186,7 @@ def rank(values: ArrayLike, truth: ArrayLike, task: Task) -> list[Doubt]:
         >>> doubt.row, doubt.suggested, round(doubt.doubt, 2)
         (1, 0, 0.4)
     """
-    scores, given = np.asarray(values, np.float64), np.asarray(np.ma.getdata(truth), bool)
+    scores, given = np.asarray(values, np.float64), np.asarray(cells_of(truth), bool)
     told = known_of(truth)
     known = np.ones_like(given) if told is None else told
     if scores.shape != given.shape or scores.ndim != 2:

@@ -125,13 +125,23 @@ def checked_threshold(threshold: ArrayLike) -> Floats:
 
 def known_of(truth: ArrayLike) -> Bools | None:
     """(rows, tags): the cells of a masked truth that are known; None: all."""
-    mask = np.ma.getmask(truth)
-    return None if mask is np.ma.nomask or not np.any(mask) else np.asarray(~mask)
+    if not isinstance(truth, np.ma.MaskedArray) or not np.any(truth.mask):
+        return None
+    return np.asarray(~np.ma.getmaskarray(truth))
+
+
+def cells_of(truth: ArrayLike) -> NDArray[Any]:
+    """The cells of a truth, whether they are known or not. NumPy's own getdata takes what is inside a table of pandas for them."""
+    return np.asarray(truth.data if isinstance(truth, np.ma.MaskedArray) else truth)
 
 
 def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
     """Both as arrays that fit together; the truth is False where it is not known."""
-    given, values, truth = truth, np.asarray(values), np.asarray(np.ma.getdata(truth))
+    known = known_of(truth)
+    _check_alike(values, truth)
+    if known_of(values) is not None:
+        raise ScoresError("some values are masked: only a truth may be, where it is not known. Give a score for each")
+    values, truth = np.asarray(values), cells_of(truth)
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     if values.ndim != 2 or values.shape != truth.shape:
@@ -143,8 +153,19 @@ def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise ScoresError(f"the score in row {row}, column {column} is {values[row, column]}, not a finite number")
-    known = known_of(given)
     return values, truth if known is None else truth & known
+
+
+def _check_alike(values: ArrayLike, truth: ArrayLike) -> None:
+    """Raises ScoresError for two tables of pandas with other columns or rows, or in another order: arrays know no names."""
+    for what in ("columns", "index"):
+        names, others = ([*getattr(each, what, ())] if hasattr(each, "columns") else [] for each in (values, truth))
+        if names and others and len(names) == len(others) and names != others:
+            first = next(pair for pair in zip(names, others, strict=True) if pair[0] != pair[1])
+            raise ScoresError(
+                f"the {'columns' if what == 'columns' else 'rows'} of values and truth have other names: {first[0]!r} stands "
+                f"where {first[1]!r} does. Put both in one order: truth.reindex(index=values.index, columns=values.columns)"
+            )
 
 
 def single(truth: Bools) -> NDArray[np.int64]:
@@ -184,7 +205,7 @@ def answers(values: ArrayLike, truth: ArrayLike) -> NDArray[np.int64]:
 
 def undefined(truth: ArrayLike, negatives: bool = False) -> list[int]:
     """The columns without a positive clip; with `negatives`, also those without a negative one, which have no AUC."""
-    known, truth = known_of(truth), np.asarray(np.ma.getdata(truth), bool)
+    known, truth = known_of(truth), np.asarray(cells_of(truth), bool)
     if known is not None:
         truth = truth & known
     empty = ~truth.any(0)

@@ -200,7 +200,7 @@ def swaps(groups: ArrayLike, permutations: int, seed: int = 0) -> Iterator[NDArr
     Every swap but the one that swaps nothing, where these are no more than `permutations`; otherwise random ones, which
     depend on the names of the groups and the seed alone. Raises ScoresError.
     """
-    return _swaps(np.asarray(groups), checked_number("permutations", permutations), checked_number("seed", seed))
+    return _swaps(checked_groups(groups), checked_number("permutations", permutations), checked_number("seed", seed))
 
 
 def _swaps(groups: NDArray[Any], permutations: int, seed: int) -> Iterator[NDArray[np.int32]]:

@@ -31,7 +31,7 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.metrics.clips import checked_number, over_tags
 from earmark.metrics.decisions import f1_of
-from earmark.metrics.intervals import Interval, interval, resample
+from earmark.metrics.intervals import Interval, checked_groups, interval, resample
 from earmark.metrics.ranking import Floats
 from earmark.registry import did_you_mean
 from earmark.scores import Event
@@ -336,4 +336,4 @@ def group_names(groups: Mapping[str, str] | None, ids: Sequence[str]) -> NDArray
     missing = [clip for clip in ids if clip not in groups]
     if missing:
         raise ScoresError(f"{len(missing)} of {len(ids)} clips have no group, first: {missing[0]!r}")
-    return np.array([groups[clip] for clip in ids], str)
+    return np.asarray(checked_groups([groups[clip] for clip in ids]), str)

@@ -41,7 +41,7 @@ def resample(groups: ArrayLike, resamples: int, seed: int = 0) -> Iterator[NDArr
 
     The draws depend on the names of the groups and the seed alone: not on the order of the rows or the chunks. Raises ScoresError.
     """
-    return _drawn(np.asarray(groups), checked_number("resamples", resamples), checked_number("seed", seed))
+    return _drawn(checked_groups(groups), checked_number("resamples", resamples), checked_number("seed", seed))
 
 
 def _drawn(groups: NDArray[Any], resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
@@ -95,11 +95,25 @@ def evaluate(
     return {name: interval(value[name], drawn[name], range_of(name) if centred(name) else None) for name in names}
 
 
-def checked_groups(groups: ArrayLike, clips: int) -> NDArray[np.str_]:
-    """(rows,) names."""
-    names = np.asarray(groups)
-    if names.shape != (clips,):
-        raise ScoresError(f"groups have the shape {names.shape}; {clips} clips need ({clips},)")
+def checked_groups(groups: ArrayLike, clips: int | None = None) -> NDArray[Any]:
+    """(rows,) names, text or numbers. clips: how many there must be. Raises ScoresError."""
+    # in a list of text NumPy would take nan for the name "nan"
+    names = np.asarray(groups, object if isinstance(groups, list | tuple) else None)
+    if names.shape != (clips,) if clips is not None else names.ndim != 1:
+        need = "(rows,)" if clips is None else f"{clips} clips need ({clips},)"
+        raise ScoresError(f"groups have the shape {names.shape}; {need}")
+    if names.dtype == object:  # as pandas has text; of several kinds all are text, as in any array
+        none = [row for row, name in enumerate(names.tolist()) if name is None or name != name]
+        names = names if none else np.array(names.tolist())
+    else:
+        none = np.flatnonzero(names != names).tolist()
+    if none:
+        raise ScoresError(
+            f"{len(none)} of {len(names)} clips have no group, the first in row {none[0]} ({names[none[0]]}): clips of one group "
+            "are drawn together. Give each a name, such as its own id where it stands alone"
+        )
+    if names.dtype.kind not in "USiufb":
+        raise ScoresError(f"groups are {names.dtype}: name each clip's group by text or by a number")
     return names
 
 

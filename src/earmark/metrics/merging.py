@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
-from earmark.metrics.clips import known_of
+from earmark.metrics.clips import cells_of, known_of
 from earmark.metrics.ranking import Bools
 from earmark.registry import did_you_mean
 from earmark.scores import Scores
@@ -53,7 +53,7 @@ def merge_truth(
     Of a truth that is masked where it is not known, so is that of the new tags: not known where one of the merged is not, and none
     is there.
     """
-    cells: NDArray[Any] = np.asarray(np.ma.getdata(truth))
+    cells: NDArray[Any] = cells_of(truth)
     if cells.ndim != 2 or cells.shape[1] != len(tags) or cells.dtype != np.bool_:
         raise ScoresError(f"truth is {cells.dtype} of the shape {cells.shape}; it must be bool, (rows, {len(tags)})")
     names, place = merged_tags(tags, mapping)

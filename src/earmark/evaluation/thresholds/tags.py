@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.errors import ScoresError
 from earmark.evaluation.thresholds.chosen import Chosen, plain, rounded
 from earmark.metrics import Floats, evaluate, per_tag
-from earmark.metrics.clips import known_of
+from earmark.metrics.clips import cells_of, known_of
 from earmark.models.facts import TagTuning
 
 DEFAULT = 0.5  # of a tag for which none was chosen
@@ -44,7 +44,8 @@ def choose(
     groups: (clips,), for the intervals of the figures. Raises ScoresError.
     """
     judged, known = truth, known_of(truth)
-    values, truth = np.asarray(values, np.float64), np.asarray(np.ma.getdata(truth), np.bool_)
+    values, truth = np.asarray(values, np.float64), np.asarray(cells_of(truth), np.bool_)
+    truth = truth if known is None else truth & known
     if values.ndim != 2 or values.shape != truth.shape or values.shape[1] != len(tags):
         raise ScoresError(f"values {values.shape}, truth {truth.shape} and {len(tags)} tags do not fit together")
     if not truth.any():
