@@ -14,7 +14,7 @@ from earmark.registry import did_you_mean
 from earmark.scores import Scores, Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matched:
     """Scores and truth of the same clips in the order of their ids, so that no report depends on the order of rows.
 

@@ -46,7 +46,7 @@ class Settings:
             raise EarmarkError(f"{self.most} clips of a tag in a recording: give 1 or more")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Open:
     """A clip that is being read: native frames from `first` to `end`."""
 

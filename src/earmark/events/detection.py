@@ -41,7 +41,7 @@ GRAIN = 2.0**-32  # s, 0.2 ns: a float64 holds every multiple of it up to 24 day
 DIGITS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Track:
     """Scores over time of one recording: `values` (cells, tags) between `edges` (cells + 1,) seconds, which go up.
 

@@ -35,7 +35,7 @@ SAME = 1e-6  # s: edges nearer than this are one edge, apart by rounding only; l
 SHARE = 1 / 16  # of the hop
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cells:
     """values: (cells, tags) between edges (cells + 1,), seconds that go up; nan where no row is. starts: (cells + 1,) whether a row
     begins at an edge. crossed: (cells + 1,) whether a row reaches over it.

@@ -77,7 +77,7 @@ class Printed:
         return self.failures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice:
     """Which tags are told of a recording or a window: those that reach their thresholds (tags,), where there are some, and
     `top` of them, the surest, where it is a number. reserved: tags that are never told; task: of the tagger.

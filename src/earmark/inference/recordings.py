@@ -81,7 +81,7 @@ def block_seconds(window: float) -> float:
     return max(BLOCK_SECONDS, 2 * window)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Live(Recording):
     """What comes in while it is heard: `source` makes blocks of samples at a sample rate, until the source ends.
 
@@ -98,7 +98,7 @@ class Live(Recording):
         yield from self.source(sample_rate)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Scored(Plain):
     """One recording's scores. duration: seconds. values: (tags,) float32. notes: what was done to the audio.
 
@@ -173,7 +173,7 @@ class Part:
     number: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counted:
     """Of n neighbouring windows. starts: (n,) their first samples in the recording. values: of each scorer, (n, tags) float32, 0
     in silence. weights: of each scorer, (n,), how much a window counts. sounding: (n,) whether it holds anything. silences,

@@ -76,7 +76,7 @@ class Collars:
 HITS = {"sed_eval": (0.2, 0.0), "length": (0.0, 0.8)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """hits, false, missed: (clips, tags) numbers of events or segments. ids, tags: the names of rows and columns."""
 
@@ -237,7 +237,7 @@ def _roll(events: Floats, length: float, segments: int) -> NDArray[np.bool_]:
 # Input
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Paired:
     """Reference and predicted events of the same clips: (row, column) → (events, 2) seconds, sorted by onset."""
 

@@ -33,7 +33,7 @@ from earmark.metrics.ranking import Bools, Floats
 DECIMALS = 6  # of seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameScores:
     """values: (frames, tags) of one clip. edges: (frames + 1,) seconds, where each frame starts and the last ends."""
 
@@ -56,7 +56,7 @@ class FrameScores:
             raise ScoresError("the edges of frames must be finite and rise from frame to frame")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """How the counts of one tag in one clip change where the threshold falls to each level; levels rise.
 
@@ -69,7 +69,7 @@ class Steps:
     cross: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Runs:
     """Detections of one tag over all thresholds: from onset to offset (runs,) s where parent < threshold ≤ level."""
 

@@ -71,7 +71,7 @@ class PSDS:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """The steps of one tag in all clips, from the highest level down. clip: (steps,) rows.
 
@@ -108,7 +108,7 @@ class Curve:
         return np.asarray(np.cumsum(times[self.clip] * (self.cross @ weights))[self.ends])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Roc:
     """All that PSDS needs to know of the clips. number, length: (clips, tags) reference events and their seconds."""
 

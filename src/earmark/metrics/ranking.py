@@ -13,7 +13,7 @@ Bools = NDArray[np.bool_]
 Weights = NDArray[np.int32] | None  # (rows, draws): how often each row was drawn; None: every row once, one draw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """The clips of one tag from the highest score to the lowest, sorted once and then counted under any weights.
 

@@ -240,7 +240,7 @@ def _member(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Path,
         return GraphTagger(recipe, vocabulary, facts, running, torched=in_torch, more=more, identity=identity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _InTorch:
     """Gives a tagger that an engine runs in PyTorch; no function, so that it can be pickled with the tagger. See `_member`."""
 

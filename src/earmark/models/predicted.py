@@ -14,7 +14,7 @@ from earmark.scores import Task
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predicted:
     """scores: probabilities (windows, tags). embedding: (windows, width), what the last layer sees.
 

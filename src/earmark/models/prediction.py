@@ -35,7 +35,7 @@ class Grid:
         return self.start + self.step * np.arange(count, dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Focus:
     """Where one attention of a net lies. weights: (batch, moments, tags), which sum to 1 over the moments of `grid`."""
 
@@ -44,7 +44,7 @@ class Focus:
     grid: Grid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What a net says of a batch.
 

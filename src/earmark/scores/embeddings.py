@@ -23,7 +23,7 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, whole
 from earmark.files.texts import check_ids
-from earmark.scores.plain import Plain, number, span
+from earmark.scores.plain import Rows, number, span
 
 FORMAT = "earmark-embeddings"
 VERSION = 1
@@ -31,8 +31,8 @@ WHOLE = "embeddings.parquet"  # the file of all in the folder of a job
 GROUP = 2**24  # bytes of vectors that are held at once, and in a row group
 
 
-@dataclass(frozen=True, repr=False)
-class Embeddings(Plain):
+@dataclass(frozen=True, repr=False, eq=False)
+class Embeddings(Rows):
     """vectors: (rows, width) float32. ids: (rows,) str, the recording. start, end: (rows,) seconds, of the window.
 
     facts: where they come from; plain JSON values. levels: (rows,) the root mean square of each window's samples, of which 1 is

@@ -6,7 +6,8 @@ import importlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, cast
 
 import numpy as np
 
@@ -37,6 +38,36 @@ class Plain:
                 "pandas is not installed, which to_pandas needs: pip install pandas, or take to_dict() or to_json()"
             ) from error
         return pandas.DataFrame(dict(self.columns()))
+
+
+class Rows(Plain):
+    """A result of arrays, each with a row a window or a clip: a dataclass of its own, made with eq=False.
+
+    Two are equal that are of one class and hold the same; what is no number is the same as such. Arrays do not compare to one answer.
+    """
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = [each.name for each in fields(cast(Any, self)) if each.compare]
+        return all(alike(getattr(self, name), getattr(other, name)) for name in names)
+
+    def __hash__(self) -> int:
+        return hash((type(self), len(self)))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are the same, arrays too.
+
+    >>> alike(np.array([1.0, np.nan]), np.array([1.0, np.nan])), alike(np.array([1.0]), None)
+    (True, False)
+    """
+    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
+        return type(one) is type(other) and bool(one == other)
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == other.dtype.kind == "f")
 
 
 def number(value: float) -> float | None:

@@ -21,15 +21,15 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
 from earmark.files.texts import check_ids
-from earmark.scores.plain import Plain, few, number, span
+from earmark.scores.plain import Rows, few, number, span
 
 FORMAT = "earmark-scores"
 VERSION = 1
 SUFFIXES = (".parquet", ".csv")  # of the files that scores are in
 
 
-@dataclass(frozen=True, repr=False)
-class Scores(Plain):
+@dataclass(frozen=True, repr=False, eq=False)
+class Scores(Rows):
     """values: (rows, tags) float32. ids: (rows,) str, the clip or recording. start, end: (rows,) seconds. tags: names.
 
     facts: where the scores come from (tagger, split, windows); plain JSON values.

@@ -56,7 +56,7 @@ def slides(wave: NDArray[np.float32], length: int, hop: int) -> NDArray[np.float
     return np.stack([np.pad(wave, (at, length - at - len(wave))) for at in range(0, length - len(wave) + 1, hop)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stretch:
     """Neighbouring windows of a recording, which overlap in one array: window i is wave[i · hop : i · hop + length].
 

@@ -31,7 +31,7 @@ EDGE = 1e-4  # scores nearer to 0 or 1 are taken as this far away: their logits 
 STEPS, CLOSE, LONG = 100, 1e-9, 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """intercept a, slope b; covariance of both (2, 2). reviews: how many it rests on, right of them; low, high: their scores."""
 

@@ -52,7 +52,7 @@ class Cut:
         return {"rate": self.rate, "length": self.length, "hop": self.hop, "windows": self.windows}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """Some windows of a recording. first: the sample that the wave begins with. samples: of the whole recording, and low, high: its
     smallest and largest, and notes: what was done to it; in the last piece alone. long: whether the recording is longer than

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Weights = dict[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """arguments: of the net. weights: by our names. kind: how they were stored. net: its name here. layout: in words.
 

@@ -50,7 +50,7 @@ OPTIONS: dict[str, dict[str, tuple[int, str, int]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tensor:
     """data: as the file holds it, empty where it is computed. scales, zeros: one, or one for each index of `axis`."""
 
@@ -93,7 +93,7 @@ class Operator:
     options: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """One subgraph, its operators in the order in which they run."""
 

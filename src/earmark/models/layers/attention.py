@@ -25,7 +25,7 @@ CLIP = 1e-7
 LOG_LOWEST, LOG_HIGHEST = math.log(CLIP), math.log1p(-CLIP)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attended:
     """What attention makes of a batch.
 

@@ -24,7 +24,7 @@ from earmark.models.prediction import Focus, Grid, Prediction
 OutStart = Literal["mean", "uniform"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Level:
     """What one level says: logits (batch, tags), frames (batch, time, tags), hidden (batch, time, hidden) and, for
     explanations, both attentions. The last layer mixes the tags of these two: they need not stay those of the clip.

@@ -46,7 +46,7 @@ SMOOTH = np.convolve(np.ones(5), np.ones(5)) / 25  # over bins: what is left of 
 RESPONSE = 4096  # points of a kernel's frequency response over the whole sample rate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maximised:
     """What excites the filters of a layer most.
 

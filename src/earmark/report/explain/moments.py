@@ -28,7 +28,7 @@ LONGEST = 60.0  # seconds of a recording that are explained
 MOST = 24  # windows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Passage:
     """Part of a recording. start: seconds. wave: (samples,). whole: whether the recording ends with it."""
 
@@ -38,7 +38,7 @@ class Passage:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Values of the moments of a window. name: what they are. edges: (moments + 1,) seconds. values: (moments, tags)."""
 
@@ -47,7 +47,7 @@ class Curve:
     values: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moments:
     """One window. start, end: seconds into the excerpt. scores: (tags,). levels: (levels, tags), probabilities.
 

@@ -21,7 +21,7 @@ from earmark.train.augment import check_share
 Clips = NDArray[np.int64]  # (batch,): rows of the manifest, alike where a batch holds a clip several times
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """Clip i becomes weights[i] · clip i + (1 − weights[i]) · clip partners[i]; a weight of 1 leaves it alone."""
 

@@ -20,7 +20,7 @@ from earmark.train.augment.batches import Mixture, Mixup
 TRIES = 100  # rectangles that are drawn for a map before it stays whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rectangles:
     """One a map: bands top … top + height, frames left … left + width; none where the height is 0.
 

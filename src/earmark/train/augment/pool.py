@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from earmark.train.targets import Dense, Targets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sum:
     """Σ weights[i] · clip rows[i], with the target Σ labels[i] · target rows[i]. rows[0] is the clip itself."""
 

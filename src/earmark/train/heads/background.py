@@ -41,7 +41,7 @@ class Asked:
             raise EarmarkError(f"--weak-windows {self.windows}: give how many windows of a recording, from 1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Background:
     """vectors: (windows, width); levels: (windows,), root mean squares. facts: for the tagger's file."""
 

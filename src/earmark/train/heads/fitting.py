@@ -36,7 +36,7 @@ AXES = 256  # of the spread, that a hidden layer learns from, and a regression w
 SEED = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scale:
     """(vector - middle) / spread, number by number."""
 

@@ -15,7 +15,7 @@ LOUD = 25.0  # dB below a clip's loudest window: what is softer is its backgroun
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lesson:
     """vectors: (rows, width), targets: (rows, tags), weights: (rows,); clip: (rows,) the number of its clip, -1 for background.
 

@@ -56,7 +56,7 @@ class Asked:
         return self.background is not None and self.within.copies > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Made:
     """What was learnt: layers, what chose them, and from how many windows of clips. mixed: facts of clips that were mixed."""
 
@@ -125,7 +125,7 @@ class Ground:
         return mixed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Local:
     """A lesson of mixed clips, windows of recordings and, behind them, more, and what was chosen on parts of it."""
 

@@ -41,7 +41,7 @@ CLOSE = 1e-6  # s
 BATCH = 64  # windows that are held at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reviewed:
     """Windows of reviewed events. vectors: (windows, width). number: (windows,) of the review; start, end: (windows,) seconds."""
 

@@ -34,7 +34,7 @@ DIGITS = 24  # of a digest
 OURS = re.compile(r"[0-9a-f]{12}-[0-9a-f]{4}")  # what a folder of embeddings holds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Heard:
     """The windows of one clip. vectors: (windows, width). levels: (windows,), root mean squares."""
 

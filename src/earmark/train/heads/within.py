@@ -67,7 +67,7 @@ class Asked:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Around:
     """Windows in which a mixed clip is heard, if only the edge of it. vectors: (windows, width); copy: (windows,) of the mix, going up;
     start, end: (windows,) s. clip: (copies,) its number in the manifest; spans: (copies, 2), from when to when it is heard, s.
@@ -81,7 +81,7 @@ class Around:
     spans: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixed:
     """Windows of mixed clips. vectors: (windows, width). clip: (windows,) its number in the manifest; copy: (windows,) of the mix."""
 
@@ -92,7 +92,7 @@ class Mixed:
     around: Around | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class More:
     """Windows of which it is known what is in them. vectors: (windows, width). targets: (windows, tags), NaN where nothing is known.
     weights: (windows,). part: (windows,) numbers from 0: what has one number is held out together.
@@ -104,7 +104,7 @@ class More:
     part: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chosen:
     """thresholds: (tags,), alarms: (tags,), windows an hour; NaN where a tag has no copy. loss: of what was held out, nats a tag.
 

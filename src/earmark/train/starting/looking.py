@@ -22,7 +22,7 @@ SHARE = 0.95  # of the energy of a clip's loud parts that lies below the frequen
 LONGEST = 60.0  # s of a clip that are heard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """Of `heard` clips, (clips,) each: seconds, and of these from the first loud block to the last (`loud`); peak, dBFS; silent, the
     share of digital silence; highest, Hz. rate: Hz, that most files have. tags: clips of each, the commonest first.
