@@ -113,10 +113,9 @@ def test_from_python(place, odd, tmp_path):
     good, bad = tagger.tag([odd / "A.wav", odd / ODD], errors="keep")
     assert good[0].label in tagger.vocabulary and bad.to_dict()["error"].endswith(TOLD)
     ones = np.ones((1, 1), np.float32)
-    named = Scores(ones, np.array([ODD]), np.zeros(1), np.ones(1), ("dog",))
-    for table in (named, Embeddings(ones, np.array([ODD]), np.zeros(1), np.ones(1))):
+    for kind, more in ((Scores, (("dog",),)), (Embeddings, ())):
         with pytest.raises(ScoresError, match="is not UTF-8, and no table can keep it. Rename the recording"):
-            table.save(tmp_path / "t.parquet")
+            kind(ones, np.array([ODD]), np.zeros(1), np.ones(1), *more).save(tmp_path / "t.parquet")
     assert not list(tmp_path.iterdir())
 
 

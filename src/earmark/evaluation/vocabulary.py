@@ -129,7 +129,7 @@ class Vocabulary:
 
     def scored(self, heard: Scored, tags: Sequence[str]) -> Scored:
         """A recording's scores in merged tags; of silence, nought stays nought. tags: of the tagger."""
-        row = Scores(heard.values[None], np.array([""]), np.zeros(1), np.ones(1), tuple(tags))
+        row = Scores(heard.values[None], np.array(["recording"]), np.zeros(1), np.ones(1), tuple(tags))
         windows = None if heard.windows is None else self.scores(heard.windows)
         return replace(heard, values=self.scores(row).values[0], windows=windows, vocabulary=self.names(tags))
 

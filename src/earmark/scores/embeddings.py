@@ -7,7 +7,6 @@ tagger, sample rate, windows. pandas, DuckDB and Arrow read it as it is.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, whole
-from earmark.files.texts import check_ids
+from earmark.scores import arrays
 from earmark.scores.plain import Rows, number, span
 
 FORMAT = "earmark-embeddings"
@@ -36,7 +35,8 @@ class Embeddings(Rows):
     """vectors: (rows, width) float32. ids: (rows,) str, the recording. start, end: (rows,) seconds, of the window.
 
     facts: where they come from; plain JSON values. levels: (rows,) the root mean square of each window's samples, of which 1 is
-    full scale; None where it was not asked for.
+    full scale; None where it was not asked for. Other numbers become such, as in `Scores`. Raises ScoresError for what a file could
+    not keep.
 
         >>> Embeddings(np.ones((2, 3), np.float32), np.array(["a", "a"]), np.array([0.0, 1.0]), np.array([1.0, 2.0]))
         <Embeddings: 2 windows × 3 float32, 1 recording, 0 to 2 s>
@@ -51,11 +51,18 @@ class Embeddings(Rows):
 
     def __post_init__(self) -> None:
         check_call(type(self), (), vars(self))
-        if self.vectors.ndim != 2:
+        if self.vectors.ndim != 2 or (len(self.vectors) and not self.vectors.shape[1]):
             raise ScoresError(f"embeddings have the shape {self.vectors.shape}: give (rows, width)")
         for name in ("ids", "start", "end", *(["levels"] if self.levels is not None else [])):
-            if len(getattr(self, name)) != len(self.vectors):
-                raise ScoresError(f"{name} has {len(getattr(self, name))} rows, vectors have {len(self.vectors)}")
+            if (shape := getattr(self, name).shape)[:1] != (len(self.vectors),):
+                raise ScoresError(f"{name} has {shape[0] if shape else 'no'} rows, vectors have {len(self.vectors)}")
+        object.__setattr__(self, "vectors", arrays.singles("vectors", self.vectors, 2))
+        object.__setattr__(self, "ids", arrays.names(self.ids))
+        for name in ("start", "end"):
+            object.__setattr__(self, name, arrays.seconds(name, getattr(self, name)))
+        if self.levels is not None:
+            object.__setattr__(self, "levels", arrays.singles("levels", self.levels, 1))
+        object.__setattr__(self, "facts", arrays.plain_facts(self.facts))
         if not np.isfinite(self.vectors).all():
             row = int(np.argmin(np.isfinite(self.vectors).all(1)))
             raise ScoresError(f"the embedding in row {row + 1} ({self.ids[row]}) holds what is no finite number")
@@ -161,7 +168,7 @@ def _load(path: Path) -> Embeddings:
 
 
 def _told(path: Path, metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    told = json.loads((metadata or {}).get(FORMAT.encode(), b"null"))
+    told = arrays.read(metadata, FORMAT)
     if not told:
         raise ScoresError(f"{path}: is a Parquet file, but not one with embeddings in it")
     if told["version"] > VERSION:
@@ -175,7 +182,7 @@ def _told(path: Path, metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
 def _of_table(path: Path, table: Any) -> Embeddings:
     told = _told(path, table.schema.metadata)
     bounds.check_texts(path, path.stat().st_size, table["id"])
-    width = table.schema.field("vector").type.list_size
+    width = int(told.get("width", table.schema.field("vector").type.list_size))
     flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = flat.reshape(table.num_rows, width).astype(np.float32)
     ids = np.array(table["id"].to_pylist(), str)
@@ -215,7 +222,7 @@ class Waiting:
             return
         ids, start, end, *levels = (np.concatenate(each) for each in zip(*self._times, strict=True))
         self._spool.seek(0)
-        size, first = 4 * self.width, 0
+        size, first = max(1, 4 * self.width), 0
         while data := self._spool.read(max(1, GROUP // size) * size):
             vectors = np.frombuffer(data, np.float32).reshape(-1, self.width)
             rows = slice(first, first + len(vectors))
@@ -231,12 +238,12 @@ class Writer:
     """
 
     def __init__(self, path: str | Path, facts: Mapping[str, Any], width: int = 0):
-        self.path, self.facts = Path(path), dict(facts)
+        self.path, self.facts = Path(path), arrays.plain_facts(facts)
         if self.path.suffix != ".parquet":
             raise ScoresError(
                 f"{path}: embeddings are written as .parquet, not {self.path.suffix or 'a name without ending'}"
             )
-        self.rows, self.width = 0, width
+        self.rows, self.width, self._levelled = 0, width, False
         self._stack = ExitStack()
         self._file: Any = None
 
@@ -252,7 +259,7 @@ class Writer:
     ) -> None:
         try:
             if kind is None and self._file is None:
-                self._open()  # a file without rows
+                self._open(self._levelled)  # a file without rows
             if self._file is not None:
                 self._file.close()
         finally:
@@ -261,7 +268,7 @@ class Writer:
     def add(self, part: Embeddings) -> None:
         """Some windows of the recording that is in work. Raises ScoresError for vectors of another length than before."""
         _check_width(self.width, part)
-        self.width = part.width
+        self.width, self._levelled = part.width, part.levels is not None
         self._waiting.add(part)
 
     def drop(self) -> None:
@@ -279,7 +286,6 @@ class Writer:
         import pyarrow as pa
 
         _check_width(self.width, block)
-        check_ids(block.ids.tolist())
         self.width = block.width
         columns = [
             pa.array(block.ids.tolist(), pa.string()), pa.array(block.start), pa.array(block.end),
@@ -299,7 +305,7 @@ class Writer:
             told = {"format": FORMAT, "version": VERSION, "width": self.width, "facts": self.facts}
             kinds.append(("vector", pa.list_(pa.float32(), max(1, self.width))))
             kinds += [("level", pa.float32())] if levelled else []
-            schema = pa.schema(kinds, {FORMAT: json.dumps(told)})
+            schema = pa.schema(kinds, {FORMAT: arrays.told(told)})
             self._file = parquet.ParquetWriter(self._part, schema, use_dictionary=["id"])
 
 

@@ -7,7 +7,6 @@ recording.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from earmark.errors import ScoresError
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
-from earmark.files.texts import check_ids
+from earmark.scores import arrays
 from earmark.scores.plain import Rows, few, number, span
 
 FORMAT = "earmark-scores"
@@ -32,7 +31,9 @@ SUFFIXES = (".parquet", ".csv")  # of the files that scores are in
 class Scores(Rows):
     """values: (rows, tags) float32. ids: (rows,) str, the clip or recording. start, end: (rows,) seconds. tags: names.
 
-    facts: where the scores come from (tagger, split, windows); plain JSON values.
+    facts: where the scores come from (tagger, split, windows); plain JSON values. Other numbers become such: values are
+    rounded to float32, seconds become float64, NumPy's numbers in facts plain ones. Raises ScoresError for what a file could
+    not keep: an id that is empty or no text, infinite values, facts that JSON cannot tell.
 
         >>> scores = Scores(np.ones((1, 2), np.float32), np.array(["a"]), np.zeros(1), np.ones(1), ("dog", "rain"))
         >>> len(scores), scores.tags
@@ -48,14 +49,21 @@ class Scores(Rows):
 
     def __post_init__(self) -> None:
         check_call(type(self), (), vars(self))
-        rows = len(self.values)
+        if self.values.ndim == 2:  # a shape that does not fit is told with the tags
+            object.__setattr__(self, "values", arrays.singles("values", self.values, 2))
+        object.__setattr__(self, "tags", arrays.tag_names(self.tags))
+        rows = len(self.values) if self.values.ndim else 0
         if self.values.ndim != 2 or self.values.shape[1] != len(self.tags):
             raise ScoresError(
                 f"values have the shape {self.values.shape}; {len(self.tags)} tags need (rows, {len(self.tags)})"
             )
         for name in ("ids", "start", "end"):
-            if len(getattr(self, name)) != rows:
-                raise ScoresError(f"{name} has {len(getattr(self, name))} rows, values have {rows}")
+            if getattr(self, name).shape[:1] != (rows,):
+                raise ScoresError(f"{name} has {_rows(getattr(self, name))}, values have {rows}")
+        object.__setattr__(self, "ids", arrays.names(self.ids))
+        for name in ("start", "end"):
+            object.__setattr__(self, name, arrays.seconds(name, getattr(self, name)))
+        object.__setattr__(self, "facts", arrays.plain_facts(self.facts))
         if len(set(self.tags)) != len(self.tags):
             twice = sorted(tag for tag, count in Counter(self.tags).items() if count > 1)
             raise ScoresError(f"tags named twice: {', '.join(twice)}")
@@ -79,9 +87,16 @@ class Scores(Rows):
         return {"tags": list(self.tags), "facts": self.facts, "rows": told}
 
     def columns(self) -> dict[str, Any]:
-        """id, start, end, and one for each tag; one that is called like the first three is told as "tag id"."""
+        """id, start, end, and one for each tag; one that is called like the first three is told as "tag id", or as "tag tag id"
+        where a tag is called so."""
         first = {"id": self.ids.tolist(), "start": self.start, "end": self.end}
-        return first | {f"tag {tag}" if tag in first else tag: self.values[:, i] for i, tag in enumerate(self.tags)}
+        names = []
+        for tag in self.tags:
+            name = tag
+            while name in first or (name != tag and name in self.tags):
+                name = f"tag {name}"
+            names.append(name)
+        return first | {name: self.values[:, i] for i, name in enumerate(names)}
 
     @checked
     def save(self, path: str | Path) -> None:
@@ -90,7 +105,6 @@ class Scores(Rows):
         from pyarrow import csv, parquet
 
         path = Path(path)
-        check_ids(self.ids.tolist())
         rows = {
             "id": pa.array(self.ids.tolist(), pa.string()),
             "start": pa.array(self.start),
@@ -104,9 +118,13 @@ class Scores(Rows):
             table, write = pa.table({**rows, **columns}), csv.write_csv
         elif path.suffix == ".parquet":
             flat = pa.array(np.ascontiguousarray(self.values, np.float32).ravel())
-            rows["scores"] = pa.FixedSizeListArray.from_arrays(flat, max(1, len(self.tags)))
+            rows["scores"] = (
+                pa.FixedSizeListArray.from_arrays(flat, len(self.tags))
+                if self.tags
+                else pa.array([[]] * len(self), pa.list_(pa.float32()))
+            )
             head = {"format": FORMAT, "version": VERSION, "tags": self.tags, "facts": self.facts}
-            table = pa.table(rows).replace_schema_metadata({FORMAT: json.dumps(head)})
+            table = pa.table(rows).replace_schema_metadata({FORMAT: arrays.told(head)})
             write = parquet.write_table
         else:
             raise ScoresError(
@@ -129,6 +147,10 @@ class Scores(Rows):
             raise ScoresError(told if told.startswith(f"{path}: ") else f"{path}: {told}") from error
         except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ScoresError(f"{path}: holds no scores that earmark can read ({error})") from error
+
+
+def _rows(array: NDArray[Any]) -> str:
+    return f"{len(array)} rows" if array.ndim else "none"
 
 
 def _load_csv(path: Path) -> Scores:
@@ -177,7 +199,7 @@ def _load_parquet(path: Path) -> Scores:
     from earmark.files import parquet
 
     table = parquet.read(path)
-    head = json.loads((table.schema.metadata or {}).get(FORMAT.encode(), b"null"))
+    head = arrays.read(table.schema.metadata, FORMAT)
     if not head:
         raise ScoresError(f"{path}: is a Parquet file, but not one with scores in it")
     if head["version"] > VERSION:

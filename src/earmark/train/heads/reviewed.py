@@ -120,7 +120,7 @@ def scores(heard: Reviewed, reviews: Sequence[Review], values: Floats) -> NDArra
     tags = tuple(str(number) for number in range(values.shape[1]))
     for number, review in enumerate(reviews):
         rows, event = np.flatnonzero(heard.number == number), review.picked.event
-        ids = np.full(len(rows), "")
+        ids = np.full(len(rows), "recording")
         over = track(Scores(values[rows].astype(np.float32), ids, heard.start[rows], heard.end[rows], tags))
         made[number] = [highest(over.edges, column, event.onset, event.offset) for column in over.values.T]
     return made

@@ -233,7 +233,7 @@ def over_time(values: Floats, around: Around) -> tuple[Floats, NDArray[np.int64]
     for (first, end), (onset, offset) in zip(pairwise(bounds.tolist()), around.spans.tolist(), strict=True):
         rows = slice(first, end)
         heard = track(
-            Scores(values[rows], np.full(end - first, ""), around.start[rows], around.end[rows], tags)
+            Scores(values[rows], np.full(end - first, "recording"), around.start[rows], around.end[rows], tags)
         )  # of windows that overlap its clip, and so are all that cover a time of it
         kept = (heard.edges[1:] > onset + SAME) & (heard.edges[:-1] < offset - SAME) & ~np.isnan(heard.values).any(1)
         made.append(heard.values[kept].astype(np.float32))
