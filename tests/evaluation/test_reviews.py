@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,7 @@ from earmark.errors import ScoresError
 from earmark.evaluation.reviews import answers, choosing, curve, precision
 from earmark.evaluation.reviews.found import events_of, recordings_of
 from earmark.metrics import shares
+from earmark.models import loading
 from earmark.scores import Event
 
 
@@ -448,3 +450,71 @@ def test_the_precision_is_honest_where_answers_are_carried_over():
 def test_what_does_not_go_together_is_refused(words, said, heard):
     told = earmark("review", *(word.format(heard=heard, folder=heard.parent) for word in words))
     assert told.returncode == 2 and said in told.stderr
+
+
+@pytest.fixture(scope="module")
+def esc10() -> str:
+    return loading.load("esc10").identity()
+
+
+def job(folder: Path, tagger: str, seed: int = 0) -> Path:
+    """As `earmark events --job` leaves it."""
+    text = "filename,onset,offset,event_label,score\n"
+    for name, events in found(seed, tags=("dog", "rain"), recordings=4).items():
+        text += "".join(f"{name},{e.onset},{e.offset},{e.tag},{e.score}\n" for e in events)
+    folder.mkdir()
+    (folder / "events.csv").write_text(text)
+    told = {"job": 1, "earmark": "0", "told": {"command": "events", "tagger": tagger}}
+    (folder / "journal.jsonl").write_text(json.dumps(told) + "\n")
+    return folder
+
+
+def answered(table: Path, answer: str = "right") -> Path:
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(each | {"answer": answer} for each in rows)
+    return table
+
+
+@pytest.mark.parametrize("whose", ["its own", "another", "nobody knows"])
+def test_scores_of_another_tagger_are_taken_by_nothing_that_takes_scores(whose, esc10, tmp_path):
+    """The job tells the tagger, the table keeps it; what does not tell it is taken, and said."""
+    found_by = esc10 if whose == "its own" else "0123456789ab"
+    heard, table, out = job(tmp_path / "job", found_by), tmp_path / "r.csv", tmp_path / "t.safetensors"
+    source = heard
+    if whose == "nobody knows":
+        source = tmp_path / "events.csv"
+        source.write_bytes((heard / "events.csv").read_bytes())
+    assert earmark("review", source, "-n", "50", "-o", table).returncode == 0
+    assert {each.picked.tagger for each in answers.read(answered(table))} == {
+        None if whose == "nobody knows" else found_by
+    }
+    mine = job(tmp_path / "mine", esc10)
+    runs = [
+        earmark("calibrate", "esc10", "--reviews", table, "--precision", "0.9", "--out", out),
+        earmark("review", mine, "-o", tmp_path / "more.csv", "--answered", table),
+        earmark("review", source, "-o", tmp_path / "low.csv", "--tagger", "esc10", "--recordings", tmp_path),
+    ]
+    told = [" ".join(each.stderr.split()) for each in runs]
+    if whose == "another":
+        assert [each.returncode for each in runs] == [2, 2, 2], told
+        assert "50 of 50 reviews, the first in line 2, are of events that the tagger 0123456789ab found" in told[0]
+        assert f"was found by the tagger 0123456789ab, these were by {esc10}" in told[1]
+        assert f"was found by the tagger 0123456789ab, and esc10 is {esc10}" in told[2]
+        assert not out.exists()
+        return
+    # of the third the recordings are not there, which is told after all that
+    assert [each.returncode for each in runs[:2]] == [0, 0] and "are not among the 0 that are there" in told[2], told
+    said = [
+        "50 of 50 reviews do not tell which tagger found their events: their scores are taken for this one's"
+        in told[0],
+        "does not tell which tagger found its events: they are taken for those of esc10" in told[2],
+    ]
+    assert said == [whose == "nobody knows"] * 2
+
+
+def test_a_column_of_ones_own_that_is_called_tagger_is_left_alone(tmp_path):
+    (tmp_path / "r.csv").write_text(HEAD.replace("\n", ",tagger\n") + row().replace("\n", ",esc10\n"))
+    assert [each.picked.tagger for each in answers.read(tmp_path / "r.csv")] == [None]

@@ -136,7 +136,7 @@ def reach_by_reviews(
 ) -> Reaching:
     """By reviews of what the tagger found, each tag's at least LEAST. Tags with fewer keep their thresholds.
 
-    Raises EarmarkError for a goal other than a precision, ScoresError where no tag has as many.
+    Raises EarmarkError for a goal other than a precision, ScoresError where no tag has as many, and where another tagger found some.
     """
     loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
     if goal.precision is None:
@@ -145,9 +145,10 @@ def reach_by_reviews(
         )
     answers = read_answers(reviews) if isinstance(reviews, str | Path) else list(reviews)
     by_tag: dict[str, list[Review]] = {}
-    for review in answers:
-        if review.answer is not None:
-            by_tag.setdefault(review.picked.event.tag, []).append(review)
+    answered = [review for review in answers if review.answer is not None]
+    for review in answered:
+        by_tag.setdefault(review.picked.event.tag, []).append(review)
+    unsigned = _of_this(answered, loaded)
     if unknown := sorted(set(by_tag) - set(loaded.vocabulary)):
         raise ScoresError(
             f"the reviews are of {unknown[0]!r}, which this tagger does not know: are they of another tagger?"
@@ -182,7 +183,25 @@ def reach_by_reviews(
         for tag, each in sorted(by_tag.items())
         if tag not in curves
     )
+    if unsigned:
+        notes += (
+            f"{unsigned} of {len(answered)} reviews do not tell which tagger found their events: their scores are taken for this one's. "
+            "Tables that are made of a job's folder tell it",
+        )
     return Reaching(loaded, goal, facts, (), curves, met, notes=notes)
+
+
+def _of_this(answered: Sequence[Review], tagger: AnyTagger) -> int:
+    """How many do not tell which tagger found their events. Raises ScoresError where another one did: its scores are others."""
+    others = [review for review in answered if review.picked.tagger not in (None, tagger.identity())]
+    if others:
+        raise ScoresError(
+            f"{len(others)} of {len(answered)} reviews, the first in line {others[0].line}, are of events that the tagger "
+            f"{others[0].picked.tagger} found, and this is {tagger.identity()}, or hears at another --hop: by the scores of another its "
+            "thresholds cannot be chosen. Give the tagger that found them, or review what this one finds; earmark retrain learns from "
+            "reviews of any"
+        )
+    return sum(review.picked.tagger is None for review in answered)
 
 
 def _by_curves(

@@ -69,13 +69,15 @@ def choose(
 ) -> None:
     """Write the table, to stdout where no file is named, and the clips of what is to be listened to."""
     from earmark.evaluation.reviews import answers
-    from earmark.evaluation.reviews.choosing import pick
-    from earmark.evaluation.reviews.found import events_of
+    from earmark.evaluation.reviews.choosing import BELOW, pick
+    from earmark.evaluation.reviews.found import events_of, tagger_of
 
     assert events is not None
     found = events_of(events, say)
-    thresholds, low = _candidates(found, near)
+    by = tagger_of(events)
+    thresholds, low, listening = _candidates(found, near, events, by)
     picked = pick(found, count, thresholds=thresholds, tags=tags, seed=seed, candidates=low)
+    picked = [replace(each, tagger=listening if each.chosen == BELOW else by) for each in picked]
     chosen = len(picked)
     picked, known = answers.carried(picked, [each for file in answered for each in answers.read(file)])
     new = [each for each in picked if answers.key_of(each) not in known]
@@ -96,11 +98,11 @@ def choose(
 
 
 def _candidates(
-    found: Mapping[str, Sequence[Event]], near: Near
-) -> tuple[Mapping[str, float] | float | None, dict[str, list[Event]]]:
-    """(thresholds, what the tagger nearly told in the recordings of these events)."""
+    found: Mapping[str, Sequence[Event]], near: Near, events: Path, by: str | None
+) -> tuple[Mapping[str, float] | float | None, dict[str, list[Event]], str | None]:
+    """(thresholds, what the tagger nearly told in the recordings of these events, its identity). by: that of the tagger that found them."""
     if near.tagger is None:
-        return near.threshold, {}
+        return near.threshold, {}, None
     from contextlib import closing
 
     from earmark import audio
@@ -118,6 +120,13 @@ def _candidates(
         raise ScoresError(
             f"events are of {other[0]!r}, which {near.tagger} does not know: were they found by another tagger?"
         )
+    if by is not None and by != tagger.identity():
+        raise ScoresError(
+            f"{events}: was found by the tagger {by}, and {near.tagger} is {tagger.identity()}, or hears at another --hop: its thresholds, "
+            "and what lies below them, are none of these events'. Give the tagger that found them, or find events with this one"
+        )
+    if by is None:
+        say(f"{events}: does not tell which tagger found its events: they are taken for those of {near.tagger}")
     rules = tagger.facts.rules or EventRules.alike(tagger.vocabulary)
     rules = (
         rules if near.threshold is None else replace(rules, thresholds=dict.fromkeys(rules.thresholds, near.threshold))
@@ -134,7 +143,7 @@ def _candidates(
                 say(str(result.error))
                 continue
             low[names[result.recording.path]] = rejected
-    return rules.thresholds, low
+    return rules.thresholds, low, tagger.identity()
 
 
 def summarise(file: Path, as_json: bool) -> None:
@@ -188,6 +197,7 @@ def _clips(picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, Event], str]:
 def _json(picked: Sequence[Picked]) -> str:
     rows: list[dict[str, Any]] = [
         {"recording": each.recording, **each.event.to_dict(), "chosen": each.chosen, "probability": each.probability, "of_tag": each.of_tag}
+        | ({"tagger": each.tagger} if each.tagger else {})
         for each in picked
     ]  # fmt: skip
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"

@@ -4,7 +4,8 @@ A row an event. `answer` is right, wrong, other or moved; also yes, no, y, n, 1,
 instead: then the answer is other, if nothing else is said. `right_onset` and `right_offset`, in seconds from the start of the
 recording, are its edges where they were moved: the tag is right then. An empty answer, ? or unsure is none. The columns from
 `chosen` on tell how the event was chosen, and must stay as they are: without them nothing follows for events that nobody heard.
-Others may be added, and are left alone. The reviews of `earmark serve` are read too, whose `right_tag` is called other.
+`tagger`, where it is known, is the identity of that which found the event: scores of another mean something else. Others may be added,
+and are left alone. The reviews of `earmark serve` are read too, whose `right_tag` is called other.
 
 Tables of spreadsheets are read: with semicolons or tabs, decimal commas, a byte order mark.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +31,9 @@ COLUMNS = (
     "clip", "recording", "onset", "offset", "tag", "score", "answer", "right_tag", "right_onset", "right_offset", "chosen",
     "probability", "of_tag", "channel",
 )  # fmt: skip
+TAGGER = "tagger"  # behind them, where some is known
+# not the bare digits, which a spreadsheet takes for a number where they happen to be such as 000123456789 or 12345678e901
+IDENTITY = re.compile(r"id-([0-9a-f]{12})")
 NEEDED = ("recording", "onset", "offset", "tag", "score", "answer")
 FORMER = {"other": "right_tag", "drawn": "chosen"}  # columns of the page's reviews
 CHOSEN = {HIGHEST: HIGHEST, NEAR: NEAR, RANDOM: RANDOM, "surest": HIGHEST, "doubtful": NEAR, BELOW: BELOW, "": ""}
@@ -72,13 +77,20 @@ def carried(picked: Sequence[Picked], before: Sequence[Review]) -> tuple[list[Pi
     """(what is to be listened to, then what was answered before, by which answer each event was given).
 
     before: reviews of the same detections. Those that were answered and are not chosen now are known all the same: they stand for
-    themselves alone, chosen by nothing. Raises ScoresError where two answers of one event differ.
+    themselves alone, chosen by nothing. Raises ScoresError where two answers of one event differ, and where another tagger found them.
     """
     known: dict[Key, Review] = {}
+    taggers = {each.tagger for each in picked}
     for review in before:
         if review.answer is None:
             continue
         key, event = key_of(review.picked), review.picked.event
+        if None not in taggers and review.picked.tagger not in (None, *taggers):
+            raise ScoresError(
+                f"{review.picked.recording}: {event.tag} from {event.onset:g} s, answered in line {review.line}, was found by the tagger "
+                f"{review.picked.tagger}, these were by {', '.join(sorted(filter(None, taggers)))}: scores of two taggers would lie in "
+                "one table. Take answers of the same detections; earmark retrain learns from both tables"
+            )
         first = known.setdefault(key, review)
         if (first.answer, first.truth) != (review.answer, review.truth):
             raise ScoresError(
@@ -113,18 +125,18 @@ def table(
     clips: Mapping[tuple[str, Event], str] | None = None,
     known: Mapping[Key, Review] | None = None,
 ) -> str:
-    """CSV to be filled in. clips: the files to listen to. known: what was answered before."""
+    """CSV to be filled in. clips: the files to listen to. known: what was answered before. A column `TAGGER` where some is known."""
+    told = any(each.tagger for each in picked)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow((*COLUMNS, TAGGER) if told else COLUMNS)
     for each in picked:
         e = each.event
         clip = (clips or {}).get((each.recording, e), "")
         row = [clip, each.recording, number(e.onset), number(e.offset), e.tag, number(e.score)]
         row += _cells((known or {}).get(key_of(each)), e)
-        writer.writerow(
-            [*row, each.chosen, repr(each.probability), each.of_tag, "" if e.channel is None else e.channel]
-        )
+        row += [each.chosen, repr(each.probability), str(each.of_tag), "" if e.channel is None else str(e.channel)]
+        writer.writerow([*row, f"id-{each.tagger}" if each.tagger else ""] if told else row)
     return out.getvalue()
 
 
@@ -155,7 +167,9 @@ def read(path: str | Path) -> list[Review]:
             if not any(row.values()):
                 continue
             try:
-                found.append(_review({name: row.get(name, "") for name in COLUMNS}, rows.line_num, separator))
+                found.append(
+                    _review({name: row.get(name, "") for name in (*COLUMNS, TAGGER)}, rows.line_num, separator)
+                )
             except ValueError as error:
                 errors.append(f"line {rows.line_num}: {error}")
     except csv.Error as error:
@@ -196,7 +210,8 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
         # of a candidate nobody need say of how many it is
         if not 0 < probability <= 1 or of_tag < (1 if CHOSEN[row["chosen"]] in (HIGHEST, NEAR, RANDOM) else 0):
             raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
-    picked = Picked(row["recording"], event, CHOSEN[row["chosen"]], probability, int(of_tag))
+    by = IDENTITY.fullmatch(row[TAGGER])  # another text is a column of one's own
+    picked = Picked(row["recording"], event, CHOSEN[row["chosen"]], probability, int(of_tag), by and by[1])
     return Review(picked, *_answer(row, event, decimal), line)
 
 

@@ -26,7 +26,7 @@ HIGHEST, NEAR, RANDOM, BELOW = "highest", "near the threshold", "random", "below
 @dataclass(frozen=True)
 class Picked:
     """An event to listen to. chosen: HIGHEST, NEAR, RANDOM or BELOW; probability: that it was; of_tag: events of its tag in all, of
-    one BELOW candidates, 0 where that is not known.
+    one BELOW candidates, 0 where that is not known. tagger: the identity of that which found it, None where that is not known.
     """
 
     recording: str
@@ -34,6 +34,7 @@ class Picked:
     chosen: str
     probability: float
     of_tag: int
+    tagger: str | None = None
 
 
 def pick(

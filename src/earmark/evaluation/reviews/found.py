@@ -8,6 +8,7 @@ from pathlib import Path
 
 from earmark.errors import ScoresError
 from earmark.events import formats
+from earmark.files import journal
 from earmark.files.apart import joined
 from earmark.files.journal import NAME, RESULTS
 from earmark.registry import EVENT_FORMATS
@@ -46,6 +47,19 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
             called = formats.recording_of(file)
             found[called if called.endswith(f"_{recording}") else recording] += events
     return dict(found)
+
+
+def tagger_of(path: str | Path) -> str | None:
+    """The identity of the tagger that found the events of a job, by its folder or a file in it; None: nothing tells it."""
+    path = Path(path)
+    folders = (
+        [path] if path.is_dir() else [path.parent, path.parent.parent] if path.parent.name == RESULTS else [path.parent]
+    )
+    if (folder := next((each for each in folders if (each / NAME).is_file()), None)) is None:
+        return None
+    told = journal.head(folder).get("told")
+    found = told.get("tagger") if isinstance(told, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def recordings_of(names: Iterable[str], found: Sequence[Path]) -> dict[str, Path]:
