@@ -518,3 +518,83 @@ def test_scores_of_another_tagger_are_taken_by_nothing_that_takes_scores(whose, 
 def test_a_column_of_ones_own_that_is_called_tagger_is_left_alone(tmp_path):
     (tmp_path / "r.csv").write_text(HEAD.replace("\n", ",tagger\n") + row().replace("\n", ",esc10\n"))
     assert [each.picked.tagger for each in answers.read(tmp_path / "r.csv")] == [None]
+
+
+def site(name: str, right: int, of: int = 40, highest: int = 10, drawn: int = 10) -> list[answers.Review]:
+    """Of a tag's `of` events the highest ones, all right, and some drawn from the others, of which so many are right."""
+    told = []
+    for n in range(highest + drawn):
+        chosen, share = ("highest", 1.0) if n < highest else ("random", drawn / (of - highest))
+        picked = choosing.Picked(f"{name}.wav", Event(n, n + 1, "dog", 0.5), chosen, share, of)
+        told.append(answers.Review(picked, "right" if n < highest + right else "wrong", None, n + 2))
+    return told
+
+
+def test_tables_of_several_choices_are_added():
+    """By hand: 10 + 30 · 8/10 of 40 are right at one site, 10 + 90 · 3/10 of 100 at the other: 34 + 37 of 140."""
+    one, other = site("a", 8), site("b", 3, of=100)
+    dog, whole = precision.of_tags(one, other)
+    assert (dog.events, dog.reviewed, dog.random, dog.tag, whole.tag) == (140, 40, 20, "dog", "")
+    assert dog.precision.value == pytest.approx((34 + 37) / 140)
+    apart = [precision.of_tags(each)[0].precision for each in (one, other)]
+    spread = [(part.value - part.low) * events / 140 for part, events in zip(apart, (40, 100), strict=True)]
+    assert dog.precision.low == pytest.approx(71 / 140 - math.hypot(*spread))
+    assert dog.precision == whole.precision
+    with pytest.raises(ScoresError, match="a.wav: its dog from 0 s is in line 2 of one table and in line 2 of another"):
+        precision.of_tags(one, site("a", 8))
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (site("b", 3, of=100), "line 2 tells that there were 40 events of 'dog' .of_tag., line 2 that there were 100"),
+        (site("b", 3, of=0), "there were 40 events of 'dog' .of_tag., line 2 that there were 0"),
+        (site("b", 8, highest=15), "45 events of 'dog' are answered, and there were 40"),
+        (site("b", 8, highest=9), "20 events of 'dog' are there as drawn at random, .* no more than 13 of 40"),
+    ],
+)
+def test_two_choices_in_one_table_are_refused(other, said):
+    with pytest.raises(ScoresError, match=f"{said}.*: this is not one choice. .* --summary A.csv --summary B.csv"):
+        precision.of_tags(site("a", 8) + other)
+
+
+def test_what_was_answered_of_other_detections_counts_in_no_precision(tmp_path):
+    """Those of another job, or of lower thresholds, stay in the table: they are none of the events whose precision is told."""
+    heard, table, more = job(tmp_path / "job", "0123456789ab"), tmp_path / "r.csv", tmp_path / "more.csv"
+    assert earmark("review", job(tmp_path / "other", "0123456789ab", seed=1), "-n", "20", "-o", table).returncode == 0
+    answered(table)
+    text = table.read_text().replace("0.wav", "x.wav")
+    table.write_text(text)
+    strange = [key for key in map(answers.key_of, (each.picked for each in answers.read(table))) if key[0] == "x.wav"]
+    told = earmark("review", heard, "-n", "20", "-o", more, "--answered", table)
+    assert f"{len(strange)} that were answered before are not among these events: they stay" in " ".join(
+        told.stderr.split()
+    )
+    kept = {answers.key_of(each.picked): each for each in answers.read(more)}
+    assert strange and {kept[key].picked.chosen for key in strange} == {choosing.BELOW}
+    assert {kept[key].answer for key in strange} == {"right"}
+    assert sum(each.events for each in precision.of_tags(list(kept.values()))[:-1]) == 80
+
+
+def test_the_command_sums_several_tables(tmp_path):
+    tables = []
+    for name in ("a", "b"):
+        tables.append(tmp_path / f"{name}.csv")
+        rows = [each.picked for each in site(name, 8)]
+        known = {answers.key_of(each.picked): each for each in site(name, 8)}
+        tables[-1].write_text(answers.table(rows, known=known))
+    a, b = tables
+    told = earmark("review", "--summary", a, "--summary", b)
+    assert told.stdout.splitlines()[-1].split("\t")[:3] == ["all", "80", "40"] and told.returncode == 0, told.stderr
+    wrong = earmark("review", "--summary", a, b)
+    assert wrong.returncode == 2 and f"Several tables: --summary {a} --summary {b}" in wrong.stderr
+    assert "in several of these tables" not in told.stderr
+    b.write_text(b.read_text().replace("b.wav,0.000000,1.000000", "a.wav,70.000000,71.000000"))
+    alike = earmark("review", "--summary", a, "--summary", b)
+    assert alike.returncode == 0 and "1 recordings are in several of these tables, such as a.wav" in alike.stderr
+    b.write_text(b.read_text().replace("b.wav", "a.wav"))
+    twice = earmark("review", "--summary", a, "--summary", b)
+    assert twice.returncode == 2 and "it would count twice" in twice.stderr
+    a.write_text(a.read_text() + b.read_text().split("\n", 1)[1].replace("a.wav", "c.wav"))
+    joined = earmark("review", "--summary", a)
+    assert joined.returncode == 2 and f"{a}: 20 events of 'dog' are there as drawn at random" in joined.stderr

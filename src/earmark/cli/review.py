@@ -47,7 +47,10 @@ def review(
         ),
     ] = None,
     summary: Annotated[
-        Path | None, typer.Option(help="A table that was filled in: tell the precision of each tag.")
+        list[Path] | None,
+        typer.Option(
+            help="A table that was filled in: tell the precision of each tag; again for others, of other recordings."
+        ),
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -60,7 +63,7 @@ def review(
     from earmark.events.clips import Settings
 
     reviewing.check(events, out, recordings, clips, summary, tagger, answered)
-    if summary is not None:
+    if summary:
         return reviewing.summarise(summary, as_json)
     cut = None if clips is None else (clips, Settings(margin, max(count, 1), clips_as), recordings or [])
     near = reviewing.Near(threshold, tagger, recordings or [])

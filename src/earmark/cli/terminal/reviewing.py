@@ -30,19 +30,24 @@ class Near:
 
 
 def check(
-    events: Path | None, out: Path | None, recordings: Sequence[Path] | None, clips: Path | None, summary: Path | None,
-    tagger: str | None = None, answered: Sequence[Path] | None = None,
+    events: Path | None, out: Path | None, recordings: Sequence[Path] | None, clips: Path | None,
+    summary: Sequence[Path] | None,    tagger: str | None = None, answered: Sequence[Path] | None = None,
 ) -> None:  # fmt: skip
     """Raises EarmarkError for what does not go together, and where clips would lie among other files."""
     from earmark.errors import EarmarkError
 
-    if (events is None) == (summary is None):
+    if events is not None and summary:
+        raise EarmarkError(
+            f"--summary {summary[0]}: is of tables that were filled in, and {events} would be chosen from. Several tables: --summary "
+            f"{summary[0]} --summary {events}"
+        )
+    if events is None and not summary:
         raise EarmarkError(
             "give a file of events, or a job's folder, to choose from; or --summary with a table that was filled in"
         )
-    if summary is not None and (out or recordings or clips or tagger or answered):
+    if summary and (out or recordings or clips or tagger or answered):
         raise EarmarkError(
-            f"--summary {summary}: is told on stdout; --out, --recordings, --clips, --tagger and --answered are of a new choice"
+            f"--summary {summary[0]}: is told on stdout; --out, --recordings, --clips, --tagger and --answered are of a new choice"
         )
     if clips is not None and not recordings:
         raise EarmarkError(f"--clips {clips}: say with --recordings where the recordings are")
@@ -79,7 +84,8 @@ def choose(
     picked = pick(found, count, thresholds=thresholds, tags=tags, seed=seed, candidates=low)
     picked = [replace(each, tagger=listening if each.chosen == BELOW else by) for each in picked]
     chosen = len(picked)
-    picked, known = answers.carried(picked, [each for file in answered for each in answers.read(file)])
+    before = [each for file in answered for each in answers.read(file)]
+    picked, known = answers.carried(picked, before, found)
     new = [each for each in picked if answers.key_of(each) not in known]
     clips = None if cut is None else _clips(new, cut)
     with output(out) as file:
@@ -91,6 +97,11 @@ def choose(
     if answered:
         more = f", and {len(picked) - chosen} more were answered before" * (len(picked) > chosen)
         say(f"{chosen - len(new)} of them were{more}: {len(new)} are left, first in the table")
+        left = [each for each in picked[chosen:] if each.chosen == BELOW]
+        if gone := sum(known[answers.key_of(each)].picked.chosen != BELOW for each in left):
+            say(
+                f"{gone} that were answered before are not among these events: they stay, and say nothing of how many are right"
+            )
     if out is not None:
         if as_json:
             print(_json(picked), end="")
@@ -146,12 +157,24 @@ def _candidates(
     return rules.thresholds, low, tagger.identity()
 
 
-def summarise(file: Path, as_json: bool) -> None:
-    """The precision of each tag and of all."""
+def summarise(files: Sequence[Path], as_json: bool) -> None:
+    """The precision of each tag and of all, over tables of a choice each."""
+    from earmark.errors import ScoresError
     from earmark.evaluation.reviews import answers, precision
     from earmark.evaluation.wording import number
 
-    told = precision.of_tags(answers.read(file))
+    tables = [answers.read(file) for file in files]
+    try:
+        told = precision.of_tags(*tables)
+    except ScoresError as error:
+        raise ScoresError(f"{', '.join(map(str, files))}: {error}") from error
+    names = [{review.picked.recording for review in table} for table in tables]
+    shared = Counter(name for its in names for name in its)
+    if both := sorted(name for name, count in shared.items() if count > 1):
+        say(
+            f"{len(both)} recordings are in several of these tables, such as {both[0]}: if they are the same sounds, and not only called "
+            "alike, what was found in them counts twice"
+        )
     if as_json:
         json.dump([each.as_dict() for each in told], sys.stdout, indent=1, ensure_ascii=False)
         print()

@@ -16,6 +16,7 @@ import csv
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,11 +74,14 @@ def key_of(picked: Picked) -> Key:
     return picked.recording, event.tag, round(event.onset, 3), round(event.offset, 3), event.channel
 
 
-def carried(picked: Sequence[Picked], before: Sequence[Review]) -> tuple[list[Picked], dict[Key, Review]]:
+def carried(
+    picked: Sequence[Picked], before: Sequence[Review], found: Mapping[str, Sequence[Event]] | None = None
+) -> tuple[list[Picked], dict[Key, Review]]:
     """(what is to be listened to, then what was answered before, by which answer each event was given).
 
     before: reviews of the same detections. Those that were answered and are not chosen now are known all the same: they stand for
-    themselves alone, chosen by nothing. Raises ScoresError where two answers of one event differ, and where another tagger found them.
+    themselves alone, chosen by nothing. found: all detections, by recording; answers of none of them stand for no event, as candidates do;
+    default: all are. Raises ScoresError where two answers of one event differ, and where another tagger found them.
     """
     known: dict[Key, Review] = {}
     taggers = {each.tagger for each in picked}
@@ -98,10 +102,14 @@ def carried(picked: Sequence[Picked], before: Sequence[Review]) -> tuple[list[Pi
                 f"and {review.answer} in line {review.line} of another, or otherwise so: take one of these answers out"
             )
     counts = {each.event.tag: each.of_tag for each in picked if each.chosen != BELOW}
+    there: set[Key] | None = None
+    if found is not None:
+        counts = dict(Counter(event.tag for heard in found.values() for event in heard))
+        there = {key_of(Picked(name, event, "", 1.0, 0)) for name, heard in found.items() for event in heard}
     now = {key_of(each) for each in picked}
     others = [
-        replace(review.picked, chosen=review.picked.chosen if review.picked.chosen == BELOW else "", probability=1.0,
-                of_tag=counts.get(review.picked.event.tag, review.picked.of_tag))
+        replace(review.picked, chosen=BELOW if review.picked.chosen == BELOW or (there is not None and key not in there) else "",
+                probability=1.0, of_tag=counts.get(review.picked.event.tag, review.picked.of_tag))
         for key, review in known.items() if key not in now
     ]  # fmt: skip
     new = [each for each in picked if key_of(each) not in known]
