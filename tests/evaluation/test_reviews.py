@@ -148,6 +148,16 @@ def test_tables_of_spreadsheets(separator, decimal, tmp_path):
         (HEAD + row("moved"), "line 2: the answer is moved: give right_onset, right_offset or both"),
         (HEAD + row("right", right_tag="fox"), "line 2: the answer is right, and right_tag is 'fox': take one out"),
         (HEAD + row("moved", onset="5"), "line 2: the right edges go from 5 to 2 s"),
+        # as a player of its clip shows them
+        (
+            HEAD + row("moved", onset="1.0", offset="3.0", at="79.2"),
+            "edges, 1 to 3 s, do not touch the event, 79.2 to 80.2 s",
+        ),
+        (HEAD + row("right", onset="81", offset="83", at="79.2"), "edges, 81 to 83 s, do not touch the event"),
+        (
+            HEAD + row("other", right_tag="fox", onset="1", offset="3", at="79.2"),
+            "edges, 1 to 3 s, do not touch the event",
+        ),
         (HEAD + row("moved", onset="soon"), "line 2: right_onset is 'soon': give a number"),
         (
             HEAD + row(chosen="by me"),

@@ -292,6 +292,11 @@ def test_what_cannot_be_learnt_from_is_told(place, tmp_path):
     refused(
         EarmarkError, r"lasts 30 s, and an event of the reviews \(line 2\) begins at 99 s", late, asked=asked_of(place)
     )
+    beyond = [review("moved", truth=Event(2.5, 9999.0, "low"))]
+    said = r"lasts 30 s, and the right edges of an event of the reviews \(line 2\) go from 2.5 to 9999 s"
+    refused(EarmarkError, said, beyond, asked=asked_of(place))
+    assert reviewed.durations([review("moved", truth=Event(2.5, 30.9, "low"))], where(place))  # rounded up
+    assert not (tmp_path / "none").exists()  # refused before a run is begun
     refused(EarmarkError, "ask for 1 copy or more", [review()], asked=run.Asked(within=within.Asked(0)))
     (tmp_path / "review.csv").write_text(reviews_of("c"))
     words = [

@@ -2,10 +2,10 @@
 
 A row an event. `answer` is right, wrong, other or moved; also yes, no, y, n, 1, 0, in whatever case. `right_tag` names what it is
 instead: then the answer is other, if nothing else is said. `right_onset` and `right_offset`, in seconds from the start of the
-recording, are its edges where they were moved: the tag is right then. An empty answer, ? or unsure is none. The columns from
-`chosen` on tell how the event was chosen, and must stay as they are: without them nothing follows for events that nobody heard.
-`tagger`, where it is known, is the identity of that which found the event: scores of another mean something else. Others may be added,
-and are left alone. The reviews of `earmark serve` are read too, whose `right_tag` is called other.
+recording, are its edges where they were moved, and touch the event as it was found: the tag is right then. An empty answer, ? or
+unsure is none. The columns from `chosen` on tell how the event was chosen, and must stay as they are: without them nothing follows
+for events that nobody heard. `tagger`, where it is known, is the identity of that which found the event: scores of another mean
+something else. Others may be added, and are left alone. The reviews of `earmark serve` are read too, whose `right_tag` is called other.
 
 Tables of spreadsheets are read: with semicolons or tabs, decimal commas, a byte order mark.
 """
@@ -232,6 +232,11 @@ def _answer(row: Mapping[str, str], event: Event, decimal: str) -> tuple[str | N
     if not 0 <= onset < offset:
         raise ValueError(f"the right edges go from {onset:g} to {offset:g} s: an event ends after its start")
     moved = edges != [None, None]
+    if moved and (offset < event.onset or onset > event.offset):
+        raise ValueError(
+            f"the right edges, {onset:g} to {offset:g} s, do not touch the event, {event.onset:g} to {event.offset:g} s: they count from "
+            "the start of the recording, not of a clip"
+        )
     if told in NONE:
         answer = OTHER if tag and tag != event.tag else MOVED if moved else None
     elif told in WORDS:

@@ -109,6 +109,7 @@ def retrain(
     """
     base = run.load_base(tagger, device)
     answered = _answered(reviews, base)
+    reviewed.durations(answered, where)  # before clips are read, which may take hours
     vocabulary = _vocabulary(clips, answered, base, progress)
     recordings = sorted({where[review.picked.recording] for review in answered})
     asked = asked or run.Asked()

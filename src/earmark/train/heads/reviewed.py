@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 CLOSE = 1e-6  # s
+PAST = 1.0  # s that a right edge may lie behind the end: who rounds up means the end
 BATCH = 64  # windows that are held at once
 
 
@@ -60,23 +61,42 @@ class Reviewed:
         return Reviewed(self.vectors[all_], whose, self.start[all_], self.end[all_], heard)
 
 
+def durations(reviews: Sequence[Review], where: Mapping[str, Path]) -> dict[Path, float | None]:
+    """The length of each recording that was reviewed, seconds, None where it is not known without reading all of it.
+
+    Raises EarmarkError for reviews of what does not lie in it, AudioError for one that cannot be read.
+    """
+    lengths = {path: audio.info(path).duration for path in dict.fromkeys(where[r.picked.recording] for r in reviews)}
+    for review in reviews:
+        path, event, truth = where[review.picked.recording], review.picked.event, review.truth
+        duration = lengths[path]
+        if duration is None:
+            continue
+        if span(review)[0] >= duration:
+            raise EarmarkError(
+                f"{path}: lasts {duration:g} s, and an event of the reviews (line {review.line}) begins at {span(review)[0]:g} s: are the "
+                "reviews of another recording of this name?"
+            )
+        if truth is not None and truth.offset > max(duration + PAST, event.offset):
+            raise EarmarkError(
+                f"{path}: lasts {duration:g} s, and the right edges of an event of the reviews (line {review.line}) go from "
+                f"{truth.onset:g} to {truth.offset:g} s: they are seconds from the start of the recording. Correct right_onset and right_offset"
+            )
+    return lengths
+
+
 def hear(reviews: Sequence[Review], where: Mapping[str, Path], store: Store, progress: Progress = QUIET) -> Reviewed:
-    """All windows that reach into the events, as they were found and as they are. Raises EarmarkError for those that end before,
-    AudioError for those that cannot be read.
+    """All windows that reach into the events, as they were found and as they are. Raises as `durations`, and AudioError for those that
+    cannot be read.
     """
     windows = store.tagger.windows
     wanted: list[Recording] = []
     whose: list[int] = []
-    lengths = {path: audio.info(path).duration for path in dict.fromkeys(where[r.picked.recording] for r in reviews)}
+    lengths = durations(reviews, where)
     for number, review in enumerate(reviews):
         path = where[review.picked.recording]
         onset, offset = span(review)
         duration = lengths[path]
-        if duration is not None and onset >= duration:
-            raise EarmarkError(
-                f"{path}: lasts {duration:g} s, and an event of the reviews (line {review.line}) begins at {onset:g} s: are the reviews of "
-                "another recording of this name?"
-            )
         for start in _starts(onset, offset, windows.length, windows.hop, duration):
             wanted.append(Recording(path, start, start + windows.length, channel=review.picked.event.channel))
             whose.append(number)
