@@ -124,6 +124,11 @@ def test_events_that_disagree(lay):
     ("header", "options", "message"),
     [
         ("file,label,category", {}, "label and category could both be tags. Say which: tags='label'"),
+        (
+            "label,Fold,fold",
+            {"path": "label", "tags": "label"},
+            "Fold and fold could both be fold. Say which: fold='Fold'",
+        ),
         ("file,species,x", {}, "no column for tags found among file, species, x. Name it with tags="),
         ("fil,label,x", {}, "no column for path found among fil, label, x"),
         ("file,label,x", {"fold": "lable"}, r"no column 'lable' for fold, did you mean 'label'\?"),

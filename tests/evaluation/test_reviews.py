@@ -608,3 +608,19 @@ def test_the_command_sums_several_tables(tmp_path):
     a.write_text(a.read_text() + b.read_text().split("\n", 1)[1].replace("a.wav", "c.wav"))
     joined = earmark("review", "--summary", a)
     assert joined.returncode == 2 and f"{a}: 20 events of 'dog' are there as drawn at random" in joined.stderr
+
+
+@pytest.mark.parametrize(
+    ("header", "cell"), [("Other", "traffic"), ("other", ""), ("drawing", "random"), ("note", "x")]
+)
+def test_columns_of_ones_own_are_left_alone(header, cell, tmp_path):
+    lines = (HEAD + row("wrong") + row("other", right_tag="fox", at="3")).splitlines()
+    (tmp_path / "plain.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "r.csv").write_text(
+        "\n".join([f"{lines[0]},{header}", *(f"{line},{cell}" for line in lines[1:])]) + "\n"
+    )
+    assert answers.read(tmp_path / "r.csv") == answers.read(tmp_path / "plain.csv")
+    # `other` is `right_tag` in the service's tables of before alone, which tell by `drawn` how each was chosen
+    (tmp_path / "r.csv").write_text(f"recording,onset,offset,tag,score,answer,{header}\na.wav,1,2,dog,0.5,wrong,{cell}\n")
+    (told,) = answers.read(tmp_path / "r.csv")
+    assert (told.answer, told.truth) == ("wrong", None)

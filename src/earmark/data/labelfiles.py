@@ -28,7 +28,7 @@ from typing import Any
 from earmark.data.manifest import few
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files.bounds import EVENTS
-from earmark.files.texts import MARKS, missing, problem
+from earmark.files.texts import MARKS, missing, named_twice, problem
 from earmark.registry import EVENT_FORMATS, did_you_mean
 
 ENDINGS = (".txt", ".tsv", ".csv")
@@ -266,6 +266,11 @@ def _columns(header: Sequence[str], named: Mapping[str, str]) -> dict[str, int] 
             places[column] = lower.index(there)
     if "offset" in places:
         places.pop("duration", None)
+    # of those that were named, as they were; of others in whatever case
+    read = {column: named[column] if column in named else lower[place] for column, place in places.items()}
+    for column, name in read.items():
+        if twice := named_twice(header if column in named else lower, [name]):
+            raise ManifestError(twice)
     return places if {"onset", "tag"} <= set(places) and {"offset", "duration"} & set(places) else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from earmark.errors import ScoresError
-from earmark.files.texts import missing
+from earmark.files.texts import missing, named_twice
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
 
@@ -212,6 +212,8 @@ def events_of_table(text: str, separator: str) -> Found:
             raise ScoresError(
                 f"has no column {missing[0]!r}{did_you_mean(missing[0], header)} It has {', '.join(header) or 'none'}"
             )
+        if twice := named_twice(header, (*COLUMNS, CHANNEL)):
+            raise ScoresError(twice)
         found.unused(header, (*COLUMNS, *TIMES, CHANNEL))
         places = {name: header.index(name) for name in (*COLUMNS, CHANNEL) if name in header}
         for count, row in enumerate(rows, 1):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,6 +41,22 @@ def missing(cell: Any) -> bool:
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def named_twice(header: Sequence[str], names: Iterable[str]) -> str | None:
+    """Why a header cannot be read: it has two columns of one of the names that are read; None: it has not. Others may be there twice.
+
+    >>> named_twice(["tag", "answer", "note", "answer", "note"], ["tag", "answer"])
+    "has 2 columns 'answer', number 2 and number 4: which one counts, nothing tells. Take one out, or call it otherwise"
+    """
+    for name in names:
+        places = [f"number {place}" for place, told in enumerate(header, 1) if told == name]
+        if len(places) > 1:
+            return (
+                f"has {len(places)} columns {name!r}, {' and '.join(places)}: which one counts, nothing tells. Take one out, or call it "
+                "otherwise"
+            )
+    return None
 
 
 def is_text(name: str) -> bool:

@@ -164,7 +164,8 @@ def _choose(names: list[str], named: dict[str, str | None], place: Path) -> tupl
         usual = [
             match for guess in USUAL.get(column, ()) for match in lower.get(guess, []) if match not in named.values()
         ]
-        if len(usual) > 1 and column in ("path", "tags"):
+        alike = len({each.lower() for each in usual}) < len(usual)
+        if len(usual) > 1 and (alike or column in ("path", "tags")):
             raise ManifestError(
                 f"{place}: {' and '.join(usual)} could both be {column}. Say which: {column}={usual[0]!r}"
             )

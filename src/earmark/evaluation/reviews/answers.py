@@ -24,7 +24,7 @@ from pathlib import Path
 from earmark.errors import ScoresError
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import number
-from earmark.files.texts import problem
+from earmark.files.texts import named_twice, problem
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 
@@ -36,7 +36,10 @@ TAGGER = "tagger"  # behind them, where some is known
 # not the bare digits, which a spreadsheet takes for a number where they happen to be such as 000123456789 or 12345678e901
 IDENTITY = re.compile(r"id-([0-9a-f]{12})")
 NEEDED = ("recording", "onset", "offset", "tag", "score", "answer")
-FORMER = {"other": "right_tag", "drawn": "chosen"}  # columns of the page's reviews
+FORMER = {
+    "other": "right_tag",
+    "drawn": "chosen",
+}  # columns of the service's reviews of before, where the second tells that it is one
 CHOSEN = {HIGHEST: HIGHEST, NEAR: NEAR, RANDOM: RANDOM, "surest": HIGHEST, "doubtful": NEAR, BELOW: BELOW, "": ""}
 RIGHT, WRONG, OTHER, MOVED = "right", "wrong", "other", "moved"
 WORDS = {
@@ -163,12 +166,16 @@ def read(path: str | Path) -> list[Review]:
     separator = max((",", ";", "\t"), key=text.partition("\n")[0].count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        header = [FORMER.get(told := name.strip().lower(), told) for name in next(rows, [])]
+        header = [name.strip().lower() for name in next(rows, [])]
+        if "drawn" in header:  # else a column `other` is a note of one's own
+            header = [name if (now := FORMER.get(name, name)) in header else now for name in header]
         if missing := [name for name in NEEDED if name not in header]:
             raise ScoresError(
                 f"{path}: has no column {missing[0]!r}{did_you_mean(missing[0], header)} It has "
                 f"{', '.join(header) or 'none'}. Tables to fill in are made by earmark review"
             )
+        if twice := named_twice(header, (*COLUMNS[1:], TAGGER)):
+            raise ScoresError(f"{path}: {twice}")
         found, errors = [], []
         for cells in rows:
             row = dict(zip(header, (cell.strip() for cell in cells), strict=False))

@@ -8,7 +8,7 @@ import re
 from earmark.errors import ScoresError
 from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, name_in_a_line, number, one_line, seconds
 from earmark.events.formats import event_format
-from earmark.files.texts import missing
+from earmark.files.texts import missing, named_twice
 from earmark.scores import Event
 
 COLUMNS = (
@@ -18,6 +18,15 @@ COLUMNS = (
 PATHED = (*COLUMNS[:8], "Begin Path", *COLUMNS[8:])  # where it is known
 LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
 SCORES = ("Score", "Confidence")
+READ = (
+    "Selection",
+    "Begin Time (s)",
+    "End Time (s)",
+    "Begin File",
+    "Begin Path",
+    "End File",
+    "File Offset (s)",
+)  # besides these two
 NOTHING = ("nocall", "No call")  # how BirdNET says that it heard nothing
 CLOCK = ("Begin Date", "Begin Clock Time", "End Date", "End Clock Time")  # as Raven Pro calls these measurements
 PLACE = ("Begin Path", "End File", "End Path", "File Offset (s)", "Delta Time (s)")  # of a selection, in other words
@@ -77,6 +86,8 @@ class Raven:
             )
         found = Found()
         score = next((name for name in SCORES if name in header), "Score")
+        if twice := named_twice(header, (*READ, label, score)):
+            raise ScoresError(twice)
         found.unused(header, {*COLUMNS[:8], *PLACE, *CLOCK, label, score})
         seen: set[tuple[str | None, ...]] = set()
         over = []

@@ -80,7 +80,7 @@ def durations(reviews: Sequence[Review], where: Mapping[str, Path]) -> dict[Path
         if truth is not None and truth.offset > max(duration + PAST, event.offset):
             raise EarmarkError(
                 f"{path}: lasts {duration:g} s, and the right edges of an event of the reviews (line {review.line}) go from "
-                f"{truth.onset:g} to {truth.offset:g} s: they are seconds from the start of the recording. Correct right_onset and right_offset"
+                f"{truth.onset:g} to {truth.offset:g} s: they are seconds from the start of the recording. Correct them"
             )
     return lengths
 

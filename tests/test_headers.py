@@ -1,0 +1,59 @@
+"""Tables with a header, as spreadsheets save them: what their first lines say is taken for what it is, in every reader of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark.data import labelfiles, manifest
+from earmark.errors import EarmarkError
+from earmark.evaluation.reviews import answers
+from earmark.events import formats
+from earmark.scores import Scores
+
+
+def labels(file: Path) -> Any:
+    return labelfiles.read(file.parent, ["a.wav"], [file.name]).events
+
+
+def reviews(file: Path) -> Any:
+    return answers.read(file)
+
+
+def rows(file: Path) -> Any:
+    return manifest.load_table(file).to_pydict()
+
+
+EVENTS = "filename,onset,offset,event_label,score,channel\na.wav,1,2,dog,0.5,1\n"
+REVIEWS = "recording,onset,offset,tag,score,answer,right_tag,chosen,probability,of_tag,channel\na.wav,1,2,dog,0.5,right,,random,0.5,9,1\n"
+RAVEN = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tTag\tScore\n1\t1\t2\ta.wav\tdog\t0.5\n"
+# reader → (what reads it, the name of its file, a text that it takes, its separator, columns that it reads)
+READERS = {
+    "reviews": (reviews, "r.csv", REVIEWS, ",", REVIEWS.splitlines()[0].split(",")),
+    "events, commas": (formats.read, "e.csv", EVENTS, ",", EVENTS.splitlines()[0].split(",")),
+    "events, tabs": (formats.read, "e.tsv", EVENTS.replace(",", "\t"), "\t", EVENTS.splitlines()[0].split(",")),
+    "Raven": (formats.read, "a.Table.1.selections.txt", RAVEN, "\t", RAVEN.splitlines()[0].split("\t")),
+    "labels": (labels, "a.csv", "onset,offset,label,score\n1,2,dog,0.5\n", ",", ["onset", "offset", "label", "score"]),
+    "labels in other cases": (labels, "a.csv", "Start,End,Species\n1,2,dog\n", ",", ["start", "END", "species"]),
+    "manifest, commas": (manifest.read, "m.csv", "id,path,tags\na,a.wav,dog\n", ",", ["id", "path", "tags"]),
+    "manifest, tabs": (manifest.read, "m.tsv", "id\tpath\ttags\na\ta.wav\tdog\n", "\t", ["id", "path", "tags"]),
+    "table of any kind": (rows, "map.csv", "tag,merged\ndog,animal\n", ",", ["tag", "merged"]),
+    "scores": (Scores.load, "s.csv", "id,start,end,dog\na,0,1,0.5\n", ",", ["id", "start", "end", "dog"]),
+}
+
+
+@pytest.mark.parametrize(("reader", "column"), [(name, column) for name, each in READERS.items() for column in each[4]])
+def test_two_columns_that_mean_one_are_refused(reader, column, tmp_path):
+    """Neither the first nor the last is taken in silence."""
+    read, name, text, separator, _ = READERS[reader]
+    lines = text.splitlines()
+    (tmp_path / name).write_text(text)
+    read(tmp_path / name)
+    (tmp_path / name).write_text(
+        "\n".join(f"{line}{separator}{column if line == lines[0] else '3'}" for line in lines) + "\n"
+    )
+    with pytest.raises(EarmarkError) as error:
+        read(tmp_path / name)
+    assert name in str(error.value) and column.lower() in str(error.value).lower()
