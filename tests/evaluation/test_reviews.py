@@ -165,6 +165,8 @@ def test_tables_of_spreadsheets(separator, decimal, tmp_path):
         ),
         (HEAD + row(probability="0"), "line 2: probability is above 0, up to 1"),
         (HEAD + row() + row(), "line 3 is the event of line 2 again: it would count twice"),
+        # with the score of another hearing
+        (HEAD + row() + row().replace("0.75", "0.5"), "line 3 is the event of line 2 again: it would count twice"),
         ("a,b\n1,2\n", "has no column 'recording'"),
         (HEAD.replace("answer", "answr") + row(), "has no column 'answer', did you mean 'answr'?"),
         (HEAD + "".join(row("x", at=str(n)) for n in range(8)), "and 3 lines more. Correct them"),
@@ -621,6 +623,8 @@ def test_columns_of_ones_own_are_left_alone(header, cell, tmp_path):
     )
     assert answers.read(tmp_path / "r.csv") == answers.read(tmp_path / "plain.csv")
     # `other` is `right_tag` in the service's tables of before alone, which tell by `drawn` how each was chosen
-    (tmp_path / "r.csv").write_text(f"recording,onset,offset,tag,score,answer,{header}\na.wav,1,2,dog,0.5,wrong,{cell}\n")
+    (tmp_path / "r.csv").write_text(
+        f"recording,onset,offset,tag,score,answer,{header}\na.wav,1,2,dog,0.5,wrong,{cell}\n"
+    )
     (told,) = answers.read(tmp_path / "r.csv")
     assert (told.answer, told.truth) == ("wrong", None)

@@ -197,10 +197,9 @@ def read(path: str | Path) -> list[Review]:
 
 
 def _check_twice(path: Path, found: Sequence[Review]) -> None:
-    seen: dict[tuple[str, Event], int] = {}
+    seen: dict[Key, int] = {}
     for review in found:
-        key = review.picked.recording, review.picked.event
-        if key in seen:
+        if (key := key_of(review.picked)) in seen:
             raise ScoresError(
                 f"{path}: line {review.line} is the event of line {seen[key]} again: it would count twice. Take one out"
             )
