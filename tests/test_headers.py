@@ -57,3 +57,43 @@ def test_two_columns_that_mean_one_are_refused(reader, column, tmp_path):
     with pytest.raises(EarmarkError) as error:
         read(tmp_path / name)
     assert name in str(error.value) and column.lower() in str(error.value).lower()
+
+
+JSON = '[{"path": "a.wav", "events": [{"onset": 1, "offset": 2, "label": "dog", "score": 0.5, "channel": 1}]}]'
+CHANNELS = {
+    "reviews": (lambda file: [each.picked.event for each in answers.read(file)], "r.csv", REVIEWS, ",1\n"),
+    "events, commas": (lambda file: formats.read(file)["a.wav"], "e.csv", EVENTS, ",1\n"),
+    "events, tabs": (lambda file: formats.read(file)["a.wav"], "e.tsv", EVENTS.replace(",", "\t"), "\t1\n"),
+    "events, JSON": (lambda file: formats.read(file)["a.wav"], "e.json", JSON, ": 1}"),
+}
+
+
+@pytest.mark.parametrize("reader", CHANNELS)
+@pytest.mark.parametrize(
+    ("cell", "channel"),
+    [
+        ("1", 1),
+        ("2.0", 2),
+        ("", None),
+        ("nan", None),
+        ("left", ""),
+        ("-1", ""),
+        ("0", ""),
+        ("1.5", ""),
+        ("1e99", ""),
+        ("inf", ""),
+    ],
+)
+def test_a_channel_is_read_or_told_and_never_dropped(reader, cell, channel, tmp_path):
+    """As pandas writes it. channel: "" where it is none."""
+    read, name, text, at_end = CHANNELS[reader]
+    if reader == "events, JSON":
+        cell = cell if cell in ("1", "2.0", "-1", "0", "1.5", "1e99") else f'"{cell}"'
+    (tmp_path / name).write_text(text.replace(at_end, at_end.replace("1", cell)))
+    if channel == "":
+        with pytest.raises(
+            EarmarkError, match=f"{name}: .*channel is .*: give a whole number from 1 on, or leave it empty"
+        ):
+            read(tmp_path / name)
+    else:
+        assert [each.channel for each in read(tmp_path / name)] == [channel]

@@ -20,6 +20,7 @@ ByRecording = Mapping[str, Sequence[Event]]
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")
 TIMES = ("onset_time", "offset_time")
 CHANNEL = "channel"
+CHANNELS = 1 << 16  # that a recording may have, at most: the format of WAV counts no more
 
 
 class Clock(Protocol):
@@ -112,6 +113,23 @@ def seconds(cell: Any) -> float:
     return float(cell.replace(",", ".") if isinstance(cell, str) and COMMA.fullmatch(cell.strip()) else cell)
 
 
+def channel_of(cell: Any) -> int | None:
+    """A cell's channel, from 1; None: it tells none. Raises ValueError in words.
+
+    >>> channel_of("2"), channel_of("2.0"), channel_of("2,0"), channel_of("")  # pandas and spreadsheets write a column with gaps so
+    (2, 2, 2, None)
+    """
+    if missing(cell):
+        return None
+    try:
+        told = seconds(cell)
+        if told == int(told) and 1 <= told <= CHANNELS:
+            return int(told)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"channel is {cell!r}: give a whole number from 1 on, or leave it empty")
+
+
 def number(value: float) -> str:
     """Six digits after the point, or as many as it takes."""
     short = f"{value:.6f}"
@@ -165,8 +183,11 @@ def event_of(onset: Any, offset: Any, tag: Any, score: Any, what: str, channel: 
         raise ScoresError(f"{what} has the label {tag!r}: give text")
     check_label(tag, what)
     try:
+        heard_in = channel_of(channel)
+    except ValueError as error:
+        raise ScoresError(f"{what}: {error}") from error
+    try:
         # "" is no score; what is no number is told by float
-        heard_in = None if channel in (None, "") else int(channel)
         told = 1.0 if score in (None, "") else seconds(score)
         event = Event(seconds(onset), seconds(offset), tag, told, heard_in)
     except (TypeError, ValueError) as error:

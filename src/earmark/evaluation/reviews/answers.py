@@ -23,7 +23,7 @@ from pathlib import Path
 
 from earmark.errors import ScoresError
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
-from earmark.events.cells import number
+from earmark.events.cells import channel_of, number
 from earmark.files.texts import named_twice, problem
 from earmark.registry import did_you_mean
 from earmark.scores import Event
@@ -214,8 +214,7 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
         raise ValueError("names no recording or no tag")
     if not 0 <= onset < offset:
         raise ValueError(f"goes from {onset:g} to {offset:g} s: an event ends after its start")
-    channel = int(row["channel"]) if row["channel"].isdigit() else None
-    event = Event(onset, offset, row["tag"], score, channel)
+    event = Event(onset, offset, row["tag"], score, channel_of(row["channel"]))
     if row["chosen"] not in CHOSEN:
         raise ValueError(f"chosen is {row['chosen']!r}: {HIGHEST}, {NEAR}, {RANDOM} or {BELOW}, as it was written")
     probability, of_tag = 1.0, 0.0
