@@ -628,3 +628,18 @@ def test_columns_of_ones_own_are_left_alone(header, cell, tmp_path):
     )
     (told,) = answers.read(tmp_path / "r.csv")
     assert (told.answer, told.truth) == ("wrong", None)
+
+
+@pytest.mark.parametrize("form", [str.upper, str.title, lambda word: f" {word} "])
+def test_every_word_is_read_in_any_case(form, tmp_path):
+    """The names of the columns, the answers, how each was chosen; not tags, which may differ by it."""
+    words = [(answer, chosen) for answer in ("right", "WRONG", "yes", "n", "?", "unsure") for chosen in answers.CHOSEN]
+    rows = [row(answer, chosen=chosen, at=str(2 * n)) for n, (answer, chosen) in enumerate(words)]
+    (tmp_path / "plain.csv").write_text(HEAD + "".join(rows))
+    table = list(csv.reader((HEAD + "".join(rows)).splitlines()))
+    for line in table[1:]:
+        for name in ("answer", "chosen"):
+            line[answers.COLUMNS.index(name)] = form(line[answers.COLUMNS.index(name)])
+    table[0] = [form(name) for name in table[0]]
+    (tmp_path / "r.csv").write_text("".join(",".join(line) + "\n" for line in table))
+    assert answers.read(tmp_path / "r.csv") == answers.read(tmp_path / "plain.csv")

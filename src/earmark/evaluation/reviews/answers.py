@@ -215,16 +215,17 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
     if not 0 <= onset < offset:
         raise ValueError(f"goes from {onset:g} to {offset:g} s: an event ends after its start")
     event = Event(onset, offset, row["tag"], score, channel_of(row["channel"]))
-    if row["chosen"] not in CHOSEN:
+    chosen = CHOSEN.get(" ".join(row["chosen"].casefold().split()))
+    if chosen is None:
         raise ValueError(f"chosen is {row['chosen']!r}: {HIGHEST}, {NEAR}, {RANDOM} or {BELOW}, as it was written")
     probability, of_tag = 1.0, 0.0
     if row["probability"] or row["of_tag"]:
         probability, of_tag = _number(row, "probability", decimal), _number(row, "of_tag", decimal)
         # of a candidate nobody need say of how many it is
-        if not 0 < probability <= 1 or of_tag < (1 if CHOSEN[row["chosen"]] in (HIGHEST, NEAR, RANDOM) else 0):
+        if not 0 < probability <= 1 or of_tag < (1 if chosen in (HIGHEST, NEAR, RANDOM) else 0):
             raise ValueError("probability is above 0, up to 1, and of_tag 1 or more, as they were written")
     by = IDENTITY.fullmatch(row[TAGGER])  # another text is a column of one's own
-    picked = Picked(row["recording"], event, CHOSEN[row["chosen"]], probability, int(of_tag), by and by[1])
+    picked = Picked(row["recording"], event, chosen, probability, int(of_tag), by and by[1])
     return Review(picked, *_answer(row, event, decimal), line)
 
 
