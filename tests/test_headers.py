@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,29 @@ def test_two_columns_that_mean_one_are_refused(reader, column, tmp_path):
     with pytest.raises(EarmarkError) as error:
         read(tmp_path / name)
     assert name in str(error.value) and column.lower() in str(error.value).lower()
+
+
+EDITED = [name for name in READERS if name not in ("Raven", "scores")]  # those that people edit in spreadsheets
+
+
+@pytest.mark.parametrize(
+    "first", ["sep={}\n", "\ufeffsep={}\r\n", '"sep={}"\r\n', "SEP={}\n", "sep={}{}{}\n", '"sep=|"{}{}\n']
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("reader", EDITED)
+def test_the_line_that_tells_excel_the_separator_is_read(reader, separator, first, tmp_path):
+    read, name, text, its, _ = READERS[reader]
+    (tmp_path / name).write_text(text)
+    plain = read(tmp_path / name)
+    (tmp_path / name).write_bytes((first.replace("{}", separator) + text.replace(its, separator)).encode())
+    told = read(tmp_path / name)
+    if reader == "reviews":
+        plain = [replace(each, line=each.line + 1) for each in plain]  # lines count as in the file
+    assert table(told) == table(plain)
+
+
+def table(told: Any) -> Any:
+    return told.table.to_pydict() if isinstance(told, manifest.Manifest) else told
 
 
 JSON = '[{"path": "a.wav", "events": [{"onset": 1, "offset": 2, "label": "dog", "score": 0.5, "channel": 1}]}]'

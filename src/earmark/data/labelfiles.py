@@ -28,7 +28,7 @@ from typing import Any
 from earmark.data.manifest import few
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files.bounds import EVENTS
-from earmark.files.texts import MARKS, missing, named_twice, problem
+from earmark.files.texts import MARKS, missing, named_twice, problem, separated
 from earmark.registry import EVENT_FORMATS, did_you_mean
 
 ENDINGS = (".txt", ".tsv", ".csv")
@@ -203,7 +203,7 @@ def _text(path: Path) -> str:
 
 def _events(text: str, named: Mapping[str, str]) -> Any:
     """What a text tells, a `Found` under "" where it names no recording; None: it holds no labels."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text, separator = separated(text.replace("\r\n", "\n").replace("\r", "\n"))
     first = next((line for line in text.split("\n") if line.strip()), "")
     raven: Any = EVENT_FORMATS["raven"].function
     if {"Begin Time (s)", "End Time (s)"} <= set(first.split("\t")) and not named:
@@ -211,12 +211,12 @@ def _events(text: str, named: Mapping[str, str]) -> Any:
     if not first or NUMBERS.match(first):
         track: Any = EVENT_FORMATS["audacity"].function
         return track.read(text, "")
-    return _table(text, first, named)
+    return _table(text, first, named, separator)
 
 
-def _table(text: str, first: str, named: Mapping[str, str]) -> Any:
-    """Events of a table with a header; None where no column is called as onset, offset and tag are."""
-    separator = max(",;\t", key=first.count)
+def _table(text: str, first: str, named: Mapping[str, str], separator: str | None) -> Any:
+    """Events of a table with a header; None where no column is called as onset, offset and tag are. separator: where it is told."""
+    separator = separator or max(",;\t", key=first.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = [cell.strip() for cell in next(row for row in rows if any(cell.strip() for cell in row))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from earmark.errors import ScoresError
-from earmark.files.texts import missing, named_twice
+from earmark.files.texts import missing, named_twice, separated
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
 
@@ -224,10 +224,11 @@ def _quoted(cell: str, separator: str) -> str:
 
 def events_of_table(text: str, separator: str) -> Found:
     """What `table_of` wrote, or any table with its columns but the score. Raises ScoresError."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    text, told = separated(text)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=told or separator, strict=True)
     found = Found()
     try:
-        header = next(rows, [])
+        header = next(filter(None, rows), [])
         missing = [name for name in COLUMNS[:4] if name not in header]
         if missing:
             raise ScoresError(

@@ -58,10 +58,11 @@ def check_texts(name: str | Path, size: int, texts: Any) -> None:
     )
 
 
-def first_line(path: Path) -> str:
-    """Of a text in UTF-8. Raises TooMuch for one without end, OSError, UnicodeDecodeError."""
+def first_line(path: Path, above: int = 0) -> str:
+    """Of a text in UTF-8, or that below so many others. Raises TooMuch for one without end, OSError, UnicodeDecodeError."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        line = file.readline(LINE + 1)
+        for _ in range(above + 1):
+            line = file.readline(LINE + 1)
     if len(line) > LINE:
         raise TooMuch(f"{path}: its first line has more than {LINE:,} characters, which no table's header has")
     return line

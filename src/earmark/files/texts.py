@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +29,9 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 
+# as Excel is told it in the first line; where another program saved that again, with its own quotes and its own separators behind it
+SEPARATED = re.compile(r'"?sep=([,;|\t])"?([,;|\t]*)(?=\r|\n|\Z)', re.IGNORECASE)
+
 # how tables say that a cell has no value: pandas' list, in lower case
 MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "#na", "null", "none"})
 
@@ -41,6 +45,20 @@ def missing(cell: Any) -> bool:
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def separated(text: str) -> tuple[str, str | None]:
+    """(a table without the line that tells Excel its separator, that separator, None where none is told). The line stays there, empty, so
+    that lines count as they do in the file.
+
+    >>> separated("sep=;\\nonset;offset\\n")
+    ('\\nonset;offset\\n', ';')
+    >>> separated("onset,offset\\n")
+    ('onset,offset\\n', None)
+    """
+    if (told := SEPARATED.match(text)) is None:
+        return text, None
+    return text[told.end() :], (told[2] or told[1])[0]
 
 
 def named_twice(header: Sequence[str], names: Iterable[str]) -> str | None:

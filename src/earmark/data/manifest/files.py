@@ -18,6 +18,7 @@ from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.files import bounds, check_text, whole
+from earmark.files.texts import separated
 
 FORMAT = "earmark-manifest"
 VERSION = 1
@@ -74,7 +75,7 @@ def columns_left_out(names: Sequence[str]) -> tuple[str, ...]:
 def load_table(file: Path) -> pa.Table:
     """Any table with a header, before it is understood: Parquet as it is; CSV and TSV with every cell a string or null.
 
-    The separator (comma, semicolon or tab) is taken from the header line. Names of columns are trimmed.
+    The separator (comma, semicolon or tab) is taken from the header line, or from a line `sep=;` above it. Names of columns are trimmed.
     """
     if not file.is_file():
         raise ManifestError(f"{file}: no such file")
@@ -125,9 +126,12 @@ def _load_csv(file: Path) -> pa.Table:
 
     check_text(file, ManifestError)
     header = bounds.first_line(file)
+    _, told = separated(header)
+    above = 0 if told is None else 1  # lines above the header
+    header = bounds.first_line(file, above)
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")
-    separator = max(",;\t", key=header.count)
+    separator = told or max(",;\t", key=header.count)
     try:
         raw = next(csv.reader([header], delimiter=separator))
     except csv.Error as error:  # a name of a column of more than 131072 signs
@@ -138,7 +142,7 @@ def _load_csv(file: Path) -> pa.Table:
     def table(threads: bool) -> pa.Table:
         return arrow_csv.read_csv(
             file,
-            arrow_csv.ReadOptions(use_threads=threads, column_names=names, skip_rows=1),
+            arrow_csv.ReadOptions(use_threads=threads, column_names=names, skip_rows=1 + above),
             arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types={name: pa.string() for name in names}, strings_can_be_null=True, null_values=[""]

@@ -7,7 +7,7 @@ unsure is none. The columns from `chosen` on tell how the event was chosen, and 
 for events that nobody heard. `tagger`, where it is known, is the identity of that which found the event: scores of another mean
 something else. Others may be added, and are left alone. The reviews of `earmark serve` are read too, whose `right_tag` is called other.
 
-Tables of spreadsheets are read: with semicolons or tabs, decimal commas, a byte order mark.
+Tables of spreadsheets are read: with semicolons or tabs, decimal commas, a byte order mark, a first line `sep=;`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from earmark.errors import ScoresError
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import channel_of, number
-from earmark.files.texts import named_twice, problem
+from earmark.files.texts import named_twice, problem, separated
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 
@@ -162,11 +162,12 @@ def read(path: str | Path) -> list[Review]:
         raise ScoresError(f"{path}: is longer than a table of reviews may be, {LONGEST >> 20} MB: is it one?")
     if (wrong := problem(content)) is not None:
         raise ScoresError(f"{path}: {wrong}")
-    text = content.decode("utf-8-sig", "surrogateescape")
-    separator = max((",", ";", "\t"), key=text.partition("\n")[0].count)
+    text, told = separated(content.decode("utf-8-sig", "surrogateescape"))
+    first = text.lstrip("\r\n").partition("\n")[0]
+    separator = told or max((",", ";", "\t"), key=first.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        header = [name.strip().lower() for name in next(rows, [])]
+        header = [name.strip().lower() for name in next(filter(None, rows), [])]
         if "drawn" in header:  # else a column `other` is a note of one's own
             header = [name if (now := FORMER.get(name, name)) in header else now for name in header]
         if missing := [name for name in NEEDED if name not in header]:
