@@ -350,3 +350,22 @@ def test_reviews_weigh_more_than_background(place, tmp_path, monkeypatch):
     assert more.weights[~np.isnan(more.targets).all(axis=1)].min() > ground.asked.background.weight
     # of two recordings each is held out by itself; a half has one, which is held out in parts of time
     assert [len(np.unique(told[2].part)) for told in seen] == [2, 1, 3]
+
+
+def test_of_tags_that_only_reviews_name_one_thing_is_said(place, tmp_path):
+    """They are learnt; what differs from a tag of the clips in case alone is asked about."""
+    said: list[str] = []
+    reviews = [review(), review("other", onset=8.0, offset=8.5, truth=Event(8, 8.5, "High"), recording="b.wav")]
+    reviews += [review("other", onset=at, offset=at + 0.5, truth=Event(at, at + 0.5, "fox")) for at in (13.0, 18.0)]
+    file, _ = retraining.retrain(
+        str(place / "own" / "tagger.safetensors"), manifests.read(place / "own.csv"), reviews, where(place), tmp_path / "new",
+        asked=asked_of(place), progress=Told(said),
+    )  # fmt: skip
+    assert loading.load(file).vocabulary == ("High", "fox", "high", "low")
+    lines = [line for line in said if "alone, no clip has it" in line]
+    assert lines == [
+        "'High' is a tag of 1 review alone, no clip has it: it is learnt from this, and may be missed; did you mean 'high'? "
+        "Then correct right_tag",
+        "'fox' is a tag of 2 reviews alone, no clip has it: it is learnt from these, and may be missed",
+    ]
+    assert not any("cannot be learnt" in line for line in said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -21,12 +23,15 @@ from earmark.train.sources import WaveSource
 SHOWN = 8  # tags that a line names
 
 
-def check_vocabulary(parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:
+def check_vocabulary(
+    parts: Parts, vocabulary: tuple[str, ...], recipe: Recipe, say: Say, besides: Collection[str] = ()
+) -> None:
+    """besides: tags that something else than clips teaches. Raises ManifestError for what cannot be learnt."""
     if len(vocabulary) < 2 and recipe.task == "one":
         raise ManifestError(
             f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart"
         )
-    if unheard := _without(parts.train.tag_counts(vocabulary), vocabulary):
+    if unheard := [tag for tag in _without(parts.train.tag_counts(vocabulary), vocabulary) if tag not in besides]:
         say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
     say_unknown(parts.train, vocabulary, recipe, say)
     if recipe.task == "one":

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.manifest import Manifest
+from earmark.data.manifest.alike import spelt_alike
 from earmark.errors import EarmarkError, ManifestError
 from earmark.evaluation.reviews.answers import OTHER, WRONG, Review
 from earmark.evaluation.reviews.choosing import RANDOM
@@ -122,7 +123,15 @@ def retrain(
     teacher = _Teacher(base, answered, where, folder)
     plan = run.plan(base, clips, Path(tagger).stem, task="many", unlabelled=True)
     file = run.train(
-        base, Path(tagger).name, plan, clips, folder, asked, how, progress, run.Besides(taken, teacher.teach)
+        base,
+        Path(tagger).name,
+        plan,
+        clips,
+        folder,
+        asked,
+        how,
+        progress,
+        run.Besides(taken, teacher.teach, _named(answered)),
     )
     told = json.loads((folder / CHANGED).read_text(encoding="utf-8"))
     return file, [Changed(**each) for each in told]
@@ -319,13 +328,21 @@ def _vocabulary(clips: Manifest, reviews: Sequence[Review], base: AnyTagger, pro
         raise ManifestError(
             f"the clips have none of {missing[0]!r}, which the tagger knows: the new one would not. Give the clips that it learnt from"
         )
-    named = {review.truth.tag for review in reviews if review.truth is not None}
+    named = _named(reviews)
     for tag in sorted(named - set(clips.vocabulary)):
         count = sum(review.truth is not None and review.truth.tag == tag for review in reviews)
+        near = [each for each in sorted({*clips.vocabulary, *named}) if each != tag and spelt_alike([tag, each])]
+        hint = f"; did you mean {near[0]!r}? Then correct right_tag" if near else ""
         progress.say(
-            f"{tag!r} is a tag of {count} reviews alone, no clip has it: it is learnt from these, and may be missed"
+            f"{tag!r} is a tag of {'1 review' if count == 1 else f'{count} reviews'} alone, no clip has it: it is learnt from "
+            f"{'this' if count == 1 else 'these'}, and may be missed{hint}"
         )
     return tuple(sorted({*clips.vocabulary, *named}))
+
+
+def _named(reviews: Sequence[Review]) -> set[str]:
+    """The tags that something is, by what was said."""
+    return {review.truth.tag for review in reviews if review.truth is not None}
 
 
 def _digest(reviews: Sequence[Review]) -> str:

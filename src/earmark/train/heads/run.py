@@ -11,7 +11,7 @@ tagger.safetensors        the tagger
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,11 +63,12 @@ class How:
 @dataclass(frozen=True)
 class Besides:
     """What a head learns from besides clips and recordings. taken: parts of recordings, seconds, which no background is drawn from,
-    since it is known what is in them. teach: what is heard → the head.
+    since it is known what is in them. teach: what is heard → the head. tags: that it teaches, whether clips have them or not.
     """
 
     taken: Sequence[tuple[Path, float, float]]
     teach: Callable[[Ground, Progress], Made]
+    tags: Collection[str] = ()
 
 
 def plan(
@@ -108,7 +109,7 @@ def train(
     asked, how = asked or Asked(), how or How()
     mixes = _mixes(asked, recipe.task, progress)
     manifest, parts = divide(recipe, manifest, progress.say)
-    check_vocabulary(parts, manifest.vocabulary, recipe, progress.say)
+    check_vocabulary(parts, manifest.vocabulary, recipe, progress.say, besides.tags if besides else ())
     net = base.alone
     found = Base.of(net.facts, net.identity(), source, PARTS_TAKEN)
     checked = bases.check(found, recipe, manifest, parts, progress.say, named=True)
