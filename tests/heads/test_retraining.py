@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -221,7 +222,10 @@ def test_a_head_learns_from_what_was_said(place, tmp_path):
     assert json.loads(again.stdout) == told and "is there already" in again.stderr
     table.write_text(reviews_of("a", "b").replace("0.8,wrong", "0.8,right"))
     other = earmark(*words, "--out", tmp_path / "new", "--resume")
-    assert other.returncode and "was started with another besides" in other.stderr
+    assert (
+        other.returncode
+        and "new: was started with other reviews: resume with the same, or take another --out" in other.stderr
+    )
 
 
 class Told:
@@ -369,3 +373,30 @@ def test_of_tags_that_only_reviews_name_one_thing_is_said(place, tmp_path):
         "'fox' is a tag of 2 reviews alone, no clip has it: it is learnt from these, and may be missed",
     ]
     assert not any("cannot be learnt" in line for line in said)
+
+
+def test_what_differs_from_when_a_run_was_started_is_told_as_users_know_it(tmp_path):
+    """Each thing that a run depends on, told otherwise or not at all: by no key of a file, and without digests."""
+    recipe = run.plan(
+        small.tagger("resnet_b_att", 0.5, 0.25),
+        manifests.build({"id": ["a"], "path": ["a.wav"], "tags": ["x"]}, tmp_path),
+        "n",
+    )
+    ground = background.Asked([tmp_path / "recordings"])
+    first = run.Asked(background=ground, within=within.Asked(2), besides="0123456789abcdef")
+    others = {
+        "another tagger as its base (aaa, now bbb)": first,
+        "another --head (none, now logistic)": replace(first, kind="logistic"),
+        "another seed (0, now 1)": replace(first, seed=1),
+        "another background (windows: 2000, now 7)": replace(first, background=replace(ground, windows=7)),
+        "other copies of clips in recordings (copies: 2, now 3)": replace(first, within=within.Asked(3)),
+        "other reviews": replace(first, besides="fedcba9876543210"),
+        "reviews, and there are none now": replace(first, besides=None),
+    }
+    for what, asked in others.items():
+        (tmp_path / "head.json").unlink(missing_ok=True)
+        run._same_question(tmp_path / "head.json", recipe, first, "aaa")
+        run._same_question(tmp_path / "head.json", recipe, first, "aaa")
+        with pytest.raises(EarmarkError) as error:
+            run._same_question(tmp_path / "head.json", recipe, asked, "bbb" if "base" in what else "aaa")
+        assert str(error.value) == f"{tmp_path}: was started with {what}: resume with the same, or take another --out"

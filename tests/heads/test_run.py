@@ -162,7 +162,7 @@ def test_a_run_that_was_killed_goes_on(base, clips, tmp_path, monkeypatch):
 def test_a_resumed_run_must_ask_the_same(base, clips, tmp_path):
     trained(base, clips, tmp_path / "run")
     tagger = run.load_base(str(base))
-    with pytest.raises(EarmarkError, match=r"started with another head \(None, now prototypes\)"):
+    with pytest.raises(EarmarkError, match=r"started with another --head \(none, now prototypes\)"):
         run.train(
             tagger,
             "base",
@@ -408,7 +408,9 @@ def test_clips_are_heard_as_they_sound_in_the_recordings_and_thresholds_are_for_
     assert len(tagger.events(noise, sample_rate=RATE)) <= 1
     other = run.Asked(background=asked.background, within=within.Asked(5))
     plan = run.plan(run.load_base(str(base)), clips, "base", unlabelled=True)
-    with pytest.raises(EarmarkError, match="started with another within"):
+    with pytest.raises(
+        EarmarkError, match=r"started with other copies of clips in recordings \(copies: 4, now 5; recall"
+    ):
         run.train(run.load_base(str(base)), "base", plan, clips, tmp_path / "run", other, run.How(resume=True))
 
 

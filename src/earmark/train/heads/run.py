@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS_TAKEN", "Asked", "Besides", "How", "Made", "learn", "load_base", "plan", "train"]
 ASKED, EMBEDDINGS = "head.json", "embeddings"
+# what differs from when a run was started, by what is kept of it in its folder
+DIFFERENT = {
+    "base": "another tagger as its base", "head": "another --head", "background": "another background", "seed": "another seed",
+    "within": "other copies of clips in recordings", "besides": "other reviews",
+}  # fmt: skip
 PARTS_TAKEN = ("all but the head",)
 
 
@@ -222,12 +227,34 @@ def _same_question(file: Path, recipe: Recipe, asked: Asked, base: str) -> None:
     told |= {"besides": asked.besides} if asked.besides else {}
     if file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
-        if other := [name for name in told if before.get(name) != told[name]]:
+        # one that learnt from reviews does not go on without them
+        if other := [name for name in {**told, **before} if before.get(name) != told.get(name)]:
             raise EarmarkError(
-                f"{file.parent}: was started with another {other[0]} ({before.get(other[0])}, now {told[other[0]]}): resume with the "
-                "same, or take another --out"
+                f"{file.parent}: was started with {_otherwise(other[0], before.get(other[0]), told.get(other[0]))}: resume with "
+                "the same, or take another --out"
             )
     write_json(file, told)
+
+
+def _otherwise(name: str, before: Any, now: Any) -> str:
+    """What differs, as users know it, with both values where these say anything.
+
+    >>> _otherwise("within", {"copies": 8, "recall": 0.9}, {"copies": 4, "recall": 0.9})
+    'other copies of clips in recordings (copies: 8, now 4)'
+    """
+    what = DIFFERENT.get(name, f"another {name}")
+    if name == "besides":  # digests
+        return what if before and now else "no reviews" if now else "reviews, and there are none now"
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [key for key in {**now, **before} if before.get(key) != now.get(key)]
+        return f"{what} ({'; '.join(f'{key}: {_plain(before.get(key))}, now {_plain(now.get(key))}' for key in keys)})"
+    return f"{what} ({_plain(before)}, now {_plain(now)})"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "some"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "none" if value is None else str(value)
 
 
 def load_base(source: str, device: str = "cpu", engine: str = "auto") -> AnyTagger:
