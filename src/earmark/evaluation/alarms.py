@@ -123,8 +123,9 @@ def together(alarms: Sequence[Alarms]) -> Alarms:
 def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> None:
     """Write them into the tagger's file, or into that of a shipped one; what it told of the same recordings before is replaced."""
     new = {each.of for each in alarms}
-    kept = tuple(each for each in tagger.facts.alarms or () if each.of not in new)
-    tagger.facts = replace(tagger.facts, alarms=(*kept, *alarms))
+    facts = tagger.facts.own(tagger.identity())
+    kept = tuple(each for each in facts.alarms or () if each.of not in new)
+    tagger.facts = replace(facts, alarms=(*kept, *alarms))
     tagger.save(loading.find(file))
 
 

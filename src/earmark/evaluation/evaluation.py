@@ -263,7 +263,7 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     judged = evaluation.figures
     figures = plain({name: figure.as_dict() for name, figure in judged.metrics.items()})
     tested = Tested(judged.protocol["data"], ClipSet.of(evaluation.clips), figures)
-    tagger.facts = replace(tagger.facts, test=tested)
+    tagger.facts = replace(tagger.facts.own(tagger.identity()), test=tested)
     tagger.save(loading.find(file))
 
 

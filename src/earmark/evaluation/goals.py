@@ -58,7 +58,7 @@ class Reaching:
 
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
-        self.tagger.facts = self.tagger.facts.retuned(events=self.facts)
+        self.tagger.facts = self.tagger.facts.own(self.tagger.identity()).retuned(events=self.facts)
         self.tagger.save(file)
 
 

@@ -59,7 +59,8 @@ class Tuning:
     @checked
     def store(self, file: str | Path) -> None:
         """Write the tagger with what was chosen."""
-        self.tagger.facts = self.tagger.facts.retuned(events=self.facts.events, tags=self.facts.tags)
+        own = self.tagger.facts.own(self.tagger.identity())
+        self.tagger.facts = own.retuned(events=self.facts.events, tags=self.facts.tags)
         self.tagger.save(file)
 
 

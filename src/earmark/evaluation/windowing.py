@@ -25,6 +25,7 @@ from earmark.metrics.clips import Clips, Draw, known_of
 from earmark.metrics.intervals import left_out, measure
 from earmark.metrics.naming import current
 from earmark.models import loading
+from earmark.models.facts import FIGURES
 from earmark.progress import QUIET, Progress, task
 from earmark.registry import METRICS
 from earmark.windows import Cutter, Pool, Windows, weights
@@ -129,13 +130,7 @@ def _with(tagger: Any, choice: Choice, dataset: str, progress: Progress) -> Any:
     best, facts = choice.tried[0].windows, tagger.facts
     if best == choice.own:
         return tagger
-    parts = {
-        "rules for events": facts.events,
-        "thresholds": facts.tags,
-        "test figures": facts.test,
-        "false alarms": facts.alarms,
-    }
-    stale = [what for what, part in parts.items() if part]
+    stale = [FIGURES[name] for name in facts.figures() if name in ("validation", "events", "tags", "test", "alarms")]
     if stale:
         progress.say(
             f"{' and '.join(stale)} were of the windows of before and are left out: calibrate and evaluate anew"
@@ -143,9 +138,11 @@ def _with(tagger: Any, choice: Choice, dataset: str, progress: Progress) -> Any:
     if tagger.graphs:
         progress.say("its graphs are left out: `earmark export` writes them anew")
     chosen = {key: value for key, value in choice.as_dict().items() if key != "tried"}
-    more = {**facts.more, "windows": {"data": dataset, **chosen}}
     moved = tagger.hearing({"hop": best.hop, "combine": best.combine, "weigh": best.weigh})
-    moved.facts = replace(facts, events=None, tags=None, test=None, alarms=None, more=more)
+    own = moved.facts.own(moved.identity())
+    more = {**own.more, "windows": {"data": dataset, **chosen}}
+    # of its weights, which are what they were
+    moved.facts = replace(own, chosen=facts.chosen, soup=facts.soup, head=facts.head, more=more)
     return moved
 
 

@@ -99,7 +99,8 @@ class Ensemble(tagging.Answers):
     def every(self, hop: float | str) -> Ensemble:
         """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
         moved = [member.every(hop) for member in self.members]
-        return Ensemble(moved, self.rule.name, self.weights.tolist(), temperature=self.temperature, facts=self.facts)
+        facts = self.facts.measured(self.identity)
+        return Ensemble(moved, self.rule.name, self.weights.tolist(), temperature=self.temperature, facts=facts)
 
     @property
     def alike(self) -> bool:
@@ -182,7 +183,7 @@ class Ensemble(tagging.Answers):
             "vocabulary": list(self.vocabulary),
             "task": self.task,
             "members": members,
-            "facts": self.facts.as_dict(),
+            "facts": self.facts.written(self.identity()),
         }
         taggerfile.write(path, weights, head)
 

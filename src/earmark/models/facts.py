@@ -18,12 +18,16 @@
     ├── test        Tested      figures on clips that it was tested on
     └── alarms      Alarms, …   events that it told of recordings without its sounds
 
+Figures and what was chosen by some are of one tagger, with its weights and its windows. `Facts.of` remembers which, and where
+another one is written, trained on from there or in other windows, they are left out: see `Facts.own`.
+
 In the file they are the JSON of today and of earlier versions: an absent part is an absent key, and keys that are not
 known here are kept as they are.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,6 +65,18 @@ __all__ = [
     "Tested",
 ]  # fmt: skip
 PARTS = ("train", "validation", "test")
+# what holds for a tagger with these weights in these windows alone, and how people call it
+FIGURES = {
+    "validation": "figures of validation",
+    "chosen": "the choice of an epoch",
+    "soup": "of which taggers its weights are the mean",
+    "events": "rules for events",
+    "tags": "thresholds",
+    "test": "test figures",
+    "alarms": "false alarms",
+    "windows": "the choice of windows",
+}
+log = logging.getLogger("earmark")
 
 
 @dataclass(frozen=True)
@@ -203,7 +219,11 @@ class Base:
 
 @dataclass(frozen=True)
 class Facts:
-    """See the module's docstring. more: keys of the file that are not known here, as they are."""
+    """See the module's docstring. more: keys of the file that are not known here, as they are.
+
+    of: the identity of the tagger that its figures are of; None: of the one that has these facts. No file holds it: what a file
+    tells is of the tagger in it.
+    """
 
     data: DataSet | None = None
     split: Split | None = None
@@ -222,6 +242,7 @@ class Facts:
     level: float | None = None
     reserved: tuple[str, ...] | None = None
     more: Plain = field(default_factory=dict)
+    of: str | None = field(default=None, compare=False)
 
     @staticmethod
     def read(plain: object, place: str = "the tagger") -> Facts:
@@ -277,6 +298,38 @@ class Facts:
             return told
         kept = tuple(each for each in self.alarms or () if not each.of_own_rules())
         return replace(told, alarms=kept or None)
+
+    def figures(self) -> tuple[str, ...]:
+        """Which of `FIGURES` it has."""
+        return tuple(name for name in FIGURES if getattr(self, name, None) or self.more.get(name))
+
+    def measured(self, identity: Callable[[], str]) -> Facts:
+        """With a note of the tagger that they are of, where they have none yet: before a copy of it goes other ways.
+
+        identity: of the tagger that has these facts; it is asked for only where there is something to note, since all weights are
+        read for it.
+        """
+        return self if self.of is not None or not (self.figures() or self.head) else replace(self, of=identity())
+
+    def own(self, identity: str) -> Facts:
+        """What of it holds for the tagger with this identity; of another the figures go, and what it learnt from stays."""
+        if self.of is None or self.of == identity:
+            return replace(self, of=identity)
+        told: dict[str, Any] = {name: None for name in FIGURES if name in READERS}
+        more = {key: value for key, value in self.more.items() if key not in FIGURES}
+        head = None if self.head is None else self.head.without_figures()
+        return replace(self, **told, head=head, more=more, of=identity)
+
+    def written(self, identity: str) -> dict[str, Any]:
+        """As the file of the tagger with this identity tells them. What is left out goes to the log."""
+        own = self.own(identity)
+        if gone := [FIGURES[name] for name in self.figures() if name not in own.figures()]:
+            log.warning(
+                "left out of the file: %s. They are of the tagger %s, and this one, %s, has other weights or windows. Calibrate and "
+                "evaluate it anew",
+                ", ".join(gone), self.of, identity,
+            )  # fmt: skip
+        return own.as_dict()
 
     def clips(self, part: str) -> ClipSet:
         """Those of a part of the split; none where it is not told."""

@@ -177,7 +177,8 @@ class GraphTagger(ByRecipe, Answers):
         recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.heard.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
-        return GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched, more=self.more)
+        facts = self.facts.measured(self.identity)
+        return GraphTagger(recipe, self.vocabulary, facts, self.running, torched=self.torched, more=self.more)
 
     @property
     def frame_edges(self) -> Floats:
@@ -310,7 +311,8 @@ class GraphTagger(ByRecipe, Answers):
     def stored(self) -> tuple[Weights, dict[str, Any]]:
         weights, own = graphs.apart(self.running.weights)
         told, kept = graphs.stored(self.running.graphs, own, self.identity())
-        head = {"recipe": self.heard.as_dict(), "vocabulary": list(self.vocabulary), "facts": self.facts.as_dict()}
+        facts = self.facts.written(self.identity())
+        head = {"recipe": self.heard.as_dict(), "vocabulary": list(self.vocabulary), "facts": facts}
         return weights | kept, head | self.more | told
 
     @checked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Plain = Mapping[str, Any]
@@ -52,6 +52,10 @@ class Head:
         strength = self.setting.get("strength")
         kind = str(self.setting.get("kind")) + (f" of strength {strength:g}" if strength is not None else "")
         return f"{kind} on embeddings of {self.windows:,} windows, chosen by {self.by}"
+
+    def without_figures(self) -> Head:
+        """Of a net that was trained on from there: how its last layers began."""
+        return replace(self, tried=())
 
     def reached(self) -> Plain | None:
         """What the setting reached on the inner folds."""

@@ -278,4 +278,6 @@ def _ensemble(head: Mapping[str, Any], weights: Weights, taken: Taken, path: Pat
     shares = [float(each) for each in head["weights"]]
     with building(path):
         temperature, facts = float(head.get("temperature", 1.0)), Facts.read(head["facts"], str(path))
-        return Ensemble(members, head["rule"], shares, temperature=temperature, facts=facts)
+        ensemble = Ensemble(members, head["rule"], shares, temperature=temperature, facts=facts)
+        ensemble.facts = facts.measured(ensemble.identity)
+        return ensemble

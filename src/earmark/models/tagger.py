@@ -127,7 +127,8 @@ class Tagger(nn.Module, ByRecipe, Answers):
         return self._with(self.recipe, "float32")
 
     def _with(self, recipe: Recipe, precision: str) -> Tagger:
-        other = Tagger(self.features, self.net, self.vocabulary, recipe, self.facts).train(self.training)
+        facts = self.facts.measured(self.identity)
+        other = Tagger(self.features, self.net, self.vocabulary, recipe, facts).train(self.training)
         other.precision = precision
         return other
 
@@ -295,10 +296,14 @@ class Tagger(nn.Module, ByRecipe, Answers):
         """A copy that can be trained: in training mode, with gradients where its net wants them. Itself stays as it is.
 
         What is loaded is frozen: its parameters want no gradients, so that nobody changes it by listening.
+
+        Its facts are those of this tagger, and once its weights have changed its figures are no longer its own: `save` leaves those
+        of tests, validation and false alarms out, and rules and thresholds that were chosen, and says so in the log `earmark`.
+        What it learnt from stays in its file; clips that it is trained on now nobody can tell but you.
         """
         other = build(self.recipe, self.vocabulary)
         other.load_state_dict(self.state_dict())
-        other.facts = self.facts
+        other.facts = self.facts.measured(self.identity)
         return other.to(self.device).train()
 
     def identity(self) -> str:
@@ -309,10 +314,11 @@ class Tagger(nn.Module, ByRecipe, Answers):
         return {name: value.detach().contiguous().cpu().numpy() for name, value in self.state_dict().items()}
 
     def stored(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """The weights, and what else its file tells. Graphs of other weights than these are left out."""
+        """The weights, and what else its file tells. Graphs and figures of other weights than these are left out."""
         weights, head = self._weights(), {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
-        told, own = graphs.stored(self.graphs, self.quantised, self.identity()) if self.graphs else ({}, {})
-        return weights | own, {**head, **needs.told(self.recipe), "facts": self.facts.as_dict(), **told}
+        identity = taggerfile.identity(weights, self.recipe, self.vocabulary)
+        told, own = graphs.stored(self.graphs, self.quantised, identity)
+        return weights | own, {**head, **needs.told(self.recipe), "facts": self.facts.written(identity), **told}
 
     @checked
     def save(self, path: str | Path) -> None:

@@ -37,8 +37,9 @@ def torched(
     tensors = {name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in weights.items()}
     with building(path):
         tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
-    tagger.facts, tagger.graphs, tagger.quantised = facts, tuple(held), dict(quantised)
+    tagger.graphs, tagger.quantised = tuple(held), dict(quantised)
     tagger.load_state_dict(tensors)
+    tagger.facts = facts.measured(tagger.identity)  # whoever holds it may train it as it is
     reduced.check(device, precision)
     tagger.precision = precision
     reduced.laid_out(tagger.net, torch.device(device).type)

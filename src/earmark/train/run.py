@@ -114,7 +114,8 @@ def train(
         split = _read(Split.of(parts, sounds), waves)
         facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
-        facts = replace(facts, head=None if start is None else start.tagger.facts.head)
+        head = None if start is None else start.tagger.facts.head
+        facts = replace(facts, head=None if head is None else head.without_figures())
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
         run = Run(
             recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers, every, start
