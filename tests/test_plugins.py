@@ -116,6 +116,78 @@ def test_another_file_of_that_net_is_told(trained, file):
         assert not np.array_equal(loading.load(path).score(waves), scores)
 
 
+OTHER = TINY.replace(".mean(-1)", ".amax(-1)")
+LATER = {
+    "edited": OTHER,
+    "edited, and it fails": "def tiny(:",
+    "edited, and it fails late": OTHER + "\nraise ValueError('late')\n",
+    "edited, and it gives something else": TINY.replace("def tiny", "def other"),
+}
+
+
+@pytest.mark.parametrize("how", LATER)
+@pytest.mark.parametrize("member", ["itself", "another hop", "an ensemble"])
+def test_a_file_tells_the_plug_in_that_its_tagger_was_built_by(how, member, trained, file, tmp_path):
+    """Whatever was loaded in its place since: what the tagger scores is what the file tells."""
+    from earmark.models.ensemble import Ensemble
+
+    path, waves, _ = trained
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    plugins.load(file)
+    tagger = loading.load(path)
+    tagger = {"itself": tagger, "another hop": tagger.alone.every(0.125), "an ensemble": Ensemble([tagger, tagger])}[
+        member
+    ]
+    before = tagger.score(waves)
+    file.write_text(LATER[how])
+    try:
+        plugins.load(file)
+    except EarmarkError:
+        assert "fails" in how
+    assert np.array_equal(tagger.score(waves), before)
+    tagger.save(tmp_path / "again.safetensors")
+    head = read_head(tmp_path / "again.safetensors")
+    for told in head.get("members", [head]):
+        assert told["plugins"] == [{"file": "tiny.py", "sha256": digest, "gives": [["net", "tiny"]]}]
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        if how == "edited, and it gives something else":
+            with pytest.raises(TaggerError, match="needs the net 'tiny' of the plug-in tiny"):
+                loading.load(tmp_path / "again.safetensors")
+        else:
+            loaded = loading.load(tmp_path / "again.safetensors")
+            assert bool(warned) == (how == "edited") and (bool(warned) or np.array_equal(loaded.score(waves), before))
+
+
+def test_a_plug_in_that_fails_leaves_what_it_was(file):
+    before = plugins.load(file)
+    made, gives = NETS["tiny"].function, [*before.gives]
+    for source in ("def tiny(:", OTHER + "\nraise ValueError('late')\n", "x = 1\n"):
+        file.write_text(source)
+        with pytest.raises(EarmarkError, match=r"tiny\.py: (cannot be run|registers nothing)"):
+            plugins.load(file)
+        assert NETS["tiny"].function is made and NETS["tiny"].plugin is before and plugins.known()[-1] is before
+        assert sys.modules[before.root].tiny is made and before.gives == gives
+    file.write_text(OTHER)
+    assert plugins.load(file) is not before and NETS["tiny"].function is not made
+    file.write_text(TINY.replace("def tiny", "def other"))
+    plugins.load(file)
+    assert "tiny" not in NETS and "other" in NETS
+
+
+def test_a_copy_to_train_is_of_the_same_net_or_refused(trained, file):
+    path, waves, scores = trained
+    plugins.load(file)
+    tagger = loading.load(path, engine="torch")
+    assert np.array_equal(tagger.trainable().score(waves), scores)
+    file.write_text(OTHER)
+    plugins.load(file)
+    with pytest.raises(
+        TaggerError, match=r"its weights would go into another net\. Load the plug-in as it was, or the tagger anew"
+    ):
+        tagger.trainable()
+
+
 def test_an_ensemble_tells_it_of_its_members(trained, file, tmp_path):
     from earmark.models.ensemble import Ensemble
 

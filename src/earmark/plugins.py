@@ -37,12 +37,22 @@ class Plugin:
     version: str = ""
     gives: list[tuple[str, str]] = field(default_factory=list)
     error: str = ""
-    undo: list[Callable[[], None]] = field(default_factory=list, repr=False)  # what takes back what it registered
+    # what takes back what it registered, and gives what registers it again
+    undo: list[Callable[[], Callable[[], None]]] = field(default_factory=list, repr=False)
 
-    def forget(self) -> None:
-        while self.undo:
-            self.undo.pop()()
+    def forget(self) -> Callable[[], None]:
+        """Take back what it registered. What this gives registers it again."""
+        gives, undo = [*self.gives], [*self.undo]
+        again = [take_back() for take_back in reversed(undo)]
         self.gives.clear()
+        self.undo.clear()
+
+        def remember() -> None:
+            for put in reversed(again):
+                put()
+            self.gives[:], self.undo[:] = gives, undo
+
+        return remember
 
     def as_dict(self) -> dict[str, str]:
         """Which one it is, as a tagger file tells it."""
@@ -74,7 +84,8 @@ def broken() -> str:
 def load(path: str | Path) -> Plugin:
     """Run a file of Python, once. Raises EarmarkError where it cannot be read or run, or registers nothing.
 
-    What it had registered by then is taken back. A file that has changed is run anew, in place of what it was.
+    What it had registered by then is taken back. A file that has changed is run anew, in place of what it was; where that fails,
+    what it was stays.
     """
     path = Path(path)
     try:
@@ -84,11 +95,10 @@ def load(path: str | Path) -> Plugin:
     place = os.path.realpath(path)
     root = f"{PREFIX}{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}_{hashlib.sha256(place.encode()).hexdigest()[:8]}"
     plugin = Plugin(path.name, str(path), root, hashlib.sha256(source).hexdigest())
-    before = _KNOWN.get(root)
-    if before is not None:
-        if before.sha256 == plugin.sha256:
-            return before
-        before.forget()
+    before, module_before = _KNOWN.get(root), sys.modules.get(root)
+    if before is not None and before.sha256 == plugin.sha256:
+        return before
+    remember = None if before is None else before.forget()
     _KNOWN[root] = plugin
     sys.modules[root] = module = ModuleType(root)
     module.__file__ = place
@@ -102,6 +112,9 @@ def load(path: str | Path) -> Plugin:
     except BaseException:
         plugin.forget()
         del _KNOWN[root], sys.modules[root]
+        if before is not None and module_before is not None and remember is not None:
+            _KNOWN[root], sys.modules[root] = before, module_before
+            remember()
         raise
     return plugin
 

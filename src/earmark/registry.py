@@ -107,8 +107,9 @@ class Registry:
 
         return add
 
-    def _drop(self, name: str) -> None:
-        del self._entries[name]
+    def _drop(self, name: str) -> Callable[[], None]:
+        """What it gives puts it there again."""
+        return partial(self._entries.__setitem__, name, self._entries.pop(name))
 
     def _find(self) -> None:
         if self._imported:

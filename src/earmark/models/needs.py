@@ -6,8 +6,10 @@ In the head of the file `plugins` holds, for each, which it is (`file` and `sha2
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from earmark.errors import TaggerError
@@ -17,16 +19,51 @@ from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS, FEATURES, KINDS, NETS, Registry
 
 
-def told(recipe: Recipe) -> dict[str, Any]:
-    """`{"plugins": [...]}` for the head of a tagger with this recipe, or nothing."""
-    found: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True)
+class Need:
+    """A plug-in, and what a tagger has of it, as (kind, name). which: as its file tells it. place: where the file lies; of others ''."""
+
+    which: tuple[tuple[str, str], ...]
+    gives: tuple[tuple[str, str], ...]
+    place: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dict(self.which), "gives": [list(each) for each in self.gives]}
+
+
+def of(recipe: Recipe) -> tuple[Need, ...]:
+    """Of the plug-ins as they are loaded now. What was built by them stays as it is, so whoever builds asks this at once."""
+    found: dict[str, tuple[Plugin, list[tuple[str, str]]]] = {}
     for kinds, name in _named(recipe):
         plugin = kinds[name].plugin if name in kinds else None
-        if plugin is not None:
-            gives = found.setdefault(plugin.root, {**plugin.as_dict(), "gives": []})["gives"]
-            if [kinds.kind, name] not in gives:
-                gives.append([kinds.kind, name])
-    return {"plugins": list(found.values())} if found else {}
+        if plugin is not None and (part := (kinds.kind, name)) not in found.setdefault(plugin.root, (plugin, []))[1]:
+            found[plugin.root][1].append(part)
+    return tuple(
+        Need(tuple(plugin.as_dict().items()), tuple(gives), _place(plugin)) for plugin, gives in found.values()
+    )
+
+
+def _place(plugin: Plugin) -> str:
+    module = sys.modules.get(plugin.root)
+    return str(module.__file__) if plugin.sha256 and module is not None else ""
+
+
+def told(needs: Sequence[Need]) -> dict[str, Any]:
+    """`{"plugins": [...]}` for the head of a tagger's file, or nothing."""
+    return {"plugins": [need.as_dict() for need in needs]} if needs else {}
+
+
+def check_same(needs: Sequence[Need], recipe: Recipe) -> None:
+    """Raises TaggerError where a plug-in is another now than that which its net was built by."""
+    now = {part: need.which for need in of(recipe) for part in need.gives}
+    for need in needs:
+        for kind, name in need.gives:
+            if kind in (NETS.kind, FEATURES.kind) and now.get((kind, name)) != need.which:
+                other = "none" if (kind, name) not in now else _which(dict(now[kind, name]))
+                raise TaggerError(
+                    f"this tagger's {kind} {name!r} was built by {_which(dict(need.which))}, and what is loaded now is {other}: its "
+                    "weights would go into another net. Load the plug-in as it was, or the tagger anew"
+                )
 
 
 def _named(recipe: Recipe) -> Iterator[tuple[Registry, str]]:

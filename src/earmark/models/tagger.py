@@ -72,6 +72,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
         self._computed = ""
         self.precision = "float32"  # what its net computes in when it listens: see `earmark.models.reduced`
         self._trusted: set[str] = set()
+        self.needs = needs.of(recipe)  # the plug-ins by which it is built, whatever is loaded later
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
     @property
@@ -129,7 +130,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def _with(self, recipe: Recipe, precision: str) -> Tagger:
         facts = self.facts.measured(self.identity)
         other = Tagger(self.features, self.net, self.vocabulary, recipe, facts).train(self.training)
-        other.precision = precision
+        other.precision, other.needs = precision, self.needs
         return other
 
     @property
@@ -299,8 +300,10 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
         Its facts are those of this tagger, and once its weights have changed its figures are no longer its own: `save` leaves those
         of tests, validation and false alarms out, and rules and thresholds that were chosen, and says so in the log `earmark`.
-        What it learnt from stays in its file; clips that it is trained on now nobody can tell but you.
+        What it learnt from stays in its file; clips that it is trained on now nobody can tell but you. Raises TaggerError where a
+        plug-in that it was built by has been replaced since.
         """
+        needs.check_same(self.needs, self.recipe)
         other = build(self.recipe, self.vocabulary)
         other.load_state_dict(self.state_dict())
         other.facts = self.facts.measured(self.identity)
@@ -318,7 +321,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
         weights, head = self._weights(), {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
         identity = taggerfile.identity(weights, self.recipe, self.vocabulary)
         told, own = graphs.stored(self.graphs, self.quantised, identity)
-        return weights | own, {**head, **needs.told(self.recipe), "facts": self.facts.written(identity), **told}
+        return weights | own, {**head, **needs.told(self.needs), "facts": self.facts.written(identity), **told}
 
     @checked
     def save(self, path: str | Path) -> None:
