@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -186,6 +188,55 @@ def test_a_copy_to_train_is_of_the_same_net_or_refused(trained, file):
         TaggerError, match=r"its weights would go into another net\. Load the plug-in as it was, or the tagger anew"
     ):
         tagger.trainable()
+
+
+UNPICKLED = """
+import pickle, sys
+import numpy as np
+asked = [pickle.load(open(path, "rb")) for path in sys.argv[2:]]
+waves = np.load(sys.argv[1])
+np.save(sys.argv[1], np.stack([one(waves) for one in asked]))
+"""
+
+
+def test_another_process_makes_it_again_of_a_pickle(trained, file, tmp_path):
+    """By the plug-in's file, which nobody loaded there: the tagger, what it can be asked, an ensemble of it."""
+    from earmark.models.ensemble import Ensemble
+
+    path, waves, _ = trained
+    plugins.load(file)
+    tagger = loading.load(path)
+    asked = [tagger.score_windows, tagger.every(0.125).score_windows, Ensemble([tagger, tagger]).score_windows]
+    names = [tmp_path / f"{number}.pickle" for number in range(len(asked))]
+    for name, one in zip(names, asked, strict=True):
+        name.write_bytes(pickle.dumps(one))
+        assert np.array_equal(copy.deepcopy(one.__self__).score_windows(waves), one(waves))
+    np.save(tmp_path / "waves.npy", waves)
+    done = subprocess.run(
+        [sys.executable, "-c", UNPICKLED, tmp_path / "waves.npy", *names], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.load(tmp_path / "waves.npy"), np.stack([one(waves) for one in asked]))
+
+
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_a_pickle_that_no_other_process_could_read_is_refused_here(how, trained, file):
+    """Workers of a pool that cannot unpickle what they are sent die one after another, and nobody is told."""
+    path, waves, scores = trained
+    plugins.load(file)
+    tagger = loading.load(path)
+    whole = pickle.dumps(tagger)
+    file.write_text(OTHER) if how == "changed" else file.unlink()
+    told = (
+        r"has changed since it was loaded .* Load it again"
+        if how == "changed"
+        else r"cannot be read .* Put the file back"
+    )
+    with pytest.raises(EarmarkError, match=told):
+        pickle.dumps(tagger.tag)
+    with pytest.raises(EarmarkError, match=told):
+        pickle.loads(whole)
+    assert np.array_equal(copy.deepcopy(tagger).score(waves), scores)  # which needs no file
 
 
 def test_an_ensemble_tells_it_of_its_members(trained, file, tmp_path):

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -117,6 +117,29 @@ def load(path: str | Path) -> Plugin:
             remember()
         raise
     return plugin
+
+
+def check_same(path: str, sha256: str) -> None:
+    """Raises EarmarkError where the file of a plug-in is not there, or no longer holds what was loaded from it."""
+    try:
+        found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise EarmarkError(
+            f"plug-in {path}: cannot be read ({error.strerror}), and another process needs it to make its tagger again. Put the "
+            "file back"
+        ) from error
+    if found != sha256:
+        raise EarmarkError(
+            f"plug-in {path}: has changed since it was loaded (SHA-256 {found[:12]}…, not {sha256[:12]}…), so that another process "
+            "would make another tagger by it. Load it again, and the tagger anew"
+        )
+
+
+def load_again(files: Sequence[tuple[str, str]]) -> None:
+    """Load (path, SHA-256) that another process had loaded, as they were. Raises EarmarkError as `check_same` and `load`."""
+    for path, sha256 in files:
+        check_same(path, sha256)
+        load(path)
 
 
 def _run(source: bytes, path: Path, module: ModuleType) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from earmark import plugins
 from earmark.errors import TaggerError
 from earmark.models.file import UNFIT
 from earmark.plugins import Plugin
@@ -51,6 +52,41 @@ def _place(plugin: Plugin) -> str:
 def told(needs: Sequence[Need]) -> dict[str, Any]:
     """`{"plugins": [...]}` for the head of a tagger's file, or nothing."""
     return {"plugins": [need.as_dict() for need in needs]} if needs else {}
+
+
+@dataclass(frozen=True)
+class Brought:
+    """Files of plug-ins, (path, SHA-256), that are loaded where it is unpickled, before what stands behind it in the pickle.
+
+    Pickled it is only while they are what was loaded: of another process nobody would hear that they are not.
+    """
+
+    files: tuple[tuple[str, str], ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        for path, sha256 in self.files:
+            plugins.check_same(path, sha256)
+        return _bring, (self.files,)
+
+    def __deepcopy__(self, memo: Any) -> Brought:
+        return self  # within a process the plug-ins are there
+
+
+def _bring(files: tuple[tuple[str, str], ...]) -> Brought:
+    plugins.load_again(files)
+    return Brought(files)
+
+
+def brought(needs: Sequence[Need]) -> Brought:
+    """The files by which a net and its features are built: their classes can be imported by nobody else."""
+    built = {NETS.kind, FEATURES.kind}
+    return Brought(
+        tuple(
+            (need.place, dict(need.which)["sha256"])
+            for need in needs
+            if need.place and built & {kind for kind, _ in need.gives}
+        )
+    )
 
 
 def check_same(needs: Sequence[Need], recipe: Recipe) -> None:

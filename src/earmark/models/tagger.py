@@ -75,6 +75,14 @@ class Tagger(nn.Module, ByRecipe, Answers):
         self.needs = needs.of(recipe)  # the plug-ins by which it is built, whatever is loaded later
         self._frames: tuple[int, int] | None = None  # (samples of a window, frames that the net makes of them)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A pickle brings the plug-ins of its net along, as names of files: they are loaded where it is unpickled.
+
+        Pickling raises EarmarkError where such a file is gone, or has changed since it was loaded.
+        """
+        brought = needs.brought(self.needs)
+        return (_again, (brought, type(self)), self.__dict__) if brought.files else super().__reduce_ex__(protocol)
+
     @property
     def device(self) -> torch.device:
         return next(self.net.parameters()).device
@@ -328,6 +336,11 @@ class Tagger(nn.Module, ByRecipe, Answers):
         """Write the tagger file; the old one stays whole until the new one is."""
         weights, head = self.stored()
         taggerfile.write(path, weights, {"format": FORMAT, **head})
+
+
+def _again(_: needs.Brought, kind: type[Tagger]) -> Tagger:
+    """Of a pickle: an empty one, whose plug-ins are loaded, so that the classes of its net are found."""
+    return kind.__new__(kind)
 
 
 @checked
