@@ -63,6 +63,12 @@ class AnyTagger(Answers, Protocol):
         """The one tagger that it is, with its net, in PyTorch. Raises TaggerError where it is several."""
         ...
 
+    def trainable(self) -> Tagger:
+        """A copy in PyTorch that can be trained: see `earmark.Tagger.trainable`. Raises TaggerError where it is several, where its net
+        is but a graph, or where torch is not installed.
+        """
+        ...
+
     def every(self, hop: float | str) -> AnyTagger:
         """The same in windows `hop` seconds apart; itself stays as it is. Raises RecipeError."""
         ...

@@ -57,7 +57,7 @@ def gpu_here() -> bool:
 def unused(tagger: Any, device: str) -> str:
     """A sentence where a GPU is here, and neither used nor declined. device: what was asked for."""
     members = tagger.members
-    kinds = {member.device.type if hasattr(member, "device") else "cpu" for member in members}
+    kinds = {str(getattr(member, "device", "cpu")).partition(":")[0] for member in members}
     if device != AUTO or kinds != {"cpu"} or not gpu_here():
         return ""
     engine = getattr(members[0], "engine", "PyTorch")

@@ -140,6 +140,12 @@ class Ensemble(tagging.Answers):
             f"an ensemble of {len(self.members)} taggers has no net of its own: take the file of one of them"
         )
 
+    def trainable(self) -> NoReturn:
+        raise TaggerError(
+            f"an ensemble of {len(self.members)} taggers has no net of its own to train: train its members one by one, such as "
+            "tagger.members[0].trainable(), and put them together again"
+        )
+
     def combine(self, values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Scores of the same rows by each member, (rows, its tags) → (rows, tags)."""
         own = [value[:, columns] for value, columns in zip(values, self._columns, strict=True)]

@@ -168,7 +168,15 @@ class GraphTagger(ByRecipe, Answers):
             raise TaggerError(boxed.no_net("this tagger"))
         if self.torched is None:
             raise TaggerError("this tagger was put together without its file: load that with engine='torch'")
-        return self.torched().every(self.heard.as_dict()["windows"]["hop"])
+        tagger = self.torched().every(self.heard.as_dict()["windows"]["hop"])
+        tagger.facts = self.facts.measured(self.identity)
+        return tagger
+
+    def trainable(self) -> Any:
+        """A copy in PyTorch that can be trained: see `earmark.Tagger.trainable`. Raises TaggerError as `alone`."""
+        return self.alone.trainable()
+
+    device = "cpu"  # engines run on the processor here
 
     def every(self, hop: float | str) -> GraphTagger:
         from earmark.recipe import parse_hearing

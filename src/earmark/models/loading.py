@@ -61,7 +61,8 @@ def load(
 ) -> AnyTagger:
     """A tagger or an ensemble by file or by the name of a shipped one, frozen: in evaluation mode, without gradients.
 
-    Who wants to train it on takes `Tagger.trainable`, a copy.
+    Who wants to train it on takes its `trainable()`, a copy in PyTorch. An `earmark.Tagger`, which is a module of PyTorch itself, is what
+    engine="torch" gives of a file with one net; what an engine runs is another class with the same questions, see `AnyTagger`.
 
     device: cpu; cuda or mps, which PyTorch alone knows; auto: a GPU where PyTorch runs it and has one. engine: torch, onnxruntime,
     openvino, or auto: the first engine that is installed and has the precision, of a file that carries a graph, else torch.

@@ -36,6 +36,9 @@ class WholeGraph(ByRecipe, Answers):
     def alone(self) -> Tagger:
         return self._tagger
 
+    def trainable(self) -> Tagger:
+        return self._tagger.trainable()
+
     def every(self, hop: float | str) -> WholeGraph:
         return WholeGraph(self._tagger.every(hop), self._model)
 
