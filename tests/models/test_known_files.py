@@ -25,9 +25,9 @@ def read(monkeypatch) -> list[str]:
     found: list[str] = []
     whole = reading.parse_hearing
 
-    def counted(raw, name="recipe"):
+    def counted(raw, name="recipe", elsewhere=()):
         found.append(name)
-        return whole(raw, name)
+        return whole(raw, name, elsewhere)
 
     monkeypatch.setattr(reading, "parse_hearing", counted)
     return found

@@ -15,10 +15,10 @@ from earmark.data import splits
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest, natural
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, UnknownName
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
-from earmark.models import devices, loading
+from earmark.models import devices, loading, needs
 from earmark.models.anytagger import unheard
 from earmark.models.facts import Facts
 from earmark.models.file import read_head
@@ -234,7 +234,11 @@ def takes_turns_in_validation(tagger: Source) -> bool:
 def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -> Manifest:
     """The manifest with the folds that the tagger was trained with."""
     settings = tagger.recipe.data
-    clips = open_data(data, name, settings.options)
+    try:
+        clips = open_data(data, name, settings.options)
+    except UnknownName as error:
+        plugged = [need for member in tagger.members for need in getattr(member, "plugged", [])]
+        raise UnknownName(f"{error}.{needs.way_out(plugged, DATASETS, str(name))}".rstrip(".")) from error
     if settings.folds is not None and name == settings.dataset:
         clips = splits.deal(clips, settings.folds, tagger.recipe.seed, all_clips=settings.deal == "all")
     return clips

@@ -176,6 +176,11 @@ class GraphTagger(ByRecipe, Answers):
         """A copy in PyTorch that can be trained: see `earmark.Tagger.trainable`. Raises TaggerError as `alone`."""
         return self.alone.trainable()
 
+    @property
+    def plugged(self) -> list[dict[str, Any]]:
+        """What its file tells of plug-ins."""
+        return list(self.more.get("plugins", []))
+
     device = "cpu"  # engines run on the processor here
 
     def every(self, hop: float | str) -> GraphTagger:

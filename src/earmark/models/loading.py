@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -14,7 +14,7 @@ from earmark.engines import sessions
 from earmark.engines.sessions import Precision
 from earmark.errors import TaggerError
 from earmark.errors.kinds import checked
-from earmark.models import boxed, devices, graphs, knownfiles
+from earmark.models import boxed, devices, graphs, knownfiles, needs
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.boxed import Box
@@ -114,7 +114,9 @@ def describe(name: str | Path) -> Described:
                 with building(path):
                     net, tags = graphs.apart(own)[0], tuple(told["vocabulary"])
                     known_as = knownfiles.key(head["sha256"], number)
-                    recipes.append(_heard(told["recipe"], net, tags, f"in {path}", known_as)[0])
+                    # what a plug-in makes is not made here, and the plug-in need not be there
+                    elsewhere = needs.features(told, str(path))
+                    recipes.append(_heard(told["recipe"], net, tags, f"in {path}", known_as, elsewhere)[0])
     return Described(path, head, Facts.read(head["facts"], str(path)), tuple(recipe.as_dict() for recipe in recipes))
 
 
@@ -256,14 +258,22 @@ class _InTorch:
 
 
 def _heard(
-    plain: Mapping[str, Any], net: Weights, vocabulary: tuple[str, ...], where: str, known_as: str
+    plain: Mapping[str, Any],
+    net: Weights,
+    vocabulary: tuple[str, ...],
+    where: str,
+    known_as: str,
+    elsewhere: Collection[str] = (),
 ) -> tuple[Recipe | Known, str]:
-    """(what a tagger hears by, its identity): the recipe, checked, or what was found of it before. Raises RecipeError."""
+    """(what a tagger hears by, its identity): the recipe, checked, or what was found of it before. Raises RecipeError.
+
+    elsewhere: features that are not looked up.
+    """
     if (known := knownfiles.recall(known_as, plain, where)) is not None:
         return known
     from earmark.recipe import parse_hearing
 
-    recipe = parse_hearing(plain, where)
+    recipe = parse_hearing(plain, where, elsewhere)
     identity = taggerfile.identity(net, recipe, vocabulary)
     knownfiles.remember(known_as, plain, recipe, identity)
     return recipe, identity

@@ -35,7 +35,7 @@ from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.predicted import Predicted
 from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
-from earmark.recipe import Recipe, bounds, parse
+from earmark.recipe import Recipe, bounds, parse_built
 from earmark.registry import FEATURES, NETS
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.plan import Plans, Sharing, plan
@@ -126,7 +126,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def hearing(self, windows: Mapping[str, Any]) -> Tagger:
         """The same features and net with other settings of windows, by name. Raises RecipeError, as `every` does."""
         told = self.recipe.as_dict()
-        recipe = parse(told | {"windows": {**told["windows"], **windows}}, self.recipe.name)
+        recipe = parse_built(told | {"windows": {**told["windows"], **windows}}, self.recipe.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
         return self._with(recipe, self.precision)
@@ -300,6 +300,11 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def _probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
         with torch.inference_mode():
             return np.asarray(probabilities(prediction, self.task).cpu().numpy(), np.float32)
+
+    @property
+    def plugged(self) -> list[dict[str, Any]]:
+        """What its file tells of plug-ins."""
+        return [need.as_dict() for need in self.needs]
 
     def trainable(self) -> Tagger:
         """A copy that can be trained: in training mode, with gradients where its net wants them. Itself stays as it is.

@@ -16,7 +16,7 @@ from earmark.models.file import Weights, building
 from earmark.models.graphs import Graph
 from earmark.models.size import shapes
 from earmark.models.tagger import Tagger, build
-from earmark.recipe import parse
+from earmark.recipe import parse_built
 
 
 def torched(
@@ -36,7 +36,8 @@ def torched(
     needs.check(head, str(path))
     tensors = {name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in weights.items()}
     with building(path):
-        tagger = build(parse(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
+        tagger = build(parse_built(head["recipe"], f"in {path}"), head["vocabulary"], shapes(tensors))
+    tagger.needs = needs.kept(tagger.needs, head)
     tagger.graphs, tagger.quantised = tuple(held), dict(quantised)
     tagger.load_state_dict(tensors)
     tagger.facts = facts.measured(tagger.identity)  # whoever holds it may train it as it is

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from earmark.models.facts import Base, Facts
 from earmark.models.size import on_shapes
 from earmark.models.tagger import Tagger, build
-from earmark.recipe import parse
+from earmark.recipe import parse_built
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]  # weights (out, in), biases (out,)
 
@@ -64,7 +64,7 @@ def _filled(
     hidden = layers[0][0].shape[0] if len(layers) > 1 else 0
     if own is None:
         told["head"] = {"width": int(layers[0][0].shape[1]), "hidden": hidden}
-    tagger = build(parse(told, str(told["name"])), vocabulary)
+    tagger = build(parse_built(told, str(told["name"])), vocabulary)
     state = tagger.state_dict()
     state |= {name: value for name, value in base.state_dict().items() if name in state and not name.startswith("net.")}
     names = [own] if own else ["net.head.0", "net.head.2"][: len(layers)]

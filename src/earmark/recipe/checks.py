@@ -6,7 +6,7 @@ import inspect
 import json
 import reprlib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -40,16 +40,29 @@ def check(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
     return recipe, sorted(set(mistakes))
 
 
-def check_hearing(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
+def check_hearing(raw: Mapping[str, Any], elsewhere: Collection[str] = ()) -> tuple[Recipe | None, list[str]]:
     """As `check`, of a recipe by which nothing is trained or built: what is not looked up is the net, the augmentations and
-    the data set, which only code with torch knows."""
+    the data set, which only code with torch knows. elsewhere: features that are not looked up either."""
     recipe, mistakes = _structure(raw)
-    mistakes += _feature_mistakes(raw, "", NUMPY_FEATURES)
+    if recipe is None or recipe.features is None or recipe.features.name not in elsewhere:
+        mistakes += _feature_mistakes(raw, "", NUMPY_FEATURES)
     if recipe is not None and not mistakes:
-        mistakes = bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate) + _resize_mistakes(
-            recipe
-        )
+        mistakes = _window_mistakes(recipe)
     return recipe, sorted(set(mistakes))
+
+
+def check_built(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """As `check`, of a recipe whose net is built, and by which nothing is trained: the augmentations, the data set and the phases are
+    not looked up, which may be of plug-ins that nobody needs to hear with it."""
+    recipe, mistakes = _structure(raw)
+    mistakes += _heard_mistakes(raw, "")
+    if recipe is not None and not mistakes:
+        mistakes = _window_mistakes(recipe) + _input_mistakes(recipe)
+    return recipe, sorted(set(mistakes))
+
+
+def _window_mistakes(recipe: Recipe) -> list[str]:
+    return bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate) + _resize_mistakes(recipe)
 
 
 def _structure(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
@@ -155,12 +168,16 @@ def _component_mistakes(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _part_mistakes(raw: Mapping[str, Any], where: str) -> list[str]:
-    mistakes = _check_component(NETS, f"{where}net", raw.get("net"))
-    mistakes += _feature_mistakes(raw, where, features())
+    mistakes = _heard_mistakes(raw, where)
     augment = raw.get("augment") or []
     for i, part in enumerate(augment if isinstance(augment, list) else ()):
         mistakes += _check_component(AUGMENTATIONS, f"{where}augment.{i}", part)
     return mistakes
+
+
+def _heard_mistakes(raw: Mapping[str, Any], where: str) -> list[str]:
+    """Of the net and its features."""
+    return _check_component(NETS, f"{where}net", raw.get("net")) + _feature_mistakes(raw, where, features())
 
 
 def _feature_mistakes(raw: Mapping[str, Any], where: str, registry: Registry) -> list[str]:
@@ -218,12 +235,7 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
     mistakes = bounds.windows(recipe.windows.length, recipe.windows.hop, recipe.sample_rate)
     if recipe.run is not None and not recipe.phases:
         mistakes.append(f"run: there are no phases, so none can be picked (it is {recipe.run})")
-    hears = NETS[recipe.net.name].facts.get("input")
-    if hears != "waves" and recipe.features is None:
-        mistakes.append(f"features: is missing: {recipe.net.name} listens to spectrograms")
-    if hears == "waves" and recipe.features is not None:
-        mistakes.append(f"features: {recipe.net.name} listens to the raw waveform: leave `features` out")
-    mistakes += _resize_mistakes(recipe)
+    mistakes += _input_mistakes(recipe) + _resize_mistakes(recipe)
     if recipe.task == "many" and recipe.train.choose == "accuracy":
         mistakes.append("train.choose: accuracy needs one tag a clip: take map or loss")
     mistakes += _segment_mistakes(recipe)
@@ -242,6 +254,15 @@ def _cross_mistakes(recipe: Recipe) -> list[str]:
         if recipe.train.stop_after is not None:
             mistakes.append(f"train.stop_after: {needs}: leave it out")
     return mistakes + _augment_mistakes(recipe)
+
+
+def _input_mistakes(recipe: Recipe) -> list[str]:
+    hears = NETS[recipe.net.name].facts.get("input")
+    if hears != "waves" and recipe.features is None:
+        return [f"features: is missing: {recipe.net.name} listens to spectrograms"]
+    if hears == "waves" and recipe.features is not None:
+        return [f"features: {recipe.net.name} listens to the raw waveform: leave `features` out"]
+    return []
 
 
 def _resize_mistakes(recipe: Recipe) -> list[str]:

@@ -8,7 +8,8 @@ and `1e-3` as a number. A key that is given twice is a mistake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import yaml
 from earmark.errors import RecipeError
 from earmark.errors.kinds import checked
 from earmark.recipe import bounds, text
-from earmark.recipe.checks import check, check_hearing
+from earmark.recipe.checks import check, check_built, check_hearing
 from earmark.recipe.renaming import clear, names_first
 from earmark.recipe.schema import Recipe
 from earmark.registry import DATASETS, did_you_mean
@@ -122,17 +123,28 @@ def parse(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
 
 
 @checked
-def parse_hearing(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
+def parse_built(raw: Mapping[str, Any], name: str = "recipe") -> Recipe:
+    """The recipe in a tagger file whose net is built. Raises RecipeError with all mistakes.
+
+    As `parse_hearing`, and the net and its arguments are looked up too. What it was trained with, the data set, the augmentations and
+    the phases, is taken as it is: to hear with it nobody needs the plug-ins that these may be of.
+    """
+    return _checked(raw, name, check_built)
+
+
+@checked
+def parse_hearing(raw: Mapping[str, Any], name: str = "recipe", elsewhere: Collection[str] = ()) -> Recipe:
     """The recipe in a tagger file whose net an engine runs, without torch. Raises RecipeError with all mistakes.
 
     Structure, bounds, windows and the feature's arguments are checked as by `parse`; the net, the augmentations and the data
-    set are taken as they are: they were checked when the file was written, and nothing is built by them.
+    set are taken as they are: they were checked when the file was written, and nothing is built by them. elsewhere: features that are
+    taken as they are too, of plug-ins, which need not be there to say what a file tells.
 
     >>> raw = load("esc10-samplecnn").as_dict()
     >>> parse_hearing(raw) == parse(raw)
     True
     """
-    return _checked(raw, name, check_hearing)
+    return _checked(raw, name, partial(check_hearing, elsewhere=elsewhere))
 
 
 def _checked(raw: Any, name: str, by: Callable[[Mapping[str, Any]], tuple[Recipe | None, list[str]]]) -> Recipe:

@@ -18,7 +18,7 @@ from earmark.data.splits import Parts
 from earmark.errors import AudioError
 from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
-from earmark.models import devices, loading
+from earmark.models import devices, loading, needs
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.facts import Base, DataSet, Facts, Split
@@ -88,6 +88,7 @@ def train(
     first = processes.rank() == 0
     if not first:
         say, on_progress = (lambda line: None), None
+    needs.warn_of_homeless(recipe)
     if gaps := recipe.windows.build().unheard(recipe.sample_rate):
         say(f"recipe {recipe.name}: {gaps}")
     manifest, parts = divide(recipe, manifest, say)

@@ -26,7 +26,7 @@ from earmark.evaluation.scoring import recordings
 from earmark.files import whole_text
 from earmark.inference import Failure
 from earmark.inference.silence import NOTHING
-from earmark.models import loading
+from earmark.models import loading, needs
 from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
@@ -112,6 +112,7 @@ def train(
     EarmarkError where the folder holds another run; TaggerError of several taggers that answer together; AudioError if strict.
     """
     asked, how = asked or Asked(), how or How()
+    needs.warn_of_homeless(recipe)
     mixes = _mixes(asked, recipe.task, progress)
     manifest, parts = divide(recipe, manifest, progress.say)
     check_vocabulary(parts, manifest.vocabulary, recipe, progress.say, besides.tags if besides else ())
