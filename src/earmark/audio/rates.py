@@ -29,6 +29,11 @@ def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
         raise EarmarkError(f"{told}. {FILLED}")
     if wave.ndim != 1 or wave.dtype != np.float32:
         raise EarmarkError(f"a wave is (samples,) float32, this one is {wave.shape} {wave.dtype}")
+    if not (usable := np.isfinite(wave)).all():  # one would spoil all samples near it
+        raise EarmarkError(
+            f"{int((~usable).sum()):,} of {wave.size:,} samples are no numbers (NaN, or infinite), the first is "
+            f"[{int(usable.argmin())}]: mend them, or put 0 in their place"
+        )
     return joined(rate_changed(iter([wave]), from_rate, to_rate))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.inference import pace
+from earmark.inference.finite import taken
 from earmark.inference.recordings import Part, Scored
 from earmark.scores import Embeddings, Scores, Task
 from earmark.windows import Windows
@@ -84,13 +85,14 @@ class Embedder:
 
     def score(self, waves: Wave) -> Vectors:
         """Windows (n, samples) → (n, width), and with `levels` one number more: see `of_rows`."""
-        return self._known(self._levelled(self.tagger.embed_windows(waves), waves))
+        return self._known(self._levelled(taken(lambda: self.tagger.embed_windows(waves)), waves))
 
     def score_overlapping(self, wave: Wave, hop: int, count: int) -> Vectors:
         """As `score` of overlapping windows, sharing what they can."""
         length, _ = self.windows.samples(self.sample_rate)
         cut = np.lib.stride_tricks.sliding_window_view(wave[: (count - 1) * hop + length], length)[::hop]
-        return self._known(self._levelled(self.tagger.embed_overlapping(wave, hop, count), cut))
+        vectors = taken(lambda: self.tagger.embed_overlapping(wave, hop, count))
+        return self._known(self._levelled(vectors, cut))
 
     def _levelled(self, vectors: Vectors, waves: Wave) -> Vectors:
         if not self.levels:

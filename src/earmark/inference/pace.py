@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.files import remembered
+from earmark.inference.finite import taken
 from earmark.windows import Stretch
 
 GATHERED = 16  # windows of recordings that wait until the net is asked, where nobody says how many
@@ -44,7 +45,9 @@ def apart(scorer: OneByOne, waves: NDArray[np.float32]) -> int:
         return GATHERED
     if len(waves) < GATHERED:
         return FEW
-    return _fastest(f"{key}, one by one", SIZES, lambda size, first: scorer.score(waves[first : first + size]))
+    return _fastest(
+        f"{key}, one by one", SIZES, lambda size, first: taken(lambda: scorer.score(waves[first : first + size]))
+    )
 
 
 def shared(scorer: Sharing, stretch: Stretch, most: int) -> int:
@@ -55,7 +58,7 @@ def shared(scorer: Sharing, stretch: Stretch, most: int) -> int:
 
     def run(size: int, first: int) -> object:
         part = stretch.part(first, first + size)
-        return scorer.score_overlapping(part.wave, part.hop, len(part))
+        return taken(lambda: scorer.score_overlapping(part.wave, part.hop, len(part)))
 
     return _fastest(f"{key}, sharing up to {most}", sizes, run)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from earmark.errors import TaggerError
 from earmark.inference import pace
+from earmark.inference.finite import taken
 from earmark.inference.recordings import Part, Scored
 from earmark.inference.silence import Run
 from earmark.scores import Scores, Task
@@ -162,14 +163,14 @@ def _one_by_one(scorer: Scorer, stretches: list[Stretch], batch: int | None) -> 
 def _windows(scorer: Scorer, waves: Wave) -> Answer:
     if isinstance(scorer, Ahead) and scorer.ahead:
         return scorer.begin(waves)
-    values = scorer.score(waves)
+    values = taken(lambda: scorer.score(waves))
     return lambda: values
 
 
 def _overlapping(scorer: Sharer, part: Stretch) -> Answer:
     if isinstance(scorer, Ahead) and scorer.ahead:
         return scorer.begin_overlapping(part.wave, part.hop, len(part))
-    values = scorer.score_overlapping(part.wave, part.hop, len(part))
+    values = taken(lambda: scorer.score_overlapping(part.wave, part.hop, len(part)))
     return lambda: values
 
 

@@ -21,6 +21,7 @@ from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
 from earmark.errors.kinds import checked
 from earmark.inference import Answers
+from earmark.inference.finite import finite
 from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
 from earmark.models.boxed import Box
@@ -208,7 +209,7 @@ class GraphTagger(ByRecipe, Answers):
 
     def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags)."""
-        return self.predicted(waves).scores
+        return finite(self.predicted(waves).scores, waves, "scores")
 
     def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
@@ -227,7 +228,7 @@ class GraphTagger(ByRecipe, Answers):
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""
-        return self.predicted_overlapping(wave, hop, count).scores
+        return finite(self.predicted_overlapping(wave, hop, count).scores, wave, "scores")
 
     def predicted_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> Predicted:
         """As `predicted` of these windows."""
@@ -284,15 +285,32 @@ class GraphTagger(ByRecipe, Answers):
         return found
 
     def _inputs(self, waves: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        return list(self.features.inputs(waves, self.body.hears))
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # of sound far beyond full scale, which is told of the answers
+            return list(self.features.inputs(waves, self.body.hears))
 
     def run(self, graph: Graph, inputs: list[NDArray[np.float32]]) -> Predicted:
         """What one of its graphs answers, once its engine has been looked at."""
         session = self.running.session(graph)
-        if graph.windows not in self._trusted:
+        usable = all(np.isfinite(part.sum(dtype=np.float64)) for part in inputs)
+        if usable and graph.windows not in self._trusted:
             trust.check(self, graph, inputs, session)
             self._trusted.add(graph.windows)
-        return self.answered(session(inputs))
+        answers = self.answered(session(inputs))
+        return answers if usable else self._spoilt(answers, graph, inputs)
+
+    def _spoilt(self, told: Predicted, graph: Graph, inputs: list[NDArray[np.float32]]) -> Predicted:
+        """NaN for windows of which the net heard what is no number: an engine has made sure answers of that."""
+        several = graph.windows or len(inputs[0])
+        windows = self.apart(inputs, several) if graph.windows else [[p[k] for p in inputs] for k in range(several)]
+        bad = np.array([not all(np.isfinite(part).all() for part in window) for window in windows])
+        scores, embedding, frames = (
+            None if each is None else np.where(bad.reshape(-1, *[1] * (each.ndim - 1)), np.float32(np.nan), each)
+            for each in (told.scores, told.embedding, told.frames)
+        )
+        assert scores is not None and embedding is not None
+        return Predicted(scores, embedding, frames)
 
     def answered(self, outputs: list[NDArray[np.float32]]) -> Predicted:
         """The outputs of a graph → Predicted."""
@@ -304,11 +322,11 @@ class GraphTagger(ByRecipe, Answers):
 
     def embed_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → embeddings (n, width)."""
-        return self._embedding(self.predicted(waves))
+        return finite(self._embedding(self.predicted(waves)), waves, "embeddings")
 
     def embed_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `embed_windows` of overlapping windows, sharing what they can."""
-        return self._embedding(self.predicted_overlapping(wave, hop, count))
+        return finite(self._embedding(self.predicted_overlapping(wave, hop, count)), wave, "embeddings")
 
     def _embedding(self, predicted: Predicted) -> NDArray[np.float32]:
         if self.running.box is not None and self.running.box.embedding is None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.errors.kinds import checked
 from earmark.inference import Answers
+from earmark.inference.finite import finite
 from earmark.models import copies, frames, graphs, needs, pacing, predicted, reduced, size, trust
 from earmark.models import file as taggerfile
 from earmark.models.byrecipe import ByRecipe
@@ -173,8 +174,11 @@ class Tagger(nn.Module, ByRecipe, Answers):
         return None if self.grid is None else Framewise(self)
 
     def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in."""
-        return self._probabilities(self.hear(waves))
+        """Windows (n, samples) → probabilities (n, tags), both NumPy; in evaluation mode, whatever mode it is in.
+
+        Raises TaggerError for probabilities that are no finite numbers, as of samples far beyond full scale.
+        """
+        return finite(self._probabilities(self.hear(waves)), waves, "scores")
 
     def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
@@ -186,11 +190,11 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
     def embed_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → embeddings (n, width)."""
-        return self.predicted(waves).embedding
+        return finite(self.predicted(waves).embedding, waves, "embeddings")
 
     def embed_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `embed_windows` of overlapping windows, sharing what they can."""
-        return self.predicted_overlapping(wave, hop, count).embedding
+        return finite(self.predicted_overlapping(wave, hop, count).embedding, wave, "embeddings")
 
     def hear(self, waves: NDArray[np.float32]) -> Prediction:
         """Windows (n, samples) → Prediction, in evaluation mode, whatever mode it is in."""
@@ -267,7 +271,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
     def score_overlapping(self, wave: NDArray[np.float32], hop: int, count: int) -> NDArray[np.float32]:
         """As `score` of the first `count` windows of a wave (samples,), `hop` samples apart, but sharing what they can."""
-        return self._probabilities(self.hear_overlapping(wave, hop, count))
+        return finite(self._probabilities(self.hear_overlapping(wave, hop, count)), wave, "scores")
 
     def hear_overlapping(
         self, wave: NDArray[np.float32], hop: int, count: int, trace: Trace | None = None

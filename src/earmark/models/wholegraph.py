@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from earmark.engines import sessions
 from earmark.errors import TaggerError
 from earmark.inference import Answers
+from earmark.inference.finite import finite
 from earmark.models.byrecipe import ByRecipe
 from earmark.models.graphtagger import threads
 from earmark.models.predicted import Predicted
@@ -51,7 +52,7 @@ class WholeGraph(ByRecipe, Answers):
 
     def score_windows(self, waves: NDArray[np.float32]) -> NDArray[np.float32]:
         """Windows (n, samples) → probabilities (n, tags)."""
-        return self.session([waves])[0]
+        return finite(self.session([waves])[0], waves, "scores")
 
     def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
