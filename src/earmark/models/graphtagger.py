@@ -30,7 +30,7 @@ from earmark.models.covering import covered
 from earmark.models.facts import Facts
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
-from earmark.models.predicted import Predicted, of_levels, probabilities, samples
+from earmark.models.predicted import Predicted, first_of, joined, of_levels, probabilities, samples
 from earmark.recipe.hearing import Known
 
 if TYPE_CHECKING:
@@ -239,13 +239,13 @@ class GraphTagger(ByRecipe, Answers):
         parts, first = [], 0
         for size in self._covered(count):
             taken = min(size, count - first)
-            parts.append(_first(self._together(whole, first, size), taken))
+            parts.append(first_of(self._together(whole, first, size), taken))
             first += taken
         while first < count:
             taken = min(count - first, AT_ONCE)
             parts.append(self.run(self.body, self._cut(whole, first, taken, apart=True)))
             first += taken
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def _covered(self, count: int) -> list[int]:
         """Windows of each stretch that scores so many with the least work; those that are left over go one by one."""
@@ -378,21 +378,6 @@ def _filled(stretch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     filled = np.zeros((*stretch.shape[:-1], width), np.float32)
     filled[..., : stretch.shape[-1]] = stretch
     return filled
-
-
-def _first(told: Predicted, count: int) -> Predicted:
-    """Of the first windows."""
-    frames = None if told.frames is None else told.frames[:count]
-    return Predicted(told.scores[:count], told.embedding[:count], frames)
-
-
-def _joined(parts: list[Predicted]) -> Predicted:
-    frames = [part.frames for part in parts if part.frames is not None]
-    return Predicted(
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.embedding for part in parts]),
-        np.concatenate(frames) if frames else None,
-    )
 
 
 def _no_graph(running: Running, length: int, rate: int) -> str:

@@ -26,6 +26,22 @@ class Predicted:
     frames: Floats | None = None
 
 
+def first_of(told: Predicted, count: int) -> Predicted:
+    """Of the first windows."""
+    frames = None if told.frames is None else told.frames[:count]
+    return Predicted(told.scores[:count], told.embedding[:count], frames)
+
+
+def joined(parts: list[Predicted]) -> Predicted:
+    """Of windows one part behind the other."""
+    frames = [part.frames for part in parts if part.frames is not None]
+    return Predicted(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.embedding for part in parts]),
+        np.concatenate(frames) if frames else None,
+    )
+
+
 def probabilities(logits: Floats, task: Task) -> Floats:
     """Logits (…, tags) → probabilities: the softmax (one tag a clip) or the sigmoid (many).
 

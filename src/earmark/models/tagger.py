@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,20 @@ from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.errors.kinds import checked
 from earmark.inference import Answers
 from earmark.inference.finite import finite
-from earmark.models import copies, frames, graphs, needs, pacing, predicted, reduced, size, trust
+from earmark.models import copies, frames, graphs, making, needs, pacing, predicted, reduced, size, trust
 from earmark.models import file as taggerfile
 from earmark.models.byrecipe import ByRecipe
 from earmark.models.copies import Answer
 from earmark.models.facts import Facts
-from earmark.models.features import NoFeature, Resized
 from earmark.models.file import FORMAT
 from earmark.models.frames import Framewise
 from earmark.models.graphs import Graph
-from earmark.models.headed import Headed
 from earmark.models.loudness import normalised
 from earmark.models.nets import Input
 from earmark.models.predicted import Predicted
 from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
-from earmark.recipe import Recipe, bounds, parse_built
-from earmark.registry import FEATURES, NETS
+from earmark.recipe import Recipe, parse_built
+from earmark.registry import NETS
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.plan import Plans, Sharing, plan
 
@@ -358,54 +355,4 @@ def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = 
 
     held: the shapes of the weights that are to be put into it. Raises ValueError where its net has others, before any are made.
     """
-    hears: Input = NETS[recipe.net.name].facts["input"]
-    features: Any = NoFeature()
-    arguments = recipe.net.arguments
-    where = "features"
-    # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
-    try:
-        if recipe.features is not None:
-            features = FEATURES[recipe.features.name].function(recipe.sample_rate, **recipe.features.arguments)
-        if recipe.resize is not None:
-            where = "resize"
-            features = Resized(features, **recipe.resize.model_dump())
-        if hears != "waves":
-            arguments = {**arguments, "channels": features.channels, "bands": features.bands}
-        if "sample_rate" in NETS[recipe.net.name].arguments():
-            arguments = {**arguments, "sample_rate": recipe.sample_rate}
-        where = "net"
-        make = _making(recipe, arguments, len(vocabulary))
-        net: Any = size.planned(make)
-    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
-        raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
-    samples, _ = recipe.windows.build().samples(recipe.sample_rate)
-    needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
-    if hears != "waves":
-        shortest = net.shortest if hears == "maps" else net.shortest_frames
-        needs.append((shortest, max(0, features.frames(samples)), "frames"))
-    for need, got, what in needs:
-        if got < need:
-            told = (
-                f"{recipe.windows.length:g} s are {got} {what}; {recipe.net.name} needs at least {need}: make it longer"
-            )
-            raise RecipeError(recipe.name, [f"windows.length: {told}"])
-    made = [] if hears == "waves" else [features, features.feature] if recipe.resize else [features]
-    too_large = [
-        mistake
-        for each in made
-        for mistake in bounds.maps(recipe.windows.length, each.channels, each.bands, each.frames(samples))
-    ]
-    if too_large:
-        raise RecipeError(recipe.name, too_large)
-    if held is not None:
-        size.check_held(net, held)
-    return Tagger(features, make() if next(net.parameters()).is_meta else net, vocabulary, recipe)
-
-
-def _making(recipe: Recipe, arguments: dict[str, Any], tags: int) -> Callable[[], Any]:
-    """What makes the net of a recipe. One under a head of its own has one tag of its own, of which nobody asks."""
-    make = NETS[recipe.net.name].function
-    if recipe.head is None:
-        return partial(make, tags=tags, **arguments)
-    width, hidden = recipe.head.width, recipe.head.hidden
-    return lambda: Headed(make(tags=1, **arguments), width, hidden, tags)
+    return Tagger(*making.make(recipe, len(vocabulary), held), vocabulary, recipe)
