@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import earmark
-from earmark import audio, events, inference, recipe, report
+from earmark import audio, events, inference, plugins, recipe, report
 from earmark.data import datasets, manifest, splits
 from earmark.engines import features
 from earmark.errors import EarmarkError, kinds
@@ -25,6 +25,7 @@ from earmark.models import tagger as taggers
 from earmark.models.ensemble import Ensemble
 from earmark.models.graphtagger import GraphTagger
 from earmark.scores import Embeddings, Scores, ensemble
+from earmark.train import train
 from earmark.windows import Windows
 
 DOCS = Path(__file__).parents[1] / "docs" / "api"
@@ -53,7 +54,7 @@ OWN = {
 ALSO = (
     earmark.evaluate, earmark.compare, labels.audit, tuning.tune, report.save, inference.score, events.find, ensemble.combine,
     features.build, formats.write, formats.text, datasets.index, datasets.open_data, taggers.build, recipe.load,
-    GraphTagger.save, Ensemble.save,
+    GraphTagger.save, Ensemble.save, plugins.load, report.summary, train,
 )  # fmt: skip
 
 
@@ -153,6 +154,13 @@ CALLS: dict[str, Callable[[], Any]] = {
     r"alike: threshold='0\.5' is text\. Give a number, without quotes": lambda: EventRules.alike(["dog"], "0.5"),
     r"alike: tags='dog' is text": lambda: EventRules.alike("dog"),
     r"Windows: length='1' is text": lambda: Windows("1", 1.0),
+    r"Recording: start='1' is text\. Give a number, without quotes": lambda: inference.Recording("a.wav", "1", "2"),
+    r"Recording: end='2' is text": lambda: inference.Recording(Path("a.wav"), 1.0, "2"),
+    r"Recording: channel='1' is text": lambda: inference.Recording(Path("a.wav"), channel="1"),
+    r"Recording: path=3 is an int\. Give a path": lambda: inference.Recording(3),
+    r"load: path is None\. Give a path": lambda: plugins.load(None),
+    r"summary: figures='x' is a str\. Give a Figures or an Evaluation": lambda: report.summary("x"),
+    r"train: recipe='esc10-samplecnn' is a str\. Give a Recipe": lambda: train("esc10-samplecnn", clips(), "run"),
     r"split: fraction='0\.2' is text": lambda: splits.split(clips(), "0.2", 0),
     r"split: manifest='sounds\.csv' is a str": lambda: splits.split("sounds.csv", 0.2, 0),
     r"truth: vocabulary='dog' is text": lambda: clips().truth("dog"),

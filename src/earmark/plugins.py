@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from earmark.errors import EarmarkError
+from earmark.errors.kinds import checked
 
 GROUP = "earmark.plugins"
 PREFIX = "earmark_plugin_"  # of the names that files have as modules
@@ -81,6 +82,7 @@ def broken() -> str:
     return "".join(f". The plug-in {each.place} cannot be imported ({each.error})" for each in known() if each.error)
 
 
+@checked
 def load(path: str | Path) -> Plugin:
     """Run a file of Python, once. Raises EarmarkError where it cannot be read or run, or registers nothing.
 

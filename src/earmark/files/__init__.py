@@ -7,6 +7,7 @@ from earmark.files.whole import (
     clear_up,
     free_name,
     is_of_the_name,
+    missing_place,
     whole,
     whole_folder,
     whole_text,
@@ -15,6 +16,6 @@ from earmark.files.whole import (
 )
 
 __all__ = [
-    "check_text", "clear_up", "free_name", "is_of_the_name", "read_text", "whole", "whole_folder", "whole_text", "write_bytes",
-    "write_text",
+    "check_text", "clear_up", "free_name", "is_of_the_name", "missing_place", "read_text", "whole", "whole_folder", "whole_text",
+    "write_bytes", "write_text",
 ]  # fmt: skip

@@ -201,6 +201,19 @@ def is_of_the_name(error: OSError) -> bool:
     return error.errno in _OF_NAMES
 
 
+def missing_place(path: str | Path) -> str:
+    """What is wrong with the place of a file that is to be written, with the way out; '' where a file can be."""
+    path = place(path)
+    if isinstance(path, Stored):
+        return ""
+    if path.is_dir():
+        return f"{path}: is a folder. Name a file in it"
+    if not path.parent.is_dir():
+        what = "is a file, and no folder" if path.parent.exists() else "is not there"
+        return f"{path}: its folder {path.parent} {what}. Make it first, or name a file in one that is there"
+    return ""
+
+
 def is_open(path: Path) -> bool:
     """A pipe or a device, or a link to what a process has open, whatever that is."""
     if not path.exists() or path.is_dir():

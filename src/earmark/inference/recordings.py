@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError
+from earmark.errors.kinds import check_call
 from earmark.files.shown import written
 from earmark.files.texts import check_name
 from earmark.scores import About, Scores, Tag, Task
@@ -26,9 +27,15 @@ Report = Callable[[str], None]
 BLOCK_SECONDS = 10.0  # decoded at once; longer where a window is
 
 
+SECONDS = (type(None), float)
+
+
 @dataclass(frozen=True)
 class Recording:
-    """A file or a part of it. start, end: seconds, default the whole file. id: default the path. channel: from 1, default all, mixed."""
+    """A file or a part of it. start, end: seconds, default the whole file. id: default the path. channel: from 1, default all, mixed.
+
+    Raises EarmarkError for values of another kind.
+    """
 
     path: Path
     start: float | None = None
@@ -36,6 +43,16 @@ class Recording:
     id: str = ""
     channel: int | None = None
     once: ClassVar[bool] = False  # whether it comes once, from outside, and cannot be read again
+
+    def __post_init__(self) -> None:
+        # of a million the common ones are not looked at value by value
+        if not (
+            isinstance(self.path, Path)
+            and type(self.start) in SECONDS
+            and type(self.end) in SECONDS
+            and self.channel is None
+        ):
+            check_call(type(self), (), vars(self))
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import EarmarkError, TaggerError
-from earmark.files import write_bytes
+from earmark.files import missing_place, write_bytes
 from earmark.files.bounds import HEADER, TENSORS
 
 if TYPE_CHECKING:
@@ -42,9 +42,14 @@ HELD_BY_ENSEMBLES: dict[str, type] = {"members": list, "weights": list, "rule": 
 
 
 def write(path: str | Path, weights: Weights, head: Mapping[str, Any]) -> None:
-    """Write weights and head, with the version and a checksum; the old file stays whole until the new one is."""
+    """Write weights and head, with the version and a checksum; the old file stays whole until the new one is.
+
+    Raises TaggerError for a folder, and where the file's folder is not there.
+    """
     from safetensors.numpy import save
 
+    if wrong := missing_place(path):
+        raise TaggerError(wrong)
     told = json.loads(
         json.dumps({"format": head["format"], "version": VERSION, **head})
     )  # as it will be read: a key 5 is a key "5"

@@ -7,12 +7,16 @@ from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
 
+from earmark.errors.kinds import checked
+from earmark.evaluation.evaluation import Evaluation
 from earmark.evaluation.figures import Figures, Miss, TagFigures
 from earmark.report import decisions, events, text, wording
 
 
-def summary(figures: Figures) -> str:
-    """The figures with their intervals, for a terminal."""
+@checked
+def summary(figures: Figures | Evaluation) -> str:
+    """The figures, or those of an evaluation, with their intervals, for a terminal."""
+    figures = figures.figures if isinstance(figures, Evaluation) else figures
     groups = wording.count(figures.interval.groups, "group")
     how = f"95 % intervals by bootstrap over {groups}" if wording.with_intervals(figures) else "without intervals"
     lines = [f"{wording.count(figures.clips, 'clip')}, {how}"]

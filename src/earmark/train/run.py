@@ -16,6 +16,7 @@ from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError
+from earmark.errors.kinds import checked
 from earmark.files import whole
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import devices, loading, needs
@@ -58,10 +59,11 @@ class Start:
     bases: tuple[Base, ...] = ()
 
 
+@checked
 def train(
     recipe: Recipe,
     manifest: Manifest,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     workers: int = 2,
@@ -76,6 +78,8 @@ def train(
 ) -> Path:
     """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
 
+    folder: of the run, new, or with resume that of one that was stopped.
+
     teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`). every: when
     the state is kept within an epoch (`earmark.train.checkpoint`); default: never. start: what the first phase goes on from.
 
@@ -83,6 +87,7 @@ def train(
     another run; the loss is no number). KeyboardInterrupt passes through, with what was kept last saved.
     """
     keep_freed_memory()
+    folder = Path(folder)
     device = devices.taken(device)
     processes.join(device)
     first = processes.rank() == 0

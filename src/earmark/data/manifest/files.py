@@ -17,7 +17,7 @@ from earmark.data.manifest.clips import Manifest, build
 from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
-from earmark.files import bounds, check_text, whole
+from earmark.files import bounds, check_text, missing_place, whole
 from earmark.files.texts import separated
 
 FORMAT = "earmark-manifest"
@@ -102,6 +102,8 @@ def write(manifest: Manifest, file: str | Path) -> None:
     be read from any working directory. CSV keeps neither the order of the tags nor the facts.
     """
     file = Path(file)
+    if wrong := missing_place(file):
+        raise ManifestError(wrong)
     table = manifest.table.set_column(1, "path", _paths_from(manifest, file.parent))
     empty = [name for name in LATER if not len(pc.list_flatten(table[name]))]
     table = table.drop_columns(empty)
