@@ -457,6 +457,11 @@ def test_results_are_plain_values(tagger, path):
     assert windows.to_pandas()["rain"].tolist() == windows.values[:, 1].tolist()
     assert np.array_equal(np.stack(embeddings.to_pandas()["vector"]), embeddings.vectors)
     assert len(pandas.concat([each.to_pandas() for each in tagger.tag([path, path])])) == 6
+    # what docs/python.md says of joining them
+    for result, name in ((tags, "path"), (found, "path"), (heard, "path"), (windows, "id"), (embeddings, "id")):
+        table = result.to_pandas()
+        assert table.columns[0] == name and set(table[name]) == {str(path)}
+    assert len(results[3].to_pandas()) == len(tagger.vocabulary) and len(windows.to_pandas()) == len(windows)
 
 
 def test_a_tag_and_an_event_are_plain_values():
