@@ -104,6 +104,22 @@ def test_edges_that_are_none(folder, said, told):  # noqa: F811
     assert answer.status_code == 422 and told in answer.json()["error"]
 
 
+def test_edges_touch_their_event(folder):  # noqa: F811
+    """As in tables of reviews: what lies elsewhere was counted from the start of a clip."""
+    job = run(folder, threshold=0.1)
+    at = f"/v1/jobs/{job['id']}"
+    events = folder.get(f"{at}/events").json()["events"]
+    late = next(event for event in events if event["onset"] > 0.2)
+    for onset, offset, status in ((0.0, late["onset"] - 0.1, 422), (0.0, late["onset"], 201)):
+        told = folder.post(
+            f"{at}/reviews", json={"event": late["id"], "answer": "right", "onset": onset, "offset": offset}
+        )
+        assert told.status_code == status, told.text
+    assert "do not touch the event" in folder.post(
+        f"{at}/reviews", json={"event": late["id"], "answer": "right", "onset": 0.0, "offset": late["onset"] - 0.1}
+    ).json()["error"]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("said", "last"), [("RWR", "R"), ("RR", "R"), ("RU", "U"), ("UW", "W"), ("ROR", "R"), ("RMM", "M"), ("MR", "R"), ("CW", "W")]
 )  # fmt: skip

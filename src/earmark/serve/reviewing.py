@@ -87,6 +87,11 @@ def _edges(store: Store, event: dict[str, Any], said: Said) -> tuple[float, floa
         raise EarmarkError(
             f"the edges go from {onset:g} to {offset:g} s: an event ends after its start, within its recording of {end:.2f} s"
         )
+    if offset < event["onset"] or onset > event["offset"]:
+        raise EarmarkError(
+            f"the edges, {onset:g} to {offset:g} s, do not touch the event, {event['onset']:g} to {event['offset']:g} s: they count from "
+            "the start of the recording"
+        )
     moved = round(onset, 6), round(min(offset, end), 6)
     return None if moved == (event["onset"], event["offset"]) else moved
 

@@ -56,7 +56,9 @@ class Embedded(Output):
     tagger: Identity
     sample_rate: Annotated[int, Field(ge=1, description="Hz.")]
     window_settings: Annotated[dict[str, Any], Field(description="Of the tagger's windows.")]
-    gain: Annotated[float | SkipJsonSchema[None], Field(description="dB by which the sound was made louder first.")] = Absent
+    gain: Annotated[float | SkipJsonSchema[None], Field(description="dB by which the sound was made louder first.")] = (
+        Absent
+    )
     unread: list[Unread]
 
 
