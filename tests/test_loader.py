@@ -7,6 +7,7 @@ import torch
 
 from earmark.data.manifest import build
 from earmark.errors import AudioError
+from earmark.recipe.schema import Component
 from earmark.train import augment
 from earmark.train.loader import Batches, Waves, draw_order, draw_segments, segment_counts, validation_batches
 from earmark.windows import Windows, fit, starts
@@ -45,7 +46,7 @@ def with_broken(tmp_path, manifest):
 
 
 def augmentations(*names):
-    return [augment.build(name, {}, RATE) for name in (names or ("gain", "crop"))]
+    return augment.staged([Component(name=name) for name in (names or ("gain", "crop"))], RATE)["clip"]
 
 
 def batches(waves, *, batch=3, seed=0, epoch=1, names=()):
@@ -67,6 +68,15 @@ def clips_of(batch_list):
 
 
 # Waves
+
+
+def test_a_clip_that_is_held_cannot_be_changed(manifest):
+    """It is heard again in every epoch."""
+    waves = Waves(manifest, RATE)
+    assert waves.held == 7
+    with pytest.raises(ValueError, match="read-only"):
+        waves[0][:] = 0
+    np.testing.assert_array_equal(waves.heard(0)[0], signal(0, SAMPLES[0]))
 
 
 def test_waves_are_the_recordings(manifest):
@@ -305,7 +315,7 @@ def test_processes_share_the_batch(manifest, world):
 def test_sums_take_their_partners_from_the_clips_that_can_be_read(with_broken):
     waves = Waves(with_broken, RATE)
     targets = with_broken.truth().astype(np.float32)
-    sums = [augment.build("other_class", {"share": 1.0}, RATE)]
+    sums = augment.staged([Component(name="other_class", share=1.0)], RATE)["pair"]
     seen = set()
     for epoch in range(1, 9):
         told = {"seed": 0, "epoch": epoch, "clips": augmentations("crop"), "pairs": sums}

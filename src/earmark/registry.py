@@ -2,7 +2,8 @@
 
 A plug-in is a function with a decorator in a file of its kind's package. Nothing lists the files: they are found when
 the first name is looked up, and so are those of installed packages; files that the user names come before: see
-`earmark.plugins`. Two functions of one name are an error, and an unknown name is answered with the nearest.
+`earmark.plugins`. Two functions of one name are an error, and an unknown name is answered with the nearest. What a kind must
+have is looked at when it is registered; what a plug-in raises at work comes out as an error that names it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any, TypeVar
 from earmark import plugins
 from earmark.errors import EarmarkError, UnknownName
 
+STAGES = ("clip", "pair", "batch", "maps")  # of augmentations, in the order in which they work
 INSTALL_TORCH = "pip install 'earmark[train]'"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,12 +41,53 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function. facts: what its decorator was told, such as the paper. plugin: None for earmark's own."""
+    """One registered function. facts: what its decorator was told, such as the paper. plugin: None for earmark's own.
+
+    kind: what it is one of, as messages call it.
+    """
 
     name: str
     function: Callable[..., Any]
     facts: dict[str, Any] = field(default_factory=dict)
     plugin: plugins.Plugin | None = None
+    kind: str = "function"
+
+    @property
+    def own(self) -> bool:
+        """Whether it is earmark's, and no plug-in's nor of a program that calls earmark."""
+        return self.function.__module__.partition(".")[0] == "earmark"
+
+    @property
+    def told(self) -> str:
+        """What messages call it: "the metric 'worst' of mine.py"."""
+        place = self.plugin.place if self.plugin else self.function.__module__
+        return f"the {self.kind} {self.name!r}" + ("" if self.own else f" of {place}")
+
+    @contextmanager
+    def at_work(self, doing: str, kind: type[EarmarkError] = EarmarkError) -> Iterator[None]:
+        """What a plug-in raises within comes out as an error of this kind that names it, what it does, and its line.
+
+        An EarmarkError goes through, and so does what earmark's own raise: that is a mistake of earmark's, and its traceback is
+        for whoever mends it.
+        """
+        try:
+            yield
+        except EarmarkError:
+            raise
+        except Exception as error:
+            if self.own:
+                raise
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise kind(f"{self.told}: its {doing} fails{self._line(error)}: {what}{_way_out(error)}") from error
+
+    def _line(self, error: Exception) -> str:
+        """' (line 3)': the last line of its own module that led to an error."""
+        number, trace = 0, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_globals.get("__name__") == self.function.__module__:
+                number = trace.tb_lineno
+            trace = trace.tb_next
+        return f" (line {number})" if number else ""
 
     @property
     def summary(self) -> str:
@@ -59,6 +103,13 @@ class Entry:
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Read once: a recipe's check asks for the same functions' tens of times."""
     return inspect.signature(function).parameters
+
+
+def _way_out(error: Exception) -> str:
+    """What to do where an array that is another's was written to."""
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return ". What it is given is not its own: make a new array, as `wave * 0.5` does, in place of `wave *= 0.5`"
+    return ""
 
 
 def _place(function: Callable[..., Any]) -> str:
@@ -99,7 +150,7 @@ class Registry:
                     f"two {self.kind}s are called {key!r}: {_place(other.function)} and {_place(function)}. "
                     "Rename one of them"
                 )
-            self._entries[key] = Entry(key, function, facts, plugin)
+            self._entries[key] = Entry(key, function, facts, plugin, self.kind)
             if plugin is not None and other is None:
                 plugin.gives.append((self.kind, key))
                 plugin.undo.append(partial(self._drop, key))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from earmark.recipe import bounds
 from earmark.recipe.schema import Recipe
-from earmark.registry import AUGMENTATIONS, DATASETS, NETS, NUMPY_FEATURES, Registry, did_you_mean, features
+from earmark.registry import AUGMENTATIONS, DATASETS, NETS, NUMPY_FEATURES, STAGES, Registry, did_you_mean, features
 
 # The beginnings of pydantic's types of error → what the value should have been
 KINDS = {
@@ -28,7 +28,6 @@ KINDS = {
 }
 # What the tagger itself passes on, so that no recipe may set it
 FILLED_IN = {"tags", "channels", "bands", "sample_rate", "root"}
-STAGES = ("clip", "pair", "batch", "maps")  # of the augmentations, in the order in which they work
 
 
 def check(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:

@@ -20,7 +20,7 @@ from earmark import audio
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError
 from earmark.inference.silence import Level
-from earmark.train.augment import ClipAugmentation, ClipPool, PairAugmentation
+from earmark.train.augment import Applied, ClipPool
 from earmark.train.order import ORDER, draw_order, draw_segments, turns_of
 from earmark.train.sources import Wave, WaveSource
 from earmark.train.targets import Dense, Targets, targets_of
@@ -89,7 +89,7 @@ class Waves:
         return round(float(np.quantile(sounding, QUIETEST, method="lower")), 1) if len(sounding) else None
 
     def __getitem__(self, row: int) -> Wave:
-        """(samples,) of the clip in a row of the manifest. Raises AudioError."""
+        """(samples,) of the clip in a row of the manifest; one that is held is read-only. Raises AudioError."""
         held = self._held.get(row)
         return held if held is not None else self._decode(row, lambda note: None)  # it was said at the first look
 
@@ -117,6 +117,7 @@ class Waves:
         with self._lock:
             if wave.nbytes <= self._room:
                 self._room -= wave.nbytes
+                wave.flags.writeable = False  # it is heard again in every epoch, and must be as it was
                 self._held[row] = wave
         return None, notes
 
@@ -157,8 +158,8 @@ class Batches:
         *,
         seed: int,
         epoch: int,
-        clips: Sequence[ClipAugmentation],
-        pairs: Sequence[PairAugmentation] = (),
+        clips: Sequence[Applied],
+        pairs: Sequence[Applied] = (),
         segments: Windows | None = None,
         places: NDArray[np.int64] | None = None,
         rank: int = 0,
@@ -216,14 +217,14 @@ class Batches:
         second = None if other is None else self._window(row, other, place)[0]
         for pair in self.pairs:
             assert self._pool is not None
-            plan = pair.draw(generator, int(np.searchsorted(self.waves.readable, row)), self._pool)
+            plan = pair.draw_pair(generator, int(np.searchsorted(self.waves.readable, row)), self._pool)
             rows = [int(self.waves.readable[at]) for at in plan.rows[1:]]
             summed = [self._window(each, generator) for each in rows]
             targets = [target, *(self.targets[each] for _, each in summed)]
             waves = [wave, *(each for each, _ in summed)]
             if other is not None and second is not None:
-                second, _ = pair.apply(plan, [second, *(self._window(each, other)[0] for each in rows)], targets)
-            wave, target = pair.apply(plan, waves, targets)
+                second, _ = pair.to_pair(plan, [second, *(self._window(each, other)[0] for each in rows)], targets)
+            wave, target = pair.to_pair(plan, waves, targets)
         return wave if second is None else np.stack([wave, second]), target
 
     def _window(self, row: int, generator: np.random.Generator, segment: int | None = None) -> tuple[Wave, int]:
@@ -234,7 +235,7 @@ class Batches:
             # one that stands in for a clip that cannot be read may have fewer
             wave = cut[int(generator.integers(len(cut))) if segment is None else min(segment, len(cut) - 1)]
         for augmentation in self.clips:
-            wave = augmentation.apply(augmentation.draw(generator, wave, self.length), wave)
+            wave = augmentation.to_clip(generator, wave, self.length)
         return wave, heard
 
 

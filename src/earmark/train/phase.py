@@ -21,7 +21,6 @@ from earmark.models.facts import Epoch
 from earmark.models.layers.statistics import measured_anew
 from earmark.models.prediction import loss
 from earmark.recipe import Recipe
-from earmark.registry import AUGMENTATIONS
 from earmark.train import augment, loader, processes
 from earmark.train.checkpoint import Every, restored, within
 from earmark.train.consistency import consistency
@@ -72,14 +71,9 @@ class PhaseModule(nn.Module):
             )
         self.before, self.workers, self.every = before, workers, every
         self.train_waves, self.validation_waves = train, validation
-        staged: dict[str, list[Any]] = {"clip": [], "pair": [], "batch": [], "maps": []}
-        for part in self.recipe.augment:
-            built = augment.build(part.name, part.arguments, self.recipe.sample_rate)
-            staged[AUGMENTATIONS[part.name].facts["stage"]].append(built)
-        self.of_clips: list[augment.ClipAugmentation] = staged["clip"]
-        self.of_pairs: list[augment.PairAugmentation] = staged["pair"]
-        self.of_batches: list[augment.BatchAugmentation] = staged["batch"]
-        self.of_maps: list[augment.MapAugmentation] = staged["maps"]
+        staged = augment.staged(self.recipe.augment, self.recipe.sample_rate)
+        self.of_clips, self.of_pairs = staged["clip"], staged["pair"]
+        self.of_batches, self.of_maps = staged["batch"], staged["maps"]
         self.targets = loader.targets_of(train.manifest, tagger.vocabulary, self.recipe.task)
         clips = validation.manifest
         self.truth = clips.judged_as(self.recipe.task, tagger.vocabulary)
@@ -186,8 +180,8 @@ class PhaseModule(nn.Module):
         views, targets = [processes.whole(view, total) for view in views], processes.whole(targets, total)
         plain = targets.cpu().numpy()
         for augmentation in self.of_batches:
-            plan = augment.draw_for(augmentation, self.batches.rows(index), generator, plain)
-            both = [augmentation.apply(plan, view, targets) for view in views]
+            plan = augmentation.draw(generator, plain, clips=self.batches.rows(index))
+            both = [augmentation.to_batch(plan, view, targets) for view in views]
             views, targets = [view for view, _ in both], both[0][1]
         return [_share(view) for view in views], _share(targets)
 
@@ -201,10 +195,9 @@ class PhaseModule(nn.Module):
         parts = [processes.whole(part, total) for part in maps.chunk(views)]
         targets = processes.whole(targets, total)
         for change in self.of_maps:
-            plan = augment.draw_for(
-                change, self.batches.rows(index), generator, tuple(parts[0].shape), targets[:, :tags].cpu().numpy()
-            )
-            both = [change.apply(plan, part, targets) for part in parts]
+            plain = targets[:, :tags].cpu().numpy()
+            plan = change.draw(generator, tuple(parts[0].shape), plain, clips=self.batches.rows(index))
+            both = [change.to_batch(plan, part, targets) for part in parts]
             parts, targets = [part for part, _ in both], both[0][1]
         return _joined([_share(part) for part in parts]), _share(targets)
 

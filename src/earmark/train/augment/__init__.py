@@ -2,7 +2,7 @@
 
 Chance is drawn apart from being applied: `draw` takes an explicit generator and gives a plan (offsets, partners,
 weights), `apply` puts the plan to work on waves and targets alike and changes nothing in place. In evaluation none of
-them runs; windows are cut by `earmark.windows`.
+them runs; windows are cut by `earmark.windows`. What each is given and what it gives is guarded by `Applied`.
 
 Four stages, in the order in which they work. Clip: one wave (samples,) of any length → a wave. Pair: the windows of a
 clip and of others from the whole training set → one window and its target. Batch: waves (batch, samples) and targets
@@ -15,18 +15,18 @@ level, 3 dB for two equal ones.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.registry import AUGMENTATIONS
+from earmark.train.augment.applied import Applied, build, draw_for, staged
 from earmark.train.augment.pool import ClipPool, Sum
 
 __all__ = [
+    "Applied",
     "BatchAugmentation",
     "ClipAugmentation",
     "ClipPool",
@@ -37,6 +37,7 @@ __all__ = [
     "build",
     "check_share",
     "draw_for",
+    "staged",
 ]
 
 Wave = NDArray[np.float32]
@@ -74,20 +75,6 @@ class MapAugmentation(Protocol):
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...], targets: NDArray[np.float32]) -> object: ...
 
     def apply(self, plan: object, maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
-def build(name: str, arguments: dict[str, Any], sample_rate: int) -> Any:
-    """A registered augmentation with its arguments; the sample rate where it asks for it."""
-    entry = AUGMENTATIONS[name]
-    if "sample_rate" in entry.arguments():
-        arguments = {**arguments, "sample_rate": sample_rate}
-    return entry.function(**arguments)
-
-
-def draw_for(augmentation: Any, clips: NDArray[np.int64], *given: Any) -> object:
-    """The plan of an augmentation of batches or maps; `clips` where its `draw` asks for them."""
-    asked = {"clips": clips} if "clips" in inspect.signature(augmentation.draw).parameters else {}
-    return augmentation.draw(*given, **asked)
 
 
 def check_share(share: float, name: str = "share") -> None:
