@@ -294,15 +294,25 @@ from earmark.data.datasets import dataset
 from earmark.events.formats import event_format
 from earmark.registry import AUGMENTATIONS, FEATURES, METRICS
 @FEATURES.register()
-class feature_x: "A feature."
+class feature_x:
+    "A feature."
+    def __init__(self, sample_rate): ...
 @AUGMENTATIONS.register("augmentation_x", stage="clip")
-class Louder: "An augmentation."
+class Louder:
+    "An augmentation."
+    def draw(self, generator, wave, length): ...
+    def apply(self, plan, wave): ...
 @METRICS.register("metric_x", tasks=("one",))
 def metric(scores, truth): "A metric."
 @dataset(licence="CC0")
 def dataset_x(root): "A data set."
 @event_format(ending=".x")
-class Event_x: "An event format."
+class Event_x:
+    "An event format."
+    @staticmethod
+    def text(events, highest=None): ...
+    @staticmethod
+    def read(text, recording): ...
 """
 
 

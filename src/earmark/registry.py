@@ -24,7 +24,14 @@ from typing import Any, TypeVar
 from earmark import plugins
 from earmark.errors import EarmarkError, UnknownName
 
-STAGES = ("clip", "pair", "batch", "maps")  # of augmentations, in the order in which they work
+# what the functions of an augmentation are given, by its stage, in the order in which stages work
+AUGMENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "clip": {"draw": ("generator", "wave", "length"), "apply": ("plan", "wave")},
+    "pair": {"draw": ("generator", "row", "pool"), "apply": ("plan", "waves", "targets")},
+    "batch": {"draw": ("generator", "targets"), "apply": ("plan", "waves", "targets")},
+    "maps": {"draw": ("generator", "shape", "targets"), "apply": ("plan", "maps", "targets")},
+}
+STAGES = tuple(AUGMENTS)
 INSTALL_TORCH = "pip install 'earmark[train]'"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -64,15 +71,17 @@ class Entry:
         return f"the {self.kind} {self.name!r}" + ("" if self.own else f" of {place}")
 
     @contextmanager
-    def at_work(self, doing: str, kind: type[EarmarkError] = EarmarkError) -> Iterator[None]:
+    def at_work(
+        self, doing: str, kind: type[EarmarkError] = EarmarkError, through: type[Exception] = EarmarkError
+    ) -> Iterator[None]:
         """What a plug-in raises within comes out as an error of this kind that names it, what it does, and its line.
 
-        An EarmarkError goes through, and so does what earmark's own raise: that is a mistake of earmark's, and its traceback is
-        for whoever mends it.
+        An EarmarkError goes through, and so does one of the kind `through`. So does what earmark's own raise: that is a mistake of
+        earmark's, and its traceback is for whoever mends it.
         """
         try:
             yield
-        except EarmarkError:
+        except (EarmarkError, through):
             raise
         except Exception as error:
             if self.own:
@@ -117,10 +126,112 @@ def _place(function: Callable[..., Any]) -> str:
     return f"{plugin.place if plugin else function.__module__}.{function.__qualname__}"
 
 
+def _lines(function: Callable[..., Any]) -> tuple[str, int] | None:
+    """(file, line) of a function, or of the first one of a class; None where it cannot be told."""
+    held: list[Any] = list(vars(function).values()) if inspect.isclass(function) else [function]
+    codes = [code for each in held if (code := getattr(inspect.unwrap(each), "__code__", None)) is not None]
+    return min(((code.co_filename, code.co_firstlineno) for code in codes), key=lambda found: found[1], default=None)
+
+
+def _check_alone(
+    kind: str, key: str, other: Entry, function: Callable[..., Any], plugin: plugins.Plugin | None
+) -> None:
+    """Raises EarmarkError for a second function of a name. A module that is imported again registers the same ones again."""
+    before, now = _lines(other.function), _lines(function)
+    # a file that is loaded anew was forgotten before; of a module that is, each function stands where it stood
+    again = before is None or now is None or before[0] != now[0] or before[1] == now[1]
+    if _place(other.function) != _place(function):
+        told = f"{_place(other.function)} and {_place(function)}"
+    elif (plugin is not None and plugin.sha256 and other.plugin is plugin) or not again:
+        lines = f", on lines {before[1]} and {now[1]}" if before and now else ""
+        told = f"both {_place(function)}{lines}"
+    else:
+        return
+    raise EarmarkError(f"two {kind}s are called {key!r}: {told}. Rename one of them")
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether it can be called with so many arguments by their places."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # of what is not written in Python nobody can tell
+        return True
+    return True
+
+
+def _method(owner: object, name: str, gives: tuple[str, ...]) -> str:
+    """What is wrong with a method of a class, or of an object; '' where nothing is."""
+    method = getattr(owner, name, None)
+    wanted = f"function `{name}` of ({', '.join(gives)})"
+    if not callable(method):
+        return f"has no {wanted}"
+    bound = not inspect.isclass(owner) or isinstance(inspect.getattr_static(owner, name), staticmethod | classmethod)
+    if _takes(method, len(gives) + (not bound)):
+        return ""
+    return f"is to have a {wanted}, and its own takes {inspect.signature(method)}"
+
+
+def check_augmentation(stage: str, owner: object) -> str:
+    """What a class, or what a function made, lacks to be an augmentation of a stage; '' where nothing is."""
+    return next((wrong for name, gives in AUGMENTS[stage].items() if (wrong := _method(owner, name, gives))), "")
+
+
+def _augmentation(entry: Entry) -> str:
+    stage = entry.facts.get("stage")
+    if stage not in STAGES:
+        told = "is registered without a stage" if stage is None else f"is registered with the stage {stage!r}"
+        return f"{told}: AUGMENTATIONS.register({entry.name!r}, stage=…) takes one of {', '.join(STAGES)}"
+    return check_augmentation(stage, entry.function) if inspect.isclass(entry.function) else ""
+
+
+def _metric(entry: Entry) -> str:
+    tasks = entry.facts.get("tasks")
+    if isinstance(tasks, str) or not tasks or not set(tasks) <= {"one", "many"}:
+        told = "without tasks" if tasks is None else f"with the tasks {tasks!r}"
+        return (
+            f'is registered {told}: METRICS.register({entry.name!r}, tasks=("one", "many")) says whether it is for clips of one '
+            "tag, of many, or both"
+        )
+    if not _takes(entry.function, 2):
+        return f"is a function of values and truth, and takes {inspect.signature(entry.function)}"
+    return (
+        "" if callable(entry.facts.get("weighted", _metric)) else "is registered with a `weighted` that is no function"
+    )
+
+
+def _net(entry: Entry) -> str:
+    hears, takes = entry.facts.get("input"), entry.arguments()
+    if hears not in ("waves", "maps", "both"):
+        return f"is registered with the input {hears!r}: @net(…, input=…) takes one of waves, maps, both"
+    needed = ["tags"] if hears == "waves" else ["tags", "channels", "bands"]
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values()):
+        return ""
+    missing = [name for name in needed if name not in takes]
+    return f"has no argument {' nor '.join(missing)}, which the tagger fills in" if missing else ""
+
+
+def _feature(entry: Entry) -> str:
+    return "" if entry.arguments() else "has no arguments: the tagger gives it the sample rate first"
+
+
+def _data_set(entry: Entry) -> str:
+    return "" if entry.arguments() else "has no arguments: it is given the folder, `root`"
+
+
+def _event_format(entry: Entry) -> str:
+    end = entry.facts.get("ending")
+    if not isinstance(end, str) or not end.startswith("."):
+        return f"is registered with the ending {end!r}: @event_format(ending=…) of earmark.events.formats takes one such as '.csv'"
+    text = ("events", "highest", "more") if entry.facts.get("more") else ("events", "highest")
+    return _method(entry.function, "text", text) or _method(entry.function, "read", ("text", "recording"))
+
+
 class Registry:
     """The functions of one kind. home: the module or package that holds them, imported on first use.
 
-    plugged: whether packages that are installed may add some.
+    plugged: whether packages that are installed may add some. contract: what is wrong with one that is registered, or ''.
 
     >>> "esc" in DATASETS
     True
@@ -128,15 +239,19 @@ class Registry:
     ['root', 'subset']
     """
 
-    def __init__(self, kind: str, home: str, plugged: bool = True):
+    def __init__(self, kind: str, home: str, plugged: bool = True, contract: Callable[[Entry], str] = lambda entry: ""):
         self.kind = kind
+        self.contract = contract
         self.plugged = plugged
         self.home = home
         self._entries: dict[str, Entry] = {}
         self._imported = False
 
     def register(self, name: str | None = None, **facts: Any) -> Callable[[Function], Function]:
-        """Decorator: registers a function or class under `name` (default: its own name)."""
+        """Decorator: registers a function or class under `name` (default: its own name).
+
+        Raises EarmarkError for a name that is taken, and for what lacks something that all of its kind have.
+        """
 
         def add(function: Function) -> Function:
             key = name or function.__name__
@@ -144,13 +259,13 @@ class Registry:
             if plugin is not None:
                 self._find()  # so that a name of earmark's own that it takes is told here
             other = self._entries.get(key)
-            # a module that is imported again registers the same functions again
-            if other is not None and _place(other.function) != _place(function):
-                raise EarmarkError(
-                    f"two {self.kind}s are called {key!r}: {_place(other.function)} and {_place(function)}. "
-                    "Rename one of them"
-                )
-            self._entries[key] = Entry(key, function, facts, plugin, self.kind)
+            if other is not None:
+                _check_alone(self.kind, key, other, function, plugin)
+            entry = Entry(key, function, facts, plugin, self.kind)
+            if wrong := self.contract(entry):
+                # of a file that is a plug-in whoever runs it tells the path
+                raise EarmarkError(f"{f'the {self.kind} {key!r}' if plugin and plugin.sha256 else entry.told} {wrong}")
+            self._entries[key] = entry
             if plugin is not None and other is None:
                 plugin.gives.append((self.kind, key))
                 plugin.undo.append(partial(self._drop, key))
@@ -211,15 +326,15 @@ class Registry:
         return self._entries[name]
 
 
-NETS = Registry("net", "earmark.models.nets")
-FEATURES = Registry("feature", "earmark.models.features")
+NETS = Registry("net", "earmark.models.nets", contract=_net)
+FEATURES = Registry("feature", "earmark.models.features", contract=_feature)
 # The same in NumPy, for engines that run a net's body without torch. A feature's arguments and facts are written there
 # what packages add to torch's features would import torch here too
-NUMPY_FEATURES = Registry("feature", "earmark.engines.features", plugged=False)
-DATASETS = Registry("data set", "earmark.data.datasets")
-AUGMENTATIONS = Registry("augmentation", "earmark.train.augment")
-METRICS = Registry("metric", "earmark.metrics")
-EVENT_FORMATS = Registry("event format", "earmark.events.formats")
+NUMPY_FEATURES = Registry("feature", "earmark.engines.features", plugged=False, contract=_feature)
+DATASETS = Registry("data set", "earmark.data.datasets", contract=_data_set)
+AUGMENTATIONS = Registry("augmentation", "earmark.train.augment", contract=_augmentation)
+METRICS = Registry("metric", "earmark.metrics", contract=_metric)
+EVENT_FORMATS = Registry("event format", "earmark.events.formats", contract=_event_format)
 KINDS = {each.kind: each for each in (NETS, FEATURES, DATASETS, AUGMENTATIONS, METRICS, EVENT_FORMATS)}
 
 

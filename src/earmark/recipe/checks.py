@@ -11,9 +11,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from earmark.errors import EarmarkError
 from earmark.recipe import bounds
 from earmark.recipe.schema import Recipe
-from earmark.registry import AUGMENTATIONS, DATASETS, NETS, NUMPY_FEATURES, STAGES, Registry, did_you_mean, features
+from earmark.registry import (
+    AUGMENTATIONS,
+    DATASETS,
+    NETS,
+    NUMPY_FEATURES,
+    STAGES,
+    Registry,
+    check_augmentation,
+    did_you_mean,
+    features,
+)
 
 # The beginnings of pydantic's types of error → what the value should have been
 KINDS = {
@@ -200,7 +211,12 @@ def _check_component(
         return [f"{named_at or where + '.name'}: no {registry.kind} is called {name!r}{known}"]
     entry = registry[name]
     function = entry.function.__init__ if inspect.isclass(entry.function) else entry.function
-    hints = typing.get_type_hints(function)
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        if entry.own:
+            raise
+        hints = {}  # of a plug-in whose annotations name what is not there: it says itself what it makes of a value
     takes = [key for key in entry.arguments() if key not in filled_in and key != "self"]
     mistakes = []
     for key, value in part.items():
@@ -292,9 +308,13 @@ def _augment_mistakes(recipe: Recipe) -> list[str]:
     for i, (entry, part) in enumerate(zip(entries, recipe.augment, strict=True)):
         given = {"sample_rate": recipe.sample_rate} if "sample_rate" in entry.arguments() else {}
         try:
-            entry.function(**given, **part.arguments)
-        except ValueError as error:
+            with entry.at_work("making", through=ValueError):  # what it says of its arguments is the recipe's mistake
+                made = entry.function(**given, **part.arguments)
+        except (ValueError, EarmarkError) as error:
             mistakes.append(f"augment.{i}: {error}")
+        else:
+            if wrong := check_augmentation(entry.facts["stage"], made):
+                mistakes.append(f"augment.{i}: {entry.told} {wrong}")
         if entry.facts.get("task", recipe.task) != recipe.task:
             what = "gives a clip several tags" if recipe.task == "one" else "is for clips of one tag"
             mistakes.append(f"augment.{i}: {entry.name} {what}, and task is {recipe.task}: leave it out, or take mixup")
