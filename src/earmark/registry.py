@@ -87,10 +87,10 @@ class Entry:
             if self.own:
                 raise
             what = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise kind(f"{self.told}: its {doing} fails{self._line(error)}: {what}{_way_out(error)}") from error
+            raise kind(f"{self.told}: its {doing} fails{self.line(error)}: {what}{_way_out(error)}") from error
 
-    def _line(self, error: Exception) -> str:
-        """' (line 3)': the last line of its own module that led to an error."""
+    def line(self, error: Exception) -> str:
+        """' (line 3)': the last line of its own module that led to an error; '' where none did."""
         number, trace = 0, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_globals.get("__name__") == self.function.__module__:

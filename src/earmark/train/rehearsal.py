@@ -1,4 +1,4 @@
-"""A recipe's nets before anything is written: built without values, with weights passed on between them."""
+"""A recipe's nets before anything is written: built without values, with weights passed on between them; plug-ins are tried."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
 from earmark.train.phase import part_of
 from earmark.train.transfer import copy_part, first_words, same_net
+from earmark.train.trial import check_plugins
 
 
 def rehearse(
@@ -24,6 +25,7 @@ def rehearse(
     start: whose weights the first phase goes on from. begun: a training without phases has weights of its own already, so that
     those which it began with may be gone. Raises RecipeError, and TaggerError for a tagger file that cannot be read.
     """
+    check_plugins(recipe, vocabulary)
     built: dict[str, taggers.Tagger] = {}
     before: Recipe | None = None
     for name in recipe.running() or [""]:

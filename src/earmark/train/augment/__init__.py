@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.train.augment.applied import Applied, build, draw_for, staged
+from earmark.train.augment.applied import Applied, build, draw_for, shown, staged
 from earmark.train.augment.pool import ClipPool, Sum
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "build",
     "check_share",
     "draw_for",
+    "shown",
     "staged",
 ]
 

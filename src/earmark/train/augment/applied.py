@@ -56,7 +56,7 @@ class Applied:
         rows = np.asarray(getattr(plan, "rows", ()))
         if rows.ndim != 1 or not len(rows) or rows.dtype.kind not in "iu" or rows[0] != row:
             raise self._wrong(
-                f"its draw gives {_shown(plan)}, and a plan has `rows`, whole numbers (clips,), of which the first is the clip's own, "
+                f"its draw gives {shown(plan)}, and a plan has `rows`, whole numbers (clips,), of which the first is the clip's own, "
                 f"{row}"
             )
         if rows.min() < 0 or rows.max() >= len(pool):
@@ -71,12 +71,12 @@ class Applied:
         with self.entry.at_work("apply"):
             got = self.does.apply(plan, waves, targets)
         if not isinstance(got, tuple | list) or len(got) != 2:
-            raise self._wrong(f"its apply gives {_shown(got)}, not two things: a wave and its target")
+            raise self._wrong(f"its apply gives {shown(got)}, not two things: a wave and its target")
         wave, target = self._wave(got[0], len(waves[0]), len(waves[0])), got[1]
         tags = targets[0].shape
         if not isinstance(target, np.ndarray) or target.shape != tags or target.dtype.kind != "f":
             raise self._wrong(
-                f"its apply gives {_shown(target)} for a target, which is an array of floats {_sides(tags)}"
+                f"its apply gives {shown(target)} for a target, which is an array of floats {_sides(tags)}"
             )
         if not (target.min() >= -ROUNDING and target.max() <= 1 + ROUNDING):
             self._check_targets(target, any(np.isnan(each).any() for each in targets))
@@ -88,14 +88,14 @@ class Applied:
         with self.entry.at_work("apply"):
             got = self.does.apply(plan, values, targets)
         if not isinstance(got, tuple | list) or len(got) != 2:
-            raise self._wrong(f"its apply gives {_shown(got)}, not two tensors: those of clips, and their targets")
+            raise self._wrong(f"its apply gives {shown(got)}, not two tensors: those of clips, and their targets")
         what = "maps" if self.entry.facts["stage"] == "maps" else "waves"
         for name, old, each, version in zip((what, "targets"), (values, targets), got, before, strict=True):
             if old._version != version:
                 raise self._wrong(f"its apply writes into the {name} that it is given: {OWN}")
             if not isinstance(each, Tensor) or each.shape != old.shape or not each.is_floating_point():
                 raise self._wrong(
-                    f"its apply gives {_shown(each)} for {name}, which stay a tensor of floats {_sides(old.shape)}"
+                    f"its apply gives {shown(each)} for {name}, which stay a tensor of floats {_sides(old.shape)}"
                 )
             if each.device != old.device:
                 raise self._wrong(f"its apply gives {name} on {each.device}; they stay on {old.device}")
@@ -129,7 +129,7 @@ class Applied:
         """length: that it must have; None: any. given: of the wave that it was made of. Samples."""
         if not isinstance(got, np.ndarray) or got.ndim != 1 or got.dtype.kind != "f":
             raise self._wrong(
-                f"its apply gives {_shown(got)}; a wave is an array of floats (samples,), full scale from -1 to 1"
+                f"its apply gives {shown(got)}; a wave is an array of floats (samples,), full scale from -1 to 1"
             )
         if length is not None and len(got) != length:
             raise self._wrong(
@@ -185,7 +185,7 @@ def draw_for(augmentation: Any, clips: NDArray[np.int64], *given: Any) -> object
     return augmentation.draw(*given, **asked)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """What it is, in words: its kind and, of an array, its shape."""
     if isinstance(value, np.ndarray | Tensor):
         kind = "an array" if isinstance(value, np.ndarray) else "a tensor"

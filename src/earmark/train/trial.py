@@ -1,0 +1,231 @@
+"""The plug-ins of a recipe tried on a small batch of noise, before anything is written: its net, its feature, its augmentations.
+
+What earmark's own must do the contract tests look at; of what comes from elsewhere nobody knows until it has run, and hours later
+is too late. Two windows on the CPU are less work than a step of training. No random number of the caller's is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from earmark import recipe as recipes
+from earmark.errors import EarmarkError, RecipeError
+from earmark.models import tagger as taggers
+from earmark.models.prediction import Grid, Prediction
+from earmark.recipe import Recipe
+from earmark.registry import AUGMENTATIONS, FEATURES, NETS, Entry
+from earmark.train import augment
+from earmark.train.augment import ClipPool
+
+CLIPS = 4
+# Of the largest value. A clip alone and in a batch may be summed in another order: float32 rounds by 6e-8, a sum of a million terms
+# by a thousand times that at random, and tens of layers add up; what depends on the other clips of a batch is far beyond
+ROUNDING = 1e-3
+
+LACKING = {
+    "shortest": "the fewest inputs that it takes: samples or, where it hears maps alone, frames of the feature",
+    "shortest_frames": "the fewest frames of the feature that it takes; one that hears waves and maps has both",
+    "parameters": "as an nn.Module has",
+}
+
+
+def check_plugins(recipe: Recipe, vocabulary: Sequence[str]) -> None:
+    """Raises RecipeError for a net, feature or augmentation of a plug-in that does not do what all of its kind do, in any phase."""
+    for name in recipe.running() or [""]:
+        plan = recipes.during(recipe, name) if name else recipe
+        net, feature = _entries(plan)
+        changes = [AUGMENTATIONS[part.name] for part in plan.augment]
+        if all(each is None or each.own for each in (net, feature, *changes)):
+            continue
+        where = f"phases.{name}." if name else ""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            try:
+                tagger = None
+                if not net.own or not (feature is None or feature.own):
+                    tagger = _built(plan, vocabulary)
+                    _check_tagger(tagger, len(vocabulary))
+                if not all(each.own for each in changes):
+                    _check_augmentations(plan, vocabulary, tagger)
+            except RecipeError:
+                raise
+            except EarmarkError as error:
+                raise RecipeError(recipe.name, [f"{where}{error}"]) from error
+
+
+def _entries(plan: Recipe) -> tuple[Entry, Entry | None]:
+    return NETS[plan.net.name], FEATURES[plan.features.name] if plan.features else None
+
+
+def _noise(count: int, samples: int) -> Tensor:
+    """(count, samples), each half as loud as the one before."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (count, samples)).astype(np.float32)
+    return torch.from_numpy(noise * np.float32(0.5) ** np.arange(count, dtype=np.float32)[:, None])
+
+
+def _built(plan: Recipe, vocabulary: Sequence[str]) -> taggers.Tagger:
+    net, feature = _entries(plan)
+    foreign = [each for each in (net, feature) if each is not None and not each.own]
+    try:
+        return taggers.build(plan, vocabulary)
+    except EarmarkError:
+        raise
+    except StopIteration as error:
+        raise _wrong(net, "what it makes has no parameters, so that nothing would be learnt") from error
+    except Exception as error:
+        own_line = next((each for each in foreign if each.line(error)), None)
+        lacking = next((each for each in foreign if _lacks(each, error)), None)
+        if own_line is None and lacking is not None and isinstance(error, AttributeError):
+            what = LACKING.get(str(error.name), "which all of its kind have: see earmark.models.features.Feature")
+            raise _wrong(lacking, f"what it makes has no `{error.name}`, {what}") from error
+        with (own_line or foreign[0]).at_work("making"):
+            raise
+
+
+def _lacks(entry: Entry, error: Exception) -> bool:
+    """Whether what a function made was asked for something that it has not."""
+    if not isinstance(error, AttributeError):
+        return False
+    return type(error.obj).__module__ == entry.function.__module__ or not isinstance(error.obj, nn.Module)
+
+
+def _check_tagger(tagger: taggers.Tagger, tags: int) -> None:
+    net, feature = _entries(tagger.recipe)
+    waves = _noise(2, tagger.windows.samples(tagger.sample_rate)[0])
+    tagger.eval()
+    with torch.no_grad():
+        maps = waves
+        if feature is not None:
+            maps = _heard(feature, tagger.features, waves)
+            _check_alone(feature, "maps", maps, lambda few: tagger.features(few), waves)
+        if net.own:
+            return
+        together = _predicted(net, tagger, waves, maps, tags)
+        again = _predicted(net, tagger, waves, maps, tags)
+        if not torch.equal(together.levels, again.levels):
+            raise _wrong(
+                net,
+                "answers the same windows differently the second time, in evaluation: is chance drawn, as by F.dropout without "
+                "training=self.training?",
+            )
+        for what in ("levels", "embedding"):
+            both = getattr(together, what)
+            _check_alone(net, f"values of `{what}`", both, lambda few, w=what: getattr(tagger(few), w), waves)  # type: ignore[misc]
+    tagger.train()
+    taught = _predicted(net, tagger, waves, maps, tags)
+    if any(each.requires_grad for each in tagger.parameters()) and not taught.levels.requires_grad:
+        raise _wrong(
+            net, "its levels have no gradient, so that nothing would be learnt: is detach, no_grad or NumPy between?"
+        )
+
+
+def _heard(entry: Entry, feature: Any, waves: Tensor) -> Tensor:
+    """What a feature makes of waves."""
+    maps: Tensor
+    before = waves._version
+    with entry.at_work("forward"):
+        maps = feature(waves)
+        frames = feature.frames(waves.shape[1])
+    wanted = (len(waves), feature.channels, feature.bands, frames)
+    if not isinstance(maps, Tensor) or tuple(maps.shape) != wanted or not maps.is_floating_point():
+        raise _wrong(
+            entry,
+            f"its forward gives {augment.shown(maps)}, and maps are floats (batch, channels, bands, frames): {wanted} by its own "
+            "channels, bands and frames()",
+        )
+    if waves._version != before:
+        raise _wrong(entry, "its forward writes into the waves that it is given: make new ones")
+    if not bool(maps.isfinite().all()):
+        raise _wrong(entry, "its forward gives values of noise that are no finite numbers")
+    return maps
+
+
+def _predicted(entry: Entry, tagger: taggers.Tagger, waves: Tensor, maps: Tensor, tags: int) -> Prediction:
+    """What a net says, held against what all say."""
+    before = waves._version, maps._version
+    with entry.at_work("forward"):
+        got: Any = tagger.predict(waves, maps)
+    if (waves._version, maps._version) != before:
+        raise _wrong(entry, "its forward writes into what it is given: make new tensors")
+    if not isinstance(got, Prediction):
+        raise _wrong(
+            entry,
+            f"its forward gives {augment.shown(got)}, not a Prediction of earmark.models.prediction: "
+            "Prediction(logits[:, None], embedding)",
+        )
+    batch = len(waves)
+    _check_shape(entry, "levels", got.levels, "(batch, levels, tags)", (batch, 0, tags))
+    _check_shape(entry, "embedding", got.embedding, "(batch, width)", (batch, 0))
+    if got.frames is not None:
+        _check_shape(entry, "frames", got.frames, "(batch, frames, tags)", (batch, 0, tags))
+        if not isinstance(tagger.grid, Grid):
+            raise _wrong(
+                entry, "gives frames, and has no `grid`, an earmark.models.prediction.Grid that says where they lie"
+            )
+    return got
+
+
+def _check_shape(entry: Entry, what: str, value: Any, words: str, wanted: tuple[int, ...]) -> None:
+    """wanted: the sides; 0 where any number does."""
+    told = str(wanted).replace(" 0", " …")
+    fits = isinstance(value, Tensor) and value.is_floating_point() and value.dim() == len(wanted) and value.numel() > 0
+    if not fits or any(side not in (0, got) for side, got in zip(wanted, value.shape, strict=True)):
+        raise _wrong(entry, f"its `{what}` is {augment.shown(value)}, where floats {words} are due: {told}")
+    if not bool(value.isfinite().all()):
+        raise _wrong(entry, f"its `{what}` of noise has values that are no finite numbers, before anything is learnt")
+
+
+def _check_alone(entry: Entry, what: str, together: Tensor, make: Callable[[Tensor], Tensor], waves: Tensor) -> None:
+    if entry.own:
+        return
+    with entry.at_work("forward of one window"):
+        alone = make(waves[:1])
+    scale = float(together.abs().max())
+    apart = float((alone[0] - together[0]).abs().max()) if alone.shape[1:] == together.shape[1:] else float("inf")
+    if not apart <= ROUNDING * scale:
+        raise _wrong(
+            entry,
+            f"its {what} for a window differ by {apart:g} alone and in a batch of two, in evaluation (the largest is {scale:g}): what "
+            "it says of a window must not depend on those beside it, as it does where a mean goes over the batch",
+        )
+
+
+def _check_augmentations(plan: Recipe, vocabulary: Sequence[str], tagger: taggers.Tagger | None) -> None:
+    """All stages, as a step of training goes through them."""
+    length = plan.windows.build().samples(plan.sample_rate)[0]
+    staged = augment.staged(plan.augment, plan.sample_rate)
+    generator = np.random.default_rng(0)
+    clips = [clip.numpy()[: length + length // (2 + at)] for at, clip in enumerate(_noise(CLIPS, 2 * length))]
+    known = np.eye(len(vocabulary), dtype=np.float32)[np.arange(CLIPS) % len(vocabulary)]
+    pool = ClipPool(known)
+
+    def window(clip: Any) -> Any:
+        for each in staged["clip"]:
+            clip = each.to_clip(generator, clip, length)
+        return clip
+
+    waves, targets = [window(clip) for clip in clips], list(known)
+    for pair in staged["pair"]:
+        drawn = [pair.draw_pair(generator, row, pool) for row in range(CLIPS)]
+        summed = [pair.to_pair(d, [window(clips[r]) for r in d.rows], [known[r] for r in d.rows]) for d in drawn]
+        waves, targets = [wave for wave, _ in summed], [target for _, target in summed]
+    batch, wanted = torch.from_numpy(np.stack(waves)), torch.from_numpy(np.stack(targets))
+    for each in staged["batch"]:
+        batch, wanted = each.to_batch(each.draw(generator, wanted.numpy(), clips=np.arange(CLIPS)), batch, wanted)
+    if all(each.entry.own for each in staged["maps"]):
+        return
+    with torch.no_grad():
+        tagger = tagger or taggers.build(plan, vocabulary)
+        maps = tagger.features(tagger.normalised(batch))
+    for each in staged["maps"]:
+        drawn_maps = each.draw(generator, tuple(maps.shape), wanted.numpy(), clips=np.arange(CLIPS))
+        maps, wanted = each.to_batch(drawn_maps, maps, wanted)
+
+
+def _wrong(entry: Entry, what: str) -> EarmarkError:
+    return EarmarkError(f"{entry.told}: {what}")
