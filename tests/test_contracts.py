@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from tests.test_train import recipe
 
@@ -201,3 +202,74 @@ def test_annotations_that_name_what_is_not_there_end_nothing(load):
     load(MADE.replace("MADE", "None").replace("loud: float", "loud: 'Loudness'"))
     _, (mistake,) = check(recipe().as_dict() | {"augment": [{"name": "mine", "loud": 2}, "crop"]})
     assert "has no function `draw`" in mistake
+
+
+METRIC = """
+from earmark.registry import METRICS
+
+@METRICS.register("mine", tasks=("one", "many"))
+def mine(values, truth):
+    DOES
+"""
+FAILING = [
+    ("{}['x']", r"the metric 'mine' of \S+p\.py: its function fails \(line 11\): KeyError: 'x'"),
+    ("pass", r"the metric 'mine' of \S+p\.py gives None, which is no number: its function returns one"),
+    ("return 'much'", r"gives 'much', which is no number"),
+    ("return values", r"gives array\(.*, which is no number"),
+    ("values *= 0; return 1.0", r"its function fails \(line 11\): ValueError: .*read-only.* make a new array"),
+    ("truth[:] = False; return 1.0", r"its function fails \(line 11\): ValueError: .*read-only"),
+]
+
+
+@pytest.mark.parametrize(("does", "told"), FAILING)
+def test_a_metric_that_fails_is_told_and_the_others_are_measured(load, does, told):
+    from earmark import metrics
+    from earmark.errors import ScoresError
+
+    values, truth = np.random.default_rng(0).random((8, 3)), np.eye(3, dtype=bool)[np.arange(8) % 3]
+    plain = metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=20)
+    load(METRIC.replace("DOES", does))
+    with pytest.raises(ScoresError, match=told):
+        metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=20, metrics=["map", "mine"])
+    with pytest.warns(UserWarning, match=rf"{told}.*\. The other metrics are measured"):
+        got = metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=20)
+    assert got == plain
+    with pytest.warns(UserWarning, match=told):
+        compared = metrics.compare(
+            [values, values * 0.5], truth, np.arange(8) // 2, "one", resamples=20, permutations=20
+        )
+    assert {each.metric for each in compared} == set(plain)
+
+
+def test_a_metric_that_fails_on_some_draws_is_left_out(load):
+    from earmark import metrics
+
+    values, truth = np.random.default_rng(0).random((8, 3)), np.eye(3, dtype=bool)[np.arange(8) % 3]
+    load(METRIC.replace("DOES", "return values[truth].min() if len(set(values[:, 0])) == 8 else None"))
+    with pytest.warns(UserWarning, match="the metric 'mine' .* gives None"):
+        got = metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=20)
+    assert "mine" not in got and "map" in got
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("draw.clips.values[:] = 0", r"its weighted fails \(line 9\): ValueError: .*read-only"),
+        ("{}['x']", r"KeyError: 'x'"),
+    ],
+)
+def test_a_metric_of_weights_too(load, does, told):
+    from earmark import metrics
+    from earmark.errors import ScoresError
+
+    source = METRIC.replace("DOES", "return 1.0").replace('"many")', '"many"), weighted=of_weights')
+    load(
+        source.replace("@METRICS", f"def of_weights(draw):\n    {does}\n\n@METRICS").replace(
+            "import METRICS\n\n", "import METRICS\n"
+        )
+    )
+    values, truth = np.random.default_rng(0).random((8, 3)), np.eye(3, dtype=bool)[np.arange(8) % 3]
+    before = values.copy()
+    with pytest.raises(ScoresError, match=told):
+        metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=20, metrics=["mine"])
+    assert np.array_equal(values, before)

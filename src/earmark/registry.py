@@ -13,16 +13,17 @@ import functools
 import importlib.util
 import inspect
 import pkgutil
+import reprlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from earmark import plugins
-from earmark.errors import EarmarkError, UnknownName
+from earmark.errors import EarmarkError, ScoresError, UnknownName
 
 # what the functions of an augmentation are given, by its stage, in the order in which stages work
 AUGMENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -117,7 +118,7 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 def _way_out(error: Exception) -> str:
     """What to do where an array that is another's was written to."""
     if isinstance(error, ValueError) and "read-only" in str(error):
-        return ". What it is given is not its own: make a new array, as `wave * 0.5` does, in place of `wave *= 0.5`"
+        return ". What it is given is not its own: make a new array, as `x * 0.5` does, in place of `x *= 0.5`"
     return ""
 
 
@@ -228,10 +229,41 @@ def _event_format(entry: Entry) -> str:
     return _method(entry.function, "text", text) or _method(entry.function, "read", ("text", "recording"))
 
 
+def fixed(array: Any) -> Any:
+    """The same array, which cannot be written to through this one."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _guarded_metric(entry: Entry) -> Entry:
+    """A metric of elsewhere: what it is given cannot be written to, and what it gives is a number. Raises ScoresError."""
+
+    @functools.wraps(entry.function)
+    def measured(values: Any, truth: Any) -> Any:
+        with entry.at_work("function", ScoresError):
+            value = entry.function(fixed(values), fixed(truth))
+        try:
+            float(value)
+        except (TypeError, ValueError) as error:
+            told = f"gives {reprlib.repr(value)}, which is no number: its function returns one"
+            raise ScoresError(f"{entry.told} {told}") from error
+        return value
+
+    by_weight: Any = entry.facts.get("weighted")
+
+    def weighted(draw: Any) -> Any:
+        with entry.at_work("weighted", ScoresError):
+            return by_weight(draw)
+
+    return replace(entry, function=measured, facts=entry.facts | ({"weighted": weighted} if by_weight else {}))
+
+
 class Registry:
     """The functions of one kind. home: the module or package that holds them, imported on first use.
 
     plugged: whether packages that are installed may add some. contract: what is wrong with one that is registered, or ''.
+    guard: what stands for one that is not earmark's own.
 
     >>> "esc" in DATASETS
     True
@@ -239,9 +271,16 @@ class Registry:
     ['root', 'subset']
     """
 
-    def __init__(self, kind: str, home: str, plugged: bool = True, contract: Callable[[Entry], str] = lambda entry: ""):
+    def __init__(
+        self,
+        kind: str,
+        home: str,
+        plugged: bool = True,
+        contract: Callable[[Entry], str] = lambda entry: "",
+        guard: Callable[[Entry], Entry] = lambda entry: entry,
+    ):
         self.kind = kind
-        self.contract = contract
+        self.contract, self.guard = contract, guard
         self.plugged = plugged
         self.home = home
         self._entries: dict[str, Entry] = {}
@@ -265,7 +304,7 @@ class Registry:
             if wrong := self.contract(entry):
                 # of a file that is a plug-in whoever runs it tells the path
                 raise EarmarkError(f"{f'the {self.kind} {key!r}' if plugin and plugin.sha256 else entry.told} {wrong}")
-            self._entries[key] = entry
+            self._entries[key] = entry if entry.own else self.guard(entry)
             if plugin is not None and other is None:
                 plugin.gives.append((self.kind, key))
                 plugin.undo.append(partial(self._drop, key))
@@ -333,7 +372,7 @@ FEATURES = Registry("feature", "earmark.models.features", contract=_feature)
 NUMPY_FEATURES = Registry("feature", "earmark.engines.features", plugged=False, contract=_feature)
 DATASETS = Registry("data set", "earmark.data.datasets", contract=_data_set)
 AUGMENTATIONS = Registry("augmentation", "earmark.train.augment", contract=_augmentation)
-METRICS = Registry("metric", "earmark.metrics", contract=_metric)
+METRICS = Registry("metric", "earmark.metrics", contract=_metric, guard=_guarded_metric)
 EVENT_FORMATS = Registry("event format", "earmark.events.formats", contract=_event_format)
 KINDS = {each.kind: each for each in (NETS, FEATURES, DATASETS, AUGMENTATIONS, METRICS, EVENT_FORMATS)}
 

@@ -65,7 +65,8 @@ def measure(
     _check_task(matched, task)
     values, truth = matched.values, matched.judged_as(task)
     options: dict[str, Any] = {"resamples": resamples, "seed": seed, "threshold": threshold}
-    measured = metrics.evaluate(values, truth, matched.groups, task, **options)
+    failed: list[str] = []
+    measured = metrics.evaluate(values, truth, matched.groups, task, **options, report=failed.append)
     figures = {name: measured[name] for name in sorted(measured, key=wording.position)}
     columns = metrics.per_tag(values, truth, task, threshold)
     groups = len(np.unique(matched.groups))
@@ -76,6 +77,7 @@ def measure(
         *matched.notes,
         *matched.unknown(task),
         *left_out(figures, None if task == "one" else matched.known),
+        *failed,
         *_notes_on_tags(truth, scores.tags),
         *_notes_on_figures(figures, groups, resamples),
         *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),

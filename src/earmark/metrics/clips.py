@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.metrics.ranking import Bools, Floats, Ranking, Weights
+from earmark.registry import fixed
 
 TOP = 3  # of map@3
 
@@ -29,7 +30,8 @@ class Clips:
     """
 
     def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5, *, alone: bool = False):
-        self.values, self.truth = checked(values, truth)
+        # fixed: they may be the caller's own
+        self.values, self.truth = map(fixed, checked(values, truth))
         self.known = None if alone else known_of(truth)
         self.threshold = checked_threshold(threshold)
         if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):

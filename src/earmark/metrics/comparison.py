@@ -34,7 +34,7 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.metrics import intervals
 from earmark.metrics.clips import Clips, Draw, checked_number, single
-from earmark.metrics.intervals import Interval, centred, checked_groups, chosen, interval, measure
+from earmark.metrics.intervals import Interval, centred, checked_groups, chosen, interval, measure, measured
 from earmark.metrics.ranking import Floats, Ranking
 from earmark.scores import Task
 
@@ -84,7 +84,8 @@ def compare(
     names, systems = _systems(values, truth, task, thresholds)
     chosen_metrics = chosen(metrics, task)
     rows = checked_groups(groups, len(systems[0].values))
-    whole = [{name: measure(name, Draw(clips)) for name in chosen_metrics} for clips in systems]
+    whole = [measured(chosen_metrics, Draw(clips), metrics) for clips in systems]
+    chosen_metrics = [name for name in chosen_metrics if all(name in each for each in whole)]
     if metrics is None:
         values_of = [{name: float(figure[0]) for name, figure in each.items()} for each in whole]
         chosen_metrics = intervals.measurable(chosen_metrics, values_of)

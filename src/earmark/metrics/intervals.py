@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,14 +68,16 @@ def evaluate(
     seed: int = 0,
     metrics: Sequence[str] | None = None,
     threshold: float | Floats = 0.5,
+    report: Callable[[str], None] | None = None,
 ) -> dict[str, Interval]:
     """Each metric (default: all of the task that these scores have) with the 95 % percentile interval of a bootstrap over groups.
 
     groups: (rows,) names; clips of one group stay together. threshold: of the F1s, one or (tags,). In a draw where a
     tag has no positive clip, this tag is left out of the draw's mean. The limits are NaN where there is nothing to draw
     from: one group only, no resamples, or no draw with a value. A metric of one's own is given clips alone of which every tag is
-    known, unless it says that it takes a mask (see `measure`). Raises ScoresError for arrays that do not fit together, and
-    for a metric's values beyond its range.
+    known, unless it says that it takes a mask (see `measure`). report: takes a sentence on each metric of a plug-in that fails, and is
+    left out where no metrics are asked for; default: Python's warnings. Raises ScoresError for arrays that do not fit together, and
+    for values beyond its range of a metric that was asked for.
     """
     checked_number("resamples", resamples)
     checked_number("seed", seed)
@@ -83,15 +86,17 @@ def evaluate(
     groups = checked_groups(groups, len(clips.values))
     if task == "one":
         single(clips.truth)
-    value = {name: float(measure(name, Draw(clips))[0]) for name in names}
+    value = {name: float(figure[0]) for name, figure in measured(names, Draw(clips), metrics, report).items()}
+    names = list(value)
     if metrics is None:
         names = measurable(names, [value])
     drawn: dict[str, list[Floats]] = {name: [] for name in names}
     if len(np.unique(groups)) > 1:
         for weights in resample(groups, resamples, seed):
-            draw = Draw(clips, weights)
-            for name in names:
-                drawn[name].append(measure(name, draw))
+            found = measured(names, Draw(clips, weights), metrics, report)
+            names = list(found)
+            for name, figure in found.items():
+                drawn[name].append(figure)
     return {name: interval(value[name], drawn[name], range_of(name) if centred(name) else None) for name in names}
 
 
@@ -137,6 +142,27 @@ def measurable(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> l
         for name in names
         if not METRICS[name].facts.get("least") or any(not math.isnan(value[name]) for value in values)
     ]
+
+
+def measured(
+    names: Sequence[str], draw: Draw, asked: Sequence[str] | None, report: Callable[[str], None] | None = None
+) -> dict[str, Floats]:
+    """Each metric (draws,); one of a plug-in that fails, and nobody asked for, is left out and told, and the others stay.
+
+    report: takes a sentence on it; default: Python's warnings.
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = measure(name, draw)
+        except ScoresError as error:
+            if asked is not None or METRICS[name].own:
+                raise
+            if report is None:
+                warnings.warn(f"{error}. The other metrics are measured", stacklevel=4)
+            else:
+                report(f"{error}. The other metrics are measured.")
+    return found
 
 
 def measure(name: str, draw: Draw) -> Floats:

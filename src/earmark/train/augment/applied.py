@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.errors import EarmarkError
-from earmark.registry import AUGMENTATIONS, STAGES, Entry
+from earmark.registry import AUGMENTATIONS, STAGES, Entry, fixed
 from earmark.train.augment.pool import ClipPool, Sum
 
 Wave = NDArray[np.float32]
@@ -152,13 +152,6 @@ class Applied:
 
     def _wrong(self, what: str) -> EarmarkError:
         return EarmarkError(f"{self.entry.told}: {what}")
-
-
-def fixed(array: NDArray[Any]) -> NDArray[Any]:
-    """The same array, which cannot be written to through this one."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def staged(parts: Sequence[Any], sample_rate: int) -> Mapping[str, list[Applied]]:
