@@ -273,3 +273,74 @@ def test_a_metric_of_weights_too(load, does, told):
     with pytest.raises(ScoresError, match=told):
         metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=20, metrics=["mine"])
     assert np.array_equal(values, before)
+
+
+FORMAT = """
+from earmark.events.formats import event_format
+from earmark.scores import Event
+
+@event_format(ending=".mine", MORE)
+class Mine:
+    @staticmethod
+    def text(events, highest=None, more=None):
+        WRITES
+
+    @staticmethod
+    def read(text, recording):
+        READS
+"""
+WRITES = [
+    ("pass", r"its text gives nothing \(None\), not text"),
+    ("return b'dog'", r"its text gives what is of the type bytes, not text"),
+    ("return {}['x']", r"its text fails \(line 14\): KeyError: 'x'"),
+]
+READS = [
+    ("pass", r"its read gives nothing \(None\), not a dictionary of recordings"),
+    ("return []", r"its read gives what is of the type list, not a dictionary"),
+    ("return {recording: None}", r"its read gives nothing \(None\) for 'e', not a dictionary"),
+    ("return {recording: [('dog', 0, 1)]}", r"its read gives what is of the type tuple among the events of 'e', not"),
+    ("return {}['x']", r"its read fails \(line 18\): KeyError: 'x'"),
+]
+
+
+@pytest.mark.parametrize("more", ["", "more=True"])
+@pytest.mark.parametrize(("does", "told"), WRITES)
+def test_a_format_that_writes_no_text(load, tmp_path, does, told, more):
+    from earmark.errors import ScoresError
+    from earmark.events import formats
+    from earmark.scores import Event
+
+    load(FORMAT.replace("WRITES", does).replace("READS", "return {}").replace("MORE", more))
+    with pytest.raises(ScoresError, match=rf"^the event format 'p' of \S+p\.py: {told}"):
+        formats.write({"a.wav": [Event(0, 1, "dog")]}, tmp_path / "e.mine", "p")
+    assert not (tmp_path / "e.mine").exists()
+    with pytest.raises(ScoresError, match=told):
+        formats.frame("p")
+
+
+@pytest.mark.parametrize(("does", "told"), READS)
+def test_a_format_that_reads_no_events(load, tmp_path, does, told):
+    from earmark.errors import ScoresError
+    from earmark.events import formats
+
+    load(FORMAT.replace("WRITES", "return ''").replace("READS", does).replace("MORE", ""))
+    (tmp_path / "e.mine").write_text("dog")
+    with pytest.raises(ScoresError, match=rf"e\.mine: the event format 'p' of \S+p\.py: {told}"):
+        formats.read(tmp_path / "e.mine")
+    assert not formats.wrote(tmp_path / "e.mine", "p")
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("pass", r" gives NoneType, not a manifest: return"),
+        ("return {}['x']", r": its function fails \(line 9\): KeyError: 'x'"),
+    ],
+)
+def test_a_data_set_that_gives_no_manifest(load, tmp_path, does, told):
+    from earmark.data import datasets
+    from earmark.errors import ManifestError
+
+    load(GOOD["data set"].replace("...", f"\n    {does}"))
+    with pytest.raises(ManifestError, match=rf"the data set 'mine' of \S+p\.py{told}"):
+        datasets.index("mine", tmp_path)

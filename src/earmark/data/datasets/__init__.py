@@ -122,7 +122,12 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
             "itself wherever clips are asked for (--data)"
         )
     _check_there(root, name)
-    manifest: Manifest = entry.function(root, **options)
+    with entry.at_work("function", ManifestError):
+        manifest: Manifest = entry.function(root, **options)
+    if not isinstance(manifest, Manifest):
+        raise ManifestError(
+            f"{entry.told} gives {type(manifest).__name__}, not a manifest: return earmark.data.manifest.build(…)"
+        )
     return replace(manifest, facts={"data set": name, "options": options, **manifest.facts})
 
 

@@ -21,7 +21,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from earmark import plugins
 from earmark.errors import ScoresError
@@ -110,11 +110,41 @@ def text(events: ByRecording, form: str, highest: float | None = None, more: Mor
             f"a file for {form.capitalize()} is of one recording, not of {len(events)}: write one for each"
         )
     if tells_more(form):
-        return str(_class(form).text(events, highest, more))  # type: ignore[call-arg]
+        return _text(form, events, highest, more)
     if more.columns:
         others = ", ".join(name for name in EVENT_FORMATS.names() if tells_more(name))
         raise ScoresError(f"{form} has no place for times of the clock or channels: choose one of {others}")
-    return _class(form).text(events, highest)
+    return _text(form, events, highest)
+
+
+def _text(form: str, *given: Any) -> str:
+    """What a format makes of events. Raises ScoresError where a plug-in's fails, or gives no text."""
+    entry = EVENT_FORMATS[form]
+    with entry.at_work("text", ScoresError):
+        made = _class(form).text(*given)
+    if not isinstance(made, str):
+        raise ScoresError(f"{entry.told}: its text gives {_a(made)}, not text (str)")
+    return made
+
+
+def _events(form: str, text: str, recording: str) -> dict[str, list[Event]]:
+    """What a format finds in a text. Raises ScoresError, also where a plug-in's fails or gives something else."""
+    entry = EVENT_FORMATS[form]
+    with entry.at_work("read", ScoresError):
+        found = _class(form).read(text, recording)
+    wanted = "a dictionary of recordings (text), each with a list of earmark.scores.Event: best an earmark.events.cells.Found"
+    if not isinstance(found, dict):
+        raise ScoresError(f"{entry.told}: its read gives {_a(found)}, not {wanted}")
+    for name, events in found.items():
+        if not isinstance(name, str) or not isinstance(events, list):
+            raise ScoresError(f"{entry.told}: its read gives {_a(events)} for {name!r}, not {wanted}")
+        if other := [each for each in events if not isinstance(each, Event)]:
+            raise ScoresError(f"{entry.told}: its read gives {_a(other[0])} among the events of {name!r}, not {wanted}")
+    return found
+
+
+def _a(value: object) -> str:
+    return "nothing (None)" if value is None else f"what is of the type {type(value).__name__}"
 
 
 @checked
@@ -170,7 +200,7 @@ def read(
     told = content.decode("utf-8-sig", "surrogateescape")
     form = form or _form(path, told)
     try:
-        found = _class(form).read(told, recording_of(path))
+        found = _events(form, told, recording_of(path))
     except ScoresError as error:
         hint = f": {wrong}" if wrong is not None else ""
         raise ScoresError(f"{path}: {error}{hint}") from error
@@ -214,7 +244,7 @@ def wrote(path: str | Path, form: str) -> bool:
         content = Path(path).read_bytes().decode("utf-8", "surrogateescape")
         if (by_its_text := getattr(_class(form), "wrote", None)) is not None:
             return bool(by_its_text(content))
-        return text(_class(form).read(content, recording_of(Path(path))), form, 1.0) == content
+        return text(_events(form, content, recording_of(Path(path))), form, 1.0) == content
     except (OSError, ScoresError):
         return False
 
