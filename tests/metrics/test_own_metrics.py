@@ -160,7 +160,7 @@ def test_a_metric_that_returns_no_number_is_told(own):
     def nothing(values, truth):
         """Nothing."""
 
-    with pytest.raises(ScoresError, match="the metric 'nothing' gives None, which is no number"):
+    with pytest.raises(ScoresError, match=r"the metric 'nothing' of \S+ gives None, which is no number"):
         metrics.evaluate(values, truth, GROUPS, "many", metrics=[own(nothing)])
 
 
@@ -175,7 +175,12 @@ def test_what_a_metric_does_to_its_arrays_stays_with_it(own):
     before = values.copy(), truth.copy()
     own(spoiling)
     for known in (truth, masked):
-        told = metrics.evaluate(values, known, GROUPS, "many", metrics=["spoiling", "map"], resamples=3)
+        with pytest.raises(ScoresError, match=r"'spoiling' of \S+: its function fails .*read-only.*: make a new array"):
+            metrics.evaluate(values, known, GROUPS, "many", metrics=["spoiling", "map"], resamples=3)
+        # nobody asked for it: the others are measured as without it
+        with pytest.warns(UserWarning, match="'spoiling' .* fails .*The other metrics are measured"):
+            told = metrics.evaluate(values, known, GROUPS, "many", resamples=3)
+        assert "spoiling" not in told
         assert told["map"] == metrics.evaluate(values, known, GROUPS, "many", metrics=["map"], resamples=3)["map"]
     np.testing.assert_array_equal(values, before[0])
     np.testing.assert_array_equal(truth, before[1])

@@ -31,6 +31,8 @@ class Clips:
 
     def __init__(self, values: ArrayLike, truth: ArrayLike, threshold: float | Floats = 0.5, *, alone: bool = False):
         # fixed: they may be the caller's own
+        self.values: Floats
+        self.truth: Bools
         self.values, self.truth = map(fixed, checked(values, truth))
         self.known = None if alone else known_of(truth)
         self.threshold = checked_threshold(threshold)
