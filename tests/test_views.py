@@ -14,7 +14,8 @@ from torch import nn
 from earmark.errors import EarmarkError
 from earmark.models import loading
 from earmark.recipe import load, parse
-from earmark.train.augment import build
+from earmark.recipe.schema import Component
+from earmark.train.augment import staged
 from earmark.train.consistency import consistency
 from earmark.train.ema import MovingAverage
 from earmark.train.loader import Batches, Waves
@@ -109,8 +110,8 @@ def test_the_first_view_is_the_one_without_a_second(clips):
     told = {
         "seed": 2,
         "epoch": 3,
-        "clips": [build("gain", {"db": 6}, 4000), build("crop", {}, 4000)],
-        "pairs": [build("other_class", {}, 4000)],
+        "clips": staged([Component(name="gain", db=6), Component(name="crop")], 4000)["clip"],
+        "pairs": staged([Component(name="other_class")], 4000)["pair"],
     }
     one = list(Batches(waves, targets, waves.readable, 7, 1000, **told))
     two = list(Batches(waves, targets, waves.readable, 7, 1000, views=2, **told))

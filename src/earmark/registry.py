@@ -66,10 +66,14 @@ class Entry:
         return self.function.__module__.partition(".")[0] == "earmark"
 
     @property
+    def place(self) -> str:
+        """The file or package that it is from; of what is no plug-in its module."""
+        return self.plugin.place if self.plugin else self.function.__module__
+
+    @property
     def told(self) -> str:
         """What messages call it: "the metric 'worst' of mine.py"."""
-        place = self.plugin.place if self.plugin else self.function.__module__
-        return f"the {self.kind} {self.name!r}" + ("" if self.own else f" of {place}")
+        return f"the {self.kind} {self.name!r}" + ("" if self.own else f" of {self.place}")
 
     @contextmanager
     def at_work(
@@ -233,6 +237,8 @@ def fixed(array: Any) -> Any:
     """The same array, which cannot be written to through this one."""
     view = array.view()
     view.flags.writeable = False
+    if hasattr(view, "unshare_mask"):  # of a masked array, whose mask is an array of its own
+        view.unshare_mask()
     return view
 
 
@@ -246,8 +252,8 @@ def _guarded_metric(entry: Entry) -> Entry:
         try:
             float(value)
         except (TypeError, ValueError) as error:
-            told = f"gives {reprlib.repr(value)}, which is no number: its function returns one"
-            raise ScoresError(f"{entry.told} {told}") from error
+            told = f"gives {reprlib.repr(value)}, which is no number: its function, of {entry.place}, is to return one"
+            raise ScoresError(f"the metric {entry.name!r} {told}") from error
         return value
 
     by_weight: Any = entry.facts.get("weighted")
