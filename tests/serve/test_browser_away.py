@@ -227,3 +227,32 @@ def test_no_name_makes_a_page_wider_than_the_screen(other, odd, width):
     other.wait(f"{SAID}.includes({NAME!r})")
     assert other.run("document.documentElement.scrollWidth") <= width
     shutil.rmtree(file.parent)
+
+
+def test_what_could_not_be_read_is_tried_again_and_what_is_gone_is_told(clips, tmp_path, other):
+    (tmp_path / "sounds").mkdir()
+    shutil.copy(clips[0], tmp_path / "sounds" / "good.ogg")
+    (tmp_path / "sounds" / "bad.wav").write_bytes(b"no sound at all")
+    with serving("--recordings", tmp_path / "sounds", "--state", tmp_path / "state") as program:  # noqa: F811
+        job = heard(program, threshold=0.1)["id"]
+        other.open(f"{program.url}#recordings")
+        other.wait("document.querySelector('#job-told').textContent.endsWith('1 could not be read.')")
+        assert not other.run("document.querySelector('#retry').hidden")
+        other.run(
+            "window.asked = [], window.plain = fetch, "
+            "window.fetch = (path, options) => { if (options?.method === 'POST') asked.push(String(path)); "
+            "return plain(path, options); }"
+        )
+        other.run("document.querySelector('#retry').click()")
+        other.wait(f"asked.length === 1 && asked[0].endsWith('v1/jobs/{job}/retry')")
+        assert len(program.client.get("/v1/jobs").json()["jobs"]) == 1  # the job that it is, with its own threshold
+        other.wait("document.querySelector('#job-told').textContent.endsWith('1 could not be read.')")
+        other.run(  # as it is told where a recording was taken away
+            f"window.fetch = async (path, options) => String(path).endsWith('v1/jobs/{job}') "
+            "? new Response(JSON.stringify({ ...await (await plain(path, options)).json(), gone: 1, unread: 0 })) : plain(path, options)"
+        )
+        other.run("document.querySelector('#job').dispatchEvent(new Event('change'))")
+        other.wait(
+            "document.querySelector('#job-told').textContent.includes('One that was heard is not in the folder any more')"
+        )
+        assert other.run("document.querySelector('#retry').hidden")

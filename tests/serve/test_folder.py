@@ -58,8 +58,13 @@ def run(client, **asked) -> dict:
     """A job's end."""
     told = client.post("/v1/jobs", json=asked)
     assert told.status_code == 202, told.text
+    return ended(client, told.json()["id"])
+
+
+def ended(client, number: int) -> dict:
+    """A job once it runs no more."""
     until = time.monotonic() + 120
-    while (job := client.get(f"/v1/jobs/{told.json()['id']}").json())["state"] == "running":
+    while (job := client.get(f"/v1/jobs/{number}").json())["state"] == "running":
         assert time.monotonic() < until
         time.sleep(0.05)
     return job
@@ -393,6 +398,10 @@ def test_what_could_not_be_read_is_tried_again_when_asked(folder, place, clips, 
     assert run(folder, threshold=0.3) == job and asked[1:] == [[]]
     assert run(folder, threshold=0.3, retry=True) == job and asked[2:] == [["broken.wav"]]
     assert run(folder, threshold=0.3) == job and asked[3:] == [[]]  # once
+    told = folder.post(f"/v1/jobs/{job['id']}/retry")
+    assert told.status_code == 202 and told.json()["id"] == job["id"]  # with its own rules
+    assert ended(folder, job["id"]) == job and asked[4:] == [["broken.wav"]]
+    assert folder.post("/v1/jobs/99/retry").status_code == 404
     (place / "broken.wav").write_bytes(sound)
     os.utime(place / "broken.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert run(folder, threshold=0.3, retry=True)["unread"] == 0
@@ -407,6 +416,7 @@ def test_a_job_that_runs_is_not_asked_to_try_again(folder, monkeypatch):
         job = folder.post("/v1/jobs", json={}).json()["id"]
         told = folder.post("/v1/jobs", json={"retry": True})
         assert told.status_code == 422 and f"job {job} runs: wait for it, or stop it" in told.json()["error"]
+        assert folder.post(f"/v1/jobs/{job}/retry").json()["error"] == told.json()["error"]
         assert folder.post("/v1/jobs", json={}).json()["id"] == job
     finally:
         go.set()

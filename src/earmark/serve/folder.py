@@ -138,6 +138,15 @@ def stop(job: Number, here: Here, listed: Looked) -> OneJob:
     return _job(here, store, job, listed)
 
 
+@router.post("/v1/jobs/{job}/retry", status_code=202)
+def retry(job: Number, here: Here, listed: Lately) -> OneJob:
+    """Let a job go on, with the rules that it was begun with, and try again what could not be read."""
+    store, jobs = here.folder
+    known_job(store, job)
+    jobs.again(job)
+    return _job(here, store, job, listed)
+
+
 def known_job(store: Store, job: int) -> dict[str, Any]:
     rows = store.rows("SELECT * FROM jobs WHERE id = ?", (job,))
     if not rows:

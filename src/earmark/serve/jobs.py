@@ -72,14 +72,25 @@ class Jobs:
         told = {"tagger": self.taggers[tagger].identity(), "name": tagger, "rules": rules.as_dict()}
         with self._lock:
             job = self.store.job(told, tagger)
-            if retry and job in self._tasks and not self._tasks[job].left:
-                raise EarmarkError(
-                    f"job {job} runs: wait for it, or stop it, and then try again what could not be read"
-                )
             if retry:
-                self._retried.add(job)
+                self._try_again(job)
             self._put(job)
         return job
+
+    def again(self, job: int) -> None:
+        """Let a job that is there go on, with its own tagger and rules, and try again what could not be read.
+
+        Raises EarmarkError where it runs.
+        """
+        with self._lock:
+            self._try_again(job)
+            self.store.state(job, "running")
+            self._put(job)
+
+    def _try_again(self, job: int) -> None:
+        if job in self._tasks and not self._tasks[job].left:
+            raise EarmarkError(f"job {job} runs: wait for it, or stop it, and then try again what could not be read")
+        self._retried.add(job)
 
     def served(self, identity: str, usual: str) -> str | None:
         """The name that a tagger has now: the usual one, or another since a training of it was taken."""

@@ -65,6 +65,7 @@ function told(said) {
   if (said.start === undefined) { // of the whole
     at("live-late").textContent = `${clock(said.duration)} heard`;
     at("live-now").replaceChildren("As a whole: ", ...said.tags.map(chip));
+    if (said.notes?.length) say(`${said.notes.join(". ")}.`, true);
     return;
   }
   at("live-now").replaceChildren(...(said.silent ? ["Silent."] : said.tags.map(chip)));

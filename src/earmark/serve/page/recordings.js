@@ -10,6 +10,7 @@ export function start(state, which) {
   if (!state.folder) { at("no-folder").hidden = false; return; }
   at("with-folder").hidden = false;
   at("begin").addEventListener("click", begin);
+  at("retry").addEventListener("click", async () => { say(""); await attempt(() => post(`v1/jobs/${job.id}/retry`, {})); watch(); });
   at("stop").addEventListener("click", async () => { await attempt(() => post(`v1/jobs/${job.id}/stop`, {})); watch(); });
   at("job").addEventListener("change", () => { forget(); watch(); });
   at("least").addEventListener("input", () => { clearTimeout(at("least").later); at("least").later = setTimeout(surer, 150); at("least-told").textContent = Number(at("least").value).toFixed(2); });
@@ -43,7 +44,7 @@ function forget() { // what another job found
   job = cell = null;
   for (const each of [counted, listed, filed]) each.drop();
   at("counts").tHead.replaceChildren(); at("counts").tBodies[0].replaceChildren(); at("counts-told").textContent = at("job-told").textContent = "";
-  at("listed").hidden = at("table-csv").hidden = at("progress").hidden = at("stop").hidden = true;
+  at("listed").hidden = at("table-csv").hidden = at("progress").hidden = at("stop").hidden = at("retry").hidden = true;
   quiet();
 }
 
@@ -74,9 +75,11 @@ function watch() {
     const runs = job.state === "running";
     at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
     at("stop").hidden = !runs; at("begin").disabled = runs;
+    at("retry").hidden = runs || !job.unread || !job.served;
     at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
     at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
-      `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}`;
+      `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
+      `${job.gone ? ` ${job.gone === 1 ? "One that was heard is" : `${job.gone.toLocaleString("en")} that were heard are`} not in the folder any more, or not as it was then: what was found there is kept, and counts again once it is back.` : ""}`;
     counts();
     if (moved) { files(); if (cell) list(); }
     if (runs) later(watch, OFTEN);

@@ -145,7 +145,8 @@ function figures(left) {
       element("span", {}, "Answers ", element("b", {}, String(told.asked))), element("span", {}, "right ", element("b", {}, `${told.right} of ${told.judged}`)),
       element("span", {}, "precision ", element("b", {}, told.precision === null ? "not known yet" : `${percent(told.precision)} (${percent(told.low)} to ${percent(told.high)})`), told.precision === null ? "" : `, by ${told.sample} drawn by chance`),
       told.candidates ? element("span", {}, "just not found ", element("b", {}, `${told.missed} right of ${told.candidates}`)) : "",
-      element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))));
+      element("span", {}, "left ", element("b", {}, (left ?? 0).toLocaleString("en"))),
+      told.gone ? element("span", { title: "Their recordings were replaced or taken away: they count again once these are back" }, "of recordings that are gone ", element("b", {}, String(told.gone))) : "");
   });
 }
 

@@ -35,7 +35,7 @@ function shown(told) {
   const name = tagger(), count = told.answers[name] ?? 0, runs = told.trainings.some((each) => each.state === "running");
   at("train").disabled = runs || !!told.lacks || !count || !name;
   at("train").textContent = told.trainings[0]?.state === "stopped" ? "Train again, or go on" : "Train again";
-  at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${count.toLocaleString("en")} answer${count === 1 ? "" : "s"}, in all jobs over this folder. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
+  at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${count.toLocaleString("en")} answer${count === 1 ? "" : "s"}, in all jobs over this folder${told.gone[name] ? `, and not from ${told.gone[name]} whose recordings are gone` : ""}. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
     : "The tagger of these events is not served any more: choose others above.");
   const focused = document.activeElement?.dataset?.key, open = [...at("trainings").querySelectorAll("details[open]")].map((each) => each.dataset.key);
   at("trainings").replaceChildren(...told.trainings.map(one)); // anew each second while one runs: what was open or held stays so
