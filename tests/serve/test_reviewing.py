@@ -82,6 +82,8 @@ def test_edges_are_moved_and_taken_back(folder, tmp_path):  # noqa: F811
     (tmp_path / "answers.csv").write_text(folder.get(f"{at}/reviews").text)
     read = answers.read(tmp_path / "answers.csv")
     assert [each.answer for each in read] == ["moved", "other", "right"]
+    (tagger,) = folder.get("/v1/taggers").json()["taggers"]  # so that thresholds are chosen by no other's scores
+    assert {each.picked.tagger for each in read} == {tagger["identity"]}
     assert [(each.truth.onset, each.truth.offset, each.truth.tag) for each in read] == [
         (moved["onset"] + 0.25, moved["offset"], moved["tag"]), (0.5, 1.25, "wren"), (same["onset"], same["offset"], same["tag"]),
     ]  # fmt: skip

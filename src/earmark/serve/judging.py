@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -100,7 +101,15 @@ def reviews(store: Store, job: int) -> list[Review]:
 
 def _reviews(store: Store, job: int, rows: list[dict[str, Any]]) -> list[Review]:
     strata = {tag: _stratum(store, job, tag, rows) for tag in {row["tag"] for row in rows}}
-    return [_review(row, number, None if row["below"] else strata[row["tag"]]) for number, row in enumerate(rows)]
+    tagger = _tagger(store, job)
+    given = [_review(row, number, None if row["below"] else strata[row["tag"]]) for number, row in enumerate(rows)]
+    return [replace(each, picked=replace(each.picked, tagger=tagger)) for each in given]
+
+
+def _tagger(store: Store, job: int) -> str | None:
+    """The identity of that which found a job's events, by whose scores alone thresholds can be chosen."""
+    told = store.rows("SELECT told FROM jobs WHERE id = ?", (job,))
+    return json.loads(told[0]["told"]).get("tagger") if told else None
 
 
 def _answers(store: Store, job: int) -> list[dict[str, Any]]:
