@@ -153,7 +153,7 @@ class _Cells:
                 "give the rows of a recording in the order of their starts"
             )
         held = self._rows
-        ids = np.full(len(held) + len(rows), rows.ids[0] if len(rows) else "")
+        ids = np.full(len(held) + len(rows), (*rows.ids[:1], *held.ids[:1], "")[0])
         values = np.concatenate([held.values, rows.values])
         start, end = np.concatenate([held.start, rows.start]), np.concatenate([held.end, rows.end])
         self._begun = np.concatenate([self._begun, rows.start])

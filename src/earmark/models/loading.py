@@ -111,6 +111,7 @@ def describe(name: str | Path) -> Described:
         else:
             recipes = []
             for number, (told, own) in enumerate(_apart(head, weights)):
+                graphs.read(told.get(graphs.KEY), str(path), own)
                 with building(path):
                     net, tags = graphs.apart(own)[0], tuple(told["vocabulary"])
                     known_as = knownfiles.key(head["sha256"], number)
