@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from tests.evaluation.conftest import Make
+from tests.program import command
 
 import earmark
 from earmark.data.manifest import Manifest
@@ -124,6 +125,12 @@ def test_a_taggers_file_keeps_no_figures_of_clips_that_it_knows(
     told = earmark.evaluate(file, single, folds=["1"], seen=True, **HOW)
     with pytest.raises(EarmarkError, match="figures on clips that it has not heard, and others were allowed"):
         record(told, file)
+    with pytest.raises(
+        EarmarkError, match="--record and --seen: a tagger's file tells its figures on clips that it has not heard"
+    ):
+        command(
+            "evaluate", file, "--data", single.root / "none.parquet", "--record", "--seen"
+        )  # before the data are looked for
     assert file.read_bytes() == before
     record(earmark.evaluate(file, single, folds=["3"], **HOW), file)
     assert Facts.read(earmark.load(file).facts.as_dict()).test is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
+from tests.serve.browser import SILENT_MICROPHONE, Browser, installed, opened
 
 from earmark.models import loading
 from earmark.serve.app import build
@@ -44,3 +46,17 @@ def tone(tmp_path_factory) -> Path:
     wave = np.concatenate([0.5 * np.sin(2 * np.pi * 1000 * seconds), np.zeros(64_000)])
     soundfile.write(path, np.stack([wave, wave], 1), 32_000, subtype="PCM_24")
     return path
+
+
+@pytest.fixture
+def other() -> Iterator[Browser]:
+    """A browser for a service of a test's own; what it complains of a service that is gone is its own business."""
+    if installed() is None:
+        pytest.skip("no chromium here: install it to test pages in a browser")
+    # a browser that has been ended may still write into its profile for a moment
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        opened(Path(folder), *SILENT_MICROPHONE) as browser,
+    ):
+        browser.size(1400)
+        yield browser

@@ -12,7 +12,6 @@ import pytest
 from tests.serve.browser import Browser, installed, opened
 from tests.serve.process import Program, serving
 
-SILENT_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # Chromium's own beeps
 TABLE = "[...document.querySelectorAll('#events tbody tr')].map((row) => [...row.cells].slice(0, 4).map((cell) => cell.textContent))"
 READY = "document.querySelector('#limits')?.textContent.length > 0"
 
@@ -28,20 +27,12 @@ def program(clips, tmp_path_factory) -> Iterator[Program]:
 
 
 @pytest.fixture
-def page(program) -> Iterator[Browser]:
-    if installed() is None:
-        pytest.skip("no chromium here: install it to test pages in a browser")
-    # a browser that has been ended may still write into its profile for a moment
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        opened(Path(folder), *SILENT_MICROPHONE) as browser,
-    ):
-        browser.size(1400)
-        browser.open(program.url)
-        browser.wait(READY)
-        yield browser
-        assert browser.console == []
-        assert [url for url in browser.asked if not url.startswith((program.url, "blob:"))] == []
+def page(program, other) -> Iterator[Browser]:
+    other.open(program.url)
+    other.wait(READY)
+    yield other
+    assert other.console == []
+    assert [url for url in other.asked if not url.startswith((program.url, "blob:"))] == []
 
 
 def dropped(page: Browser, path: Path) -> None:

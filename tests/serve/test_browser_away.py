@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.serve.browser import Browser, installed, opened
 from tests.serve.process import Program, serving
-from tests.serve.test_browser import READY, SILENT_MICROPHONE, dropped, page, program  # noqa: F401
+from tests.serve.test_browser import READY, dropped, page, program  # noqa: F401
 from tests.serve.test_browser_line import BROKEN, CELLS, SAID, UNREACHED, heard, put, settled, text
 
 from earmark import audio
@@ -21,19 +20,6 @@ from earmark import audio
 LONG = "site 3/20260514_053000 a long night.wav"
 NAME = "A" + "nameofmanyletters" * 12 + ".ogg"  # 209 letters without a place to break
 KEPT = "[...document.querySelectorAll('#events tbody tr')].map((row) => [...row.cells].slice(0, 4).map((cell) => cell.textContent))"
-
-
-@pytest.fixture
-def other() -> Iterator[Browser]:
-    """A browser for a service of a test's own; what it complains of a service that is gone is its own business."""
-    if installed() is None:
-        pytest.skip("no chromium here: install it to test pages in a browser")
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        opened(Path(folder), *SILENT_MICROPHONE) as browser,
-    ):
-        browser.size(1400)
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 from tests.program import earmark
-from tests.serve.browser import Browser, installed, opened
+from tests.serve.browser import SILENT_MICROPHONE, Browser, installed, opened
 from tests.serve.process import Program, serving
-from tests.serve.test_browser import READY, SILENT_MICROPHONE, dropped, pressed
+from tests.serve.test_browser import READY, dropped, pressed
 
 SCREENS = os.environ.get("EARMARK_SCREENS")
 # recordings, clips of a tag to learn from, answers

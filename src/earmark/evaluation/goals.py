@@ -148,7 +148,7 @@ def reach_by_reviews(
     answered = [review for review in answers if review.answer is not None]
     for review in answered:
         by_tag.setdefault(review.picked.event.tag, []).append(review)
-    unsigned = _of_this(answered, loaded)
+    _check_own(answered, loaded)
     if unknown := sorted(set(by_tag) - set(loaded.vocabulary)):
         raise ScoresError(
             f"the reviews are of {unknown[0]!r}, which this tagger does not know: are they of another tagger?"
@@ -178,21 +178,16 @@ def reach_by_reviews(
         figures=None,
         rates=None,
     )
-    notes = tuple(
-        f"{tag}: {len(each)} reviews, fewer than {LEAST}: its threshold stays {before.thresholds[tag]:g}"
-        for tag, each in sorted(by_tag.items())
-        if tag not in curves
-    )
-    if unsigned:
-        notes += (
-            f"{unsigned} of {len(answered)} reviews do not tell which tagger found their events: their scores are taken for this one's. "
-            "Tables that are made of a job's folder tell it",
-        )
-    return Reaching(loaded, goal, facts, (), curves, met, notes=notes)
+    few = {tag: len(each) for tag, each in sorted(by_tag.items()) if tag not in curves}
+    notes = [
+        f"{tag}: {count} reviews, fewer than {LEAST}: its threshold stays {before.thresholds[tag]:g}"
+        for tag, count in few.items()
+    ]
+    return Reaching(loaded, goal, facts, (), curves, met, notes=(*notes, *_unsigned(answered)))
 
 
-def _of_this(answered: Sequence[Review], tagger: AnyTagger) -> int:
-    """How many do not tell which tagger found their events. Raises ScoresError where another one did: its scores are others."""
+def _check_own(answered: Sequence[Review], tagger: AnyTagger) -> None:
+    """Raises ScoresError where another tagger found some of the events: its scores are others."""
     others = [review for review in answered if review.picked.tagger not in (None, tagger.identity())]
     if others:
         raise ScoresError(
@@ -201,7 +196,17 @@ def _of_this(answered: Sequence[Review], tagger: AnyTagger) -> int:
             "thresholds cannot be chosen. Give the tagger that found them, or review what this one finds; earmark retrain learns from "
             "reviews of any"
         )
-    return sum(review.picked.tagger is None for review in answered)
+
+
+def _unsigned(answered: Sequence[Review]) -> list[str]:
+    """A note where reviews do not tell which tagger found their events."""
+    count = sum(review.picked.tagger is None for review in answered)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(answered)} reviews do not tell which tagger found their events: their scores are taken for this one's. "
+        "Tables that are made of a job's folder tell it"
+    ]
 
 
 def _by_curves(
