@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -343,7 +344,13 @@ def piped(monkeypatch, recording):
     """Standard input: the samples of the recording, and a byte too many."""
     wave, _ = soundfile.read(recording, dtype="int16")
     read, write = os.pipe()
-    thread = threading.Thread(target=lambda: (os.write(write, wave.astype("<i2").tobytes() + b"\0"), os.close(write)))
+
+    def send():
+        # What is refused reads nothing: whether the pipe is closed before the first byte is a matter of luck.
+        with contextlib.suppress(BrokenPipeError), os.fdopen(write, "wb") as file:
+            file.write(wave.astype("<i2").tobytes() + b"\0")
+
+    thread = threading.Thread(target=send)
     thread.start()
     with os.fdopen(read, "r") as file:
         monkeypatch.setattr(sys, "stdin", file)
