@@ -41,11 +41,11 @@ def alarms(
     from earmark.evaluation.alarms import false_alarms
     from earmark.evaluation.alarms import record as stored
     from earmark.evaluation.scoring import Settings
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
     from earmark.models import loading
 
     alarming.check(record, threshold)
-    keep_freed_memory()
+    process.take()
     kinds = alarming.kinds(paths, of)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     settings = Settings(batch, workers, salvage, strict)

@@ -53,13 +53,13 @@ def evaluate(
     from earmark.cli.terminal import judging, written
     from earmark.cli.terminal.bar import Bar
     from earmark.evaluation import evaluation, heldout
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
 
     if out is None:
         written.claim_reports_in(heldout.run_folder(tagger))
     if record:
         heldout.check_record(tagger, hop, seen)
-    keep_freed_memory()
+    process.take()
 
     def judge(one: str | Path) -> evaluation.Evaluation:
         return evaluation.evaluate(

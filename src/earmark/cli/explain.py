@@ -38,11 +38,11 @@ def explain(
     from earmark.cli.terminal.bar import leave_with_reasons
     from earmark.cli.terminal.console import progress, say, say_notes
     from earmark.errors import EarmarkError
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
     from earmark.models import loading
     from earmark.report.explain import Explanation, select
 
-    keep_freed_memory()
+    process.take()
     found = Explanation(loading.load(tagger, device, engine="torch"), out, steps=steps, seed=seed)
     if layers and not found.layers:
         raise EarmarkError(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.files import remembered
+from earmark.inference import waiting
 from earmark.inference.finite import taken
 from earmark.windows import Stretch
 
@@ -71,7 +72,7 @@ def of(scorer: object) -> str:
 
 def _fastest(key: str, sizes: Sequence[int], run: Callable[[int, int], object]) -> int:
     """Of these sizes, the last of which there are windows for. run: a size, and the window to begin with."""
-    with MEASURING:  # two threads that measure at once would measure each other
+    with MEASURING, waiting.unchanged():  # two threads that measure at once would measure each other
         if key not in KNOWN:
             found = remembered.recall(key)
             KNOWN[key] = found if found in sizes else _measured(sizes, run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from earmark.errors import EarmarkError, RecipeError, TaggerError
 from earmark.errors.kinds import checked
-from earmark.inference import Answers
+from earmark.inference import Answers, waiting
 from earmark.inference.finite import finite
 from earmark.models import copies, frames, graphs, making, needs, pacing, predicted, reduced, size, trust
 from earmark.models import file as taggerfile
@@ -221,7 +222,9 @@ class Tagger(nn.Module, ByRecipe, Answers):
 
     def _hear(self, waves: NDArray[np.float32]) -> Prediction:
         with torch.inference_mode():
-            prediction: Prediction = self._still()(copies.of(self.device).there(waves))
+            there = copies.of(self.device).there(waves)
+            with self._timed(*there.shape):
+                prediction: Prediction = self._still()(there)
             return prediction
 
     def _look(self, how: str, windows: NDArray[np.float32], hear: Callable[[NDArray[np.float32]], Prediction]) -> None:
@@ -285,7 +288,12 @@ class Tagger(nn.Module, ByRecipe, Answers):
         length, _ = self.windows.samples(self.sample_rate)
         with torch.inference_mode():
             waves = copies.of(self.device).there(wave)[None]
-            return separate(self._still()(overlapping(waves, length, hop, count, trace)))
+            with self._timed(length, hop, count):
+                return separate(self._still()(overlapping(waves, length, hop, count, trace)))
+
+    def _timed(self, *what: int) -> AbstractContextManager[None]:
+        """Around a computation of that much: see `earmark.inference.waiting`."""
+        return waiting.measured((id(self), *what)) if self.device.type == "cpu" else nullcontext()
 
     def _still(self) -> Tagger:
         """Itself in evaluation mode; while it is trained, a copy: threads that listen must not change what they hear with."""

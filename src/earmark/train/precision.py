@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from earmark.errors import EarmarkError
+from earmark.inference import waiting
 from earmark.models import tagger as taggers
 from earmark.models.prediction import loss
 
@@ -29,7 +30,8 @@ def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, d
         return NAMES[asked], "asked for"
     if device != "cpu":
         return "bf16-mixed", f"on {device}"
-    seconds = {bf16: _time_step(copy.deepcopy(tagger), waves, targets, bf16) for bf16 in (False, True)}
+    with waiting.unchanged():
+        seconds = {bf16: _time_step(copy.deepcopy(tagger), waves, targets, bf16) for bf16 in (False, True)}
     ratio = seconds[False] / seconds[True]
     why = f"a training step takes {seconds[False]:.2f} s in float32, {seconds[True]:.2f} s in bf16 autocast ({ratio:.1f} times)"
     return ("bf16-mixed" if ratio > GAIN else "32-true"), why

@@ -18,7 +18,7 @@ from earmark.data.splits import Parts
 from earmark.errors import AudioError
 from earmark.errors.kinds import checked
 from earmark.files import whole
-from earmark.inference.allocator import keep_freed_memory
+from earmark.inference import process
 from earmark.models import devices, loading, needs
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
@@ -86,7 +86,7 @@ def train(
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
     another run; the loss is no number). KeyboardInterrupt passes through, with what was kept last saved.
     """
-    keep_freed_memory()
+    process.take()
     folder = Path(folder)
     device = devices.taken(device)
     processes.join(device)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from earmark.inference import waiting
 from earmark.train import processes
 
 KINDS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # under names of `earmark.train.precision`
@@ -69,11 +70,13 @@ class Steps:
 
     def _backward(self, batch: tuple[Tensor, Tensor, int], index: int) -> None:
         waves, targets = (part.to(self.device, non_blocking=True) for part in batch[:2])
-        with self.autocast():
-            value = (self.together or self.module)(waves, targets, batch[2], index)
-        if index % self.accumulate == 0:
-            self.optimiser.zero_grad()
-        self.scaler.scale(value / self.accumulate).backward()
+        on_cpu = self.device.type == "cpu"
+        with waiting.measured(("step", waves.shape)) if on_cpu else contextlib.nullcontext():
+            with self.autocast():
+                value = (self.together or self.module)(waves, targets, batch[2], index)
+            if index % self.accumulate == 0:
+                self.optimiser.zero_grad()
+            self.scaler.scale(value / self.accumulate).backward()
 
 
 @contextlib.contextmanager

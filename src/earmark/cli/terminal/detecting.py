@@ -80,9 +80,9 @@ def events_of_files(
     from earmark.cli.terminal import eventresults
     from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.files.journal import KEPT
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
 
-    keep_freed_memory()
+    process.take()
     among = found
     found, job = work.part(found)
     names = (
@@ -162,13 +162,12 @@ def events_live(recording: Recording, asked: Asked) -> None:
     from earmark.cli.terminal.eventresults import hears, lines, write
     from earmark.cli.terminal.live import until_stopped
     from earmark.errors import EarmarkError
-    from earmark.inference import Failure
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import Failure, process
     from earmark.inference.detection import listen
 
     if asked.artist is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
-    keep_freed_memory()
+    process.take()
 
     def show(_: Recording, events: list[Event]) -> None:
         print(lines("", events), end="", flush=True)

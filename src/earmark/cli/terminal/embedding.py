@@ -183,10 +183,10 @@ def embed_files(
     from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
     from earmark.files.shown import written
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
     from earmark.scores.embeddings import Writer
 
-    keep_freed_memory()
+    process.take()
     embedder = asked.tagger.embedder()
     width = len(embedder.vocabulary)
     found, folder = kept.part(recordings(paths))

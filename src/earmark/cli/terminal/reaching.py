@@ -48,10 +48,10 @@ def by_recordings(
     """Choose, print and store. options: of `earmark.evaluation.goals.reach`."""
     from earmark.cli.terminal.tuned import rate_of, say_unread
     from earmark.evaluation.goals import reach
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
 
     assert data is not None  # or reviews would be
-    keep_freed_memory()
+    process.take()
     told = reach(tagger, data, goal, **options)
     say_notes(told.notes)
     store(told, file)

@@ -23,13 +23,13 @@ def serve(settings: Settings, names: Sequence[str], device: str, engine: str, pr
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
     from earmark.engines import processor
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
     from earmark.models import loading
     from earmark.serve import app  # first: what it needs may not be installed
     from earmark.serve.answers import named
 
     settings.check()
-    keep_freed_memory()
+    process.take()
     cores = max(1, processor.cores() // settings.workers)
 
     def load(name: str | Path) -> AnyTagger:

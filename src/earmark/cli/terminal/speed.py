@@ -30,10 +30,10 @@ def of_files(
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.evaluation import filespeed as measure
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
     from earmark.models import devices, loading
 
-    keep_freed_memory()
+    process.take()
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     if told := devices.unused(loaded, device):
         say(told)
@@ -66,9 +66,9 @@ def of_windows(
 ) -> Shared:  # fmt: skip
     """Overlapping windows of a net or tagger, one by one and shared, on a recording's beginning or on noise."""
     from earmark.evaluation import speed as measure
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
 
-    keep_freed_memory()
+    process.take()
     listener = tagger_of(name, window, hop_samples, device)
     return measure.shared(name, listener, wave_of(path, seconds, listener.sample_rate), rounds, batch)
 

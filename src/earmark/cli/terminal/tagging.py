@@ -103,10 +103,10 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     from earmark.cli.terminal.found import recordings
     from earmark.files.apart import Apart
     from earmark.files.names import among
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
     from earmark.inference.outputs import check_form
 
-    keep_freed_memory()
+    process.take()
     found, job = kept.part(recordings(paths))
     written.claim("--pictures", asked.pictures, written.names_for(found, ".png"), ours.drawn)
     check_form(asked.form, found, asked.tags)
@@ -188,14 +188,13 @@ def tag_live(recording: Recording, asked: Asked) -> None:
     from earmark.cli.terminal.live import until_stopped
     from earmark.errors import EarmarkError
     from earmark.files.pieces import Writer
-    from earmark.inference import Failure, score
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import Failure, process, score
     from earmark.inference.outputs import FRAMES, check_form, piece, window_pieces
 
     check_form(asked.form, None, asked.tags)
     if asked.pictures is not None:
         raise EarmarkError("--pictures are of files: sound that is heard while it comes is not kept")
-    keep_freed_memory()
+    process.take()
     with output(asked.out) as file:
         writer = Writer(FRAMES[asked.form], file)
 

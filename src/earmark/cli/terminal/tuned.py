@@ -95,10 +95,10 @@ def by_f1(
     """Choose for the best F1, print and store. options: of `earmark.evaluation.tuning.tune`."""
     from earmark.cli.terminal.console import say_notes
     from earmark.evaluation.tuning import tune
-    from earmark.inference.allocator import keep_freed_memory
+    from earmark.inference import process
 
     assert data is not None  # or reviews would be
-    keep_freed_memory()
+    process.take()
     told = tune(tagger, data, **options)
     say_notes(told.notes)
     write_tried(told, tried)

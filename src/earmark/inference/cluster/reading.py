@@ -17,7 +17,7 @@ from pathlib import Path
 from earmark.errors import AudioError
 from earmark.files import tally
 from earmark.files.stores import is_stored, place
-from earmark.inference.allocator import keep_freed_memory
+from earmark.inference import process
 from earmark.inference.cluster.cutting import Cut, Piece, expected, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
 from earmark.inference.cluster.rows import Arrived
@@ -45,7 +45,7 @@ class Reader:
     def begin(self) -> None:
         """Load the scorers. Raises what that raises."""
         os.environ["OMP_NUM_THREADS"] = str(self.cores)
-        keep_freed_memory()
+        process.take()
         self.scorers = self.load()
 
     def hear(self, ask: Ask) -> Answer:

@@ -22,7 +22,7 @@ from typing import Any
 from earmark.errors import AudioError
 from earmark.files import tally
 from earmark.files.stores import is_stored, place
-from earmark.inference.allocator import keep_freed_memory
+from earmark.inference import process
 from earmark.inference.cluster.cutting import Cut, Piece, next_of, pieces, unreadable
 from earmark.inference.cluster.hearing import Heard, hear, to_bytes
 from earmark.inference.cluster.machines import Machines
@@ -125,7 +125,7 @@ class Nets:
     def __init__(self, load: Callable[[], Sequence[Scorer]], rate: int, options: Options, cores: int, folder: Path):
         self.folder, self.name = folder, secrets.token_hex(4)
         os.environ["OMP_NUM_THREADS"] = str(cores)
-        keep_freed_memory()
+        process.take()
         self.scorers, self.rate, self.options = load(), rate, options
 
     def __call__(self, table: Any) -> Any:
