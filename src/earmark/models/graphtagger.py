@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.engines import features, processor, sessions, splitting
+from earmark.engines import features, sessions, splitting
 from earmark.engines.sessions import Precision, Session
 from earmark.errors import RecipeError, TaggerError
 from earmark.errors.kinds import checked
-from earmark.inference import Answers
+from earmark.inference import Answers, process
 from earmark.inference.finite import finite
 from earmark.models import boxed, graphs, pacing, trust
 from earmark.models import file as taggerfile
@@ -368,7 +368,7 @@ def _tagger_again(
 
 def threads() -> int:
     """Threads of one call of an engine: those of the processors that this process may use."""
-    return processor.cores()
+    return process.cores()
 
 
 def _filled(stretch: NDArray[np.float32], width: int) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from earmark.errors import EarmarkError
+from earmark.inference.process import cores
 
 Value = TypeVar("Value")
 OF_OTHERS = ("gloo", "Connection closed by peer", "Connection reset by peer")  # in what the back ends say of others
@@ -213,9 +214,8 @@ def launch(count: int, arguments: Sequence[str]) -> Iterator[None]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     variables = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
-    threads = (
-        {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count))}
-    )
+    each = max(1, min(torch.get_num_threads(), cores()) // count)
+    threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(each)}
     others = [
         subprocess.Popen(
             [sys.executable, "-m", "earmark", *arguments],

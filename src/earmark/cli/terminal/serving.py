@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
 def workers(asked: int | None) -> int:
     """A worker a core, where nothing else was asked for."""
-    from earmark.engines import processor
+    from earmark.inference import process
 
-    return processor.cores() if asked is None else asked
+    return process.cores() if asked is None else asked
 
 
 def serve(settings: Settings, names: Sequence[str], device: str, engine: str, precision: str) -> None:
     """Load the taggers, say where the page is, and serve until it is stopped. Raises EarmarkError."""
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.tagging import say_unheard
-    from earmark.engines import processor
     from earmark.inference import process
     from earmark.models import loading
     from earmark.serve import app  # first: what it needs may not be installed
@@ -30,7 +29,7 @@ def serve(settings: Settings, names: Sequence[str], device: str, engine: str, pr
 
     settings.check()
     process.take()
-    cores = max(1, processor.cores() // settings.workers)
+    cores = max(1, process.cores() // settings.workers)
 
     def load(name: str | Path) -> AnyTagger:
         return loading.load(name, device, engine=engine, precision=precision, cores=cores)

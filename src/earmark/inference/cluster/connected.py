@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from earmark.errors import EarmarkError
+from earmark.inference import process
 from earmark.inference.cluster.machines import Machines
 
 LACKING = "--on ray needs Ray: pip install 'earmark[cluster]'"
@@ -33,7 +34,7 @@ def connected(machines: Machines) -> Iterator[Any]:
         raise EarmarkError(LACKING) from error
     address = machines.address or os.environ.get("RAY_ADDRESS") or "local"
     own: dict[str, Any] = (
-        {"include_dashboard": False, "num_cpus": machines.cpus or _cores()} if address == "local" else {}
+        {"include_dashboard": False, "num_cpus": machines.cpus or process.cores()} if address == "local" else {}
     )
     try:
         _reach(address)
@@ -68,10 +69,6 @@ def _hushed() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def told(error: Exception, ray: Any, machines: Machines) -> EarmarkError:
