@@ -6,6 +6,8 @@ import json
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -146,3 +148,20 @@ def test_requests_at_once(clips):
         for thread in threads:
             thread.join()
     assert len(seen) == 16 and all(wanted[name] == text for name, text in seen)
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(2, 1), (1, 2)])
+def test_torch_shares_the_cores_among_the_workers(workers, threads):
+    code = f"""
+import torch
+torch.set_num_threads(2)
+from earmark.cli.terminal import serving
+from earmark.inference import process
+from earmark.serve import app
+from earmark.serve.settings import Settings
+process.cores = lambda: 2
+app.run = lambda *_: None
+serving.serve(Settings(workers={workers}), ["digits"], "cpu", "torch", "float32")
+assert torch.get_num_threads() == {threads}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,10 +26,15 @@ def take() -> None:
     if "OMP_NUM_THREADS" in os.environ or mine == _allowed():
         return
     os.environ["OMP_NUM_THREADS"] = str(mine)  # what computes in threads asks for it when it is loaded
+    share(mine)
+
+
+def share(threads: int) -> None:
+    """torch, where it computes in this process, takes no more threads at once than that: others compute beside it."""
     if "torch" in sys.modules:
         import torch
 
-        torch.set_num_threads(min(torch.get_num_threads(), mine))
+        torch.set_num_threads(min(torch.get_num_threads(), threads))
 
 
 def cores() -> int:

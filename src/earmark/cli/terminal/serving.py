@@ -32,7 +32,9 @@ def serve(settings: Settings, names: Sequence[str], device: str, engine: str, pr
     cores = max(1, process.cores() // settings.workers)
 
     def load(name: str | Path) -> AnyTagger:
-        return loading.load(name, device, engine=engine, precision=precision, cores=cores)
+        tagger = loading.load(name, device, engine=engine, precision=precision, cores=cores)
+        process.share(cores)  # torch may have come with it
+        return tagger
 
     loaded = [load(name) for name in names]
     for tagger in loaded:
