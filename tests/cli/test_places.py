@@ -49,7 +49,7 @@ MARKED = [
     for words, function, command in verbs_of(name)
     for option, mark in written.marks(function).items()
 ]
-FILES = [each for each in MARKED if isinstance(each.values[-1], written.Writes)]
+FILES = [each for each in MARKED if isinstance(each.values[-1], written.Writes | written.WritesEither)]
 FOLDERS = [each for each in MARKED if not isinstance(each.values[-1], written.Writes)]
 
 

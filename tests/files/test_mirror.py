@@ -53,6 +53,8 @@ def test_what_options_write_is_that_of_the_disk(bucket, clips, tmp_path):
     for root in (tmp_path / "disk", bucket):
         made = earmark("tag", clips, *WORDS, "--out", f"{root}/tags.csv", "--windows", f"{root}/windows.parquet")
         assert made.returncode == 0, made.stderr
+        made = earmark("events", clips, "--tagger", "digits", "--out", f"{root}/heard.csv")
+        assert made.returncode == 0, made.stderr
         made = earmark("events", clips, "--tagger", "digits", "--format", "raven", "--out", f"{root}/heard",
                        "--store", f"{root}/store", "--summary", f"{root}/counts.csv")  # fmt: skip
         assert made.returncode == 0, made.stderr

@@ -17,7 +17,7 @@ def convert(
     events: Annotated[
         Path, typer.Argument(help="A file of events in any format, or the folder of an earmark events --job or --out.")
     ],
-    form: FormatName = "csv",
+    form: FormatName = None,
     out: e.Out = None,
     recordings: Annotated[
         list[Path] | None, typer.Option("--recordings", help="Where the recordings are, for Raven and clocks.")
@@ -29,7 +29,7 @@ def convert(
     """Write events that were found in another format, with times of the clock if asked, without hearing anything again."""
     from earmark.cli.terminal import converting
 
-    told = Format.of(form)
+    told = Format.of(form, out, "csv")
     clocks = converting.clocks_of(clock, names, zone, told)
     if converting.convert(events, told, out, recordings or [], clocks):
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ import typer
 
 from earmark.cli.terminal import eventoptions as e
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.eventresults import JSON, Format, FormatName
+from earmark.cli.terminal.eventresults import Format, FormatName
 
 PLACE = 80  # in `earmark --help`
 
@@ -14,7 +14,7 @@ PLACE = 80  # in `earmark --help`
 def events(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    form: FormatName = "table",
+    form: FormatName = None,
     as_json: e.AsJson = False,
     out: e.Out = None,
     job: o.Job = None,
@@ -65,7 +65,7 @@ def events(
     from earmark.cli.terminal import detecting, drawing, eventextras, jobs
     from earmark.cli.terminal.live import source
 
-    detecting.check_form(told := JSON if as_json else Format.of(form), out)
+    detecting.check_form(told := Format.of("json" if as_json else form, out), out)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     (kept := jobs.Kept.of(job, shard, retry, on, address, cluster)).check(out=out, pictures=pictures, live=coming)
     times, cut = (clock, start, names, zone), (clips, margin, clips_each, clips_as)

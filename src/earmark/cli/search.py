@@ -24,11 +24,15 @@ def search(
     end: Annotated[float | None, typer.Option("--to", help="Seconds: the example ends here.")] = None,
     top: Annotated[int, typer.Option(min=1, help="So many windows.")] = 20,
     each: Annotated[int | None, typer.Option(min=1, help="At most so many of one recording.")] = None,
-    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Of the results.")] = "table",
+    form: Annotated[
+        Literal["table", "csv", "json"] | None,
+        typer.Option("--format", help="Of the results; default: as --out ends, or table."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(matches)] = None,
 ) -> None:
     """Find the windows that sound most like an example: by the cosine of their embeddings, exactly, however many there are."""
     from earmark.cli.terminal import searching
 
-    searching.search(store, examples, tagger, begin, end, top, each, "json" if as_json else form, out)
+    told = searching.form_of("json" if as_json else form, out)
+    searching.search(store, examples, tagger, begin, end, top, each, told, out)

@@ -17,7 +17,7 @@ def tag(
     tagger: o.Tagger = "esc10",
     top: t.Top = None,
     only_heard: t.Heard = False,
-    form: t.Form = "table",
+    form: t.Form = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: t.Out = None,
     job: o.Job = None,
@@ -53,12 +53,12 @@ def tag(
     from earmark.cli.terminal.channels import Channels
     from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
-    from earmark.inference.outputs import Format
 
+    told = tagging.form_of("json" if as_json else form, out)
     tagging.check_places(out, windows, errors)
     coming = source(paths, live, rate, channels, encoding, errors, strict)
     heard = Channels(channel, each_channel)
-    tagging.check_channels(heard, coming, form, windows, pictures)
+    tagging.check_channels(heard, coming, told, windows, pictures)
     (kept := Kept.of(job, shard, retry, on, address, cluster)).check(
         out=out, windows=windows, pictures=pictures, live=coming
     )
@@ -68,7 +68,7 @@ def tag(
     asked = tagging.Asked(
         loaded,
         tagging.choose(loaded, top, only_heard, merged),
-        Format.json if as_json else Format(form),
+        told,
         *(out, windows, pictures, batch, workers, salvage, gain, merged, floor, heard),
     )
     if coming is not None:

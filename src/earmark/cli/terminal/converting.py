@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.cli.terminal.console import say
-from earmark.cli.terminal.eventresults import TABLE, Format, files, lines, write
+from earmark.cli.terminal.eventresults import TABLE, Format, claim, lines, write
 from earmark.files.shown import shown
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def convert(
     events: Path, form: Format, out: Path | None, recordings: Sequence[Path], clocks: Clocks | None
 ) -> list[tuple[str, str]]:
     """Write them, to stdout where no folder is named; (recording, reason) of those that cannot be written. Raises EarmarkError."""
-    from earmark.cli.terminal import detecting, written
+    from earmark.cli.terminal import detecting
     from earmark.errors import EarmarkError
     from earmark.evaluation.reviews.found import events_of, recordings_of
     from earmark.events.cells import More
-    from earmark.events.formats import each, tells_more, wrote
+    from earmark.events.formats import each, tells_more
 
     detecting.check_form(form, out)
     found = events_of(events, say)
@@ -52,7 +52,7 @@ def convert(
 
         where = recordings_of(found, audio.find(recordings, say))
     paths = {name: where.get(name, Path(name)) for name in found}
-    written.claim("--out", out, files(list(paths.values()), form), lambda file: wrote(file, form))
+    claim(out, list(paths.values()), form)
     apart = any(event.channel is not None for heard in found.values() for event in heard)
     more = form is TABLE or tells_more(form)
     if apart and not more:

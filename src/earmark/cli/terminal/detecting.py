@@ -201,13 +201,13 @@ def find(
     from earmark.cli.terminal import eventresults, ours, written
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
-    from earmark.events.formats import each, wrote
+    from earmark.events.formats import each
 
     found = recordings(paths) if coming is None else []
     if form is not TABLE and each(form) and out is None and job is None and len(found) > 1:
         raise EarmarkError(f"{form.value} has a file for each of the {len(found)} recordings: name a folder with --out")
     written.claim("--pictures", pictures, written.names_for(found, ".png"), ours.drawn)
-    written.claim("--out", out, eventresults.files(found, form), lambda file: wrote(file, form))
+    eventresults.claim(out, found, form, live=coming is not None)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal.ours import counted
-from earmark.cli.terminal.written import OwnFolder, Writes, WritesFolder
+from earmark.cli.terminal.written import OwnFolder, Writes, WritesEither, WritesFolder
 
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
@@ -21,8 +21,10 @@ Low = Annotated[
 Shortest = Annotated[float | None, typer.Option(help="Drop events of fewer seconds.")]
 Out = Annotated[
     Path | None,
-    typer.Option(help="A folder for a file of all events or, by format, one a recording; default: stdout."),
-    WritesFolder(),
+    typer.Option(
+        help="A file, such as events.csv, or a folder for it or, by format, for one a recording; default: stdout."
+    ),
+    WritesEither(),
 ]
 Pictures = Annotated[
     Path | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.terminal import forms
 from earmark.errors import UnknownName
 from earmark.files.shown import shown, written
 from earmark.plugins import broken
@@ -32,8 +33,14 @@ class Format(str):
         return str(self)
 
     @staticmethod
-    def of(name: str) -> Format:
-        """Looked up once plug-ins are there. Raises UnknownName."""
+    def of(name: str | None, out: Path | None, otherwise: str = "table") -> Format:
+        """Looked up once plug-ins are there. name: None for that of the file `out`, or `otherwise`.
+
+        Raises UnknownName, and EarmarkError where the file is called as one of another format.
+        """
+        one = {each: last(each) for each in EVENT_FORMATS.names() if not EVENT_FORMATS[each].facts["each"]}
+        if name is None or (name != TABLE and name in EVENT_FORMATS):
+            name = forms.of_file(name, None if out is None or out.is_dir() else out, one, otherwise)
         if name == TABLE:
             return TABLE
         if name not in EVENT_FORMATS:
@@ -44,10 +51,18 @@ class Format(str):
         return Format(name)
 
 
-TABLE, JSON = Format("table"), Format("json")
+def last(form: str) -> str:
+    """What stands behind the last dot in the names of a format's files, with it."""
+    return Path(f"x{EVENT_FORMATS[form].facts['ending']}").suffix
+
+
+TABLE = Format("table")
 # found by looking at the files of the formats, so that --help need not import them
 SHOWN = f"[{'|'.join(('table', *EVENT_FORMATS.files()))}]"
-FormatName = Annotated[str, typer.Option("--format", metavar=SHOWN, help="Of the results; a plug-in's own too.")]
+FormatName = Annotated[
+    str | None,
+    typer.Option("--format", metavar=SHOWN, help="Of the results; default: as --out ends. A plug-in's own too."),
+]
 SILENT = "nothing: it is silent"
 
 
@@ -187,6 +202,28 @@ def framed(form: Any, more: More) -> tuple[Frame, str, str | None]:
     return eventfile.frame(form, more), eventfile.ending(form), None if eventfile.each(form) else "events"
 
 
+def is_file(out: Path | None, form: Any) -> bool:
+    """Whether results go into a file of that name, which ends as the format's files do, and not into a folder."""
+    return out is not None and form is not TABLE and out.suffix.lower() == last(form) and not out.is_dir()
+
+
+def claim(out: Path | None, found: Sequence[Path], form: Any, *, live: bool = False) -> None:
+    """What `write` writes for these recordings, or for one that comes live. Raises EarmarkError where it would not fit or be lost."""
+    from earmark.cli.terminal import written as options
+    from earmark.errors import EarmarkError
+    from earmark.events.formats import each, wrote
+
+    if out is None:
+        return
+    if not is_file(out, form):
+        options.places.folder("--out", out)
+        options.claim("--out", out, files(found, form), lambda file: wrote(file, form))
+        return
+    if each(form) and not live and len(found) != 1:
+        raise EarmarkError(f"--out {out}: {form} has a file for each of the {len(found)} recordings. Name a folder")
+    options.places.claim("--out", out, lambda file: wrote(file, form))
+
+
 def files(found: Sequence[Path], form: Any) -> Iterator[str]:
     """The names of the files that `write` makes where all recordings can be read."""
     from earmark.cli.terminal.written import names_for
@@ -206,7 +243,7 @@ def write(
     more: More | None = None,
     paths: Mapping[str, Path] | None = None,
 ) -> list[tuple[str, str]]:
-    """To stdout, or into a folder: a file of all, called events, or a file a recording; (path, reason) of those whose name the
+    """To stdout, into a file, or into a folder: a file of all, called events, or a file a recording; (path, reason) of those whose name the
     system or the format does not take. highest: Hz, of each recording. more: by the same names. paths: of the recordings, by them.
     """
     from earmark.cli.terminal import written
@@ -230,18 +267,20 @@ def write(
                 path = (paths or {}).get(name, Path(name))
                 failures.append((str(path), str(unfit(path, error))))
         return failures
-    out.mkdir(parents=True, exist_ok=True)
+    alone = is_file(out, form)
+    (out.parent if alone else out).mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
-        eventfile.write(heard, out / f"events{eventfile.ending(form)}", form, max(highest.values(), default=None), more)
+        file = out if alone else out / f"events{eventfile.ending(form)}"
+        eventfile.write(heard, file, form, max(highest.values(), default=None), more)
         return failures
     taken: set[str] = set()
     apart = Apart((paths or {}).values())
     for name, each in heard.items():
         path = (paths or {}).get(name, Path(name))
-        file = free_name(apart.name(path), taken, eventfile.ending(form))
+        file = out if alone else out / free_name(apart.name(path), taken, eventfile.ending(form))
         try:
             pathed = of_file(more, name, path if apart.name(path) != path.name else None)
-            eventfile.write({Path(name).name: each}, out / file, form, highest[name], pathed)
+            eventfile.write({Path(name).name: each}, file, form, highest[name], pathed)
         except UnfitName as error:
             failures.append((str(path), str(unfit(path, error))))
         except OSError as error:

@@ -14,9 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.cli.terminal import forms
 from earmark.errors import EarmarkError
 
 QUIET = 0.01  # of an example's loudest sample, 40 dB
+
+
+def form_of(asked: str | None, out: Path | None) -> str:
+    """What --format says, or how the file's name ends. Raises EarmarkError where they contradict each other."""
+    return forms.of_file(asked, out, {"table": ".txt", "csv": ".csv", "json": ".json"}, "table")
 
 
 def search(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.cli.terminal import forms
 from earmark.cli.terminal.channels import MIX, Channels
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
     return replace(
         choice, vocabulary=names, thresholds=limits, reserved=merge.reserved(tagger.vocabulary, choice.reserved)
     )
+
+
+def form_of(asked: str | None, out: Path | None) -> Format:
+    """What --format says, or how the file's name ends. Raises EarmarkError where they contradict each other."""
+    from earmark.inference.outputs import ENDINGS, Format
+
+    return Format(forms.of_file(asked, out, ENDINGS, "table"))
 
 
 def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:

@@ -17,10 +17,15 @@ Heard = Annotated[
     bool, typer.Option("--heard", help="Only tags that reach the thresholds that earmark calibrate chose.")
 ]
 Form = Annotated[
-    Literal["table", "json", "jsonl", "csv", "submission"],
-    typer.Option("--format", help="Of the results; submission: fname,label, as DCASE 2018 task 2 wants them."),
+    Literal["table", "json", "jsonl", "csv", "submission"] | None,
+    typer.Option(
+        "--format",
+        help="Of the results; default: as --out ends, or table. submission: fname,label, as DCASE 2018 task 2 wants them.",
+    ),
 ]
-Out = Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(tags)]
+Out = Annotated[
+    Path | None, typer.Option(help="A file for the results, such as tags.csv; default: stdout."), Writes(tags)
+]
 Windows = Annotated[
     Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv."), Writes(scores_of_windows)
 ]

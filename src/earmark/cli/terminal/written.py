@@ -46,7 +46,12 @@ class OwnFolder:
     stored: bool = False
 
 
-Mark = Writes | WritesFolder | OwnFolder
+@dataclass(frozen=True)
+class WritesEither:
+    """An option for a file or a folder: which of them, a verb knows that knows the form, and claims it."""
+
+
+Mark = Writes | WritesFolder | OwnFolder | WritesEither
 places = Places()  # of the command that runs
 formulas = Formulas()  # in its tables
 
@@ -137,6 +142,8 @@ def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
             raise EarmarkError(
                 f"{option} {path}: this folder is worked in, as no store lets one. Name a folder on a disk, and copy it when it is done"
             )
+        if isinstance(mark, WritesEither):
+            continue
         places.folder(option, path)
         if isinstance(mark, WritesFolder):
             claim_folder(option, path, mark)
