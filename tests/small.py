@@ -76,13 +76,13 @@ def apart() -> list[str]:
     return [name for name in NETS.names() if name not in SAME]
 
 
-def tagger(net, length, hop, features=LOGMEL, **more):
+def tagger(net, length, hop, features=LOGMEL, task="many", **more):
     """Small, at 8 kHz, with statistics that are not those that norms begin with."""
     eats = NETS[net].facts["input"]
     if net == "convnet2d" and features is LOGMEL:
         features = {**LOGMEL, "hop": 0.004}  # it needs 43 frames
     told = {
-        "task": "many",
+        "task": task,
         "sample_rate": 8000,
         "data": {"dataset": "folder", "test": ["1"]},
         "windows": {"length": length, "hop": hop, **more},

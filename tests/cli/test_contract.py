@@ -86,5 +86,6 @@ def test_json_is_all_that_is_printed(name, place, tmp_path, monkeypatch):
 def test_the_forms_of_tags_are_those_of_the_library():
     """Written out in the verb, so that --help need not import the library."""
     (form,) = [get_args(hint)[0] for word, hint in get_type_hints(tag, include_extras=True).items() if word == "form"]
-    assert list(get_args(form)) == [each.value for each in Format]
-    assert inspect.signature(tag).parameters["form"].default in get_args(form)
+    named, nothing = get_args(form)
+    assert list(get_args(named)) == [each.value for each in Format]
+    assert nothing is type(inspect.signature(tag).parameters["form"].default) is type(None)

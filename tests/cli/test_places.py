@@ -118,8 +118,8 @@ def test_what_is_read_is_not_written(here, tmp_path, words, function, command, o
     inputs = sorted({word for word in told if Path(word).is_file()})
     assert inputs or words[0] in ("soundscapes", "job"), told
     for each in inputs:
-        for path in (Path(each), tmp_path / "twin"):
-            if path.name == "twin":
+        for path in (Path(each), tmp_path / f"twin{Path(each).suffix}"):
+            if path.stem == "twin":
                 path.unlink(missing_ok=True)
                 path.hardlink_to(each)
             before = digests(tmp_path)

@@ -88,13 +88,14 @@ def test_onnx_files_tell_their_figures(place, tmp_path):
 
 @pytest.mark.slow
 def test_an_ensemble_is_judged_as_one(place, tmp_path):
-    one = load(place / "t.safetensors")
-    Ensemble([one, one]).save(tmp_path / "e.safetensors")
+    one = tagger("cnnspec", 1.024, 1.024, task="one")
+    Ensemble([one, one], "geometric", temperature=0.25).save(tmp_path / "e.safetensors")
     words = ("export", tmp_path / "e.safetensors", "--windows", 4, "--json")
     done = earmark(*words, "--data", place / "clips.csv")
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)["judged"]
     assert told["clips"] == 12 and told["flips"] == 0
+    assert told["max_abs_difference"] < 1e-4  # at its temperature, both
 
 
 def test_clips_that_it_learnt_from_are_refused_before_anything_is_made(tmp_path):

@@ -132,5 +132,22 @@ def test_a_taggers_file_keeps_no_figures_of_clips_that_it_knows(
             "evaluate", file, "--data", single.root / "none.parquet", "--record", "--seen"
         )  # before the data are looked for
     assert file.read_bytes() == before
+    other = earmark.evaluate(earmark.load(file).every(0.5), single, folds=["3"], **HOW)
+    with pytest.raises(EarmarkError, match="holds another tagger than the one that was judged, or other windows"):
+        record(other, file)
+    rounded = earmark.evaluate(trained, single, folds=["3"], **HOW)
+    trained.precision = "bf16"
+    with pytest.raises(
+        EarmarkError, match="--record and --precision bf16: a tagger's file tells its figures in float32"
+    ):
+        record(rounded, file)
+    trained.precision = "float32"
+    for verb in (
+        ("evaluate", file, "--data", single.root / "none.parquet"),
+        ("alarms", file, single.root / "none.wav"),
+    ):
+        with pytest.raises(EarmarkError, match="--record and --precision int8"):
+            command(*verb, "--record", "--precision", "int8")
+    assert file.read_bytes() == before
     record(earmark.evaluate(file, single, folds=["3"], **HOW), file)
     assert Facts.read(earmark.load(file).facts.as_dict()).test is not None

@@ -44,7 +44,7 @@ def alarms(
     from earmark.inference import process
     from earmark.models import loading
 
-    alarming.check(record, threshold)
+    alarming.check(record, threshold, precision)
     process.take()
     kinds = alarming.kinds(paths, of)
     loaded = loading.load(tagger, device, engine=engine, precision=precision)

@@ -58,7 +58,7 @@ def evaluate(
     if out is None:
         written.claim_reports_in(heldout.run_folder(tagger))
     if record:
-        heldout.check_record(tagger, hop, seen)
+        heldout.check_record(tagger, hop, seen, precision)
     process.take()
 
     def judge(one: str | Path) -> evaluation.Evaluation:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.errors import EarmarkError
+from earmark.evaluation import heldout
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.events import DEFAULT, EventRules
 from earmark.files.places import led_to
@@ -121,7 +122,11 @@ def together(alarms: Sequence[Alarms]) -> Alarms:
 
 
 def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> None:
-    """Write them into the tagger's file, or into that of a shipped one; what it told of the same recordings before is replaced."""
+    """Write them into the tagger's file, or into that of a shipped one; what it told of the same recordings before is replaced.
+
+    Raises EarmarkError for a tagger that is not as the file has it.
+    """
+    heldout.check_as_it_is(file, tagger)
     new = {each.of for each in alarms}
     facts = tagger.facts.own(tagger.identity())
     kept = tuple(each for each in facts.alarms or () if each.of not in new)

@@ -251,7 +251,7 @@ def _result(
 def record(evaluation: Evaluation, file: str | Path) -> None:
     """Write the figures into the tagger's file, or into that of a shipped one.
 
-    Raises EarmarkError for several taggers, and where clips that the tagger knows were allowed.
+    Raises EarmarkError for several taggers, for one that is not as the file has it, and where clips that it knows were allowed.
     """
     if evaluation.seen:
         raise EarmarkError(f"{file}: {heldout.KNOWN}")
@@ -260,6 +260,7 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     if len(evaluation.taggers) > 1:
         raise EarmarkError(f"{file}: figures of {len(evaluation.taggers)} taggers are no figures of one: evaluate one")
     (tagger,) = evaluation.taggers
+    heldout.check_as_it_is(file, tagger)
     judged = evaluation.figures
     figures = plain({name: figure.as_dict() for name, figure in judged.metrics.items()})
     tested = Tested(judged.protocol["data"], ClipSet.of(evaluation.clips), figures)

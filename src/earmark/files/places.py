@@ -44,7 +44,7 @@ class Places:
             raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'results'}")
         if (file := _file_above(path)) is not None:
             raise EarmarkError(f"{option} {path}: {file} is a file, not a folder. Name another place")
-        self._check_names(option, path)
+        self.check_names(option, path)
         if path.exists() and path.stat().st_size and not ours(path):
             raise _holds_more(option, path)
         self._written |= dict.fromkeys(_names(path), option)
@@ -54,7 +54,7 @@ class Places:
         """Of a store, where nothing is locked: what comes there from elsewhere in the meantime is replaced."""
         from earmark.files.putting import copied
 
-        self._check_names(option, path)
+        self.check_names(option, path)
         try:
             if path.is_dir():
                 raise EarmarkError(f"{option} {path}: is a folder. Name a file in it, such as {path / 'results'}")
@@ -69,7 +69,7 @@ class Places:
             ) from error
         self._written |= dict.fromkeys(_names(path), option)
 
-    def _check_names(self, option: str, path: Path) -> None:
+    def check_names(self, option: str, path: Path) -> None:
         """Raises EarmarkError for a file that is read, or written for another purpose."""
         for name in _names(path):
             if name in self._read:
@@ -90,7 +90,7 @@ class Places:
     def folder(self, option: str, path: Path) -> None:
         """A folder for files that are claimed by their names. Raises EarmarkError where a file is there."""
         if isinstance(path, Stored):
-            self._check_names(option, path)
+            self.check_names(option, path)
             return
         file = path if path.exists() and not path.is_dir() else _file_above(path)
         if file is not None:

@@ -95,6 +95,11 @@ class Member(AnyTagger, Protocol):
 
     def every(self, hop: float | str) -> Member: ...
 
+    @property
+    def precision(self) -> str:
+        """What its net computes in when it listens: float32, bf16, float16 or int8."""
+        ...
+
     def predicted(self, waves: NDArray[np.float32]) -> Predicted:
         """Windows (n, samples) → scores, embeddings and, where the net has some, scores of frames."""
         ...

@@ -98,9 +98,11 @@ class Ensemble(tagging.Answers):
 
     def every(self, hop: float | str) -> Ensemble:
         """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
-        moved = [member.every(hop) for member in self.members]
-        facts = self.facts.measured(self.identity)
-        return Ensemble(moved, self.rule.name, self.weights.tolist(), temperature=self.temperature, facts=facts)
+        return self.of([member.every(hop) for member in self.members], self.facts.measured(self.identity))
+
+    def of(self, members: Sequence[AnyTagger], facts: Facts) -> Ensemble:
+        """Other members, in the same order, that are combined as these are. facts: its own."""
+        return Ensemble(members, self.rule.name, self.weights.tolist(), temperature=self.temperature, facts=facts)
 
     @property
     def alike(self) -> bool:

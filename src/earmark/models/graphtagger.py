@@ -153,6 +153,11 @@ class GraphTagger(ByRecipe, Answers):
         return f"{told.engine} {sessions.version(told.engine)}, {told.precision}, cpu"
 
     @property
+    def precision(self) -> str:
+        """What the net computes in."""
+        return self.running.precision
+
+    @property
     def pace(self) -> str:
         """See `earmark.inference.pace`."""
         self._computed = self._computed or pacing.computed(self.heard, len(self.vocabulary))

@@ -26,7 +26,8 @@ class WholeGraph(ByRecipe, Answers):
     def __init__(self, tagger: Tagger, model: bytes, engine: str = sessions.REFERENCE):
         self.recipe, self.vocabulary, self.facts = tagger.recipe, tagger.vocabulary, tagger.facts
         self.session = sessions.open_session(engine, model, "float32", threads())
-        self.engine = f"{engine} {sessions.version(engine)}, float32, cpu"
+        self.precision = "float32"
+        self.engine = f"{engine} {sessions.version(engine)}, {self.precision}, cpu"
         self._tagger, self._model = tagger, model
 
     @property

@@ -17,9 +17,13 @@ COLUMNS = ("recordings", "files", "hours", "events", "an hour", "low", "high", "
 SHOWN = 3  # tags of a row
 
 
-def check(record: bool, threshold: float | None) -> None:
+def check(record: bool, threshold: float | None, precision: str) -> None:
     """Raises EarmarkError where figures are not those of the tagger as its file has it."""
     from earmark.errors import EarmarkError
+    from earmark.evaluation import heldout
+
+    if record:
+        heldout.check_precision(precision)
 
     if record and threshold is not None:
         raise EarmarkError(

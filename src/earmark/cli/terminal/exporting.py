@@ -284,9 +284,5 @@ def _judged(tagger: AnyTagger, parts: Sequence[Part], clips: Clips) -> list[Judg
     members = [part.ways() for part in parts]
     ways: Mapping[str, AnyTagger] = members[0]
     if isinstance(tagger, Ensemble):
-        weights = tagger.weights.tolist()
-        ways = {
-            way: Ensemble([each[way] for each in members], tagger.rule.name, weights, facts=tagger.facts)
-            for way in members[0]
-        }
+        ways = {way: tagger.of([each[way] for each in members], tagger.facts) for way in members[0]}
     return judge(tagger, ways, clips.data, folds=clips.folds, dataset=clips.dataset, seen=clips.seen, progress=Bar())

@@ -142,7 +142,8 @@ def _look(verb: Callable[..., Any], values: dict[str, Any]) -> None:
             raise EarmarkError(
                 f"{option} {path}: this folder is worked in, as no store lets one. Name a folder on a disk, and copy it when it is done"
             )
-        if isinstance(mark, WritesEither):
+        if isinstance(mark, WritesEither) and path.suffix and not path.is_dir():
+            places.check_names(option, path)
             continue
         places.folder(option, path)
         if isinstance(mark, WritesFolder):
