@@ -79,6 +79,20 @@ def test_the_line_that_tells_excel_the_separator_is_read(reader, separator, firs
     assert table(told) == table(plain)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("reader", EDITED)
+def test_without_it_the_first_line_shows_the_separator(reader, separator, tmp_path):
+    """As spreadsheets of other countries save a .csv, with their line ends, decimal commas and a byte order mark."""
+    read, name, text, its, _ = READERS[reader]
+    (tmp_path / name).write_text(text)
+    plain = read(tmp_path / name)
+    head, *rows = text.replace(its, f"{separator} ", 1).replace(its, separator).splitlines()
+    if separator == ";":
+        rows = [row.replace("0.5", "0,5") for row in rows]
+    (tmp_path / name).write_bytes("\r\n".join(["\ufeff" + head, *rows, ""]).encode())
+    assert table(read(tmp_path / name)) == table(plain)
+
+
 def table(told: Any) -> Any:
     return told.table.to_pydict() if isinstance(told, manifest.Manifest) else told
 

@@ -28,7 +28,7 @@ from typing import Any
 from earmark.data.manifest import few
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files.bounds import EVENTS
-from earmark.files.texts import MARKS, missing, named_twice, problem, separated
+from earmark.files.texts import MARKS, missing, named_twice, problem, separated, separator_of
 from earmark.registry import EVENT_FORMATS, did_you_mean
 
 ENDINGS = (".txt", ".tsv", ".csv")
@@ -216,7 +216,7 @@ def _events(text: str, named: Mapping[str, str]) -> Any:
 
 def _table(text: str, first: str, named: Mapping[str, str], separator: str | None) -> Any:
     """Events of a table with a header; None where no column is called as onset, offset and tag are. separator: where it is told."""
-    separator = separator or max(",;\t", key=first.count)
+    separator = separator or separator_of(first)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = [cell.strip() for cell in next(row for row in rows if any(cell.strip() for cell in row))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from earmark.errors import ScoresError
-from earmark.files.texts import missing, named_twice, separated
+from earmark.files.texts import missing, named_twice, separated, separator_of
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
 
@@ -223,12 +223,16 @@ def _quoted(cell: str, separator: str) -> str:
 
 
 def events_of_table(text: str, separator: str) -> Found:
-    """What `table_of` wrote, or any table with its columns but the score. Raises ScoresError."""
+    """What `table_of` wrote, or any table with its columns but the score. Raises ScoresError.
+
+    separator: where the first line has as many of another.
+    """
     text, told = separated(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=told or separator, strict=True)
+    told = told or separator_of(text.lstrip("\r\n").partition("\n")[0], separator)  # spreadsheets put in another
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=told, strict=True)
     found = Found()
     try:
-        header = next(filter(None, rows), [])
+        header = [name.strip() for name in next(filter(None, rows), [])]
         missing = [name for name in COLUMNS[:4] if name not in header]
         if missing:
             raise ScoresError(

@@ -61,6 +61,15 @@ def separated(text: str) -> tuple[str, str | None]:
     return text[told.end() :], (told[2] or told[1])[0]
 
 
+def separator_of(header: str, usual: str = ",") -> str:
+    r"""Comma, semicolon or tab, whichever stands most often in a table's first line. usual: where none does.
+
+    >>> [separator_of(line) for line in ("onset;offset", "onset\toffset", "onset")]
+    [';', '\t', ',']
+    """
+    return max(",;\t", key=lambda sign: (header.count(sign), sign == usual))
+
+
 def named_twice(header: Sequence[str], names: Iterable[str]) -> str | None:
     """Why a header cannot be read: it has two columns of one of the names that are read; None: it has not. Others may be there twice.
 

@@ -18,7 +18,7 @@ from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.files import bounds, check_text, missing_place, whole
-from earmark.files.texts import separated
+from earmark.files.texts import separated, separator_of
 
 FORMAT = "earmark-manifest"
 VERSION = 1
@@ -133,7 +133,7 @@ def _load_csv(file: Path) -> pa.Table:
     header = bounds.first_line(file, above)
     if not header.strip():
         raise ManifestError(f"{file}: is empty, or its first line is")
-    separator = told or max(",;\t", key=header.count)
+    separator = told or separator_of(header)
     try:
         raw = next(csv.reader([header], delimiter=separator))
     except csv.Error as error:  # a name of a column of more than 131072 signs

@@ -24,7 +24,7 @@ from pathlib import Path
 from earmark.errors import ScoresError
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import channel_of, number
-from earmark.files.texts import named_twice, problem, separated
+from earmark.files.texts import named_twice, problem, separated, separator_of
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 
@@ -164,7 +164,7 @@ def read(path: str | Path) -> list[Review]:
         raise ScoresError(f"{path}: {wrong}")
     text, told = separated(content.decode("utf-8-sig", "surrogateescape"))
     first = text.lstrip("\r\n").partition("\n")[0]
-    separator = told or max((",", ";", "\t"), key=first.count)
+    separator = told or separator_of(first)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         header = [name.strip().lower() for name in next(filter(None, rows), [])]
