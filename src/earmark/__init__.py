@@ -11,6 +11,7 @@ The names below are imported when they are first used (PEP 562), so that `import
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from earmark.models.loading import load
     from earmark.models.tagger import Tagger
     from earmark.scores import Embeddings, Event, Events, Scores, Tag, Tags
+
+# ONNX Runtime (1.29 and later) gives a machine a number and tells its makers of every use, from when it is first imported on, whoever
+# imports it; only this, before, keeps all of it off (its Privacy.md). Who wants it told sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "audio": "audio:.",  # the room: `earmark.audio.load` and `blocks`
