@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
-import torch
 
 from earmark.inference import waiting
 from earmark.inference.waiting import KEPT, SHARE, Idle, Waiting
-
-TASKS = Path("/proc/self/task")
 
 
 class Machine:
@@ -120,26 +114,28 @@ def test_as_many_idle_threads_as_make_more_than_there_are_processors(threads, pr
 
 @pytest.mark.skipif(not waiting._gnu(), reason="threads wait in another OpenMP here")
 def test_idle_threads_have_teams_that_come_and_go_and_leave_the_bits():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        given = torch.linspace(-1, 1, 1 << 18).reshape(4, 8, 64, 128)
-        kernel = torch.linspace(-1, 1, 8 * 8 * 9).reshape(8, 8, 3, 3)
-        before = torch.nn.functional.conv2d(given, kernel).sum((0, 2, 3))
-        tasks, idle = len(os.listdir(TASKS)), Idle(1)
-        idle(True)
-        assert len(os.listdir(TASKS)) == tasks + 2
-        assert torch.equal(torch.nn.functional.conv2d(given, kernel).sum((0, 2, 3)), before)
-        idle(False)
-        until = threading.Event()
-        for _ in range(100):  # the system lists a thread a moment longer than it runs
-            if len(os.listdir(TASKS)) == tasks:
-                break
-            until.wait(0.05)
-        assert len(os.listdir(TASKS)) == tasks
-        assert torch.equal(torch.nn.functional.conv2d(given, kernel).sum((0, 2, 3)), before)
-    finally:
-        torch.set_num_threads(threads)
+    """In a process of its own: no other test's threads come and go meanwhile."""
+    code = """
+import os, time, torch
+from earmark.inference.waiting import Idle
+torch.set_num_threads(2)
+given = torch.linspace(-1, 1, 1 << 18).reshape(4, 8, 64, 128)
+kernel = torch.linspace(-1, 1, 8 * 8 * 9).reshape(8, 8, 3, 3)
+compute = lambda: torch.nn.functional.conv2d(given, kernel).sum((0, 2, 3))
+count = lambda: len(os.listdir("/proc/self/task"))
+before, idle = compute(), Idle(1)
+threads = count()
+idle(True)
+assert count() == threads + 2, (count(), threads)
+assert torch.equal(compute(), before)
+idle(False)
+until = time.monotonic() + 10
+while count() != threads:  # the system lists a thread a moment longer than it runs
+    assert time.monotonic() < until, (count(), threads)
+    time.sleep(0.02)
+assert torch.equal(compute(), before)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(("took", "made"), [("", 0), ("process.take()", 1)])
