@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,15 @@ class Browser:
 
 
 @contextmanager
-def opened(folder: Path, *flags: str) -> Iterator[Browser]:
-    """folder: for its profile. The process is ended by its id."""
+def opened(*flags: str) -> Iterator[Browser]:
+    """The process is ended by its id."""
+    # a browser that has been ended may still write into its profile for a moment
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield from _opened(Path(folder), flags)
+
+
+def _opened(folder: Path, flags: Sequence[str]) -> Iterator[Browser]:
+    """folder: for its profile."""
     program = installed()
     assert program is not None
     words = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,10 +52,6 @@ def other() -> Iterator[Browser]:
     """A browser for a service of a test's own; what it complains of a service that is gone is its own business."""
     if installed() is None:
         pytest.skip("no chromium here: install it to test pages in a browser")
-    # a browser that has been ended may still write into its profile for a moment
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        opened(Path(folder), *SILENT_MICROPHONE) as browser,
-    ):
+    with opened(*SILENT_MICROPHONE) as browser:
         browser.size(1400)
         yield browser

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -322,7 +321,7 @@ def test_a_token_is_asked_for():
     if installed() is None:
         pytest.skip("no chromium here: install it to test pages in a browser")
     token = "of sixteen or more"
-    with serving("--token", token) as program, tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as page:
+    with serving("--token", token) as program, opened() as page:
         page.open(program.url)
         page.wait("!document.querySelector('#gate').hidden")
         assert page.run("document.activeElement.id") == "token"

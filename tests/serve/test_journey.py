@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,10 +64,7 @@ def program(data, tmp_path_factory) -> Iterator[Program]:
 def page(program) -> Iterator[Browser]:
     if installed() is None:
         pytest.skip("no chromium here: install it to test pages in a browser")
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        opened(Path(folder), *SILENT_MICROPHONE) as browser,
-    ):
+    with opened(*SILENT_MICROPHONE) as browser:
         yield browser
         assert browser.console == []
 
