@@ -154,7 +154,32 @@ waiting.os.sched_getaffinity = lambda _: {{0, 1}}
 tagger = earmark.load("digits", engine="torch")
 length, _ = tagger.windows.samples(tagger.sample_rate)
 tagger.score(np.random.default_rng(0).normal(size=(2, length)).astype(np.float32) / 9)
-assert len(waiting._made) == {made}, waiting._made
+assert [kept is not None for kept in waiting._made] == [True] * {made}, waiting._made
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_threads_that_compute_first_at_once_are_watched_together():
+    code = """
+import threading, time, torch
+from earmark.inference import waiting
+torch.set_num_threads(2)
+waiting._gnu = lambda: time.sleep(0.2) or True
+waiting.os.sched_getaffinity = lambda _: {0, 1}
+waiting.watch()
+together = threading.Barrier(4)
+
+def compute():
+    together.wait()
+    with waiting.measured("a"):
+        pass
+
+threads = [threading.Thread(target=compute) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(waiting._made) == 1 and sum(thread.daemon for thread in threading.enumerate()) == 1
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

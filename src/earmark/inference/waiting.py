@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from pathlib import Path
 
 TURN = 0.5  # seconds of computing that tell how fast a way is
@@ -167,7 +166,8 @@ def _gnu() -> bool:
 
 
 _wanted = False
-_made: list[Waiting] = []  # of this process: none before torch computes, or where nothing is to be chosen
+_making = threading.Lock()
+_made: list[Waiting | None] = []  # of this process: empty before torch computes; None where nothing is to be chosen
 
 
 def watch() -> None:
@@ -176,28 +176,29 @@ def watch() -> None:
     _wanted = True
 
 
-@cache
-def _make() -> None:
-    """Nothing where torch has one thread, or another OpenMP, which waits otherwise."""
-    import torch
+def _watched() -> Waiting | None:
+    """None where torch has one thread, or another OpenMP, which waits otherwise, or where nobody asked."""
+    if _wanted and not _made:
+        import torch
 
-    if _gnu() and (count := _needed(torch.get_num_threads(), len(os.sched_getaffinity(0)))):
-        _made.append(Waiting(Idle(count)))
+        with _making:
+            if not _made:
+                count = _needed(torch.get_num_threads(), len(os.sched_getaffinity(0))) if _gnu() else 0
+                _made.append(Waiting(Idle(count)) if count else None)
+    return _made[0] if _made else None
 
 
 @contextmanager
 def unchanged() -> Iterator[None]:
     """While computations are compared with each other: threads go on waiting as they do."""
-    if _wanted and "torch" in sys.modules:  # other engines need not wait for it
-        _make()
-    with _made[0].unchanged() if _made else nullcontext():
+    watched = _watched() if "torch" in sys.modules else None  # other engines need not wait for it
+    with nullcontext() if watched is None else watched.unchanged():
         yield
 
 
 @contextmanager
 def measured(key: Hashable) -> Iterator[None]:
     """Around a computation of torch's on the CPU. key: those of the same take equally long."""
-    if _wanted:
-        _make()
-    with _made[0].measured(key) if _made else nullcontext():
+    watched = _watched()
+    with nullcontext() if watched is None else watched.measured(key):
         yield
