@@ -28,7 +28,8 @@ from typing import Any
 from earmark.data.manifest import few
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files.bounds import EVENTS
-from earmark.files.texts import MARKS, missing, named_twice, problem, separated, separator_of
+from earmark.files.tables import missing, named_twice, separated, separator_of
+from earmark.files.texts import MARKS, problem
 from earmark.registry import EVENT_FORMATS, did_you_mean
 
 ENDINGS = (".txt", ".tsv", ".csv")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from earmark.errors import ScoresError
-from earmark.files.texts import missing, named_twice, separated, separator_of
+from earmark.files.tables import Rows, missing, named_twice, separated, separator_of
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
 
@@ -214,12 +214,8 @@ def table_of(events: ByRecording, separator: str, more: More = NO_MORE) -> str:
             raise ScoresError("a recording has no name: a table needs one")
         rows += [(name, number(e.onset), number(e.offset), e.tag, number(e.score), *more.cells(name, e)) for e in heard]
         rows += [] if heard else [(name, *[""] * (len(rows[0]) - 1))]
-    return "".join(separator.join(_quoted(cell, separator) for cell in row) + "\n" for row in rows)
-
-
-def _quoted(cell: str, separator: str) -> str:
-    # csv.writer leaves a lone carriage return bare where lines end with \n, and its reader then ends the line there
-    return '"' + cell.replace('"', '""') + '"' if any(sign in cell for sign in f'{separator}"\r\n') else cell
+    Rows(text := io.StringIO(newline=""), separator).writerows(rows)
+    return text.getvalue()
 
 
 def events_of_table(text: str, separator: str) -> Found:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from earmark.errors import ScoresError
 from earmark.files.pieces import LINES, LIST, Frame, Writer
 from earmark.files.shown import shown
+from earmark.files.tables import line_of
 from earmark.scores import Tags, submission
 
 if TYPE_CHECKING:
@@ -142,11 +141,9 @@ def piece(heard: Scored, tags: list[Tag], form: Format, nothing: str = NOTHING) 
     if form is Format.submission:
         return submission.row(heard.recording.path, [tag.label for tag in tags])
     if form is Format.csv:
-        out = io.StringIO()
-        for label, score in [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]:
-            row = [heard.recording.path, f"{heard.duration:.3f}", label, score, *([channel] if channel else [])]
-            csv.writer(out, lineterminator="\n").writerow(row)
-        return out.getvalue()
+        told = [(tag.label, f"{tag.score:.6f}") for tag in tags] or [("", "")]
+        at = heard.recording.path, f"{heard.duration:.3f}"
+        return "".join(line_of([*at, *each, *([channel] if channel else [])]) for each in told)
     record = Tags(tags, heard.about).to_dict() | ({"channel": channel} if channel else {})
     if form is Format.jsonl:
         return json.dumps(record, ensure_ascii=False) + "\n"

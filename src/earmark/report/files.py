@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from earmark.errors import ScoresError
 from earmark.files import write_text
 from earmark.files.stores import place
+from earmark.files.tables import Rows
 
 
 def folder_for(folder: str | Path, stem: str) -> Path:
@@ -31,7 +31,5 @@ def write_page(path: Path, text: str) -> Path:
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
     """A CSV; None is an empty cell, and what is in no column is left out."""
     text = io.StringIO()
-    table = csv.DictWriter(text, list(columns), lineterminator="\n", extrasaction="ignore")
-    table.writeheader()
-    table.writerows(rows)
+    Rows(text).writerows([columns, *([row.get(name) for name in columns] for row in rows)])
     return write_page(path, text.getvalue())

@@ -10,8 +10,6 @@ challenge's clips have, whatever a copy of it is encoded in.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from earmark.errors import ScoresError
 from earmark.files import write_text
 from earmark.files.stores import place
+from earmark.files.tables import line_of
 from earmark.scores.table import Scores
 
 HEAD = "fname,label\n"
@@ -48,9 +47,7 @@ def called(path: str | Path) -> str:
 
 def row(path: str | Path, tags: Iterable[str]) -> str:
     """The line of a recording with these tags, the likeliest first."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([called(path), " ".join(map(spelled, tags))])
-    return out.getvalue()
+    return line_of([called(path), " ".join(map(spelled, tags))])
 
 
 def save(path: str | Path, scores: Scores, recordings: Sequence[str | Path], top: int = LABELS) -> None:

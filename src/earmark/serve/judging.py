@@ -20,6 +20,7 @@ from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, Review
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.evaluation.reviews.precision import of_tags
 from earmark.events.cells import number
+from earmark.files.tables import Rows
 from earmark.scores import Event
 from earmark.serve.store import Store, now
 
@@ -199,7 +200,7 @@ def table(store: Store, job: int) -> str:
     answered = _answers(store, job)
     given = _reviews(store, job, answered)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = Rows(out)
     head, *rows = csv.reader(io.StringIO(answers.table([each.picked for each in given]), newline=""))
     writer.writerow([*head, "time"])
     for row, each, kept in zip(rows, given, answered, strict=True):

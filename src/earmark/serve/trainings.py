@@ -23,6 +23,7 @@ from typing import Any
 
 from earmark.errors import EarmarkError, UnknownName
 from earmark.files import write_text
+from earmark.files.tables import Rows
 from earmark.models.anytagger import AnyTagger
 from earmark.serve import judging, learning
 from earmark.serve.settings import Settings
@@ -140,7 +141,7 @@ class Trainings:
                     if key not in rows or dict(zip(head, rows[key], strict=True))["time"] <= each["time"]:
                         rows[key] = row
         out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows([head, *rows.values()] if rows else [])
+        Rows(out).writerows([head, *rows.values()] if rows else [])
         return out.getvalue(), len(rows)
 
     def place(self, number: int) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from earmark.cli.terminal.channels import MIX, Channels
 from earmark.files.journal import KEPT
 from earmark.files.stores import place
+from earmark.files.tables import Rows
 
 if TYPE_CHECKING:
     from earmark.audio import Began, Clocks
@@ -299,8 +300,6 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
 
 def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
     """Write counts in each of the files, by their endings."""
-    import csv
-
     from earmark.cli.terminal.console import output, say
     from earmark.cli.terminal.failures import reason
     from earmark.errors import EarmarkError
@@ -323,6 +322,6 @@ def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
                 rows = [dict(zip(COLUMNS, row.cells(), strict=True)) for row in counts]
                 out.write("[\n" + ",\n".join(" " + json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
             else:
-                writer = csv.writer(out, lineterminator="\n")
+                writer = Rows(out)
                 writer.writerow(COLUMNS)
                 writer.writerows(["" if cell is None else cell for cell in row.cells()] for row in counts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from earmark.cli.terminal import forms
 from earmark.errors import EarmarkError
+from earmark.files.tables import Rows
 
 QUIET = 0.01  # of an example's loudest sample, 40 dB
 
@@ -98,7 +98,7 @@ def _told(found: Sequence[Any], form: str) -> str:
         return json.dumps([asdict(match) for match in found], indent=1, ensure_ascii=False) + "\n"
     if form == "csv":
         file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
+        writer = Rows(file)
         writer.writerow([field.name for field in fields(Match)])
         writer.writerows(
             [match.id, f"{match.start:.3f}", f"{match.end:.3f}", f"{match.similarity:.6f}"] for match in found

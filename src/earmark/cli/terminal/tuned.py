@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -15,6 +14,7 @@ from earmark.cli.terminal.bar import Bar
 from earmark.cli.terminal.console import output, print_table, say
 from earmark.errors import EarmarkError
 from earmark.evaluation.wording import number, title
+from earmark.files.tables import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,7 @@ def write_tried(tuning: Tuning, file: Path | None) -> None:
     if file is None or tuning.events is None:
         return
     with output(file) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = Rows(stream)
         writer.writerow(["tag", "threshold", "median", "f1", "hits", "false", "missed"])
         writer.writerows(astuple(point) for point in tuning.events.tried)
 

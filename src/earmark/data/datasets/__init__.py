@@ -22,7 +22,8 @@ from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.files.shown import shown
 from earmark.files.stores import is_stored, place
-from earmark.files.texts import check_text, missing
+from earmark.files.tables import missing
+from earmark.files.texts import check_text
 from earmark.registry import DATASETS, did_you_mean
 from earmark.scores import LONGEST
 

@@ -10,7 +10,7 @@ from typing import Any
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, refuse
 from earmark.data.manifest import LATER, SCHEMA, Manifest, build, columns_left_out, load_table, read
 from earmark.errors import ManifestError
-from earmark.files.texts import missing
+from earmark.files.tables import missing
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from earmark.files.texts import MISSING
+from earmark.files.tables import MISSING
 
 SHOWN = 3  # groups of spellings that a sentence names
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from earmark.files.bounds import check_texts
-from earmark.files.texts import MISSING
+from earmark.files.tables import MISSING
 
 EVENT = pa.struct([("tag", pa.string()), ("onset", pa.float64()), ("offset", pa.float64())])
 SCHEMA = pa.schema(

@@ -18,7 +18,7 @@ from earmark.data.manifest.columns import JOINT, LATER, SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.files import bounds, check_text, missing_place, whole
-from earmark.files.texts import separated, separator_of
+from earmark.files.tables import separated, separator_of
 
 FORMAT = "earmark-manifest"
 VERSION = 1

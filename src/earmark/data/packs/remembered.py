@@ -11,6 +11,8 @@ import io
 import os
 from pathlib import Path
 
+from earmark.files.tables import line_of
+
 UNREADABLE = "unreadable.csv"
 HEAD = "id,path,reason\n"
 LONGEST = 10_000_000  # bytes of it that are read
@@ -18,14 +20,13 @@ LONGEST = 10_000_000  # bytes of it that are read
 
 def remember(folder: Path, name: str, path: str, reason: str) -> bool:
     """Add a clip; whether that could be done. name: its id. path: in the pack."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([name, path, reason])
+    line = line_of([name, path, reason])
     try:
         handle = os.open(folder / UNREADABLE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError:
         return False
     with os.fdopen(handle, "ab", buffering=0) as file:
-        text = (HEAD if not os.fstat(handle).st_size else "") + line.getvalue()
+        text = (HEAD if not os.fstat(handle).st_size else "") + line
         file.write(text.encode("utf-8", "surrogateescape"))
     return True
 
@@ -38,4 +39,4 @@ def unreadable(folder: Path) -> dict[str, str]:
     except OSError:
         return {}
     whole = text[: text.rfind("\n") + 1]
-    return {row[1]: row[2] for row in csv.reader(io.StringIO(whole)) if len(row) == 3 and row[1] != "path"}
+    return {row[1]: row[2] for row in csv.reader(io.StringIO(whole, newline="")) if len(row) == 3 and row[1] != "path"}

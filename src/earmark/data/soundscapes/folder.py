@@ -13,7 +13,6 @@ events, and may hold commas. A file appears under its name only once it is whole
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import re
@@ -32,6 +31,7 @@ from earmark.data.soundscapes.sound import BACKGROUND, threads
 from earmark.errors import AudioError, ManifestError
 from earmark.files import whole
 from earmark.files.sound import write as write_sound
+from earmark.files.tables import Rows
 
 MARK = "soundscapes.json"
 VERSION = 1  # of the scenes: raise it when the same settings would give other bytes
@@ -162,8 +162,7 @@ def _scale(told: Path, sound: Path, plan: ScenePlan) -> float | None:
 
 def _table(file: Path, header: list[str], rows: Iterable[Sequence[Any]]) -> None:
     with whole(file) as part, part.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerows([header, *rows])
+        Rows(stream, "\t").writerows([header, *rows])
 
 
 def _digest(clips: Manifest) -> str:

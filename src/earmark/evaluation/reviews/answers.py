@@ -24,7 +24,8 @@ from pathlib import Path
 from earmark.errors import ScoresError
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import channel_of, number
-from earmark.files.texts import named_twice, problem, separated, separator_of
+from earmark.files.tables import Rows, named_twice, separated, separator_of
+from earmark.files.texts import problem
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 
@@ -139,7 +140,7 @@ def table(
     """CSV to be filled in. clips: the files to listen to. known: what was answered before. A column `TAGGER` where some is known."""
     told = any(each.tagger for each in picked)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = Rows(out)
     writer.writerow((*COLUMNS, TAGGER) if told else COLUMNS)
     for each in picked:
         e = each.event

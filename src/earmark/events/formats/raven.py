@@ -8,7 +8,7 @@ import re
 from earmark.errors import ScoresError
 from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, name_in_a_line, number, one_line, seconds
 from earmark.events.formats import event_format
-from earmark.files.texts import missing, named_twice
+from earmark.files.tables import missing, named_twice
 from earmark.scores import Event
 
 COLUMNS = (
