@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import earmark
 from earmark.files.tables import Rows, line_of
 
-CELLS = st.lists(st.lists(st.text(st.sampled_from('a \t\r\n,;"\'é')), min_size=2, max_size=4), max_size=5)
+CELLS = st.lists(st.lists(st.text(st.sampled_from("a \t\r\n,;\"'é")), min_size=2, max_size=4), max_size=5)
 
 
 @given(CELLS, st.sampled_from(",;\t"))
