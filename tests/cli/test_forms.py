@@ -96,8 +96,11 @@ def test_a_format_with_a_file_a_recording_takes_a_name_for_one(place, tmp_path, 
         done = events(place, two[0], "--format", form, "--out", out)
         assert done.returncode == 0, done.stderr  # what it wrote it may replace
         converted = tmp_path / f"again-{name}"
-        done = earmark("convert", out, "--format", form, "--out", converted, "--recordings", two[0])
-        assert (done.returncode == 0 and converted.is_file()) or form == "audacity", done.stderr
+        where = ["--recordings", two[0]] if form == "raven" else []  # which tells the recording; a label track does not
+        done = earmark("convert", out, "--format", form, "--out", converted, *where)
+        assert done.returncode == 0, done.stderr
+        assert list(read(converted, form).values()) == [found]
+        assert set(read(out, form)) == ({"a.wav"} if form == "raven" else {"labels"})
 
 
 def test_a_folder_stays_one_whatever_it_is_called(place, tmp_path, two):

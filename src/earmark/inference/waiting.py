@@ -2,8 +2,8 @@
 
 torch computes in threads that meet some thousand times a step. GNU's OpenMP, which it brings on Linux, has the ones that come first
 spin for milliseconds. On a machine that nobody else uses this is fastest. Beside one other busy program the spinning takes the
-processor from the thread that is waited for: on two cores a training step took 3 to 17 times as long, and two trainings at once
-were each three times as slow as on one thread.
+processor from the thread that is waited for: on two cores a training step of four nets took 6 to 40 times as long, and two trainings
+at once were each four times as slow as on one thread.
 
 The library spins 1,000 turns in place of 300,000 wherever it has more threads than there are processors. Nothing else can tell it
 once it runs, so here threads that have nothing to do are kept for as long as that is faster. How many threads compute stays, and so does

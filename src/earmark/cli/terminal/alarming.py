@@ -22,10 +22,10 @@ def check(record: bool, threshold: float | None, precision: str) -> None:
     from earmark.errors import EarmarkError
     from earmark.evaluation import heldout
 
-    if record:
-        heldout.check_precision(precision)
-
-    if record and threshold is not None:
+    if not record:
+        return
+    heldout.check_precision(precision)
+    if threshold is not None:
         raise EarmarkError(
             f"--record and --threshold {threshold:g}: the figures would not be those of the tagger as it is. Leave one out"
         )
