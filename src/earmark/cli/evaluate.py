@@ -52,13 +52,13 @@ def evaluate(
     """
     from earmark.cli.terminal import judging, written
     from earmark.cli.terminal.bar import Bar
-    from earmark.evaluation import evaluation, heldout
+    from earmark.evaluation import evaluation, heldout, recording
     from earmark.inference import process
 
     if out is None:
         written.claim_reports_in(heldout.run_folder(tagger))
     if record:
-        heldout.check_record(tagger, hop, seen, precision)
+        recording.check(tagger, hop, seen, precision)
     process.take()
 
     def judge(one: str | Path) -> evaluation.Evaluation:

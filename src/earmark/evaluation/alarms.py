@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.errors import EarmarkError
-from earmark.evaluation import heldout
+from earmark.evaluation import recording
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.events import DEFAULT, EventRules
 from earmark.files.places import led_to
@@ -126,7 +126,7 @@ def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> Non
 
     Raises EarmarkError for a tagger that is not as the file has it.
     """
-    heldout.check_as_it_is(file, tagger)
+    recording.check_as_it_is(file, tagger)
     new = {each.of for each in alarms}
     facts = tagger.facts.own(tagger.identity())
     kept = tuple(each for each in facts.alarms or () if each.of not in new)

@@ -17,7 +17,7 @@ from earmark.data.splits import ClipSet
 from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
-from earmark.evaluation import choices, heldout, tracks
+from earmark.evaluation import choices, heldout, recording, tracks
 from earmark.evaluation.clips import measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
@@ -254,13 +254,13 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     Raises EarmarkError for several taggers, for one that is not as the file has it, and where clips that it knows were allowed.
     """
     if evaluation.seen:
-        raise EarmarkError(f"{file}: {heldout.KNOWN}")
+        raise EarmarkError(f"{file}: {recording.HEARD}")
     if not evaluation.taggers:
         raise EarmarkError(f"{file}: holds scores, and figures are written into a tagger's file: leave --record out")
     if len(evaluation.taggers) > 1:
         raise EarmarkError(f"{file}: figures of {len(evaluation.taggers)} taggers are no figures of one: evaluate one")
     (tagger,) = evaluation.taggers
-    heldout.check_as_it_is(file, tagger)
+    recording.check_as_it_is(file, tagger)
     judged = evaluation.figures
     figures = plain({name: figure.as_dict() for name, figure in judged.metrics.items()})
     tested = Tested(judged.protocol["data"], ClipSet.of(evaluation.clips), figures)

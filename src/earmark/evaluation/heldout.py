@@ -29,7 +29,6 @@ from earmark.scores import Scores
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
-KNOWN = "a tagger's file tells its figures on clips that it has not heard, and others were allowed. Leave one out"
 UNTOLD = (
     "the tagger's file does not tell which clips of this data set it learnt from, and these may be among them: if so, figures are "
     "too good."
@@ -117,36 +116,6 @@ def check_single(tagger: Source) -> None:
     if len(several := seeded(tagger) or members(tagger)) > 1:
         raise EarmarkError(
             f"{tagger}: --record and --fold are for one tagger. Give one of {', '.join(map(str, several))}"
-        )
-
-
-def check_record(tagger: Source, hop: float | str | None, seen: bool, precision: str) -> None:
-    """Raises EarmarkError where figures are not those of one tagger as its file has it, on clips that it has not heard."""
-    check_single(tagger)
-    check_precision(precision)
-    if seen:
-        raise EarmarkError(f"--record and --seen: {KNOWN}")
-    if hop is not None:
-        raise EarmarkError(
-            f"--record and --hop {hop}: the figures would not be those of {tagger} as it is. Leave one out"
-        )
-
-
-def check_precision(asked: str) -> None:
-    """Raises EarmarkError where figures that are to be recorded would be of a computation in fewer digits."""
-    if asked not in ("auto", "float32"):
-        raise EarmarkError(
-            f"--record and --precision {asked}: a tagger's file tells its figures in float32, and these would be others. Leave one out"
-        )
-
-
-def check_as_it_is(file: str | Path, tagger: AnyTagger) -> None:
-    """Raises EarmarkError where a tagger whose figures are to be written into a file is not the one in it, or hears otherwise."""
-    for member in tagger.members:
-        check_precision(member.precision)
-    if loading.load(file).identity() != tagger.identity():
-        raise EarmarkError(
-            f"{file}: holds another tagger than the one that was judged, or other windows, and would be lost. Judge the one in the file"
         )
 
 

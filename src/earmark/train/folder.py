@@ -16,7 +16,6 @@ A training in phases has a folder with log, curves, state and tagger for each ph
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -37,6 +36,7 @@ from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import clear_up, whole_text, write_text
 from earmark.files.bounds import read_json
 from earmark.files.lock import locked
+from earmark.files.tables import Rows
 from earmark.recipe import Recipe
 from earmark.train.sources import WaveSource
 
@@ -210,7 +210,7 @@ def left_out(folder: Path, clips: Manifest) -> dict[str, str]:
 def add_error(folder: Path, part: str, name: str, error: AudioError) -> None:
     """Add a clip that could not be read to the list, which several processes may do at once."""
     line = io.StringIO()
-    values = csv.writer(line)
+    values = Rows(line)
     if not (folder / ERRORS).exists():
         values.writerow(LISTED)
     values.writerow([error.path, error.problem, part, name])
@@ -225,7 +225,7 @@ def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
         if part.notes:
             say(f"{len(part.notes)} notes on the {name} clips' audio, the first: {part.notes[0]}")
         for row, error in part.failures:
-            rows.append({"path": error.path, "reason": error.problem, "part": name, "id": str(part.manifest.ids[row])})
+            rows.append((error.path, error.problem, name, str(part.manifest.ids[row])))
         if part.failures and not len(part.readable):
             raise part.failures[0][1]
         if name == "train" and len(part.readable) == 1:
@@ -234,8 +234,8 @@ def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
         (folder / ERRORS).unlink(missing_ok=True)  # of a start before the clips were mended
     else:
         with whole_text(folder / ERRORS) as file:
-            writer = csv.DictWriter(file, LISTED)
-            writer.writeheader()
+            writer = Rows(file)
+            writer.writerow(LISTED)
             writer.writerows(rows)
         say(f"{len(rows)} clips could not be read and are left out: {folder / ERRORS}")
 

@@ -6,7 +6,6 @@ replaced in one step, and no code can come out of it.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from earmark.files import whole_text, write_bytes
+from earmark.files.tables import Rows
 from earmark.recipe import Train
 
 
@@ -132,6 +132,8 @@ def write_log(path: Path, history: list[dict[str, Any]]) -> None:
     """One row an epoch, replaced in one step."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     with whole_text(path) as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
+        writer = Rows(file)
+        writer.writerow(columns)
+        for row in history:
+            cells = (row.get(column, "") for column in columns)
+            writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells)

@@ -20,11 +20,11 @@ SHOWN = 3  # tags of a row
 def check(record: bool, threshold: float | None, precision: str) -> None:
     """Raises EarmarkError where figures are not those of the tagger as its file has it."""
     from earmark.errors import EarmarkError
-    from earmark.evaluation import heldout
+    from earmark.evaluation import recording
 
     if not record:
         return
-    heldout.check_precision(precision)
+    recording.check_precision(precision)
     if threshold is not None:
         raise EarmarkError(
             f"--record and --threshold {threshold:g}: the figures would not be those of the tagger as it is. Leave one out"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from earmark.files.shown import message, shown, written
+from earmark.files.tables import Rows
 
 KINDS = 30  # kinds of notes that are said
 SHOWN = 20  # recordings that could not be read
@@ -201,6 +201,6 @@ def write_errors(path: Path | None, rows: Sequence[tuple[str, str]]) -> None:
     """Paths and reasons of what could not be read, as CSV, where the user asked for it."""
     if path is not None:
         with output(path) as file:
-            writer = csv.writer(file)
+            writer = Rows(file)
             writer.writerow(["path", "reason"])
             writer.writerows([written(cell) for cell in row] for row in rows)

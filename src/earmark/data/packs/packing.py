@@ -7,7 +7,6 @@ often than not, and who reads shards in order should not learn them together. Th
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
@@ -53,6 +52,7 @@ from earmark.files import clear_up, whole, whole_text, write_text
 from earmark.files.lock import locked
 from earmark.files.putting import remove
 from earmark.files.stores import is_stored, place
+from earmark.files.tables import Rows
 from earmark.progress import QUIET, Progress, task
 
 SHARD = 256_000_000  # bytes after which a shard ends
@@ -311,7 +311,7 @@ class _Work:
         index = _write_index(self.folder / INDEX, self.manifest.select(rows[~broken]), table.filter(pa.array(~broken)))
         if failures:
             with whole_text(self.folder / ERRORS) as file:
-                csv.writer(file).writerows([("id", "path", "reason"), *failures])
+                Rows(file).writerows([("id", "path", "reason"), *failures])
         _describe(self.folder, self.told | {"index": index}, self.shards, len(failures), done=True)
         if is_stored(self.folder):
             for number in range(len(self.shards)):

@@ -24,6 +24,7 @@ from earmark.data.splits import Parts
 from earmark.errors import EarmarkError
 from earmark.evaluation.scoring import recordings
 from earmark.files import whole_text
+from earmark.files.tables import Rows
 from earmark.inference import Failure
 from earmark.inference.silence import NOTHING
 from earmark.models import loading, needs
@@ -200,13 +201,11 @@ def _heard(parts: Parts, store: Store, folder: Path, how: How, progress: Progres
 
 
 def _write_errors(folder: Path, failures: Sequence[Failure], progress: Progress) -> None:
-    import csv
-
     if not failures:
         (folder / "errors.csv").unlink(missing_ok=True)
         return
     with whole_text(folder / "errors.csv") as file:
-        writer = csv.writer(file)
+        writer = Rows(file)
         writer.writerow(["path", "reason"])
         writer.writerows((each.error.path, each.error.problem) for each in failures)
     progress.say(f"{len(failures)} clips could not be read and are left out: {folder / 'errors.csv'}")
