@@ -375,21 +375,24 @@ def test_a_tag_that_a_format_cannot_write_is_told_before_anything_is_heard(run, 
     assert run(*words[:5], "csv", where, tmp_path / "out")[0] == 0
 
 
-def test_events_are_not_lost_with_a_picture(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("verb", ["events", "tag"])
+def test_what_is_found_is_not_lost_with_a_picture(run, tmp_path, monkeypatch, verb):
     from earmark.errors import AudioError
     from earmark.report.pictures import events as eventpicture
+    from earmark.report.pictures import recording as timeline
 
     def fail(*_, **__):
         raise AudioError("a.wav", "cannot be read a second time")
 
-    monkeypatch.setattr(eventpicture, "draw", fail)
+    monkeypatch.setattr({"events": eventpicture, "tag": timeline}[verb], "draw", fail)
     made().save(tmp_path / "t.safetensors")
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 2 * RATE), RATE)
-    told = ["--format", "tsv", "--pictures", tmp_path / "p", "--tagger", tmp_path / "t.safetensors"]
-    status, out, said = run("events", tmp_path / "a.wav", *told)
-    assert status == 0
-    assert "no picture of a.wav: a.wav: cannot be read a second time" in said
-    assert out.startswith("filename\tonset") and "a.wav" in out
+    form = {"events": "tsv", "tag": "csv"}[verb]
+    told = ["--format", form, "--pictures", tmp_path / "p", "--tagger", tmp_path / "t.safetensors"]
+    status, out, said = run(verb, tmp_path / "a.wav", *told)
+    assert status == 1
+    assert "a.wav: a.wav: cannot be read a second time" in said and "no picture of" in said
+    assert out.startswith({"events": "filename\tonset", "tag": "path,"}[verb]) and "a.wav" in out
 
 
 def test_show_tells_rules_for_events_and_what_chose_them(run, tmp_path):

@@ -289,7 +289,7 @@ def test_a_picture_that_cannot_be_written_costs_nothing_else(card, tmp_path, mon
     monkeypatch.setattr(picture, "draw", full)
     files = tmp_path / "c.png", tmp_path / "c.csv"
     told = run(card, *(word for file in files for word in ("--summary", file)), "--store", tmp_path / "store")
-    assert told.returncode == 0 and f"no picture of the counts: {files[0]}: No space left on device" in told.stderr
+    assert told.returncode == 1 and f"no picture of the counts: {files[0]}: No space left on device" in told.stderr
     assert "The disk is full: make room" in told.stderr and not files[0].exists()
     assert files[1].is_file() and (tmp_path / "store" / "store.json").is_file()
 

@@ -55,7 +55,7 @@ class Asked:
 def events_of(
     coming: Recording | None, paths: Sequence[Path], found: Sequence[Path], asked: Asked, work: Kept, **told: Any
 ) -> bool:
-    """Of live sound, or else of files; whether some could not be read. told: of `events_of_files`."""
+    """Of live sound, or else of files; whether something is missing. told: of `events_of_files`."""
     if asked.form is not TABLE:
         from earmark.events.formats import check_tags
 
@@ -76,7 +76,7 @@ def events_of_files(
     errors: Path | None,
     strict: bool,
 ) -> bool:
-    """Find events in recordings, or those in folders (`found`); whether some could not be read."""
+    """Find events in recordings, or those in folders (`found`); whether some could not be read, or a picture not be drawn."""
     from earmark.cli.terminal import eventresults
     from earmark.cli.terminal.console import say, say_failures, say_notes
     from earmark.files.journal import KEPT
@@ -99,7 +99,8 @@ def events_of_files(
     stored = asked.tagger.facts.events
     if stored and stored.rates and asked.rules == stored.rules and (told := extras.rarer(stored.rates)):
         say(told)
-    return say_failures(failures, found, paths, errors)
+    undrawn = extras.missing or (asked.artist is not None and asked.artist.missing)
+    return say_failures(failures, found, paths, errors) or bool(undrawn)
 
 
 def _results(asked: Asked, names: dict[Path, str], job: Path | None, stack: ExitStack, extras: Extras) -> Results:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from earmark.events import EventRules
     from earmark.scores import Event
@@ -18,13 +18,14 @@ TABLES = (".csv", ".tsv", ".parquet")  # endings of files that are tables, and n
 @dataclass(frozen=True)
 class Artist:
     """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any.
-    strongest: how many tags are drawn, the strongest; None: all that are found or known."""
+    strongest: how many tags are drawn, the strongest; None: all that are found or known. missing: names of recordings without theirs."""
 
     folder: Path
     reference: dict[str, list[Event]] | None
     sample_rate: int
     strongest: int | None = None
     taken: set[str] = field(default_factory=set)
+    missing: list[str] = field(default_factory=list)
 
     @staticmethod
     def of(folder: Path | None, table: Path | None, sample_rate: int, strongest: int | None = None) -> Artist | None:
@@ -48,8 +49,6 @@ class Artist:
     ) -> None:
         """The picture of a recording, `file` and .png, with a number where that is taken."""
         from earmark.cli.terminal.console import say
-        from earmark.cli.terminal.failures import reason
-        from earmark.errors import EarmarkError
         from earmark.events import track
         from earmark.files import free_name
         from earmark.report.pictures import events as eventpicture
@@ -65,10 +64,22 @@ class Artist:
         scene = eventpicture.Scene(
             path, start, heard.duration, track(moments), rules, found, known, name, self.strongest
         )
-        try:
-            eventpicture.draw(scene, self.sample_rate, self.folder / file, salvage=salvage)
-        except (EarmarkError, OSError) as error:  # the events are found: they must not be lost with their picture
-            say(f"no picture of {name}: {reason(error)}")
+        if not drawn(name, lambda: eventpicture.draw(scene, self.sample_rate, self.folder / file, salvage=salvage)):
+            self.missing.append(name)
+
+
+def drawn(name: str, draw: Callable[[], object]) -> bool:
+    """Draw the picture of what `name` says. Where that fails, it is said: what was found must not be lost with its picture."""
+    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.failures import reason
+    from earmark.errors import EarmarkError
+
+    try:
+        draw()
+    except (EarmarkError, OSError) as error:
+        say(f"no picture of {name}: {reason(error)}")
+        return False
+    return True
 
 
 def known_events(file: Path) -> dict[str, list[Event]]:

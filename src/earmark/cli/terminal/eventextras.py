@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from earmark.audio import Began, Clocks
     from earmark.events.cells import More
     from earmark.events.clips import Settings
-    from earmark.events.counts import Heard
+    from earmark.events.counts import Count, Heard
     from earmark.inference import Recording, Scored
     from earmark.scores import Event
 
@@ -70,6 +71,7 @@ class Extras:
     among: Sequence[Path] | None = None
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
+    missing: list[Path] = field(default_factory=list)  # pictures that could not be drawn
 
     def __post_init__(self) -> None:
         from earmark.audio import Clocks
@@ -124,7 +126,7 @@ class Extras:
             most = self.wanted.settings.most if self.wanted.settings else 0
             say(f"{self.left_out} events have no clip: of a tag in a recording the {most} with the highest scores do")
         if self.wanted.summary:
-            _summarise(self.wanted.summary, self._listened())
+            self.missing += _summarise(self.wanted.summary, self._listened())
         if (folder := self.wanted.store) is not None:
             from earmark.events import store
 
@@ -298,24 +300,18 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
                 at += len(line)
 
 
-def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
-    """Write counts in each of the files, by their endings."""
-    from earmark.cli.terminal.console import output, say
-    from earmark.cli.terminal.failures import reason
-    from earmark.errors import EarmarkError
+def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> list[Path]:
+    """Write counts in each of the files, by their endings; the pictures that could not be drawn."""
+    from earmark.cli.terminal.console import output
+    from earmark.cli.terminal.drawing import drawn
     from earmark.events.counts import COLUMNS, count
 
     counts = count(heard)
+    missing = []
     for file in files:
         if file.suffix == ".png":
-            from earmark.report.pictures import counts as picture
-
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                for line in picture.draw(counts, file):
-                    say(f"{file}: {line}")
-            except (EarmarkError, OSError) as error:  # the events are found: they must not be lost with their picture
-                say(f"no picture of the counts: {reason(error)}")
+            if not drawn("the counts", partial(_picture, counts, file)):
+                missing.append(file)
             continue
         with output(file) as out:
             if file.suffix == ".json":
@@ -325,3 +321,13 @@ def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> None:
                 writer = Rows(out)
                 writer.writerow(COLUMNS)
                 writer.writerows(["" if cell is None else cell for cell in row.cells()] for row in counts)
+    return missing
+
+
+def _picture(counts: Sequence[Count], file: Path) -> None:
+    from earmark.cli.terminal.console import say
+    from earmark.report.pictures import counts as picture
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for line in picture.draw(counts, file):
+        say(f"{file}: {line}")

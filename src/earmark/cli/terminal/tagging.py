@@ -103,7 +103,7 @@ def form_of(asked: str | None, out: Path | None) -> Format:
 
 
 def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool) -> bool:
-    """Tag recordings, or those in folders; whether some could not be read."""
+    """Tag recordings, or those in folders; whether some could not be read, or a picture not be drawn."""
     from earmark import scores
     from earmark.cli.terminal import jobs, ours, written
     from earmark.cli.terminal.channels import by_file
@@ -120,18 +120,16 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     check_form(asked.form, found, asked.tags)
     windows: list[scores.Scores] = []
     drawn: set[str] = set()
+    missing: list[Path] = []
     apart = Apart(() if asked.pictures is None else among(found))
 
     def also(heard: Scored, _: object) -> None:
         if asked.windows is not None and heard.windows is not None:
             windows.append(heard.windows)
         if asked.pictures is not None:
-            _draw(
-                asked.drawn(heard),
-                asked.tagger.sample_rate,
-                picture_path(asked.pictures, apart.name(heard.recording.path), drawn),
-                asked.salvage,
-            )
+            path = picture_path(asked.pictures, apart.name(heard.recording.path), drawn)
+            if not _draw(asked.drawn(heard), asked.tagger.sample_rate, path, asked.salvage):
+                missing.append(path)
 
     with ExitStack() as stack:
         into = _results(asked, job, stack)
@@ -151,7 +149,7 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     say_notes(notes)
     if asked.windows is not None and windows:
         scores.concat(windows).save(asked.windows)
-    return say_failures(failures, found, paths, errors)
+    return say_failures(failures, found, paths, errors) or bool(missing)
 
 
 def _results(asked: Asked, job: Path | None, stack: ExitStack) -> Results:
@@ -265,16 +263,11 @@ def check_places(out: Path | None, windows: Path | None, errors: Path | None) ->
             path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _draw(heard: Scored, sample_rate: int, path: Path, salvage: bool) -> None:
-    from earmark.cli.terminal.console import say
-    from earmark.cli.terminal.failures import reason
-    from earmark.errors import EarmarkError
+def _draw(heard: Scored, sample_rate: int, path: Path, salvage: bool) -> bool:
+    from earmark.cli.terminal.drawing import drawn
     from earmark.report.pictures import recording as timeline
 
-    try:
-        timeline.draw(heard, sample_rate, path, salvage=salvage)
-    except (EarmarkError, OSError) as error:  # the tags are found: they must not be lost with their picture
-        say(f"no picture of {heard.recording.path}: {reason(error)}")
+    return drawn(str(heard.recording.path), lambda: timeline.draw(heard, sample_rate, path, salvage=salvage))
 
 
 def picture_path(folder: Path, name: str, taken: set[str]) -> Path:
