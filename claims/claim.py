@@ -42,7 +42,8 @@ class System(BaseModel):
     """A net that is trained, or what is made of others' scores.
 
     recipe, settings: over the claim's; small: more of them where the size is small. scores: a file in results/ of a run
-    that is done, instead of training.
+    that is done, instead of training. taught_by: trained systems whose tagger of the same seed and fold says beside the labels what
+    the net should (`earmark.train.teaching`).
     of: systems combined by `rule`, run by run. committee: a system, it may be one `of` others, whose runs answer as one, by
     `rule`. epochs: a system with train.keep=every; the mean over all epochs' scores, by `rule`.
     events: a system whose events are found in a `way`: with 0.5 for all tags (half), with thresholds swept on validation
@@ -57,6 +58,7 @@ class System(BaseModel):
     committee: str | None = None
     epochs: str | None = None
     scores: str | None = None
+    taught_by: list[str] = Field(default_factory=list)
     full: str | None = None
     events: str | None = None
     way: Literal["half", "swept", "medians"] | None = None
@@ -118,6 +120,12 @@ class Claim(BaseModel):
             made = [source for source in sources if self.systems[source].sources() and not self._pooled(name, source)]
             if made:
                 raise ValueError(f"systems.{name}: is made of {made[0]!r}, which is made of others itself")
+            self._known(system.taught_by, f"systems.{name}")
+            trained = self.trained()
+            if system.taught_by and name not in trained:
+                raise ValueError(f"systems.{name}: is not trained, and taught_by is of what is")
+            if lone := [each for each in system.taught_by if each not in trained or self.systems[each].taught_by]:
+                raise ValueError(f"systems.{name}: {lone[0]!r} does not learn from labels alone, and cannot teach")
             if (system.events is None) != (system.way is None):
                 raise ValueError(f"systems.{name}: events and way belong together")
         for name in {name for pair in self.pairs for name in pair}:

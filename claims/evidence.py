@@ -35,16 +35,24 @@ def plan(claim: Claim, size: Size, clips: Path, out: Path) -> Plan:
         )  # says now, and not after the trainings, what is unknown
     rules = {system.epochs: system.rule for system in claim.systems.values() if system.epochs}
     planned: Plan = {}
-    for name in claim.trained():
+    for name in sorted(claim.trained(), key=lambda name: bool(claim.systems[name].taught_by)):
         planned[name] = []
-        for seed in claim.seeds:
+        teachers = [planned[each] for each in claim.systems[name].taught_by]
+        for number, seed in enumerate(claim.seeds):
             recipe = claim.recipe_of(name, size, seed)
             _check(recipe, claim, name)
             turns = [recipe] if claim.folds is None else list(training.rotations(recipe, held).values())
-            made = [trainings.training(turn, clips, out, rules.get(name)) for turn in turns]
             apart = claim.folds is not None and recipe.data.rotate == "validation"
+            if teachers and apart:
+                raise EarmarkError(
+                    f"{name}: folds that validate in turn have no teachers of their own: say data.rotate=test"
+                )
+            made = [
+                trainings.training(turn, clips, out, rules.get(name), [runs[number][fold] for runs in teachers])
+                for fold, turn in enumerate(turns)
+            ]
             planned[name] += [[one] for one in made] if apart else [made]
-    return planned
+    return {name: planned[name] for name in claim.trained()}
 
 
 def _check(recipe: Any, claim: Claim, name: str) -> None:

@@ -10,24 +10,25 @@ out/trainings/NET-DIGEST/    a run folder of earmark; besides
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
 from earmark.files import write_text
 from earmark.recipe import Recipe
 from earmark.scores import Scores
-from earmark.train.folder import versions
+from earmark.train.folder import TAGGER, versions
 
 DONE = "done.json"
 SCORES = "scores.parquet"
@@ -37,25 +38,32 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Training:
-    """A recipe, the manifest that it learns from, and its folder. epochs: by which rule its epochs are averaged too."""
+    """A recipe, the manifest that it learns from, and its folder. epochs: by which rule its epochs are averaged too. teachers: folders of
+    the trainings whose taggers teach it.
+    """
 
     plan: Recipe
     clips: Path
     folder: Path
     epochs: str | None = None
+    teachers: tuple[Path, ...] = ()
 
     def ended(self) -> bool:
         wanted = [DONE, SCORES] + ([EPOCHS] if self.epochs else [])
         return all((self.folder / name).is_file() for name in wanted)
 
 
-def training(plan: Recipe, clips: Path, out: Path, epochs: str | None = None) -> Training:
-    """Its folder depends on the recipe, without name and summary, and on which clips are in which fold."""
+def training(
+    plan: Recipe, clips: Path, out: Path, epochs: str | None = None, teachers: Sequence[Training] = ()
+) -> Training:
+    """Its folder depends on the recipe, without name and summary, on which clips are in which fold, and on those of its teachers."""
     held = manifest.read(clips)
     told = {key: value for key, value in plan.as_dict().items() if key not in ("name", "summary")}
     by_fold = {name: splits.ClipSet.of(held.in_folds(name)).sha256 for name in held.fold_names()}
-    digest = hashlib.sha256(json.dumps([told, by_fold], sort_keys=True).encode()).hexdigest()[:12]
-    return Training(plan, clips, out / f"{plan.net.name}-{digest}", epochs)
+    by = [[one.folder.name for one in teachers]] if teachers else []
+    digest = hashlib.sha256(json.dumps([told, by_fold, *by], sort_keys=True).encode()).hexdigest()[:12]
+    folders = tuple(one.folder for one in teachers)
+    return Training(plan, clips, out / f"{plan.net.name}-{digest}", epochs, folders)
 
 
 def run_all(
@@ -66,44 +74,79 @@ def run_all(
     say: Say,
     ended: Callable[[Training], None] = lambda one: None,
 ) -> dict[Path, str]:
-    """Train and score what has not ended; what went wrong, by folder. One that fails does not stop the others.
+    """Train and score what has not ended; what went wrong, by folder. One that fails does not stop the others. Those that teach
+    are trained again where they ended elsewhere: what is kept of them cannot teach.
 
     ended: is given each that has.
     """
     waiting = list({one.folder: one for one in sorted(todo, key=lambda one: one.epochs or "")}.values())
-    left = [one for one in waiting if not one.ended()]
+    teaching = {folder for one in waiting if not one.ended() for folder in one.teachers}
+    left = [
+        one for one in waiting if not one.ended() or (one.folder in teaching and not (one.folder / TAGGER).is_file())
+    ]
     say(f"{len(waiting)} trainings, {len(waiting) - len(left)} of them done already")
+    before = {one.folder for one in waiting if one.ended()}
     for one in waiting:
-        if one.ended():
+        if one.folder in before:
             ended(one)
     wrong: dict[Path, str] = {}
     for number, (one, problem) in enumerate(_each(left, device, jobs, workers), 1):
         if problem:
             wrong[one.folder] = problem
-        else:
+        elif one.folder not in before:
             ended(one)
         say(f"{number}/{len(left)} {one.folder.name}: {problem or _seconds(one)}")
     return wrong
 
 
-def _each(left: Sequence[Training], device: str, jobs: int, workers: int) -> Any:
-    """(training, what went wrong or nothing), as they end."""
-    if jobs == 1:
-        for one in left:
-            yield one, _guarded(one, device, workers, 0)
+def _each(left: Sequence[Training], device: str, jobs: int, workers: int) -> Iterator[tuple[Training, str]]:
+    """(training, what went wrong or nothing), as they end. In their order, but nobody is taught by what is still learning."""
+    if jobs > 1:
+        yield from _together(list(left), device, jobs, workers)
         return
+    waiting = list(left)
+    while waiting:
+        one = _next(waiting, waiting)
+        waiting.remove(one)
+        yield one, _guarded(one, device, workers, 0)
+
+
+def _next(waiting: Sequence[Training], learning: Sequence[Training]) -> Training:
+    """The first whose teachers have all ended. Raises StopIteration where there is none."""
+    folders = {one.folder for one in learning}
+    return next(one for one in waiting if folders.isdisjoint(one.teachers))
+
+
+def _together(waiting: list[Training], device: str, jobs: int, workers: int) -> Iterator[tuple[Training, str]]:
+    """The same, several at once."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     fresh = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, and CUDA not at all
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
-        futures = {pool.submit(_guarded, one, device, workers, threads): one for one in left}
-        for future in concurrent.futures.as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                yield (
-                    futures[future],
-                    "its process was killed, which the system does where memory is full: take fewer --jobs",
-                )
+        running: dict[concurrent.futures.Future[str], Training] = {}
+        while waiting or running:
+            with contextlib.suppress(StopIteration):
+                while len(running) < jobs:
+                    one = _next(waiting, [*waiting, *running.values()])
+                    waiting.remove(one)
+                    running[_submitted(pool, one, device, workers, threads)] = one
+            for future in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+                one = running.pop(future)
+                try:
+                    yield one, future.result()
+                except BrokenProcessPool:
+                    yield one, "its process was killed, which the system does where memory is full: take fewer --jobs"
+
+
+def _submitted(
+    pool: concurrent.futures.Executor, one: Training, device: str, workers: int, threads: int
+) -> concurrent.futures.Future[str]:
+    """Where the pool is broken, a future that says so."""
+    try:
+        return pool.submit(_guarded, one, device, workers, threads)
+    except BrokenProcessPool as error:
+        future: concurrent.futures.Future[str] = concurrent.futures.Future()
+        future.set_exception(error)
+        return future
 
 
 def _guarded(one: Training, device: str, workers: int, threads: int) -> str:
@@ -124,13 +167,20 @@ def _guarded(one: Training, device: str, workers: int, threads: int) -> str:
 def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
     """Train, or go on, and score the test clips. Raises EarmarkError."""
     from earmark import train as training
+    from earmark.train.teaching import Teachers
 
     begin, worked = time.perf_counter(), time.process_time()
+    if (one.folder / DONE).is_file() and not (one.folder / TAGGER).is_file():
+        shutil.rmtree(one.folder)  # what was kept of it elsewhere, without its weights, which are asked for
     if not (one.folder / DONE).is_file():
         before = (one.folder / "recipe.yaml").is_file()
         clips = manifest.read(one.clips)
-        training.train(one.plan, clips, one.folder, resume=True, workers=workers, device=device)
-        score(one.folder / "tagger.safetensors", one.clips, device, workers).save(one.folder / SCORES)
+        plan, teachers = one.plan, None
+        if one.teachers:
+            teachers = Teachers.load(one.teachers, None, None, device)
+            plan = teachers.recipe(plan)
+        training.train(plan, clips, one.folder, resume=True, workers=workers, device=device, teachers=teachers)
+        score(one.folder / TAGGER, one.clips, device, workers).save(one.folder / SCORES)
         told = {
             "seconds": round(time.perf_counter() - begin, 1),
             # of a machine that has other work, or on which it was halted, the clock tells little

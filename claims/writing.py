@@ -154,7 +154,8 @@ def _made(claim: Claim, size: Size, name: str) -> dict[str, Any]:
         what = system.way or system.rule
         return {"made of": system.sources(), "by": what}
     small = [*claim.small, *system.small] if size == "small" else []
-    return {"recipe": system.recipe or claim.recipe, "settings": [*claim.settings, *system.settings, *small]}
+    taught = {"taught by": system.taught_by} if system.taught_by else {}
+    return {"recipe": system.recipe or claim.recipe, "settings": [*claim.settings, *system.settings, *small], **taught}
 
 
 def write(told: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -297,9 +298,8 @@ def _recipe(each: Mapping[str, Any]) -> str:
         return f"{each['name']}: `{each['scores']}`, of a run that was done before"
     if "recipe" not in each:
         return f"{each['name']}: {' and '.join(each['made of'])}, {each['by']}"
-    return f"{each['name']}: `{each['recipe']}` with " + (
-        ", ".join(f"`{s}`" for s in each["settings"]) or "nothing changed"
-    )
+    taught = f", taught by {' and '.join(each['taught by'])} of its fold and seed" if "taught by" in each else ""
+    return f"{each['name']}: `{each['recipe']}` with {', '.join(f'`{s}`' for s in each['settings']) or 'nothing changed'}{taught}"
 
 
 def _finite(value: Any) -> Any:

@@ -25,6 +25,7 @@ from earmark import metrics
 from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ScoresError
 from earmark.metrics import Clips, Counts
+from earmark.models import loading
 from earmark.scores import Scores
 
 ROOT = Path(__file__).parent.parent
@@ -86,7 +87,10 @@ def test_systems_of_a_claim_differ_in_what_they_are_compared_by():
     for file in FILES.values():
         claim = claims.load(file)
         for size in ("small", "full"):
-            told = [json.dumps(claim.recipe_of(name, size, 0).as_dict()) for name in claim.trained()]
+            told = [
+                json.dumps([claim.recipe_of(name, size, 0).as_dict(), claim.systems[name].taught_by])
+                for name in claim.trained()
+            ]
             assert len(set(told)) == len(told), (claim.id, size)
 
 
@@ -122,6 +126,22 @@ def test_narrow_nets_are_equally_wide():
             "systems.all: is made of 'mean over epochs', which is made of others itself",
         ),
         ({"colour": 1}, "colour: Extra inputs are not permitted"),
+        (
+            {"systems": CLAIM["systems"] | {"taught": {"taught_by": ["trainde"]}}},
+            "systems.taught: there is no system 'trainde', did you mean 'trained'?",
+        ),
+        (
+            {"systems": CLAIM["systems"] | {"taught": {"taught_by": ["both"]}}},
+            "systems.taught: 'both' does not learn from labels alone, and cannot teach",
+        ),
+        (
+            {"systems": CLAIM["systems"] | {"a": {"taught_by": ["trained"]}, "b": {"taught_by": ["a"]}}},
+            "systems.b: 'a' does not learn from labels alone, and cannot teach",
+        ),
+        (
+            {"systems": CLAIM["systems"] | {"taught": {"of": ["trained"], "taught_by": ["trained"]}}},
+            "systems.taught: is not trained, and taught_by is of what is",
+        ),
         ({"metric": "event_f1"}, "the metric event_f1 is of systems with a way"),
         ({"systems": CLAIM["systems"] | {"all": {"of": ["both", "trained"]}}}, "is made of 'both', which is made of"),
     ],
@@ -428,6 +448,61 @@ def test_a_claim_of_our_own_is_about_recipes_as_they_are(place, capsys):
     assert first["difference"] == pytest.approx(by_name["trained"]["value"] - by_name["hardly trained"]["value"])
     both = first["p_holm"] < LEVEL and first["p_trainings_holm"] < LEVEL
     assert first["verdict"] == ({True: HOLDS, False: NOT}[first["difference"] < 0] if both else UNTOLD)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_system_is_taught_by_others_of_its_fold_and_seed(place, tmp_path, monkeypatch, jobs):
+    """Students come after their teachers, wherever they stand; and where scores alone are kept of these, they learn again to teach."""
+    here = tmp_path / "place"
+    here.mkdir()
+    for name in ("recordings", "plan.yaml"):
+        (here / name).symlink_to(place / name)
+    systems = {"taught": {"taught_by": ["trained"]}, "trained": {}, "again": {}}
+    systems["again"] = {"settings": ["train.optimiser.lr=4e-3"]}
+    told = OWN | {
+        "recipe": str(here / "plan.yaml"), "folds": "all", "seeds": [0, 1], "systems": systems, "pairs": [["taught", "trained"]],
+        "settings": ["data.test=[]", "data.validation=[]", "train.keep=last", "train.schedule.name=constant"],
+        "data": CLAIM["data"] | {"only": ["1", "2"]},
+    }  # fmt: skip
+    write(here / "files", "own-taught", **told)
+    asked = ("--only", "own-taught", "--jobs", jobs)
+    assert run(here, *asked) == 0
+    found = json.loads((here / "results" / "own-taught.json").read_text())
+    assert found["cost"]["trainings"] == 12
+    assert next(each for each in found["systems"] if each["name"] == "taught")["taught by"] == ["trained"]
+    assert ", taught by trained of its fold and seed" in (here / "results" / "own-taught.md").read_text()
+    plans = {
+        folder: yaml.safe_load((folder / "recipe.yaml").read_text())
+        for folder in (here / "out" / "trainings").iterdir()
+    }
+    students = {folder: plan for folder, plan in plans.items() if plan.get("distil")}
+    assert len(students) == 4
+    for folder, plan in students.items():
+        (teacher,) = [
+            other for other, its in plans.items() if its | {"distil": plan["distil"]} == plan and other != folder
+        ]
+        assert plan["distil"]["teachers"] == [loading.load(teacher / "tagger.safetensors").identity()]
+        assert (folder / "done.json").stat().st_mtime_ns > (teacher / "done.json").stat().st_mtime_ns
+        assert (
+            Scores.load(folder / "scores.parquet").ids.tolist() == Scores.load(teacher / "scores.parquet").ids.tolist()
+        )
+    # elsewhere, where one student had not ended: its teacher alone learns again, and what was kept of it stays
+    shutil.rmtree(here / "out")
+    folder, plan = next(iter(students.items()))
+    kept = here / "results" / "trainings"
+    shutil.rmtree(kept / folder.name)
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    learnt: list[str] = []
+    train = trainings.run
+    monkeypatch.setattr(trainings, "run", lambda one, *more: (learnt.append(one.folder.name), train(one, *more)))
+    assert run(here, "--only", "own-taught") == 0
+    teacher = next(
+        other for other, its in plans.items() if its | {"distil": plan["distil"]} == plan and other != folder
+    )
+    assert learnt == [teacher.name, folder.name]
+    assert before.items() <= {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}.items()
+    again = json.loads((here / "results" / "own-taught.json").read_text())
+    assert {key: again[key] for key in ("systems", "pairs")} == {key: found[key] for key in ("systems", "pairs")}
 
 
 def test_the_list_tells_where_settings_have_changed(place, result, capsys):

@@ -341,7 +341,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
     def stored(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """The weights, and what else its file tells. Graphs and figures of other weights than these are left out."""
         weights, head = self._weights(), {"recipe": self.recipe.as_dict(), "vocabulary": list(self.vocabulary)}
-        identity = self.identity()
+        identity = taggerfile.identity(weights, self.recipe, self.vocabulary)
         told, own = graphs.stored(self.graphs, self.quantised, identity)
         return weights | own, {**head, **needs.told(self.needs), "facts": self.facts.written(identity), **told}
 
