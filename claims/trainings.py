@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +122,7 @@ def _together(waiting: list[Training], device: str, jobs: int, workers: int) -> 
     """The same, several at once."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     fresh = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, and CUDA not at all
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=fresh, initializer=_end_with_parent) as pool:
         running: dict[concurrent.futures.Future[str], Training] = {}
         while waiting or running:
             with contextlib.suppress(StopIteration):
@@ -135,6 +136,20 @@ def _together(waiting: list[Training], device: str, jobs: int, workers: int) -> 
                     yield one, future.result()
                 except BrokenProcessPool:
                     yield one, "its process was killed, which the system does where memory is full: take fewer --jobs"
+
+
+def _end_with_parent() -> None:
+    """Whoever ends the program, in whatever way, ends its trainings: else they would go on beside those of the next start. What an epoch
+    left is whole.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _submitted(

@@ -7,7 +7,11 @@ import math
 import os
 import runpy
 import shutil
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -503,6 +507,48 @@ def test_a_system_is_taught_by_others_of_its_fold_and_seed(place, tmp_path, monk
     assert before.items() <= {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}.items()
     again = json.loads((here / "results" / "own-taught.json").read_text())
     assert {key: again[key] for key in ("systems", "pairs")} == {key: found[key] for key in ("systems", "pairs")}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes where Linux tells them")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_trainings_end_with_the_program_that_started_them(place, tmp_path, end):
+    here = tmp_path / "place"
+    here.mkdir()
+    for name in ("recordings", "plan.yaml"):
+        (here / name).symlink_to(place / name)
+    systems = {"one": {}, "other": {"settings": ["train.optimiser.lr=4e-3"]}}
+    told = {"systems": systems, "pairs": [["one", "other"]], "settings": ["train.epochs=100000", "train.keep=best"]}
+    write(here / "files", "long", recipe=str(here / "plan.yaml"), **told)
+    paths = (
+        part
+        for key, name in {"data": "recordings", "out": "out", "results": "results", "claims": "files"}.items()
+        for part in (f"--{key}", str(here / name))
+    )
+    command = [sys.executable, "-m", "claims.run", *paths, "--workers", "1", "--jobs", "2"]
+    program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: len(list((here / "out").glob("trainings/*/log.csv"))) == 2)
+        children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        assert len(children) > 2  # and who keeps account of what they share
+    finally:
+        program.send_signal(end)
+        program.wait()
+    until(lambda: not any(running(child) for child in children))
+
+
+def running(process: str) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not there():
+        assert time.monotonic() < end, "still not"
+        time.sleep(0.1)
 
 
 def test_the_list_tells_where_settings_have_changed(place, result, capsys):
