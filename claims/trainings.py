@@ -10,7 +10,6 @@ out/trainings/NET-DIGEST/    a run folder of earmark; besides
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -106,16 +105,15 @@ def _each(left: Sequence[Training], device: str, jobs: int, workers: int) -> Ite
         yield from _together(list(left), device, jobs, workers)
         return
     waiting = list(left)
-    while waiting:
-        one = _next(waiting, waiting)
+    while (one := _next(waiting, waiting)) is not None:
         waiting.remove(one)
         yield one, _guarded(one, device, workers, 0)
 
 
-def _next(waiting: Sequence[Training], learning: Sequence[Training]) -> Training:
-    """The first whose teachers have all ended. Raises StopIteration where there is none."""
+def _next(waiting: Sequence[Training], learning: Sequence[Training]) -> Training | None:
+    """The first whose teachers are not among those that are learning; None where there is none."""
     folders = {one.folder for one in learning}
-    return next(one for one in waiting if folders.isdisjoint(one.teachers))
+    return next((one for one in waiting if folders.isdisjoint(one.teachers)), None)
 
 
 def _together(waiting: list[Training], device: str, jobs: int, workers: int) -> Iterator[tuple[Training, str]]:
@@ -125,11 +123,9 @@ def _together(waiting: list[Training], device: str, jobs: int, workers: int) -> 
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=fresh, initializer=_end_with_parent) as pool:
         running: dict[concurrent.futures.Future[str], Training] = {}
         while waiting or running:
-            with contextlib.suppress(StopIteration):
-                while len(running) < jobs:
-                    one = _next(waiting, [*waiting, *running.values()])
-                    waiting.remove(one)
-                    running[_submitted(pool, one, device, workers, threads)] = one
+            while len(running) < jobs and (one := _next(waiting, [*waiting, *running.values()])) is not None:
+                waiting.remove(one)
+                running[_submitted(pool, one, device, workers, threads)] = one
             for future in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
                 one = running.pop(future)
                 try:

@@ -30,11 +30,13 @@ from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ScoresError
 from earmark.metrics import Clips, Counts
 from earmark.models import loading
+from earmark.registry import NETS
 from earmark.scores import Scores
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "docs"))  # as MkDocs does for a hook
 FILES = claims.shipped()
+KEPT = sorted((ROOT / "results" / "claims" / "trainings").iterdir())
 pytestmark = pytest.mark.usefixtures("sketched")
 
 RECIPE = {
@@ -461,8 +463,8 @@ def test_a_system_is_taught_by_others_of_its_fold_and_seed(place, tmp_path, monk
     here.mkdir()
     for name in ("recordings", "plan.yaml"):
         (here / name).symlink_to(place / name)
-    systems = {"taught": {"taught_by": ["trained"]}, "trained": {}, "again": {}}
-    systems["again"] = {"settings": ["train.optimiser.lr=4e-3"]}
+    other = {"settings": ["train.optimiser.lr=4e-3"]}
+    systems = {"taught": {"taught_by": ["trained"]}, "trained": {}, "other": other}
     told = OWN | {
         "recipe": str(here / "plan.yaml"), "folds": "all", "seeds": [0, 1], "systems": systems, "pairs": [["taught", "trained"]],
         "settings": ["data.test=[]", "data.validation=[]", "train.keep=last", "train.schedule.name=constant"],
@@ -507,6 +509,23 @@ def test_a_system_is_taught_by_others_of_its_fold_and_seed(place, tmp_path, monk
     assert before.items() <= {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}.items()
     again = json.loads((here / "results" / "own-taught.json").read_text())
     assert {key: again[key] for key in ("systems", "pairs")} == {key: found[key] for key in ("systems", "pairs")}
+
+
+def test_folds_that_validate_in_turn_teach_nobody(place, tmp_path, clips):
+    systems = {"trained": {}, "taught": {"taught_by": ["trained"]}}
+    told = {"folds": "all", "settings": ["data.rotate=validation"], "pairs": [["taught", "trained"]]}
+    claim = claims.load(write(tmp_path, recipe=str(place / "plan.yaml"), systems=systems, **told))
+    manifests.write(clips, tmp_path / "clips.parquet")
+    with pytest.raises(EarmarkError, match=r"taught: folds that validate in turn .* say data\.rotate=test"):
+        evidence.plan(claim, "small", tmp_path / "clips.parquet", tmp_path / "out")
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+def test_what_is_kept_is_of_nets_that_are_there(folder):
+    """A training of a net that was dropped tells nothing that anyone could make again."""
+    plan = yaml.safe_load((folder / "recipe.yaml").read_text())
+    assert plan["net"]["name"] in NETS.names() and folder.name.startswith(f"{plan['net']['name']}-")
+    assert (folder / "done.json").is_file() and (folder / "scores.parquet").is_file()
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes where Linux tells them")
