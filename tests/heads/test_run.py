@@ -14,7 +14,7 @@ from tests.program import earmark
 
 from earmark.data import manifest as manifests
 from earmark.data import splits
-from earmark.errors import EarmarkError, ManifestError, TaggerError
+from earmark.errors import EarmarkError, ManifestError, RecipeError, TaggerError
 from earmark.evaluation.evaluation import evaluate
 from earmark.evaluation.scoring import score_clips
 from earmark.models import loading
@@ -446,3 +446,22 @@ def test_quiet_recordings_that_were_learnt_from_are_heard(base, clips, tmp_path)
     assert tagger.facts.level == pytest.approx(20 * np.log10(3e-4), abs=0.5)
     assert not tagger.score(tmp_path / "disk/a.wav").silent
     assert loading.load(trained(base, clips, tmp_path / "without", task="many")).score(tmp_path / "disk/a.wav").silent
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["features.low=1000", "normalise=peak", "windows.length=0.3", "sample_rate=4000", "net.widths=[4]", "train.epochs=50",
+     "train.balance=classes", "features.bands=32", "augment=[crop, {name: gain, db: 6}]"],
+)  # fmt: skip
+def test_a_head_takes_no_setting_of_what_its_base_hears(base, clips, setting):
+    """Else the tagger would hear otherwise than its head was learnt, or say of itself what was never done."""
+    tagger = run.load_base(str(base))
+    with pytest.raises(RecipeError, match=r"a head learns from what its base hears.*leave it out, or train the net on"):
+        run.plan(tagger, clips, "base", settings=["seed=3", setting])
+
+
+def test_a_head_takes_settings_of_clips_and_chance(base, clips):
+    plan = run.plan(run.load_base(str(base)), clips, "base", settings=["data.folds=3", "seed=7", "task=many"])
+    assert (plan.data.folds, plan.seed, plan.task) == (3, 7, "many")
+    with pytest.raises(RecipeError, match="did you mean"):
+        run.plan(run.load_base(str(base)), clips, "base", settings=["dta.folds=3"])

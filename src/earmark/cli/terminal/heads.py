@@ -207,9 +207,9 @@ def curve(
 
 def _of_scratch(settings: Sequence[str]) -> list[str]:
     """Those that are not of the clips, which the heads' plan takes."""
-    from earmark.train.heads import unfreezing
+    from earmark.train.heads import run
 
-    return [each for each in settings if each not in unfreezing.of_head(settings)]
+    return [each for each in settings if each not in run.of_head(settings)]
 
 
 def _asked(question: Question, device: str) -> tuple[Any, Manifest, Recipe]:
@@ -223,7 +223,7 @@ def _asked(question: Question, device: str) -> tuple[Any, Manifest, Recipe]:
     clips = open_data(question.clips, layout, say=say)
     plan = run.plan(
         base, clips, Path(question.base).stem, dataset=question.dataset, task=question.task, unlabelled=question.weak is not None,
-        settings=unfreezing.of_head(question.settings) if question.unfreeze or question.scratch else question.settings,
+        settings=run.of_head(question.settings) if question.unfreeze or question.scratch else question.settings,
         validation=unfreezing.VALIDATION if question.unfreeze else None,
     )  # fmt: skip
     return base, clips, plan

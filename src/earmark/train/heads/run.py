@@ -21,7 +21,7 @@ import numpy as np
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, RecipeError
 from earmark.evaluation.scoring import recordings
 from earmark.files import whole_text
 from earmark.files.tables import Rows
@@ -45,7 +45,7 @@ from earmark.train.rehearsal import rehearse_head
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
-__all__ = ["PARTS_TAKEN", "Asked", "Besides", "How", "Made", "learn", "load_base", "plan", "train"]
+__all__ = ["PARTS_TAKEN", "Asked", "Besides", "How", "Made", "learn", "load_base", "of_head", "plan", "train"]
 ASKED, EMBEDDINGS = "head.json", "embeddings"
 # what differs from when a run was started, by what is kept of it in its folder
 DIFFERENT = {
@@ -53,6 +53,7 @@ DIFFERENT = {
     "within": "other copies of clips in recordings", "besides": "other reviews",
 }  # fmt: skip
 PARTS_TAKEN = ("all but the head",)
+OWN = ("data", "seed", "task")  # parts of a recipe that a head does not take from its base
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def plan(
     """The recipe of a tagger on a base: what that one hears, the clips' data and parts, and no training of the net.
 
     task: default one tag a clip where each has one; many where they have others, or where windows of unlabelled recordings
-    are to have none. settings: key.path=value, such as data.folds=5. validation: the share of the clips that teaches nothing,
-    for what comes after the head (`heads.unfreezing`); None: all teach. Raises RecipeError, TaggerError.
+    are to have none. settings: key.path=value, such as data.folds=5; of clips and chance alone, see `of_head`. validation: the share of
+    the clips that teaches nothing, for what comes after the head (`heads.unfreezing`); None: all teach. Raises RecipeError, TaggerError.
     """
     single = all(len(tags) == 1 for tags in manifest.table["tags"].to_pylist())
     told = {key: value for key, value in base.alone.recipe.as_dict().items() if key not in ("head", "augment")}
@@ -98,7 +99,22 @@ def plan(
         "train": {"epochs": 1, "keep": "last", "schedule": {"name": "constant"}},
         "load": {}, "phases": {}, "run": None, "epochs": None,
     }  # fmt: skip
-    return recipes.settled(raw, settings, f"on {name}")
+    recipe = recipes.settled(raw, settings, f"on {name}")
+    if others := [each for each in settings if each not in of_head(settings)]:
+        raise RecipeError(
+            f"on {name}",
+            [
+                f"{each}: a head learns from what its base hears, with {', '.join(OWN)} of its own. A setting of what is heard would be "
+                "the tagger's alone, and one of training would do nothing: leave it out, or train the net on with --unfreeze"
+                for each in others
+            ],
+        )
+    return recipe
+
+
+def of_head(settings: Sequence[str]) -> list[str]:
+    """Those settings that a head's recipe takes: of clips and chance, not of what is heard and how the net is trained."""
+    return [each for each in settings if each.partition("=")[0].strip().split(".")[0] in OWN]
 
 
 def train(

@@ -134,11 +134,6 @@ def _validated(headed: Tagger, validation: Manifest, how: How) -> dict[str, floa
     return {name.removeprefix("valid_"): value for name, value in found.items()}
 
 
-def of_head(settings: Sequence[str]) -> list[str]:
-    """Those settings that the head's recipe takes too: of clips and chance, not of the net's training."""
-    return [each for each in settings if each.partition("=")[0].split(".")[0] in ("data", "seed", "task")]
-
-
 def _check_place(folder: Path) -> None:
     """Raises EarmarkError for a folder with something else than what goes there."""
     others = sorted({each.name for each in folder.iterdir()} - {HEAD, NET, TOLD, TAGGER}) if folder.is_dir() else []
