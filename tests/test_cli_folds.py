@@ -165,17 +165,14 @@ def test_what_cannot_be_trained_leaves_no_folder_behind(place, tmp_path, way, mi
 
 
 @pytest.mark.parametrize("way", ["once", "over folds"])
-def test_a_head_whose_net_cannot_be_built_leaves_no_folder_behind(place, tmp_path, way):
-    base = [
-        "--from",
-        "run/fold-1/tagger.safetensors",
-        "--set",
-        "data.shared_groups=report",
-        "--set",
-        "windows.length=0.001",
-    ]
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("windows.length=0.001", "windows.length=0.001: a head learns from what"), ("data.deal=some", "data.deal: ")],
+)
+def test_a_head_whose_recipe_is_wrong_leaves_no_folder_behind(place, tmp_path, way, setting, told):
+    base = ["--from", "run/fold-1/tagger.safetensors", "--set", "data.shared_groups=report", "--set", setting]
     wrong = earmark("train", "--data", "clips.parquet", "--out", tmp_path / "run", *base, *WAYS[way], cwd=place)
-    assert wrong.returncode == 2 and "windows.length: " in wrong.stderr, wrong.stderr
+    assert wrong.returncode == 2 and told in wrong.stderr, wrong.stderr
     assert not list((tmp_path / "run").rglob("*"))
 
 

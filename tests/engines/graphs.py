@@ -9,7 +9,8 @@ import onnx
 from onnx import TensorProto, helper
 from tests.small import tagger
 
-from earmark.models import export
+from earmark.models import export, file, graphs
+from earmark.models.tagger import FORMAT
 
 
 @cache
@@ -21,17 +22,11 @@ def small():
 def saved(path, **changes):
     """The path of a tagger's file whose graph has these changes; with the header's checksum, as one who made it would have it."""
     made, body = small()
-    made.graphs = (body,)
-    if changes:
-        made.graphs = (replace(body, **changes),)
-        kept = made.identity
-        made.identity = lambda: changes.get("of", kept())  # or it would be left out
-        try:
-            made.save(path)
-        finally:
-            del made.identity
-        return path
-    made.save(path)
+    made.graphs = (replace(body, **{name: value for name, value in changes.items() if name != "of"}),)
+    weights, head = made.stored()
+    if "of" in changes:  # `stored` leaves graphs of another tagger out
+        head[graphs.KEY][0]["of"] = changes["of"]
+    file.write(path, weights, {"format": FORMAT, **head})
     return path
 
 
