@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from earmark.scores import Scores
 
@@ -92,23 +93,24 @@ def test_the_figures_over_folds_are_those_of_the_comparison():
     assert len(shown) == systems * (systems - 1) // 2
 
 
-def test_the_figures_without_the_fold_that_settled_and_of_agreement():
-    """Counted here from the scores and the names of ESC-10's clips: fold-…-category."""
+def esc10_scores(file: Path):
+    """(ids, the number of each tag's category as ESC-10's names end with it, probabilities (clips, tags)), clips by their ids."""
     category = {"dog": 0, "rooster": 1, "rain": 10, "sea_waves": 11, "crackling_fire": 12, "crying_baby": 20}
     category |= {"sneezing": 21, "clock_tick": 38, "helicopter": 40, "chainsaw": 41}
+    scores = Scores.load(file)
+    order = np.argsort(scores.ids)
+    numbers = np.array([category[tag] for tag in scores.tags])
+    return [str(scores.ids[row]) for row in order], numbers, np.asarray(scores.values, float)[order]
 
-    def probabilities(name):
-        scores = Scores.load(RESULTS / "esc10-folds" / name / "scores.parquet")
-        order = np.argsort(scores.ids)
-        ids = [str(scores.ids[row]) for row in order]
-        numbers = np.array([category[tag] for tag in scores.tags])
-        return ids, numbers, np.asarray(scores.values, float)[order]
+
+def test_the_figures_without_the_fold_that_settled_and_of_agreement():
+    """Counted here from the scores and the names of ESC-10's clips: fold-…-category."""
 
     def right(ids, numbers, values):
         return numbers[values.argmax(1)] == [int(name.split("-")[-1]) for name in ids]
 
     names = ("cnnspec", "cnnspec-finetuned", "bankresnet", "resnet-c-att-narrow")
-    told = [probabilities(name) for name in names]
+    told = [esc10_scores(RESULTS / "esc10-folds" / name / "scores.parquet") for name in names]
     others = np.array([not name.startswith("4-") for name in told[0][0]])
     assert others.sum() == 320
     assert all(ids == told[0][0] and (numbers == told[0][1]).all() for ids, numbers, _ in told)
@@ -122,6 +124,30 @@ def test_the_figures_without_the_fold_that_settled_and_of_agreement():
     spec, bank = right(*told[1]), right(*told[2])
     both, neither = 100 * (spec & bank).mean(), 100 * (~spec & ~bank).mean()
     assert f"both right on {both:.1f} % of the clips, and both wrong on {neither:.1f} %." in sentences()
+
+
+def test_the_figures_of_a_net_that_others_taught():
+    """Of the kept trainings of bankresnet with one seed, by who taught it and by the fold that tested it."""
+    told: dict[tuple[bool, str], tuple[float, float]] = {}
+    for folder in (RESULTS / "claims" / "trainings").glob("bankresnet-*"):
+        plan = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+        if plan["seed"] != 1:
+            continue
+        ids, numbers, values = esc10_scores(folder / "scores.parquet")
+        wanted = numbers[None] == np.array([int(name.split("-")[-1]) for name in ids])[:, None]
+        losses = -np.log(np.maximum(values[wanted], 1e-7))
+        told[plan.get("distil") is not None, plan["data"]["test"][0]] = (
+            float((wanted.argmax(1) == values.argmax(1)).mean()),
+            losses.mean(),
+        )
+    students = [told[True, fold] for fold in "12345"]
+    accuracy, loss = (float(np.mean(each)) for each in zip(*students, strict=True))
+    page = " ".join(filled("systems.md").split())
+    assert f"over all five folds: accuracy {accuracy:.3f}, log loss {loss:.3f}," in page
+    own = read("esc10-folds/bankresnet/report.json")["metrics"]
+    assert f"with another seed, has {own['accuracy']['value']:.3f} and {own['log_loss']['value']:.3f}." in page
+    with_them, without = (" and ".join(f"{told[taught, fold][1]:.3f}" for fold in "12") for taught in (True, False))
+    assert f"its log loss is {with_them} with them, {without} without." in page
 
 
 def test_the_figures_of_nets_of_textures():
