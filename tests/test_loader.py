@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from earmark.data.manifest import build
-from earmark.errors import AudioError
+from earmark.errors import AudioError, ManifestError
 from earmark.recipe.schema import Component
 from earmark.train import augment
 from earmark.train.loader import Batches, Waves, draw_order, draw_segments, segment_counts, validation_batches
@@ -22,6 +22,7 @@ def signal(clip: int, samples: int):
 
 
 SAMPLES = [1000, 350, 400, 2111, 777, 401, 1200]
+BALANCED = [6, 5, 0, 7, 1, 1, 4, 8, 1, 2, 6, 5]
 
 
 @pytest.fixture
@@ -286,6 +287,43 @@ def test_balance_with_several_tags_a_clip_and_tags_without_clips():
     assert counts[4] >= 10
     assert counts.sum() == 30
     assert draw_order(np.array([2, 4]), targets, True, 4, 0, 1).tolist().count(2) >= 1  # only what can be read
+
+
+def test_balance_draws_clips_without_a_tag_as_often_as_those_of_a_tag():
+    targets = np.zeros((100, 3), np.float32)
+    targets[:2, 0] = targets[2:50, 1] = targets[50, 2] = 1  # 49 have none of the tags
+    targets[90:, 0] = np.nan  # of ten of these only something is known
+    order = draw_order(np.arange(100), targets, True, 100, 0, 1)
+    drawn = np.nan_to_num(targets[order])
+    assert drawn.sum(0).tolist() == [25] * 3 and (drawn.sum(1) == 0).sum() == 25
+    for at in range(0, 100, 4):  # in each turn
+        assert sorted(drawn[at : at + 4].sum(0).tolist()) == [1] * 3
+    bare = order[order > 50]
+    assert len(set(bare.tolist())) == 25 and (bare >= 90).any()
+    # all of them come, turn after turn, and those alone where no clip has a tag
+    assert set(draw_order(np.arange(100), targets, True, 400, 0, 1).tolist()) == set(range(100))
+    assert sorted(draw_order(np.arange(60, 90), targets, True, None, 0, 1).tolist()) == list(range(60, 90))
+
+
+def test_balance_never_draws_a_clip_of_which_nothing_is_known():
+    targets = several(12, 3)
+    targets[:4] = np.nan
+    targets[4] = [0, np.nan, np.nan]
+    order = draw_order(np.arange(12), targets, True, 40, 0, 1)
+    assert set(order.tolist()) == set(range(4, 12)) and order.tolist().count(4) == 20
+    with pytest.raises(
+        ManifestError, match=r"train\.balance: classes .* nothing is known of those of the 4 .*take none"
+    ):
+        draw_order(np.arange(4), targets, True, None, 0, 1)
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_balanced_draws_of_clips_that_all_have_tags_are_what_they_ever_were(unknown):
+    """As results were made that are kept."""
+    targets = np.zeros((9, 4), np.float32)
+    targets[np.arange(9), [0, 0, 0, 0, 1, 1, 2, 3, 3]] = targets[[1, 5, 6], [2, 3, 1]] = 1
+    targets[[0, 4], [3, 0]] = np.nan if unknown else 0
+    assert draw_order(np.arange(9), targets, True, 12, 7, 2).tolist() == BALANCED
 
 
 def test_a_clip_that_comes_again_is_cropped_elsewhere(manifest):

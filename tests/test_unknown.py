@@ -21,7 +21,7 @@ from earmark.models.prediction import Prediction, loss
 from earmark.scores import Scores
 from earmark.train.augment.batches import Mixture
 from earmark.train.loader import targets_of
-from earmark.train.plausible import say_unknown
+from earmark.train.plausible import say_unknown, say_untagged
 from earmark.train.validation import clip_loss
 
 NAMES = ["a", "b", "c"]
@@ -196,3 +196,29 @@ def test_training_says_what_is_unknown():
     ]
     say_unknown(clips, clips.vocabulary, SimpleNamespace(task="one"), said.append)
     assert said[-1].endswith("with one tag a clip (task: one) they are taken as absent")
+
+
+def test_training_says_what_balanced_draws_make_of_clips_without_tags():
+    from earmark.recipe import load
+
+    def said_of(tags, unknown, *settings):
+        said = []
+        clips = build({"id": NAMES, "path": NAMES, "tags": tags, "unknown": unknown}, ".", vocabulary=("dog", "owl"))
+        say_untagged(clips, clips.vocabulary, load("audioset-mn10", list(settings)), said.append)
+        return said
+
+    tags, unknown = [["dog", "owl"], [], []], [None, ["dog"], ["dog", "owl"]]
+    none, nothing = said_of(tags, unknown)
+    assert none == (
+        "1 of 3 training clips have none of the 2 tags, such as 'b': they are drawn as often as the clips of a tag, taking turns with "
+        "the tags (train.balance: classes)"
+    )
+    assert nothing == (
+        "1 of 3 training clips, of whose tags nothing is known, are never drawn, such as 'c' (train.balance: classes)"
+    )
+    assert said_of(tags, unknown, "distil.teachers=[a]")[1].endswith("answers for them are learnt, take none")
+    # a phase is enough, one that is not run is none; nothing is said where all have tags or come once
+    assert said_of(tags, unknown, "train.balance=none") == []
+    phases = ["train.balance=none", "phases={a: {}, b: {train: {balance: classes}}}"]
+    assert len(said_of(tags, unknown, *phases)) == 2 and said_of(tags, unknown, *phases, "run=[a]") == []
+    assert said_of([["dog"], ["owl"], ["dog"]], [None, ["dog"], ["owl"]]) == []

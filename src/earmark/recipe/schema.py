@@ -168,9 +168,10 @@ class Train(Section):
     outputs can be averaged. balance: `classes` draws clips so that each tag comes up equally often in a batch, again and
     again where it has few (paper 000); where clips have several tags, the others come along, so that the frequencies of tags
     stay uneven, if less: of 20,000 clips with AudioSet's tags the commonest comes 231 times as often as the rarest, in plain
-    draws 461 times; and 527 tags cannot all come up in 256 clips: they take turns. clips: how many make an
-    epoch; default as many as there are. segments: `every` makes an epoch of every window of every clip, as tagging cuts
-    them, each once and in a random order, in place of a random crop of each clip (paper 001); clips then counts segments.
+    draws 461 times; and 527 tags cannot all come up in 256 clips: they take turns. Clips that have none of the tags come as
+    often as those of one tag; those of which nothing is known, never. clips: how many make an epoch; default as many as there
+    are. segments: `every` makes an epoch of every window of every clip, as tagging cuts them, each once and in a random order,
+    in place of a random crop of each clip (paper 001); clips then counts segments.
     choose: `segment_loss` is the mean loss of the validation clips' windows, each for itself, `loss` that of the clips
     after their windows are combined.
     accumulate: batches whose gradients are added up for one step.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.errors import ManifestError
 from earmark.train.targets import Dense, Targets
 
 ORDER = 1  # part of the seed: see `earmark.train.loader`
@@ -23,7 +24,9 @@ def draw_order(
     """The rows of an epoch (clips,), in order. targets: (rows of the manifest, tags).
 
     Without balance every readable clip comes once, or `clips` of them, which go on in the next epoch where this one
-    ends. With balance the tags take turns, in an order drawn anew for each turn, and each gives the next of its clips.
+    ends. With balance the tags take turns, in an order drawn anew for each turn, and each gives the next of its clips. Clips
+    that have none of the tags take a turn of their own, as of one tag more: without them nothing would teach what is none of
+    these. One of which nothing is known never comes.
     """
     if balance:
         count = clips or len(readable)
@@ -102,7 +105,14 @@ def _in_turns(readable: int, clips: int | None, epoch: int, turn: Turn) -> Rows:
 
 def _balanced(readable: Rows, targets: Targets, count: int, generator: np.random.Generator) -> Rows:
     having = targets.by_tag(readable)
+    without, _ = targets.without_tags(readable)
+    if len(without):
+        having[targets.shape[1]] = without  # behind the tags, so that where all clips have some every draw is as it was
     present: Sequence[int] = sorted(having)
+    if not present:
+        raise ManifestError(
+            f"train.balance: classes draws by tags, and nothing is known of those of the {len(readable)} training clips: take none"
+        )
     tags = np.concatenate([generator.permutation(np.array(present)) for _ in range(-(-count // len(present)))])[:count]
     rows = np.zeros(count, np.int64)
     for tag in present:

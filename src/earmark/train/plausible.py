@@ -19,6 +19,7 @@ from earmark.train import processes
 from earmark.train.folder import Say
 from earmark.train.packed import is_packed
 from earmark.train.sources import WaveSource
+from earmark.train.targets import targets_of
 
 SHOWN = 8  # tags that a line names
 
@@ -34,6 +35,7 @@ def check_vocabulary(
     if unheard := [tag for tag in _without(parts.train.tag_counts(vocabulary), vocabulary) if tag not in besides]:
         say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
     say_unknown(parts.train, vocabulary, recipe, say)
+    say_untagged(parts.train, vocabulary, recipe, say)
     if recipe.task == "one":
         for part in (parts.train, parts.validation):
             wrong = np.flatnonzero(pc.list_value_length(part.table["tags"]).to_numpy() != 1)
@@ -60,6 +62,26 @@ def say_unknown(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, sa
     if always := [tag for tag, count in zip(vocabulary, lacking.tolist(), strict=True) if not count]:
         say(
             f"{len(always)} tags have no training clip that is known to lack them, so that they are learnt to be everywhere: {_few(always)}"
+        )
+
+
+def say_untagged(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, say: Say) -> None:
+    """What balanced draws make of clips without any of the tags: they take turns as one tag more, but for those of which nothing is
+    known.
+    """
+    if recipe.task == "one" or all(plan.balance == "none" for plan in _plans(recipe)):
+        return
+    none, nothing = targets_of(train, vocabulary, recipe.task).without_tags(np.arange(len(train)))
+    if len(none):
+        say(
+            f"{len(none)} of {len(train)} training clips have none of the {len(vocabulary)} tags, such as {str(train.ids[none[0]])!r}: "
+            "they are drawn as often as the clips of a tag, taking turns with the tags (train.balance: classes)"
+        )
+    if len(nothing):
+        taught = ". So that the teachers' answers for them are learnt, take none" if recipe.distil else ""
+        say(
+            f"{len(nothing)} of {len(train)} training clips, of whose tags nothing is known, are never drawn, such as "
+            f"{str(train.ids[nothing[0]])!r} (train.balance: classes){taught}"
         )
 
 
@@ -107,6 +129,11 @@ def check_heard(train: WaveSource, validation: WaveSource, vocabulary: tuple[str
         )
 
 
+def _plans(recipe: Recipe) -> list[recipes.Train]:
+    """How each phase that runs is trained."""
+    return [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
+
+
 def _without(counts: NDArray[np.int64], vocabulary: tuple[str, ...]) -> list[str]:
     """The tags that no clip has. counts: (tags,) of clips."""
     return [tag for tag, count in zip(vocabulary, counts, strict=True) if not count]
@@ -121,7 +148,7 @@ def check_plans(recipe: Recipe, validation: Manifest, vocabulary: tuple[str, ...
 
     Raises ManifestError and EarmarkError.
     """
-    plans = [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
+    plans = _plans(recipe)
     smallest = min(plan.batch for plan in plans)
     if smallest < processes.world():
         raise EarmarkError(

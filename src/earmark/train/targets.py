@@ -82,6 +82,20 @@ class Targets:
         present = tags[np.concatenate([[0], cuts])] if len(tags) else tags
         return dict(zip(present.tolist(), np.split(owner, cuts), strict=True)) if len(tags) else {}
 
+    def without_tags(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of these rows, those that have none of the tags and lack some for certain, and those of which nothing is known.
+
+        >>> made = Targets.of(np.array([[0, 1], [0, 0], [np.nan, 0], [np.nan, np.nan]], np.float32))
+        >>> [each.tolist() for each in made.without_tags(np.arange(4))]
+        [[1, 2], [3]]
+        """
+        none = rows[self._starts[rows + 1] == self._starts[rows]]
+        if self._unknown is None:
+            return none, none[:0]
+        starts = self._unknown[0]
+        nothing = starts[none + 1] - starts[none] == self.shape[1]
+        return none[~nothing], none[nothing]
+
 
 def targets_of(manifest: Manifest, vocabulary: Sequence[str], task: str) -> Targets:
     """1 where a clip has a tag, 0 where not and, in task many, NaN where it is not known.
