@@ -364,3 +364,18 @@ def test_clips_that_tie_a_fold_to_training_stop_that_too(turns, clips, tmp_path)
     refused = earmark("evaluate", place / "turns", "--data", tmp_path / "clips.csv", "--out", tmp_path / "report")
     assert refused.returncode == 2
     assert "2 clips tie the test clips to those that the tagger learnt from (1 by audio)" in refused.stderr
+
+
+@pytest.mark.parametrize("verb", [["train", "plan.yaml"], ["distil", "run", "--into", "plan.yaml"]])
+def test_what_would_end_a_later_fold_is_told_before_the_first_is_trained(place, verb):
+    whole = manifests.read(place / "clips.parquet")
+    columns = {name: whole.table[name].to_pylist() for name in ("id", "path", "tags", "fold", "group")}
+    last = [fold == "4" for fold in columns["fold"]]  # validates for the fifth fold
+    columns["tags"] = [[] if of else tags for of, tags in zip(last, columns["tags"], strict=True)]
+    columns["unknown"] = [list(whole.vocabulary) if of else [] for of in last]
+    manifests.write(manifests.build(columns, whole.root), place / "unknown.parquet")
+    done = earmark(
+        *verb, "--data", "unknown.parquet", "--out", "ahead", "--fold", "all", "--set", "task=many", cwd=place
+    )
+    assert done.returncode == 2 and not (place / "ahead").exists()
+    assert "fold 5: of none of the 12 validation clips is it known whether it has any of the 3 tags" in done.stderr

@@ -677,6 +677,80 @@ def test_clips_without_tags_choose_no_epoch(clips, tmp_path):
     )
 
 
+def unknowing(clips, fold, tags=("high", "low", "middle")):
+    """Clips of several tags, of which nothing is known in a fold, or nothing of these tags."""
+    columns = {name: clips.table[name].to_pylist() for name in ("id", "path", "tags", "fold", "group")}
+    held = [each == fold for each in columns["fold"]]
+    columns["tags"] = [
+        [tag for tag in own if not (of and tag in tags)] for own, of in zip(columns["tags"], held, strict=True)
+    ]
+    columns["unknown"] = [list(tags) if of else [] for of in held]
+    return manifests.build(columns, clips.root)
+
+
+@pytest.mark.parametrize("choose", ["loss", "segment_loss", "map"])
+@pytest.mark.parametrize("phases", [False, True])
+def test_validation_clips_of_which_nothing_is_known_are_refused_before_anything_is_made(
+    clips, tmp_path, choose, phases
+):
+    more = {"phases": {"a": {"train": {"choose": "loss"}}, "b": {}}} if phases else {}
+    plan = recipe(task="many", train__choose=choose, train__stop_after=2, **more)
+    with pytest.raises(
+        ManifestError,
+        match=r"of none of the 12 validation clips .* any of the 3 tags, .* no epoch: .*data\.validation=\[\]",
+    ):
+        training.train(plan, unknowing(clips, "4"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    # one known tag is enough for a loss
+    if choose != "map":
+        training.train(
+            recipe(task="many", train__choose=choose, train__epochs=1),
+            unknowing(clips, "4", ("high", "low")),
+            tmp_path / "known",
+        )
+
+
+def test_training_clips_of_which_nothing_is_known_are_refused(clips, tmp_path):
+    plan = recipe(task="many", data__train=["1"])
+    with pytest.raises(
+        ManifestError, match=r"of none of the 12 training clips .* any of the 3 tags: nothing can be learnt"
+    ):
+        training.train(plan, unknowing(clips, "1"), tmp_path / "run")
+
+
+def test_validation_clips_of_which_nothing_is_known_are_told_before_the_first_fold_is_trained(clips):
+    turns = training.rotations(recipe(task="many"), clips)
+    training.check_turns(turns, clips)
+    with pytest.raises(ManifestError, match=r"^fold 4: of none of the 12 validation clips"):
+        training.check_turns(turns, unknowing(clips, "3"))
+    training.check_turns({name: turns[name] for name in "123"}, unknowing(clips, "3"))
+
+
+@pytest.mark.parametrize("choose", ["loss", "segment_loss", "map"])
+def test_a_figure_that_is_no_number_chooses_no_epoch(clips, tmp_path, monkeypatch, choose):
+    """As where of a pack's clips those that can be read turn out to tell nothing."""
+    monkeypatch.setattr("earmark.train.run.check_plans", lambda *_: None)
+    with pytest.raises(
+        EarmarkError, match=rf"valid_{choose} is nan after epoch 1, so that it chooses no epoch: .* 12 validation"
+    ):
+        training.train(
+            recipe(task="many", train__choose=choose, train__epochs=30, train__stop_after=1),
+            unknowing(clips, "4"),
+            tmp_path / "run",
+        )
+    assert not (tmp_path / "run" / "tagger.safetensors").exists()
+
+
+def test_a_state_without_numbers_does_not_take_the_place_of_one_with_them(clips, tmp_path):
+    """Within an epoch, as at its end: what was kept before stays."""
+    from earmark.train.checkpoint import Every
+
+    wild = recipe(train__epochs=1, train__optimiser={"name": "sgd", "lr": 1e30})
+    with pytest.raises(EarmarkError, match="the loss became .* take a lower train.optimiser.lr"):
+        training.train(wild, clips, tmp_path / "run", every=Every(3))
+    assert not (tmp_path / "run" / "state.safetensors").exists()
+
+
 def test_precisions_are_compared_on_the_share_of_a_process():
     """Of a batch of two, one clip: too few for a batch norm behind a maximum over time."""
     import torch

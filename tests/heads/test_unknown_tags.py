@@ -126,3 +126,15 @@ def test_the_curve_leaves_them_out():
     ]
     assert curve._figure(scores, truth, "many") == pytest.approx(np.mean(each))
     assert not isinstance(curve._truth([told], TAGS, "one"), np.ma.MaskedArray)
+
+
+@pytest.mark.parametrize("task", ["one", "many"])
+@pytest.mark.parametrize(("clips_a_tag", "kind"), [(1, "prototypes"), (4, "logistic")])
+def test_where_inner_folds_can_judge_nothing_they_do_not_choose(task, clips_a_tag, kind):
+    """A tag's clips are one, or of one group: held out, nothing is left that teaches it."""
+    tags = [tag for tag in ("fox", "owl", "toad") for _ in range(clips_a_tag)]
+    names = [f"{n}.wav" for n in range(len(tags))]
+    told = manifests.build({"id": names, "path": names, "tags": [[tag] for tag in tags], "group": tags}, ".")
+    choice = run.learn([heard(n % 3 + 1) for n in range(len(tags))], told, told.vocabulary, task, run.Asked()).choice
+    assert choice.by.startswith("a rule: ") and choice.tried == () and choice.folds == 0
+    assert choice.setting.kind == kind and choice.setting.strength == (0.1 if kind == "logistic" else None)

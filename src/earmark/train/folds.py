@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from earmark import recipe as recipes
@@ -11,6 +12,7 @@ from earmark.data.splits import Parts
 from earmark.errors import ManifestError
 from earmark.recipe import Recipe
 from earmark.train.folder import Say
+from earmark.train.plausible import check_plans, check_vocabulary
 
 
 def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> tuple[Manifest, Parts]:
@@ -66,3 +68,17 @@ def rotations(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) 
         raw["data"] |= {**folds, "train": rest}
         rotated[name] = recipes.parse(raw, recipe.name)
     return rotated
+
+
+def check_turns(turns: Mapping[str, Recipe], manifest: Manifest) -> None:
+    """What would end the training of a fold, as far as the clips and the recipe tell, before the first is trained.
+
+    turns: of `rotations`. Raises ManifestError with the name of the fold.
+    """
+    for name, recipe in turns.items():
+        try:
+            whole, parts = divide(recipe, manifest)
+            check_vocabulary(parts, whole.vocabulary, recipe, lambda line: None)
+            check_plans(recipe, parts.validation, whole.vocabulary)
+        except ManifestError as error:
+            raise ManifestError(f"fold {name}: {error}") from error

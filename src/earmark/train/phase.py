@@ -231,8 +231,14 @@ class PhaseModule(nn.Module):
         torch.manual_seed(int(self.generator(loader.NET, *([rank] * bool(rank))).integers(2**62)))
         self.state.lr = learning_rate(self.plan, self.state)
 
+    def _check_loss(self, value: float) -> None:
+        """Raises EarmarkError for one that is no number: what was learnt since is lost, and must not take the place of what was kept."""
+        if not math.isfinite(value):
+            raise EarmarkError(f"the loss became {value} in epoch {self.epoch}: {self._milder()}")
+
     def _keep_place(self, done: int) -> None:
         """Save the state within an epoch: a kill loses what came after it."""
+        self._check_loss(processes.mean(float(torch.stack(self.losses).mean())))
         self.state.place, self.state.processes = done, processes.world()
         self._save(within(self.losses, self.tagger.device))
 
@@ -248,8 +254,7 @@ class PhaseModule(nn.Module):
         state = self.state
         row: dict[str, Any] = {"epoch": self.epoch, "lr": state.lr}
         row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
-        if not math.isfinite(row["train_loss"]):
-            raise EarmarkError(f"the loss became {row['train_loss']} in epoch {self.epoch}: {self._milder()}")
+        self._check_loss(row["train_loss"])
         with nullcontext() if self.average is None else self.average.in_place():
             self._judge(row)
         if processes.rank() == 0:
@@ -276,7 +281,15 @@ class PhaseModule(nn.Module):
         return f"take a lower train.optimiser.lr (it is {self.state.lr:g}) or train.precision=float32"
 
     def _gained(self, row: dict[str, Any]) -> bool:
-        figure = row[f"valid_{self.plan.choose}"] * (-1 if self.plan.choose.endswith("loss") else 1)
+        told = row[f"valid_{self.plan.choose}"]
+        if not math.isfinite(told):
+            # any epoch would better one that is no number, and none after it
+            raise EarmarkError(
+                f"valid_{self.plan.choose} is {told} after epoch {row['epoch']}, so that it chooses no epoch: too little is known of the "
+                f"{len(self.validation_waves.readable)} validation clips. Take another train.choose, other validation clips, or none "
+                "(data.validation=[] and train.keep=last)"
+            )
+        figure = told * (-1 if self.plan.choose.endswith("loss") else 1)
         if self.state.best is not None and figure <= self.state.best:
             return False
         self.state.best, self.state.best_epoch = figure, row["epoch"]

@@ -34,6 +34,11 @@ def check_vocabulary(
         )
     if unheard := [tag for tag in _without(parts.train.tag_counts(vocabulary), vocabulary) if tag not in besides]:
         say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
+    if _nothing_known(parts.train, vocabulary, recipe) and not besides and recipe.distil is None:
+        raise ManifestError(
+            f"of none of the {len(parts.train)} training clips is it known whether it has any of the {len(vocabulary)} tags: nothing "
+            "can be learnt. Say of some clips which tags they lack, by taking these out of `unknown`"
+        )
     say_unknown(parts.train, vocabulary, recipe, say)
     say_untagged(parts.train, vocabulary, recipe, say)
     if recipe.task == "one":
@@ -129,6 +134,14 @@ def check_heard(train: WaveSource, validation: WaveSource, vocabulary: tuple[str
         )
 
 
+def _nothing_known(clips: Manifest, vocabulary: tuple[str, ...], recipe: Recipe) -> bool:
+    """Whether every tag of every clip is unknown, so that there is no loss."""
+    if recipe.task == "one" or clips.knows_all:
+        return False
+    _, codes = tag_codes(clips.table["unknown"], vocabulary)
+    return int((codes >= 0).sum()) == len(clips) * len(vocabulary)
+
+
 def _plans(recipe: Recipe) -> list[recipes.Train]:
     """How each phase that runs is trained."""
     return [recipes.during(recipe, name).train for name in recipe.running()] or [recipe.train]
@@ -166,6 +179,11 @@ def check_plans(recipe: Recipe, validation: Manifest, vocabulary: tuple[str, ...
             "read all shards: take a multiple, or leave train.buffer out"
         )
     count = len(validation)
+    if count and _nothing_known(validation, vocabulary, recipe):
+        raise ManifestError(
+            f"of none of the {count} validation clips is it known whether it has any of the {len(vocabulary)} tags, so that they have no "
+            "loss and choose no epoch: take other validation clips, or none (data.validation=[] and train.keep=last)"
+        )
     mapped = any(plan.choose == "map" for plan in plans)
     if mapped and count and not validation.tag_counts(vocabulary).any():
         raise ManifestError(

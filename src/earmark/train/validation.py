@@ -29,7 +29,7 @@ def clip_scores(
 
     Each process hears its share of the clips and gets the scores of all. batch: windows at a time. precision: what the
     tagger runs in. The tagger must be in evaluation mode. truth: (rows, tags); with it the mean loss of the windows, each
-    for itself with the tags of its clip, comes third.
+    for itself with the tags of its clip, comes third: NaN where no tag is known.
     """
     losses: list[NDArray[np.float64]] = []
     windows, task = tagger.windows, tagger.recipe.task
@@ -52,7 +52,8 @@ def clip_scores(
         return readable, whole, None
     sums = [(sum(np.nansum(each) for each in losses), sum(int(np.isfinite(each).sum()) for each in losses))]
     told = [part for share in processes.gathered(sums) for part in share]
-    return readable, whole, float(sum(part[0] for part in told) / sum(part[1] for part in told))
+    total, count = (sum(part[place] for part in told) for place in (0, 1))
+    return readable, whole, float(total / count) if count else float("nan")
 
 
 def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> dict[str, float]:
@@ -66,8 +67,11 @@ def figures(scores: NDArray[np.float32], truth: NDArray[np.bool_], task: str) ->
 
 
 def clip_loss(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> float:
-    """Cross-entropy of clip probabilities (clips, tags), as in training but after the windows are combined."""
-    return float(np.nanmean(losses_of(values, truth, task)))
+    """Cross-entropy of clip probabilities (clips, tags), as in training but after the windows are combined. NaN where no tag of any
+    clip is known.
+    """
+    losses = losses_of(values, truth, task)
+    return float("nan") if np.isnan(losses).all() else float(np.nanmean(losses))
 
 
 def losses_of(values: NDArray[np.float32], truth: NDArray[np.bool_], task: str) -> NDArray[np.float64]:

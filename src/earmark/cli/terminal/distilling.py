@@ -86,7 +86,9 @@ def _turns(plan: Recipe, clips: Manifest, wanted: Sequence[str] | None) -> dict[
     turns = training.rotations(plan, clips, say)
     if unknown := sorted(set(wanted) - {*turns, "all"}):
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
-    return {name: own for name, own in turns.items() if "all" in wanted or name in wanted}
+    names = [name for name in turns if "all" in wanted or name in wanted]
+    training.check_turns({name: turns[name] for name in names}, clips)
+    return {name: turns[name] for name in names}
 
 
 def _report(

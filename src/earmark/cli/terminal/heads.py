@@ -154,8 +154,10 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
     wanted = question.fold or []
     if unknown := sorted(set(wanted) - {*turns, "all"}):
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
+    names = [each for each in turns if "all" in wanted or each in wanted]
+    training.check_turns({name: turns[name] for name in names}, clips)
     rows = []
-    for name in (each for each in turns if "all" in wanted or each in wanted):
+    for name in names:
         path = _one(base, question, turns[name], clips, question.out / f"fold-{name}", asked, how)
         head = Facts.read(read_head(path)["facts"], str(path)).head
         assert head is not None

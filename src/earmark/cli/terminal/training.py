@@ -107,6 +107,7 @@ def train_folds(
     if unknown:
         raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
     names = [name for name in turns if "all" in wanted or name in wanted]
+    training.check_turns({name: turns[name] for name in names}, clips)
     rows = []
     for name in names:
         path = train_one(turns[name], clips, out / f"fold-{name}", told, f"{title} fold {name}".strip())

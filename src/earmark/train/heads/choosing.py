@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -101,6 +102,8 @@ def choose(
     for kind in kinds:
         tried += _try(kind, lesson, clips, targets, folds, task)
     best = min(tried, key=lambda each: each.loss)
+    if not math.isfinite(best.loss):
+        return Choice(first, "a rule: on inner folds no clip has a tag that the other folds teach", (), 0)
     return Choice(
         best.setting,
         f"the least loss on {len(np.unique(folds))} inner folds of the training clips",
