@@ -12,7 +12,9 @@ from tests.conftest import tone
 from tests.program import earmark
 
 from earmark.data import manifest as manifests
+from earmark.data import packs
 from earmark.data.splits import ClipSet
+from earmark.errors import ManifestError
 from earmark.models import loading
 from earmark.recipe import parse
 
@@ -99,3 +101,40 @@ def test_validation_without_any_tag_explains_its_nan(tmp_path):
     with (tmp_path / "run" / "log.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert math.isnan(float(row["valid_map"])) and np.isfinite(float(row["valid_loss"]))
+
+
+SILENCES = {"zeros": 0.0, "constant": 0.25, "below -90 dBFS": 2e-5 * (np.arange(RATE) % 2)}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", SILENCES)
+def test_silent_clips_are_told_before_anything_is_learnt(tmp_path, kind, packed):
+    """As training a head does: see tests/heads/test_run.py."""
+    data = clips(tmp_path)
+    for name in ("cat-1-0.wav", "owl-1-3.wav", "owl-2-0.wav", "owl-3-0.wav"):
+        soundfile.write(tmp_path / name, np.zeros(RATE) + SILENCES[kind], RATE, "FLOAT")
+    if packed:
+        packs.pack(data, tmp_path / "pack")
+        data = packs.read(tmp_path / "pack")
+    said = []
+    training.train(plan(), data, tmp_path / "run", say=said.append)
+    told = [line for line in said if "silent" in line]
+    out = ": check them, and take them out unless they stand for silence"
+    assert told == [
+        f"2 training clips are silent and teach nothing, such as 'cat-1-0.wav'{out}",
+        f"1 validation clips are silent and judge nothing, such as 'owl-2-0.wav'{out}",
+    ]
+    assert said.index(told[-1]) < next(at for at, other in enumerate(said) if other.startswith("precision"))
+    for path in [] if packed else data.paths()[: 4 * len(TAGS)]:
+        soundfile.write(path, np.zeros(RATE) + SILENCES[kind], RATE, "FLOAT")
+    if not packed:
+        with pytest.raises(ManifestError, match="all 12 training clips are silent: nothing can be learnt"):
+            training.train(plan(), data, tmp_path / "none")
+
+
+def test_faint_clips_are_no_silent_ones(tmp_path):
+    data = clips(tmp_path)
+    soundfile.write(tmp_path / "cat-1-0.wav", 1e-4 * np.sin(np.arange(RATE)), RATE, "FLOAT")
+    said = []
+    training.train(plan(), data, tmp_path / "run", say=said.append)
+    assert not any("silent" in line for line in said)

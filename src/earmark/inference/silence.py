@@ -44,6 +44,7 @@ NOTHING = (
     2**-15
 )  # of full scale, -90 dBFS: a step of 16 bits, and no more is left of silence with dither, of codecs' silence or
 # of opposite channels that are mixed
+SILENT = 20 * math.log10(NOTHING)  # dBFS: what is no louder at its loudest sample holds nothing
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def told_of_level(level: Level, silent: bool, in_part: bool, floor: float = FLOO
     """
     if silent and level.short:
         return f"lasts less than {SHORTEST:g} s, too short for anything to be heard: it counts as silent"
-    if level.peak <= 20 * math.log10(NOTHING):
+    if level.peak <= SILENT:
         problem = "is silent: its samples are all equal, or below -90 dBFS"
         remedy = "Check the microphone, the channels (opposite ones cancel out when they are mixed) or --gain"
         return f"{problem}, so that nothing is heard in it. {remedy}" if silent else problem

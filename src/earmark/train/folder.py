@@ -219,7 +219,9 @@ def add_error(folder: Path, part: str, name: str, error: AudioError) -> None:
 
 
 def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
-    """Say and list what could not be read. Raises AudioError where nothing of a part can be."""
+    """Say and list what could not be read, and say which clips are silent. Raises AudioError where nothing of a part can be read,
+    ManifestError where there is nothing to learn from.
+    """
     rows = []
     for name, part in waves.items():
         if part.notes:
@@ -230,6 +232,7 @@ def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
             raise part.failures[0][1]
         if name == "train" and len(part.readable) == 1:
             raise ManifestError("one clip is left for train: batch normalisation needs two at least")
+        _say_silent(name, part, say)
     if not rows:
         (folder / ERRORS).unlink(missing_ok=True)  # of a start before the clips were mended
     else:
@@ -238,6 +241,21 @@ def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
             writer.writerow(LISTED)
             writer.writerows(rows)
         say(f"{len(rows)} clips could not be read and are left out: {folder / ERRORS}")
+
+
+def _say_silent(name: str, part: WaveSource, say: Say) -> None:
+    silent = part.silent()
+    if not len(silent):
+        return
+    if name == "train" and len(silent) == len(part.readable):
+        raise ManifestError(f"all {len(silent)} training clips are silent: nothing can be learnt. Check the recordings")
+    what = (
+        "training clips are silent and teach nothing"
+        if name == "train"
+        else f"{name} clips are silent and judge nothing"
+    )
+    example = str(part.manifest.ids[silent[0]])
+    say(f"{len(silent)} {what}, such as {example!r}: check them, and take them out unless they stand for silence")
 
 
 def write_json(path: Path, value: Any) -> None:

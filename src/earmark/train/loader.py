@@ -19,7 +19,7 @@ from torch import Tensor
 from earmark import audio
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError
-from earmark.inference.silence import Level
+from earmark.inference.silence import SILENT, Level
 from earmark.train.augment import Applied, ClipPool
 from earmark.train.order import ORDER, draw_order, draw_segments, turns_of
 from earmark.train.sources import Wave, WaveSource
@@ -87,6 +87,10 @@ class Waves:
         """dBFS of the quietest clips: of those that are not silent, a hundredth is quieter. None where all are silent."""
         sounding = self._peaks[np.isfinite(self._peaks)]
         return round(float(np.quantile(sounding, QUIETEST, method="lower")), 1) if len(sounding) else None
+
+    def silent(self) -> NDArray[np.int64]:
+        """See `earmark.train.sources.WaveSource`."""
+        return self.readable[self._peaks[self.readable] <= SILENT]
 
     def __getitem__(self, row: int) -> Wave:
         """(samples,) of the clip in a row of the manifest; one that is held is read-only. Raises AudioError."""

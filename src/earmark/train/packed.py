@@ -28,6 +28,7 @@ from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError
 from earmark.files.ranges import ReadAhead
 from earmark.files.stores import is_stored
+from earmark.inference.silence import SILENT
 from earmark.train.sources import Wave
 
 MOST = 0.01  # of the clips may turn out to be unreadable
@@ -115,6 +116,11 @@ class PackedWaves:
         levels = self.manifest.table["level"].to_numpy()[self.readable].astype(np.float64)
         sounding = levels[np.isfinite(levels)]
         return round(float(np.quantile(sounding, QUIETEST, method="lower")), 1) if len(sounding) else None
+
+    def silent(self) -> NDArray[np.int64]:
+        """As their sound is stored: see `earmark.train.sources.WaveSource`."""
+        quiet = np.flatnonzero(self.manifest.table["level"].to_numpy() <= SILENT)
+        return np.intersect1d(self.readable, quiet)
 
     def __getitem__(self, row: int) -> Wave:
         """(samples,) of the clip in a row of the manifest. Raises AudioError."""

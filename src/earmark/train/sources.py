@@ -41,5 +41,8 @@ class WaveSource(Protocol):
     def level(self) -> float | None:
         """dBFS of the quietest clips: of those that are not silent, a hundredth is quieter. None where all are silent."""
 
+    def silent(self) -> NDArray[np.int64]:
+        """The readable rows whose clips hold nothing that can be heard, as `earmark.inference.silence` has it."""
+
     def heard(self, row: int) -> tuple[Wave, int]:
         """The clip in a row, and the row; or, where it cannot be read, one that stands in for it, always the same."""
