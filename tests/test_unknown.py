@@ -222,3 +222,19 @@ def test_training_says_what_balanced_draws_make_of_clips_without_tags():
     phases = ["train.balance=none", "phases={a: {}, b: {train: {balance: classes}}}"]
     assert len(said_of(tags, unknown, *phases)) == 2 and said_of(tags, unknown, *phases, "run=[a]") == []
     assert said_of([["dog"], ["owl"], ["dog"]], [None, ["dog"], ["owl"]]) == []
+
+
+def test_training_says_which_unknown_tags_no_clip_has_and_counts_none_of_them():
+    from types import SimpleNamespace
+
+    said = []
+    clips = build({**COLUMNS, "unknown": [["wolf"], ["yak", "wolf"], None]}, ".")
+    for task in ("many", "one"):
+        say_unknown(clips, clips.vocabulary, SimpleNamespace(task=task), said.append)
+    assert said == 2 * [
+        "2 tags are unknown of training clips, and no clip has them, so that they are not learnt: wolf, yak"
+    ]
+    said.clear()
+    clips = build({**COLUMNS, "unknown": [["wolf"], None, ["dog"]]}, ".")
+    say_unknown(clips, clips.vocabulary, SimpleNamespace(task="many"), said.append)
+    assert said[1:] == ["1 of 9 pairs of a training clip and a tag are not known: the loss leaves them out"]

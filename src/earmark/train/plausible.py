@@ -57,6 +57,13 @@ def say_unknown(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, sa
         return
     _, codes = tag_codes(train.table["unknown"], vocabulary)
     unknown = np.bincount(codes[codes >= 0], minlength=len(vocabulary))
+    if (codes < 0).any():
+        names = set(pc.unique(pc.list_flatten(train.table["unknown"])).to_pylist()) - set(vocabulary)
+        say(
+            f"{len(names)} tags are unknown of training clips, and no clip has them, so that they are not learnt: {_few(sorted(names))}"
+        )
+    if not unknown.any():
+        return
     told = f"{unknown.sum()} of {len(train) * len(vocabulary)} pairs of a training clip and a tag are not known"
     if recipe.task == "one":
         say(f"{told}: with one tag a clip (task: one) they are taken as absent")
