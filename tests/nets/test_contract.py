@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 
 from earmark import audio
 from earmark.inference.allocator import keep_freed_memory
-from earmark.models.layers.blocks import count
+from earmark.models import making
+from earmark.models.layers.blocks import Mistakes, count
 from earmark.models.prediction import Prediction, loss
+from earmark.recipe.checks import FILLED_IN
 from earmark.registry import NETS
 
 RATE = 16_000
@@ -205,3 +208,40 @@ def test_learns_real_clips_by_heart(name, heard):
         if value.item() < first / 10:
             return
     pytest.fail(f"the loss of 16 clips went from {first:.3f} to {value.item():.3f} in 60 steps")
+
+
+def wrong(value):
+    """A value of an argument that no net can be made with; of what is neither a number nor numbers, the same."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return type(value)(0) if isinstance(value, int) else -1.0
+    if isinstance(value, list | tuple) and all(isinstance(each, int) for each in value):
+        return [0] * len(value)
+    return value
+
+
+def told(name: str, **arguments) -> set[str]:
+    """What a recipe's reader is told of the net."""
+    try:
+        making._planned(lambda: NETS[name].function(tags=5, **arguments))
+    except Mistakes as error:
+        return set(error.sentences)
+    except making.WRONG as error:
+        return {str(error)}
+    return set()
+
+
+def test_what_is_wrong_with_its_arguments_is_told_at_once(name):
+    """As the mistakes of the other parts of a recipe are: see tests/test_recipe.py."""
+    given = {key: each.default for key, each in NETS[name].arguments().items()} | narrow(name)
+    given = {key: value for key, value in given.items() if key not in FILLED_IN}
+    bad = {key: wrong(value) for key, value in given.items() if wrong(value) != value}
+
+    def named(key: str, lines: set[str]) -> bool:
+        return any(re.search(rf"\b{key}\b", line) for line in lines)
+
+    refused = [key for key, value in bad.items() if named(key, told(name, **narrow(name) | {key: value}))]
+    assert "momentum" in refused and len(refused) > 1
+    together = told(name, **narrow(name) | {key: bad[key] for key in refused})
+    assert [key for key in refused if not named(key, together)] == []

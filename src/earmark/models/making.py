@@ -10,9 +10,13 @@ from earmark.errors import RecipeError
 from earmark.models import size
 from earmark.models.features import NoFeature, Resized
 from earmark.models.headed import Headed
+from earmark.models.layers.blocks import Mistakes, every
 from earmark.models.nets import Input
 from earmark.recipe import Recipe, bounds
 from earmark.registry import FEATURES, NETS
+
+# what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
+WRONG = (ValueError, RuntimeError, ArithmeticError, LookupError)
 
 
 def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[Any, Any]:
@@ -21,7 +25,6 @@ def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[An
     features: Any = NoFeature()
     arguments = recipe.net.arguments
     where = "features"
-    # what a layer says of a width of 0 or a list too short is anyone's guess, but it is the recipe's mistake
     try:
         if recipe.features is not None:
             features = FEATURES[recipe.features.name].function(recipe.sample_rate, **recipe.features.arguments)
@@ -34,9 +37,10 @@ def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[An
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
         building = _building(recipe, arguments, tags)
-        net: Any = size.planned(building)
-    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
-        raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+        net: Any = _planned(building)
+    except WRONG as error:
+        sentences = error.sentences if isinstance(error, Mistakes) else [str(error)]
+        raise RecipeError(recipe.name, [f"{where}: {sentence}" for sentence in sentences]) from error
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
     needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
     if hears != "waves":
@@ -59,6 +63,15 @@ def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[An
     if held is not None:
         size.check_held(net, held)
     return features, building() if next(net.parameters()).is_meta else net
+
+
+def _planned(building: Callable[[], Any]) -> Any:
+    """As `earmark.models.size.planned`. Raises Mistakes with all that a net says of its arguments."""
+    try:
+        return size.planned(building)
+    except WRONG:
+        every(lambda: size.planned(building))
+        raise
 
 
 def _building(recipe: Recipe, arguments: dict[str, Any], tags: int) -> Callable[[], Any]:

@@ -5,7 +5,10 @@ Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +16,46 @@ from torch import Tensor, nn
 # Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here. Statistics that move so
 # slowly need some hundred steps to leave their start: recipes for small data sets set `momentum` to 0.1.
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
+
+
+class Mistakes(ValueError):
+    """All that `every` found."""
+
+    def __init__(self, sentences: list[str]):
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
+
+
+_found: ContextVar[list[str] | None] = ContextVar("found", default=None)
+
+
+def refuse(sentence: str) -> None:
+    """Raise ValueError for an argument of a net; within `every` go on, to find what else is wrong."""
+    found = _found.get()
+    if found is None:
+        raise ValueError(sentence)
+    found.append(sentence)
+
+
+def every(make: Callable[[], object]) -> None:
+    """Make what could not be made once more, past each mistake, and raise Mistakes with all that there are; none: return.
+
+    What comes after a mistake may fail at it in any way, which tells nothing.
+    """
+    found: list[str] = []
+    token = _found.set(found)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as of layers without a value
+            make()
+    except Exception as error:
+        if not found:
+            raise
+        logging.getLogger(__name__).debug("after the mistakes %s: %r", found, error)
+    finally:
+        _found.reset(token)
+    if found:
+        raise Mistakes(list(dict.fromkeys(found)))
 
 
 def check_length(got: int, shortest: int, what: str) -> None:
@@ -25,7 +68,7 @@ def check_counts(**counts: int) -> None:
     """Refuse what is not a whole number of at least one. The names are those of the net's arguments."""
     for name, value in counts.items():
         if not _is_count(value):
-            raise ValueError(f"{name} is {value!r}: give a whole number of at least 1")
+            refuse(f"{name} is {value!r}: give a whole number of at least 1")
 
 
 def check_lists(**lists: Sequence[int]) -> None:
@@ -35,13 +78,14 @@ def check_lists(**lists: Sequence[int]) -> None:
     """
     for name, values in lists.items():
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-            raise ValueError(f"{name} is {values!r}: give a list with a number for each stage, at least one")
+            refuse(f"{name} is {values!r}: give a list with a number for each stage, at least one")
+            continue
         for value in values:
             if not _is_count(value):
-                raise ValueError(f"{name} holds {value!r}: each must be a whole number of at least 1")
-    if len({len(values) for values in lists.values()}) > 1:
+                refuse(f"{name} holds {value!r}: each must be a whole number of at least 1")
+    if len({len(values) for values in lists.values() if isinstance(values, Sequence) and values}) > 1:
         told = " and ".join(f"{len(values)} {name}" for name, values in lists.items())
-        raise ValueError(f"{told}: each stage needs one of each, so make the lists equally long")
+        refuse(f"{told}: each stage needs one of each, so make the lists equally long")
 
 
 def _is_count(value: object) -> bool:
@@ -52,14 +96,12 @@ def check_dropout(**shares: float) -> None:
     """Refuse a share to drop that is not from 0 to less than 1, which would drop everything."""
     for name, value in shares.items():
         if not isinstance(value, int | float) or not 0 <= value < 1:
-            raise ValueError(f"{name} is {value!r}: give the share to drop, from 0 (none) to less than 1")
+            refuse(f"{name} is {value!r}: give the share to drop, from 0 (none) to less than 1")
 
 
 def check_momentum(momentum: float) -> None:
     if not isinstance(momentum, int | float) or not 0 < momentum <= 1:
-        raise ValueError(
-            f"momentum is {momentum!r}: give the share of a batch in the running statistics, above 0 and at most 1"
-        )
+        refuse(f"momentum is {momentum!r}: give the share of a batch in the running statistics, above 0 and at most 1")
 
 
 def norm1d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm1d:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from earmark.engines.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
 from earmark.models.fullprecision import full_precision
+from earmark.models.layers.blocks import refuse
 
 
 def gabor_filters(
@@ -46,6 +47,23 @@ def gabor_filters(
     envelopes *= 2 / envelopes.sum(1, keepdims=True)
     phases = 2 * np.pi * centres[:, None] * times
     return np.stack([envelopes * np.cos(phases), envelopes * np.sin(phases)], 1).reshape(2 * bands, kernel).astype("f4")
+
+
+def _samples(sample_rate: int, window: float, stride: float) -> tuple[int, int]:
+    """Of a filter, an odd number, and between its outputs."""
+    return round(window * sample_rate) | 1, round(stride * sample_rate)
+
+
+def check_bank(sample_rate: int, window: float, hop: float, stride: float, floor: float) -> None:
+    """Refuse arguments that `FilterBank` cannot be made with."""
+    kernel, step = _samples(sample_rate, window, stride)
+    if step < 1 or hop < stride or kernel < step:
+        refuse(
+            f"window {window:g} s, hop {hop:g} s and stride {stride:g} s at {sample_rate} Hz: a stride is at least one "
+            "sample, and at most a hop and a window"
+        )
+    if floor <= 0:
+        refuse(f"floor is {floor:g}: it must be above 0, as silence has no logarithm")
 
 
 class FilterBank(nn.Module):
@@ -80,14 +98,8 @@ class FilterBank(nn.Module):
         momentum: float | None = None,
     ):
         super().__init__()
-        kernel, step = round(window * sample_rate) | 1, round(stride * sample_rate)
-        if step < 1 or hop < stride or kernel < step:
-            raise ValueError(
-                f"window {window:g} s, hop {hop:g} s and stride {stride:g} s at {sample_rate} Hz: a stride is at least one "
-                "sample, and at most a hop and a window"
-            )
-        if floor <= 0:
-            raise ValueError(f"floor is {floor:g}: it must be above 0, as silence has no logarithm")
+        check_bank(sample_rate, window, hop, stride, floor)
+        kernel, step = _samples(sample_rate, window, stride)
         filters = gabor_filters(sample_rate, kernel, bands, low, sample_rate / 2 if high is None else high)
         self.every = round(hop / stride)
         self.hop = step * self.every

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.models.layers.blocks import check_momentum, refuse
+
 NORM_MOMENTUM = 0.1
 STEM_KERNEL = 7
 EXPANSION = 4  # a bottleneck's output has four times the channels of its 3×3
@@ -91,9 +93,9 @@ def bottleneck2d(channels_in: int, width: int, stride: int, momentum: float = NO
 def check_positive(what: str, values: Sequence[int], length: int | None = None) -> None:
     """Refuse a list that is empty or of another length, or has a number below 1."""
     if length is not None and len(values) != length:
-        raise ValueError(f"{what} {list(values)} has {len(values)} numbers: it needs {length}")
+        refuse(f"{what} {list(values)} has {len(values)} numbers: it needs {length}")
     if not values or min(values) < 1:
-        raise ValueError(f"{what} {list(values)} should be a list of whole numbers from 1, and not empty")
+        refuse(f"{what} {list(values)} should be a list of whole numbers from 1, and not empty")
 
 
 def _stages(
@@ -116,11 +118,40 @@ def _stages(
     return stages, channels
 
 
+def check_trunk2d(
+    widths: Sequence[int], blocks: Sequence[int], stem_stride: Sequence[int], momentum: float, what: str = ""
+) -> None:
+    """Refuse arguments that `Trunk2d` cannot be made with."""
+    _check_stages(widths, blocks, what)
+    check_positive(f"{what}stem_stride", stem_stride, 2)
+    check_momentum(momentum)
+
+
+def check_trunk1d(
+    widths: Sequence[int],
+    blocks: Sequence[int],
+    stem_kernel: int,
+    stem_stride: int,
+    pool: int,
+    strides: Sequence[int],
+    momentum: float,
+) -> None:
+    """Refuse arguments that `Trunk1d` cannot be made with."""
+    _check_stages(widths, blocks)
+    check_positive("strides", strides, len(widths))
+    for name, value in (("stem_kernel", stem_kernel), ("stem_stride", stem_stride), ("pool", pool)):
+        if value < 1:
+            refuse(f"{name} is {value}: it must be at least 1")
+    if stem_kernel < stem_stride:
+        refuse(f"stem_kernel {stem_kernel} is below stem_stride {stem_stride}: samples would go unheard")
+    check_momentum(momentum)
+
+
 def _check_stages(widths: Sequence[int], blocks: Sequence[int], what: str = "") -> None:
     check_positive(f"{what}widths", widths)
     check_positive(f"{what}blocks", blocks)
     if len(widths) != len(blocks):
-        raise ValueError(f"{len(widths)} {what}widths and {len(blocks)} {what}blocks: each stage needs one of both")
+        refuse(f"{len(widths)} {what}widths and {len(blocks)} {what}blocks: each stage needs one of both")
 
 
 class Trunk2d(nn.Module):
@@ -142,8 +173,7 @@ class Trunk2d(nn.Module):
         what: str = "",
     ):
         super().__init__()
-        _check_stages(widths, blocks, what)
-        check_positive(f"{what}stem_stride", stem_stride, 2)
+        check_trunk2d(widths, blocks, stem_stride, momentum, what)
         by_time, by_frequency = stem_stride
         self.stem = nn.Conv2d(
             channels, widths[0], STEM_KERNEL, (by_frequency, by_time), padding=STEM_KERNEL // 2, bias=False
@@ -189,13 +219,7 @@ class Trunk1d(nn.Module):
         momentum: float = NORM_MOMENTUM,
     ):
         super().__init__()
-        _check_stages(widths, blocks)
-        check_positive("strides", strides, len(widths))
-        for name, value in (("stem_kernel", stem_kernel), ("stem_stride", stem_stride), ("pool", pool)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}: it must be at least 1")
-        if stem_kernel < stem_stride:
-            raise ValueError(f"stem_kernel {stem_kernel} is below stem_stride {stem_stride}: samples would go unheard")
+        check_trunk1d(widths, blocks, stem_kernel, stem_stride, pool, strides, momentum)
         # one less than half of an even kernel: the length is never rounded to one element more
         self.stem = nn.Conv1d(1, widths[0], stem_kernel, stem_stride, padding=(stem_kernel - 1) // 2, bias=False)
         self.norm = nn.BatchNorm1d(widths[0], momentum=momentum)

@@ -23,6 +23,7 @@ from earmark.models.layers.blocks import (
     check_length,
     check_lists,
     check_momentum,
+    refuse,
 )
 from earmark.models.prediction import Prediction
 
@@ -85,6 +86,32 @@ class Trunk(nn.Module):
         return heard.flatten(1, 2)
 
 
+def check_texture(
+    tags: int,
+    channels: int,
+    bands: int,
+    groups: int,
+    filters: Sequence[int],
+    edges: Sequence[float],
+    widths: Sequence[int],
+    dropout: float,
+    hidden_dropout: float,
+    momentum: float,
+) -> None:
+    """Refuse arguments that `Texture` cannot be made with."""
+    check_lists(widths=widths)
+    if filters:
+        check_lists(filters=filters)
+    check_counts(tags=tags, channels=channels, bands=bands, groups=groups)
+    check_dropout(dropout=dropout, hidden_dropout=hidden_dropout)
+    check_momentum(momentum)
+    if groups == 1:
+        refuse("groups is 1: there must be two at least, whose correlation is told")
+    if groups > bands:
+        refuse(f"groups is {groups}: there are no more than {bands} bands")
+    _check_edges(edges)
+
+
 class Texture(nn.Module):
     """Maps (batch, channels, bands, frames) → Prediction. See `texture`."""
 
@@ -105,17 +132,7 @@ class Texture(nn.Module):
         hidden_dropout: float,
         momentum: float,
     ):
-        check_lists(widths=widths)
-        if filters:
-            check_lists(filters=filters)
-        check_counts(tags=tags, channels=channels, bands=bands, groups=groups)
-        check_dropout(dropout=dropout, hidden_dropout=hidden_dropout)
-        check_momentum(momentum)
-        if groups < 2:
-            raise ValueError("groups is 1: there must be two at least, whose correlation is told")
-        if groups > bands:
-            raise ValueError(f"groups is {groups}: there are no more than {bands} bands")
-        _check_edges(edges)
+        check_texture(tags, channels, bands, groups, filters, edges, widths, dropout, hidden_dropout, momentum)
         super().__init__()
         self.shortest = SHORTEST
         pairs = [groups * low + high for low, high in itertools.combinations(range(groups), 2)]
@@ -206,7 +223,7 @@ def _moment(centred: Tensor, wide: Tensor, power: int) -> Tensor:
 def _check_edges(edges: Sequence[float]) -> None:
     rising = len(edges) > 1 and all(low < high for low, high in itertools.pairwise(edges))
     if not rising or not 0 < edges[0] < edges[-1] <= 0.5:
-        raise ValueError(
+        refuse(
             f"edges is {list(edges)}: give at least two rates in cycles a frame, rising, above 0 and at most 0.5, the highest "
             "that frames can hold"
         )

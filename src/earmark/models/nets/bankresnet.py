@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from earmark.models.layers.attention import AttActivation, Attention
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length
-from earmark.models.layers.filterbank import FilterBank
-from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
+from earmark.models.layers.filterbank import FilterBank, check_bank
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, check_trunk2d, initialise_he, over_time
 from earmark.models.nets import net
 from earmark.models.prediction import Focus, Grid, Prediction
 
@@ -73,6 +73,8 @@ def bankresnet(
     """
     check_counts(tags=tags, filters=filters)
     check_dropout(dropout=dropout)
+    check_bank(sample_rate, window, hop, stride, floor)
+    check_trunk2d(widths, blocks, stem_stride, momentum)
     bank = FilterBank(sample_rate, filters, low, high, window, hop, stride, floor, learn, momentum)
     trunk = Trunk2d(1, widths, blocks, bottleneck=False, stem_stride=stem_stride, momentum=momentum)
     return BankResNet(bank, trunk, tags, att_activation, dropout)

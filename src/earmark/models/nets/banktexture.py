@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from earmark.models.layers.blocks import check_counts, check_length
-from earmark.models.layers.filterbank import FilterBank
-from earmark.models.layers.texture import EDGES, SHORTEST, Texture
+from earmark.models.layers.filterbank import FilterBank, check_bank
+from earmark.models.layers.texture import EDGES, SHORTEST, Texture, check_texture
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
@@ -60,6 +60,8 @@ def banktexture(
     hidden_dropout and momentum those of `texture`, and convolutions are its filters.
     """
     check_counts(tags=tags, filters=filters)
+    check_bank(sample_rate, window, hop, stride, floor)
+    check_texture(tags, 1, filters, groups, convolutions, edges, widths, dropout, hidden_dropout, momentum)
     bank = FilterBank(sample_rate, filters, low, high, window, hop, stride, floor, learn)
     heard = Texture(tags, 1, filters, groups, convolutions, edges, widths, dropout, hidden_dropout, momentum)
     return BankTexture(bank, heard)

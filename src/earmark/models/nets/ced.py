@@ -14,7 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.layers.blocks import NORM_MOMENTUM, check_counts, check_dropout, check_length, check_momentum
+from earmark.models.layers.blocks import (
+    NORM_MOMENTUM,
+    check_counts,
+    check_dropout,
+    check_length,
+    check_momentum,
+    refuse,
+)
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
@@ -81,9 +88,9 @@ class Ced(nn.Module):
         check_dropout(dropout=dropout)
         check_momentum(momentum)
         if width % heads:
-            raise ValueError(f"width is {width}, which {heads} heads cannot share: make it a multiple of heads")
+            refuse(f"width is {width}, which {heads} heads cannot share: make it a multiple of heads")
         if bands < PATCH:
-            raise ValueError(f"{bands} bands are too few: this net needs at least {PATCH}, best a multiple of them")
+            refuse(f"{bands} bands are too few: this net needs at least {PATCH}, best a multiple of them")
         self.bands = nn.BatchNorm2d(bands, momentum=momentum)
         self.patches = nn.Conv2d(channels, width, PATCH, PATCH)
         self.times = nn.Parameter(torch.empty(1, width, 1, FRAMES // PATCH))

@@ -26,9 +26,11 @@ from earmark.models.layers.blocks import (
     check_dropout,
     check_length,
     check_lists,
+    check_momentum,
     initialise,
     norm1d,
     norm2d,
+    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
@@ -74,8 +76,6 @@ class DenseHead(nn.Module):
 
     def __init__(self, width: int, hidden: Sequence[int], tags: int, dropout: float, momentum: float):
         super().__init__()
-        check_counts(tags=tags)
-        check_dropout(dropout=dropout)
         layers: list[nn.Module] = []
         for one in hidden:
             layers += [nn.Linear(width, one), nn.ReLU(), norm1d(one, momentum)]
@@ -140,9 +140,7 @@ class SpecBranch(nn.Module):
             # an even kernel, padded by half of itself on both sides, adds a band
             before, left = width, (left + (kernel + 1) % 2) // band_pool
             if left < 1:
-                raise ValueError(
-                    f"{bands} bands are pooled to nothing by {list(band_pools)}: take more bands or smaller pools"
-                )
+                refuse(f"{bands} bands are pooled to nothing by {list(band_pools)}: take more bands or smaller pools")
         self.stages = nn.Sequential(*stages)
         self.width = before * left
         self.shortest = shortest_input(kernels, frame_pools)
@@ -158,7 +156,6 @@ class OneBranch(nn.Module):
 
     def __init__(self, branch: AudioBranch | SpecBranch, hidden: int, tags: int, dropout: float, momentum: float):
         super().__init__()
-        check_counts(hidden=hidden)
         self.branch = branch
         self.head = DenseHead(branch.width, [hidden], tags, dropout, momentum)
         self.shortest = branch.shortest
@@ -180,7 +177,6 @@ class CnnComb(nn.Module):
         self, audio: AudioBranch, spec: SpecBranch, hidden: Sequence[int], tags: int, dropout: float, momentum: float
     ):
         super().__init__()
-        check_lists(hidden=hidden)
         self.audio, self.spec = audio, spec
         self.head = DenseHead(audio.width + spec.width, hidden, tags, dropout, momentum)
         self.shortest, self.shortest_frames = audio.shortest, spec.shortest
@@ -191,6 +187,13 @@ class CnnComb(nn.Module):
         features = torch.cat([self.audio(waves), self.spec(maps)], 1)  # (batch, both widths)
         prediction: Prediction = self.head(features)
         return prediction
+
+
+def _check_head(tags: int, dropout: float, momentum: float, **hidden: int) -> None:
+    """Refuse what the branches do not look at, before they are made: all is told at once."""
+    check_counts(tags=tags, **hidden)
+    check_dropout(dropout=dropout)
+    check_momentum(momentum)
 
 
 @net(paper="004", input="waves", total=544_649)
@@ -215,6 +218,7 @@ def cnnaudio(
     nothing below the maximum over time depends on the rest of the window.
     """
     check_lists(widths=widths, kernels=kernels, pools=pools)
+    _check_head(tags, dropout, momentum, hidden=hidden)
     return OneBranch(AudioBranch(widths, kernels, pools, momentum), hidden, tags, dropout, momentum)
 
 
@@ -244,6 +248,7 @@ def cnnspec(
     """
     check_lists(widths=widths, kernels=kernels, band_pools=band_pools, frame_pools=frame_pools)
     check_counts(channels=channels, bands=bands)
+    _check_head(tags, dropout, momentum, hidden=hidden)
     branch = SpecBranch(channels, bands, widths, kernels, band_pools, frame_pools, momentum)
     return OneBranch(branch, hidden, tags, dropout, momentum)
 
@@ -279,6 +284,8 @@ def cnncomb(
     check_lists(audio_widths=audio_widths, audio_kernels=audio_kernels, audio_pools=audio_pools)
     check_lists(widths=widths, kernels=kernels, band_pools=band_pools, frame_pools=frame_pools)
     check_counts(channels=channels, bands=bands)
+    check_lists(hidden=hidden)
+    _check_head(tags, dropout, momentum)
     audio = AudioBranch(audio_widths, audio_kernels, audio_pools, momentum)
     spec = SpecBranch(channels, bands, widths, kernels, band_pools, frame_pools, momentum)
     return CnnComb(audio, spec, hidden, tags, dropout, momentum)

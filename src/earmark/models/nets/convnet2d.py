@@ -23,6 +23,7 @@ from earmark.models.layers.blocks import (
     check_momentum,
     initialise,
     norm1d,
+    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
@@ -152,9 +153,10 @@ class ConvNet2d(nn.Module):
         check_lists(pooled=pooled)
         check_lists(middles=middles)
         check_dropout(dropout=dropout)
+        check_momentum(momentum)
         self.shortest = shortest_side()
         if bands < self.shortest:
-            raise ValueError(
+            refuse(
                 f"{bands} bands are too few: this net needs at least {self.shortest}. Take more, or resize the feature"
             )
         self.stem = nn.Sequential(

@@ -21,6 +21,7 @@ from earmark.models.layers.blocks import (
     check_length,
     check_lists,
     check_momentum,
+    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
@@ -123,9 +124,9 @@ class MN(nn.Module):
         check_dropout(head_dropout=head_dropout)
         check_momentum(momentum)
         if len(widths) != len(WIDTHS):
-            raise ValueError(f"widths has {len(widths)} numbers: this net has {len(WIDTHS)} blocks, give one for each")
+            refuse(f"widths has {len(widths)} numbers: this net has {len(WIDTHS)} blocks, give one for each")
         if bands < SHORTEST:
-            raise ValueError(f"{bands} bands are too few: this net needs at least {SHORTEST}")
+            refuse(f"{bands} bands are too few: this net needs at least {SHORTEST}")
         sides = [stem_width, *widths]
         self.trunk = nn.ModuleList([Layer(channels, stem_width, 3, momentum, 2, hard=True)])
         for number, inner in enumerate(inner_widths):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.layers.blocks import check_counts, check_dropout, check_length, check_lists, check_momentum
+from earmark.models.layers.blocks import check_counts, check_dropout, check_length, check_lists, check_momentum, refuse
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 
@@ -91,7 +91,7 @@ class Panns(nn.Module):
     ):
         super().__init__()
         if bands < shortest:
-            raise ValueError(f"{bands} bands are too few: this net needs at least {shortest}")
+            refuse(f"{bands} bands are too few: this net needs at least {shortest}")
         self.bands = Bands(bands, momentum=momentum)
         self.trunk = nn.ModuleList(trunk)
         self.hidden, self.head = nn.Linear(width, hidden), nn.Linear(hidden, tags)

@@ -16,8 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from earmark.models.layers.attention import AttActivation, Attended, Attention
-from earmark.models.layers.blocks import check_length
-from earmark.models.layers.residual import NORM_MOMENTUM, Trunk1d, Trunk2d, initialise_he, over_time, stretch
+from earmark.models.layers.blocks import check_length, refuse
+from earmark.models.layers.residual import (
+    NORM_MOMENTUM,
+    Trunk1d,
+    Trunk2d,
+    check_trunk1d,
+    check_trunk2d,
+    initialise_he,
+    over_time,
+    stretch,
+)
 from earmark.models.nets import net
 from earmark.models.prediction import Focus, Grid, Prediction
 
@@ -53,9 +62,7 @@ class LevelHead(nn.Module):
     ):
         super().__init__()
         if out_start not in typing.get_args(OutStart):
-            raise ValueError(
-                f"out_start {out_start!r} is not known: take one of {', '.join(typing.get_args(OutStart))}"
-            )
+            refuse(f"out_start {out_start!r} is not known: take one of {', '.join(typing.get_args(OutStart))}")
         self.first = Attention(width, tags, att_activation)
         self.dense = nn.Sequential()  # over (batch · time, width)
         for before in (width, hidden):
@@ -166,9 +173,11 @@ def rawresnet(
     farther the deeper: overlapping windows share what lies between.
     """
     if len(map_widths) < 2:
-        raise ValueError(f"map_widths {list(map_widths)} should have at least 2 stages: levels come after the second")
+        refuse(f"map_widths {list(map_widths)} should have at least 2 stages: levels come after the second")
     if hidden < 1 or not 0 <= dropout < 1:
-        raise ValueError(f"hidden is {hidden} and dropout {dropout}: they should be at least 1 and from 0 to below 1")
+        refuse(f"hidden is {hidden} and dropout {dropout}: they should be at least 1 and from 0 to below 1")
+    check_trunk1d(widths, blocks, stem_kernel, stem_stride, pool, strides, momentum)
+    check_trunk2d(map_widths, map_blocks, map_stem_stride, momentum, "map_")
     waves_trunk = Trunk1d(
         widths,
         blocks,

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from earmark.models.layers.attention import AttActivation, Attended, Attention
-from earmark.models.layers.blocks import check_length
-from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, initialise_he, over_time
+from earmark.models.layers.blocks import check_counts, check_length, refuse
+from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, check_trunk2d, initialise_he, over_time
 from earmark.models.nets import net
 from earmark.models.prediction import Focus, Grid, Prediction
 from earmark.windows.overlap import framed
@@ -27,7 +27,7 @@ from earmark.windows.overlap import framed
 
 def _check_bands(bands: int) -> None:
     if bands < 1:
-        raise ValueError(f"{bands} bands: a map needs at least one")
+        refuse(f"{bands} bands: a map needs at least one")
 
 
 def filled(maps: Tensor, segment: int, pad: float | None) -> Tensor:
@@ -45,9 +45,7 @@ class SegmentResNet(nn.Module):
     def __init__(self, trunk: Trunk2d, tags: int, segment: int, pad: float | None):
         super().__init__()
         if segment < trunk.step:
-            raise ValueError(
-                f"segment is {segment} frames, less than one step of the trunk: it must be at least {trunk.step}"
-            )
+            refuse(f"segment is {segment} frames, less than one step of the trunk: it must be at least {trunk.step}")
         self.trunk, self.segment, self.pad = trunk, segment, pad
         self.head = nn.Linear(trunk.width, tags)
         self.shortest = trunk.step
@@ -143,6 +141,8 @@ def resnet_a(
     those that begin together, all but a last one that is filled up.
     """
     _check_bands(bands)
+    check_counts(segment=segment)
+    check_trunk2d(widths, blocks, stem_stride, momentum)
     trunk = Trunk2d(channels, widths, blocks, bottleneck=True, stem_stride=stem_stride, momentum=momentum)
     return SegmentResNet(trunk, tags, segment, pad)
 

@@ -25,9 +25,11 @@ from earmark.models.layers.blocks import (
     check_dropout,
     check_length,
     check_lists,
+    check_momentum,
     initialise,
     norm1d,
     norm2d,
+    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
@@ -160,11 +162,12 @@ class Rese2Multi(nn.Module):
         super().__init__()
         check_counts(tags=tags, stem=stem_size)
         check_dropout(dropout=dropout, block_dropout=block_dropout)
+        check_momentum(momentum)
         widths = widths_of(sizes, widths)
         if len(sizes) < LEVELS:
-            raise ValueError(f"{len(sizes)} sizes are too few: the last {LEVELS} blocks are concatenated, so give more")
+            refuse(f"{len(sizes)} sizes are too few: the last {LEVELS} blocks are concatenated, so give more")
         if not isinstance(se_ratio, int | float) or not 0 < se_ratio < math.inf:
-            raise ValueError(f"se_ratio is {se_ratio!r}: give a number above 0, such as 16 or 0.125")
+            refuse(f"se_ratio is {se_ratio!r}: give a number above 0, such as 16 or 0.125")
         self.stem = stem_of(widths[0], stem_size, momentum)
         shapes = zip([widths[0], *widths[:-1]], widths, sizes, strict=True)
         self.blocks = nn.ModuleList(ReseBlock(*shape, se_ratio, block_dropout, momentum) for shape in shapes)
