@@ -1,7 +1,7 @@
 """The run folder: what is in it, that it is the right one, and what it says of unreadable clips.
 
     recipe.yaml            the recipe as it ran, settings included
-    split.json             its clips: a resumed run must find the same ids, labels and sound
+    split.json             its clips: a resumed run must find the same ids, labels and sound, in the same order
     run.json               what it ran on: data, split, precision, versions
     log.csv, curves.png    one row an epoch
     state.safetensors      all that is needed to go on: weights, optimiser, history (no pickle)
@@ -76,7 +76,7 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
     if not kept.is_file():
         if any(folder.iterdir()):
             raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
-        now, heard = _clips(parts, workers)
+        now, heard = _clips(parts, recipe, workers)
         write_json(folder / SPLIT, now)
         # last and in one step: where there is a recipe, there is a run to go on with
         write_text(kept, text)
@@ -92,7 +92,7 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         )
     before = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
     known = _known(folder, parts)
-    now, heard = known or _clips(parts, workers)
+    now, heard = known or _clips(parts, recipe, workers)
     if before != now and not learnt(folder):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
@@ -104,21 +104,29 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
                     f"{folder}: was started with other clips than --data gives now: the {what} of the {part} clips differ. Give "
                     "the data that it was started with, or take another --out"
                 )
+        if "order" in before.get(part, {}) and before[part]["order"] != told["order"]:
+            raise EarmarkError(
+                f"{folder}: was started with the same {part} clips in another order, by which the rest would be drawn otherwise. Give "
+                "them in the order of then, or take another --out"
+            )
     if known is None:
         _know(folder, parts, now, heard)
     clear_up(folder)  # of a kill while an epoch was written
     return heard
 
 
-def _clips(parts: Parts, workers: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """What identifies the clips of each part: those facts that a tagger keeps too, and their sound; samples of the sounds."""
+def _clips(parts: Parts, recipe: Recipe, workers: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What identifies the clips of each part: those facts that a tagger keeps too, their sound and order; samples of the sounds."""
     told, heard = {}, {}
+    plans = [recipes.during(recipe, name) for name in recipe.running()] or [recipe]
+    in_shards = any(plan.train.buffer is not None for plan in plans)
     for name, facts in parts.as_dict().items():
         clips: Manifest = getattr(parts, name)
         digest = sounds.of_files(clips, workers)
         told[name] = {**facts, "sound": _sound(clips, digest)}
         if name != "test":  # teaches nothing
             heard[name] = sounds.sample(clips, digest)
+            told[name]["order"] = _order(clips, in_shards)
     return told, heard
 
 
@@ -162,6 +170,17 @@ def _sound(clips: Manifest, digest: Mapping[Path, str]) -> str:
     return sorted_digest(
         f"{name}\t{each}" for name, each in zip(names_of(clips), sounds.each(clips, digest), strict=True)
     )
+
+
+def _order(clips: Manifest, in_shards: bool) -> str:
+    """A digest of the order of the clips, which what is drawn goes by; of those that are read shard after shard, of their places too."""
+    digest = hashlib.sha256()
+    columns = ["id", *(["path"] if in_shards else [])]
+    for first in range(0, len(clips), ROWS):
+        block = clips.table.slice(first, ROWS)
+        for told in zip(*(block[name].to_pylist() for name in columns), strict=True):
+            digest.update("\t".join((*told, "\n")).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def _changed(kept: Path, recipe: Recipe) -> list[str]:
