@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests import small
 
 from earmark.data import packs
 from earmark.errors import EarmarkError
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
-from earmark.train.phase import PhaseModule  # noqa: E402 (after the skip)
+from earmark.train.heads import run as heads  # noqa: E402 (after the skip)
+from earmark.train.phase import PhaseModule  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -92,3 +97,80 @@ def test_shards_that_are_read_in_order_are_part_of_the_order(clips, pack, tmp_pa
         training.train(plan, other, tmp_path / "read", resume=True)
     stopped(recipe(), pack, tmp_path / "asked")
     training.train(recipe(), other, tmp_path / "asked", resume=True)
+
+
+def a_run(plan):
+    return lambda clips, folder, resume=False: training.train(plan, clips, folder, resume=resume)
+
+
+def a_head(clips, folder, resume=False):
+    base = small.tagger("cnn6", 0.5, 0.25)
+    plan = heads.plan(base, clips, "base", test=["5"])
+    return heads.train(base, "base", plan, clips, folder, how=heads.How(resume=resume))
+
+
+ONCE = {"epochs": 1, "batch": 16, "precision": "float32"}
+KINDS = {
+    "plain": a_run(recipe(train=ONCE)),
+    "phases": a_run(recipe(train=ONCE, phases={"first": {}, "second": {}})),
+    "head": a_head,
+}
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_at(patch, write, when):
+    """At this write of a file, counted from 0, the program is killed: before the file takes its place, or after it."""
+    put, count = os.replace, itertools.count()
+
+    def cut(part, path):
+        due = next(count) == write
+        if due and when == "before":
+            shutil.copy(part, path.with_name(f".{path.name}.0123abcd.part"))  # who is killed does not clear up
+            raise Killed
+        put(part, path)
+        if due:
+            raise Killed
+
+    patch.setattr(os, "replace", cut)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_at_any_write_it_is_begun_or_gone_on_with(clips, tmp_path, monkeypatch, kind, when):
+    """The same command takes the folder, or tells that --resume does, and what comes out is what nobody killed gives."""
+    train = KINDS[kind]
+    whole, taken = train(clips, tmp_path / "whole").read_bytes(), []
+    for write in itertools.count():
+        folder = tmp_path / str(write)
+        with monkeypatch.context() as patch:
+            killed_at(patch, write, when)
+            try:
+                train(clips, folder)
+            except Killed:
+                pass
+            else:
+                break  # there are no more writes
+        try:
+            made = train(clips, folder)
+            taken.append("the command")
+        except EarmarkError as error:
+            assert "holds a run already: --resume goes on with it" in str(error)
+            made = train(clips, folder, resume=True)
+            taken.append("--resume")
+        assert made.read_bytes() == whole
+        assert not [file for file in folder.rglob("*.part")]
+    assert len(taken) > 4 and taken == sorted(taken, reverse=True)  # first the command, as there is no run yet
+    assert {"the command", "--resume"} == set(taken)
+
+
+def test_what_is_not_of_a_start_stays_and_is_named(clips, tmp_path):
+    for name, text in [("split.json", '{"mine": 1}'), ("split.json", "[1"), (".split.json.old.part", ""), ("thesis.txt", "")]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        (folder / name).write_text(text)
+        with pytest.raises(EarmarkError, match=f"is not empty and holds no run of earmark, but {name}: take another --out"):
+            KINDS["plain"](clips, folder)
+        assert [file.read_text() for file in folder.iterdir()] == [text]

@@ -7,6 +7,7 @@ from earmark.files.whole import (
     clear_up,
     free_name,
     is_of_the_name,
+    left_of,
     missing_place,
     whole,
     whole_folder,
@@ -16,6 +17,6 @@ from earmark.files.whole import (
 )
 
 __all__ = [
-    "check_text", "clear_up", "free_name", "is_of_the_name", "missing_place", "read_text", "whole", "whole_folder", "whole_text",
+    "check_text", "clear_up", "free_name", "is_of_the_name", "left_of", "missing_place", "read_text", "whole", "whole_folder", "whole_text",
     "write_bytes", "write_text",
 ]  # fmt: skip

@@ -172,6 +172,15 @@ def clear_up(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def left_of(path: Path) -> str:
+    """The name of the file beside which a kill left this one; '' of any other.
+
+    >>> left_of(Path("run/.recipe.yaml.0123abcd.part")), left_of(Path("run/recipe.yaml"))
+    ('recipe.yaml', '')
+    """
+    return path.name.rsplit(".", 2)[0].removeprefix(".") if _LEFT.fullmatch(path.name) else ""
+
+
 def free_name(name: str, taken: set[str], ending: str = "") -> str:
     """`name` and `ending`, with a number between them where that is taken: the first of name, name-2, name-3, …
 

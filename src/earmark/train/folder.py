@@ -33,13 +33,14 @@ from earmark.data.clipset import ClipSet, names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import AudioError, EarmarkError, ManifestError
-from earmark.files import clear_up, whole_text, write_text
+from earmark.files import clear_up, left_of, whole_text, write_text
 from earmark.files.bounds import read_json
 from earmark.files.lock import locked
 from earmark.files.tables import Rows
 from earmark.recipe import Recipe
 from earmark.train.sources import WaveSource
 
+RECIPE = "recipe.yaml"
 STATE = "state.safetensors"
 TAGGER = "tagger.safetensors"
 LOG = "log.csv"
@@ -65,6 +66,17 @@ def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         yield _prepare(folder, recipe, parts, resume, workers)
 
 
+def _of_a_start(file: Path) -> bool:
+    """Whether a file is one that a start writes before there is a recipe: of one that was killed it may be there, and goes."""
+    if left_of(file) in (SPLIT, RECIPE):
+        return True
+    try:
+        told = read_json(file) if file.name == SPLIT else None
+    except (OSError, ValueError, EarmarkError):
+        return False
+    return isinstance(told, dict) and set(told) == {"train", "validation", "test"}
+
+
 def learnt(folder: Path) -> bool:
     """Whether a run, or one of its phases, has kept anything to go on with."""
     return any((*folder.rglob(STATE), *folder.rglob(TAGGER)))
@@ -72,13 +84,16 @@ def learnt(folder: Path) -> bool:
 
 def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> dict[str, str]:
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
-    kept = folder / "recipe.yaml"
+    kept = folder / RECIPE
     if not kept.is_file():
-        if any(folder.iterdir()):
-            raise EarmarkError(f"{folder}: is not empty and holds no run of earmark: take another --out")
+        if others := [each.name for each in sorted(folder.iterdir()) if not _of_a_start(each)]:
+            raise EarmarkError(
+                f"{folder}: is not empty and holds no run of earmark, but {others[0]}: take another --out"
+            )
+        clear_up(folder)
         now, heard = _clips(parts, recipe, workers)
         write_json(folder / SPLIT, now)
-        # last and in one step: where there is a recipe, there is a run to go on with
+        # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
         write_text(kept, text)
         _know(folder, parts, now, heard)
         return heard
