@@ -194,7 +194,8 @@ def test_clips_that_only_one_side_has_are_said(tmp_path):
 @pytest.mark.parametrize(
     ("there", "told"),
     [
-        ((), "stopped before the first epoch was whole: the same command begins anew"),
+        ((), "stopped before the first epoch was whole: the same command and --resume begins anew"),
+        (("recipe.yaml",), "the same command and --resume begins anew"),
         (("run.json",), "the same command and --resume begins anew"),
         (("run.json", "state.safetensors"), "the last whole epoch is saved"),
         (("run.json", "mix/state.safetensors"), "the last whole epoch is saved"),

@@ -9,14 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from tests import small
+from tests.program import earmark
 
+from earmark.data import manifest as manifests
 from earmark.data import packs
 from earmark.errors import EarmarkError
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
-from earmark.train.heads import run as heads  # noqa: E402 (after the skip)
+from earmark.train import folder as run_folder  # noqa: E402 (after the skip)
+from earmark.train import run  # noqa: E402 (after the skip)
+from earmark.train.heads import run as heads  # noqa: E402
 from earmark.train.phase import PhaseModule  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("sketched")
@@ -153,24 +158,79 @@ def test_killed_at_any_write_it_is_begun_or_gone_on_with(clips, tmp_path, monkey
                 pass
             else:
                 break  # there are no more writes
-        try:
-            made = train(clips, folder)
-            taken.append("the command")
-        except EarmarkError as error:
-            assert "holds a run already: --resume goes on with it" in str(error)
-            made = train(clips, folder, resume=True)
-            taken.append("--resume")
+        begun = (folder / "recipe.yaml").is_file()
+        if begun:
+            with pytest.raises(EarmarkError, match="holds a run already: --resume goes on with it"):
+                train(clips, folder)
+        made = train(clips, folder, resume=begun)
+        taken.append(begun)
         assert made.read_bytes() == whole
-        assert not [file for file in folder.rglob("*.part")]
-    assert len(taken) > 4 and taken == sorted(taken, reverse=True)  # first the command, as there is no run yet
-    assert {"the command", "--resume"} == set(taken)
+        assert not list(folder.rglob("*.part"))
+    assert len(taken) > 4 and taken == sorted(taken) and {*taken} == {False, True}  # at first there is no run yet
 
 
 def test_what_is_not_of_a_start_stays_and_is_named(clips, tmp_path):
-    for name, text in [("split.json", '{"mine": 1}'), ("split.json", "[1"), (".split.json.old.part", ""), ("thesis.txt", "")]:
+    for name, text in [
+        ("split.json", '{"mine": 1}'),
+        ("split.json", "[1"),
+        (".split.json.old.part", ""),
+        ("thesis.txt", ""),
+    ]:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         (folder / name).write_text(text)
-        with pytest.raises(EarmarkError, match=f"is not empty and holds no run of earmark, but {name}: take another --out"):
+        with pytest.raises(
+            EarmarkError, match=f"is not empty and holds no run of earmark, but {name}: take another --out"
+        ):
             KINDS["plain"](clips, folder)
         assert [file.read_text() for file in folder.iterdir()] == [text]
+
+
+@pytest.fixture(scope="module")
+def place(clips, tmp_path_factory):
+    """The clips, a recipe of one epoch, and a teacher, as commands take them."""
+    folder = tmp_path_factory.mktemp("commands")
+    manifests.write(clips, folder / "clips.parquet")
+    (folder / "plan.yaml").write_text(yaml.safe_dump(recipe(train=ONCE).as_dict()))
+    shutil.copy(training.train(recipe(train=ONCE), clips, folder / "teacher"), folder / "teacher.safetensors")
+    return folder
+
+
+TRAIN = ("train", "plan.yaml", "--data", "clips.parquet")
+# commands, and in which of their trainings they are stopped
+COMMANDS = {
+    "train": (TRAIN, 1),
+    "folds": ((*TRAIN, "--fold", "4", "--fold", "5"), 2),
+    "seeds": ((*TRAIN, "--seeds", "1,2"), 2),
+    "distil": (
+        ("distil", "teacher.safetensors", "--into", "plan.yaml", "--data", "clips.parquet", "--resamples", "20"),
+        2,
+    ),
+}
+MOMENTS = {
+    "clips are looked at": (run_folder, "_clips"),
+    "clips are read": (run, "_opened"),
+    "the first epoch": (PhaseModule, "learn"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_said_of_going_on_is_so(place, tmp_path, monkeypatch, command, moment):
+    words, training_of = COMMANDS[command]
+    words = (*words, "--out", tmp_path / "run")
+    owner, name = MOMENTS[moment]
+    real, calls = getattr(owner, name), itertools.count(1)
+
+    def stop(*told):
+        if next(calls) == training_of:
+            raise KeyboardInterrupt
+        return real(*told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, stop)
+        done = earmark(*words, cwd=place)
+    assert done.returncode == 130
+    (said,) = (line for line in done.stderr.splitlines() if "the same command" in line)
+    again = earmark(*words, *(["--resume"] if "--resume" in said else []), cwd=place)
+    assert again.returncode == 0, again.stderr

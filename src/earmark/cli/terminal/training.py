@@ -89,8 +89,8 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
                 last = "last whole epoch" if told.get("every") is None else "last kept state"
                 say(f"stopped; the {last} is saved: go on with the same command and --resume ({out})")
             else:
-                how = " and --resume" if (out / "run.json").is_file() else ""
-                say(f"stopped before the first epoch was whole: the same command{how} begins anew ({out})")
+                # where nothing is begun --resume begins, and of folds and seeds earlier ones may be gone on with
+                say(f"stopped before the first epoch was whole: the same command and --resume begins anew ({out})")
             raise typer.Exit(130) from None
 
 
