@@ -16,13 +16,17 @@ from tests.program import earmark
 from earmark.data import manifest as manifests
 from earmark.data import packs
 from earmark.errors import EarmarkError
+from earmark.evaluation.vocabulary import Vocabulary
+from earmark.models import loading
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
 from earmark.train import folder as run_folder  # noqa: E402 (after the skip)
 from earmark.train import run  # noqa: E402 (after the skip)
 from earmark.train.heads import run as heads  # noqa: E402
+from earmark.train.heads import unfreezing  # noqa: E402
 from earmark.train.phase import PhaseModule  # noqa: E402
+from earmark.train.teaching import Teachers  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -122,6 +126,21 @@ KINDS = {
 }
 
 
+def unfrozen(clips, folder, resume=False):
+    base = small.tagger("cnn6", 0.5, 0.25)
+    plan = heads.plan(base, clips, "base", test=["5"], validation=0.2)
+    settings = [f"train.{name}={value}" for name, value in ONCE.items()]
+    return unfreezing.train(base, "base", plan, clips, folder, how=heads.How(resume=resume), settings=settings)
+
+
+def a_student(clips, folder, resume=False):
+    teachers = Teachers(
+        [small.tagger("cnn6", 0.5, 0.25)], ["t"], Vocabulary("table", dict(zip("abc", clips.vocabulary, strict=True)))
+    )
+    plan = teachers.recipe(recipe(train=ONCE, phases={"first": {}, "second": {}}))
+    return training.train(plan, clips, folder, resume=resume, teachers=teachers)
+
+
 class Killed(BaseException):
     pass
 
@@ -184,6 +203,22 @@ def test_what_is_not_of_a_start_stays_and_is_named(clips, tmp_path):
         ):
             KINDS["plain"](clips, folder)
         assert [file.read_text() for file in folder.iterdir()] == [text]
+
+
+def content(folder):
+    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("train", [*KINDS.values(), unfrozen, a_student], ids=[*KINDS, "unfrozen", "student"])
+def test_a_run_that_has_ended_stays_as_it_is(clips, place, tmp_path, train):
+    """What was put into its tagger since, thresholds or figures, too."""
+    path = train(clips, tmp_path / "run")
+    done = earmark("evaluate", path, "--data", "clips.parquet", "--record", "--resamples", "20", cwd=place)
+    assert done.returncode == 0, done.stderr
+    before = content(tmp_path)
+    assert loading.load(path).facts.test is not None
+    assert train(clips, tmp_path / "run", resume=True) == path
+    assert content(tmp_path) == before
 
 
 @pytest.fixture(scope="module")

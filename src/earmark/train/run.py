@@ -51,6 +51,9 @@ from earmark.train.teaching import Teachers, check_teachers
 from earmark.train.transfer import same_net
 
 
+CURVES = "curves.png"
+
+
 @dataclass(frozen=True)
 class Start:
     """A tagger that is trained on: all its weights, with the bases that they are from."""
@@ -186,7 +189,7 @@ class Run:
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
 
     def phases(self) -> Path:
-        """All phases in order; the last one's tagger becomes the run's."""
+        """All phases in order; the last one's tagger becomes the run's, once."""
         run = self.recipe.running()
         history: list[dict[str, Any]] = []
         before: Recipe | None = None
@@ -207,7 +210,8 @@ class Run:
             history += [{"phase": name, **row} for row in _log(place)]
             before = plan
         assert start is not None
-        if processes.rank() == 0:
+        # of a run that has ended it stays: thresholds and figures may have been put into it since
+        if processes.rank() == 0 and not (self.folder / TAGGER).is_file():
             write_log(self.folder / LOG, history)
             with whole(self.folder / TAGGER) as part:
                 shutil.copyfile(start, part)
@@ -240,15 +244,16 @@ class Run:
         module.within = load_within(folder / STATE) if state.place else {}
         if module.average is not None and (folder / STATE).is_file():
             module.average.restore(load_average(folder / STATE))
+        drawn_before = ended(state, plan.train) and (folder / CURVES).is_file()
         if ended(state, plan.train):
             self.say(f"{name or 'this run'} has ended, after epoch {state.epochs}")
         else:
             self._teach(module, name)
-        if processes.rank() == 0:
+        if processes.rank() == 0 and not drawn_before:
             monitor = f"valid_{plan.train.choose}"
             history = state.history
             drawn = pictures.curves(history, monitor if monitor in history[-1] else None, state.best_epoch or None)
-            pictures.save(drawn, folder / "curves.png")
+            pictures.save(drawn, folder / CURVES)
         processes.shared(None)
         self.say(f"{name + ': ' if name else ''}kept epoch {state.best_epoch} of {state.epochs}")
         return folder / TAGGER

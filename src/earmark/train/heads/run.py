@@ -249,7 +249,8 @@ def _same_question(file: Path, recipe: Recipe, asked: Asked, base: str) -> None:
                 f"{file.parent}: was started with {_otherwise(other[0], before.get(other[0]), told.get(other[0]))}: resume with "
                 "the same, or take another --out"
             )
-    write_json(file, told)
+    else:
+        write_json(file, told)
 
 
 def _otherwise(name: str, before: Any, now: Any) -> str:
