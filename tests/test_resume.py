@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -109,13 +110,13 @@ def test_shards_that_are_read_in_order_are_part_of_the_order(clips, pack, tmp_pa
 
 
 def a_run(plan):
-    return lambda clips, folder, resume=False: training.train(plan, clips, folder, resume=resume)
+    return lambda clips, folder, **how: training.train(plan, clips, folder, **how)
 
 
-def a_head(clips, folder, resume=False):
+def a_head(clips, folder, **how):
     base = small.tagger("cnn6", 0.5, 0.25)
     plan = heads.plan(base, clips, "base", test=["5"])
-    return heads.train(base, "base", plan, clips, folder, how=heads.How(resume=resume))
+    return heads.train(base, "base", plan, clips, folder, how=heads.How(**how))
 
 
 ONCE = {"epochs": 1, "batch": 16, "precision": "float32"}
@@ -126,19 +127,19 @@ KINDS = {
 }
 
 
-def unfrozen(clips, folder, resume=False):
+def unfrozen(clips, folder, **how):
     base = small.tagger("cnn6", 0.5, 0.25)
     plan = heads.plan(base, clips, "base", test=["5"], validation=0.2)
     settings = [f"train.{name}={value}" for name, value in ONCE.items()]
-    return unfreezing.train(base, "base", plan, clips, folder, how=heads.How(resume=resume), settings=settings)
+    return unfreezing.train(base, "base", plan, clips, folder, how=heads.How(**how), settings=settings)
 
 
-def a_student(clips, folder, resume=False):
+def a_student(clips, folder, **how):
     teachers = Teachers(
         [small.tagger("cnn6", 0.5, 0.25)], ["t"], Vocabulary("table", dict(zip("abc", clips.vocabulary, strict=True)))
     )
     plan = teachers.recipe(recipe(train=ONCE, phases={"first": {}, "second": {}}))
-    return training.train(plan, clips, folder, resume=resume, teachers=teachers)
+    return training.train(plan, clips, folder, teachers=teachers, **how)
 
 
 class Killed(BaseException):
@@ -203,6 +204,87 @@ def test_what_is_not_of_a_start_stays_and_is_named(clips, tmp_path):
         ):
             KINDS["plain"](clips, folder)
         assert [file.read_text() for file in folder.iterdir()] == [text]
+
+
+@pytest.fixture
+def damaged(clips, tmp_path):
+    """A training clip is cut off: it is read with --salvage alone."""
+    own = replace(clips, root=tmp_path / "sounds")
+    shutil.copytree(clips.root, own.root)
+    path = own.in_folds(["2"]).paths()[0]
+    path.write_bytes(path.read_bytes()[:-1000])
+    return own
+
+
+@pytest.mark.parametrize("begun_with", [False, True], ids=["without", "with"])
+@pytest.mark.parametrize("train", [*KINDS.values(), unfrozen, a_student], ids=[*KINDS, "unfrozen", "student"])
+def test_what_of_damaged_clips_is_learnt_from_is_settled_when_a_run_begins(damaged, tmp_path, train, begun_with):
+    train(damaged, tmp_path / "run", salvage=begun_with)
+    before = content(tmp_path)
+    how = "with" if begun_with else "without"
+    with pytest.raises(
+        EarmarkError, match=f": was started {how} --salvage, .*: resume {how} it, or take another --out"
+    ):
+        train(damaged, tmp_path / "run", resume=True, salvage=not begun_with)
+    train(damaged, tmp_path / "run", resume=True, salvage=begun_with)
+    assert content(tmp_path) == before  # the list of clips that could not be read, too
+
+
+@pytest.mark.parametrize("kind", ["plain", "phases"])
+@pytest.mark.parametrize("begun_with", [False, True], ids=["without", "with"])
+@pytest.mark.parametrize(
+    ("forgotten", "what"),
+    [("salvage", "'{clip}' could "), (None, "{then} could not be read then")],
+    ids=["now", "earlier"],
+)
+def test_clips_that_can_be_read_are_those_of_the_beginning(damaged, tmp_path, kind, begun_with, forgotten, what):
+    """However it comes that others can be; of a run of an earlier version, their number."""
+    stopped(PLANS[kind], damaged, tmp_path / "run", salvage=begun_with)
+    file = tmp_path / "run" / "began.json"
+    told = json.loads(file.read_text())
+    file.unlink()
+    if forgotten:
+        file.write_text(json.dumps({name: value for name, value in told.items() if name != forgotten}))
+    before = content(tmp_path)
+    said = what.format(clip=damaged.in_folds(["2"]).ids[0], then=int(not begun_with))
+    with pytest.raises(EarmarkError, match=f"started with other train clips than can be read now: {said}.* --out"):
+        training.train(PLANS[kind], damaged, tmp_path / "run", resume=True, salvage=not begun_with)
+    assert content(tmp_path) == before
+    training.train(PLANS[kind], damaged, tmp_path / "run", resume=True, salvage=begun_with)
+
+
+def test_of_a_pack_salvage_is_settled_and_what_was_listed_stays(clips, tmp_path):
+    packs.pack(clips, tmp_path / "p", shard_size=1_000_000)
+    own = packs.read(tmp_path / "p")
+    damage(own, 3)
+    stopped(PLANS["plain"], own, tmp_path / "run")
+    listed = (tmp_path / "run" / "errors.csv").read_text()
+    assert own.ids[3] in listed
+    with pytest.raises(EarmarkError, match="was started without --salvage"):
+        training.train(PLANS["plain"], own, tmp_path / "run", resume=True, salvage=True)
+    training.train(PLANS["plain"], own, tmp_path / "run", resume=True)
+    training.train(PLANS["plain"], own, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "errors.csv").read_text() == listed
+
+
+def damage(pack, row):
+    shard, place, _ = pack.table["path"][row].as_py().split("/")
+    offset, size = map(int, place.split("+"))
+    with (pack.root / shard).open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(size))
+
+
+def test_until_something_is_learnt_damaged_clips_may_be_read_otherwise(damaged, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PhaseModule, "learn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            training.train(PLANS["plain"], damaged, tmp_path / "run")
+    assert (tmp_path / "run" / "errors.csv").is_file()
+    made = training.train(PLANS["plain"], damaged, tmp_path / "run", resume=True, salvage=True)
+    assert not (tmp_path / "run" / "errors.csv").exists()
+    whole = training.train(PLANS["plain"], damaged, tmp_path / "whole", salvage=True)
+    assert made.read_bytes() == whole.read_bytes()
 
 
 def content(folder):

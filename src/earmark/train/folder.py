@@ -1,7 +1,8 @@
-"""The run folder: what is in it, that it is the right one, and what it says of unreadable clips.
+"""The run folder: what is in it, and that it is the right one.
 
     recipe.yaml            the recipe as it ran, settings included
     split.json             its clips: a resumed run must find the same ids, labels and sound, in the same order
+    began.json             what else it began with: see `earmark.train.began`
     run.json               what it ran on: data, split, precision, versions
     log.csv, curves.png    one row an epoch
     state.safetensors      all that is needed to go on: weights, optimiser, history (no pickle)
@@ -17,7 +18,6 @@ A training in phases has a folder with log, curves, state and tagger for each ph
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,17 +28,17 @@ from typing import Any
 import yaml
 
 from earmark import recipe as recipes
-from earmark.data import packs, sounds
+from earmark.data import sounds
 from earmark.data.clipset import ClipSet, names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import AudioError, EarmarkError, ManifestError
-from earmark.files import clear_up, left_of, whole_text, write_text
+from earmark.errors import EarmarkError
+from earmark.files import clear_up, left_of, write_text
 from earmark.files.bounds import read_json
 from earmark.files.lock import locked
-from earmark.files.tables import Rows
 from earmark.recipe import Recipe
-from earmark.train.sources import WaveSource
+from earmark.train import began
+from earmark.train.began import Began
 
 RECIPE = "recipe.yaml"
 STATE = "state.safetensors"
@@ -46,8 +46,8 @@ TAGGER = "tagger.safetensors"
 LOG = "log.csv"
 SPLIT = "split.json"
 KNOWN = "known.json"
-ERRORS = "errors.csv"
-LISTED = ["path", "reason", "part", "id"]
+# what a start writes before the recipe, and what is in it
+BEFORE = {SPLIT: {"train", "validation", "test"}, began.FILE: {"salvage"}}
 SHOWN = 3  # how many settings a message tells
 COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
 ROWS = 50_000  # of a table, at a time
@@ -55,26 +55,28 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def prepared(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> Iterator[dict[str, str]]:
+def prepared(
+    folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int
+) -> Iterator[dict[str, str]]:
     """Make the folder, or see that it holds this very run, in which nobody else works while the block lasts.
 
-    Its clips are the same where their ids, what is told of them and the bytes of their files are. Gives the samples of the
-    sounds that are learnt from (`earmark.data.sounds`), by part. Raises EarmarkError.
+    Its clips are the same where their ids, what is told of them and the bytes of their files are. begun: what else it begins with.
+    Gives the samples of the sounds that are learnt from (`earmark.data.sounds`), by part. Raises EarmarkError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, "run"):
-        yield _prepare(folder, recipe, parts, resume, workers)
+        yield _prepare(folder, recipe, parts, begun, resume, workers)
 
 
 def _of_a_start(file: Path) -> bool:
     """Whether a file is one that a start writes before there is a recipe: of one that was killed it may be there, and goes."""
-    if left_of(file) in (SPLIT, RECIPE):
+    if left_of(file) in (*BEFORE, RECIPE):
         return True
     try:
-        told = read_json(file) if file.name == SPLIT else None
+        told = read_json(file) if file.name in BEFORE else None
     except (OSError, ValueError, EarmarkError):
         return False
-    return isinstance(told, dict) and set(told) == {"train", "validation", "test"}
+    return isinstance(told, dict) and BEFORE[file.name] <= set(told)
 
 
 def learnt(folder: Path) -> bool:
@@ -82,7 +84,7 @@ def learnt(folder: Path) -> bool:
     return any((*folder.rglob(STATE), *folder.rglob(TAGGER)))
 
 
-def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: int) -> dict[str, str]:
+def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int) -> dict[str, str]:
     text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
     kept = folder / RECIPE
     if not kept.is_file():
@@ -93,6 +95,7 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
         clear_up(folder)
         now, heard = _clips(parts, recipe, workers)
         write_json(folder / SPLIT, now)
+        begun.write(folder)
         # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
         write_text(kept, text)
         _know(folder, parts, now, heard)
@@ -105,6 +108,10 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, resume: bool, workers: 
             f"{folder}: was started with another recipe or other settings ({', '.join(changed[:SHOWN])}{more}; see {kept}): "
             "resume with the same, or take another --out"
         )
+    if learnt(folder):
+        begun.check(folder)
+    else:
+        begun.write(folder)
     before = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
     known = _known(folder, parts)
     now, heard = known or _clips(parts, recipe, workers)
@@ -224,72 +231,6 @@ def _differences(before: Any, now: Any, key: str = "") -> Iterator[str]:
 def _value(told: Any) -> str:
     text = "none" if told is None else json.dumps(told, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def left_out(folder: Path, clips: Manifest) -> dict[str, str]:
-    """Paths of a pack's clips that this run leaves out, and why: those that were known to be unreadable when it began.
-
-    What others find out later must not change the order of the clips that are left.
-    """
-    file = folder / "left-out.json"
-    if any((*folder.rglob(STATE), *folder.rglob(TAGGER))):
-        return dict(read_json(file)) if file.is_file() else {}
-    found = packs.unreadable(clips.root)
-    file.unlink(missing_ok=True)
-    if found:
-        write_json(file, found)
-    return found
-
-
-def add_error(folder: Path, part: str, name: str, error: AudioError) -> None:
-    """Add a clip that could not be read to the list, which several processes may do at once."""
-    line = io.StringIO()
-    values = Rows(line)
-    if not (folder / ERRORS).exists():
-        values.writerow(LISTED)
-    values.writerow([error.path, error.problem, part, name])
-    with (folder / ERRORS).open("ab", buffering=0) as file:
-        file.write(line.getvalue().encode("utf-8", "surrogateescape"))
-
-
-def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
-    """Say and list what could not be read, and say which clips are silent. Raises AudioError where nothing of a part can be read,
-    ManifestError where there is nothing to learn from.
-    """
-    rows = []
-    for name, part in waves.items():
-        if part.notes:
-            say(f"{len(part.notes)} notes on the {name} clips' audio, the first: {part.notes[0]}")
-        for row, error in part.failures:
-            rows.append((error.path, error.problem, name, str(part.manifest.ids[row])))
-        if part.failures and not len(part.readable):
-            raise part.failures[0][1]
-        if name == "train" and len(part.readable) == 1:
-            raise ManifestError("one clip is left for train: batch normalisation needs two at least")
-        _say_silent(name, part, say)
-    if not rows:
-        (folder / ERRORS).unlink(missing_ok=True)  # of a start before the clips were mended
-    else:
-        with whole_text(folder / ERRORS) as file:
-            writer = Rows(file)
-            writer.writerow(LISTED)
-            writer.writerows(rows)
-        say(f"{len(rows)} clips could not be read and are left out: {folder / ERRORS}")
-
-
-def _say_silent(name: str, part: WaveSource, say: Say) -> None:
-    silent = part.silent()
-    if not len(silent):
-        return
-    if name == "train" and len(silent) == len(part.readable):
-        raise ManifestError(f"all {len(silent)} training clips are silent: nothing can be learnt. Check the recordings")
-    what = (
-        "training clips are silent and teach nothing"
-        if name == "train"
-        else f"{name} clips are silent and judge nothing"
-    )
-    example = str(part.manifest.ids[silent[0]])
-    say(f"{len(silent)} {what}, such as {example!r}: check them, and take them out unless they stand for silence")
 
 
 def write_json(path: Path, value: Any) -> None:

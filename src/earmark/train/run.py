@@ -26,16 +26,14 @@ from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
 from earmark.train import bases, precision, processes
+from earmark.train.began import Began
 from earmark.train.checkpoint import Every, check_processes
 from earmark.train.folder import (
     LOG,
     STATE,
     TAGGER,
     Say,
-    add_error,
-    left_out,
     prepared,
-    report_audio,
     versions,
     write_json,
 )
@@ -49,7 +47,7 @@ from earmark.train.sources import WaveSource
 from earmark.train.state import State, ended, load_average, load_state, load_within, write_log
 from earmark.train.teaching import Teachers, check_teachers
 from earmark.train.transfer import same_net
-
+from earmark.train.unread import add_error, left_out, report_audio
 
 CURVES = "curves.png"
 
@@ -113,7 +111,8 @@ def train(
     checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
     check_plans(recipe, parts.validation, vocabulary)
     rehearse(recipe, vocabulary, None if start is None else start.tagger, begun=(folder / STATE).is_file())
-    with prepared(folder, recipe, parts, resume, workers) if first else nullcontext() as sounds:
+    begun = Began(salvage)
+    with prepared(folder, recipe, parts, begun, resume, workers) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
         waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
         if first:

@@ -33,6 +33,7 @@ from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
 from earmark.scores import Task
 from earmark.train import bases
+from earmark.train.began import Began
 from earmark.train.folder import TAGGER, prepared, versions, write_json
 from earmark.train.folds import divide
 from earmark.train.heads import background, lesson, making
@@ -140,7 +141,7 @@ def train(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )
     rehearse_head(recipe, manifest.vocabulary)
-    with prepared(folder, recipe, parts, how.resume, how.workers) as sounds:
+    with prepared(folder, recipe, parts, Began(how.salvage), how.resume, how.workers) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
