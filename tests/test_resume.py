@@ -287,6 +287,37 @@ def test_until_something_is_learnt_damaged_clips_may_be_read_otherwise(damaged, 
     assert made.read_bytes() == whole.read_bytes()
 
 
+def test_a_table_that_merges_teachers_tags_is_that_of_the_beginning(clips, place, tmp_path):
+    """Not its name alone; lines that are of no teacher's tags say nothing."""
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    small.tagger("cnn6", 0.5, 0.25).save(tmp_path / "teacher.safetensors")
+    words = ("distil", "teacher.safetensors", "--into", "plan.yaml", "--data", "clips.parquet", "--out", "run")
+    words = (*words, "--merge", "table.csv", "--no-alone", "--resamples", "20", "--set", "train.epochs=2")
+    tags = dict(zip("abc", clips.vocabulary, strict=True))
+
+    def write(table):
+        lines = ["tag,merged", *(f"{tag},{merged}" for tag, merged in table.items())]
+        (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+
+    write(tags)
+    end = PhaseModule.end_epoch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PhaseModule, "learn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert earmark(*words, cwd=tmp_path).returncode == 130
+    write({"a": tags["b"], "b": tags["a"], "c": tags["c"]})  # nothing was learnt yet: it begins anew
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PhaseModule, "end_epoch", lambda self: (end(self), (_ for _ in ()).throw(KeyboardInterrupt)))
+        assert earmark(*words, "--resume", cwd=tmp_path).returncode == 130
+    write(tags)
+    done = earmark(*words, "--resume", cwd=tmp_path)
+    assert done.returncode == 2
+    first = f"'a' was {tags['b']!r}, now {tags['a']!r}; 'b' was "
+    assert f"run/student: was started with another table behind --merge ({first}" in done.stderr
+    assert "resume with the table of then, or take another --out" in done.stderr
+    write({"b": tags["a"], "a": tags["b"], "c": tags["c"], "nobody's": "none"})
+    assert earmark(*words, "--resume", cwd=tmp_path).returncode == 0
+
+
 def content(folder):
     return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
 

@@ -1,16 +1,16 @@
-"""What a run began with beside its recipe and its clips: what the command alone says.
+"""What a run began with beside its recipe and its clips: what the command alone says, and what is behind names.
 
-    began.json    {"salvage": false, "unread": {"train": ["a.wav"], "validation": []}}
+    began.json    {"salvage": false, "unread": {"train": ["a.wav"], "validation": []}, "merge": {"Bark": "dog", "Hiss": null}}
 
 salvage: whether what can be read of damaged clips is learnt from. unread: ids of the clips that could not be read, by part, of clips in
-files of their own. A run of an earlier version does not tell all of this: what it tells is compared.
+files of their own. merge: the teachers' tags that a table merges, with what they become; null: left out. A run of an earlier version does not tell all of this: what it tells is compared.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from earmark.errors import EarmarkError
 from earmark.files import write_text
 
 FILE = "began.json"
+SHOWN = 3  # tags that a message tells
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class Began:
     """See the module's docstring; what is not known before clips are read comes later."""
 
     salvage: bool = False
+    merge: Mapping[str, str | None] | None = None
 
     def write(self, folder: Path) -> None:
-        _write(folder, {"salvage": self.salvage})
+        _write(folder, {name: value for name, value in asdict(self).items() if value is not None})
 
     def check(self, folder: Path) -> None:
         """Raises EarmarkError where the run in a folder began otherwise."""
@@ -39,6 +41,26 @@ class Began:
                 f"{folder}: was started {how} --salvage, which decides what of damaged clips is learnt from: resume {how} it, or take "
                 "another --out"
             )
+        # under other names, or without a table, it is another recipe
+        merge = self.merge if self.merge is None else before.get("merge", self.merge)
+        if merge is not None and merge != self.merge:
+            raise EarmarkError(
+                f"{folder}: was started with another table behind --merge ({_apart(merge, self.merge or {})}): resume with the table of "
+                "then, or take another --out"
+            )
+
+
+def _apart(before: Mapping[str, str | None], now: Mapping[str, str | None]) -> str:
+    """What differs between two tables of tags, in words.
+
+    >>> _apart({"Bark": "dog", "Hiss": None}, {"Bark": "cat", "Howl": "dog"})
+    "'Bark' was 'dog', now 'cat'; 'Hiss' was left out, now not in it; 'Howl' was not in it, now 'dog'"
+    """
+    told = [dict.fromkeys((*before, *now), "not in it") | {
+        tag: "left out" if name is None else repr(name) for tag, name in table.items()
+    } for table in (before, now)]  # fmt: skip
+    found = [f"{tag!r} was {told[0][tag]}, now {told[1][tag]}" for tag in told[0] if told[0][tag] != told[1][tag]]
+    return "; ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
 
 
 def read(folder: Path) -> dict[str, Any]:

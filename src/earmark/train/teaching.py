@@ -96,6 +96,13 @@ class Teachers:
             return None
         return self.merge
 
+    def merged(self) -> dict[str, str | None] | None:
+        """What the table makes of each tag of a teacher that it names; None: left out. None where there is no table."""
+        if self.merge is None:
+            return None
+        known = sorted({tag for tagger in self.taggers for tag in tagger.vocabulary} & set(self.merge.mapping))
+        return {tag: self.merge.mapping[tag] for tag in known}
+
     def answers(self, tagger: AnyTagger, waves: Sequence[NDArray[np.float32]], sample_rate: int) -> NDArray[np.float32]:
         """(waves, its merged tags): what it says of each, as of a recording."""
         merge = self._merge_of(tagger)
