@@ -19,6 +19,7 @@ from earmark.models import loading
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
+from earmark.train import precision  # noqa: E402 (after the skip)
 from earmark.train.heads import curve as curves  # noqa: E402 (after the skip)
 from earmark.train.heads import run, scratch  # noqa: E402
 
@@ -84,6 +85,22 @@ def test_it_goes_on_with_what_was_learnt(two, heads, tmp_path, monkeypatch):
     longer = {**RAW, "train": {**RAW["train"], "epochs": 2}}
     measured(two, tmp_path, heads, sizes=(None,), recipe=longer)  # another recipe: nothing of it is known
     assert len(count) == 7
+
+
+def test_all_draws_compute_in_one_precision(two, heads, tmp_path, monkeypatch):
+    """The first measures, and float32 is the faster; each draw's folder is gone when the next begins."""
+    seconds, learn, made = iter([1.0, 1.0]), scratch.runs.train, []
+
+    def train(*args, **told):
+        path = learn(*args, **told)
+        made.append(loading.load(path).facts.precision.words())
+        return path
+
+    monkeypatch.setattr(precision, "_time_step", lambda *told: next(seconds))
+    monkeypatch.setattr(scratch.runs, "train", train)
+    recipe = {**RAW, "train": {**RAW["train"], "precision": "auto"}}
+    measured(two, tmp_path, heads, recipe=recipe)
+    assert made == ["float32"] * 4
 
 
 def test_few_clips_are_learnt_from_in_as_many_steps():

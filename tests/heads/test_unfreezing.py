@@ -17,6 +17,7 @@ from earmark.models.facts import DataSet, Facts, Split
 
 training = pytest.importorskip("earmark.train")
 from earmark.data import splits  # noqa: E402 (after the skip)
+from earmark.train import precision  # noqa: E402
 from earmark.train.heads import background, run, unfreezing  # noqa: E402
 
 FEW = ["train.epochs=2", "train.precision=float32", "train.batch=8"]
@@ -120,6 +121,27 @@ def test_what_does_not_go_is_refused(base, clips, tmp_path):
     known.facts = Facts(DataSet("table"), Split.of(splits.divide(clips, ["5"], [])))  # learnt from fold 1
     with pytest.raises(ManifestError, match="base learnt from 6 of the 6 test clips"):
         unfrozen(known, clips, tmp_path / "leak")
+
+
+def test_the_nets_of_all_folds_compute_in_one_precision(base, clips, tmp_path, monkeypatch):
+    seconds = iter([1.0, 1.0])  # float32 and bf16, once
+    monkeypatch.setattr(precision, "_time_step", lambda *told: next(seconds))
+    words = [
+        "train",
+        clips.root / "own.csv",
+        "--from",
+        base,
+        "--unfreeze",
+        "--head",
+        "prototypes",
+        "--out",
+        tmp_path / "run",
+    ]
+    done = earmark(*words, "--set", "train.epochs=1", "--fold", "1", "--fold", "2")
+    assert done.returncode == 0, done.stderr
+    for fold in "12":
+        facts = loading.load(tmp_path / f"run/fold-{fold}/net/tagger.safetensors").facts
+        assert facts.precision.as_dict() == {"all": "32-true"}
 
 
 def test_by_command(base, clips, tmp_path):

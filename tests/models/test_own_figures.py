@@ -140,7 +140,7 @@ def test_what_is_measured_of_the_other_one_is_its_own(place, tmp_path):
 
 def test_every_part_of_facts_is_a_figure_or_what_was_learnt():
     """A part that files tell one day is sorted here: does it still hold when the weights are others?"""
-    stays = {"data", "split", "versions", "phase", "bases", "head", "adopted", "level", "reserved"}
+    stays = {"data", "split", "versions", "phase", "precision", "bases", "head", "adopted", "level", "reserved"}
     assert set(READERS) == stays | set(FIGURES) - {"windows"}
 
 

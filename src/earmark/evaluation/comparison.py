@@ -85,7 +85,8 @@ class _Scored:
     """A system's scores, the clips that they are of, and sentences for the report.
 
     more: for the protocol, in words. lacking: clips of the data that a file has no scores of; of: all of them, in words; a tagger
-    scores its own, and lacks none. task: of a tagger; None: a file does not tell it.
+    scores its own, and lacks none. task: of a tagger; None: a file does not tell it. precisions: that its taggers were trained in, as
+    far as their files tell.
     """
 
     scores: Scores
@@ -95,6 +96,7 @@ class _Scored:
     lacking: frozenset[str] = frozenset()
     of: str = ""
     task: Task | None = None
+    precisions: frozenset[str] = frozenset()
 
 
 @checked
@@ -165,6 +167,7 @@ def compare(
             *_of_unknown(next(iter(matched.values())), judged, comparison.pairs),
             *lacking,
             *tasks,
+            *_unlike(scored),
             *_at_odds(comparison.pairs),
             *(note for system in scored.values() for note in system.notes),
         ),
@@ -173,6 +176,18 @@ def compare(
             for (name, system), source in zip(scored.items(), named.values(), strict=True)
         },
     )
+
+
+def _unlike(scored: Mapping[str, _Scored]) -> list[str]:
+    """A sentence where taggers were trained in different precisions."""
+    told = {name: " and ".join(sorted(system.precisions)) for name, system in scored.items() if system.precisions}
+    if len({words for system in scored.values() for words in system.precisions}) < 2:
+        return []
+    each = wording.row([f"{name} in {words}" for name, words in told.items()])
+    return [
+        f"The taggers were trained in different precisions, {each}: some of a difference may be of that. Train them anew with one "
+        "train.precision to know."
+    ]
 
 
 def _of_unknown(matched: Matched, task: Task, pairs: Sequence[Difference]) -> list[str]:
@@ -263,7 +278,9 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     look(source, parts, clips, request.seen)
     lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
     warnings = [f"{_words(source)}: {note}" for part in parts for note in part.warnings]
-    return _Scored(scores, clips, (*lost, *warnings), task=parts[0].tagger.task)
+    facts = [member.facts for part in parts for member in part.tagger.members]
+    computed = frozenset(each.precision.words() for each in facts if each.precision is not None)
+    return _Scored(scores, clips, (*lost, *warnings), task=parts[0].tagger.task, precisions=computed)
 
 
 def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, _Scored]:

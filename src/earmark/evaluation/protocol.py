@@ -36,6 +36,7 @@ def describe(parts: Sequence[HeldOut]) -> dict[str, Any]:
     for key, taught in (("began with the weights of", False), ("was taught by", True)):
         told = [base.words() for base in facts.bases or () if base.taught is taught]
         protocol |= {key: "; ".join(told)} if told else {}
+    protocol |= {"trained in": facts.precision.words()} if facts.precision else {}
     protocol |= {"adopted": facts.adopted.words()} if facts.adopted else {}
     protocol |= {"head": facts.head.words()} if facts.head else {}
     tuned = leakage.tuned_on(facts).items()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -197,7 +198,7 @@ class Ensemble(tagging.Answers):
 
 
 def joined(members: Sequence[Facts]) -> Facts:
-    """The facts of an ensemble from those of its members: data, split, versions, bases, level, reserved tags.
+    """The facts of an ensemble from those of its members: data, split, versions, precision (where it is one), bases, level, reserved tags.
 
     It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
     all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
@@ -212,11 +213,13 @@ def joined(members: Sequence[Facts]) -> Facts:
     if any(member.reserved is not None for member in members):
         each = [RESERVED if member.reserved is None else member.reserved for member in members]
         never = tuple(dict.fromkeys(tag for names in each for tag in names))
+    precision = members[0].precision if all(each.precision == members[0].precision for each in members) else None
+    of_all = Facts(data, None, versions, precision=precision, bases=bases, level=level, reserved=never)
     if not any(member.split for member in members):
-        return Facts(data, None, versions, bases=bases, level=level, reserved=never)
+        return of_all
     # of a member that tells nothing no fold is known to be clean
     parts = (_together([member.clips(name) for member in members], test=name == "test") for name in PARTS)
-    return Facts(data, Split(*parts), versions, bases=bases, level=level, reserved=never)
+    return replace(of_all, split=Split(*parts))
 
 
 def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:

@@ -5,6 +5,7 @@
     ├── split       Split       which clips trained it, chose its epoch, test it
     ├── versions                of the packages that trained it, by name
     ├── phase                   of the recipe, where it has some
+    ├── precision   Computed    in which its training computed, by phase; None: of an earlier version, or not trained here
     ├── validation              figures on the clips that chose the epoch, by name
     ├── chosen      Epoch       which epoch was kept, and why
     ├── soup        Soup        the taggers of whose weights these are the mean
@@ -38,6 +39,7 @@ from numpy.typing import NDArray
 from earmark.data.clipset import ClipSet
 from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
+from earmark.models.computedfacts import Computed
 from earmark.models.headfacts import Head
 from earmark.models.origin import Origin
 from earmark.models.plainfacts import Plain, known, names
@@ -229,6 +231,7 @@ class Facts:
     split: Split | None = None
     versions: Mapping[str, str] | None = None
     phase: str | None = None
+    precision: Computed | None = None
     validation: Mapping[str, float | None] | None = None
     chosen: Epoch | None = None
     soup: Soup | None = None
@@ -345,6 +348,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "split": Split.read,
     "versions": _mapping,
     "phase": str,
+    "precision": Computed.read,
     "validation": _mapping,
     "chosen": Epoch.read,
     "soup": Soup.read,

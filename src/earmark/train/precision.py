@@ -1,21 +1,32 @@
-"""In which precision a net is trained, and which of two is the faster here."""
+"""In which precision a net is trained, and which of two is the faster here.
+
+What is the faster is measured, and comes out otherwise from one time to the next. So of runs that are compared, such as those of
+seeds and folds or a student and the same net alone, the first alone measures: the others compute as it did, as does a run that is
+gone on with. It stands in the run's run.json and, for runs beside each other, in precision.json in the folder of all.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from earmark.errors import EarmarkError
+from earmark.files import write_text
 from earmark.inference import waiting
 from earmark.models import tagger as taggers
+from earmark.models.computedfacts import WORDS, Computed
 from earmark.models.prediction import loss
 
-# as recipes say it: as run folders do
-NAMES = {"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+NAMES = {word: name for name, word in WORDS.items()}  # as recipes say it: as run folders do
+FILE = "precision.json"  # by phase, of runs beside each other
+TOLD = "run.json"
 GAIN = 1.1  # how much faster bf16 must be to be taken
 
 
@@ -35,6 +46,50 @@ def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, d
     ratio = seconds[False] / seconds[True]
     why = f"a training step takes {seconds[False]:.2f} s in float32, {seconds[True]:.2f} s in bf16 autocast ({ratio:.1f} times)"
     return ("bf16-mixed" if ratio > GAIN else "32-true"), why
+
+
+def settled(beside: Path, phase: str) -> tuple[str, str] | None:
+    """(name in run folders, why), where the run of this folder, or one of those in it, has computed this phase already.
+
+    Raises EarmarkError for a file that does not tell it.
+    """
+    for file in (
+        beside / FILE,
+        *sorted(each for depth in ("", "*/", "*/*/") for each in beside.glob(f"{depth}{TOLD}")),
+    ):
+        if file.is_file() and (name := _told(file).get(phase)):
+            return name, f"as {file} tells of what was computed before"
+    return None
+
+
+def keep(beside: Path, phase: str, name: str) -> None:
+    """For the other runs of the folder."""
+    beside.mkdir(parents=True, exist_ok=True)
+    file = beside / FILE
+    told = {**(_told(file) if file.is_file() else {}), phase: name}
+    write_text(file, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+def _told(file: Path) -> Mapping[str, str]:
+    """By phase."""
+    try:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        if file.name == FILE:
+            told = Computed.read(plain).phases
+        elif isinstance(
+            plain.get("precision"), str
+        ):  # also of an earlier version, which told that of the last phase alone
+            told = {plain.get("phase") or "": plain["precision"]}
+        else:  # what was not trained, such as a head, tells none
+            told = Computed.read(plain.get("precision") or {}).phases
+        if strange := sorted(set(told.values()) - {*WORDS}):
+            raise ValueError(f"{strange[0]!r} is none of {', '.join(WORDS)}")
+    except (OSError, ValueError, AttributeError) as error:
+        raise EarmarkError(
+            f"{file}: does not tell in which precision was computed ({error}): altered or damaged. Say it for all runs that are "
+            "compared with --set train.precision=float32, in a new --out, or mend the file"
+        ) from error
+    return told
 
 
 def _time_step(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, bf16: bool) -> float:

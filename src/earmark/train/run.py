@@ -22,6 +22,7 @@ from earmark.inference import process
 from earmark.models import devices, loading, needs
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
+from earmark.models.computedfacts import Computed
 from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
@@ -76,13 +77,15 @@ def train(
     teachers: Teachers | None = None,
     every: Every | None = None,
     start: Start | None = None,
+    beside: Path | None = None,
 ) -> Path:
     """Train a tagger; the path of its file. `say` is given one line for each thing worth knowing.
 
     folder: of the run, new, or with resume that of one that was stopped.
 
     teachers: whose answers it learns beside the labels, as the recipe's `distil` says (`earmark.train.teaching`). every: when
-    the state is kept within an epoch (`earmark.train.checkpoint`); default: never. start: what the first phase goes on from.
+    the state is kept within an epoch (`earmark.train.checkpoint`); default: never. start: what the first phase goes on from. beside:
+    the folder of all runs that are compared with this one, which compute in one precision (`earmark.train.precision`).
 
     Raises RecipeError, ManifestError, AudioError (strict, or no clip can be read) and EarmarkError (the folder holds
     another run; the loss is no number). KeyboardInterrupt passes through, with what was kept last saved.
@@ -126,7 +129,20 @@ def train(
         facts = replace(facts, head=None if head is None else head.without_figures())
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
         run = Run(
-            recipe, vocabulary, waves, folder, facts, own, workers, device, say, on_progress, teachers, every, start
+            recipe,
+            vocabulary,
+            waves,
+            folder,
+            facts,
+            own,
+            workers,
+            device,
+            say,
+            on_progress,
+            teachers,
+            every,
+            start,
+            beside,
         )
         if not recipe.phases:
             return run.phase(recipe, "", folder, before=0, start=None)
@@ -181,8 +197,10 @@ class Run:
         teachers: Teachers | None = None,
         every: Every | None = None,
         start: Start | None = None,
+        beside: Path | None = None,
     ):
         self.teachers, self.every, self.start = teachers, every, start
+        self.beside, self.computed = beside or folder, dict[str, str]()  # by phase, in which precision
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
         self.own = own  # bases of each phase, by its name
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
@@ -230,6 +248,7 @@ class Run:
                 if state.place
                 else f"after epoch {state.epochs}"
             )
+            self.computed[name] = state.precision
             self.say(f"going on {where} of {plan.train.epochs}{f' of {name}' if name else ''}")
         else:
             fill(self.recipe, tagger, name, self._before(start, before), self._trained)
@@ -272,20 +291,31 @@ class Run:
         return tuple(dict.fromkeys(found)) or None
 
     def _teach(self, module: PhaseModule, name: str) -> None:
-        tagger, plan, state = module.tagger, module.plan, module.state
+        tagger, state = module.tagger, module.state
         if any(isinstance(layer, nn.Conv2d) for layer in tagger.modules()):
             # oneDNN and cuDNN both prefer channels last for 2D maps; the weights' layout decides for the whole net
             tagger.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if not state.precision:
-            waves, targets, _ = next(iter(module.epoch_batches()))
-            chosen = precision.choose(tagger, waves, targets, plan.precision, self.device)
-            state.precision, why = processes.shared(chosen)
+            state.precision, why = processes.shared(self._precision(module, name))
             self.say(f"precision {state.precision}: {why}")
+        self.computed[name] = state.precision
+        tagger.facts = replace(tagger.facts, precision=Computed(dict(self.computed)))
         if processes.rank() == 0:
-            head = {**tagger.facts.as_dict(), "precision": state.precision, "recipe": self.recipe.name}
+            head = {**tagger.facts.as_dict(), "recipe": self.recipe.name}
             write_json(self.folder / "run.json", {**head, "device": self.device, "processes": processes.world()})
         processes.share_norms(tagger)
         fit(module, state.precision, self.device, name, self.on_progress)
+
+    def _precision(self, module: PhaseModule, name: str) -> tuple[str, str]:
+        """That of the runs which are compared with this one; the first of them chooses."""
+        asked = module.plan.precision
+        if asked == "auto" and (found := precision.settled(self.beside, name)):
+            return found
+        waves, targets, _ = next(iter(module.epoch_batches()))
+        chosen = precision.choose(module.tagger, waves, targets, asked, self.device)
+        if asked == "auto" and processes.rank() == 0 and self.beside != self.folder:
+            precision.keep(self.beside, name, chosen[0])
+        return chosen
 
     def _trained(self, source: str) -> AnyTagger:
         """What an earlier phase kept, or the tagger in a file."""

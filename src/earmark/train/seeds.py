@@ -19,9 +19,10 @@ from typing import Any
 from earmark.errors import EarmarkError, RecipeError
 from earmark.files import write_text
 from earmark.recipe import Recipe
+from earmark.train import precision
 
 FILE = "seeds.json"
-OURS = re.compile(r"seed-\d+|seeds\.json|evaluation.*")  # what lies in the folder
+OURS = re.compile(rf"seed-\d+|seeds\.json|{re.escape(precision.FILE)}|evaluation.*")  # what lies in the folder
 
 
 def parse(text: str) -> list[int]:

@@ -49,6 +49,7 @@ def distil(
     plan = recipes.load(into, settings, say)
     clips = open_data(data, plan.data.dataset, plan.data.options, say)
     merged = None if how.merge is None else Vocabulary.load(how.merge, how.merge_by)
+    told = {**told, "beside": out}
     for fold, own in _turns(plan, clips, folds).items():
         teachers = Teachers.load(places, merged, fold, str(told["device"]))
         student = teachers.recipe(own, how.temperature, how.share)
@@ -70,8 +71,10 @@ def distil(
 def _check_place(out: Path) -> None:
     """Raises EarmarkError for a folder with something else than what goes there."""
     from earmark.errors import EarmarkError
+    from earmark.train import precision
 
-    if out.is_dir() and (others := sorted({each.name for each in out.iterdir()} - {STUDENT, ALONE, REPORT})):
+    ours = {STUDENT, ALONE, REPORT, precision.FILE}
+    if out.is_dir() and (others := sorted({each.name for each in out.iterdir()} - ours)):
         raise EarmarkError(f"{out}: is not empty and holds {others[0]}, which no distilling made: take another --out")
 
 

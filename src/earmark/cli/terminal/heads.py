@@ -140,8 +140,9 @@ def _one(base: Any, question: Question, plan: Recipe, clips: Manifest, out: Path
     from earmark.cli.terminal.epochlines import EpochLines
 
     return unfreezing.train(
-        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, EpochLines(say)
-    )
+        base, source, plan, clips, out, asked, how, Bar(), question.settings, question.device, EpochLines(say),
+        question.out if question.fold is not None else None,
+    )  # fmt: skip
 
 
 def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: Any, how: Any) -> None:

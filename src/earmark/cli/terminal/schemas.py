@@ -183,6 +183,7 @@ class FactsTold(BaseModel):
     split: dict[str, Any] | SkipJsonSchema[None] = Absent
     versions: dict[str, str] | SkipJsonSchema[None] = Absent
     phase: str | SkipJsonSchema[None] = Absent
+    precision: str | dict[str, str] | SkipJsonSchema[None] = Absent
     validation: dict[str, float | None] | SkipJsonSchema[None] = Absent
     chosen: dict[str, Any] | SkipJsonSchema[None] = Absent
     soup: dict[str, Any] | SkipJsonSchema[None] = Absent

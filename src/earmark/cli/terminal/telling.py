@@ -116,6 +116,8 @@ def told_rows(facts: Facts) -> list[tuple[str, str]]:
     if (chosen := facts.chosen) is not None:
         of = "" if chosen.of is None else f" of {chosen.of}"
         rows.append(("epoch", f"{chosen.number}{of}, chosen by {chosen.by or 'a rule that is not given'}"))
+    if facts.precision is not None:
+        rows.append(("trained in", facts.precision.words()))
     if facts.validation:
         figures = {name: "none" if value is None else f"{value:.3f}" for name, value in facts.validation.items()}
         rows.append(("validation", ", ".join(f"{name} {value}" for name, value in figures.items())))

@@ -109,6 +109,7 @@ def train_folds(
     names = [name for name in turns if "all" in wanted or name in wanted]
     training.check_turns({name: turns[name] for name in names}, clips)
     rows = []
+    told = {"beside": out, **told}
     for name in names:
         path = train_one(turns[name], clips, out / f"fold-{name}", told, f"{title} fold {name}".strip())
         rows.append((name, path, *_validated(path)))
@@ -130,6 +131,7 @@ def train_seeds(
     from earmark.train import processes, seeds
 
     runs: dict[int, dict[str, Any]] = {}
+    told = {**told, "beside": out}
     for seed, own in seeds.seeded(plan, seeds.parse(text), say).items():
         place = seeds.place(out, seed)
         if folds is None:

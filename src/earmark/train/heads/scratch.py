@@ -2,6 +2,7 @@
 
     scratch/3f09c2a7d1e45b60.npy    the scores of the tested clips of one draw of one fold: (clips, tags), float32
     scratch/3f09c2a7d1e45b60/       its run folder, while it trains
+    scratch/3f09c2a7d1e45b60.alike/ in which precision all draws of a recipe compute, where it is measured
 
 Names are digests of the recipe, of which clips learn and are tested, and of their sounds. What is there is not trained again, so
 that a curve which was stopped goes on. Nothing validates: one clip a tag leaves none for that. The last epoch counts, and
@@ -59,11 +60,12 @@ def curve(
     turns = [(parts.train, parts.test) for parts in divided]
     digest = sounds.of_files(manifest, how.workers)
     full = {tuple(test.ids.tolist()): len(train) for train, test in turns}
+    alike = folder / FOLDER / f"{_digest(recipe.as_dict())}.alike"
 
     def score(size: int | None) -> Scorer:
         def run(train: Manifest, test: Manifest) -> Scores:
             own = planned(recipe, full[tuple(test.ids.tolist())])
-            return _scores(own, train, test, folder / FOLDER, digest, how, progress)
+            return _scores(own, train, test, folder / FOLDER, alike, digest, how, progress)
 
         return run
 
@@ -95,9 +97,10 @@ def _check(recipe: Recipe, heads: Recipe) -> None:
 
 
 def _scores(
-    recipe: Recipe, train: Manifest, test: Manifest, folder: Path, digest: Mapping[Path, str], how: How, progress: Progress
+    recipe: Recipe, train: Manifest, test: Manifest, folder: Path, alike: Path, digest: Mapping[Path, str], how: How,
+    progress: Progress,
 ) -> Scores:  # fmt: skip
-    """What the recipe says of tested clips (clips, tags) after it learnt from a draw."""
+    """What the recipe says of tested clips (clips, tags) after it learnt from a draw. alike: the folder of all draws' precision."""
     name = _key(recipe, train, test, digest)
     kept, run = folder / f"{name}.npy", folder / name
     if kept.is_file():
@@ -107,7 +110,14 @@ def _scores(
     if run.is_dir() and not (run / "recipe.yaml").is_file():
         shutil.rmtree(run)  # killed before it began
     made = runs.train(
-        recipe, _joined(train, test), run, resume=True, workers=how.workers, strict=True, device=how.device
+        recipe,
+        _joined(train, test),
+        run,
+        resume=True,
+        workers=how.workers,
+        strict=True,
+        device=how.device,
+        beside=alike,
     )
     tagger = loading.load(made, how.device)
     scored = score_clips(tagger, test, Settings(workers=how.workers, strict=True)).scores
@@ -127,6 +137,10 @@ def _joined(train: Manifest, test: Manifest) -> Manifest:
 
 def _key(recipe: Recipe, train: Manifest, test: Manifest, digest: Mapping[Path, str]) -> str:
     told = [recipe.as_dict(), *(_clips(part, digest) for part in (train, test))]
+    return _digest(told)
+
+
+def _digest(told: object) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

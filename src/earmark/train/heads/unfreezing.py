@@ -67,11 +67,13 @@ def plan(headed: Tagger, head: Recipe, clips: int, settings: Sequence[str] = ())
 def train(
     base: AnyTagger, source: str, recipe: Recipe, manifest: Manifest, folder: Path, asked: Asked | None = None, how: How | None = None,
     progress: Progress = QUIET, settings: Sequence[str] = (), device: str = "cpu", on_progress: OnProgress | None = None,
+    beside: Path | None = None,
 ) -> Path:  # fmt: skip
     """The path of the tagger's file. As `earmark.train.heads.run.train`; recipe: of the head, with validation clips.
 
-    settings: of the net's training, see `plan`. Raises what that and `earmark.train.train` raise, and EarmarkError where the
-    folder holds something else, or unlabelled recordings are given, which a net's training has no use for.
+    settings: of the net's training, see `plan`. beside: the folder of the runs that are compared with this one. Raises what that and
+    `earmark.train.train` raise, and EarmarkError where the folder holds something else, or unlabelled recordings are given, which a
+    net's training has no use for.
     """
     asked, how = asked or Asked(), how or How()
     if asked.background is not None:
@@ -88,6 +90,7 @@ def train(
     made = runs.train(
         whole_plan, manifest, folder / NET, resume=how.resume, workers=how.workers, strict=how.strict, salvage=how.salvage,
         device=device, say=progress.say, on_progress=on_progress, start=start,
+        beside=beside or folder / NET,
     )  # fmt: skip
     return _kept(folder, headed, made, whole_plan, parts.validation, how, progress)
 
