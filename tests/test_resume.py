@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from tests import small
 from tests.program import earmark
@@ -316,6 +318,93 @@ def test_a_table_that_merges_teachers_tags_is_that_of_the_beginning(clips, place
     assert "resume with the table of then, or take another --out" in done.stderr
     write({"b": tags["a"], "a": tags["b"], "c": tags["c"], "nobody's": "none"})
     assert earmark(*words, "--resume", cwd=tmp_path).returncode == 0
+
+
+def other_weights(base):
+    """Another tagger of the same shape comes where a base was."""
+    other = loading.load(base, engine="torch").alone
+    with torch.no_grad():
+        next(other.net.parameters()).add_(1)
+    other.save(base)
+    return other.identity()
+
+
+@pytest.fixture
+def base(place, tmp_path):
+    return shutil.copy(place / "teacher.safetensors", tmp_path / "base.safetensors")
+
+
+def loading_in(base, *names):
+    load = {"load": {"net.stem": f"{base}:net.stem"}}
+    return recipe(train=ONCE, phases={name: load if name in names else {} for name in ("first", "second")})
+
+
+@pytest.mark.parametrize("names", [("second",), ("first", "second")])
+def test_weights_of_a_phase_to_come_are_those_of_the_beginning(clips, base, tmp_path, names):
+    plan, was = loading_in(base, *names), loading.load(base).identity()
+    whole = training.train(plan, clips, tmp_path / "whole").read_bytes()
+    stopped(plan, clips, tmp_path / "run")
+    kept = base.read_bytes()
+    now = other_weights(base)
+    said = (
+        f"run: was started with another tagger to load weights from: {base} was {was}, now {now}. Put that one back, or"
+    )
+    with pytest.raises(EarmarkError, match=re.escape(said)):
+        training.train(plan, clips, tmp_path / "run", resume=True)
+    base.write_bytes(kept)
+    assert training.train(plan, clips, tmp_path / "run", resume=True).read_bytes() == whole
+    other_weights(base)  # which are in the run by now
+    training.train(plan, clips, tmp_path / "run", resume=True)
+
+
+def test_weights_that_are_replaced_while_a_phase_before_is_learnt_are_refused(clips, base, tmp_path):
+    """Without a stop; and what was loaded before may go."""
+
+    def replaced(phase, epoch, epochs, share, row):
+        if phase == "first" and share == 1:
+            other_weights(base)
+
+    with pytest.raises(EarmarkError, match=r"to load weights from: .*base\.safetensors was .*, now "):
+        training.train(loading_in(base, "first", "second"), clips, tmp_path / "one", on_progress=replaced)
+    training.train(loading_in(base, "first"), clips, tmp_path / "two", on_progress=replaced)
+
+
+@pytest.mark.parametrize("kind", ["plain", "phases"])
+def test_weights_are_those_of_the_beginning_where_an_epoch_was_kept_without_its_state(clips, base, tmp_path, kind):
+    """As a kill between the two leaves it: the phase begins anew."""
+    load = {"net.stem": f"{base}:net.stem"}
+    plan = recipe(train=ONCE, load=load) if kind == "plain" else loading_in(base, "first")
+    stopped(plan, clips, tmp_path / "run")
+    (state,) = (tmp_path / "run").rglob("state.safetensors")
+    state.unlink()
+    other_weights(base)
+    with pytest.raises(EarmarkError, match="was started with another tagger to load weights from"):
+        training.train(plan, clips, tmp_path / "run", resume=True)
+
+
+def test_until_something_is_learnt_weights_may_be_others(clips, base, tmp_path):
+    plan = loading_in(base, "second")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PhaseModule, "learn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            training.train(plan, clips, tmp_path / "run")
+    now = other_weights(base)
+    made = training.train(plan, clips, tmp_path / "run", resume=True)
+    assert made.read_bytes() == training.train(plan, clips, tmp_path / "whole").read_bytes()
+    assert [each.tagger for each in loading.load(made).facts.bases] == [now]
+
+
+def test_a_run_that_does_not_tell_how_it_began_goes_on(clips, base, place, tmp_path):
+    """As those of earlier versions."""
+    plan = loading_in(base, "second")
+    whole = training.train(plan, clips, tmp_path / "whole").read_bytes()
+    stopped(plan, clips, tmp_path / "run")
+    (tmp_path / "run" / "began.json").unlink()
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    for part in split.values():
+        part.pop("order", None)
+    (tmp_path / "run" / "split.json").write_text(json.dumps(split))
+    assert training.train(plan, clips, tmp_path / "run", resume=True).read_bytes() == whole
 
 
 def content(folder):

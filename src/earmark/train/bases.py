@@ -22,7 +22,7 @@ from earmark.models import loading
 from earmark.models.facts import Base, Facts
 from earmark.models.file import read_head
 from earmark.recipe import Recipe
-from earmark.train.folder import TAGGER, Say
+from earmark.train.folder import STATE, TAGGER, Say
 
 BEAR = "bear it with --set data.shared_groups=report"
 
@@ -36,24 +36,34 @@ def sources(load: dict[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def of_recipe(recipe: Recipe, folder: Path) -> dict[str, tuple[Base, ...]]:
-    """The bases of each phase ("": of a recipe without phases), but for phases that are another's source.
+def of_recipe(recipe: Recipe, folder: Path) -> tuple[dict[str, tuple[Base, ...]], dict[str, str]]:
+    """The bases of each phase ("": of a recipe without phases), but for phases that are another's source; and the identities of
+    the taggers that weights are still to be loaded from, by where the recipe says.
 
     folder: of the run; what a phase kept there tells its bases, which may be gone since. Raises TaggerError.
     """
     plans = {name: recipe.phases[name].load for name in recipe.running()} or {"": recipe.load}
-    return {name: _of(load, recipe, folder / name / TAGGER) for name, load in plans.items()}
+    weights: dict[str, str] = {}
+    found: dict[str, tuple[Base, ...]] = {}
+    for name, load in plans.items():
+        found[name], loaded = _of(load, recipe, folder / name)
+        weights |= loaded
+    return found, weights
 
 
-def _of(load: dict[str, str], recipe: Recipe, kept: Path) -> tuple[Base, ...]:
+def _of(load: dict[str, str], recipe: Recipe, phase: Path) -> tuple[tuple[Base, ...], dict[str, str]]:
     outside = {source: parts for source, parts in sources(load).items() if source not in recipe.phases}
-    if outside and kept.is_file() and (told := kept_bases(kept)):
-        return told
+    kept = phase / TAGGER
+    # without a state it begins anew, whatever it kept
+    if outside and (phase / STATE).is_file() and kept.is_file() and (told := kept_bases(kept)):
+        return told, {}
     found: list[Base] = []
+    weights: dict[str, str] = {}
     for source, parts in outside.items():
         tagger = loading.load(source, engine="torch")
-        found += Base.of(tagger.facts, tagger.identity(), source, parts)
-    return tuple(dict.fromkeys(found))
+        weights[source] = tagger.identity()
+        found += Base.of(tagger.facts, weights[source], source, parts)
+    return tuple(dict.fromkeys(found)), weights
 
 
 def kept_bases(tagger: Path) -> tuple[Base, ...]:

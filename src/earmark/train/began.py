@@ -1,16 +1,19 @@
 """What a run began with beside its recipe and its clips: what the command alone says, and what is behind names.
 
-    began.json    {"salvage": false, "unread": {"train": ["a.wav"], "validation": []}, "merge": {"Bark": "dog", "Hiss": null}}
+    began.json    {"salvage": false, "unread": {"train": ["a.wav"], "validation": []}, "merge": {"Bark": "dog", "Hiss": null},
+                   "weights": {"big.safetensors": "5eb64e3da63c"}}
 
 salvage: whether what can be read of damaged clips is learnt from. unread: ids of the clips that could not be read, by part, of clips in
-files of their own. merge: the teachers' tags that a table merges, with what they become; null: left out. A run of an earlier version does not tell all of this: what it tells is compared.
+files of their own. merge: the teachers' tags that a table merges, with what they become; null: left out. weights: the identity of each
+tagger that the recipe loads weights from, by its name there. A run of an earlier version does not tell all of this: what it tells is
+compared.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ class Began:
 
     salvage: bool = False
     merge: Mapping[str, str | None] | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)  # those that are not in the run yet
 
     def write(self, folder: Path) -> None:
         _write(folder, {name: value for name, value in asdict(self).items() if value is not None})
@@ -48,6 +52,17 @@ class Began:
                 f"{folder}: was started with another table behind --merge ({_apart(merge, self.merge or {})}): resume with the table of "
                 "then, or take another --out"
             )
+        for source, identity in before.get("weights", {}).items():
+            check_weights(folder, source, identity, self.weights.get(source, identity))
+
+
+def check_weights(folder: Path, source: str, before: str, now: str) -> None:
+    """Raises EarmarkError where another tagger is where weights are loaded from than when the run began. before, now: identities."""
+    if before != now:
+        raise EarmarkError(
+            f"{folder}: was started with another tagger to load weights from: {source} was {before}, now {now}. Put that one back, or "
+            "take another --out"
+        )
 
 
 def _apart(before: Mapping[str, str | None], now: Mapping[str, str | None]) -> str:

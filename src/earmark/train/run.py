@@ -26,7 +26,7 @@ from earmark.models.computedfacts import Computed
 from earmark.models.facts import Base, DataSet, Facts, Split
 from earmark.recipe import Recipe
 from earmark.report import pictures
-from earmark.train import bases, precision, processes
+from earmark.train import bases, began, precision, processes
 from earmark.train.began import Began
 from earmark.train.checkpoint import Every, check_processes
 from earmark.train.folder import (
@@ -104,7 +104,7 @@ def train(
     vocabulary = manifest.vocabulary
     check_vocabulary(parts, vocabulary, recipe, say)
     check_teachers(recipe, teachers, vocabulary)
-    taken = bases.of_recipe(recipe, folder)
+    taken, weights = bases.of_recipe(recipe, folder)
     if teachers is not None:
         taken = {name: (*each, *teachers.bases()) for name, each in taken.items()}
     if start is not None:
@@ -114,7 +114,7 @@ def train(
     checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
     check_plans(recipe, parts.validation, vocabulary)
     rehearse(recipe, vocabulary, None if start is None else start.tagger, begun=(folder / STATE).is_file())
-    begun = Began(salvage, None if teachers is None else teachers.merged())
+    begun = Began(salvage, None if teachers is None else teachers.merged(), weights)
     with prepared(folder, recipe, parts, begun, resume, workers) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
         waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
@@ -135,6 +135,7 @@ def train(
             folder,
             facts,
             own,
+            weights,
             workers,
             device,
             say,
@@ -190,6 +191,7 @@ class Run:
         folder: Path,
         facts: Facts,
         own: dict[str, tuple[Base, ...]],
+        weights: dict[str, str],
         workers: int,
         device: str,
         say: Say,
@@ -202,7 +204,7 @@ class Run:
         self.teachers, self.every, self.start = teachers, every, start
         self.beside, self.computed = beside or folder, dict[str, str]()  # by phase, in which precision
         self.recipe, self.vocabulary, self.waves, self.folder, self.facts = recipe, vocabulary, waves, folder, facts
-        self.own = own  # bases of each phase, by its name
+        self.own, self.weights = own, weights  # bases of each phase, by its name; identities of what is loaded from
         self.workers, self.device, self.say, self.on_progress = workers, device, say, on_progress
 
     def phases(self) -> Path:
@@ -318,8 +320,13 @@ class Run:
         return chosen
 
     def _trained(self, source: str) -> AnyTagger:
-        """What an earlier phase kept, or the tagger in a file."""
-        return loading.load(self.folder / source / TAGGER if source in self.recipe.phases else source, engine="torch")
+        """What an earlier phase kept, or the tagger in a file, which may be another by the time that a phase begins."""
+        if source in self.recipe.phases:
+            return loading.load(self.folder / source / TAGGER, engine="torch")
+        tagger = loading.load(source, engine="torch")
+        identity = tagger.identity()
+        began.check_weights(self.folder, source, self.weights.get(source, identity), identity)
+        return tagger
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
