@@ -208,6 +208,27 @@ def test_what_is_not_of_a_start_stays_and_is_named(clips, tmp_path):
         assert [file.read_text() for file in folder.iterdir()] == [text]
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["now", "earlier"])
+@pytest.mark.parametrize("train", [*KINDS.values(), unfrozen, a_student], ids=[*KINDS, "unfrozen", "student"])
+def test_tags_are_those_of_the_beginning_in_their_order(clips, tmp_path, train, told):
+    """Which a table may tell beside the clips' own: an output of the net is another tag's otherwise."""
+    train(clips, tmp_path / "run")
+    for file in [] if told else [*(tmp_path / "run").rglob("began.json")]:
+        file.unlink()
+    tags = clips.vocabulary
+    for others, said in (
+        (tags[::-1], "the same tags in another order"),
+        ((*tags, "owl"), "other tags .*'owl' is one and"),
+    ):
+        if others == (*tags, "owl") and train is a_student:
+            continue  # whose teachers do not know it
+        with pytest.raises(
+            EarmarkError, match=f": was started with {said}.*Give the data that it was started with, or take"
+        ):
+            train(replace(clips, vocabulary=others), tmp_path / "run", resume=True)
+    train(clips, tmp_path / "run", resume=True)
+
+
 @pytest.fixture
 def damaged(clips, tmp_path):
     """A training clip is cut off: it is read with --salvage alone."""

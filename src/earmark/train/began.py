@@ -1,26 +1,28 @@
 """What a run began with beside its recipe and its clips: what the command alone says, and what is behind names.
 
-    began.json    {"salvage": false, "unread": {"train": ["a.wav"], "validation": []}, "merge": {"Bark": "dog", "Hiss": null},
-                   "weights": {"big.safetensors": "5eb64e3da63c"}}
+    began.json    {"vocabulary": ["cat", "dog"], "salvage": false, "unread": {"train": ["a.wav"], "validation": []},
+                   "merge": {"Bark": "dog", "Hiss": null}, "weights": {"big.safetensors": "5eb64e3da63c"}}
 
-salvage: whether what can be read of damaged clips is learnt from. unread: ids of the clips that could not be read, by part, of clips in
-files of their own. merge: the teachers' tags that a table merges, with what they become; null: left out. weights: the identity of each
-tagger that the recipe loads weights from, by its name there. A run of an earlier version does not tell all of this: what it tells is
-compared.
+vocabulary: the tags in order. salvage: whether what can be read of damaged clips is learnt from. unread: ids of the clips that could not
+be read, by part, of clips in files of their own. merge: the teachers' tags that a table merges, with what they become; null: left out.
+weights: the identity of each tagger that the recipe loads weights from, by its name there. A run of an earlier version does not tell all
+of this: what it tells is compared.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
 from earmark.files import write_text
+from earmark.models.file import read_head
 
 FILE = "began.json"
+TAGGER = "tagger.safetensors"  # in a run folder
 SHOWN = 3  # tags that a message tells
 
 
@@ -28,6 +30,7 @@ SHOWN = 3  # tags that a message tells
 class Began:
     """See the module's docstring; what is not known before clips are read comes later."""
 
+    vocabulary: tuple[str, ...]
     salvage: bool = False
     merge: Mapping[str, str | None] | None = None
     weights: Mapping[str, str] = field(default_factory=dict)  # those that are not in the run yet
@@ -38,6 +41,12 @@ class Began:
     def check(self, folder: Path) -> None:
         """Raises EarmarkError where the run in a folder began otherwise."""
         before = read(folder)
+        vocabulary = before.get("vocabulary") or _vocabulary(folder) or self.vocabulary
+        if list(vocabulary) != list(self.vocabulary):
+            raise EarmarkError(
+                f"{folder}: was started with {_other_tags(vocabulary, self.vocabulary)}. Give the data that it was started with, or take "
+                "another --out"
+            )
         salvage = before.get("salvage", self.salvage)
         if salvage != self.salvage:
             how = "with" if salvage else "without"
@@ -63,6 +72,23 @@ def check_weights(folder: Path, source: str, before: str, now: str) -> None:
             f"{folder}: was started with another tagger to load weights from: {source} was {before}, now {now}. Put that one back, or "
             "take another --out"
         )
+
+
+def _vocabulary(folder: Path) -> list[str]:
+    """Of a run that does not tell it: the tags of a tagger that it kept; none where it kept none."""
+    return next((list(read_head(file)["vocabulary"]) for file in sorted(folder.rglob(TAGGER))), [])
+
+
+def _other_tags(before: Sequence[str], now: Sequence[str]) -> str:
+    """How the tags differ, in words.
+
+    >>> _other_tags(["cat", "dog"], ["dog", "cat"]), _other_tags(["cat", "dog"], ["cat"])
+    ('the same tags in another order', "other tags than --data gives now: 'dog' was one and is none")
+    """
+    for tags, others, what in ((before, now, "was one and is none"), (now, before, "is one and was none")):
+        if more := [tag for tag in tags if tag not in set(others)]:
+            return f"other tags than --data gives now: {more[0]!r} {what}"
+    return "the same tags in another order"
 
 
 def _apart(before: Mapping[str, str | None], now: Mapping[str, str | None]) -> str:

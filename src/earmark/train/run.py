@@ -114,7 +114,7 @@ def train(
     checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
     check_plans(recipe, parts.validation, vocabulary)
     rehearse(recipe, vocabulary, None if start is None else start.tagger, begun=(folder / STATE).is_file())
-    begun = Began(salvage, None if teachers is None else teachers.merged(), weights)
+    begun = Began(vocabulary, salvage, None if teachers is None else teachers.merged(), weights)
     with prepared(folder, recipe, parts, begun, resume, workers) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
         waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)

@@ -141,7 +141,8 @@ def train(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )
     rehearse_head(recipe, manifest.vocabulary)
-    with prepared(folder, recipe, parts, Began(how.salvage), how.resume, how.workers) as sounds:
+    begun = Began(manifest.vocabulary, how.salvage)
+    with prepared(folder, recipe, parts, begun, how.resume, how.workers) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
