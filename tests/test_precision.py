@@ -96,6 +96,7 @@ def test_runs_that_come_later_compute_as_those_that_are_there(place, measured):
     done = earmark(*words, "3,4")
     assert done.returncode == 0 and "precision 32-true: as out/seed-1/run.json tells" in done.stderr
     assert told(place / "out") == ["32-true"] * 4 and len(measured) == 2
+    assert list(json.loads((place / "out" / "seeds.json").read_text())["seeds"]) == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("phases", [{}, PHASES], ids=["plain", "phases"])
@@ -167,3 +168,11 @@ def test_a_comparison_tells_where_precisions_differ(place, clips):
         files = {name: str(place / name / "tagger.safetensors") for name in names}
         notes = library.compare(files, clips, resamples=5, permutations=5).notes
         assert any(note in each for each in notes) is there, notes
+    # and seeds of before, as an earlier version left them
+    for seed, name in (("1", "float32"), ("2", "bf16")):
+        shutil.copytree(place / name, place / "out" / f"seed-{seed}")
+        kept = place / "out" / f"seed-{seed}" / "recipe.yaml"
+        kept.write_text(yaml.safe_dump(parse(PLAN | {"name": "plan", "seed": int(seed)}).as_dict()))
+    done = earmark("train", "plan.yaml", "--data", "clips.parquet", "--out", "out", "--resume", "--seeds", "1,2")
+    assert done.returncode == 0, done.stderr
+    assert "out: its taggers were trained in different precisions (bf16; float32)" in done.stderr

@@ -29,6 +29,7 @@ from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
+from earmark.train import beforehand  # noqa: E402 (after the skip)
 from earmark.train.validation import clip_loss, losses_of  # noqa: E402 (after the skip)
 
 pytestmark = pytest.mark.usefixtures("sketched")
@@ -720,10 +721,10 @@ def test_training_clips_of_which_nothing_is_known_are_refused(clips, tmp_path):
 
 def test_validation_clips_of_which_nothing_is_known_are_told_before_the_first_fold_is_trained(clips):
     turns = training.rotations(recipe(task="many"), clips)
-    training.check_turns(turns, clips)
+    beforehand.check_turns(turns, clips)
     with pytest.raises(ManifestError, match=r"^fold 4: of none of the 12 validation clips"):
-        training.check_turns(turns, unknowing(clips, "3"))
-    training.check_turns({name: turns[name] for name in "123"}, unknowing(clips, "3"))
+        beforehand.check_turns(turns, unknowing(clips, "3"))
+    beforehand.check_turns({name: turns[name] for name in "123"}, unknowing(clips, "3"))
 
 
 @pytest.mark.parametrize("choose", ["loss", "segment_loss", "map"])

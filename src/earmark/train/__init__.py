@@ -13,12 +13,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earmark.train.folds import check_turns, divide, rotations
+    from earmark.train.folds import divide, rotations
     from earmark.train.run import train
 
-__all__ = ["check_turns", "divide", "rotations", "train"]
+__all__ = ["divide", "rotations", "train"]
 
-_HOMES = {"check_turns": "folds", "divide": "folds", "rotations": "folds", "train": "run"}
+_HOMES = {"divide": "folds", "rotations": "folds", "train": "run"}
 
 
 def __getattr__(name: str) -> Any:

@@ -84,30 +84,45 @@ def learnt(folder: Path) -> bool:
     return any((*folder.rglob(STATE), *folder.rglob(TAGGER)))
 
 
-def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int) -> dict[str, str]:
-    text = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
-    kept = folder / RECIPE
-    if not kept.is_file():
-        if others := [each.name for each in sorted(folder.iterdir()) if not _of_a_start(each)]:
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def check_place(folder: Path, recipe: Recipe, resume: bool) -> bool:
+    """Whether there is a run to go on with. Raises EarmarkError where a run of the recipe can neither begin nor go on."""
+    if not (folder / RECIPE).is_file():
+        if others := [each.name for each in _inside(folder) if not _of_a_start(each)]:
             raise EarmarkError(
                 f"{folder}: is not empty and holds no run of earmark, but {others[0]}: take another --out"
             )
-        clear_up(folder)
-        now, heard = _clips(parts, recipe, workers)
-        write_json(folder / SPLIT, now)
-        begun.write(folder)
-        # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
-        write_text(kept, text)
-        _know(folder, parts, now, heard)
-        return heard
+        return False
     if not resume:
         raise EarmarkError(f"{folder}: holds a run already: --resume goes on with it, another --out starts a new one")
+    check_alike(folder, recipe)
+    return True
+
+
+def check_alike(folder: Path, recipe: Recipe) -> None:
+    """Raises EarmarkError for the run of another recipe."""
+    kept = folder / RECIPE
     if changed := _changed(kept, recipe):
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise EarmarkError(
             f"{folder}: was started with another recipe or other settings ({', '.join(changed[:SHOWN])}{more}; see {kept}): "
             "resume with the same, or take another --out"
         )
+
+
+def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int) -> dict[str, str]:
+    if not check_place(folder, recipe, resume):
+        clear_up(folder)
+        now, heard = _clips(parts, recipe, workers)
+        write_json(folder / SPLIT, now)
+        begun.write(folder)
+        # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
+        write_text(folder / RECIPE, yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True))
+        _know(folder, parts, now, heard)
+        return heard
     if learnt(folder):
         begun.check(folder)
     else:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from earmark import recipe as recipes
 from earmark.data import splits
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
-from earmark.errors import ManifestError
+from earmark.errors import EarmarkError, ManifestError
 from earmark.recipe import Recipe
 from earmark.train.folder import Say
-from earmark.train.plausible import check_plans, check_vocabulary
+
+
+@dataclass(frozen=True)
+class Turns:
+    """all: the recipe for each fold that takes a turn. wanted: the names of those that were asked for, in the same order."""
+
+    all: dict[str, Recipe]
+    wanted: tuple[str, ...]
+
+    @staticmethod
+    def of(recipe: Recipe, manifest: Manifest, asked: Sequence[str], say: Say = lambda line: None) -> Turns:
+        """asked: names of folds, or `all`. Raises EarmarkError for a fold that takes no turn, ManifestError as `rotations`."""
+        turns = rotations(recipe, manifest, say)
+        if unknown := sorted(set(asked) - {*turns, "all"}):
+            raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
+        return Turns(turns, tuple(name for name in turns if "all" in asked or name in asked))
 
 
 def divide(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) -> tuple[Manifest, Parts]:
@@ -68,17 +84,3 @@ def rotations(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) 
         raw["data"] |= {**folds, "train": rest}
         rotated[name] = recipes.parse(raw, recipe.name)
     return rotated
-
-
-def check_turns(turns: Mapping[str, Recipe], manifest: Manifest) -> None:
-    """What would end the training of a fold, as far as the clips and the recipe tell, before the first is trained.
-
-    turns: of `rotations`. Raises ManifestError with the name of the fold.
-    """
-    for name, recipe in turns.items():
-        try:
-            whole, parts = divide(recipe, manifest)
-            check_vocabulary(parts, whole.vocabulary, recipe, lambda line: None)
-            check_plans(recipe, parts.validation, whole.vocabulary)
-        except ManifestError as error:
-            raise ManifestError(f"fold {name}: {error}") from error

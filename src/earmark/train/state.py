@@ -110,6 +110,14 @@ def load_state(path: Path, tagger: nn.Module) -> tuple[dict[str, Any], State]:
     return {"state": state, "param_groups": plain["groups"]}, State(**plain["course"])
 
 
+def course(path: Path) -> State:
+    """How far the run had come, without its tensors."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        return State(**json.loads(file.metadata()["state"])["course"])
+
+
 def load_average(path: Path) -> dict[str, torch.Tensor]:
     """The moving average of the weights, by name; empty where the run keeps none."""
     return _named(path, "average/")

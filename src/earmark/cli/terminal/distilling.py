@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.recipe import Recipe
+    from earmark.train.folds import Turns
 
 STUDENT, ALONE, REPORT = "student", "alone", "report"  # folders, and names in the report
 
@@ -43,22 +44,38 @@ def distil(
     from earmark.cli.terminal.training import train_one
     from earmark.data.datasets import open_data
     from earmark.evaluation.vocabulary import Vocabulary
+    from earmark.train import beforehand
+    from earmark.train.folds import Turns
     from earmark.train.teaching import Teachers
 
     _check_place(out)
     plan = recipes.load(into, settings, say)
     clips = open_data(data, plan.data.dataset, plan.data.options, say)
     merged = None if how.merge is None else Vocabulary.load(how.merge, how.merge_by)
-    told = {**told, "beside": out}
-    for fold, own in _turns(plan, clips, folds).items():
+    turns = None if folds is None else Turns.of(plan, clips, folds, say)
+    wanted = {None: plan} if turns is None else {name: turns.all[name] for name in turns.wanted}
+
+    def taught(fold: str | None, own: Recipe) -> tuple[Recipe, Teachers]:
         teachers = Teachers.load(places, merged, fold, str(told["device"]))
-        student = teachers.recipe(own, how.temperature, how.share)
+        return teachers.recipe(own, how.temperature, how.share), teachers
+
+    students: dict[str | None, Recipe] = {}
+    for fold, own in wanted.items():  # all, before any is trained; their teachers are not kept in memory
+        students[fold], teachers = taught(fold, own)
+        with beforehand.of_fold(fold):
+            beforehand.check(students[fold], clips, teachers)
+    _check_runs(out / STUDENT, turns, students, bool(told["resume"]))
+    if alone:
+        every = wanted if turns is None else turns.all
+        _check_runs(out / ALONE, turns, {fold: _untaught(own) for fold, own in every.items()}, bool(told["resume"]))
+    told = {**told, "beside": out}
+    for fold, own in wanted.items():
+        student, teachers = taught(fold, own)
         part = f"fold-{fold}" if fold else ""
         title = f"fold {fold} " if fold else ""
         train_one(student, clips, out / STUDENT / part, {**told, "teachers": teachers}, f"{title}{STUDENT}")
         if alone:
-            own = own.model_copy(update={"distil": None})
-            train_one(own, clips, out / ALONE / part, dict(told), f"{title}{ALONE}")
+            train_one(_untaught(own), clips, out / ALONE / part, dict(told), f"{title}{ALONE}")
     systems = {STUDENT: out / STUDENT} | ({ALONE: out / ALONE} if alone else {})
     if not folds:
         systems = {name: folder / "tagger.safetensors" for name, folder in systems.items()}
@@ -78,20 +95,18 @@ def _check_place(out: Path) -> None:
         raise EarmarkError(f"{out}: is not empty and holds {others[0]}, which no distilling made: take another --out")
 
 
-def _turns(plan: Recipe, clips: Manifest, wanted: Sequence[str] | None) -> dict[str | None, Recipe]:
-    """The recipe for each fold that is asked for; without folds the recipe as it is."""
-    from earmark import train as training
-    from earmark.cli.terminal.console import say
-    from earmark.errors import EarmarkError
+def _check_runs(out: Path, turns: Turns | None, wanted: Mapping[str | None, Recipe], resume: bool) -> None:
+    """Raises EarmarkError where the runs cannot go into the folder: all folds', or the one."""
+    from earmark.train import places
 
-    if wanted is None:
-        return {None: plan}
-    turns = training.rotations(plan, clips, say)
-    if unknown := sorted(set(wanted) - {*turns, "all"}):
-        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
-    names = [name for name in turns if "all" in wanted or name in wanted]
-    training.check_turns({name: turns[name] for name in names}, clips)
-    return {name: turns[name] for name in names}
+    if turns is None:
+        places.check_run(out, wanted[None], resume)
+    else:
+        places.check_folds(out, {str(fold): recipe for fold, recipe in wanted.items()}, turns.wanted, resume)
+
+
+def _untaught(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"distil": None})
 
 
 def _report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -121,6 +121,7 @@ def train(question: Question, told: dict[str, Any]) -> None:
     asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
+        _of_one(question)[0](question.out, plan, how.resume)
         made = _one(base, question, plan, clips, question.out, asked, how)
         say(str(made))
         say(f"it runs with PyTorch, and without it once `earmark export {made}` has put a graph into the file")
@@ -145,21 +146,27 @@ def _one(base: Any, question: Question, plan: Recipe, clips: Manifest, out: Path
     )  # fmt: skip
 
 
+def _of_one(question: Question) -> tuple[Callable[[Path, Recipe, bool], object], str]:
+    """What checks the place of a run, and the folder in it where its recipe lies."""
+    from earmark.train import places
+    from earmark.train.heads import unfreezing
+
+    return (unfreezing.check_place, unfreezing.HEAD) if question.unfreeze else (places.check_run, "")
+
+
 def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: Any, how: Any) -> None:
-    from earmark import train as training
     from earmark.cli.terminal.console import print_table, say
     from earmark.models.facts import Facts
     from earmark.models.file import read_head
+    from earmark.train import beforehand, places
+    from earmark.train.folds import Turns
 
-    turns = training.rotations(plan, clips, say)
-    wanted = question.fold or []
-    if unknown := sorted(set(wanted) - {*turns, "all"}):
-        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
-    names = [each for each in turns if "all" in wanted or each in wanted]
-    training.check_turns({name: turns[name] for name in names}, clips)
+    turns = Turns.of(plan, clips, question.fold or [], say)
+    places.check_folds(question.out, turns.all, turns.wanted, how.resume, *_of_one(question))
+    beforehand.check_turns({name: turns.all[name] for name in turns.wanted}, clips)
     rows = []
-    for name in names:
-        path = _one(base, question, turns[name], clips, question.out / f"fold-{name}", asked, how)
+    for name in turns.wanted:
+        path = _one(base, question, turns.all[name], clips, question.out / f"fold-{name}", asked, how)
         head = Facts.read(read_head(path)["facts"], str(path)).head
         assert head is not None
         reached = head.reached() or {}

@@ -41,6 +41,7 @@ def by_recipe(
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.heads import needed
     from earmark.data.datasets import open_data
+    from earmark.train import places
     from earmark.train import processes as together
 
     plan = recipes.load(
@@ -53,6 +54,8 @@ def by_recipe(
         if seeds is not None:
             train_seeds(plan, clips, out, seeds, fold, told)
         elif fold is None:
+            if together.rank() == 0:
+                places.check_run(out, plan, told["resume"])
             say(str(train_one(plan, clips, out, told)))
         else:
             train_folds(plan, clips, out, fold, told)
@@ -94,33 +97,31 @@ def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], ti
             raise typer.Exit(130) from None
 
 
-def train_folds(
-    plan: Recipe, clips: Manifest, out: Path, wanted: list[str], told: dict[str, Any], title: str = ""
-) -> list[tuple[str, Path, int | None, Mapping[str, float | None]]]:
-    """Train once for each fold, in out/fold-<name>; the validation figures of all at the end, which come back too."""
-    from earmark import train as training
+def train_folds(plan: Recipe, clips: Manifest, out: Path, asked: Sequence[str], told: dict[str, Any]) -> None:
+    """Train once for each fold, in out/fold-<name>; the validation figures of all that are there at the end."""
     from earmark.cli.terminal.console import print_table, say
-    from earmark.errors import EarmarkError
+    from earmark.train import beforehand, places, processes
+    from earmark.train.folder import TAGGER
+    from earmark.train.folds import Turns
+    from earmark.train.seeds import Validated
 
-    turns = training.rotations(plan, clips, say)
-    unknown = sorted(set(wanted) - {*turns, "all"})
-    if unknown:
-        raise EarmarkError(f"--fold {unknown[0]}: the folds that take turns are {', '.join(turns)}, or say `all`")
-    names = [name for name in turns if "all" in wanted or name in wanted]
-    training.check_turns({name: turns[name] for name in names}, clips)
-    rows = []
-    told = {"beside": out, **told}
-    for name in names:
-        path = train_one(turns[name], clips, out / f"fold-{name}", told, f"{title} fold {name}".strip())
-        rows.append((name, path, *_validated(path)))
-    figures = list(dict.fromkeys(key for *_, told_of in rows for key in told_of))
+    turns = Turns.of(plan, clips, asked, say)
+    if processes.rank() == 0:  # the others may come here when the first has begun
+        places.check_folds(out, turns.all, turns.wanted, told["resume"])
+    beforehand.check_turns({name: turns.all[name] for name in turns.wanted}, clips)
+    for name in turns.wanted:
+        train_one(turns.all[name], clips, out / f"fold-{name}", {**told, "beside": out}, f"fold {name}")
+    if processes.rank() != 0:
+        return
+    ended = [name for name, run in places.folds(out).items() if name in turns.all and places.finished(run)]
+    rows = {name: Validated.read(out / f"fold-{name}" / TAGGER) for name in ended}
+    figures = list(dict.fromkeys(key for row in rows.values() for key in row.figures))
     table: list[tuple[Any, ...]] = [
-        (name, epoch, *(_shown(told_of.get(key)) for key in figures)) for name, _, epoch, told_of in rows
+        (name, row.epoch, *(_shown(row.figures.get(key)) for key in figures)) for name, row in rows.items()
     ]
-    over = _over([told_of for *_, told_of in rows], figures)
+    over = _over([row.figures for row in rows.values()], figures)
     print_table(["fold", "epoch", *(f"validation {key}" for key in figures)], table + over)
     say(f"{out}: {len(rows)} taggers; `earmark evaluate {out}` reports each on the fold that it was not trained on")
-    return rows
 
 
 def train_seeds(
@@ -128,42 +129,36 @@ def train_seeds(
 ) -> None:
     """Train once for each seed, in out/seed-<N>, over folds if wanted; mean and spread at the end, and in seeds.json."""
     from earmark.cli.terminal.console import print_table, say
-    from earmark.train import processes, seeds
+    from earmark.train import beforehand, processes, seeds
+    from earmark.train.folds import Turns
 
-    runs: dict[int, dict[str, Any]] = {}
+    plans = seeds.seeded(plan, seeds.parse(text), say)
+    turns = None if folds is None else Turns.of(plan, clips, folds, say)
+    if processes.rank() == 0:  # the others may come here when the first has begun
+        seeds.check(out, plans, turns, told["resume"])
+    over = {} if turns is None else {name: turns.all[name] for name in turns.wanted}
+    beforehand.check_turns(over, clips)
     told = {**told, "beside": out}
-    for seed, own in seeds.seeded(plan, seeds.parse(text), say).items():
+    for seed, own in plans.items():
         place = seeds.place(out, seed)
-        if folds is None:
-            epoch, figures = _validated(train_one(own, clips, place, told, f"seed {seed}"))
-            runs[seed] = {"epoch": epoch, "validation": dict(figures)}
-        else:
-            rows = train_folds(own, clips, place, folds, told, f"seed {seed}")
-            each = {name: {"epoch": epoch, "validation": dict(figures)} for name, _, epoch, figures in rows}
-            keys = [key for key in rows[0][3] if all(row[3].get(key) is not None for row in rows)]
-            mean = {key: fmean(float(row[3][key] or 0.0) for row in rows) for key in keys}
-            runs[seed] = {"folds": each, "validation": mean}
+        if turns is None:
+            train_one(own, clips, place, told, f"seed {seed}")
+        for name, turn in over.items():
+            turn = turn.model_copy(update={"seed": seed})
+            train_one(turn, clips, place / f"fold-{name}", told, f"seed {seed} fold {name}")
     if processes.rank() != 0:
         return
-    facts = seeds.write(out, runs)
+    facts = seeds.write(out, plans, say)
+    runs = facts["seeds"]
     names = list(dict.fromkeys(key for run in runs.values() for key in run["validation"]))
     table: list[tuple[Any, ...]] = [
-        (str(seed), *(_shown(run["validation"].get(key)) for key in names)) for seed, run in runs.items()
+        (seed, *(_shown(run["validation"].get(key)) for key in names)) for seed, run in runs.items()
     ]
-    over = facts["over seeds"]
-    for what in ("mean", "deviation", "lowest", "highest") if over else ():
-        table.append((what, *(_shown(over.get(key, {}).get(what)) for key in names)))
+    spread = facts["over seeds"]
+    for what in ("mean", "deviation", "lowest", "highest") if spread else ():
+        table.append((what, *(_shown(spread.get(key, {}).get(what)) for key in names)))
     print_table(["seed", *(f"validation {key}" for key in names)], table)
     say(f"{out}: {len(runs)} seeds, {seeds.FILE}; `earmark evaluate {out}` judges each, and tells mean and spread")
-
-
-def _validated(path: Path) -> tuple[int | None, Mapping[str, float | None]]:
-    """The epoch that a tagger's file keeps, and its validation figures."""
-    from earmark.models.facts import Facts
-    from earmark.models.file import read_head
-
-    facts = Facts.read(read_head(path)["facts"], str(path))
-    return facts.chosen.number if facts.chosen else None, facts.validation or {}
 
 
 def _over(rows: Sequence[Mapping[str, float | None]], figures: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -28,6 +28,7 @@ from earmark.models.facts import Base, Epoch
 from earmark.models.tagger import Tagger
 from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
+from earmark.train import folder as folders
 from earmark.train import run as runs
 from earmark.train.folder import TAGGER, write_json
 from earmark.train.folds import divide
@@ -80,7 +81,7 @@ def train(
         raise EarmarkError(
             "--unfreeze trains the net on the clips alone, not on windows of unlabelled --recordings: leave one of them out"
         )
-    _check_place(folder)
+    check_place(folder, recipe, how.resume)
     learn_head(base, source, recipe, manifest, folder / HEAD, asked, how, progress)
     headed = loading.load(folder / HEAD / TAGGER, engine="torch").alone
     _, parts = divide(recipe, manifest)
@@ -137,10 +138,13 @@ def _validated(headed: Tagger, validation: Manifest, how: How) -> dict[str, floa
     return {name.removeprefix("valid_"): value for name, value in found.items()}
 
 
-def _check_place(folder: Path) -> None:
-    """Raises EarmarkError for a folder with something else than what goes there."""
-    others = sorted({each.name for each in folder.iterdir()} - {HEAD, NET, TOLD, TAGGER}) if folder.is_dir() else []
+def check_place(folder: Path, recipe: Recipe, resume: bool) -> None:
+    """Raises EarmarkError for a folder with something else than what goes there, and for another run. recipe: of the head."""
+    begun = (folder / HEAD / folders.RECIPE).is_file()  # what comes after the head is of no such training without it
+    ours = {HEAD, NET, TOLD, TAGGER} if begun else {HEAD}
+    others = sorted({each.name for each in folder.iterdir()} - ours) if folder.is_dir() else []
     if others:
         raise EarmarkError(
             f"{folder}: is not empty and holds {others[0]}, which no training with --unfreeze made: take another --out"
         )
+    folders.check_place(folder / HEAD, recipe, resume)
