@@ -253,3 +253,26 @@ def test_the_verb_trains_both_and_compares_them_in_pairs(clips, tmp_path, monkey
     again = earmark(*words, "--resamples", "20", "--resume")
     assert again.returncode == 0, again.stderr
     assert teaching.TAGGER == "tagger.safetensors"
+
+
+def test_teachers_are_compared_whatever_they_are_given_as(clips, tmp_path, monkeypatch):
+    """By file, as the folder of a run or of a run over folds, as which they teach."""
+    monkeypatch.chdir(tmp_path)
+    manifests.write(clips, tmp_path / "clips.csv")
+    recipe = plan(data={"dataset": "table", "validation": 0.2}, train={"epochs": 1, "batch": 8, "precision": "float32"})
+    (tmp_path / "small.yaml").write_text(json.dumps(recipe.as_dict()))
+    own = teacher(clips)
+    own.facts = replace(own.facts, data=DataSet("table"))
+    for place in ("file.safetensors", "single/tagger.safetensors", "big/fold-5/tagger.safetensors"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        own.save(tmp_path / place)
+    words = ("distil", "file.safetensors", "single", "big", "--into", "small.yaml", "--data", "clips.csv", "--out", "d")
+    done = earmark(*words, "--fold", "5", "--no-alone", "--resamples", "5")
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "d/report/comparison.json").read_text())
+    assert [system["name"] for system in told["systems"]] == ["student", "file", "single", "big"]
+    words = ("distil", "single", *words[4:-1], "e", "--set", "data.test=[5]", "--no-alone", "--resamples", "5")
+    done = earmark(*words)  # once, not over folds
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "e/report/comparison.json").read_text())
+    assert [system["name"] for system in told["systems"]] == ["student", "single"]

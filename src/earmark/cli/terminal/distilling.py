@@ -127,7 +127,8 @@ def _report(
     named: dict[str, Any] = {}
     for place in places:
         name, path = comparison.named_by(place, {**systems, **named})
-        named[name] = path
+        kept = Path(path) / "tagger.safetensors"
+        named[name] = kept if kept.is_file() else path  # a single run's; of a run over folds the folder stands for all
     options: dict[str, Any] = {"common": True, "resamples": resamples, "progress": Bar()}
     merge: dict[str, Any] = {"merge": how.merge, "merge_by": how.merge_by} if how.merge else {}
     try:
