@@ -3,8 +3,9 @@
 out/trainings/NET-DIGEST/    a run folder of earmark; besides
   scores.parquet             of the clips that it is tested on
   epochs.parquet             of the same clips, the mean over its epochs' scores, where a claim asks for it
-  done.json                  written last: seconds, of the clock and of the processor, and device. What has it is not done
-                             again; a run without goes on.
+  done.json                  written last: seconds, of the clock and of the processor, device and precision. What has it is
+                             not done again; a run without goes on.
+out/alike/NET-DIGEST/        in which precision all trainings of a recipe compute, where it is measured
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pathlib import Path
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
 from earmark.files import write_text
+from earmark.models.facts import Facts
+from earmark.models.file import read_head
 from earmark.recipe import Recipe
 from earmark.scores import Scores
 from earmark.train.folder import TAGGER, versions
@@ -33,6 +36,8 @@ from earmark.train.folder import TAGGER, versions
 DONE = "done.json"
 SCORES = "scores.parquet"
 EPOCHS = "epochs.parquet"
+ALIKE = "alike"
+OWN = ("name", "summary", "seed", "data", "distil")  # what trainings differ in that are compared as those of one recipe
 Say = Callable[[str], None]
 
 
@@ -47,6 +52,13 @@ class Training:
     folder: Path
     epochs: str | None = None
     teachers: tuple[Path, ...] = ()
+
+    @property
+    def alike(self) -> Path:
+        """Of all trainings of its recipe, whatever their seeds and folds, who teaches them or not: they compute in one precision."""
+        told = {name: value for name, value in self.plan.as_dict().items() if name not in OWN}
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+        return self.folder.parent.parent / ALIKE / f"{self.plan.net.name}-{digest}"
 
     def ended(self) -> bool:
         wanted = [DONE, SCORES] + ([EPOCHS] if self.epochs else [])
@@ -190,13 +202,16 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
         if one.teachers:
             teachers = Teachers.load(one.teachers, None, None, device)
             plan = teachers.recipe(plan)
-        training.train(plan, clips, one.folder, resume=True, workers=workers, device=device, teachers=teachers)
+        training.train(
+            plan, clips, one.folder, resume=True, workers=workers, device=device, teachers=teachers, beside=one.alike
+        )
         score(one.folder / TAGGER, one.clips, device, workers).save(one.folder / SCORES)
         told = {
             "seconds": round(time.perf_counter() - begin, 1),
             # of a machine that has other work, or on which it was halted, the clock tells little
             "processor seconds": round(time.process_time() - worked, 1),
             "device": device,
+            "precision": _precision(one.folder / TAGGER),
             "gone on": before,
             "made by": versions(),
         }
@@ -209,6 +224,11 @@ def run(one: Training, device: str = "cpu", workers: int = 2) -> None:
 
         heard = [score(file, one.clips, device, workers) for file in files]
         combine(heard, one.epochs, task=one.plan.task).save(one.folder / EPOCHS)  # type: ignore[arg-type]
+
+
+def _precision(tagger: Path) -> str | None:
+    computed = Facts.read(read_head(tagger)["facts"], str(tagger)).precision
+    return None if computed is None else computed.words()
 
 
 def score(tagger: Path, clips: Path, device: str, workers: int) -> Scores:

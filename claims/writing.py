@@ -118,15 +118,19 @@ def runs_of(claim: Claim, planned: Plan) -> str:
 
 
 def cost(planned: Plan) -> dict[str, Any]:
-    """Trainings, the seconds that they and their scoring took one by one, and on what; those of the processor where all tell them."""
+    """Trainings, the seconds that they and their scoring took one by one, and on what; those of the processor, and in which precision,
+    where all tell them.
+    """
     every = {one.folder for runs in planned.values() for run in runs for one in run}
     told = [json.loads((folder / "done.json").read_text(encoding="utf-8")) for folder in sorted(every)]
     worked = [each.get("processor seconds") for each in told]
+    computed = {each.get("precision") for each in told}
     return {
         "trainings": len(told),
         "seconds": round(sum(each["seconds"] for each in told)),
         **({"processor seconds": round(sum(worked))} if told and None not in worked else {}),
         "device": ", ".join(sorted({each["device"] for each in told})) or None,
+        **({"precision": " and ".join(sorted(computed))} if told and None not in computed else {}),
     }
 
 
@@ -255,7 +259,8 @@ def _protocol(told: Mapping[str, Any]) -> list[str]:
         f"Verdict: only where every net counts as trained: {RULE}. Then a difference with both p (Holm over all pairs, "
         f"two-sided) below {LEVEL} holds or, in the other direction, does not hold; otherwise it cannot be told.",
         *_courses(told),
-        f"{spent['trainings']} trainings on {spent['device']}, {spent['seconds'] / 60:.0f} minutes one after another{_worked(spent)}."
+        f"{spent['trainings']} trainings on {spent['device']}, {spent['seconds'] / 60:.0f} minutes one after another"
+        f"{_worked(spent)}{_computed(spent)}."
         if spent["trainings"]
         else "No training was needed.",
         *told["remarks"],
@@ -264,6 +269,10 @@ def _protocol(told: Mapping[str, Any]) -> list[str]:
 
 def _worked(spent: Mapping[str, Any]) -> str:
     return f", {spent['processor seconds'] / 60:.0f} of them of the processor" if "processor seconds" in spent else ""
+
+
+def _computed(spent: Mapping[str, Any]) -> str:
+    return f", computed in {spent['precision']}" if "precision" in spent else ""
 
 
 def _courses(told: Mapping[str, Any]) -> list[str]:

@@ -26,12 +26,14 @@ from claims.run import main
 from claims.verdict import FoundEvents, ScoredClips
 
 from earmark import metrics
+from earmark import recipe as recipes
 from earmark.data import manifest as manifests
 from earmark.errors import EarmarkError, ScoresError
 from earmark.metrics import Clips, Counts
 from earmark.models import loading
 from earmark.registry import NETS
 from earmark.scores import Scores
+from earmark.train import precision
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "docs"))  # as MkDocs does for a hook
@@ -274,12 +276,35 @@ def result(place) -> dict:
     return json.loads((place / "results" / "tones.json").read_text())
 
 
+def test_trainings_of_one_recipe_compute_alike(clips, tmp_path, monkeypatch):
+    """The first measures, whatever its seed and fold; one that measured beside it, and ended later, does as it did."""
+    choose = iter([("32-true", "is faster"), ("bf16-mixed", "is faster")])
+    monkeypatch.setattr(precision, "choose", lambda *given: next(choose))
+    manifests.write(clips, tmp_path / "clips.parquet")
+    auto = RECIPE | {"train": RECIPE["train"] | {"precision": "auto"}}
+
+    def made(raw: dict) -> trainings.Training:
+        return trainings.training(recipes.parse(raw), tmp_path / "clips.parquet", tmp_path / "out" / "trainings")
+
+    first = made(auto)
+    second = made(auto | {"seed": 3, "data": auto["data"] | {"test": ["1"], "validation": ["2"]}})
+    other = made(auto | {"windows": {"length": 0.5, "hop": 0.5}})
+    assert first.folder != second.folder and first.alike == second.alike != other.alike
+    for one in (first, second):
+        trainings.run(one, workers=1)
+    told = [json.loads((one.folder / "done.json").read_text())["precision"] for one in (first, second)]
+    assert told == ["float32", "float32"] and next(choose)
+    assert precision.keep(first.alike, "", ("bf16-mixed", "is faster"))[0] == "32-true"
+
+
 def test_a_claim_from_clips_to_a_verdict(clips, place, result):
     """Every figure again, from the scores that the trainings left."""
     assert (result["clips"], result["groups"], result["size"]) == (12, 12, "small")
     assert result["cost"]["trainings"] == 6 and result["cost"]["device"] == "cpu"
     spent = [json.loads(file.read_text()) for file in (place / "out" / "trainings").glob("*/done.json")]
     assert result["cost"]["processor seconds"] == round(sum(each["processor seconds"] for each in spent)) > 0
+    assert result["cost"]["precision"] == "float32"
+    assert " of the processor, computed in float32." in (place / "results" / "tones.md").read_text(encoding="utf-8")
     systems = {system["name"]: system for system in result["systems"]}
     assert systems["trained"]["settings"] == ["train.epochs=2"]
     found: dict[str, dict[int, float]] = {}

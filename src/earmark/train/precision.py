@@ -62,12 +62,15 @@ def settled(beside: Path, phase: str) -> tuple[str, str] | None:
     return None
 
 
-def keep(beside: Path, phase: str, name: str) -> None:
-    """For the other runs of the folder."""
+def keep(beside: Path, phase: str, chosen: tuple[str, str]) -> tuple[str, str]:
+    """For the other runs of the folder: chosen, unless one that began beside this one was there first; whose it is."""
     beside.mkdir(parents=True, exist_ok=True)
+    if first := settled(beside, phase):
+        return first
     file = beside / FILE
-    told = {**(_told(file) if file.is_file() else {}), phase: name}
+    told = {**(_told(file) if file.is_file() else {}), phase: chosen[0]}
     write_text(file, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    return chosen
 
 
 def _told(file: Path) -> Mapping[str, str]:

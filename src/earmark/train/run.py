@@ -316,7 +316,7 @@ class Run:
         waves, targets, _ = next(iter(module.epoch_batches()))
         chosen = precision.choose(module.tagger, waves, targets, asked, self.device)
         if asked == "auto" and processes.rank() == 0 and self.beside != self.folder:
-            precision.keep(self.beside, name, chosen[0])
+            return precision.keep(self.beside, name, chosen)
         return chosen
 
     def _trained(self, source: str) -> AnyTagger:
