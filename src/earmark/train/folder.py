@@ -115,14 +115,7 @@ def check_alike(folder: Path, recipe: Recipe) -> None:
 
 def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int) -> dict[str, str]:
     if not check_place(folder, recipe, resume):
-        clear_up(folder)
-        now, heard = _clips(parts, recipe, workers)
-        write_json(folder / SPLIT, now)
-        begun.write(folder)
-        # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
-        write_text(folder / RECIPE, yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True))
-        _know(folder, parts, now, heard)
-        return heard
+        return _begin(folder, recipe, parts, begun, workers)
     if learnt(folder):
         begun.check(folder)
     else:
@@ -133,9 +126,28 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: b
     if before != now and not learnt(folder):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
+    _check_clips(folder, before, now)
+    if known is None:
+        _know(folder, parts, now, heard)
+    clear_up(folder)  # of a kill while an epoch was written
+    return heard
+
+
+def _begin(folder: Path, recipe: Recipe, parts: Parts, begun: Began, workers: int) -> dict[str, str]:
+    clear_up(folder)
+    now, heard = _clips(parts, recipe, workers)
+    write_json(folder / SPLIT, now)
+    begun.write(folder)
+    # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
+    write_text(folder / RECIPE, yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True))
+    _know(folder, parts, now, heard)
+    return heard
+
+
+def _check_clips(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """What a run of an earlier version does not tell is not compared."""
     for part, told in now.items():
         for name, what in COMPARED.items():
-            # a run of an earlier version does not tell all of them
             if name in before.get(part, {}) and before[part][name] != told[name]:
                 raise EarmarkError(
                     f"{folder}: was started with other clips than --data gives now: the {what} of the {part} clips differ. Give "
@@ -146,10 +158,6 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: b
                 f"{folder}: was started with the same {part} clips in another order, by which the rest would be drawn otherwise. Give "
                 "them in the order of then, or take another --out"
             )
-    if known is None:
-        _know(folder, parts, now, heard)
-    clear_up(folder)  # of a kill while an epoch was written
-    return heard
 
 
 def _clips(parts: Parts, recipe: Recipe, workers: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
