@@ -37,7 +37,7 @@ def sounds(tmp_path) -> Path:
         (tmp_path / "sounds" / tag).mkdir(parents=True)
         for number in range(12):
             name = f"{tag}{'abcdef'[number // 2]}_{number % 2}.wav"
-            soundfile.write(tmp_path / "sounds" / tag / name, call(0.7, hertz, 1.3), RATE)
+            soundfile.write(tmp_path / "sounds" / tag / name, call(0.7, hertz + number, 1.3), RATE)
     return tmp_path / "sounds"
 
 

@@ -294,7 +294,10 @@ def test_the_shortest_window_is_enough():
         ({"net": {**RECIPE["net"], "band_pools": [0] * 6}}, "net: "),
         ({"net": {**RECIPE["net"], "widths": [4]}}, "net: "),
         ({"net": {**RECIPE["net"], "hidden": -1}}, "net: "),
-        ({"net": {"name": "convnet1d", "widths": [], "blocks": []}, "features": None}, "net: widths is .*\n  net: blocks is "),
+        (
+            {"net": {"name": "convnet1d", "widths": [], "blocks": []}, "features": None},
+            "net: widths is .*\n  net: blocks is ",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_together(changes, expected):

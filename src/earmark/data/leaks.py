@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from numpy.typing import NDArray
 
 from earmark.data import sounds
 from earmark.data.manifest import Manifest, few, natural
+from earmark.data.splits import Parts
 from earmark.data.together import SOURCE, codes, limits, recordings
 from earmark.errors import ManifestError
+
+EMPTY = hashlib.sha256().hexdigest()  # of a file without a byte, which is no sound
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,50 @@ def leaks(manifest: Manifest, *, hashes: bool = True) -> list[Leak]:
         return []
     found = [*_group_leaks(manifest), *_recording_leaks(manifest)]
     return found + (_audio_leaks(manifest) if hashes else [])
+
+
+def check_sounds(
+    parts: Parts, digest: Mapping[Path, str], *, bear: bool = False, say: Callable[[str], None] = lambda line: None
+) -> None:
+    """Whether a sound lies on two sides of a split under two names, as `earmark.data.splits.divide` asks of groups and recordings.
+
+    digest: of the parts' files (`earmark.data.sounds.of_files`); those that could not be read are no sounds. Raises ManifestError;
+    `bear`: says it instead, but of groups and files that lie on both sides, which were told.
+    """
+    sides = {name: clips for name in ("train", "validation", "test") if len(clips := getattr(parts, name))}
+    for (a, one), (b, other) in itertools.combinations(sides.items(), 2):
+        rows = _alike(one, other, digest)
+        if not len(rows) and SOURCE in one.table.column_names:  # of a pack, made of other bytes into the same
+            rows = _alike(one, other, digest, heard=True)
+        _tell_sounds(a, b, one.select(rows[:, 0]), other.select(rows[:, 1]), bear, say)
+
+
+def _alike(one: Manifest, other: Manifest, digest: Mapping[Path, str], heard: bool = False) -> NDArray[np.int64]:
+    """(sounds, 2): a row of each in which the same sound lies, of each sound that lies in both."""
+    there: dict[str, int] = {}
+    for row, key in enumerate(sounds.keys(other, digest, heard=heard)):  # the smaller one: not the clips that train
+        there.setdefault(key, row)
+    for nothing in (sounds.NONE, EMPTY):
+        there.pop(nothing, None)
+    met = {key: row for row, key in enumerate(sounds.keys(one, digest, heard=heard)) if key in there}
+    return np.array([(row, there[key]) for key, row in met.items()], np.int64).reshape(-1, 2)
+
+
+def _tell_sounds(a: str, b: str, one: Manifest, other: Manifest, bear: bool, say: Callable[[str], None]) -> None:
+    """one, other: clips of the parts a and b, which are alike, row by row."""
+    if bear:
+        files = [mine == theirs for mine, theirs in zip(one.paths(), other.paths(), strict=True)]
+        told = (one.groups == other.groups) | np.array(files, np.bool_)
+        one, other = one.select(~told), other.select(~told)
+    if not len(one):
+        return
+    sentence = f"{len(one)} sounds lie in both {a} and {b}, byte for byte, such as {str(one.ids[0])!r} and {str(other.ids[0])!r}"
+    if not bear:
+        raise ManifestError(
+            f"{sentence}: figures would be too good. Take one of each out, choose folds that keep them together, or bear it with "
+            "--set data.shared_groups=report"
+        )
+    say(f"{sentence}: figures are better than on sounds never heard")
 
 
 def _leak(kind: str, manifest: Manifest, rows: NDArray[np.int64], what: str) -> Leak:

@@ -45,8 +45,8 @@ class Data(Section):
     fold (the rest), or all, whatever folds they had.
     rotate: which part the folds take in turn in a run over all of them: each is tested on once, and the one before it
     validates; or each validates once, and `test` stays (papers 002 and 004, whose test clips are given).
-    shared_groups: whether a group (speaker, uploader) or a recording on two sides of the split is an error, or reported and
-    borne, as with official splits that do not keep speakers apart.
+    shared_groups: whether a group (speaker, uploader), a recording or one sound under two names on two sides of the split is an
+    error, or reported and borne, as with official splits that do not keep speakers apart.
     tags: how many tags there are, where that is another number than the layout's, so that `earmark check` can count the
     net's parameters; training takes those that the clips have.
     reserved: tags that are learnt and never told, in answer to what is none of the others (default: background, noise,

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 
 from earmark import recipe as recipes
-from earmark.data import sounds
+from earmark.data import leaks, sounds
 from earmark.data.clipset import ClipSet, names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
@@ -56,16 +56,23 @@ Say = Callable[[str], None]
 
 @contextmanager
 def prepared(
-    folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int
+    folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int, say: Say = lambda line: None
 ) -> Iterator[dict[str, str]]:
     """Make the folder, or see that it holds this very run, in which nobody else works while the block lasts.
 
     Its clips are the same where their ids, what is told of them and the bytes of their files are. begun: what else it begins with.
-    Gives the samples of the sounds that are learnt from (`earmark.data.sounds`), by part. Raises EarmarkError.
+    Gives the samples of the sounds that are learnt from (`earmark.data.sounds`), by part. Raises EarmarkError, and ManifestError where a
+    sound lies on two sides of the split of a run that has learnt nothing yet; where the recipe bears that, `say` is told.
     """
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder, "run"):
-        yield _prepare(folder, recipe, parts, begun, resume, workers)
+    try:
+        with locked(folder, "run"):
+            yield _prepare(folder, recipe, parts, begun, resume, workers, say)
+    finally:
+        if made:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
 
 
 def _of_a_start(file: Path) -> bool:
@@ -113,16 +120,26 @@ def check_alike(folder: Path, recipe: Recipe) -> None:
         )
 
 
-def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int) -> dict[str, str]:
+def _prepare(
+    folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: bool, workers: int, say: Say
+) -> dict[str, str]:
+    def apart(digest: Mapping[Path, str]) -> None:
+        leaks.check_sounds(parts, digest, bear=recipe.data.shared_groups == "report", say=say)
+
     if not check_place(folder, recipe, resume):
-        return _begin(folder, recipe, parts, begun, workers)
+        clear_up(folder)
+        now, heard = _clips(parts, recipe, workers, apart)
+        _begin(folder, recipe, begun, now)
+        _know(folder, parts, now, heard)
+        return heard
     if learnt(folder):
         begun.check(folder)
     else:
         begun.write(folder)
     before = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
     known = _known(folder, parts)
-    now, heard = known or _clips(parts, recipe, workers)
+    # what has learnt goes on as it was begun
+    now, heard = known or _clips(parts, recipe, workers, (lambda digest: None) if learnt(folder) else apart)
     if before != now and not learnt(folder):
         write_json(folder / SPLIT, now)  # nothing was learnt yet: clips may have been mended
         before = now
@@ -133,15 +150,11 @@ def _prepare(folder: Path, recipe: Recipe, parts: Parts, begun: Began, resume: b
     return heard
 
 
-def _begin(folder: Path, recipe: Recipe, parts: Parts, begun: Began, workers: int) -> dict[str, str]:
-    clear_up(folder)
-    now, heard = _clips(parts, recipe, workers)
-    write_json(folder / SPLIT, now)
+def _begin(folder: Path, recipe: Recipe, begun: Began, clips: Mapping[str, Any]) -> None:
+    write_json(folder / SPLIT, clips)
     begun.write(folder)
     # last and in one step: where there is a recipe, there is a run to go on with, and what a kill leaves without one is no run
     write_text(folder / RECIPE, yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True))
-    _know(folder, parts, now, heard)
-    return heard
 
 
 def _check_clips(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -160,14 +173,22 @@ def _check_clips(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]
             )
 
 
-def _clips(parts: Parts, recipe: Recipe, workers: int) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """What identifies the clips of each part: those facts that a tagger keeps too, their sound and order; samples of the sounds."""
+def _clips(
+    parts: Parts, recipe: Recipe, workers: int, check: Callable[[Mapping[Path, str]], None]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What identifies the clips of each part: those facts that a tagger keeps too, their sound and order; samples of the sounds.
+
+    check: is given the digests of their files.
+    """
+    digest = {
+        path: each for name in parts.as_dict() for path, each in sounds.of_files(getattr(parts, name), workers).items()
+    }
+    check(digest)
     told, heard = {}, {}
     plans = [recipes.during(recipe, name) for name in recipe.running()] or [recipe]
     in_shards = any(plan.train.buffer is not None for plan in plans)
     for name, facts in parts.as_dict().items():
         clips: Manifest = getattr(parts, name)
-        digest = sounds.of_files(clips, workers)
         told[name] = {**facts, "sound": _sound(clips, digest)}
         if name != "test":  # teaches nothing
             heard[name] = sounds.sample(clips, digest)

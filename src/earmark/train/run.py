@@ -115,7 +115,7 @@ def train(
     check_plans(recipe, parts.validation, vocabulary)
     rehearse(recipe, vocabulary, None if start is None else start.tagger, begun=(folder / STATE).is_file())
     begun = Began(vocabulary, salvage, None if teachers is None else teachers.merged(), weights)
-    with prepared(folder, recipe, parts, begun, resume, workers) if first else nullcontext() as sounds:
+    with prepared(folder, recipe, parts, begun, resume, workers, say) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
         waves = _opened(parts, recipe.sample_rate, folder, workers, strict, salvage, say)
         if first:

@@ -59,11 +59,12 @@ def distil(
         teachers = Teachers.load(places, merged, fold, str(told["device"]))
         return teachers.recipe(own, how.temperature, how.share), teachers
 
+    digest = None if turns is None else beforehand.heard_of(clips, told["resume"], told["workers"])
     students: dict[str | None, Recipe] = {}
     for fold, own in wanted.items():  # all, before any is trained; their teachers are not kept in memory
         students[fold], teachers = taught(fold, own)
         with beforehand.of_fold(fold):
-            beforehand.check(students[fold], clips, teachers)
+            beforehand.check(students[fold], clips, teachers, digest)
     _check_runs(out / STUDENT, turns, students, bool(told["resume"]))
     if alone:
         every = wanted if turns is None else turns.all

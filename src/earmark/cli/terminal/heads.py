@@ -163,7 +163,8 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
 
     turns = Turns.of(plan, clips, question.fold or [], say)
     places.check_folds(question.out, turns.all, turns.wanted, how.resume, *_of_one(question))
-    beforehand.check_turns({name: turns.all[name] for name in turns.wanted}, clips)
+    own = {name: turns.all[name] for name in turns.wanted}
+    beforehand.check_turns(own, clips, resume=how.resume, workers=how.workers)
     rows = []
     for name in turns.wanted:
         path = _one(base, question, turns.all[name], clips, question.out / f"fold-{name}", asked, how)

@@ -108,7 +108,7 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, asked: Sequence[str], 
     turns = Turns.of(plan, clips, asked, say)
     if processes.rank() == 0:  # the others may come here when the first has begun
         places.check_folds(out, turns.all, turns.wanted, told["resume"])
-    beforehand.check_turns({name: turns.all[name] for name in turns.wanted}, clips)
+    beforehand.check_turns({name: turns.all[name] for name in turns.wanted}, clips, **_reading(told))
     for name in turns.wanted:
         train_one(turns.all[name], clips, out / f"fold-{name}", {**told, "beside": out}, f"fold {name}")
     if processes.rank() != 0:
@@ -137,7 +137,8 @@ def train_seeds(
     if processes.rank() == 0:  # the others may come here when the first has begun
         seeds.check(out, plans, turns, told["resume"])
     over = {} if turns is None else {name: turns.all[name] for name in turns.wanted}
-    beforehand.check_turns(over, clips)
+    if over:
+        beforehand.check_turns(over, clips, **_reading(told))
     told = {**told, "beside": out}
     for seed, own in plans.items():
         place = seeds.place(out, seed)
@@ -159,6 +160,13 @@ def train_seeds(
         table.append((what, *(_shown(spread.get(key, {}).get(what)) for key in names)))
     print_table(["seed", *(f"validation {key}" for key in names)], table)
     say(f"{out}: {len(runs)} seeds, {seeds.FILE}; `earmark evaluate {out}` judges each, and tells mean and spread")
+
+
+def _reading(told: Mapping[str, Any]) -> dict[str, Any]:
+    """How the clips' files are looked at before the first training: by one process for all."""
+    from earmark.train import processes
+
+    return {"resume": told["resume"] or processes.rank() != 0, "workers": told["workers"]}
 
 
 def _over(rows: Sequence[Mapping[str, float | None]], figures: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -142,7 +142,7 @@ def train(
     )
     rehearse_head(recipe, manifest.vocabulary)
     begun = Began(manifest.vocabulary, how.salvage)
-    with prepared(folder, recipe, parts, begun, how.resume, how.workers) as sounds:
+    with prepared(folder, recipe, parts, begun, how.resume, how.workers, progress.say) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
