@@ -15,7 +15,7 @@ from earmark.data import packs
 from earmark.errors import ManifestError
 from earmark.progress import Quiet
 from earmark.recipe import parse
-from earmark.train import folds
+from earmark.train import beforehand, folds
 from earmark.train.heads import run as heads
 
 training = pytest.importorskip("earmark.train")
@@ -96,7 +96,7 @@ def test_a_sound_under_two_names_on_two_sides_is_refused_before_anything_is_lear
     message = f"1 sounds lie in both {first} and {second}, byte for byte, such as {names[0]!r} and {names[1]!r}: figures would be too good"
     with pytest.raises(ManifestError, match=f"{message}.*data.shared_groups=report"):
         how(both, tmp_path / "run")
-    assert not any((tmp_path / "run").iterdir())
+    assert not (tmp_path / "run").exists()
     if how is trained or how is headed:
         said = how(both, tmp_path / "run", shared_groups="report")
         told = [line for line in said if "byte for byte" in line]
@@ -139,10 +139,10 @@ def test_of_all_folds_it_is_told_before_the_first_is_trained(clips, tmp_path):
     turns = folds.rotations(recipe(), both)
     late = {name: turns[name] for name in "2345"}
     with pytest.raises(ManifestError, match="^fold 2: 1 sounds lie in both train and validation, byte for byte"):
-        folds.check_turns(late, both)
-    folds.check_turns({name: turns[name] for name in "34"}, both)
-    folds.check_turns(late, both, resume=True)
-    folds.check_turns(folds.rotations(recipe(shared_groups="report"), both), both)
+        beforehand.check_turns(late, both)
+    beforehand.check_turns({name: turns[name] for name in "34"}, both)
+    beforehand.check_turns(late, both, resume=True)
+    beforehand.check_turns(folds.rotations(recipe(shared_groups="report"), both), both)
 
 
 def test_the_verb_says_so(clips, tmp_path):
