@@ -352,7 +352,7 @@ def test_from_python(card):
             "--format audacity has no place for times of the clock or channels: choose one of csv",
         ),
         (["--summary", "a.txt"], "--summary a.txt: name it .csv or .json for a table, .png for a picture"),
-        (["--margin", "99"], "a margin of 99.0 s: give from 0 to 30 s"),
+        (["--clips", "new", "--margin", "99"], "a margin of 99.0 s: give from 0 to 30 s"),
         (["--start", "2021-04-23T19:00"], "--start 2021-04-23T19:00: is of one recording, and these are 3"),
         (["--names", "%H"], "the pattern '%H' tells no moment"),
     ],

@@ -8,6 +8,7 @@ import click
 from tests.program import get_command
 
 from earmark import cli
+from earmark.cli.terminal.needing import needs
 
 # What a verb is given for its arguments and options, by their names; a new one that calls them so is run as it is.
 VALUES = {
@@ -71,6 +72,8 @@ def given(name: str, command: click.Command, place: Path, tmp_path: Path, tagger
                 words += [*option, *(str(place / word) if (place / word).exists() else word for word in told)]
         elif parameter.name == "out" and name in OUT:
             words += [parameter.opts[0], str(tmp_path / OUT[name])]
+        elif parameter.name in needs(command.callback):
+            continue  # of another option, which is not given
         elif parameter.name in LITTLE or (name, parameter.name) == (
             "curve",
             "clips",

@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.ours import exported
 from earmark.cli.terminal.written import Writes
 
 PLACE = 95  # in `earmark --help`
+OF_DATA = Needs("--data", of="clips that the exported is judged on")
 
 
 def export(
@@ -48,9 +50,11 @@ def export(
             help="A data set's folder, or a manifest: judge what is exported beside torch on its clips, in pairs."
         ),
     ] = None,
-    fold: Annotated[list[str] | None, typer.Option(help="Of the data; default: those the recipe tests on.")] = None,
-    dataset: o.Dataset = None,
-    seen: o.Seen = False,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Of the data; default: those the recipe tests on."), OF_DATA
+    ] = None,
+    dataset: Annotated[o.Dataset, OF_DATA] = None,
+    seen: Annotated[o.Seen, OF_DATA] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Write a tagger's net as ONNX, load it again, and tell how its scores differ from those of PyTorch on real windows.

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earmark.cli.terminal import ours, written
+from earmark.cli.terminal.needing import Needs
 
 PLACE = 10  # in `earmark --help`
 
@@ -25,7 +26,7 @@ def index(
         bool, typer.Option("--complete", help="Of labelled: all that is heard in the recordings is labelled.")
     ] = False,
     folds: Annotated[int | None, typer.Option(help="Deal the clips into so many folds, groups kept together.")] = None,
-    seed: Annotated[int, typer.Option(help="Of --folds.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of --folds."), Needs("--folds", of="dealing clips into folds")] = 0,
     hashes: Annotated[bool, typer.Option(help="Look for the same audio in several folds.")] = True,
 ) -> None:
     """Write the manifest of a data set, and warn of clips that lie on both sides of its split."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.cli.terminal.eventoptions import ClipsAs, Margin
+from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.ours import reviews
 from earmark.cli.terminal.written import OwnFolder, Writes
 
@@ -23,11 +25,13 @@ def review(
         Path | None, typer.Option("--out", "-o", help="The table to fill in, a .csv."), Writes(reviews)
     ] = None,
     recordings: Annotated[
-        list[Path] | None, typer.Option("--recordings", help="Where the recordings are, for --clips.")
+        list[Path] | None,
+        typer.Option("--recordings", help="Where the recordings are, for --clips and --tagger."),
+        Needs("--clips", "--tagger", of="files of sound, and what a tagger nearly told"),
     ] = None,
     clips: Annotated[Path | None, typer.Option(help="A new folder for a file of sound of each."), OwnFolder()] = None,
-    clips_as: Annotated[Literal["wav", "flac"], typer.Option("--clips-as", help="Their format.")] = "wav",
-    margin: Annotated[float, typer.Option(help="Seconds of them before and after each event.")] = 1.0,
+    clips_as: ClipsAs = "wav",
+    margin: Margin = 1.0,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="Of this tag only; may be given again.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Near which a quarter is chosen; default: each tag's lowest score.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options as o
+from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.written import OwnFolder
 
 PLACE = 87  # in `earmark --help`
@@ -30,7 +31,11 @@ def serve(
         Path | None,
         typer.Option(help="What the taggers learnt from, to hear examples and train again: a folder or manifest."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="With --clips: the folder's layout; default: a table's.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="With --clips: the folder's layout; default: a table's."),
+        Needs("--clips", of="what the taggers learnt from"),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen at; any but this machine's own needs a token.")
     ] = "127.0.0.1",

@@ -44,8 +44,6 @@ def train(
 
     told = {"resume": resume, "workers": workers, "strict": strict, "salvage": salvage, "device": device}
     if base is None:
-        of_heads = {"--dataset": dataset, "--task": task, "--head": head, "--recordings": recordings}
-        h.refuse_without_base({**of_heads, "--embeddings": embeddings, "--unfreeze": unfreeze})
         told["every"] = training.every(save_every)
         return training.by_recipe(recipe, settings or [], data, out, fold, seeds, processes, told)
     h.refuse_with_base({"--seeds": seeds, "--processes": processes > 1, "--save-every": save_every})

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.ours import counted
 from earmark.cli.terminal.written import OwnFolder, Writes, WritesEither, WritesFolder
 
+OF_CLIPS = Needs("--clips", of="files of sound of events")
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
 Median = Annotated[float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")]
@@ -54,10 +56,12 @@ Zone = Annotated[
 Clips = Annotated[
     Path | None, typer.Option(help="A new folder for a file of sound an event, in folders by tag."), OwnFolder()
 ]
-ClipsAs = Annotated[Literal["wav", "flac"], typer.Option("--clips-as", help="Their format.")]
-Margin = Annotated[float, typer.Option(help="Seconds of them before and after each event.")]
+ClipsAs = Annotated[Literal["wav", "flac"], typer.Option("--clips-as", help="Their format."), OF_CLIPS]
+Margin = Annotated[float, typer.Option(help="Seconds of them before and after each event."), OF_CLIPS]
 ClipsEach = Annotated[
-    int, typer.Option("--clips-each", min=1, help="At most so many of a tag in a recording, of the highest scores.")
+    int,
+    typer.Option("--clips-each", min=1, help="At most so many of a tag in a recording, of the highest scores."),
+    OF_CLIPS,
 ]
 Summary = Annotated[
     list[Path] | None,

@@ -52,6 +52,11 @@ class Wanted:
                 "--precision int8 needs --calibrate RECORDINGS: the ranges of what goes through the net, best those that it "
                 "learnt from, and none that it is to be judged on"
             )
+        if self.precision != "int8" and self.calibrate:
+            raise EarmarkError(
+                f"--calibrate {self.calibrate[0]}: shows the ranges of int8, and --precision {self.precision} was asked for: say "
+                "--precision int8, or leave --calibrate out"
+            )
         if self.precision == "int8" and self.whole:
             raise EarmarkError("--precision int8 is of the net alone: add --part body, or write FILE.safetensors")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.written import OwnFolder
 from earmark.errors import EarmarkError
 
@@ -18,36 +19,46 @@ if TYPE_CHECKING:
     from earmark.train.heads import background
     from earmark.train.heads.curve import Curve
 
+OF_HEADS = Needs("--from", of="a head on a tagger")
+OF_RECORDINGS = Needs("--recordings", of="unlabelled recordings that a head learns from")
 From = Annotated[
     str | None, typer.Option("--from", help="A tagger whose embeddings are learnt from, in place of a recipe.")
 ]
-Layout = Annotated[str | None, typer.Option(help="With --from: the folder's layout; default: a table's.")]
+Layout = Annotated[str | None, typer.Option(help="With --from: the folder's layout; default: a table's."), OF_HEADS]
 OfTask = Annotated[
     Literal["one", "many"] | None,
     typer.Option(help="With --from: tags a clip; default: one where each clip has one, many with --recordings."),
+    OF_HEADS,
 ]
 Kind = Annotated[
     Literal["prototypes", "logistic", "hidden"] | None,
     typer.Option(help="With --from: the head; default: by the number of clips, and by inner folds of them."),
+    OF_HEADS,
 ]
 Unlabelled = Annotated[
     list[Path] | None,
     typer.Option(help="With --from: unlabelled recordings, or folders; windows of them are weak examples of no tag."),
+    OF_HEADS,
 ]
-WeakWeight = Annotated[float, typer.Option(help="What such a window counts, where one of a clip has 1.")]
-WeakWindows = Annotated[int, typer.Option(help="Of each such recording, drawn by chance.")]
+WeakWeight = Annotated[float, typer.Option(help="What such a window counts, where one of a clip has 1."), OF_RECORDINGS]
+WeakWindows = Annotated[int, typer.Option(help="Of each such recording, drawn by chance."), OF_RECORDINGS]
 Copies = Annotated[
     int,
     typer.Option(
         help="Mix each clip so often into such recordings, to hear it as it sounds there; 0: learn from it as it is."
     ),
+    OF_RECORDINGS,
 ]
 Recall = Annotated[
     float,
     typer.Option(help="Thresholds for events: that which so many of held-out clips reach, mixed into the recordings."),
+    OF_RECORDINGS,
 ]
 Embeddings = Annotated[
-    Path | None, typer.Option(help="With --from: a folder for the embeddings; default: in the run folder."), OwnFolder()
+    Path | None,
+    typer.Option(help="With --from: a folder for the embeddings; default: in the run folder."),
+    OwnFolder(),
+    OF_HEADS,
 ]
 Unfreeze = Annotated[
     bool,
@@ -55,6 +66,7 @@ Unfreeze = Annotated[
         "--unfreeze",
         help="With --from: train the net itself on after its head, at a lower rate; --set train.… says how.",
     ),
+    OF_HEADS,
 ]
 Given = TypeVar("Given")
 
@@ -97,12 +109,6 @@ def refuse_with_base(given: Mapping[str, Any]) -> None:
     for option, value in given.items():
         if value:
             raise EarmarkError(f"{option} is for a recipe's training: leave it out, or leave --from out")
-
-
-def refuse_without_base(given: Mapping[str, Any]) -> None:
-    for option, value in given.items():
-        if value:
-            raise EarmarkError(f"{option} is for a head on a tagger: name that with --from, or leave {option} out")
 
 
 def weak(recordings: Sequence[Path] | None, weight: float, windows: int) -> background.Asked | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.needing import Needs
 from earmark.cli.terminal.ours import errors, submission
 from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
 
@@ -66,7 +67,9 @@ Merge = Annotated[
     Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: judge in the merged tags.")
 ]
 MergeBy = Annotated[
-    Literal["highest", "sum"], typer.Option(help="Of merged tags: the surest one's score, or their sum.")
+    Literal["highest", "sum"],
+    typer.Option(help="Of merged tags: the surest one's score, or their sum."),
+    Needs("--merge", of="merged tags"),
 ]
 Rate = Annotated[int | None, typer.Option(help="Hz, of raw samples, or of the microphone.")]
 Recordings = Annotated[

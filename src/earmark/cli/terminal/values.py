@@ -21,6 +21,7 @@ PATHS = (Path, list[Path])
 UNSURE = object()  # what typer is asked for
 CACHE = "_runtime_param"  # where an option of typer keeps what turns words into values
 typed: list[str] = []  # the words of the command that runs, its verb first
+given: dict[str, str] = {}  # its options, by the names of their parameters, as they are called
 
 
 class Verb(TyperCommand):
@@ -46,14 +47,15 @@ class Verb(TyperCommand):
 
         def told(args: list[str]) -> Any:
             values, left, order = parse(args=args)
-            given = [
-                each for each in order if hasattr(each, "is_flag") and not (each.multiple or each.is_flag or each.count)
-            ]
-            for option in dict.fromkeys(given):
-                if given.count(option) > 1:
+            options = [each for each in order if hasattr(each, "is_flag")]
+            given.clear()
+            given.update({each.name: each.opts[0] for each in options})
+            single = [each for each in options if not (each.multiple or each.is_flag or each.count)]
+            for option in dict.fromkeys(single):
+                if single.count(option) > 1:
                     from earmark.cli.terminal.console import say
 
-                    count, last = given.count(option), values[option.name]
+                    count, last = single.count(option), values[option.name]
                     say(f"{option.opts[0]} is given {count} times and takes one value: the last, {last}, counts")
             return values, left, order
 

@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 import typer
 
+from earmark.cli.terminal import needing
 from earmark.cli.terminal.formulas import Formulas
 from earmark.cli.terminal.ours import audited, drawn, has
 from earmark.errors import EarmarkError
@@ -82,6 +83,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(verb)
     def begin(*args: Any, **values: Any) -> Any:
+        needing.check(verb)
         values |= {name: _placed(values[name]) for name in marks(verb) if values.get(name) is not None}
         _look(verb, inspect.signature(verb).bind(*args, **values).arguments)
         try:
