@@ -157,7 +157,7 @@ def _opened(
     waves: dict[str, WaveSource] = {}
     known: dict[str, str] = {}
     if is_packed(parts.train):
-        known = processes.shared(left_out(folder, parts.train) if processes.rank() == 0 else {})
+        known = processes.shared(left_out(folder, parts.train, sample_rate, salvage) if processes.rank() == 0 else {})
     for name in ("train", "validation"):
         part: Manifest = getattr(parts, name)
         if not is_packed(part):

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from earmark import audio
 from earmark.data import packs
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, EarmarkError, ManifestError
@@ -26,19 +27,30 @@ ERRORS = "errors.csv"
 LISTED = ["path", "reason", "part", "id"]
 
 
-def left_out(folder: Path, clips: Manifest) -> dict[str, str]:
+def left_out(folder: Path, clips: Manifest, sample_rate: int, salvage: bool = False) -> dict[str, str]:
     """Paths of a pack's clips that this run leaves out, and why: those that were known to be unreadable when it began.
 
-    What others find out later must not change the order of the clips that are left.
+    What others find out later must not change the order of the clips that are left. With salvage a clip that others could not read
+    without is tried again.
     """
     file = folder / "left-out.json"
     if learnt(folder):
         return dict(read_json(file)) if file.is_file() else {}
     found = packs.unreadable(clips.root)
+    if salvage:
+        found = {path: why for path, why in found.items() if not _salvaged(clips.root / path, sample_rate)}
     file.unlink(missing_ok=True)
     if found:
         write_json(file, found)
     return found
+
+
+def _salvaged(path: Path, sample_rate: int) -> bool:
+    try:
+        audio.load(path, sample_rate, salvage=True, report=lambda note: None)
+    except AudioError:
+        return False
+    return True
 
 
 def add_error(folder: Path, part: str, name: str, error: AudioError) -> None:

@@ -2,6 +2,7 @@
 
     a whole recording       its own bytes; with `flac` FLAC of its samples, where that is exact and it is not packed already
     a part of one           FLAC, since bytes cannot be cut: exact for whole numbers of up to 24 bits, else rounded to 24
+    a damaged one           with `salvage` FLAC of what can be read of it, as of a part: its bytes are refused where they are learnt from
     with `rate`             one channel, resampled, FLAC of 16 bits; what exceeds full scale is clipped, and said
 
 FLAC holds the mix of the channels at the recording's rate: what `audio.load` makes of the recording first, whatever rate is
@@ -58,7 +59,7 @@ def stored(clip: Clip, *, flac: bool = False, rate: int | None = None, salvage: 
     at = header.sample_rate if rate is None else rate
     part = clip.start is not None or clip.end is not None
     seconds = None if clip.end is None else clip.end - (clip.start or 0.0)
-    wave = audio.load(clip.path, at, clip.start, seconds, salvage=salvage, report=notes.append)
+    wave, salvaged = _heard(clip.path, at, clip.start, seconds, salvage, notes)
     level = _level(wave)
     if rate is not None:
         data, changed = _sixteen(wave, at)
@@ -66,13 +67,29 @@ def stored(clip: Clip, *, flac: bool = False, rate: int | None = None, salvage: 
     exact = next((kind for kind, steps in STEPS.items() if _fits(wave, steps)), None)
     lossy = any(header.codec.upper().startswith(name) for name in (*CODED, "MPEG", "MP3", "AAC", "WMA"))
     smaller = flac and exact is not None and not lossy and header.container != "FLAC"
-    if part or smaller:
+    if part or smaller or salvaged:
         if exact is None:
             over = float(np.abs(wave).max(initial=0))
-            how = f"{clip.path}: cut out, its samples are rounded to 24 bits"
+            how = f"{clip.path}: {'salvaged' if salvaged else 'cut out'}, its samples are rounded to 24 bits"
             notes.append(how if over < 1 else f"{how} and clipped at full scale, of which they reach {over:.3g}")
         return Stored(_flac(wave, at, exact or "PCM_24"), "flac", len(wave), at, level, tuple(notes))
     return Stored(_bytes(clip.path), _ending(clip.path), len(wave), at, level, tuple(notes))
+
+
+def _heard(
+    path: Path, rate: int, start: float | None, seconds: float | None, salvage: bool, notes: list[str]
+) -> tuple[Wave, bool]:
+    """The wave, and whether it is what could be read of a damaged recording. Raises AudioError. notes: that are added to."""
+    said: list[str] = []
+    try:
+        wave, salvaged = audio.load(path, rate, start, seconds, report=said.append), False
+    except AudioError:
+        if not salvage:
+            raise
+        said.clear()
+        wave, salvaged = audio.load(path, rate, start, seconds, salvage=True, report=said.append), True
+    notes += said
+    return wave, salvaged
 
 
 def _level(wave: Wave) -> float:
