@@ -83,9 +83,9 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(verb)
     def begin(*args: Any, **values: Any) -> Any:
-        needing.check(verb)
         values |= {name: _placed(values[name]) for name in marks(verb) if values.get(name) is not None}
         _look(verb, inspect.signature(verb).bind(*args, **values).arguments)
+        needing.check(verb)
         try:
             told = verb(*args, **values)
         except typer.Exit:  # some recordings could not be read; the others are written
