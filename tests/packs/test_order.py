@@ -62,7 +62,8 @@ def test_turns(rows):
 
 
 def balanced(readable, targets, count, generator):
-    """As it is over all cells of the targets."""
+    """As it is over all cells of the targets; clips that have no tag are as those of one more."""
+    targets = np.concatenate([targets, (targets.sum(1, keepdims=True) == 0)], 1)
     present = np.flatnonzero((targets[readable] > 0).any(0))
     tags = np.concatenate([generator.permutation(present) for _ in range(-(-count // len(present)))])[:count]
     rows = np.zeros(count, np.int64)

@@ -12,7 +12,7 @@ from earmark.data import packs
 from earmark.errors import AudioError
 
 pytest.importorskip("earmark.train")
-from earmark.train import folder as runs
+from earmark.train import unread
 from earmark.train.packed import PackedWaves
 
 RATE = 8000
@@ -80,9 +80,9 @@ def test_what_others_could_not_read_is_tried_again_with_salvage(kind, damaged, t
     packs.remember(tmp_path / "p", kind, path, "is cut off")
     for name in ("plain", "salvaged"):
         (tmp_path / name).mkdir()
-    assert runs.left_out(tmp_path / "plain", clips, RATE) == {path: "is cut off"}
-    assert runs.left_out(tmp_path / "salvaged", clips, RATE, salvage=True) == {}
-    assert runs.left_out(tmp_path / "salvaged", clips, RATE, salvage=True) == {}
+    assert unread.left_out(tmp_path / "plain", clips, RATE) == {path: "is cut off"}
+    assert unread.left_out(tmp_path / "salvaged", clips, RATE, salvage=True) == {}
+    assert unread.left_out(tmp_path / "salvaged", clips, RATE, salvage=True) == {}
 
 
 def as_before(path, rate):
