@@ -18,6 +18,7 @@ from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError, UnknownName
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
+from earmark.files.parts import plain
 from earmark.models import devices, loading, needs
 from earmark.models.anytagger import unheard
 from earmark.models.facts import Facts
@@ -376,4 +377,4 @@ def beside(tagger: Source, folds: Sequence[str]) -> Path | None:
     run = run_folder(tagger)
     if run is None or run == Path(tagger):
         return run / "evaluation" if run else None
-    return run / ("evaluation-fold-" + "-".join(folds) if folds else "evaluation")
+    return run / plain("evaluation-fold-" + "-".join(folds) if folds else "evaluation")

@@ -6,7 +6,6 @@ channel. A recording is read once, in constant memory. Files that are there alre
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,13 +19,13 @@ from earmark import audio
 from earmark.errors import EarmarkError
 from earmark.files import sound
 from earmark.files.apart import Apart
+from earmark.files.parts import DEVICES
 from earmark.files.whole import shortened
 from earmark.scores import Event
 
 LONGEST = 60.0  # s of a clip; of a longer event its beginning is enough to judge it
 BLOCK = 10.0  # s that are read at once
 NAME = 120  # bytes of a name's part
-RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for devices
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def safe(name: str) -> str:
     told = unicodedata.normalize("NFC", name)
     told = "".join("_" if sign in '<>:"/\\|?*' or not sign.isprintable() else sign for sign in told).strip(" .")
     told = shortened(told, NAME) or "_"
-    return f"_{told}" if RESERVED.fullmatch(told.partition(".")[0]) else told
+    return f"_{told}" if DEVICES.fullmatch(told.partition(".")[0]) else told
 
 
 def names_of(recordings: Iterable[Path]) -> dict[Path, str]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from earmark.errors import EarmarkError
 from earmark.recipe import bounds
+from earmark.recipe.phasenames import name_mistakes
 from earmark.recipe.schema import Recipe
 from earmark.registry import (
     AUGMENTATIONS,
@@ -85,7 +86,8 @@ def _structure(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
 def _phase_mistakes(recipe: Recipe) -> list[str]:
     """What is wrong with each phase put over the recipe, and between the phases that run."""
     run = recipe.running()
-    mistakes = [
+    mistakes = name_mistakes(list(recipe.phases))
+    mistakes += [
         f"run: no phase is called {name!r}{did_you_mean(name, recipe.phases)} The phases: {', '.join(recipe.phases)}"
         for name in run
         if name not in recipe.phases

@@ -11,6 +11,7 @@ from earmark.data import splits
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
+from earmark.files import parts as paths
 from earmark.recipe import Recipe
 from earmark.train.folder import Say
 
@@ -62,6 +63,7 @@ def rotations(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) 
             f"a run over all folds needs some to take turns; there are {', '.join(names) or 'none'}. "
             "Make them with --set data.folds=5"
         )
+    _check_folders(names)
     others = set(manifest.fold_names()) - set(names)
     left = None
     if data.folds is None:
@@ -84,3 +86,17 @@ def rotations(recipe: Recipe, manifest: Manifest, say: Say = lambda line: None) 
         raw["data"] |= {**folds, "train": rest}
         rotated[name] = recipes.parse(raw, recipe.name)
     return rotated
+
+
+def _check_folders(names: list[str]) -> None:
+    """Each turn has a folder of the fold's name. Raises ManifestError."""
+    way_out = "Call it otherwise in the manifest's column `fold`, or deal folds anew with --set data.folds=5 --set data.deal=all"
+    for name in names:
+        if why := paths.strange(name):
+            raise ManifestError(
+                f"fold {name!r} cannot take a turn, as its name becomes that of a folder: {why}. {way_out}"
+            )
+    if (both := paths.alike(names)) is not None:
+        raise ManifestError(
+            f"folds {both[0]!r} and {both[1]!r} become one folder where large and small letters are not told apart. {way_out}"
+        )

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,13 +28,12 @@ from earmark.data.soundscapes.plan import Mix, ScenePlan
 from earmark.data.soundscapes.render import render
 from earmark.data.soundscapes.sound import BACKGROUND, threads
 from earmark.errors import AudioError, ManifestError
-from earmark.files import whole
+from earmark.files import parts, whole
 from earmark.files.sound import write as write_sound
 from earmark.files.tables import Rows
 
 MARK = "soundscapes.json"
 VERSION = 1  # of the scenes: raise it when the same settings would give other bytes
-FOLD = r"\w([\w .,+=()-]*[\w)])?"  # names of folds that are names of folders everywhere
 SHOWN = 5
 WAY_OUT = "Name an empty or new folder"
 
@@ -55,8 +53,8 @@ def groups_apart(clips: Manifest) -> list[str]:
     That is a group on several folds, overlapping clips of one recording there, and a fold that names no folder.
     """
     for fold in clips.fold_names():
-        if not re.fullmatch(FOLD, fold):
-            raise ManifestError(f"fold {fold!r} cannot be the name of a folder. Give it letters, digits, - and _")
+        if why := parts.strange(fold):
+            raise ManifestError(f"fold {fold!r} cannot be the name of a folder: {why}")
     found = leaks(clips.select(clips.folds != "") if clips.fold_names() else clips, hashes=False)
     for leak in found:
         if leak.kind in ("group", "overlap"):
