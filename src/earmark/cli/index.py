@@ -44,6 +44,8 @@ def index(
             raise EarmarkError(f"--set {option}: has the form key=value")
         try:
             told[key] = text.plain(value)
+        except text.Unfit as error:
+            raise EarmarkError(f"--set {option}: {error}") from error
         except (yaml.YAMLError, ValueError) as error:
             # a regular expression that opens with a bracket is the usual case
             raise EarmarkError(

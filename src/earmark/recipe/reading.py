@@ -170,6 +170,8 @@ def _put(raw: dict[str, Any], setting: str) -> list[str]:
         return [f"--set {setting}: has the form key.path=value, such as train.epochs=30"]
     try:
         value = text.plain(told)
+    except text.Unfit as error:
+        return [f"--set {setting}: {error}"]
     except (yaml.YAMLError, ValueError) as error:
         return [f"--set {setting}: the value is not YAML ({' '.join(str(error).split())})"]
     place: Any = raw

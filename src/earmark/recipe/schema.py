@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import typing
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from earmark.recipe.bounds import PARTS, SIDE
+from earmark.recipe.bounds import HOP_SECONDS, PARTS, RATE, SIDE
 from earmark.recipe.hearing import Normalise
 from earmark.scores.tags import Task
 from earmark.windows import Combine, Last, Short, Weigh, Windows
 
 FOLDS = {"test", "validation", "train"}  # keys whose lists hold names
+Beta = Annotated[float, Field(ge=0, lt=1)]
+NUMBERS = {int, float, type(None)}
 
 
 class Section(BaseModel):
-    """Base of the sections: unknown keys are mistakes."""
+    """Base of the sections: unknown keys are mistakes, and so is `true` for a number, or a number for `true`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # pydantic's strict mode would refuse 1e3 for a whole number and a list for betas, which recipes may say
+        field = cls.model_fields[str(info.field_name)]
+        kinds = _kinds(field.annotation)
+        if kinds == {bool} and not isinstance(value, bool):
+            raise ValueError("should be true or false")
+        several = isinstance(value, list | tuple)
+        if kinds <= NUMBERS and any(isinstance(part, bool) for part in (value if several else [value])):
+            wanted = "hold numbers" if several else "be a whole number" if int in kinds else "be a number"
+            raise ValueError(f"should {wanted}, not true or false")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """What a value may be, of whatever lists and unions: `tuple[float, float] | None` → float and nothing."""
+    if (origin := typing.get_origin(annotation)) is Annotated:
+        return _kinds(typing.get_args(annotation)[0])
+    inner = typing.get_args(annotation) if origin is not Literal else ()
+    return {kind for part in inner for kind in _kinds(part)} if inner else {annotation}
 
 
 class Component(BaseModel):
@@ -100,8 +125,8 @@ class Data(Section):
 class WindowsSection(Section):
     """See `earmark.windows.Windows`; seconds."""
 
-    length: float = Field(gt=0)
-    hop: float = Field(gt=0)
+    length: float = Field(gt=0)  # at most: see `earmark.recipe.bounds.windows`
+    hop: float = Field(gt=0, le=HOP_SECONDS)
     last: Last = "align"
     short: Short = "pad"
     combine: Combine = "mean"
@@ -140,11 +165,11 @@ class Optimiser(Section):
     """name: adam, adamw or sgd (Nesterov, with `momentum`). decay: the rate is divided by 1 + decay × steps done."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = Field(default=1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    lr: float = Field(default=1e-3, gt=0, le=RATE)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=RATE)
+    decay: float = Field(default=0.0, ge=0, le=RATE)
 
 
 class Schedule(Section):
@@ -157,7 +182,7 @@ class Schedule(Section):
     name: Literal["constant", "plateau", "cosine"] = "plateau"
     factor: float = Field(default=0.5, gt=0, lt=1)
     patience: int = Field(default=3, ge=1)
-    lowest: float = Field(default=1e-6, ge=0)
+    lowest: float = Field(default=1e-6, ge=0, le=RATE)
     warm_up: int = Field(default=0, ge=0)
 
 

@@ -22,6 +22,12 @@ EXPONENT = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 TEXTS = {"name", "summary"}  # keys whose value is text even where it looks like a number
 DIGITS = 30  # of a whole number
 INTEGER = "tag:yaml.org,2002:int"
+FLOAT = "tag:yaml.org,2002:float"
+DATE = "tag:yaml.org,2002:timestamp"
+# What is read as it is written, thousands with _ between them too. By YAML 1.1 1:30 is ninety, 010 is eight and 1_0 is ten
+PLAIN_NUMBER = re.compile(
+    r"[+-]?(0|[1-9]\d*|[1-9]\d{0,2}(_\d{3})+|0x[\da-fA-F]+|(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\.(inf|Inf|INF)|\.(nan|NaN|NAN))"
+)
 
 
 class Unfit(ValueError):
@@ -90,6 +96,21 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return node
+
+    def construct_as_written(self, node: yaml.ScalarNode) -> Any:
+        """A number or a date, where it is one by the rules of YAML 1.2 too, by which people write."""
+        made = yaml.SafeLoader.yaml_constructors[node.tag](self, node)
+        if not PLAIN_NUMBER.fullmatch(node.value):
+            read = "a date" if node.tag == DATE else str(made)
+            way = (
+                "write it in quotes" if node.tag == DATE else "write it in decimal digits, or in quotes if it is a name"
+            )
+            raise Unfit(f"YAML takes {node.value[:60]} for {read} (line {node.start_mark.line + 1}): {way}")
+        return made
+
+
+for _tag in (INTEGER, FLOAT, DATE):
+    _Loader.add_constructor(_tag, _Loader.construct_as_written)
 
 
 def _measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
