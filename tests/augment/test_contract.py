@@ -41,6 +41,40 @@ def share_of(name):
     return "p" if "p" in AUGMENTATIONS[name].arguments() else "share"
 
 
+NUMBERS = [
+    (name, argument)
+    for name in AUGMENTATIONS.names()
+    for argument, parameter in AUGMENTATIONS[name].arguments().items()
+    if argument != "sample_rate" and {"float", "int"} & set(str(parameter.annotation).replace("|", " ").split())
+]
+
+
+@pytest.mark.parametrize(("name", "argument"), NUMBERS)
+def test_a_number_has_bounds_on_both_sides(name, argument):
+    """Beyond them a wave overflows, or a slip of a sign does nothing, which nobody is told."""
+    for value in (-1e300, -1e9, 1e9, 1e300, float("nan")):
+        with pytest.raises(ValueError, match=f"{argument}|areas|aspects|ratios"):
+            augment.build(name, {argument: value}, RATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("gain", {"db": 1000}, "db is 1000: it lies between 0 and 60"),
+        ("gain", {"db": -6}, "db is -6: it lies between 0 and 60"),
+        ("trim", {"below": 60}, "below is 60 dB: it lies between -200 and 0 dB"),
+        ("trim", {"block": 1000}, "block is 1000 s: it lies between 0.001 and 10 s"),
+        ("trim", {"block": -1}, "block is -1 s: it lies between 0.001 and 10 s"),
+        ("shift", {"most": 1e9}, "most is 1e+09 s: it lies between 0 and 600 s"),
+        ("mixup", {"alpha": 1e9}, "alpha is 1e+09: it lies between 0.001 and 1000"),
+    ],
+)
+def test_what_is_said_of_a_number(name, arguments, told):
+    with pytest.raises(ValueError) as caught:
+        augment.build(name, arguments, RATE)
+    assert str(caught.value) == told
+
+
 def test_each_is_of_one_stage():
     for name in AUGMENTATIONS.names():
         assert AUGMENTATIONS[name].facts["stage"] in ("clip", "pair", "batch", "maps"), name

@@ -16,6 +16,37 @@ def feature(request):
     return FEATURES[request.param].function(RATE)
 
 
+NUMBERS = [
+    (name, argument)
+    for name in FEATURES.names()
+    for argument, parameter in FEATURES[name].arguments().items()
+    if argument != "sample_rate" and {"float", "int"} & set(str(parameter.annotation).replace("|", " ").split())
+]
+
+
+@pytest.mark.parametrize(("name", "argument"), NUMBERS)
+def test_a_number_has_bounds_on_both_sides(name, argument):
+    whole = "int" in str(FEATURES[name].arguments()[argument].annotation)
+    for value in (-1, 10**9) if whole else (-1e300, -1e9, 1e9, 1e300):
+        with pytest.raises((ValueError, ArithmeticError)):
+            FEATURES[name].function(RATE, **{argument: value})
+
+
+@pytest.mark.parametrize("name", FEATURES.names())
+@pytest.mark.parametrize("log", ["db", "ln"])
+def test_silence_has_a_number_at_every_floor_that_is_taken(name, log):
+    """Below the smallest float32 a floor is none; of silence came minus infinity, and a loss that is no number."""
+    more = {"log": log} if "log" in FEATURES[name].arguments() else {}
+    for floor in (1e-60, 1e-38, 0.0, 1e7):
+        with pytest.raises(ValueError, match="floor is"):
+            FEATURES[name].function(RATE, floor=floor, **more)
+    for floor in (1e-37, 1e-10, 1e6):
+        assert torch.isfinite(FEATURES[name].function(RATE, floor=floor, **more)(torch.zeros(1, SAMPLES))).all()
+    for name_of, value in (("deviation", 1e-9), ("deviation", 1e9), ("mean", 1e9), ("mean", -1e9)):
+        with pytest.raises(ValueError, match=f"{name_of} is .*: it lies between"):
+            FEATURES[name].function(RATE, **{name_of: value})
+
+
 def noise(batch=3, samples=SAMPLES):
     return 0.1 * torch.randn(batch, samples, generator=torch.Generator().manual_seed(0))
 

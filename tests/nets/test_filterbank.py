@@ -133,6 +133,7 @@ def test_adam_leaves_the_filters_filters():
         ({"hop": 0.001}, "at most a hop"),
         ({"stride": 1e-9}, "at least one sample"),
         ({"floor": 0.0}, "above 0"),
+        ({"floor": 1e-60}, "floor is 1e-60: it lies between 1e-37 and 1e"),
         ({"filters": 0}, "filters is 0"),
         ({"dropout": 1.0}, "dropout is 1"),
     ],

@@ -85,6 +85,8 @@ class Framing:
             raise ValueError(f"a window of {window_samples} samples does not fit an FFT of {fft}")
         if hop_samples < 1:
             raise ValueError(f"a hop of {hop_samples} samples: it must be at least one")
+        if hop_samples > LONGEST_FFT:
+            raise ValueError(f"a hop of {hop_samples:,} samples is longer than {LONGEST_FFT:,}: take a shorter one")
         self.window_samples, self.hop_samples, self.fft = window_samples, hop_samples, fft
         self.kind, self.centre, self.edges = kind, centre, edges
         self.preemphasis, self.lost = preemphasis, int(preemphasis > 0)  # samples that a wave loses at its start

@@ -13,18 +13,33 @@ from earmark.engines.features.framing import Singles
 Log = Literal["db", "ln"]
 # Power under which the root is that of this: its slope at 0 is infinite, and gradients through silence would be NaN
 TINY = 1e-30
+FLOORS = (1e-37, 1e6)  # the smallest is a whole float32, not one of those that processors may take for 0
 DECIBELS = 10 / math.log(
     10
 )  # of a natural logarithm: NumPy computes that to the base of ten without SIMD on most machines
 
 
-def check_level(floor: float, deviation: float, log: Log = "db") -> None:
-    """Refuse arguments that levels cannot be made with."""
+def check_level(floor: float, deviation: float, log: Log = "db", mean: float = 0.0) -> None:
+    """Refuse arguments that levels cannot be made with, in float32."""
     check_known("log", log, Log)
     if not floor > 0:
         raise ValueError(f"floor is {floor:g}: it must be above 0, or silence has no logarithm")
     if not deviation > 0:
         raise ValueError(f"deviation is {deviation:g}: it must be above 0, because values are divided by it")
+    check_floor(floor)
+    for name, value, low, high in (("deviation", deviation, 1e-6, 1e6), ("mean", mean, -1e6, 1e6)):
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value:g}: it lies between {low:g} and {high:g}")
+
+
+def check_floor(floor: float) -> None:
+    """Raises ValueError for a floor that float32 has not: silence would be as without one, minus infinity."""
+    low, high = FLOORS
+    if not low <= floor <= high:
+        raise ValueError(
+            f"floor is {floor:g}: it lies between {low:g} and {high:g}, as the smaller is nothing in float32, and silence would have no "
+            "logarithm"
+        )
 
 
 def to_amplitude(power: Singles) -> None:

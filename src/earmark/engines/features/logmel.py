@@ -47,7 +47,7 @@ class LogMel(Framed):
         triangles: Triangles = "hz",
         preemphasis: float = 0.0,
     ):
-        check_level(floor, deviation, log)
+        check_level(floor, deviation, log, mean)
         if bands < 1:
             raise ValueError(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)

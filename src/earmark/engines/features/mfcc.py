@@ -63,7 +63,8 @@ class Mfcc(Framed):
             raise ValueError(f"mel_bands is {mel_bands:,}: there are {MOST_BANDS:,} at most")
         means = each(mean, coefficients, "mean", "coefficients")
         deviations = each(deviation, coefficients, "deviation", "coefficients")
-        check_level(floor, min(deviations))
+        for own_mean, own_deviation in zip(means, deviations, strict=True):
+            check_level(floor, own_deviation, mean=own_mean)
         self.logmel = LogMel(
             sample_rate,
             window,

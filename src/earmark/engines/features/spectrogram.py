@@ -41,7 +41,7 @@ class Spectrogram(Framed):
         bins: int | None = None,
         edges: Edges = "zeros",
     ):
-        check_level(floor, deviation, log)
+        check_level(floor, deviation, log, mean)
         window_samples = round(window * sample_rate)
         self.framing = Framing(
             window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, edges=edges

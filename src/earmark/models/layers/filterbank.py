@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.engines.features.levels import check_floor
 from earmark.engines.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
 from earmark.models.fullprecision import full_precision
 from earmark.models.layers.blocks import refuse
@@ -64,6 +65,11 @@ def check_bank(sample_rate: int, window: float, hop: float, stride: float, floor
         )
     if floor <= 0:
         refuse(f"floor is {floor:g}: it must be above 0, as silence has no logarithm")
+        return
+    try:
+        check_floor(floor)
+    except ValueError as error:
+        refuse(str(error))
 
 
 class FilterBank(nn.Module):

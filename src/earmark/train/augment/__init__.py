@@ -35,6 +35,8 @@ __all__ = [
     "Sum",
     "Wave",
     "build",
+    "check_alpha",
+    "check_between",
     "check_share",
     "draw_for",
     "shown",
@@ -78,6 +80,19 @@ class MapAugmentation(Protocol):
     def apply(self, plan: object, maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+def check_between(name: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Raises ValueError, which a recipe's mistake is made of, for what lies outside; NaN does."""
+    if not low <= value <= high:
+        unit = f" {unit}" if unit else ""
+        raise ValueError(f"{name} is {value:g}{unit}: it lies between {low:g} and {high:g}{unit}")
+
+
 def check_share(share: float, name: str = "share") -> None:
-    if not 0 <= share <= 1:
-        raise ValueError(f"{name} is {share:g}: it lies between 0 and 1")
+    check_between(name, share, 0, 1)
+
+
+def check_alpha(alpha: float) -> None:
+    """Of a beta or Dirichlet distribution: far smaller ones draw weights of 0 and 1 alone, far larger ones equal weights."""
+    if not alpha > 0:
+        raise ValueError(f"alpha is {alpha:g}: it must be above 0")
+    check_between("alpha", alpha, 0.001, 1000)

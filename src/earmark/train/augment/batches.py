@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.registry import AUGMENTATIONS
-from earmark.train.augment import check_share
+from earmark.train.augment import check_alpha, check_between, check_share
 
 Clips = NDArray[np.int64]  # (batch,): rows of the manifest, alike where a batch holds a clip several times
 
@@ -94,8 +94,7 @@ class Mixup:
 
     def __init__(self, share: float = 1.0, alpha: float = 1.0):
         check_share(share)
-        if not alpha > 0:
-            raise ValueError(f"alpha is {alpha:g}: it must be above 0")
+        check_alpha(alpha)
         self.share, self.alpha = share, alpha
 
     def draw(self, generator: np.random.Generator, targets: NDArray[np.float32], clips: Clips | None = None) -> Mixture:
@@ -130,6 +129,7 @@ class BetweenClass:
         check_share(share)
         if not block * sample_rate >= 2:
             raise ValueError(f"block is {block:g} s: it holds at least two samples, {2 / sample_rate:g} s")
+        check_between("block", block, 0, 60, "s")
         if not -200 <= floor <= 0:
             raise ValueError(f"floor is {floor:g} dB: it lies between -200 and 0 dB re full scale")
         self.share, self.floor, self.samples = share, floor, round(block * sample_rate)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.registry import AUGMENTATIONS
-from earmark.train.augment import Wave
+from earmark.train.augment import Wave, check_between
 from earmark.windows import fit
 
 RATE = 44_100  # Hz that a wave is taken to have where its speed is changed
@@ -35,6 +35,8 @@ class Trim:
     """
 
     def __init__(self, sample_rate: int, below: float = -60.0, block: float = 0.02):
+        check_between("below", below, -200, 0, "dB")
+        check_between("block", block, 0.001, 10, "s")
         self.below, self.block_samples = below, max(1, round(block * sample_rate))
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> Span:
@@ -113,6 +115,8 @@ class Shift:
     def __init__(self, sample_rate: int, most: float | None = None, ends: Literal["circular", "zeros"] = "circular"):
         if most is not None and not most > 0:
             raise ValueError(f"most is {most:g} s: it must be above 0; leave it out to shift by any time")
+        if most is not None:
+            check_between("most", most, 0, 600, "s")
         if most is None and ends == "zeros":
             raise ValueError("a shift anywhere that fills with zeros can leave silence: give `most`, in seconds")
         if ends not in ("circular", "zeros"):
@@ -140,6 +144,7 @@ class Gain:
     """Louder or softer by up to `db` decibels, evenly drawn."""
 
     def __init__(self, db: float = 6.0):
+        check_between("db", db, 0, 60)
         self.db = db
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> float:
@@ -184,10 +189,8 @@ class Equalise:
     PAD = 0.1  # seconds of silence, into which the filter may ring instead of round the other end
 
     def __init__(self, sample_rate: int, db: float = 6.0, octaves: float = 2.0):
-        if not 0 <= db <= 60:
-            raise ValueError(f"db is {db:g}: it lies between 0 and 60")
-        if not 0.25 <= octaves <= 10:
-            raise ValueError(f"octaves is {octaves:g}: it lies between 0.25 and 10")
+        check_between("db", db, 0, 60)
+        check_between("octaves", octaves, 0.25, 10)
         self.sample_rate, self.db = sample_rate, db
         steps = max(0, int(np.log2(sample_rate / 2 / self.LOWEST) / octaves))
         self.knots = sample_rate / 2 / 2.0 ** (octaves * np.arange(steps, -1, -1))  # Hz, rising

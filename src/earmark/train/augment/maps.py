@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.registry import AUGMENTATIONS
-from earmark.train.augment import check_share
+from earmark.train.augment import check_between, check_share
 from earmark.train.augment.batches import Mixture, Mixup
 
 TRIES = 100  # rectangles that are drawn for a map before it stays whole
@@ -56,6 +56,10 @@ class Erase:
             raise ValueError(f"areas from {low:g} to {high:g}: low lies above 0, high at most at 1, the lower first")
         if not 0 < narrow <= wide < np.inf:
             raise ValueError(f"aspects from {narrow:g} to {wide:g}: both lie above 0, the smaller first")
+        for name, aspect in (("narrow", narrow), ("wide", wide)):
+            check_between(name, aspect, 0.001, 1000)
+        if not isinstance(fill, str):
+            check_between("fill", fill, -1e6, 1e6)
         if isinstance(fill, str) and fill not in ("noise", "mean"):
             raise ValueError(f"fill is {fill!r}: it is noise, mean or a number")
         self.p, self.area, self.aspect, self.fill = p, (low, high), (narrow, wide), fill

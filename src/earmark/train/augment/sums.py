@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.registry import AUGMENTATIONS
-from earmark.train.augment import Wave, check_share
+from earmark.train.augment import Wave, check_alpha, check_between, check_share
 from earmark.train.augment.pool import ClipPool, Sum
 
 Target = NDArray[np.float32]
@@ -38,8 +38,8 @@ def _check(share: float, most: int, alpha: float) -> None:
     check_share(share)
     if most < 2:
         raise ValueError(f"most is {most}: a sum has at least 2 clips")
-    if not alpha > 0:
-        raise ValueError(f"alpha is {alpha:g}: it must be above 0")
+    check_between("most", most, 2, 100)
+    check_alpha(alpha)
 
 
 def _others(generator: np.random.Generator, share: float, most: int) -> int:
