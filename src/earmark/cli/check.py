@@ -17,7 +17,7 @@ def check(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file, or a pack's folder.")],
     settings: o.RecipeSettings = None,
 ) -> None:
-    """Say all that is wrong with a recipe, at once, and count its parameters. No data is needed.
+    """Say all that is wrong with a recipe and its phases, at once, and count its parameters. No data is needed.
 
     Nothing is run but nets, features and augmentations of plug-ins, which are tried on two windows of noise.
 
@@ -28,23 +28,21 @@ def check(
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.packing import check_pack
     from earmark.data.packs import check_not_left, is_pack
-    from earmark.models import tagger
     from earmark.models.layers.blocks import count
-    from earmark.models.size import on_shapes
-    from earmark.train.trial import check_plugins
+    from earmark.train.rehearsal import rehearse, tags_for
 
     if is_pack(Path(recipe)):
         check_pack(Path(recipe))
         return
     check_not_left(Path(recipe))
-    checked = recipes.load(recipe, settings or [], say)
+    checked, left = recipes.load(recipe, settings or [], say), set[str]()
     known = recipes.tags(checked)
-    tags = known or TAGS
+    tags = known or tags_for(checked) or TAGS
     if gaps := checked.windows.build().unheard(checked.sample_rate):
         say(f"recipe {checked.name}: {gaps}")
-    check_plugins(checked, [str(i) for i in range(tags)])
-    with on_shapes():
-        built = tagger.build(checked, [str(i) for i in range(tags)])
+    built = rehearse(checked, [str(i) for i in range(tags)], absent=lambda file: left.add(file))
+    for file in sorted(left):
+        say(f"{file}: is not here, so whether what `load` takes of it fits is not looked at")
     parameters, statistics = count(built.net)
     how = "" if known else " (how many its data have is not told: --set data.tags=…)"
     more = f", {parameters + statistics:,} with the batch normalisation's running statistics" if statistics else ""

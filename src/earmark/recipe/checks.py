@@ -48,6 +48,7 @@ def check(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
     mistakes += _component_mistakes(raw)
     if recipe is not None and not mistakes:
         mistakes = _cross_mistakes(recipe) if not recipe.phases else _phase_mistakes(recipe)
+        mistakes += _fold_mistakes(recipe)
     return recipe, sorted(set(mistakes))
 
 
@@ -70,6 +71,21 @@ def check_built(raw: Mapping[str, Any]) -> tuple[Recipe | None, list[str]]:
     if recipe is not None and not mistakes:
         mistakes = _window_mistakes(recipe) + _input_mistakes(recipe)
     return recipe, sorted(set(mistakes))
+
+
+def _fold_mistakes(recipe: Recipe) -> list[str]:
+    """Folds that there will not be, whatever clips come: where all are dealt anew, those are known."""
+    data = recipe.data
+    if data.folds is None or data.deal != "all":
+        return []
+    named = {"test": data.test, "validation": data.validation, "train": data.train or []}
+    dealt = [str(i + 1) for i in range(data.folds)]
+    return [
+        f"data.{part}: there is no fold {fold!r} where all clips are dealt into {data.folds}: they are called 1 to {data.folds}"
+        for part, folds in named.items()
+        for fold in (folds if isinstance(folds, list) else ())
+        if fold not in dealt
+    ]
 
 
 def _window_mistakes(recipe: Recipe) -> list[str]:

@@ -2,52 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
 
 from earmark import recipe as recipes
 from earmark.errors import RecipeError
+from earmark.files import stores as paths
 from earmark.models import loading
 from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
+from earmark.train.bases import sources
 from earmark.train.phase import part_of
 from earmark.train.transfer import copy_part, first_words, same_net
 from earmark.train.trial import check_plugins
 
+OF_NETS = {"net", "features", "resize"}  # keys that a phase may have in place of the recipe's
+
 
 def rehearse(
-    recipe: Recipe, vocabulary: Sequence[str], start: taggers.Tagger | None = None, *, begun: bool = False
-) -> None:
+    recipe: Recipe,
+    vocabulary: Sequence[str],
+    start: taggers.Tagger | None = None,
+    *,
+    begun: bool = False,
+    absent: Callable[[str], object] | None = None,
+) -> taggers.Tagger:
     """Build the net of each phase, and pass on weights between them: what does not fit is told before a folder is made, and before
     hours of training. A folder with a recipe in it takes no other, so that a recipe which cannot be trained must not come there.
 
     start: whose weights the first phase goes on from. begun: a training without phases has weights of its own already, so that
-    those which it began with may be gone. Raises RecipeError, and TaggerError for a tagger file that cannot be read.
+    those which it began with may be gone. absent: told the files of weights that are not here, which then fit; default: they must be
+    here. Gives the last net, on shapes. Raises RecipeError with all mistakes of all phases, and TaggerError for a tagger file that
+    cannot be read.
     """
     check_plugins(recipe, vocabulary)
-    built: dict[str, taggers.Tagger] = {}
+    plans = {name: recipes.during(recipe, name) if name else recipe for name in recipe.running() or [""]}
+    built = _all_built(recipe, plans, vocabulary)
+    mistakes: list[str] = []
+    filled: dict[str, taggers.Tagger] = {}
+
+    def find(place: str) -> AnyTagger | None:
+        if place in filled:
+            return filled[place]
+        if absent is not None and place.endswith(".safetensors") and not paths.place(place).is_file():
+            absent(place)
+            return None
+        return loading.load(place, engine="torch")
+
     before: Recipe | None = None
-    for name in recipe.running() or [""]:
-        plan = recipes.during(recipe, name) if name else recipe
+    for name, plan in plans.items():
+        source = filled[list(filled)[-1]] if same_net(before, plan) else None
+        try:
+            if name or not begun:
+                fill(recipe, built[name], name, source if filled else start, find, assign=True)
+            if name:
+                _freeze(recipe, built[name], name)
+        except RecipeError as error:
+            mistakes += error.mistakes
+        filled[name], before = built[name], plan
+    if mistakes:
+        raise RecipeError(recipe.name, mistakes)
+    return filled[list(filled)[-1]]
+
+
+def _all_built(recipe: Recipe, plans: Mapping[str, Recipe], vocabulary: Sequence[str]) -> dict[str, taggers.Tagger]:
+    """The net of each phase on shapes, by its name. Raises RecipeError with all that is wrong with them."""
+    built, mistakes = {}, []
+    for name, plan in plans.items():
+        own = recipe.phases[name].model_fields_set & OF_NETS if name else {}
+        where = f"phases.{name}." if own else ""  # else it is the recipe's own net that is wrong
+        try:
+            with on_shapes():
+                built[name] = build(recipe, plan, name, vocabulary)
+            if plan.head is not None:
+                _check_head(plan, built[name], vocabulary)
+        except RecipeError as error:
+            mistakes += [f"{where}{mistake}" for mistake in error.mistakes]
+    if mistakes:
+        raise RecipeError(recipe.name, list(dict.fromkeys(mistakes)))
+    return built
+
+
+def _check_head(recipe: Recipe, tagger: taggers.Tagger, vocabulary: Sequence[str]) -> None:
+    """Raises RecipeError for a head on another number than the net's embedding has."""
+    try:
         with on_shapes():
-            tagger = build(recipe, plan, name, vocabulary)
-        source = built[list(built)[-1]] if same_net(before, plan) else None
-        if name or not begun:
-            fill(
-                recipe,
-                tagger,
-                name,
-                source if built else start,
-                lambda place: built.get(place) or loading.load(place, engine="torch"),
-                assign=True,
-            )
-        if name:
-            for part in recipe.phases[name].freeze:
-                part_of(tagger, part, recipe.name, f"phases.{name}.freeze").requires_grad_(False)
-            if not any(parameter.requires_grad for parameter in tagger.parameters()):
-                raise RecipeError(recipe.name, [f"phases.{name}.freeze: leaves nothing to train"])
-        built[name], before = tagger, plan
+            width = _embedding(tagger, "meta")
+    except NotImplementedError:  # it asks for values, which shapes do not have
+        width = _embedding(taggers.build(recipe, vocabulary), "cpu")
+    assert recipe.head is not None
+    if recipe.head.width != width:
+        told = f"head.width: {recipe.head.width} is not the width of {recipe.net.name}'s embedding, {width}: take that, or leave head out"
+        raise RecipeError(recipe.name, [told])
+
+
+def _embedding(tagger: taggers.Tagger, device: str) -> int:
+    """The width of that of the net under a head."""
+    samples, _ = tagger.windows.samples(tagger.sample_rate)
+    waves, features = torch.zeros(1, samples, device=device), cast(Any, tagger.features)
+    maps = waves
+    if tagger.input != "waves":
+        maps = torch.zeros(1, features.channels, features.bands, features.frames(samples), device=device)
+    body = cast(nn.Module, tagger.net.body)
+    training = body.training
+    with torch.no_grad():
+        embedding: Tensor = (body.eval()(waves, maps) if tagger.input == "both" else body.eval()(maps)).embedding
+    body.train(training)
+    return embedding.shape[-1]
+
+
+def tags_for(recipe: Recipe) -> int | None:
+    """How many tags the taggers have whose weights a recipe takes, of files that are here; None where there are none."""
+    loads = [recipe.phases[name].load for name in recipe.running()] or [recipe.load]
+    files = [path for load in loads for source in sources(load) if (path := paths.place(source)).is_file()]
+    return len(loading.load(files[0], engine="torch").vocabulary) if files else None
+
+
+def _freeze(recipe: Recipe, tagger: taggers.Tagger, name: str) -> None:
+    """Raises RecipeError with all parts that are not there, and where nothing is left to train."""
+    mistakes: list[str] = []
+    for part in recipe.phases[name].freeze:
+        try:
+            part_of(tagger, part, recipe.name, f"phases.{name}.freeze").requires_grad_(False)
+        except RecipeError as error:
+            mistakes += error.mistakes
+    if not mistakes and not any(parameter.requires_grad for parameter in tagger.parameters()):
+        mistakes = [f"phases.{name}.freeze: leaves nothing to train"]
+    if mistakes:
+        raise RecipeError(recipe.name, mistakes)
 
 
 def rehearse_head(recipe: Recipe, vocabulary: Sequence[str]) -> None:
@@ -68,13 +156,14 @@ def fill(
     tagger: taggers.Tagger,
     name: str,
     start: taggers.Tagger | None,
-    find: Callable[[str], AnyTagger],
+    find: Callable[[str], AnyTagger | None],
     *,
     assign: bool = False,
 ) -> None:
-    """Weights from the phase before (`start`), or from where the recipe says, which `find` turns into a tagger.
+    """Weights from the phase before (`start`), or from where the recipe says, which `find` turns into a tagger; None: it is not here,
+    and nothing is taken from it.
 
-    assign: put the source's own tensors in, as nets without values need. Raises RecipeError where they do not fit.
+    assign: put the source's own tensors in, as nets without values need. Raises RecipeError with all that do not fit.
     """
     where = f"phases.{name}." if name else ""
     if start is not None:
@@ -83,11 +172,15 @@ def fill(
         except RuntimeError as error:
             told = f"the weights of the phase before do not fit ({first_words(error)}): was the map resized?"
             raise RecipeError(recipe.name, [f"{where}net: {told}"]) from error
-    load = recipe.phases[name].load if name else recipe.load
+    load, mistakes = recipe.phases[name].load if name else recipe.load, []
     for part, place in load.items():
         source, _, inner = place.rpartition(":")
         source, inner = (source, inner) if source else (place, part)
+        if (tagger_of := find(source)) is None:
+            continue
         try:
-            copy_part(tagger, part, find(source), inner, assign=assign)
+            copy_part(tagger, part, tagger_of, inner, assign=assign)
         except ValueError as error:
-            raise RecipeError(recipe.name, [f"{where}load.{part}: {error}"]) from error
+            mistakes.append(f"{where}load.{part}: {error}")
+    if mistakes:
+        raise RecipeError(recipe.name, mistakes)
