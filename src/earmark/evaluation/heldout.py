@@ -14,6 +14,7 @@ from earmark import scores as scoring_tables
 from earmark.data import splits
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest, natural
+from earmark.data.named import NAME, OPTIONS, TABLE
 from earmark.data.splits import ClipSet
 from earmark.errors import EarmarkError, UnknownName
 from earmark.evaluation import leakage
@@ -224,13 +225,24 @@ def clips_of(tagger: AnyTagger, data: str | Path | Manifest, name: str | None) -
     """The manifest with the folds that the tagger was trained with."""
     settings = tagger.recipe.data
     try:
-        clips = open_data(data, name, settings.options)
+        clips = open_data(data, *_layout(tagger, name))
     except UnknownName as error:
         plugged = [need for member in tagger.members for need in getattr(member, "plugged", [])]
         raise UnknownName(f"{error}.{needs.way_out(plugged, DATASETS, str(name))}".rstrip(".")) from error
-    if settings.folds is not None and name == settings.dataset:
+    if settings.folds is not None and name in (settings.dataset, tagger.facts.dataset):
         clips = splits.deal(clips, settings.folds, tagger.recipe.seed, all_clips=settings.deal == "all")
     return clips
+
+
+def _layout(tagger: AnyTagger, name: str | None) -> tuple[str | None, Mapping[str, Any]]:
+    """By which layout a folder of the data set `name` is read, and with which options: those that the tagger's clips were read with."""
+    settings, data = tagger.recipe.data, tagger.facts.data
+    # of a table the recipe says how it was opened: its own options are of one file
+    layout = settings.dataset if name == TABLE == tagger.facts.dataset else name
+    told = data.more.get(OPTIONS) if data is not None and layout != TABLE and data.more.get(NAME) == layout else None
+    if isinstance(told, Mapping):
+        return layout, told
+    return layout, settings.options if layout == settings.dataset else {}
 
 
 def choose(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from earmark.data import sounds
 from earmark.data.manifest import Manifest
+from earmark.data.named import data_set
 from earmark.data.splits import ClipSet, Parts
 from earmark.errors import ManifestError
 from earmark.evaluation.leakage import official
@@ -128,13 +129,14 @@ def of_this_data(base: Base, recipe: Recipe, manifest: Manifest) -> bool | None:
     """Whether a base learnt from clips of this manifest's data set; None: cannot be known."""
     if base.train is None or base.data is None:
         return None
-    if official(base.data) and base.data in (recipe.data.dataset, manifest.facts.get("data set")):
+    here = data_set(manifest, recipe.data.dataset)
+    if official(base.data) and base.data == here:
         return True
     rows = manifest.select(np.isin(manifest.folds, list(base.train.folds))) if base.train.folds else manifest
     if ClipSet.of(rows).sha256 == base.train.sha256:
         return True
     # a data set with official clips is another one than that of another name; of a layout nobody knows
-    both = official(base.data) and official(recipe.data.dataset)
+    both = official(base.data) and official(here)
     return False if both else None
 
 

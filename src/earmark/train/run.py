@@ -14,6 +14,7 @@ from torch import nn
 
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
+from earmark.data.named import TABLE, data_set
 from earmark.data.splits import Parts
 from earmark.errors import AudioError
 from earmark.errors.kinds import checked
@@ -100,6 +101,9 @@ def train(
     needs.warn_of_homeless(recipe)
     if gaps := recipe.windows.build().unheard(recipe.sample_rate):
         say(f"recipe {recipe.name}: {gaps}")
+    if (of := data_set(manifest, recipe.data.dataset)) != recipe.data.dataset:
+        what = "of a table that tells no data set" if of == TABLE else f"of {of}"
+        say(f"the clips are {what}, not of the recipe's {recipe.data.dataset}: the tagger tells {of}")
     manifest, parts = divide(recipe, manifest, say)
     vocabulary = manifest.vocabulary
     check_vocabulary(parts, vocabulary, recipe, say)
@@ -123,7 +127,7 @@ def train(
         check_heard(waves["train"], waves["validation"], vocabulary, say)
         check_plans(recipe, parts.validation.select(waves["validation"].readable), vocabulary)
         split = _read(Split.of(parts, sounds), waves)
-        facts = Facts(DataSet(recipe.data.dataset, manifest.facts), split, versions())
+        facts = Facts(DataSet(data_set(manifest, recipe.data.dataset), manifest.facts), split, versions())
         facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
         head = None if start is None else start.tagger.facts.head
         facts = replace(facts, head=None if head is None else head.without_figures())

@@ -41,8 +41,7 @@ def distil(
     """Raises EarmarkError for what does not fit, before anything is trained: tags, folds, a teacher that heard test clips."""
     from earmark import recipe as recipes
     from earmark.cli.terminal.console import say
-    from earmark.cli.terminal.training import train_one
-    from earmark.data.datasets import open_data
+    from earmark.cli.terminal.training import opened, train_one
     from earmark.evaluation.vocabulary import Vocabulary
     from earmark.train import beforehand
     from earmark.train.folds import Turns
@@ -50,7 +49,7 @@ def distil(
 
     _check_place(out)
     plan = recipes.load(into, settings, say)
-    clips = open_data(data, plan.data.dataset, plan.data.options, say)
+    clips = opened(plan, settings, data)
     merged = None if how.merge is None else Vocabulary.load(how.merge, how.merge_by)
     turns = None if folds is None else Turns.of(plan, clips, folds, say)
     wanted = {None: plan} if turns is None else {name: turns.all[name] for name in turns.wanted}

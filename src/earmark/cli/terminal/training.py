@@ -40,14 +40,13 @@ def by_recipe(
     from earmark import recipe as recipes
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.heads import needed
-    from earmark.data.datasets import open_data
     from earmark.train import places
     from earmark.train import processes as together
 
     plan = recipes.load(
         needed(recipe, "a recipe, see `earmark list recipes`, or a tagger with --from"), list(settings), say
     )
-    clips = open_data(needed(data, "the clips with --data"), plan.data.dataset, plan.data.options, say)
+    clips = opened(plan, settings, needed(data, "the clips with --data"))
     # the other processes come here too, with the same arguments, and must not start more
     several = processes > 1 and "WORLD_SIZE" not in os.environ
     with together.launch(processes, sys.argv[1:]) if several else together.among_others():
@@ -59,6 +58,17 @@ def by_recipe(
             say(str(train_one(plan, clips, out, told)))
         else:
             train_folds(plan, clips, out, fold, told)
+
+
+def opened(plan: Recipe, settings: Sequence[str], data: Path) -> Manifest:
+    """The clips of a recipe. Raises ManifestError for options among the settings that have no part in them."""
+    from earmark.cli.terminal.console import say
+    from earmark.data.datasets import open_data
+
+    keys = [setting.partition("=")[0].strip() for setting in settings]
+    insisted = {key.removeprefix("data.options.") for key in keys if key.startswith("data.options.")}
+    insisted |= set(plan.data.options) if {"data", "data.options"} & set(keys) else set()
+    return open_data(data, plan.data.dataset, plan.data.options, say, insisted=insisted)
 
 
 def train_one(plan: Recipe, clips: Manifest, out: Path, told: dict[str, Any], title: str = "") -> Path:

@@ -9,7 +9,7 @@ that tree, and whoever points the function at something else is shown it. Nothin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_type_hints
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from earmark.data import packs
 from earmark.data.manifest import Manifest, read
+from earmark.data.named import check_options, named
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.files.shown import shown
@@ -54,25 +55,31 @@ def open_data(
     dataset: str | None = None,
     options: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    *,
+    insisted: Collection[str] = (),
 ) -> Manifest:
     """A manifest as it is, one from its file, or that of a folder with the layout of `dataset`.
 
-    options: of the layout. say: takes what was left out and what is doubtful, one line each. Raises ManifestError; for a
-    folder without a layout, too.
+    options: of the layout. A file and a pack are read as they are: an option that their clips were not indexed with has no part in
+    them, which is said, or refused of those that are `insisted` on. In its facts the manifest tells the data set that the clips are
+    of (`earmark.data.named`). say: takes what was left out and what is doubtful, one line each. Raises ManifestError; for a folder
+    without a layout, too.
     """
     if isinstance(data, Manifest):
         return data
-    manifest = _opened(place(data), dataset, options or {})
+    where = place(data)
+    as_it_is = read if where.is_file() and dataset != "table" else packs.read if packs.is_pack(where) else None
+    if as_it_is is None:
+        manifest = _indexed(where, dataset, options or {})
+    else:  # whatever its data set's layout was
+        manifest = named(as_it_is(where), dataset)
+        check_options(where, manifest, dataset, options or {}, insisted, say)
     for line in manifest.told():
         say(f"{data}: {line}")
     return manifest
 
 
-def _opened(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Manifest:
-    if data.is_file() and dataset != "table":
-        return read(data)
-    if packs.is_pack(data):  # whatever its data set's layout was
-        return packs.read(data)
+def _indexed(data: Path, dataset: str | None, options: Mapping[str, Any]) -> Manifest:
     _check_there(data, dataset)
     if dataset is None:
         packs.check_not_left(data)

@@ -20,6 +20,7 @@ import numpy as np
 
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
+from earmark.data.named import TABLE, data_set
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, RecipeError
 from earmark.evaluation.scoring import recordings
@@ -95,7 +96,7 @@ def plan(
         "name": name,
         "summary": f"A head on the embeddings of {name}",
         "task": task or ("one" if single and not unlabelled else "many"),
-        "data": {"dataset": dataset or str(manifest.facts.get("data set", "table")), "test": list(test), "validation": validation or []},
+        "data": {"dataset": data_set(manifest, dataset or TABLE), "test": list(test), "validation": validation or []},
         "augment": ["crop"],
         "train": {"epochs": 1, "keep": "last", "schedule": {"name": "constant"}},
         "load": {}, "phases": {}, "run": None, "epochs": None,
@@ -159,7 +160,7 @@ def train(
             )
         progress.say(f"{made.choice.setting.words()}: chosen by {made.choice.by}")
         facts = Facts(
-            DataSet(recipe.data.dataset, manifest.facts), _counted(Split.of(parts, sounds), unread), versions(),
+            DataSet(data_set(manifest, recipe.data.dataset), manifest.facts), _counted(Split.of(parts, sounds), unread), versions(),
             bases=tuple(checked[each] for each in found), head=made.facts(None if drawn is None else drawn.facts),
         )  # fmt: skip
         facts = replace(facts, level=_level(clips, drawn))
