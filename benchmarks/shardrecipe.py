@@ -78,10 +78,10 @@ def _loader_and_step(module: Any, loaded: int, steps: int) -> tuple[float, float
             break
     loader = (time.process_time() - begin) / count
     module._learn()
-    module.steps.take(batches[0], 0, 1e-4, last=True)  # pays for what is made but once
+    module.steps.take(batches[0], 0, 1e-4, count=1)  # pays for what is made but once
     begin = time.process_time()
     for index in range(steps):
-        module.steps.take(batches[index + 1], index + 1, 1e-4, last=True)
+        module.steps.take(batches[index + 1], index + 1, 1e-4, count=index + 2)
     return loader, (time.process_time() - begin) / sum(len(batch[0]) for batch in batches[1 : steps + 1])
 
 

@@ -192,7 +192,7 @@ def _step(module: Any, bf16: bool) -> Callable[[], None]:
     module.train()
 
     def step() -> None:
-        steps.take(batch, 0, module.plan.optimiser.lr, last=True)
+        steps.take(batch, 0, module.plan.optimiser.lr, count=1)
         module.losses.clear()
 
     return step

@@ -39,19 +39,32 @@ def batch(value):
 def test_batches_that_share_a_step_are_of_their_mean_loss_and_the_last_ends_in_one():
     net = Slope()
     steps = Steps(net, torch.optim.SGD(net.parameters(), lr=9.0), "32-true", accumulate=2)
-    taken = [steps.take(batch(value), i, 0.5, last=i == 2) for i, value in enumerate((1.0, 3.0, 4.0))]
+    taken = [steps.take(batch(value), i, 0.5, count=3) for i, value in enumerate((1.0, 3.0, 4.0))]
     assert taken == [False, True, True]
-    # (1 + 3) / 2 at a rate of 0.5, then 4 / 2: what a shorter last step sums is divided by two as well
-    assert net.weight.item() == 1.0 - 0.5 * 2.0 - 0.5 * 2.0
+    # (1 + 3) / 2 at a rate of 0.5, then 4: the last step is of the one batch that is left
+    assert net.weight.item() == 1.0 - 0.5 * 2.0 - 0.5 * 4.0
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3, 4, 5, 7, 40, 10**9])
+def test_a_step_is_of_the_mean_of_the_batches_that_share_it(accumulate):
+    values = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+    net = Slope()
+    steps = Steps(net, torch.optim.SGD(net.parameters(), lr=9.0), "32-true", accumulate=accumulate)
+    for index, value in enumerate(values):
+        before = net.weight.item()
+        taken = steps.take(batch(value), index, 1.0, count=len(values))
+        group = values[index - index % accumulate : index + 1]
+        assert taken == (len(group) == accumulate or index + 1 == len(values))
+        assert before - net.weight.item() == pytest.approx(sum(group) / len(group) if taken else 0.0, rel=1e-5)
 
 
 def test_half_floats_out_of_range_make_no_step_and_the_scale_is_kept():
     net = Slope()
     steps = Steps(net, torch.optim.SGD(net.parameters(), lr=1.0), "16-mixed", scaler={})
     first = steps.scaler.get_scale()
-    assert steps.take(batch(float("inf")), 0, 1.0, last=False)
+    assert steps.take(batch(float("inf")), 0, 1.0, count=1)
     assert net.weight.item() == 1.0 and steps.scaler.get_scale() == first / 2
-    steps.take(batch(0.25), 1, 1.0, last=True)
+    steps.take(batch(0.25), 0, 1.0, count=1)
     assert net.weight.item() == 0.75
     kept = json.loads(json.dumps(steps.scaler.state_dict()))  # as it comes back from a run folder
     again = Steps(net, torch.optim.SGD(net.parameters(), lr=1.0), "16-mixed", scaler=kept)

@@ -199,7 +199,7 @@ class Train(Section):
     in place of a random crop of each clip (paper 001); clips then counts segments.
     choose: `segment_loss` is the mean loss of the validation clips' windows, each for itself, `loss` that of the clips
     after their windows are combined.
-    accumulate: batches whose gradients are added up for one step.
+    accumulate: batches whose mean loss a step is of; the last step of an epoch is of those that are left.
     buffer: of a pack's clips: read its shards in order, drawn anew in each epoch, and mix so many clips that come near each other,
     for disks and stores on which it is slow to begin at any place; default: clips come from all over the pack.
     renew_statistics: take the batch normalisation's running statistics anew at the end of each epoch, over the epoch's

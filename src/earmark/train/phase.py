@@ -210,7 +210,7 @@ class PhaseModule(nn.Module):
         with closing(iter(self.batches)) as batches:
             for index, batch in enumerate(batches, state.place):
                 rate = state.lr / (1 + self.plan.optimiser.decay * state.steps)
-                taken = self.steps.take(batch, index, rate, last=index + 1 == count)
+                taken = self.steps.take(batch, index, rate, count=count)
                 state.steps += taken
                 if taken and self.average is not None:
                     self.average.update(state.steps)

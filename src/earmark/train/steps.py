@@ -1,7 +1,7 @@
 """Steps of an optimiser: autocast, fp16's scaled gradients, batches that share a step, and several processes.
 
 The order of a step is fixed, because the last bits depend on it: loss under autocast, old gradients away, backward outside
-autocast, step. Gradients of several batches are of their mean loss.
+autocast, step. Gradients of several batches are of their mean loss, also where the last of an epoch are fewer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Steps:
     """What brings a module's parameters from batch to batch.
 
     module: called with (waves, targets, clips of the whole batch, index of the batch), gives a loss. It must be on its
-    device. precision: see `earmark.train.precision.NAMES`. accumulate: batches a step. scaler: fp16's, as an earlier run
+    device. precision: see `earmark.train.precision.NAMES`. accumulate: batches a step, at most. scaler: fp16's, as an earlier run
     left it, or empty.
     """
 
@@ -53,22 +53,24 @@ class Steps:
         """What losses and scores are computed in: without a cache, so that a weight's gradients are summed in float32."""
         return torch.autocast(self.device.type, self.kind, enabled=self.kind is not None, cache_enabled=False)
 
-    def take(self, batch: tuple[Tensor, Tensor, int], index: int, rate: float, *, last: bool) -> bool:
+    def take(self, batch: tuple[Tensor, Tensor, int], index: int, rate: float, *, count: int) -> bool:
         """Learn from a batch; whether its gradients, and those kept of the batches before it, made a step.
 
-        index: of the batch in its epoch. rate: of learning. last: of the epoch, which always ends in a step.
+        index: of the batch in its epoch. rate: of learning. count: batches of the epoch, which always ends in a step.
         """
-        whole = last or (index + 1) % self.accumulate == 0
+        first = index - index % self.accumulate  # of those that share the step
+        shared = min(self.accumulate, count - first)
+        whole = index + 1 == first + shared
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with contextlib.nullcontext() if whole or self.together is None else self.together.no_sync():
-            self._backward(batch, index)
+            self._backward(batch, index, shared)
         if whole:
             self.scaler.step(self.optimiser)  # not taken where fp16's gradients have left its range
             self.scaler.update()
         return whole
 
-    def _backward(self, batch: tuple[Tensor, Tensor, int], index: int) -> None:
+    def _backward(self, batch: tuple[Tensor, Tensor, int], index: int, shared: int) -> None:
         waves, targets = (part.to(self.device, non_blocking=True) for part in batch[:2])
         on_cpu = self.device.type == "cpu"
         with waiting.measured(("step", waves.shape)) if on_cpu else contextlib.nullcontext():
@@ -76,7 +78,7 @@ class Steps:
                 value = (self.together or self.module)(waves, targets, batch[2], index)
             if index % self.accumulate == 0:
                 self.optimiser.zero_grad()
-            self.scaler.scale(value / self.accumulate).backward()
+            self.scaler.scale(value / shared).backward()
 
 
 @contextlib.contextmanager
