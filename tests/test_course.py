@@ -31,6 +31,9 @@ def test_learning_rates_by_hand():
     cosine = Schedule(name="cosine", lowest=0.0, warm_up=1)
     expected = [0.05, *[0.05 * (1 + np.cos(np.pi * k / 5)) for k in range(5)]]
     np.testing.assert_allclose(rates(cosine, [True] * 6), expected)
+    told = Schedule(name="cosine", lowest=0.1)  # as the docstring of `Schedule` has it
+    assert rates(told, [True] * 5, epochs=5, lr=1.0)[::4] == pytest.approx([1.0, 0.186], abs=5e-4)
+    assert rates(told, [True] * 6, epochs=5, lr=1.0)[5] == pytest.approx(0.1)
 
 
 def test_a_state_gives_back_what_was_put_into_it(tmp_path):

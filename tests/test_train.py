@@ -30,7 +30,8 @@ from earmark.recipe import parse
 
 training = pytest.importorskip("earmark.train")
 from earmark.train import beforehand  # noqa: E402 (after the skip)
-from earmark.train.validation import clip_loss, losses_of  # noqa: E402 (after the skip)
+from earmark.train.checkpoint import Every  # noqa: E402
+from earmark.train.validation import clip_loss, losses_of  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -461,6 +462,32 @@ def test_accumulated_gradients_make_fewer_steps(clips, tmp_path):
     assert state["groups"][0]["lr"] == pytest.approx(1e-3 / 3)  # the rate of the third step
 
 
+@pytest.mark.parametrize("decay", [0.0, 1.0])
+def test_the_log_tells_the_rate_that_was_used(clips, tmp_path, decay):
+    """That of the first step of each epoch, also of one that was stopped within."""
+    told = {"name": "sgd", "lr": 1e-3, "momentum": 0, "decay": decay}
+    plan = recipe(train__accumulate=2, train__optimiser=told, train__epochs=3, train__schedule={"name": "constant"})
+
+    class Stopped(Exception):
+        pass
+
+    def stop(phase: str, epoch: int, epochs: int, share: float, row: dict[str, object]) -> None:
+        if epoch == 2 and share > 0.95:
+            raise Stopped
+
+    training.train(plan, clips, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        training.train(plan, clips, tmp_path / "run", every=Every(1), on_progress=stop)
+    said: list[str] = []
+    training.train(plan, clips, tmp_path / "run", every=Every(1), resume=True, say=said.append)
+    assert any(line.startswith("going on within epoch 2") for line in said)
+    for folder in ("whole", "run"):
+        with (tmp_path / folder / "log.csv").open(encoding="utf-8", newline="") as file:
+            rates = [float(row["lr"]) for row in csv.DictReader(file)]
+        # three steps an epoch: 36 clips in batches of 8 are 5 batches
+        assert rates == pytest.approx([1e-3 / (1 + decay * steps) for steps in (0, 3, 6)], rel=1e-5)
+
+
 def test_clips_without_a_fold_are_told_where_folds_take_turns(clips):
     def told(plan: recipes.Recipe, of: manifests.Manifest) -> list[str]:
         said: list[str] = []
@@ -744,8 +771,6 @@ def test_a_figure_that_is_no_number_chooses_no_epoch(clips, tmp_path, monkeypatc
 
 def test_a_state_without_numbers_does_not_take_the_place_of_one_with_them(clips, tmp_path):
     """Within an epoch, as at its end: what was kept before stays."""
-    from earmark.train.checkpoint import Every
-
     wild = recipe(train__epochs=1, train__optimiser={"name": "sgd", "lr": 1e30})
     with pytest.raises(EarmarkError, match="the loss became .* take a lower train.optimiser.lr"):
         training.train(wild, clips, tmp_path / "run", every=Every(3))

@@ -162,7 +162,10 @@ class Head(Section):
 
 
 class Optimiser(Section):
-    """name: adam, adamw or sgd (Nesterov, with `momentum`). decay: the rate is divided by 1 + decay × steps done."""
+    """name: adam, adamw or sgd (Nesterov, with `momentum`).
+
+    decay: the rate that the schedule gives is divided by 1 + decay × steps done, below its `lowest` too.
+    """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(default=1e-3, gt=0, le=RATE)
@@ -175,8 +178,9 @@ class Optimiser(Section):
 class Schedule(Section):
     """How the learning rate changes from epoch to epoch.
 
-    plateau: × factor after `patience` epochs without a gain in `choose`, not below `lowest`. cosine: from lr to
-    `lowest` over all epochs. Both after `warm_up` epochs of linear growth.
+    plateau: × factor after `patience` epochs without a gain in `choose`, not below `lowest`. cosine: from lr in the first
+    epoch towards `lowest`, which the epoch after the last would have: of 5 from 1 to 0.1 the last has 0.186. Both after
+    `warm_up` epochs of linear growth.
     """
 
     name: Literal["constant", "plateau", "cosine"] = "plateau"

@@ -82,6 +82,7 @@ class PhaseModule(nn.Module):
         self.average = None if self.plan.ema is None else MovingAverage(tagger, self.plan.ema)
         self.steps: Steps  # once it runs: see `fit`
         self.losses: list[Tensor] = []
+        self.rate: float  # of the first step of the epoch in work
         self.frozen = [part_of(tagger, name, self.recipe.name) for name in freeze or []]
         for part_of_it in self.frozen:
             part_of_it.requires_grad_(False)
@@ -206,11 +207,11 @@ class PhaseModule(nn.Module):
         self._learn()
         state = self.state
         self._begin()
+        self.rate = self._rate(state.steps - state.place // self.plan.accumulate)
         count = len(self.epoch_batches(views=1 if self.plan.consistency is None else 2, done=state.place))
         with closing(iter(self.batches)) as batches:
             for index, batch in enumerate(batches, state.place):
-                rate = state.lr / (1 + self.plan.optimiser.decay * state.steps)
-                taken = self.steps.take(batch, index, rate, count=count)
+                taken = self.steps.take(batch, index, self._rate(state.steps), count=count)
                 state.steps += taken
                 if taken and self.average is not None:
                     self.average.update(state.steps)
@@ -218,6 +219,10 @@ class PhaseModule(nn.Module):
                 if taken and self.every is not None and index + 1 < count and self.every.due(state.steps):
                     self._keep_place(index + 1)
         state.place = 0
+
+    def _rate(self, steps: int) -> float:
+        """Of learning, after so many steps of the phase."""
+        return self.state.lr / (1 + self.plan.optimiser.decay * steps)
 
     def _begin(self) -> None:
         """What an epoch begins with, or goes on with."""
@@ -252,7 +257,7 @@ class PhaseModule(nn.Module):
     def end_epoch(self) -> None:
         """Validate, write the row of the log, keep the epoch if it is the best, save the state: a kill loses one epoch."""
         state = self.state
-        row: dict[str, Any] = {"epoch": self.epoch, "lr": state.lr}
+        row: dict[str, Any] = {"epoch": self.epoch, "lr": self.rate}
         row["train_loss"] = processes.mean(float(torch.stack(self.losses).mean()))
         self._check_loss(row["train_loss"])
         with nullcontext() if self.average is None else self.average.in_place():
