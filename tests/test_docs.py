@@ -114,6 +114,24 @@ def run(line: str) -> str:
     return f"status {told}" if told else ""
 
 
+def trainings(page: Path) -> list[list[str]]:
+    """The words behind `train` of each command that a page shows, whether it is run here or not."""
+    text = "\n".join(inner for language, inner in blocks(page) if language in ("sh", "bash")).replace("\\\n", " ")
+    lines = [line.partition("  #")[0] for line in text.splitlines() if "# refused:" not in line]
+    return [shlex.split(told[1]) for line in lines if (told := re.search(r"\bearmark +train +(.+)", line))]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if trainings(page)], ids=lambda page: page.stem)
+def test_a_training_that_is_shown_is_one_that_begins(page):
+    """As far as `earmark check` goes: those that need data, a store or a GPU are run nowhere here."""
+    for words in trainings(page):
+        settings = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+        if words[0] in recipe.shipped():
+            recipe.load(words[0], settings)
+        else:  # a file, which the page writes, or an option: --from
+            assert not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", words[0]), f"no such recipe: {words[0]}"
+
+
 def shell(text: str, capsys) -> None:
     for line in text.replace("\\\n", " ").splitlines():
         command, _, comment = line.partition("  #")
