@@ -8,6 +8,7 @@ import torch
 from earmark.data.manifest import build
 from earmark.errors import AudioError, ManifestError
 from earmark.recipe.schema import Component
+from earmark.registry import AUGMENTATIONS
 from earmark.train import augment
 from earmark.train.loader import Batches, Waves, draw_order, draw_segments, segment_counts, validation_batches
 from earmark.windows import Windows, fit, starts
@@ -406,6 +407,35 @@ def test_every_segment_comes_once_an_epoch_as_tagging_cuts_it(manifest, last):
     assert got == tagged and len(got) == sum(expected)
     again, _ = draw_segments(waves.readable, counts, None, 0, 2)
     assert sorted(again.tolist()) == sorted(rows.tolist()) and again.tolist() != rows.tolist()
+
+
+RESIZING = [name for name in AUGMENTATIONS.names() if AUGMENTATIONS[name].facts.get("resizes")]
+
+
+@pytest.mark.parametrize("last", ["align", "pad", "drop"])
+@pytest.mark.parametrize("name", RESIZING)
+def test_segments_whose_length_is_changed_have_no_gap_where_the_clip_goes_on(tmp_path, name, last):
+    """And lie where they would without: each clip is a ramp between half a window of next to nothing, so that values tell places."""
+    arguments = {"speed": {"most": 4.0}, "trim": {"below": -20.0}}.get(name, {})
+    length, quiet = 10 * LENGTH, LENGTH // 2
+    for clip, samples in enumerate((10 * LENGTH, 10 * LENGTH + 150, 4 * LENGTH)):
+        wave = np.full(samples, 1e-4, np.float32)
+        wave[quiet:-quiet] = np.linspace(0.4, 0.8, samples - 2 * quiet)
+        soundfile.write(tmp_path / f"{clip}.wav", wave, RATE, "FLOAT")
+    clips = of_files(tmp_path, [f"{clip}.wav" for clip in range(3)])
+    waves, windows = Waves(clips, RATE), Windows(LENGTH / RATE, LENGTH / RATE, last)
+    rows, places = draw_segments(waves.readable, segment_counts(waves, windows), None, 0, 1)
+    used = augment.staged([Component(name=name, **arguments), Component(name="crop")], RATE)["clip"]
+    told = {"seed": 0, "epoch": 1, "clips": used, "segments": windows, "places": places}
+    batches = Batches(waves, clips.truth().astype(np.float32), rows, 4, LENGTH, **told)
+    got = torch.cat([batch for batch, _, _ in batches]).numpy()
+    assert len(got) == len(rows) and (got != 0).mean() > 0.999
+    for row, place, window in zip(rows, places, got, strict=True):
+        if row == 0 and 2 <= place <= 7:
+            middle = 0.4 + 0.4 * ((place + 0.5) * LENGTH - quiet) / (length - 2 * quiet)
+            assert abs(float(np.median(window)) - middle) < 0.04  # a window is 0.044 long
+    shortest = Batches(waves, clips.truth().astype(np.float32), rows, 4, 5 * LENGTH, **told | {"places": places * 0})
+    assert all(batch.shape[1] == 5 * LENGTH for batch, _, _ in shortest)  # longer than a clip: padded, as tagging does
 
 
 def test_fewer_segments_an_epoch_go_on_in_the_next(manifest):

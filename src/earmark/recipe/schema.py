@@ -200,7 +200,8 @@ class Train(Section):
     draws 461 times; and 527 tags cannot all come up in 256 clips: they take turns. Clips that have none of the tags come as
     often as those of one tag; those of which nothing is known, never. clips: how many make an epoch; default as many as there
     are. segments: `every` makes an epoch of every window of every clip, as tagging cuts them, each once and in a random order,
-    in place of a random crop of each clip (paper 001); clips then counts segments.
+    in place of a random crop of each clip (paper 001); clips then counts segments. What changes lengths, such as `speed`, is given
+    the sound around a window too, so that it leaves no gap in it.
     choose: `segment_loss` is the mean loss of the validation clips' windows, each for itself, `loss` that of the clips
     after their windows are combined.
     accumulate: batches whose mean loss a step is of; the last step of an epoch is of those that are left.

@@ -33,6 +33,7 @@ __all__ = [
 # what a generator is for: part of its seed, so that no two are alike; 1 is ORDER
 CROP, BATCH, NET, MAPS, VIEW = 2, 3, 4, 5, 6
 QUIETEST = 0.01  # of the clips: one that is next to silent by mistake must not tell what level is heard
+ROOM = 4  # windows around one whose length is changed: as much as `speed` shortens by at most
 MEMORY = 4 << 30  # bytes of decoded audio that are kept
 
 
@@ -176,6 +177,7 @@ class Batches:
         self.seed, self.epoch = seed, epoch
         self.clips, self.pairs, self.segments = clips, pairs, segments
         self.rank, self.world, self.workers = rank, world, workers
+        self._resized = any(each.entry.facts.get("resizes") for each in clips)
         self._pool = ClipPool(targets, waves.readable) if pairs else None
         cuts = list(range(0, len(rows), batch))
         if len(cuts) > 1 and len(rows) - cuts[-1] < max(2, world):
@@ -234,13 +236,41 @@ class Batches:
     def _window(self, row: int, generator: np.random.Generator, segment: int | None = None) -> tuple[Wave, int]:
         """And the row that is heard in it. segment: of the clip, counted from 0; None: one that is drawn, where there are segments."""
         wave, heard = self.waves.heard(row)
+        place = 0.0
         if self.segments is not None:
-            cut = _segments(wave, self.length, self.segments.samples(self.waves.sample_rate)[1], self.segments)
+            hop = self.segments.samples(self.waves.sample_rate)[1]
+            cut = _segments(wave, self.length, hop, self.segments)
             # one that stands in for a clip that cannot be read may have fewer
-            wave = cut[int(generator.integers(len(cut))) if segment is None else min(segment, len(cut) - 1)]
+            which = int(generator.integers(len(cut))) if segment is None else min(segment, len(cut) - 1)
+            wave, place = (cut[which], 0.0) if not self._resized else _around(wave, which, len(cut), self.length, hop)
         for augmentation in self.clips:
+            if self.segments is not None and self._resized and augmentation.entry.facts.get("crops"):
+                wave = _placed(wave, place, self.length, hop, self.segments)
             wave = augmentation.to_clip(generator, wave, self.length)
         return wave, heard
+
+
+def _around(wave: Wave, which: int, count: int, length: int, hop: int) -> tuple[Wave, float]:
+    """A clip as far as `ROOM` windows around one of its `count` windows, and where in it that lies: from 0, at its beginning, to 1.
+
+    What changes lengths would leave a gap in a window that was cut before, which is filled with zeros where the clip goes on.
+    """
+    if len(wave) <= length:
+        return wave, which / max(1, count - 1)
+    start = min(which * hop, len(wave) - length)  # the last one may reach over the end
+    first = max(0, min(start - (ROOM - 1) * length // 2, len(wave) - ROOM * length))
+    part = wave[first : first + ROOM * length]
+    return part, (start - first) / max(1, len(part) - length)
+
+
+def _placed(wave: Wave, place: float, length: int, hop: int, windows: Windows) -> Wave:
+    """The window at a place from 0 to 1 of a part that was made longer or shorter; of less than a window, as tagging cuts it."""
+    if len(wave) > length:
+        start = round(place * (len(wave) - length))
+        return wave[start : start + length]
+    cut = _segments(wave, length, hop, windows)
+    at: Wave = cut[round(place * (len(cut) - 1))]
+    return at
 
 
 def _collate(whole: int, clips: list[Future[tuple[Wave, NDArray[np.float32]]]]) -> tuple[Tensor, Tensor, int]:
