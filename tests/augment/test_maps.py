@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earmark.train.augment import maps as maps_module
 from earmark.train.augment.batches import Mixup
 from earmark.train.augment.maps import Erase, MixupMaps, Rectangles
 
@@ -78,6 +79,50 @@ def test_maps_of_real_shapes_are_erased(shape):
     assert (plan.edges[2] > 0).mean() > 0.999
 
 
+RARE = [
+    {"low": 0.1, "high": 0.1},
+    {"low": 0.3, "high": 0.3},
+    {"low": 0.5, "high": 0.6},
+    {"low": 0.6, "high": 0.8},
+    {"low": 0.95, "high": 1.0},
+    {"low": 1.0, "high": 1.0},
+    {"low": 0.1, "high": 0.1001},
+    {"low": 0.02, "high": 0.3, "narrow": 9.0, "wide": 10.0},
+    {"low": 0.15, "high": 0.3, "narrow": 6.6, "wide": 10.0},
+]
+
+
+@pytest.mark.parametrize("arguments", RARE)
+@pytest.mark.parametrize("shape", [(64, 93), (128, 128), (40, 299)])
+def test_every_map_that_is_to_be_erased_is(arguments, shape):
+    """However seldom a rectangle that is drawn fits, and where whole cells cannot have the very area."""
+    edges = Erase(p=1.0, **arguments).draw(generator(), (512, 1, *shape), np.zeros((512, 1), np.float32)).edges
+    top, left, height, width = edges
+    assert (height > 0).all() and (width > 0).all()
+    assert (
+        (top >= 0).all() and (left >= 0).all() and (top + height <= shape[0]).all() and (left + width <= shape[1]).all()
+    )
+    areas = height * width / (shape[0] * shape[1])
+    assert areas.min() >= arguments["low"] * 0.95 and areas.max() <= arguments["high"] * 1.05
+    aspects = (height / shape[0]) / (width / shape[1])
+    cell = 1.5 / min(height.min(), width.min())
+    assert aspects.min() >= arguments.get("narrow", 0.3) / (1 + cell)
+    assert aspects.max() <= arguments.get("wide", 1 / 0.3) * (1 + cell)
+
+
+def test_rectangles_drawn_at_once_are_as_further_tries_would_be(monkeypatch):
+    """Of one setting with which some tries fit: the same law whichever way they are drawn."""
+    drawn = {}
+    for tries in (100, 0):
+        monkeypatch.setattr(maps_module, "TRIES", tries)
+        erase = Erase(p=1.0, low=0.2, high=0.5)
+        drawn[tries] = erase.draw(generator(3), (6000, 1, 60, 80), np.zeros((6000, 1), np.float32)).edges
+    for one, other in zip(drawn[100], drawn[0], strict=True):
+        np.testing.assert_allclose(np.quantile(one, [0.1, 0.5, 0.9]), np.quantile(other, [0.1, 0.5, 0.9]), atol=2.01)
+    areas = [edges[2] * edges[3] / 4800 for edges in drawn.values()]
+    np.testing.assert_allclose(*(np.quantile(each, [0.1, 0.5, 0.9]) for each in areas), atol=0.012)
+
+
 def test_a_map_too_small_for_any_rectangle_stays_whole():
     maps = torch.randn(4, 1, 1, 2)
     assert torch.equal(erased(Erase(p=1.0), maps), maps)
@@ -128,6 +173,11 @@ def test_repeated_channels_and_low_precision_are_served():
         ({"high": 1.5}, "areas from 0.02 to 1.5"),
         ({"narrow": 0.0}, "aspects from 0 to 3.33333: both lie above 0"),
         ({"narrow": 4.0}, "aspects from 4 to 3.33333"),
+        (
+            {"low": 0.2, "high": 0.3, "narrow": 9.0, "wide": 10.0},
+            "areas from 0.2 with aspects from 9 to 10: no such rectangle fits",
+        ),
+        ({"low": 0.2, "narrow": 0.1, "wide": 0.19}, "no such rectangle fits on a map.* aspects go from 0.2 to 5"),
         ({"fill": "zeros"}, "fill is 'zeros': it is noise, mean or a number"),
     ],
 )

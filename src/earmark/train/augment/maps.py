@@ -17,7 +17,8 @@ from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import check_between, check_share
 from earmark.train.augment.batches import Mixture, Mixup
 
-TRIES = 100  # rectangles that are drawn for a map before it stays whole
+TRIES = 100  # rectangles that are drawn for a map before one is drawn among those that fit
+NEAR = 0.05  # of an area: what the nearest rectangle of whole cells may miss it by, where none has it
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,9 @@ class Erase:
     Zhong et al. 2017, algorithm 1, whose values are the defaults. p: the probability that a map is erased. low, high: the
     rectangle's share of the area, evenly drawn. narrow, wide: its share of the bands by its share of the frames, evenly
     drawn; in cells, as there, where a map is square, but bands and frames have no unit in common. Rectangles that reach
-    over an edge are drawn again, so that large ones are rarer. fill: noise (normal, with the mean and deviation of each
-    channel of the map), mean (of each channel) or a number. All channels of a map lose the same; the target stays.
+    over an edge are drawn again, so that large ones are rarer. A map too small for any stays whole.
+    fill: noise (normal, with the mean and deviation of each channel of the map), mean (of each channel) or a number.
+    All channels of a map lose the same; the target stays.
     """
 
     def __init__(
@@ -60,6 +62,11 @@ class Erase:
             check_between(name, aspect, 0.001, 1000)
         if not isinstance(fill, str):
             check_between("fill", fill, -1e6, 1e6)
+        if narrow > 1 / low or wide < low:
+            raise ValueError(
+                f"areas from {low:g} with aspects from {narrow:g} to {wide:g}: no such rectangle fits on a map, whose sides it would "
+                f"leave: of that area aspects go from {low:g} to {1 / low:g}"
+            )
         if isinstance(fill, str) and fill not in ("noise", "mean"):
             raise ValueError(f"fill is {fill!r}: it is noise, mean or a number")
         self.p, self.area, self.aspect, self.fill = p, (low, high), (narrow, wide), fill
@@ -83,7 +90,28 @@ class Erase:
             fits &= (got >= self.area[0]) & (got <= self.area[1])
             edges[:, waiting[fits]] = np.stack([top, left, height, width])[:, fits]
             waiting = waiting[~fits]
+        if len(waiting):
+            edges[:, waiting] = self._among_all(generator, bands, frames, len(waiting))
         return Rectangles(edges, seed)
+
+    def _among_all(self, generator: np.random.Generator, bands: int, frames: int, count: int) -> NDArray[np.int64]:
+        """(4, count): edges of rectangles as further tries would give them at last, drawn at once; of no height where none fits."""
+        height, width = np.arange(1, bands + 1)[:, None], np.arange(1, frames + 1)
+        got = height * width / (bands * frames)
+        # a side is within half a cell of what the aspect gives
+        possible = (height + 0.5) / bands >= self.aspect[0] * (width - 0.5) / frames
+        possible &= (height - 0.5) / bands <= self.aspect[1] * (width + 0.5) / frames
+        missed = np.maximum(np.maximum(1 - got / self.area[0], got / self.area[1] - 1), 0)
+        nearest = missed[possible].min(initial=np.inf)
+        if nearest > NEAR:
+            return np.zeros((4, count), np.int64)
+        possible &= missed <= nearest
+        # height / width: how much of evenly drawn areas and aspects becomes this rectangle; the rest: in how many places it fits
+        weights = np.where(possible, height / width * (bands - height + 1) * (frames - width + 1), 0).ravel()
+        rows, columns = np.divmod(generator.choice(len(weights), count, p=weights / weights.sum()), frames)
+        heights, widths = rows + 1, columns + 1
+        top, left = generator.integers(bands - heights + 1), generator.integers(frames - widths + 1)
+        return np.stack([top, left, heights, widths])
 
     def apply(self, plan: object, maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(plan, Rectangles)
