@@ -506,6 +506,37 @@ def test_settings_reach_into_phases(write):
     assert recipe.during(loaded, "raw").train.epochs == 2
 
 
+PAIRS = [name for name in AUGMENTATIONS.names() if AUGMENTATIONS[name].facts["stage"] == "pair"]
+CLIPS = [name for name in AUGMENTATIONS.names() if AUGMENTATIONS[name].facts["stage"] == "clip"]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_buffer_keeps_to_clips_that_come_near_each_other(name):
+    task = AUGMENTATIONS[name].facts.get("task", "one")
+    raw = good(task=task, train__buffer=10, augment=["crop", name], train__choose="loss")
+    (line,) = mistakes(raw)
+    assert line.startswith(
+        f"train.buffer: reads a pack's shards in order, and {name} takes clips from anywhere in the pack"
+    )
+    recipe.parse(good(train__buffer=10, augment=["crop", "mixup"], train__choose="loss"))
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_two_views_of_a_window_that_comes_once_need_something_that_differs(name):
+    """Else they are one, and their divergence is nought."""
+    more = {"below": -40.0} if name == "trim" else {}
+    used = ["crop"] if name == "crop" else [{"name": name, **more}, "crop"]
+    raw = good(augment=used, train__consistency=1.0, train__segments="every")
+    if AUGMENTATIONS[name].facts.get("chance", True):
+        recipe.parse(raw)
+    else:
+        (line,) = mistakes(raw)
+        assert line.startswith(
+            "train.consistency: compares two views of each clip, which with segments: every are the same window"
+        )
+    recipe.parse(raw | {"train": raw["train"] | {"segments": "random"}})
+
+
 def test_segments_that_come_once_are_not_balanced():
     told = recipe.load("dcase2017-samplecnn").as_dict()
     with pytest.raises(RecipeError, match="train.balance: is classes, but segments: every has each once: take none"):

@@ -101,6 +101,15 @@ def test_clips(name, wave, length, seed):
 
 
 @pytest.mark.parametrize("name", names("clip"))
+def test_what_leaves_nothing_to_chance_says_so(name):
+    """Of a wave that is a window already, as with `segments: every`: two views of it are alike only with such."""
+    wave = generator().normal(0, 0.1, 400).astype(np.float32)
+    augmentation = augment.build(name, {}, RATE)
+    drawn = [augmentation.apply(augmentation.draw(generator(seed), wave, 400), wave).tobytes() for seed in range(8)]
+    assert (len(set(drawn)) > 1) == AUGMENTATIONS[name].facts.get("chance", True)
+
+
+@pytest.mark.parametrize("name", names("clip"))
 def test_a_wave_that_must_not_be_written_to(name):
     augmentation = augment.build(name, {}, RATE)
     wave = np.linspace(-1, 1, 30, dtype=np.float32)

@@ -314,6 +314,19 @@ def _segment_mistakes(recipe: Recipe) -> list[str]:
             "train.buffer: reads a pack's shards in order, each clip once, which goes with neither balance: classes nor "
             "segments: every. Leave it out"
         )
+    entries = [AUGMENTATIONS[part.name] for part in recipe.augment]
+    pairs = [entry.name for entry in entries if entry.facts.get("stage") == "pair"]
+    if recipe.train.buffer is not None and pairs:
+        mistakes.append(
+            f"train.buffer: reads a pack's shards in order, and {', '.join(pairs)} takes clips from anywhere in the pack: leave one of "
+            "them out, or mix within batches, as mixup does"
+        )
+    varied = [entry for entry in entries if entry.facts.get("chance", entry.facts.get("stage") == "clip")]
+    if recipe.train.consistency is not None and recipe.train.segments == "every" and not (varied or pairs):
+        mistakes.append(
+            "train.consistency: compares two views of each clip, which with segments: every are the same window, as nothing in augment "
+            "changes clips by chance: add gain, equalise or speed, or take segments: random"
+        )
     if recipe.epochs is not None and not recipe.phases:
         mistakes.append("epochs: is of all phases together, and there are none: take train.epochs")
     return mistakes

@@ -27,7 +27,7 @@ class Span:
     copies: int = 1
 
 
-@AUGMENTATIONS.register("trim", stage="clip", resizes=True)
+@AUGMENTATIONS.register("trim", stage="clip", resizes=True, chance=False)
 class Trim:
     """Cut the quiet off both ends, so that crops fall on sound.
 
@@ -53,7 +53,7 @@ class Trim:
         return wave[plan.start : plan.end]
 
 
-@AUGMENTATIONS.register("crop", stage="clip", crops=True)
+@AUGMENTATIONS.register("crop", stage="clip", crops=True, chance=False)
 class Crop:
     """A window from a random place; a shorter wave is padded.
 
