@@ -276,6 +276,7 @@ MADE = "should be a name, or a name and arguments"
         ({"augment": ["mixup", "crop"]}, "augment: augmentations of single clips come first, then sums with other clips (pair), "
                 "then those of whole batches, then those of maps"),
         ({"augment": ["crop", "trim"]}, "augment.1: trim changes the length of the windows: put it before the crop"),
+        ({"augment": ["crop", {"name": "shift", "ends": "zeros", "most": 1.0}]}, "augment.1: most is 1 s, and windows are 1 s long: "),
         ({"augment": ["crop", "crop"]}, "augment.1: crop has nothing left to do: augment.0 made the windows"),
         ({"augment": ["crop", "mixtrain"]}, "augment.1: mixtrain gives a clip several tags, and task is one: leave it out, "
                 "or take mixup"),
@@ -535,6 +536,15 @@ def test_two_views_of_a_window_that_comes_once_need_something_that_differs(name)
             "train.consistency: compares two views of each clip, which with segments: every are the same window"
         )
     recipe.parse(raw | {"train": raw["train"] | {"segments": "random"}})
+
+
+def test_a_shift_that_fills_with_zeros_leaves_some_of_the_window():
+    for used in (
+        ["crop", {"name": "shift", "ends": "zeros", "most": 0.99}],
+        ["crop", {"name": "shift", "most": 5.0}],
+        [{"name": "shift", "ends": "zeros", "most": 5.0}, "crop"],
+    ):
+        recipe.parse(good(augment=used))
 
 
 def test_segments_that_come_once_are_not_balanced():

@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from earmark.errors import EarmarkError
 from earmark.recipe import bounds
 from earmark.recipe.phasenames import name_mistakes
-from earmark.recipe.schema import Recipe
+from earmark.recipe.schema import Component, Recipe
 from earmark.registry import (
     AUGMENTATIONS,
     DATASETS,
     NETS,
     NUMPY_FEATURES,
     STAGES,
+    Entry,
     Registry,
     check_augmentation,
     did_you_mean,
@@ -332,20 +333,27 @@ def _segment_mistakes(recipe: Recipe) -> list[str]:
     return mistakes
 
 
+def _made_mistakes(recipe: Recipe, i: int, entry: Entry, part: Component) -> list[str]:
+    """What an augmentation refuses of its arguments, and of the windows where these are made before it; what it lacks to be one."""
+    given = {"sample_rate": recipe.sample_rate} if "sample_rate" in entry.arguments() else {}
+    try:
+        with entry.at_work("making", through=ValueError):  # what it says of its arguments is the recipe's mistake
+            made = entry.function(**given, **part.arguments)
+    except (ValueError, EarmarkError) as error:
+        return [f"augment.{i}: {error}"]
+    if wrong := check_augmentation(entry.facts["stage"], made):
+        return [f"augment.{i}: {entry.told} {wrong}"]
+    windowed = any(AUGMENTATIONS[before.name].facts.get("crops") for before in recipe.augment[:i])
+    wrong = made.unfit(recipe.windows.length) if windowed and hasattr(made, "unfit") else ""
+    return [f"augment.{i}: {wrong}"] if wrong else []
+
+
 def _augment_mistakes(recipe: Recipe) -> list[str]:
     """Values that an augmentation refuses, and an order that cannot be."""
     mistakes = []
     entries = [AUGMENTATIONS[part.name] for part in recipe.augment]
     for i, (entry, part) in enumerate(zip(entries, recipe.augment, strict=True)):
-        given = {"sample_rate": recipe.sample_rate} if "sample_rate" in entry.arguments() else {}
-        try:
-            with entry.at_work("making", through=ValueError):  # what it says of its arguments is the recipe's mistake
-                made = entry.function(**given, **part.arguments)
-        except (ValueError, EarmarkError) as error:
-            mistakes.append(f"augment.{i}: {error}")
-        else:
-            if wrong := check_augmentation(entry.facts["stage"], made):
-                mistakes.append(f"augment.{i}: {entry.told} {wrong}")
+        mistakes += _made_mistakes(recipe, i, entry, part)
         if entry.facts.get("task", recipe.task) != recipe.task:
             what = "gives a clip several tags" if recipe.task == "one" else "is for clips of one tag"
             mistakes.append(f"augment.{i}: {entry.name} {what}, and task is {recipe.task}: leave it out, or take mixup")

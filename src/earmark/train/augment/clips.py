@@ -122,7 +122,16 @@ class Shift:
         if ends not in ("circular", "zeros"):
             raise ValueError(f"ends is {ends!r}: it is circular or zeros")
         self.most_samples = None if most is None else max(1, round(most * sample_rate))
-        self.ends = ends
+        self.most, self.ends = most, ends
+
+    def unfit(self, seconds: float) -> str:
+        """What is wrong with it where it shifts windows of so many seconds; "" where nothing is."""
+        if self.ends != "zeros" or self.most is None or self.most < seconds:
+            return ""
+        return (
+            f"most is {self.most:g} s, and windows are {seconds:g} s long: a shift by all of that, filled with zeros, leaves silence: take "
+            "less, or ends: circular"
+        )
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> int:
         """Samples, later if positive."""
@@ -139,7 +148,7 @@ class Shift:
         return np.pad(kept, (max(0, plan), max(0, -plan)))
 
 
-@AUGMENTATIONS.register("gain", stage="clip")
+@AUGMENTATIONS.register("gain", stage="clip", level=True)
 class Gain:
     """Louder or softer by up to `db` decibels, evenly drawn."""
 
