@@ -645,6 +645,13 @@ def test_what_a_later_phase_cannot_load_is_told_before_the_first_is_trained(clip
     refused(r"x\.safetensors: no such file", {"load": {"net.stem": "x.safetensors"}})
     refused(r"phases\.head\.freeze: the tagger has no part 'net\.root'", {"freeze": ["net.root"]})
     refused(r"phases\.head\.freeze: leaves nothing to train", {"freeze": ["net"]})
+    tagger = taggers.build(recipe(), ("a", "b"))
+    without = [name for name, part in tagger.named_modules() if next(part.parameters(), None) is None]
+    for part in without:
+        refused(
+            rf"phases\.head\.freeze: '{part}' has no weights, so that there is nothing to freeze", {"freeze": [part]}
+        )
+    assert without
     assert not any(told)
 
 

@@ -29,6 +29,7 @@ def check(
     from earmark.cli.terminal.packing import check_pack
     from earmark.data.packs import check_not_left, is_pack
     from earmark.models.layers.blocks import count
+    from earmark.train.plausible import without_norms
     from earmark.train.rehearsal import rehearse, tags_for
 
     if is_pack(Path(recipe)):
@@ -43,6 +44,8 @@ def check(
     built = rehearse(checked, [str(i) for i in range(tags)], absent=lambda file: left.add(file))
     for file in sorted(left):
         say(f"{file}: is not here, so whether what `load` takes of it fits is not looked at")
+    for line in without_norms(checked, built):
+        say(f"recipe {checked.name}: {line}")
     parameters, statistics = count(built.net)
     how = "" if known else " (how many its data have is not told: --set data.tags=…)"
     more = f", {parameters + statistics:,} with the batch normalisation's running statistics" if statistics else ""

@@ -20,6 +20,7 @@ from earmark.errors import RecipeError
 from earmark.errors.kinds import checked
 from earmark.recipe import bounds, text
 from earmark.recipe.checks import check, check_built, check_hearing
+from earmark.recipe.idle import idle
 from earmark.recipe.renaming import clear, names_first
 from earmark.recipe.schema import Recipe
 from earmark.registry import DATASETS, did_you_mean
@@ -56,7 +57,8 @@ def find(name: str | Path) -> Path:
 def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], object] = lambda line: None) -> Recipe:
     """Read and check a recipe by name or path. settings: `key.path=value`, values in YAML, put over the file's.
 
-    say: told what goes away where a setting names another feature, net, augmentation or data set: see `renaming`.
+    say: told what goes away where a setting names another feature, net, augmentation or data set (see `renaming`), and what does
+    nothing (see `idle`).
 
     Raises RecipeError with all mistakes.
 
@@ -95,6 +97,8 @@ def settled(
         raise RecipeError(name, unfit + error.mistakes) from error
     if unfit:
         raise RecipeError(name, unfit)
+    for line in idle(recipe):
+        say(f"recipe {recipe.name}: {line}")
     return recipe
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from earmark.errors import EarmarkError, RecipeError
 from earmark.models import tagger as taggers
 from earmark.models.facts import Epoch
-from earmark.models.layers.statistics import measured_anew
+from earmark.models.layers.statistics import measured_anew, norms_of
 from earmark.models.prediction import loss
 from earmark.recipe import Recipe
 from earmark.train import augment, loader, processes
@@ -86,6 +86,7 @@ class PhaseModule(nn.Module):
         self.frozen = [part_of(tagger, name, self.recipe.name) for name in freeze or []]
         for part_of_it in self.frozen:
             part_of_it.requires_grad_(False)
+        self.renews = self.plan.renew_statistics and bool(norms_of(tagger, self.frozen))
 
     @cached_property
     def _segment_counts(self) -> NDArray[np.int64]:
@@ -270,7 +271,7 @@ class PhaseModule(nn.Module):
         """Validate the tagger as it is, put the figures into the epoch's row, and keep it if it is the best."""
         state, validates = self.state, len(self.validation_waves.readable) > 0
         # training itself does not use them: where nothing looks at an epoch, they are of no use
-        if self.plan.renew_statistics and (validates or self.plan.keep == "every" or self.epoch == self.plan.epochs):
+        if self.renews and (validates or self.plan.keep == "every" or self.epoch == self.plan.epochs):
             self._renew_statistics()
         if validates:
             row |= self._validate()
@@ -361,12 +362,17 @@ def _share(whole: Tensor) -> Tensor:
 
 
 def part_of(tagger: taggers.Tagger, name: str, recipe: str, where: str = "freeze") -> nn.Module:
-    """A part of a tagger that a recipe wants frozen. Raises RecipeError, of the key `where`, if there is none so called."""
+    """A part of a tagger that a recipe wants frozen. Raises RecipeError, of the key `where`, for none so called or without weights."""
     try:
-        return tagger.get_submodule(name)
+        part = tagger.get_submodule(name)
     except AttributeError as error:
         known = ", ".join(f"net.{child}" for child, _ in tagger.net.named_children())
         raise RecipeError(recipe, [f"{where}: the tagger has no part {name!r}. It has net, {known}"]) from error
+    if not norms_of(part) and next(part.parameters(), None) is None:
+        raise RecipeError(
+            recipe, [f"{where}: {name!r} has no weights, so that there is nothing to freeze: leave it out"]
+        )
+    return part
 
 
 def fit(phase: PhaseModule, precision: str, device: str, name: str, on_progress: OnProgress | None) -> None:

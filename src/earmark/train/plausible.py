@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from torch import nn
 
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest, tag_codes
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError, ManifestError
+from earmark.models.layers.statistics import norms_of
 from earmark.recipe import Recipe
-from earmark.registry import did_you_mean
+from earmark.registry import NETS, did_you_mean
 from earmark.scores.reserved import RESERVED
 from earmark.train import processes
 from earmark.train.folder import Say
@@ -197,3 +199,15 @@ def check_plans(recipe: Recipe, validation: Manifest, vocabulary: tuple[str, ...
             f"train.choose: map has no value on validation clips without tags, and none of the {count} has one: "
             "take loss, or other validation clips"
         )
+
+
+def without_norms(recipe: Recipe, net: nn.Module, frozen: Sequence[nn.Module] = ()) -> list[str]:
+    """A line for each key of a recipe that is about batch normalisation, of which the net has none, or none that is not frozen."""
+    lines = []
+    if recipe.train.renew_statistics and not norms_of(net, frozen):
+        where = " that is not frozen" if norms_of(net) else ""
+        lines.append(f"train.renew_statistics does nothing: {recipe.net.name} has no batch normalisation here{where}")
+    told, argument = recipe.net.arguments.get("momentum"), NETS[recipe.net.name].arguments().get("momentum")
+    if told is not None and argument is not None and told != argument.default and not norms_of(net):
+        lines.append(f"net.momentum: {told} does nothing: {recipe.net.name} has no batch normalisation here")
+    return lines

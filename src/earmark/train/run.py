@@ -43,7 +43,7 @@ from earmark.train.folds import divide
 from earmark.train.loader import Waves
 from earmark.train.packed import PackedWaves, is_packed
 from earmark.train.phase import OnProgress, PhaseModule, fit
-from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved
+from earmark.train.plausible import check_heard, check_plans, check_vocabulary, reserved, without_norms
 from earmark.train.rehearsal import build, fill, rehearse
 from earmark.train.sources import WaveSource
 from earmark.train.state import State, ended, load_average, load_state, load_within, write_log
@@ -264,6 +264,8 @@ class Run:
             plan=plan, before=before, freeze=phase.freeze if phase else [], workers=self.workers,
             teachers=self.teachers, every=self.every,
         )  # fmt: skip
+        for line in without_norms(plan, tagger, module.frozen):
+            self.say(f"{name + ': ' if name else ''}{line}")
         module.optimiser_state = optimiser_state
         module.within = load_within(folder / STATE) if state.place else {}
         if module.average is not None and (folder / STATE).is_file():
