@@ -85,6 +85,17 @@ class Said:
         pass
 
 
+@pytest.mark.parametrize("setting", ["data.options.fold=fold", "data.options={fold: fold}", "data.dataset=esc"])
+def test_what_would_have_no_part_in_the_clips_of_a_head_is_refused(base, clips, setting):
+    """They are read before its recipe is made."""
+    with pytest.raises(RecipeError, match=r"have no part in them: index them with these options|no such argument"):
+        run.plan(loading.load(base), clips, "own", settings=[setting])
+    assert (
+        run.plan(loading.load(base), clips, "own", settings=["data.options={}", "data.dataset=table"]).data.dataset
+        == "table"
+    )
+
+
 def test_a_tagger_of_ones_own(base, clips, tmp_path):
     path = trained(base, clips, tmp_path / "run", fold="5")
     tagger = loading.load(path)

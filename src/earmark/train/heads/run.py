@@ -91,12 +91,13 @@ def plan(
     the clips that teaches nothing, for what comes after the head (`heads.unfreezing`); None: all teach. Raises RecipeError, TaggerError.
     """
     single = all(len(tags) == 1 for tags in manifest.table["tags"].to_pylist())
+    of = data_set(manifest, dataset or TABLE)
     told = {key: value for key, value in base.alone.recipe.as_dict().items() if key not in ("head", "augment")}
     raw = told | {
         "name": name,
         "summary": f"A head on the embeddings of {name}",
         "task": task or ("one" if single and not unlabelled else "many"),
-        "data": {"dataset": data_set(manifest, dataset or TABLE), "test": list(test), "validation": validation or []},
+        "data": {"dataset": of, "test": list(test), "validation": validation or []},
         "augment": ["crop"],
         "train": {"epochs": 1, "keep": "last", "schedule": {"name": "constant"}},
         "load": {}, "phases": {}, "run": None, "epochs": None,
@@ -109,6 +110,15 @@ def plan(
                 f"{each}: a head learns from what its base hears, with {', '.join(OWN)} of its own. A setting of what is heard would be "
                 "the tagger's alone, and one of training would do nothing: leave it out, or train the net on with --unfreeze"
                 for each in others
+            ],
+        )
+    if recipe.data.options or recipe.data.dataset != of:
+        key = "options" if recipe.data.options else "dataset"
+        raise RecipeError(
+            f"on {name}",
+            [
+                f"data.{key}: the clips of a head are read before its recipe is made, by --dataset alone, so that this would have no part "
+                "in them: index them with these options (`earmark index`) and give the manifest, or leave it out"
             ],
         )
     return recipe
