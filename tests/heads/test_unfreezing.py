@@ -150,6 +150,11 @@ def test_by_command(base, clips, tmp_path):
     result = earmark(*words, "train.epochs=1", "--set", "train.precision=float32", "--fold", "2")
     assert result.returncode == 0, result.stderr
     assert "validation loss of the head alone" in result.stderr + result.stdout
+    # of the recipe that the net is trained on with, as of any other: the one epoch is that of its warm-up
+    assert (
+        "train.schedule.warm_up: is 1: the rate still grows in the last epoch (1), so that"
+        in result.stderr + result.stdout
+    )
     shown = earmark("show", tmp_path / "run/fold-2/tagger.safetensors")
     assert "prototypes on embeddings of" in shown.stdout
     refused = earmark("train", "own", "--data", source, "--unfreeze", "--out", tmp_path / "x")

@@ -57,7 +57,7 @@ def _warm_up(recipe: Recipe) -> str:
     grown, epochs = recipe.train.schedule.warm_up, recipe.train.epochs
     if grown < epochs:
         return ""
-    return f"the rate still grows in the last of {epochs} epochs, so that it never comes to train.optimiser.lr, and no schedule begins"
+    return f"the rate still grows in the last epoch ({epochs}), so that it never comes to train.optimiser.lr, and no schedule begins"
 
 
 RULES: dict[str, Rule] = {

@@ -30,7 +30,7 @@ from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
 from earmark.train import folder as folders
 from earmark.train import run as runs
-from earmark.train.folder import TAGGER, write_json
+from earmark.train.folder import TAGGER, Say, write_json
 from earmark.train.folds import divide
 from earmark.train.heads.run import PARTS_TAKEN, Asked, How
 from earmark.train.heads.run import train as learn_head
@@ -51,18 +51,21 @@ TRAIN: dict[str, Any] = {
 }  # fmt: skip
 
 
-def plan(headed: Tagger, head: Recipe, clips: int, settings: Sequence[str] = ()) -> Recipe:
+def plan(
+    headed: Tagger, head: Recipe, clips: int, settings: Sequence[str] = (), say: Say = lambda line: None
+) -> Recipe:
     """The recipe that trains a headed tagger on: its own, with the clips of the head's recipe.
 
     The rate is far below that from scratch, and clips are not mixed, since the weights are good already. With fewer than SMALL
     training clips batch normalisation stays as the base has it, statistics, scale and shift: batches of few clips would tell
-    it worse than the many that the base learnt from. settings: key.path=value, put over all this. Raises RecipeError.
+    it worse than the many that the base learnt from. settings: key.path=value, put over all this. say: told what does nothing of it.
+    Raises RecipeError.
     """
     kept = [name for name, layer in headed.named_modules() if isinstance(layer, _BatchNorm)] if clips < SMALL else []
     raw = headed.recipe.as_dict() | {
         "data": head.as_dict()["data"], "augment": AUGMENT, "train": TRAIN, "phases": {PHASE: {"freeze": kept}}, "seed": head.seed,
     }  # fmt: skip
-    return recipes.settled(raw, settings, f"on {head.name}")
+    return recipes.settled(raw, settings, f"on {head.name}", say)
 
 
 def train(
@@ -85,7 +88,7 @@ def train(
     learn_head(base, source, recipe, manifest, folder / HEAD, asked, how, progress)
     headed = loading.load(folder / HEAD / TAGGER, engine="torch").alone
     _, parts = divide(recipe, manifest)
-    whole_plan = plan(headed, recipe, len(parts.train), settings)
+    whole_plan = plan(headed, recipe, len(parts.train), settings, progress.say)
     net = base.alone
     start = runs.Start(headed, Base.of(net.facts, net.identity(), source, PARTS_TAKEN))
     made = runs.train(
