@@ -17,17 +17,32 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from earmark.errors import EarmarkError
+from earmark import recipe as recipes
+from earmark.errors import EarmarkError, RecipeError
 from earmark.files import write_text
 from earmark.inference import waiting
 from earmark.models import tagger as taggers
 from earmark.models.computedfacts import WORDS, Computed
 from earmark.models.prediction import loss
+from earmark.recipe import Recipe
 
 NAMES = {word: name for name, word in WORDS.items()}  # as recipes say it: as run folders do
 FILE = "precision.json"  # by phase, of runs beside each other
 TOLD = "run.json"
+ON_CPU = "train.precision: fp16 is for GPUs. Take bf16 or auto on the CPU"
 GAIN = 1.1  # how much faster bf16 must be to be taken
+
+
+def check(recipe: Recipe, device: str) -> None:
+    """Raises RecipeError for phases whose precision this device has not, before a clip is read and a phase before them is trained."""
+    mistakes = []
+    for name in recipe.running() or [""]:
+        plan = recipes.during(recipe, name).train if name else recipe.train
+        own = name and "precision" in recipe.phases[name].train
+        if plan.precision == "fp16" and device == "cpu":
+            mistakes.append(f"{f'phases.{name}.' if own else ''}{ON_CPU}")
+    if mistakes:
+        raise RecipeError(recipe.name, list(dict.fromkeys(mistakes)))
 
 
 def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, device: str = "cpu") -> tuple[str, str]:
@@ -36,7 +51,7 @@ def choose(tagger: taggers.Tagger, waves: Tensor, targets: Tensor, asked: str, d
     Raises EarmarkError for fp16 on the CPU, where there is nothing to keep its gradients from vanishing.
     """
     if asked == "fp16" and device == "cpu":
-        raise EarmarkError("train.precision: fp16 is for GPUs. Take bf16 or auto on the CPU")
+        raise EarmarkError(ON_CPU)
     if asked != "auto":
         return NAMES[asked], "asked for"
     if device != "cpu":

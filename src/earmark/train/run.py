@@ -94,6 +94,7 @@ def train(
     process.take()
     folder = Path(folder)
     device = devices.taken(device)
+    precision.check(recipe, device)
     processes.join(device)
     first = processes.rank() == 0
     if not first:
@@ -118,6 +119,7 @@ def train(
     checked = bases.check(found, recipe, manifest, parts, say, named=start is not None)
     check_plans(recipe, parts.validation, vocabulary)
     rehearse(recipe, vocabulary, None if start is None else start.tagger, begun=(folder / STATE).is_file())
+    never = reserved(recipe, vocabulary, say)
     begun = Began(vocabulary, salvage, None if teachers is None else teachers.merged(), weights)
     with prepared(folder, recipe, parts, begun, resume, workers, say) if first else nullcontext() as sounds:
         processes.shared(None)  # the others wait for the folder
@@ -128,7 +130,7 @@ def train(
         check_plans(recipe, parts.validation.select(waves["validation"].readable), vocabulary)
         split = _read(Split.of(parts, sounds), waves)
         facts = Facts(DataSet(data_set(manifest, recipe.data.dataset), manifest.facts), split, versions())
-        facts = replace(facts, level=waves["train"].level(), reserved=reserved(recipe, vocabulary, say))
+        facts = replace(facts, level=waves["train"].level(), reserved=never)
         head = None if start is None else start.tagger.facts.head
         facts = replace(facts, head=None if head is None else head.without_figures())
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}

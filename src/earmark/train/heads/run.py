@@ -41,7 +41,7 @@ from earmark.train.heads import background, lesson, making
 from earmark.train.heads.making import Asked, Ground, Made, learn
 from earmark.train.heads.store import Heard, Store, digests, keyed
 from earmark.train.loader import QUIETEST
-from earmark.train.plausible import check_vocabulary
+from earmark.train.plausible import check_vocabulary, reserved
 from earmark.train.rehearsal import rehearse_head
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ def train(
         asked.embeddings or folder / EMBEDDINGS, base, workers=how.workers, batch=how.batch, salvage=how.salvage
     )
     rehearse_head(recipe, manifest.vocabulary)
+    # without a word of the recipe they are told by their names
+    never = None if recipe.data.reserved is None else reserved(recipe, manifest.vocabulary, progress.say)
     begun = Began(manifest.vocabulary, how.salvage)
     with prepared(folder, recipe, parts, begun, how.resume, how.workers, progress.say) as sounds:
         _same_question(folder / ASKED, recipe, asked, net.identity())
@@ -173,7 +175,7 @@ def train(
             DataSet(data_set(manifest, recipe.data.dataset), manifest.facts), _counted(Split.of(parts, sounds), unread), versions(),
             bases=tuple(checked[each] for each in found), head=made.facts(None if drawn is None else drawn.facts),
         )  # fmt: skip
-        facts = replace(facts, level=_level(clips, drawn))
+        facts = replace(facts, level=_level(clips, drawn), reserved=never)
         tagger = made.tagger(net, manifest.vocabulary, recipe)
         # thresholds of windows would not be those of moments
         tagger.facts = replace(facts, events=made.events) if tagger.framewise() is None else facts

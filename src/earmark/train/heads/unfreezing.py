@@ -23,12 +23,13 @@ from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.errors import EarmarkError
 from earmark.files import whole
-from earmark.models import loading
+from earmark.models import devices, loading
 from earmark.models.facts import Base, Epoch
 from earmark.models.tagger import Tagger
 from earmark.progress import QUIET, Progress
 from earmark.recipe import Recipe
 from earmark.train import folder as folders
+from earmark.train import precision
 from earmark.train import run as runs
 from earmark.train.folder import TAGGER, Say, write_json
 from earmark.train.folds import divide
@@ -85,9 +86,11 @@ def train(
             "--unfreeze trains the net on the clips alone, not on windows of unlabelled --recordings: leave one of them out"
         )
     check_place(folder, recipe, how.resume)
+    _, parts = divide(recipe, manifest)
+    # what is wrong with it is told before the head is learnt, not after
+    precision.check(plan(base.alone, recipe, len(parts.train), settings), devices.taken(device))
     learn_head(base, source, recipe, manifest, folder / HEAD, asked, how, progress)
     headed = loading.load(folder / HEAD / TAGGER, engine="torch").alone
-    _, parts = divide(recipe, manifest)
     whole_plan = plan(headed, recipe, len(parts.train), settings, progress.say)
     net = base.alone
     start = runs.Start(headed, Base.of(net.facts, net.identity(), source, PARTS_TAKEN))
