@@ -215,6 +215,43 @@ def test_what_cannot_teach_is_refused(clips, tmp_path):
     assert (told.share, told.temperature) == (0.3, 4.0)
 
 
+def by(rule):
+    return Vocabulary("mine", {"high": "high"}, rule)
+
+
+# what the recipe says of its teachers, by which table the command merges, and what is told
+OTHERS = {
+    "teachers": ({"teachers": ["abc"]}, None, "distil.teachers: the recipe names abc, and t0 are "),
+    "no table": ({"merge": "mine"}, None, "distil.merge: the recipe merges the teachers' tags by 'mine', and no --merge is given"),
+    "a table": ({"merge": "other"}, by("highest"), "distil.merge: the recipe merges the teachers' tags by 'other', and --merge gives"),
+    "a rule": (
+        {"merge": "mine", "merge_by": "sum"}, by("highest"),
+        "distil.merge_by: the recipe says sum, and the command highest: give --merge-by sum",
+    ),
+    "a rule alone": ({"merge_by": "sum"}, by("highest"), "distil.merge_by: the recipe says sum, and the command highest"),
+    "its rule": ({"merge": "mine"}, by("sum"), "distil.merge_by: the recipe says highest, and the command sum"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_a_recipe_says_of_its_teachers_is_not_replaced(clips, what):
+    says, merge, told = OTHERS[what]
+    with pytest.raises(RecipeError) as caught:
+        taught(teacher(clips), merge=merge).recipe(plan(distil=says))
+    (line,) = caught.value.mistakes
+    assert line.startswith(told)
+
+
+@pytest.mark.parametrize("merge", [None, by("highest"), by("sum")])
+def test_a_student_s_own_recipe_is_taken_again(clips, merge):
+    """That of its run folder, as it was written."""
+    teachers = taught(teacher(clips), merge=merge)
+    student = teachers.recipe(plan(distil={"share": 0.3}), 4.0)
+    assert teachers.recipe(student) == student
+    assert (student.distil.teachers, student.distil.share) == (teachers.identities(), 0.3)
+    assert student.distil.merge == (merge and "mine")
+
+
 def test_a_recipe_without_teachers_is_as_it_was(clips):
     assert "distil" not in plan().as_dict()
 
@@ -252,6 +289,11 @@ def test_the_verb_trains_both_and_compares_them_in_pairs(clips, tmp_path, monkey
     assert student.facts.bases[0].tagger == teacher(clips, test="5", seed=5).identity()
     again = earmark(*words, "--resamples", "20", "--resume")
     assert again.returncode == 0, again.stderr
+    # the recipe names the teacher of the first fold alone, and nothing is trained before that of the second is looked at
+    own = ["--set", f"distil.teachers=[{teacher(clips, test='4', seed=4).identity()}]"]
+    refused = earmark(*[word if word != "d" else "other" for word in words], *own)
+    assert refused.returncode == 2 and "distil.teachers: the recipe names" in refused.stderr, refused.stderr
+    assert not (tmp_path / "other").exists()
     assert teaching.TAGGER == "tagger.safetensors"
 
 

@@ -68,11 +68,36 @@ class Teachers:
         return tuple(dict.fromkeys(found))
 
     def recipe(self, recipe: Recipe, temperature: float | None = None, share: float | None = None) -> Recipe:
-        """The student's, with what it is taught by; None: as the recipe says. Raises RecipeError for values out of range."""
+        """The student's, with what it is taught by; None: as the recipe says. Raises RecipeError for values out of range, and for
+        other teachers or another merging of tags than the recipe names itself.
+        """
+        if recipe.distil is not None and (mistakes := self._others(recipe.distil)):
+            raise RecipeError(recipe.name, mistakes)
         told = (recipe.distil or Distil()).model_dump() | {"teachers": self.identities()}
         told |= {"merge": self.merge.name, "merge_by": self.merge.rule} if self.merge else {"merge": None}
         told |= {key: value for key, value in (("temperature", temperature), ("share", share)) if value is not None}
         return recipes.parse(recipe.as_dict() | {"distil": told}, recipe.name)
+
+    def _others(self, told: Distil) -> list[str]:
+        """What a recipe says of its teachers and their tags, and these are not."""
+        here, mistakes = self.identities(), []
+        if told.teachers and told.teachers != here:
+            mistakes.append(
+                f"distil.teachers: the recipe names {', '.join(told.teachers)}, and {', '.join(self.names)} are {', '.join(here)}: name "
+                "the recipe's, in their order, or set distil.teachers=[]"
+            )
+        if told.merge is not None and (self.merge is None or told.merge != self.merge.name):
+            given = "no --merge is given" if self.merge is None else f"--merge gives {self.merge.name!r}"
+            mistakes.append(
+                f"distil.merge: the recipe merges the teachers' tags by {told.merge!r}, and {given}: give that, or set distil.merge=null"
+            )
+        asked = told.merge_by != Distil().merge_by or told.merge is not None
+        if asked and self.merge is not None and told.merge_by != self.merge.rule:
+            mistakes.append(
+                f"distil.merge_by: the recipe says {told.merge_by}, and the command {self.merge.rule}: give --merge-by {told.merge_by}, or "
+                f"set distil.merge_by={self.merge.rule}"
+            )
+        return mistakes
 
     def places(self, vocabulary: Sequence[str]) -> list[list[int]]:
         """Of each teacher, where the student's tags are among its own, merged. Raises TaggerError where one is missing."""
