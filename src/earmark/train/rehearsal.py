@@ -61,7 +61,7 @@ def rehearse(
             if name or not begun:
                 fill(recipe, built[name], name, source if filled else start, find, assign=True)
             if name:
-                _freeze(recipe, built[name], name)
+                _check_frozen(recipe, built[name], name)
         except RecipeError as error:
             mistakes += error.mistakes
         filled[name], before = built[name], plan
@@ -123,9 +123,10 @@ def tags_for(recipe: Recipe) -> int | None:
     return len(loading.load(files[0], engine="torch").vocabulary) if files else None
 
 
-def _freeze(recipe: Recipe, tagger: taggers.Tagger, name: str) -> None:
+def _check_frozen(recipe: Recipe, tagger: taggers.Tagger, name: str) -> None:
     """Raises RecipeError with all parts that are not there, and where nothing is left to train."""
     mistakes: list[str] = []
+    trained = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
     for part in recipe.phases[name].freeze:
         try:
             part_of(tagger, part, recipe.name, f"phases.{name}.freeze").requires_grad_(False)
@@ -133,6 +134,8 @@ def _freeze(recipe: Recipe, tagger: taggers.Tagger, name: str) -> None:
             mistakes += error.mistakes
     if not mistakes and not any(parameter.requires_grad for parameter in tagger.parameters()):
         mistakes = [f"phases.{name}.freeze: leaves nothing to train"]
+    for parameter in trained:  # those of the net are counted, whatever a phase leaves as it is
+        parameter.requires_grad_(True)
     if mistakes:
         raise RecipeError(recipe.name, mistakes)
 
