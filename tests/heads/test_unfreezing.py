@@ -19,6 +19,7 @@ training = pytest.importorskip("earmark.train")
 from earmark.data import splits  # noqa: E402 (after the skip)
 from earmark.train import precision  # noqa: E402
 from earmark.train.heads import background, run, unfreezing  # noqa: E402
+from earmark.train.phase import PhaseModule  # noqa: E402
 
 FEW = ["train.epochs=2", "train.precision=float32", "train.batch=8"]
 ASKED = run.Asked("prototypes")
@@ -89,7 +90,7 @@ def test_a_head_that_training_does_not_better_stays(base, clips, tmp_path):
 def test_it_goes_on_and_ends_the_same(base, clips, tmp_path, monkeypatch):
     tagger = run.load_base(str(base))
     whole = unfrozen(tagger, clips, tmp_path / "whole")
-    save, count = training.run.PhaseModule.end_epoch, []
+    save, count = PhaseModule.end_epoch, []
 
     def kill(phase):
         save(phase)
@@ -97,7 +98,7 @@ def test_it_goes_on_and_ends_the_same(base, clips, tmp_path, monkeypatch):
         if len(count) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.run.PhaseModule, "end_epoch", kill)
+    monkeypatch.setattr(PhaseModule, "end_epoch", kill)
     with pytest.raises(KeyboardInterrupt):
         unfrozen(tagger, clips, tmp_path / "killed")
     with pytest.raises(EarmarkError, match="holds a run already: --resume goes on"):

@@ -37,6 +37,7 @@ from earmark.train.heads.run import PARTS_TAKEN, Asked, How
 from earmark.train.heads.run import train as learn_head
 from earmark.train.loader import Waves
 from earmark.train.phase import OnProgress
+from earmark.train.phases import Start
 from earmark.train.validation import clip_scores, figures
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def train(
     headed = loading.load(folder / HEAD / TAGGER, engine="torch").alone
     whole_plan = plan(headed, recipe, len(parts.train), settings, progress.say)
     net = base.alone
-    start = runs.Start(headed, Base.of(net.facts, net.identity(), source, PARTS_TAKEN))
+    start = Start(headed, Base.of(net.facts, net.identity(), source, PARTS_TAKEN))
     made = runs.train(
         whole_plan, manifest, folder / NET, resume=how.resume, workers=how.workers, strict=how.strict, salvage=how.salvage,
         device=device, say=progress.say, on_progress=on_progress, start=start,
