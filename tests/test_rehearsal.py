@@ -36,6 +36,14 @@ MISTAKES = {
         {"phases": {"one": {"features": {"name": "logmel", "bands": 2000}}, "two": {}}},
         ["phases.one.features: "],
     ),
+    "the feature of all": (
+        {"features": {**MAPS["features"], "floor": 1e-60}, "phases": {"one": {"net": WIDE}, "two": {}}},
+        ["features: floor is 1e-60"],
+    ),
+    "a window for one": (
+        {"phases": {"one": {"features": {**MAPS["features"], "window": 0.5}}, "two": {}}},
+        ["phases.one.windows.length: 0.5 s are"],
+    ),
     "a resized map": (
         {"phases": {"one": {"resize": {"bands": 1, "frames": 1}}, "two": {}}},
         ["phases.one.net: 1 bands are pooled"],

@@ -22,6 +22,10 @@ from earmark.train.transfer import copy_part, first_words, same_net
 from earmark.train.trial import check_plugins
 
 OF_NETS = {"net", "features", "resize"}  # keys that a phase may have in place of the recipe's
+MADE_OF = {
+    "features": {"features"},
+    "resize": {"features", "resize"},
+}  # what makes a thing right or wrong; of others all of them do
 
 
 def rehearse(
@@ -74,15 +78,17 @@ def _all_built(recipe: Recipe, plans: Mapping[str, Recipe], vocabulary: Sequence
     """The net of each phase on shapes, by its name. Raises RecipeError with all that is wrong with them."""
     built, mistakes = {}, []
     for name, plan in plans.items():
-        own = recipe.phases[name].model_fields_set & OF_NETS if name else {}
-        where = f"phases.{name}." if own else ""  # else it is the recipe's own net that is wrong
+        own = recipe.phases[name].model_fields_set & OF_NETS if name else set()
         try:
             with on_shapes():
                 built[name] = build(recipe, plan, name, vocabulary)
             if plan.head is not None:
                 _check_head(plan, built[name], vocabulary)
         except RecipeError as error:
-            mistakes += [f"{where}{mistake}" for mistake in error.mistakes]
+            for mistake in error.mistakes:
+                key = mistake.partition(":")[0].partition(".")[0]
+                of_phase = own & MADE_OF.get(key, OF_NETS)  # else it is the recipe's own net or feature that is wrong
+                mistakes.append(f"phases.{name}.{mistake}" if of_phase else mistake)
     if mistakes:
         raise RecipeError(recipe.name, list(dict.fromkeys(mistakes)))
     return built
