@@ -52,6 +52,13 @@ def test_it_is_refused_without_the_other(name, words, command, parameter, mark, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_recall_is_of_clips_that_are_mixed(place, tmp_path):
+    words = ["train", place / "clips.csv", "--from", "digits", "--recordings", place, "--out", tmp_path / "run"]
+    done = earmark(*words, "--copies", 0, "--recall", 0.5)
+    assert done.returncode == 2 and "--recall 0.5 is of clips that are mixed into the recordings" in done.stderr, done
+    assert not (tmp_path / "run").exists()
+
+
 def test_whose_help_says_so_is_marked(name):
     for words, command in commands(name):
         for parameter in command.params:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from earmark.cli.terminal.needing import Needs
+from earmark.cli.terminal.values import given
 from earmark.cli.terminal.written import OwnFolder
 from earmark.errors import EarmarkError
 
@@ -122,8 +123,12 @@ def train(question: Question, told: dict[str, Any]) -> None:
     from earmark.cli.terminal.console import say
     from earmark.train.heads import run, within
 
-    base, clips, plan = _asked(question, told["device"])
     copies, recall = question.within
+    if copies == 0 and "--recall" in given.values():
+        raise EarmarkError(
+            f"--recall {recall:g} is of clips that are mixed into the recordings, and with --copies 0 none are: leave one of them out"
+        )
+    base, clips, plan = _asked(question, told["device"])
     asked = run.Asked(question.head, question.embeddings, question.weak, within.Asked(copies, recall=recall), plan.seed)
     how = run.How(told["workers"], None, told["strict"], told["salvage"], told["resume"])
     if question.fold is None:
