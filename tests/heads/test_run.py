@@ -357,6 +357,21 @@ def test_the_curve_by_command(base, clips, tmp_path):
     assert "100 clips a tag: 3 of the 3 tags have fewer training clips" in told.stderr
 
 
+@pytest.mark.parametrize("more", [[], ["--unfreeze", "--set", "train.epochs=1"]], ids=["head", "unfrozen"])
+def test_folds_of_one_run_are_asked_the_same(base, clips, tmp_path, more):
+    """Whether the other was trained before or is gone on with: they answer side by side."""
+    words = ["train", str(clips.root / "own.csv"), "--from", str(base), "--out", str(tmp_path / "run"), *more]
+    told = earmark(*words, "--fold", "1", "--head", "prototypes")
+    assert told.returncode == 0, told.stderr
+    for again in (["--fold", "2"], ["--fold", "all", "--resume"]):
+        told = earmark(*words, *again, "--head", "logistic")
+        assert told.returncode == 2 and "was started with another --head (prototypes, now logistic)" in told.stderr, (
+            told.stderr
+        )
+        assert sorted(run.name for run in (tmp_path / "run").glob("fold-*")) == ["fold-1"]
+    assert earmark(*words, "--fold", "2", "--head", "prototypes").returncode == 0
+
+
 def test_by_command_over_all_folds(base, clips, tmp_path):
     out = tmp_path / "run"
     told = earmark("train", str(clips.root / "own.csv"), "--from", str(base), "--out", str(out), "--fold", "all")

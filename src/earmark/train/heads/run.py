@@ -156,7 +156,9 @@ def train(
     never = None if recipe.data.reserved is None else reserved(recipe, manifest.vocabulary, progress.say)
     begun = Began(manifest.vocabulary, how.salvage)
     with prepared(folder, recipe, parts, begun, how.resume, how.workers, progress.say) as sounds:
-        _same_question(folder / ASKED, recipe, asked, net.identity())
+        check_question(folder, asked, net.identity())
+        if not (folder / ASKED).is_file():
+            write_json(folder / ASKED, _question(asked, net.identity()))
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
             return folder / TAGGER
@@ -246,8 +248,22 @@ def _counted(split: Split, unread: int) -> Split:
     return split if split.train is None else replace(split, train=replace(split.train, unread=unread))
 
 
-def _same_question(file: Path, recipe: Recipe, asked: Asked, base: str) -> None:
-    """Raises EarmarkError where a run was started with other options."""
+def check_question(folder: Path, asked: Asked, base: str) -> None:
+    """Raises EarmarkError where the run in a folder, if there is one, was started with other options. base: its identity."""
+    file = folder / ASKED
+    if not file.is_file():
+        return
+    before, now = json.loads(file.read_text(encoding="utf-8")), _question(asked, base)
+    # one that learnt from reviews does not go on without them
+    if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
+        raise EarmarkError(
+            f"{folder}: was started with {_otherwise(other[0], before.get(other[0]), now.get(other[0]))}: resume with the same, or take "
+            "another --out"
+        )
+
+
+def _question(asked: Asked, base: str) -> dict[str, Any]:
+    """As it is kept in a run's folder."""
     weak = (
         None
         if asked.background is None
@@ -255,17 +271,7 @@ def _same_question(file: Path, recipe: Recipe, asked: Asked, base: str) -> None:
     )
     told = {"base": base, "head": asked.kind, "background": weak, "seed": asked.seed}
     told |= {"within": asdict(asked.within) | {"snr": list(asked.within.snr)}} if asked.mixes else {}
-    told |= {"besides": asked.besides} if asked.besides else {}
-    if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        # one that learnt from reviews does not go on without them
-        if other := [name for name in {**told, **before} if before.get(name) != told.get(name)]:
-            raise EarmarkError(
-                f"{file.parent}: was started with {_otherwise(other[0], before.get(other[0]), told.get(other[0]))}: resume with "
-                "the same, or take another --out"
-            )
-    else:
-        write_json(file, told)
+    return told | ({"besides": asked.besides} if asked.besides else {})
 
 
 def _otherwise(name: str, before: Any, now: Any) -> str:
