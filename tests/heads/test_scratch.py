@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.heads.test_run import RATE, base, clips  # noqa: F401 (fixtures)
+import soundfile
+from tests.heads.test_run import RATE, TONES, base, clips  # noqa: F401 (fixtures)
 from tests.program import earmark
 
 from earmark.data import manifest as manifests
@@ -152,3 +154,37 @@ def test_by_command(base, two, tmp_path):
     assert [each["source"] for each in told] == ["base.safetensors", "tiny, from scratch"]
     assert [[point["clips"] for point in each["points"]] for each in told] == [[1, None]] * 2
     assert "1 epochs, of which the last counts" in (tmp_path / "curve/curve.md").read_text()
+
+
+def test_a_curve_tells_sounds_on_both_sides_and_silent_clips(base, clips, tmp_path):
+    """Of a base and of a recipe from scratch; the first draws of both would be figures of what was learnt by heart."""
+    folder = tmp_path / "clips"
+    shutil.copytree(clips.root, folder)
+    tag = next(iter(TONES))
+    shutil.copy(folder / f"{tag}-0.wav", folder / "again.wav")  # of fold 1
+    soundfile.write(folder / f"{tag}-1.wav", np.zeros(RATE // 2), RATE)
+    table = (folder / "own.csv").read_text().rstrip("\n").splitlines()
+    row = next(line for line in table if f"{tag}-2.wav" in line)  # of fold 3
+    (folder / "own.csv").write_text("\n".join([*table, row.replace(f"{tag}-2.wav", "again.wav")]) + "\n")
+    words = [
+        "curve",
+        str(folder / "own.csv"),
+        "--from",
+        str(base),
+        "--clips",
+        "1,all",
+        "--draws",
+        "1",
+        "--resamples",
+        "0",
+    ]
+    told = earmark(*words, "--out", str(tmp_path / "refused"))
+    assert told.returncode == 2 and "1 sounds lie in both train and test, byte for byte" in told.stderr, told.stderr
+    told = earmark(*words, "--out", str(tmp_path / "borne"), "--set", "data.shared_groups=report")
+    assert told.returncode == 0 and "figures are better than on sounds never heard" in told.stderr, told.stderr
+    assert f"1 training clips are silent and teach nothing, such as '{tag}-1.wav'" in told.stderr
+    (tmp_path / "tiny.yaml").write_text(json.dumps(RAW))
+    told = earmark(
+        *words, "--out", str(tmp_path / "scratch"), "--set", "data.shared_groups=report", "--scratch", str(tmp_path / "tiny.yaml")
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr

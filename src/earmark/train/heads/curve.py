@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import metrics
+from earmark.data import leaks
 from earmark.data.manifest import Manifest
 from earmark.data.together import grouped
 from earmark.errors import EarmarkError, ManifestError
@@ -30,7 +31,7 @@ from earmark.train import bases
 from earmark.train.folds import divide, rotations
 from earmark.train.heads.choosing import pooled
 from earmark.train.heads.fitting import logits_of
-from earmark.train.heads.run import PARTS_TAKEN, Asked, Made, learn
+from earmark.train.heads.run import PARTS_TAKEN, Asked, Made, learn, say_silent
 from earmark.train.heads.store import Heard, Store, digests, keyed
 
 if TYPE_CHECKING:
@@ -99,21 +100,26 @@ def curve(
 ) -> Curve:  # fmt: skip
     """The curve of heads on a base. recipe: of `earmark.train.heads.run.plan`, whose folds take turns.
 
-    Raises ManifestError where the base learnt from tested clips, or there are no folds; EarmarkError.
+    Raises ManifestError where the base learnt from tested clips, a sound lies on both sides of a fold, or there are no folds;
+    EarmarkError.
     """
     plan, asked = plan or Plan(), asked or Asked()
     net = base.alone
     found = Base.of(net.facts, net.identity(), source, PARTS_TAKEN)
-    turns = []
+    divided = []
     for turn in rotations(recipe, manifest, progress.say).values():
         dealt, parts = divide(turn, manifest)
         bases.check(found, turn, dealt, parts, lambda line: None, named=True)
-        turns.append((parts.train, parts.test))
+        divided.append(parts)
+    turns = [(parts.train, parts.test) for parts in divided]
     everything = recordings(manifest)
     digest = digests([each.path for each in everything], store.workers)
     heard, failures, _ = store.of(keyed(everything, digest), progress)
     if failures:
         raise failures[0].error
+    for parts in divided:
+        leaks.check_sounds(parts, digest, bear=recipe.data.shared_groups == "report", say=progress.say)
+    say_silent(manifest.ids, heard, progress.say)
     known = {str(name): each for name, each in zip(manifest.ids, heard, strict=True) if each is not None}
     chosen: dict[int | None, dict[str, int]] = {}
 

@@ -11,7 +11,7 @@ tagger.safetensors        the tagger
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,19 @@ from earmark.train.rehearsal import rehearse_head
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
 
-__all__ = ["PARTS_TAKEN", "Asked", "Besides", "How", "Made", "learn", "load_base", "of_head", "plan", "train"]
+__all__ = [
+    "PARTS_TAKEN",
+    "Asked",
+    "Besides",
+    "How",
+    "Made",
+    "learn",
+    "load_base",
+    "of_head",
+    "plan",
+    "say_silent",
+    "train",
+]
 ASKED, EMBEDDINGS = "head.json", "embeddings"
 # what differs from when a run was started, by what is kept of it in its folder
 DIFFERENT = {
@@ -225,12 +237,19 @@ def _heard(parts: Parts, store: Store, folder: Path, how: How, progress: Progres
     _write_errors(folder, failures, progress)
     read = np.array([each is not None for each in heard])
     clips = [each for each in heard if each is not None]
+    say_silent(parts.train.ids[read], clips, progress.say)
+    return parts.train.select(read), clips, int((~read).sum())
+
+
+def say_silent(ids: Iterable[str], clips: Iterable[Heard | None], say: Callable[[str], None]) -> None:
+    """Which of the training clips are silent; clips: by their ids, None for one that could not be read."""
     silent = [
-        str(name) for name, each in zip(parts.train.ids[read], clips, strict=True) if not lesson.loud(each.levels).any()
+        str(name)
+        for name, each in zip(ids, clips, strict=True)
+        if each is not None and not lesson.loud(each.levels).any()
     ]
     if silent:
-        progress.say(f"{len(silent)} training clips are silent and teach nothing, such as {silent[0]!r}")
-    return parts.train.select(read), clips, int((~read).sum())
+        say(f"{len(silent)} training clips are silent and teach nothing, such as {silent[0]!r}")
 
 
 def _write_errors(folder: Path, failures: Sequence[Failure], progress: Progress) -> None:

@@ -64,7 +64,7 @@ def curve(
 
     def score(size: int | None) -> Scorer:
         def run(train: Manifest, test: Manifest) -> Scores:
-            own = planned(recipe, full[tuple(test.ids.tolist())])
+            own = planned(recipe, full[tuple(test.ids.tolist())], heads.data.shared_groups)
             return _scores(own, train, test, folder / FOLDER, alike, digest, how, progress)
 
         return run
@@ -78,10 +78,10 @@ def curve(
     return Curve(metric_of(recipe.task), tuple(points), facts, fewer(turns, manifest.vocabulary, plan.sizes))
 
 
-def planned(recipe: Recipe, clips: int) -> Recipe:
-    """The recipe of a draw. clips: that an epoch hears."""
+def planned(recipe: Recipe, clips: int, shared: str = "refuse") -> Recipe:
+    """The recipe of a draw. clips: that an epoch hears; shared: whether groups and sounds on both sides are borne, as `data` says it."""
     raw = recipe.as_dict()
-    raw["data"] |= {"train": [LEARN], "test": [TEST], "validation": [], "folds": None, "shared_groups": "refuse"}
+    raw["data"] |= {"train": [LEARN], "test": [TEST], "validation": [], "folds": None, "shared_groups": shared}
     raw["train"] |= {"clips": max(2, clips), "keep": "last", "stop_after": None}
     return recipes.parse(raw, recipe.name)
 
