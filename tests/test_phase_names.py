@@ -16,10 +16,10 @@ from earmark.data import manifest as manifests
 from earmark.errors import ManifestError, RecipeError
 from earmark.evaluation import heldout, leakage
 from earmark.recipe.phasenames import name_mistakes
-from earmark.train import began, folder, precision, run, seeds
+from earmark.train import began, folder, phases, precision, seeds
 
 CONSTANTS = {
-    *(folder.RECIPE, folder.STATE, folder.TAGGER, folder.LOG, folder.SPLIT, folder.KNOWN, began.FILE, run.CURVES, precision.FILE),
+    *(folder.RECIPE, folder.STATE, folder.TAGGER, folder.LOG, folder.SPLIT, folder.KNOWN, began.FILE, phases.CURVES, precision.FILE),
     *(precision.TOLD, seeds.FILE, leakage.LOOKS, "errors.csv", "left-out.json", "seed-1", "fold-2", "epochs"),
 }  # fmt: skip
 RUNS = {"plain": {}, "phases": {"phases": {"one": {}, "two": {}}}}

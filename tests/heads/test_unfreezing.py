@@ -11,7 +11,7 @@ from tests import small
 from tests.heads.test_run import ORIGIN, Said, base, clips  # noqa: F401 (fixtures)
 from tests.program import earmark
 
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, RecipeError
 from earmark.models import loading
 from earmark.models.facts import DataSet, Facts, Split
 
@@ -105,6 +105,23 @@ def test_it_goes_on_and_ends_the_same(base, clips, tmp_path, monkeypatch):
         unfrozen(tagger, clips, tmp_path / "killed")
     resumed = unfrozen(tagger, clips, tmp_path / "killed", how=run.How(resume=True))
     assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_settings_are_of_one_training(base, clips):
+    """In a program that trains several, such as a server: those of one were put into what the next begins with."""
+    tagger = run.load_base(str(base))
+    recipe = planned(tagger, clips)
+    before = unfreezing.plan(tagger, recipe, 24).as_dict()
+    changed = unfreezing.plan(
+        tagger,
+        recipe,
+        24,
+        ["train.epochs=3", "train.optimiser.lr=0.5", "train.schedule.name=constant", "augment=[crop]"],
+    )
+    assert changed.train.epochs == 3 and changed.train.optimiser.lr == 0.5 and len(changed.augment) == 1
+    with pytest.raises(RecipeError):
+        unfreezing.plan(tagger, recipe, 24, ["train.optimiser.betas=[2, 0.9]"])
+    assert unfreezing.plan(tagger, recipe, 24).as_dict() == before
 
 
 def test_what_does_not_go_is_refused(base, clips, tmp_path):

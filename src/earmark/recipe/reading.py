@@ -8,6 +8,7 @@ and `1e-3` as a number. A key that is given twice is a mistake.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from importlib import resources
@@ -85,8 +86,10 @@ def load(name: str | Path, settings: Iterable[str] = (), say: Callable[[str], ob
 def settled(
     raw: dict[str, Any], settings: Iterable[str], name: str, say: Callable[[str], object] = lambda line: None
 ) -> Recipe:
-    """Plain values with settings put over them, as a recipe: see `load`. Raises RecipeError with all mistakes."""
-    unfit: list[str] = []
+    """Plain values with settings put over them, as a recipe: see `load`. What is given stays as it is. Raises RecipeError with all
+    mistakes.
+    """
+    raw, unfit = copy.deepcopy(raw), list[str]()
     for setting in names_first(settings):
         for line in clear(raw, setting):
             say(line)

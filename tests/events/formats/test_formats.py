@@ -131,6 +131,16 @@ def test_an_offset_in_the_file_that_is_no_number_is_refused(tmp_path):
         read(file)
 
 
+@pytest.mark.parametrize("word", ["nocall", "No call"])
+def test_nothing_in_the_words_of_birdnet_is_no_tag_and_a_tag_of_that_name_is(word, tmp_path):
+    file = tmp_path / "a.wav.Table.1.selections.txt"
+    file.write_text(f"Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tCommon Name\n1\t0\t3\ta.wav\t{word}\n")
+    assert read(file) == {"a.wav": []}
+    events = {"a.wav": [Event(0.0, 1.0, word, 0.5)]}
+    write(events, file, "raven", 11025)
+    assert read(file) == events
+
+
 def test_what_is_left_out_is_a_warning_where_nobody_takes_it(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("1.0\t2.0\towl\n4.0\t4.0\tclick\n")

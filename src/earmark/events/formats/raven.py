@@ -16,7 +16,8 @@ COLUMNS = (
     "Begin File", "Tag", "Score",
 )  # fmt: skip
 PATHED = (*COLUMNS[:8], "Begin Path", *COLUMNS[8:])  # where it is known
-LABELS = ("Tag", "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
+OWN = "Tag"  # as the tables call it that are written here
+LABELS = (OWN, "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
 SCORES = ("Score", "Confidence")
 READ = (
     "Selection",
@@ -99,7 +100,7 @@ class Raven:
                 continue
             seen.add(selection)
             name = row.get("Begin File") or re.split(r"[/\\]", row.get("Begin Path", ""))[-1] or recording
-            if row.get(label) in NOTHING:
+            if label != OWN and row.get(label) in NOTHING:
                 found.setdefault(name, [])
                 continue
             onset, offset = _within_file(row, f"line {count}")
