@@ -377,11 +377,6 @@ def test_of_tags_that_only_reviews_name_one_thing_is_said(place, tmp_path):
 
 def test_what_differs_from_when_a_run_was_started_is_told_as_users_know_it(tmp_path):
     """Each thing that a run depends on, told otherwise or not at all: by no key of a file, and without digests."""
-    recipe = run.plan(
-        small.tagger("resnet_b_att", 0.5, 0.25),
-        manifests.build({"id": ["a"], "path": ["a.wav"], "tags": ["x"]}, tmp_path),
-        "n",
-    )
     ground = background.Asked([tmp_path / "recordings"])
     first = run.Asked(background=ground, within=within.Asked(2), besides="0123456789abcdef")
     others = {
@@ -395,8 +390,8 @@ def test_what_differs_from_when_a_run_was_started_is_told_as_users_know_it(tmp_p
     }
     for what, asked in others.items():
         (tmp_path / "head.json").unlink(missing_ok=True)
-        run._same_question(tmp_path / "head.json", recipe, first, "aaa")
-        run._same_question(tmp_path / "head.json", recipe, first, "aaa")
+        run.settle_question(tmp_path, first, "aaa")
+        run.settle_question(tmp_path, first, "aaa")
         with pytest.raises(EarmarkError) as error:
-            run._same_question(tmp_path / "head.json", recipe, asked, "bbb" if "base" in what else "aaa")
+            run.settle_question(tmp_path, asked, "bbb" if "base" in what else "aaa")
         assert str(error.value) == f"{tmp_path}: was started with {what}: resume with the same, or take another --out"

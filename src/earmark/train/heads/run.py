@@ -168,9 +168,7 @@ def train(
     never = None if recipe.data.reserved is None else reserved(recipe, manifest.vocabulary, progress.say)
     begun = Began(manifest.vocabulary, how.salvage)
     with prepared(folder, recipe, parts, begun, how.resume, how.workers, progress.say) as sounds:
-        check_question(folder, asked, net.identity())
-        if not (folder / ASKED).is_file():
-            write_json(folder / ASKED, _question(asked, net.identity()))
+        settle_question(folder, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
             return folder / TAGGER
@@ -279,6 +277,13 @@ def check_question(folder: Path, asked: Asked, base: str) -> None:
             f"{folder}: was started with {_otherwise(other[0], before.get(other[0]), now.get(other[0]))}: resume with the same, or take "
             "another --out"
         )
+
+
+def settle_question(folder: Path, asked: Asked, base: str) -> None:
+    """Keep what is asked where a run begins; raises as `check_question` where it was begun otherwise."""
+    check_question(folder, asked, base)
+    if not (folder / ASKED).is_file():
+        write_json(folder / ASKED, _question(asked, base))
 
 
 def _question(asked: Asked, base: str) -> dict[str, Any]:
