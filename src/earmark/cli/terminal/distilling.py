@@ -58,16 +58,18 @@ def distil(
         teachers = Teachers.load(places, merged, fold, str(told["device"]))
         return teachers.recipe(own, how.temperature, how.share), teachers
 
-    digest = None if turns is None else beforehand.heard_of(clips, told["resume"], told["workers"])
     students: dict[str | None, Recipe] = {}
     for fold, own in wanted.items():  # all, before any is trained; their teachers are not kept in memory
         students[fold], teachers = taught(fold, own)
         with beforehand.of_fold(fold):
-            beforehand.check(students[fold], clips, teachers, digest)
+            beforehand.check(students[fold], clips, teachers)
     _check_runs(out / STUDENT, turns, students, bool(told["resume"]))
     if alone:
         every = wanted if turns is None else turns.all
         _check_runs(out / ALONE, turns, {fold: _untaught(own) for fold, own in every.items()}, bool(told["resume"]))
+    if turns is not None:
+        own_of = {name: turns.all[name] for name in turns.wanted}
+        beforehand.check_sounds(own_of, clips, resume=told["resume"], workers=told["workers"])
     told = {**told, "beside": out}
     for fold, own in wanted.items():
         student, teachers = taught(fold, own)
