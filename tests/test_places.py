@@ -137,6 +137,34 @@ def test_what_lies_beside_is_of_the_same_recipe(way, place):
     assert done.returncode == 2 and "was started with another recipe or other settings" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("otherwise", "told", "more"),
+    [({"salvage": True}, "was started with --salvage", ("--salvage",)), ({"vocabulary": ["high", "none", "low"]}, "'none' was one", None)],
+    ids=["salvage", "tags"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "way", ["folds", "seeds", "seeds over folds", "head over folds", "unfrozen over folds", "distil over folds"]
+)
+def test_what_lies_beside_began_with_the_same(way, otherwise, told, more, place, clips, tagger, monkeypatch):
+    words, (kind,) = WAYS[way]
+    asked = ["1,3" if word == "1,2" else word for word in words if word != "5"]
+    asked = asked[:-1] if asked[-1] == "--fold" else asked
+    inner = "student/" if way.startswith("distil") else ""
+    run = (place / "out" / inner / THERE[kind]).parent
+    put(run / "recipe.yaml")
+    for home in ("places", "seeds"):  # recipes are looked at above
+        monkeypatch.setattr(f"earmark.train.{home}.check_alike", lambda folder, recipe: None)
+    shutil.copy(tagger, run)
+    (run / "began.json").write_text(json.dumps({"vocabulary": list(clips.vocabulary), "salvage": False} | otherwise))
+    before = tree(place)
+    done = earmark(*asked, "--out", "out")
+    assert done.returncode == 2 and told in done.stderr and "take another --out" in done.stderr, done.stderr
+    assert tree(place) == before
+    if more:
+        with pytest.raises(AssertionError, match="was trained"):
+            earmark(*asked, "--out", "out", *more)
+
+
 def test_teachers_are_looked_at_for_all_folds_before_the_first_is_trained(place, clips, tagger):
     words = ("distil", "big", "--into", "plan.yaml", "--data", "clips.parquet", "--out", "out", *FOLDS)
     for fold in "1":

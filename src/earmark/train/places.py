@@ -17,7 +17,8 @@ from earmark import recipe as recipes
 from earmark.data.clipset import natural
 from earmark.errors import EarmarkError
 from earmark.recipe import Recipe
-from earmark.train.folder import RECIPE, STATE, TAGGER, check_alike, check_place
+from earmark.train.began import Began
+from earmark.train.folder import RECIPE, STATE, TAGGER, check_alike, check_place, learnt
 from earmark.train.state import course, ended
 
 ONE, FOLDS, SEEDS = "a single run", "a run over folds", "runs with several seeds"
@@ -46,12 +47,20 @@ def check_run(folder: Path, recipe: Recipe, resume: bool) -> None:
     check_place(folder, recipe, resume)
 
 
-def check_folds(
-    folder: Path, turns: Mapping[str, Recipe], wanted: Collection[str], resume: bool, check: Check = check_run, inner: str = ""
-) -> None:  # fmt: skip
-    """Raises EarmarkError where a fold's run cannot go there, and where one that is there already is of another recipe.
+def check_begun(folder: Path, begun: Began) -> None:
+    """Raises EarmarkError where a run that is there, if one is, began with something else than is begun with beside it now."""
+    if learnt(folder):
+        begun.check(folder)
 
-    turns: the recipes of all folds; wanted: which are trained now. check: of the place of one; inner: folder in it with its recipe.
+
+def check_folds(
+    folder: Path, turns: Mapping[str, Recipe], wanted: Collection[str], begun: Began, resume: bool, check: Check = check_run,
+    inner: str = "",
+) -> None:  # fmt: skip
+    """Raises EarmarkError where a fold's run cannot go there, and where one that is there already is of another recipe or began otherwise.
+
+    turns: the recipes of all folds; wanted: which are trained now. begun: what those begin with. check: of the place of one; inner:
+    folder in it with its recipe.
     """
     check_kind(folder, FOLDS)
     for name, recipe in turns.items():
@@ -60,6 +69,8 @@ def check_folds(
             check(place, recipe, resume)
         elif (place / inner / RECIPE).is_file():
             check_alike(place / inner, recipe)
+    for place in folds(folder).values():
+        check_begun(place / inner, begun)
 
 
 def folds(folder: Path) -> dict[str, Path]:

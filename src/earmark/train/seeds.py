@@ -24,6 +24,7 @@ from earmark.models.facts import Facts
 from earmark.models.file import read_head
 from earmark.recipe import Recipe
 from earmark.train import places, precision
+from earmark.train.began import Began
 from earmark.train.folder import TAGGER, check_alike
 from earmark.train.folds import Turns
 
@@ -85,9 +86,10 @@ def place(out: Path, seed: int) -> Path:
     return out / f"seed-{seed}"
 
 
-def check(out: Path, plans: Mapping[int, Recipe], turns: Turns | None, resume: bool) -> None:
+def check(out: Path, plans: Mapping[int, Recipe], turns: Turns | None, begun: Began, resume: bool) -> None:
     """Raises EarmarkError where `out` holds something else than runs of seeds, where a seed's run can neither begin nor go on, and
-    where there are runs of other seeds that differ in more than the seed. plans: of the seeds that are trained; turns: over folds.
+    where there are runs of other seeds that differ in more than the seed. plans: of the seeds that are trained; turns: over folds;
+    begun: what they begin with.
     """
     _check_ours(out)
     plan = next(iter(plans.values()))
@@ -95,12 +97,14 @@ def check(out: Path, plans: Mapping[int, Recipe], turns: Turns | None, resume: b
         run, wanted = place(out, seed), seed in plans
         if turns is not None:
             own = {name: each.model_copy(update={"seed": seed}) for name, each in turns.all.items()}
-            places.check_folds(run, own, turns.wanted if wanted else (), resume)
+            places.check_folds(run, own, turns.wanted if wanted else (), begun, resume)
         elif wanted:
             places.check_run(run, plans[seed], resume)
         else:
             places.check_kind(run, places.ONE)
             check_alike(run, plan.model_copy(update={"seed": seed}))
+        if turns is None:
+            places.check_begun(run, begun)
 
 
 def others(out: Path, named: Collection[int]) -> list[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
     from earmark.recipe import Recipe
+    from earmark.train.began import Began
     from earmark.train.folds import Turns
 
 STUDENT, ALONE, REPORT = "student", "alone", "report"  # folders, and names in the report
@@ -44,6 +45,7 @@ def distil(
     from earmark.cli.terminal.training import opened, train_one
     from earmark.evaluation.vocabulary import Vocabulary
     from earmark.train import beforehand
+    from earmark.train.began import Began
     from earmark.train.folds import Turns
     from earmark.train.teaching import Teachers
 
@@ -63,10 +65,14 @@ def distil(
         students[fold], teachers = taught(fold, own)
         with beforehand.of_fold(fold):
             beforehand.check(students[fold], clips, teachers)
-    _check_runs(out / STUDENT, turns, students, bool(told["resume"]))
+    begun = Began(clips.vocabulary, told["salvage"], teachers.merged())
+    _check_runs(out / STUDENT, turns, students, begun, bool(told["resume"]))
     if alone:
         every = wanted if turns is None else turns.all
-        _check_runs(out / ALONE, turns, {fold: _untaught(own) for fold, own in every.items()}, bool(told["resume"]))
+        begun = replace(begun, merge=None)
+        _check_runs(
+            out / ALONE, turns, {fold: _untaught(own) for fold, own in every.items()}, begun, bool(told["resume"])
+        )
     if turns is not None:
         own_of = {name: turns.all[name] for name in turns.wanted}
         beforehand.check_sounds(own_of, clips, resume=told["resume"], workers=told["workers"])
@@ -97,14 +103,16 @@ def _check_place(out: Path) -> None:
         raise EarmarkError(f"{out}: is not empty and holds {others[0]}, which no distilling made: take another --out")
 
 
-def _check_runs(out: Path, turns: Turns | None, wanted: Mapping[str | None, Recipe], resume: bool) -> None:
+def _check_runs(
+    out: Path, turns: Turns | None, wanted: Mapping[str | None, Recipe], begun: Began, resume: bool
+) -> None:
     """Raises EarmarkError where the runs cannot go into the folder: all folds', or the one."""
     from earmark.train import places
 
     if turns is None:
         places.check_run(out, wanted[None], resume)
     else:
-        places.check_folds(out, {str(fold): recipe for fold, recipe in wanted.items()}, turns.wanted, resume)
+        places.check_folds(out, {str(fold): recipe for fold, recipe in wanted.items()}, turns.wanted, begun, resume)
 
 
 def _untaught(recipe: Recipe) -> Recipe:

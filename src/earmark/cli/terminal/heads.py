@@ -170,12 +170,14 @@ def _folds(base: Any, question: Question, plan: Recipe, clips: Manifest, asked: 
     from earmark.models.facts import Facts
     from earmark.models.file import read_head
     from earmark.train import beforehand, places
+    from earmark.train.began import Began
     from earmark.train.folds import Turns
     from earmark.train.heads import run
 
     turns = Turns.of(plan, clips, question.fold or [], say)
     check, inner = _of_one(question)
-    places.check_folds(question.out, turns.all, turns.wanted, how.resume, check, inner)
+    begun = Began(clips.vocabulary, how.salvage)
+    places.check_folds(question.out, turns.all, turns.wanted, begun, how.resume, check, inner)
     for name in turns.all:  # those of folds that are there already answer beside those of the others
         run.check_question(question.out / f"fold-{name}" / inner, asked, base.alone.identity())
     own = {name: turns.all[name] for name in turns.wanted}

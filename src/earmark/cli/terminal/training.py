@@ -111,13 +111,14 @@ def train_folds(plan: Recipe, clips: Manifest, out: Path, asked: Sequence[str], 
     """Train once for each fold, in out/fold-<name>; the validation figures of all that are there at the end."""
     from earmark.cli.terminal.console import print_table, say
     from earmark.train import beforehand, places, processes
+    from earmark.train.began import Began
     from earmark.train.folder import TAGGER
     from earmark.train.folds import Turns
     from earmark.train.seeds import Validated
 
     turns = Turns.of(plan, clips, asked, say)
     if processes.rank() == 0:  # the others may come here when the first has begun
-        places.check_folds(out, turns.all, turns.wanted, told["resume"])
+        places.check_folds(out, turns.all, turns.wanted, Began(clips.vocabulary, told["salvage"]), told["resume"])
     beforehand.check_turns({name: turns.all[name] for name in turns.wanted}, clips, **_reading(told))
     for name in turns.wanted:
         train_one(turns.all[name], clips, out / f"fold-{name}", {**told, "beside": out}, f"fold {name}")
@@ -140,12 +141,13 @@ def train_seeds(
     """Train once for each seed, in out/seed-<N>, over folds if wanted; mean and spread at the end, and in seeds.json."""
     from earmark.cli.terminal.console import print_table, say
     from earmark.train import beforehand, processes, seeds
+    from earmark.train.began import Began
     from earmark.train.folds import Turns
 
     plans = seeds.seeded(plan, seeds.parse(text), say)
     turns = None if folds is None else Turns.of(plan, clips, folds, say)
     if processes.rank() == 0:  # the others may come here when the first has begun
-        seeds.check(out, plans, turns, told["resume"])
+        seeds.check(out, plans, turns, Began(clips.vocabulary, told["salvage"]), told["resume"])
     over = {} if turns is None else {name: turns.all[name] for name in turns.wanted}
     if over:
         beforehand.check_turns(over, clips, **_reading(told))
