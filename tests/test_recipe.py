@@ -491,6 +491,7 @@ def test_a_phase_says_only_what_differs():
         ({"phases": {"a": {"augment": ["crob"]}}}, "phases.a.augment.0.name: no augmentation is called 'crob', did you mean 'crop'?"),
         ({"phases": {"a": {"net": {"name": "cnnspec"}}}}, "phases.a.net: the last phase trains the recipe's own net"),
         ({"phases": {"a": {"load": {"net.stem": "b:net"}}}}, "phases.a.load.net.stem: 'b:net' is neither an earlier phase"),
+        ({"phases": {"a": {"load": {"net.stem": "C:/b"}}}}, "phases.a.load.net.stem: 'C:/b' is neither an earlier phase"),
         ({"load": {"net": "x.safetensors"}}, "load: with phases, each says what it loads"),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from earmark.errors import EarmarkError
 from earmark.recipe import bounds
 from earmark.recipe.phasenames import name_mistakes
-from earmark.recipe.schema import Component, Recipe
+from earmark.recipe.schema import Component, Recipe, loaded
 from earmark.registry import (
     AUGMENTATIONS,
     DATASETS,
@@ -134,8 +134,7 @@ def _phase_mistakes(recipe: Recipe) -> list[str]:
 def _source_mistakes(load: Mapping[str, str], phases: Sequence[str], where: str) -> list[str]:
     mistakes = []
     for part, reference in load.items():
-        source, _, _ = reference.rpartition(":")
-        source = source or reference
+        source, _ = loaded(part, reference)
         if source not in phases and not source.endswith(".safetensors"):
             known = f"earlier phases: {', '.join(phases)}" if phases else "there is no earlier phase"
             mistakes.append(

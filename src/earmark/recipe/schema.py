@@ -248,6 +248,22 @@ class Distil(Section):
     merge_by: Literal["highest", "sum"] = "highest"
 
 
+def loaded(part: str, place: str) -> tuple[str, str]:
+    r"""Where a part's weights are from, by what `load` says of it: (an earlier phase or a file, the part there).
+
+    A colon of a path, as behind a drive's letter, stands before a part's name of no kind.
+
+    >>> loaded("net.audio", "audio:net.branch"), loaded("net", "audio")
+    (('audio', 'net.branch'), ('audio', 'net'))
+    >>> loaded("net", "C:/birds.safetensors"), loaded("net", r"C:\birds.safetensors:net.body")
+    (('C:/birds.safetensors', 'net'), ('C:\\birds.safetensors', 'net.body'))
+    """
+    source, _, inner = place.rpartition(":")
+    if not source or not inner or "/" in inner or "\\" in inner:
+        return place, part
+    return source, inner
+
+
 class Phase(Section):
     """A part of the training, put over the recipe: what is not given stays the recipe's.
 

@@ -23,6 +23,7 @@ from earmark.models import loading
 from earmark.models.facts import Base, Facts
 from earmark.models.file import read_head
 from earmark.recipe import Recipe
+from earmark.recipe.schema import loaded
 from earmark.train.folder import STATE, TAGGER, Say
 
 BEAR = "bear it with --set data.shared_groups=report"
@@ -32,8 +33,8 @@ def sources(load: dict[str, str]) -> dict[str, list[str]]:
     """Where a recipe's `load` takes weights from: source → the parts of it."""
     found: dict[str, list[str]] = {}
     for part, place in load.items():
-        source, _, inner = place.rpartition(":")
-        found.setdefault(source or place, []).append(inner if source else part)
+        source, inner = loaded(part, place)
+        found.setdefault(source, []).append(inner)
     return found
 
 

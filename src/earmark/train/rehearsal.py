@@ -16,6 +16,7 @@ from earmark.models import tagger as taggers
 from earmark.models.anytagger import AnyTagger
 from earmark.models.size import on_shapes
 from earmark.recipe import Recipe
+from earmark.recipe.schema import loaded
 from earmark.train.bases import sources
 from earmark.train.phase import part_of
 from earmark.train.transfer import copy_part, first_words, same_net
@@ -182,8 +183,7 @@ def fill(
             raise RecipeError(recipe.name, [f"{where}net: {told}"]) from error
     load, mistakes = recipe.phases[name].load if name else recipe.load, []
     for part, place in load.items():
-        source, _, inner = place.rpartition(":")
-        source, inner = (source, inner) if source else (place, part)
+        source, inner = loaded(part, place)
         if (tagger_of := find(source)) is None:
             continue
         try:
