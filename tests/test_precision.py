@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
@@ -146,6 +147,16 @@ def test_a_file_that_does_not_tell_it_is_refused(text, tmp_path):
         EarmarkError, match=r"precision\.json: does not tell in which precision was computed .*train\.precision"
     ):
         precision.settled(tmp_path, "")
+
+
+@pytest.mark.parametrize("phases", [{}, {"phases": PHASES}], ids=["plain", "phases"])
+def test_such_a_file_is_told_before_a_clip_is_read(phases, clips, tmp_path):
+    last = [*phases.get("phases", [""])][-1]
+    (tmp_path / "precision.json").write_text(json.dumps({last: "double"}))
+    nowhere = replace(clips, root=tmp_path / "gone")
+    with pytest.raises(EarmarkError, match=r"precision\.json: does not tell in which precision was computed"):
+        training.train(parse(PLAN | phases), nowhere, tmp_path / "run", beside=tmp_path)
+    assert not (tmp_path / "run").exists()
 
 
 def test_facts_are_read_as_they_are_written():

@@ -33,14 +33,18 @@ ON_CPU = "train.precision: fp16 is for GPUs. Take bf16 or auto on the CPU"
 GAIN = 1.1  # how much faster bf16 must be to be taken
 
 
-def check(recipe: Recipe, device: str) -> None:
-    """Raises RecipeError for phases whose precision this device has not, before a clip is read and a phase before them is trained."""
+def check(recipe: Recipe, device: str, beside: Path) -> None:
+    """Raises RecipeError for phases whose precision this device has not, and EarmarkError as `settled`, before a clip is read and a
+    phase before them is trained.
+    """
     mistakes = []
     for name in recipe.running() or [""]:
         plan = recipes.during(recipe, name).train if name else recipe.train
         own = name and "precision" in recipe.phases[name].train
         if plan.precision == "fp16" and device == "cpu":
             mistakes.append(f"{f'phases.{name}.' if own else ''}{ON_CPU}")
+        if plan.precision == "auto":
+            settled(beside, name)
     if mistakes:
         raise RecipeError(recipe.name, list(dict.fromkeys(mistakes)))
 

@@ -68,7 +68,8 @@ def train(
     process.take()
     folder = Path(folder)
     device = devices.taken(device)
-    precision.check(recipe, device)
+    beside = beside or folder
+    precision.check(recipe, device, beside)
     processes.join(device)
     first = processes.rank() == 0
     if not first:
@@ -110,7 +111,7 @@ def train(
         own = {name: tuple(checked[base] for base in each) for name, each in taken.items()}
         run = Run(
             recipe=recipe, vocabulary=vocabulary, waves=waves, folder=folder, facts=facts, own=own, weights=weights, workers=workers,
-            device=device, say=say, on_progress=on_progress, teachers=teachers, every=every, start=start, beside=beside or folder,
+            device=device, say=say, on_progress=on_progress, teachers=teachers, every=every, start=start, beside=beside,
         )  # fmt: skip
         return run.train()
 

@@ -89,7 +89,8 @@ def train(
     check_place(folder, recipe, how.resume)
     _, parts = divide(recipe, manifest)
     # what is wrong with it is told before the head is learnt, not after
-    precision.check(plan(base.alone, recipe, len(parts.train), settings), devices.taken(device))
+    beside = beside or folder / NET
+    precision.check(plan(base.alone, recipe, len(parts.train), settings), devices.taken(device), beside)
     learn_head(base, source, recipe, manifest, folder / HEAD, asked, how, progress)
     headed = loading.load(folder / HEAD / TAGGER, engine="torch").alone
     whole_plan = plan(headed, recipe, len(parts.train), settings, progress.say)
@@ -98,7 +99,7 @@ def train(
     made = runs.train(
         whole_plan, manifest, folder / NET, resume=how.resume, workers=how.workers, strict=how.strict, salvage=how.salvage,
         device=device, say=progress.say, on_progress=on_progress, start=start,
-        beside=beside or folder / NET,
+        beside=beside,
     )  # fmt: skip
     return _kept(folder, headed, made, whole_plan, parts.validation, how, progress)
 
