@@ -9,12 +9,15 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from earmark import report as reports
 from earmark.errors import ScoresError
+from earmark.evaluation import wording
 from earmark.evaluation.comparison import Comparison, System
-from earmark.metrics import Difference, Interval
+from earmark.metrics import Difference, Interval, evaluate
+from earmark.registry import METRICS
 from earmark.report import svg
 
 FIGURES = {"accuracy": Interval(0.8, 0.7, 0.9), "dprime": Interval(2.5, 2.0, 3.2)}
@@ -43,6 +46,27 @@ def test_the_page_and_the_markdown() -> None:
     # Holm's p of the first does not tell the two apart; the second has only its own, which does
     forest = page.partition('id="pairs"')[2]
     assert re.findall('circle class="(dot open|dot)"', forest) == ["dot open", "dot"]
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_of_which_metrics_less_is_better(name: str) -> None:
+    """As the metric itself has it: with right answers scored higher it has more, or less."""
+    pair = Difference(name, "one", "two", 0.8, 0.85, DIFFERENCE, 0.01, 0.08)
+    told = Comparison(
+        (System("one", {name: FIGURES["accuracy"]}), System("two", {name: FIGURES["accuracy"]})), (pair,), 80
+    )
+    tasks = METRICS[name].facts["tasks"]
+    truth = np.eye(3, dtype=bool)[[0, 1, 2, 0, 1, 2]]
+    good, bad = (np.full((6, 3), (1 - height) / 2) for height in (0.9, 0.4))
+    good[truth], bad[truth] = 0.9, 0.4
+    bad[0] = (0.1, 0.8, 0.1)
+    figures = [
+        evaluate(values, truth, np.arange(6).astype(str), tasks[0], resamples=0, metrics=[name])
+        for values in (good, bad)
+    ]
+    less = figures[0][name].value < figures[1][name].value
+    for text in (reports.page_of_comparison(told, "t"), reports.markdown_of_comparison(told, "t")):
+        assert (f"{wording.title(name)}, of which less is better" in text) == less
 
 
 def test_a_difference_is_drawn_where_it_lies() -> None:

@@ -18,6 +18,7 @@ from earmark.scores import Scores
 WHAT = ("weights", "temperature")
 CHOSEN = tuple(f"{what} chosen" for what in WHAT)  # keys of the facts of an ensemble
 BORNE = "borne"  # key of the facts of scores: sentences
+NOBODY_KNOWS = "Of scores in a file nobody knows what made them has learnt from: that these clips were not among it is for you to know."
 
 
 @dataclass(frozen=True)

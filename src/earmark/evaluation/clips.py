@@ -28,6 +28,7 @@ from earmark.scores import Scores, Task
 from earmark.scores.reserved import RESERVED, told
 
 SUMS = "The scores of a clip do not add up to 1, so they are no probabilities of one tag: no log loss, no Brier score."
+BEYOND = "Scores reach beyond 0 … 1, so they are no probabilities: no {}."
 WORST = 20  # clips listed as worst errors
 FEW_GROUPS = 20  # below this a bootstrap over groups is known to be too narrow
 
@@ -78,9 +79,10 @@ def measure(
         *matched.unknown(task),
         *left_out(figures, None if task == "one" else matched.known),
         *failed,
-        *_notes_on_tags(truth, scores.tags),
-        *_notes_on_figures(figures, groups, resamples),
-        *([] if calibration else ["Scores reach beyond 0 … 1, so they are no probabilities: no calibration."]),
+        *notes_on_tags(truth, scores.tags),
+        *notes_on_figures(figures, groups),
+        *notes_on_groups(groups, resamples),
+        *([] if calibration else [BEYOND.format("calibration")]),
         *_notes_on_reserved(matched, scores.tags, task, threshold, reserved),
         *([SUMS] if task == "one" and calibration and not probable(values, alone=True) else []),
         *_notes_on_silence(columns["precision"], scores.tags),
@@ -222,7 +224,7 @@ def _notes_on_silence(precision: NDArray[Any], tags: Sequence[str]) -> list[str]
     return [f"No clip was answered with these tags, so they have no precision: {wording.names(silent)}."]
 
 
-def _notes_on_tags(truth: NDArray[np.bool_], tags: Sequence[str]) -> list[str]:
+def notes_on_tags(truth: NDArray[np.bool_], tags: Sequence[str]) -> list[str]:
     absent = metrics.undefined(truth)
     always = [i for i in metrics.undefined(truth, negatives=True) if i not in absent]
     notes = []
@@ -235,7 +237,8 @@ def _notes_on_tags(truth: NDArray[np.bool_], tags: Sequence[str]) -> list[str]:
     return notes
 
 
-def _notes_on_figures(figures: Mapping[str, Interval], groups: int, resamples: int) -> list[str]:
+def notes_on_figures(figures: Mapping[str, Interval], groups: int) -> list[str]:
+    """Figures and limits without a value or a width, and figures without an error: sentences."""
     notes = []
     for name, figure in figures.items():
         if math.isinf(figure.value):
@@ -256,10 +259,15 @@ def _notes_on_figures(figures: Mapping[str, Interval], groups: int, resamples: i
         # n independent groups are all without an error in one case of twenty where a share of 1 - 0.05^(1/n) has one
         share = wording.percent(1 - 0.05 ** (1 / groups))
         notes.append(f"{groups} groups without an error may come from a tagger that errs in up to {share} of them.")
-    if resamples < 1:
-        notes.append("No intervals: no resamples were asked for.")
-    elif groups < 2:
-        notes.append("No intervals: all clips are of one group, and clips of one group are not independent.")
-    elif groups < FEW_GROUPS:
-        notes.append(f"Only {groups} groups: the intervals are rough, and rather too narrow.")
     return notes
+
+
+def notes_on_groups(groups: int, resamples: int, none: str = "No intervals") -> list[str]:
+    """Why there are no intervals, or only rough ones: a sentence. none: what one group has not, in words."""
+    if resamples < 1:
+        return ["No intervals: no resamples were asked for."]
+    if groups < 2:
+        return [f"{none}: all clips are of one group, and clips of one group are not independent."]
+    if groups < FEW_GROUPS:
+        return [f"Only {groups} groups: the intervals are rough, and rather too narrow."]
+    return []

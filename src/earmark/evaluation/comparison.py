@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earmark import metrics
 from earmark.data.datasets import open_data
@@ -18,16 +19,19 @@ from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout, wording
+from earmark.evaluation.clips import BEYOND, SUMS, notes_on_figures, notes_on_groups, notes_on_tags
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
 from earmark.evaluation.scoring import Settings
+from earmark.evaluation.thresholds.tags import DEFAULT, FIGURES
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.files.places import named_again
 from earmark.metrics import Difference, Interval
 from earmark.metrics.clips import checked_number
 from earmark.metrics.intervals import left_out
 from earmark.metrics.naming import current
+from earmark.metrics.probabilities import probable
 from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import SUFFIXES, Scores, Task
@@ -78,6 +82,7 @@ class Comparison:
 
 
 LEVEL = 0.05  # p-values below it tell two systems apart
+SHOWN = 3  # pairs that a note tells
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class _Scored:
 
     more: for the protocol, in words. lacking: clips of the data that a file has no scores of; of: all of them, in words; a tagger
     scores its own, and lacks none. task: of a tagger; None: a file does not tell it. precisions: that its taggers were trained in, as
-    far as their files tell.
+    far as their files tell. thresholds: (tags,) that its taggers store, where all store the same. several: whether they store
+    different ones.
     """
 
     scores: Scores
@@ -97,6 +103,8 @@ class _Scored:
     of: str = ""
     task: Task | None = None
     precisions: frozenset[str] = frozenset()
+    thresholds: NDArray[np.float64] | None = None
+    several: bool = False
 
 
 @checked
@@ -158,15 +166,19 @@ def compare(
     chosen = None if metrics is None else current(metrics, progress.say)
     judged, tasks = _task(scored, next(iter(matched.values())), task)
     _check_metrics(chosen, judged)
-    comparison = _measured(matched, judged, chosen, resamples, permutations)
+    levels, decided = _thresholds(scored, next(iter(scored.values())).scores.tags) if judged == "many" else ({}, [])
+    comparison = _measured(matched, judged, chosen, levels, resamples, permutations)
     return replace(
         comparison,
         notes=(
             *again,
             *notes,
             *_of_unknown(next(iter(matched.values())), judged, comparison.pairs),
+            *_caveats(comparison, next(iter(scored.values())).scores.tags, judged, resamples),
             *lacking,
             *tasks,
+            *(decided if any(name in FIGURES for name in comparison.systems[0].metrics) else ()),
+            *_nobody_knows(named),
             *_unlike(scored),
             *_at_odds(comparison.pairs),
             *(note for system in scored.values() for note in system.notes),
@@ -197,8 +209,8 @@ def _of_unknown(matched: Matched, task: Task, pairs: Sequence[Difference]) -> li
 
 
 def _at_odds(pairs: Sequence[Difference]) -> list[str]:
-    """Where the interval and the p-value of a difference say different things, and why that can be."""
-    notes = []
+    """Where the interval and the p-value of a difference say different things, and why that can be: a sentence for each way."""
+    found: dict[tuple[bool, bool], list[str]] = {}
     for pair in pairs:
         low, high = pair.difference.low, pair.difference.high
         several = not math.isnan(pair.p_holm)
@@ -206,12 +218,18 @@ def _at_odds(pairs: Sequence[Difference]) -> list[str]:
         excludes = low > 0 or high < 0
         if math.isnan(p) or not (math.isfinite(low) and math.isfinite(high)) or excludes == (p < LEVEL):
             continue
-        of = "p after Holm's correction for several pairs" if several and pair.p < LEVEL else "p"
+        found.setdefault((excludes, several), []).append(
+            f"{pair.a} less {pair.b} in {wording.title(pair.metric)} ({p:.3f})"
+        )
+    notes = []
+    for (excludes, several), told in found.items():
+        of = "p after Holm's correction for several pairs" if several else "p"
+        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
         notes.append(
-            f"{pair.a} less {pair.b} in {wording.title(pair.metric)}: the interval {'excludes' if excludes else 'includes'} 0 "
-            f"and {of} is {p:.3f}. They answer different questions, the interval how far the difference moves with other "
-            "groups, p how often swapped systems differ as much; with few groups the interval is too narrow and p can "
-            "hardly be small. p decides whether they are told apart."
+            f"Of {wording.count(len(told), 'difference')} the interval {'excludes' if excludes else 'includes'} 0 and {of} is "
+            f"{'not ' if excludes else ''}below {LEVEL:g}: {'; '.join(told[:SHOWN])}{more}. They answer different questions, the interval "
+            "how far a difference moves with other groups, p how often swapped systems differ as much; with few groups the interval is "
+            "too narrow and p can hardly be small. p decides whether two are told apart."
         )
     return notes
 
@@ -280,23 +298,29 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
     warnings = [f"{_words(source)}: {note}" for part in parts for note in part.warnings]
     facts = [member.facts for part in parts for member in part.tagger.members]
     computed = frozenset(each.precision.words() for each in facts if each.precision is not None)
-    return _Scored(scores, clips, (*lost, *warnings), task=parts[0].tagger.task, precisions=computed)
+    stored = heldout.stored_thresholds(parts, scores)
+    several = stored is None and any(part.tagger.facts.thresholds(scores.tags) is not None for part in parts)
+    return _Scored(
+        scores, clips, (*lost, *warnings), task=parts[0].tagger.task, precisions=computed, thresholds=stored, several=several,
+    )  # fmt: skip
 
 
 def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, _Scored]:
-    """Those that have tags of the table in merged tags. Raises EarmarkError where none has."""
+    """All clips in merged tags, and the scores of those systems that have tags of the table. Raises EarmarkError where none has."""
     named = [name for name, system in scored.items() if set(system.scores.tags) & set(vocabulary.mapping)]
     if not named:
         vocabulary.of(next(iter(scored.values())).scores.tags)  # tells that the table is for others
-    merged = dict(scored)
+    merged = {name: replace(system, clips=vocabulary.manifest(system.clips)) for name, system in scored.items()}
     for name in named:
-        system = scored[name]
-        told = f"{name}: {vocabulary.notes(system.scores.tags, system.clips)[0]}"
+        system, own = scored[name], scored[name].scores.tags
+        told = f"{name}: {vocabulary.notes(own, system.clips)[0]}"
+        stored = None if system.thresholds is None else vocabulary.thresholds(system.thresholds, own)
         merged[name] = replace(
-            system,
+            merged[name],
             scores=vocabulary.scores(system.scores),
-            clips=vocabulary.manifest(system.clips),
             notes=(*system.notes, told),
+            thresholds=stored,
+            several=system.several or (stored is None and system.thresholds is not None),
         )
     return merged
 
@@ -362,16 +386,73 @@ def _check_metrics(chosen: Sequence[str] | None, task: Task) -> None:
             )
 
 
+def _thresholds(scored: Mapping[str, _Scored], tags: Sequence[str]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Of each system that stores some, (tags,), in this order of tags; and a sentence on which thresholds decide."""
+    levels = {
+        name: system.thresholds[[system.scores.tags.index(tag) for tag in tags]]
+        for name, system in scored.items()
+        if system.thresholds is not None
+    }
+    several = [name for name, system in scored.items() if system.several]
+    if not levels and not several:
+        return {}, []
+    others = [name for name in scored if name not in levels]
+    told = [f"of {wording.row(list(levels))} with the thresholds that they store"] if levels else []
+    told += [f"of {wording.row(others)} with {DEFAULT:g}"] if others else []
+    why = f" ({wording.row(several)}: different ones are stored)" if several else ""
+    return levels, [f"F1 is that of decisions {wording.row(told)}{why}."]
+
+
+def _caveats(comparison: Comparison, tags: Sequence[str], task: Task, resamples: int) -> list[str]:
+    """What `measure` tells of figures: of the clips once, of systems with their names unless it is of all."""
+    first = next(iter(comparison.matched.values()))
+    groups = len(np.unique(first.groups))
+    by_line: dict[str, list[str]] = {}
+    for system in comparison.systems:
+        values, alone = comparison.matched[system.name].values, task == "one"
+        figures = {name: system.metrics[name] for name in sorted(system.metrics, key=wording.position)}
+        lines = []
+        if not probable(values, alone=alone):
+            # these have no value for that, not for what the clips lack
+            losses = {name for name in figures if METRICS[name].facts.get("least")}
+            figures = {name: figure for name, figure in figures.items() if name not in losses}
+            beyond = not probable(values, alone=False)
+            lines.append(BEYOND.format("log loss, no Brier score") if beyond else SUMS)
+        for line in (*lines, *notes_on_figures(figures, groups)):
+            by_line.setdefault(line, []).append(system.name)
+    everywhere = len(comparison.systems)
+    return [
+        *notes_on_tags(first.judged_as(task), tags),
+        *(line if len(of) == everywhere else f"{', '.join(of)}: {line}" for line, of in by_line.items()),
+        *notes_on_groups(groups, resamples, "No intervals and no p"),
+    ]
+
+
+def _nobody_knows(named: Mapping[str, Source]) -> list[str]:
+    files = [name for name, source in named.items() if _is_file(source)]
+    return (
+        [choices.NOBODY_KNOWS if len(files) == len(named) else f"{', '.join(files)}: {choices.NOBODY_KNOWS}"]
+        if files
+        else []
+    )
+
+
 def _measured(
-    matched: Mapping[str, Matched], task: Task, chosen: Sequence[str] | None, resamples: int, permutations: int
+    matched: Mapping[str, Matched],
+    task: Task,
+    chosen: Sequence[str] | None,
+    levels: Mapping[str, NDArray[np.float64]],
+    resamples: int,
+    permutations: int,
 ) -> Comparison:
     first = next(iter(matched.values()))
     values = {name: of_system.values for name, of_system in matched.items()}
+    thresholds: list[float | NDArray[np.float64]] = [levels.get(name, DEFAULT) for name in values]
+    how: dict[str, Any] = {"resamples": resamples, "metrics": chosen}
+    truth = first.judged_as(task)
     systems = [
-        System(name, metrics.evaluate(of_system, first.judged, first.groups, task, resamples=resamples, metrics=chosen))
-        for name, of_system in values.items()
+        System(name, metrics.evaluate(of_system, truth, first.groups, task, threshold=threshold, **how))
+        for (name, of_system), threshold in zip(values.items(), thresholds, strict=True)
     ]
-    pairs = metrics.compare(
-        values, first.judged, first.groups, task, resamples=resamples, permutations=permutations, metrics=chosen
-    )
+    pairs = metrics.compare(values, truth, first.groups, task, permutations=permutations, thresholds=thresholds, **how)
     return Comparison(tuple(systems), pairs, len(first.ids), matched=matched)

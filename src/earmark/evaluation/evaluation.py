@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 Drawn = Literal["groups", "clips"]
 
-NOBODY_KNOWS = "Of scores in a file nobody knows what made them has learnt from: that these clips were not among it is for you to know."
 UNGROUPED = (
     "Intervals were drawn over clips, each a group of its own, though some share a source: they hold for other clips made "
     "of the same sources, and are too narrow for others."
@@ -204,7 +203,7 @@ def _of_scores(
     there = f"fold {', '.join(clips.fold_names())} of {where}" if folds else where
     check_any(str(path), scores, clips, there)
     known = np.isin(scores.ids, clips.ids)
-    notes = [NOBODY_KNOWS, *choices.check(str(path), scores, scores.ids[known].tolist(), seen)]
+    notes = [choices.NOBODY_KNOWS, *choices.check(str(path), scores, scores.ids[known].tolist(), seen)]
     chosen = choices.told(scores, str(path))
     if left := int((~known).sum()):
         notes.append(f"{left} of the {len(scores)} rows of {path} are of clips that {there} does not have: left out.")

@@ -16,6 +16,7 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.evaluation.comparison import LEVEL, Comparison, System
 from earmark.metrics import Difference, Interval
+from earmark.registry import METRICS
 from earmark.report import page, provenance, svg, text, wording
 from earmark.report.files import folder_for, write_page, write_table
 
@@ -58,7 +59,7 @@ def markdown_of_comparison(comparison: Comparison, title: str) -> str:
         ]
         if rows:
             head = ["pair", "difference", "95 % interval", "p", "p (Holm)"]
-            parts += [f"## {text.cell(wording.title(name))}", text.table(head, rows)]
+            parts += [f"## {text.cell(_titled(name))}", text.table(head, rows)]
     if comparison.notes:
         parts.append(text.bullets(comparison.notes))
     parts += ["## How these figures came about", text.bullets(_protocol(comparison))]
@@ -141,14 +142,21 @@ def _differences(pairs: Sequence[Difference], names: Sequence[str]) -> str:
         return ""
     html = (
         '<p class="aside">Each line is the first system less the second on the same clips, with the 95 % interval; right '
-        "of zero the first is better. A full dot: p, after Holm's correction where there is one, is below "
+        "of zero the first is better, and left of it where less is better. A full dot: p, after Holm's correction where there is "
+        "one, is below "
         f"{LEVEL:g}. A ring: the two cannot be told apart on these clips.</p>"
     )
     for name in names:
         of_metric = [pair for pair in pairs if pair.metric == name]
         if of_metric:
-            html += f"<h3>{escape(wording.title(name))}</h3>" + _forest(of_metric, wording.title(name))
+            html += f"<h3>{escape(_titled(name))}</h3>" + _forest(of_metric, wording.title(name))
     return html
+
+
+def _titled(metric: str) -> str:
+    """A metric's name over its pairs; of which less is better, that too."""
+    least = metric in METRICS.names() and METRICS[metric].facts.get("least")
+    return f"{wording.title(metric)}, of which less is better" if least else wording.title(metric)
 
 
 def _forest(pairs: Sequence[Difference], metric: str) -> str:
