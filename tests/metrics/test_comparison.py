@@ -228,14 +228,16 @@ def test_an_interval_and_a_p_value_that_disagree_are_explained():
             "excludes 0 and p after Holm's correction for several pairs is not below 0.05: a less b in mAP (0.243). "
             in told
         )
+    (told,) = _at_odds([pair(-0.141, -0.006, 0.25, 0.25)])
+    assert "excludes 0 and p is not below 0.05: a less b in mAP (0.250). " in told
     # each way once, with some of the pairs
     first, second = _at_odds(
-        [pair(-0.1, 0.1, 0.01, 0.02), *(pair(-0.141, -0.006, 0.1, 0.1 + i / 10) for i in range(5))]
+        [pair(-0.1, 0.1, 0.01, 0.02), *(pair(-0.141, -0.006, 0.1, 0.2 + i / 10) for i in range(5))]
     )
     assert first.startswith(
         "Of 1 difference the interval includes 0 and p after Holm's correction for several pairs is below 0.05: "
     )
-    assert second.startswith("Of 5 differences the interval excludes 0 ") and "(0.300) and 2 more. They" in second
+    assert second.startswith("Of 5 differences the interval excludes 0 ") and "(0.400) and 2 more. They" in second
     assert _at_odds([pair(-0.141, -0.006, 0.01), pair(-0.141, 0.1, 0.25), pair(float("nan"), 0.1, 0.01)]) == []
 
 

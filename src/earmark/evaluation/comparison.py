@@ -213,7 +213,7 @@ def _at_odds(pairs: Sequence[Difference]) -> list[str]:
     found: dict[tuple[bool, bool], list[str]] = {}
     for pair in pairs:
         low, high = pair.difference.low, pair.difference.high
-        several = not math.isnan(pair.p_holm)
+        several = not math.isnan(pair.p_holm) and pair.p_holm != pair.p  # of one pair alone both are the same
         p = pair.p_holm if several else pair.p
         excludes = low > 0 or high < 0
         if math.isnan(p) or not (math.isfinite(low) and math.isfinite(high)) or excludes == (p < LEVEL):
