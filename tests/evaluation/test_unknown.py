@@ -7,12 +7,15 @@ import re
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from earmark.data.manifest import build
 from earmark.evaluation.clips import measure
 from earmark.evaluation.comparison import compare
+from earmark.evaluation.ensembles import combine
 from earmark.evaluation.labels import audit, rank
 from earmark.metrics import evaluate
+from earmark.registry import METRICS
 from earmark.report.evaluation import page_of_evaluation
 from earmark.scores import Scores
 
@@ -20,8 +23,8 @@ TAGS = ("a", "b", "c")
 IDS = np.array([f"c{row:02d}" for row in range(40)])
 
 
-def clips(tags, unknown, folder="."):
-    columns = {"id": IDS, "path": [f"{name}.wav" for name in IDS]}
+def clips(tags, unknown, folder=".", fold=None):
+    columns = {"id": IDS, "path": [f"{name}.wav" for name in IDS]} | ({} if fold is None else {"fold": fold})
     told = {
         key: [[TAGS[i] for i in np.flatnonzero(row)] for row in rows]
         for key, rows in (("tags", tags), ("unknown", unknown))
@@ -138,3 +141,87 @@ def test_a_figure_of_a_fold_is_of_the_same_truth():
     assert (
         evaluate(np.eye(3)[truth.argmax(1)], manifest.judged_as("one"), IDS, "one", resamples=0)["accuracy"].value == 1
     )
+
+
+def two(folder):
+    """Two files of scores, their values, and the manifest in three folds with its truth where it is known."""
+    scores, truth, known = many()
+    noise = np.random.default_rng(7).random(scores.values.shape)
+    values = [scores.values, (0.5 * scores.values + 0.5 * noise).astype(np.float32)]
+    for name, each in zip("st", values, strict=True):
+        scores_of(each).save(folder / f"{name}.parquet")
+    folds = [str(row % 3) for row in range(len(IDS))]
+    return [folder / "s.parquet", folder / "t.parquet"], values, truth, known, clips(truth, ~known, folder, fold=folds)
+
+
+MANY = [name for name in METRICS.names() if "many" in METRICS[name].facts["tasks"]]
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_an_ensemble_counts_what_is_known_alone(tmp_path, name, heard):
+    files, values, truth, known, manifest = two(tmp_path)
+    asked = {"data": manifest, "metric": name, "task": "many", "rounds": 4}
+    told = combine(files, agreement=True, scores=False, progress=heard, **asked)
+    judged = np.ma.masked_array(truth, ~known)
+
+    def alone(scores):
+        return evaluate(scores, judged, IDS, "many", resamples=0, metrics=[name])[name].value
+
+    mean = np.mean(values, axis=0)
+    assert [part.alone for part in told.agreement.parts] == pytest.approx([alone(each) for each in values], abs=1e-6)
+    assert told.agreement.value == pytest.approx(alone(mean.astype(np.float32)), abs=1e-6)
+    searched = combine(files, search=True, cross=True, **asked)
+    assert searched.search.path[0].value == pytest.approx(alone(values[searched.search.path[0].member]), abs=1e-6)
+    assert searched.cross.value == pytest.approx(alone(searched.scores.values), abs=1e-6)
+    # what the clips are told to have counts where it is known alone
+    other = clips(truth, ~known & False, tmp_path, fold=manifest.folds.tolist())
+    assert combine(files, search=True, **asked | {"data": other}).search.value != searched.search.value
+    assert (
+        f"Of {(~known).sum()} of 120 pairs of a clip and a tag it is not known whether the clip has the tag: no figure"
+        in heard.said[0]
+    )
+    assert "How alike members answer" in heard.said[1]
+
+
+def test_an_ensembles_map_by_hand(tmp_path):
+    files, values, truth, known, manifest = two(tmp_path)
+    told = combine(files, agreement=True, scores=False, data=manifest, task="many", metric="map")
+    by_hand = [
+        np.mean([average_precision_score(truth[known[:, k], k], each[known[:, k], k]) for k in range(3)])
+        for each in values
+    ]
+    assert [part.alone for part in told.agreement.parts] == pytest.approx(by_hand)
+
+
+def test_a_metric_of_ones_own_is_given_no_mask_in_an_ensemble(tmp_path, heard):
+    """It is given the clips alone of which all is known, as in a report, and that is told."""
+    files, _, _, known, manifest = two(tmp_path)
+    given = []
+
+    def share(values, truth):
+        given.append((len(truth), np.ma.isMaskedArray(truth)))
+        return float((values >= 0.5)[truth].mean())
+
+    METRICS.register("share_of_own", tasks=("many",))(share)
+    try:
+        asked = {"data": manifest, "metric": "share_of_own", "task": "many", "rounds": 1, "scores": False}
+        combine(files, search=True, agreement=True, progress=heard, **asked)
+    finally:
+        METRICS._drop("share_of_own")
+    assert set(given) == {(int(known.all(1).sum()), False)}
+    assert any(line.startswith("share_of_own: ") and "are left out of it" in line for line in heard.said)
+
+
+def test_an_ensemble_of_one_tag_a_clip_is_the_same_whatever_is_unknown_and_says_so(tmp_path, heard):
+    scores, truth, unknown = one()
+    scores.save(tmp_path / "s.parquet")
+    scores_of(scores.values[:, [1, 0, 2]]).save(tmp_path / "t.parquet")
+    files, folds = [tmp_path / "s.parquet", tmp_path / "t.parquet"], [str(row % 3) for row in range(len(IDS))]
+    told = []
+    for each in (unknown & False, unknown):
+        asked = {"data": clips(truth, each, tmp_path, fold=folds), "task": "one", "rounds": 3, "temperature": "fit"}
+        made = combine(files, rule="geometric", search=True, cross=True, agreement=True, progress=heard, **asked)
+        told.append((made.search, made.cross.value, made.agreement, made.scores.values.tolist()))
+    assert told[0] == told[1]
+    note = "Of 40 of 120 pairs of a clip and a tag it is not known whether the clip has the tag: where a clip has one tag, the others"
+    assert heard.said.count(f"{note} are taken as absent.") == 1

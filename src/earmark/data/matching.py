@@ -40,11 +40,16 @@ class Matched:
 
     def unknown(self, task: Task) -> list[str]:
         """How much is not known, and what figures make of it: a sentence, where anything is not."""
-        if self.known is None or self.known.all():
-            return []
-        of = f"{self.known.size - int(self.known.sum())} of {self.known.size} pairs of a clip and a tag"
-        what = "no figure counts them" if task == "many" else "where a clip has one tag, the others are taken as absent"
-        return [f"Of {of} it is not known whether the clip has the tag: {what}."]
+        return unknown_of(self.known, task)
+
+
+def unknown_of(known: NDArray[np.bool_] | None, task: Task) -> list[str]:
+    """Of how many pairs of a clip and a tag, (rows, tags), nobody knows, and what figures make of them; None: all are known."""
+    if known is None or known.all():
+        return []
+    of = f"{known.size - int(known.sum())} of {known.size} pairs of a clip and a tag"
+    what = "no figure counts them" if task == "many" else "where a clip has one tag, the others are taken as absent"
+    return [f"Of {of} it is not known whether the clip has the tag: {what}."]
 
 
 def check_any(source: str, scores: Scores, clips: Manifest, where: str) -> None:

@@ -11,11 +11,14 @@ import numpy as np
 
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
+from earmark.data.matching import unknown_of
 from earmark.data.splits import ClipSet
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices
 from earmark.evaluation.members import names_of, summary
+from earmark.metrics.clips import Clips, Draw
+from earmark.metrics.intervals import left_out, measure
 from earmark.metrics.naming import current
 from earmark.metrics.probabilities import log_loss
 from earmark.progress import QUIET, Progress
@@ -114,11 +117,13 @@ def combine(
     how: dict[str, Any] = {"over": over, "task": task, "names": names}
     same = ensembles.align(members, only, names)
     clips = None if data is None else _clips(same[0], data, dataset, progress.say)
-    truth = None if clips is None else clips.truth(same[0].tags)
+    truth = None if clips is None else clips.judged_as(task, same[0].tags)
     for name, member in zip(names, members, strict=True) if clips is not None else ():
         for line in choices.check(name, member, same[0].ids.tolist(), seen=True):
             progress.say(line)
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
+    for line in _unknown(clips, same[0].tags, task, named, agreement) if clips is not None else ():
+        progress.say(line)
     searched: Search | None = None
     crossed: Crossed | None = None
     table: Agreement | None = None
@@ -141,21 +146,19 @@ def combine(
         if searched is not None and clips is not None:
             whole.facts["ensemble"]["weights chosen"] = choices.fact(named, cross, ClipSet.of(clips))
         if temperature is not None:
-            whole = _tempered(whole, temperature, None if clips is None else (clips, truth), cross, progress)
+            whole = _tempered(whole, temperature, clips, cross, progress)
     left = 0 if whole is None else len(members[0]) - len(whole)
     return Combination(task, rule, tuple(names), named, searched, crossed, table, whole, left)
 
 
-def _tempered(
-    scores: Scores, asked: float | str, known: tuple[Manifest, Any] | None, cross: bool, progress: Progress
-) -> Scores:
+def _tempered(scores: Scores, asked: float | str, clips: Manifest | None, cross: bool, progress: Progress) -> Scores:
     """The scores at a temperature; what it is, and what it was chosen on, is among their facts."""
     facts: dict[str, Any] = dict(scores.facts["ensemble"])
     if not isinstance(asked, str):
         values, facts["temperature"] = warmth.tempered(scores.values, asked), warmth.checked(asked)
     else:
-        assert known is not None
-        clips, truth = known
+        assert clips is not None
+        truth = clips.judged_as("one", scores.tags)  # a temperature is of one tag a clip
         facts["temperature chosen"] = choices.fact("log_loss", cross, ClipSet.of(clips))
         if cross:
             values, facts["temperature by fold"] = warmth.across(scores.values, truth, clips.folds)
@@ -199,9 +202,28 @@ def _negated(metric: Metric) -> Metric:
     return lambda values, truth: -metric(values, truth)
 
 
+def _unknown(clips: Manifest, tags: Sequence[str], task: Task, metric: str, agreement: bool) -> list[str]:
+    """What is not known of the clips, and what the figures make of it, in sentences."""
+    known = None if clips.knows_all else clips.known(tags)
+    told = unknown_of(known, task)
+    if not told or task == "one":
+        return told
+    told += left_out([metric], known)
+    if agreement:
+        told.append(
+            "How alike members answer, and how their scores correlate, is of all pairs: that compares members with each other."
+        )
+    return told
+
+
 def _metric(name: str | None, task: Task) -> tuple[str, Metric]:
+    """Its name, and what it is of: (values, truth) → figure, in which what is not known counts nowhere."""
     name = name or ("accuracy" if task == "one" else "map")
     entry = METRICS[name]
     if task not in entry.facts.get("tasks", ()):
         raise ScoresError(f"the metric {name!r} is not for task {task!r}: see `earmark list metrics`")
-    return name, entry.function
+
+    def figure(values: Any, truth: Any) -> float:
+        return float(measure(name, Draw(Clips(values, truth, alone=task == "one")))[0])
+
+    return name, figure

@@ -3,7 +3,8 @@
 A member helps where it is right and the others are wrong, so what matters beside its own figure is how seldom it errs
 together with them. In task one a clip is answered with the tag of the highest score; where several are highest nothing
 was decided, which is wrong and like no other answer. In task many a clip is answered with all tags at or above the
-threshold. The correlation is Pearson's, over the scores of all clips and tags.
+threshold. The correlation is Pearson's, over the scores of all clips and tags. Both compare members with each other, whether or
+not it is known which tags the clips have; figures of the truth count what is known alone.
 """
 
 from __future__ import annotations
@@ -103,8 +104,9 @@ def agreement(
 ) -> Agreement:
     """Compare members that scored the same clips.
 
-    truth: (rows, tags) bool, in the rows and tags of the first member. With it and a metric (higher = better), what each
-    member adds to the ensemble of the rest is told, by the rule and the weights. threshold: of the answers in task many.
+    truth: (rows, tags) bool, in the rows and tags of the first member, masked where it is not known. With it and a metric
+    (higher = better), what each member adds to the ensemble of the rest is told, by the rule and the weights. threshold: of
+    the answers in task many.
     """
     full_rule = Rule(rule, over, task)
     labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
@@ -112,7 +114,7 @@ def agreement(
     if len(same) < 2:
         raise ScoresError("agreement needs two members at least")
     counts = shares(weights, len(same))
-    true = None if truth is None else checked_truth(truth, same[0])
+    true = None if truth is None else checked_truth(truth, same[0], task)
     if true is not None and task == "one" and (true.sum(1) != 1).any():
         row = int(np.flatnonzero(true.sum(1) != 1)[0])
         raise ScoresError(f"the clip {same[0].ids[row]} has {int(true[row].sum())} tags: task one needs exactly 1")

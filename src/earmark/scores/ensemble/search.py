@@ -90,7 +90,8 @@ def search_weights(
     """The weights with which the members' mean has the best metric, higher = better.
 
     members: out-of-fold scores of the same clips (see `earmark.scores.concat`). truth: (rows, tags) bool, in the rows and
-    tags of the first member. metric: (values, truth) → figure. The figure found is optimistic: see `OPTIMISTIC`.
+    tags of the first member, masked where it is not known. metric: (values, truth) → figure; in task many it is given the
+    masked truth, in task one a clip's own tag excludes the others. The figure found is optimistic: see `OPTIMISTIC`.
 
     >>> rows = {"ids": np.array(["a", "b"]), "start": np.zeros(2), "end": np.ones(2), "tags": ("dog", "rain")}
     >>> members = [Scores(np.array(v, np.float32), **rows) for v in ([[0.1, 0.9], [0.9, 0.1]], [[0.7, 0.3], [0.2, 0.8]])]
@@ -102,7 +103,7 @@ def search_weights(
     if rounds < 1:
         raise ScoresError(f"rounds is {rounds}: there must be 1 at least")
     same = align(members, names=names)
-    true = checked_truth(truth, same[0])
+    true = checked_truth(truth, same[0], task)
     terms = [full_rule.before(member.values) for member in same]
     total = np.zeros(terms[0].shape)
     path: list[Step] = []
@@ -135,7 +136,7 @@ def search_across(
     """
     full_rule = Rule(rule, over, task)
     same = align(members, names=names)
-    true, fold_names = checked_truth(truth, same[0]), np.asarray(folds, str)
+    true, fold_names = checked_truth(truth, same[0], task), np.asarray(folds, str)
     if fold_names.shape != (len(same[0]),) or len(np.unique(fold_names)) < 2:
         raise ScoresError(
             f"{len(np.unique(fold_names))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
@@ -154,18 +155,25 @@ def search_across(
     return Crossed(replace(same[0], values=values, facts={"ensemble": facts}), _figure(metric, values, true), counts)
 
 
-def checked_truth(truth: ArrayLike, scores: Scores) -> NDArray[np.bool_]:
-    """(rows, tags) bool, of the shape of the scores. Raises ScoresError."""
-    true = np.asarray(truth)
+def checked_truth(truth: ArrayLike, scores: Scores, task: Task) -> NDArray[np.bool_]:
+    """(rows, tags) bool, of the shape of the scores; in task many a masked array where some of it is not known. Raises ScoresError."""
+    hidden = np.ma.getmaskarray(truth) if isinstance(truth, np.ma.MaskedArray) else None
+    true = np.asarray(truth.data if isinstance(truth, np.ma.MaskedArray) else truth)
     if true.shape != scores.values.shape or true.dtype != np.bool_:
         raise ScoresError(
             f"truth is {true.dtype} of the shape {true.shape}; these scores need bool of the shape {scores.values.shape}"
         )
-    return true
+    if hidden is None or not hidden.any():
+        return true
+    true = true & ~hidden
+    return true if task == "one" else np.ma.masked_array(true, hidden)
 
 
 def _figure(metric: Metric, values: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
     value = float(metric(values, truth))
     if math.isnan(value):
-        raise ScoresError("the metric has no value on these clips: no tag has both clips with it and clips without it")
+        raise ScoresError(
+            "the metric has no value on these clips: no tag has both clips that are known to have it and clips that are known not "
+            "to, or it is of probabilities, and these scores are none (ranks, logits)"
+        )
     return value
