@@ -17,6 +17,7 @@ from earmark.scores.ensemble.rules import ranks, shares
 
 A = [[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]]
 B = [[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]
+TRUTH = np.array([[True, False]] * 3)
 
 
 def scores(values, ids=None, tags=("dog", "rain"), start=None, end=None, **facts) -> Scores:
@@ -94,6 +95,41 @@ def test_ranks_bring_scales_together():
     """A member a thousand times as loud has no more say."""
     loud = scores(np.asarray(B) * 1000)
     close(combine([scores(A), loud], "rank"), combine([scores(A), scores(B)], "rank").values)
+
+
+LOUD = (np.asarray(B) * 100).tolist()
+MADE = {
+    "combine": lambda members, **how: combine(members, **how),
+    "search_weights": lambda members, **how: search_weights(members, TRUTH, metrics.accuracy, **how),
+    "search_across": lambda members, **how: search_across(members, TRUTH, ["1", "1", "2"], metrics.accuracy, **how),
+    "agreement": lambda members, **how: agreement(members, TRUTH, metrics.accuracy, **how),
+}  # all that makes a mean of members
+
+
+@pytest.mark.parametrize("make", list(MADE))
+@pytest.mark.parametrize(("other", "span"), [(LOUD, "10 to 90"), ([[-1.5, 0.5], [0.1, 0.2], [0.3, 4.0]], "-1.5 to 4")])
+def test_an_arithmetic_mean_is_of_one_scale(make, other, span):
+    members, names = [scores(A), scores(other)], ["net", "tree"]
+    for order, called in ((members, names), (members[::-1], names[::-1])):
+        told = rf"the scores of tree reach from {span}, those of net reach from 0.1 to 0.9: .*--rule rank"
+        with pytest.raises(ScoresError, match=told):
+            MADE[make](order, names=called)
+    MADE[make](members, rule="rank")
+    MADE[make]([scores(other), scores(other)])  # whether two that lie beyond have one scale nobody knows
+    nearly = np.asarray(A) + np.array([[0.2004, -0.2004], [0, 0], [0, 0]])  # as a tool rounds 0 and 1
+    MADE[make]([scores(nearly), scores(B)])
+
+
+def test_a_member_without_weight_may_have_another_scale():
+    close(combine([scores(A), scores(LOUD)], weights=[1, 0]), A)
+    assert agreement([scores(A), scores(LOUD)], TRUTH, metrics.accuracy, weights=[1, 0]).value is not None
+    assert agreement([scores(A), scores(LOUD)]).pairs  # no mean is made
+
+
+def test_logits_that_lie_within_0_to_1_on_some_folds_are_logits():
+    """Fold 2 is chosen for on fold 1, where the first member happens to look like probabilities."""
+    mixed, other = scores([[0.9, 0.1], [0.2, 0.8], [3.0, -2.0]]), scores([[5.0, -1.0], [4.0, 1.0], [2.0, 0.0]])
+    search_across([mixed, other], TRUTH, ["1", "1", "2"], metrics.accuracy, rounds=2)
 
 
 def test_what_the_result_tells():
@@ -262,7 +298,6 @@ def test_a_start_that_is_no_number():
 
 # The search for weights
 
-TRUTH = np.array([[True, False]] * 3)
 LEFT, RIGHT = [[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]], [[0.3, 0.7], [0.6, 0.4], [0.9, 0.1]]
 
 

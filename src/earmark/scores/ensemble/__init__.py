@@ -20,8 +20,8 @@ from typing import Any
 from earmark.errors.kinds import checked
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.agreement import Agreement, Contribution, Pair, agreement
-from earmark.scores.ensemble.rows import Only, align, left_out
-from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
+from earmark.scores.ensemble.rows import Only, align, labels_of, left_out
+from earmark.scores.ensemble.rules import Name, Over, Rule, check_scales, mean, shares
 from earmark.scores.ensemble.search import OPTIMISTIC, Crossed, Metric, Search, Step, search_across, search_weights
 
 __all__ = [
@@ -63,7 +63,8 @@ def combine(
 
     weights: one a member, in any proportion; default: all the same. over: what the rank rule ranks. task: with "one",
     the geometric mean is made to sum to one again. only: what to do with clips and tags that not all have. names: of
-    the members, for messages. Raises ScoresError where the members do not fit together.
+    the members, for messages. Raises ScoresError where the members do not fit together, and for an arithmetic mean of members
+    of which some lie within 0 … 1 and others do not.
 
     >>> import numpy as np
     >>> rows = {"ids": np.array(["a"]), "start": np.zeros(1), "end": np.ones(1), "tags": ("dog", "rain")}
@@ -74,7 +75,9 @@ def combine(
     counts = shares(weights, len(members))
     full_rule = Rule(rule, over, task)
     same = align(members, only, names)
-    values = mean(full_rule, [member.values for member in same], counts)
+    own = [member.values for member in same]
+    check_scales(full_rule, own, labels_of(members, names), counts)
+    values = mean(full_rule, own, counts)
     facts: dict[str, Any] = {**full_rule.as_dict(), "weights": counts.tolist(), "members": [m.facts for m in members]}
     if names is not None:
         facts["names"] = list(names)

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from earmark.errors import ScoresError
 from earmark.scores import Scores, Task
-from earmark.scores.ensemble.rows import align
-from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
+from earmark.scores.ensemble.rows import align, labels_of
+from earmark.scores.ensemble.rules import Name, Over, Rule, check_scales, mean, shares
 from earmark.scores.ensemble.search import Metric, checked_truth
 
 
@@ -109,7 +109,7 @@ def agreement(
     the answers in task many.
     """
     full_rule = Rule(rule, over, task)
-    labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
+    labels = labels_of(members, names)
     same = align(members, names=labels)
     if len(same) < 2:
         raise ScoresError("agreement needs two members at least")
@@ -129,6 +129,7 @@ def agreement(
     if true is None or metric is None:
         return Agreement(len(same[0]), tuple(pairs))
     values = [member.values for member in same]
+    check_scales(full_rule, values, labels, counts)
     whole = float(metric(mean(full_rule, values, counts), true))
     parts = []
     for i, label in enumerate(labels):

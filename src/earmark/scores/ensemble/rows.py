@@ -39,9 +39,7 @@ def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] |
         raise ScoresError("no members: there is nothing to combine")
     if only not in get_args(Only):
         raise ScoresError(f"only is {only!r}: take one of {', '.join(get_args(Only))}")
-    labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
-    if len(labels) != len(members):
-        raise ScoresError(f"{len(labels)} names for {len(members)} members")
+    labels = labels_of(members, names)
     tags = _tags(members, only, labels)
     ends = not any(np.isnan(member.end).any() for member in members)
     keys = [_keys(member, ends, name) for member, name in zip(members, labels, strict=True)]
@@ -61,6 +59,14 @@ def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] |
         values = member.values[place[common]][:, columns]
         aligned.append(replace(member, values=values, ids=ids, start=start, end=end, tags=tags))
     return aligned
+
+
+def labels_of(members: Sequence[Scores], names: Sequence[str] | None) -> list[str]:
+    """What messages call the members. Raises ScoresError for more or fewer names than members."""
+    labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
+    if len(labels) != len(members):
+        raise ScoresError(f"{len(labels)} names for {len(members)} members")
+    return labels
 
 
 def rows_of(scores: Scores, which: NDArray[np.bool_]) -> Scores:

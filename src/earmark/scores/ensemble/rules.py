@@ -10,6 +10,9 @@ Paper 002 (section 3.4) averages ranks with the weights 3:3:2:2:2:1:1:1 and does
 metrics that rank clips (mAP, AUC), but a clip's score then depends on which clips were scored with it. `over="tags"` ranks
 the tags within each clip: it suits MAP@k and accuracy and needs no other clip. Ranks are no probabilities: a threshold
 that was chosen for scores means nothing for them. A clip (or tag) that is ranked alone has the rank one half.
+
+The arithmetic mean is of scores of one scale: logits beside probabilities would have all the say. Where some members lie within 0 … 1
+and others do not, it is refused; of members that all lie beyond, such as logits of each, nothing tells whether they have one scale.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from earmark.scores.tags import Task
 Name = Literal["arithmetic", "geometric", "rank"]
 Over = Literal["clips", "tags"]
 TINY = 1e-12  # the smallest score whose logarithm is taken
+ROUNDING = 1e-3  # how far scores within 0 … 1 may lie beyond, as other tools round them
 Floats = NDArray[np.float64]
 
 
@@ -87,6 +91,30 @@ def mean(rule: Rule, values: Sequence[NDArray[Any]], weights: Floats) -> NDArray
     for member, weight in zip(values, weights.tolist(), strict=True):
         total += weight * rule.before(member)
     return rule.after(total)
+
+
+def check_scales(
+    rule: Rule, values: Sequence[NDArray[Any]], names: Sequence[str], weights: Floats | None = None
+) -> None:
+    """Raises ScoresError for an arithmetic mean of members (rows, tags) of which some lie within 0 … 1 and others do not.
+
+    weights: (members,); one without weight does not count.
+    """
+    if rule.name != "arithmetic":
+        return
+    within: list[str] = []
+    beyond: list[str] = []
+    for member, name, weight in zip(values, names, np.ones(len(values)) if weights is None else weights, strict=True):
+        low, high = float(member.min()), float(member.max())
+        told = f"{name} reach from {low:.4g} to {high:.4g}"
+        if weight > 0:
+            (beyond if low < -ROUNDING or high > 1 + ROUNDING else within).append(told)
+    if within and beyond:
+        raise ScoresError(
+            f"the scores of {beyond[0]}, those of {within[0]}: an arithmetic mean of such different scales is little else than the "
+            "wider one. Bring all to one scale first, such as probabilities from 0 to 1, or take the rule rank (--rule rank), for "
+            "which scales do not count"
+        )
 
 
 def ranks(values: Floats) -> Floats:

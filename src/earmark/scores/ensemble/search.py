@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.scores import Scores, Task
-from earmark.scores.ensemble.rows import align, rows_of
-from earmark.scores.ensemble.rules import Name, Over, Rule, mean, shares
+from earmark.scores.ensemble.rows import align, labels_of
+from earmark.scores.ensemble.rules import Name, Over, Rule, check_scales, mean, shares
 
 Metric = Callable[[NDArray[Any], NDArray[np.bool_]], float]
 
@@ -100,18 +100,25 @@ def search_weights(
     (0.0, 1.0)
     """
     full_rule = Rule(rule, over, task)
+    same = align(members, names=names)
+    check_scales(full_rule, [member.values for member in same], labels_of(same, names))
+    return _search([member.values for member in same], checked_truth(truth, same[0], task), metric, full_rule, rounds)
+
+
+def _search(
+    values: Sequence[NDArray[np.float32]], true: NDArray[np.bool_], metric: Metric, full_rule: Rule, rounds: int
+) -> Search:
+    """values: (rows, tags) of each member. true: (rows, tags)."""
     if rounds < 1:
         raise ScoresError(f"rounds is {rounds}: there must be 1 at least")
-    same = align(members, names=names)
-    true = checked_truth(truth, same[0], task)
-    terms = [full_rule.before(member.values) for member in same]
+    terms = [full_rule.before(member) for member in values]
     total = np.zeros(terms[0].shape)
     path: list[Step] = []
     for done in range(rounds):
-        values = [_figure(metric, full_rule.after((total + term) / (done + 1)), true) for term in terms]
-        best = int(np.argmax(values))
+        figures = [_figure(metric, full_rule.after((total + term) / (done + 1)), true) for term in terms]
+        best = int(np.argmax(figures))
         total += terms[best]
-        path.append(Step(best, values[best]))
+        path.append(Step(best, figures[best]))
     last = int(np.argmax([step.value for step in path]))
     added = [step.member for step in path[: last + 1]]
     return Search(tuple(added.count(i) for i in range(len(terms))), path[last].value, tuple(path), full_rule)
@@ -142,12 +149,12 @@ def search_across(
             f"{len(np.unique(fold_names))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
             "each clip, two at least"
         )
+    check_scales(full_rule, [member.values for member in same], labels_of(same, names))
     values = np.zeros(same[0].values.shape, np.float32)
     counts: dict[str, tuple[int, ...]] = {}
     for fold in np.unique(fold_names).tolist():
         here = fold_names == fold
-        others = [rows_of(member, ~here) for member in same]
-        search = search_weights(others, true[~here], metric, rule, over=over, task=task, rounds=rounds, names=names)
+        search = _search([member.values[~here] for member in same], true[~here], metric, full_rule, rounds)
         values[here] = mean(full_rule, [member.values[here] for member in same], shares(search.counts, len(same)))
         counts[fold] = search.counts
     facts: dict[str, Any] = {**full_rule.as_dict(), "counts by fold": {fold: list(c) for fold, c in counts.items()}}
