@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation.ensembles import combine
 from earmark.evaluation.labels import audit
 from earmark.scores import Scores
+from earmark.scores.ensemble import Name, Over
 
 Judge = Callable[..., Any]
 
@@ -157,3 +158,46 @@ def test_facts_that_cannot_be_read_are_told(single: Manifest, tmp_path: Path):
         scores.save(file)
         with pytest.raises(ScoresError, match=r"tells what chose its weights .* cannot read .*Write it anew"):
             earmark.evaluate(file, single)
+
+
+RULES = [(rule, over) for rule in get_args(Name) for over in (get_args(Over) if rule == "rank" else ("clips",))]
+CHOSEN = [(*each, True) for each in RULES] + [(*each, False) for each in RULES if each[0] != "rank"]
+
+
+@pytest.mark.parametrize(("rule", "over", "searched"), CHOSEN)
+def test_a_fold_chooses_nothing_of_its_own(tmp_path: Path, rule: Any, over: Any, searched: bool):
+    """Whatever tags its clips have, a fold has the same weights, the same temperature and so the same scores; others may not."""
+    generator = np.random.default_rng(11)
+    own = generator.integers(0, 2, 60)
+    names, folds = [f"{k}.wav" for k in range(60)], np.array([str(k % 3) for k in range(60)])
+    files = []
+    for number, noise in enumerate((0.9, 1.4, 2.0)):
+        logits = np.eye(2)[own] + noise * generator.standard_normal((60, 2))
+        values = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
+        files.append(tmp_path / f"{number}.parquet")
+        Scores(values, np.array(names), np.zeros(60), np.ones(60), TAGS).save(files[-1])
+    warm = rule != "rank"  # ranks have no temperature
+
+    def told(tags: np.ndarray) -> tuple[Any, Any, Any]:
+        clips = build({"id": names, "path": names, "fold": folds, "tags": [[TAGS[k]] for k in tags]}, tmp_path)
+        how = {"temperature": "fit"} if warm else {}
+        made = combine(
+            files, rule=rule, over=over, task="one", data=clips, search=searched, cross=True, rounds=6, **how
+        )
+        return (
+            made.cross.counts if made.cross else {},
+            made.scores.facts["ensemble"].get("temperature by fold", {}),
+            made.scores.values,
+        )
+
+    counts, warmth, values = told(own)
+    moved = False
+    for fold in "012":
+        mine = folds == fold
+        shuffled = own.copy()
+        shuffled[mine] = 1 - shuffled[mine]
+        others, warmer, other_values = told(shuffled)
+        assert others.get(fold) == counts.get(fold) and warmer.get(fold) == warmth.get(fold)
+        assert np.array_equal(other_values[mine], values[mine])
+        moved |= not np.array_equal(other_values[~mine], values[~mine])
+    assert moved  # by tags that do choose for others

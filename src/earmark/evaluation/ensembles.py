@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import Scores, Task
 from earmark.scores import ensemble as ensembles
-from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Search
+from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Rule, Search
 from earmark.scores.ensemble import temperature as warmth
 
 NEAR_ONE = 1e-3  # how far a clip's scores may be from summing to one where each clip has one tag
@@ -146,13 +147,21 @@ def combine(
         if searched is not None and clips is not None:
             whole.facts["ensemble"]["weights chosen"] = choices.fact(named, cross, ClipSet.of(clips))
         if temperature is not None:
-            whole = _tempered(whole, temperature, clips, cross, progress)
+            of_fold = partial(crossed.of_fold, members=same, rule=Rule(rule, over, task)) if crossed else None
+            whole = _tempered(whole, temperature, clips, cross, progress, of_fold)
     left = 0 if whole is None else len(members[0]) - len(whole)
     return Combination(task, rule, tuple(names), named, searched, crossed, table, whole, left)
 
 
-def _tempered(scores: Scores, asked: float | str, clips: Manifest | None, cross: bool, progress: Progress) -> Scores:
-    """The scores at a temperature; what it is, and what it was chosen on, is among their facts."""
+def _tempered(
+    scores: Scores,
+    asked: float | str,
+    clips: Manifest | None,
+    cross: bool,
+    progress: Progress,
+    of_fold: Callable[[str], Any] | None,
+) -> Scores:
+    """The scores at a temperature; what it is, and what it was chosen on, is among their facts. of_fold: see `warmth.across`."""
     facts: dict[str, Any] = dict(scores.facts["ensemble"])
     if not isinstance(asked, str):
         values, facts["temperature"] = warmth.tempered(scores.values, asked), warmth.checked(asked)
@@ -161,7 +170,7 @@ def _tempered(scores: Scores, asked: float | str, clips: Manifest | None, cross:
         truth = clips.judged_as("one", scores.tags)  # a temperature is of one tag a clip
         facts["temperature chosen"] = choices.fact("log_loss", cross, ClipSet.of(clips))
         if cross:
-            values, facts["temperature by fold"] = warmth.across(scores.values, truth, clips.folds)
+            values, facts["temperature by fold"] = warmth.across(scores.values, truth, clips.folds, of_fold)
         else:
             facts["temperature"] = warmth.fit(scores.values, truth)
             values = warmth.tempered(scores.values, facts["temperature"])

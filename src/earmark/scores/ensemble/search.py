@@ -74,6 +74,10 @@ class Crossed:
     value: float
     counts: dict[str, tuple[int, ...]]
 
+    def of_fold(self, fold: str, members: Sequence[Scores], rule: Rule) -> NDArray[np.float32]:
+        """(rows, tags): all rows of the members, combined with the weights that the other folds chose for this one."""
+        return mean(rule, [member.values for member in members], shares(self.counts[fold], len(members)))
+
 
 @checked
 def search_weights(

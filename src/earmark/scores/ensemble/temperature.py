@@ -9,6 +9,7 @@ Weinberger, "On calibration of modern neural networks", ICML 2017, section 4.2, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,18 @@ def fit(values: NDArray[Any], truth: ArrayLike) -> float:
     return min(MOST, max(LEAST, 1 / math.sqrt(low * high)))
 
 
-def across(values: NDArray[Any], truth: ArrayLike, folds: ArrayLike) -> tuple[NDArray[np.float32], dict[str, float]]:
-    """Each fold's scores at the temperature that the other folds chose, and these. folds: (rows,) names."""
+def across(
+    values: NDArray[Any],
+    truth: ArrayLike,
+    folds: ArrayLike,
+    of_fold: Callable[[str], NDArray[Any]] | None = None,
+) -> tuple[NDArray[np.float32], dict[str, float]]:
+    """Each fold's scores at the temperature that the other folds chose, and these. folds: (rows,) names.
+
+    of_fold: of a fold, all rows (rows, tags) as what the others chose for it makes them; default: `values`, which no fold
+    has had a part in. Where each fold has weights of its own, the scores of the other folds were made with weights that it
+    helped to choose, and a temperature of those scores would be its own, in part.
+    """
     names, right = np.asarray(folds, str), np.asarray(truth, bool)
     if len(np.unique(names)) < 2:
         raise ScoresError(
@@ -77,8 +88,9 @@ def across(values: NDArray[Any], truth: ArrayLike, folds: ArrayLike) -> tuple[ND
     chosen = {}
     for fold in np.unique(names).tolist():
         here = names == fold
-        chosen[fold] = fit(values[~here], right[~here])
-        result[here] = tempered(values[here], chosen[fold])
+        whole = values if of_fold is None else of_fold(fold)
+        chosen[fold] = fit(whole[~here], right[~here])
+        result[here] = tempered(whole[here], chosen[fold])
     return result, chosen
 
 
