@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from tests.evaluation.conftest import Make
+from tests.evaluation.conftest import TAGS, Heard, Make
 from tests.program import command
 
 import earmark
-from earmark.data.manifest import Manifest
+from earmark.data.manifest import Manifest, write
 from earmark.data.splits import divide
 from earmark.errors import EarmarkError
+from earmark.evaluation.choices import borne
 from earmark.evaluation.ensembles import combine
 from earmark.evaluation.evaluation import record
 from earmark.evaluation.labels import audit
@@ -104,6 +107,64 @@ def test_scores_carry_it_to_whatever_takes_them(trained: Tagger, single: Manifes
         permutations=0,
     )
     assert notes_matching(compared.notes, f"^the tagger {trained.identity()}: --seen: the tagger was {KNOWN}")
+
+
+SEARCHED: dict[str, Any] = {"search": True, "rounds": 2}
+WARMED: dict[str, Any] = {"temperature": "fit", "rule": "geometric"}
+
+
+def scored(clips: Manifest, folder: Path) -> list[Path]:
+    """Two files of scores of one tag a clip."""
+    files = []
+    for seed in (1, 2):
+        first = np.random.default_rng(seed).random(len(clips))
+        values, end = np.stack([first, 1 - first], 1).astype(np.float32), np.ones(len(clips))
+        files.append(folder / f"{seed}.parquet")
+        Scores(values, clips.ids, np.zeros(len(clips)), end, TAGS).save(files[-1])
+    return files
+
+
+@pytest.mark.parametrize("how", [SEARCHED, WARMED, SEARCHED | WARMED])
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [("group", "g", "group 'g' lies in fold 1, fold 2"), ("path", "0.wav", r"clips of 0\.wav lie in fold 1, fold 2")],
+)
+def test_folds_that_divide_groups_are_told_wherever_the_scores_go(
+    single: Manifest, tmp_path: Path, heard: Heard, how: dict[str, Any], column: str, value: str, words: str
+) -> None:
+    """Clips 0, 1 and 2 lie in the folds 1, 2 and 3."""
+    names = single.table[column].to_pylist()
+    tied = with_column(single, column, [value] * 3 + names[3:])
+    files, asked = scored(single, tmp_path), {"task": "one", "cross": True, "progress": heard, **how}
+    whole = combine(files, data=single, **asked).scores
+    assert "borne" not in whole.facts and not any("several" in line or "lies in" in line for line in heard.said)
+    made = combine(files, data=tied, **asked)
+    (sentence,) = made.scores.facts["borne"]
+    assert re.search(words, sentence) and "figures are better than on groups never heard" in sentence
+    assert any(line.startswith(sentence) and "earmark index" in line for line in heard.said)
+    assert made.as_dict()["borne"] == [sentence]
+    made.scores.save(tmp_path / "tied.parquet")
+    told = earmark.evaluate(tmp_path / "tied.parquet", single, resamples=0).figures.notes
+    compared = earmark.compare([tmp_path / "tied.parquet", files[0]], single, resamples=0, permutations=0).notes
+    outer = combine([tmp_path / "tied.parquet", files[0]], task="one").scores
+    assert all(any(note.endswith(sentence) for note in notes) for notes in (told, compared)) and borne(outer) == [
+        sentence
+    ]
+
+
+def test_a_csv_says_that_it_does_not_tell_what_was_borne(
+    single: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = scored(single, tmp_path)
+    write(with_column(single, "group", ["g"] * 9), tmp_path / "tied.csv")
+    command("ensemble", *files, "--search", "--cross", "--data", tmp_path / "tied.csv", "-o", tmp_path / "e.csv")
+    said = capsys.readouterr().err
+    assert (
+        "e.csv: a CSV does not tell which clips chose this, so nothing will refuse figures on them; nor what was borne"
+        in said
+    )
+    command("ensemble", *files, "-o", tmp_path / "plain.csv")
+    assert "a CSV does not tell" not in capsys.readouterr().err
 
 
 def test_leaks_that_were_borne_go_along(trained: Tagger, single: Manifest) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from earmark.data.datasets import open_data
+from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest
 from earmark.data.matching import unknown_of
 from earmark.data.splits import ClipSet
@@ -70,7 +71,13 @@ class Combination:
             stored = self.scores.facts["ensemble"]
             facts["ensemble"] = choices.shown({key: value for key, value in stored.items() if key != "members"})
             facts["summary"] = self.summary
+            facts |= {choices.BORNE: self.borne} if self.borne else {}
         return facts
+
+    @property
+    def borne(self) -> list[str]:
+        """What was borne when the scores, or those of a member, were made, as they tell it later."""
+        return [] if self.scores is None else choices.borne(self.scores)
 
 
 @checked
@@ -125,6 +132,9 @@ def combine(
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
     for line in _unknown(clips, same[0].tags, task, named, agreement) if clips is not None else ():
         progress.say(line)
+    tied = _tied(clips) if cross and clips is not None else []
+    for line in tied:
+        progress.say(f"{line} Folds that keep them together are dealt with `earmark index … --folds 5`")
     searched: Search | None = None
     crossed: Crossed | None = None
     table: Agreement | None = None
@@ -149,6 +159,7 @@ def combine(
         if temperature is not None:
             of_fold = partial(crossed.of_fold, members=same, rule=Rule(rule, over, task)) if crossed else None
             whole = _tempered(whole, temperature, clips, cross, progress, of_fold)
+        whole = choices.bearing(whole, tied)
     left = 0 if whole is None else len(members[0]) - len(whole)
     return Combination(task, rule, tuple(names), named, searched, crossed, table, whole, left)
 
@@ -204,6 +215,18 @@ def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None, say
         where = "the manifest" if isinstance(data, Manifest) else data
         raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {where}, such as {missing[0]}")
     return clips.select([place[id_] for id_ in scores.ids.tolist()])
+
+
+def _tied(clips: Manifest) -> list[str]:
+    """A sentence where clips that belong together lie in several folds, so that some had a part in what was chosen for others of them."""
+    found = leaks(clips, hashes=False)
+    if not found:
+        return []
+    several = f"{len(found)} groups or recordings lie in several folds, such as: " if len(found) > 1 else ""
+    return [
+        f"--cross: {several}{found[0].sentence}. Clips that belong together had a part in what was chosen for each other: figures are "
+        "better than on groups never heard."
+    ]
 
 
 def _negated(metric: Metric) -> Metric:

@@ -123,11 +123,11 @@ def of_scores(files: list[Path], asked: Asked) -> None:
         say(f"{told.left_out} of the {rows} rows of {told.names[0]} have no scores of all members and are left out")
     if asked.out is not None:
         say(f"{asked.out}: {told.summary}")
-        if asked.out.suffix == ".csv" and (asked.search or asked.warmth() == "fit"):
-            say(
-                f"{asked.out}: a CSV does not tell which clips chose this, so nothing will refuse figures on them. Write .parquet, "
-                "which does"
-            )
+        chosen = asked.search or asked.warmth() == "fit"
+        lost = ["which clips chose this, so nothing will refuse figures on them"] if chosen else []
+        lost += ["what was borne for it, so no report will say it"] if told.borne else []
+        if asked.out.suffix == ".csv" and lost:
+            say(f"{asked.out}: a CSV does not tell {'; nor '.join(lost)}. Write .parquet, which does")
 
 
 def of_taggers(files: list[Path], asked: Asked) -> None:
