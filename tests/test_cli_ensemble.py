@@ -176,6 +176,42 @@ def test_common_clips(place, run):
     assert len(Scores.load(place / "e.csv")) == 4
 
 
+HOW = [
+    ("--agreement",), ("--agreement", "--data", "D"), ("--search", "--data", "D"), ("--search", "--cross", "--data", "D"),
+    ("-o", "e.parquet"), ("-o", "e.parquet", "--search", "--cross", "--data", "D"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", HOW, ids=" ".join)
+def test_what_of_each_member_is_left_out_is_told(place, run, asked):
+    """b lacks two clips of a and has two tags more; a has all that the third has, which has but four clips and a tag more."""
+    first = Scores.load(both(place)[0])
+    for name, keep, more in (("b", slice(1, 5), ["sea", "wind"]), ("c", slice(0, 4), ["fog"])):
+        values = np.concatenate([first.values[keep], np.full((4, len(more)), 0.0, np.float32)], 1)
+        ids, start, end = (getattr(first, column)[keep] for column in ("ids", "start", "end"))
+        Scores(values, ids, start, end, (*TAGS, *more)).save(place / f"{name}.csv")
+    files = [both(place)[0], place / "b.csv", place / "c.csv"]
+    words = [{"D": place / "clips.csv", "e.parquet": place / "e.parquet"}.get(word, word) for word in asked]
+    _, printed, said = run("ensemble", *files, "--only", "common", "--json", *words)
+    lines = [line for line in said.splitlines() if "left out" in line]
+    assert lines == [
+        "3 of the 6 rows of a have no scores of all members and are left out",
+        "1 of the 4 rows of b have no scores of all members and are left out",
+        "tags of b that not all members know are left out: sea, wind",
+        "1 of the 4 rows of c have no scores of all members and are left out",
+        "tags of c that not all members know are left out: fog",
+    ]
+    told = json.loads(printed)["left out"]
+    assert [(each["name"], each["rows"], each["of"], each["tags"]) for each in told] == [
+        ("a", 3, 6, []), ("b", 1, 4, ["sea", "wind"]), ("c", 1, 4, ["fog"]),
+    ]  # fmt: skip
+    if "-o" in asked:
+        facts = Scores.load(place / "e.parquet").facts["ensemble"]
+        assert facts["left out"] == {"rows": [3, 1, 1], "tags": ["sea", "wind", "fog"]}
+    _, printed, said = run("ensemble", *both(place), "--only", "common", "--json", *words)
+    assert "left out" not in said and "left out" not in json.loads(printed)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

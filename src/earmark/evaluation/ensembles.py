@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -27,17 +27,35 @@ from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import Scores, Task
 from earmark.scores import ensemble as ensembles
-from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Rule, Search
+from earmark.scores.ensemble import Agreement, Crossed, Metric, Name, Over, Rule, Search, rows
 from earmark.scores.ensemble import temperature as warmth
+from earmark.scores.plain import few
 
+SHOWN = 12  # tags that are left out
 NEAR_ONE = 1e-3  # how far a clip's scores may be from summing to one where each clip has one tag
+
+
+@dataclass(frozen=True)
+class Left:
+    """What of a member is left out, since not all members have it: rows, of so many, and tags."""
+
+    name: str
+    rows: int
+    of: int
+    tags: tuple[str, ...]
+
+    def words(self) -> list[str]:
+        """Sentences for people, one of rows and one of tags, where there are some."""
+        rows = f"{self.rows} of the {self.of} rows of {self.name} have no scores of all members and are left out"
+        tags = f"tags of {self.name} that not all members know are left out: {few(self.tags, SHOWN)}"
+        return [*([rows] if self.rows else []), *([tags] if self.tags else [])]
 
 
 @dataclass(frozen=True, eq=False)
 class Combination:
     """names: of the members. metric: by which weights were searched. search, cross, agreement: where they were asked for.
 
-    scores: of all together, where they were asked for; left_out: rows of the first member that they do not have.
+    scores: of all together, where they were asked for. lacking: what of each member is left out, of all that is told here.
     """
 
     task: Task
@@ -48,7 +66,12 @@ class Combination:
     cross: Crossed | None
     agreement: Agreement | None
     scores: Scores | None
-    left_out: int = 0
+    lacking: tuple[Left, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """Rows of the first member that not all members have."""
+        return self.lacking[0].rows if self.lacking else 0
 
     @property
     def summary(self) -> str:
@@ -61,6 +84,8 @@ class Combination:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         facts: dict[str, Any] = {"task": self.task}
+        if any(each.words() for each in self.lacking):
+            facts["left out"] = [asdict(each) for each in self.lacking]
         if self.search is not None:
             facts["search"] = {"metric": self.metric, **self.search.as_dict()}
         if self.cross is not None:
@@ -154,14 +179,25 @@ def combine(
     whole: Scores | None = None
     if scores:
         whole = crossed.scores if crossed else ensembles.combine(members, rule, weights, only=only, **how)
+        if crossed and only == "common":
+            whole.facts["ensemble"]["left out"] = rows.left_out(members, same[0])
         if searched is not None and clips is not None:
             whole.facts["ensemble"]["weights chosen"] = choices.fact(named, cross, ClipSet.of(clips))
         if temperature is not None:
             of_fold = partial(crossed.of_fold, members=same, rule=Rule(rule, over, task)) if crossed else None
             whole = _tempered(whole, temperature, clips, cross, progress, of_fold)
         whole = choices.bearing(whole, tied)
-    left = 0 if whole is None else len(members[0]) - len(whole)
-    return Combination(task, rule, tuple(names), named, searched, crossed, table, whole, left)
+    return Combination(
+        task, rule, tuple(names), named, searched, crossed, table, whole, _lacking(members, same[0], names)
+    )
+
+
+def _lacking(members: Sequence[Scores], kept: Scores, names: Sequence[str]) -> tuple[Left, ...]:
+    """What of each member is not among the rows and tags of all."""
+    return tuple(
+        Left(name, len(member) - len(kept), len(member), tuple(tag for tag in member.tags if tag not in kept.tags))
+        for name, member in zip(names, members, strict=True)
+    )
 
 
 def _tempered(

@@ -118,9 +118,9 @@ def of_scores(files: list[Path], asked: Asked) -> None:
         save(told.scores, asked.out)
     if asked.as_json:
         _print_json(files, told.as_dict())
-    if told.left_out:
-        rows = told.left_out + len(told.scores or ())
-        say(f"{told.left_out} of the {rows} rows of {told.names[0]} have no scores of all members and are left out")
+    for member in told.lacking:
+        for line in member.words():
+            say(line)
     if asked.out is not None:
         say(f"{asked.out}: {told.summary}")
         chosen = asked.search or asked.warmth() == "fit"
