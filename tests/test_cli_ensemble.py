@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import torch
 import earmark
 from earmark.data import manifest, splits
 from earmark.errors import EarmarkError
+from earmark.events import EventRules
 from earmark.models import tagger as taggers
 from earmark.models.averaging import average
 from earmark.models.ensemble import Ensemble
-from earmark.models.facts import Facts
+from earmark.models.facts import EventTuning, Facts, TagTuning
 from earmark.recipe import parse
 from earmark.scores import Scores
 from earmark.scores.ensemble import combine
@@ -292,6 +294,25 @@ def test_a_run_over_folds_becomes_one_tagger(place, run):
     assert isinstance(whole, Ensemble)
     expected = Ensemble([made(0), made(1)], "geometric", [2, 1]).tag(place / "dog-1.wav", None)
     assert whole.tag(place / "dog-1.wav", None) == expected
+
+
+@pytest.mark.parametrize("more", [(), ("--mean-weights",)])
+@pytest.mark.parametrize("kinds", [("tags",), ("events",), ("tags", "events"), ()])
+def test_what_members_were_calibrated_to_is_told_to_be_left_out(place, run, kinds, more):
+    """Whatever decisions a tagger's facts may hold: those of one member of two."""
+    rules = {"tags": TagTuning(dict.fromkeys(TAGS, 0.3)), "events": EventTuning(EventRules.alike(TAGS))}
+    tagger = made(0)
+    tagger.facts = replace(tagger.facts, **{kind: rules[kind] for kind in kinds})
+    tagger.save(place / "tuned.safetensors")
+    made(1).save(place / "plain.safetensors")
+    files, out = [place / "tuned.safetensors", place / "plain.safetensors"], place / "e.safetensors"
+    _, _, said = run("ensemble", *files, "-o", out, *more)
+    told = {"tags": "thresholds of tags", "events": "rules for events"}
+    lines = [line for line in said.splitlines() if "earmark calibrate" in line]
+    assert [line.split(" that were")[0] for line in lines] == [told[kind] for kind in kinds]
+    assert all("for the scores of tuned are left out: choose some" in line for line in lines)
+    facts = earmark.load(out).facts
+    assert facts.tags is None and facts.events is None
 
 
 def test_the_ensemble_is_shown_tags_and_is_evaluated(place, run):

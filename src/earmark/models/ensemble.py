@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,6 +31,7 @@ from earmark.models.facts import PARTS, Facts, Split
 from earmark.scores import Task
 from earmark.scores.ensemble import Name, Rule, mean, shares
 from earmark.scores.ensemble.temperature import checked, tempered
+from earmark.scores.plain import few
 from earmark.scores.reserved import RESERVED
 from earmark.windows import Windows
 
@@ -203,6 +204,7 @@ def joined(members: Sequence[Facts]) -> Facts:
     It has learnt from every fold that a member was trained on or whose clips chose an epoch, and is tested on those that
     all members are tested on. Of parts that differ only limits of the number of clips are known, since a digest does not
     say which clips they are: at least those of the largest member, at most those of the smallest (test); `counted` says so.
+    Figures, thresholds and rules for events are of the members' own scores, and not of those of all: `undecided` tells of them.
     """
     bases = tuple(dict.fromkeys(base for member in members for base in member.bases or ())) or None
     data = next((member.data for member in members if member.data), None)
@@ -220,6 +222,22 @@ def joined(members: Sequence[Facts]) -> Facts:
     # of a member that tells nothing no fold is known to be clean
     parts = (_together([member.clips(name) for member in members], test=name == "test") for name in PARTS)
     return replace(of_all, split=Split(*parts))
+
+
+def undecided(members: Mapping[str, Facts]) -> list[str]:
+    """A sentence for each kind of decisions that members, by name, were calibrated to and what is made of them is not."""
+    kinds = {
+        "tags": ("thresholds of tags", "`tag --heard` has none"),
+        "events": ("rules for events", "`events` takes 0.5 for every tag"),
+    }
+    told = []
+    for part, (what, then) in kinds.items():
+        if names := [name for name, facts in members.items() if getattr(facts, part)]:
+            told.append(
+                f"{what} that were chosen for the scores of {few(names)} are left out: choose some for the scores of all with "
+                f"`earmark calibrate`. Until then {then}"
+            )
+    return told
 
 
 def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:

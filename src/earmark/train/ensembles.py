@@ -15,7 +15,7 @@ from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.members import names_of, summary
 from earmark.models import averaging, boxed, loading
 from earmark.models.anytagger import AnyTagger
-from earmark.models.ensemble import Ensemble
+from earmark.models.ensemble import Ensemble, undecided
 from earmark.models.file import read_head
 from earmark.models.tagger import Tagger
 from earmark.progress import QUIET, Progress
@@ -60,10 +60,17 @@ def join(
 
     temperature: of the mean, as it was chosen on scores of validation clips (`earmark.evaluation.ensembles.combine`).
     """
-    ensemble = Ensemble([_member(file) for file in files], rule, weights, temperature=temperature)
+    members, names = [_member(file) for file in files], names_of(files)
+    ensemble = Ensemble(members, rule, weights, temperature=temperature)
+    _say_undecided(members, names, progress)
     if not ensemble.alike:
         progress.say("the members hear different windows: the ensemble scores whole recordings, not window by window")
-    return Joined(ensemble, tuple(names_of(files)), rule, tuple(ensemble.weights.tolist()), False)
+    return Joined(ensemble, tuple(names), rule, tuple(ensemble.weights.tolist()), False)
+
+
+def _say_undecided(members: Sequence[AnyTagger], names: Sequence[str], progress: Progress) -> None:
+    for line in undecided({name: member.facts for name, member in zip(names, members, strict=True)}):
+        progress.say(line)
 
 
 def _member(file: Path) -> AnyTagger:
@@ -84,14 +91,16 @@ def average(
     data: the clips that they learnt from, on which running statistics are measured anew; without it these are averaged
     like weights. Raises TaggerError, and EarmarkError for other clips.
     """
-    averaged = averaging.average([loading.load(file, engine="torch") for file in files], weights)
+    members, names = [loading.load(file, engine="torch") for file in files], names_of(files)
+    averaged = averaging.average(members, weights)
+    _say_undecided(members, names, progress)
     if data is None:
         progress.say("running statistics are averaged like weights; with --data they are measured anew")
     else:
         _renew(averaged, data, dataset, progress)
     progress.say("nets that were not trained in one run have no useful mean of weights")
     weights = averaged.facts.soup.weights if averaged.facts.soup else ()
-    return Joined(averaged, tuple(names_of(files)), "arithmetic", weights, True)
+    return Joined(averaged, tuple(names), "arithmetic", weights, True)
 
 
 def _renew(averaged: Tagger, data: str | Path | Manifest, dataset: str | None, progress: Progress) -> None:
