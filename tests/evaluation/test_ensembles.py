@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from earmark import metrics
 from earmark.data.manifest import Manifest
 from earmark.errors import ScoresError
 from earmark.evaluation.ensembles import combine
+from earmark.files import notation
 from earmark.scores import Scores, ensemble
 
 
@@ -65,3 +68,31 @@ def test_common_clips_and_what_is_refused(files: list[Path], single: Manifest, t
         combine(files, task="many", metric="accuracy", data=single, search=True)
     with pytest.raises(ScoresError, match=r"4 of 9 scored clips are not in the manifest, such as 5\.wav"):
         combine(files, task="one", data=single.select(np.arange(5)), search=True)
+
+
+@pytest.fixture
+def perfect(single: Manifest, files: list[Path], tmp_path: Path) -> list[Path]:
+    """A member that ranks all clips rightly, beside one that does not."""
+    values = np.where(single.truth(TAGS), 0.9, 0.1).astype(np.float32)
+    Scores(values, single.ids, np.zeros(9), np.ones(9), TAGS).save(tmp_path / "perfect.parquet")
+    return [tmp_path / "perfect.parquet", files[0]]
+
+
+def test_figures_without_a_value_are_null_and_told(perfect: list[Path], single: Manifest, heard: Heard) -> None:
+    asked = {"data": single, "task": "one", "agreement": True, "progress": heard}
+    told = combine(perfect, metric="dprime", search=True, cross=True, rounds=2, **asked)
+    assert told.agreement.parts[0].alone == math.inf
+    sentences = [line for line in heard.said if "dprime is infinite" in line]
+    assert len(sentences) == 1 and "perfect" in sentences[0] and sentences[0].endswith("JSON tells null")
+    plain = json.loads(notation.text(told.as_dict()), parse_constant=pytest.fail)
+    assert plain["agreement"]["parts"][0]["alone"] is None and plain["search"]["value"] is None
+    assert plain["agreement"]["parts"][1]["gain"] is None  # infinite less infinite
+    heard.said.clear()
+    half = Scores.load(perfect[0])  # no probabilities of one tag a clip
+    replace(half, values=half.values / 2).save(perfect[0])
+    told = combine(perfect, metric="log_loss", scores=False, **asked)
+    assert "log_loss has no value for perfect, all without one, all together: no tag or clip" in heard.said[-1]
+    assert "nan" not in told.agreement.text() and told.agreement.text().splitlines()[-1].split()[-1] == "–"
+    heard.said.clear()
+    combine(perfect, metric="map", **asked)
+    assert not any("JSON tells null" in line for line in heard.said)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -59,8 +58,9 @@ def adopt(
     No code of the file is run. Licence, origin and digest stay with the tagger; `earmark show` and reports tell them.
     """
     from earmark.cli.terminal import adopting
+    from earmark.cli.terminal.console import print_json
 
     values = None if logits is None else "logits" if logits else "probabilities"
     box = adopting.Box(rate, window, hop, hears, scores, embedding, values, task, layout, combine)
     told = adopting.adopt(net, out, labels, licence, origin, box)
-    print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False) if as_json else told.text())
+    print_json(told.as_dict()) if as_json else print(told.text())

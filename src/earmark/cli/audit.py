@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +27,7 @@ def audit(
     """List the clips whose label the scores speak against, the surest first; each scored by a tagger that never saw it."""
     from earmark import report
     from earmark.cli.terminal.bar import Bar
-    from earmark.cli.terminal.console import print_table, say
+    from earmark.cli.terminal.console import print_json, print_table, say
     from earmark.evaluation import labels
     from earmark.report.excerpt import places
 
@@ -37,7 +36,7 @@ def audit(
         report.write_audit(told.labels, out, "audit", places(told.clips), notes=told.notes)
         say(f"{out}: audit.html to look at and listen to, audit.csv with all")
     if as_json:
-        print(json.dumps([label.as_dict() for label in told.labels], indent=1, ensure_ascii=False))
+        print_json([label.as_dict() for label in told.labels])
     else:
         columns = [each.name for each in fields(labels.Label)][1:]
         print_table(columns, [astuple(label)[1:] for label in told.labels[:top]])

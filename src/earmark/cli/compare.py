@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,7 @@ def compare(
     """Compare systems on the same clips: paired differences with 95 % intervals and p-values."""
     from earmark import report
     from earmark.cli.terminal.bar import Bar
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.console import print_json, say
     from earmark.evaluation import comparison
 
     told = comparison.compare(
@@ -55,6 +54,6 @@ def compare(
         report.write_comparison(told, out, "comparison")
         say(f"{out}: comparison.html, .md, .json and .pairs.csv")
     if as_json:
-        print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False))
+        print_json(told.as_dict())
     else:
         print(report.markdown_of_comparison(told, "comparison"))

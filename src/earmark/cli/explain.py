@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +35,7 @@ def explain(
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
     from earmark.cli.terminal.bar import leave_with_reasons
-    from earmark.cli.terminal.console import progress, say, say_notes
+    from earmark.cli.terminal.console import print_json, progress, say, say_notes
     from earmark.errors import EarmarkError
     from earmark.inference import process
     from earmark.models import loading
@@ -62,7 +61,7 @@ def explain(
         found.facts["notes"].append(line)
     page = found.close()
     if as_json:
-        print(json.dumps(found.facts, indent=1, ensure_ascii=False))
+        print_json(found.facts)
     else:
         print(page)
     leave_with_reasons(failures, len(recordings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,8 +61,9 @@ def export(
     Nothing is written where ONNX Runtime differs in float32 by more than 0.0001; where another engine does, that is told.
     """
     from earmark.cli.terminal import exporting
+    from earmark.cli.terminal.console import print_json
 
     wanted = exporting.Wanted(exporting.place(tagger, out), part, precision, calibrate or [], windows)
     clips = None if data is None else exporting.Clips(data, fold or [], dataset, seen)
     told = exporting.export(tagger, paths or [], wanted, clips)
-    print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False) if as_json else told.text())
+    print_json(told.as_dict()) if as_json else print(told.text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ def job(
 ) -> None:
     """Say how far a job is, and each of its shards: what is done, left, could not be read, and whether it is worked on."""
     from earmark.cli.terminal import begun
-    from earmark.cli.terminal.console import print_table, say, write_errors
+    from earmark.cli.terminal.console import print_json, print_table, say, write_errors
     from earmark.files import progressed
 
     found = progressed.of(folder)
@@ -28,7 +27,7 @@ def job(
     failures = {path: reason for part in parts for path, reason in part.failures}  # a shard's may have been taken over
     write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures.items()])
     if as_json:
-        return print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        return print_json(found.to_dict())
     print_table(
         ("job", "recordings", "done", "left", "failed", "at work", "last"),
         [

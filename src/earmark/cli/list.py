@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -17,11 +16,11 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List nets, features, data sets, augmentations, metrics, recipes, shipped taggers or plug-ins."""
-    from earmark.cli.terminal.console import print_table
+    from earmark.cli.terminal.console import print_json, print_table
 
     ways = {Kind.nets: nets, Kind.recipes: recipes, Kind.taggers: taggers, Kind.plugins: plugins}
     rows = ways.get(kind, lambda: registered(kind))()
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print_json(rows)
     elif rows:
         print_table(list(rows[0]), [[cell(value) for value in row.values()] for row in rows])

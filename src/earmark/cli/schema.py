@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -15,9 +14,9 @@ def schema(
 ) -> None:
     """Print the JSON schema (draft 2020-12) of a command's output, or of recipes."""
     from earmark.cli.terminal import schemas
-    from earmark.cli.terminal.console import print_table
+    from earmark.cli.terminal.console import print_json, print_table
 
     if what is None:
         print_table(("name", "schema of"), [(name, told) for name, (told, _) in schemas.SCHEMAS.items()])
     else:
-        print(json.dumps(schemas.schema(what), indent=1, ensure_ascii=False))
+        print_json(schemas.schema(what))

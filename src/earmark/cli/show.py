@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -21,9 +20,11 @@ def show(
 
     The file is held against its checksum first, as by `tag`; its net is not run.
     """
+    from earmark.cli.terminal.console import print_json
     from earmark.models import loading
 
     described = loading.describe(tagger)
-    told = json.dumps(described.head, indent=1, ensure_ascii=False).splitlines() if as_json else lines(described)
-    for line in told:
-        print(line) if as_json else put(line)
+    if as_json:
+        return print_json(described.head)
+    for line in lines(described):
+        put(line)

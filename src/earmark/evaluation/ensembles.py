@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -176,6 +177,8 @@ def combine(
     if agreement:
         measured = None if truth is None else function
         table = ensembles.agreement(same, truth, measured, rule, weights, metric_name=named, **how)
+    for line in _valueless(named, searched, crossed, table):
+        progress.say(line)
     whole: Scores | None = None
     if scores:
         whole = crossed.scores if crossed else ensembles.combine(members, rule, weights, only=only, **how)
@@ -251,6 +254,27 @@ def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None, say
         where = "the manifest" if isinstance(data, Manifest) else data
         raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {where}, such as {missing[0]}")
     return clips.select([place[id_] for id_ in scores.ids.tolist()])
+
+
+def _valueless(metric: str, search: Search | None, cross: Crossed | None, table: Agreement | None) -> list[str]:
+    """Which figures have no value, or no finite one, and why, in sentences: JSON tells null of them."""
+    told: dict[str, float | None] = {part.name: part.alone for part in table.parts} if table else {}
+    told |= {f"all without {part.name}": part.without for part in table.parts} if table else {}
+    told |= {"all together": table.value} if table else {}
+    told |= {"the weights that were chosen": search.value} if search else {}
+    told |= {"the weights that the other folds chose": cross.value} if cross else {}
+    known = {name: value for name, value in told.items() if value is not None}
+    none = [name for name, value in known.items() if math.isnan(value)]
+    infinite = [name for name, value in known.items() if math.isinf(value)]
+    why = "no tag or clip defines it, or it is of probabilities, and these scores are none"
+    return [
+        *([f"{metric} has no value for {few(none)}: {why}. JSON tells null"] if none else []),
+        *(
+            [f"{metric} is infinite for {few(infinite)}, and so are differences from that: JSON tells null"]
+            if infinite
+            else []
+        ),
+    ]
 
 
 def _tied(clips: Manifest) -> list[str]:

@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from earmark.data.clipset import ClipSet
 from earmark.errors import EarmarkError, ScoresError, TaggerError
 from earmark.events.rules import EventRules
+from earmark.files.notation import finite
 from earmark.models.computedfacts import Computed
 from earmark.models.headfacts import Head
 from earmark.models.origin import Origin
@@ -264,6 +265,8 @@ class Facts:
             value = getattr(self, name)
             if value is not None:
                 told[name] = value.as_dict() if hasattr(value, "as_dict") else value
+        if self.validation is not None:
+            told["validation"] = finite(self.validation)
         if self.reserved is not None:
             told["reserved"] = list(self.reserved)
         if self.bases is not None:
@@ -349,7 +352,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "versions": _mapping,
     "phase": str,
     "precision": Computed.read,
-    "validation": _mapping,
+    "validation": lambda plain: finite(dict(plain)),  # files of before tell NaN of what had no value
     "chosen": Epoch.read,
     "soup": Soup.read,
     "bases": lambda plain: tuple(Base.read(each) for each in plain) or None,

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
-from earmark.files import write_text
+from earmark.files import notation, write_text
 from earmark.files.lock import locked
 from earmark.progress import Quiet
 from earmark.serve.lessons import opened
@@ -106,7 +106,7 @@ def main(folder: Path) -> None:
                 except EarmarkError as error:
                     write_text(folder / ERROR, json.dumps({"error": str(error)}) + "\n")
                     sys.exit(1)
-                write_text(folder / RESULT, json.dumps(told) + "\n")
+                write_text(folder / RESULT, notation.text(told, None) + "\n")
                 return
         except EarmarkError:  # the lock: the process before has not ended yet
             if time.monotonic() > until:

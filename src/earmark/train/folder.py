@@ -33,7 +33,7 @@ from earmark.data.clipset import ClipSet, names_of, sorted_digest
 from earmark.data.manifest import Manifest
 from earmark.data.splits import Parts
 from earmark.errors import EarmarkError
-from earmark.files import clear_up, left_of, write_text
+from earmark.files import clear_up, left_of, notation, write_text
 from earmark.files.bounds import read_json
 from earmark.files.lock import locked
 from earmark.recipe import Recipe
@@ -278,7 +278,7 @@ def _value(told: Any) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, notation.text(value) + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from earmark.errors import EarmarkError, RecipeError
-from earmark.files import write_text
+from earmark.files import notation, write_text
 from earmark.models.computedfacts import Computed
 from earmark.models.facts import Facts
 from earmark.models.file import read_head
@@ -174,7 +174,7 @@ def write(out: Path, plans: Mapping[int, Recipe], say: Callable[[str], None]) ->
     runs = {seed: _figures(each, common) for seed, each in taggers.items()}
     over = spread([told["validation"] for told in runs.values()])
     facts = {"seeds": {str(seed): dict(told) for seed, told in runs.items()}, "over seeds": over}
-    write_text(out / FILE, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / FILE, notation.text(facts) + "\n")
     return facts
 
 

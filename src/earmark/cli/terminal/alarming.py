@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.cli.terminal.console import print_table, say_notes
+from earmark.cli.terminal.console import print_json, print_table, say_notes
 
 if TYPE_CHECKING:
     from earmark.evaluation.alarms import Heard
@@ -55,7 +54,7 @@ def tell(found: Heard, as_json: bool, errors: Path | None) -> None:
     say_notes(found.notes)
     told = [*found.alarms, *([found.together] if len(found.alarms) > 1 else [])]
     if as_json:
-        print(json.dumps([each.as_dict() for each in told], indent=1, ensure_ascii=False))
+        print_json([each.as_dict() for each in told])
     else:
         print_table(COLUMNS, [_row(each) for each in told])
     write_unread(errors, found.unread)

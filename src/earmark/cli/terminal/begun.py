@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.files import notation
 from earmark.files.stores import place
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return _few([_value(each) for each in value])
     # of an engine a job keeps no version: two commas are left
-    return value.replace(",,", ",") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value.replace(",,", ",") if isinstance(value, str) else notation.text(value, None)
 
 
 def _few(told: Sequence[str]) -> str:

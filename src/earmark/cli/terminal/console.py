@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from earmark.files import notation
 from earmark.files.shown import message, shown, written
 from earmark.files.tables import Rows
 
@@ -163,6 +164,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     for row in rows:
         table.add_row(*(Text(message(shown(cell))) for cell in row))
     Console().print(table)
+
+
+def print_json(value: Any) -> None:
+    """Plain values on stdout, null for a number that is none."""
+    print(notation.text(value))
 
 
 @contextlib.contextmanager

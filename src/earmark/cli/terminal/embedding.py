@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -180,7 +179,7 @@ def embed_files(
     paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path | None, strict: bool, as_json: bool
 ) -> bool:
     """Embed recordings, or those in folders; whether some could not be read."""
-    from earmark.cli.terminal.console import say, say_failures, say_notes
+    from earmark.cli.terminal.console import print_json, say, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
     from earmark.files.shown import written
     from earmark.inference import process
@@ -208,7 +207,7 @@ def embed_files(
         facts = asked.tagger.embedding_facts(asked.gain)
         facts = {("window_settings" if name == "windows" else name): value for name, value in facts.items()}
         unread = [{"path": written(path), "reason": written(reason)} for path, reason in failures]
-        print(json.dumps({**told, **facts, "unread": unread}, indent=1, ensure_ascii=False))
+        print_json({**told, **facts, "unread": unread})
     else:
         say(f"{told['out']}: {told['windows']:,} windows of {told['recordings']:,} recordings, {width} numbers each")
     return say_failures(failures, found, paths, errors)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from earmark.cli.terminal.bar import Bar
-from earmark.cli.terminal.console import print_table, say
+from earmark.cli.terminal.console import print_json, print_table, say
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def of_scores(files: list[Path], asked: Asked) -> None:
     if asked.out is not None:
         save(told.scores, asked.out)
     if asked.as_json:
-        _print_json(files, told.as_dict())
+        print_json({"members": [str(file) for file in files], **told.as_dict()})
     for member in told.lacking:
         for line in member.words():
             say(line)
@@ -146,12 +145,8 @@ def of_taggers(files: list[Path], asked: Asked) -> None:
         )
     save(told.tagger, asked.out)
     if asked.as_json:
-        _print_json(files, told.as_dict())
+        print_json({"members": [str(file) for file in files], **told.as_dict()})
     say(f"{asked.out}: {told.summary}")
-
-
-def _print_json(files: list[Path], told: dict[str, Any]) -> None:
-    print(json.dumps({"members": [str(file) for file in files], **told}, indent=1, ensure_ascii=False))
 
 
 def _print_tables(told: Combination) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.channels import MIX, Channels
+from earmark.files import notation
 from earmark.files.journal import KEPT
 from earmark.files.stores import place
 from earmark.files.tables import Rows
@@ -116,7 +117,7 @@ class Extras:
                 return
             with self.kept.open("ab") as file:
                 self.heard[str(path)] = self.kept, file.tell()
-                file.write(json.dumps(told, ensure_ascii=True).encode() + b"\n")
+                file.write(json.dumps(told, ensure_ascii=True, allow_nan=False).encode() + b"\n")
 
     def finish(self, facts: Mapping[str, Any]) -> list[str]:
         """Write the counts and the store; what is to be said of times and clips, as notes `path: what`. facts: what found them."""
@@ -316,7 +317,7 @@ def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> list[Path]:
         with output(file) as out:
             if file.suffix == ".json":
                 rows = [dict(zip(COLUMNS, row.cells(), strict=True)) for row in counts]
-                out.write("[\n" + ",\n".join(" " + json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
+                out.write("[\n" + ",\n".join(" " + notation.text(row, None) for row in rows) + "\n]\n")
             else:
                 writer = Rows(out)
                 writer.writerow(COLUMNS)

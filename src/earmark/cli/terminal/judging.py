@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.cli.terminal.bar import Bar, leave_with, write_unread
-from earmark.cli.terminal.console import print_table, say, say_notes
+from earmark.cli.terminal.console import print_json, print_table, say, say_notes
 from earmark.errors import EarmarkError
+from earmark.files import notation
 
 if TYPE_CHECKING:
     from earmark.evaluation.evaluation import Evaluation
@@ -47,7 +47,7 @@ def tell(tagger: str, judge: Callable[[str | Path], Evaluation], wanted: Wanted)
     if wanted.record:
         evaluation.record(told, tagger)
         say(f"{tagger}: holds these figures now")
-    print(json.dumps(figures.as_dict(), indent=1, ensure_ascii=False) if wanted.as_json else report.summary(figures))
+    print_json(figures.as_dict()) if wanted.as_json else print(report.summary(figures))
     leave_with(told.unread, len(told.clips) + len(told.unread))
 
 
@@ -73,7 +73,7 @@ def _tell_seeds(tagger: str, judge: Callable[[str | Path], Evaluation], wanted: 
     for seed, one in told.seeds.items():
         _saved(one, one.beside if wanted.out is None else wanted.out / f"seed-{seed}", wanted)
     place.mkdir(parents=True, exist_ok=True)
-    facts = json.dumps(told.as_dict(), indent=1, ensure_ascii=False)
+    facts = notation.text(told.as_dict())
     write_text(place / SEEDS, facts + "\n")
     say(f"{place / SEEDS}: the figures of {len(told.seeds)} seeds, mean and spread; the reports are beside the taggers")
     if wanted.as_json:

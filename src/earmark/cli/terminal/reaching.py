@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal.console import print_table, say, say_notes
+from earmark.cli.terminal.console import print_json, print_table, say, say_notes
 from earmark.cli.terminal.tuned import store
 from earmark.evaluation.wording import number
 
@@ -56,7 +55,7 @@ def by_recordings(
     say_notes(told.notes)
     store(told, file)
     if as_json:
-        print(json.dumps(told.facts.as_dict(), indent=1, ensure_ascii=False))
+        print_json(told.facts.as_dict())
     else:
         _print_reached(told)
     _say_unmet(told)
@@ -80,7 +79,7 @@ def by_reviews(tagger: str, reviews: Path, goal: Goal, device: str, file: Path, 
         figures = map(number, (there.value, there.low, there.high))
         rows.append((tag, f"{told.rules.thresholds[tag]:.3f}", curve.reviews, curve.right, *figures))
     if as_json:
-        print(json.dumps(told.facts.as_dict(), indent=1, ensure_ascii=False))
+        print_json(told.facts.as_dict())
     else:
         print_table(("tag", "threshold", "reviews", "right", "probability there", "from", "to"), rows)
     for note in told.notes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.cli.terminal.console import print_table, say
+from earmark.cli.terminal.console import print_json, print_table, say
 
 if TYPE_CHECKING:
     from earmark.train.heads.retraining import Changed
@@ -34,7 +33,7 @@ def retrain(
     clips = open_data(data, dataset or ("table" if data.is_file() else None), say=say)
     file, changed = retraining.retrain(tagger, clips, answers, where, out, how=how, device=device, progress=Bar())
     if as_json:
-        print(json.dumps({"tagger": str(file), "changed": [each.as_dict() for each in changed]}, indent=1))
+        print_json({"tagger": str(file), "changed": [each.as_dict() for each in changed]})
     elif changed:
         _print(changed)
     say(f"{file}: the new tagger; {tagger} stays as it is")

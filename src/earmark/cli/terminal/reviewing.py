@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal.console import output, print_table, say
+from earmark.cli.terminal.console import output, print_json, print_table, say
+from earmark.files import notation
 
 if TYPE_CHECKING:
     from earmark.evaluation.reviews.choosing import Picked
@@ -176,9 +175,7 @@ def summarise(files: Sequence[Path], as_json: bool) -> None:
             "alike, what was found in them counts twice"
         )
     if as_json:
-        json.dump([each.as_dict() for each in told], sys.stdout, indent=1, ensure_ascii=False)
-        print()
-        return
+        return print_json([each.as_dict() for each in told])
     rows = [
         (
             each.tag or "all", each.events or "–", each.reviewed, *(each.answers[name] for name in each.answers), each.random,
@@ -223,4 +220,4 @@ def _json(picked: Sequence[Picked]) -> str:
         | ({"tagger": each.tagger} if each.tagger else {})
         for each in picked
     ]  # fmt: skip
-    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    return notation.text(rows) + "\n"

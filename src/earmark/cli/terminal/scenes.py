@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from earmark.cli.terminal.console import print_table, say, write_errors
+from earmark.cli.terminal.console import print_json, print_table, say, write_errors
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def pair(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Number,
 
 def print_scenes(made: Made, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([_record(scene, made.folder) for scene in made.scenes], indent=1, ensure_ascii=False))
+        print_json([_record(scene, made.folder) for scene in made.scenes])
     else:
         print_table(COLUMNS, [_row(fold, made) for fold in made.folds])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from earmark.cli.terminal import forms
 from earmark.errors import EarmarkError
+from earmark.files import notation
 from earmark.files.tables import Rows
 
 QUIET = 0.01  # of an example's loudest sample, 40 dB
@@ -95,7 +95,7 @@ def _told(found: Sequence[Any], form: str) -> str:
     from earmark.scores.nearest import Match
 
     if form == "json":
-        return json.dumps([asdict(match) for match in found], indent=1, ensure_ascii=False) + "\n"
+        return notation.text([asdict(match) for match in found]) + "\n"
     if form == "csv":
         file = io.StringIO()
         writer = Rows(file)

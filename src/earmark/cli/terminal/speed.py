@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -112,12 +111,12 @@ def wave_of(path: Path | None, seconds: float, sample_rate: int) -> Wave:
 
 def compare(told: Shared, as_json: bool) -> None:
     """Both ways, as a table or as JSON, and why windows were not shared."""
-    from earmark.cli.terminal.console import print_table, say
+    from earmark.cli.terminal.console import print_json, print_table, say
 
     if not told.together:
         say(f"scored one by one: {told.why[-1]}")
     if as_json:
-        return print(json.dumps(told.as_dict(), indent=1))
+        return print_json(told.as_dict())
 
     rows = [
         ("one by one", f"{told.one_by_one_s:.3f}", f"{told.seconds / told.one_by_one_s:.1f}", "1.0", ""),
@@ -140,10 +139,10 @@ def compare(told: Shared, as_json: bool) -> None:
 
 def tell(speed: Speed, listener: AnyTagger, as_json: bool) -> None:
     """How fast, where the time goes, and the memory, in lines or as JSON."""
-    from earmark.cli.terminal.console import print_table
+    from earmark.cli.terminal.console import print_json, print_table
 
     if as_json:
-        return print(json.dumps(asdict(speed), indent=1))
+        return print_json(asdict(speed))
     told = listener.windows
     rows = [
         (name, f"{seconds:.2f}", f"{seconds / speed.wall:.0%}")
@@ -168,13 +167,13 @@ def megabytes(speed: Speed) -> str:
 
 def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int | None, as_json: bool) -> None:
     """A line a way to run a tagger that is here, or JSON, on stdout; why others are not on stderr."""
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.console import print_json, say
     from earmark.cli.terminal.found import recordings
     from earmark.evaluation.engines import measure
 
     ways, left_out = measure(tagger, recordings(paths) if paths else [], rounds, batch, say)
     if as_json:
-        print(json.dumps([way.as_dict() for way in ways], indent=1))
+        print_json([way.as_dict() for way in ways])
     else:
         for way in ways:
             print(_line(way, ways[0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from earmark.cli.terminal.bar import Bar
-from earmark.cli.terminal.console import output, print_table, say
+from earmark.cli.terminal.console import output, print_json, print_table, say
 from earmark.errors import EarmarkError
 from earmark.evaluation.wording import number, title
 from earmark.files.tables import Rows
@@ -65,7 +64,7 @@ def windows(
     if best != told.own or out is not None:
         told.store(file)
     if as_json:
-        print(json.dumps(told.as_dict(), indent=1, ensure_ascii=False))
+        print_json(told.as_dict())
     else:
         shown = [each for place, each in enumerate(told.tried) if place < WINDOWS or each.windows == told.own]
         rows = [
@@ -146,7 +145,7 @@ def print_tuning(tuning: Tuning, as_json: bool) -> None:
         events = facts.get("events", {})
         if tuning.events is not None:
             events = {**events, "tried": [vars(point) for point in tuning.events.tried]}
-        print(json.dumps({**events, "tags": facts.get("tags")}, indent=1, ensure_ascii=False))
+        print_json({**events, "tags": facts.get("tags")})
         return
     if tuning.events is not None:
         _print_events(tuning.events, tuning.facts.events.metric if tuning.facts.events else None)

@@ -9,6 +9,7 @@ not it is known which tags the clips have; figures of the truth count what is kn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -78,13 +79,13 @@ class Agreement:
                 [
                     part.name,
                     f"{part.weight:.3f}",
-                    f"{part.alone:.4f}",
+                    _cell(part.alone, ""),
                     _cell(part.without, ""),
                     _cell(part.gain, "gain"),
                 ]
                 for part in self.parts
             ]
-            rows.append(["all together", "", f"{self.value:.4f}", "", ""])
+            rows.append(["all together", "", _cell(self.value, ""), "", ""])
             tables.append(_table(["member", "weight", str(self.metric), "without it", "it adds"], rows))
         return "\n\n".join(tables)
 
@@ -177,7 +178,7 @@ def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None
 def _cell(value: Any, name: str) -> str:
     if isinstance(value, str):
         return value
-    if value is None:
+    if value is None or math.isnan(value):
         return "–"
     if name in ("alike", "both", "only_a", "only_b", "neither"):
         return f"{100 * value:.1f} %"
