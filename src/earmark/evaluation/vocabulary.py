@@ -94,11 +94,12 @@ class Vocabulary:
         old, new = columns(read, file, "tag", "merged")
         mapping: dict[str, str | None] = {}
         for row, (tag, merged) in enumerate(zip(old, new, strict=True), 2):
-            if not tag:
+            if not _cell(tag):
                 raise ManifestError(f"{file}: line {row} names no tag")
-            if mapping.get(tag, merged or None) != (merged or None):
+            into = str(merged) if _cell(merged) else None
+            if mapping.get(tag, into) != into:
                 raise ManifestError(f"{file}: line {row} merges {tag!r} into {merged!r}, an earlier one into another")
-            mapping[str(tag)] = merged or None
+            mapping[str(tag)] = into
         if "below" in read.column_names:
             (trees,) = columns(read, file, "below")
             mapping = ontology.grown(mapping, dict(zip(map(str, old), trees, strict=True)), str(file))
@@ -234,3 +235,8 @@ class Vocabulary:
         if any(len(alike) > 1 for alike in by_tag):
             return None
         return {name: next(iter(alike)) for name, alike in zip(names, by_tag, strict=True)}
+
+
+def _cell(value: object) -> str:
+    """Of a table; one of blanks alone looks empty, and is."""
+    return "" if value is None else str(value).strip()

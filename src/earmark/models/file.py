@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from earmark.errors import EarmarkError, TaggerError
 from earmark.files import missing_place, write_bytes
 from earmark.files.bounds import HEADER, TENSORS
+from earmark.scores.arrays import nameless
 
 if TYPE_CHECKING:
     from earmark.recipe import Recipe
@@ -110,6 +111,8 @@ def _check_held(head: Mapping[str, Any]) -> None:
         _check_keys(told, HELD, who)
         if not told["vocabulary"] or not all(isinstance(tag, str) for tag in told["vocabulary"]):
             raise ValueError(f"the tags of {who} are not a list of names")
+        if (place := nameless(told["vocabulary"])) is not None:
+            raise ValueError(f"tag {place + 1} of {who} is {told['vocabulary'][place]!r}, which names nothing")
 
 
 def _check_keys(told: Any, held: Mapping[str, type], who: str) -> None:

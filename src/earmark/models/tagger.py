@@ -36,6 +36,7 @@ from earmark.models.predicted import Predicted
 from earmark.models.prediction import Grid, Prediction, activated, probabilities, separate
 from earmark.recipe import Recipe, parse_built
 from earmark.registry import NETS
+from earmark.scores.arrays import nameless
 from earmark.windows.overlap import Trace, overlapping
 from earmark.windows.overlap.plan import Plans, Sharing, plan
 
@@ -359,8 +360,12 @@ def _again(_: needs.Brought, kind: type[Tagger]) -> Tagger:
 
 @checked
 def build(recipe: Recipe, vocabulary: Sequence[str], held: size.Shapes | None = None) -> Tagger:
-    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together, or are beyond the bounds.
+    """An untrained tagger. Raises RecipeError where feature, net and window do not fit together, or are beyond the bounds, and for a tag
+    that names nothing.
 
     held: the shapes of the weights that are to be put into it. Raises ValueError where its net has others, before any are made.
     """
+    if (place := nameless(vocabulary)) is not None:
+        tag = f"tag {place + 1} of {len(vocabulary)} is {vocabulary[place]!r}, which names nothing"
+        raise RecipeError(recipe.name, [f"{tag}: give each a name of its own"])
     return Tagger(*making.make(recipe, len(vocabulary), held), vocabulary, recipe)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import numbers
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from earmark.errors import ScoresError
 from earmark.files.texts import check_ids, is_text
 
+UNNAMED = re.compile(r"Unnamed: \d+")  # pandas' own name for a column without one, which it writes out again
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -71,12 +73,26 @@ def names(values: NDArray[Any]) -> NDArray[np.str_]:
 
 
 def tag_names(tags: Sequence[Any]) -> tuple[str, ...]:
-    """Raises ScoresError for what is no text, or none that can be written."""
+    """Raises ScoresError for what is no text, or none that can be written, and for a name of nothing or of blanks alone."""
     wrong = [tag for tag in tags if not isinstance(tag, str) or not is_text(tag)]
     if wrong:
         why = "no text" if not isinstance(wrong[0], str) else "not UTF-8, so that no table can keep it"
         raise ScoresError(f"the tag {wrong[0]!r} is {why}: give tags as text")
+    if (place := nameless(tags)) is not None:
+        raise ScoresError(
+            f"tag {place + 1} of {len(tags)} is {tags[place]!r}, which names nothing: mostly the index of a table that pandas wrote. "
+            "Write it with to_csv(…, index=False), or leave that column out, or name the tag"
+        )
     return tuple(map(str, tags))
+
+
+def nameless(tags: Sequence[str]) -> int | None:
+    """The place of the first that names nothing: an empty one, one of blanks alone, what pandas makes of such; None: there is none.
+
+    >>> nameless(["dog", " "]), nameless(["Unnamed: 0", "dog"]), nameless(["dog", "rain"])
+    (1, 0, None)
+    """
+    return next((place for place, tag in enumerate(tags) if not tag.strip() or UNNAMED.fullmatch(tag)), None)
 
 
 def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:

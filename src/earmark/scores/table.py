@@ -178,10 +178,15 @@ def _load_csv(path: Path) -> Scores:
 
 
 def _check_cells(path: Path, table: Any) -> None:
-    """Raises ScoresError for a row without an id and for columns that are no numbers: a date would become one unasked."""
+    """Raises ScoresError for a row without an id, a column without a name, and one of no numbers: a date would become one unasked."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if (place := arrays.nameless(table.column_names)) is not None:
+        raise ScoresError(
+            f"{path}: column {place + 1} of {table.num_columns} is called {table.column_names[place]!r}, which names no tag: mostly it is "
+            "the index that pandas writes, and counts the rows. Write the table with to_csv(…, index=False), or take the column out"
+        )
     blank = pc.fill_null(pc.equal(table["id"], ""), True).to_numpy()
     if blank.any():
         raise ScoresError(f"{path}: row {int(blank.argmax()) + 1} has no id: name its clip or recording")

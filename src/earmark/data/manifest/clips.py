@@ -22,6 +22,7 @@ from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.scores import Task
+from earmark.scores.arrays import nameless
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,8 @@ def build(
     mistakes = [f"{what}: {at(mask, table['id'])}{value}" for what, mask, value in wrong if mask.any()]
     if len(set(order)) < len(order):
         mistakes.append(f"the vocabulary names tags twice: {few(sorted({t for t in order if order.count(t) > 1}))}")
+    if (place := nameless(order)) is not None:
+        mistakes.append(f"tag {place + 1} of {len(order)} of the vocabulary is {order[place]!r}, which names nothing")
     if mistakes:
         refuse(name, mistakes)
     arrays = [table[column] for column in SCHEMA.names]
