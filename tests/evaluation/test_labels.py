@@ -90,6 +90,34 @@ def test_an_audit_of_scores_names_the_clips(single: Manifest, tmp_path: Path, he
     ]
 
 
+@pytest.mark.parametrize(("own", "alone", "task", "why"), [
+    (None, True, "one", "as each clip has one tag: the scores do not tell their task."),
+    (None, False, "many", "as not every clip has just one tag: the scores do not tell their task."),
+    ("one", True, "one", None),
+    ("one", False, "many", "as not every clip has just one tag: the scores are of task one."),
+    ("many", True, "many", None),
+    ("many", False, "many", None),
+])  # fmt: skip
+def test_labels_are_doubted_as_of_the_task_that_the_scores_tell(
+    single: Manifest, tmp_path: Path, own, alone, task, why
+):
+    """Each clip of 0.6 and 0.4: as of one tag none of them is in doubt but the last; as of many, tags are doubted by themselves."""
+    truth = single.truth(TAGS)
+    values = np.where(truth, 0.6, 0.4).astype(np.float32)
+    values[8] = 1 - values[8]
+    if not alone:
+        names = {name: single.table[name] for name in ("id", "path", "fold")}
+        single = build(names | {"tags": [list(TAGS), *single.table["tags"].to_pylist()[1:]]}, single.root)
+    facts = {} if own is None else {"task": own}
+    Scores(values, single.ids, np.zeros(9), np.ones(9), TAGS, facts).save(tmp_path / "s.parquet")
+    told = audit(tmp_path / "s.parquet", single)
+    kind = "its own tag and the highest other one" if task == "one" else "the tag in doubt"
+    assert f"the scores of {kind} speak against it" in told.notes[1]
+    said = [note for note in told.notes if note.startswith("Labels are doubted as of task")]
+    assert said == ([] if why is None else [f"Labels are doubted as of task {task}, {why}"])
+    assert all((label.suggested in TAGS) == (task == "one") for label in told.labels) and told.labels
+
+
 def test_an_audit_of_a_run_hears_each_clip_by_its_own_fold(run: Path, single: Manifest, heard: Heard) -> None:
     named = replace(single, facts={"dataset": "soundscapes"})
     told = audit(run, named, progress=heard)

@@ -31,6 +31,7 @@ SUMS = "The scores of a clip do not add up to 1, so they are no probabilities of
 BEYOND = "Scores reach beyond 0 … 1, so they are no probabilities: no {}."
 WORST = 20  # clips listed as worst errors
 FEW_GROUPS = 20  # below this a bootstrap over groups is known to be too narrow
+MANY = 0.1  # share of the clips from which it is told first that they are answered with a tag which none has
 
 
 def measure(
@@ -107,6 +108,33 @@ def measure(
     )
 
 
+def foreign(
+    scores: Scores, manifest: Manifest, task: Task, reserved: Collection[str] = RESERVED, *, table: bool = False
+) -> list[str]:
+    """A sentence for the head of a report where tags that no clip has have the highest score of many clips, be it for being no tags.
+
+    table: whether the scores are of a file, whose columns were taken for tags. Of reserved tags another note tells; and a tag of which
+    it is not known whether a clip has it is no wrong answer to that clip. Raises ScoresError as `measure`.
+    """
+    matched = match(scores, manifest)
+    absent = ~matched.truth.any(0) & told(scores.tags, reserved)
+    wins = np.bincount(_answered(matched, task), minlength=len(absent)) * absent
+    clips, which = len(matched.ids), np.argsort(-wins, kind="stable")[: np.count_nonzero(wins)].tolist()
+    if not wins.sum() or wins.sum() < MANY * clips:
+        return []
+    sentence = (
+        f"Of {wording.count(clips, 'clip')} {int(wins.sum())} have their highest score for a tag that no clip here has: "
+        f"{wording.names([scores.tags[i] for i in which], 3)}."
+    )
+    if not table:
+        return [sentence]
+    held = matched.values[:, which[0]]
+    return [
+        f"{sentence} In a file of scores every column of numbers is taken for a tag; {scores.tags[which[0]]!r} holds {held.min():g} to "
+        f"{held.max():g}: where it is none, but a fold or the number of a row, say, take the column out."
+    ]
+
+
 def _bootstrap(figures: Mapping[str, Interval], groups: int, resamples: int) -> Bootstrap:
     centred = tuple(name for name in figures if metrics.centred(name))
     return Bootstrap("percentile bootstrap over groups", metrics.LEVEL, resamples, groups, centred)
@@ -151,19 +179,14 @@ def _check_task(matched: Matched, task: Task) -> None:
         raise ScoresError(
             f"{wording.clips(int((count != 1).sum()), 'has', 'have')} not exactly one tag, first: {matched.ids[first]} "
             f"({count[first]} tags). The tagger gives one tag a clip: "
-            "leave these clips out, or use a tagger of task many"
+            "leave these clips out, or use a tagger of task many, or judge as one with --task many"
         )
 
 
 def _worst(matched: Matched, tags: Sequence[str], task: Task, threshold: float | Floats) -> tuple[Miss, ...]:
     """Clips whose own tag was missed with the lowest score; of a clip with several missed tags, the lowest."""
-    values, truth = matched.values, matched.truth
-    if task == "one":
-        answered = metrics.answers(values, truth)
-        missed = truth & (answered != truth.argmax(1))[:, None]
-    else:  # a tag of which nobody knows whether the clip has it is no wrong answer
-        answered = (values if matched.known is None else np.where(matched.known, values, -np.inf)).argmax(1)
-        missed = truth & (values < threshold)
+    values, truth, answered = matched.values, matched.truth, _answered(matched, task)
+    missed = truth & ((answered != truth.argmax(1))[:, None] if task == "one" else values < threshold)
     missed_scores = np.where(missed, values, np.inf)
     lowest = missed_scores.min(1)
     rows = [row for row in np.argsort(lowest, kind="stable")[:WORST] if np.isfinite(lowest[row])]
@@ -178,6 +201,14 @@ def _worst(matched: Matched, tags: Sequence[str], task: Task, threshold: float |
         )
         for row in rows
     )
+
+
+def _answered(matched: Matched, task: Task) -> NDArray[np.intp]:
+    """(clips,): the tag with the highest score; in task many without such of which nobody knows whether the clip has them."""
+    values, known = matched.values, matched.known
+    if task == "one":
+        return metrics.answers(values, matched.truth)
+    return np.asarray((values if known is None else np.where(known, values, -np.inf)).argmax(1))
 
 
 def _by_tag(columns: Mapping[str, NDArray[Any]], tags: Sequence[str]) -> tuple[TagFigures, ...]:

@@ -17,8 +17,8 @@ from earmark.data.splits import ClipSet
 from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
-from earmark.evaluation import choices, heldout, recording, tracks
-from earmark.evaluation.clips import measure
+from earmark.evaluation import choices, heldout, recording, tracks, wording
+from earmark.evaluation.clips import foreign, measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
 from earmark.evaluation.heldout import HeldOut, Leaks, Request, Source
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Drawn = Literal["groups", "clips"]
 
+JUDGED_AS = "judged as a tagger of task"  # in the protocol
 UNGROUPED = (
     "Intervals were drawn over clips, each a group of its own, though some share a source: they hold for other clips made "
     "of the same sources, and are too narrow for others."
@@ -151,13 +152,14 @@ def evaluate(
     scores, clips = heldout.pooled(parts)
     scores = choices.bearing(scores, (line for part in parts for line in part.borne))
     facts = describe(parts)
+    judged = task or parts[0].tagger.task
     notes: list[str] = []
     stored = heldout.stored_thresholds(parts, scores)
     reserved = {tag for part in parts for tag in part.tagger.reserved}
     if vocabulary is not None:
         notes, own = vocabulary.notes(scores.tags, clips), scores.tags
         stored = None if stored is None else vocabulary.thresholds(stored, own)
-        scores, clips = vocabulary.scores(scores), vocabulary.manifest(clips)
+        scores, clips = vocabulary.scores(scores), _merged(vocabulary, clips, judged)
         reserved = set(vocabulary.reserved(own, reserved))
         facts["tags merged by"] = f"{vocabulary.name}, {merge_by}"
     if hop is not None:
@@ -170,16 +172,16 @@ def evaluate(
             parts, clips, vocabulary=vocabulary, collars=collars, hit=hit, resamples=resamples, settings=settings,
             progress=progress,
         )  # fmt: skip
-    judged = task or parts[0].tagger.task
     if judged != parts[0].tagger.task:
-        facts["judged as a tagger of task"] = f"{judged}, though its own is {parts[0].tagger.task}"
+        facts[JUDGED_AS] = f"{judged}, though its own is {parts[0].tagger.task}"
     figures = measure(
         scores, clips, judged, facts,
         resamples=resamples, stored=stored, events=None if detected is None else detected.figures,
         reserved=reserved,
     )  # fmt: skip
     warnings = [sentence for part in parts for sentence in part.warnings] + ([UNGROUPED] if draw == "clips" else [])
-    figures = replace(figures, notes=(*notes, *figures.notes, *warnings))
+    head = foreign(scores, clips, judged, reserved)
+    figures = replace(figures, notes=(*head, *notes, *figures.notes, *warnings))
     return _result(figures, scores, clips, detected, parts, heldout.beside(tagger, clips.fold_names()))
 
 
@@ -211,17 +213,54 @@ def _of_scores(
     judged = clips.select(np.isin(clips.ids, scores.ids))
     if left := len(clips) - len(judged):
         notes.append(f"{left} of the {len(clips)} clips of {there} have no scores in {path}: left out.")
+    facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()} | chosen
+    of_task, said, more = _judged_as(str(path), scores, judged, task)
+    facts, notes = facts | more, notes + said
     if vocabulary is not None:
         notes += vocabulary.notes(scores.tags, judged)
-        scores, judged = vocabulary.scores(scores), vocabulary.manifest(judged)
+        scores, judged = vocabulary.scores(scores), _merged(vocabulary, judged, of_task)
+        facts["tags merged by"] = f"{vocabulary.name}, {vocabulary.rule}"
     judged = ungrouped(judged) if draw == "clips" else grouped(judged)
-    alone = all(len(tags) == 1 for tags in judged.table["tags"].to_pylist())
-    facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()} | chosen
-    facts |= {} if vocabulary is None else {"tags merged by": f"{vocabulary.name}"}
-    figures = measure(scores, judged, task or ("one" if alone else "many"), facts, resamples=resamples)
-    told = [*notes, *figures.notes, *([UNGROUPED] if draw == "clips" else [])]
+    figures = measure(scores, judged, of_task, facts, resamples=resamples)
+    head = foreign(scores, judged, of_task, table=True)
+    told = [*head, *notes, *figures.notes, *([UNGROUPED] if draw == "clips" else [])]
     figures = replace(figures, notes=tuple(told))
     return Evaluation(figures, scores, judged, None, (), (), (), None)
+
+
+def _judged_as(
+    path: str, scores: Scores, clips: Manifest, asked: Task | None
+) -> tuple[Task, list[str], dict[str, str]]:
+    """As which the clips of a file's scores are judged, sentences for the report and facts for its protocol.
+
+    clips: before tags are merged. What is asked for counts before what the file tells, and that before what the clips look like.
+    """
+    alone = all(len(tags) == 1 for tags in clips.table["tags"].to_pylist())
+    own = scores.task
+    if asked is not None:
+        return asked, [], {} if own in (None, asked) else {JUDGED_AS: f"{asked}, though the file's own is {own}"}
+    if own is None:
+        looks: Task = "one" if alone else "many"
+        why = "each clip has one tag" if alone else "not every clip has just one tag"
+        told = f"does not tell its task: as {why}, it was judged as of task {looks}. --task says otherwise."
+        return looks, [f"{path} {told}"], {}
+    if own == "many" and alone:
+        told = "is of task many, and was judged so, though each clip has one tag: --task one judges its highest scores."
+        return own, [f"{path} {told}"], {}
+    return own, [], {}
+
+
+def _merged(vocabulary: Vocabulary, clips: Manifest, task: Task) -> Manifest:
+    """The clips in merged tags. Raises EarmarkError where that leaves some without the one tag that they are judged by."""
+    merged = vocabulary.manifest(clips)
+    had, has = ([len(tags) for tags in each.table["tags"].to_pylist()] for each in (clips, merged))
+    bare = (np.array(had, int) > 0) & (np.array(has, int) == 0)
+    if task == "one" and bare.any():
+        raise EarmarkError(
+            f"{vocabulary.name} leaves out the tag of {wording.clips(int(bare.sum()), 'that is', 'that are')} judged by it alone, first: "
+            f"{clips.ids[bare][0]}. Give that tag a merged one, take these clips out, or say --task many"
+        )
+    return merged
 
 
 def _result(

@@ -120,9 +120,22 @@ def audit(
     for line in borne:
         progress.say(line)
     matched = match(scores, clips)
-    task: Task = "one" if (matched.truth.sum(1) == 1).all() else "many"
+    task, why = _doubted_as(scores.task, bool((matched.truth.sum(1) == 1).all()))
     doubts = rank(matched.values, matched.judged, task)
-    return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, (*_notes(task), *borne))
+    return Audit(tuple(_label(doubt, matched, scores.tags) for doubt in doubts), clips, (*_notes(task), *why, *borne))
+
+
+def _doubted_as(own: Task | None, alone: bool) -> tuple[Task, list[str]]:
+    """As which labels are doubted, and a sentence where what made the scores does not settle it. alone: each clip has one tag.
+
+    Scores of task many speak of each tag by itself, also where each clip was given one: another may lack.
+    """
+    task: Task = "one" if alone and own != "many" else "many"
+    if own == task:
+        return task, []
+    why = "each clip has one tag" if alone else "not every clip has just one tag"
+    whose = "do not tell their task" if own is None else f"are of task {own}"
+    return task, [f"Labels are doubted as of task {task}, as {why}: the scores {whose}."]
 
 
 def _from_file(

@@ -106,7 +106,7 @@ def score_clips(
         "start": np.array([result.recording.start or 0.0 for result in results]),
         "end": np.array([(result.recording.start or 0.0) + result.duration for result in results]),
     }
-    facts = {"tagger": tagger.identity(), "windows": tagger.described_windows()}
+    facts = {"tagger": tagger.identity(), "task": tagger.task, "windows": tagger.described_windows()}
     scores = Scores(np.stack([result.values for result in results]), **rows, tags=tagger.vocabulary, facts=facts)
     return ClipScores(scores, tuple(unread), tuple(note for result in results for note in result.notes))
 

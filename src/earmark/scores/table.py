@@ -21,6 +21,7 @@ from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
 from earmark.scores import arrays
 from earmark.scores.plain import Rows, few, number, span
+from earmark.scores.tags import Task
 
 FORMAT = "earmark-scores"
 VERSION = 1
@@ -73,6 +74,13 @@ class Scores(Rows):
                 f"the score of {self.tags[column]!r} in row {row + 1} ({self.ids[row]}) is not a finite number. Put one there, or "
                 "take the row out"
             )
+
+    @property
+    def task(self) -> Task | None:
+        """Whether a clip has one tag or any number, as the facts tell of the tagger or the ensemble that made these; None: they do not."""
+        ensemble = self.facts.get("ensemble")
+        told = (ensemble if isinstance(ensemble, dict) else self.facts).get("task")
+        return told if told in ("one", "many") else None
 
     def __len__(self) -> int:
         return len(self.values)
