@@ -21,6 +21,7 @@ from earmark.evaluation.comparison import named_by
 from earmark.evaluation.labels import audit
 from earmark.scores import Scores
 
+TASK = "No file tells its task: all were judged as of task one, since each clip has exactly one tag."
 NONE_ASKED = "No intervals: no resamples were asked for."
 
 
@@ -81,6 +82,7 @@ def test_clips_that_one_lacks(single: Manifest, tmp_path: Path) -> None:
         "whole has 3 clips that another system lacks: left out.",
         SUMS,
         NONE_ASKED,
+        TASK,
         NOBODY_KNOWS,
     )
     assert told.protocol["whole"] == f"6 clips of the 9 that it scores, from {whole}"
@@ -92,14 +94,14 @@ def test_clips_that_no_file_has_are_told(single: Manifest, tmp_path: Path) -> No
     files = [scored(single, seed, tmp_path / f"{seed}.csv", slice(7)) for seed in (1, 2)]
     told = earmark.compare(files, single, resamples=0, permutations=0)
     left = "2 of the 9 clips of the manifest have no scores in any of the files: left out."
-    assert told.notes == (SUMS, NONE_ASKED, left, NOBODY_KNOWS)
+    assert told.notes == (SUMS, NONE_ASKED, left, TASK, NOBODY_KNOWS)
     assert told.protocol["1"] == f"7 clips, from {files[0]}; 2 of the 9 clips of the manifest have no scores in it"
     fewer = scored(single, 3, tmp_path / "3.csv", slice(4, 9))
     told = earmark.compare([files[0], fewer], single, common=True, resamples=0, permutations=0)
     assert told.clips == 3 and not any("in any of the files" in note for note in told.notes)
     folded = earmark.compare(files, single, folds=["3"], resamples=0, permutations=0)
     left = "1 of the 3 clips of fold 3 of the manifest have no scores in any of the files: left out."
-    assert folded.notes == (SUMS, NONE_ASKED, left, NOBODY_KNOWS)
+    assert folded.notes == (SUMS, NONE_ASKED, left, TASK, NOBODY_KNOWS)
 
 
 def test_ids_that_match_nothing_are_told_with_one_of_each_side(single: Manifest, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def file(path: Path, values: np.ndarray[Any, Any], manifest: Manifest, tags: tup
 EVEN = [[("a", "b", "c")[i % 3]] for i in range(COUNT)]
 DOUBTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "a tag without clips": ({}, None, "No clip has these tags"),
+    "a column that is no tag": ({}, lambda values: np.column_stack([values[:, :2], np.arange(9, 33)]).astype("f4"), "24 have their"),
     "one group": ({"group": ["g"] * COUNT, "tags": EVEN}, None, "all clips are of one group"),
     "few groups": ({"group": [f"{i % 5}" for i in range(COUNT)], "tags": EVEN}, None, "Only 5 groups"),
     "no probabilities of one tag": ({"tags": EVEN}, lambda values: values / 2, "do not add up to 1"),
@@ -77,10 +78,11 @@ def test_a_comparison_tells_what_a_report_tells(why: str, of: str, tmp_path: Pat
     assert any(said in note for note in told), told
     for name, notes in reports.items():
         for note in notes:
-            if note.startswith(OTHERS):
+            if note.startswith(OTHERS) or "does not tell its task" in note:
                 continue
             wanted = note.replace("No intervals:", "No intervals and no p:")
             assert any(line in (wanted, f"{name}: {wanted}") for line in told), (note, told)
+    assert sum(line.startswith("No file tells its task: all were judged as of task ") for line in told) == 1
     # and of the other system nothing that is not so
     for note in told:
         name, colon, rest = note.partition(": ")
@@ -92,7 +94,8 @@ def test_enough_groups_are_not_told(tmp_path: Path) -> None:
     manifest = clips(tags=EVEN)
     assert FEW_GROUPS <= COUNT
     files = [file(tmp_path / f"{seed}.parquet", answers(seed, manifest), manifest) for seed in (0, 1)]
-    (only,) = earmark.compare(files, manifest, metrics=["accuracy"], resamples=20, permutations=20).notes
+    task, only = earmark.compare(files, manifest, metrics=["accuracy"], resamples=20, permutations=20).notes
+    assert task == "No file tells its task: all were judged as of task one, since each clip has exactly one tag."
     assert only.startswith("Of scores in a file nobody knows")
 
 

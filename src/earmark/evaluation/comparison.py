@@ -19,7 +19,7 @@ from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout, wording
-from earmark.evaluation.clips import BEYOND, SUMS, notes_on_figures, notes_on_groups, notes_on_tags
+from earmark.evaluation.clips import BEYOND, SUMS, foreign, notes_on_figures, notes_on_groups, notes_on_tags
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
@@ -90,9 +90,9 @@ class _Scored:
     """A system's scores, the clips that they are of, and sentences for the report.
 
     more: for the protocol, in words. lacking: clips of the data that a file has no scores of; of: all of them, in words; a tagger
-    scores its own, and lacks none. task: of a tagger; None: a file does not tell it. precisions: that its taggers were trained in, as
-    far as their files tell. thresholds: (tags,) that its taggers store, where all store the same. several: whether they store
-    different ones.
+    scores its own, and lacks none. task: of a tagger, or as a file tells it; None: it does not. precisions: that its taggers were
+    trained in, as far as their files tell. thresholds: (tags,) that its taggers store, where all store the same. several: whether
+    they store different ones.
     """
 
     scores: Scores
@@ -172,6 +172,7 @@ def compare(
         comparison,
         notes=(
             *again,
+            *_foreign(scored, named, judged),
             *notes,
             *_of_unknown(next(iter(matched.values())), judged, comparison.pairs),
             *_caveats(comparison, next(iter(scored.values())).scores.tags, judged, resamples),
@@ -290,7 +291,7 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
         told = [f"{what} {how}" for what, how in choices.told(scores, str(source)).items()]
         if lacking := everything - frozenset(clips.ids.tolist()):
             told.append(f"{len(lacking)} of the {of} have no scores in it")
-        return _Scored(scores, clips, tuple(notes), "".join(f"; {each}" for each in told), lacking, of)
+        return _Scored(scores, clips, tuple(notes), "".join(f"; {each}" for each in told), lacking, of, scores.task)
     parts = heldout.score_all(source, request, progress)
     scores, clips = heldout.pooled(parts)
     look(source, parts, clips, request.seen)
@@ -366,13 +367,16 @@ def _task(scored: Mapping[str, _Scored], clips: Matched, asked: Task | None) -> 
         )
     told = next(iter(own)) if len(own) == 1 else None
     judged: Task = asked or (by_clips if told is None or (told == "one" and len(several)) else told)
+    how = "some clips have not" if len(several) else "each clip has"
+    if own == {None} and asked is None:
+        return judged, [f"No file tells its task: all were judged as of task {judged}, since {how} exactly one tag."]
     if own <= {None, judged}:
         return judged, []
     tasks = [
         f"{name} is {'a file, which tells none' if system.task is None else f'of task {system.task}'}"
         for name, system in scored.items()
     ]
-    why = "as asked" if asked else f"since {'some clips have not' if len(several) else 'each clip has'} exactly one tag"
+    why = "as asked" if asked else f"since {how} exactly one tag"
     return judged, [f"All were judged as of task {judged}, {why}: {wording.row(tasks)}."]
 
 
@@ -425,6 +429,15 @@ def _caveats(comparison: Comparison, tags: Sequence[str], task: Task, resamples:
         *notes_on_tags(first.judged_as(task), tags),
         *(line if len(of) == everywhere else f"{', '.join(of)}: {line}" for line, of in by_line.items()),
         *notes_on_groups(groups, resamples, "No intervals and no p"),
+    ]
+
+
+def _foreign(scored: Mapping[str, _Scored], named: Mapping[str, Source], task: Task) -> list[str]:
+    """Of systems that answer many clips with what no clip has, which may be no tags."""
+    return [
+        f"{name}: {line}"
+        for name, system in scored.items()
+        for line in foreign(system.scores, system.clips, task, table=_is_file(named[name]))
     ]
 
 
