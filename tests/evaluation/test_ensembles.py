@@ -16,7 +16,8 @@ from earmark.data.manifest import Manifest
 from earmark.errors import ScoresError
 from earmark.evaluation.ensembles import combine
 from earmark.files import notation
-from earmark.scores import Scores, ensemble
+from earmark.metrics.intervals import chosen
+from earmark.scores import Scores, Task, ensemble
 
 
 @pytest.fixture
@@ -96,3 +97,22 @@ def test_figures_without_a_value_are_null_and_told(perfect: list[Path], single: 
     heard.said.clear()
     combine(perfect, metric="map", **asked)
     assert not any("JSON tells null" in line for line in heard.said)
+
+
+@pytest.mark.parametrize(("task", "metric"), [(task, name) for task in ("one", "many") for name in chosen(None, task)])
+def test_a_member_that_helps_gains_by_any_metric(single: Manifest, tmp_path: Path, task: Task, metric: str) -> None:
+    """One that errs once beside one that is right once: alone it is the better one, and so is all with it, whatever less of it means."""
+    truth = single.truth(TAGS)
+    values = {"right": np.where(truth, 0.75, 0.25), "wrong": np.where(truth, 0.375, 0.625)}
+    values["right"][0], values["wrong"][8] = values["right"][0, ::-1], values["wrong"][8, ::-1]
+    files = [tmp_path / f"{name}.parquet" for name in values]
+    for file, each in zip(files, values.values(), strict=True):
+        Scores(each.astype(np.float32), single.ids, np.zeros(9), np.ones(9), TAGS).save(file)
+    told = combine(files, data=single, task=task, metric=metric, agreement=True, scores=False, weights=[3, 2]).agreement
+    right, wrong = told.parts
+    least = metric in ("log_loss", "brier", "log_loss_tags", "brier_tags")
+    assert told.least is least and (right.alone < wrong.alone if least else right.alone > wrong.alone)
+    assert right.gain == pytest.approx(abs(told.value - right.without)) and right.gain > max(0, wrong.gain)
+    assert wrong.gain < 0 or not least
+    heads = told.text().splitlines()[-4]
+    assert heads.endswith("it takes off" if least else "it adds") and told.as_dict()["parts"][0]["gain"] == right.gain

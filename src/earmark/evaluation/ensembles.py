@@ -158,6 +158,7 @@ def combine(
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
     for line in _unknown(clips, same[0].tags, task, named, agreement) if clips is not None else ():
         progress.say(line)
+    least = bool(METRICS[named].facts.get("least"))
     tied = _tied(clips) if cross and clips is not None else []
     for line in tied:
         progress.say(f"{line} Folds that keep them together are dealt with `earmark index … --folds 5`")
@@ -165,7 +166,6 @@ def combine(
     crossed: Crossed | None = None
     table: Agreement | None = None
     if search and clips is not None and truth is not None:
-        least = bool(METRICS[named].facts.get("least"))
         best = _negated(function) if least else function
         searched = ensembles.search_weights(same, truth, best, rule, rounds=rounds, **how)
         searched = searched.negated() if least else searched
@@ -176,7 +176,7 @@ def combine(
             crossed = replace(crossed, value=-crossed.value) if least else crossed
     if agreement:
         measured = None if truth is None else function
-        table = ensembles.agreement(same, truth, measured, rule, weights, metric_name=named, **how)
+        table = ensembles.agreement(same, truth, measured, rule, weights, metric_name=named, least=least, **how)
     for line in _valueless(named, searched, crossed, table):
         progress.say(line)
     whole: Scores | None = None

@@ -44,7 +44,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Contribution:
-    """One member. alone: its own figure. without: that of the ensemble without it. gain: what adding it to the rest adds."""
+    """One member. alone: its own figure. without: that of the ensemble without it.
+
+    gain: by how much adding it to the rest betters the figure: above 0 it helps, also where less is better.
+    """
 
     name: str
     weight: float
@@ -55,13 +58,17 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Agreement:
-    """pairs: of members. parts: the members, where there is a truth. value: the figure of the whole ensemble."""
+    """pairs: of members. parts: the members, where there is a truth. value: the figure of the whole ensemble.
+
+    least: whether less of the metric is better, as of a loss.
+    """
 
     clips: int
     pairs: tuple[Pair, ...]
     parts: tuple[Contribution, ...] = ()
     metric: str | None = None
     value: float | None = None
+    least: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,7 +93,8 @@ class Agreement:
                 for part in self.parts
             ]
             rows.append(["all together", "", _cell(self.value, ""), "", ""])
-            tables.append(_table(["member", "weight", str(self.metric), "without it", "it adds"], rows))
+            gain = "it takes off" if self.least else "it adds"
+            tables.append(_table(["member", "weight", str(self.metric), "without it", gain], rows))
         return "\n\n".join(tables)
 
 
@@ -102,12 +110,13 @@ def agreement(
     threshold: float = 0.5,
     names: Sequence[str] | None = None,
     metric_name: str = "metric",
+    least: bool = False,
 ) -> Agreement:
     """Compare members that scored the same clips.
 
     truth: (rows, tags) bool, in the rows and tags of the first member, masked where it is not known. With it and a metric
-    (higher = better), what each member adds to the ensemble of the rest is told, by the rule and the weights. threshold: of
-    the answers in task many.
+    (higher = better; least: lower = better), what each member adds to the ensemble of the rest is told, by the rule and the
+    weights. threshold: of the answers in task many.
     """
     full_rule = Rule(rule, over, task)
     labels = labels_of(members, names)
@@ -139,9 +148,9 @@ def agreement(
         without = None
         if others.sum() > 0:
             without = float(metric(mean(full_rule, values[:i] + values[i + 1 :], others / others.sum()), true))
-        gain = None if without is None else whole - without
+        gain = None if without is None else (without - whole if least else whole - without)
         parts.append(Contribution(label, float(counts[i]), alone, without, gain))
-    return Agreement(len(same[0]), tuple(pairs), tuple(parts), metric_name, whole)
+    return Agreement(len(same[0]), tuple(pairs), tuple(parts), metric_name, whole, least)
 
 
 def _answers(values: NDArray[np.float32], task: Task, threshold: float) -> NDArray[Any]:
