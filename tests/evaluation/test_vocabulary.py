@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.evaluation.conftest import RATE, Heard, Make
+from tests.program import earmark as program
 
 import earmark
 from earmark.data import splits
@@ -144,14 +147,24 @@ def test_rules_are_mapped_where_merged_tags_share_them(tmp_path: Path) -> None:
     assert spread.thresholds == {"bark": 0.3, "yip": 0.3, "hiss": 0.5, "rain": 0.6}
     assert spread.medians == {"bark": 1.0, "yip": 1.0, "hiss": 0.0, "rain": 0.0} and spread.gap == 0.5
     assert spread.lows == {"bark": 0.6, "yip": 0.6}
-    assert vocabulary.rules(spread, tags) == own
+    assert vocabulary.rules(spread, tags) == (own, ())
     assert vocabulary.lows({"bark": 0.6, "yip": 0.7, "hiss": 0.5}, tags) == {"dog": 0.7}  # which joins the least
     assert vocabulary.lows({"bark": 0.6, "rain": 0.5}, tags) == {"rain": 0.5}  # yips are not joined, so dogs are not
     differing = EventRules(dict(spread.thresholds) | {"yip": 0.4}, spread.medians)
-    assert vocabulary.rules(differing, tags) is None
-    assert Vocabulary("t", vocabulary.mapping, "sum").rules(spread, tags) is None
-    half = np.array([0.3, 0.3, 0.5, 0.6])
-    assert vocabulary.thresholds(half, tags).tolist() == [0.3, 0.6]
+    alone = EventRules({"dog": 0.5, "rain": 0.6}, {"dog": 0.0, "rain": 0.0}, gap=0.5)  # what rain has of its own stays
+    assert vocabulary.rules(replace(differing, gap=0.5, lows=spread.lows), tags) == (alone, ("dog",))
+    medians = replace(spread, medians=spread.medians | {"yip": 2.0})  # a threshold was chosen with its median
+    assert vocabulary.rules(medians, tags) == (alone, ("dog",))
+    by_sum = Vocabulary("t", vocabulary.mapping, "sum")  # no threshold was chosen of a sum
+    assert by_sum.rules(spread, tags) == (alone, ("dog",))
+    same, unlike = np.array([0.3, 0.3, 0.5, 0.6]), np.array([0.3, 0.4, 0.5, 0.6])
+    for by, values, expected in (
+        (vocabulary, same, [0.3, 0.6]),
+        (vocabulary, unlike, [0.5, 0.6]),
+        (by_sum, same, [0.5, 0.6]),
+    ):
+        merged, lost = by.thresholds(values, tags)
+        assert merged.tolist() == expected and lost == (() if expected[0] == 0.3 else ("dog",))
 
 
 def test_tables_that_do_not_fit_are_refused(tmp_path: Path, make: Make, single: Manifest) -> None:
@@ -210,6 +223,81 @@ def test_rules_that_differ_among_merged_tags_are_told(
     told = earmark.evaluate(tagger, scenes, merge=merge, resamples=0, progress=heard)
     assert told.figures.events is not None and [row.rules for row in told.figures.events.rows] == ["0.5"]
     assert any("differ among tags that are merged" in said and "calibrate --merge t.csv" in said for said in heard.said)
+    (said,) = [note for note in told.figures.notes if "rules for events of 'sound'" in note]
+    assert "it is judged with 0.5. Choose rules for events in merged tags with earmark calibrate --merge t.csv." in said
+
+
+@pytest.mark.parametrize("rule", ["highest", "sum"])
+@pytest.mark.parametrize("unlike", [(), ("thresholds",), ("rules",), ("thresholds", "rules")])
+def test_what_is_stored_of_tags_that_a_table_leaves_alone_stays(
+    tmp_path: Path, scenes: Manifest, rule: Any, unlike: tuple[str, ...]
+) -> None:
+    """Of four tags two are merged and one is called otherwise; what the merged have no more, the report says."""
+    merge = table(tmp_path / "t.csv", "bang,sound", "burst,sound", "hiss,noise of steam")
+    tags = ("bang", "burst", "hiss", "owl")
+    recipe = {
+        "task": "many", "sample_rate": RATE, "data": {"dataset": "soundscapes"}, "windows": {"length": 0.5, "hop": 0.25},
+        "net": {"name": "convnet1d", "widths": [4, 8, 8], "blocks": [1, 1, 1]}, "augment": ["crop"], "train": {"epochs": 1},
+    }  # fmt: skip
+    tagger = build_tagger(parse(recipe), tags).eval()
+    alike, apart = (
+        dict(zip(tags, (0.3, 0.3, 0.2, 0.6), strict=True)),
+        dict(zip(tags, (0.3, 0.4, 0.2, 0.6), strict=True)),
+    )
+    rules = EventRules(apart if "rules" in unlike else alike, dict(zip(tags, (1.0, 1.0, 0.5, 0.0), strict=True)))
+    thresholds = apart if "thresholds" in unlike else alike
+    tagger.facts = Facts.read({"events": {"rules": rules.as_dict()}, "tags": {"thresholds": thresholds}})
+    told = earmark.evaluate(tagger, scenes, merge=merge, merge_by=rule, resamples=0)
+    assert told.scores.tags == ("sound", "noise of steam", "owl")
+    assert told.figures.decisions is not None and told.figures.events is not None
+    kept = {what: rule == "highest" and what not in unlike for what in ("thresholds", "rules")}
+    own = 0.3 if kept["thresholds"] else 0.5
+    assert [row.threshold for row in told.figures.decisions.tags] == [own, 0.2, 0.6]
+    assert len(told.figures.events.rows) == 3
+    judged = next(iter(told.detected.tracked.values())).rules  # type: ignore[union-attr]
+    assert judged.thresholds == {"sound": 0.3 if kept["rules"] else 0.5, "noise of steam": 0.2, "owl": 0.6}
+    assert judged.medians == {"sound": 1.0 if kept["rules"] else 0.0, "noise of steam": 0.5, "owl": 0.0}
+    for what, words in (("thresholds", "thresholds"), ("rules", "rules for events")):
+        said = [note for note in told.figures.notes if note.startswith(f"The tagger's {words} of ")]
+        assert bool(said) != kept[what]
+        why = (
+            "differ among tags that are merged into one" if rule == "highest" else "are of scores that are summed here"
+        )
+        assert all(f"of 'sound' {why}: it is judged with 0.5, and the others with their own." in note for note in said)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_thresholds_that_taggers_of_folds_do_not_share_are_told(
+    tmp_path: Path, make: Make, scenes: Manifest, apart: bool
+) -> None:
+    for number, fold in enumerate("123"):
+        rest = scenes.in_folds([each for each in "123" if each != fold])
+        parts = splits.Parts(rest, scenes.select([]), scenes.in_folds(fold))
+        facts: dict[str, Any] = {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()}
+        facts["tags"] = {"thresholds": {"burst": 0.3, "hiss": 0.4 + 0.1 * number * apart}}
+        (tmp_path / "run" / f"fold-{fold}").mkdir(parents=True)
+        make(number, facts).save(tmp_path / "run" / f"fold-{fold}" / "tagger.safetensors")
+    named = replace(scenes, facts={"dataset": "soundscapes"})
+    for merge in (None, table(tmp_path / "t.csv", "hiss,steam")):
+        told = earmark.evaluate(tmp_path / "run", named, merge=merge, resamples=0, events=False).figures
+        said = [note for note in told.notes if "do not store the same thresholds of tags" in note]
+        assert (told.decisions is None) == bool(said) == apart
+
+
+def test_tags_and_events_are_not_told_by_thresholds_that_merged_tags_have_not(
+    tmp_path: Path, make: Make, scenes: Manifest
+) -> None:
+    """`tag --heard` and `events` refuse, with the tags concerned, and tell the others' where a table leaves them alone."""
+    rules = EventRules({"burst": 0.2, "hiss": 0.6}, {"burst": 0.0, "hiss": 0.0})
+    facts = {"events": {"rules": rules.as_dict()}, "tags": {"thresholds": {"burst": 0.2, "hiss": 0.6}}}
+    make(facts=facts).save(tmp_path / "t.safetensors")
+    both, one = table(tmp_path / "both.csv", "burst,sound", "hiss,sound"), table(tmp_path / "one.csv", "burst,sound")
+    for words in (("tag", "--heard"), ("events",)):
+        for merge, by in ((both, "highest"), (both, "sum"), (one, "highest"), (one, "sum")):
+            run = (words[0], scenes.root / "0.wav", "--tagger", tmp_path / "t.safetensors", *words[1:])
+            done = program(*run, "--merge", merge, "--merge-by", by)
+            assert done.returncode == (2 if merge is both else 0), done.stderr
+            assert merge is one or "are one in both.csv differ, or they are merged by sum: 'sound'." in done.stderr
 
 
 def test_a_tagger_of_527_tags_is_calibrated_and_judged_on_the_ten_of_desed(

@@ -315,13 +315,15 @@ def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, 
     for name in named:
         system, own = scored[name], scored[name].scores.tags
         told = f"{name}: {vocabulary.notes(own, system.clips)[0]}"
-        stored = None if system.thresholds is None else vocabulary.thresholds(system.thresholds, own)
+        stored, lost = None, ()
+        if system.thresholds is not None:
+            stored, lost = vocabulary.thresholds(system.thresholds, own)
+        without = [f"{name}: {line}" for line in vocabulary.without_own("thresholds", lost, own)]
         merged[name] = replace(
             merged[name],
             scores=vocabulary.scores(system.scores),
-            notes=(*system.notes, told),
-            thresholds=stored,
-            several=system.several or (stored is None and system.thresholds is not None),
+            notes=(*system.notes, told, *without),
+            thresholds=None if stored is None or len(lost) == len(stored) else stored,
         )
     return merged
 

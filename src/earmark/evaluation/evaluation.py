@@ -26,7 +26,7 @@ from earmark.evaluation.protocol import describe, look
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.evaluation.tracks import Detected
 from earmark.evaluation.vocabulary import MergeBy, Vocabulary
-from earmark.metrics import Collars, Interval
+from earmark.metrics import Collars, Floats, Interval
 from earmark.metrics.clips import checked_number
 from earmark.models import loading
 from earmark.models.facts import Tested
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Drawn = Literal["groups", "clips"]
 
+UNLIKE = "The taggers do not store the same thresholds of tags, so the tags of clips are judged with 0.5 alone."
 JUDGED_AS = "judged as a tagger of task"  # in the protocol
 UNGROUPED = (
     "Intervals were drawn over clips, each a group of its own, though some share a source: they hold for other clips made "
@@ -153,12 +154,14 @@ def evaluate(
     scores = choices.bearing(scores, (line for part in parts for line in part.borne))
     facts = describe(parts)
     judged = task or parts[0].tagger.task
-    notes: list[str] = []
     stored = heldout.stored_thresholds(parts, scores)
+    unlike = stored is None and judged == "many" and any(part.tagger.facts.tags for part in parts)
+    notes = [UNLIKE] if unlike else []
     reserved = {tag for part in parts for tag in part.tagger.reserved}
     if vocabulary is not None:
-        notes, own = vocabulary.notes(scores.tags, clips), scores.tags
-        stored = None if stored is None else vocabulary.thresholds(stored, own)
+        own = scores.tags
+        stored, said = _merged_thresholds(vocabulary, stored, own)
+        notes += [*vocabulary.notes(own, clips), *(said if judged == "many" else ())]
         scores, clips = vocabulary.scores(scores), _merged(vocabulary, clips, judged)
         reserved = set(vocabulary.reserved(own, reserved))
         facts["tags merged by"] = f"{vocabulary.name}, {merge_by}"
@@ -180,8 +183,8 @@ def evaluate(
         reserved=reserved,
     )  # fmt: skip
     warnings = [sentence for part in parts for sentence in part.warnings] + ([UNGROUPED] if draw == "clips" else [])
-    head = foreign(scores, clips, judged, reserved)
-    figures = replace(figures, notes=(*head, *notes, *figures.notes, *warnings))
+    head, told = foreign(scores, clips, judged, reserved), () if detected is None else detected.told
+    figures = replace(figures, notes=(*head, *notes, *told, *figures.notes, *warnings))
     return _result(figures, scores, clips, detected, parts, heldout.beside(tagger, clips.fold_names()))
 
 
@@ -248,6 +251,16 @@ def _judged_as(
         told = "is of task many, and was judged so, though each clip has one tag: --task one judges its highest scores."
         return own, [f"{path} {told}"], {}
     return own, [], {}
+
+
+def _merged_thresholds(
+    vocabulary: Vocabulary, stored: Floats | None, tags: Sequence[str]
+) -> tuple[Floats | None, list[str]]:
+    """Thresholds of the tagger's tags → of merged ones, None where all would be 0.5, and a sentence on those that are so now."""
+    if stored is None:
+        return None, []
+    thresholds, lost = vocabulary.thresholds(stored, tags)
+    return None if len(lost) == len(thresholds) else thresholds, vocabulary.without_own("thresholds", lost, tags)
 
 
 def _merged(vocabulary: Vocabulary, clips: Manifest, task: Task) -> Manifest:

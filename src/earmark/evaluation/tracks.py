@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detected:
-    """clips: that were judged. tracked: by id. rates: Hz, of their taggers. notes: what was done to the audio."""
+    """clips: that were judged. tracked: by id. rates: Hz, of their taggers. notes: what was done to the audio. told: of the rules by which
+    they were judged, in sentences for the report.
+    """
 
     figures: EventFigures
     clips: Manifest
     tracked: dict[str, TrackedClip]
     rates: dict[str, int]
     notes: tuple[str, ...]
+    told: tuple[str, ...] = ()
 
 
 def detect(
@@ -56,20 +59,21 @@ def detect(
     tracked_clips: dict[str, TrackedClip] = {}
     rates: dict[str, int] = {}
     notes: list[str] = []
+    told: list[str] = []
     tables, kinds, reserved = [], set(), set[str]()
     for part in parts:
         known = with_events(part.clips)
         if not len(known):
             continue
         timed = score_over_time(part.tagger, known, settings, progress)
-        rules = _stored_rules(part.tagger, timed, progress)
+        rules, of_rules = _stored_rules(part.tagger, timed, vocabulary, progress)
+        told += of_rules
         if vocabulary is not None:
             timed, known = vocabulary.timed(timed), vocabulary.manifest(known)
-            rules = _merged_rules(rules, part.tagger, vocabulary, progress)
         never = set(part.tagger.reserved)
         never = never if vocabulary is None else set(vocabulary.reserved(part.tagger.vocabulary, never))
-        told = {id_: replace(clip, scores=without(clip.scores, never)) for id_, clip in timed.clips.items()}
-        timed, reserved = replace(timed, clips=told), reserved | never
+        shown = {id_: replace(clip, scores=without(clip.scores, never)) for id_, clip in timed.clips.items()}
+        timed, reserved = replace(timed, clips=shown), reserved | never
         tracked_clips |= tracked(timed, known, rules)
         rates |= dict.fromkeys(timed.clips, part.tagger.sample_rate)
         tables.append(known.select(np.isin(known.ids, list(timed.clips))).table)
@@ -94,7 +98,7 @@ def detect(
     }
     of = " and ".join(sorted(kinds))
     figures = measure(tracked_clips, reference, groups, scores=of, collars=collars, hit=hit, resamples=resamples)
-    return Detected(figures, clips, tracked_clips, rates, tuple(notes))
+    return Detected(figures, clips, tracked_clips, rates, tuple(notes), tuple(dict.fromkeys(told)))
 
 
 def tracked(timed: TimedScores, clips: Manifest, rules: EventRules | None) -> dict[str, TrackedClip]:
@@ -110,29 +114,23 @@ def with_events(clips: Manifest) -> Manifest:
     return clips.select(clips.table["events"].is_valid().to_numpy())
 
 
-def _stored_rules(tagger: AnyTagger, timed: TimedScores, progress: Progress) -> EventRules | None:
+def _stored_rules(
+    tagger: AnyTagger, timed: TimedScores, vocabulary: Vocabulary | None, progress: Progress
+) -> tuple[EventRules | None, list[str]]:
+    """The tagger's rules in the tags that are judged, None where none are left; sentences for the report on what does not hold of them."""
     stored = tagger.facts.events
     if stored is None or stored.rules is None:
-        return None
-    chosen_on = stored.scores or timed.of
-    if chosen_on != timed.of:
-        progress.say(f"its rules for events were chosen on scores of {chosen_on}, and these are scores of {timed.of}")
-    return stored.rules
-
-
-def _merged_rules(
-    rules: EventRules | None, tagger: AnyTagger, vocabulary: Vocabulary, progress: Progress
-) -> EventRules | None:
-    """Those of the merged tags; None, and a sentence, where there are none."""
-    if rules is None:
-        return None
-    merged = vocabulary.rules(rules, tagger.vocabulary)
-    if merged is None:
-        progress.say(
-            "its rules for events differ among tags that are merged into one, or scores are summed: events are judged with "
-            f"0.5. Choose rules in merged tags with earmark calibrate --merge {vocabulary.name}"
-        )
-    return merged
+        return None, []
+    rules, told, lost = stored.rules, list[str](), tuple[str, ...]()
+    if (chosen_on := stored.scores or timed.of) != timed.of:
+        told.append(f"its rules for events were chosen on scores of {chosen_on}, and these are scores of {timed.of}")
+    if vocabulary is not None:
+        rules, lost = vocabulary.rules(rules, tagger.vocabulary)
+        told += vocabulary.without_own("rules for events", lost, tagger.vocabulary)
+    for line in told:
+        progress.say(line)
+    sentences = [f"{line[0].upper()}{line[1:].rstrip('.')}." for line in told]
+    return None if len(lost) == len(rules.thresholds) else rules, sentences
 
 
 def examples(clips_f1: dict[str, float | None]) -> list[Example]:

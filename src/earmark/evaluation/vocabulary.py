@@ -21,7 +21,7 @@ A table may have a third column, `below`: a tag with "audioset" there brings alo
 where that says.
 
 Events of merged tags that overlap or touch are one event. A merged tag has a threshold and a median length where all tags
-that it stands for have the same ones, as `earmark calibrate --merge` stores them.
+that it stands for have the same ones, as `earmark calibrate --merge` stores them; others have 0.5, which is told, and move no other tag's.
 """
 
 from __future__ import annotations
@@ -122,6 +122,15 @@ class Vocabulary:
         """The merged tags of a tagger with these."""
         return merged_tags(tags, self.of(tags))[0]
 
+    def members(self, tags: Sequence[str]) -> dict[str, list[str]]:
+        """By merged tag: the tags of a tagger with these that it stands for."""
+        names, place = merged_tags(tags, self.of(tags))
+        members: dict[str, list[str]] = {name: [] for name in names}
+        for tag, target in zip(tags, place, strict=True):
+            if target is not None:
+                members[names[target]].append(tag)
+        return members
+
     def reserved(self, tags: Sequence[str], reserved: Collection[str]) -> tuple[str, ...]:
         """The merged tags that are made of reserved ones alone, or called as one is. tags: of the tagger."""
         merging = self.of(tags)
@@ -155,27 +164,45 @@ class Vocabulary:
         table_columns["events"] = pa.array(events, clips.table.schema.field("events").type)
         return manifests.build(table_columns, clips.root, facts=clips.facts, name=self.name)
 
-    def rules(self, rules: EventRules, tags: Sequence[str]) -> EventRules | None:
-        """The rules of merged tags; None where merged tags have different ones. tags: of the tagger."""
-        thresholds = self._alike(rules.thresholds, tags)
-        medians = self._alike(rules.medians, tags)
-        if self.rule != "highest" or thresholds is None or medians is None:
-            return None
-        return replace(rules, thresholds=thresholds, medians=medians, lows=self.lows(rules.lows, tags))
+    def rules(self, rules: EventRules, tags: Sequence[str]) -> tuple[EventRules, tuple[str, ...]]:
+        """The rules of merged tags, and which of these have none of their own but 0.5: see `thresholds`. tags: of the tagger."""
+        members = self.members(tags)
+        lost = self._lost(members, rules.thresholds, rules.medians)
+        thresholds = {name: DEFAULT if name in lost else rules.thresholds[own[0]] for name, own in members.items()}
+        medians = {name: 0.0 if name in lost else rules.medians[own[0]] for name, own in members.items()}
+        lows = {name: low for name, low in self.lows(rules.lows, tags).items() if name not in lost}
+        return replace(rules, thresholds=thresholds, medians=medians, lows=lows), lost
 
     def lows(self, lows: Mapping[str, float], tags: Sequence[str]) -> dict[str, float]:
         """Of merged tags all of whose tags have one: the highest, which joins the least."""
-        names, place = merged_tags(tags, self.of(tags))
-        shares: list[list[float]] = [[] for _ in names]  # more than 1: of a tag that is not joined
-        for tag, target in zip(tags, place, strict=True):
-            if target is not None:
-                shares[target].append(lows.get(tag, math.inf))
-        return {name: max(own) for name, own in zip(names, shares, strict=True) if max(own) <= 1}
+        # more than 1: of a tag that is not joined
+        shares = {name: max(lows.get(tag, math.inf) for tag in own) for name, own in self.members(tags).items()}
+        return {name: share for name, share in shares.items() if share <= 1}
 
-    def thresholds(self, values: NDArray[np.float64], tags: Sequence[str]) -> NDArray[np.float64] | None:
-        """(tags,) → (merged tags,), under the same condition."""
-        alike = self._alike(dict(zip(tags, values.tolist(), strict=True)), tags)
-        return None if alike is None or self.rule != "highest" else np.array(list(alike.values()), float)
+    def thresholds(
+        self, values: NDArray[np.float64], tags: Sequence[str]
+    ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        """(tags,) → (merged tags,), and which of these have none of their own but 0.5: those of several whose thresholds differ, or whose
+        scores are summed, of which no threshold was chosen.
+        """
+        own, members = dict(zip(tags, values.tolist(), strict=True)), self.members(tags)
+        lost = self._lost(members, own)
+        return np.array([DEFAULT if name in lost else own[of[0]] for name, of in members.items()], float), lost
+
+    def without_own(self, what: str, lost: Sequence[str], tags: Sequence[str]) -> list[str]:
+        """A sentence on merged tags that have no rules or thresholds (`what`) of their own, as `rules` and `thresholds` tell them."""
+        if not lost:
+            return []
+        why = "differ among tags that are merged into one"
+        way = f"Choose {what} in merged tags with earmark calibrate --merge {self.name}"
+        if self.rule != "highest":
+            why, way = (
+                "are of scores that are summed here",
+                f"By the highest score they can be chosen: earmark calibrate --merge {self.name}",
+            )
+        others = "" if len(lost) == len(self.names(tags)) else ", and the others with their own"
+        judged = f"{'it is' if len(lost) == 1 else 'they are'} judged with 0.5{others}"
+        return [f"The tagger's {what} of {wording.names(lost)} {why}: {judged}. {way}."]
 
     def spread(self, values: Mapping[str, Value], tags: Sequence[str], other: Value) -> dict[str, Value]:
         """Values of merged tags → those of the tags that they stand for; `other` for tags that are left out."""
@@ -225,16 +252,14 @@ class Vocabulary:
             dict(zip(("tag", "onset", "offset"), event, strict=True)) for event in sorted(merged, key=lambda e: e[1:])
         ]
 
-    def _alike(self, values: Mapping[str, float], tags: Sequence[str]) -> dict[str, float] | None:
-        merging = self.of(tags)
-        names, place = merged_tags(tags, merging)
-        by_tag: list[set[float]] = [set() for _ in names]
-        for tag, target in zip(tags, place, strict=True):
-            if target is not None:
-                by_tag[target].add(values[tag])
-        if any(len(alike) > 1 for alike in by_tag):
-            return None
-        return {name: next(iter(alike)) for name, alike in zip(names, by_tag, strict=True)}
+    def _lost(self, members: Mapping[str, Sequence[str]], *told: Mapping[str, float]) -> tuple[str, ...]:
+        """Those of several tags whose values differ, or whose scores are summed."""
+        several = {name: own for name, own in members.items() if len(own) > 1}
+        return tuple(
+            name
+            for name, own in several.items()
+            if self.rule != "highest" or any(len({values[tag] for tag in own}) > 1 for values in told)
+        )
 
 
 def _cell(value: object) -> str:

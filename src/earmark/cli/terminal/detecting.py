@@ -234,6 +234,7 @@ def _stored(tagger: AnyTagger, merge: Vocabulary | None, *, thresholds: bool, me
     from dataclasses import replace
 
     from earmark.errors import EarmarkError
+    from earmark.evaluation import wording
     from earmark.events import DEFAULT
 
     rules, tags = tagger.facts.rules, tagger.vocabulary
@@ -247,11 +248,11 @@ def _stored(tagger: AnyTagger, merge: Vocabulary | None, *, thresholds: bool, me
         thresholds=rules.thresholds if thresholds else dict.fromkeys(tags, DEFAULT),
         medians=rules.medians if medians else dict.fromkeys(tags, 0.0),
     )
-    merged = merge.rules(alike, tags)
-    if merged is None:
+    merged, lost = merge.rules(alike, tags)
+    if lost:
         raise EarmarkError(
-            f"--merge: the rules of tags that are one in {merge.name} differ, or they are merged by sum. Give --threshold and "
-            "--median, or choose rules of merged tags with `earmark calibrate --merge`"
+            f"--merge: the rules of tags that are one in {merge.name} differ, or they are merged by sum: {wording.names(lost)}. Give "
+            "--threshold and --median, or choose rules of merged tags with `earmark calibrate --merge`"
         )
     return merged
 

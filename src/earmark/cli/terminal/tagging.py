@@ -78,17 +78,20 @@ def choose(tagger: AnyTagger, top: int | None, heard: bool, merge: Vocabulary | 
     from dataclasses import replace
 
     from earmark.errors import EarmarkError
+    from earmark.evaluation import wording
     from earmark.inference.outputs import Choice
 
     choice = Choice.asked(tagger, top, heard)
     if merge is None:
         return choice
-    limits = None if choice.thresholds is None else merge.thresholds(choice.thresholds, tagger.vocabulary)
-    if limits is None and choice.thresholds is not None:
-        raise EarmarkError(
-            f"--heard and --merge: the thresholds of tags that are one in {merge.name} differ, or they are merged by sum. "
-            "Choose thresholds of merged tags with `earmark calibrate --merge`"
-        )
+    limits = None
+    if choice.thresholds is not None:
+        limits, lost = merge.thresholds(choice.thresholds, tagger.vocabulary)
+        if lost:
+            raise EarmarkError(
+                f"--heard and --merge: the thresholds of tags that are one in {merge.name} differ, or they are merged by sum: "
+                f"{wording.names(lost)}. Choose thresholds of merged tags with `earmark calibrate --merge`"
+            )
     names = merge.names(tagger.vocabulary)
     return replace(
         choice, vocabulary=names, thresholds=limits, reserved=merge.reserved(tagger.vocabulary, choice.reserved)
