@@ -160,3 +160,23 @@ def test_scores_in_merged_tags_stand_beside_those_that_are_to_be_merged(single: 
     assert list(first) == list(second) and np.isfinite(first["accuracy"].value)
     for name in first:
         np.testing.assert_equal(first[name].value, second[name].value, name)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("burst,crack", "F1 is that of decisions of calibrated with the thresholds that they store and of plain with 0.5."),
+        ("burst,sound\nhiss,sound", "calibrated: The tagger's thresholds of 'sound' differ among tags that are merged into one: it is judged with 0.5"),
+    ],
+)  # fmt: skip
+def test_in_merged_tags_thresholds_stay_as_in_a_report(
+    make: Make, scenes: Manifest, tmp_path: Path, table: str, said: str
+) -> None:
+    merge = tmp_path / "table.csv"
+    merge.write_text(f"tag,merged\n{table}\n")
+    systems = {"plain": make(0), "calibrated": make(0, {"tags": {"thresholds": {"burst": 0.001, "hiss": 0.999}}})}
+    told = earmark.compare(systems, scenes, merge=merge, resamples=0, permutations=0)
+    assert any(note.startswith(said) for note in told.notes), told.notes
+    alone = earmark.evaluate(systems["calibrated"], scenes, merge=merge, resamples=0)
+    own = alone.metrics if alone.figures.decisions is None else alone.figures.decisions.rows[1].f1
+    assert told.systems[1].metrics["f1_micro"].value == own["f1_micro"].value

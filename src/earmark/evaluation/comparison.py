@@ -315,7 +315,8 @@ def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, 
     for name in named:
         system, own = scored[name], scored[name].scores.tags
         told = f"{name}: {vocabulary.notes(own, system.clips)[0]}"
-        stored, lost = None, ()
+        stored: NDArray[np.float64] | None = None
+        lost: tuple[str, ...] = ()
         if system.thresholds is not None:
             stored, lost = vocabulary.thresholds(system.thresholds, own)
         without = [f"{name}: {line}" for line in vocabulary.without_own("thresholds", lost, own)]
