@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,32 @@ def tone(tmp_path_factory) -> Path:
     wave = np.concatenate([0.5 * np.sin(2 * np.pi * 1000 * seconds), np.zeros(64_000)])
     soundfile.write(path, np.stack([wave, wave], 1), 32_000, subtype="PCM_24")
     return path
+
+
+@pytest.fixture
+def place(tmp_path, clips) -> Path:
+    """Recordings by the clock, one that is none, and links."""
+    root = tmp_path / "recordings"
+    (root / "site 1").mkdir(parents=True)
+    for number, path in enumerate(clips):
+        shutil.copy(path, root / "site 1" / f"A_20260514_{4 + number:02}3000{path.suffix}")
+    (root / "broken.wav").write_bytes(b"RIFF" + bytes(9))
+    (root / "notes.txt").write_text("no sound")
+    (root / ".hidden.wav").write_bytes(b"RIFF")
+    shutil.copy(clips[0], tmp_path / "secret.ogg")
+    (root / "out.ogg").symlink_to(tmp_path / "secret.ogg")
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(clips[0], tmp_path / "elsewhere" / "deep.ogg")
+    (root / "away").symlink_to(tmp_path / "elsewhere")
+    return root
+
+
+@pytest.fixture
+def folder(esc10, place, tmp_path):
+    with TestClient(
+        build(Settings(recordings=place, state=tmp_path / "state"), {"esc10": esc10}), base_url=HERE
+    ) as client:
+        yield client
 
 
 @pytest.fixture

@@ -28,32 +28,6 @@ from earmark.serve.settings import Settings
 from earmark.serve.store import Store, started
 
 
-@pytest.fixture
-def place(tmp_path, clips) -> Path:
-    """Recordings by the clock, one that is none, and links."""
-    root = tmp_path / "recordings"
-    (root / "site 1").mkdir(parents=True)
-    for number, path in enumerate(clips):
-        shutil.copy(path, root / "site 1" / f"A_20260514_{4 + number:02}3000{path.suffix}")
-    (root / "broken.wav").write_bytes(b"RIFF" + bytes(9))
-    (root / "notes.txt").write_text("no sound")
-    (root / ".hidden.wav").write_bytes(b"RIFF")
-    shutil.copy(clips[0], tmp_path / "secret.ogg")
-    (root / "out.ogg").symlink_to(tmp_path / "secret.ogg")
-    (tmp_path / "elsewhere").mkdir()
-    shutil.copy(clips[0], tmp_path / "elsewhere" / "deep.ogg")
-    (root / "away").symlink_to(tmp_path / "elsewhere")
-    return root
-
-
-@pytest.fixture
-def folder(esc10, place, tmp_path):
-    with TestClient(
-        build(Settings(recordings=place, state=tmp_path / "state"), {"esc10": esc10}), base_url=HERE
-    ) as client:
-        yield client
-
-
 def run(client, **asked) -> dict:
     """A job's end."""
     told = client.post("/v1/jobs", json=asked)

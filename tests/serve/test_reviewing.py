@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 
 import pytest
-from tests.serve.test_folder import folder, place, run  # noqa: F401
+from tests.serve.test_folder import run
 
 from earmark.evaluation.reviews import answers
 from earmark.events import EventRules, detection
@@ -42,7 +42,7 @@ def test_candidates_are_what_half_the_thresholds_find(esc10, clips):
     assert seen > 0
 
 
-def test_candidates_are_apart_from_events(folder):  # noqa: F811
+def test_candidates_are_apart_from_events(folder):
     job = run(folder, threshold=0.5)
     at = f"/v1/jobs/{job['id']}"
     assert job["candidates"] > 0
@@ -67,7 +67,7 @@ def test_candidates_are_apart_from_events(folder):  # noqa: F811
     assert folder.delete(f"{at}/reviews/last").json()["event"] == first["event"]
 
 
-def test_edges_are_moved_and_taken_back(folder, tmp_path):  # noqa: F811
+def test_edges_are_moved_and_taken_back(folder, tmp_path):
     job = run(folder, threshold=0.3)
     at = f"/v1/jobs/{job['id']}"
     events = folder.get(f"{at}/events", params={"most": 3}).json()["events"]
@@ -99,14 +99,14 @@ def test_edges_are_moved_and_taken_back(folder, tmp_path):  # noqa: F811
     ({"answer": "wrong", "onset": 0}, "the answer is wrong, and edges were moved: only what is there has edges"),
     ({"answer": "right", "onset": -1}, "onset: Input should be greater than or equal to 0"),
 ])  # fmt: skip
-def test_edges_that_are_none(folder, said, told):  # noqa: F811
+def test_edges_that_are_none(folder, said, told):
     job = run(folder, threshold=0.3)
     event = folder.get(f"/v1/jobs/{job['id']}/events").json()["events"][0]["id"]
     answer = folder.post(f"/v1/jobs/{job['id']}/reviews", json={"event": event, **said})
     assert answer.status_code == 422 and told in answer.json()["error"]
 
 
-def test_edges_touch_their_event(folder):  # noqa: F811
+def test_edges_touch_their_event(folder):
     """As in tables of reviews: what lies elsewhere was counted from the start of a clip."""
     job = run(folder, threshold=0.1)
     at = f"/v1/jobs/{job['id']}"
@@ -125,7 +125,7 @@ def test_edges_touch_their_event(folder):  # noqa: F811
 @pytest.mark.parametrize(
     ("said", "last"), [("RWR", "R"), ("RR", "R"), ("RU", "U"), ("UW", "W"), ("ROR", "R"), ("RMM", "M"), ("MR", "R"), ("CW", "W")]
 )  # fmt: skip
-def test_an_event_that_is_answered_again_counts_once(folder, tmp_path, said, last):  # noqa: F811
+def test_an_event_that_is_answered_again_counts_once(folder, tmp_path, said, last):
     """In all that is made of answers, as if the last one alone had been given; `earmark review` takes the table."""
     job = run(folder, threshold=0.1)
     at = f"/v1/jobs/{job['id']}"
@@ -158,7 +158,7 @@ def test_an_event_that_is_answered_again_counts_once(folder, tmp_path, said, las
     assert len(answers.read(tmp_path / "answers.csv")) == 1
 
 
-def test_what_is_taken_back_leaves_the_answer_before_it(folder):  # noqa: F811
+def test_what_is_taken_back_leaves_the_answer_before_it(folder):
     job = run(folder, threshold=0.1)
     at = f"/v1/jobs/{job['id']}"
     event = folder.get(f"{at}/next").json()["event"]["id"]
@@ -224,7 +224,7 @@ def test_numbers_of_events_are_never_given_again(tmp_path, version):
         store.close()
 
 
-def test_an_answer_to_an_event_that_is_gone(folder, place, clips):  # noqa: F811
+def test_an_answer_to_an_event_that_is_gone(folder, place, clips):
     """As of a page that is still open where the recording is another one by now: it is not said of an event of that one."""
     job = run(folder, threshold=0.1)
     at = f"/v1/jobs/{job['id']}"

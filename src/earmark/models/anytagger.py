@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,7 +83,7 @@ class AnyTagger(Answers, Protocol):
         ...
 
     def identity(self) -> str:
-        """Twelve hexadecimal digits that change with anything that changes a score."""
+        """Twelve hexadecimal digits that change with anything of the tagger that changes a score. What computes it is told by `engine`."""
         ...
 
     def save(self, path: str | Path) -> None:
@@ -107,6 +108,13 @@ class Member(AnyTagger, Protocol):
     def stored(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """The weights by name, and what else its file tells."""
         ...
+
+
+def way(tagger: AnyTagger) -> str:
+    """What computes a tagger's scores, whose last bits are its own, as jobs keep it: its engine without the version, so that who
+    upgrades that need not begin anew.
+    """
+    return "; ".join(re.sub(r"^(\w+) [\w.]+,", r"\1,", each) for each in tagger.engine.split("; "))
 
 
 def unheard(tagger: AnyTagger) -> list[str]:

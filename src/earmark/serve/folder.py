@@ -177,9 +177,10 @@ def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     )
     (gone,) = store.rows("SELECT count(*) AS n FROM done WHERE job = ? AND NOT there", (job,))
     told = json.loads(row["told"])
-    served = None if here.jobs is None else here.jobs.served(told.get("tagger", ""), row["tagger"])
+    _, jobs = here.folder
     return OneJob(
-        id=job, tagger=row["tagger"], served=served, state=row["state"], begun=row["begun"], total=max(len(listed.names), done["n"]),
+        id=job, tagger=row["tagger"], served=jobs.served(told.get("tagger", ""), row["tagger"]), engine=told.get("engine"),
+        goes_on=jobs.goes_on(told, row["tagger"]), state=row["state"], begun=row["begun"], total=max(len(listed.names), done["n"]),
         done=done["n"], unread=done["unread"], gone=gone["n"], seconds=done["seconds"], events=events["n"],
         candidates=events["below"], rules=told["rules"],
     )  # fmt: skip

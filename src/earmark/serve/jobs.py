@@ -24,7 +24,7 @@ from earmark.files import journal as journals
 from earmark.files.journal import Journal
 from earmark.inference import candidates
 from earmark.inference.recordings import Failure
-from earmark.models.anytagger import AnyTagger
+from earmark.models.anytagger import AnyTagger, way
 from earmark.scores import Event
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
@@ -69,9 +69,10 @@ class Jobs:
 
         Raises EarmarkError for a retry of one that runs.
         """
-        told = {"tagger": self.taggers[tagger].identity(), "name": tagger, "rules": rules.as_dict()}
+        asked = self.taggers[tagger]
+        told = {"tagger": asked.identity(), "name": tagger, "rules": rules.as_dict(), "engine": way(asked)}
         with self._lock:
-            job = self.store.job(told, tagger)
+            job = self.store.job(self._as_begun(told), tagger)
             if retry:
                 self._try_again(job)
             self._put(job)
@@ -80,12 +81,47 @@ class Jobs:
     def again(self, job: int) -> None:
         """Let a job that is there go on, with its own tagger and rules, and try again what could not be read.
 
-        Raises EarmarkError where it runs.
+        Raises EarmarkError where it runs, and where it cannot go on here as it was begun.
         """
+        try:
+            self._begun_with(job)
+        except EarmarkError as error:
+            raise EarmarkError(f"job {job}: {error}") from error
         with self._lock:
             self._try_again(job)
             self.store.state(job, "running")
             self._put(job)
+
+    def _as_begun(self, told: dict[str, Any]) -> dict[str, Any]:
+        """The same settings, as a job of before tells them where one was begun with them: it tells no engine."""
+        before = {name: value for name, value in told.items() if name != "engine"}
+        return before if _alike_before(told["engine"]) and self.store.known(before) is not None else told
+
+    def _begun_with(self, job: int) -> tuple[dict[str, Any], AnyTagger]:
+        """What a job was begun with, and the tagger that it goes on with. Raises EarmarkError where none here would do."""
+        (row,) = self.store.rows("SELECT told, tagger FROM jobs WHERE id = ?", (job,))
+        told = json.loads(row["told"])
+        name = self.served(told["tagger"], row["tagger"])
+        if name is None:
+            raise EarmarkError(
+                f"it was begun with another tagger called {row['tagger']}: start the service with that one"
+            )
+        if not self._computed_alike(told, name):
+            raise EarmarkError(
+                f"it was begun with {name} in {told.get('engine', 'float32')}, and it computes in {way(self.taggers[name])} "
+                "here now: results would be mixed. Start the service with the --engine and --precision that it was begun with, or let "
+                "the folder be heard anew, which is a job of its own"
+            )
+        return told, self.taggers[name]
+
+    def _computed_alike(self, told: Mapping[str, Any], name: str) -> bool:
+        now = way(self.taggers[name])
+        return bool(told["engine"] == now) if "engine" in told else _alike_before(now)
+
+    def goes_on(self, told: Mapping[str, Any], usual: str) -> bool:
+        """Whether a job that was begun with these settings goes on here: with the same tagger, computed in the same way."""
+        name = self.served(told.get("tagger", ""), usual)
+        return name is not None and self._computed_alike(told, name)
 
     def _try_again(self, job: int) -> None:
         if job in self._tasks and not self._tasks[job].left:
@@ -143,12 +179,7 @@ class Jobs:
     def _run(self, job: int, task: Task) -> None:
         retry = job in self._retried
         self._retried.discard(job)
-        (row,) = self.store.rows("SELECT told, tagger FROM jobs WHERE id = ?", (job,))
-        told = json.loads(row["told"])
-        name = self.served(told["tagger"], row["tagger"])
-        if name is None:
-            raise EarmarkError(f"was begun with another tagger called {row['tagger']}: start the service with that one")
-        tagger = self.taggers[name]
+        told, tagger = self._begun_with(job)
         listed = self.shelf.listing.now()
         names = [name for name in listed.names.values() if name not in listed.unnamed]
         files = {name: file for name in names if (file := self.shelf.listing.inside(name)) is not None}
@@ -196,6 +227,11 @@ class Jobs:
         while self.desk.taken and time.monotonic() < until:
             time.sleep(0.02)
         task.look()
+
+
+def _alike_before(engine: str) -> bool:
+    """Whether a job that does not tell its engine, as of before, may go on in this way: engines agree to 1e-5 in float32 alone."""
+    return all(", float32," in each for each in engine.split("; "))
 
 
 def _bytes(journal: Journal, file: Path) -> State:

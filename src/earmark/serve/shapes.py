@@ -19,8 +19,10 @@ class OneTagger(Output):
     """A tagger that can be asked. calibrated: whether thresholds or rules were chosen for it."""
 
     name: str
-    identity: Annotated[str, Field(description="Changes with anything that changes a score.")]
-    engine: str
+    identity: Annotated[str, Field(description="Changes with anything of the tagger that changes a score.")]
+    engine: Annotated[
+        str, Field(description="What computes its scores, whose last digits are its own, and in which precision.")
+    ]
     sample_rate: Annotated[int, Field(description="Hz.")]
     task: Literal["one", "many"]
     tags: list[str]
@@ -157,6 +159,12 @@ class OneJob(Output):
     id: int
     tagger: str
     served: Annotated[str | None, Field(description="The name by which the tagger of this job is asked now, or null.")]
+    engine: Annotated[
+        str | None, Field(description="What computes its scores; null of a job of before: any in float32.")
+    ]
+    goes_on: Annotated[
+        bool, Field(description="Whether it can go on: its tagger is served, in the same engine and precision.")
+    ]
     state: str
     begun: str
     total: Counted

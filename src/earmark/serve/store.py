@@ -215,6 +215,11 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------------ jobs
 
+    def known(self, told: Mapping[str, Any]) -> int | None:
+        """The job that was begun with these settings; None: there is none."""
+        rows = self.rows("SELECT id FROM jobs WHERE told = ?", (json.dumps(told, sort_keys=True),))
+        return int(rows[0]["id"]) if rows else None
+
     def job(self, told: Mapping[str, Any], tagger: str) -> int:
         """The job of these settings: a new one, or the one that was begun with them."""
         text = json.dumps(told, sort_keys=True)

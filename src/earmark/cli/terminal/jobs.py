@@ -211,14 +211,16 @@ def engine_of(tagger: AnyTagger) -> dict[str, str]:
 
     Without its version: one that is upgraded need not begin anew.
     """
-    ways = tagger.engine.split("; ")
-    if all(re.match(r"torch [\w.]+, float32,", way) for way in ways):
+    each = tagger.engine.split("; ")
+    if all(re.match(r"torch [\w.]+, float32,", told) for told in each):
         return {}
-    if all(", float32," in way for way in ways):
+    if all(", float32," in told for told in each):
         return {
             "engine": re.sub(r" [\w.]+,", ",", tagger.engine)
         }  # without its precision: so jobs tell it that were begun before
-    return {"engine": "; ".join(re.sub(r"^(\w+) [\w.]+,", r"\1,", way) for way in ways)}
+    from earmark.models.anytagger import way
+
+    return {"engine": way(tagger)}
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,11 @@ function watch() {
   return watched((signal) => json(`v1/jobs/${id}`, { signal }), (told) => {
     const moved = !job || job.done !== told.done || job.state !== told.state;
     job = told;
-    if (job.served === tagger().name) at("begin").textContent = "Hear what is new"; // else another tagger hears them anew
+    if (job.goes_on && job.served === tagger().name) at("begin").textContent = "Hear what is new"; // else another tagger hears them anew
     const runs = job.state === "running";
     at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
     at("stop").hidden = !runs; at("begin").disabled = runs;
-    at("retry").hidden = runs || !job.unread || !job.served;
+    at("retry").hidden = runs || !job.unread || !job.goes_on;
     at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
     at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
       `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
