@@ -75,6 +75,22 @@ def folder(esc10, place, tmp_path):
 
 
 @pytest.fixture
+def doubtful(tmp_path, clips) -> Path:
+    """One recording each that is silent, whose channels cancel out or of which one is dead, that was never scaled; and a good one."""
+    root = tmp_path / "doubtful"
+    root.mkdir()
+    wave, rate = soundfile.read(clips[0], dtype="float32", always_2d=True)
+    noise = np.random.default_rng(0).normal(0, 1e-3, len(wave))
+    wave = 0.5 * wave[:, 0] / abs(wave).max() + noise
+    for name, made in {
+        "zero.wav": np.zeros(len(wave)), "opposite.wav": np.stack([wave, -wave], 1), "beyond.wav": 30_000 * wave,
+        "dead.wav": np.stack([wave, 0 * wave], 1), "good.wav": wave,
+    }.items():  # fmt: skip
+        soundfile.write(root / name, made.astype(np.float32), rate, subtype="FLOAT")
+    return root
+
+
+@pytest.fixture
 def other() -> Iterator[Browser]:
     """A browser for a service of a test's own; what it complains of a service that is gone is its own business."""
     if installed() is None:

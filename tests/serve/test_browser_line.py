@@ -91,6 +91,10 @@ CHANGES = {
         "recordings", NAMED, "v1/recordings?", put("filter", "A_"), put("filter", "_0530"), FOLDER,
         "document.querySelector('#files-told').textContent.startsWith('1 ')",
     ),
+    "which of the files": Change(
+        "recordings", NAMED, "v1/recordings?", put("only", "heard", "change"), put("only", "silent", "change"), FOLDER,
+        "document.querySelector('#files-told').textContent.startsWith('0 ')",
+    ),
     "score of counts": Change(
         "recordings", COUNTED, "/counts?", put("least", 0.1), put("least", 0.99), FOLDER,
         "!document.querySelector('#counts').textContent.includes('chance')",

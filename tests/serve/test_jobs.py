@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -82,3 +83,76 @@ def test_a_job_of_before_tells_no_engine(ways, place, tmp_path):
         with TestClient(build(settings, {"esc10": tagger}), base_url=HERE) as client:
             assert client.get(f"/v1/jobs/{job['id']}").json() == job | {"engine": None, "goes_on": same}
             assert (run(client)["id"] == job["id"]) is same
+
+
+# ------------------------------------------------------------------------------------------------------------ notes
+
+
+def listed(client: TestClient, job: int) -> dict[str, dict]:
+    return {each["name"]: each for each in client.get("/v1/recordings", params={"job": job}).json()["recordings"]}
+
+
+def test_what_was_done_to_the_sound_is_told_of_a_job_as_of_one_recording(esc10, doubtful, tmp_path):
+    """A dead microphone is not a quiet forest: in the list, in the job's counts, in its files, also after a kill."""
+    settings = Settings(recordings=doubtful, state=tmp_path / "state")
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        job = run(client)
+        told = listed(client, job["id"])
+        for name, each in told.items():
+            answer = client.post("/v1/events", files={"file": (name, (doubtful / name).read_bytes())})
+            for same in (answer, client.get(f"/v1/recordings/{each['id']}/events")):
+                assert each["notes"] == json.loads(same.headers.get("Earmark-Notes", "[]")), name
+        for only, wanted in {
+            "silent": [name for name, each in told.items() if each["silent"]],
+            "noted": [name for name, each in told.items() if each["notes"]], "heard": list(told), "waits": [], "unread": [],
+        }.items():  # fmt: skip
+            found = client.get("/v1/recordings", params={"job": job["id"], "only": only, "most": 1}).json()
+            assert found["total"] == len(wanted) and [each["name"] for each in found["recordings"]] == wanted[:1], only
+            assert "say which with job=" in client.get("/v1/recordings", params={"only": only}).json()["error"]
+    for name, words in (
+        ("zero", "is silent"),
+        ("opposite", "cancel"),
+        ("beyond", "times full scale"),
+        ("dead", "channel"),
+    ):
+        assert any(words in note for note in told[f"{name}.wav"]["notes"]), told[f"{name}.wav"]
+    assert {name: each["silent"] for name, each in told.items()} == {
+        name: name in ("zero.wav", "opposite.wav") for name in told
+    }
+    assert told["good.wav"]["notes"] == []
+    assert (job["done"], job["silent"], job["noted"]) == (5, 2, 4)
+    kept = {
+        each["path"]: each
+        for path in (tmp_path / "state" / "jobs" / "1" / "results").iterdir()
+        for each in json.loads(path.read_text())
+    }
+    assert {name: (each["notes"], each["silent"]) for name, each in kept.items()} == {
+        name: (each["notes"], each["silent"]) for name, each in told.items()
+    }
+    line = sqlite3.connect(tmp_path / "state" / "serve.sqlite")
+    with line:  # written down before a kill, and not yet in the store
+        line.execute("DELETE FROM done")
+    line.close()
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        again = run(client)
+        assert again | {"seconds": 0} == job | {"seconds": 0}
+        for name, each in listed(client, job["id"]).items():
+            assert each | {"seconds": 0} == told[name] | {"seconds": 0}
+
+
+def test_of_what_was_heard_before_notes_were_kept_nobody_says_that_there_were_none(esc10, doubtful, tmp_path):
+    settings = Settings(recordings=doubtful, state=tmp_path / "state")
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        job = run(client)
+    line = sqlite3.connect(tmp_path / "state" / "serve.sqlite")
+    with line:
+        for column in ("notes", "silent"):
+            line.execute(f"ALTER TABLE done DROP COLUMN {column}")
+        line.execute("PRAGMA user_version = 3")
+    line.close()
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        assert client.get(f"/v1/jobs/{job['id']}").json() == job | {"silent": 0, "noted": 0}
+        assert all(each["notes"] is each["silent"] is None for each in listed(client, job["id"]).values())
+        shutil.copy(doubtful / "zero.wav", doubtful / "new.wav")
+        again = run(client)
+        assert (again["id"], again["silent"], again["noted"]) == (job["id"], 1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
@@ -109,13 +109,15 @@ async def answered(
 
 
 def said(told: Told, media: str) -> Response:
-    response = Response(told.body, media_type=media)
-    if told.notes:
-        notes = list(told.notes)
-        while len(text := json.dumps(notes)) > LONGEST:  # escapes: headers hold ASCII alone
-            notes = [*notes[: len(notes) // 2], "… and more"] if len(notes) > 1 else [notes[0][: LONGEST // 8] + "…"]
-        response.headers[NOTES] = text
-    return response
+    return Response(told.body, headers=noted(told.notes), media_type=media)
+
+
+def noted(notes: Sequence[str]) -> dict[str, str]:
+    """The header that tells what was done to the sound, where there is something to be told."""
+    told = list(notes)
+    while len(text := json.dumps(told)) > LONGEST:  # escapes: headers hold ASCII alone
+        told = [*told[: len(told) // 2], "… and more"] if len(told) > 1 else [told[0][: LONGEST // 8] + "…"]
+    return {NOTES: text} if told else {}
 
 
 @router.post("/v1/tags", response_model=list[TagsOfRecording], responses=UNHEARD, openapi_extra=BODY)

@@ -44,6 +44,7 @@ Tag = Annotated[str | None, Query(max_length=255, description="Of this tag alone
 Name = Annotated[str | None, Query(max_length=255, description="Whose names hold this.")]
 First = Annotated[int, Query(ge=0, le=2**53, description="How many are left out before.")]
 Most = Annotated[int, Query(ge=1, le=1000)]
+Only = Literal["waits", "heard", "unread", "silent", "noted"]
 Below = Annotated[
     bool, Query(description="Of the candidates, whose scores lie under the threshold, not of the events.")
 ]
@@ -73,6 +74,7 @@ def recordings(
     listed: Lately,
     job: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     name: Name = None,
+    only: Annotated[Only | None, Query(description="Those of which the job says so; noted: those with notes.")] = None,
     first: First = 0,
     most: Most = 100,
 ) -> Folder:
@@ -80,8 +82,14 @@ def recordings(
     store, _ = here.folder
     if job is not None:
         known_job(store, job)
-    found = {known: told for known, told in listed.names.items() if name is None or name.casefold() in told.casefold()}
+    elif only is not None:
+        raise EarmarkError(f"only={only} is of what a job made of the recordings: say which with job=")
     done = {row["recording"]: row for row in store.rows("SELECT * FROM done WHERE job = ? AND there", (job,))}
+    found = {
+        known: told
+        for known, told in listed.names.items()
+        if (name is None or name.casefold() in told.casefold()) and (only is None or _is(only, done.get(told)))
+    }
     counts = {
         row["recording"]: row["n"]
         for row in store.rows(
@@ -95,10 +103,26 @@ def recordings(
     )  # fmt: skip
 
 
+def _is(only: Only, done: dict[str, Any] | None) -> bool:
+    match only:
+        case "silent":
+            return done is not None and bool(done["silent"])
+        case "noted":
+            return done is not None and done["notes"] not in (None, "[]")
+    return _state(done) == only
+
+
+def _state(done: dict[str, Any] | None) -> Literal["waits", "heard", "unread"]:
+    return "waits" if done is None else "unread" if done["error"] else "heard"
+
+
 def _recording(known: str, name: str, done: dict[str, Any] | None, events: int) -> OneRecording:
-    state: Literal["waits", "heard", "unread"] = "waits" if done is None else "unread" if done["error"] else "heard"
-    told = done or {"seconds": None, "error": None}
-    return OneRecording(id=known, name=name, state=state, seconds=told["seconds"], events=events, error=told["error"])
+    told = done or dict.fromkeys(("seconds", "error", "notes", "silent"))
+    return OneRecording(
+        id=known, name=name, state=_state(done), seconds=told["seconds"], events=events, error=told["error"],
+        silent=None if told["silent"] is None else bool(told["silent"]),
+        notes=None if told["notes"] is None else json.loads(told["notes"]),
+    )  # fmt: skip
 
 
 @router.post("/v1/jobs", status_code=202)
@@ -168,7 +192,8 @@ def known_tag(store: Store, job: int, tag: str | None, others: Iterable[str] = (
 def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     row = known_job(store, job)
     (done,) = store.rows(
-        "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds FROM done WHERE job = ? AND there",
+        "SELECT count(*) AS n, count(error) AS unread, coalesce(sum(seconds), 0) AS seconds, coalesce(sum(silent), 0) AS silent, "
+        "coalesce(sum(notes <> '[]'), 0) AS noted FROM done WHERE job = ? AND there",
         (job,),
     )
     (events,) = store.rows(
@@ -181,8 +206,8 @@ def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     return OneJob(
         id=job, tagger=row["tagger"], served=jobs.served(told.get("tagger", ""), row["tagger"]), engine=told.get("engine"),
         goes_on=jobs.goes_on(told, row["tagger"]), state=row["state"], begun=row["begun"], total=max(len(listed.names), done["n"]),
-        done=done["n"], unread=done["unread"], gone=gone["n"], seconds=done["seconds"], events=events["n"],
-        candidates=events["below"], rules=told["rules"],
+        done=done["n"], unread=done["unread"], silent=done["silent"], noted=done["noted"], gone=gone["n"], seconds=done["seconds"],
+        events=events["n"], candidates=events["below"], rules=told["rules"],
     )  # fmt: skip
 
 

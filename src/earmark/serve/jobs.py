@@ -211,8 +211,10 @@ class Jobs:
                     continue
                 told, low = (json.loads(eventfile.text({name: each}, "json"))[0] for each in (events, rejected))
                 told |= {"duration": round(result.duration, 6), "candidates": low["events"]}
+                told |= {"notes": list(result.notes), "silent": result.silent}
                 journal.done(files[name], json.dumps([told], ensure_ascii=False, indent=1) + "\n", ".json")
-                self.store.heard(job, name, result.duration, events, rejected, _bytes(journal, files[name]))
+                state = _bytes(journal, files[name])
+                self.store.heard(job, name, result.duration, events, rejected, state, result.notes, result.silent)
 
     def _take_in(self, job: int, name: str, file: Path, journal: Journal) -> None:
         for _, reason in journal.failures([file]):
@@ -220,7 +222,16 @@ class Jobs:
         for text in journal.results([file]):
             (told,) = json.loads(text)
             events, rejected = (_events(told.get(key, ())) for key in ("events", "candidates"))
-            self.store.heard(job, name, told["duration"], events, rejected, _bytes(journal, file))
+            self.store.heard(
+                job,
+                name,
+                told["duration"],
+                events,
+                rejected,
+                _bytes(journal, file),
+                told.get("notes"),
+                told.get("silent"),
+            )
 
     def _give_way(self, task: Task) -> None:
         until = time.monotonic() + PATIENCE

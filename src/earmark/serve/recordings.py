@@ -37,6 +37,7 @@ from earmark.serve.api import (
     Threshold,
     Which,
     gone,
+    noted,
 )  # fmt: skip
 from earmark.serve.hearing import Heard, hear, sampled
 from earmark.serve.service import Here, Service
@@ -305,7 +306,7 @@ async def events(
     rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest, low)
     highest = min(asked.sample_rate / 2, sound.highest())
     body = written({sound.path.name: heard.events(rules)}, format.value, highest)
-    headers = {}
+    headers = noted(heard.notes)
     if download:
         plain = re.sub(r"[^\w.-]", "_", sound.path.name, flags=re.ASCII)
         ending = eventfile.ending(format.value)

@@ -120,7 +120,10 @@ class ScoresOverTime(Output):
 
 
 class OneRecording(Output):
-    """A recording of the folder, and what the job made of it. state: waits, heard or unread."""
+    """A recording of the folder, and what the job made of it. state: waits, heard or unread. silent: whether there is nothing to be
+    heard in it; notes: what was done to its sound, and what makes scores of little worth. Both null where it was not heard, or by an
+    earmark of before, which kept neither.
+    """
 
     id: str
     name: str
@@ -128,6 +131,8 @@ class OneRecording(Output):
     seconds: float | None
     events: Counted
     error: str | None
+    silent: bool | None
+    notes: list[str] | None
 
 
 class Folder(Output):
@@ -151,7 +156,8 @@ class JobAsked(Output):
 
 
 class OneJob(Output):
-    """state: running, stopped, done, or failed and why. done, unread: recordings; seconds: of sound heard. candidates: what was
+    """state: running, stopped, done, or failed and why. done, unread: recordings; silent, noted: of those heard the ones in which there
+    is nothing to be heard, and the ones with notes, as /v1/recordings tells them; seconds: of sound heard. candidates: what was
     not sure enough to be an event, from half of the thresholds on. gone: recordings that were heard and are not in the folder any
     more, or are others by now: what was found in them is kept, and counts again where they are there again.
     """
@@ -170,6 +176,8 @@ class OneJob(Output):
     total: Counted
     done: Counted
     unread: Counted
+    silent: Counted
+    noted: Counted
     gone: Counted
     seconds: Seconds
     events: Counted

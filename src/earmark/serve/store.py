@@ -27,14 +27,14 @@ from earmark.scores import Event
 
 NAME = "serve.sqlite"
 # 1: without candidates (`below`), moved edges (`right_…`) and trainings; 2: numbers of events were given again, and nothing told of
-# which bytes of a recording (`size`, `mtime`) events and answers are
-VERSION = 3
+# which bytes of a recording (`size`, `mtime`) events and answers are; 3: nothing told what was done to the sound (`notes`, `silent`)
+VERSION = 4
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
   id INTEGER PRIMARY KEY, told TEXT NOT NULL UNIQUE, tagger TEXT NOT NULL, state TEXT NOT NULL, begun TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS done (
   job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, seconds REAL, error TEXT, size INTEGER, mtime INTEGER,
-  there INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (job, recording));
+  there INTEGER NOT NULL DEFAULT 1, notes TEXT, silent INTEGER, PRIMARY KEY (job, recording));
 CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs, recording TEXT NOT NULL, onset REAL NOT NULL,
   offset REAL NOT NULL, tag TEXT NOT NULL, score REAL NOT NULL, draw REAL NOT NULL, clock INTEGER, hour INTEGER NOT NULL,
@@ -76,7 +76,9 @@ SINCE_2 = (
     "ALTER TABLE events RENAME TO former",
     *(f"DROP INDEX IF EXISTS events_by_{name}" for name in ("tag", "draw", "recording")),
 )  # before the tables are made
+SINCE_3 = ("ALTER TABLE done ADD COLUMN notes TEXT", "ALTER TABLE done ADD COLUMN silent INTEGER")
 FLOOR = 2**32  # above all numbers that events ever had before: a page that is still open may know one that is gone
+DONE = "job, recording, seconds, error, size, mtime, notes, silent"
 FOUND = "job, recording, onset, offset, tag, score, draw, clock, hour, below"
 TAKEN_OVER = (
     f"INSERT INTO events (id, {FOUND}) SELECT id, {FOUND} FROM former",
@@ -167,8 +169,8 @@ class Store:
             )
         former = version in (1, 2)
         changes = [
-            *(SINCE_1 if version == 1 else ()), *(SINCE_2 if former else ()), *TABLES.split(";"), *(TAKEN_OVER if former else ()),
-            f"PRAGMA user_version = {VERSION}",
+            *(SINCE_1 if version == 1 else ()), *(SINCE_2 if former else ()), *(SINCE_3 if version in (1, 2, 3) else ()),
+            *TABLES.split(";"), *(TAKEN_OVER if former else ()), f"PRAGMA user_version = {VERSION}",
         ]  # fmt: skip
         with self.writing() as line:
             for change in changes:
@@ -237,10 +239,10 @@ class Store:
 
     def heard(
         self, job: int, recording: str, seconds: float, events: Iterable[Event], candidates: Iterable[Event] = (),
-        state: State = UNKNOWN,
+        state: State = UNKNOWN, notes: Sequence[str] | None = None, silent: bool | None = None,
     ) -> None:  # fmt: skip
         """What was found in a recording, in place of what was found before; candidates: what was not sure enough; state: of its file,
-        as it was heard.
+        as it was heard; notes: what was done to its sound; silent: whether there is nothing to be heard in it. None: nobody knows.
 
         What is found as it was before stays as it is, with its answers: the same sound was heard, though its file may have been
         copied anew. Other events never get a number that one had before.
@@ -267,12 +269,19 @@ class Store:
                     "UPDATE reviews SET size = ?, mtime = ? WHERE job = ? AND recording = ? AND size IS ? AND mtime IS ?",
                     (*state, *here, *before),
                 )
-            line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, NULL, ?, ?, 1)", (*here, seconds, *state))
+            told = None if notes is None else json.dumps(list(notes)), silent
+            line.execute(
+                f"INSERT OR REPLACE INTO done ({DONE}) VALUES (?, ?, ?, NULL, ?, ?, ?, ?)",
+                (*here, seconds, *state, *told),
+            )
 
     def failed(self, job: int, recording: str, error: str, state: State = UNKNOWN) -> None:
         with self.writing() as line:
             line.execute("DELETE FROM events WHERE job = ? AND recording = ?", (job, recording))
-            line.execute("INSERT OR REPLACE INTO done VALUES (?, ?, NULL, ?, ?, ?, 1)", (job, recording, error, *state))
+            line.execute(
+                f"INSERT OR REPLACE INTO done ({DONE}) VALUES (?, ?, NULL, ?, ?, ?, NULL, NULL)",
+                (job, recording, error, *state),
+            )
 
     def told(self, job: int) -> dict[str, State]:
         """The recordings of which something is known, and of which bytes it is."""

@@ -99,14 +99,16 @@ function kept(name) { // of a recording of the folder that is too long to be hea
     const { jobs } = await json("v1/jobs", { signal });
     for (const job of jobs.filter((each) => each.served === name)) {
       const { recordings } = await json(`v1/recordings?${query({ job: job.id, name: part, most: 1000 })}`, { signal });
-      if (recordings.find((each) => each.id === id)?.state !== "heard") continue;
-      return { job, ...await json(`v1/jobs/${job.id}/events?${query({ recording: id, most: 1000 })}`, { signal }) };
+      const of = recordings.find((each) => each.id === id);
+      if (of?.state !== "heard") continue;
+      return { job, of, ...await json(`v1/jobs/${job.id}/events?${query({ recording: id, most: 1000 })}`, { signal }) };
     }
     return null;
   }, (told) => {
     const why = `It lasts ${clock(recording.seconds, 0)}, and ${clock(state.limits.seconds, 0)} are heard at once.`, there = element("a", { href: "#recordings" }, "Recordings");
     if (!told) { at("answer").replaceChildren(element("span", {}, `${why} Under `, there, `, ${name} hears the folder, however long its recordings are; what it finds in this one is shown here then.`)); return; }
     const events = told.events.map((each) => ({ ...each, label: each.tag })), { thresholds } = told.job.rules, values = new Set(Object.values(thresholds));
+    if (told.of.notes?.length) say(told.of.notes.join(" · "));
     const count = (label) => events.filter((each) => each.label === label).length;
     const labels = [...new Set(events.map((each) => each.label))].sort((a, b) => count(b) - count(a));
     at("answer").replaceChildren(element("span", {}, `${why} These are the events that ${name} found in it when it heard the folder, under `, there, "."));

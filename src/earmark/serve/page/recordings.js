@@ -15,6 +15,7 @@ export function start(state, which) {
   at("job").addEventListener("change", () => { forget(); watch(); });
   at("least").addEventListener("input", () => { clearTimeout(at("least").later); at("least").later = setTimeout(surer, 150); at("least-told").textContent = Number(at("least").value).toFixed(2); });
   at("filter").addEventListener("input", () => { clearTimeout(at("filter").later); at("filter").later = setTimeout(() => files(), 150); });
+  at("only").addEventListener("change", () => files());
   at("more").addEventListener("click", () => list(true));
   at("more-files").addEventListener("click", () => files(true));
   at("least-told").textContent = "0.00";
@@ -78,7 +79,7 @@ function watch() {
     at("retry").hidden = runs || !job.unread || !job.goes_on;
     at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
     at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
-      `${job.unread ? `, ${job.unread} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
+      `${job.unread ? `, ${job.unread.toLocaleString("en")} could not be read` : ""}${job.silent ? `, ${job.silent.toLocaleString("en")} silent` : ""}${job.noted ? `, ${job.noted.toLocaleString("en")} with notes` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
       `${job.gone ? ` ${job.gone === 1 ? "One that was heard is" : `${job.gone.toLocaleString("en")} that were heard are`} not in the folder any more, or not as it was then: what was found there is kept, and counts again once it is back.` : ""}`;
     counts();
     if (moved) { files(); if (cell) list(); }
@@ -143,13 +144,16 @@ function held(pressed) { // by which what is played is stopped
 
 function quiet() { player.pause(); if (playing) playing.textContent = "Play"; playing = null; }
 
+const bare = ({ name, notes }) => (notes ?? []).map((told) => (told.startsWith(`${name}: `) ? told.slice(name.length + 2) : told));
+
 function files(more = false) {
   const first = more ? shownFiles : 0;
-  return filed((signal) => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, first, most: STEP })}`, { signal }), (told) => {
+  return filed((signal) => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, only: at("job").value && at("only").value, first, most: STEP })}`, { signal }), (told) => {
     at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
-    const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), each.error ? element("p", { className: "aside" }, each.error) : null),
+    const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), 
+        ...(each.error ? [each.error] : bare(each)).map((told) => element("p", { className: "aside" }, told))),
       element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
-      element("td", { className: "words" }, each.error ? "cannot be read" : each.state)));
+      element("td", { className: "words" }, each.error ? "cannot be read" : each.silent ? "silent" : each.state)));
     at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);
     shownFiles = first + rows.length;
     at("more-files").hidden = shownFiles >= told.total;
