@@ -112,6 +112,17 @@ def test_live_where_the_service_is_killed(other):
         assert other.run("document.querySelectorAll('#live-log tbody tr').length") > 0  # what was heard stays
 
 
+def test_live_over_a_line_that_is_too_slow(page):  # noqa: F811
+    """Nothing is left out of the middle of the sound: it ends, and that is said."""
+    page.run("location.hash = 'live'")
+    page.run("document.querySelector('#live-start').click()")
+    page.wait("document.querySelectorAll('#live-log tbody tr').length > 0")
+    page.run("void Object.defineProperty(WebSocket.prototype, 'bufferedAmount', { get: () => 4e6 })")
+    assert page.wait(SAID).startswith("The line to the service is slower than the sound, of which 0:")
+    assert page.run(text("live-start")) == "Start listening"
+    page.wait("document.querySelector('#live-late').textContent.endsWith(' heard')")  # the whole of what was sent
+
+
 def test_who_leaves_ends_the_recording_and_finds_it(page):  # noqa: F811
     page.run("document.querySelector('#record').click()")
     page.wait("document.querySelector('#record').textContent.startsWith('stop after 0:01')")

@@ -7,6 +7,11 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from fastapi.testclient import TestClient
+from tests.serve.conftest import HERE
+
+from earmark.serve.app import build
+from earmark.serve.settings import Settings
 
 
 def listened(
@@ -78,6 +83,35 @@ def test_what_is_asked_in_the_address(service, query, told):
     with service.websocket_connect(f"ws://localhost/v1/live{query}") as line:
         assert json.loads(line.receive_text())["error"].startswith(told)
         assert line.receive()["code"] == 1008
+
+
+@pytest.fixture
+def hasty(esc10):
+    """It waits for nobody."""
+    with TestClient(build(Settings(patience=0.3), {"esc10": esc10}), base_url=HERE) as client:
+        yield client
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2, 6])
+def test_sound_that_stops_without_an_end_is_no_whole(hasty, seconds):
+    """A stall is told, however much has come by then: windows that were whole, then why there is no more."""
+    told = []
+    with hasty.websocket_connect("ws://localhost/v1/live") as line:
+        line.send_text(json.dumps({"rate": 16_000}))
+        line.send_bytes(np.zeros(round(seconds * 16_000), "<f4").tobytes())
+        while not told or "error" not in told[-1]:
+            told.append(json.loads(line.receive_text()))
+        assert line.receive()["code"] == 1008
+    assert told[-1]["error"].startswith("neither sound nor the text end came for 0.3 s: what has come is not the whole")
+    assert all("start" in each for each in told[:-1])
+
+
+def test_nothing_is_said_first(hasty):
+    with hasty.websocket_connect("ws://localhost/v1/live") as line:
+        assert json.loads(line.receive_text())["error"].endswith(": nothing came for 0.3 s")
+    with hasty.websocket_connect("ws://localhost/v1/live") as line:
+        line.send_bytes(bytes(8))
+        assert json.loads(line.receive_text())["error"].endswith(": bytes came before it")
 
 
 def test_nothing_comes(service):

@@ -5,7 +5,8 @@ the client sends   first a text, {"rate": Hz, "encoding": "f32le" or "s16le"}, t
 it is told         texts: for each window what `earmark tag --format jsonl` prints of live sound, with `late`, seconds between
                    the arrival of the window's last sample and this line; at the end the tags of the whole, as of a file with
                    the same samples, and `notes`: what was done to the sound, as the header Earmark-Notes tells it of a file
-it is refused      by a text {"error": …}, and the line is closed; so it is for a text that is not "end"
+it is refused      by a text {"error": …}, and the line is closed with 1008; so it is for a text that is not "end", and where
+                   neither sound nor "end" comes for a minute: what has come is not the whole
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import queue
 import threading
 import time
 from bisect import bisect_left
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -147,15 +148,16 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
         opening = Opening.model_validate_json(await asyncio.wait_for(line.receive_text(), here.settings.patience))
         out: asyncio.Queue[Any] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        listener = Listener(
-            asked,
-            Choice.asked(asked, top, False),
-            opening,
-            lambda told: loop.call_soon_threadsafe(out.put_nowait, told),
-        )
+
+        def say(told: Any) -> None:
+            with suppress(RuntimeError):  # the loop's, which was closed when the service ended: nobody listens any more
+                loop.call_soon_threadsafe(out.put_nowait, told)
+
+        listener = Listener(asked, Choice.asked(asked, top, False), opening, say)
     except (ValidationError, EarmarkError, KeyError, TimeoutError) as error:
-        told = "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
-        await refuse(line, f'first say {{"rate": Hz, "encoding": "f32le"}}: {told}', 1008)
+        await refuse(
+            line, f'first say {{"rate": Hz, "encoding": "f32le"}}: {_wrong(error, here.settings.patience)}', 1008
+        )
         return
     except WebSocketDisconnect:
         return
@@ -163,7 +165,7 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
     reading = asyncio.create_task(_take(line, listener, here.settings.patience, out))
     try:
         while (said := await out.get()) is not None:
-            if isinstance(said, Unknown):
+            if isinstance(said, Broken):
                 await refuse(line, str(said), 1008)
                 return
             await line.send_text(json.dumps(said, ensure_ascii=False))
@@ -175,12 +177,26 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
         reading.cancel()
 
 
-class Unknown(EarmarkError):
-    """A text that the client may not say."""
+def _wrong(error: Exception, patience: float) -> str:
+    """Why there is no opening, in words."""
+    match error:
+        case ValidationError():
+            return "; ".join(each["msg"] for each in error.errors())
+        case TimeoutError():
+            return f"nothing came for {patience:g} s"
+        case KeyError():  # Starlette's, of a message that is no text
+            return "bytes came before it"
+    return str(error)
+
+
+class Broken(EarmarkError):
+    """Why a line is closed before all of the sound has come: a text that the client may not say, or nothing for too long."""
 
 
 async def _take(line: WebSocket, listener: Listener, patience: float, out: asyncio.Queue[Any]) -> None:
-    """What the client sends → the tagger, which may be slower: then the client waits. out: takes Unknown for what means nothing."""
+    """What the client sends → the tagger, which may be slower: then the client waits. out: takes Broken for what means nothing, and
+    where nothing comes any more.
+    """
     try:
         while True:
             message = await asyncio.wait_for(line.receive(), patience)
@@ -193,13 +209,18 @@ async def _take(line: WebSocket, listener: Listener, patience: float, out: async
             if text is not None:
                 shown = repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
                 out.put_nowait(
-                    Unknown(f"{shown} is no text of this line: send samples as bytes, and at last the text {END}")
+                    Broken(f"{shown} is no text of this line: send samples as bytes, and at last the text {END}")
                 )
                 return
             while not listener.coming.put(message.get("bytes") or b""):
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        listener.coming.over.set()
+        out.put_nowait(
+            Broken(
+                f"neither sound nor the text {END} came for {patience:g} s: what has come is not the whole, of which nothing is told. "
+                "Look why it stopped, and open the line again"
+            )
+        )
 
 
 async def refuse(line: WebSocket, told: str, code: int) -> None:

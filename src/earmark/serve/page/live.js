@@ -3,7 +3,7 @@ import { clock, element, query, say } from "./api.js";
 import { chip } from "./listen.js";
 import { Recorder } from "./recorder.js";
 
-const at = (id) => document.getElementById(id), MOST = 200, SECONDS = 10;
+const at = (id) => document.getElementById(id), MOST = 200, SECONDS = 10, FULL = 4e6; // bytes that may wait to be sent
 let tagger, recorder, line = null, opening = false, levels = [], late = [];
 
 export function start(state, which) {
@@ -47,7 +47,10 @@ async function begin() {
     levels.push(samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0));
     levels = levels.slice(-Math.ceil(SECONDS * rate / samples.length));
     draw(Math.ceil(SECONDS * rate / samples.length));
-    if (mine.readyState === WebSocket.OPEN && mine.bufferedAmount < 4e6) mine.send(samples.buffer);
+    if (mine.readyState !== WebSocket.OPEN) return undefined;
+    if (mine.bufferedAmount < FULL) return mine.send(samples.buffer);
+    finish(); // nothing is left out of the middle
+    return say(`The line to the service is slower than the sound, of which ${clock(mine.bufferedAmount / 4 / rate, 0)} wait to be sent: what comes from now on is not heard. Start again to go on.`, true);
   };
   return undefined;
 }
