@@ -22,9 +22,9 @@ from tests.cli.offered import commands, given
 from tests.tflites import tiny
 
 from earmark import cli
-from earmark.cli.terminal.failures import EXTRAS
 from earmark.cli.terminal.listing import Kind
 from earmark.data import manifest as manifests
+from earmark.errors.words import EXTRAS
 from earmark.files.journal import Journal
 from earmark.models import loading
 from earmark.scores import Scores

@@ -71,8 +71,8 @@ class Artist:
 def drawn(name: str, draw: Callable[[], object]) -> bool:
     """Draw the picture of what `name` says. Where that fails, it is said: what was found must not be lost with its picture."""
     from earmark.cli.terminal.console import say
-    from earmark.cli.terminal.failures import reason
     from earmark.errors import EarmarkError
+    from earmark.errors.words import reason
 
     try:
         draw()
