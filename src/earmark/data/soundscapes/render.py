@@ -35,15 +35,20 @@ def render(plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = Non
     return scene * scale, scale
 
 
-def parts(plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = None) -> tuple[Wave, list[Wave]]:
-    """The background (samples,) and what is heard of each event, (samples from onset to offset,), before scaling."""
-    events = [_sound(event, plan.sample_rate, paths[event.clip]) for event in plan.events]
-    return _background(plan, folder or Path()), events
+def parts(
+    plan: ScenePlan, paths: Mapping[str, Path], folder: Path | None = None, salvage: bool = False
+) -> tuple[Wave, list[Wave]]:
+    """The background (samples,) and what is heard of each event, (samples from onset to offset,), before scaling.
+
+    salvage: as of `earmark.audio.load`, where the plan was drawn with it.
+    """
+    events = [_sound(event, plan.sample_rate, paths[event.clip], salvage) for event in plan.events]
+    return _background(plan, folder or Path(), salvage), events
 
 
-def _sound(event: PlacedEvent, rate: int, path: Path) -> Wave:
+def _sound(event: PlacedEvent, rate: int, path: Path, salvage: bool) -> Wave:
     samples = round((event.offset - event.onset) * rate)
-    wave = audio.load(path, rate, event.at, samples / rate, report=_silently).astype(np.float64)
+    wave = audio.load(path, rate, event.at, samples / rate, salvage=salvage, report=_silently).astype(np.float64)
     if len(wave) != samples:
         raise AudioError(path, "has become shorter since it was read", "Mix again once nobody writes to it")
     edge = min(round(FADE * rate), samples // 2)
@@ -52,10 +57,10 @@ def _sound(event: PlacedEvent, rate: int, path: Path) -> Wave:
     return _levelled(wave, FLOOR + event.snr, path, event.at)
 
 
-def _background(plan: ScenePlan, folder: Path) -> Wave:
+def _background(plan: ScenePlan, folder: Path, salvage: bool) -> Wave:
     if plan.background_at is not None:
         path = folder / plan.background
-        wave = audio.load(path, plan.sample_rate, plan.background_at, plan.seconds, report=_silently)
+        wave = audio.load(path, plan.sample_rate, plan.background_at, plan.seconds, salvage=salvage, report=_silently)
         if len(wave) != plan.samples:
             raise AudioError(path, "has become shorter since it was read", "Mix again once nobody writes to it")
         return _levelled(wave.astype(np.float64), FLOOR, path, plan.background_at)

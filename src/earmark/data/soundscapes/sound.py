@@ -72,10 +72,14 @@ def single(clips: Manifest) -> tuple[list[Single], Counter[str]]:
     return sorted(rows, key=lambda each: each.id), why
 
 
-def locate(clip: Single, sample_rate: int, trim: float, report: Callable[[str], None] | None = None) -> Sound:
-    """Where in a clip there is sound, its quiet ends left out. Raises AudioError for what is unreadable or silent."""
+def locate(
+    clip: Single, sample_rate: int, trim: float, report: Callable[[str], None] | None = None, salvage: bool = False
+) -> Sound:
+    """Where in a clip there is sound, its quiet ends left out. salvage: as of `earmark.audio.load`. Raises AudioError for what is
+    unreadable or silent.
+    """
     length = None if clip.end is None else clip.end - (clip.start or 0.0)
-    wave = audio.load(clip.path, sample_rate, clip.start, length, report=report)
+    wave = audio.load(clip.path, sample_rate, clip.start, length, salvage=salvage, report=report)
     frame, begin = frame_length(sample_rate), round((clip.start or 0.0) * sample_rate)
     if not wave.any():
         raise AudioError(clip.path, "is silent: every sample is 0", "Take the clip out of the manifest")
@@ -86,7 +90,7 @@ def locate(clip: Single, sample_rate: int, trim: float, report: Callable[[str], 
 
 
 def locate_all(
-    clips: Sequence[Single], sample_rate: int, trim: float, workers: int
+    clips: Sequence[Single], sample_rate: int, trim: float, workers: int, salvage: bool = False
 ) -> Generator[tuple[Sound | AudioError, list[str]]]:
     """`locate` for each clip in order, on so many threads, and what was done to its audio. What fails is given out.
 
@@ -96,7 +100,7 @@ def locate_all(
     def one(clip: Single) -> tuple[Sound | AudioError, list[str]]:
         notes: list[str] = []
         try:
-            return locate(clip, sample_rate, trim, notes.append), notes
+            return locate(clip, sample_rate, trim, notes.append, salvage), notes
         except AudioError as error:
             return error, notes
 
@@ -128,11 +132,16 @@ def frame_length(sample_rate: int) -> int:
 
 
 def backgrounds(
-    folder: Path, folds: list[str], least: int, sample_rate: int, found: Sequence[Path] | None = None
+    folder: Path,
+    folds: list[str],
+    least: int,
+    sample_rate: int,
+    found: Sequence[Path] | None = None,
+    salvage: bool = False,
 ) -> tuple[dict[str, list[Sound]], list[AudioError]]:
     """The recordings of a folder with `least` samples or more, dealt in turn to the folds; and what is wrong with others.
 
-    found: these in place of all that the folder has. Raises EarmarkError where a fold gets none.
+    found: these in place of all that the folder has. salvage: those that are damaged, too. Raises EarmarkError where a fold gets none.
     """
     found = audio.find([folder]) if found is None else found
     dealt: dict[str, list[Sound]] = {fold: [] for fold in folds}
@@ -140,12 +149,12 @@ def backgrounds(
     for place, path in enumerate(found):
         name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path.absolute())
         try:
-            samples = _samples(path, sample_rate)
+            samples = _samples(path, sample_rate, salvage)
             if samples < least:
                 problem = f"is {samples / sample_rate:.2f} s long, shorter than a scene of {least / sample_rate:g} s"
                 raise AudioError(path, problem, "Give longer backgrounds, or mix shorter scenes with --length")
             # the header was taken at its word: what is cut off or damaged would fail in every scene that has it
-            audio.load(path, sample_rate, 0.0, FRAME, report=lambda _: None)
+            audio.load(path, sample_rate, 0.0, FRAME, salvage=salvage, report=lambda _: None)
         except AudioError as error:
             failures.append(error)
             continue
@@ -161,8 +170,8 @@ def backgrounds(
     return dealt, failures
 
 
-def _samples(path: Path, sample_rate: int) -> int:
+def _samples(path: Path, sample_rate: int, salvage: bool) -> int:
     header = audio.info(path)
     if header.frames is not None:
         return audio.length_at(header.frames, header.sample_rate, sample_rate)
-    return sum(len(block) for block in audio.blocks(path, sample_rate, 10.0, report=lambda _: None))
+    return sum(len(block) for block in audio.blocks(path, sample_rate, 10.0, salvage=salvage, report=lambda _: None))

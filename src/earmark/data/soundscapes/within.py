@@ -55,11 +55,13 @@ def mixed_within(
     sample_rate: int,
     seed: int = 0,
     workers: int = 2,
+    salvage: bool = False,
 ) -> Generator[Within | AudioError]:
     """Each clip with one tag, `copies` times, each time in another stretch of `length` seconds of the recordings.
 
-    recordings: files and folders. snr: lowest and highest, dB. sample_rate: Hz of the waves. What cannot be read is given out as an
-    AudioError. Raises EarmarkError where no recording is as long as a stretch, or settings cannot be met.
+    recordings: files and folders. snr: lowest and highest, dB. sample_rate: Hz of the waves. salvage: what can be read of damaged files is
+    mixed. What cannot be read is given out as an AudioError. Raises EarmarkError where no recording is as long as a stretch, or
+    settings cannot be met.
     """
     found = audio.find(recordings)
     if not found:
@@ -71,18 +73,18 @@ def mixed_within(
     listed, _ = single(clips)
     folder = found[0].absolute().parent
     dealt, unread = backgrounds(
-        folder, [""], round(length * sample_rate), sample_rate, [path.absolute() for path in found]
+        folder, [""], round(length * sample_rate), sample_rate, [path.absolute() for path in found], salvage
     )
     yield from unread
     paths = {clip.id: clip.path for clip in listed}
-    with closing(locate_all(listed, sample_rate, 40.0, workers)) as located:
+    with closing(locate_all(listed, sample_rate, 40.0, workers, salvage)) as located:
         for clip, (sound, _) in zip(listed, located, strict=True):
             if isinstance(sound, AudioError):
                 yield sound
                 continue
             mix = Mix(length, (1, 1), 1, snr, str(folder), sample_rate, _seed(seed, clip.id))
             for copy in range(copies):
-                yield _one(sound, dealt[""], mix, copy, paths, folder)
+                yield _one(sound, dealt[""], mix, copy, paths, folder, salvage)
 
 
 def _seed(seed: int, clip: str) -> int:
@@ -90,14 +92,14 @@ def _seed(seed: int, clip: str) -> int:
 
 
 def _one(
-    sound: Sound, recordings: Sequence[Sound], mix: Mix, copy: int, paths: dict[str, Path], folder: Path
+    sound: Sound, recordings: Sequence[Sound], mix: Mix, copy: int, paths: dict[str, Path], folder: Path, salvage: bool
 ) -> Within | AudioError:
     """A copy: of the stretches that are drawn for it the first that is no digital silence."""
     failure: AudioError | None = None
     for attempt in range(TRIES):
         plan = draw(pool("", [sound], mix, recordings), mix, copy * TRIES + attempt)
         try:
-            return _mixed(plan, paths, folder)
+            return _mixed(plan, paths, folder, salvage)
         except AudioError as error:
             failure = error
             if error.path != str(folder / plan.background):  # the clip itself: another stretch would not help
@@ -106,11 +108,16 @@ def _one(
     return failure
 
 
-def _mixed(plan: ScenePlan, paths: dict[str, Path], folder: Path) -> Within:
-    stretch, (event,) = parts(plan, paths, folder)  # both levelled for a stretch of FLOOR dB
+def _mixed(plan: ScenePlan, paths: dict[str, Path], folder: Path, salvage: bool) -> Within:
+    stretch, (event,) = parts(plan, paths, folder, salvage)  # both levelled for a stretch of FLOOR dB
     placed = plan.events[0]
     own = audio.load(
-        folder / plan.background, plan.sample_rate, plan.background_at or 0.0, plan.seconds, report=_silently
+        folder / plan.background,
+        plan.sample_rate,
+        plan.background_at or 0.0,
+        plan.seconds,
+        salvage=salvage,
+        report=_silently,
     )
     level = float(np.sqrt(np.mean(np.square(own, dtype=np.float64)))) / 10 ** (FLOOR / 20)
     wave, first = stretch * level, round(placed.onset * plan.sample_rate)

@@ -119,7 +119,8 @@ class Ground:
         assert self.asked.background is not None
         within.checked(self.manifest)
         recordings, told = self.asked.background.recordings, self.asked.within
-        mixed = within.hear(told, self.manifest, recordings, self.base, self.asked.seed, self.store.workers, progress)
+        store, seed = self.store, self.asked.seed
+        mixed = within.hear(told, self.manifest, recordings, self.base, seed, store.workers, progress, store.salvage)
         if mixed.unread:
             progress.say(f"{len(mixed.unread)} clips or stretches could not be mixed, the first: {mixed.unread[0]}")
         return mixed

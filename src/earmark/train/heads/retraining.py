@@ -257,7 +257,7 @@ class _Teacher:
         if len(set(half.tolist())) < 2:
             progress.say("there is one review: nothing is left to judge the new tagger on that it did not learn from")
             return []
-        old = self._decided_before(heard, ground.vocabulary)
+        old = self._decided_before(heard, ground.vocabulary, ground.store.salvage)
         new = np.zeros(old.shape, bool)
         for each in (0, 1):
             other, held = (np.flatnonzero(half == which).tolist() for which in (1 - each, each))
@@ -272,10 +272,10 @@ class _Teacher:
             )
         return compare(self.reviews, ground.vocabulary, old, new)
 
-    def _decided_before(self, heard: reviewed.Reviewed, vocabulary: Sequence[str]) -> NDArray[np.bool_]:
+    def _decided_before(self, heard: reviewed.Reviewed, vocabulary: Sequence[str], salvage: bool) -> NDArray[np.bool_]:
         """(reviews, tags): what the old tagger hears in each event. A tag that it does not know it does not hear."""
         rules = self.base.facts.rules
-        scores = reviewed.scores(heard, self.reviews, reviewed.told(heard, self.base))
+        scores = reviewed.scores(heard, self.reviews, reviewed.told(heard, self.base, salvage))
         made = np.zeros((len(self.reviews), len(vocabulary)), bool)
         for column, tag in enumerate(self.base.vocabulary):
             limit = rules.thresholds.get(tag, DEFAULT) if rules else DEFAULT

@@ -146,15 +146,23 @@ def scores(heard: Reviewed, reviews: Sequence[Review], values: Floats) -> NDArra
     return made
 
 
-def told(heard: Reviewed, tagger: AnyTagger) -> Floats:
-    """(windows, tags): what a tagger makes of each by itself."""
+def told(heard: Reviewed, tagger: AnyTagger, salvage: bool = False) -> Floats:
+    """(windows, tags): what a tagger makes of each by itself. salvage: also of what is damaged."""
     made = []
     for first in range(0, len(heard.recordings), BATCH):
         waves = []
         for each in heard.recordings[first : first + BATCH]:
             start, seconds = each.start or 0.0, tagger.windows.length
             waves.append(
-                audio.load(each.path, tagger.sample_rate, start, seconds, channel=each.channel, report=_silently)
+                audio.load(
+                    each.path,
+                    tagger.sample_rate,
+                    start,
+                    seconds,
+                    salvage=salvage,
+                    channel=each.channel,
+                    report=_silently,
+                )
             )
         length = tagger.windows.samples(tagger.sample_rate)[
             0

@@ -127,12 +127,17 @@ def hear(
     seed: int,
     workers: int,
     progress: Progress = QUIET,
+    salvage: bool = False,
 ) -> Mixed:
-    """The windows in which clips are heard that are mixed into recordings. Raises EarmarkError where nothing could be mixed."""
+    """The windows in which clips are heard that are mixed into recordings. salvage: what can be read of damaged files is mixed.
+
+    Raises EarmarkError where nothing could be mixed.
+    """
     number = {name: place for place, name in enumerate(clips.ids.tolist())}
     length = max(base.windows.length, 1.0) + LENGTH
     mixing = mixed_within(
-        clips, recordings, copies=asked.copies, length=length, snr=asked.snr, sample_rate=base.sample_rate, seed=seed, workers=workers
+        clips, recordings, copies=asked.copies, length=length, snr=asked.snr, sample_rate=base.sample_rate, seed=seed, workers=workers,
+        salvage=salvage,
     )  # fmt: skip
     vectors: list[Floats] = []
     whose: list[tuple[int, int]] = []
