@@ -6,7 +6,7 @@ embeddings/     beside all trainings: of clips that were heard once
 run/            the run folder of `earmark retrain`
 progress.json   how far it is, written anew at each step that shows
 said.jsonl      sentences that a user should read
-result.json     the new tagger's file and what changed, at last; or error.json
+result.json     the new tagger's file, in this folder, and what changed, at last; or error.json
 
 It ends when its standard input does, so that it never outlives the service, however that ended. Begun again it goes on.
 """
@@ -91,7 +91,7 @@ def learn(folder: Path) -> dict[str, Any]:
         progress=progress,
     )
     rows = [asdict(each) | {"difference": each.difference.as_dict()} for each in changed]
-    return {"file": str(file), "changed": rows}
+    return {"file": str(file.relative_to(folder)), "changed": rows}
 
 
 def main(folder: Path) -> None:

@@ -4,7 +4,8 @@ A training learns from all that people said of events of the tagger's tags, in a
 service was given. What it learns from is kept as it was when it was begun. A tagger that is taken answers under the name of the
 one that it stands on, which stays on the shelf as NAME-before-N; rejected, also later, it is put back. No file is deleted.
 
-state   running, stopped, failed: why, done (nobody has decided), taken, rejected
+state   running, stopped, failed: why, done (nobody has decided), taken, rejected; told of one that was taken for a tagger that is not
+        there, or whose folder is not: taken, but not served: why
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from earmark.serve import judging, learning
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
 from earmark.serve.store import Store, now
+from earmark.serve.succession import Succession
 
 log = logging.getLogger("earmark")
 PATIENCE = 10.0  # s for a process to end by itself
@@ -40,17 +42,19 @@ class Trainings:
     """Those of one folder of recordings, one at a time."""
 
     def __init__(self, store: Store, shelf: Shelf, taggers: dict[str, AnyTagger], settings: Settings, load: Load):
-        self.store, self.shelf, self.taggers, self.settings, self.load = store, shelf, taggers, settings, load
+        self.store, self.shelf, self.taggers, self.settings = store, shelf, taggers, settings
         self.folder = (settings.kept / "trainings").absolute()
-        self.turn = 0  # grows when other taggers are served
+        self.succession = Succession(taggers, load)
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._closed = False
         with store.writing() as line:  # a kill before it was begun
             line.execute("UPDATE trainings SET state = 'failed: the service ended first' WHERE state = 'preparing'")
-        for row in store.rows("SELECT * FROM trainings WHERE state = 'taken' ORDER BY decided"):
-            self._restore(row)
+        taken = store.rows("SELECT * FROM trainings WHERE state = 'taken' ORDER BY decided, id")
+        self.succession.restore(taken, self._file)
+        for number, why in self.succession.unserved.items():
+            log.warning("training %d was taken, and its tagger is not served: %s", number, why)
         for row in store.rows("SELECT id FROM trainings WHERE state = 'running' ORDER BY id LIMIT 1"):
             self._start(row["id"])
 
@@ -230,13 +234,9 @@ class Trainings:
             row = self._row(number)
             if row["state"] not in ("done", "rejected"):
                 raise EarmarkError(f"training {number} is {row['state']}: only one that is done can be taken")
-            served = self.taggers.get(row["tagger"])
-            if served is None or served.identity() != row["base"]:
-                raise EarmarkError(
-                    f"another tagger is called {row['tagger']} now than the one that training {number} stands on"
-                )
-            self._serve(row)
+            tagger = self.succession.opened(row, self._file)
             self._state(number, "taken", decided=now())
+            self.succession.take(row, tagger)
 
     def reject(self, number: int) -> None:
         """The tagger that it stands on answers, as before. Raises EarmarkError."""
@@ -247,40 +247,20 @@ class Trainings:
                     f"training {number} is {row['state']}: only one that is done or taken can be rejected"
                 )
             if row["state"] == "taken":
-                later = self.store.rows(
-                    "SELECT id FROM trainings WHERE state = 'taken' AND tagger = ? AND decided > ?",
-                    (row["tagger"], row["decided"]),
-                )
-                if later:
-                    raise EarmarkError(f"training {later[-1]['id']} stands on it and was taken: reject that first")
-                before = self.taggers.pop(before_of(row), None)
-                if before is not None:
-                    self.taggers[row["tagger"]] = before
-                    self.turn += 1
+                self.succession.check_last(row)
             self._state(number, "rejected", decided=now())
+            if row["state"] == "taken":
+                self.succession.put_back(row)
 
-    def _serve(self, row: dict[str, Any]) -> None:
-        told = _read(self.place(row["id"]) / learning.RESULT)
+    def _file(self, row: dict[str, Any]) -> Path:
+        """Of what came of a training, wherever its folder lies by now. Raises EarmarkError."""
+        place = self.place(row["id"])
+        told = _read(place / learning.RESULT)
         if told is None:
-            raise EarmarkError(f"training {row['id']} has no result any more")
-        new = self.load(Path(told["file"]))
-        self.taggers[before_of(row)] = self.taggers[row["tagger"]]
-        self.taggers[row["tagger"]] = new
-        self.turn += 1
-
-    def _restore(self, row: dict[str, Any]) -> None:
-        served = self.taggers.get(row["tagger"])
-        if served is None:
-            return
-        if served.identity() != row["base"]:
-            log.warning(
-                "training %d was taken for another tagger called %s, and is not served", row["id"], row["tagger"]
-            )
-            return
-        try:
-            self._serve(row)
-        except EarmarkError as error:
-            log.warning("the tagger of training %d is not served: %s", row["id"], error)
+            raise EarmarkError(f"training {row['id']} has no result any more: {place} was taken away. Train again")
+        file = Path(told["file"])
+        own = place / learning.RUN / file.name
+        return own if own.is_file() else place / file
 
     # ------------------------------------------------------------------------------------------------------ told
 
@@ -290,10 +270,14 @@ class Trainings:
         result, progress = _read(place / learning.RESULT), _read(place / learning.PROGRESS)
         said = [json.loads(line) for line in _lines(place / learning.SAID)]
         return {
-            **{name: row[name] for name in ("id", "tagger", "state", "begun", "answers")},
+            **{name: row[name] for name in ("id", "tagger", "begun", "answers")}, "state": self._told_state(row),
             "progress": progress if row["state"] == "running" else None, "said": said,
             "changed": None if result is None else [_changed(each) for each in result["changed"]],
         }  # fmt: skip
+
+    def _told_state(self, row: dict[str, Any]) -> str:
+        why = self.succession.unserved.get(row["id"])
+        return str(row["state"]) if why is None else f"{row['state']}, but not served: {why}"
 
     def all(self) -> list[dict[str, Any]]:
         return [self.told(row["id"]) for row in self.store.rows("SELECT id FROM trainings ORDER BY id DESC")]
@@ -315,11 +299,6 @@ class Trainings:
             line.execute(
                 "UPDATE trainings SET state = ?, decided = coalesce(?, decided) WHERE id = ?", (state, decided, number)
             )
-
-
-def before_of(row: dict[str, Any]) -> str:
-    """The name of the tagger that it stands on, once it is taken."""
-    return f"{row['tagger']}-before-{row['id']}"
 
 
 def _changed(each: dict[str, Any]) -> dict[str, Any]:

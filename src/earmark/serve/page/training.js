@@ -8,11 +8,11 @@ const asked = latest((error) => { // without a folder there are none
   at("training").hidden = true;
   if (error.status !== 404 && !at("review").hidden) watching = setTimeout(show, SELDOM);
 });
-let tagger = () => null, onTaken = () => {}, watching;
+let tagger = () => null, onTaken = () => {}, watching, pupil = null; // pupil: who would learn
 
 export function start(which, taken) {
   tagger = which; onTaken = taken;
-  at("train").addEventListener("click", () => act(() => post("v1/training", { tagger: tagger() })));
+  at("train").addEventListener("click", () => act(() => post("v1/training", { tagger: pupil })));
 }
 
 export function leave() { clearTimeout(watching); }
@@ -29,10 +29,16 @@ export function show() {
   return asked((signal) => json("v1/training", { signal }), shown);
 }
 
+function learner(told) { // the tagger of these events, or the one that was taken in its place: that one is to become better
+  let name = tagger();
+  for (let over; (over = told.trainings.find((each) => each.state === "taken" && `${each.tagger}-before-${each.id}` === name)); ) name = over.tagger;
+  return name;
+}
+
 function shown(told) {
   clearTimeout(watching);
   at("training").hidden = false;
-  const name = tagger(), count = told.answers[name] ?? 0, runs = told.trainings.some((each) => each.state === "running");
+  const name = pupil = learner(told), count = told.answers[name] ?? 0, runs = told.trainings.some((each) => each.state === "running");
   at("train").disabled = runs || !!told.lacks || !count || !name;
   at("train").textContent = told.trainings[0]?.state === "stopped" ? "Train again, or go on" : "Train again";
   at("train-told").textContent = told.lacks ?? (name ? `${name} would learn from its clips and from ${count.toLocaleString("en")} answer${count === 1 ? "" : "s"}, in all jobs over this folder${told.gone[name] ? `, and not from ${told.gone[name]} whose recordings are gone` : ""}. It takes minutes and goes on behind the page; the tagger that answers now stays until you take the new one.`
@@ -47,7 +53,7 @@ function shown(told) {
 }
 
 function one(training) {
-  const { id, state, progress } = training, word = STATES[state] ?? state;
+  const { id, state, progress } = training, word = STATES[state] ?? (unserved(state) ? `was ${state}` : state);
   const when = new Date(training.begun).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
   const parts = [element("h3", {}, `Training ${id} of ${training.tagger}`), element("p", { className: "aside" }, `${when}, from ${training.answers} answers. It ${word}.`)];
   if (progress) parts.push(element("progress", { max: Math.max(1, progress.total), value: progress.done, ariaLabel: `Training ${id}: ${progress.what}` }),
@@ -55,10 +61,12 @@ function one(training) {
   if (training.changed) parts.push(table(training.changed));
   if (training.said.length) parts.push(element("details", { "data-key": `${id} said` }, element("summary", {}, "What was said"), ...training.said.map((line) => element("p", {}, line))));
   const press = (what, told, main) => element("button", { type: "button", "data-key": `${id} ${what}`, className: main ? "main" : "", onclick: () => decide(id, what) }, told);
-  const buttons = { running: [press("stop", "Stop")], done: [press("take", "Take the new tagger", true), press("reject", "Reject")], taken: [press("reject", "Put the one before back")], rejected: [press("take", "Take it after all")] }[state] ?? [];
+  const buttons = { running: [press("stop", "Stop")], done: [press("take", "Take the new tagger", true), press("reject", "Reject")], taken: [press("reject", "Put the one before back")], rejected: [press("take", "Take it after all")] }[unserved(state) ? "taken" : state] ?? [];
   if (buttons.length) parts.push(element("p", { className: "filters" }, ...buttons));
   return element("article", { className: "training" }, ...parts);
 }
+
+const unserved = (state) => state.startsWith("taken, but not served: ");
 
 async function decide(id, what) {
   if (await act(() => post(`v1/training/${id}/${what}`, {})) && what !== "stop") await act(onTaken);
