@@ -10,8 +10,8 @@ import pytest
 from tests import small
 from tests.program import earmark
 
+from earmark.data import leaks, packs, sounds
 from earmark.data import manifest as manifests
-from earmark.data import packs
 from earmark.errors import ManifestError
 from earmark.progress import Quiet
 from earmark.recipe import parse
@@ -103,13 +103,58 @@ def test_a_sound_under_two_names_on_two_sides_is_refused_before_anything_is_lear
         assert len(told) == 1 and told[0].endswith("figures are better than on sounds never heard")
 
 
-def test_what_has_learnt_goes_on_and_what_is_alike_on_one_side_is_nobodys_business(clips, tmp_path, monkeypatch):
+def test_what_has_learnt_goes_on(clips, tmp_path, monkeypatch):
     both = copied(clips, tmp_path / "clips", "train", "test")
     monkeypatch.setattr("earmark.data.leaks.check_sounds", lambda *_, **__: None)  # as before it was looked for
     trained(both, tmp_path / "run")
     monkeypatch.undo()
     training.train(recipe(), both, tmp_path / "run", resume=True)
-    trained(copied(clips, tmp_path / "one", "train", "train"), tmp_path / "fine")
+
+
+@pytest.mark.parametrize("how", [trained, headed, packed, packed_anew])
+@pytest.mark.parametrize("side", SIDES)
+def test_a_sound_that_lies_twice_on_one_side_is_told(clips, tmp_path, how, side):
+    """With the same tags it counts twice; with others one of both is wrong."""
+    twice = copied(clips, tmp_path / "clips", side, side)
+    said = how(twice, tmp_path / "run")
+    what = "training" if side == "train" else side
+    told = f"1 {what} clip has the same sound as another of them, byte for byte, such as 'again' and {NAMES[side]!r}: it counts twice"
+    assert [line for line in said if "the same sound" in line] == [told]
+    tags = twice.table["tags"].to_pylist()
+    tags[twice.ids.tolist().index("again")] = ["high"]
+    columns = {name: twice.table[name].to_pylist() for name in ("id", "path", "fold", "group")}
+    shutil.rmtree(tmp_path / "pack", ignore_errors=True)
+    other = manifests.build({**columns, "tags": tags}, twice.root)
+    told = (
+        f"1 {what} clip has other tags than the same sound has elsewhere among them, such as 'again' (high) and {NAMES[side]!r} (low): "
+        "one of both is wrong, or each lacks a tag"
+    )
+    assert [line for line in how(other, tmp_path / "other") if "the same sound" in line] == [told]
+
+
+def test_of_clips_that_are_alike_once_nothing_is_said(clips, tmp_path):
+    assert not any("the same sound" in line for line in trained(clips, tmp_path / "run"))
+
+
+def test_copies_are_counted_as_by_hand(tmp_path):
+    """Parts of one file are other sounds; three of one sound are two copies; what cannot be read and is empty is none."""
+    letters = "aabacxxeea"  # a: four times, of which one is a part; x cannot be read; e is empty
+    names = [f"{place}.wav" for place in range(len(letters))]
+    for name, letter in zip(names, letters, strict=True):
+        if letter != "x":
+            (tmp_path / name).write_bytes(b"" if letter == "e" else letter.encode() * 100)
+    tags = [["dog"], ["dog"], ["dog"], ["rain", "dog"], ["dog"], ["dog"], ["dog"], ["dog"], ["rain"], ["dog"]]
+    starts = [None] * 9 + [0.5]
+    clips = manifests.build(
+        {"id": names, "path": names, "tags": tags, "start": starts, "end": [None] * 9 + [1.0]}, tmp_path
+    )
+    other, same = leaks.copies("test", clips, sounds.of_files(clips))
+    assert other.startswith(
+        "1 test clip has other tags than the same sound has elsewhere among them, such as '3.wav' (dog, rain) and '0.wav' (dog)"
+    )
+    assert same.startswith(
+        "1 test clip has the same sound as another of them, byte for byte, such as '1.wav' and '0.wav'"
+    )
 
 
 def test_files_without_a_byte_and_files_that_are_not_there_are_no_sounds(clips, tmp_path):

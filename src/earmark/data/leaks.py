@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,55 @@ def _tell_sounds(a: str, b: str, one: Manifest, other: Manifest, bear: bool, say
             "--set data.shared_groups=report"
         )
     say(f"{sentence}: figures are better than on sounds never heard")
+
+
+def copies(what: str, clips: Manifest, digest: Mapping[Path, str]) -> list[str]:
+    """Sentences on sounds that lie in these clips more than once, byte for byte: with other tags, and with the same ones.
+
+    what: the clips, as people call them. digest: of their files (`earmark.data.sounds.of_files`); those that could not be read are no
+    sounds. Takes 8 bytes a clip, also of millions.
+    """
+    hashes = np.fromiter((_number(key) for key in _sounding(clips, digest)), np.uint64, len(clips))
+    order = np.argsort(hashes, kind="stable")
+    again = np.flatnonzero((np.diff(hashes[order]) == 0) & (hashes[order][1:] != 0))
+    if not len(again):
+        return []
+    rows = np.sort(order[np.union1d(again, again + 1)])
+    few_clips = clips.select(rows)
+    first: dict[str, int] = {}
+    same: list[tuple[int, int]] = []
+    other: list[tuple[int, int]] = []
+    tags = [sorted(each) for each in few_clips.table["tags"].to_pylist()]
+    for row, key in enumerate(_sounding(few_clips, digest)):
+        if (met := first.setdefault(key, row)) != row:
+            (same if tags[met] == tags[row] else other).append((met, row))
+    lines = []
+    if other:
+        named = [f"{str(few_clips.ids[row])!r} ({', '.join(tags[row]) or 'no tag'})" for row in other[0]]
+        lines.append(
+            f"{_counted(len(other), what)} other tags than the same sound has elsewhere among them, such as {named[1]} and {named[0]}: one "
+            "of both is wrong, or each lacks a tag"
+        )
+    if same:
+        first_of, again_of = (str(few_clips.ids[row]) for row in same[0])
+        lines.append(
+            f"{_counted(len(same), what)} the same sound as another of them, byte for byte, such as {again_of!r} and {first_of!r}: it "
+            "counts twice"
+        )
+    return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what} clip{' has' if count == 1 else 's have'}"
+
+
+def _sounding(clips: Manifest, digest: Mapping[Path, str]) -> Iterator[str]:
+    """(clips,): their keys; "" of what is no sound."""
+    return ("" if key in (sounds.NONE, EMPTY) else key for key in sounds.keys(clips, digest))
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") if key else 0
 
 
 def _leak(kind: str, manifest: Manifest, rows: NDArray[np.int64], what: str) -> Leak:

@@ -49,6 +49,7 @@ KNOWN = "known.json"
 # what a start writes before the recipe, and what is in it
 BEFORE = {SPLIT: {"train", "validation", "test"}, began.FILE: {"salvage"}}
 SHOWN = 3  # how many settings a message tells
+SIDES = {"train": "training", "validation": "validation", "test": "test"}  # as people call them
 COMPARED = {"sha256": "ids", "folds": "folds", "clips": "number", "labels": "labels", "sound": "sound"}
 ROWS = 50_000  # of a table, at a time
 Say = Callable[[str], None]
@@ -125,6 +126,9 @@ def _prepare(
 ) -> dict[str, str]:
     def apart(digest: Mapping[Path, str]) -> None:
         leaks.check_sounds(parts, digest, bear=recipe.data.shared_groups == "report", say=say)
+        for name, what in SIDES.items():
+            for line in leaks.copies(what, getattr(parts, name), digest):
+                say(line)
 
     if not check_place(folder, recipe, resume):
         clear_up(folder)
