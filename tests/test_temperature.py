@@ -18,7 +18,7 @@ from earmark.models import loading
 from earmark.models.ensemble import Ensemble
 from earmark.models.file import read_head
 from earmark.scores import Scores
-from earmark.scores.ensemble.temperature import LEAST, MOST, across, fit, tempered
+from earmark.scores.ensemble.temperature import LEAST, MOST, across, at_edge, fit, tempered
 
 
 def drawn(temperature: float, clips: int = 40_000) -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +77,24 @@ def test_limits():
         across(right, np.eye(3, dtype=bool), ["1"] * 3)
 
 
+def test_what_ends_at_a_limit_is_no_choice():
+    """All right: the surer the better. All wrong: the less sure. Of thousands of clips one that is answered wrongly tells more."""
+    generator = np.random.default_rng(3)
+    for clips in (1, 7, 5000):
+        truth = np.eye(3, dtype=bool)[generator.integers(0, 3, clips)]
+        values = np.where(truth, generator.uniform(0.4, 0.98, (clips, 1)), 0)
+        values[~truth] = ((1 - values.sum(1)) / 2).repeat(2)
+        assert (fit(values, truth), fit(values, np.roll(truth, 1, 1))) == pytest.approx((LEAST, MOST))
+    one_wrong = truth.copy()
+    one_wrong[0] = np.roll(one_wrong[0], 1)
+    for chosen, edge in (
+        (fit(values, truth), True),
+        (fit(values, np.roll(truth, 1, 1)), True),
+        (fit(values, one_wrong), False),
+    ):
+        assert at_edge(chosen) is edge
+
+
 def test_each_fold_has_the_temperature_of_the_others():
     values, truth = drawn(2.0, 600)
     folds = np.array(["a", "b", "c"])[np.arange(600) % 3]
@@ -127,12 +145,31 @@ def test_a_file_tells_its_temperature_and_what_chose_it(place):
     assert np.array_equal(given.values, both.values) and "temperature chosen" not in given.facts["ensemble"]
 
 
+@pytest.mark.parametrize(("truth", "limit"), [("right", 0.05), ("wrong", 20.0)])
+def test_an_edge_of_the_search_is_told_as_one(tmp_path, truth, limit):
+    ids, own = [f"c{i:02d}" for i in range(12)], np.arange(12) % 2
+    values = np.where(np.eye(2, dtype=bool)[own], 0.7, 0.3).astype(np.float32)
+    for name in ("one.parquet", "two.parquet"):
+        Scores(values, np.array(ids), np.zeros(12), np.ones(12), ("a", "b")).save(tmp_path / name)
+    tags = [["ab"[k if truth == "right" else 1 - k]] for k in own]
+    rows = {"id": ids, "path": [f"{i}.wav" for i in ids], "tags": tags, "fold": [str(i % 3) for i in range(12)]}
+    write(build(rows, tmp_path), tmp_path / "clips.csv")
+    done = combined(tmp_path, "--temperature", "fit", "--data", "clips.csv")
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("temperature")]
+    assert line.startswith(f"temperature {limit:.3f} is an edge of the search (0.05 to 20)") and "chosen" not in line
+    assert "up to which the log loss of these very 12 clips falls: they do not tell where it would end" in line
+    assert Scores.load(tmp_path / "both.parquet").facts["ensemble"]["temperature"] == pytest.approx(limit)
+    done = combined(tmp_path, "--temperature", "fit", "--cross", "--data", "clips.csv")
+    assert "the temperature of fold 0, 1, 2 is an edge of the search" in done.stderr
+    assert "up to which the log loss of the other folds' clips falls" in done.stderr
+
+
 def test_across_folds(place):
     done = combined(place, "--temperature", "fit", "--cross", "--data", "clips.csv", "--json", out="crossed.parquet")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)["ensemble"]
     assert list(told["temperature by fold"]) == ["1", "2", "3"] and told["temperature chosen"]["across folds"]
-    assert "log loss" in done.stderr and "over folds" in done.stderr
+    assert "log loss" in done.stderr and "over folds" in done.stderr and "edge" not in done.stderr
 
 
 @pytest.mark.parametrize(

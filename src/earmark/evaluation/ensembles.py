@@ -221,14 +221,25 @@ def _tempered(
         facts["temperature chosen"] = choices.fact("log_loss", cross, ClipSet.of(clips))
         if cross:
             values, facts["temperature by fold"] = warmth.across(scores.values, truth, clips.folds, of_fold)
+            if edges := [fold for fold, each in facts["temperature by fold"].items() if warmth.at_edge(each)]:
+                progress.say(_edge(f"the temperature of fold {', '.join(edges)}", "the other folds' clips"))
         else:
             facts["temperature"] = warmth.fit(scores.values, truth)
             values = warmth.tempered(scores.values, facts["temperature"])
-            told = f"{facts['temperature']:.3f}, chosen on these very {len(clips)} clips: report the ensemble on others with it"
-            progress.say(f"temperature {told}")
+            chosen, on = facts["temperature"], f"these very {len(clips)} clips"
+            told = f"temperature {chosen:.3f}"
+            edge = warmth.at_edge(chosen)
+            progress.say(_edge(told, on) if edge else f"{told}, chosen on {on}: report the ensemble on others with it")
         before, after = (log_loss(each, truth) for each in (scores.values, values))
         progress.say(f"log loss {before:.4f} without it, {after:.4f} with it{', over folds' if cross else ''}")
     return replace(scores, values=values, facts={"ensemble": facts})
+
+
+def _edge(what: str, clips: str) -> str:
+    return (
+        f"{what} is an edge of the search ({warmth.LEAST:g} to {warmth.MOST:g}), up to which the log loss of {clips} falls: they do not "
+        "tell where it would end, as where all answers are right, or all wrong. Take more clips, or give a number with --temperature"
+    )
 
 
 def _task(members: Sequence[Scores], progress: Progress) -> Task:

@@ -46,7 +46,7 @@ def fit(values: NDArray[Any], truth: ArrayLike) -> float:
     """The temperature with the least log loss on these clips. values: (rows, tags); truth: likewise, one tag a row.
 
     On clips that the members have not learnt from: on others they are too sure of themselves, and so would T be. One that
-    would lie beyond LEAST or MOST, as where all answers are right, is that limit.
+    would lie beyond LEAST or MOST, as where all answers are right, is that limit, and nothing that these clips tell: `at_edge`.
     """
     right = np.asarray(truth, bool)
     if right.shape != values.shape or not (right.sum(1) == 1).all():
@@ -65,6 +65,11 @@ def fit(values: NDArray[Any], truth: ArrayLike) -> float:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return min(MOST, max(LEAST, 1 / math.sqrt(low * high)))
+
+
+def at_edge(temperature: float) -> bool:
+    """Whether a temperature that was chosen is a limit of the search, up to which the log loss falls: the clips do not tell one."""
+    return any(math.isclose(temperature, limit) for limit in (LEAST, MOST))  # halves come near a limit, and no nearer
 
 
 def across(
