@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal import ensembleoptions as e
 from earmark.cli.terminal import options, ours, written
 
 PLACE = 60  # in `earmark --help`
@@ -24,10 +25,7 @@ def ensemble(
     ] = None,
     rule: Annotated[Literal["arithmetic", "geometric", "rank"], typer.Option(help="The mean of what.")] = "arithmetic",
     weights: Annotated[str | None, typer.Option(help="One a member, such as 3:3:2; default: all the same.")] = None,
-    over: Annotated[
-        Literal["clips", "tags"] | None,
-        typer.Option(help="What --rule rank ranks. Default: clips within each tag; of taggers: tags within each clip."),
-    ] = None,
+    over: e.Over = None,
     only: Annotated[
         Literal["same", "common"], typer.Option(help="Score files must have the same clips, or common ones are taken.")
     ] = "same",
@@ -50,18 +48,10 @@ def ensemble(
     agreement: Annotated[
         bool, typer.Option("--agreement", help="Who answers like whom; with --data, what each member adds.")
     ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="A manifest, or the data set's folder: the clips' tags; with --mean-weights the clips that the taggers learnt "
-            "from, on which running statistics are measured anew."
-        ),
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="The layout of --data where it is a folder.")] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="For --search and --agreement. Default: accuracy; in task many: map.")
-    ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Of --search.")] = 30,
+    data: e.Data = None,
+    dataset: e.Dataset = None,
+    metric: e.Metric = None,
+    rounds: e.Rounds = 30,
     as_json: options.AsJson = False,
 ) -> None:
     """Combine score files into one, or taggers into one tagger that `tag`, `evaluate` and `show` take like any other."""

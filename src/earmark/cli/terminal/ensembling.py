@@ -49,8 +49,25 @@ class Asked:
                 "--search and --temperature fit need the clips' tags with --data, and --data is for these, --agreement and "
                 "--mean-weights"
             )
+        if self.metric is not None and not self.search and self.data is None:
+            raise EarmarkError(
+                f"--metric {self.metric}: is of what each member adds, which --agreement tells where --data gives the clips' tags: name "
+                "them, or leave --metric out"
+            )
+        if self.out is None and self.data is None and (self.weights is not None or self.rule != "arithmetic"):
+            option = f"--weights {self.weights}" if self.weights is not None else f"--rule {self.rule}"
+            raise EarmarkError(
+                f"{option}: says how members are combined, and --agreement alone combines none: name -o FILE or --data, or leave it out"
+            )
         if self.cross and not chosen:
             raise EarmarkError("--cross says how --search or --temperature fit is done: give one of them too")
+
+    def check_over(self) -> None:
+        """Raises EarmarkError where something is to be ranked by a rule that ranks nothing."""
+        if self.over is not None and self.rule != "rank":
+            raise EarmarkError(
+                f"--over {self.over}: says what --rule rank ranks, and the rule is {self.rule}: say --rule rank, or leave --over out"
+            )
 
     def warmth(self) -> float | Literal["fit"] | None:
         """The temperature: a number, or how it is found."""
@@ -82,6 +99,7 @@ class Asked:
             raise EarmarkError(f"{unfit[0]} is for score files, such as `earmark evaluate` writes for each tagger")
         if self.over == "clips":
             raise EarmarkError("--over clips: a tagger hears one recording at a time, so it can rank tags only")
+        self.check_over()
         if self.mean_weights and self.temperature is not None:
             raise EarmarkError("--temperature is of several members' scores: --mean-weights makes one net")
         if self.mean_weights and self.rule != "arithmetic":
@@ -106,6 +124,7 @@ def of_scores(files: list[Path], asked: Asked) -> None:
 
     if asked.mean_weights:
         raise EarmarkError("--mean-weights is of taggers; these are score files")
+    asked.check_over()
     told = combine(
         files, rule=asked.rule, weights=asked.shares(), over=asked.over or "clips", only=asked.only, task=asked.task,
         data=asked.data, dataset=asked.dataset, metric=asked.metric, search=asked.search, cross=asked.cross,
