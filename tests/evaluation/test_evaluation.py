@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,14 @@ from tests.evaluation.conftest import TAGS, Heard, Make
 import earmark
 from earmark import metrics, report
 from earmark.data import splits
+from earmark.data.clipset import ClipSet
 from earmark.data.manifest import Manifest, build, write
 from earmark.errors import AudioError, EarmarkError, ManifestError, ScoresError
 from earmark.evaluation.evaluation import record
 from earmark.evaluation.tuning import tune
 from earmark.models import loading
 from earmark.models.ensemble import Ensemble
-from earmark.models.facts import Split
+from earmark.models.facts import ChosenOn, EventTuning, Split, TagTuning
 from earmark.models.file import read_head
 
 ATTENTION = {
@@ -127,6 +130,49 @@ def test_what_the_tagger_learnt_from_is_refused(run: Path, make: Make, single: M
     assert (
         earmark.evaluate(tagger, single, dataset="soundscapes", folds=["2"], resamples=0, seen=True).figures.clips == 3
     )
+
+
+@pytest.mark.parametrize("what", ["events", "tags"])
+@pytest.mark.parametrize("chosen", [(), ("1",), ("2",), ("3",), ("2", "3")])
+def test_no_fold_is_advised_that_is_refused(make: Make, single: Manifest, chosen: tuple[str, ...], what: str) -> None:
+    """Trained on fold 1, tested on 2 and 3; its rules, or thresholds, were chosen on some of these after all."""
+    parts = splits.Parts(single.in_folds("1"), single.select([]), single.in_folds(["2", "3"]))
+    facts = {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()}
+    tagger = make(0, facts)
+    if chosen:
+        on = ChosenOn("soundscapes", ClipSet.of(single.in_folds(chosen)))
+        more = {"events": EventTuning(chosen_on=on)} if what == "events" else {"tags": TagTuning(chosen_on=on)}
+        tagger.facts = replace(tagger.facts, **more)
+    refused = {"1", *chosen}
+    for asked in (None, *"123"):
+        folds = None if asked is None else [asked]
+        wanted = refused & {asked} if asked else refused & {"2", "3"}
+        if not wanted:
+            assert earmark.evaluate(tagger, single, dataset="soundscapes", folds=folds, resamples=0).figures.clips
+            continue
+        with pytest.raises(
+            EarmarkError, match=rf"on fold {', '.join(sorted(wanted))}: figures would be too good"
+        ) as told:
+            earmark.evaluate(tagger, single, dataset="soundscapes", folds=folds, resamples=0)
+        advised = re.findall(r"Report fold (.*), or say --seen", str(told.value))
+        left = [fold for fold in "23" if fold not in refused]
+        assert advised == ([", ".join(left)] if left else [])
+        assert bool(left) or "Nothing is left of fold 2, 3, which it is tested on: report other clips" in str(
+            told.value
+        )
+
+
+def test_test_clips_that_rules_were_chosen_on_without_their_folds_are_not_advised(make: Make, single: Manifest) -> None:
+    """Their digest tells them."""
+    columns = {name: single.table[name] for name in ("id", "path", "tags")}
+    bare = build(columns, single.root)
+    test = bare.select(np.isin(bare.ids, single.in_folds("3").ids))
+    parts = splits.Parts(single.in_folds(["1", "2"]), single.select([]), single.in_folds("3"))
+    tagger = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()})
+    tagger.facts = replace(tagger.facts, tags=TagTuning(chosen_on=ChosenOn("soundscapes", ClipSet.of(test))))
+    for clips, folds in ((test, None), (single, ["1"])):
+        with pytest.raises(EarmarkError, match=r"Nothing is left of fold 3, which it is tested on: report other clips"):
+            earmark.evaluate(tagger, clips, dataset="soundscapes", folds=folds, resamples=0)
 
 
 def test_an_ensemble_is_judged_like_a_tagger(make: Make, single: Manifest) -> None:

@@ -55,6 +55,10 @@ def test_clips_that_are_reported_on_are_refused(make: Make, scenes: Manifest, he
     unchosen = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()})
     with pytest.raises(EarmarkError, match="Choose on clips that neither taught nor test it, or say --on-test"):
         tune(unchosen, scenes, folds=["3"])
+    parts = splits.Parts(scenes.in_folds("1"), scenes.in_folds(["2", "3"]), scenes.in_folds("3"))
+    both = make(0, {"data": {"dataset": "soundscapes"}, "split": parts.as_dict()})
+    with pytest.raises(EarmarkError, match="is tested on fold 3: .* Choose on fold 2, or say --on-test"):
+        tune(both, scenes)  # no fold is advised that is refused
     assert tune(tagger, scenes, folds=["3"], on_test=True, resamples=0).clips.fold_names() == ["3"]
     assert tune(tagger, scenes, resamples=0).clips.fold_names() == ["2"]  # which chose the epoch
     tune(tagger, scenes, folds=["1"], resamples=0, progress=heard)

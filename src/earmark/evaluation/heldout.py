@@ -257,7 +257,8 @@ def choose(
 
     validated: report on the folds that chose its epoch.
     """
-    tested = tagger.facts.clips("validation" if validated else "test").folds
+    test = tagger.facts.clips("validation" if validated else "test")
+    tested = test.folds
     wanted = list(folds or []) or [fold for fold in tested if fold in clips.fold_names()]
     chosen = clips.in_folds(wanted) if wanted else clips
     if seen:
@@ -268,15 +269,13 @@ def choose(
     if known.untold:
         _refuse_untold(tagger, chosen, str(dataset), known.parts)
     if known.which:
-        raise EarmarkError(
-            f"{known.sentence(tagger)}: figures would be too good. "
-            + (
-                f"Report fold {', '.join(tested)}"
-                if tested
-                else "None was left out: report other clips, or train with --fold all"
-            )
-            + ", or say --seen"
-        )
+        if left := leakage.left_out(test, known.parts):
+            way = f"Report fold {', '.join(left)}"
+        elif tested:
+            way = f"Nothing is left of fold {', '.join(tested)}, which it is tested on: report other clips, or choose rules on others"
+        else:
+            way = "None was left out: report other clips, or train with --fold all"
+        raise EarmarkError(f"{known.sentence(tagger)}: figures would be too good. {way}, or say --seen")
     return chosen
 
 
@@ -330,7 +329,7 @@ def _refuse_untold(tagger: AnyTagger, clips: Manifest, dataset: str, parts: Mapp
     if any(name != "test" and part.sha256 == digest for name, part in parts.items()):
         return
     count = sum(part.clips for name, part in parts.items() if name != "test")
-    tested = ", ".join(tagger.facts.clips("test").folds)
+    tested = ", ".join(leakage.left_out(tagger.facts.clips("test"), parts))
     began = ", or one that it began with weights of," if tagger.facts.bases else ""
     # whose names look like those of the data set are hardly of another
     named = dataset == "table" or (dataset in DATASETS.names() and "ids" in DATASETS[dataset].facts)

@@ -210,6 +210,14 @@ def learnt_folds(parts: Mapping[str, ClipSet]) -> set[str]:
     return {fold for name, clips in parts.items() if name != "test" for fold in clips.folds}
 
 
+def left_out(test: ClipSet, parts: Mapping[str, ClipSet]) -> list[str]:
+    """The folds of test clips that nothing was learnt from and no rules chosen on, whatever their folds were called then."""
+    if test.sha256 in {part.sha256 for name, part in parts.items() if name in RULES.values()}:
+        return []
+    learnt = learnt_folds(parts)
+    return [fold for fold in test.folds if fold not in learnt]
+
+
 def calibrated_on(parts: Mapping[str, ClipSet], test: Manifest) -> list[str]:
     """The rules, in words, that were chosen on just these clips, whether or not they have folds."""
     digest = ClipSet.of(test).sha256

@@ -272,8 +272,11 @@ def clips_to_choose_on(
     tested = sorted(set(test.folds) & set(folds)) if same else []
     if (tested or test.known(clips.ids.tolist()).any() or ClipSet.of(clips).sha256 == test.sha256) and not on_test:
         which = f"fold {', '.join(tested)}" if tested else "these clips"
+        apart_from_test = [name_of_fold for name_of_fold in validated if name_of_fold not in test.folds]
         way = (
-            f"Choose on fold {', '.join(validated)}" if validated else "Choose on clips that neither taught nor test it"
+            f"Choose on fold {', '.join(apart_from_test)}"
+            if apart_from_test
+            else "Choose on clips that neither taught nor test it"
         )
         raise EarmarkError(
             f"the tagger is tested on {which}: with rules chosen there its figures would be too good. {way}, or say --on-test "
