@@ -6,12 +6,14 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from tests.program import earmark
 
+from earmark.cli.terminal.reaching import _say_unmet
 from earmark.errors import EarmarkError, ScoresError
 from earmark.evaluation.goals import reach_by_reviews
 from earmark.evaluation.reviews.answers import Review
@@ -61,6 +63,35 @@ def test_false_alarms():
         scores(), {"a.wav": []}, {"a.wav": 3600.0}, Goal(false_alarms=0.0), tolerance=0.0, thresholds=(0.3, 0.85)
     )
     assert unmet[1][0].threshold == 0.85 and not unmet[1][0].met
+
+
+def test_of_a_goal_that_is_not_reached_a_threshold_is_not_told_as_a_precision(capsys):
+    """The best threshold is 0.7 and its precision a third: which number is which, the sentence says."""
+    for which, goal, sentence in (
+        (
+            (2,),
+            Goal(precision=0.5),
+            "the best precision is 0.333, 1 right of 3 told, with the threshold 0.7, which is taken",
+        ),
+        ((0, 1, 3), Goal(false_alarms=0.0), None),
+        (
+            (),
+            Goal(precision=0.5),
+            "no event of it is known here, and with the threshold 0.5 5 are told, all false: choose with",
+        ),
+    ):
+        told = reached(which, goal)
+        _say_unmet(SimpleNamespace(reached=[told], goal=goal, curves=None, met=None))
+        said = capsys.readouterr().err
+        assert (said == "") if sentence is None else sentence in said
+        assert told.met == (sentence is None)
+    goal = Goal(false_alarms=0.0)
+    _, told = choose(scores(), {"a.wav": []}, {"a.wav": 3600.0}, goal, tolerance=0.0, thresholds=(0.3, 0.85))
+    _say_unmet(SimpleNamespace(reached=told, goal=goal, curves=None, met=None))
+    assert (
+        "reaches at most 0 false alarms an hour; the fewest are 1 an hour, with the threshold 0.85"
+        in capsys.readouterr().err
+    )
 
 
 def test_one_event_over_everything_is_not_right():

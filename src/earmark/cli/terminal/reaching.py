@@ -114,16 +114,18 @@ def _say_unmet(told: Reaching) -> None:
     for each in told.reached:
         if not each.met and not each.known and told.goal.precision is not None:
             say(
-                f"{each.tag}: no event of it is known here, and at {each.threshold:g} {each.told} are told, all false: choose with "
-                "--false-alarms, or leave the tag out of what you read"
+                f"{each.tag}: no event of it is known here, and with the threshold {each.threshold:g} {each.told} are told, all false: "
+                "choose with --false-alarms, or leave the tag out of what you read"
             )
         elif not each.met:
             best = (
-                f"{each.right} of {each.told} were right"
+                f"the best precision is {each.precision.value:.3g}, {each.right} right of {each.told} told"
                 if told.goal.precision
-                else f"{each.false_alarms.value:.3g} false alarms an hour"
+                else f"the fewest are {each.false_alarms.value:.3g} an hour"
             )
-            say(f"{each.tag}: no threshold reaches {told.goal}; the best is {each.threshold:g}, where {best}")
+            say(
+                f"{each.tag}: no threshold reaches {told.goal}; {best}, with the threshold {each.threshold:g}, which is taken"
+            )
     for tag, curve in (told.curves or {}).items():
         if told.met and not told.met[tag]:
             best_share = number(curve.at(curve.high).value)
