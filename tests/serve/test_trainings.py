@@ -61,11 +61,10 @@ def place(esc10, clips, tmp_path, monkeypatch):
 @pytest.fixture
 def served(esc10, place):
     def begin(**more) -> TestClient:
-        settings = Settings(
-            recordings=place / "sounds", state=place / "state", **({"clips": place / "clips.csv"} | more)
-        )
-        return TestClient(build(settings, {"esc10": esc10}), base_url=HERE)
+        told = {"recordings": place / "sounds", "state": place / "state", "clips": place / "clips.csv"}
+        return TestClient(build(Settings(**(told | more)), {"esc10": esc10}), base_url=HERE)
 
+    begin.program = trainings.PROGRAM
     return begin
 
 

@@ -1,7 +1,6 @@
 """One training as a process of its own: `python -m earmark.serve.learning FOLDER`, begun and watched by `earmark.serve.trainings`.
 
-asked.json      what it is to do: the tagger's file, the clips, where the recordings are
-reviews.csv     what it learns from, as it was when the training was begun
+asked.json      what it is to do, with reviews.csv and base/: see `earmark.serve.assignments`
 embeddings/     beside all trainings: of clips that were heard once
 run/            the run folder of `earmark retrain`
 progress.json   how far it is, written anew at each step that shows
@@ -26,12 +25,11 @@ from earmark.errors import EarmarkError
 from earmark.files import notation, write_text
 from earmark.files.lock import locked
 from earmark.progress import Quiet
+from earmark.serve.assignments import REVIEWS, Assignment
 from earmark.serve.lessons import opened
 
-ASKED, REVIEWS, PROGRESS, SAID, RESULT, ERROR = (
-    "asked.json", "reviews.csv", "progress.json", "said.jsonl", "result.json", "error.json",
-)  # fmt: skip
-RUN = "run"
+PROGRESS, SAID, RESULT, ERROR = "progress.json", "said.jsonl", "result.json", "error.json"
+RUN, TAGGER = "run", "tagger.safetensors"
 OFTEN = 0.3  # s between two tellings of progress
 PATIENCE = 30.0  # s for the process before, which ends when its service has
 NICE = 10  # requests come first
@@ -70,21 +68,26 @@ class Told(Quiet):
 
 def learn(folder: Path) -> dict[str, Any]:
     """What `result.json` tells. Raises EarmarkError."""
+    asked = Assignment.read(folder)
+    with asked.unchanged():
+        return _learnt(asked, folder)
+
+
+def _learnt(asked: Assignment, folder: Path) -> dict[str, Any]:
     from earmark.evaluation.reviews.answers import read
     from earmark.train.heads import retraining, run
 
-    asked = json.loads((folder / ASKED).read_text(encoding="utf-8"))
     progress = Told(folder)
     begun = folder / RUN
-    if begun.is_dir() and not (begun / "recipe.yaml").is_file():
-        for left in begun.iterdir():  # it was ended before there was a run to go on with
+    resume = (begun / TAGGER).is_file()
+    if begun.is_dir() and not resume:
+        for left in begun.iterdir():  # all that it would go on with is kept elsewhere; places may be others by now
             left.unlink()
-    resume = (begun / "recipe.yaml").is_file()
     file, changed = retraining.retrain(
-        asked["tagger"],
-        opened(Path(asked["clips"]), asked["dataset"], progress.say),
+        str(asked.tagger(folder)),
+        opened(asked.clips, asked.dataset, progress.say),
         read(folder / REVIEWS),
-        {name: Path(place) for name, place in asked["recordings"].items()},
+        asked.recordings,
         begun,
         asked=run.Asked(embeddings=folder.parent / "embeddings"),
         how=run.How(workers=1, salvage=True, resume=resume),

@@ -14,19 +14,21 @@ import csv
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError, UnknownName
-from earmark.files import write_text
+from earmark.errors.words import reason
 from earmark.files.tables import Rows
 from earmark.models.anytagger import AnyTagger
 from earmark.serve import judging, learning
+from earmark.serve.assignments import Assignment, Bytes
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
 from earmark.serve.store import Store, now
@@ -35,6 +37,7 @@ from earmark.serve.succession import Succession
 log = logging.getLogger("earmark")
 PATIENCE = 10.0  # s for a process to end by itself
 PROGRAM = (sys.executable, "-m", learning.__name__)
+NUMBER = re.compile(r"[1-9][0-9]{0,14}")  # the name of a training's folder
 Load = Callable[[Path], AnyTagger]
 
 
@@ -49,14 +52,12 @@ class Trainings:
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._closed = False
-        with store.writing() as line:  # a kill before it was begun
-            line.execute("UPDATE trainings SET state = 'failed: the service ended first' WHERE state = 'preparing'")
+        self._give_up_unprepared()
         taken = store.rows("SELECT * FROM trainings WHERE state = 'taken' ORDER BY decided, id")
         self.succession.restore(taken, self._file)
         for number, why in self.succession.unserved.items():
             log.warning("training %d was taken, and its tagger is not served: %s", number, why)
-        for row in store.rows("SELECT id FROM trainings WHERE state = 'running' ORDER BY id LIMIT 1"):
-            self._start(row["id"])
+        self._go_on()
 
     # ------------------------------------------------------------------------------------------------------ to learn
 
@@ -94,10 +95,8 @@ class Trainings:
                 raise EarmarkError(why)
             if self._process is not None:
                 raise EarmarkError(f"training {self._number} runs: wait for it, or stop it")
-            for row in self.store.rows(
-                "SELECT DISTINCT recording FROM latest"
-            ):  # the last list may be half a minute old
-                self.store.look(self.shelf.listing.state, row["recording"])
+            self._give_up_unprepared()
+            looked = self._look()
             text, count = self._table(tagger)
             if not count and self.gone(tagger):
                 names = [
@@ -109,27 +108,73 @@ class Trainings:
                 )
             if not count:
                 raise EarmarkError("nobody has answered yet: review some events first")
+            asked = self._assignment(tagger, text, looked)
             base = self.taggers[tagger].identity()
-            same = self.store.rows(
-                "SELECT id, state FROM trainings WHERE tagger = ? AND base = ? ORDER BY id DESC LIMIT 1", (tagger, base)
-            )
-            if same and (same[0]["state"] == "stopped" or same[0]["state"].startswith("failed")):
-                number = int(same[0]["id"])
-                if (self.place(number) / learning.REVIEWS).read_text(
-                    encoding="utf-8", errors="surrogateescape"
-                ) == text:
-                    self._start(number)
-                    return number
-            files = self._recordings(text)
-            with self.store.writing() as line:
-                made = line.execute(
-                    "INSERT INTO trainings (tagger, base, state, begun, answers) VALUES (?, ?, 'preparing', ?, ?)",
-                    (tagger, base, now(), count),
-                )
-                number = int(made.lastrowid or 0)
-            self._prepare(number, tagger, text, files)
-            self._start(number)
+            number = self._to_go_on_with(tagger, base, asked)
+            new = number is None
+            number = self._new(tagger, base, count) if number is None else number
+            try:
+                asked.write(self.place(number), self.taggers[tagger] if new else None)
+                self._start(number)
+            except Exception as error:
+                self._state(number, f"failed: {reason(error)}")
+                raise
             return number
+
+    def _look(self) -> dict[str, Bytes | None]:
+        """See which recordings that were reviewed are as they were heard, since the last list may be half a minute old; what they are."""
+        found: dict[str, Bytes | None] = {}
+
+        def state_of(name: str) -> Bytes | None:
+            found[name] = self.shelf.listing.state(name)
+            return found[name]
+
+        for row in self.store.rows("SELECT DISTINCT recording FROM latest"):
+            self.store.look(state_of, row["recording"])
+        return found
+
+    def _assignment(self, tagger: str, text: str, looked: Mapping[str, Bytes | None]) -> Assignment:
+        """Raises EarmarkError where a recording that was reviewed is not there any more."""
+        files = self._recordings(text)
+        states = {name: looked.get(name) or self.shelf.listing.state(name) for name in files}
+        clips = self.settings.clips
+        assert clips is not None
+        there = {name: state for name, state in states.items() if state is not None}
+        return Assignment(tagger, text, clips.absolute(), self.settings.dataset, files, there)
+
+    def _to_go_on_with(self, tagger: str, base: str, asked: Assignment) -> int | None:
+        """The last training of a tagger, where it stopped or failed, learns from the very same and can be begun again."""
+        rows = self.store.rows(
+            "SELECT * FROM trainings WHERE tagger = ? AND base = ? ORDER BY id DESC LIMIT 1", (tagger, base)
+        )
+        for row in rows:
+            place, failed = self.place(row["id"]), row["state"].startswith("failed")
+            # one that failed with its tagger made has a run that does not go on any more
+            if failed and (place / learning.RUN / learning.TAGGER).is_file():
+                return None
+            if (failed or row["state"] == "stopped") and asked.is_that_of(place):
+                return int(row["id"])
+        return None
+
+    def _new(self, tagger: str, base: str, count: int) -> int:
+        """Its number: above all that were given, and above what lies in the folder, which may be of a store that was moved away."""
+        lying = [int(each.name) for each in _inside(self.folder) if NUMBER.fullmatch(each.name)]
+        with self.store.writing() as line:
+            (given,) = line.execute(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'trainings'"
+            ).fetchone()
+            number = max(int(given), *lying, 0) + 1
+            line.execute(
+                "INSERT INTO trainings (id, tagger, base, state, begun, answers) VALUES (?, ?, ?, 'preparing', ?, ?)",
+                (number, tagger, base, now(), count),
+            )
+        return number
+
+    def _give_up_unprepared(self) -> None:
+        """What is being prepared while nobody is at it never began."""
+        why = "failed: it was never begun: the service ended, or its disk was full, while it was prepared. Train again"
+        with self.store.writing() as line:
+            line.execute("UPDATE trainings SET state = ? WHERE state = 'preparing'", (why,))
 
     def _table(self, tagger: str) -> tuple[str, int]:
         """(what was said as one table, how many answers it has); of an event that was judged in two jobs the newer answer."""
@@ -151,9 +196,6 @@ class Trainings:
     def place(self, number: int) -> Path:
         return self.folder / str(number)
 
-    def _learns(self, number: int) -> str:
-        return (self.place(number) / learning.REVIEWS).read_text(encoding="utf-8", errors="surrogateescape")
-
     def _recordings(self, text: str) -> dict[str, Path]:
         """The file of each recording that was reviewed. Raises EarmarkError."""
         names = sorted({row["recording"] for row in csv.DictReader(io.StringIO(text, newline=""))})
@@ -165,21 +207,28 @@ class Trainings:
             )
         return files
 
-    def _prepare(self, number: int, tagger: str, text: str, files: dict[str, Path]) -> None:
-        place = self.place(number)
-        (place / "base").mkdir(parents=True)
-        base = place / "base" / f"{tagger}.safetensors"
-        self.taggers[tagger].save(base)
-        write_text(place / learning.REVIEWS, text)
-        clips = self.settings.clips
-        assert clips is not None
-        told = {
-            "tagger": str(base), "clips": str(clips.absolute()), "dataset": self.settings.dataset,
-            "recordings": {name: str(file) for name, file in files.items()},
-        }  # fmt: skip
-        write_text(place / learning.ASKED, json.dumps(told, indent=1) + "\n")
-
     # ------------------------------------------------------------------------------------------------------ the process
+
+    def _go_on(self) -> None:
+        """What ran when the service ended, however that was: what came to its end is done, and the newest of what did not goes on."""
+        running = [row["id"] for row in self.store.rows("SELECT id FROM trainings WHERE state = 'running' ORDER BY id")]
+        for number in running:
+            if self._ended(number):
+                self._state(number, "done")
+            elif number != running[-1]:
+                self._state(number, "stopped")
+            else:
+                self._begin_again(number)
+
+    def _begin_again(self, number: int) -> None:
+        """Where it cannot, that is told of it, and not of the whole service."""
+        try:
+            place = self.place(number)
+            Assignment.read(place).found(self.shelf.listing.inside).write(place)
+            self._start(number)
+        except (EarmarkError, OSError) as error:
+            log.warning("training %d does not go on: %s", number, reason(error))
+            self._state(number, f"failed: {reason(error)}")
 
     def _start(self, number: int) -> None:
         with self._lock:
@@ -299,6 +348,13 @@ class Trainings:
             line.execute(
                 "UPDATE trainings SET state = ?, decided = coalesce(?, decided) WHERE id = ?", (state, decided, number)
             )
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _changed(each: dict[str, Any]) -> dict[str, Any]:
