@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.program import earmark
 
-from earmark.errors import ScoresError
+import earmark as earmark_package
+from earmark.errors import EarmarkError, ScoresError
+from earmark.inference import Recording
+from earmark.inference.sought import sought
 from earmark.scores import Embeddings
 from earmark.scores.embeddings import blocks, facts_of
 from earmark.scores.nearest import nearest
@@ -131,6 +134,76 @@ def test_the_command(tmp_path, monkeypatch):
     assert done.returncode == 2 and "is silent, and so an example of nothing" in done.stderr
     done = earmark("search", "store.parquet", "none.wav", *given)
     assert done.returncode == 1 and "none.wav" in done.stderr
+
+
+def bursts(seconds=6, rate=8_000, seed=3):
+    """A sound that is another one at each moment."""
+    chance = np.random.default_rng(seed)
+    time = np.arange(rate) / rate
+    parts = [np.sin(2 * np.pi * chance.uniform(200, 3_000) * time) * chance.uniform(0.1, 0.8) for _ in range(seconds)]
+    return np.concatenate(parts) + chance.normal(0, 0.01, seconds * rate)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "first"),
+    [(2.3, 2.5, 1.9), (0.1, 0.2, 0.0), (5.8, 5.9, 5.0), (5.5, None, 5.0), (3.0, 4.0, 3.0)],
+)
+def test_a_part_shorter_than_a_window_is_heard_with_what_lies_around_it(tmp_path, begin, end, first):
+    tagger = earmark_package.load("digits")
+    assert tagger.windows.length == 1.0
+    soundfile.write(tmp_path / "a.wav", bursts(), 8000, subtype="FLOAT")
+    found = sought(tagger, tmp_path / "a.wav", begin, end)
+    around = tagger.embed(Recording(tmp_path / "a.wav", first, first + 1.0)).vectors
+    np.testing.assert_allclose(found.vectors, around, atol=1e-5)
+    assert found.notes == ()
+
+
+def test_a_part_longer_than_a_window_is_heard_on_where_windows_are_filled_up(tmp_path):
+    tagger = earmark_package.load("digits")
+    soundfile.write(tmp_path / "a.wav", bursts(), 8000, subtype="FLOAT")
+    found = sought(tagger, tmp_path / "a.wav", 1.0, 2.3)
+    last = 2.3 - 1.0 if tagger.windows.last == "align" else 1.0 + tagger.windows.hop
+    there = tagger.embed(Recording(tmp_path / "a.wav", last, last + 1.0)).vectors
+    np.testing.assert_allclose(found.vectors[-1:], there, atol=1e-5)
+
+
+def test_a_recording_shorter_than_a_window_is_told(tmp_path):
+    tagger = earmark_package.load("digits")
+    soundfile.write(tmp_path / "short.wav", bursts()[:4_000], 8000)
+    for begin, end in ((None, None), (0.1, 0.3)):
+        (note,) = sought(tagger, tmp_path / "short.wav", begin, end).notes
+        assert "short.wav: lasts 0.50 s, less than the window of 1 s that the tagger hears" in note
+    whole = tagger.embed(tmp_path / "short.wav").vectors
+    np.testing.assert_allclose(sought(tagger, tmp_path / "short.wav", 0.1, 0.3).vectors, whole, atol=1e-5)
+
+
+SILENT = {
+    "zeros": np.zeros(16_000), "constant": np.full(16_000, 0.5), "moment": np.full(1, 0.3), "short constant": np.full(4_000, 0.2),
+    "dither": np.random.default_rng(0).uniform(-1e-6, 1e-6, 16_000), "faint": np.random.default_rng(0).uniform(-1e-4, 1e-4, 16_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_tag_calls_silent_is_no_example(tmp_path, name):
+    """As a recording, and as a part of one that goes on with sound."""
+    tagger = earmark_package.load("digits")
+    wave = SILENT[name]
+    soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
+    tags = tagger.tag(tmp_path / "a.wav")
+    assert tags.about.silent
+    soundfile.write(tmp_path / "b.wav", np.concatenate([wave, bursts()]), 8000, subtype="FLOAT")
+    for file, end in (("a.wav", None), ("b.wav", len(wave) / 8000)):
+        with pytest.raises(EarmarkError, match=f"{file}: is silent, and so an example of nothing") as error:
+            sought(tagger, tmp_path / file, None, end)
+        said = tags.about.notes[-1].split(": ", 1)[1].partition(". ")[0].removeprefix("is silent: ")
+        assert f"({said})" in str(error.value)
+
+
+def test_windows_of_silence_are_no_examples(tmp_path):
+    tagger = earmark_package.load("digits")
+    soundfile.write(tmp_path / "a.wav", np.concatenate([np.full(16_000, 0.5), bursts(1)]), 8000, subtype="FLOAT")
+    found = sought(tagger, tmp_path / "a.wav")
+    assert 0 < len(found.vectors) < len(tagger.embed(tmp_path / "a.wav"))
 
 
 def test_the_example_is_heard_as_the_store_was(tmp_path, monkeypatch):

@@ -17,8 +17,6 @@ from earmark.errors import EarmarkError
 from earmark.files import notation
 from earmark.files.tables import Rows
 
-QUIET = 0.01  # of an example's loudest sample, 40 dB
-
 
 def form_of(asked: str | None, out: Path | None) -> str:
     """What --format says, or how the file's name ends. Raises EarmarkError where they contradict each other."""
@@ -53,14 +51,9 @@ def search(
 
 
 def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None, gain: float) -> NDArray[np.float32]:
-    """(windows, width) of an example, or of the part of it: of its windows those in which it is to be heard.
-
-    gain: dB, as the store was made with.
-
-    A clip that ends in silence is no example of silence: windows 40 dB below the loudest sample are left out.
-    """
-    from earmark import audio
-    from earmark.inference import Recording
+    """(windows, width) of an example, or of the part of it: see `earmark.inference.sought`. gain: dB, as the store was made with."""
+    from earmark.cli.terminal.console import say_notes
+    from earmark.inference.sought import sought
 
     if not 0 <= (begin or 0.0) < math.inf:
         raise EarmarkError(f"--from {begin:g}: the example begins at 0 s or later. Give seconds, such as 3.2")
@@ -68,14 +61,9 @@ def _vectors(loaded: Any, path: Path, begin: float | None, end: float | None, ga
         raise EarmarkError(
             f"--from {begin or 0:g} --to {end:g}: the example ends before it begins. Give seconds, such as 3.2 and 4"
         )
-    told = loaded.embed(Recording(path, begin, end), gain=gain)
-    first = begin or 0.0
-    wave = np.abs(audio.load(path, loaded.sample_rate, begin, None if end is None else end - first))
-    edges = zip(told.start - first, told.end - first, strict=True)
-    peaks = [wave[round(a * loaded.sample_rate) : round(b * loaded.sample_rate)].max(initial=0.0) for a, b in edges]
-    if not wave.max(initial=0.0):
-        raise EarmarkError(f"{path}: is silent, and so an example of nothing. Take another, or another part of it")
-    return np.asarray(told.vectors[np.array(peaks) >= QUIET * wave.max()], np.float32)
+    found = sought(loaded, path, begin, end, gain)
+    say_notes(found.notes)
+    return found.vectors
 
 
 def _as_made(loaded: Any, name: str, store: Path, facts: dict[str, Any]) -> Any:
