@@ -177,6 +177,28 @@ def test_tables_that_do_not_fit_are_refused(tmp_path: Path, make: Make, single: 
         earmark.evaluate(make(task="one"), single, merge="audioset-desed", resamples=0)
 
 
+def test_scores_of_a_merged_report_are_judged_again_and_compared_by_the_same_table(
+    tmp_path: Path, make: Make, single: Manifest
+) -> None:
+    """What `evaluate --merge` writes as scores.parquet can be used with the manifest that it was made of."""
+    merge = table(tmp_path / "table.csv", "burst,sound")
+    tagger = make(3, task="one")
+    first = earmark.evaluate(tagger, single, dataset="soundscapes", merge=merge, resamples=0)
+    first.scores.save(tmp_path / "merged.parquet")
+    again = earmark.evaluate(tmp_path / "merged.parquet", single, merge=merge, resamples=0)
+    assert {name: each.value for name, each in again.metrics.items()} == pytest.approx(
+        {name: each.value for name, each in first.metrics.items()}, nan_ok=True
+    )
+    assert "The scores are in merged tags already: table.csv merges those of the clips alone." in again.figures.notes
+    how: dict[str, Any] = {"dataset": "soundscapes", "merge": merge, "resamples": 0, "permutations": 0}
+    for others in ({"net": tagger}, {"file": tmp_path / "merged.parquet"}):
+        told = earmark.compare({"merged": tmp_path / "merged.parquet", **others}, single, **how)
+        one, other = (system.metrics["accuracy"].value for system in told.systems)
+        assert one == other == first.metrics["accuracy"].value
+    with pytest.raises(EarmarkError, match="this table is for other taggers"):
+        earmark.evaluate(tmp_path / "merged.parquet", single, merge=table(tmp_path / "other.csv", "cat,animal"))
+
+
 def test_events_are_judged_in_merged_tags(tmp_path: Path, make: Make, heard: Heard, scenes: Manifest) -> None:
     """Both tags are one: the events of either are that one's, and the report says how they were merged."""
     merge = table(tmp_path / "t.csv", "burst,sound", "hiss,sound")

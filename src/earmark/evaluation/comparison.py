@@ -309,7 +309,7 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
 def _merged(scored: Mapping[str, _Scored], vocabulary: Vocabulary) -> dict[str, _Scored]:
     """All clips in merged tags, and the scores of those systems that have tags of the table. Raises EarmarkError where none has."""
     named = [name for name, system in scored.items() if set(system.scores.tags) & set(vocabulary.mapping)]
-    if not named:
+    if not named and not any(vocabulary.made(system.scores.tags) for system in scored.values()):
         vocabulary.of(next(iter(scored.values())).scores.tags)  # tells that the table is for others
     merged = {name: replace(system, clips=vocabulary.manifest(system.clips)) for name, system in scored.items()}
     for name in named:

@@ -220,8 +220,12 @@ def _of_scores(
     of_task, said, more = _judged_as(str(path), scores, judged, task)
     facts, notes = facts | more, notes + said
     if vocabulary is not None:
-        notes += vocabulary.notes(scores.tags, judged)
-        scores, judged = vocabulary.scores(scores), _merged(vocabulary, judged, of_task)
+        if vocabulary.made(scores.tags):
+            notes.append(f"The scores are in merged tags already: {vocabulary.name} merges those of the clips alone.")
+        else:
+            notes += vocabulary.notes(scores.tags, judged)
+            scores = vocabulary.scores(scores)
+        judged = _merged(vocabulary, judged, of_task)
         facts["tags merged by"] = f"{vocabulary.name}, {vocabulary.rule}"
     judged = ungrouped(judged) if draw == "clips" else grouped(judged)
     figures = measure(scores, judged, of_task, facts, resamples=resamples)

@@ -115,6 +115,10 @@ class Vocabulary:
             )
         return own
 
+    def made(self, tags: Sequence[str]) -> bool:
+        """Whether these are merged tags already: none is the table's, and some are what it merges into."""
+        return not set(tags) & set(self.mapping) and bool(set(tags) & set(self.mapping.values()))
+
     def scores(self, scores: Scores) -> Scores:
         return merge_tags(scores, self.of(scores.tags), self.rule)
 
