@@ -152,28 +152,26 @@ def combine(
     same = ensembles.align(members, only, names)
     clips = None if data is None else _clips(same[0], data, dataset, progress.say)
     truth = None if clips is None else clips.judged_as(task, same[0].tags)
-    for name, member in zip(names, members, strict=True) if clips is not None else ():
-        for line in choices.check(name, member, same[0].ids.tolist(), seen=True):
-            progress.say(line)
     named, function = _metric(current([metric], progress.say)[0] if metric else None, task)
-    for line in _unknown(clips, same[0].tags, task, named, agreement) if clips is not None else ():
-        progress.say(line)
     least = bool(METRICS[named].facts.get("least"))
-    tied = _tied(clips) if cross and clips is not None else []
-    for line in tied:
-        progress.say(f"{line} Folds that keep them together are dealt with `earmark index … --folds 5`")
+    tied: list[str] = []
+    if clips is not None:
+        for name, member in zip(names, members, strict=True):
+            for line in choices.check(name, member, same[0].ids.tolist(), seen=True):
+                progress.say(line)
+        for line in _unknown(clips, same[0].tags, task, named, agreement):
+            progress.say(line)
+        tied = _tied(clips) if cross else []
+        for line in tied:
+            progress.say(f"{line} Folds that keep them together are dealt with `earmark index … --folds 5`")
     searched: Search | None = None
     crossed: Crossed | None = None
     table: Agreement | None = None
-    if search and clips is not None and truth is not None:
-        best = _negated(function) if least else function
-        searched = ensembles.search_weights(same, truth, best, rule, rounds=rounds, **how)
-        searched = searched.negated() if least else searched
+    if search and clips is not None:
+        folds = clips.folds if cross else None
+        searched, crossed = _chosen(same, truth, folds, function, least, rule=rule, rounds=rounds, **how)
         weights = searched.counts
         progress.say(ensembles.OPTIMISTIC)
-        if cross:
-            crossed = ensembles.search_across(same, truth, clips.folds, best, rule, rounds=rounds, **how)
-            crossed = replace(crossed, value=-crossed.value) if least else crossed
     if agreement:
         measured = None if truth is None else function
         table = ensembles.agreement(same, truth, measured, rule, weights, metric_name=named, least=least, **how)
@@ -193,6 +191,18 @@ def combine(
     return Combination(
         task, rule, tuple(names), named, searched, crossed, table, whole, _lacking(members, same[0], names)
     )
+
+
+def _chosen(
+    same: Sequence[Scores], truth: Any, folds: Any, function: Metric, least: bool, **how: Any
+) -> tuple[Search, Crossed | None]:
+    """The weights of all clips, and those of each fold where there are folds. least: whether less of the metric is better."""
+    best = _negated(function) if least else function
+    searched = ensembles.search_weights(same, truth, best, **how)
+    crossed = None if folds is None else ensembles.search_across(same, truth, folds, best, **how)
+    if not least:
+        return searched, crossed
+    return searched.negated(), None if crossed is None else replace(crossed, value=-crossed.value)
 
 
 def _lacking(members: Sequence[Scores], kept: Scores, names: Sequence[str]) -> tuple[Left, ...]:
