@@ -335,6 +335,61 @@ def files(root) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    ("snr", "background", "bits"),
+    [(-30, "none", 16), (-70, "none", 24), (-86, "none", 24), (-30, "brown", 16), (75, "white", 24), (80, "brown", 24)],
+)
+def test_what_is_stored_has_the_levels_that_are_told(tmp_path, clips, snr, background, bits):
+    """Of each event, where nothing else is heard, and of the background where there is none: to 0.1 dB."""
+    mix = replace(MIX, snr=(snr, snr), background=background, events=(1, 1))
+    pool, paths = sounds_of(clips, "1", mix)
+    for scene in range(4):
+        plan = mixing.draw(pool, mix, scene)
+        made = mixing.make(tmp_path, plan, paths)
+        file = tmp_path / "audio" / "1" / f"{plan.name}.flac"
+        stored, _ = soundfile.read(file)
+        assert soundfile.info(file).subtype == f"PCM_{bits}"
+        behind, (sound,) = mixing.parts(plan, paths)
+        (event,) = plan.events
+        first = round(event.onset * RATE)
+        within = slice(first, first + len(sound))
+        assert 20 * np.log10(np.sqrt(np.mean((sound * made.scale) ** 2))) == pytest.approx(
+            -40 + snr + 20 * np.log10(made.scale), abs=0.01
+        )
+        assert db(stored[within] - behind[within] * made.scale, sound * made.scale) == pytest.approx(0, abs=0.1)
+        outside = np.ones(len(stored), bool)
+        outside[within] = False
+        if background == "none":
+            assert not stored[outside].any()
+        else:
+            assert db(stored[outside], behind[outside] * made.scale) == pytest.approx(0, abs=0.1)
+        assert not mixing.make(tmp_path, plan, paths).made  # it is there
+
+
+def test_a_scene_of_too_few_bits_is_made_again(tmp_path, clips):
+    """As versions wrote it that knew 16 bits alone: nothing of its event is left in it."""
+    mix = replace(MIX, snr=(-70, -70), background="none")
+    pool, paths = sounds_of(clips, "1", mix)
+    plan = mixing.draw(pool, mix, 0)
+    mixing.make(tmp_path, plan, paths)
+    file = tmp_path / "audio" / "1" / f"{plan.name}.flac"
+    soundfile.write(file, np.zeros(plan.samples, np.int16), RATE, "PCM_16")
+    assert mixing.make(tmp_path, plan, paths).made
+    assert soundfile.read(file)[0].any()
+
+
+def test_levels_that_no_bits_hold_are_refused(tmp_path, clips):
+    with pytest.raises(
+        EarmarkError, match="a signal-to-noise ratio of -90 dB: the event would be at -130 dB .* give -86 or more"
+    ):
+        mixing.make_scenes(clips, tmp_path / "out", 2, snr=(-90, -80), background="none")
+    assert not (tmp_path / "out").exists()
+    made = mixing.make_scenes(clips, tmp_path / "out", 2, snr=(119, 120), sample_rate=RATE, length=2.0, events=(1, 1))
+    assert len(made.spoilt) == 4 and not made.scenes
+    assert "its quietest part would be at -" in str(made.spoilt[0]) and "(--snr)" in str(made.spoilt[0])
+    assert not list((tmp_path / "out").rglob("*.flac"))
+
+
 def test_the_folder_is_read_back(tmp_path, clips):
     made = mixed(tmp_path / "out", clips, mix=replace(MIX, events=(0, 4)))
     found = datasets.index("soundscapes", tmp_path / "out")

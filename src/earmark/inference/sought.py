@@ -63,7 +63,8 @@ def sought(tagger: Any, path: Path, begin: float | None = None, end: float | Non
     size = np.abs(marked)
     edges = np.rint(np.stack([part.start, part.end]) * rate).astype(int).clip(first, first + len(marked)) - first
     loudest = np.array([size[a:b].max(initial=0.0) for a, b in edges.T])
-    kept = (loudest >= QUIET * size.max()) & part.vectors.any(1)  # of silence there is no vector
+    sounding = part.vectors.any(1)  # of silence there is no vector
+    kept = sounding & (loudest >= QUIET * loudest[sounding].max(initial=0.0))
     return Sought(np.asarray(part.vectors[kept], np.float32), tuple(dict.fromkeys(notes)))
 
 

@@ -18,7 +18,8 @@ Conventions
     SNR         20·log10 of the RMS of the event, from onset to offset and as faded, over the RMS of the background
                 over the whole scene.
     levels      The RMS of the background is −40 dB of full scale; without background, SNRs count from there. A scene
-                with a peak beyond 0.95 is scaled down in whole, and its scale written down.
+                with a peak beyond 0.95 is scaled down in whole, and its scale written down. Where 16 bits would lose the softest
+                of its events or its background it is written with 24; one that these do not hold is not made.
     the same    A scene depends on the settings, the seed, its fold's clips and its number; not on how many scenes, folds
                 or workers there are.
 

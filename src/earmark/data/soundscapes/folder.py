@@ -1,6 +1,6 @@
 """A folder of scenes, which the data set `soundscapes` reads.
 
-    audio/<fold>/scene_<fold>_00000.flac     16 bit
+    audio/<fold>/scene_<fold>_00000.flac     16 bit; 24 where an event or the background would lie below LEAST steps of 16
     metadata/<fold>/strong.tsv               filename, onset, offset, event_label, snr_db, clip
     metadata/<fold>/durations.tsv            filename, duration, scale, background
     metadata/<fold>/sources.tsv              filename, source_clip: the groups of the clips, and background recordings
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,9 +26,9 @@ import numpy as np
 from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest
 from earmark.data.soundscapes.plan import Mix, ScenePlan
-from earmark.data.soundscapes.render import render
+from earmark.data.soundscapes.render import FLOOR, render
 from earmark.data.soundscapes.sound import BACKGROUND, threads
-from earmark.errors import AudioError, ManifestError
+from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import parts, whole
 from earmark.files.sound import write as write_sound
 from earmark.files.tables import Rows
@@ -36,6 +37,10 @@ MARK = "soundscapes.json"
 VERSION = 1  # of the scenes: raise it when the same settings would give other bytes
 SHOWN = 5
 WAY_OUT = "Name an empty or new folder"
+LEAST = (
+    4  # steps of an RMS: the error of rounding, 0.29 steps, then moves it by 0.02 dB; of half a step nothing is left
+)
+BITS = (16, 24)  # of a sample, the fewest that hold all levels of a scene; FLAC has no more
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,53 @@ def make(root: Path, plan: ScenePlan, paths: Mapping[str, Path], folder: Path | 
     if (scale := _scale(told, sound, plan)) is not None:
         return MixedScene(plan, scale, made=False)
     wave, scale = render(plan, paths, folder)
+    bits = bits_for(plan, scale)
+    if bits is None:
+        problem = (
+            f"its quietest part would be at {_quietest(plan, scale):.0f} dB of full scale, since the loudest has to be below it, and "
+            f"FLAC of {BITS[-1]} bits holds {_least(BITS[-1]):.0f} dB or more"
+        )
+        raise AudioError(sound, problem, "Mix with signal-to-noise ratios nearer to 0 (--snr)")
     told.parent.mkdir(parents=True, exist_ok=True)
     sound.parent.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)  # first: a plan beside a scene says that the scene is what it says
-    write_sound(sound, np.rint(wave * 32768).astype(np.int16), plan.sample_rate, "PCM_16", "FLAC")
+    whole_numbers = np.rint(wave * (1 << (bits - 1))).astype(np.int32) << (
+        32 - bits
+    )  # libsndfile takes the highest bits
+    write_sound(sound, whole_numbers, plan.sample_rate, f"PCM_{bits}", "FLAC")
     with whole(told) as part:
         part.write_text(json.dumps({"plan": plan.as_dict(), "scale": scale}, ensure_ascii=False), encoding="utf-8")
     return MixedScene(plan, scale, made=True)
+
+
+def check_levels(mix: Mix) -> None:
+    """Raises EarmarkError for events that are too soft for any scene to hold."""
+    lowest = math.ceil(_least(BITS[-1]) - FLOOR)
+    if mix.snr[0] < lowest:
+        raise EarmarkError(
+            f"a signal-to-noise ratio of {mix.snr[0]:g} dB: the event would be at {FLOOR + mix.snr[0]:g} dB of full scale, and of that "
+            f"{BITS[-1]} bits, the most that FLAC has, keep too little to be heard as loud as the tables say: give {lowest} or more"
+        )
+
+
+def bits_for(plan: ScenePlan, scale: float) -> int | None:
+    """How many bits of a sample hold the levels of a scene as its tables tell them; None: more than there are."""
+    return next((bits for bits in BITS if _quietest(plan, scale) >= _least(bits)), None)
+
+
+def _least(bits: int) -> float:
+    """dB of full scale: the lowest RMS that so many bits hold.
+
+    >>> round(_least(16), 1), round(_least(24), 1)
+    (-78.3, -126.4)
+    """
+    return 20 * math.log10(LEAST / (1 << (bits - 1)))
+
+
+def _quietest(plan: ScenePlan, scale: float) -> float:
+    """dB of full scale: the RMS of the softest of its events and its background; 0 where there is neither."""
+    levels = [FLOOR + event.snr for event in plan.events] + ([] if plan.background == "none" else [FLOOR])
+    return min(levels) + 20 * math.log10(scale) if levels else 0.0
 
 
 def make_all(
@@ -152,7 +197,10 @@ def _scale(told: Path, sound: Path, plan: ScenePlan) -> float | None:
         found = json.loads(told.read_text(encoding="utf-8"))
         header = soundfile.info(sound)
         if found["plan"] == plan.as_dict() and (header.frames, header.samplerate) == (plan.samples, plan.sample_rate):
-            return float(found["scale"])
+            scale = float(found["scale"])
+            return (
+                scale if header.subtype == f"PCM_{bits_for(plan, scale)}" else None
+            )  # earlier versions wrote 16 bits alone
     except (OSError, ValueError, KeyError, TypeError, soundfile.SoundFileError):
         pass
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earmark.data import manifest as manifests
 from earmark.data.manifest import Manifest
-from earmark.data.soundscapes.folder import MixedScene, claim, groups_apart, make_all, save_tables
+from earmark.data.soundscapes.folder import MixedScene, check_levels, claim, groups_apart, make_all, save_tables
 from earmark.data.soundscapes.plan import Mix, ScenePlan, draw, pool
 from earmark.data.soundscapes.sound import Sound, backgrounds, locate_all, single
 from earmark.errors import AudioError, ManifestError
@@ -75,6 +75,7 @@ def make_scenes(
     folder = Path(folder)
     place = str(led_to(Path(background))) if Path(background).is_dir() and background not in NOISES else background
     mix = Mix(length, events, overlap, snr, place, sample_rate, seed, trim)
+    check_levels(mix)
     held, chosen = _read(clips, folds)
     for sentence in groups_apart(held):
         progress.say(f"warning: {sentence}")

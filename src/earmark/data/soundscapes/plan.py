@@ -19,7 +19,7 @@ from earmark.registry import did_you_mean
 
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls with frequency to this power: 3 dB an octave each
 SHORTEST, LONGEST = 0.1, 600.0  # s of a scene: in memory as a whole, and again for each of its events
-LOUDEST = 120.0  # dB of SNR either way: what 16 bits hold is less
+LOUDEST = 120.0  # dB of SNR either way: what 24 bits hold is less
 DRAWN, NOISE = 1, 2  # what a generator is for: part of its seed, so that no two are alike
 TRIES = 20  # clips drawn for an event that does not fit
 ATTEMPTS = 20  # scenes begun anew where not all events fit
