@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -15,6 +17,7 @@ from tests.test_train import recipe
 from earmark import plugins
 from earmark import recipe as recipes
 from earmark.errors import EarmarkError, RecipeError
+from earmark.registry import AUGMENTATIONS as AUGMENTATIONS_OF_ALL
 from earmark.registry import NETS as NETS_OF_ALL
 from earmark.registry import Entry
 
@@ -129,6 +132,43 @@ AUGMENTATIONS = [
 ]
 
 
+CHANCE = r"gives something else of the same sound and the same generator the second time, .* draw all chance in `draw`"
+PLACES = r"its apply gives clip \d of a batch the sound of clip \d, and leaves it its own target"
+ROW = "__import__('types').SimpleNamespace(rows=[first, (first + 1) % 4])"
+# stage, what is drawn, what is given, what is told: what one answer alone does not show
+HEARD = [
+    ("clip", "None", "values * 0", r"its apply gives silence: .* the loudest sample is 0, where 0\.5 went in, in each of 4 draws"),
+    ("clip", "None", "values / 32768", r"its apply gives silence: .* the loudest sample is 2e-05"),
+    ("clip", "None", "values * 1e6", r"its apply gives a wave of which the largest value is 5e\+05, where 0\.5 went in; more than 1,000"),
+    ("clip", "None", "values * 32768", r"its apply gives a wave of which the largest value is 1\.64e\+04, .* full scale is from -1 to 1"),
+    ("clip", "None", "values * __import__('numpy').random.rand()", CHANCE),
+    ("clip", "None", "values * __import__('random').random()", CHANCE),
+    ("pair", ROW, "(values[0] * 0, targets[0][0])", r"its apply gives silence"),
+    ("pair", ROW, "(values[0] * 32768, targets[0][0])", r"its apply gives a wave of which the largest"),
+    ("pair", ROW, "(values[0] * __import__('numpy').random.rand(), targets[0][0])", CHANCE),
+    ("pair", ROW, "(values[1], targets[0][0])", PLACES),
+    ("batch", "None", "(values * 0, targets[0])", r"its apply gives silence"),
+    ("batch", "None", "(values * 32768, targets[0])", r"its apply gives waves of which the largest"),
+    ("batch", "None", "(values[__import__('torch').randperm(4)], targets[0])", rf"{CHANCE}|{PLACES}"),
+    ("batch", "None", "(values * __import__('torch').rand(1), targets[0])", CHANCE),
+    ("batch", "generator.permutation(4)", "(values[plan], targets[0])", PLACES),
+    ("maps", "None", "(values * 0 + 3, targets[0])", r"its apply leaves nothing on a map: its values differ by 0, where"),
+    ("maps", "None", "(values * 1e9, targets[0])", r"its apply gives maps of which the largest value is .* give maps of the same unit"),
+    ("maps", "None", "(values * __import__('torch').rand(1), targets[0])", CHANCE),
+    ("maps", "generator.permutation(4)", "(values[plan], targets[0])", PLACES),
+]  # fmt: skip
+# stage, what is drawn, what is given: as unusual as may be
+TAKEN = [
+    ("clip", "generator.random() < 0.5", "values * plan"),  # silence at times
+    ("clip", "None", "values * 0.001"),
+    ("clip", "None", "values * 900"),
+    ("clip", "None", "values * (values[-1] == 0)"),  # takes noise away, and leaves tones
+    ("batch", "generator.permutation(4)", "(values[plan], targets[0][plan])"),
+    ("maps", "generator.permutation(4)", "(values[plan], targets[0][plan])"),
+    ("maps", "generator.random() < 0.5", "(values * plan, targets[0])"),
+]
+
+
 @pytest.fixture
 def load(tmp_path):
     def run(source, name="p.py"):
@@ -195,6 +235,58 @@ def test_an_augmentation(load, stage, drawn, gives, told):
     raw["augment"] = ["changed", "crop"] if stage == "clip" else ["crop", "changed"]
     mistake = told_by(recipes.parse(raw))
     assert re.match(rf"the augmentation 'changed' of \S+a\.py: {told}", mistake), mistake
+
+
+def with_it(stage):
+    return recipes.parse(
+        plan().as_dict() | {"augment": ["changed", "crop"] if stage == "clip" else ["crop", "changed"]}
+    )
+
+
+@pytest.mark.parametrize(("stage", "drawn", "gives", "told"), HEARD)
+def test_what_an_augmentation_leaves_of_sounds(load, stage, drawn, gives, told):
+    source = AUGMENTATION.replace("STAGE", stage).replace("PLAN", drawn).replace("GIVES", gives)
+    load(NET), load(FEATURE, "f.py"), load(source, "a.py")
+    mistake = told_by(with_it(stage))
+    assert re.match(rf"the augmentation 'changed' of \S+a\.py: ({told})", mistake), mistake
+
+
+@pytest.mark.parametrize(("stage", "drawn", "gives"), TAKEN)
+def test_an_augmentation_that_is_unusual_is_taken(load, stage, drawn, gives):
+    source = AUGMENTATION.replace("STAGE", stage).replace("PLAN", drawn).replace("GIVES", gives)
+    load(NET), load(FEATURE, "f.py"), load(source, "a.py")
+    trial.check_plugins(with_it(stage), ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("stage", ["clip", "batch"])
+def test_a_sound_that_is_too_loud_now_and_then_is_told_in_training(load, stage):
+    gives = "values * 1e6" if stage == "clip" else "(values * 1e6, targets[0])"
+    load(AUGMENTATION.replace("STAGE", stage).replace("PLAN", "None").replace("GIVES", gives), "a.py")
+    (applied,) = training.augment.staged([SimpleNamespace(name="changed", arguments={})], 8000)[stage]
+    wave = np.full(100, 0.5, np.float32)
+    given = (
+        (applied.to_clip, np.random.default_rng(0), wave, 100)
+        if stage == "clip"
+        else (applied.to_batch, None, torch.from_numpy(wave[None]), torch.ones(1, 1))
+    )
+    with pytest.raises(EarmarkError, match=r"largest value is 5e\+05, where 0\.5 went in"):
+        given[0](*given[1:])
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS_OF_ALL.names())
+def test_augmentations_of_earmarks_own_would_be_taken(name, monkeypatch):
+    monkeypatch.setattr(Entry, "own", property(lambda entry: False))
+    needed = {"shift": {"most": 0.2, "ends": "zeros"}, "gain": {"db": 60}}
+    entry = AUGMENTATIONS_OF_ALL[name]
+    changed = {"name": name, **needed.get(name, {})}
+    augment = ["crop"] if name == "crop" else [changed, "crop"] if entry.facts["stage"] == "clip" else ["crop", changed]
+    maps = (
+        {"net": "cnnspec", "features": "logmel", "windows": {"length": 5, "hop": 5}}
+        if entry.facts["stage"] == "maps"
+        else {}
+    )
+    raw = recipe().as_dict() | {"augment": augment, "task": entry.facts.get("task", "one"), **maps}
+    trial._check_augmentations(recipes.parse(raw), ("a", "b", "c"), None)
 
 
 @pytest.mark.parametrize("name", sorted(set(NETS_OF_ALL.names()) - set(SAME)))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark import recipe as recipes
@@ -19,9 +20,10 @@ from earmark.models import tagger as taggers
 from earmark.models.prediction import Grid, Prediction
 from earmark.recipe import Recipe
 from earmark.registry import AUGMENTATIONS, FEATURES, NETS, Entry
-from earmark.train import augment
+from earmark.train import augment, tried
 from earmark.train.augment import ClipPool
 
+Values = NDArray[Any]
 CLIPS = 4
 # Of the largest value. A clip alone and in a batch may be summed in another order: float32 rounds by 6e-8, a sum of a million terms
 # by a thousand times that at random, and tens of layers add up; what depends on the other clips of a batch is far beyond
@@ -200,31 +202,70 @@ def _check_augmentations(plan: Recipe, vocabulary: Sequence[str], tagger: tagger
     length = plan.windows.build().samples(plan.sample_rate)[0]
     staged = augment.staged(plan.augment, plan.sample_rate)
     generator = np.random.default_rng(0)
-    clips = [clip.numpy()[: length + length // (2 + at)] for at, clip in enumerate(_noise(CLIPS, 2 * length))]
-    known = np.eye(len(vocabulary), dtype=np.float32)[np.arange(CLIPS) % len(vocabulary)]
-    pool = ClipPool(known)
+    clips = [clip[: length + length // (2 + at)] for at, clip in enumerate(_sounds(2 * length))]
+    known = list(np.eye(len(vocabulary), dtype=np.float32)[np.arange(CLIPS) % len(vocabulary)])
+    pool = ClipPool(np.stack(known))
+    for each in staged["clip"]:
+        _try(each, clips, lambda chance, a=each, given=clips: [a.to_clip(chance, clip, length) for clip in given])  # type: ignore[misc]
+        clips = [each.to_clip(generator, clip, length) for clip in clips]
+    waves, targets = clips, known
+    for each in staged["pair"]:
 
-    def window(clip: Any) -> Any:
-        for each in staged["clip"]:
-            clip = each.to_clip(generator, clip, length)
-        return clip
+        def summed(chance: np.random.Generator, pair: augment.Applied = each) -> list[Values]:
+            drawn = [pair.draw_pair(chance, row, pool) for row in range(CLIPS)]
+            pairs = [pair.to_pair(plan, [clips[r] for r in plan.rows], [known[r] for r in plan.rows]) for plan in drawn]
+            return [wave for wave, _ in pairs] + [target for _, target in pairs]
 
-    waves, targets = [window(clip) for clip in clips], list(known)
-    for pair in staged["pair"]:
-        drawn = [pair.draw_pair(generator, row, pool) for row in range(CLIPS)]
-        summed = [pair.to_pair(d, [window(clips[r]) for r in d.rows], [known[r] for r in d.rows]) for d in drawn]
-        waves, targets = [wave for wave, _ in summed], [target for _, target in summed]
-    batch, wanted = torch.from_numpy(np.stack(waves)), torch.from_numpy(np.stack(targets))
-    for each in staged["batch"]:
-        batch, wanted = each.to_batch(each.draw(generator, wanted.numpy(), clips=np.arange(CLIPS)), batch, wanted)
+        _try(each, clips, summed, known)
+        made = summed(generator)
+        waves, targets = made[:CLIPS], made[CLIPS:]
+    waves, targets = _tensors(staged["batch"], generator, waves, targets)
     if all(each.entry.own for each in staged["maps"]):
         return
     with torch.no_grad():
         tagger = tagger or taggers.build(plan, vocabulary)
-        maps = tagger.features(tagger.normalised(batch))
-    for each in staged["maps"]:
-        drawn_maps = each.draw(generator, tuple(maps.shape), wanted.numpy(), clips=np.arange(CLIPS))
-        maps, wanted = each.to_batch(drawn_maps, maps, wanted)
+        maps = tagger.features(tagger.normalised(torch.from_numpy(np.stack(waves))))
+    _tensors(staged["maps"], generator, list(maps.numpy()), targets)
+
+
+def _tensors(
+    stage: Sequence[augment.Applied], generator: np.random.Generator, values: list[Values], targets: list[Values]
+) -> tuple[list[Values], list[Values]]:
+    """What the augmentations of batches, or of maps, make of these clips and their targets, one after the other."""
+    for each in stage:
+
+        def run(
+            chance: np.random.Generator,
+            change: augment.Applied = each,
+            given: tuple[list[Values], list[Values]] = (values, targets),
+        ) -> list[Values]:
+            batch, wanted = (torch.from_numpy(np.stack(rows)) for rows in given)
+            shape = () if change.entry.facts["stage"] == "batch" else (tuple(batch.shape),)
+            plan = change.draw(chance, *shape, np.stack(given[1]), clips=np.arange(len(given[0])))
+            return [row for made in change.to_batch(plan, batch, wanted) for row in made.detach().numpy()]
+
+        _try(each, values, run, targets)
+        made = run(generator)
+        values, targets = made[: len(values)], made[len(values) :]
+    return values, targets
+
+
+def _try(
+    each: augment.Applied,
+    given: Sequence[Values],
+    run: Callable[[np.random.Generator], Sequence[Values]],
+    known: Sequence[Values] = (),
+) -> None:
+    if not each.entry.own:
+        tried.check(each, given, run, known)
+
+
+def _sounds(samples: int) -> list[Values]:
+    """CLIPS of them (samples,): noise and a tone that comes and goes, in turn, so that what takes either away leaves the other."""
+    noise = np.random.default_rng(0).uniform(-1, 1, (CLIPS, samples))
+    time = np.arange(samples)
+    tone = np.sin(0.3 * time) * (np.sin(2 * np.pi * 8 * time / samples) > 0)
+    return [(0.5 ** (1 + at // 2) * (tone if at % 2 else noise[at])).astype(np.float32) for at in range(CLIPS)]
 
 
 def _wrong(entry: Entry, what: str) -> EarmarkError:

@@ -2,7 +2,8 @@
 
 A clip that is held in memory is heard in every epoch, so that one which was changed in place would stay changed; and what is no
 sound, or no target, would be learnt without a word. So arrays are read-only, tensors are looked at afterwards, and shape, kind,
-finiteness and the range of targets are checked for every stage. Raises EarmarkError, which names the augmentation and its file.
+finiteness and the range of targets are checked for every stage, and of a plug-in how loud it makes what it is given. Raises
+EarmarkError, which names the augmentation and its file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from earmark.train.augment.pool import ClipPool, Sum
 Wave = NDArray[np.float32]
 Target = NDArray[np.float32]
 ROUNDING = 1e-5  # of targets: sums of a hundred weights in float32, each of which is rounded by 6e-8 at most
+# Of full scale, or of what went in where that is louder: `gain` may add 60 dB. A wave in the steps of 16 bits is 32,768 times too loud
+FAR = 1000.0
 OWN = "make a new one of it, as `wave * 0.5` does, in place of `wave *= 0.5`"
 
 
@@ -48,7 +51,7 @@ class Applied:
         plan = self.draw(generator, wave, length)
         with self.entry.at_work("apply"):
             got = self.does.apply(plan, wave)
-        return self._wave(got, length if self.windowed else None, len(wave))
+        return self._wave(got, length if self.windowed else None, [wave])
 
     def draw_pair(self, generator: np.random.Generator, row: int, pool: ClipPool) -> Sum:
         """Stage "pair": the plan for the clip in a row of the pool."""
@@ -72,7 +75,7 @@ class Applied:
             got = self.does.apply(plan, waves, targets)
         if not isinstance(got, tuple | list) or len(got) != 2:
             raise self._wrong(f"its apply gives {shown(got)}, not two things: a wave and its target")
-        wave, target = self._wave(got[0], len(waves[0]), len(waves[0])), got[1]
+        wave, target = self._wave(got[0], len(waves[0]), waves), got[1]
         tags = targets[0].shape
         if not isinstance(target, np.ndarray) or target.shape != tags or target.dtype.kind != "f":
             raise self._wrong(
@@ -100,19 +103,38 @@ class Applied:
             if each.device != old.device:
                 raise self._wrong(f"its apply gives {name} on {each.device}; they stay on {old.device}")
         made, wanted = got[0].to(values.dtype), got[1].to(targets.dtype)
-        self._check_contents(made.detach(), wanted.detach(), targets, what)
+        self._check_contents(made.detach(), values.detach(), wanted.detach(), targets, what)
         return made, wanted
 
-    def _check_contents(self, values: Tensor, targets: Tensor, before: Tensor, what: str) -> None:
+    def _check_contents(self, values: Tensor, given: Tensor, targets: Tensor, before: Tensor, what: str) -> None:
+        """given, before: values and targets as they were."""
         # a sum of what is finite is finite unless it overflows; asked at once, a GPU is waited for once
-        in_range = (targets.amin() >= -ROUNDING) & (targets.amax() <= 1 + ROUNDING)
-        if bool(values.sum().isfinite() & in_range):
+        fine = (targets.amin() >= -ROUNDING) & (targets.amax() <= 1 + ROUNDING) & values.sum().isfinite()
+        if not self.entry.own:
+            fine &= values.abs().amax() <= FAR * given.abs().amax().clamp(min=1)
+        if bool(fine):
             return
         if wrong := int((~values.isfinite()).sum()):
             raise self._wrong(
                 f"its apply gives {what} of which {wrong:,} of {values.numel():,} values are no finite numbers"
             )
         self._check_targets(targets.cpu().numpy(), bool(before.isnan().any()))
+        if not self.entry.own:
+            self._check_size(what, float(values.abs().amax()), float(given.abs().amax()))
+
+    def _check_size(self, what: str, most: float, given: float) -> None:
+        """most, given: the largest value of all that it gives, and that it was given."""
+        if most <= FAR * max(1.0, given):
+            return
+        scale = (
+            ": full scale is from -1 to 1, and 16 bits are 32,768 steps of it. Give what lies between -1 and 1"
+            if what != "maps"
+            else ": give maps of the same unit"
+        )
+        raise self._wrong(
+            f"its apply gives {what} of which the largest value is {most:.3g}, where {given:.3g} went in; more than {FAR:,.0f} times as "
+            f"much, or as 1, is refused{scale}"
+        )
 
     def _check_targets(self, targets: NDArray[Any], unknown: bool) -> None:
         """unknown: whether some were not known before, so that some may be NaN."""
@@ -125,8 +147,8 @@ class Applied:
                 f"its apply gives targets from {known.min():g} to {known.max():g}; they lie between 0 and 1"
             )
 
-    def _wave(self, got: Any, length: int | None, given: int) -> Wave:
-        """length: that it must have; None: any. given: of the wave that it was made of. Samples."""
+    def _wave(self, got: Any, length: int | None, given: Sequence[Wave]) -> Wave:
+        """length: that it must have, samples; None: any. given: the waves that it was made of, its own first."""
         if not isinstance(got, np.ndarray) or got.ndim != 1 or got.dtype.kind != "f":
             raise self._wrong(
                 f"its apply gives {shown(got)}; a wave is an array of floats (samples,), full scale from -1 to 1"
@@ -136,9 +158,9 @@ class Applied:
                 f"its apply gives {len(got):,} samples, and the window has {length:,}: what changes the length of a clip is "
                 "registered with resizes=True, and stands before the crop"
             )
-        if not len(got) and given:
+        if not len(got) and len(given[0]):
             raise self._wrong(
-                f"its apply leaves nothing of a wave of {given:,} samples, which would be heard as silence"
+                f"its apply leaves nothing of a wave of {len(given[0]):,} samples, which would be heard as silence"
             )
         with np.errstate(over="ignore", invalid="ignore"):  # of what is told here
             wave: Wave = got.astype(np.float32, copy=False)
@@ -148,6 +170,8 @@ class Applied:
             raise self._wrong(
                 f"its apply gives a wave of which {count:,} of {len(wave):,} samples are no finite numbers"
             )
+        if not self.entry.own:
+            self._check_size("a wave", _largest(wave), max(_largest(each) for each in given))
         return wave
 
     def _wrong(self, what: str) -> EarmarkError:
@@ -184,6 +208,10 @@ def shown(value: Any) -> str:
         kind = "an array" if isinstance(value, np.ndarray) else "a tensor"
         return f"{kind} of {str(value.dtype).removeprefix('torch.')} {_sides(value.shape)}"
     return "nothing (None)" if value is None else f"what is of the type {type(value).__name__}"
+
+
+def _largest(wave: Wave) -> float:
+    return float(np.abs(wave).max(initial=0.0))
 
 
 def _sides(shape: Sequence[int] | torch.Size) -> str:
