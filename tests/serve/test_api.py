@@ -227,7 +227,7 @@ def test_taggers_and_health(service, esc10):
     assert (tagger["name"], tuple(tagger["tags"])) == ("esc10", esc10.vocabulary)
     assert (tagger["identity"], tagger["calibrated"]) == (esc10.identity(), False)
     assert service.get("/healthz").json() == {"status": "ok"}
-    assert service.get("/readyz").json() == {"status": "ok", "taken": 0, "room": 34}
+    assert service.get("/readyz").json() == {"status": "ok", "taken": 0, "room": 34, "told": None}
 
 
 def test_what_is_counted(service, tone):

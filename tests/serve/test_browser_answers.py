@@ -20,6 +20,7 @@ FARES = """((how) => {
     if (how === "kept, and the line broke") await plain(path, options);
     if (how === "kept, and the proxy gave up") { await plain(path, options); return new Response("", { status: 504 }); }
     if (how === "gone") return new Response('{"error": "event 7: there is none"}', { status: 404 });
+    if (how === "full") return new Response('{"error": "the disk is full: make room"}', { status: 503 });
     if (how === "answered") return new Response('{"error": "event 7: has an answer"}', { status: 409 });
     throw new TypeError("line broke");
   };
@@ -104,6 +105,17 @@ def test_an_event_that_is_not_open_any_more(page, program, how, told):  # noqa: 
     page.wait(f"{SAID}.startsWith({told + ' Your answer was not kept'!r})")
     assert settled(page, QUESTION) != before
     assert len(answers(program, at)) == 1
+
+
+def test_an_answer_that_could_not_be_kept(page, program):  # noqa: F811
+    """The service says why, and so does the page."""
+    at = begun(page, program, threshold=0.11)
+    before = page.run(QUESTION)
+    page.run(f"{FARES}('full')")
+    page.press("r")
+    page.wait(f"{SAID} === 'the disk is full: make room. Your answer was not kept: give it again then.'")
+    assert settled(page, QUESTION) == before and answers(program, at) == []
+    page.console.clear()  # the browser itself tells of each answer 503
 
 
 def test_the_last_answer_of_all_is_taken_back(page, program):  # noqa: F811

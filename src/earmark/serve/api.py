@@ -213,13 +213,19 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@open_router.get("/readyz", responses={503: {"model": Ready, "description": "The queue is full."}})
+@open_router.get(
+    "/readyz", responses={503: {"model": Ready, "description": "The queue is full, or a part of it ended."}}
+)
 async def readyz(here: Here, response: Response) -> Ready:
-    """Whether it would take one request more."""
+    """Whether it would take one request more, and all of it works."""
     room = here.desk.workers + here.desk.waiting
     ready = here.desk.taken < room and not here.desk.closed
-    response.status_code = 200 if ready else 503
-    return Ready(status="ok" if ready else "busy", taken=here.desk.taken, room=room)
+    dead = here.jobs is not None and not here.jobs.alive and not here.desk.closed
+    response.status_code = 200 if ready and not dead else 503
+    return Ready(
+        status="failing" if dead else "ok" if ready else "busy", taken=here.desk.taken, room=room,
+        told="the thread of jobs over the folder has ended, and none goes on: start the service again" if dead else None,
+    )  # fmt: skip
 
 
 @router.get(

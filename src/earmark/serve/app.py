@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -26,6 +27,7 @@ from earmark.models.anytagger import AnyTagger
 from earmark.serve import (
     api,
     causes,
+    disks,
     examples,
     exchange,
     folder,
@@ -148,10 +150,15 @@ def _answer_errors(app: FastAPI) -> None:
         return refusal(GONE, "nobody waits for it")
 
     async def on_system(_: Request, error: Exception) -> Response:
-        log.exception("a request failed", exc_info=error)
-        return refusal(
-            503, f"the service has no room for this just now ({type(error).__name__})", {"Retry-After": "30"}
-        )
+        told = disks.told(error) if isinstance(error, OSError | sqlite3.Error) else None
+        if told is not None:
+            log.warning("a request failed: %s (%s)", told, error)
+        else:
+            log.exception("a request failed", exc_info=error)
+            if isinstance(error, sqlite3.Error):
+                return await on_mistake(_, error)
+        told = told or f"the service has no room for this just now ({type(error).__name__})"
+        return refusal(503, told, {"Retry-After": "30"})
 
     async def on_mistake(_: Request, error: Exception) -> Response:
         return refusal(500, f"a mistake in the service: {type(error).__name__}. Its log tells where")
@@ -159,7 +166,7 @@ def _answer_errors(app: FastAPI) -> None:
     handlers: dict[Any, Any] = {
         EarmarkError: on_earmark, Refused: on_refused, HTTPException: on_http, RequestValidationError: on_question,
         WebSocketRequestValidationError: on_line,
-        Left: on_left, OSError: on_system, MemoryError: on_system, Exception: on_mistake,
+        Left: on_left, OSError: on_system, MemoryError: on_system, sqlite3.Error: on_system, Exception: on_mistake,
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

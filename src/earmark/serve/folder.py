@@ -155,7 +155,7 @@ def one_job(job: Number, here: Here, listed: Looked) -> OneJob:
 
 @router.post("/v1/jobs/{job}/stop")
 def stop(job: Number, here: Here, listed: Looked) -> OneJob:
-    """Stop a job; what it found is kept, and it can go on."""
+    """Stop a job that runs, and leave one that does not as it is; what it found is kept, and it can go on."""
     store, jobs = here.folder
     known_job(store, job)
     jobs.stop(job)
@@ -205,9 +205,9 @@ def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     _, jobs = here.folder
     return OneJob(
         id=job, tagger=row["tagger"], served=jobs.served(told.get("tagger", ""), row["tagger"]), engine=told.get("engine"),
-        goes_on=jobs.goes_on(told, row["tagger"]), state=row["state"], begun=row["begun"], total=max(len(listed.names), done["n"]),
-        done=done["n"], unread=done["unread"], silent=done["silent"], noted=done["noted"], gone=gone["n"], seconds=done["seconds"],
-        events=events["n"], candidates=events["below"], rules=told["rules"],
+        goes_on=jobs.goes_on(told, row["tagger"]), state=jobs.state(job, row["state"]), begun=row["begun"],
+        total=max(len(listed.names), done["n"]), done=done["n"], unread=done["unread"], silent=done["silent"], noted=done["noted"],
+        gone=gone["n"], seconds=done["seconds"], events=events["n"], candidates=events["below"], rules=told["rules"],
     )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 Each recording's events go to the job's folder, as `earmark events --job` keeps them, and into the store, of which counts and
 lists are asked. A job that was running when the service ended, however it did, goes on when it starts again. Requests come
 first: between two batches a job waits a moment while any is worked on.
+
+Where the disk is full a job fails, and its state is told from memory until there is room to keep it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,12 +29,14 @@ from earmark.inference import candidates
 from earmark.inference.recordings import Failure
 from earmark.models.anytagger import AnyTagger, way
 from earmark.scores import Event
+from earmark.serve import disks
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
 from earmark.serve.store import State, Store
 from earmark.serve.work import Desk, Left, Task
 
 PATIENCE = 0.5  # s that a batch waits for requests, at most
+AGAIN = 5.0  # s until a state that could not be kept is tried to be kept once more
 log = logging.getLogger("earmark")
 
 
@@ -44,6 +49,7 @@ class Jobs:
         self._tasks: dict[int, Task] = {}
         self._lock = threading.Lock()
         self._retried: set[int] = set()
+        self._unkept: dict[int, str] = {}  # states that the disk did not take
         self._identities: dict[int, tuple[AnyTagger, str]] = {}
         for job, recordings in store.unknown().items():
             self._recall(job, recordings)
@@ -73,6 +79,7 @@ class Jobs:
         told = {"tagger": asked.identity(), "name": tagger, "rules": rules.as_dict(), "engine": way(asked)}
         with self._lock:
             job = self.store.job(self._as_begun(told), tagger)
+            self._unkept.pop(job, None)
             if retry:
                 self._try_again(job)
             self._put(job)
@@ -90,6 +97,7 @@ class Jobs:
         with self._lock:
             self._try_again(job)
             self.store.state(job, "running")
+            self._unkept.pop(job, None)
             self._put(job)
 
     def _as_begun(self, told: dict[str, Any]) -> dict[str, Any]:
@@ -136,9 +144,38 @@ class Jobs:
         )
 
     def stop(self, job: int) -> None:
-        self.store.state(job, "stopped")
-        if job in self._tasks:
-            self._tasks[job].leave()
+        """A job that runs; another stays what it is."""
+        with self._lock:
+            (row,) = self.store.rows("SELECT state FROM jobs WHERE id = ?", (job,))
+            if self.state(job, row["state"]) != "running":
+                return
+            if job in self._tasks:
+                self._tasks[job].leave()
+            self._keep(job, "stopped")
+
+    def state(self, job: int, kept: str) -> str:
+        """Of a job, in whose place the disk has one that may be older."""
+        return self._unkept.get(job, kept)
+
+    @property
+    def alive(self) -> bool:
+        """Whether jobs are worked on, now or once there are any."""
+        return self._thread.is_alive()
+
+    def _keep(self, job: int, state: str) -> None:
+        """At once where the disk takes it. Called with the lock."""
+        self._unkept[job] = state
+        self._keep_all()
+        if job in self._unkept:
+            log.warning("job %d: the disk does not take its state, which is kept once it does: %s", job, state)
+
+    def _keep_all(self) -> None:
+        for job, state in list(self._unkept.items()):
+            try:
+                self.store.state(job, state)
+            except sqlite3.Error:
+                return
+            del self._unkept[job]
 
     def close(self) -> None:
         """Those that run go on when the service starts again."""
@@ -153,7 +190,15 @@ class Jobs:
             self._todo.put((job, self._tasks[job]))
 
     def _work(self) -> None:
-        while (asked := self._todo.get()) is not None:
+        while True:
+            try:
+                asked = self._todo.get(timeout=AGAIN)
+            except queue.Empty:
+                with self._lock:
+                    self._keep_all()
+                continue
+            if asked is None:
+                return
             job, task = asked
             try:
                 task.look()
@@ -165,8 +210,20 @@ class Jobs:
                 log.warning("job %d: %s", job, error)
                 self._end(job, task, f"failed: {error}")
             except Exception as error:
-                log.exception("job %d", job)
-                self._end(job, task, f"failed: {type(error).__name__}, see the service's log")
+                self._end(job, task, f"failed: {self._why(job, error)}")
+
+    def _why(self, job: int, error: Exception) -> str:
+        """In words for who asks for the job; the log has more of what is a mistake."""
+        told = None
+        if isinstance(error, OSError | sqlite3.Error):
+            name = getattr(error, "filename", None)
+            ours = not isinstance(name, str) or Path(name).is_relative_to(self.folder)
+            told = disks.told(error, disks.STATE if ours else f"the disk of {name}")
+        if told is None:
+            log.error("job %d", job, exc_info=error)
+            return f"{type(error).__name__}, see the service's log"
+        log.warning("job %d: %s (%s)", job, told, error)
+        return told
 
     def _end(self, job: int, task: Task, state: str | None) -> None:
         """At once for whoever begins it again: one that is told to be done is none that runs."""
@@ -174,7 +231,7 @@ class Jobs:
             if self._tasks.get(job) is task:
                 self._tasks.pop(job)
                 if state is not None:
-                    self.store.state(job, state)
+                    self._keep(job, state)
 
     def _run(self, job: int, task: Task) -> None:
         retry = job in self._retried

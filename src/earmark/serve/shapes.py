@@ -70,11 +70,12 @@ class EmbeddingsOfRecording(Output):
 
 
 class Ready(Output):
-    """taken: requests that are worked on or wait; room: how many there may be."""
+    """taken: requests that are worked on or wait; room: how many there may be. told: what fails, where the service does."""
 
-    status: Literal["ok", "busy"]
+    status: Literal["ok", "busy", "failing"]
     taken: Counted
     room: Counted
+    told: str | None
 
 
 class RecordingFacts(Output):

@@ -206,10 +206,11 @@ class Store:
             self._line.execute("BEGIN IMMEDIATE")
             try:
                 yield self._line
+                self._line.execute("COMMIT")
             except BaseException:
-                self._line.execute("ROLLBACK")
+                if self._line.in_transaction:  # where the disk is full, SQLite may have taken it back itself
+                    self._line.execute("ROLLBACK")
                 raise
-            self._line.execute("COMMIT")
 
     def rows(self, question: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self._lock:

@@ -107,6 +107,7 @@ class Spool:
             place = Path(file.name)
             try:
                 name = await (_form(bounded, file) if kind == FORM else _body(bounded, file))
+                file.flush()  # here, where a disk that is full leaves nothing behind
             except BaseException as error:
                 place.unlink(missing_ok=True)
                 self.bytes -= count[0]

@@ -181,7 +181,8 @@ async function unanswered(error, prepared) {
   kept = prepared;
   if (!await next()) return undefined;
   if (gone) return say(`${error.message.replace(/\.$/, "")}. Your answer was not kept; this is what is open now.`, true);
-  return say(event?.id === prepared.event ? "No word came that your answer was kept, and it was not: give it again."
+  const why = error.status === 503 ? `${error.message.replace(/\.$/, "")}. ` : ""; // a full disk, which the service tells of
+  return say(event?.id === prepared.event ? (why ? `${why}Your answer was not kept: give it again then.` : "No word came that your answer was kept, and it was not: give it again.")
     : "No word came that your answer was kept: if it was not, you will be asked for that event again.", true);
 }
 
