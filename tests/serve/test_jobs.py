@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from tests.serve.conftest import HERE
 from tests.serve.test_folder import ended, run
 
+from earmark.errors import EarmarkError
 from earmark.models import loading
 from earmark.serve.app import build
 from earmark.serve.settings import Settings
@@ -156,3 +157,32 @@ def test_of_what_was_heard_before_notes_were_kept_nobody_says_that_there_were_no
         shutil.copy(doubtful / "zero.wav", doubtful / "new.wav")
         again = run(client)
         assert (again["id"], again["silent"], again["noted"]) == (job["id"], 1, 1)
+
+
+# --------------------------------------------------------------------------------------------------- what lies there
+
+
+def test_a_state_that_was_moved_away_leaves_its_jobs(esc10, place, tmp_path):
+    """Jobs that lie there are taken up by the same settings, and stand in nobody's way."""
+    state = tmp_path / "state"
+    settings = Settings(recordings=place, state=state)
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        first, second = (run(client, threshold=threshold) for threshold in (0.2, 0.3))
+        found = client.get("/v1/jobs/2/events", params={"most": 1000}).json()["events"]
+    (state / "jobs" / "7").mkdir()
+    (state / "jobs" / "notes").mkdir()
+    (state / "serve.sqlite").write_bytes(b"no database, of any kind")
+    with pytest.raises(EarmarkError, match="Move it away: answers of reviews are in it alone"):
+        build(settings, {"esc10": esc10})
+    for left in state.glob("serve.sqlite*"):
+        left.unlink()
+    before = {path: path.read_bytes() for path in (state / "jobs" / "1").rglob("*") if path.is_file()}
+    with TestClient(build(settings, {"esc10": esc10}), base_url=HERE) as client:
+        for threshold, number in ((0.4, 8), (0.3, 2), (0.5, 9), (0.4, 8)):
+            job = run(client, threshold=threshold)
+            assert (job["id"], job["state"]) == (number, "done"), job
+        again = client.get("/v1/jobs/2").json()
+        assert (again["events"], again["done"], again["unread"]) == (second["events"], second["done"], second["unread"])
+        told = client.get("/v1/jobs/2/events", params={"most": 1000}).json()["events"]
+        assert [each | {"id": 0} for each in told] == [each | {"id": 0} for each in found]
+    assert {path: path.read_bytes() for path in before} == before and first["id"] == 1

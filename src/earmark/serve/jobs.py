@@ -78,7 +78,7 @@ class Jobs:
         asked = self.taggers[tagger]
         told = {"tagger": asked.identity(), "name": tagger, "rules": rules.as_dict(), "engine": way(asked)}
         with self._lock:
-            job = self.store.job(self._as_begun(told), tagger)
+            job = self.store.job(*self._as_begun(told, tagger))
             self._unkept.pop(job, None)
             if retry:
                 self._try_again(job)
@@ -100,10 +100,31 @@ class Jobs:
             self._unkept.pop(job, None)
             self._put(job)
 
-    def _as_begun(self, told: dict[str, Any]) -> dict[str, Any]:
-        """The same settings, as a job of before tells them where one was begun with them: it tells no engine."""
+    def _as_begun(self, told: dict[str, Any], tagger: str) -> tuple[dict[str, Any], str, int]:
+        """(the settings, as they were told where a job was begun with them, the tagger's name, the job's number).
+
+        A job of before tells no engine. One that lies in the folder though the store does not know it, as after that was moved away,
+        is taken up where it is of these settings, and its number is nobody else's.
+        """
         before = {name: value for name, value in told.items() if name != "engine"}
-        return before if _alike_before(told["engine"]) and self.store.known(before) is not None else told
+        same = [before, told] if _alike_before(told["engine"]) else [told]
+        for each in same:
+            if (job := self.store.known(each)) is not None:
+                return each, tagger, job
+        known = {row["id"] for row in self.store.rows("SELECT id FROM jobs")}
+        lying = self._lying()
+        for number in sorted(lying - known, reverse=True):
+            try:
+                if (begun := journals.head(self.folder / str(number))["told"]) in same:
+                    return begun, tagger, number
+            except EarmarkError:  # no job, or none that can be read
+                continue
+        return told, tagger, max(known | lying, default=0) + 1
+
+    def _lying(self) -> set[int]:
+        """The numbers that are taken in the folder of jobs."""
+        found = self.folder.iterdir() if self.folder.is_dir() else iter(())
+        return {int(entry.name) for entry in found if entry.name.isdecimal() and entry.name.isascii()}
 
     def _begun_with(self, job: int) -> tuple[dict[str, Any], AnyTagger]:
         """What a job was begun with, and the tagger that it goes on with. Raises EarmarkError where none here would do."""

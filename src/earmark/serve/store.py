@@ -154,7 +154,8 @@ class Store:
                     self._belong(recordings.resolve())
             except sqlite3.DatabaseError as error:
                 raise EarmarkError(
-                    f"{self.path}: cannot be read as the state of a service ({error}). Move it away"
+                    f"{self.path}: cannot be read as the state of a service ({error}). Move it away: answers of reviews are in it alone; "
+                    "what jobs found is taken up from the folder jobs beside it, where the same are asked for again"
                 ) from error
             self._open = stack.pop_all()
 
@@ -223,13 +224,13 @@ class Store:
         rows = self.rows("SELECT id FROM jobs WHERE told = ?", (json.dumps(told, sort_keys=True),))
         return int(rows[0]["id"]) if rows else None
 
-    def job(self, told: Mapping[str, Any], tagger: str) -> int:
-        """The job of these settings: a new one, or the one that was begun with them."""
+    def job(self, told: Mapping[str, Any], tagger: str, number: int | None = None) -> int:
+        """The job of these settings: a new one, of this number, or the one that was begun with them."""
         text = json.dumps(told, sort_keys=True)
         with self.writing() as line:
             line.execute(
-                "INSERT OR IGNORE INTO jobs (told, tagger, state, begun) VALUES (?, ?, 'running', ?)",
-                (text, tagger, now()),
+                "INSERT OR IGNORE INTO jobs (id, told, tagger, state, begun) VALUES (?, ?, ?, 'running', ?)",
+                (number, text, tagger, now()),
             )
             line.execute("UPDATE jobs SET state = 'running' WHERE told = ?", (text,))
             return int(line.execute("SELECT id FROM jobs WHERE told = ?", (text,)).fetchone()[0])
