@@ -36,7 +36,7 @@ with (folder / "begun.txt").open("a") as out:
 while not (folder.parent / "go").exists():
     time.sleep(0.02)
 if (folder.parent / "wrong").exists():
-    (folder / "error.json").write_text(json.dumps({"error": "the clips are gone"}))
+    print(json.dumps({"error": "the clips are gone"}))
     sys.exit(1)
 row = {"tag": "dog", "events": 20, "before": 15, "after": 18, "gained": 4, "lost": 1,
        "difference": {"value": 0.15, "low": -0.076, "high": 0.349}}

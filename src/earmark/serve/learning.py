@@ -5,9 +5,11 @@ embeddings/     beside all trainings: of clips that were heard once
 run/            the run folder of `earmark retrain`
 progress.json   how far it is, written anew at each step that shows
 said.jsonl      sentences that a user should read
-result.json     the new tagger's file, in this folder, and what changed, at last; or error.json
+result.json     the new tagger's file, in this folder, and what changed, at last
+log.txt         what else was printed
 
-It ends when its standard input does, so that it never outlives the service, however that ended. Begun again it goes on.
+Why it failed is its last word on the standard output: {"error": a sentence}. It ends when its standard input does, so that it never
+outlives the service, however that ended. Begun again it goes on.
 """
 
 from __future__ import annotations
@@ -17,18 +19,22 @@ import os
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import EarmarkError
+from earmark.errors.words import message
 from earmark.files import notation, write_text
 from earmark.files.lock import locked
 from earmark.progress import Quiet
 from earmark.serve.assignments import REVIEWS, Assignment
 from earmark.serve.lessons import opened
 
-PROGRESS, SAID, RESULT, ERROR = "progress.json", "said.jsonl", "result.json", "error.json"
+PROGRESS, SAID, RESULT, LOG = "progress.json", "said.jsonl", "result.json", "log.txt"
 RUN, TAGGER = "run", "tagger.safetensors"
 OFTEN = 0.3  # s between two tellings of progress
 PATIENCE = 30.0  # s for the process before, which ends when its service has
@@ -100,21 +106,59 @@ def _learnt(asked: Assignment, folder: Path) -> dict[str, Any]:
 def main(folder: Path) -> None:
     threading.Thread(target=_end_with_the_service, daemon=True).start()
     os.nice(NICE)
+    tell = _line_to_the_service()
+    try:
+        with _alone(folder):
+            told = learn(folder)
+            write_text(folder / RESULT, notation.text(told, None) + "\n")
+    except Exception as error:
+        if (why := message(error)) is None:
+            raise
+        tell(why)
+        if not isinstance(error, EarmarkError):
+            with suppress(OSError):  # the disk of the log may be full, too
+                traceback.print_exc()
+        sys.exit(1)
+
+
+def _line_to_the_service() -> Callable[[str], None]:
+    """Tells why it failed, as its last word on the standard output: a file for that might find no room. What else is printed there goes
+    to the log.
+    """
+    line = os.dup(1)
+    os.dup2(2, 1)
+    return lambda why: _write_all(line, (json.dumps({"error": why}) + "\n").encode())
+
+
+def _write_all(line: int, text: bytes) -> None:
+    with suppress(OSError):  # the service is gone
+        while text:
+            text = text[os.write(line, text) :]
+
+
+def last_word(said: bytes) -> str | None:
+    """Why a process failed, by all that it said on its standard output; None where it did not say it."""
+    try:
+        told = json.loads(said.decode("utf-8").strip().rpartition("\n")[2])
+    except ValueError:
+        return None
+    return str(told["error"]) if isinstance(told, dict) and "error" in told else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Once the process before has ended, whose service was killed. Raises EarmarkError where it does not."""
     until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with locked(folder, "training"):
-                try:
-                    told = learn(folder)
-                except EarmarkError as error:
-                    write_text(folder / ERROR, json.dumps({"error": str(error)}) + "\n")
-                    sys.exit(1)
-                write_text(folder / RESULT, notation.text(told, None) + "\n")
-                return
-        except EarmarkError:  # the lock: the process before has not ended yet
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(folder, "training"))
+                break
+            except EarmarkError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+        yield
 
 
 def _end_with_the_service() -> None:

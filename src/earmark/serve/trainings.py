@@ -14,7 +14,6 @@ import csv
 import io
 import json
 import logging
-import re
 import subprocess
 import sys
 import threading
@@ -23,12 +22,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import EarmarkError, UnknownName
+from earmark.errors import EarmarkError
 from earmark.errors.words import reason
 from earmark.files.tables import Rows
 from earmark.models.anytagger import AnyTagger
 from earmark.serve import judging, learning
 from earmark.serve.assignments import Assignment, Bytes
+from earmark.serve.register import Register
 from earmark.serve.settings import Settings
 from earmark.serve.shelf import Shelf
 from earmark.serve.store import Store, now
@@ -37,7 +37,6 @@ from earmark.serve.succession import Succession
 log = logging.getLogger("earmark")
 PATIENCE = 10.0  # s for a process to end by itself
 PROGRAM = (sys.executable, "-m", learning.__name__)
-NUMBER = re.compile(r"[1-9][0-9]{0,14}")  # the name of a training's folder
 Load = Callable[[Path], AnyTagger]
 
 
@@ -48,12 +47,13 @@ class Trainings:
         self.store, self.shelf, self.taggers, self.settings = store, shelf, taggers, settings
         self.folder = (settings.kept / "trainings").absolute()
         self.succession = Succession(taggers, load)
+        self.register = Register(store)
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._closed = False
-        self._give_up_unprepared()
-        taken = store.rows("SELECT * FROM trainings WHERE state = 'taken' ORDER BY decided, id")
+        self.register.give_up_unprepared()
+        taken = sorted(self._in("taken"), key=lambda row: (row["decided"] or "", row["id"]))
         self.succession.restore(taken, self._file)
         for number, why in self.succession.unserved.items():
             log.warning("training %d was taken, and its tagger is not served: %s", number, why)
@@ -95,7 +95,7 @@ class Trainings:
                 raise EarmarkError(why)
             if self._process is not None:
                 raise EarmarkError(f"training {self._number} runs: wait for it, or stop it")
-            self._give_up_unprepared()
+            self.register.give_up_unprepared()
             looked = self._look()
             text, count = self._table(tagger)
             if not count and self.gone(tagger):
@@ -112,12 +112,12 @@ class Trainings:
             base = self.taggers[tagger].identity()
             number = self._to_go_on_with(tagger, base, asked)
             new = number is None
-            number = self._new(tagger, base, count) if number is None else number
+            number = self.register.begin(tagger, base, count, self.folder) if number is None else number
             try:
                 asked.write(self.place(number), self.taggers[tagger] if new else None)
                 self._start(number)
             except Exception as error:
-                self._state(number, f"failed: {reason(error)}")
+                self.register.end(number, f"failed: {reason(error)}")
                 raise
             return number
 
@@ -144,10 +144,7 @@ class Trainings:
 
     def _to_go_on_with(self, tagger: str, base: str, asked: Assignment) -> int | None:
         """The last training of a tagger, where it stopped or failed, learns from the very same and can be begun again."""
-        rows = self.store.rows(
-            "SELECT * FROM trainings WHERE tagger = ? AND base = ? ORDER BY id DESC LIMIT 1", (tagger, base)
-        )
-        for row in rows:
+        for row in [row for row in self.register.rows() if (row["tagger"], row["base"]) == (tagger, base)][-1:]:
             place, failed = self.place(row["id"]), row["state"].startswith("failed")
             # one that failed with its tagger made has a run that does not go on any more
             if failed and (place / learning.RUN / learning.TAGGER).is_file():
@@ -155,26 +152,6 @@ class Trainings:
             if (failed or row["state"] == "stopped") and asked.is_that_of(place):
                 return int(row["id"])
         return None
-
-    def _new(self, tagger: str, base: str, count: int) -> int:
-        """Its number: above all that were given, and above what lies in the folder, which may be of a store that was moved away."""
-        lying = [int(each.name) for each in _inside(self.folder) if NUMBER.fullmatch(each.name)]
-        with self.store.writing() as line:
-            (given,) = line.execute(
-                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'trainings'"
-            ).fetchone()
-            number = max(int(given), *lying, 0) + 1
-            line.execute(
-                "INSERT INTO trainings (id, tagger, base, state, begun, answers) VALUES (?, ?, ?, 'preparing', ?, ?)",
-                (number, tagger, base, now(), count),
-            )
-        return number
-
-    def _give_up_unprepared(self) -> None:
-        """What is being prepared while nobody is at it never began."""
-        why = "failed: it was never begun: the service ended, or its disk was full, while it was prepared. Train again"
-        with self.store.writing() as line:
-            line.execute("UPDATE trainings SET state = ? WHERE state = 'preparing'", (why,))
 
     def _table(self, tagger: str) -> tuple[str, int]:
         """(what was said as one table, how many answers it has); of an event that was judged in two jobs the newer answer."""
@@ -211,12 +188,12 @@ class Trainings:
 
     def _go_on(self) -> None:
         """What ran when the service ended, however that was: what came to its end is done, and the newest of what did not goes on."""
-        running = [row["id"] for row in self.store.rows("SELECT id FROM trainings WHERE state = 'running' ORDER BY id")]
+        running = [row["id"] for row in self._in("running")]
         for number in running:
             if self._ended(number):
-                self._state(number, "done")
+                self.register.end(number, "done")
             elif number != running[-1]:
-                self._state(number, "stopped")
+                self.register.end(number, "stopped")
             else:
                 self._begin_again(number)
 
@@ -228,29 +205,36 @@ class Trainings:
             self._start(number)
         except (EarmarkError, OSError) as error:
             log.warning("training %d does not go on: %s", number, reason(error))
-            self._state(number, f"failed: {reason(error)}")
+            self.register.end(number, f"failed: {reason(error)}")
+
+    def _in(self, state: str) -> list[dict[str, Any]]:
+        return [row for row in self.register.rows() if row["state"] == state]
 
     def _start(self, number: int) -> None:
+        """Raises OSError, and sqlite3.Error where no word of it can be kept."""
         with self._lock:
-            for name in (learning.ERROR, learning.RESULT, learning.PROGRESS, learning.SAID):
-                (self.place(number) / name).unlink(missing_ok=True)
-            command = [*PROGRAM, str(self.place(number))]
-            with (self.place(number) / "log.txt").open("ab") as out:
-                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out)
+            place = self.place(number)
+            for name in (learning.RESULT, learning.PROGRESS, learning.SAID):
+                (place / name).unlink(missing_ok=True)
+            self.register.put(number, "running")
+            with (place / learning.LOG).open("ab") as out:
+                self._process = subprocess.Popen(
+                    [*PROGRAM, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out
+                )
             self._number = number
-            self._state(number, "running")
             threading.Thread(target=self._watch, args=(number, self._process), name="training", daemon=True).start()
 
     def _watch(self, number: int, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
         with process:  # closes its standard input once it has ended
+            said = process.stdout.read()  # until it ends
             ended = process.wait()
         with self._lock:
             if self._closed or self._process is not process:
                 return  # it goes on when the service starts again, or was stopped
             self._process = None
-            told = _read(self.place(number) / learning.ERROR) or {}
-            why = told.get("error") or f"its process ended with {ended}; see {self.place(number) / 'log.txt'}"
-            self._state(number, "done" if self._ended(number) else f"failed: {why}")
+            why = learning.last_word(said) or f"its process ended with {ended}; see {self.place(number) / learning.LOG}"
+            self.register.end(number, "done" if self._ended(number) else f"failed: {why}")
 
     def _ended(self, number: int) -> bool:
         """Whether it came to its end."""
@@ -260,44 +244,43 @@ class Trainings:
         """It can go on."""
         with self._lock:
             process = self._process
-            if self._row(number)["state"] != "running" or process is None or number != self._number:
+            if self.register.row(number)["state"] != "running":
                 return
-            process.terminate()
-            process.wait(PATIENCE)
-            self._process = None
-            self._state(number, "done" if self._ended(number) else "stopped")
+            if process is not None and number == self._number:
+                _end(process)
+                self._process = None
+            self.register.end(number, "done" if self._ended(number) else "stopped")
 
     def close(self) -> None:
         """What runs goes on when the service starts again."""
         self._closed = True
-        process = self._process
-        if process is not None:
-            process.terminate()
-            process.wait(PATIENCE)
+        self.register.close()
+        if self._process is not None:
+            _end(self._process)
 
     # ------------------------------------------------------------------------------------------------------ what came of it
 
     def take(self, number: int) -> None:
         """Its tagger answers in the place of the one that it stands on. Raises EarmarkError."""
         with self._lock:
-            row = self._row(number)
+            row = self.register.row(number)
             if row["state"] not in ("done", "rejected"):
                 raise EarmarkError(f"training {number} is {row['state']}: only one that is done can be taken")
             tagger = self.succession.opened(row, self._file)
-            self._state(number, "taken", decided=now())
+            self.register.put(number, "taken", decided=now())
             self.succession.take(row, tagger)
 
     def reject(self, number: int) -> None:
         """The tagger that it stands on answers, as before. Raises EarmarkError."""
         with self._lock:
-            row = self._row(number)
+            row = self.register.row(number)
             if row["state"] not in ("done", "taken"):
                 raise EarmarkError(
                     f"training {number} is {row['state']}: only one that is done or taken can be rejected"
                 )
             if row["state"] == "taken":
                 self.succession.check_last(row)
-            self._state(number, "rejected", decided=now())
+            self.register.put(number, "rejected", decided=now())
             if row["state"] == "taken":
                 self.succession.put_back(row)
 
@@ -315,7 +298,7 @@ class Trainings:
 
     def told(self, number: int) -> dict[str, Any]:
         """What `earmark.serve.shapes.OneTraining` tells."""
-        row, place = self._row(number), self.place(number)
+        row, place = self.register.row(number), self.place(number)
         result, progress = _read(place / learning.RESULT), _read(place / learning.PROGRESS)
         said = [json.loads(line) for line in _lines(place / learning.SAID)]
         return {
@@ -329,7 +312,7 @@ class Trainings:
         return str(row["state"]) if why is None else f"{row['state']}, but not served: {why}"
 
     def all(self) -> list[dict[str, Any]]:
-        return [self.told(row["id"]) for row in self.store.rows("SELECT id FROM trainings ORDER BY id DESC")]
+        return [self.told(row["id"]) for row in reversed(self.register.rows())]
 
     def wait(self, seconds: float) -> None:
         """Until none runs."""
@@ -337,24 +320,13 @@ class Trainings:
         while self._process is not None and time.monotonic() < until:
             time.sleep(0.05)
 
-    def _row(self, number: int) -> dict[str, Any]:
-        rows = self.store.rows("SELECT * FROM trainings WHERE id = ?", (number,))
-        if not rows:
-            raise UnknownName(f"training {number}: there is none of this number")
-        return rows[0]
 
-    def _state(self, number: int, state: str, decided: str | None = None) -> None:
-        with self.store.writing() as line:
-            line.execute(
-                "UPDATE trainings SET state = ?, decided = coalesce(?, decided) WHERE id = ?", (state, decided, number)
-            )
-
-
-def _inside(folder: Path) -> list[Path]:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        return list(folder.iterdir())
-    except FileNotFoundError:
-        return []
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:  # it waits for a disk that does not answer
+        process.kill()
 
 
 def _changed(each: dict[str, Any]) -> dict[str, Any]:
