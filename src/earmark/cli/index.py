@@ -54,6 +54,7 @@ def index(
     clips = datasets.index(dataset, root, **told)
     if folds is not None:
         clips = splits.assign_folds(clips, folds, seed)
+    found = leaks.leaks(clips, hashes=hashes)  # before anything is written: it reads recordings, and may refuse them
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest.write(clips, out)
     for key, value in clips.facts.items():
@@ -61,7 +62,6 @@ def index(
     for line in clips.told():
         if not line.startswith("columns left out"):  # that is among the facts
             say(line)
-    found = leaks.leaks(clips, hashes=hashes)
     for leak in found[:10]:
         say(f"warning: {leak.sentence}")
     if len(found) > 10:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import pyarrow as pa
 
-from earmark.data import packs
+from earmark.data import packs, recorded
 from earmark.data.manifest import Manifest, read
 from earmark.data.named import check_options, named
 from earmark.errors import ManifestError
@@ -136,7 +136,9 @@ def index(name: str, root: str | Path, **options: Any) -> Manifest:
         raise ManifestError(
             f"{entry.told} gives {type(manifest).__name__}, not a manifest: return earmark.data.manifest.build(…)"
         )
-    return replace(manifest, facts={"data set": name, "options": options, **manifest.facts})
+    made = entry.facts.get("generated")  # by the function itself, which knows
+    notes = manifest.notes if made else (*manifest.notes, *recorded.doubts(manifest, entry.told))
+    return replace(manifest, facts={"data set": name, "options": options, **manifest.facts}, notes=notes)
 
 
 def _check_kinds(function: Callable[..., Manifest], options: Mapping[str, Any]) -> None:
