@@ -214,6 +214,54 @@ def test_damaged_clips_are_told_and_bounded(sounds, tmp_path, monkeypatch):
         packs.pack(broken, tmp_path / "q", bear=0)
 
 
+@pytest.fixture
+def hard(tmp_path):
+    """Seven clips, of which two cannot be read, three exceed full scale, and one is of two channels."""
+    folder, chance = tmp_path / "hard", np.random.default_rng(5)
+    folder.mkdir()
+    for number, most in enumerate((0.5, 2.0, 40.0, 1.001, 0.5)):
+        wave = chance.uniform(-most, most, (RATE, 2 if number == 4 else 1))
+        soundfile.write(folder / f"{number}.wav", wave, RATE, "FLOAT")
+    (folder / "5.wav").write_bytes(b"RIFF, but no recording")
+    paths = [f"{number}.wav" for number in range(7)]
+    return manifests.build({"id": paths, "path": paths, "tags": ["owl"] * 7}, folder)
+
+
+def test_what_is_left_out_and_what_is_changed_is_told_again(hard, tmp_path):
+    manifests.write(hard, hard.root / "clips.csv")
+    one, two = (earmark("pack", hard.root / "clips.csv", "-o", tmp_path / "p", "--rate", "8000") for _ in range(2))
+    assert one.returncode == two.returncode == 1
+    for done in (one, two):
+        assert "2 of 7 clips could not be read and are left out" in done.stderr
+        for name in ("5.wav", "6.wav"):
+            assert f"{name}: " in done.stderr
+        told = "something to know of the sound of 4 clips, of which 3 exceed full scale and are clipped: "
+        assert f"{told}{tmp_path / 'p' / 'notes.csv'}" in done.stderr
+    first, second = (packs.pack(hard, tmp_path / "q", rate=8000) for _ in range(2))
+    assert (first.failures, first.notes) == (second.failures, second.notes) and second.done_before
+    (tmp_path / "q" / "errors.csv").unlink()
+    assert len(packs.pack(hard, tmp_path / "q", rate=8000).failures) == 2  # by number, where no names are left
+
+
+def test_each_clip_that_is_clipped_is_named_with_how_much_of_it(hard, tmp_path):
+    packs.pack(hard, tmp_path / "p", rate=8000)
+    rows = list(csv.reader((tmp_path / "p" / "notes.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows[0] == ["id", "path", "note"]
+    told = {row[0]: row[2] for row in rows[1:] if "clipped" in row[2]}
+    assert set(told) == {"1.wav", "2.wav", "3.wav"}
+    for name, note in told.items():
+        wave = np.abs(audio.load(hard.root / name, RATE))
+        over = int((wave > 1).sum())
+        assert note.startswith(f"{over} samples exceed full scale and are clipped: {over / RATE:.1%} of all, ")
+        assert note.endswith(f"{wave.max():.3g} times full scale")
+
+
+def test_none_is_none(hard, tmp_path):
+    with pytest.raises(EarmarkError, match=r"1 clips of 7 cannot be read, more than are borne \(0\)"):
+        packs.pack(hard, tmp_path / "p", bear=0)
+    assert len(packs.pack(hard, tmp_path / "q", bear=1e-9).failures) == 2  # FEW are borne of any number
+
+
 def test_check_tells_what_is_wrong(packed, copy):
     done = earmark("check", packed)
     assert (done.returncode, done.stdout) == (0, "")

@@ -26,7 +26,9 @@ def pack(
     ] = False,
     rate: Annotated[int | None, typer.Option(help="Hz: resample, one channel, FLAC of 16 bits.")] = None,
     seed: Annotated[int, typer.Option(help="Of the order within a fold.")] = 0,
-    bear: Annotated[float, typer.Option(help="The share of clips that may be unreadable, from 0 to 1.")] = 0.01,
+    bear: Annotated[
+        float, typer.Option(help="The share of clips that may be unreadable, to 1; ten at least; 0: none.")
+    ] = 0.01,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what can be read of damaged clips.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
 ) -> None:

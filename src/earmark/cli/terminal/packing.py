@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from earmark.cli.terminal.bar import Bar
-from earmark.cli.terminal.console import SHOWN, say
+from earmark.cli.terminal.console import SHOWN, say, say_notes
 from earmark.data import packs
 
 
@@ -37,7 +37,12 @@ def check_pack(folder: Path) -> None:
 
 
 def told(packed: packs.Packed, clips: int) -> None:
-    """What was packed; with status 1 where clips could not be read."""
+    """What was packed, now or before; with status 1 where clips could not be read."""
+    say_notes([f"{path}: {note}" for _, path, note in packed.notes])
+    if packed.notes:
+        changed, clipped = (len({name for name, _, note in packed.notes if what in note}) for what in ("", "clipped"))
+        loud = f", of which {clipped} exceed full scale and are clipped" if clipped else ""
+        say(f"there is something to know of the sound of {changed} clips{loud}: {packed.folder / packs.NOTES}")
     for _, path, reason in packed.failures[:SHOWN]:
         say(f"{path}: {reason}")
     if packed.done_before:
@@ -46,6 +51,6 @@ def told(packed: packs.Packed, clips: int) -> None:
     say(f"{packed.folder}: {packed.clips} clips in {len(packed.shards)} shards, {size / 1e6:,.1f} MB")
     if packed.failures:
         say(
-            f"{len(packed.failures)} of {clips} clips could not be read and are left out: {packed.folder / 'errors.csv'}"
+            f"{len(packed.failures)} of {clips} clips could not be read and are left out: {packed.folder / packs.ERRORS}"
         )
         raise typer.Exit(1)

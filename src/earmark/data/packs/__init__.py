@@ -5,6 +5,7 @@
     FOLDER/index.parquet    the manifest, a row a clip in its order, with digest, frames, rate and level of each
     FOLDER/00000.tar …      shards in WebDataset's layout: 000000123.flac, then 000000123.json with what is told of the clip
     FOLDER/errors.csv       clips that could not be read when it was packed, if any
+    FOLDER/notes.csv        what was done to the sound of clips when it was packed, as to be clipped, if anything
     FOLDER/unreadable.csv   clips that could not be read when it was learnt from, if any
     FOLDER/parts/           while it is being packed: what is in each shard that is done
 
@@ -16,11 +17,11 @@ reads recordings understands: see `earmark.audio.members`.
 """
 
 from earmark.data.packs.checking import Found, check
-from earmark.data.packs.folder import INDEX, PACK, Pack, check_not_left, describe, is_pack, read
+from earmark.data.packs.folder import ERRORS, INDEX, NOTES, PACK, Pack, check_not_left, describe, is_pack, read
 from earmark.data.packs.packing import Packed, pack
 from earmark.data.packs.remembered import UNREADABLE, remember, unreadable
 
 __all__ = [
-    "INDEX", "PACK", "UNREADABLE", "Found", "Pack", "Packed", "check", "check_not_left", "describe", "is_pack", "pack", "read",
-    "remember", "unreadable",
+    "ERRORS", "INDEX", "NOTES", "PACK", "UNREADABLE", "Found", "Pack", "Packed", "check", "check_not_left", "describe", "is_pack", "pack",
+    "read", "remember", "unreadable",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from earmark.files.bounds import read_json
 from earmark.files.putting import fetch
 from earmark.files.stores import Stored, is_stored, place
 
-PACK, INDEX, ERRORS, PARTS = "pack.json", "index.parquet", "errors.csv", "parts"
+PACK, INDEX, ERRORS, NOTES, PARTS = "pack.json", "index.parquet", "errors.csv", "notes.csv", "parts"
 FORMAT, VERSION = "earmark-pack", 1
 ROWS = 100_000  # of the index that are written, and so read and checked, at a time
 BLOCK = 512  # bytes: what a tar file is made of

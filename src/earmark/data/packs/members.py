@@ -99,8 +99,12 @@ def _level(wave: Wave) -> float:
 
 
 def _sixteen(wave: Wave, rate: int) -> tuple[bytes, str]:
-    over = int(np.count_nonzero(np.abs(wave) > 1))
-    return _flac(wave, rate, "PCM_16"), f"{over} samples exceed full scale and are clipped" if over else ""
+    size = np.abs(wave)
+    over = int(np.count_nonzero(size > 1))
+    if not over:
+        return _flac(wave, rate, "PCM_16"), ""
+    share = f"{over / len(wave):.1%} of all, the largest at {size.max():.3g} times full scale"
+    return _flac(wave, rate, "PCM_16"), f"{over} samples exceed full scale and are clipped: {share}"
 
 
 def _fits(wave: Wave, steps: int) -> bool:

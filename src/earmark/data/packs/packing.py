@@ -29,6 +29,7 @@ from earmark.data.clipset import ClipSet, natural
 from earmark.data.manifest import Manifest
 from earmark.data.manifest.files import FORMAT as MANIFEST
 from earmark.data.manifest.files import VERSION as OF_MANIFEST
+from earmark.data.packs import beside
 from earmark.data.packs import folder as folder_of
 from earmark.data.packs.digested import Digested
 from earmark.data.packs.folder import (
@@ -37,6 +38,7 @@ from earmark.data.packs.folder import (
     ERRORS,
     FORMAT,
     INDEX,
+    NOTES,
     PACK,
     PARTS,
     SOURCE,
@@ -48,11 +50,10 @@ from earmark.data.packs.folder import (
 from earmark.data.packs.members import Clip, Stored, stored
 from earmark.data.packs.origins import Origins, part_of
 from earmark.errors import AudioError, EarmarkError
-from earmark.files import clear_up, whole, whole_text, write_text
+from earmark.files import clear_up, whole, write_text
 from earmark.files.lock import locked
 from earmark.files.putting import remove
 from earmark.files.stores import is_stored, place
-from earmark.files.tables import Rows
 from earmark.progress import QUIET, Progress, task
 
 SHARD = 256_000_000  # bytes after which a shard ends
@@ -63,20 +64,24 @@ ROWS = pa.schema(
     [
         ("row", pa.int64()), ("path", pa.string()), *COLUMNS, *SOURCE,
         ("reason", pa.string()),  # why there is none of it
+        ("notes", pa.list_(pa.string())),  # what was done to it
     ]
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What `pack` made. failures: (id, path, reason). done_before: shards that were there already."""
+    """What `pack` made, or had made before. failures: (id, path, reason). done_before: shards that were there already.
+
+    notes: (id, path, what was done to its sound), as to be clipped.
+    """
 
     folder: Path
     shards: tuple[Shard, ...]
     clips: int
     failures: tuple[tuple[str, str, str], ...]
     done_before: int
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[tuple[str, str, str], ...] = field(default=())
 
 
 def pack(
@@ -94,8 +99,8 @@ def pack(
 ) -> Packed:
     """Pack the clips of a manifest, or go on with what was begun; see `earmark.data.packs.members` for what is kept of each.
 
-    shard_size: bytes after which a shard ends. bear: the share of clips that may be unreadable, and FEW at least. Raises
-    EarmarkError where the folder holds something else, or too many clips cannot be read.
+    shard_size: bytes after which a shard ends. bear: the share of clips that may be unreadable, and FEW at least; 0:
+    none. Raises EarmarkError where the folder holds something else, or too many clips cannot be read.
     """
     folder = place(folder)
     _check(shard_size, rate, bear)
@@ -146,7 +151,9 @@ def _finished(folder: Path, told: dict[str, Any]) -> Packed | None:
             )
     if not before.whole:
         return None
-    return Packed(folder, before.shards, sum(shard.clips for shard in before.shards), (), len(before.shards))
+    failures, notes = beside.read(folder, ERRORS, before.unread), beside.read(folder, NOTES)
+    count = sum(shard.clips for shard in before.shards)
+    return Packed(folder, before.shards, count, failures, len(before.shards), notes)
 
 
 def _order(manifest: Manifest, seed: int) -> NDArray[np.int64]:
@@ -168,8 +175,8 @@ class _Work:
     ):
         self.manifest, self.folder, self.told, self.size = manifest, folder, told, size
         self.progress = progress
-        self.most = max(FEW, int(bear * len(manifest)))
-        self.failed, self.notes = 0, 0
+        self.most = max(FEW, int(bear * len(manifest))) if bear else 0
+        self.failed = 0
         self.shards: list[Shard] = []
         self.before = 0
         self._folds = manifest.table["fold"]
@@ -267,12 +274,10 @@ class _Work:
             name = f"{row:09d}.{clip.ending}"
             offset = tar.member(name, clip.data)
             tar.member(f"{row:09d}.json", self._json(row, clip))
-            if clip.notes and not self.notes:
-                self.progress.say(clip.notes[0])
-            self.notes += len(clip.notes)
             facts |= {
                 "path": members.place(_name(shard), offset, len(clip.data), name), "frames": clip.frames, "rate": clip.rate,
                 "sha256": hashlib.sha256(clip.data).digest(), "level": clip.level, "source_sha256": clip.source,
+                "notes": list(clip.notes) or None,
             }  # fmt: skip
             facts |= dict(zip(SOURCE.names[1:], part_of(self.manifest, row), strict=True))
         for key, value in facts.items():
@@ -303,31 +308,36 @@ class _Work:
         table = table.sort_by("row")
         rows = table["row"].to_numpy()
         broken = pc.is_valid(table["reason"]).to_numpy()
-        failures = _failures(self.manifest, table.filter(pa.array(broken)))
+        failures = _named(self.manifest, table.filter(pa.array(broken)), "reason")
+        notes = _notes(self.manifest, table)
         if broken.all():
             raise EarmarkError(
                 f"none of the {len(rows)} clips can be read, the first: {failures[0][1]}: {failures[0][2]}"
             )
         index = _write_index(self.folder / INDEX, self.manifest.select(rows[~broken]), table.filter(pa.array(~broken)))
-        if failures:
-            with whole_text(self.folder / ERRORS) as file:
-                Rows(file).writerows([("id", "path", "reason"), *failures])
+        beside.write(self.folder, ERRORS, failures)
+        beside.write(self.folder, NOTES, notes)
         _describe(self.folder, self.told | {"index": index}, self.shards, len(failures), done=True)
         if is_stored(self.folder):
             for number in range(len(self.shards)):
                 remove(self._part(number))
         else:
             shutil.rmtree(self.folder / PARTS, ignore_errors=True)
-        if self.notes > 1:
-            self.progress.say(f"and {self.notes - 1} more notes on the clips' audio")
         count = sum(shard.clips for shard in self.shards)
-        return Packed(self.folder, tuple(self.shards), count, tuple(failures), self.before)
+        return Packed(self.folder, tuple(self.shards), count, tuple(failures), self.before, tuple(notes))
 
 
-def _failures(manifest: Manifest, broken: pa.Table) -> list[tuple[str, str, str]]:
-    clips = manifest.select(broken["row"].to_numpy())
-    columns = (clips.table["id"].to_pylist(), clips.table["path"].to_pylist(), broken["reason"].to_pylist())
+def _named(manifest: Manifest, rows: pa.Table, what: str) -> list[tuple[str, str, Any]]:
+    """(id, path, what is told) of clips of the manifest."""
+    clips = manifest.select(rows["row"].to_numpy())
+    columns = (clips.table["id"].to_pylist(), clips.table["path"].to_pylist(), rows[what].to_pylist())
     return list(zip(*columns, strict=True))
+
+
+def _notes(manifest: Manifest, rows: pa.Table) -> list[tuple[str, str, str]]:
+    """One a note; without the recording that opens it, which has a column of its own."""
+    noted = _named(manifest, rows.filter(pc.is_valid(rows["notes"])), "notes")
+    return [(name, path, note.removeprefix(f"{manifest.root / path}: ")) for name, path, said in noted for note in said]
 
 
 def _write_index(file: Path, clips: Manifest, packed: pa.Table) -> str:
