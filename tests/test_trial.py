@@ -104,6 +104,12 @@ NETS = [
     (SAYS, "Prediction(levels, embedding, levels)", r"gives frames, and has no `grid`, an earmark\.models\.prediction\.Grid"),
     (SAYS, "{}['x']", r"its forward fails \(line 17\): KeyError: 'x'"),
     (SAYS, "Prediction(levels.detach(), embedding)", r"its levels have no gradient, so that nothing would be learnt"),
+    (SAYS, "Prediction(levels * 0, embedding)", r"its levels are the same of two different sounds, whatever its weights are"),
+    (SAYS, "Prediction(levels * 0 + self.head.bias, embedding)", r"its levels are the same of two different sounds"),
+    (SAYS, "Prediction(levels.round().detach() + levels * 0, embedding)", r"the gradient of its levels is 0 for each of its weights"),
+    (SAYS, "Prediction(levels.softmax(-1), embedding)", r"its levels add up to 1 over the tags, as after a softmax, whatever"),
+    (SAYS, "Prediction(levels.sigmoid(), embedding)", r"its levels lie between 0 and 1, as after a sigmoid, whatever its weights"),
+    ("return Mine(tags)", "return Mine(tags).requires_grad_(False)", r"all its weights are frozen \(requires_grad is False\)"),
     (SAYS, "Prediction(levels + torch.rand(1), embedding)", r"answers the same windows differently the second time"),
     (SAYS, "Prediction(levels - levels.mean(0), embedding)", r"its values of `levels` for a window differ by .* alone and in a batch"),
     (SAYS, "Prediction(levels, embedding / len(maps))", r"its values of `embedding` for a window differ by .* alone and in a batch"),
@@ -202,6 +208,24 @@ def test_what_is_as_it_should_be_is_taken_and_leaves_chance_as_it_was(load):
     trial.check_plugins(plan(augment=[]), ("a", "b", "c"))
     trial.check_plugins(plan(augment=["changed"]), ("a",))  # fewer tags than clips
     assert torch.equal(before, torch.get_rng_state())
+
+
+# what begins as a mistake does and is none: levels that are all 0, or lie between 0 and 1, before anything is learnt
+BEGINS = ["self.head.weight.data.zero_()", "self.head.bias.data.fill_(0.5); self.head.weight.data.mul_(1e-3)"]
+
+
+@pytest.mark.parametrize("begins", [*BEGINS, f"{BEGINS[0]}; self.head.bias.data.zero_()"])
+@pytest.mark.parametrize("tags", ["a", "abc"])
+def test_a_net_that_begins_with_levels_of_nought_or_near_one_half_is_taken_and_left_as_it_is(load, begins, tags):
+    (
+        load(NET.replace("self.head = nn.Linear(2, tags)", f"self.head = nn.Linear(2, tags); {begins}")),
+        load(FEATURE, "f.py"),
+    )
+    trial.check_plugins(plan(), tuple(tags))
+    made = trial._built(plan(), tuple(tags))
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    trial._check_tagger(made, len(tags))
+    assert all(torch.equal(before[name], value) for name, value in made.state_dict().items())
 
 
 @pytest.mark.parametrize("dtype", ["double", "half"])

@@ -28,6 +28,8 @@ CLIPS = 4
 # Of the largest value. A clip alone and in a batch may be summed in another order: float32 rounds by 6e-8, a sum of a million terms
 # by a thousand times that at random, and tens of layers add up; what depends on the other clips of a batch is far beyond
 ROUNDING = 1e-3
+# times that weights are changed: logits of one tag of two sounds that are alike lie between 0 and 1 in fewer than half
+DISTURBED = 16
 
 LACKING = {
     "shortest": "the fewest inputs that it takes: samples or, where it hears maps alone, frames of the feature",
@@ -118,11 +120,68 @@ def _check_tagger(tagger: taggers.Tagger, tags: int) -> None:
         for what in ("levels", "embedding"):
             both = getattr(together, what)
             _check_alone(net, f"values of `{what}`", both, lambda few, w=what: getattr(tagger(few), w), waves)  # type: ignore[misc]
-    tagger.train()
-    taught = _predicted(net, tagger, waves, maps, tags)
-    if any(each.requires_grad for each in tagger.parameters()) and not taught.levels.requires_grad:
+        _check_levels(net, tagger, waves, maps, together.levels)
+    _check_learns(net, tagger, waves, maps, tags)
+
+
+def _check_levels(entry: Entry, tagger: taggers.Tagger, waves: Tensor, maps: Tensor, levels: Tensor) -> None:
+    """Of levels, or of what has other weights: that they are no probabilities, and not the same of all sounds.
+
+    By chance the levels of a net that has learnt nothing may be either. So, only where they are, its weights are changed at random.
+    """
+    kept = [each.detach().clone() for each in tagger.parameters()]
+    inside = deaf = shares = True
+    try:
+        for _ in range(DISTURBED):
+            levels = levels.float()
+            inside &= bool(((levels >= -1e-6) & (levels <= 1 + 1e-6)).all())
+            shares &= levels.shape[-1] > 1 and bool(((levels.sum(-1) - 1).abs() < 1e-3).all())
+            deaf &= bool((levels[0] - levels[1]).abs().max() <= 1e-6 * levels.abs().max())
+            if not inside and not deaf:
+                return
+            for each, old in zip(tagger.parameters(), kept, strict=True):
+                size = max(float(old.float().square().mean().sqrt()), 0.1)
+                each.copy_(old + size * torch.randn_like(old))
+            with entry.at_work("forward"):
+                levels = tagger.predict(waves, maps).levels
+    finally:
+        for each, old in zip(tagger.parameters(), kept, strict=True):
+            each.copy_(old)
+    if inside and not deaf:
+        told = "add up to 1 over the tags, as after a softmax" if shares else "lie between 0 and 1, as after a sigmoid"
         raise _wrong(
-            net, "its levels have no gradient, so that nothing would be learnt: is detach, no_grad or NumPy between?"
+            entry,
+            f"its levels {told}, whatever its weights are: these are probabilities, and levels are logits. Leave it out: the loss and the "
+            "tagger make probabilities of them",
+        )
+    raise _wrong(
+        entry,
+        "its levels are the same of two different sounds, whatever its weights are, so that it would tell nothing of what it hears: do "
+        "they come from what its forward is given?",
+    )
+
+
+def _check_learns(entry: Entry, tagger: taggers.Tagger, waves: Tensor, maps: Tensor, tags: int) -> None:
+    """That a step of training would change something."""
+    weights = [each for each in tagger.parameters() if each.requires_grad]
+    if not weights:
+        raise _wrong(
+            entry,
+            "all its weights are frozen (requires_grad is False), so that nothing would be learnt: leave those free that are to learn, its "
+            "last layer at least",
+        )
+    tagger.train()
+    levels = _predicted(entry, tagger, waves, maps, tags).levels
+    if not levels.requires_grad:
+        raise _wrong(
+            entry, "its levels have no gradient, so that nothing would be learnt: is detach, no_grad or NumPy between?"
+        )
+    with entry.at_work("gradient"):  # of a sum by chance: the plain one of probabilities is always the same
+        found = torch.autograd.grad((levels * torch.randn_like(levels)).sum(), weights, allow_unused=True)
+    if not any(each is not None and bool((each != 0).any()) for each in found):
+        raise _wrong(
+            entry,
+            "the gradient of its levels is 0 for each of its weights, so that nothing would be learnt: are they rounded, or times 0?",
         )
 
 
