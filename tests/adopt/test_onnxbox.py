@@ -194,6 +194,11 @@ def nan(model):
     model.graph.node[-1].input[0] = "nan"
 
 
+def deaf(model):
+    model.graph.node.insert(len(model.graph.node) - 1, helper.make_node("Sub", ["pre", "pre"], ["zero"]))
+    model.graph.node[-1].input[0] = "zero"
+
+
 CHANCE = helper.make_node("RandomNormalLike", ["pre"], ["chance"])
 MEAN = helper.make_node("ReduceMean", ["pre"], ["of_all"], axes=[0], keepdims=1)
 WIDER = helper.make_node("Sub", ["pre", "of_all"], ["apart"])
@@ -205,6 +210,15 @@ WIDER = helper.make_node("Sub", ["pre", "of_all"], ["apart"])
     (made(), replace(WAVES, task="one"), r"--task one: its scores of a window add up to \d\.\d+, and not to 1"),
     (made(last="Identity"), replace(WAVES, values="logits"), "say --task one or --task many"),
     (made(last="Softmax"), replace(WAVES, values="logits", task="one"), "add up to 1: these are probabilities: take --probabilities"),
+    *(
+        (net, replace(told, values="logits", task=task), r"--logits: of 19 sounds, .* lie from 0\S* to \S+, so between 0 and 1: .*: take "
+         "--probabilities")
+        for net, told in ((made(), WAVES), (made(batch=1), WAVES), (made(64, 96), MAPS)) for task in ("one", "many")
+    ),
+    *(
+        (changed(made(last=last).data, deaf), replace(WAVES, values=values, task="many"), "its scores are the same of 19 sounds")
+        for last, values in (("Identity", "logits"), ("Sigmoid", "logits"), ("Sigmoid", "probabilities"))
+    ),
     (described(sample_rate="44100"), WAVES, "--sample-rate: is 16000 here, and the file says 44100 of itself"),
     (described(task="one"), WAVES, "--task: is many here, and the file says one of itself"),
     (described(tags='["Dog", "Wind", "Rain"]'), WAVES, "--labels: names 'Rain' for score 2, which the file .* calls 'Wind'"),

@@ -1,8 +1,9 @@
 """Any ONNX file as a box: what goes in and what comes out is told by who adopts it, and held against what it does.
 
 Nothing is known of its layers, so it is run, by ONNX Runtime as it is written, on noise: its shapes must be those that were told,
-windows must be scored alike in a batch and one by one, twice the same, in finite numbers, as many as there are labels. Before
-that its bytes are gone over: operators of the standard set alone, no loops, branches, functions, and no other file.
+windows must be scored alike in a batch and one by one, twice the same, in finite numbers, as many as there are labels. Further
+sounds, up to far beyond full scale, tell probabilities from logits, and scores that depend on nothing. Before that its bytes are
+gone over: operators of the standard set alone, no loops, branches, functions, and no other file.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ OWN = "earmark."  # what keys begin with in files of `earmark export` (`earmark.
 LARGEST = 1 << 30  # bytes of a file
 REMEDY = "Export it from its framework again, for ONNX's standard operators alone and with its weights inside"
 LOOK = 3  # windows of noise that it is looked at with
+SAME = 1e-6  # of a score, within which it is the same: float32 rounds by less
+# of the further sounds, of which logits have no bounds and probabilities keep theirs
+LOUDNESS = (1.0, 100.0, 10_000.0)
 ALONE = 1e-4  # between a batch and one by one, as shares of the largest number above 1: float32 sums in another order
 Floats = NDArray[np.float32]
 
@@ -174,7 +178,7 @@ class _Looking:
         rounded = any(name.endswith(("QuantizeLinear", "Integer")) for name in self.operators)
         box = Box(self.sha256, layout, not fixed, scores, self.told.values or "logits", embedding, rounded)
         told = self._run(box, windows)
-        values = self._values(told[0])
+        values = self._values(told[0], self._further(box))
         return Box(**{**vars(box), "values": values}), told[0].shape[1], self._task(told[0], values)
 
     def check_own(self, vocabulary: tuple[str, ...], task: Task) -> None:
@@ -202,8 +206,30 @@ class _Looking:
         """Noise, loud and faint, as the net is given it: waves (3, samples), or maps (3, channels, bands, frames)."""
         length, _ = self.recipe.windows.build().samples(self.recipe.sample_rate)
         chance = np.random.default_rng(0).normal(0, 0.1, (LOOK, length)).astype(np.float32)
-        waves = chance * np.array([[1.0], [0.1], [0.01]], np.float32)
+        return self._inputs(chance * np.array([[1.0], [0.1], [0.01]], np.float32))
+
+    def _inputs(self, waves: Floats) -> Floats:
         return features.build(self.recipe).inputs(waves, "waves" if self.told.input == "waves" else "maps")[0]
+
+    def _further(self, box: Box) -> Floats:
+        """Scores (sounds, tags) of noise, tones, clicks and silence, within full scale and beyond; NaN where there is none."""
+        length, _ = self.recipe.windows.build().samples(self.recipe.sample_rate)
+        time = np.arange(length)
+        clicks = np.where(time % max(1, length // 8) == 0, 1.0, 0.0)
+        tones = [np.sin(2 * np.pi * cycles * time) for cycles in (0.01, 0.05, 0.2)]
+        sounds = np.stack([np.random.default_rng(1).uniform(-1, 1, length), clicks, *tones]).astype(np.float32)
+        asked = box.asked(self.session, [each.name for each in self.session.ends()[1]])
+        found = []
+        for waves in (np.zeros((1, length), np.float32), *(sounds * np.float32(times) for times in LOUDNESS)):
+            try:
+                found.append(asked([self._inputs(waves)])[0])
+            except Exception as error:  # the engine has errors of its own
+                words = " ".join(str(error).split())[:300]
+                raise self.other(
+                    f"it cannot be run with {len(waves)} windows of noise, tones and clicks: {words}"
+                ) from error
+        told = np.concatenate(found)
+        return np.where(np.isfinite(told), told, np.nan)
 
     def _layout(self, end: End, windows: Floats) -> str:
         """The one that fits, or the one that was told."""
@@ -273,7 +299,15 @@ class _Looking:
                 )
         return told
 
-    def _values(self, scores: Floats) -> Values:
+    def _values(self, scores: Floats, further: Floats) -> Values:
+        """further: scores of more sounds, NaN where there is none."""
+        every = np.concatenate([scores, further])
+        lowest, highest = np.nanmin(every, 0), np.nanmax(every, 0)
+        if np.all(highest - lowest <= SAME * np.abs(every[0])):
+            raise self.other(
+                f"its scores are the same of {len(every)} sounds, noise, tones, clicks and silence, so that they tell nothing of what is "
+                "heard: export it with the layers that hear"
+            )
         span = f"on noise its scores go from {scores.min():.3g} to {scores.max():.3g}"
         if self.told.values is None:
             raise self.other(f"say --logits or --probabilities: {span}")
@@ -282,6 +316,12 @@ class _Looking:
         if self.told.values == "logits" and _shares(scores):
             raise self.other(
                 f"--logits: {span}, and those of each window add up to 1: these are probabilities: take --probabilities"
+            )
+        if self.told.values == "logits" and lowest.min() >= -1e-6 and highest.max() <= 1 + 1e-6:
+            raise self.other(
+                f"--logits: of {len(every)} sounds, silence, noise, tones and clicks up to {LOUDNESS[-1]:,.0f} times full scale, all its "
+                f"scores lie from {lowest.min():.3g} to {highest.max():.3g}, so between 0 and 1: these are probabilities: take "
+                "--probabilities"
             )
         return self.told.values
 
