@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -28,6 +29,7 @@ SUFFIX = {
     ("calibrate", "out"): ".safetensors",
     ("embed", "out"): ".parquet",
     ("ensemble", "out"): ".parquet",
+    ("export", "out"): ".safetensors",
     ("index", "out"): ".csv",
 }
 
@@ -173,6 +175,93 @@ def test_files_named_after_recordings_are_left_where_they_are_a_users(here, tmp_
         done = earmark(verb, here / "sound.wav", "--tagger", here / "t.safetensors", option, folder, *extra)
         refused(done, "is there already and holds something else than")
         assert mine.read_text() == "0.100000\t0.900000\tan owl, I am sure\n" and len(list(folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("words", "function", "command", "option", "mark"), [
+    pytest.param(*each.values, id=each.id, marks=[pytest.mark.slow] if each.values[0] == ["adopt"] else [])  # ten million weights
+    for each in MARKED
+    if not isinstance(each.values[-1], written.OwnFolder)  # which looks by itself what it may go on with
+])  # fmt: skip
+def test_what_an_option_wrote_it_replaces(here, tmp_path, words, function, command, option, mark):
+    """In the way that a verb takes with little to do; others of its ways are below."""
+    path = tmp_path / f"again{'' if isinstance(mark, written.WritesFolder) else SUFFIX.get((words[0], option), '.csv')}"
+    told = words_for(words, command, here, tmp_path, option, path)
+    for _ in range(2):
+        done = earmark(*told)
+        assert done.returncode in (0, 1), done.stderr
+        assert path.exists()
+
+
+# what each option is that says by what `calibrate` chooses; all others but those of PLAIN are in one of these ways
+WAYS = {
+    "the best F1": ["--collar", 0.4, "--gap", 0.1, "--shortest", 0.1, "--hit", "length", "--tried", "tried.csv"],
+    "in merged tags": ["--merge", "merged.csv"],
+    "on test": ["--on-test", "--low", 0.5],
+    "a precision": ["--precision", 0.5],
+    "false alarms": ["--false-alarms", "5/hour"],
+    "reviews": ["--reviews", "reviews.csv", "--precision", 0.5],
+    "windows": ["--windows", "--metric", "map"],
+    "windows that stay": ["--windows"],
+}
+PLAIN = {
+    "--data",
+    "--fold",
+    "--dataset",
+    "--out",
+    "--json",
+    "--resamples",
+    "--salvage",
+    "--strict",
+    "--batch",
+    "--workers",
+    "--device",
+}
+
+
+def test_every_way_of_calibrate_is_here():
+    ((_, command),) = commands("calibrate")
+    given_here = {word for way in WAYS.values() for word in way if str(word).startswith("--")}
+    assert given_here | PLAIN | {"--plugin"} == {
+        each for option in command.params for each in option.opts if each.startswith("--")
+    }
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_what_calibrate_chose_it_may_choose_again(here, tmp_path, way):
+    from earmark.data import manifest as manifests
+    from earmark.data import splits
+    from earmark.models.facts import DataSet, Split
+    from earmark.models.loading import load
+
+    clips = manifests.read(here / "clips.csv")
+    tagger = load(here / "t.safetensors", engine="torch").alone
+    parts = splits.Parts(clips.in_folds(["1", "2", "3"]), clips.in_folds("4"), clips.in_folds("5"))
+    tagger.facts = replace(tagger.facts, data=DataSet("table"), split=Split.of(parts))
+    tagger.save(tmp_path / "t.safetensors")
+    (tmp_path / "merged.csv").write_text(f"tag,merged\n{clips.vocabulary[0]},{clips.vocabulary[1]}\n")
+    rows = [f"long.wav,{n},{n + 0.5},bell,{n / 40},{'right' if n > 9 + n % 3 else 'wrong'}\n" for n in range(30)]
+    (tmp_path / "reviews.csv").write_text(f"recording,onset,offset,tag,score,answer\n{''.join(rows)}")
+    told = ["calibrate", tmp_path / "t.safetensors", *WAYS[way]]
+    if way != "reviews":
+        told += ["--data", here / "clips.csv", *(["--fold", 5] if way == "on test" else [])]
+    if (
+        way == "windows that stay"
+    ):  # the best of before are the best again, though their file does not tell that they were chosen
+        assert earmark(*told, "--out", tmp_path / "best.safetensors").returncode == 0
+        tagger = load(tmp_path / "best.safetensors", engine="torch").alone
+        tagger.facts = replace(tagger.facts, validation={"map": 0.5}, more={})
+        tagger.save(tmp_path / "t.safetensors")
+    before = tagger.facts
+    for _ in range(2):
+        done = earmark(*told, "--out", tmp_path / "new.safetensors")
+        assert done.returncode == 0, done.stderr
+        facts = load(tmp_path / "new.safetensors").facts
+        assert ("keeps its windows" in done.stderr) == (way == "windows that stay")
+        assert facts.split == before.split and (facts.events or facts.tags or facts.more["windows"])
+        assert way != "windows that stay" or facts.validation == before.validation
+    refused(earmark(*told[:1], here / "t.safetensors", *told[2:], "--out", here / "net.tflite"), "holds something else")
+    shutil.copy(here / "t.safetensors", tmp_path / "other.safetensors")
+    refused(earmark(*told, "--out", tmp_path / "other.safetensors"), "holds something else than --out writes")
 
 
 @pytest.mark.parametrize("form", ["audacity", "raven", "csv", "tsv", "json"])

@@ -128,7 +128,10 @@ def choose(
 def _with(tagger: Any, choice: Choice, dataset: str, progress: Progress) -> Any:
     """The tagger in the best windows, with what chose them among its facts."""
     best, facts = choice.tried[0].windows, tagger.facts
-    if best == choice.own:
+    chosen = {key: value for key, value in choice.as_dict().items() if key != "tried"}
+    told = {"windows": {"data": dataset, **chosen}}
+    if best == choice.own:  # all that the file tells holds as it did; that its windows were chosen is told too
+        tagger.facts = replace(facts, more={**facts.more, **told})
         return tagger
     stale = [FIGURES[name] for name in facts.figures() if name in ("validation", "events", "tags", "test", "alarms")]
     if stale:
@@ -137,12 +140,10 @@ def _with(tagger: Any, choice: Choice, dataset: str, progress: Progress) -> Any:
         )
     if tagger.graphs:
         progress.say("its graphs are left out: `earmark export` writes them anew")
-    chosen = {key: value for key, value in choice.as_dict().items() if key != "tried"}
     moved = tagger.hearing({"hop": best.hop, "combine": best.combine, "weigh": best.weigh})
     own = moved.facts.own(moved.identity())
-    more = {**own.more, "windows": {"data": dataset, **chosen}}
     # of its weights, which are what they were
-    moved.facts = replace(own, chosen=facts.chosen, soup=facts.soup, head=facts.head, more=more)
+    moved.facts = replace(own, chosen=facts.chosen, soup=facts.soup, head=facts.head, more={**own.more, **told})
     return moved
 
 

@@ -100,9 +100,9 @@ def scores_or_ensemble(path: Path) -> bool:
 
 
 def calibrated(path: Path) -> bool:
-    """A tagger with rules or thresholds that were chosen for it."""
+    """A tagger with rules, thresholds or windows that were chosen for it."""
     facts = _tagger(path).get("facts")
-    return isinstance(facts, dict) and ("events" in facts or "tags" in facts)
+    return isinstance(facts, dict) and not {"events", "tags", "windows"}.isdisjoint(facts)
 
 
 def counted(path: Path) -> bool:
