@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from tests.cli.offered import commands, given
 from tests.program import earmark
 
 from earmark import cli
-from earmark.cli.terminal.needing import Needs, needs
+from earmark.cli.terminal import tuned
+from earmark.cli.terminal.needing import HEARING, Needs, may_be_scores, needs
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -87,3 +89,113 @@ def test_ranges_are_shown_for_int8_alone(place, tmp_path):
     words = ("export", place / "t.safetensors", "--out", tmp_path / "x.safetensors", "--calibrate", place / "sound.wav")
     done = earmark(*words)
     assert done.returncode == 2 and "shows the ranges of int8, and --precision float32 was asked for" in done.stderr
+
+
+# what scores in a file are judged, compared and doubted by too: all other options of these verbs are of hearing
+OF_SCORES = {
+    "data", "fold", "dataset", "out", "submission", "as_json", "seen", "merge", "merge_by", "task", "record", "resamples", "draw", "metric",
+    "common", "permutations", "top", "plugin",
+}  # fmt: skip
+TAKES_SCORES = [
+    pytest.param(words, command, id=" ".join(words))
+    for name in cli.names()
+    for words, command in commands(name)
+    if may_be_scores(command.callback)
+]
+
+
+def options_of(command):
+    return {each.name: each for each in command.params if each.param_type_name == "option" and each.name != "help"}
+
+
+def test_verbs_that_take_scores_say_so():
+    assert [param.id for param in TAKES_SCORES] == ["audit", "compare", "evaluate"]
+    assert sorted({*OF_SCORES} & HEARING) == []
+
+
+@pytest.mark.parametrize(("words", "command"), TAKES_SCORES)
+def test_options_of_hearing_are_refused_for_scores_in_files(words, command, place, tmp_path, monkeypatch):
+    """Each by itself and all together, also where it is given its default; switches that ask for less ask for what is so."""
+    monkeypatch.chdir(tmp_path)
+    options = options_of(command)
+    assert set(options) <= OF_SCORES | HEARING, "say what a new option is of"
+    files = [place / "a.parquet", *([place / "b.parquet"] if words == ["compare"] else [])]
+    run = [*words, *files, "--data", place / "clips.csv"]
+    told = {
+        each.opts[0]: [] if each.is_flag else ["2" if each.default is None else str(each.default)]
+        for name, each in options.items() if name in HEARING
+    }  # fmt: skip
+    assert told
+    for option, value in told.items():
+        done = earmark(*run, option, *value)
+        assert done.returncode == 2 and f"{option} is for what taggers hear" in done.stderr, done
+        assert f"taken as they are: leave {option} out, or give a tagger" in done.stderr
+    done = earmark(*run, *(word for option, value in told.items() for word in (option, *value)))
+    *others, last = told
+    assert done.returncode == 2 and f"{', '.join(others)} and {last} are for what taggers hear" in done.stderr
+    off = [opt for name, each in options.items() if name in HEARING for opt in getattr(each, "secondary_opts", ())]
+    if "resamples" in options:
+        assert earmark(*run, *off, "--resamples", 9).returncode == 0 and (bool(off) == (words == ["evaluate"]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_hearing_count_where_one_system_is_a_tagger(place):
+    run = (
+        "compare",
+        f"one={place / 'a.parquet'}",
+        f"two={place / 'b.parquet'}",
+        "--data",
+        place / "clips.csv",
+        "--batch",
+        2,
+    )
+    done = earmark(*run)
+    assert (
+        done.returncode == 2 and "--batch is for what taggers hear, and all of these are files of scores" in done.stderr
+    )
+    done = earmark(*run, place / "t.safetensors", "--fold", 1, "--resamples", 9, "--permutations", 9)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_layout_counts_for_an_audit_of_a_run(place, tmp_path):
+    """It was passed over where taggers were to hear the clips."""
+    for fold in "12":
+        (tmp_path / f"fold-{fold}").mkdir()
+        shutil.copy(place / "t.safetensors", tmp_path / f"fold-{fold}" / "tagger.safetensors")
+    done = earmark("audit", tmp_path, "--data", place / "sounds", "--dataset", "desid")
+    assert done.returncode == 2 and "desid" in done.stderr and "did you mean 'desed'" in done.stderr, done
+
+
+@pytest.mark.parametrize("way", list(tuned.TAKEN))
+def test_options_of_other_ways_to_choose_are_refused_by_calibrate(way, place, tmp_path, monkeypatch):
+    """Each that counts in no choice of this way; what is taken is named, so that a new option must be thought about."""
+    monkeypatch.chdir(tmp_path)
+    ((_, command),) = commands("calibrate")
+    options = options_of(command)
+    assert tuned.TAKEN[way] <= set(options)
+    run = ["calibrate", place / "t.safetensors", "--out", "new.safetensors"]
+    run += ["--reviews", place / "reviews.csv"] if way == "--reviews" else ["--data", place / "clips.csv"]
+    run += ["--windows"] if way == "--windows" else ["--precision", "0.5"]
+    idle = set(options) - tuned.TAKEN[way] - tuned.ALWAYS
+    assert {"collar", "hit", "resamples", "merge", "tried"} <= idle
+    for name in idle - {
+        "windows",
+        "data",
+        "reviews",
+        "false_alarms",
+        "wanted",
+        "metric",
+    }:  # which of these go together is said apart
+        option = options[name].opts[0]
+        value = (
+            []
+            if options[name].is_flag
+            else [WORDS.get(name, "1" if options[name].default is None else str(options[name].default))]
+        )
+        done = earmark(*run, option, *value)
+        assert done.returncode == 2, done
+        apart = f"{option} 1: is of the best F1" in done.stderr  # as it was said before
+        assert apart or f"{option} is for other ways to choose than {way}: leave {option} out" in done.stderr, (
+            done.stderr
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -9,16 +9,17 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options, written
+from earmark.cli.terminal.needing import MayBeScores
 
 PLACE = 50  # in `earmark --help`
 
 
 def audit(
-    source: Annotated[str, typer.Argument(help="A run over folds, or a file of out-of-fold scores.")],
+    source: Annotated[str, typer.Argument(help="A run over folds, or a file of out-of-fold scores."), MayBeScores()],
     data: options.Data,
     out: Annotated[Path | None, typer.Option(help="Where audit.csv and audit.html go."), written.AUDIT] = None,
     top: Annotated[int, typer.Option(help="Doubts that are shown and can be listened to.", min=1)] = 40,
-    dataset: Annotated[str | None, typer.Option(help="The folder's layout, for a file of scores.")] = None,
+    dataset: options.Dataset = None,
     as_json: options.AsJson = False,
     batch: options.Batch = None,
     workers: options.Workers = 2,

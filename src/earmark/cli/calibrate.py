@@ -48,10 +48,12 @@ def calibrate(
     goal = reaching.goal_of(data, wanted, false_alarms, reviews)
     if windows:
         tuned.check_windows(data, goal)
+        tuned.check_idle("--windows")
         settings = Settings(batch, workers, salvage, strict)
         return tuned.windows(tagger, data, fold, dataset, metric, settings, device, out, as_json)
     tuned.check_metric(metric)
     if goal is not None and reviews is not None:
+        tuned.check_idle("--reviews")
         return reaching.by_reviews(tagger, reviews, goal, device, file, as_json)
     shared = {
         "folds": fold, "dataset": dataset, "gap": gap, "low": low, "shortest": shortest, "on_test": on_test,
@@ -59,6 +61,7 @@ def calibrate(
     }  # fmt: skip
     if goal is not None:
         reaching.check(merge, tried)
+        tuned.check_idle("--precision and --false-alarms")
         return reaching.by_recordings(tagger, data, goal, file, as_json, shared)
     more = {**shared, "collar": collar, "hit": hit, "merge": merge, "resamples": resamples}
     tuned.by_f1(tagger, data, file, tried, as_json, more)

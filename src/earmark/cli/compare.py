@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options, written
+from earmark.cli.terminal.needing import MayBeScores
 
 PLACE = 40  # in `earmark --help`
 
@@ -16,6 +17,7 @@ def compare(
     systems: Annotated[
         list[str],
         typer.Argument(help="Taggers, folders of a run over folds, or files of scores; NAME=… calls one by a name."),
+        MayBeScores(),
     ],
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to compare on; default: those tested on.")] = None,

@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options
+from earmark.cli.terminal.needing import MayBeScores
 
 PLACE = 30  # in `earmark --help`
 
 
 def evaluate(
     tagger: Annotated[
-        str, typer.Argument(help="A tagger, its file, a folder with one for each fold or seed, or scores.")
+        str,
+        typer.Argument(help="A tagger, its file, a folder with one for each fold or seed, or scores."),
+        MayBeScores(),
     ],
     data: options.Data,
     fold: Annotated[list[str] | None, typer.Option(help="Folds to report; default: those the recipe tests on.")] = None,

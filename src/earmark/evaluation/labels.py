@@ -98,7 +98,7 @@ def audit(
 ) -> Audit:
     """The labels of clips that the scores speak against, each scored by a tagger that was not trained on its clip.
 
-    source: the folder of a run over folds, or a file of out-of-fold scores. data: as in `earmark.evaluate`. Raises
+    source: the folder of a run over folds, or a file of out-of-fold scores. data, dataset: as in `earmark.evaluate`. Raises
     EarmarkError for one tagger alone, and what `evaluate` raises but for leaks: clips that are tied to what their tagger learnt
     from are left out, and the notes say so.
 
@@ -112,7 +112,7 @@ def audit(
     else:
         _check_out_of_fold(source)
         # a tagger does not doubt what it has heard: there its word is worth nothing
-        request = Request(data, leave=True, settings=Settings(batch, workers), device=device)
+        request = Request(data, dataset=dataset, leave=True, settings=Settings(batch, workers), device=device)
         parts = heldout.score_all(source, request, progress)
         scores, clips = heldout.pooled(parts)
         borne = [f"{part.tagger.identity()}: {line}" for part in parts for line in part.warnings]

@@ -1,17 +1,30 @@
-"""Options that count for nothing without another one: given alone they are refused, not passed over.
+"""Options that count for nothing in the command that runs: they are refused, not passed over.
 
-Such an option carries a mark, `Annotated[float, typer.Option(…), Needs("--clips", of="clips of events")]`. Where a verb begins, the marks
-of the options that were given are looked at, also of those that were given their default.
+One that counts for nothing without another carries a mark, `Annotated[float, typer.Option(…), Needs("--clips", of="clips of events")]`. An
+argument that may be files of scores carries `MayBeScores()`: then nothing is heard, and options of hearing count for nothing. Where a verb
+begins, the marks of the options that were given are looked at, also of those that were given their default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from earmark.cli.terminal.values import given
 from earmark.errors import EarmarkError
+
+# parameters of verbs that say how clips are heard, which clips a tagger may be judged on, and what is made of that
+HEARING = frozenset({
+    "batch", "collars", "device", "engine", "errors", "events", "hit", "hop", "leaks", "pictures", "precision", "salvage", "strict",
+    "workers",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MayBeScores:
+    """A mark of an argument that takes taggers, and files of scores in their place."""
 
 
 @dataclass(frozen=True, init=False)
@@ -28,16 +41,48 @@ class Needs:
 
 def needs(verb: Callable[..., Any]) -> dict[str, Needs]:
     """Of a verb's options that need another, by the names of their parameters."""
-    hints = get_type_hints(verb, include_extras=True)
-    told = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
-    return {name: mark for name, metadata in told.items() for mark in metadata if isinstance(mark, Needs)}
+    return {name: mark for name, mark in _marks(verb) if isinstance(mark, Needs)}
 
 
-def check(verb: Callable[..., Any]) -> None:
-    """Raises EarmarkError for an option of the command that runs without the one that it needs."""
+def may_be_scores(verb: Callable[..., Any]) -> str | None:
+    """The name of the argument that takes files of scores; None: it has none."""
+    return next((name for name, mark in _marks(verb) if isinstance(mark, MayBeScores)), None)
+
+
+def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Raises EarmarkError for an option of the command that runs which counts for nothing in it. values: of its parameters."""
     options = dict(given)
     for name, mark in needs(verb).items():
         if name in options and not set(mark.others) & set(options.values()):
             raise EarmarkError(
                 f"{options[name]} is for {mark.of}: name that with {' or '.join(mark.others)}, or leave {options[name]} out"
             )
+    heard = [
+        name for name in HEARING & set(options) if values.get(name) is not False
+    ]  # --no-events asks for what is so
+    if heard and (argument := may_be_scores(verb)) is not None:
+        told = values[argument]
+        files = [str(each) for each in (told if isinstance(told, list) else [told])]
+        if _are_scores(files):
+            only = f"{files[0]} holds scores" if len(files) == 1 else "all of these are files of scores"
+            refuse(heard, f"what taggers hear, and {only}, taken as they are", "give a tagger")
+
+
+def refuse(idle: Collection[str], of: str, instead: str) -> None:
+    """Raises EarmarkError for those of these parameters whose options were given. of: what they are for; instead: the other way out."""
+    if named := [option for name, option in given.items() if name in idle]:
+        are, them = ("is", named[0]) if len(named) == 1 else ("are", "them")
+        listed = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+        raise EarmarkError(f"{listed} {are} for {of}: leave {them} out, or {instead}")
+
+
+def _marks(verb: Callable[..., Any]) -> list[tuple[str, Any]]:
+    hints = get_type_hints(verb, include_extras=True)
+    return [(name, mark) for name, hint in hints.items() for mark in getattr(hint, "__metadata__", ())]
+
+
+def _are_scores(files: Collection[str]) -> bool:
+    """Also of such as are called by a name, NAME=path."""
+    from earmark.scores import SUFFIXES
+
+    return all(Path(each).suffix in SUFFIXES for each in files)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from earmark.cli.terminal import needing, values
 from earmark.cli.terminal.bar import Bar
 from earmark.cli.terminal.console import output, print_json, print_table, say
 from earmark.errors import EarmarkError
@@ -32,6 +33,23 @@ def check_metric(metric: str | None) -> None:
     """Raises EarmarkError for one where no windows are chosen."""
     if metric is not None:
         raise EarmarkError(f"--metric {metric} is for --windows: rules and thresholds are chosen by F1")
+
+
+# by what is chosen otherwise than for the best F1 of a fold: the parameters of `calibrate` that have a part in it
+TAKEN = {
+    "--windows": {"data", "fold", "dataset", "windows", "metric", "salvage", "strict", "batch", "workers", "device"},
+    "--reviews": {"reviews", "wanted", "device"},
+    "--precision and --false-alarms": {
+        "data", "wanted", "false_alarms", "fold", "dataset", "gap", "low", "shortest", "on_test", "salvage", "strict", "batch", "workers",
+        "device",
+    },
+}  # fmt: skip
+ALWAYS = {"tagger", "out", "as_json", "plugin"}
+
+
+def check_idle(way: str) -> None:
+    """Raises EarmarkError for options that have no part in a way to choose, one of TAKEN."""
+    needing.refuse(set(values.given) - TAKEN[way] - ALWAYS, f"other ways to choose than {way}", f"leave {way} out")
 
 
 def check_windows(data: Path | None, goal: object) -> None:

@@ -84,8 +84,9 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(verb)
     def begin(*args: Any, **values: Any) -> Any:
         values |= {name: _placed(values[name]) for name in marks(verb) if values.get(name) is not None}
-        _look(verb, inspect.signature(verb).bind(*args, **values).arguments)
-        needing.check(verb)
+        bound = inspect.signature(verb).bind(*args, **values).arguments
+        _look(verb, bound)
+        needing.check(verb, bound)
         try:
             told = verb(*args, **values)
         except typer.Exit:  # some recordings could not be read; the others are written
