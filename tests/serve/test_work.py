@@ -90,7 +90,7 @@ def test_a_full_service_says_when_to_come_again(esc10, tone):
             assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
             assert "1 requests are worked on or wait already" in answer.json()["error"]
             ready = client.get("/readyz")
-            assert (ready.status_code, ready.json()) == (503, {"status": "busy", "taken": 1, "room": 1})
+            assert (ready.status_code, ready.json()) == (503, {"status": "busy", "taken": 1, "room": 1, "told": None})
             assert client.get("/healthz").status_code == 200
         finally:
             free.set()

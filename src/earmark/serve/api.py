@@ -23,6 +23,7 @@ from earmark.serve.answers import How, Told
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import EmbeddingsOfRecording, Health, Limits, OneTagger, Problem, Ready, Taggers
 from earmark.serve.sounds import Sent
+from earmark.serve.uploads import whole
 from earmark.serve.work import Task
 
 NOTES = "Earmark-Notes"  # a header: what was done to the sound, a JSON list
@@ -62,10 +63,15 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     421: {"model": Problem, "description": "The Host header names another service."},
     422: {"model": Problem, "description": "What was asked for is not possible: the sentence says why."},
 }
+STOPPED: dict[str, Any] = {"model": Problem, "description": "The body stopped coming."}
+TAKES_JSON: dict[int | str, dict[str, Any]] = {
+    408: STOPPED,
+    413: {"model": Problem, "description": "More bytes than a few values of JSON have."},
+}
 UNHEARD: dict[int | str, dict[str, Any]] = {
     **REFUSALS,
     404: {"model": Problem, "description": "There is no such tagger."},
-    408: {"model": Problem, "description": "The body stopped coming."},
+    408: STOPPED,
     413: {"model": Problem, "description": "Too many bytes, or too many seconds of sound."},
     415: {"model": Problem, "description": "The body is of a type that is no sound."},
     503: {
@@ -86,7 +92,8 @@ open_router = APIRouter(responses=REFUSALS)  # what the guard lets anybody ask
 
 async def gone(request: Request) -> None:
     """Comes to its end when who asked has left; for after the body was read."""
-    while (await request.receive())["type"] != "http.disconnect":
+    receive = whole(request)
+    while (await receive())["type"] != "http.disconnect":
         continue
 
 

@@ -45,7 +45,7 @@ from earmark.serve.service import Service
 from earmark.serve.settings import Settings
 from earmark.serve.sounds import TooLong
 from earmark.serve.trainings import Load
-from earmark.serve.uploads import Refused
+from earmark.serve.uploads import Brief, Refused
 from earmark.serve.work import Busy, Left
 
 log = logging.getLogger("earmark")
@@ -99,7 +99,8 @@ def build(settings: Settings, taggers: Mapping[str, AnyTagger], load: Load = loa
     app.get("/", include_in_schema=False)(page)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     _answer_errors(app)
-    app.add_middleware(Ending, under_way=under_way)  # the innermost
+    app.add_middleware(Brief, patience=settings.patience)  # the innermost
+    app.add_middleware(Ending, under_way=under_way)
     app.add_middleware(Heads)
     app.add_middleware(Metered, meters=service.meters)
     app.add_middleware(Guard, settings=settings)
@@ -134,6 +135,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, Refused):  # while FastAPI read the body
+            return await on_refused(_, error.__cause__)
         if error.status_code == 400:  # FastAPI's, of a body that is not even text
             return refusal(422, "the body cannot be read: send JSON, in UTF-8")
         return refusal(error.status_code, str(error.detail), error.headers)

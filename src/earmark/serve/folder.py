@@ -15,7 +15,7 @@ from earmark.inference.shapes import EventsOfRecording
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 from earmark.serve.answers import written
-from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TYPES, Form
+from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TAKES_JSON, TYPES, Form
 from earmark.serve.listing import Listed, id_of
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import (
@@ -125,7 +125,7 @@ def _recording(known: str, name: str, done: dict[str, Any] | None, events: int) 
     )  # fmt: skip
 
 
-@router.post("/v1/jobs", status_code=202)
+@router.post("/v1/jobs", status_code=202, responses=TAKES_JSON)
 def begin(asked: JobAsked, here: Here, listed: Lately) -> OneJob:
     """Hear the whole folder in the background. The same settings again go on with what is new, and mend what was stopped; with
     retry they try again what could not be read, too.

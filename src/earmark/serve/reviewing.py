@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from earmark.errors import EarmarkError, UnknownName
 from earmark.serve import judging
-from earmark.serve.api import REFUSALS, SENDS_TOKEN, TABLES
+from earmark.serve.api import REFUSALS, SENDS_TOKEN, TABLES, TAKES_JSON
 from earmark.serve.folder import Below, Looked, Number, Tag, event_of, known_job, known_tag
 from earmark.serve.judging import Order
 from earmark.serve.service import Here, Service
@@ -50,7 +50,7 @@ def _there(here: Service, recording: str) -> bool:
     return bool(store.rows("SELECT 1 FROM done WHERE recording = ? AND there", (recording,)))
 
 
-@router.post("/v1/jobs/{job}/reviews", status_code=201)
+@router.post("/v1/jobs/{job}/reviews", status_code=201, responses=TAKES_JSON)
 def review(job: Number, said: Said, here: Here) -> Kept:
     """Keep an answer. It is on the disk when this is answered."""
     store, _ = here.folder

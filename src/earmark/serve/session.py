@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from earmark.serve.api import REFUSALS
+from earmark.serve.api import REFUSALS, TAKES_JSON
 from earmark.serve.guard import cookie_name, cookie_of, same
 from earmark.serve.service import Here
 from earmark.serve.shapes import Health, Session
@@ -13,7 +13,7 @@ from earmark.serve.uploads import Refused
 router = APIRouter(responses=REFUSALS)
 
 
-@router.post("/v1/session")
+@router.post("/v1/session", responses=TAKES_JSON)
 def enter(told: Session, here: Here, request: Request, response: Response) -> Health:
     """Trade the token for the page's cookie."""
     token = here.settings.token

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from earmark.errors import UnknownName
-from earmark.serve.api import REFUSALS, SENDS_TOKEN
+from earmark.serve.api import REFUSALS, SENDS_TOKEN, TAKES_JSON
 from earmark.serve.folder import Looked
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import OneTraining, Problem, TrainingAsked, TrainingsTold
@@ -40,7 +40,7 @@ def all_trainings(here: Here, _: Looked) -> TrainingsTold:
     )
 
 
-@router.post("/v1/training", status_code=202)
+@router.post("/v1/training", status_code=202, responses=TAKES_JSON)
 def begin(asked: TrainingAsked, here: Here) -> OneTraining:
     """Train a tagger again, with what people said of events of its tags. The same answers go on with a training that stopped."""
     trainings = _trainings(here)

@@ -1,7 +1,8 @@
-"""Sound that is sent: from a request's body into a file, counted while it is read. Nothing of it is ever run or unpacked.
+"""What is sent: sound, from a request's body into a file, and JSON of a few values; both are counted while they are read, and given up
+where they come no more. Nothing of it is ever run or unpacked.
 
-A body is the file itself, of a type that may hold sound (`SOUND`, `audio/…`, `video/…`) or of none, or a form (multipart/form-data) with
-one file in the field `file`. Its name is a name for people: it names no place here.
+A body of sound is the file itself, of a type that may hold sound (`SOUND`, `audio/…`, `video/…`) or of none, or a form
+(multipart/form-data) with one file in the field `file`. Its name is a name for people: it names no place here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,17 @@ from typing import Any
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earmark.serve import left
 from earmark.serve.settings import Settings
 from earmark.serve.work import Busy, Left
 
+JSON_BYTES = 1 << 16  # of a body that is no recording: of a few values
+WHOLE = "earmark.receive"  # in a request's scope: what its body comes by, uncounted
 UNNAMED = "recording"
 LONGEST = 255  # characters of a name
 FORM = "multipart/form-data"
@@ -45,6 +49,60 @@ class Refused(Exception):
     def __init__(self, status: int, told: str):
         self.status = status
         super().__init__(told)
+
+
+class Brief:
+    """An application whose requests have bodies of JSON, which FastAPI reads whole, whoever sends them. Who reads a recording counts it
+    otherwise, and takes it from `whole`.
+    """
+
+    def __init__(self, app: ASGIApp, patience: float):
+        self.app, self.patience = app, patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        told = Headers(raw=scope.get("headers", [])).get("content-length", "")
+        count, coming = int(told) if told.isdecimal() else 0, True
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen, coming
+            if not coming:  # there is but the end of the line to wait for
+                return await receive()
+            if count > JSON_BYTES:
+                raise _too_large(count)
+            message = await patient(receive, self.patience)
+            seen += len(message.get("body", b""))
+            coming = message["type"] == "http.request" and message.get("more_body", False)
+            if seen > JSON_BYTES:
+                raise _too_large(seen)
+            return message
+
+        scope[WHOLE] = receive
+        await self.app(scope, counted, send)
+
+
+def whole(request: Request) -> Receive:
+    """What the body of a request comes by, for who counts it."""
+    receive: Receive = request.scope.get(WHOLE, request.receive)
+    return receive
+
+
+async def patient(receive: Receive, seconds: float) -> Message:
+    """What comes next of a body. Raises Refused where nothing does."""
+    try:
+        return await asyncio.wait_for(receive(), seconds)
+    except TimeoutError as error:
+        raise Refused(408, f"no byte came for {seconds:g} s: send it again") from error
+
+
+def _too_large(count: int) -> Refused:
+    return Refused(
+        413,
+        f"the body has {count:,} bytes or more, and {JSON_BYTES:,} are taken here, where it is JSON of a few values and no recording",
+    )
 
 
 @dataclass(frozen=True)
@@ -102,7 +160,7 @@ class Spool:
             )
         self._check_length(request)
         before, count = self.bytes, [0]
-        bounded = Request(request.scope, self._bounded(request, count))
+        bounded = Request(request.scope, self._bounded(whole(request), count))
         with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
             place = Path(file.name)
             try:
@@ -130,12 +188,9 @@ class Spool:
             413, f"the body has {count:,} bytes or more, and this service takes {most:,}. Send a part, or a FLAC of it"
         )
 
-    def _bounded(self, request: Request, count: list[int]) -> Callable[[], Any]:
-        async def receive() -> Any:
-            try:
-                message = await asyncio.wait_for(request.receive(), self.settings.patience)
-            except TimeoutError as error:
-                raise Refused(408, f"no byte came for {self.settings.patience:g} s: send it again") from error
+    def _bounded(self, whole: Receive, count: list[int]) -> Receive:
+        async def receive() -> Message:
+            message = await patient(whole, self.settings.patience)
             size = len(message.get("body", b""))
             if count[0] + size > self.settings.most_bytes:
                 raise self._too_large(count[0] + size)
