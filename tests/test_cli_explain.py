@@ -12,6 +12,7 @@ import torch
 from tests.program import earmark
 from tests.test_cli_failures import on_a_terminal
 
+from earmark.models import loading
 from earmark.models import tagger as taggers
 from earmark.recipe import parse
 
@@ -133,3 +134,38 @@ def test_recordings_beside_a_bar(place, tmp_path):
     out, seen = on_a_terminal(f"import sys; sys.argv = ['earmark', *{words!r}]\nfrom earmark.cli import main\nmain()\n")
     assert out.decode().strip() == str(tmp_path / "e" / "index.html"), seen[-2000:]
     assert "recordings" in seen
+
+
+NOTHING = {
+    "zeros": np.zeros(RATE), "constant": np.full(RATE, 0.4), "short": np.full(20, 0.4), "short constant": np.full(RATE // 4, 0.4),
+    "dither": np.random.default_rng(1).uniform(-1e-6, 1e-6, RATE), "faint": np.random.default_rng(1).uniform(-1e-4, 1e-4, RATE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_tag_calls_silent_is_called_so(place, tmp_path, name):
+    soundfile.write(tmp_path / "nothing.wav", NOTHING[name], RATE, "FLOAT")
+    tagger = loading.load(place / "map.safetensors")
+    about = tagger.tag(tmp_path / "nothing.wav").about
+    assert about.silent
+    out = tmp_path / "out"
+    done = earmark("explain", place / "map.safetensors", tmp_path / "nothing.wav", place / "b.wav", "--out", out)
+    assert done.returncode == 0, done.stderr
+    nothing, sound = told(out)["recordings"]
+    assert nothing["silent"] is True and nothing["windows"] == [] and "picture" not in nothing
+    assert "silent" not in sound and sound["windows"]
+    assert f"{tmp_path / 'nothing.wav'} – silent, nothing is heard" in (out / "index.html").read_text(encoding="utf-8")
+    assert about.notes[-1].split(": ", 1)[1] in done.stderr
+
+
+def test_silent_windows_are_called_so_and_silent_recordings_open_no_gates(place, tmp_path):
+    chance = np.random.default_rng(2)
+    half = np.concatenate([chance.uniform(-0.5, 0.5, RATE // 2), np.zeros(RATE // 2)])
+    soundfile.write(tmp_path / "half.wav", half, RATE)
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(RATE), RATE)
+    files = (tmp_path / "half.wav", tmp_path / "nothing.wav")
+    assert earmark("explain", place / "map.safetensors", *files, "--out", tmp_path / "m").returncode == 0
+    windows = told(tmp_path / "m")["recordings"][0]["windows"]
+    assert [window.get("silent", False) for window in windows] == [False, True]
+    done = earmark("explain", place / "raw.safetensors", *files, "--out", tmp_path / "r", "--filters", 1, "--steps", 1)
+    assert done.returncode == 0 and sum(told(tmp_path / "r")["gates"]["recordings"].values()) == 1

@@ -12,11 +12,13 @@ pictures. The JSON:
      "kernels": {"name", "shape", "picture"} of a first layer on maps, or null,
      "gates": {"blocks": [names], "tags": {tag: [[gates of a block's channels]]}, "recordings": {tag: n}, "picture"} or null,
      "recordings": [{"path", "start", "seconds", "windows": [{"start", "end", "scores": {tag: …},
-                     "levels": [{tag: …}], "tracks": [{"name", "edges", "values": {tag: […]}}]}], "picture"}],
+                     "levels": [{tag: …}], "tracks": [{"name", "edges", "values": {tag: […]}}], "silent": true}], "picture"}
+                    or, of a silent one, {"path", "start", "seconds", "silent": true, "windows": []}],
      "notes": [sentences]}
 
 Windows tell of the recording's strongest tags alone. A distance is the mean one of the sorted centre frequencies from
-a curve even in mel or in Hz, in mel, as a share of all mels up to half the sample rate.
+a curve even in mel or in Hz, in mel, as a share of all mels up to half the sample rate. What `earmark tag` calls silent is called so
+here, a recording and a window of one (others have no "silent"): whatever the net makes of it, nothing is heard in it.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from earmark.report.explain import drawing, filters, stage
 from earmark.report.explain.filters import STEPS, Maximised
 from earmark.report.explain.gates import blocks, opened
 from earmark.report.explain.layers import Layer, raw_layers
-from earmark.report.explain.moments import Curve, Moments, Passage, cut, hear, listen, tells
+from earmark.report.explain.moments import Curve, Moments, Passage, cut, hear, listen, silence, tells
 from earmark.report.explain.page import page_of
 from earmark.scores.reserved import told
 
@@ -129,6 +131,23 @@ class Explanation:
         """
         check_name(path)  # its page and its numbers are UTF-8
         excerpt = listen(str(path), self.tagger, start, salvage=salvage)
+        seconds = len(excerpt.wave) / self.tagger.sample_rate
+        notes = list(excerpt.notes)
+        if not excerpt.whole:
+            notes.append(f"{path}: only {seconds:.1f} s from {start:g} s on are explained; --start moves there")
+        (silent,), said = silence(self.tagger, path, [excerpt.wave])
+        notes += said
+        self.facts["notes"] += notes
+        if silent:
+            row = {
+                "path": str(path),
+                "start": excerpt.start,
+                "seconds": round(seconds, 4),
+                "silent": True,
+                "windows": [],
+            }
+            self.facts["recordings"].append(row)
+            return notes
         self._keep(excerpt.wave)
         windows, starts = cut(excerpt, self.tagger)
         moments = hear(self.tagger, windows, starts)
@@ -137,16 +156,14 @@ class Explanation:
             means = np.where(which, np.mean([window.scores for window in moments], 0), -1.0)
             tag = self.tagger.vocabulary[int(means.argmax())]
             self._gates.setdefault(tag, []).append(opened(self.tagger, windows))
-        seconds = len(excerpt.wave) / self.tagger.sample_rate
-        notes = list(excerpt.notes)
-        if not excerpt.whole:
-            notes.append(f"{path}: only {seconds:.1f} s from {start:g} s on are explained; --start moves there")
         row = _recording(path, excerpt, moments, self.tagger)
+        if len(windows) > 1:
+            for window, nothing in zip(row["windows"], silence(self.tagger, path, windows)[0], strict=True):
+                window |= {"silent": True} if nothing else {}
         if tells(self.tagger):
             figure = stage.draw(excerpt, moments, self.tagger.vocabulary, self.tagger.sample_rate, path.name)
             row["picture"] = self._save(figure, f"moments-{len(self.facts['recordings']) + 1:02}-{path.name}")
         self.facts["recordings"].append(row)
-        self.facts["notes"] += notes
         return notes
 
     @property

@@ -7,7 +7,9 @@ counted the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from earmark import audio
 from earmark import windows as cutting
 from earmark.errors import AudioError
+from earmark.inference import Samples
 from earmark.models.frames import edges
 from earmark.models.prediction import activated, probabilities
 
@@ -83,6 +86,13 @@ def listen(path: str, tagger: Tagger, start: float = 0.0, *, salvage: bool = Fal
             path, f"is {at / rate:.2f} s long: nothing is left from {start:g} s on", "Take an earlier --start"
         )
     return Passage(start, wave, whole, tuple(notes))
+
+
+def silence(tagger: Tagger, path: Path, waves: Iterable[NDArray[np.float32]]) -> tuple[list[bool], list[str]]:
+    """Which of the waves (samples,), parts of a recording, `tag` calls silent, and what it says of their levels."""
+    sounds = [Samples(path, wave=wave, rate=tagger.sample_rate) for wave in waves]
+    abouts = [heard.about for heard in tagger.tag(sounds)]
+    return [about.silent for about in abouts], [note for about in abouts for note in about.notes]
 
 
 def cut(excerpt: Passage, tagger: Tagger) -> tuple[NDArray[np.float32], Floats]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from earmark.inference.outputs import SILENT
 from earmark.report import page
 from earmark.report.explain.filters import LEVEL, NOISES
 
@@ -107,9 +108,10 @@ def _gates(facts: Mapping[str, Any], folder: Path) -> str:
 
 def _recordings(facts: Mapping[str, Any], folder: Path) -> str:
     shown = [row for row in facts["recordings"] if "picture" in row]
+    silent = "".join(f"<p>{escape(row['path'])} {SILENT}</p>" for row in facts["recordings"] if row.get("silent"))
     if not shown:
-        return ""
-    html = _aside(
+        return silent
+    html = silent + _aside(
         "Attention is drawn times the number of moments: 1 (dashed) is what each would count if all counted the same. "
         "Below it what each moment says by itself. Pale lines part the windows that the tagger hears one by one."
     )
