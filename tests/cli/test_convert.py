@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 from tests.program import earmark
 
+from earmark.errors import ScoresError
 from earmark.evaluation.reviews.found import events_of
 from earmark.events import formats
 from earmark.registry import EVENT_FORMATS
@@ -109,3 +111,84 @@ def test_what_cannot_be_is_refused_and_channels_are_said(place, tmp_path):
     assert told.returncode == 0 and "audacity has no place for channels" in told.stderr
     told = earmark("convert", tmp_path / "apart.csv", "--format", "table")
     assert told.returncode == 0 and told.stdout.count("channel 2") == 3
+
+
+PLAIN = {"1": 1.0, "1.5": 1.5, "1,5": 1.5, ".5": 0.5, "2.": 2.0, "+1": 1.0, "1e-1": 0.1, " 1 ": 1.0}
+NO_NUMBERS = [
+    "1_0",
+    "1_0.5",
+    "\u0661",
+    "\uff11",
+    "\uff11.5",
+    "0x10",
+    "1 0",
+    "1\xa0",
+    "ten",
+    "1e",
+    "--1",
+    "1_000,5",
+]
+CELLS = {
+    "csv": lambda cell: f'filename,onset,offset,event_label\nr.wav,0,"{cell}",dog\n',
+    "tsv": lambda cell: f"filename\tonset\toffset\tevent_label\nr.wav\t0\t{cell}\tdog\n",
+    "audacity": lambda cell: f"0\t{cell}\tdog\n",
+    "raven": lambda cell: f"Selection\tBegin Time (s)\tEnd Time (s)\tTag\n1\t0\t{cell}\tdog\n",
+    "json": lambda cell: json.dumps([{"path": "r.wav", "events": [{"onset": 0, "offset": cell, "label": "dog"}]}]),
+}
+
+
+@pytest.mark.parametrize("form", CELLS)
+def test_plain_decimal_numbers_alone_are_seconds(tmp_path, form):
+    file = tmp_path / f"r{formats.ending(form)}"
+    for cell, value in PLAIN.items():
+        file.write_text(CELLS[form](cell), encoding="utf-8")
+        ((event,),) = formats.read(file, form).values()
+        assert event.offset == value, cell
+    for cell in [*NO_NUMBERS, *[True] * (form == "json")]:
+        file.write_text(CELLS[form](cell), encoding="utf-8")
+        with pytest.raises(ScoresError, match="something else than numbers"):
+            formats.read(file, form)
+    for cell in ("infinity", "INF", "1e999", *["nan"] * (form != "json")):
+        file.write_text(CELLS[form](cell), encoding="utf-8")
+        with pytest.raises(ScoresError, match="goes from 0.0 to (inf|nan) s"):
+            formats.read(file, form)
+
+
+def test_events_are_held_against_the_ends_of_their_recordings(tmp_path):
+    soundfile.write(tmp_path / "r.wav", np.zeros(16_000), 8_000)
+    file = tmp_path / "e.csv"
+
+    def convert(onset, offset, form="raven"):
+        file.write_text(f"filename,onset,offset,event_label\nr.wav,{onset},{offset},dog\n")
+        return earmark(
+            "convert", file, "--format", form, "--recordings", tmp_path, "--out", tmp_path / f"o{onset}-{offset}"
+        )
+
+    for form in ("raven", "csv"):
+        done = convert(3600, 100000, form)
+        assert done.returncode == 2 and not (tmp_path / "o3600-100000").exists()
+        assert (
+            "1 events begin after the end of their recording, such as 'dog', 3600 to 100000 s, in r.wav of 2.00 s"
+            in done.stderr
+        )
+    done = convert(1, 3)
+    assert (
+        done.returncode == 0
+        and "1 events end after their recording, such as 'dog', 1 to 3 s, in r.wav of 2.00 s" in done.stderr
+    )
+    assert (done := convert(1, 2.04)).returncode == 0 and "their recording" not in done.stderr
+
+
+def test_what_is_refused_leaves_no_folder(tmp_path):
+    """Of one recording of two, and for every format that has a file for each or one of all."""
+    (tmp_path / "e.json").write_text(
+        json.dumps(
+            [
+                {"path": "a.wav", "events": [{"onset": 0, "offset": 1, "label": "dog"}]},
+                {"path": "b.wav", "events": [{"onset": 0, "offset": 1, "label": "a\ttab"}]},
+            ]
+        )
+    )
+    done = earmark("convert", tmp_path / "e.json", "--format", "audacity", "--out", tmp_path / "out")
+    assert done.returncode == 2 and "holds a tab" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -28,7 +28,7 @@ from typing import Any
 from earmark.data.manifest import few
 from earmark.errors import EarmarkError, ManifestError
 from earmark.files.bounds import EVENTS
-from earmark.files.tables import missing, named_twice, separated, separator_of
+from earmark.files.tables import decimal, missing, named_twice, separated, separator_of
 from earmark.files.texts import MARKS, problem
 from earmark.registry import EVENT_FORMATS, did_you_mean
 
@@ -246,7 +246,7 @@ def _take(found: Any, told: Mapping[str, str], what: str) -> None:
     offset: Any = told.get("offset", "")
     if "offset" not in told and not missing(told["onset"]):
         try:
-            begin, lasts = (float(told[name].replace(",", ".")) for name in ("onset", "duration"))
+            begin, lasts = (decimal(told[name].replace(",", ".")) for name in ("onset", "duration"))
         except ValueError as error:
             raise ManifestError(f"{what} holds something else than seconds ({error})") from error
         offset = round(begin + lasts, 9)

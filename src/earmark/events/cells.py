@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from earmark.errors import ScoresError
-from earmark.files.tables import Rows, missing, named_twice, separated, separator_of
+from earmark.files.tables import Rows, decimal, missing, named_twice, separated, separator_of
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
 
-COMMA = re.compile(r"[-+]?\d+,\d+")
+COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+")
 ByRecording = Mapping[str, Sequence[Event]]
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")
 TIMES = ("onset_time", "offset_time")
@@ -105,12 +105,12 @@ def _is_point(onset: Any, offset: Any) -> bool:
 
 
 def seconds(cell: Any) -> float:
-    """A cell's number; a comma for its point, as programs write it in much of Europe, is taken for one. Raises as float does.
+    """A cell's number; a comma for its point, as programs write it in much of Europe, is taken for one. Raises as `decimal` does.
 
     >>> seconds("1,25"), seconds("1.25"), seconds(2)
     (1.25, 1.25, 2.0)
     """
-    return float(cell.replace(",", ".") if isinstance(cell, str) and COMMA.fullmatch(cell.strip()) else cell)
+    return decimal(cell.replace(",", ".") if isinstance(cell, str) and COMMA.fullmatch(cell.strip()) else cell)
 
 
 def channel_of(cell: Any) -> int | None:

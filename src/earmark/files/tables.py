@@ -15,6 +15,9 @@ SEPARATED = re.compile(r'"?sep=([,;|\t])"?([,;|\t]*)(?=\r|\n|\Z)', re.IGNORECASE
 # how tables say that a cell has no value: pandas' list, in lower case
 MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "#na", "null", "none"})
 
+# with what is no number or has no end, as programs write it: whoever asked says what is wrong with that
+DECIMAL = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|nan|inf(inity)?)", re.ASCII | re.IGNORECASE)
+
 
 def missing(cell: Any) -> bool:
     """Whether a cell says that there is no value.
@@ -102,3 +105,16 @@ def named_twice(header: Sequence[str], names: Iterable[str]) -> str | None:
                 "otherwise"
             )
     return None
+
+
+def decimal(cell: Any) -> float:
+    """The number in a cell: of a text a plain decimal one, with a point and an exponent if need be, and blanks around it.
+
+    Python would take 1_0 and the digits of other scripts too. nan and inf come as they are. Raises ValueError and TypeError, as float does.
+
+    >>> decimal(" 1.50 "), decimal("2e-3"), decimal(3)
+    (1.5, 0.002, 3.0)
+    """
+    if isinstance(cell, bool) or (isinstance(cell, str) and not DECIMAL.fullmatch(cell.strip(" \t"))):
+        raise ValueError(f"no plain decimal number, such as 12.5: {cell!r}")
+    return float(cell)

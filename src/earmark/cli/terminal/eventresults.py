@@ -250,7 +250,7 @@ def write(
     from earmark.cli.terminal.jobs import unfit, unwritten
     from earmark.events import formats as eventfile
     from earmark.events.cells import NO_MORE, UnfitName
-    from earmark.files import free_name, is_of_the_name
+    from earmark.files import free_name, is_of_the_name, write_text
     from earmark.files.apart import Apart
 
     more = more or NO_MORE
@@ -268,11 +268,13 @@ def write(
                 failures.append((str(path), str(unfit(path, error))))
         return failures
     alone = is_file(out, form)
-    (out.parent if alone else out).mkdir(parents=True, exist_ok=True)
     if not eventfile.each(form):
         file = out if alone else out / f"events{eventfile.ending(form)}"
-        eventfile.write(heard, file, form, max(highest.values(), default=None), more)
+        made = eventfile.text(heard, form, max(highest.values(), default=None), more)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, made, newline="")
         return failures
+    texts: list[tuple[Path, Path, str]] = []  # all first: what one of them refuses leaves nothing behind
     taken: set[str] = set()
     apart = Apart((paths or {}).values())
     for name, each in heard.items():
@@ -280,9 +282,13 @@ def write(
         file = out if alone else out / free_name(apart.name(path), taken, eventfile.ending(form))
         try:
             pathed = of_file(more, name, path if apart.name(path) != path.name else None)
-            eventfile.write({Path(name).name: each}, file, form, highest[name], pathed)
+            texts.append((path, file, eventfile.text({Path(name).name: each}, form, highest[name], pathed)))
         except UnfitName as error:
             failures.append((str(path), str(unfit(path, error))))
+    (out.parent if alone else out).mkdir(parents=True, exist_ok=True)
+    for path, file, made in texts:
+        try:
+            write_text(file, made, newline="")
         except OSError as error:
             if not is_of_the_name(error):
                 raise

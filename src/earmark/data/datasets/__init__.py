@@ -23,7 +23,7 @@ from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
 from earmark.files.shown import shown
 from earmark.files.stores import is_stored, place
-from earmark.files.tables import missing
+from earmark.files.tables import decimal, missing
 from earmark.files.texts import check_text
 from earmark.registry import DATASETS, did_you_mean
 from earmark.scores import LONGEST
@@ -309,7 +309,7 @@ def strong(
             if missing(tag) and missing(onset) and missing(offset):
                 continue
         try:
-            begin, end = float(onset), float(offset)
+            begin, end = decimal(onset), decimal(offset)
         except (TypeError, ValueError):
             wrong.append(row)
             continue

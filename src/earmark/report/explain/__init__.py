@@ -139,14 +139,8 @@ class Explanation:
         notes += said
         self.facts["notes"] += notes
         if silent:
-            row = {
-                "path": str(path),
-                "start": excerpt.start,
-                "seconds": round(seconds, 4),
-                "silent": True,
-                "windows": [],
-            }
-            self.facts["recordings"].append(row)
+            told_of = {"path": str(path), "start": excerpt.start, "seconds": round(seconds, 4)}
+            self.facts["recordings"].append({**told_of, "silent": True, "windows": []})
             return notes
         self._keep(excerpt.wave)
         windows, starts = cut(excerpt, self.tagger)
@@ -158,7 +152,7 @@ class Explanation:
             self._gates.setdefault(tag, []).append(opened(self.tagger, windows))
         row = _recording(path, excerpt, moments, self.tagger)
         if len(windows) > 1:
-            for window, nothing in zip(row["windows"], silence(self.tagger, path, windows)[0], strict=True):
+            for window, nothing in zip(row["windows"], silence(self.tagger, path, [*windows])[0], strict=True):
                 window |= {"silent": True} if nothing else {}
         if tells(self.tagger):
             figure = stage.draw(excerpt, moments, self.tagger.vocabulary, self.tagger.sample_rate, path.name)
