@@ -13,6 +13,7 @@ from tests.small import tagger
 from earmark.engines import features, sessions
 from earmark.errors import TaggerError
 from earmark.models import proof
+from earmark.models.anytagger import unheard
 from earmark.models.ensemble import Ensemble
 from earmark.models.file import read_head
 from earmark.models.loading import load
@@ -68,6 +69,25 @@ def test_int8_stands_beside_float32(place, tmp_path):
     assert 0 < far < 0.2  # it is another net, and near
     operators = {node.op_type for node in onnx.load_from_string(coarse.body.model).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+    assert unheard(coarse) == unheard(exact) == []
+    kept = load(out, engine="torch")
+    bad = [proof.Proof(f"onnxruntime, {each}", each, 20, 0.9, 7) for each in ("float32", "int8")]
+    kept.graphs = tuple(proof.noted(kept.graphs, bad, "2 recordings"))
+    kept.save(tmp_path / "bad.safetensors")
+    (line,) = unheard(load(tmp_path / "bad.safetensors", engine="onnxruntime", precision="int8"))
+    assert "too far off, do not run it in int8" in line and "7 flips of 20 windows" in line
+    assert unheard(load(tmp_path / "bad.safetensors", engine="onnxruntime")) == []
+    told = earmark(
+        "tag",
+        place / "sounds",
+        "--tagger",
+        tmp_path / "bad.safetensors",
+        "--engine",
+        "onnxruntime",
+        "--precision",
+        "int8",
+    )
+    assert told.returncode == 0 and "too far off, do not run it in int8" in told.stderr
     assert load(out, engine="torch").quantised  # and goes along when figures are written into the file
     again = tmp_path / "again.safetensors"
     load(out, engine="torch").save(again)
@@ -131,6 +151,71 @@ def test_recordings_of_which_none_can_be_read(place, tmp_path):
     done = earmark("export", place / "t.safetensors", tmp_path / "bad.wav", "-o", tmp_path / "x.safetensors")
     assert done.returncode == 2 and "none of the recordings can be read" in done.stderr
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def recordings(folder, **kinds):
+    """One of each kind, in the order of their names."""
+    chance = np.random.default_rng(0)
+    sounds = {
+        "sound": chance.normal(0, 0.1, 24_000), "short": chance.normal(0, 0.1, 2_000), "zeros": np.zeros(24_000),
+        "constant": np.full(24_000, 0.2), "faint": chance.uniform(-1, 1, 24_000) * 1e-6, "one": np.ones(1),
+        "half": np.concatenate([np.zeros(12_000), chance.normal(0, 0.1, 12_000)]),
+    }  # fmt: skip
+    paths = []
+    for name, kind in kinds.items():
+        paths.append(folder / f"{name}.wav")
+        if kind == "bad":
+            paths[-1].write_bytes(b"RIFFxxxxWAVE")
+        else:
+            soundfile.write(paths[-1], sounds[kind], 8000, subtype="FLOAT")
+    return paths
+
+
+def test_recordings_count_that_were_heard_and_others_take_the_place_of_damaged_ones(place, tmp_path):
+    own, said = load(place / "t.safetensors", engine="torch"), []
+    ten = recordings(tmp_path, **{f"r{at}": "bad" if at in (0, 5) else "sound" for at in range(10)})
+    heard = proof.waves_of(ten, own, 2, said.append)
+    assert heard.recordings == 1 and list(heard.unread) == [ten[0], ten[5]] and len(said) == 2
+    assert heard.text() == "1 recording" and len(heard.wave) == 2 * 8192
+    assert proof.waves_of(ten[1:5], own, 6, said.append).recordings == 3  # of 24,000 samples: six windows are 49,152
+    short = recordings(tmp_path, **{f"s{at}": "short" for at in range(9)}, t="sound")
+    assert proof.waves_of(short, own, 4, said.append).recordings == 10  # fewer than are wanted: all are heard
+    assert proof.waves_of(ten[1:2], own, 2, said.append).unread == {} and len(said) == 2
+
+
+def test_an_export_tells_what_could_not_be_read_and_ends_so(place, tmp_path):
+    paths = recordings(tmp_path, a="bad", b="sound")
+    out = tmp_path / "x.safetensors"
+    done = earmark("export", place / "t.safetensors", *paths, "-o", out, "--windows", 3, "--json")
+    assert done.returncode == 1 and "1 recording of those that it was to hear could not be read" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["compared_on"] == "1 recording" and list(told["unread"]) == [str(paths[0])] and out.exists()
+    (graph, *_) = read_head(out)["graphs"]
+    assert graph["made"]["on"] == "1 recording"
+
+
+@pytest.mark.parametrize("kind", ["zeros", "constant", "faint", "one"])
+def test_silence_shows_no_ranges_of_int8(place, tmp_path, kind):
+    own, said = load(place / "t.safetensors", engine="torch"), []
+    paths = recordings(tmp_path, a=kind, b="sound", c="half", d="bad")
+    heard = proof.waves_of(paths, own, 6, said.append, sounding=True)
+    assert heard.recordings == 2 and any(f"{paths[0]}: is silent" in line for line in said)
+    assert proof.waves_of(paths, own, 6, said.append).recordings == 3  # to compare on it serves
+    with pytest.raises(
+        TaggerError, match="none of the recordings has a sound that can be read, and ranges that are chosen on silence"
+    ):
+        proof.waves_of([paths[0], paths[3]], own, 6, said.append, sounding=True)
+
+
+def test_int8_has_a_verdict_of_its_own():
+    def verdict(precision, far, flips, engine="openvino 1"):
+        return proof.Proof(f"{engine}, {precision}", precision, 96, far, flips).verdict
+
+    assert verdict("int8", 0.74, 9) == "" and verdict("float32", 1e-5, 0) == ""  # one window in thirty is usual
+    assert verdict("int8", 0.86, 36).startswith("too far off, do not run it in int8: more than 10% of windows")
+    assert verdict("int8", np.nan, 0) and verdict("float32", 1.6e-3, 0) == "too far off, do not run it with this engine"
+    assert "verdict" not in proof.Proof("x, int8", "int8", 96, 0.1, 0).as_dict()
+    assert proof.Proof("x, int8", "int8", 96, 0.1, 36).as_dict()["verdict"]
 
 
 def test_a_graph_that_answers_otherwise_is_not_written():

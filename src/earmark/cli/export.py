@@ -67,3 +67,4 @@ def export(
     clips = None if data is None else exporting.Clips(data, fold or [], dataset, seen)
     told = exporting.export(tagger, paths or [], wanted, clips)
     print_json(told.as_dict()) if as_json else print(told.text())
+    exporting.leave(told)

@@ -118,7 +118,11 @@ def way(tagger: AnyTagger) -> str:
 
 
 def unheard(tagger: AnyTagger) -> list[str]:
-    """A sentence for each of its windows, or of its members', that leave gaps between them. See `Windows.unheard`."""
+    """Sentences on what it, or its members, cannot tell well.
+
+    Windows that leave gaps between them (see `Windows.unheard`), and a graph that was too far off when it was exported.
+    """
     told = [member.windows.unheard(member.sample_rate) for member in tagger.members]
+    told += [getattr(member, "verdict", "") for member in tagger.members]  # engines' alone have one
     who = "this tagger" if len(told) == 1 else "a member of this ensemble"
     return [f"{who} {each}" for each in dict.fromkeys(told) if each]

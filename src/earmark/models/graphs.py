@@ -24,6 +24,7 @@ Weights = Mapping[str, NDArray[Any]]
 KEY = "graphs"  # in the file's header
 BOXED = "box."  # begins the names of tensors of a net that is nothing but a graph: see `earmark.models.boxed`
 OWN = "int8."  # begins the names of tensors that only a graph has
+VERDICT = "verdict"  # of what `made` tells: that it was too far off where it was compared
 MOST = 64  # graphs of a tagger
 
 

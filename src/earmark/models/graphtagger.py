@@ -153,6 +153,13 @@ class GraphTagger(ByRecipe, Answers):
         return f"{told.engine} {sessions.version(told.engine)}, {told.precision}, cpu"
 
     @property
+    def verdict(self) -> str:
+        """What its file says of the graph that runs, where that was too far off when it was exported; "" where it was not."""
+        told = dict(self.body.made or {}).get(graphs.VERDICT, "")
+        compared = dict(self.body.made or {}).get("compared", "")
+        return f"in {self.running.precision}, when it was exported, was {told} ({compared})" if told else ""
+
+    @property
     def precision(self) -> str:
         """What the net computes in."""
         return self.running.precision

@@ -3,13 +3,13 @@
 Windows are taken from recordings, as many as are asked for; in batches of more than one and one by one,
 and, for graphs of stretches, as they overlap. What is told: the greatest difference of a score, and how many windows have
 another first tag. In float32 a difference above `MOST` is an error in ONNX Runtime, and nothing is written; of another engine
-it is told.
+it is told. Of int8, of which single windows may be far off, another first tag in more than `FLIPS` of them is told, and kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from earmark import audio
 from earmark.engines import features, sessions
 from earmark.errors import AudioError, TaggerError
-from earmark.models.graphs import Graph
+from earmark.inference import silence
+from earmark.models.graphs import VERDICT, Graph
 from earmark.models.graphtagger import GraphTagger, Running, threads
 from earmark.models.tagger import Tagger
 
 MOST = 1e-4  # of a score, in float32
+FLIPS = (
+    0.1  # of windows, in int8: three times what is usual of ranges that were chosen on fitting sounds (docs/engines.md)
+)
 LONGEST = 48  # windows of one recording
 BATCH = 7  # windows at once: more than one, and no number that a kernel likes
 Waves = NDArray[np.float32]
@@ -44,8 +48,22 @@ class Proof:
         """Whether float32 differs by more than rounding explains."""
         return "float32" in self.precision and not self.max_abs_difference <= MOST  # NaN too
 
+    @property
+    def verdict(self) -> str:
+        """What is to be said of it where it is too far off; "" where it is not."""
+        if self.differs:
+            return "too far off, do not run it with this engine"
+        if "int8" not in self.precision or (
+            self.flips <= FLIPS * self.windows and np.isfinite(self.max_abs_difference)
+        ):
+            return ""
+        return (
+            f"too far off, do not run it in int8: more than {FLIPS:.0%} of windows have another first tag. Export it again, with "
+            "--calibrate on sounds as it is to hear"
+        )
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | ({"verdict": self.verdict} if self.verdict else {})
 
 
 def compare(engine: str, precision: str, got: Waves, wanted: Waves) -> Proof:
@@ -117,25 +135,61 @@ def _apart(wave: Waves, length: int, hop: int) -> Waves:
     return np.stack([wave[first : first + length] for first in range(0, len(wave) - length + 1, hop)])
 
 
-def waves_of(paths: Sequence[Path], tagger: Tagger, most: int, say: Callable[[str], object]) -> Waves:
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What was heard of recordings. wave: (samples,). recordings: of how many it is; unread: why others could not be read, by path."""
+
+    wave: Waves
+    recordings: int
+    unread: dict[Path, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        return f"{self.recordings} recording{'s' if self.recordings != 1 else ''}"
+
+
+def waves_of(
+    paths: Sequence[Path], tagger: Tagger, most: int, say: Callable[[str], object], sounding: bool = False
+) -> Heard:
     """The sound of recordings at the tagger's rate, one behind the other: of some of them, spread over all, `most` windows.
 
-    (samples,). Raises TaggerError where none can be read.
+    Others take the place of those that cannot be read, or are too short. sounding: silent ones are left out, which is said.
+    Raises TaggerError where none is left.
     """
     length, hop = tagger.windows.samples(tagger.sample_rate)
     need = (most - 1) * hop + length
     each = min(need, (LONGEST - 1) * hop + length)
     found: list[Waves] = []
-    for path in paths[:: max(1, len(paths) * length // need)]:
+    unread: dict[Path, str] = {}
+    silent: list[Path] = []
+    step = max(1, len(paths) * length // need)
+    for path in [paths[at] for first in range(step) for at in range(first, len(paths), step)]:
         if sum(map(len, found)) >= need:
             break
         try:
-            found.append(next(iter(audio.blocks(path, tagger.sample_rate, each / tagger.sample_rate))))
+            wave = next(iter(audio.blocks(path, tagger.sample_rate, each / tagger.sample_rate)))
         except AudioError as error:
+            unread[path] = str(error)
             say(str(error))
-    if not found:
-        raise TaggerError("none of the recordings can be read, so that nothing can be compared on them: give others")
-    return _filled(np.concatenate(found)[:need], length)
+            continue
+        if sounding and _silent(wave, tagger.sample_rate):
+            silent.append(path)
+            say(f"{path}: is silent, and shows no ranges of what is heard: left out")
+            continue
+        found.append(wave)
+    if found:
+        return Heard(_filled(np.concatenate(found)[:need], length), len(found), unread)
+    if silent:
+        raise TaggerError(
+            "none of the recordings has a sound that can be read, and ranges that are chosen on silence ruin what is heard: give others, "
+            "best those that it learnt from"
+        )
+    raise TaggerError("none of the recordings can be read, so that nothing can be compared on them: give others")
+
+
+def _silent(wave: Waves, sample_rate: int) -> bool:
+    level = silence.Level(sample_rate)
+    level.push(wave)
+    return level.short or level.peak <= silence.SILENT or silence.all_equal(wave)
 
 
 def made_up(tagger: Tagger, most: int) -> Waves:
@@ -190,6 +244,8 @@ def noted(
             if proof.precision == graph.precision
         ]
         made = {**(graph.made or {}), "compared": "; ".join(own), "on": sounds}
+        verdicts = [proof.verdict for proof in proofs if proof.precision == graph.precision == "int8" and proof.verdict]
+        made |= {VERDICT: verdicts[0]} if verdicts else {}
         figures = (judged or {}).get(f"{sessions.REFERENCE} {graph.precision}")
         told.append(replace(graph, made={**made, "judged": figures} if figures else made))
     return told

@@ -75,7 +75,8 @@ class Clips:
 class Exported:
     """What was written, and how its scores differ from PyTorch's.
 
-    lengths: of windows, that an ONNX file takes. judged: its figures on labelled clips, where some were given.
+    lengths: of windows, that an ONNX file takes. judged: its figures on labelled clips, where some were given. unread: why
+    recordings could not be read, by path.
     """
 
     file: Path
@@ -85,6 +86,7 @@ class Exported:
     proofs: list[Proof]
     lengths: Lengths | None
     judged: list[Judged]
+    unread: dict[Path, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -94,6 +96,7 @@ class Exported:
             "compared_on": self.sounds,
             "compared": [proof.as_dict() for proof in self.proofs],
             "judged": [each.as_dict() for each in self.judged],
+            "unread": {str(path): why for path, why in self.unread.items()},
         } | ({"lengths": self.lengths.as_dict()} if self.lengths else {})
 
     def text(self) -> str:
@@ -102,7 +105,7 @@ class Exported:
             lines.append(
                 f"  {proof.engine}: scores differ by {proof.max_abs_difference:.1e} at most; "
                 f"{proof.flips} of {proof.windows} windows have another first tag"
-                + (": too far off, do not run it with this engine" if proof.differs else "")
+                + (f": {proof.verdict}" if proof.verdict else "")
             )
         lines += [self.lengths.text()] if self.lengths else []
         return "\n".join(
@@ -136,9 +139,24 @@ def export(name: str, paths: Sequence[Path], wanted: Wanted, clips: Clips | None
     else:
         (loaded if len(parts) > 1 else loaded.alone).save(wanted.out)
     proofs = [proof for part in parts for proof in part.proofs]
+    unread = {path: why for part in parts for path, why in part.unread.items()}
     return Exported(
-        wanted.out, wanted.out.stat().st_size, parts[0].names, parts[0].sounds, proofs, parts[0].lengths, judged
+        wanted.out, wanted.out.stat().st_size, parts[0].names, parts[0].sounds, proofs, parts[0].lengths, judged, unread
     )
+
+
+def leave(told: Exported) -> None:
+    """Says how many recordings could not be read, if any, and leaves with status 1."""
+    if told.unread:
+        import typer
+
+        from earmark.cli.terminal.console import say
+
+        count = len(told.unread)
+        say(
+            f"{count} recording{'s' if count != 1 else ''} of those that it was to hear could not be read; the file is written"
+        )
+        raise typer.Exit(1)
 
 
 def place(name: str, out: Path | None) -> Path:
@@ -167,7 +185,7 @@ def add_graphs(tagger: Tagger, file: Path, windows: int = 24) -> list[Proof]:
 class Part:
     """One tagger's net, exported and proved. names: of its graphs. own: tensors that only they have.
 
-    model, lengths: of an ONNX file.
+    model, lengths: of an ONNX file. unread: why recordings could not be read, by path.
     """
 
     tagger: Tagger
@@ -178,6 +196,7 @@ class Part:
     model: bytes = b""
     lengths: Lengths | None = None
     proofs: list[Proof] = field(default_factory=list)
+    unread: dict[Path, str] = field(default_factory=dict)
 
     def ways(self) -> dict[str, AnyTagger]:
         """What was exported, ready to score clips, by engine and precision."""
@@ -221,15 +240,16 @@ def _part(tagger: Tagger, paths: Sequence[Path], wanted: Wanted) -> Part:
     from earmark.models import lengths, proof
 
     found = audio.find(paths, say) if paths else []
-    wave = proof.waves_of(found, tagger, wanted.windows, say) if found else proof.made_up(tagger, wanted.windows)
-    sounds = (
-        f"{len(found)} recordings" if found else "noise, tones and clicks made on the spot (give recordings for more)"
-    )
+    heard = proof.waves_of(found, tagger, wanted.windows, say) if found else None
+    wave = heard.wave if heard else proof.made_up(tagger, wanted.windows)
+    sounds = heard.text() if heard else "noise, tones and clicks made on the spot (give recordings for more)"
+    unread = dict(heard.unread) if heard else {}
     if wanted.whole:
         model, takes = lengths.whole(tagger)
         proofs = proof.prove_whole(tagger, model, wave)
-        return Part(tagger, ["waves to scores"], sounds, model=model, lengths=takes, proofs=proofs)
+        return Part(tagger, ["waves to scores"], sounds, model=model, lengths=takes, proofs=proofs, unread=unread)
     part = _graphs(tagger, sounds, wanted)
+    part.unread |= unread
     say("comparing with torch")
     part.proofs = proof.prove(tagger, part.graphs, part.own, wave)
     return part
@@ -249,8 +269,9 @@ def _graphs(tagger: Tagger, sounds: str, wanted: Wanted) -> Part:
         from earmark.models.quantise import quantised
 
         say("choosing the ranges of int8")
-        shown = proof.waves_of(audio.find(wanted.calibrate, say), tagger, wanted.windows, say)
-        graph, part.own = quantised(part.graphs[0], tagger.stored()[0], proof.inputs_of(tagger, shown))
+        shown = proof.waves_of(audio.find(wanted.calibrate, say), tagger, wanted.windows, say, sounding=True)
+        part.unread |= shown.unread
+        graph, part.own = quantised(part.graphs[0], tagger.stored()[0], proof.inputs_of(tagger, shown.wave))
         part.graphs.append(graph)
         part.names.append("the net in int8")
         if takes is not None and takes.dynamic:
