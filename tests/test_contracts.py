@@ -216,6 +216,13 @@ FAILING = [
     ("pass", r"the metric 'mine' gives None, which is no number: its function, of \S+p\.py, is to return one"),
     ("return 'much'", r"gives 'much', which is no number"),
     ("return values", r"gives array\(.*, which is no number"),
+    ("return '0.5'", r"gives '0\.5', which is no number"),
+    ("return b'0.5'", r"gives b'0\.5', which is no number"),
+    ("return True", r"gives True, which is no number"),
+    ("return values.max() > 0", r"gives np\.True_, which is no number"),
+    ("return 1 + 2j", r"gives \(1\+2j\), which is no number"),
+    ("return values.max() * 1j", r"gives \S+j\)+, which is no number"),
+    ("import numpy; return float(numpy.random.rand())", r"gives 0\S+ and, of the same clips, 0\S+: it draws by chance"),
     ("values *= 0; return 1.0", r"its function fails \(line 11\): ValueError: .*read-only.* make a new array"),
     ("truth[:] = False; return 1.0", r"its function fails \(line 11\): ValueError: .*read-only"),
 ]
@@ -239,6 +246,27 @@ def test_a_metric_that_fails_is_told_and_the_others_are_measured(load, does, tol
             [values, values * 0.5], truth, np.arange(8) // 2, "one", resamples=20, permutations=20
         )
     assert {each.metric for each in compared} == set(plain)
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "return 1",
+        "return values.mean(dtype='f4')",
+        "import numpy; return numpy.array(0.5)",
+        "import torch; return torch.tensor(0.5)",
+        "import fractions; return fractions.Fraction(1, 3)",
+        "import numpy; return numpy.random.default_rng(0).random()",
+        "return float('nan')",
+        "return float('inf')",
+    ],
+)
+def test_a_metric_that_gives_a_number_of_any_kind_is_measured(load, does):
+    from earmark import metrics
+
+    values, truth = np.random.default_rng(0).random((8, 3)), np.eye(3, dtype=bool)[np.arange(8) % 3]
+    load(METRIC.replace("DOES", does))
+    assert "mine" in metrics.evaluate(values, truth, np.arange(8) // 2, "one", resamples=3, metrics=["mine"])
 
 
 def test_a_metric_that_fails_on_some_draws_is_left_out(load):

@@ -242,6 +242,18 @@ def fixed(array: Any) -> Any:
     return view
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a real number; a text that reads as one, and what is true or false, are none."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")  # of arrays and numbers of NumPy
+    if isinstance(value, str | bytes | bytearray | bool) or kind not in "iuf":
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _guarded_metric(entry: Entry) -> Entry:
     """A metric of elsewhere: what it is given cannot be written to, and what it gives is a number. Raises ScoresError."""
 
@@ -249,11 +261,9 @@ def _guarded_metric(entry: Entry) -> Entry:
     def measured(values: Any, truth: Any) -> Any:
         with entry.at_work("function", ScoresError):
             value = entry.function(fixed(values), fixed(truth))
-        try:
-            float(value)
-        except (TypeError, ValueError) as error:
+        if not _is_number(value):
             told = f"gives {reprlib.repr(value)}, which is no number: its function, of {entry.place}, is to return one"
-            raise ScoresError(f"the metric {entry.name!r} {told}") from error
+            raise ScoresError(f"the metric {entry.name!r} {told}")
         return value
 
     by_weight: Any = entry.facts.get("weighted")

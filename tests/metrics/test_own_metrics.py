@@ -12,8 +12,9 @@ from earmark import metrics
 from earmark.data.manifest import build
 from earmark.errors import ScoresError
 from earmark.evaluation.clips import measure as report
+from earmark.evaluation.clips import notes_on_figures
 from earmark.evaluation.comparison import compare
-from earmark.metrics.intervals import range_of
+from earmark.metrics.intervals import Interval, range_of
 from earmark.registry import METRICS
 from earmark.scores import Scores
 
@@ -162,6 +163,33 @@ def test_a_metric_that_returns_no_number_is_told(own):
 
     with pytest.raises(ScoresError, match="the metric 'nothing' gives None, which is no number"):
         metrics.evaluate(values, truth, GROUPS, "many", metrics=[own(nothing)])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_metric_that_draws_by_chance_is_told(own, weighted):
+    values, truth, _, _ = clips()
+    chance = np.random.default_rng(0)
+
+    def chancy(values, truth):
+        """Chance."""
+        return chance.random()
+
+    name = own(chancy, **({"weighted": lambda draw: np.full(1, chance.random())} if weighted else {}))
+    with pytest.raises(
+        ScoresError,
+        match=r"'chancy' gives 0\.\d+ and, of the same clips, 0\.\d+: it draws by chance, .*default_rng\(0\)",
+    ):
+        metrics.evaluate(values, truth, GROUPS, "many", metrics=[name], resamples=3)
+
+
+def test_an_infinite_metric_is_explained_by_its_own_reason():
+    some = {"dprime": Interval(math.inf, 1.0, math.inf), "mine": Interval(math.inf, -math.inf, math.inf)}
+    assert notes_on_figures(some, 5) == [
+        "d′ is infinite, as the mean AUC is 1 or 0: null.",
+        "The upper limit of d′ is infinite, as the mean AUC of some draws is 1 or 0: null.",
+        "mine is infinite, as its function says: null.",
+        "The lower and upper limits of mine are infinite, as its function says of some draws: null.",
+    ]
 
 
 def test_what_a_metric_does_to_its_arrays_stays_with_it(own):

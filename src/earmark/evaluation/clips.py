@@ -272,15 +272,15 @@ def notes_on_figures(figures: Mapping[str, Interval], groups: int) -> list[str]:
     """Figures and limits without a value or a width, and figures without an error: sentences."""
     notes = []
     for name, figure in figures.items():
+        of_auc = name == "dprime"  # of another metric, a plug-in's, only its function knows why
         if math.isinf(figure.value):
-            notes.append(f"{wording.title(name)} is infinite, as the mean AUC is 1 or 0: null.")
+            why = "as the mean AUC is 1 or 0" if of_auc else "as its function says"
+            notes.append(f"{wording.title(name)} is infinite, {why}: null.")
         sides = [side for side, end in (("lower", figure.low), ("upper", figure.high)) if math.isinf(end)]
         if sides:
             many, are = ("limits", "are") if len(sides) == 2 else ("limit", "is")
-            notes.append(
-                f"The {' and '.join(sides)} {many} of {wording.title(name)} {are} infinite, as the mean AUC of some draws is 1 "
-                "or 0: null."
-            )
+            why = "as the mean AUC of some draws is 1 or 0" if of_auc else "as its function says of some draws"
+            notes.append(f"The {' and '.join(sides)} {many} of {wording.title(name)} {are} infinite, {why}: null.")
         if math.isnan(figure.value):
             notes.append(f"{wording.title(name)} has no value: no tag or clip here defines it.")
     flat = [wording.title(name) for name, figure in figures.items() if figure.low == figure.high]

@@ -169,16 +169,27 @@ def measure(name: str, draw: Draw) -> Floats:
     """(draws,). A metric registered without `weighted` is given each clip as often as it was drawn: slow, but right.
 
     Such a one is given clips alone of which every tag is known, unless it is registered with masked=True: then the truth is
-    a masked array. NaN where there is none. Raises ScoresError for values beyond the metric's range.
+    a masked array. NaN where there is none. Raises ScoresError for values beyond the metric's range, and where one of a plug-in
+    says something else of all clips the second time.
     """
     entry = METRICS[name]
-    if "weighted" in entry.facts:
-        found = np.asarray(entry.facts["weighted"](draw))
-    else:
-        rows = whole_clips(name, draw.clips)
-        drawn = [rows] if draw.weights is None else (np.repeat(rows, times[rows]) for times in draw.weights.T)
-        found = np.array([_of_rows(entry, draw.clips, each) for each in drawn])
+    found = _measure(entry, draw)
+    if draw.weights is None and not entry.own:
+        again = _measure(entry, draw)
+        if found.shape != again.shape or not np.allclose(found, again, rtol=ROUNDING, atol=ROUNDING, equal_nan=True):
+            raise ScoresError(
+                f"the metric {name!r} gives {found.flat[0]:g} and, of the same clips, {again.flat[0]:g}: it draws by chance, and nobody "
+                "could make its figure again. Let it draw from a generator that it makes anew each time, as by np.random.default_rng(0)"
+            )
     return _within(name, found)
+
+
+def _measure(entry: Entry, draw: Draw) -> Floats:
+    if "weighted" in entry.facts:
+        return np.asarray(entry.facts["weighted"](draw))
+    rows = whole_clips(entry.name, draw.clips)
+    drawn = [rows] if draw.weights is None else (np.repeat(rows, times[rows]) for times in draw.weights.T)
+    return np.array([_of_rows(entry, draw.clips, each) for each in drawn])
 
 
 def whole_clips(name: str, clips: Clips) -> NDArray[np.int64]:
