@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_origin
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
@@ -14,7 +14,7 @@ from tests.program import earmark
 from typer.testing import CliRunner
 
 from earmark import cli
-from earmark.cli.terminal.values import CACHE, Plain, Verb
+from earmark.cli.terminal.values import CACHE, KEYED, Plain, Verb
 
 
 def verb(
@@ -203,3 +203,33 @@ def test_an_option_of_one_value_that_is_given_twice_is_said(name, capsys):
                 f"{option.opts[0]} is given 2 times and takes one value: the last, 1, counts" in capsys.readouterr().err
             )
             assert said == (not option.is_flag and not option.multiple), called
+
+
+# options of several files, and what is made of one that is given again: a walk of recordings hears it once and says so, a plug-in is run
+# once, answers are of their events; a member of an ensemble counts twice, which is said; a table that would count twice, and a file that
+# would be written twice, are refused
+FILES_AGAIN = {"answered", "calibrate", "epochs", "plugin", "recordings", "summary"}
+
+
+@pytest.mark.parametrize("name", cli.names())
+def test_what_an_option_of_several_values_is_given_again_counts_once_and_is_said(name, capsys):
+    for words, command in commands(name):
+        for option in command.params:
+            if not getattr(option, "multiple", False):
+                continue
+            called, keyed = option.opts[0], option.opts[0] in KEYED
+            given = ["a=1", "a=2", "b=1", "a=1"] if keyed else ["1", "2", "1", "3", "1"]
+            parser = command.make_parser(command.context_class(command, info_name=words[-1]))
+            values, *_ = parser.parse_args(args=[word for each in given for word in (called, each)])
+            said = capsys.readouterr().err
+            files = list[Path] in (hint := get_type_hints(command.callback)[option.name], *get_args(hint))
+            if files:
+                assert option.name in FILES_AGAIN and said == "" and values[option.name] == given, called
+            elif keyed:
+                assert said == f"{called} a is given 3 times: the last, 1, counts\n" and values[option.name] == given
+            else:
+                assert said == f"{called} 1 is given 3 times: it counts once\n" and values[option.name] == [
+                    "1",
+                    "2",
+                    "3",
+                ]

@@ -123,6 +123,7 @@ def checked_groups(groups: ArrayLike, clips: int | None = None) -> NDArray[Any]:
 
 
 def chosen(metrics: Sequence[str] | None, task: Task) -> list[str]:
+    """The metrics that are asked for, by the names that they are asked by, each once; None: all of the task. Raises ScoresError."""
     if task not in ("one", "many"):
         raise ScoresError(f"the task is 'one' (one tag a clip) or 'many', not {task!r}")
     fitting = [name for name in METRICS.names() if task in METRICS[name].facts["tasks"]]
@@ -132,7 +133,7 @@ def chosen(metrics: Sequence[str] | None, task: Task) -> list[str]:
             raise ScoresError(
                 f"the metric {name!r} is for task {tasks[0]!r}, not {task!r}. Known: {', '.join(fitting)}"
             )
-    return fitting if metrics is None else list(metrics)
+    return fitting if metrics is None else list(dict.fromkeys(metrics))
 
 
 def measurable(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> list[str]:

@@ -15,9 +15,9 @@ MEANT = {
 
 
 def current(names: Sequence[str], say: Callable[[str], None]) -> list[str]:
-    """The present names of metrics; `say` is handed a sentence for each that has another one now.
+    """The present names of metrics, each once; `say` is handed a sentence for each that has another one now.
 
-    >>> current(["f1_micro", "f1_instance"], lambda sentence: None)
+    >>> current(["f1_micro", "f1_instance", "f1_clips"], lambda sentence: None)
     ['f1_micro', 'f1_clips']
     """
     told = []
@@ -26,7 +26,7 @@ def current(names: Sequence[str], say: Callable[[str], None]) -> list[str]:
         if now != name:
             say(f"the metric {name} is called {now} now: {MEANT.get(name, 'the same figure')}")
         told.append(now)
-    return told
+    return list(dict.fromkeys(told))
 
 
 def warn_of_former(names: Sequence[str]) -> list[str]:

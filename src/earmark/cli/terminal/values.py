@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 POINT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 PATHS = (Path, list[Path])
+KEYED = ("--set", "--cluster")  # whose words are key=value
 UNSURE = object()  # what typer is asked for
 CACHE = "_runtime_param"  # where an option of typer keeps what turns words into values
 typed: list[str] = []  # the words of the command that runs, its verb first
@@ -41,7 +42,9 @@ class Verb(TyperCommand):
             raise
 
     def make_parser(self, ctx: Any) -> Any:
-        """One that says where an option which takes one value is given others: the last counts, and the first is not lost unsaid."""
+        """One that says where an option which takes one value is given others: the last counts, and the first is not lost unsaid. Of one
+        that takes several, a word that is given again says nothing more.
+        """
         parser: Any = super().make_parser(ctx)
         parse = parser.parse_args
 
@@ -50,6 +53,8 @@ class Verb(TyperCommand):
             options = [each for each in order if hasattr(each, "is_flag")]
             given.clear()
             given.update({each.name: each.opts[0] for each in options})
+            for option in dict.fromkeys(each for each in options if each.multiple):
+                values[option.name] = self._once(option, values[option.name])
             single = [each for each in options if not (each.multiple or each.is_flag or each.count)]
             for option in dict.fromkeys(single):
                 if single.count(option) > 1:
@@ -61,6 +66,24 @@ class Verb(TyperCommand):
 
         parser.parse_args = told
         return parser
+
+    def _once(self, option: Any, words: list[str]) -> list[str]:
+        """The words of an option that takes several, each once, and what is said of the others. Of settings, key=value, the last of a key
+        counts, as their order does; and what a file is that is given again, the verb knows: it may have two names, or count twice.
+        """
+        called = option.opts[0]
+        keys = [word.partition("=")[0] if called in KEYED else word for word in words]
+        again = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
+        hint = get_type_hints(self.callback).get(option.name) if again else None
+        if not again or list[Path] in (hint, *get_args(hint)):
+            return words
+        from earmark.cli.terminal.console import say
+
+        for key in again:
+            last = words[max(place for place, each in enumerate(keys) if each == key)]
+            how = f"the last, {last.partition('=')[2]}, counts" if called in KEYED else "it counts once"
+            say(f"{called} {key} is given {keys.count(key)} times: {how}")
+        return words if called in KEYED else list(dict.fromkeys(words))
 
     def get_params(self, *args: Any) -> Any:
         return lightened(super().get_params(*args))
