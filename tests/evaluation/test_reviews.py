@@ -167,6 +167,12 @@ def test_tables_of_spreadsheets(separator, decimal, tmp_path):
         (HEAD + row() + row(), "line 3 is the event of line 2 again: it would count twice"),
         # with the score of another hearing
         (HEAD + row() + row().replace("0.75", "0.5"), "line 3 is the event of line 2 again: it would count twice"),
+        (HEAD + row("other", right_tag="ow\0l"), r"line 2: right_tag is 'ow\x00l', with a control character (0x00)"),
+        (HEAD + row(right_tag='"ow\nl"'), r"line 3: right_tag is 'ow\nl', with a control character (0x0A) that files"),
+        (
+            HEAD + row("wrong", right_tag="ow\tl"),
+            "with a control character (0x09) that files of events cannot tell: leave it",
+        ),
         ("a,b\n1,2\n", "has no column 'recording'"),
         (HEAD.replace("answer", "answr") + row(), "has no column 'answer', did you mean 'answr'?"),
         (HEAD + "".join(row("x", at=str(n)) for n in range(8)), "and 3 lines more. Correct them"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from typing import BinaryIO
 from earmark.errors import AudioError, ScoresError
 
 BLOCK = 1 << 20  # bytes decoded at once
+ACTING = ("Cc", "Cs", "Zl", "Zp")  # of Unicode's: controls, halves of pairs, ends of lines and paragraphs
 # the longer first: UTF-32's mark begins with that of UTF-16
 MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -31,6 +33,16 @@ MARKS = (
 def is_text(name: str) -> bool:
     """Whether a name can be written as UTF-8. Python keeps what cannot, as a byte 0xFC of an old disk, in halves of pairs."""
     return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
+
+
+def control(text: str) -> str | None:
+    """The first sign of a text that nobody writes and that ends a line or a cell in some file; None: there is none.
+
+    >>> control("ow\\nl"), control("owl"), control("Eule, gr\u00f6\u00dfte")
+    ('0x0A', None, None)
+    """
+    found = next((sign for sign in text if unicodedata.category(sign) in ACTING), None)
+    return None if found is None else f"0x{ord(found):02X}"
 
 
 def check_name(path: str | Path) -> None:

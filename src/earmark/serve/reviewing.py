@@ -63,7 +63,7 @@ def review(job: Number, said: Said, here: Here) -> Kept:
             f"event {said.event}: job {job} has none of this number. Where it had, its recording was replaced or taken away "
             f"since: go on with /v1/jobs/{job}/next, or load the page again"
         )
-    other = said.other.strip()
+    other = said.other
     if (said.answer == "other") != bool(other):
         raise EarmarkError("other is the tag that it is, where the answer is `other`, and else empty")
     if other == rows[0]["tag"]:

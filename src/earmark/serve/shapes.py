@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
+from earmark.files.texts import control
 from earmark.inference.shapes import Counted, Output, Seconds, Start
+
+
+def _plain(text: str) -> str:
+    """Without blanks around it. Raises PydanticCustomError for what is more than one line of text."""
+    if (sign := control(text.strip())) is not None:
+        raise PydanticCustomError(
+            "control",
+            "holds a control character ({sign}), which files of events and tables cannot tell: leave it out",
+            {"sign": sign},
+        )
+    return text.strip()
+
+
+Plain = Annotated[str, AfterValidator(_plain)]  # of every text that is kept
 
 
 class Problem(Output):
@@ -237,7 +253,7 @@ class Said(Output):
 
     event: Annotated[int, Field(ge=0, le=2**53)]
     answer: Literal["right", "wrong", "other", "unsure"]
-    other: Annotated[str, Field(max_length=255)] = ""
+    other: Annotated[Plain, Field(max_length=255)] = ""
     drawn: Literal["surest", "doubtful", "random", "chosen"] = "chosen"
     onset: Annotated[float | None, Field(ge=0, le=1e9)] = None
     offset: Annotated[float | None, Field(gt=0, le=1e9)] = None

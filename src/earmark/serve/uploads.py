@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from earmark.files.texts import control
 from earmark.serve import left
 from earmark.serve.settings import Settings
 from earmark.serve.work import Busy, Left
@@ -225,6 +226,10 @@ async def _form(request: Request, file: Any) -> str:
 
 
 def _name(told: str) -> str:
-    if len(told) > LONGEST or "\0" in told:
-        raise Refused(422, f"the name has {len(told):,} characters: give up to {LONGEST}, and none that is 0")
+    if len(told) > LONGEST:
+        raise Refused(422, f"the name has {len(told):,} characters: give up to {LONGEST}")
+    if (sign := control(told)) is not None:
+        raise Refused(
+            422, f"the name holds a control character ({sign}), which files of results cannot tell: leave it out"
+        )
     return told

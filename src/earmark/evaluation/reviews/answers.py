@@ -25,7 +25,7 @@ from earmark.errors import ScoresError
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import channel_of, number
 from earmark.files.tables import Rows, named_twice, separated, separator_of
-from earmark.files.texts import problem
+from earmark.files.texts import control, problem
 from earmark.registry import did_you_mean
 from earmark.scores import Event
 
@@ -234,6 +234,10 @@ def _review(row: Mapping[str, str], line: int, separator: str) -> Review:
 def _answer(row: Mapping[str, str], event: Event, decimal: str) -> tuple[str | None, Event | None]:
     """(the answer, what there is instead)."""
     told, tag = row["answer"].casefold(), row["right_tag"]
+    if (sign := control(tag)) is not None:
+        raise ValueError(
+            f"right_tag is {tag!r}, with a control character ({sign}) that files of events cannot tell: leave it out"
+        )
     edges = [_number(row, name, decimal) if row[name] else None for name in ("right_onset", "right_offset")]
     onset = event.onset if edges[0] is None else edges[0]
     offset = event.offset if edges[1] is None else edges[1]
