@@ -2,6 +2,7 @@
 
 asked.json      what it is to do, with reviews.csv and base/: see `earmark.serve.assignments`
 embeddings/     beside all trainings: of clips that were heard once
+mixed/          clips in the recordings, until there is a tagger: what it goes on with
 run/            the run folder of `earmark retrain`
 progress.json   how far it is, written anew at each step that shows
 said.jsonl      sentences that a user should read
@@ -87,7 +88,7 @@ def _learnt(asked: Assignment, folder: Path) -> dict[str, Any]:
     begun = folder / RUN
     resume = (begun / TAGGER).is_file()
     if begun.is_dir() and not resume:
-        for left in begun.iterdir():  # all that it would go on with is kept elsewhere; places may be others by now
+        for left in begun.iterdir():  # all that it goes on with is kept elsewhere; places may be others by now
             left.unlink()
     file, changed = retraining.retrain(
         str(asked.tagger(folder)),
@@ -95,7 +96,7 @@ def _learnt(asked: Assignment, folder: Path) -> dict[str, Any]:
         read(folder / REVIEWS),
         asked.recordings,
         begun,
-        asked=run.Asked(embeddings=folder.parent / "embeddings"),
+        asked=run.Asked(embeddings=folder.parent / "embeddings", mixed=folder / "mixed"),
         how=run.How(workers=1, salvage=True, resume=resume),
         progress=progress,
     )

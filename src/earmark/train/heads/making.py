@@ -37,7 +37,8 @@ LOW = 0.5
 
 @dataclass(frozen=True)
 class Asked:
-    """How a head is to be learnt. kind: None: by the number of clips, and by inner folds. embeddings: where they are kept.
+    """How a head is to be learnt. kind: None: by the number of clips, and by inner folds. embeddings: where they are kept;
+    mixed: where clips are, as they sound in the recordings, until the tagger is there.
 
     background: unlabelled recordings; within: how clips are mixed into them, where they are. seed: of inner folds.
     besides: a digest of what else it learns from, so that a run goes on with the same.
@@ -49,6 +50,7 @@ class Asked:
     within: within.Asked = field(default_factory=within.Asked)
     seed: int = 0
     besides: str | None = None
+    mixed: Path | None = None
 
     @property
     def mixes(self) -> bool:
@@ -104,7 +106,9 @@ def learn(
 
 @dataclass(frozen=True)
 class Ground:
-    """What a head is made from. manifest: of the clips that were heard, in their order. drawn: windows of recordings."""
+    """What a head is made from. manifest: of the clips that were heard, in their order. drawn: windows of recordings. kept: a folder
+    for what is mixed, which goes with the run.
+    """
 
     base: AnyTagger
     manifest: Manifest
@@ -113,6 +117,7 @@ class Ground:
     asked: Asked
     drawn: background.Background
     store: Store
+    kept: Path | None = None
 
     def mix(self, progress: Progress = QUIET) -> within.Mixed:
         """The clips in the recordings. Raises ManifestError, EarmarkError where none can be mixed."""
@@ -120,7 +125,9 @@ class Ground:
         within.checked(self.manifest)
         recordings, told = self.asked.background.recordings, self.asked.within
         store, seed = self.store, self.asked.seed
-        mixed = within.hear(told, self.manifest, recordings, self.base, seed, store.workers, progress, store.salvage)
+        mixed = within.hear(
+            told, self.manifest, recordings, self.base, seed, store.workers, progress, store.salvage, self.kept
+        )
         if mixed.unread:
             progress.say(f"{len(mixed.unread)} clips or stretches could not be mixed, the first: {mixed.unread[0]}")
         return mixed

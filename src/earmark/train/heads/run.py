@@ -3,6 +3,7 @@
 recipe.yaml, split.json   the plan and its clips, as of every run; a resumed one must find the same
 head.json                 what was asked for besides
 embeddings/               of the windows, unless they are kept elsewhere
+mixed/                    of clips mixed into recordings, likewise, until the tagger is there
 errors.csv                clips that could not be read, if any
 run.json                  what the tagger's file tells of how it was made
 tagger.safetensors        the tagger
@@ -11,6 +12,7 @@ tagger.safetensors        the tagger
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -60,7 +62,7 @@ __all__ = [
     "say_silent",
     "train",
 ]
-ASKED, EMBEDDINGS = "head.json", "embeddings"
+ASKED, EMBEDDINGS, MIXED = "head.json", "embeddings", "mixed"
 # what differs from when a run was started, by what is kept of it in its folder
 DIFFERENT = {
     "base": "another tagger as its base", "head": "another --head", "background": "another background", "seed": "another seed",
@@ -166,17 +168,18 @@ def train(
     rehearse_head(recipe, manifest.vocabulary)
     # without a word of the recipe they are told by their names
     never = None if recipe.data.reserved is None else reserved(recipe, manifest.vocabulary, progress.say)
-    begun = Began(manifest.vocabulary, how.salvage)
+    begun, kept = Began(manifest.vocabulary, how.salvage), asked.mixed or folder / MIXED
     with prepared(folder, recipe, parts, begun, how.resume, how.workers, progress.say) as sounds:
         settle_question(folder, asked, net.identity())
         if (folder / TAGGER).is_file():
             progress.say(f"{folder / TAGGER}: is there already, of this very run")
+            shutil.rmtree(kept, ignore_errors=True)
             return folder / TAGGER
         learnt, clips, unread = _heard(parts, store, folder, how, progress)
         taken = besides.taken if besides else ()
         drawn = background.draw(asked.background, manifest, store, progress, taken) if asked.background else None
         if drawn is not None and mixes:
-            ground = Ground(base, learnt, clips, manifest.vocabulary, asked, drawn, store)
+            ground = Ground(base, learnt, clips, manifest.vocabulary, asked, drawn, store, kept)
             made = (besides.teach if besides else making.of_recordings)(ground, progress)
         else:
             made = learn(
@@ -193,6 +196,7 @@ def train(
         tagger.facts = replace(facts, events=made.events) if tagger.framewise() is None else facts
         write_json(folder / "run.json", {**facts.as_dict(), "recipe": recipe.name})
         tagger.save(folder / TAGGER)
+        shutil.rmtree(kept, ignore_errors=True)
     return folder / TAGGER
 
 

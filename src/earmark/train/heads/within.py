@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark import audio
 from earmark.data.manifest import Manifest
+from earmark.data.soundscapes.sound import single
 from earmark.data.soundscapes.within import Within, mixed_within
 from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.events.detection import track
@@ -33,6 +35,7 @@ from earmark.models.anytagger import AnyTagger
 from earmark.models.predicted import probabilities
 from earmark.progress import QUIET, Progress, task
 from earmark.scores import Scores
+from earmark.train.heads import mixes
 from earmark.train.heads.fitting import Regression
 
 Floats = NDArray[np.float32]
@@ -128,46 +131,57 @@ def hear(
     workers: int,
     progress: Progress = QUIET,
     salvage: bool = False,
+    kept: Path | None = None,
 ) -> Mixed:
-    """The windows in which clips are heard that are mixed into recordings. salvage: what can be read of damaged files is mixed.
+    """The windows in which clips are heard that are mixed into recordings. salvage: what can be read of damaged files is mixed. kept: a
+    folder for what was mixed (`heads.mixes`), which is not mixed again; None: nowhere.
 
     Raises EarmarkError where nothing could be mixed.
     """
-    number = {name: place for place, name in enumerate(clips.ids.tolist())}
     length = max(base.windows.length, 1.0) + LENGTH
+    told = {"length": length, "snr": list(asked.snr), "seed": seed, "salvage": salvage} | base.embedding_facts()
+    keys = mixes.keys_of(single(clips)[0], audio.find(recordings), told) if kept is not None else {}
+    made = mixes.Mixes(kept if keys else None, keys, asked.copies, progress.say)
+    todo = clips.select(np.array([name not in made.of for name in clips.ids.tolist()], bool))
     mixing = mixed_within(
-        clips, recordings, copies=asked.copies, length=length, snr=asked.snr, sample_rate=base.sample_rate, seed=seed, workers=workers,
+        todo, recordings, copies=asked.copies, length=length, snr=asked.snr, sample_rate=base.sample_rate, seed=seed, workers=workers,
         salvage=salvage,
     )  # fmt: skip
-    vectors: list[Floats] = []
-    whose: list[tuple[int, int]] = []
     unread: list[AudioError] = []
-    around: list[tuple[Within, Floats, NDArray[np.float64], NDArray[np.float64]]] = []
-    with task(progress, "clips in the recordings", len(clips) * asked.copies) as step, closing(mixing) as mixes:
-        for part in _batches(mixes):
-            made = [mix for mix in part if isinstance(mix, Within)]
-            unread += [mix for mix in part if isinstance(mix, AudioError)]
-            heard = base.embed([mix.wave for mix in made], sample_rate=base.sample_rate) if made else []
-            for mix, told in zip(made, heard, strict=True):
-                rows = inside(mix, told.start, told.end)
-                vectors.append(told.vectors[rows])
-                whose += [(number[mix.clip], len(around))] * int(rows.sum())
-                edge = (told.start < mix.offset) & (told.end > mix.onset)
-                around.append((mix, told.vectors[edge], told.start[edge], told.end[edge]))
+    with task(progress, "clips in the recordings", len(clips) * asked.copies) as step, closing(mixing) as stretches:
+        for _ in range(len(made)):
+            step()
+        for part in _batches(stretches):
+            waves = [each for each in part if isinstance(each, Within)]
+            unread += [each for each in part if isinstance(each, AudioError)]
+            heard = base.embed([each.wave for each in waves], sample_rate=base.sample_rate) if waves else []
+            for each, windows in zip(waves, heard, strict=True):
+                edge = (windows.start < each.offset) & (windows.end > each.onset)
+                near = windows.vectors[edge], windows.start[edge], windows.end[edge]
+                made.add(mixes.Mix(each.clip, each.onset, each.offset, *near))
                 step()
-    if not whose:
+        made.keep()
+    mixed = _mixed(clips, [mix for name in sorted(made.of) for mix in made.of[name]], unread) if len(made) else None
+    if mixed is None or not len(mixed.vectors):
         why = f", the first: {unread[0]}" if unread else ": none has a single tag"
         raise EarmarkError(f"no clip could be mixed into the recordings{why}")
-    clip, copy = np.array(whose).T
-    mixes_, near, start, end = zip(*around, strict=True)
-    heard_around = Around(
-        np.concatenate(near), np.repeat(np.arange(len(around)), [len(each) for each in near]), np.concatenate(start), np.concatenate(end),
-        np.array([number[mix.clip] for mix in mixes_]), np.array([(mix.onset, mix.offset) for mix in mixes_]),
-    )  # fmt: skip
-    return Mixed(np.concatenate(vectors), clip, copy, tuple(unread), heard_around)
+    return mixed
 
 
-def inside(mix: Within, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _mixed(clips: Manifest, made: Sequence[mixes.Mix], unread: Sequence[AudioError]) -> Mixed:
+    """made: in the order of their clips' ids."""
+    number = {name: place for place, name in enumerate(clips.ids.tolist())}
+    windows = np.repeat(np.arange(len(made)), [len(each.vectors) for each in made])
+    clip = np.array([number[each.clip] for each in made])
+    near, start, end = (
+        np.concatenate(each) for each in zip(*((mix.vectors, mix.start, mix.end) for mix in made), strict=True)
+    )
+    around = Around(near, windows, start, end, clip, np.array([(each.onset, each.offset) for each in made]))
+    rows = np.concatenate([inside(mix, mix.start, mix.end) for mix in made])
+    return Mixed(near[rows], clip[windows[rows]], windows[rows], tuple(unread), around)
+
+
+def inside(mix: Within | mixes.Mix, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(windows,): those in which enough of the clip is heard to stand for its tags."""
     common = np.minimum(end, mix.offset) - np.maximum(start, mix.onset)
     return np.asarray(common >= min(LEAST, mix.offset - mix.onset) - 1e-9)
