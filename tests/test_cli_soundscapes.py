@@ -76,6 +76,24 @@ def test_unreadable_clips_are_left_out_and_listed(run, table, clips, tmp_path):
         bad.unlink()
 
 
+def test_where_too_few_clips_are_left_those_that_cannot_be_used_are_named(run, clips, tmp_path, capsys):
+    names = ["low-1-0.wav", "bad.wav", "gone.wav"]
+    paths = [str(clips.root / "low-1-0.wav"), str(tmp_path / "bad.wav"), str(tmp_path / "gone.wav")]
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    few, errors = manifest.build({"id": names, "path": paths, "tags": ["low"] * 3}, tmp_path), tmp_path / "errors.csv"
+    manifest.write(few, tmp_path / "few.csv")
+    for told in ((), ("--errors", errors)):
+        with pytest.raises(
+            EarmarkError,
+            match="1 clips with one event that can be read.*; 2 clips cannot be used, the first: .*bad.wav",
+        ):
+            run(tmp_path / "few.csv", "-o", tmp_path / "out", *QUICK, *told)
+        said = capsys.readouterr().err
+        assert all((f"{path}: " in said) == (not told) for path in paths[1:]), said
+    assert [row[0] for row in csv.reader(errors.read_text().splitlines())] == ["path", *paths[1:]]
+    assert not (tmp_path / "out").exists()
+
+
 def test_background_recordings(run, table, tmp_path):
     place = tmp_path / "places"
     place.mkdir()

@@ -99,6 +99,83 @@ def test_a_file_comes_in_blocks(tmp_path):
             call(tmp_path / "job")
 
 
+def rewritten(path, whole, vectors, kind, start=None):
+    """A store as another program writes it: the same facts, its vectors of another kind of list."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    whole.save(path)
+    table = parquet.read_table(path)
+    table = table.set_column(table.column_names.index("vector"), "vector", pa.array(vectors, kind))
+    if start is not None:
+        table = table.set_column(table.column_names.index("start"), "start", pa.array(start, pa.float64()))
+    parquet.write_table(table, path)
+    return path
+
+
+LISTS = ("list", "large_list", "double", "half", "fixed")
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("told", [True, False])
+def test_lists_of_any_kind_are_vectors(tmp_path, kind, told):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    whole = store()
+    kinds = {
+        "list": pa.list_(pa.float32()), "large_list": pa.large_list(pa.float32()), "double": pa.list_(pa.float64()),
+        "half": pa.list_(pa.float16()), "fixed": pa.list_(pa.float32(), 5),
+    }  # fmt: skip
+    vectors = whole.vectors.astype(np.float16) if kind == "half" else whole.vectors
+    path = rewritten(tmp_path / "e.parquet", whole, list(vectors), kinds[kind])
+    if not told:  # as earlier versions, which did not tell the width
+        table = parquet.read_table(path)
+        plain = json.loads(table.schema.metadata[b"earmark-embeddings"])
+        plain.pop("width")
+        parquet.write_table(table.replace_schema_metadata({"earmark-embeddings": json.dumps(plain)}), path)
+    for read in (Embeddings.load(path), *blocks(path)):
+        np.testing.assert_array_equal(read.vectors, vectors.astype(np.float32))
+        assert read.vectors.dtype == np.float32
+
+
+@pytest.mark.parametrize("ragged", ["short", "long", "none"])
+def test_vectors_of_several_lengths_are_refused_in_words(tmp_path, ragged):
+    import pyarrow as pa
+
+    whole = store(rows=6)
+    vectors = [row.tolist() for row in whole.vectors]
+    vectors[3] = {"short": vectors[3][:-1], "long": vectors[3] + [1.0], "none": None}[ragged]
+    vectors[4] = vectors[4] + [1.0] if ragged == "short" else vectors[4]  # so that the sum is right
+    path = rewritten(tmp_path / "e.parquet", whole, vectors, pa.list_(pa.float32()))
+    what = {"short": "a vector of 4 numbers", "long": "a vector of 6 numbers", "none": "no vector"}[ragged]
+    for read in (Embeddings.load, lambda path: list(blocks(path))):
+        with pytest.raises(ScoresError, match=f"e.parquet: row 4 has {what}, and embeddings of 5 are told"):
+            read(path)
+    path = rewritten(tmp_path / "e.parquet", whole, list(range(6)), pa.int64())
+    with pytest.raises(ScoresError, match="its column vector holds int64, not lists of numbers"):
+        Embeddings.load(path)
+
+
+def test_times_that_a_store_does_not_tell_are_no_numbers():
+    from earmark.cli.terminal.searching import _told
+    from earmark.scores.nearest import Match
+
+    nan = float("nan")
+    found = [Match("a", nan, 2.0, 1.0), Match("b", nan, nan, 0.5), Match("c", 0.0, 1.0, 0.25)]
+    assert _told(found, "table").splitlines() == [
+        "1.000  a  unknown to 2.00 s",
+        "0.500  b  at times that the store does not tell",
+        "0.250  c  0.00 to 1.00 s",
+    ]
+    assert _told(found, "csv").splitlines()[1:] == ["a,,2.000,1.000000", "b,,,0.500000", "c,0.000,1.000,0.250000"]
+    assert [match["start"] for match in json.loads(_told(found, "json"), parse_constant=pytest.fail)] == [
+        None,
+        None,
+        0.0,
+    ]
+
+
 def test_the_command(tmp_path, monkeypatch):
     """A tone among noises is found by another piece of it, in its place."""
     monkeypatch.chdir(tmp_path)

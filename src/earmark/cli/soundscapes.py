@@ -41,15 +41,16 @@ def soundscapes(
     """Mix scenes with known events from single-event clips, each fold from its own clips; `--dataset soundscapes` reads them."""
     from earmark.cli.terminal.bar import Bar
     from earmark.cli.terminal.console import say, say_notes
-    from earmark.cli.terminal.scenes import leave_with, pair, print_scenes
+    from earmark.cli.terminal.scenes import leave_with, pair, print_scenes, told_of_unread
     from earmark.data.soundscapes import make_scenes
 
-    made = make_scenes(
-        manifest, out, scenes, length=length, events=pair("--events", events, int), overlap=overlap,
-        snr=pair("--snr", snr, float), background=background,
-        folds=None if folds is None else [name.strip() for name in folds.split(",") if name.strip()],
-        trim=trim, seed=seed, sample_rate=sample_rate, workers=workers, strict=strict, progress=Bar(),
-    )  # fmt: skip
+    with told_of_unread(errors):
+        made = make_scenes(
+            manifest, out, scenes, length=length, events=pair("--events", events, int), overlap=overlap,
+            snr=pair("--snr", snr, float), background=background,
+            folds=None if folds is None else [name.strip() for name in folds.split(",") if name.strip()],
+            trim=trim, seed=seed, sample_rate=sample_rate, workers=workers, strict=strict, progress=Bar(),
+        )  # fmt: skip
     say_notes(made.notes)
     print_scenes(made, as_json)
     for sentence in made.warnings():

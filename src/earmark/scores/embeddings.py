@@ -182,13 +182,36 @@ def _told(path: Path, metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
 def _of_table(path: Path, table: Any) -> Embeddings:
     told = _told(path, table.schema.metadata)
     bounds.check_texts(path, path.stat().st_size, table["id"])
-    width = int(told.get("width", table.schema.field("vector").type.list_size))
-    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    vectors = flat.reshape(table.num_rows, width).astype(np.float32)
+    vectors = _vectors(path, table["vector"], told.get("width"))
     ids = np.array(table["id"].to_pylist(), str)
     start, end = (table[name].to_numpy().astype(np.float64) for name in ("start", "end"))
     levels = table["level"].to_numpy().astype(np.float32) if "level" in table.column_names else None
     return Embeddings(vectors, ids, start, end, dict(told["facts"]), levels)
+
+
+def _vectors(path: Path, column: Any, width: int | None) -> NDArray[np.float32]:
+    """(rows, width) of lists of numbers, of a fixed length or, as DuckDB and pandas write them, of any. width: as the file tells it.
+
+    Raises ScoresError where they are not all of that length.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise ScoresError(f"{path}: its column vector holds {kind}, not lists of numbers, all of one length")
+    lists = column.combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(lists), -1).to_numpy(zero_copy_only=False)
+    first = kind.list_size if pa.types.is_fixed_size_list(kind) else int(lengths[0]) if len(lengths) else 0
+    wanted = int(first if width is None else width)
+    if (other := lengths != wanted).any():
+        row = int(other.argmax())
+        there = "no vector" if lengths[row] < 0 else f"a vector of {lengths[row]} numbers"
+        raise ScoresError(
+            f"{path}: row {row + 1} has {there}, and embeddings of {wanted} are told: all of a file have one length. Embed the "
+            "recordings again, or write all of each vector"
+        )
+    return np.asarray(lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lengths), wanted), np.float32)
 
 
 class Waiting:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from earmark.data.soundscapes import MixedScene
     from earmark.data.soundscapes.making import Made
+    from earmark.errors import AudioError
 
 COLUMNS = ("fold", "scenes", "made now", "events", "tags", "seconds", "scaled down")
 SHOWN = 20  # recordings that could not be used
@@ -41,15 +44,31 @@ def print_scenes(made: Made, as_json: bool) -> None:
 def leave_with(made: Made, file: Path | None) -> None:
     """What could not be used; leaves with 1 where there is such."""
     failures = [*made.unread, *made.spoilt]
-    write_errors(file, [(error.path, str(error).removeprefix(f"{error.path}: ")) for error in failures])
+    _tell(failures, file)
     if not failures:
         return
-    for error in failures[:SHOWN] if file is None else ():
-        say(str(error))
     say(
         f"{len(made.unread)} recordings could not be used and were left out; {len(made.spoilt)} scenes could not be made"
     )
     raise typer.Exit(1)
+
+
+@contextmanager
+def told_of_unread(file: Path | None) -> Iterator[None]:
+    """Where too few clips are left, those that cannot be used are told as well, in the file that was asked for or on stderr."""
+    from earmark.data.soundscapes import TooFew
+
+    try:
+        yield
+    except TooFew as error:
+        _tell(error.unread, file)
+        raise
+
+
+def _tell(failures: Sequence[AudioError], file: Path | None) -> None:
+    write_errors(file, [(error.path, str(error).removeprefix(f"{error.path}: ")) for error in failures])
+    for error in failures[:SHOWN] if file is None else ():
+        say(str(error))
 
 
 def _record(scene: MixedScene, out: Path) -> dict[str, Any]:

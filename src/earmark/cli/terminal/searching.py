@@ -80,16 +80,29 @@ def _as_made(loaded: Any, name: str, store: Path, facts: dict[str, Any]) -> Any:
 
 
 def _told(found: Sequence[Any], form: str) -> str:
+    """In a form. Times that the store does not tell are left empty, null in JSON."""
     from earmark.scores.nearest import Match
+    from earmark.scores.plain import number
 
     if form == "json":
-        return notation.text([asdict(match) for match in found]) + "\n"
+        told = [asdict(match) | {"start": number(match.start), "end": number(match.end)} for match in found]
+        return notation.text(told) + "\n"
     if form == "csv":
         file = io.StringIO()
         writer = Rows(file)
         writer.writerow([field.name for field in fields(Match)])
         writer.writerows(
-            [match.id, f"{match.start:.3f}", f"{match.end:.3f}", f"{match.similarity:.6f}"] for match in found
+            [match.id, *(_time(at, 3) for at in (match.start, match.end)), f"{match.similarity:.6f}"] for match in found
         )
         return file.getvalue()
-    return "".join(f"{match.similarity:.3f}  {match.id}  {match.start:.2f} to {match.end:.2f} s\n" for match in found)
+    return "".join(f"{match.similarity:.3f}  {match.id}  {_span(match.start, match.end)}\n" for match in found)
+
+
+def _span(start: float, end: float) -> str:
+    if math.isnan(start) and math.isnan(end):
+        return "at times that the store does not tell"
+    return f"{_time(start, 2) or 'unknown'} to {_time(end, 2) or 'unknown'} s"
+
+
+def _time(seconds: float, digits: int) -> str:
+    return "" if math.isnan(seconds) else f"{seconds:.{digits}f}"

@@ -28,7 +28,7 @@ Seconds and Hz outside, samples inside; waves are (samples,) float64 until they 
 
 from earmark.data.soundscapes.folder import MixedScene, claim, groups_apart, make, make_all, save_tables
 from earmark.data.soundscapes.making import Made, make_scenes
-from earmark.data.soundscapes.plan import Mix, PlacedEvent, ScenePlan, SoundPool, draw, pool
+from earmark.data.soundscapes.plan import Mix, PlacedEvent, ScenePlan, SoundPool, TooFew, draw, pool
 from earmark.data.soundscapes.render import parts, render
 from earmark.data.soundscapes.sound import Single, Sound, backgrounds, locate, locate_all, single
 
@@ -41,6 +41,7 @@ __all__ = [
     "Single",
     "Sound",
     "SoundPool",
+    "TooFew",
     "backgrounds",
     "claim",
     "draw",

@@ -10,7 +10,7 @@ from pathlib import Path
 from earmark.data import manifest as manifests
 from earmark.data.manifest import Manifest
 from earmark.data.soundscapes.folder import MixedScene, check_levels, claim, groups_apart, make_all, save_tables
-from earmark.data.soundscapes.plan import Mix, ScenePlan, draw, pool
+from earmark.data.soundscapes.plan import Mix, ScenePlan, TooFew, draw, pool
 from earmark.data.soundscapes.sound import Sound, backgrounds, locate_all, single
 from earmark.errors import AudioError, ManifestError
 from earmark.files.places import led_to
@@ -70,7 +70,7 @@ def make_scenes(
     a scene. overlap: events heard at once, at most. snr: lowest and highest, dB. background: white, pink, brown, none, or
     a folder of recordings. folds: default all. trim: dB below its loudest 10 ms from which the ends of a clip are cut off.
     sample_rate: Hz. workers: threads; the scenes are the same with any number. strict: raise the first AudioError.
-    Raises ManifestError, and EarmarkError for settings that cannot be met.
+    Raises ManifestError, EarmarkError for settings that cannot be met, and TooFew, which tells the clips that cannot be used.
     """
     folder = Path(folder)
     place = str(led_to(Path(background))) if Path(background).is_dir() and background not in NOISES else background
@@ -80,7 +80,12 @@ def make_scenes(
     for sentence in groups_apart(held):
         progress.say(f"warning: {sentence}")
     sounds, paths, unread, notes = _locate(held, chosen, mix, workers, strict, progress)
-    plans, unfit = _draw(held, chosen, sounds, mix, scenes, strict)
+    try:
+        plans, unfit = _draw(held, chosen, sounds, mix, scenes, strict)
+    except TooFew as error:
+        if not unread:
+            raise
+        raise TooFew(f"{error}; {len(unread)} clips cannot be used, the first: {unread[0]}", unread) from error
     claim(folder, mix, held)
     made: list[MixedScene] = []
     spoilt: list[AudioError] = []

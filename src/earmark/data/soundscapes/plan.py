@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earmark.audio import check_rate
 from earmark.data.soundscapes.sound import Sound, frame_length
-from earmark.errors import EarmarkError
+from earmark.errors import AudioError, EarmarkError
 from earmark.registry import did_you_mean
 
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls with frequency to this power: 3 dB an octave each
@@ -80,6 +80,14 @@ class Mix:
     def samples(self) -> int:
         """Of a scene."""
         return round(self.length * self.sample_rate)
+
+
+class TooFew(EarmarkError):
+    """A fold has fewer clips that can be used than its scenes need. unread: why others cannot be."""
+
+    def __init__(self, told: str, unread: Sequence[AudioError] = ()):
+        super().__init__(told)
+        self.unread = tuple(unread)
 
 
 @dataclass(frozen=True)
@@ -148,10 +156,10 @@ class _Placed:
 
 
 def pool(fold: str, sounds: Sequence[Sound], mix: Mix, backgrounds: Sequence[Sound] = ()) -> SoundPool:
-    """The sounds of a fold by tag, in an order of their own. Raises EarmarkError where they are too few."""
+    """The sounds of a fold by tag, in an order of their own. Raises TooFew."""
     most = mix.events[1]
     if len(sounds) < most:
-        raise EarmarkError(
+        raise TooFew(
             f"{_whose(fold)} {len(sounds)} clips with one event that can be read, and up to {most} events a scene need "
             f"{most}, since a clip is heard once a scene. Give fewer with --events, or a manifest with more"
         )
