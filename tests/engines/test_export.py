@@ -208,11 +208,12 @@ def test_silence_shows_no_ranges_of_int8(place, tmp_path, kind):
 
 
 def test_int8_has_a_verdict_of_its_own():
-    def verdict(precision, far, flips, engine="openvino 1"):
-        return proof.Proof(f"{engine}, {precision}", precision, 96, far, flips).verdict
+    def verdict(precision, far, flips, windows=96):
+        return proof.Proof(f"openvino 1, {precision}", precision, windows, far, flips).verdict
 
     assert verdict("int8", 0.74, 9) == "" and verdict("float32", 1e-5, 0) == ""  # one window in thirty is usual
     assert verdict("int8", 0.86, 36).startswith("too far off, do not run it in int8: more than 10% of windows")
+    assert verdict("int8", 0.8, 24, 98) and verdict("int8", 0.8, 3, 10) and not verdict("int8", 0.8, 2, 10)  # by chance
     assert verdict("int8", np.nan, 0) and verdict("float32", 1.6e-3, 0) == "too far off, do not run it with this engine"
     assert "verdict" not in proof.Proof("x, int8", "int8", 96, 0.1, 0).as_dict()
     assert proof.Proof("x, int8", "int8", 96, 0.1, 36).as_dict()["verdict"]
