@@ -162,7 +162,8 @@ def test_a_recording_too_long_to_be_heard_at_once(other, odd):
     assert [row[0] for row in rows] == [each["tag"].replace("_", " ") for each in told] and rows
     assert [row[3] for row in rows] == [f"{each['score']:.2f}" for each in told]
     assert other.run("document.querySelector('#threshold').disabled")
-    assert other.run(SAID) == "" and other.console == []
+    listed = odd.client.get("/v1/recordings", params={"job": 1, "name": LONG}).json()["recordings"]
+    assert other.run(SAID) == " · ".join(listed[0]["notes"]) and other.console == []  # what was done to its sound
 
 
 def test_the_edges_of_a_long_event_are_seen(other, odd):

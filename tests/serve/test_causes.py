@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from fastapi.testclient import TestClient
 from tests.serve.conftest import HERE
 
@@ -79,6 +80,23 @@ def test_by_frames(attentive, clips):
     assert found.by == "frames"
     wave = audio.load(clips[-1], 8000, 0.5, 2.0)
     assert found.track.values[:, 0] == pytest.approx(attentive.predicted(wave[None]).frames[0, :, 1], abs=1e-5)
+
+
+@pytest.mark.parametrize("by", ["windows", "attention"])
+def test_a_cause_is_of_sound_as_it_was_made_louder(request, clips, tmp_path, by):
+    """A tenth of it, louder by 20 dB, is the same sound."""
+    tagger = request.getfixturevalue("esc10" if by == "windows" else "attentive")
+    wave, rate = soundfile.read(clips[0], dtype="float32")
+    tag = tagger.vocabulary[0]
+    soundfile.write(tmp_path / "a.wav", wave, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.wav", 0.1 * wave, rate, subtype="FLOAT")
+    told = [
+        causes.of(tagger, Sent(Path("x"), file=tmp_path / name), tag, 0.5, 2.5, Task(), gain)
+        for name, gain in (("a.wav", 0.0), ("b.wav", 20.0), ("b.wav", 0.0))
+    ]
+    plain, louder, quiet = (np.nan_to_num(each.track.values[:, 0]) for each in told)
+    assert {each.by for each in told} == {by}
+    assert louder == pytest.approx(plain, abs=1e-5) != quiet
 
 
 def test_what_has_no_cause(service, clips):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from fastapi.testclient import TestClient
 from tests.serve.conftest import HERE
 from tests.serve.test_folder import ended, run
@@ -186,3 +190,91 @@ def test_a_state_that_was_moved_away_leaves_its_jobs(esc10, place, tmp_path):
         told = client.get("/v1/jobs/2/events", params={"most": 1000}).json()["events"]
         assert [each | {"id": 0} for each in told] == [each | {"id": 0} for each in found]
     assert {path: path.read_bytes() for path in before} == before and first["id"] == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ damaged
+
+
+@pytest.fixture
+def damaged(place, clips) -> Path:
+    """One that was cut off, among others; and one that is too quiet."""
+    wave, rate = soundfile.read(clips[0], dtype="float32")
+    soundfile.write(place / "cut.wav", wave, rate, subtype="PCM_16")
+    whole = (place / "cut.wav").read_bytes()
+    (place / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    soundfile.write(place / "quiet.wav", 0.003 * wave / abs(wave).max(), rate, subtype="FLOAT")
+    return place
+
+
+def test_a_job_uses_what_can_be_read_and_makes_sound_louder(folder, damaged):
+    """As requests of one recording do; each way is a job of its own, which goes on as it was begun."""
+    names = {each["name"]: each["id"] for each in folder.get("/v1/recordings").json()["recordings"]}
+    seen = {}
+    for asked in ({}, {"salvage": True}, {"gain": 20}, {"gain": 20.0, "salvage": True}, {"gain": 0, "salvage": False}):
+        job = run(folder, threshold=0.1, **asked)
+        how = (float(asked.get("gain", 0)), asked.get("salvage", False))
+        assert (job["gain"], job["salvage"]) == how and seen.setdefault(how, job["id"]) == job["id"]
+        assert job["unread"] == 1 + (not how[1])
+        told = listed(folder, job["id"])
+        assert told["broken.wav"]["state"] == "unread"  # of which nothing can be read
+        for name in ("cut.wav", "quiet.wav"):
+            answer = folder.get(f"/v1/recordings/{names[name]}/events", params={"threshold": 0.1, **asked})
+            if answer.status_code == 422:
+                assert told[name]["error"] == answer.json()["error"], told[name]
+                assert told[name]["error"].endswith("to work with the part that is there, ask with salvage=true")
+                continue
+            assert told[name]["notes"] == json.loads(answer.headers.get("Earmark-Notes", "[]"))
+            found = folder.get(f"/v1/jobs/{job['id']}/events", params={"recording": names[name], "most": 1000}).json()
+            found = sorted(found["events"], key=lambda each: (each["onset"], each["tag"]))
+            wanted = sorted(answer.json()[0]["events"], key=lambda each: (each["onset"], each["label"]))
+            assert [each["tag"] for each in found] == [each["label"] for each in wanted]
+            assert [each["score"] for each in found] == pytest.approx([each["score"] for each in wanted], abs=1e-5)
+    assert len(set(seen.values())) == len(seen) == 4
+    again = folder.post(f"/v1/jobs/{seen[20.0, True]}/retry").json()
+    assert ended(folder, again["id"])["unread"] == 1  # with its own salvage
+    for asked in ({"gain": 201}, {"gain": "loud"}, {"salvage": 3}):
+        assert folder.post("/v1/jobs", json=asked).status_code == 422
+
+
+def test_what_is_said_over_http_names_no_option_of_the_command_line(folder, damaged, doubtful):
+    """In refusals, notes, lists and live lines alike, of every kind of recording about which there is something to say."""
+    for path in doubtful.iterdir():
+        shutil.copy(path, damaged)
+    soundfile.write(damaged / "nan.wav", np.full(32_000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    job = run(folder, threshold=0.1)
+    said = {name: [each["error"], *(each["notes"] or [])] for name, each in listed(folder, job["id"]).items()}
+    for each in folder.get("/v1/recordings").json()["recordings"]:
+        scores = folder.get(f"/v1/recordings/{each['id']}/scores").json()
+        said[each["name"]] += [scores.get("error"), *scores.get("notes", [])]
+        path = damaged / each["name"]
+        sent = folder.post("/v1/tags", files={"file": (each["name"], path.read_bytes())})
+        said[each["name"]] += [sent.headers.get("Earmark-Notes"), sent.text]
+    for sound in (np.full(8000, np.nan), np.zeros(8000), np.full(8000, 3e4), 1e-3 * np.sin(np.arange(8000) / 5)):
+        with folder.websocket_connect("ws://localhost/v1/live") as line:
+            line.send_text(json.dumps({"rate": 16_000}))
+            line.send_bytes(sound.astype("<f4").tobytes() + b"x")
+            line.send_text("end")
+            while "notes" not in (told := json.loads(line.receive_text())) and "error" not in told:
+                continue
+            said.setdefault("live", []).append(json.dumps(told))
+    texts = [text for each in said.values() for text in each if text]
+    assert len(texts) > 30
+    for text in texts:
+        assert not re.search(r"(?<!\w)--[a-z]|True|\w+=\)", text), text
+    every = " ".join(texts).lower()
+    for words in ("ask with salvage=true", "or ask with a gain", "raise it (gain=", "send one of them alone"):
+        assert words in every, words
+
+
+def test_live_sound_takes_what_recordings_take(service):
+    heard = []
+    for query, wanted in (("", "error"), ("?salvage=true", "notes"), ("?salvage=true&gain=6", "notes")):
+        with service.websocket_connect(f"ws://localhost/v1/live{query}") as line:
+            line.send_text(json.dumps({"rate": 16_000}))
+            line.send_bytes(np.array([np.nan, *(0.1 * np.sin(np.arange(8000)))], "<f4").tobytes())
+            line.send_text("end")
+            while not {"notes", "error"} & set(told := json.loads(line.receive_text())):
+                continue
+            assert wanted in told, (query, told)
+            heard.append(told.get("tags"))
+    assert heard[0] is None and heard[1] != heard[2]

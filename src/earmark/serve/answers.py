@@ -45,6 +45,9 @@ class How:
         return {"gain": self.gain, "salvage": self.salvage, "workers": 1, "on_audio": task.look}
 
 
+AS_IT_IS = How()
+
+
 def tags(tagger: AnyTagger, sound: Sent, choice: Choice, how: How, task: Task) -> Told:
     """`earmark tag --json`. Raises AudioError, EarmarkError, Left."""
     with closing(score(tagger, [sound], **how.options(task))) as results:

@@ -24,6 +24,7 @@ from earmark.serve.service import Here, Service
 from earmark.serve.shapes import EmbeddingsOfRecording, Health, Limits, OneTagger, Problem, Ready, Taggers
 from earmark.serve.sounds import Sent
 from earmark.serve.uploads import whole
+from earmark.serve.wording import over_http
 from earmark.serve.work import Task
 
 NOTES = "Earmark-Notes"  # a header: what was done to the sound, a JSON list
@@ -121,7 +122,7 @@ def said(told: Told, media: str) -> Response:
 
 def noted(notes: Sequence[str]) -> dict[str, str]:
     """The header that tells what was done to the sound, where there is something to be told."""
-    told = list(notes)
+    told = list(map(over_http, notes))
     while len(text := json.dumps(told)) > LONGEST:  # escapes: headers hold ASCII alone
         told = [*told[: len(told) // 2], "… and more"] if len(told) > 1 else [told[0][: LONGEST // 8] + "…"]
     return {NOTES: text} if told else {}

@@ -46,6 +46,7 @@ from earmark.serve.settings import Settings
 from earmark.serve.sounds import TooLong
 from earmark.serve.trainings import Load
 from earmark.serve.uploads import Brief, Refused
+from earmark.serve.wording import over_http
 from earmark.serve.work import Busy, Left
 
 log = logging.getLogger("earmark")
@@ -117,7 +118,7 @@ def _answer_errors(app: FastAPI) -> None:
     """What is raised → a status and {"error": a sentence}."""
 
     def refusal(status: int, told: str, headers: Mapping[str, str] | None = None) -> Response:
-        body = json.dumps({"error": written(told)}, ensure_ascii=False).encode()
+        body = json.dumps({"error": over_http(written(told))}, ensure_ascii=False).encode()
         return Response(body, status, headers, media_type="application/json")
 
     async def on_earmark(asked: Request | WebSocket, error: Exception) -> Response | None:

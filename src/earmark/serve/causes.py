@@ -25,7 +25,7 @@ from earmark.inference.recordings import Failure, Recording
 from earmark.models.anytagger import AnyTagger
 from earmark.registry import did_you_mean
 from earmark.scores import Scores
-from earmark.serve.api import SENDS_TOKEN, UNHEARD, Which, gone
+from earmark.serve.api import SENDS_TOKEN, UNHEARD, Gain, Which, gone
 from earmark.serve.drawing import part
 from earmark.serve.recordings import Second, Until, Which_, length
 from earmark.serve.service import Here
@@ -45,9 +45,10 @@ class Found:
     track: Track  # of one tag, nan where nothing was heard
 
 
-def of(tagger: AnyTagger, sound: Sent, tag: str, start: float, end: float, task: Task) -> Found:
-    """Of the part from start to end, seconds, within its recording. Raises AudioError, EarmarkError, Left."""
-    if getattr(tagger, "grid", None) is not None and (rows := _attention(tagger, sound, tag, start, end)) is not None:
+def of(tagger: AnyTagger, sound: Sent, tag: str, start: float, end: float, task: Task, gain: float = 0.0) -> Found:
+    """Of the part from start to end, seconds, within its recording, louder by `gain` dB. Raises AudioError, EarmarkError, Left."""
+    attentive = getattr(tagger, "grid", None) is not None
+    if attentive and (rows := _attention(tagger, sound, tag, start, end, gain)) is not None:
         return Found("attention", track(rows))
     frames = tagger.framewise()
     scorer: Any = frames or _closer(tagger)
@@ -58,7 +59,14 @@ def of(tagger: AnyTagger, sound: Sent, tag: str, start: float, end: float, task:
 
     with sound.naming():
         asked = Recording(sound.file, start, end, sound.name)  # by the name that it is known by
-        with closing(score(scorer, [asked], workers=1, salvage=True, on_part=on_part, on_audio=task.look)) as results:
+        options: dict[str, Any] = {
+            "workers": 1,
+            "salvage": True,
+            "on_part": on_part,
+            "on_audio": task.look,
+            "gain": gain,
+        }
+        with closing(score(scorer, [asked], **options)) as results:
             for result in results:
                 if isinstance(result, Failure):
                     raise result.error
@@ -81,13 +89,14 @@ def _closer(tagger: AnyTagger) -> AnyTagger:
         return tagger
 
 
-def _attention(tagger: Any, sound: Sent, tag: str, start: float, end: float) -> Scores | None:
+def _attention(tagger: Any, sound: Sent, tag: str, start: float, end: float, gain: float) -> Scores | None:
     """The rows are moments. None where the net tells of none, or has no attention."""
     from earmark.report.explain import moments
 
     if not moments.tells(tagger):
         return None
-    passage = moments.Passage(start, part(sound, tagger.sample_rate, start, end), False)
+    wave = part(sound, tagger.sample_rate, start, end) * np.float32(10 ** (gain / 20))
+    passage = moments.Passage(start, wave, False)
     heard = moments.hear(tagger, *moments.cut(passage, tagger))
     column = tagger.vocabulary.index(tag)
     values: list[NDArray[Any]] = []
@@ -108,7 +117,7 @@ def _attention(tagger: Any, sound: Sent, tag: str, start: float, end: float) -> 
 @router.get("/v1/recordings/{id}/cause")
 async def cause(
     request: Request, here: Here, name: Which_, tag: Annotated[str, Query(max_length=255)], tagger: Which = None,
-    start: Second = 0.0, end: Until = None,
+    start: Second = 0.0, end: Until = None, gain: Gain = 0.0,
 ) -> Cause:  # fmt: skip
     """What in a part of at most a minute made the tagger tell this tag: values between edges, by its attention, frames or windows."""
     sound, _ = await here.shelf.find(name)
@@ -127,7 +136,7 @@ async def cause(
             raise EarmarkError(
                 f"{last - start:.0f} s are too many to look into: ask for {LONGEST:g} s or less with start and end"
             )
-        return of(asked, sound, tag, start, last, task)
+        return of(asked, sound, tag, start, last, task, gain)
 
     found = await here.desk.run(work, functools.partial(gone, request))
     values = np.nan_to_num(found.track.values[:, 0]).tolist()

@@ -14,7 +14,7 @@ from earmark.events import formats as eventfile
 from earmark.inference.shapes import EventsOfRecording
 from earmark.registry import did_you_mean
 from earmark.scores import Event
-from earmark.serve.answers import written
+from earmark.serve.answers import How, written
 from earmark.serve.api import PLAIN, REFUSALS, SENDS_TOKEN, TABLES, TAKES_JSON, TYPES, Form
 from earmark.serve.listing import Listed, id_of
 from earmark.serve.service import Here, Service
@@ -31,6 +31,7 @@ from earmark.serve.shapes import (
     Problem,
 )  # fmt: skip
 from earmark.serve.store import Store
+from earmark.serve.wording import over_http
 
 router = APIRouter(
     responses={**REFUSALS, 404: {"model": Problem, "description": "There is no such thing here, or no folder."}},
@@ -119,9 +120,10 @@ def _state(done: dict[str, Any] | None) -> Literal["waits", "heard", "unread"]:
 def _recording(known: str, name: str, done: dict[str, Any] | None, events: int) -> OneRecording:
     told = done or dict.fromkeys(("seconds", "error", "notes", "silent"))
     return OneRecording(
-        id=known, name=name, state=_state(done), seconds=told["seconds"], events=events, error=told["error"],
+        id=known, name=name, state=_state(done), seconds=told["seconds"], events=events,
+        error=None if told["error"] is None else over_http(told["error"]),
         silent=None if told["silent"] is None else bool(told["silent"]),
-        notes=None if told["notes"] is None else json.loads(told["notes"]),
+        notes=None if told["notes"] is None else list(map(over_http, json.loads(told["notes"]))),
     )  # fmt: skip
 
 
@@ -135,7 +137,7 @@ def begin(asked: JobAsked, here: Here, listed: Lately) -> OneJob:
     rules = (tagger.facts.rules or EventRules.alike(tagger.vocabulary)).changed(
         asked.threshold, asked.median, asked.gap, asked.shortest, asked.low
     )
-    return _job(here, store, jobs.begin(name, rules, asked.retry), listed)
+    return _job(here, store, jobs.begin(name, rules, asked.retry, How(asked.gain, asked.salvage)), listed)
 
 
 @router.get("/v1/jobs")
@@ -208,6 +210,7 @@ def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
         goes_on=jobs.goes_on(told, row["tagger"]), state=jobs.state(job, row["state"]), begun=row["begun"],
         total=max(len(listed.names), done["n"]), done=done["n"], unread=done["unread"], silent=done["silent"], noted=done["noted"],
         gone=gone["n"], seconds=done["seconds"], events=events["n"], candidates=events["below"], rules=told["rules"],
+        gain=told.get("gain", 0.0), salvage=told.get("salvage", False),
     )  # fmt: skip
 
 

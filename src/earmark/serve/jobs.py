@@ -30,6 +30,7 @@ from earmark.inference.recordings import Failure
 from earmark.models.anytagger import AnyTagger, way
 from earmark.scores import Event
 from earmark.serve import disks
+from earmark.serve.answers import AS_IT_IS, How
 from earmark.serve.shelf import Shelf
 from earmark.serve.sounds import Sent
 from earmark.serve.store import State, Store
@@ -70,13 +71,19 @@ class Jobs:
         lines = {name: told.get(str(place / name)) for name in recordings}
         self.store.know(job, {name: (line.size, line.mtime) for name, line in lines.items() if line is not None})
 
-    def begin(self, tagger: str, rules: EventRules, retry: bool = False) -> int:
-        """A job's number; of one with the same settings, that goes on. retry: it tries again what could not be read.
+    def begin(self, tagger: str, rules: EventRules, retry: bool = False, how: How = AS_IT_IS) -> int:
+        """A job's number; of one with the same settings, that goes on. retry: it tries again what could not be read. how: it hears.
 
         Raises EarmarkError for a retry of one that runs.
         """
         asked = self.taggers[tagger]
-        told = {"tagger": asked.identity(), "name": tagger, "rules": rules.as_dict(), "engine": way(asked)}
+        told: dict[str, Any] = {
+            "tagger": asked.identity(),
+            "name": tagger,
+            "rules": rules.as_dict(),
+            "engine": way(asked),
+        }
+        told |= ({"gain": how.gain} if how.gain else {}) | ({"salvage": True} if how.salvage else {})
         with self._lock:
             job = self.store.job(*self._as_begun(told, tagger))
             self._unkept.pop(job, None)
@@ -271,15 +278,20 @@ class Jobs:
                 if file not in todo and line is not None and known.get(name) != (line.size, line.mtime):
                     self._take_in(job, name, file, journal)
             left = [name for name, file in files.items() if file in todo]
-            self._hear(
-                job, tagger, EventRules.from_dict(told["rules"]), {name: files[name] for name in left}, journal, task
-            )
+            self._hear(job, told, tagger, {name: files[name] for name in left}, journal, task)
 
     def _hear(
-        self, job: int, tagger: AnyTagger, rules: EventRules, files: Mapping[str, Path], journal: Journal, task: Task
+        self,
+        job: int,
+        told: Mapping[str, Any],
+        tagger: AnyTagger,
+        files: Mapping[str, Path],
+        journal: Journal,
+        task: Task,
     ) -> None:
+        rules, how = EventRules.from_dict(told["rules"]), How(told.get("gain", 0.0), told.get("salvage", False))
         sounds = [Sent(Path(name), file=file, look=task.look) for name, file in files.items()]
-        options: dict[str, Any] = {"workers": 1, "on_audio": lambda _: self._give_way(task)}
+        options = how.options(task) | {"on_audio": lambda _: self._give_way(task)}
         with closing(candidates.hear(tagger, sounds, rules, **options)) as results:
             for result, events, rejected in results:
                 name = str(result.recording.path)
@@ -287,10 +299,10 @@ class Jobs:
                     journal.failed(files[name], str(result.error))
                     self.store.failed(job, name, str(result.error), _bytes(journal, files[name]))
                     continue
-                told, low = (json.loads(eventfile.text({name: each}, "json"))[0] for each in (events, rejected))
-                told |= {"duration": round(result.duration, 6), "candidates": low["events"]}
-                told |= {"notes": list(result.notes), "silent": result.silent}
-                journal.done(files[name], json.dumps([told], ensure_ascii=False, indent=1) + "\n", ".json")
+                kept, low = (json.loads(eventfile.text({name: each}, "json"))[0] for each in (events, rejected))
+                kept |= {"duration": round(result.duration, 6), "candidates": low["events"]}
+                kept |= {"notes": list(result.notes), "silent": result.silent}
+                journal.done(files[name], json.dumps([kept], ensure_ascii=False, indent=1) + "\n", ".json")
                 state = _bytes(journal, files[name])
                 self.store.heard(job, name, result.duration, events, rejected, state, result.notes, result.silent)
 

@@ -31,7 +31,10 @@ from earmark.inference.live import Raw
 from earmark.inference.outputs import Choice, Format, piece, window_pieces
 from earmark.inference.recordings import Failure, Part
 from earmark.models.anytagger import AnyTagger
+from earmark.serve.answers import How
+from earmark.serve.api import Gain, Salvage
 from earmark.serve.service import Here, Service
+from earmark.serve.wording import over_http
 
 KEPT = 4096  # messages whose arrival is remembered, at least
 END = "end"
@@ -93,23 +96,25 @@ class Coming:
 class Listener:
     """One line: a thread scores what comes, the line's own task sends what is said of it."""
 
-    def __init__(self, tagger: AnyTagger, choice: Choice, opening: Opening, say: Any):
-        self.tagger, self.choice, self.say = tagger, choice, say
+    def __init__(self, tagger: AnyTagger, choice: Choice, opening: Opening, how: How, say: Any):
+        self.tagger, self.choice, self.how, self.say = tagger, choice, how, say
         self.coming = Coming(opening.rate, SIZES[opening.encoding])
         self.sound = Raw(Path("live"), reader=self.coming, rate=opening.rate, encoding=opening.encoding)
         self.thread = threading.Thread(target=self._work, name="live", daemon=True)
 
     def _work(self) -> None:
         try:
-            with closing(score(self.tagger, [self.sound], workers=1, prompt=True, on_part=self._part)) as results:
+            options: dict[str, Any] = {"workers": 1, "prompt": True, "on_part": self._part}
+            options |= {"gain": self.how.gain, "salvage": self.how.salvage}
+            with closing(score(self.tagger, [self.sound], **options)) as results:
                 heard = next(iter(results))
             if isinstance(heard, Failure):
-                self.say({"error": str(heard.error)})
+                self.say({"error": over_http(str(heard.error))})
             else:
                 told = json.loads(piece(heard, self.choice.of(heard.values), Format.jsonl))
-                self.say(told | {"notes": list(heard.notes)})
+                self.say(told | {"notes": list(map(over_http, heard.notes))})
         except EarmarkError as error:
-            self.say({"error": str(error)})
+            self.say({"error": over_http(str(error))})
         except Exception as error:
             self.say({"error": f"a mistake in the service: {type(error).__name__}"})
             raise
@@ -128,8 +133,9 @@ class Listener:
 
 @router.websocket("/v1/live")
 async def live(
-    line: WebSocket, here: Here, tagger: str | None = None, top: Annotated[int | None, Query(ge=1, le=100_000)] = None
-) -> None:
+    line: WebSocket, here: Here, tagger: str | None = None, top: Annotated[int | None, Query(ge=1, le=100_000)] = None,
+    gain: Gain = 0.0, salvage: Salvage = False,
+) -> None:  # fmt: skip
     """Tags of sound as it comes."""
     await line.accept()
     if here.listeners >= here.settings.live:
@@ -137,12 +143,12 @@ async def live(
         return
     here.listeners += 1
     try:
-        await _listen(line, here, tagger, top)
+        await _listen(line, here, tagger, top, How(gain, salvage))
     finally:
         here.listeners -= 1
 
 
-async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int | None) -> None:
+async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int | None, how: How) -> None:
     try:
         _, asked = here.tagger(tagger)
         opening = Opening.model_validate_json(await asyncio.wait_for(line.receive_text(), here.settings.patience))
@@ -153,7 +159,7 @@ async def _listen(line: WebSocket, here: Service, tagger: str | None, top: int |
             with suppress(RuntimeError):  # the loop's, which was closed when the service ended: nobody listens any more
                 loop.call_soon_threadsafe(out.put_nowait, told)
 
-        listener = Listener(asked, Choice.asked(asked, top, False), opening, say)
+        listener = Listener(asked, Choice.asked(asked, top, False), opening, how, say)
     except (ValidationError, EarmarkError, KeyError, TimeoutError) as error:
         await refuse(
             line, f'first say {{"rate": Hz, "encoding": "f32le"}}: {_wrong(error, here.settings.patience)}', 1008

@@ -43,6 +43,7 @@ from earmark.serve.hearing import Heard, hear, sampled
 from earmark.serve.service import Here, Service
 from earmark.serve.shapes import Health, Peaks, Problem, RecordingFacts, ScoredTag, ScoresOverTime
 from earmark.serve.sounds import Sent
+from earmark.serve.wording import over_http
 from earmark.serve.work import Task
 
 Made = TypeVar("Made")
@@ -288,7 +289,7 @@ async def scores(
         for label in [heard.rows.tags[column]]
     ]  # fmt: skip
     return ScoresOverTime(
-        tagger=known, seconds=heard.seconds, silent=heard.silent, notes=list(heard.notes),
+        tagger=known, seconds=heard.seconds, silent=heard.silent, notes=list(map(over_http, heard.notes)),
         times=[round(time, 4) for time in times], tags=told,
     )  # fmt: skip
 

@@ -161,7 +161,9 @@ class Folder(Output):
 
 
 class JobAsked(Output):
-    """Hear the whole folder. What is not told is the tagger's own. retry: try again, too, what could not be read."""
+    """Hear the whole folder. What is not told is the tagger's own. gain: dB by which sound is made louder first; salvage: use what can
+    be read of damaged recordings; retry: try again, too, what could not be read.
+    """
 
     tagger: str | None = None
     threshold: Annotated[float | None, Field(gt=0, le=1)] = None
@@ -169,6 +171,8 @@ class JobAsked(Output):
     gap: Annotated[float | None, Field(ge=0, le=1e6)] = None
     shortest: Annotated[float | None, Field(ge=0, le=1e6)] = None
     low: Annotated[float | None, Field(gt=0, le=1)] = None
+    gain: Annotated[float, Field(ge=-200, le=200)] = 0.0
+    salvage: bool = False
     retry: bool = False
 
 
@@ -200,6 +204,8 @@ class OneJob(Output):
     events: Counted
     candidates: Counted
     rules: dict[str, Any]
+    gain: Annotated[float, Field(description="dB by which sound was made louder first.")]
+    salvage: Annotated[bool, Field(description="Whether what can be read of damaged recordings was heard.")]
 
 
 class AllJobs(Output):

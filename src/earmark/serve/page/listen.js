@@ -4,8 +4,8 @@ import { Recorder } from "./recorder.js";
 import { View } from "./view.js";
 
 const at = (id) => document.getElementById(id), FORMS = ["audacity", "raven", "csv", "json"];
-const opened = latest(), heard = latest(cleared), found = latest(unfound);
-let view, tagger, state, recording, threshold = null, recorder, opening = false, left = null, later;
+const opened = latest(), heard = latest(unheard), found = latest(unfound);
+let view, tagger, state, recording, salvage = false, threshold = null, recorder, opening = false, left = null, later;
 
 export function start(service, which) {
   state = service; tagger = which;
@@ -23,6 +23,7 @@ export function start(service, which) {
   at("scale").addEventListener("change", (event) => { view.scale = event.target.value; view.changed(); });
   at("contrast").addEventListener("input", contrast);
   at("threshold").addEventListener("input", () => { threshold = Number(at("threshold").value); told(); clearTimeout(later); later = setTimeout(events, 100); });
+  at("salvage-this").addEventListener("click", () => { salvage = true; hear(); at("view").focus(); });
   document.addEventListener("keydown", key);
   addEventListener("pagehide", () => recording?.held && fetch(`v1/recordings/${recording.id}`, { method: "DELETE", keepalive: true }));
   contrast();
@@ -66,7 +67,7 @@ function take(blob, name, quiet = false) {
 function show(told) {
   const before = recording;
   recording = told;
-  threshold = null;
+  threshold = null; salvage = false;
   at("shown").hidden = false;
   at("what").textContent = recording.name;
   at("facts").textContent = `${clock(recording.seconds)} · ${recording.sample_rate.toLocaleString("en")} Hz · ${recording.channels === 1 ? "one channel" : `${recording.channels} channels, heard as their mean`} · ${recording.container} ${recording.codec}`;
@@ -82,7 +83,7 @@ function hear() {
   at("threshold").disabled = tooLong();
   if (tooLong()) return kept(name);
   at("answer").textContent = `${name} is listening …`;
-  return heard((signal) => json(`v1/recordings/${recording.id}/scores?${query({ tagger: name })}`, { signal }), (scores) => {
+  return heard((signal) => json(`v1/recordings/${recording.id}/scores?${query({ tagger: name, salvage: salvage || null })}`, { signal }), (scores) => {
     view.heard(scores, []);
     const surest = [...scores.tags].sort((a, b) => b.score - a.score).slice(0, 3);
     at("answer").replaceChildren(...(scores.silent ? ["Silent: nothing is to be heard in it."] : surest.map(chip)));
@@ -120,8 +121,10 @@ function kept(name) { // of a recording of the folder that is too long to be hea
   });
 }
 
+function unheard(error) { cleared(); at("damaged").hidden = salvage || !error.message.includes("salvage=true"); }
+
 function cleared() { // of all that was said of what was shown before, by whom it was
-  at("answer").replaceChildren();
+  at("answer").replaceChildren(); at("damaged").hidden = true;
   view.scores = null;
   unfound();
 }
@@ -136,7 +139,7 @@ function unfound() {
 export const chip = (tag) => element("span", { className: "chip" }, element("b", {}, words(tag.label)), element("span", {}, tag.score.toFixed(2)));
 
 function events() {
-  const asked = tagger(), { id } = recording, about = { tagger: asked.name, threshold };
+  const asked = tagger(), { id } = recording, about = { tagger: asked.name, threshold, salvage: salvage || null };
   told();
   return found((signal) => json(`v1/recordings/${id}/events?${query(about)}`, { signal }), ([{ events }]) => {
     const { frames, calibrated, windows } = asked, limit = about.threshold; // not what they are by now: that is asked for next

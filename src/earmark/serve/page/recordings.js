@@ -15,6 +15,7 @@ export function start(state, which) {
   at("job").addEventListener("change", () => { forget(); watch(); });
   at("least").addEventListener("input", () => { clearTimeout(at("least").later); at("least").later = setTimeout(surer, 150); at("least-told").textContent = Number(at("least").value).toFixed(2); });
   at("filter").addEventListener("input", () => { clearTimeout(at("filter").later); at("filter").later = setTimeout(() => files(), 150); });
+  for (const id of ["gain", "salvage"]) at(id).addEventListener("input", worded);
   at("only").addEventListener("change", () => files());
   at("more").addEventListener("click", () => list(true));
   at("more-files").addEventListener("click", () => files(true));
@@ -34,7 +35,7 @@ async function look() { if (await jobs()) { watch(); files(); } }
 
 function jobs(chosen = at("job").value) { // whether they are known
   return named((signal) => json("v1/jobs", { signal }), ({ jobs }) => {
-    at("job").replaceChildren(...jobs.map((each) => new Option(`${each.tagger}, ${limit(each.rules)} · ${each.begun.slice(0, 10)}`, each.id)));
+    at("job").replaceChildren(...jobs.map((each) => new Option(`${each.tagger}, ${[limit(each.rules), ...heardSo(each)].join(", ")} · ${each.begun.slice(0, 10)}`, each.id)));
     if (!jobs.length) at("job").append(new Option("nobody yet", ""));
     if (jobs.some((each) => String(each.id) === String(chosen))) at("job").value = chosen;
     return true;
@@ -56,9 +57,18 @@ function limit(rules) {
   return values.size === 1 ? `threshold ${[...values][0]}` : "its own thresholds";
 }
 
+const heardSo = ({ engine, gain, salvage }) => [...(engine && !engine.includes("float32") ? [engine] : []), ...(gain ? [`${gain > 0 ? "+" : "−"}${Math.abs(gain)} dB`] : []), ...(salvage ? ["damaged ones too"] : [])];
+const how = () => ({ gain: Number(at("gain").value), salvage: at("salvage").checked });
+
+function worded() { // the button: the same goes on, anything else is another job
+  const { gain, salvage } = how(), same = job && job.goes_on && job.served === tagger().name && job.gain === gain && job.salvage === salvage;
+  at("begin").textContent = same ? "Hear what is new" : "Hear them all";
+}
+
 async function begin() {
+  if (!at("gain").reportValidity()) return;
   say("");
-  const made = await attempt(() => post("v1/jobs", { tagger: tagger().name }));
+  const made = await attempt(() => post("v1/jobs", { tagger: tagger().name, ...how() }));
   if (!made || !await jobs(made.id)) return;
   if (job?.id !== made.id) forget();
   at("job").value = made.id; watch();
@@ -67,19 +77,19 @@ async function begin() {
 function watch() {
   clearTimeout(watching);
   const id = at("job").value;
-  at("begin").textContent = "Hear them all";
+  worded();
   if (!id) { at("counts-told").textContent = "Nothing is heard yet."; return undefined; }
   return watched((signal) => json(`v1/jobs/${id}`, { signal }), (told) => {
     const moved = !job || job.done !== told.done || job.state !== told.state;
-    job = told;
-    if (job.goes_on && job.served === tagger().name) at("begin").textContent = "Hear what is new"; // else another tagger hears them anew
+    if (!job) { at("gain").value = told.gain; at("salvage").checked = told.salvage; } // what is chosen later stands
+    job = told; worded();
     const runs = job.state === "running";
     at("progress").hidden = !runs; at("progress").value = job.total ? job.done / job.total : 0;
     at("stop").hidden = !runs; at("begin").disabled = runs;
     at("retry").hidden = runs || !job.unread || !job.goes_on;
     at("table-csv").hidden = !job.events; at("table-csv").href = `v1/jobs/${id}/table?format=csv`;
     at("job-told").textContent = `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")} recordings heard (${clock(job.seconds, 0)}), ${job.events.toLocaleString("en")} events` +
-      `${job.unread ? `, ${job.unread.toLocaleString("en")} could not be read` : ""}${job.silent ? `, ${job.silent.toLocaleString("en")} silent` : ""}${job.noted ? `, ${job.noted.toLocaleString("en")} with notes` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
+      `${job.silent ? `, ${job.silent.toLocaleString("en")} silent` : ""}${job.noted ? `, ${job.noted.toLocaleString("en")} with notes` : ""}${job.unread ? `, ${job.unread.toLocaleString("en")} could not be read` : ""}${runs ? " …" : job.state === "done" ? "." : `; ${job.state}.`}` +
       `${job.gone ? ` ${job.gone === 1 ? "One that was heard is" : `${job.gone.toLocaleString("en")} that were heard are`} not in the folder any more, or not as it was then: what was found there is kept, and counts again once it is back.` : ""}`;
     counts();
     if (moved) { files(); if (cell) list(); }
@@ -151,7 +161,7 @@ function files(more = false) {
   return filed((signal) => json(`v1/recordings?${query({ job: at("job").value, name: at("filter").value, only: at("job").value && at("only").value, first, most: STEP })}`, { signal }), (told) => {
     at("files-told").textContent = `${told.total.toLocaleString("en")} recordings${told.passed_over ? `; ${told.passed_over}` : ""}.`;
     const rows = told.recordings.map((each) => element("tr", {}, element("td", { className: "words file" }, each.error ? each.name : element("a", { href: `#listen/${each.id}` }, each.name), 
-        ...(each.error ? [each.error] : bare(each)).map((told) => element("p", { className: "aside" }, told))),
+        ...(each.error ? [each.error.replace("ask with salvage=true", "let them be heard with “use what can be read”, above")] : bare(each)).map((told) => element("p", { className: "aside" }, told))),
       element("td", {}, each.seconds === null ? "" : clock(each.seconds)), element("td", {}, each.state === "heard" ? String(each.events) : ""),
       element("td", { className: "words" }, each.error ? "cannot be read" : each.silent ? "silent" : each.state)));
     at("files").tBodies[0][more ? "append" : "replaceChildren"](...rows);

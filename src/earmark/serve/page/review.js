@@ -131,7 +131,7 @@ async function mark(asked, recording, start, end, signal) { // what made the tag
   const part = end - start > PART ? [asked.onset, Math.min(end, asked.onset + PART)] : [start, end], tagger = served();
   if (!tagger) return;
   try {
-    const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: part[0], end: part[1] })}`, { signal });
+    const cause = await json(`v1/recordings/${recording.id}/cause?${query({ tagger, tag: asked.tag, start: part[0], end: part[1], gain: jobs.find((each) => String(each.id) === of)?.gain })}`, { signal });
     if (asked !== event) return;
     view.cause = cause; view.draw();
     at("cause-told").textContent = BY[cause.by];
