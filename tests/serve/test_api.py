@@ -191,6 +191,26 @@ def test_sound_that_unfolds_is_stopped(little, tmp_path):
     assert little.post("/v1/tags", content=bytes(data)).status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAV", "DOUBLE"), ("WAV", "PCM_U8"), ("AIFF", "PCM_24"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"),
+     ("AU", "ULAW"), ("CAF", "PCM_32"), ("MP3", "MPEG_LAYER_III")],
+)  # fmt: skip
+def test_what_is_too_long_is_refused_in_every_format(little, tmp_path, container, subtype):
+    """Whatever is asked, also where its header alone tells how long it is; what is not is taken."""
+    spool = little.app.state.service.spool
+    for seconds, status in ((1.2, 413), (0.9, 200)):
+        wave = 0.1 * np.sin(np.arange(round(seconds * 8000)) / 5)
+        soundfile.write(tmp_path / "a", wave, 8000, format=container, subtype=subtype)
+        for path in ("/v1/tags", "/v1/events", "/v1/embeddings", "/v1/recordings"):
+            told = little.post(path, content=(tmp_path / "a").read_bytes(), params={"name": "a"})
+            wanted = 201 if (path, status) == ("/v1/recordings", 200) else status
+            assert told.status_code == wanted, (path, seconds, told.text)
+            if status == 413:
+                assert told.json()["error"].startswith("a: lasts longer than the 1 s that this service hears at once")
+                assert spool.bytes == 0
+
+
 @pytest.fixture
 def small_service() -> Iterator[TestClient]:
     """With a tagger that takes a hundredth of the time."""

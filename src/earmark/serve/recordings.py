@@ -86,7 +86,7 @@ def survey(sound: Sent) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def length(sound: Sent) -> tuple[int, int]:
-    """Samples and rate: by the header where that is so, else by reading to the end. Raises AudioError."""
+    """Samples and rate: by the header where that is so, else by reading to the end. Raises AudioError, TooLong."""
     return measured(sound, sound.state())
 
 
@@ -95,6 +95,7 @@ def measured(sound: Sent, state: object) -> tuple[int, int]:
     info = sound.info()
     exact = info.codec.startswith("PCM") or info.codec in ("FLOAT", "DOUBLE")
     if exact and info.frames and _readable(sound, info.sample_rate, info.frames):
+        sound.bear(info.frames / info.sample_rate)
         return info.frames, info.sample_rate
     return survey(sound)[2], info.sample_rate
 

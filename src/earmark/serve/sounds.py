@@ -30,7 +30,7 @@ class Sent(Recording):
 
     def blocks(self, sample_rate: int, window: float, salvage: bool, report: Report) -> Iterator[Wave]:
         with self.naming():
-            self._check(audio.info(self.file).duration or 0.0)
+            self.bear(audio.info(self.file).duration or 0.0)
             yield from self.decoded(sample_rate, block_seconds(window), salvage, report)
 
     def decoded(
@@ -44,7 +44,7 @@ class Sent(Recording):
             ):
                 self.look()
                 count += len(block)
-                self._check(count / sample_rate)
+                self.bear(count / sample_rate)
                 yield block
 
     def info(self) -> Info:
@@ -83,7 +83,8 @@ class Sent(Recording):
     def _named(self, text: str) -> str:
         return text.replace(str(self.file), str(self.path))
 
-    def _check(self, seconds: float) -> None:
+    def bear(self, seconds: float) -> None:
+        """Raises TooLong for a recording of so many seconds."""
         if seconds > self.most:
             raise TooLong(
                 f"{self.path}: lasts longer than the {self.most:g} s that this service hears at once. Send a part of it, put it "
