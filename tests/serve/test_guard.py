@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -128,6 +129,17 @@ def test_other_machines_need_a_token(host):
 def test_tokens_that_are_none(token):
     with pytest.raises(EarmarkError, match="give 16 or more, of ASCII"):
         Settings(token=token).check()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"state": Path("s")}, "state is for jobs and reviews"), ({"clips": Path("c.csv")}, "clips is for jobs and reviews"),
+     ({"recordings": Path(), "dataset": "folder"}, "dataset is the layout of the clips")],
+)  # fmt: skip
+def test_settings_that_would_count_for_nothing(given, told):
+    """As the command refuses them."""
+    with pytest.raises(EarmarkError, match=told):
+        Settings(**given).check()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.2.1"])

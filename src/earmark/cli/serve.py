@@ -24,12 +24,16 @@ def serve(
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option(help="A folder for jobs and reviews of them; default: one of the user's."),
+        typer.Option(help="With --recordings: a folder for jobs and reviews of them; default: one of the user's."),
         OwnFolder(),
+        Needs("--recordings", of="jobs and reviews of recordings"),
     ] = None,
     clips: Annotated[
         Path | None,
-        typer.Option(help="What the taggers learnt from, to hear examples and train again: a folder or manifest."),
+        typer.Option(
+            help="With --recordings: what the taggers learnt from, for examples and training: a folder or manifest."
+        ),
+        Needs("--recordings", of="reviews of recordings, to hear examples and train again"),
     ] = None,
     dataset: Annotated[
         str | None,

@@ -75,6 +75,13 @@ class Settings:
             raise EarmarkError(
                 f"the token has {len(self.token)} characters: give {LONG} or more, of ASCII, such as `openssl rand -hex 16` prints"
             )
+        for name in ("state", "clips"):
+            if self.recordings is None and getattr(self, name) is not None:
+                raise EarmarkError(
+                    f"{name} is for jobs and reviews of a folder of recordings: name that too (recordings), or leave {name} out"
+                )
+        if self.dataset is not None and self.clips is None:
+            raise EarmarkError("dataset is the layout of the clips: name those too (clips), or leave dataset out")
         if self.recordings is not None and not self.recordings.is_dir():
             raise EarmarkError(f"{self.recordings}: is no folder. Give the one that holds the recordings")
         for name in ("workers", "most_bytes", "most_seconds", "held_bytes", "held_seconds", "patience"):
