@@ -357,8 +357,8 @@ class ChangedTag(Output):
 
 
 class OneTraining(Output):
-    """state: preparing, running, stopped, done, taken, rejected, or failed and why. answers: that it learns from. said: sentences to
-    be read.
+    """state: preparing, running, stopped, done, taken, rejected, failed and why, or taken, but not served, and why. answers: that it
+    learns from. said: sentences to be read.
     """
 
     id: int
