@@ -19,6 +19,7 @@ from earmark.errors import EarmarkError
 from earmark.models import loading
 from earmark.serve.app import build
 from earmark.serve.settings import Settings
+from earmark.serve.wording import over_http
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +132,8 @@ def test_what_was_done_to_the_sound_is_told_of_a_job_as_of_one_recording(esc10, 
         for path in (tmp_path / "state" / "jobs" / "1" / "results").iterdir()
         for each in json.loads(path.read_text())
     }
-    assert {name: (each["notes"], each["silent"]) for name, each in kept.items()} == {
+    # files are told as the library tells it, answers in the words of HTTP
+    assert {name: (list(map(over_http, each["notes"])), each["silent"]) for name, each in kept.items()} == {
         name: (each["notes"], each["silent"]) for name, each in told.items()
     }
     line = sqlite3.connect(tmp_path / "state" / "serve.sqlite")
