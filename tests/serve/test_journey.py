@@ -126,7 +126,7 @@ def test_from_the_address_to_a_tagger_of_ones_own(page, program, data, truth):
     page.run("location.hash = 'recordings'")
     page.wait("document.querySelectorAll('#files tbody tr').length > 0")
     page.run("document.querySelector('#begin').click()")
-    page.wait("document.querySelector('#job-told').textContent.endsWith('events.')", 300)
+    page.wait("document.querySelector('#job-told').textContent.endsWith('.')", 300)
     job = client.get("/v1/jobs").json()["jobs"][0]
     assert (job["done"], job["unread"]) == (SCENES, 0) and job["events"] >= ANSWERS
     screen(page, "recordings", (1400, True), (400, False))
