@@ -96,7 +96,7 @@ def test_many_tags_beside_few(here):
     known = clips(here)
     library.evaluate("t.safetensors", known, merge="table.csv", resamples=0).scores.save("few.parquet")
     by = {"many": "t.safetensors", "few": "few.parquet"}
-    pairs = compare(by, known, merge="table.csv", resamples=0, permutations=0, metrics=["accuracy"])
+    pairs = compare(by, known, merge="table.csv", resamples=0, permutations=0, task="one", metrics=["accuracy"])
     assert [system.metrics["accuracy"].value for system in pairs.systems] == [0.75, 0.75]
     assert any(note.startswith("many: Judged in merged tags (table.csv, highest)") for note in pairs.notes)
     with pytest.raises(EarmarkError, match="have different tags"):

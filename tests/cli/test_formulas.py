@@ -73,6 +73,8 @@ def test_errors_are_told_of_where_a_verb_leaves_with_1(named, tmp_path):
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
 def test_manifests(named, tmp_path, ending):
     told = {"id": ["a", "b"], "path": ["a.wav", "b.wav"], "tags": [["=1+1"], ["rain"]], "fold": ["+x", "2"]}
+    for name in told["path"]:
+        shutil.copy(named / "sound.wav", tmp_path / name)
     manifests.write(manifests.build(told, tmp_path), tmp_path / "in.parquet")
     done = earmark("index", "table", tmp_path / "in.parquet", "-o", tmp_path / f"out.{ending}", "--no-hashes")
     assert done.returncode == 0, done.stderr

@@ -328,18 +328,18 @@ def test_a_name_that_the_disk_does_not_take_fails_its_recording_alone(here, tmp_
     """As FAT refuses a question mark: the others' results are written."""
     import errno
 
-    from earmark.events import formats
+    from earmark import files
 
     for name in ("what?.wav", "b.wav"):
         soundfile.write(tmp_path / name, soundfile.read(here / "sound.wav")[0], 16_000)
-    write = formats.write
+    write = files.write_text
 
-    def fat(events, path, *rest):
+    def fat(path, text, **how):
         if "?" in Path(path).name:
             raise OSError(errno.EINVAL, "Invalid argument", str(path))
-        write(events, path, *rest)
+        write(path, text, **how)
 
-    monkeypatch.setattr(formats, "write", fat)
+    monkeypatch.setattr(files, "write_text", fat)
     done = earmark("events", tmp_path / "what?.wav", tmp_path / "b.wav", "--tagger", here / "t.safetensors",
                    "--format", "audacity", "--out", tmp_path / "o")  # fmt: skip
     assert done.returncode == 1 and "was heard, and its result cannot be written as" in done.stderr

@@ -345,7 +345,7 @@ def test_embeddings(hostile, tmp_path):
     said = {
         "ids.parquet": "texts would take",
         "values.parquet": "values would take",
-        "loose.parquet": "holds no embeddings",
+        "loose.parquet": "all of a file have one length",
     }
     check_refused(hostile([["embeddings", str(tmp_path / name)] for name in said]), list(said.items()))
 

@@ -85,7 +85,7 @@ LEVEL = 0.05  # p-values below it tell two systems apart
 SHOWN = 3  # pairs that a note tells
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Scored:
     """A system's scores, the clips that they are of, and sentences for the report.
 

@@ -124,5 +124,5 @@ def unheard(tagger: AnyTagger) -> list[str]:
     """
     told = [member.windows.unheard(member.sample_rate) for member in tagger.members]
     told += [getattr(member, "verdict", "") for member in tagger.members]  # engines' alone have one
-    who = "this tagger" if len(told) == 1 else "a member of this ensemble"
+    who = "this tagger" if len(tagger.members) == 1 else "a member of this ensemble"
     return [f"{who} {each}" for each in dict.fromkeys(told) if each]
