@@ -57,8 +57,9 @@ Hz = Annotated[float | None, Query(ge=0, le=1e6, description="Default: all that 
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-        "description": "A grey picture; 304 and none where it is that whose ETag came in If-None-Match.",
+        "description": "A grey picture.",
     },
+    304: {"description": "None: it is that whose ETag came in If-None-Match."},
 }
 SOUND: dict[int | str, dict[str, Any]] = {
     200: {
