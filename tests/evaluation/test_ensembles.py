@@ -99,6 +99,31 @@ def test_figures_without_a_value_are_null_and_told(perfect: list[Path], single: 
     assert not any("JSON tells null" in line for line in heard.said)
 
 
+@pytest.mark.parametrize("task", ["one", "many"])
+@pytest.mark.parametrize("tell", ["both", "one of them"])
+def test_members_that_tell_their_task_are_taken_at_their_word(
+    single: Manifest, tmp_path: Path, heard: Heard, task: Task, tell: str
+) -> None:
+    """Whatever their scores sum to; where they tell different ones, or none, the sums decide."""
+    values = np.random.default_rng(0).random((9, 2))
+    sums = values / values.sum(1, keepdims=True)  # as of one tag a clip
+    given = np.asarray(values / 2 if task == "one" else sums, np.float32)
+
+    def file(name: str, own: str | None) -> Path:
+        facts = {} if own is None else {"task": own}
+        Scores(given, single.ids, np.zeros(9), np.ones(9), TAGS, facts).save(tmp_path / name)
+        return tmp_path / name
+
+    other = None if tell == "one of them" else task
+    assert combine([file("a.parquet", task), file("b.parquet", other)], progress=heard).task == task
+    assert heard.said == [f"task {task}: so the scores tell (--task says otherwise)"]
+    by_sums = "many" if task == "one" else "one"
+    for owns in ((None, None), ("one", "many")):
+        assert (
+            combine([file(f"{place}.parquet", own) for place, own in enumerate(owns)], progress=heard).task == by_sums
+        )
+
+
 @pytest.mark.parametrize(("task", "metric"), [(task, name) for task in ("one", "many") for name in chosen(None, task)])
 def test_a_member_that_helps_gains_by_any_metric(single: Manifest, tmp_path: Path, task: Task, metric: str) -> None:
     """One that errs once beside one that is right once: alone it is the better one, and so is all with it, whatever less of it means."""

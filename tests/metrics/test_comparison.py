@@ -211,34 +211,32 @@ def test_errors_say_what_is_wrong() -> None:
 
 
 def test_an_interval_and_a_p_value_that_disagree_are_explained():
-    from earmark.evaluation.comparison import _at_odds
+    from earmark.evaluation.doubts import at_odds
     from earmark.metrics import Difference, Interval
 
     def pair(low: float, high: float, p: float, holm: float = float("nan")) -> Difference:
         return Difference("map", "a", "b", 0.5, 0.6, Interval(-0.1, low, high), p, holm)
 
-    (told,) = _at_odds([pair(-0.141, -0.006, 0.25)])
+    (told,) = at_odds([pair(-0.141, -0.006, 0.25)])
     assert told.startswith(
         "Of 1 difference the interval excludes 0 and p is not below 0.05: a less b in mAP (0.250). They answer"
     )
     # a p of several pairs is told as what it is, whether or not p alone would tell them apart
     for alone in (0.081, 0.04):
-        (told,) = _at_odds([pair(-0.141, -0.006, alone, 0.243)])
+        (told,) = at_odds([pair(-0.141, -0.006, alone, 0.243)])
         assert (
             "excludes 0 and p after Holm's correction for several pairs is not below 0.05: a less b in mAP (0.243). "
             in told
         )
-    (told,) = _at_odds([pair(-0.141, -0.006, 0.25, 0.25)])
+    (told,) = at_odds([pair(-0.141, -0.006, 0.25, 0.25)])
     assert "excludes 0 and p is not below 0.05: a less b in mAP (0.250). " in told
     # each way once, with some of the pairs
-    first, second = _at_odds(
-        [pair(-0.1, 0.1, 0.01, 0.02), *(pair(-0.141, -0.006, 0.1, 0.2 + i / 10) for i in range(5))]
-    )
+    first, second = at_odds([pair(-0.1, 0.1, 0.01, 0.02), *(pair(-0.141, -0.006, 0.1, 0.2 + i / 10) for i in range(5))])
     assert first.startswith(
         "Of 1 difference the interval includes 0 and p after Holm's correction for several pairs is below 0.05: "
     )
     assert second.startswith("Of 5 differences the interval excludes 0 ") and "(0.400) and 2 more. They" in second
-    assert _at_odds([pair(-0.141, -0.006, 0.01), pair(-0.141, 0.1, 0.25), pair(float("nan"), 0.1, 0.01)]) == []
+    assert at_odds([pair(-0.141, -0.006, 0.01), pair(-0.141, 0.1, 0.25), pair(float("nan"), 0.1, 0.01)]) == []
 
 
 def test_a_tag_that_every_clip_has_is_no_part_of_the_mean():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +17,8 @@ from earmark.data.matching import Matched, check_any, match
 from earmark.data.together import grouped
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import checked
-from earmark.evaluation import choices, heldout, wording
-from earmark.evaluation.clips import BEYOND, SUMS, foreign, notes_on_figures, notes_on_groups, notes_on_tags
+from earmark.evaluation import choices, doubts, heldout, wording
+from earmark.evaluation.clips import foreign
 from earmark.evaluation.figures import plain
 from earmark.evaluation.heldout import Leaks, Request, Source
 from earmark.evaluation.protocol import look
@@ -31,7 +30,6 @@ from earmark.metrics import Difference, Interval
 from earmark.metrics.clips import checked_number
 from earmark.metrics.intervals import left_out
 from earmark.metrics.naming import current
-from earmark.metrics.probabilities import probable
 from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import SUFFIXES, Scores, Task
@@ -79,10 +77,6 @@ class Comparison:
             "protocol": self.protocol or {},
         }  # fmt: skip
         return {key: plain(value) for key, value in report.items()}
-
-
-LEVEL = 0.05  # p-values below it tell two systems apart
-SHOWN = 3  # pairs that a note tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,13 +169,20 @@ def compare(
             *_foreign(scored, named, judged),
             *notes,
             *_of_unknown(next(iter(matched.values())), judged, comparison.pairs),
-            *_caveats(comparison, next(iter(scored.values())).scores.tags, judged, resamples),
+            *doubts.of_figures(
+                {name: of_system.values for name, of_system in matched.items()},
+                {system.name: system.metrics for system in comparison.systems},
+                next(iter(matched.values())),
+                next(iter(scored.values())).scores.tags,
+                judged,
+                resamples,
+            ),
             *lacking,
             *tasks,
             *(decided if any(name in FIGURES for name in comparison.systems[0].metrics) else ()),
             *_nobody_knows(named),
             *_unlike(scored),
-            *_at_odds(comparison.pairs),
+            *doubts.at_odds(comparison.pairs),
             *(note for system in scored.values() for note in system.notes),
         ),
         protocol={
@@ -207,32 +208,6 @@ def _of_unknown(matched: Matched, task: Task, pairs: Sequence[Difference]) -> li
     """How much is not known of the clips, and which metrics leave out more for it than that."""
     names = dict.fromkeys(pair.metric for pair in pairs)
     return [*matched.unknown(task), *left_out(names, None if task == "one" else matched.known)]
-
-
-def _at_odds(pairs: Sequence[Difference]) -> list[str]:
-    """Where the interval and the p-value of a difference say different things, and why that can be: a sentence for each way."""
-    found: dict[tuple[bool, bool], list[str]] = {}
-    for pair in pairs:
-        low, high = pair.difference.low, pair.difference.high
-        several = not math.isnan(pair.p_holm) and pair.p_holm != pair.p  # of one pair alone both are the same
-        p = pair.p_holm if several else pair.p
-        excludes = low > 0 or high < 0
-        if math.isnan(p) or not (math.isfinite(low) and math.isfinite(high)) or excludes == (p < LEVEL):
-            continue
-        found.setdefault((excludes, several), []).append(
-            f"{pair.a} less {pair.b} in {wording.title(pair.metric)} ({p:.3f})"
-        )
-    notes = []
-    for (excludes, several), told in found.items():
-        of = "p after Holm's correction for several pairs" if several else "p"
-        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-        notes.append(
-            f"Of {wording.count(len(told), 'difference')} the interval {'excludes' if excludes else 'includes'} 0 and {of} is "
-            f"{'not ' if excludes else ''}below {LEVEL:g}: {'; '.join(told[:SHOWN])}{more}. They answer different questions, the interval "
-            "how far a difference moves with other groups, p how often swapped systems differ as much; with few groups the interval is "
-            "too narrow and p can hardly be small. p decides whether two are told apart."
-        )
-    return notes
 
 
 def named_by(source: str, taken: Mapping[str, Any]) -> tuple[str, str]:
@@ -408,31 +383,6 @@ def _thresholds(scored: Mapping[str, _Scored], tags: Sequence[str]) -> tuple[dic
     told += [f"of {wording.row(others)} with {DEFAULT:g}"] if others else []
     why = f" ({wording.row(several)}: different ones are stored)" if several else ""
     return levels, [f"F1 is that of decisions {wording.row(told)}{why}."]
-
-
-def _caveats(comparison: Comparison, tags: Sequence[str], task: Task, resamples: int) -> list[str]:
-    """What `measure` tells of figures: of the clips once, of systems with their names unless it is of all."""
-    first = next(iter(comparison.matched.values()))
-    groups = len(np.unique(first.groups))
-    by_line: dict[str, list[str]] = {}
-    for system in comparison.systems:
-        values, alone = comparison.matched[system.name].values, task == "one"
-        figures = {name: system.metrics[name] for name in sorted(system.metrics, key=wording.position)}
-        lines = []
-        if not probable(values, alone=alone):
-            # these have no value for that, not for what the clips lack
-            losses = {name for name in figures if METRICS[name].facts.get("least")}
-            figures = {name: figure for name, figure in figures.items() if name not in losses}
-            beyond = not probable(values, alone=False)
-            lines.append(BEYOND.format("log loss, no Brier score") if beyond else SUMS)
-        for line in (*lines, *notes_on_figures(figures, groups)):
-            by_line.setdefault(line, []).append(system.name)
-    everywhere = len(comparison.systems)
-    return [
-        *notes_on_tags(first.judged_as(task), tags),
-        *(line if len(of) == everywhere else f"{', '.join(of)}: {line}" for line, of in by_line.items()),
-        *notes_on_groups(groups, resamples, "No intervals and no p"),
-    ]
 
 
 def _foreign(scored: Mapping[str, _Scored], named: Mapping[str, Source], task: Task) -> list[str]:

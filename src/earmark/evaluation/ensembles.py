@@ -129,9 +129,9 @@ def combine(
     """Search, compare and combine score files, whatever of it is asked for.
 
     weights: one a member, in any proportion; default all the same. over: what the rank rule ranks. only: the members must
-    have the same clips, or the common ones are taken. task: default "one" where each clip's scores sum to one. data: the
-    clips' tags, which search, cross and figures of agreement need. search: weights that suit the metric, in so many
-    rounds; cross: each fold with the weights, and the temperature, that the others chose. temperature: of one tag a clip, a
+    have the same clips, or the common ones are taken. task: default what the files tell, else "one" where each clip's scores
+    sum to one. data: the clips' tags, which search, cross and figures of agreement need. search: weights that suit the metric,
+    in so many rounds; cross: each fold with the weights, and the temperature, that the others chose. temperature: of one tag a clip, a
     number, or "fit": that of the least log loss on these clips (`earmark.scores.ensemble.temperature`). metric: default
     accuracy, in task many mAP. agreement: who answers like whom. scores: combine them. Raises ScoresError, ManifestError.
 
@@ -253,7 +253,12 @@ def _edge(what: str, clips: str) -> str:
 
 
 def _task(members: Sequence[Scores], progress: Progress) -> Task:
-    """One tag a clip where all members' scores of each clip sum to one."""
+    """As the members' files tell, where those that tell it agree; else one tag a clip where all members' scores of each clip sum to one."""
+    told = {member.task for member in members if member.task is not None}
+    if len(told) == 1:
+        (task,) = told
+        progress.say(f"task {task}: so the scores tell (--task says otherwise)")
+        return task
     one = all(bool((np.abs(member.values.sum(1) - 1) <= NEAR_ONE).all()) for member in members)
     progress.say(
         f"task {'one' if one else 'many'}: the scores of each clip {'' if one else 'do not '}sum to one (--task says otherwise)"

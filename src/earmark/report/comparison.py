@@ -14,7 +14,8 @@ from pathlib import Path
 
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
-from earmark.evaluation.comparison import LEVEL, Comparison, System
+from earmark.evaluation.comparison import Comparison, System
+from earmark.evaluation.doubts import LEVEL
 from earmark.metrics import Difference, Interval
 from earmark.registry import METRICS
 from earmark.report import page, provenance, svg, text, wording
