@@ -30,7 +30,8 @@ def ensemble(
         Literal["same", "common"], typer.Option(help="Score files must have the same clips, or common ones are taken.")
     ] = "same",
     task: Annotated[
-        Literal["one", "many"] | None, typer.Option(help="Of score files; default: as they tell, else one where they sum to one.")
+        Literal["one", "many"] | None,
+        typer.Option(help="Of score files; default: as they tell, else one where they sum to one."),
     ] = None,
     epochs: Annotated[
         list[Path] | None, typer.Option(help="A run (or its epochs/) with train.keep=every: each epoch is a member.")
