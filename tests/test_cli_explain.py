@@ -114,7 +114,7 @@ def test_it_says_what_it_cannot_show(place, tmp_path):
 @pytest.mark.parametrize(
     ("tagger", "options", "message"),
     [
-        ("map", ["--layers", "1"], "the net resnet_b_att hears maps, not samples"),
+        ("map", ["--layers", "1"], "raw layers, of which resnet_b_att, the net of"),
         ("raw", ["--layers", "9"], "no layer 9. There are 1 (stem.0), 2 (blocks.0.conv1)"),
         ("raw", ["--layers", "blocks.0.conv3"], "did you mean 'blocks.0.conv2'?"),
         ("none", [], "no such file, and no shipped tagger of that name"),

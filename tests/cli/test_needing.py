@@ -12,7 +12,7 @@ from tests.program import earmark
 
 from earmark import cli
 from earmark.cli.terminal import tuned
-from earmark.cli.terminal.needing import HEARING, Needs, may_be_scores, needs
+from earmark.cli.terminal.needing import HEARING, Needs, idle, may_be_scores, needs
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -52,6 +52,72 @@ def test_it_is_refused_without_the_other(name, words, command, parameter, mark, 
     assert done.returncode == 2, done
     assert f"{parameter.opts[0]} is for {mark.of}: name that with {' or '.join(mark.others)}, or leave" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+BESIDE = [
+    pytest.param(name, words, command, parameter, mark, id=f"{' '.join(words)} {parameter.opts[0]}")
+    for name in cli.names()
+    for words, command in commands(name)
+    for parameter in command.params
+    if (mark := idle(command.callback).get(parameter.name))
+]
+
+
+def test_what_switches_leave_idle():
+    assert [each.id for each in BESIDE] == [
+        "compare --leaks", "evaluate --leaks", "evaluate --pictures", "evaluate --collars", "evaluate --hit"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "words", "command", "parameter", "mark"), BESIDE)
+def test_it_is_refused_beside_what_leaves_it_idle(name, words, command, parameter, mark, place, tmp_path, monkeypatch):
+    """Also where it is given what it is without being given; not where the switch is the other way."""
+    monkeypatch.chdir(tmp_path)
+    told = [*words, *given(name, command, place, tmp_path)]
+    for switch in {"--no-events", "--events"} & set(told):
+        told.remove(switch)
+    option = [parameter.opts[0], *([] if parameter.is_flag else [parameter.default])]
+    done = earmark(*told, *option, mark.beside)
+    assert done.returncode == 2, done
+    assert f"{parameter.opts[0]} counts for nothing with {mark.beside}: {mark.because}. Leave one" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    for others in ((*option,), (mark.beside,), *((("--no-pictures", mark.beside),) if parameter.is_flag else ())):
+        assert "counts for nothing with" not in earmark(*told, *others).stderr
+
+
+@pytest.mark.parametrize("option", [("--layers", "1"), ("--filters", "64"), ("--steps", "400"), ("--seed", "0")])
+def test_ascents_are_refused_for_nets_that_hear_maps(option, place, tmp_path):
+    done = earmark("explain", "digits", "--out", tmp_path / "x", *option)
+    assert done.returncode == 2 and f"{option[0]} is for raw layers, of which resnet_c_att" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("explain", "digits", "--out", "x", "--start", "0"), "--start is for recordings to see it at work on"),
+        (("explain", "digits", "--out", "x", "--salvage"), "--salvage is for recordings to see it at work on"),
+        (("check", "pack", "--set", "train.epochs=3"), "--set is for recipes, and pack is a pack: leave --set out"),
+        (("export", "digits", "-o", "x.safetensors", "--part", "whole"), "--part is for ONNX files, and a tagger's"),
+        (("review", "--summary", "r.csv", "--count", "60"), "--count is for a new choice of detections"),
+        (("review", "--summary", "r.csv", "--tag", "a", "--seed", "0"), "--tag and --seed are for a new choice of"),
+        (("audit", "a.parquet", "--data", "clips.csv", "--json", "--top", "40"), "--top is for the table and the page"),
+    ],
+)  # fmt: skip
+def test_what_counts_for_nothing_here_is_refused(words, told, place, tmp_path, monkeypatch):
+    pack(tmp_path, place)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    done = earmark(*[place / word if (place / word).is_file() else word for word in words])
+    assert done.returncode == 2 and told in done.stderr, done
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def pack(tmp_path, place):
+    from earmark.data import packs
+    from earmark.data.datasets import open_data
+
+    packs.pack(open_data(place / "clips.csv", None), tmp_path / "pack")
 
 
 def test_recall_is_of_clips_that_are_mixed(place, tmp_path):

@@ -78,6 +78,15 @@ def test_events_of_clips_in_which_nothing_is_heard_are_not_judged(make: Make, sc
     assert heard.said == ["no clip has an event: events are not judged"]
 
 
+@pytest.mark.parametrize("asked", [{"collars": [0.1]}, {"hit": "length"}, {}, {"hit": "length", "events": False}])
+def test_how_events_are_judged_is_told_to_count_for_nothing_where_none_are_known(
+    make: Make, single: Manifest, asked: dict
+) -> None:
+    notes = earmark.evaluate(make(), single, folds=["2"], resamples=5, **asked).figures.notes
+    idle = "No clip has known events: none are judged, and collars and hit count for nothing."
+    assert (idle in notes) is (len(asked) == 1)
+
+
 def test_stored_rules_make_three_rows(make: Make, scenes: Manifest) -> None:
     rules = {"thresholds": dict.fromkeys(TAGS, 0.01), "medians": dict.fromkeys(TAGS, 0.0), "gap": 0.0, "shortest": 0.0}
     told = earmark.evaluate(make(0, {"events": {"rules": rules}}), scenes, folds=["3"], resamples=5).figures.events

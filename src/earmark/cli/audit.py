@@ -27,11 +27,14 @@ def audit(
 ) -> None:
     """List the clips whose label the scores speak against, the surest first; each scored by a tagger that never saw it."""
     from earmark import report
+    from earmark.cli.terminal import needing
     from earmark.cli.terminal.bar import Bar
     from earmark.cli.terminal.console import print_json, print_table, say
     from earmark.evaluation import labels
     from earmark.report.excerpt import places
 
+    if as_json and out is None:
+        needing.refuse({"top"}, "the table and the page, and JSON has all", "name a folder with --out")
     told = labels.audit(source, data, dataset=dataset, batch=batch, workers=workers, device=device, progress=Bar())
     if out is not None:
         report.write_audit(told.labels, out, "audit", places(told.clips), notes=told.notes)

@@ -25,6 +25,7 @@ def check(
     written.
     """
     from earmark import recipe as recipes
+    from earmark.cli.terminal import needing
     from earmark.cli.terminal.console import say
     from earmark.cli.terminal.packing import check_pack
     from earmark.data.packs import check_not_left, is_pack
@@ -33,6 +34,7 @@ def check(
     from earmark.train.rehearsal import rehearse, tags_for
 
     if is_pack(Path(recipe)):
+        needing.refuse({"settings"}, f"recipes, and {recipe} is a pack", "name a recipe")
         check_pack(Path(recipe))
         return
     check_not_left(Path(recipe))

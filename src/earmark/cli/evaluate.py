@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from earmark.cli.terminal import options
-from earmark.cli.terminal.needing import MayBeScores
+from earmark.cli.terminal.needing import Idle, MayBeScores
 
+OF_EVENTS = Idle("--no-events", because="no events are judged then")
 PLACE = 30  # in `earmark --help`
 
 
@@ -31,9 +32,13 @@ def evaluate(
     merge_by: options.MergeBy = "highest",
     task: options.JudgedAs = None,
     events: Annotated[bool, typer.Option(help="Judge known events too; this hears their clips again.")] = True,
-    pictures: Annotated[bool, typer.Option(help="Draw the events of a few clips, with their spectrograms.")] = True,
-    collars: Annotated[str, typer.Option(help="Seconds that edges of events may be off, with commas.")] = "0.2,0.4",
-    hit: options.Hit = "sed_eval",
+    pictures: Annotated[
+        bool, typer.Option(help="Draw the events of a few clips, with their spectrograms."), OF_EVENTS
+    ] = True,
+    collars: Annotated[
+        str, typer.Option(help="Seconds that edges of events may be off, with commas."), OF_EVENTS
+    ] = "0.2,0.4",
+    hit: Annotated[options.Hit, OF_EVENTS] = "sed_eval",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the tagger file.")] = False,
     resamples: options.Resamples = 1000,
     draw: options.Draw = "groups",

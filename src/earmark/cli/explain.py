@@ -34,20 +34,21 @@ def explain(
 ) -> None:
     """Show what a tagger's filters listen for, what its gates let through and where in recordings its attention lies."""
     from earmark import audio
+    from earmark.cli.terminal import needing
     from earmark.cli.terminal.bar import leave_with_reasons
     from earmark.cli.terminal.console import print_json, progress, say, say_notes
-    from earmark.errors import EarmarkError
     from earmark.inference import process
     from earmark.models import loading
     from earmark.report.explain import Explanation, select
 
+    if not paths:
+        needing.refuse({"start", "salvage"}, "recordings to see it at work on, and none are given", "give some")
     process.take()
     found = Explanation(loading.load(tagger, device, engine="torch"), out, steps=steps, seed=seed)
-    if layers and not found.layers:
-        raise EarmarkError(
-            f"{tagger}: the net {found.facts['net']} hears maps, not samples, so that there are no raw layers to choose with "
-            "--layers. Without it its first kernels are shown, and where it tells of moments, what it makes of recordings"
-        )
+    if not found.layers:
+        net = f"raw layers, of which {found.facts['net']}, the net of {tagger}, has none: it hears maps, not samples"
+        way = "explain one that hears samples. Of this one first kernels are shown, and moments or gates in recordings where it has them"
+        needing.refuse({"layers", "filters", "steps", "seed"}, net, way)
     asked = select(found.layers, layers)
     recordings = audio.find(paths or [], say)
     with progress() as bar:

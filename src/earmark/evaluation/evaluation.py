@@ -175,6 +175,8 @@ def evaluate(
             parts, clips, vocabulary=vocabulary, collars=collars, hit=hit, resamples=resamples, settings=settings,
             progress=progress,
         )  # fmt: skip
+        if detected is None and (tuple(collars), hit) != (tuple(COLLARS), "sed_eval"):
+            notes.append("No clip has known events: none are judged, and collars and hit count for nothing.")
     if judged != parts[0].tagger.task:
         facts[JUDGED_AS] = f"{judged}, though its own is {parts[0].tagger.task}"
     figures = measure(

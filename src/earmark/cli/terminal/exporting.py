@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.cli.terminal import needing
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Wanted:
             raise EarmarkError(
                 f"--out {self.out}: ends in {self.out.suffix or 'nothing'}: give FILE.safetensors or FILE.onnx"
             )
+        if not self.onnx:
+            needing.refuse({"part"}, "ONNX files, and a tagger's file holds all of it", "write FILE.onnx")
         if self.precision == "int8" and not self.calibrate:
             raise EarmarkError(
                 "--precision int8 needs --calibrate RECORDINGS: the ranges of what goes through the net, best those that it "

@@ -1,8 +1,9 @@
 """Options that count for nothing in the command that runs: they are refused, not passed over.
 
-One that counts for nothing without another carries a mark, `Annotated[float, typer.Option(…), Needs("--clips", of="clips of events")]`. An
-argument that may be files of scores carries `MayBeScores()`: then nothing is heard, and options of hearing count for nothing. Where a verb
-begins, the marks of the options that were given are looked at, also of those that were given their default.
+One that counts for nothing without another carries a mark, `Annotated[float, typer.Option(…), Needs("--clips", of="clips of events")]`;
+one that counts for nothing beside another `Idle("--no-events", because="no events are judged then")`. An argument that may be files of scores
+carries `MayBeScores()`: then nothing is heard, and options of hearing count for nothing. Where a verb begins, the marks of the options
+that were given are looked at, also of those that were given their default.
 """
 
 from __future__ import annotations
@@ -39,6 +40,25 @@ class Needs:
         object.__setattr__(self, "of", of)
 
 
+@dataclass(frozen=True)
+class Idle:
+    """beside: a switch, as it is called where the marked option counts for nothing; because: why that is so, in words."""
+
+    beside: str
+    because: str
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether the switch is so, among the values of the verb's parameters."""
+        name = self.beside.removeprefix("--")
+        wanted = not name.startswith("no-")
+        return bool(values[name.removeprefix("no-").replace("-", "_")]) is wanted
+
+
+def idle(verb: Callable[..., Any]) -> dict[str, Idle]:
+    """Of a verb's options that count for nothing beside another, by the names of their parameters."""
+    return {name: mark for name, mark in _marks(verb) if isinstance(mark, Idle)}
+
+
 def needs(verb: Callable[..., Any]) -> dict[str, Needs]:
     """Of a verb's options that need another, by the names of their parameters."""
     return {name: mark for name, mark in _marks(verb) if isinstance(mark, Needs)}
@@ -56,6 +76,11 @@ def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
         if name in options and not set(mark.others) & set(options.values()):
             raise EarmarkError(
                 f"{options[name]} is for {mark.of}: name that with {' or '.join(mark.others)}, or leave {options[name]} out"
+            )
+    for name, beside in idle(verb).items():
+        if name in options and values.get(name) is not False and beside.holds(values):
+            raise EarmarkError(
+                f"{options[name]} counts for nothing with {beside.beside}: {beside.because}. Leave one of them out"
             )
     heard = [
         name for name in HEARING & set(options) if values.get(name) is not False

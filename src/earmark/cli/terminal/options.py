@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.needing import Needs
+from earmark.cli.terminal.needing import Idle, Needs
 from earmark.cli.terminal.ours import errors, submission
 from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
 
@@ -107,6 +107,7 @@ Errors = Annotated[Path | None, typer.Option(help="CSV of the recordings that co
 Leaks = Annotated[
     Literal["refuse", "report"],
     typer.Option(help="Groups or equal files on both sides: refuse to go on, or report them."),
+    Idle("--seen", because="any clips are allowed then, and what ties them to those learnt from is not looked at"),
 ]
 ReportFolder = Annotated[
     Path | None, typer.Option(help="Where reports go; default: beside a tagger in a run folder."), REPORT

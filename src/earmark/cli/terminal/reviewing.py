@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.cli.terminal import needing
 from earmark.cli.terminal.console import output, print_json, print_table, say
 from earmark.files import notation
 
@@ -48,6 +49,8 @@ def check(
         raise EarmarkError(
             f"--summary {summary[0]}: is told on stdout; --out, --recordings, --clips, --tagger and --answered are of a new choice"
         )
+    if summary:
+        needing.refuse({"count", "tag", "threshold", "seed"}, "a new choice of detections", "leave --summary out")
     if clips is not None and not recordings:
         raise EarmarkError(f"--clips {clips}: say with --recordings where the recordings are")
     if tagger is not None and not recordings:
