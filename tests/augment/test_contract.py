@@ -1,5 +1,7 @@
 """What every registered augmentation must do. A new one is tested because it exists."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from earmark.errors.refusals import all_of
 from earmark.registry import AUGMENTATIONS
 from earmark.train import augment
 from earmark.train.augment import ClipPool
@@ -73,6 +76,28 @@ def test_what_is_said_of_a_number(name, arguments, told):
     with pytest.raises(ValueError) as caught:
         augment.build(name, arguments, RATE)
     assert str(caught.value) == told
+
+
+SLIPS = {"erase": {"fill": "snow"}, "crop": {"short": "loop", "loud": 500.0}, "shift": {"most": -1.0, "ends": "round"}}
+ASKED_IN_PAIRS = {"low", "high", "narrow", "wide"}  # of which a sentence names two
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+def test_what_is_wrong_with_its_arguments_is_told_at_once(name):
+    """Not the first alone; and who makes it is told the first."""
+    own = [argument for of, argument in NUMBERS if of == name and argument not in ASKED_IN_PAIRS]
+    bad = dict.fromkeys(own, -1000000000.0) | SLIPS.get(name, {})
+    if {"low", "high"} <= set(AUGMENTATIONS[name].arguments()):
+        bad |= {"low": 0.9, "high": 0.1}
+    with pytest.raises(ValueError) as first:
+        augment.build(name, bad, RATE)
+    given = {"sample_rate": RATE} if "sample_rate" in AUGMENTATIONS[name].arguments() else {}
+    told = all_of(lambda: AUGMENTATIONS[name].function(**given, **bad), first.value)
+    assert told[0] == str(first.value)
+    missing = [
+        key for key in bad if key not in ("low", "high") and not any(line.startswith(f"{key} is") for line in told)
+    ]
+    assert missing == [] and ("low" not in bad or any(re.match("areas|ratios", line) for line in told)), told
 
 
 def test_each_is_of_one_stage():

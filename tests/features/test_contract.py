@@ -1,9 +1,12 @@
 """What every registered feature must do. A new feature is tested because it exists."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
+from earmark.errors.refusals import Mistakes, every
 from earmark.models.features import Resized
 from earmark.registry import FEATURES
 
@@ -154,3 +157,47 @@ def test_too_short_a_wave_is_refused(feature):
             ValueError, match=f"10 samples are fewer than one frame of {feature.shortest}: pad the wave"
         ):
             feature(torch.zeros(1, 10))
+
+
+WRONG = {
+    "mean": 1e9,
+    "deviation": -1,
+    "floor": -1,
+    "window": -1.0,
+    "hop": -1.0,
+    "bands": 0,
+    "low": -7.0,
+    "preemphasis": 3.0,
+    "log": "log",
+}
+
+
+def refusals(name, arguments):
+    """What is said of them, numbers left out."""
+    try:
+        every(lambda: FEATURES[name].function(RATE, **arguments))
+    except Mistakes as mistakes:
+        return {re.sub(r"-?[\d,.]+(e[+-]?\d+)?", "#", sentence) for sentence in mistakes.sentences}
+    return set()
+
+
+@pytest.mark.parametrize("name", FEATURES.names())
+def test_what_is_wrong_with_its_arguments_is_told_at_once(name):
+    """Not the first alone; and who makes it is told the first."""
+    own = FEATURES[name].arguments()
+    bad = {key: value for key, value in WRONG.items() if key in own}
+    bad |= {"edges": "round"} if "edges" in own else {"join": "frames"}
+    alone = {key: refusals(name, {key: value}) for key, value in bad.items()}
+    assert all(alone.values()), alone
+    assert set().union(*alone.values()) <= refusals(name, bad)
+    with pytest.raises(ValueError) as first:
+        FEATURES[name].function(RATE, **bad)
+    assert "; " not in str(first.value)
+
+
+@pytest.mark.parametrize("name", FEATURES.names())
+def test_what_would_eat_the_machine_is_not_made_to_find_what_else_is_wrong(name):
+    """It ends the search, and is told with what was found before."""
+    long = {"windows": [1e9]} if name == "multires" else {"window": 1e9, "fft": 512}
+    alone, before = refusals(name, long), {"join": "frames"} if name == "multires" else {"deviation": -1.0}
+    assert len(alone) == 1 and refusals(name, before | long) == alone | refusals(name, before)

@@ -13,9 +13,10 @@ from tests.narrow import narrow
 from torch import Tensor, nn
 
 from earmark import audio
+from earmark.errors.refusals import Mistakes
 from earmark.inference.allocator import keep_freed_memory
 from earmark.models import making
-from earmark.models.layers.blocks import Mistakes, count
+from earmark.models.layers.blocks import count
 from earmark.models.prediction import Prediction, loss
 from earmark.recipe.checks import FILLED_IN
 from earmark.registry import NETS
@@ -224,7 +225,7 @@ def wrong(value):
 def told(name: str, **arguments) -> set[str]:
     """What a recipe's reader is told of the net."""
     try:
-        making._planned(lambda: NETS[name].function(tags=5, **arguments))
+        making._with_all(lambda: making.size.planned(lambda: NETS[name].function(tags=5, **arguments)))
     except Mistakes as error:
         return set(error.sentences)
     except making.WRONG as error:

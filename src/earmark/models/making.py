@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from earmark.errors import RecipeError
+from earmark.errors.refusals import Mistakes, every
 from earmark.models import size
 from earmark.models.features import NoFeature, Resized
 from earmark.models.headed import Headed
-from earmark.models.layers.blocks import Mistakes, every
 from earmark.models.nets import Input
 from earmark.recipe import Recipe, bounds
 from earmark.registry import FEATURES, NETS
@@ -27,17 +27,19 @@ def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[An
     where = "features"
     try:
         if recipe.features is not None:
-            features = FEATURES[recipe.features.name].function(recipe.sample_rate, **recipe.features.arguments)
+            features = _with_all(
+                partial(FEATURES[recipe.features.name].function, recipe.sample_rate, **recipe.features.arguments)
+            )
         if recipe.resize is not None:
             where = "resize"
-            features = Resized(features, **recipe.resize.model_dump())
+            features = _with_all(partial(Resized, features, **recipe.resize.model_dump()))
         if hears != "waves":
             arguments = {**arguments, "channels": features.channels, "bands": features.bands}
         if "sample_rate" in NETS[recipe.net.name].arguments():
             arguments = {**arguments, "sample_rate": recipe.sample_rate}
         where = "net"
         building = _building(recipe, arguments, tags)
-        net: Any = _planned(building)
+        net: Any = _with_all(partial(size.planned, building))
     except WRONG as error:
         sentences = error.sentences if isinstance(error, Mistakes) else [str(error)]
         raise RecipeError(recipe.name, [f"{where}: {sentence}" for sentence in sentences]) from error
@@ -65,12 +67,12 @@ def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[An
     return features, building() if next(net.parameters()).is_meta else net
 
 
-def _planned(building: Callable[[], Any]) -> Any:
-    """As `earmark.models.size.planned`. Raises Mistakes with all that a net says of its arguments."""
+def _with_all(make: Callable[[], Any]) -> Any:
+    """What is made. Raises Mistakes with all that it says of its arguments."""
     try:
-        return size.planned(building)
+        return make()
     except WRONG:
-        every(lambda: size.planned(building))
+        every(make)
         raise
 
 

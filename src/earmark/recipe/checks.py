@@ -7,11 +7,13 @@ import json
 import reprlib
 import typing
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from earmark.errors import EarmarkError
+from earmark.errors.refusals import all_of
 from earmark.recipe import bounds
 from earmark.recipe.phasenames import name_mistakes
 from earmark.recipe.schema import Component, Recipe, loaded
@@ -335,11 +337,12 @@ def _segment_mistakes(recipe: Recipe) -> list[str]:
 def _made_mistakes(recipe: Recipe, i: int, entry: Entry, part: Component) -> list[str]:
     """What an augmentation refuses of its arguments, and of the windows where these are made before it; what it lacks to be one."""
     given = {"sample_rate": recipe.sample_rate} if "sample_rate" in entry.arguments() else {}
+    make = partial(entry.function, **given, **part.arguments)
     try:
         with entry.at_work("making", through=ValueError):  # what it says of its arguments is the recipe's mistake
-            made = entry.function(**given, **part.arguments)
+            made = make()
     except (ValueError, EarmarkError) as error:
-        return [f"augment.{i}: {error}"]
+        return [f"augment.{i}: {sentence}" for sentence in all_of(make, error)]
     if wrong := check_augmentation(entry.facts["stage"], made):
         return [f"augment.{i}: {entry.told} {wrong}"]
     windowed = any(AUGMENTATIONS[before.name].facts.get("crops") for before in recipe.augment[:i])

@@ -1,9 +1,9 @@
 """Options that count for nothing in the command that runs: they are refused, not passed over.
 
-One that counts for nothing without another carries a mark, `Annotated[float, typer.Option(…), Needs("--clips", of="clips of events")]`;
-one that counts for nothing beside another `Idle("--no-events", because="no events are judged then")`. An argument that may be files of scores
-carries `MayBeScores()`: then nothing is heard, and options of hearing count for nothing. Where a verb begins, the marks of the options
-that were given are looked at, also of those that were given their default.
+One that counts for nothing without another carries a mark, `Annotated[float, typer.Option(…), Needs("--clips", of="clips of events")]`; one
+that does so beside another, `Idle("--no-events", because="no events are judged then")`. An argument that may be files of scores carries
+`MayBeScores()`: then nothing is heard, and options of hearing count for nothing. Where a verb begins, the marks of the options that were
+given are looked at, also of those that were given their default.
 """
 
 from __future__ import annotations

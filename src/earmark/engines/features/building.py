@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
 from earmark.errors import RecipeError
 from earmark.errors.kinds import checked
+from earmark.errors.refusals import all_of
 from earmark.recipe import bounds
 from earmark.recipe.hearing import Known, Normalise
 from earmark.registry import NUMPY_FEATURES
@@ -95,19 +97,22 @@ def build(recipe: Recipe | Known) -> NumpyFeature:
 
     Raises RecipeError: no feature is called so, its arguments cannot be, or the recipe's windows are too short or too long for it.
     """
-    where = "features"
     feature: Feature = NoFeature()
-    try:
-        if recipe.features is not None:
-            feature = _named(recipe.features.name)(recipe.sample_rate, **recipe.features.arguments)
-        if recipe.resize is not None:
-            where = "resize"
-            feature = Resized(feature, **dict(recipe.resize))
-    except (ValueError, ArithmeticError, LookupError) as error:
-        raise RecipeError(recipe.name, [f"{where}: {error}"]) from error
+    if (told := recipe.features) is not None:
+        feature = _made(recipe, "features", lambda: _named(told.name)(recipe.sample_rate, **told.arguments))
+    if recipe.resize is not None:
+        feature = _made(recipe, "resize", partial(Resized, feature, **dict(recipe.resize)))
     if mistakes := _window_mistakes(feature, recipe):
         raise RecipeError(recipe.name, mistakes)
     return NumpyFeature(feature, recipe.normalise)
+
+
+def _made(recipe: Recipe | Known, where: str, make: Callable[[], Feature]) -> Feature:
+    """Raises RecipeError with all that it says of its arguments."""
+    try:
+        return make()
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise RecipeError(recipe.name, [f"{where}: {sentence}" for sentence in all_of(make, error)]) from error
 
 
 def _named(name: str) -> Callable[..., Feature]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.constants import check_known
+from earmark.errors.refusals import refuse, stop
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -37,7 +38,7 @@ KEPT = threading.local()
 def check_fft(fft: int) -> None:
     """Refuse a transform of more samples than any feature needs, before anything of its size is made."""
     if fft > LONGEST_FFT:
-        raise ValueError(f"an FFT of {fft:,} samples is longer than {LONGEST_FFT:,}: take a shorter window or fft")
+        stop(f"an FFT of {fft:,} samples is longer than {LONGEST_FFT:,}: take a shorter window or fft")
 
 
 class Framing:
@@ -70,23 +71,22 @@ class Framing:
         check_known("window_kind", kind, Window)
         check_known("edges", edges, Edges)
         if edges == "reflect" and not centre:
-            raise ValueError("edges: reflect is of centred frames, which reach beyond the wave: set centre: true")
+            refuse("edges: reflect is of centred frames, which reach beyond the wave: set centre: true")
         check_known("frame", frame, Frame)
         if centre and frame == "window":
-            raise ValueError("centred frames are as long as the FFT: leave out frame: window, or centre")
+            refuse("centred frames are as long as the FFT: leave out frame: window, or centre")
         if not 0 <= preemphasis < 1:
-            raise ValueError(
-                f"preemphasis is {preemphasis:g}: give the share of the sample before, from 0 (none) to less than 1"
-            )
+            refuse(f"preemphasis is {preemphasis:g}: give the share of the sample before, from 0 (none) to less than 1")
         if preemphasis and not centre:
-            raise ValueError("preemphasis is of centred frames, in waves one sample shorter: set centre: true")
+            refuse("preemphasis is of centred frames, in waves one sample shorter: set centre: true")
         check_fft(fft)
-        if not 1 <= window_samples <= fft:
-            raise ValueError(f"a window of {window_samples} samples does not fit an FFT of {fft}")
+        if not 1 <= window_samples <= fft:  # of one that is far too long nothing may be made
+            fit = stop if window_samples > LONGEST_FFT else refuse
+            fit(f"a window of {window_samples} samples does not fit an FFT of {fft}")
         if hop_samples < 1:
-            raise ValueError(f"a hop of {hop_samples} samples: it must be at least one")
+            refuse(f"a hop of {hop_samples} samples: it must be at least one")
         if hop_samples > LONGEST_FFT:
-            raise ValueError(f"a hop of {hop_samples:,} samples is longer than {LONGEST_FFT:,}: take a shorter one")
+            refuse(f"a hop of {hop_samples:,} samples is longer than {LONGEST_FFT:,}: take a shorter one")
         self.window_samples, self.hop_samples, self.fft = window_samples, hop_samples, fft
         self.kind, self.centre, self.edges = kind, centre, edges
         self.preemphasis, self.lost = preemphasis, int(preemphasis > 0)  # samples that a wave loses at its start

@@ -9,6 +9,7 @@ import numpy as np
 
 from earmark.engines.features.constants import check_known
 from earmark.engines.features.framing import Singles
+from earmark.errors.refusals import refuse
 
 Log = Literal["db", "ln"]
 # Power under which the root is that of this: its slope at 0 is infinite, and gradients through silence would be NaN
@@ -23,20 +24,22 @@ def check_level(floor: float, deviation: float, log: Log = "db", mean: float = 0
     """Refuse arguments that levels cannot be made with, in float32."""
     check_known("log", log, Log)
     if not floor > 0:
-        raise ValueError(f"floor is {floor:g}: it must be above 0, or silence has no logarithm")
+        refuse(f"floor is {floor:g}: it must be above 0, or silence has no logarithm")
+    else:
+        check_floor(floor)
     if not deviation > 0:
-        raise ValueError(f"deviation is {deviation:g}: it must be above 0, because values are divided by it")
-    check_floor(floor)
-    for name, value, low, high in (("deviation", deviation, 1e-6, 1e6), ("mean", mean, -1e6, 1e6)):
-        if not low <= value <= high:
-            raise ValueError(f"{name} is {value:g}: it lies between {low:g} and {high:g}")
+        refuse(f"deviation is {deviation:g}: it must be above 0, because values are divided by it")
+    elif not 1e-6 <= deviation <= 1e6:
+        refuse(f"deviation is {deviation:g}: it lies between 1e-06 and 1e+06")
+    if not -1e6 <= mean <= 1e6:
+        refuse(f"mean is {mean:g}: it lies between -1e+06 and 1e+06")
 
 
 def check_floor(floor: float) -> None:
     """Raises ValueError for a floor that float32 has not: silence would be as without one, minus infinity."""
     low, high = FLOORS
     if not low <= floor <= high:
-        raise ValueError(
+        refuse(
             f"floor is {floor:g}: it lies between {low:g} and {high:g}, as the smaller is nothing in float32, and silence would have no "
             "logarithm"
         )

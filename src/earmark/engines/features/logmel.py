@@ -7,6 +7,7 @@ import numpy as np
 from earmark.engines.features.framing import Edges, Frame, Framed, Framing, Singles, Window
 from earmark.engines.features.levels import Log, check_level, to_amplitude, to_level
 from earmark.engines.features.mel import MelScale, Triangles, band_parts, mel_filters
+from earmark.errors.refusals import refuse
 from earmark.registry import NUMPY_FEATURES
 
 
@@ -49,7 +50,7 @@ class LogMel(Framed):
     ):
         check_level(floor, deviation, log, mean)
         if bands < 1:
-            raise ValueError(f"bands is {bands}: there must be at least one")
+            refuse(f"bands is {bands}: there must be at least one")
         window_samples = round(window * sample_rate)
         self.framing = Framing(
             window_samples,

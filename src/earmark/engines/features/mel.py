@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.constants import check_known
+from earmark.errors.refusals import refuse, stop
 
 MelScale = Literal["slaney", "htk"]
 Triangles = Literal["hz", "mel"]
@@ -75,13 +76,9 @@ def mel_filters(
     check_known("mel_scale", scale, MelScale)
     check_known("triangles", triangles, Triangles)
     if not 0 <= low < high <= sample_rate / 2:
-        raise ValueError(
-            f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz"
-        )
+        refuse(f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz")
     if bands * (fft // 2 + 1) > LARGEST:
-        raise ValueError(
-            f"{bands:,} mel bands of {fft // 2 + 1:,} bins are more than {LARGEST:,} weights: take fewer bands"
-        )
+        stop(f"{bands:,} mel bands of {fft // 2 + 1:,} bins are more than {LARGEST:,} weights: take fewer bands")
     bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
     lowest, highest = hz_to_mel(np.array([low, high]), scale)
     even = np.linspace(lowest, highest, bands + 2)
@@ -93,7 +90,7 @@ def mel_filters(
     if equal_area:
         filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
     empty = np.flatnonzero(filters.max(1) == 0)
-    if len(empty):
+    if len(empty):  # told alone: after other mistakes it may be of their making
         raise ValueError(
             f"{len(empty)} of {bands} mel bands are narrower than an FFT bin ({sample_rate / fft:.1f} Hz), "
             f"the first at {edges[empty[0] + 1]:.0f} Hz: take fewer bands, a longer FFT or a higher `low`"

@@ -16,6 +16,7 @@ from earmark.engines.features.framing import Edges, Floats, Framed, Singles, Win
 from earmark.engines.features.levels import check_level
 from earmark.engines.features.logmel import LogMel
 from earmark.engines.features.mel import MelScale
+from earmark.errors.refusals import stop
 from earmark.registry import NUMPY_FEATURES
 
 MOST_BANDS = 4096  # of which the cosine transform has a square matrix at most
@@ -58,9 +59,9 @@ class Mfcc(Framed):
         edges: Edges = "zeros",
     ):
         if not 1 <= coefficients <= mel_bands:
-            raise ValueError(f"{coefficients} coefficients of {mel_bands} mel bands: there are from 1 to {mel_bands}")
+            stop(f"{coefficients} coefficients of {mel_bands} mel bands: there are from 1 to {mel_bands}")
         if mel_bands > MOST_BANDS:
-            raise ValueError(f"mel_bands is {mel_bands:,}: there are {MOST_BANDS:,} at most")
+            stop(f"mel_bands is {mel_bands:,}: there are {MOST_BANDS:,} at most")
         means = each(mean, coefficients, "mean", "coefficients")
         deviations = each(deviation, coefficients, "deviation", "coefficients")
         for own_mean, own_deviation in zip(means, deviations, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.framing import Floats, Singles
+from earmark.errors.refusals import refuse
 
 
 class Sized(Protocol):
@@ -47,7 +48,7 @@ class Size:
     def __init__(self, bands: int, frames: int, channels: int = 1):
         for name, value in (("bands", bands), ("frames", frames), ("channels", channels)):
             if value < 1:
-                raise ValueError(f"{name} is {value}: there must be at least one")
+                refuse(f"{name} is {value}: there must be at least one")
         self.bands, self.frames, self.channels = bands, frames, channels
 
     def check(self, channels: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from earmark.engines.features.framing import Edges, Framed, Framing, Singles, Window
 from earmark.engines.features.levels import Log, check_level, to_amplitude, to_level
+from earmark.errors.refusals import refuse
 from earmark.registry import NUMPY_FEATURES
 
 
@@ -47,7 +48,7 @@ class Spectrogram(Framed):
             window_samples, round(hop * sample_rate), fft or window_samples, window_kind, centre, edges=edges
         )
         if bins is not None and not 1 <= bins <= self.framing.bins:
-            raise ValueError(f"bins is {bins}: an FFT of {self.framing.fft} has from 1 to {self.framing.bins}")
+            refuse(f"bins is {bins}: an FFT of {self.framing.fft} has from 1 to {self.framing.bins}")
         self.channels, self.bands = 1, bins or self.framing.bins
         self.magnitude, self.log, self.floor = magnitude, log, floor
         self.mean, self.deviation = mean, deviation

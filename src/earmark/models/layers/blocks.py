@@ -5,57 +5,16 @@ Shapes: waves (batch, samples); sequences (batch, channels, time); maps (batch, 
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
+
 # Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here. Statistics that move so
 # slowly need some hundred steps to leave their start: recipes for small data sets set `momentum` to 0.1.
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
-
-
-class Mistakes(ValueError):
-    """All that `every` found."""
-
-    def __init__(self, sentences: list[str]):
-        super().__init__("; ".join(sentences))
-        self.sentences = sentences
-
-
-_found: ContextVar[list[str] | None] = ContextVar("found", default=None)
-
-
-def refuse(sentence: str) -> None:
-    """Raise ValueError for an argument of a net; within `every` go on, to find what else is wrong."""
-    found = _found.get()
-    if found is None:
-        raise ValueError(sentence)
-    found.append(sentence)
-
-
-def every(make: Callable[[], object]) -> None:
-    """Make what could not be made once more, past each mistake, and raise Mistakes with all that there are; none: return.
-
-    What comes after a mistake may fail at it in any way, which tells nothing.
-    """
-    found: list[str] = []
-    token = _found.set(found)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as of layers without a value
-            make()
-    except Exception as error:
-        if not found:
-            raise
-        logging.getLogger(__name__).debug("after the mistakes %s: %r", found, error)
-    finally:
-        _found.reset(token)
-    if found:
-        raise Mistakes(list(dict.fromkeys(found)))
 
 
 def check_length(got: int, shortest: int, what: str) -> None:

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from earmark.engines.features.levels import check_floor
 from earmark.engines.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
+from earmark.errors.refusals import refuse
 from earmark.models.fullprecision import full_precision
-from earmark.models.layers.blocks import refuse
 
 
 def gabor_filters(

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.layers.blocks import check_momentum, refuse
+from earmark.errors.refusals import refuse
+from earmark.models.layers.blocks import check_momentum
 
 NORM_MOMENTUM = 0.1
 STEM_KERNEL = 7

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
 from earmark.models.fullprecision import full_precision
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
@@ -23,7 +24,6 @@ from earmark.models.layers.blocks import (
     check_length,
     check_lists,
     check_momentum,
-    refuse,
 )
 from earmark.models.prediction import Prediction
 

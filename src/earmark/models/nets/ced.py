@@ -14,14 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.models.layers.blocks import (
-    NORM_MOMENTUM,
-    check_counts,
-    check_dropout,
-    check_length,
-    check_momentum,
-    refuse,
-)
+from earmark.errors.refusals import refuse
+from earmark.models.layers.blocks import NORM_MOMENTUM, check_counts, check_dropout, check_length, check_momentum
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction
 

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
     check_counts,
@@ -30,7 +31,6 @@ from earmark.models.layers.blocks import (
     initialise,
     norm1d,
     norm2d,
-    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
     NORM_MOMENTUM,
@@ -23,7 +24,6 @@ from earmark.models.layers.blocks import (
     check_momentum,
     initialise,
     norm1d,
-    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction

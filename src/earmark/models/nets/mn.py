@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
     NORM_MOMENTUM,
@@ -21,7 +22,6 @@ from earmark.models.layers.blocks import (
     check_length,
     check_lists,
     check_momentum,
-    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction

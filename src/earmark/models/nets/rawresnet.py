@@ -15,8 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
 from earmark.models.layers.attention import AttActivation, Attended, Attention
-from earmark.models.layers.blocks import check_length, refuse
+from earmark.models.layers.blocks import check_length
 from earmark.models.layers.residual import (
     NORM_MOMENTUM,
     Trunk1d,

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors.refusals import refuse
 from earmark.models.layers.attention import AttActivation, Attended, Attention
-from earmark.models.layers.blocks import check_counts, check_length, refuse
+from earmark.models.layers.blocks import check_counts, check_length
 from earmark.models.layers.residual import NORM_MOMENTUM, Trunk2d, check_trunk2d, initialise_he, over_time
 from earmark.models.nets import net
 from earmark.models.prediction import Focus, Grid, Prediction

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
     Excitation,
@@ -29,7 +30,6 @@ from earmark.models.layers.blocks import (
     initialise,
     norm1d,
     norm2d,
-    refuse,
 )
 from earmark.models.nets import net
 from earmark.models.prediction import Prediction

@@ -15,13 +15,14 @@ level, 3 dB for two equal ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark.errors.refusals import refuse
 from earmark.train.augment.applied import Applied, build, draw_for, shown, staged
 from earmark.train.augment.pool import ClipPool, Sum
 
@@ -80,11 +81,13 @@ class MapAugmentation(Protocol):
     def apply(self, plan: object, maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
-def check_between(name: str, value: float, low: float, high: float, unit: str = "") -> None:
-    """Raises ValueError, which a recipe's mistake is made of, for what lies outside; NaN does."""
+def check_between(
+    name: str, value: float, low: float, high: float, unit: str = "", say: Callable[[str], None] = refuse
+) -> None:
+    """Refuse, which a recipe's mistake is made of, what lies outside; NaN does. say: `stop` where something is made so large."""
     if not low <= value <= high:
         unit = f" {unit}" if unit else ""
-        raise ValueError(f"{name} is {value:g}{unit}: it lies between {low:g} and {high:g}{unit}")
+        say(f"{name} is {value:g}{unit}: it lies between {low:g} and {high:g}{unit}")
 
 
 def check_share(share: float, name: str = "share") -> None:
@@ -94,5 +97,6 @@ def check_share(share: float, name: str = "share") -> None:
 def check_alpha(alpha: float) -> None:
     """Of a beta or Dirichlet distribution: far smaller ones draw weights of 0 and 1 alone, far larger ones equal weights."""
     if not alpha > 0:
-        raise ValueError(f"alpha is {alpha:g}: it must be above 0")
-    check_between("alpha", alpha, 0.001, 1000)
+        refuse(f"alpha is {alpha:g}: it must be above 0")
+    else:
+        check_between("alpha", alpha, 0.001, 1000)

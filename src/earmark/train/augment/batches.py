@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark.errors.refusals import refuse, stop
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import check_alpha, check_between, check_share
 
@@ -128,10 +129,10 @@ class BetweenClass:
     def __init__(self, sample_rate: int, share: float = 1.0, block: float = 0.1, floor: float = -80.0):
         check_share(share)
         if not block * sample_rate >= 2:
-            raise ValueError(f"block is {block:g} s: it holds at least two samples, {2 / sample_rate:g} s")
-        check_between("block", block, 0, 60, "s")
+            refuse(f"block is {block:g} s: it holds at least two samples, {2 / sample_rate:g} s")
         if not -200 <= floor <= 0:
-            raise ValueError(f"floor is {floor:g} dB: it lies between -200 and 0 dB re full scale")
+            refuse(f"floor is {floor:g} dB: it lies between -200 and 0 dB re full scale")
+        check_between("block", block, 0, 60, "s", stop)
         self.share, self.floor, self.samples = share, floor, round(block * sample_rate)
         self.gains = a_weighting(torch.arange(self.samples // 2 + 1) * (sample_rate / self.samples))
 
@@ -167,7 +168,7 @@ class MixTrain:
     def __init__(self, share: float = 1.0, low: float = 0.4, high: float = 0.6):
         check_share(share)
         if not 0 <= low <= high <= 1:
-            raise ValueError(f"ratios from {low:g} to {high:g}: low and high lie between 0 and 1, the lower first")
+            refuse(f"ratios from {low:g} to {high:g}: low and high lie between 0 and 1, the lower first")
         self.share, self.low, self.high = share, low, high
 
     def draw(self, generator: np.random.Generator, targets: NDArray[np.float32], clips: Clips | None = None) -> Mixture:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
+from earmark.errors.refusals import refuse, stop
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import Wave, check_between
 from earmark.windows import fit
@@ -67,9 +68,9 @@ class Crop:
 
     def __init__(self, short: Literal["pad", "repeat", "replicate"] = "pad", loud: float | None = None):
         if short not in ("pad", "repeat", "replicate"):
-            raise ValueError(f"short is {short!r}: it is pad, repeat or replicate")
+            refuse(f"short is {short!r}: it is pad, repeat or replicate")
         if loud is not None and not 0 < loud <= 120:
-            raise ValueError(f"loud is {loud:g} dB: it lies between 0 and 120; leave it out for windows from anywhere")
+            refuse(f"loud is {loud:g} dB: it lies between 0 and 120; leave it out for windows from anywhere")
         self.short, self.loud = short, loud
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> Span:
@@ -114,13 +115,13 @@ class Shift:
 
     def __init__(self, sample_rate: int, most: float | None = None, ends: Literal["circular", "zeros"] = "circular"):
         if most is not None and not most > 0:
-            raise ValueError(f"most is {most:g} s: it must be above 0; leave it out to shift by any time")
-        if most is not None:
+            refuse(f"most is {most:g} s: it must be above 0; leave it out to shift by any time")
+        elif most is not None:
             check_between("most", most, 0, 600, "s")
         if most is None and ends == "zeros":
-            raise ValueError("a shift anywhere that fills with zeros can leave silence: give `most`, in seconds")
+            refuse("a shift anywhere that fills with zeros can leave silence: give `most`, in seconds")
         if ends not in ("circular", "zeros"):
-            raise ValueError(f"ends is {ends!r}: it is circular or zeros")
+            refuse(f"ends is {ends!r}: it is circular or zeros")
         self.most_samples = None if most is None else max(1, round(most * sample_rate))
         self.most, self.ends = most, ends
 
@@ -173,7 +174,7 @@ class Speed:
 
     def __init__(self, most: float = 1.15):
         if not 1 <= most <= 4:
-            raise ValueError(f"most is {most:g}: it lies between 1 and 4")
+            refuse(f"most is {most:g}: it lies between 1 and 4")
         self.most = most
 
     def draw(self, generator: np.random.Generator, wave: Wave, length: int) -> float:
@@ -199,7 +200,7 @@ class Equalise:
 
     def __init__(self, sample_rate: int, db: float = 6.0, octaves: float = 2.0):
         check_between("db", db, 0, 60)
-        check_between("octaves", octaves, 0.25, 10)
+        check_between("octaves", octaves, 0.25, 10, say=stop)
         self.sample_rate, self.db = sample_rate, db
         steps = max(0, int(np.log2(sample_rate / 2 / self.LOWEST) / octaves))
         self.knots = sample_rate / 2 / 2.0 ** (octaves * np.arange(steps, -1, -1))  # Hz, rising

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark.errors.refusals import refuse
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import check_between, check_share
 from earmark.train.augment.batches import Mixture, Mixup
@@ -55,20 +56,21 @@ class Erase:
     ):
         check_share(p, "p")
         if not 0 < low <= high <= 1:
-            raise ValueError(f"areas from {low:g} to {high:g}: low lies above 0, high at most at 1, the lower first")
+            refuse(f"areas from {low:g} to {high:g}: low lies above 0, high at most at 1, the lower first")
         if not 0 < narrow <= wide < np.inf:
-            raise ValueError(f"aspects from {narrow:g} to {wide:g}: both lie above 0, the smaller first")
-        for name, aspect in (("narrow", narrow), ("wide", wide)):
-            check_between(name, aspect, 0.001, 1000)
+            refuse(f"aspects from {narrow:g} to {wide:g}: both lie above 0, the smaller first")
+        else:
+            for name, aspect in (("narrow", narrow), ("wide", wide)):
+                check_between(name, aspect, 0.001, 1000)
         if not isinstance(fill, str):
             check_between("fill", fill, -1e6, 1e6)
-        if narrow > 1 / low or wide < low:
+        elif fill not in ("noise", "mean"):
+            refuse(f"fill is {fill!r}: it is noise, mean or a number")
+        if narrow > 1 / low or wide < low:  # told alone: with other mistakes it may be of their making
             raise ValueError(
                 f"areas from {low:g} with aspects from {narrow:g} to {wide:g}: no such rectangle fits on a map, whose sides it would "
                 f"leave: of that area aspects go from {low:g} to {1 / low:g}"
             )
-        if isinstance(fill, str) and fill not in ("noise", "mean"):
-            raise ValueError(f"fill is {fill!r}: it is noise, mean or a number")
         self.p, self.area, self.aspect, self.fill = p, (low, high), (narrow, wide), fill
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...], targets: NDArray[np.float32]) -> Rectangles:

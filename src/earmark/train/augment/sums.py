@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.errors.refusals import refuse
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import Wave, check_alpha, check_between, check_share
 from earmark.train.augment.pool import ClipPool, Sum
@@ -37,8 +38,9 @@ def add(plan: Sum, waves: Sequence[Wave], targets: Sequence[Target]) -> tuple[Wa
 def _check(share: float, most: int, alpha: float) -> None:
     check_share(share)
     if most < 2:
-        raise ValueError(f"most is {most}: a sum has at least 2 clips")
-    check_between("most", most, 2, 100)
+        refuse(f"most is {most}: a sum has at least 2 clips")
+    else:
+        check_between("most", most, 2, 100)
     check_alpha(alpha)
 
 
