@@ -102,7 +102,8 @@ def run(line: str) -> str:
     arguments = shlex.split(line)[1:]
     if arguments[0] == "train":
         arguments += shlex.split(f"{QUICK} {SMALL[arguments[1]]}")
-    arguments += shlex.split(FEWER.get(arguments[0]) or FEWER.get(" ".join(arguments[:2]), ""))
+    if arguments[:2] != ["explain", "digits"]:  # which hears maps, and has no filters to be maximised
+        arguments += shlex.split(FEWER.get(arguments[0]) or FEWER.get(" ".join(arguments[:2]), ""))
     if arguments[:2] == ["explain", "runs/raw/tagger.safetensors"] and "--layers" not in arguments:
         arguments += ["--layers", "1-2"]  # of eight, and longer inputs the deeper they lie
     try:

@@ -241,7 +241,15 @@ def test_what_could_not_be_read_is_tried_again_and_what_is_gone_is_told(clips, t
             "window.fetch = (path, options) => { if (options?.method === 'POST') asked.push(String(path)); "
             "return plain(path, options); }"
         )
-        other.run("document.querySelector('#retry').click()")
+        assert (
+            other.run("document.querySelector('#begin').textContent") == "Hear them all"
+        )  # which is by the tagger's own rules
+        assert other.run("document.querySelector('#resume').innerText") == "Hear what is new, by threshold 0.1"
+        shutil.copy(clips[0], tmp_path / "sounds" / "new.ogg")
+        other.run("document.querySelector('#resume').click()")
+        other.wait("document.querySelector('#job-told').textContent.startsWith('3 of 3')")
+        assert other.run("asked.map((each) => each.slice(each.indexOf('v1')))") == [f"v1/jobs/{job}/resume"]
+        other.run("asked.length = 0, document.querySelector('#retry').click()")
         other.wait(f"asked.length === 1 && asked[0].endsWith('v1/jobs/{job}/retry')")
         assert len(program.client.get("/v1/jobs").json()["jobs"]) == 1  # the job that it is, with its own threshold
         other.wait("document.querySelector('#job-told').textContent.endsWith('1 could not be read.')")

@@ -83,7 +83,8 @@ def test_requests_while_nothing_can_be_kept(client):
         assert client.get(at).json() == job
     refused = {path for path, status in seen.items() if status == 503}
     assert refused == {
-        "post /v1/jobs", "post /v1/jobs/{job}/retry", "post /v1/jobs/{job}/reviews", "delete /v1/jobs/{job}/reviews/last",
+        "post /v1/jobs", "post /v1/jobs/{job}/resume", "post /v1/jobs/{job}/retry",
+        "post /v1/jobs/{job}/reviews", "delete /v1/jobs/{job}/reviews/last",
     }  # fmt: skip
     assert client.post(f"{at}/reviews", json=right).status_code == 201
     assert run(client, threshold=0.1) == job

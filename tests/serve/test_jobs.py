@@ -238,6 +238,20 @@ def test_a_job_uses_what_can_be_read_and_makes_sound_louder(folder, damaged):
         assert folder.post("/v1/jobs", json=asked).status_code == 422
 
 
+def test_a_job_goes_on_by_its_own_rules(folder, clips, place):
+    """With what is new, and no more: what could not be read waits for a retry. Without rules the tagger's own are asked for, of another."""
+    own, usual = run(folder, threshold=0.1), run(folder)
+    assert own["usual"] is False and usual["usual"] is True and own["id"] != usual["id"]
+    assert run(folder, threshold=0.5)["usual"] is (set(usual["rules"]["thresholds"].values()) == {0.5})
+    shutil.copy(clips[0], place / "new.ogg")
+    went_on = ended(folder, folder.post(f"/v1/jobs/{own['id']}/resume").json()["id"])
+    assert (went_on["id"], went_on["done"], went_on["unread"]) == (own["id"], own["done"] + 1, own["unread"])
+    assert went_on["rules"] == own["rules"] and went_on["usual"] is False
+    assert folder.get(f"/v1/jobs/{usual['id']}").json()["done"] == usual["done"]  # which nobody asked for
+    assert listed(folder, own["id"])["new.ogg"]["state"] == "heard"
+    assert folder.post("/v1/jobs/99/resume").status_code == 404
+
+
 def test_what_is_said_over_http_names_no_option_of_the_command_line(folder, damaged, doubtful):
     """In refusals, notes, lists and live lines alike, of every kind of recording about which there is something to say."""
     for path in doubtful.iterdir():

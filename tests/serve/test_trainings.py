@@ -17,12 +17,14 @@ from fastapi.testclient import TestClient
 from tests.serve.conftest import HERE
 from tests.serve.process import serving
 
+from earmark.errors import EarmarkError
 from earmark.evaluation.reviews import answers
 from earmark.events import EventRules
 from earmark.models import loading
 from earmark.scores import Event
-from earmark.serve import trainings
+from earmark.serve import learning, trainings
 from earmark.serve.app import build
+from earmark.serve.assignments import Assignment
 from earmark.serve.settings import Settings
 
 # stands for the training: it tells that it runs, waits for the file `go`, and tells a tagger that lies beside
@@ -68,11 +70,12 @@ def served(esc10, place):
     return begin
 
 
-def answered(client: TestClient, clips: list[Path], count: int = 2) -> None:
+def answered(client: TestClient, clips: list[Path], count: int = 2, **how: object) -> None:
     """Events of a job, and answers to them."""
     here = client.app.state.service
     store, _ = here.folder
-    job = store.job({"tagger": here.taggers["esc10"].identity(), "rules": EventRules.alike(["dog"]).as_dict()}, "esc10")
+    told = {"tagger": here.taggers["esc10"].identity(), "rules": EventRules.alike(["dog"]).as_dict()}
+    job = store.job(told | how, "esc10")
     for path in clips[:2]:
         store.heard(job, path.name, 5.0, [Event(1.0, 2.0, "dog", 0.9)], [Event(3.0, 4.0, "rain", 0.3)])
     for event in client.get(f"/v1/jobs/{job}/events").json()["events"][:count]:
@@ -140,6 +143,26 @@ def test_trained_taken_and_put_back(served, place, clips, esc10):
         assert names(client) == {"esc10": esc10.identity()}
         assert client.post("/v1/training/1/take", json={}).json()["state"] == "taken"
     assert (place / "state" / "new.safetensors").is_file()
+
+
+def test_of_jobs_with_a_gain_it_is_told_that_a_training_has_none(served, place, clips):
+    with served() as client:
+        answered(client, clips)
+        client.post("/v1/training", json={})
+        (place / "state" / "trainings" / "go").touch()
+        assert state(client) == "done"
+        answered(client, clips, gain=20.0)
+        client.post("/v1/training", json={})
+        assert state(client, 2) == "done"
+    heard, louder = (place / "state" / "trainings" / number for number in "12")
+    assert Assignment.read(heard).said == ()
+    assert Assignment.read(louder).said == (
+        "3 of 6 answers are to events of jobs that heard the recordings with a gain (+20 dB): a training hears them as they are",
+    )
+    with pytest.raises(EarmarkError):  # whatever comes of it: the clip is no data set to learn from
+        learning.learn(louder)
+    first, *_ = (louder / learning.SAID).read_text().splitlines()
+    assert json.loads(first) == Assignment.read(louder).said[0]
 
 
 def test_a_process_that_is_killed_goes_on(served, place, clips):

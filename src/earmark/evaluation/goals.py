@@ -25,6 +25,7 @@ from earmark.evaluation.thresholds.goals import Goal, Reached, choose
 from earmark.evaluation.tracks import with_events
 from earmark.evaluation.tuning import clips_to_choose_on, rates
 from earmark.events import EventRules
+from earmark.inference.asked import rules_of
 from earmark.models import loading
 from earmark.models.facts import ChosenOn, EventTuning
 from earmark.progress import QUIET, Progress
@@ -159,7 +160,7 @@ def reach_by_reviews(
         raise ScoresError(
             f"too few reviews for a curve of score and being right: {LEAST} of a tag are needed, and there are {counts}"
         )
-    before = loaded.facts.rules or EventRules.alike(loaded.vocabulary)
+    before = rules_of(loaded)
     thresholds, met = _by_curves(curves, goal.precision, before.thresholds)
     told = {
         tag: {

@@ -144,7 +144,7 @@ class Answers(Protocol):
 
         check_options("events", options)
         if rules is None:
-            told = self.facts.rules or EventRules.alike(self.vocabulary)
+            told = rules_of(self)
         elif isinstance(rules, int | float | np.number) and not isinstance(rules, bool):
             told = EventRules.alike(self.vocabulary, float(rules))
         elif isinstance(rules, EventRules):
@@ -247,6 +247,14 @@ class Answers(Protocol):
         """What a file of embeddings tells of where they come from. gain: dB by which the sound was made louder first."""
         told = {"tagger": self.identity(), "sample_rate": self.sample_rate, "windows": self.described_windows()}
         return {**told, "gain": gain} if gain else told
+
+
+def rules_of(tagger: Answers) -> EventRules:
+    """Those stored with a tagger for its events, or 0.5 for all of its tags."""
+    from earmark.events import EventRules
+
+    rules: EventRules = tagger.facts.rules or EventRules.alike(tagger.vocabulary)
+    return rules
 
 
 def _options(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
-from earmark.events import EventRules
+from earmark.inference.asked import rules_of
 from earmark.inference.outputs import Choice
 from earmark.inference.shapes import EventsOfRecording, TagsOfRecording
 from earmark.models.anytagger import AnyTagger
@@ -155,7 +155,7 @@ async def events(
     """When each thing is heard in a recording, as `earmark events --format` prints it."""
 
     def ask(asked: AnyTagger, sound: Sent, task: Task) -> Told:
-        rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest, low)
+        rules = rules_of(asked).changed(threshold, median, gap, shortest, low)
         return answers.events(asked, sound, rules, format.value, How(gain, salvage), task)
 
     return await answered(request, here, tagger, ask, TYPES.get(format.value, PLAIN))
@@ -200,7 +200,7 @@ def taggers(here: Here) -> Taggers:
 
 
 def _described(name: str, tagger: AnyTagger) -> OneTagger:
-    rules = tagger.facts.rules or EventRules.alike(tagger.vocabulary)
+    rules = rules_of(tagger)
     return OneTagger(
         name=name,
         identity=tagger.identity(),

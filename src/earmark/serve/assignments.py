@@ -26,7 +26,7 @@ Bytes = tuple[int, int]  # of a file: how many, and its time of change in ns
 @dataclass(frozen=True)
 class Assignment:
     """name: of the tagger. reviews: the table. clips, dataset: what `earmark.serve.lessons.opened` opens. recordings: the file of each
-    that was reviewed; states: which bytes of it were.
+    that was reviewed; states: which bytes of it were. said: what is to be known of the answers, in sentences.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Assignment:
     dataset: str | None
     recordings: Mapping[str, Path]
     states: Mapping[str, Bytes]
+    said: tuple[str, ...] = ()
 
     @staticmethod
     def read(place: Path) -> Assignment:
@@ -50,6 +51,7 @@ class Assignment:
             Path(told["tagger"]).stem, _table(place), Path(told["clips"]), told["dataset"],
             {name: Path(file) for name, file in told["recordings"].items()},
             {name: (size, time) for name, (size, time) in told["states"].items()},
+            tuple(told.get("said", ())),
         )  # fmt: skip
 
     def tagger(self, place: Path) -> Path:
@@ -64,7 +66,7 @@ class Assignment:
         write_text(place / REVIEWS, self.reviews)
         told = {
             "tagger": str(self.tagger(place)), "clips": str(self.clips), "dataset": self.dataset,
-            "recordings": {name: str(file) for name, file in self.recordings.items()}, "states": dict(self.states),
+            "recordings": {name: str(file) for name, file in self.recordings.items()}, "states": dict(self.states), "said": list(self.said),
         }  # fmt: skip
         write_text(place / ASKED, json.dumps(told, indent=1) + "\n")
 

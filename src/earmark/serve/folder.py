@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from earmark.errors import EarmarkError, UnknownName
-from earmark.events import EventRules
 from earmark.events import formats as eventfile
+from earmark.inference.asked import rules_of
 from earmark.inference.shapes import EventsOfRecording
 from earmark.registry import did_you_mean
 from earmark.scores import Event
@@ -134,9 +134,7 @@ def begin(asked: JobAsked, here: Here, listed: Lately) -> OneJob:
     """
     store, jobs = here.folder
     name, tagger = here.tagger(asked.tagger)
-    rules = (tagger.facts.rules or EventRules.alike(tagger.vocabulary)).changed(
-        asked.threshold, asked.median, asked.gap, asked.shortest, asked.low
-    )
+    rules = rules_of(tagger).changed(asked.threshold, asked.median, asked.gap, asked.shortest, asked.low)
     return _job(here, store, jobs.begin(name, rules, asked.retry, How(asked.gain, asked.salvage)), listed)
 
 
@@ -164,12 +162,21 @@ def stop(job: Number, here: Here, listed: Looked) -> OneJob:
     return _job(here, store, job, listed)
 
 
+@router.post("/v1/jobs/{job}/resume", status_code=202)
+def resume(job: Number, here: Here, listed: Lately) -> OneJob:
+    """Let a job go on with what is new or was left, with the rules that it was begun with."""
+    store, jobs = here.folder
+    known_job(store, job)
+    jobs.resume(job)
+    return _job(here, store, job, listed)
+
+
 @router.post("/v1/jobs/{job}/retry", status_code=202)
 def retry(job: Number, here: Here, listed: Lately) -> OneJob:
     """Let a job go on, with the rules that it was begun with, and try again what could not be read."""
     store, jobs = here.folder
     known_job(store, job)
-    jobs.again(job)
+    jobs.resume(job, retry=True)
     return _job(here, store, job, listed)
 
 
@@ -207,7 +214,8 @@ def _job(here: Service, store: Store, job: int, listed: Listed) -> OneJob:
     _, jobs = here.folder
     return OneJob(
         id=job, tagger=row["tagger"], served=jobs.served(told.get("tagger", ""), row["tagger"]), engine=told.get("engine"),
-        goes_on=jobs.goes_on(told, row["tagger"]), state=jobs.state(job, row["state"]), begun=row["begun"],
+        goes_on=jobs.goes_on(told, row["tagger"]), usual=jobs.usual(told, row["tagger"]),
+        state=jobs.state(job, row["state"]), begun=row["begun"],
         total=max(len(listed.names), done["n"]), done=done["n"], unread=done["unread"], silent=done["silent"], noted=done["noted"],
         gone=gone["n"], seconds=done["seconds"], events=events["n"], candidates=events["below"], rules=told["rules"],
         gain=told.get("gain", 0.0), salvage=told.get("salvage", False),

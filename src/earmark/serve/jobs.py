@@ -26,6 +26,7 @@ from earmark.events import formats as eventfile
 from earmark.files import journal as journals
 from earmark.files.journal import Journal
 from earmark.inference import candidates
+from earmark.inference.asked import rules_of
 from earmark.inference.recordings import Failure
 from earmark.models.anytagger import AnyTagger, way
 from earmark.scores import Event
@@ -92,17 +93,18 @@ class Jobs:
             self._put(job)
         return job
 
-    def again(self, job: int) -> None:
-        """Let a job that is there go on, with its own tagger and rules, and try again what could not be read.
+    def resume(self, job: int, retry: bool = False) -> None:
+        """Let a job that is there go on, with its own tagger and rules. retry: it tries again what could not be read.
 
-        Raises EarmarkError where it runs, and where it cannot go on here as it was begun.
+        Raises EarmarkError for a retry of one that runs, and where it cannot go on here as it was begun.
         """
         try:
             self._begun_with(job)
         except EarmarkError as error:
             raise EarmarkError(f"job {job}: {error}") from error
         with self._lock:
-            self._try_again(job)
+            if retry:
+                self._try_again(job)
             self.store.state(job, "running")
             self._unkept.pop(job, None)
             self._put(job)
@@ -158,6 +160,11 @@ class Jobs:
         """Whether a job that was begun with these settings goes on here: with the same tagger, computed in the same way."""
         name = self.served(told.get("tagger", ""), usual)
         return name is not None and self._computed_alike(told, name)
+
+    def usual(self, told: Mapping[str, Any], usual: str) -> bool:
+        """Whether a job's rules are those that its tagger has, so that one which is begun without others is this one again."""
+        name = self.served(told.get("tagger", ""), usual)
+        return name is not None and bool(told["rules"] == rules_of(self.taggers[name]).as_dict())
 
     def _try_again(self, job: int) -> None:
         if job in self._tasks and not self._tasks[job].left:

@@ -85,6 +85,8 @@ def _learnt(asked: Assignment, folder: Path) -> dict[str, Any]:
     from earmark.train.heads import retraining, run
 
     progress = Told(folder)
+    for sentence in asked.said:
+        progress.say(sentence)
     begun = folder / RUN
     resume = (begun / TAGGER).is_file()
     if begun.is_dir() and not resume:

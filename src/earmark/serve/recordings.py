@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 
 from earmark.audio import load
 from earmark.errors import AudioError, EarmarkError, UnknownName
-from earmark.events import EventRules
 from earmark.events import formats as eventfile
+from earmark.inference.asked import rules_of
 from earmark.inference.shapes import EventsOfRecording
 from earmark.serve import drawing, playing
 from earmark.serve.answers import How, written
@@ -278,7 +278,7 @@ async def scores(
     """The tags of a recording over time."""
     known, _, heard = await heard_of(request, here, name, tagger, How(gain, salvage))
     asked = here.taggers[known]
-    rules = asked.facts.rules or EventRules.alike(asked.vocabulary)
+    rules = rules_of(asked)
     times, values = sampled(heard.rows, points)
     whole = {tag.label: tag.score for tag in heard.tags}
     strongest = np.argsort(-heard.rows.values.max(0), kind="stable")[:most].tolist()
@@ -306,7 +306,7 @@ async def events(
     """The events of a recording, as `POST /v1/events` tells them; another threshold is answered at once."""
     known, sound, heard = await heard_of(request, here, name, tagger, How(gain, salvage))
     asked = here.taggers[known]
-    rules = (asked.facts.rules or EventRules.alike(asked.vocabulary)).changed(threshold, median, gap, shortest, low)
+    rules = rules_of(asked).changed(threshold, median, gap, shortest, low)
     highest = min(asked.sample_rate / 2, sound.highest())
     body = written({sound.path.name: heard.events(rules)}, format.value, highest)
     headers = noted(heard.notes)

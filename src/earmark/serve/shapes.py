@@ -192,6 +192,9 @@ class OneJob(Output):
     goes_on: Annotated[
         bool, Field(description="Whether it can go on: its tagger is served, in the same engine and precision.")
     ]
+    usual: Annotated[
+        bool, Field(description="Whether its rules are those that its tagger has, as one without others has them.")
+    ]
     state: str
     begun: str
     total: Counted

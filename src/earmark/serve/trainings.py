@@ -140,7 +140,7 @@ class Trainings:
         clips = self.settings.clips
         assert clips is not None
         there = {name: state for name, state in states.items() if state is not None}
-        return Assignment(tagger, text, clips.absolute(), self.settings.dataset, files, there)
+        return Assignment(tagger, text, clips.absolute(), self.settings.dataset, files, there, self._louder(tagger))
 
     def _to_go_on_with(self, tagger: str, base: str, asked: Assignment) -> int | None:
         """The last training of a tagger, where it stopped or failed, learns from the very same and can be begun again."""
@@ -169,6 +169,20 @@ class Trainings:
         out = io.StringIO()
         Rows(out).writerows([head, *rows.values()] if rows else [])
         return out.getvalue(), len(rows)
+
+    def _louder(self, tagger: str) -> tuple[str, ...]:
+        """What is to be known of answers to events of jobs that made recordings louder or softer, which no training does."""
+        counts = dict(self.answers(tagger))
+        told = self.store.rows("SELECT id, told FROM jobs")
+        gains = {row["id"]: json.loads(row["told"]).get("gain", 0.0) for row in told if row["id"] in counts}
+        if not any(gains.values()):
+            return ()
+        listed = ", ".join(f"{gain:+g} dB" for gain in sorted({gain for gain in gains.values() if gain}))
+        some = sum(counts[job] for job, gain in gains.items() if gain)
+        return (
+            f"{some} of {sum(counts.values())} answers are to events of jobs that heard the recordings with a gain ({listed}): a training "
+            "hears them as they are",
+        )
 
     def place(self, number: int) -> Path:
         return self.folder / str(number)

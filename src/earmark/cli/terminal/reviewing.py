@@ -122,8 +122,8 @@ def _candidates(
     from earmark.cli.terminal.bar import Bar
     from earmark.errors import ScoresError
     from earmark.evaluation.reviews.found import recordings_of
-    from earmark.events import EventRules
     from earmark.inference import Failure, Recording
+    from earmark.inference.asked import rules_of
     from earmark.inference.candidates import hear
     from earmark.models import loading
     from earmark.progress import task
@@ -140,7 +140,7 @@ def _candidates(
         )
     if by is None:
         say(f"{events}: does not tell which tagger found its events: they are taken for those of {near.tagger}")
-    rules = tagger.facts.rules or EventRules.alike(tagger.vocabulary)
+    rules = rules_of(tagger)
     rules = (
         rules if near.threshold is None else replace(rules, thresholds=dict.fromkeys(rules.thresholds, near.threshold))
     )

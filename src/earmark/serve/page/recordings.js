@@ -10,6 +10,7 @@ export function start(state, which) {
   if (!state.folder) { at("no-folder").hidden = false; return; }
   at("with-folder").hidden = false;
   at("begin").addEventListener("click", begin);
+  at("resume").addEventListener("click", async () => { say(""); await attempt(() => post(`v1/jobs/${job.id}/resume`, {})); watch(); });
   at("retry").addEventListener("click", async () => { say(""); await attempt(() => post(`v1/jobs/${job.id}/retry`, {})); watch(); });
   at("stop").addEventListener("click", async () => { await attempt(() => post(`v1/jobs/${job.id}/stop`, {})); watch(); });
   at("job").addEventListener("change", () => { forget(); watch(); });
@@ -46,7 +47,7 @@ function forget() { // what another job found
   job = cell = null;
   for (const each of [counted, listed, filed]) each.drop();
   at("counts").tHead.replaceChildren(); at("counts").tBodies[0].replaceChildren(); at("counts-told").textContent = at("job-told").textContent = "";
-  at("listed").hidden = at("table-csv").hidden = at("progress").hidden = at("stop").hidden = at("retry").hidden = true;
+  at("listed").hidden = at("table-csv").hidden = at("progress").hidden = at("stop").hidden = at("retry").hidden = at("resume").hidden = true;
   quiet();
 }
 
@@ -62,7 +63,9 @@ const how = () => ({ gain: Number(at("gain").value), salvage: at("salvage").chec
 
 function worded() { // the button: the same goes on, anything else is another job
   const { gain, salvage } = how(), same = job && job.goes_on && job.served === tagger().name && job.gain === gain && job.salvage === salvage;
-  at("begin").textContent = same ? "Hear what is new" : "Hear them all";
+  at("begin").textContent = same && job.usual ? "Hear what is new" : "Hear them all";
+  at("resume").hidden = !same || job.usual || job.state === "running"; // one with rules of its own, which only it goes on with
+  if (same) at("resume").textContent = `Hear what is new, by ${limit(job.rules)}`;
 }
 
 async function begin() {
