@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.schemas import SAID, faults
 from tests.serve.conftest import HERE
+from tests.serve.test_folder import ended
 
 from earmark.serve.app import build
 from earmark.serve.settings import Settings
@@ -193,6 +194,8 @@ def test_requests_from_the_description_are_answered_as_described(client):
         for method, path, operation in client.operations():
             if method == "delete" and path.endswith("/{id}"):
                 continue
+            if path.endswith("/retry"):  # is refused while the job runs
+                ended(client.line, client.known["job"])
             answer = client.ask(method, path, operation)
             client.check(answer, operation)
             if answer.status_code < 300:
