@@ -297,3 +297,37 @@ def test_the_example_is_heard_as_the_store_was(tmp_path, monkeypatch):
         assert facts_of(store).get("gain", 0.0) == gain
         found = json.loads(earmark("search", store, "a.wav", "--tagger", "digits", "--top", "1", "--json").stdout)
         assert found[0]["id"] == "a.wav" and found[0]["similarity"] > 0.99999
+
+
+@pytest.mark.parametrize("each", [None, 1, 3])
+@pytest.mark.parametrize("count", [60, 1000])
+def test_of_equal_ones_those_that_come_first_are_told(each, count):
+    """Wherever they stand: a product of matrices gives equal rows cosines that differ in the last bit."""
+    vector = np.random.default_rng(0).normal(size=521).astype(np.float32)
+    ids = np.array([f"r{number:04}" for number in range(count)])
+    same = Embeddings(np.tile(vector, (count, 1)), ids, np.zeros(count), np.ones(count))
+    wanted = vector + np.random.default_rng(1).normal(0, 0.1, 521).astype(np.float32)
+    for size in (count, 7):
+        found = nearest((part(same, k, k + size) for k in range(0, count, size)), wanted, 5, each=each)
+        assert [match.id for match in found] == ids[:5].tolist()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1e-12, 1.0, 1e12, 1e20, 1e37])
+def test_cosines_are_such_however_large_vectors_are(scale):
+    whole = store(seed=3)
+    wanted = whole.vectors[4]
+    cosines = [match.similarity for match in nearest([whole], wanted, 5)]
+    scaled = Embeddings(whole.vectors * np.float32(scale), whole.ids, whole.start, whole.end)
+    for example in (wanted, wanted * np.float32(scale)):
+        assert [match.similarity for match in nearest([scaled], example, 5)] == pytest.approx(cosines, abs=1e-6)
+    assert cosines[0] <= 1
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [(np.zeros(5), "zeros alone"), (np.full(5, np.nan), "no finite number"), (np.full(5, np.inf), "no finite number"),
+     (np.zeros((0, 5)), "no example is given")],
+)  # fmt: skip
+def test_an_example_that_nothing_is_like_is_refused(example, told):
+    with pytest.raises(ScoresError, match=told):
+        nearest([store(seed=0)], example.astype(np.float32), 3)

@@ -20,10 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from earmark import plugins
 from earmark.errors import EarmarkError, ScoresError, UnknownName
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # what the functions of an augmentation are given, by its stage, in the order in which stages work
 AUGMENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -35,6 +38,7 @@ AUGMENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 STAGES = tuple(AUGMENTS)
 INSTALL_TORCH = "pip install 'earmark[train]'"
 Function = TypeVar("Function", bound=Callable[..., Any])
+Array = TypeVar("Array", bound="np.ndarray[Any, Any]")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -233,13 +237,13 @@ def _event_format(entry: Entry) -> str:
     return _method(entry.function, "text", text) or _method(entry.function, "read", ("text", "recording"))
 
 
-def fixed(array: Any) -> Any:
+def fixed(array: Array) -> Array:
     """The same array, which cannot be written to through this one."""
-    view = array.view()
+    view: Any = array.view()
     view.flags.writeable = False
     if hasattr(view, "unshare_mask"):  # of a masked array, whose mask is an array of its own
         view.unshare_mask()
-    return view
+    return cast(Array, view)
 
 
 def _is_number(value: Any) -> bool:

@@ -63,6 +63,7 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     """
     if k < 2:
         raise ManifestError(f"k is {k}; there must be 2 folds or more")
+    _check_seed(seed)
     dealt = _deal(manifest, np.full(k, 1 / k), seed)
     filled = len(np.unique(dealt))
     if filled < k:
@@ -72,6 +73,11 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
     table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
     return replace(manifest, table=table, facts=manifest.facts | {"folds": {"k": k, "seed": seed}})
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ManifestError(f"seed is {seed}: give a whole number from 0")
 
 
 @checked

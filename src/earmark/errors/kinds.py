@@ -1,6 +1,7 @@
 """Kinds of values: what a public function is given, held against its annotations before it begins.
 
-A message gives the value, the limit and the way out, as those of `earmark.errors` do. Nothing is turned into another kind.
+A message gives the value, the limit and the way out, as those of `earmark.errors` do. Nothing is turned into another kind, but for 2.0
+where a whole number is wanted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import itertools
 import numbers
 import os
 import reprlib
@@ -41,7 +43,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def called(*args: P.args, **values: P.kwargs) -> R:
         check_call(function, args, values)
-        return function(*args, **values)
+        return function(*_whole(function, args, values), **values)
 
     return called
 
@@ -59,10 +61,25 @@ def check_call(function: Callable[..., Any], args: Sequence[Any], values: Mappin
             taken.add(type(value))
 
 
+def _whole(function: Callable[..., Any], args: Sequence[Any], values: dict[str, Any]) -> list[Any]:
+    """What a function is given in order, whole numbers that are told as 2.0 as such, which Python and NumPy ask for; so in values."""
+    order, kinds = _kinds(function)
+    for name, value in values.items():
+        if isinstance(value, float) and _wants_whole(kinds, name):
+            values[name] = int(value)
+    named = itertools.zip_longest(order[: len(args)], args)
+    return [int(each) if isinstance(each, float) and _wants_whole(kinds, name) else each for name, each in named]
+
+
+def _wants_whole(kinds: Mapping[str, tuple[Any, set[type]]], name: str) -> bool:
+    kind, _ = kinds.get(name, ANYTHING)
+    return kind is int or (float not in get_args(kind) and int in get_args(kind))
+
+
 def _varied(value: Any) -> bool:
     """Whether one of its type may be of a kind, and another not: 2.0 is a whole number, and 2.5 is none, NumPy's too."""
     real = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
-    return real or isinstance(value, list | tuple | os.PathLike)
+    return real or isinstance(value, list | tuple | Mapping | os.PathLike)
 
 
 @functools.cache
@@ -133,9 +150,23 @@ def fits(value: Any, kind: Any) -> bool:
     base = origin or kind
     if not isinstance(base, type) or base is Any:
         return True
+    if len(inner) == 2 and issubclass(base, Mapping):
+        return isinstance(value, base) and all(
+            _fits_within(each, inner[1]) for each in _some(list(value.values())[:LOOKED_AT])
+        )
     if issubclass(base, _Elsewhere) or getattr(base, "_is_protocol", False):
         return not isinstance(value, PLAIN)
     return isinstance(value, base)
+
+
+def _fits_within(value: Any, kind: Any) -> bool:
+    """Whether it is of the kind of a mapping's values, where these are lists or numbers. What lists hold, and of other values, the
+    function tells, which knows what the keys stand for.
+    """
+    if kind in (int, float):
+        return fits(value, kind)
+    origin = get_origin(kind)
+    return origin not in LISTS or _fits_list(value, origin, ())
 
 
 def _fits_list(value: Any, origin: Any, inner: tuple[Any, ...]) -> bool:
@@ -148,10 +179,18 @@ def _fits_list(value: Any, origin: Any, inner: tuple[Any, ...]) -> bool:
     several = [each for each in inner if each is not ...]
     if origin is tuple and ... not in inner:
         return len(value) == len(several) and all(map(fits, value, several))
-    first = value[:LOOKED_AT]
-    of_types = set(map(type, first))  # one of each is enough, but of floats, some of which are whole numbers
-    some = first if float in of_types else {type(each): each for each in first}.values()
-    return all(fits(each, several[0]) for each in some)
+    return all(fits(each, several[0]) for each in _some(value[:LOOKED_AT]))
+
+
+def _some(values: Sequence[Any]) -> Iterable[Any]:
+    """One of each type is enough, but of floats, some of which are whole numbers, and of what holds others."""
+    of_types = set(map(type, values))
+    return values if of_types & {float, list, tuple, dict} else {type(each): each for each in values}.values()
+
+
+def is_masked(value: Any) -> bool:
+    """Whether it is one of NumPy's masked arrays, whose mask most of what is made of them forgets."""
+    return any(each.__name__ == "MaskedArray" for each in type(value).__mro__)
 
 
 WORDS: dict[Any, str] = {
@@ -202,6 +241,10 @@ def _no_fit(name: str, value: Any, kind: Any) -> str:
         return f"{name}={shown} is bytes. Give {wanted}: os.fsdecode makes text of a name in bytes"
     if isinstance(value, list | tuple) and "NumPy array" in wanted:
         return f"{name}={shown} is a {type(value).__name__}. Give {wanted}: numpy.asarray(…, numpy.float32)"
+    if isinstance(value, Mapping) and (held := _wrong_value(value, kind)):
+        key, wrong = held
+        way = ": list(…) of it, which is gone through more than once" if hasattr(wrong, "__next__") else ""
+        return f"{name} holds under {key!r} {reprlib.repr(wrong)}, {_a(wrong)}. Give {_words_of_values(kind)}{way}"
     if value is None:
         return f"{name} is None. Give {wanted}"
     if isinstance(value, list | tuple) and (wrong := _wrong_item(value, kind)):
@@ -215,6 +258,29 @@ def _wrong_item(value: Sequence[Any], kind: Any) -> list[Any]:
         if get_origin(each) in LISTS and (inner := get_args(each)):
             return [item for item in value if not fits(item, inner[0])][:1]
     return []
+
+
+def _mapped(kind: Any) -> Any:
+    """Of which kind the values of a kind of mapping are; None: it is none, or of any."""
+    for each in get_args(kind) if get_origin(kind) in (Union, types.UnionType) else [kind]:
+        base, inner = get_origin(each), get_args(each)
+        if isinstance(base, type) and issubclass(base, Mapping) and len(inner) == 2:
+            return inner[1]
+    return None
+
+
+def _wrong_value(value: Mapping[Any, Any], kind: Any) -> tuple[Any, Any] | None:
+    """The first (key, value) that makes a mapping none of its kind."""
+    inner = _mapped(kind)
+    return (
+        None
+        if inner is None
+        else next(((key, each) for key, each in value.items() if not _fits_within(each, inner)), None)
+    )
+
+
+def _words_of_values(kind: Any) -> str:
+    return _words(_mapped(kind))
 
 
 def _a(value: Any) -> str:

@@ -7,8 +7,14 @@ import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from earmark.errors import EarmarkError
 
-class Mistakes(ValueError):
+
+class Refused(EarmarkError, ValueError):
+    """An argument of a part of recipes that cannot be, or waves that no feature takes."""
+
+
+class Mistakes(Refused):
     """All that `every` found."""
 
     def __init__(self, sentences: list[str]):
@@ -20,19 +26,19 @@ _found: ContextVar[list[str] | None] = ContextVar("found", default=None)
 
 
 def refuse(sentence: str) -> None:
-    """Raise ValueError for an argument; within `every` go on, to find what else is wrong."""
+    """Raise Refused for an argument; within `every` go on, to find what else is wrong."""
     found = _found.get()
     if found is None:
-        raise ValueError(sentence)
+        raise Refused(sentence)
     found.append(sentence)
 
 
 def stop(sentence: str) -> None:
-    """Raise ValueError for an argument with which nothing more may be made, as of a size that would eat the machine."""
+    """Raise Refused for an argument with which nothing more may be made, as of a size that would eat the machine."""
     found = _found.get()
     if found is not None:
         found.append(sentence)
-    raise ValueError(sentence)
+    raise Refused(sentence)
 
 
 def every(make: Callable[[], object]) -> None:

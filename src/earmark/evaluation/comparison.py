@@ -30,6 +30,7 @@ from earmark.metrics import Difference, Interval
 from earmark.metrics.clips import checked_number
 from earmark.metrics.intervals import left_out
 from earmark.metrics.naming import current
+from earmark.models import loading
 from earmark.progress import QUIET, Progress
 from earmark.registry import METRICS
 from earmark.scores import SUFFIXES, Scores, Task
@@ -244,7 +245,7 @@ def _is_file(source: Source) -> bool:
 
 
 def _words(source: Source) -> str:
-    return str(source) if isinstance(source, str | Path) else f"the tagger {source.identity()}"
+    return str(source) if isinstance(source, str | Path) else f"the tagger {loading.loaded(source).identity()}"
 
 
 def _of(scored: int, compared: int) -> str:

@@ -85,7 +85,7 @@ def reach(
     """By recordings whose events are known, if only that there is none. tolerance: seconds, by default the length of a window where
     the tagger scores windows, else 0.5. The rest as in `earmark.evaluation.tuning.tune`. Raises EarmarkError, ScoresError.
     """
-    loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
+    loaded = loading.loaded(tagger, device)
     name = dataset or loaded.facts.dataset
     clips = clips_to_choose_on(loaded, clips_of(loaded, data, name), folds, name, on_test, progress)
     known = with_events(clips)
@@ -139,7 +139,7 @@ def reach_by_reviews(
 
     Raises EarmarkError for a goal other than a precision, ScoresError where no tag has as many, and where another tagger found some.
     """
-    loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
+    loaded = loading.loaded(tagger, device)
     if goal.precision is None:
         raise EarmarkError(
             "reviews tell how many of what was found are right: --precision. False alarms an hour need whole recordings: --data"

@@ -123,11 +123,7 @@ def check_single(tagger: Source) -> None:
 
 def score_held_out(tagger: Source, request: Request, progress: Progress = QUIET) -> HeldOut:
     """The scores of the clips that one tagger is to be judged on. Raises ManifestError for leaks, EarmarkError."""
-    loaded: AnyTagger
-    if isinstance(tagger, str | Path):
-        loaded = loading.load(tagger, request.device, engine=request.engine, precision=request.precision)
-    else:
-        loaded = tagger
+    loaded = loading.loaded(tagger, request.device, engine=request.engine, precision=request.precision)
     loaded = loaded if request.hop is None else loaded.every(request.hop)
     idle = devices.unused(loaded, request.device)
     for line in [*([idle] if idle else []), *unheard(loaded)]:

@@ -107,7 +107,7 @@ def tune(
         {'dog': 0.35, 'rain': 0.6}
     """
     checked_number("resamples", resamples)
-    loaded: AnyTagger = loading.load(tagger, device) if isinstance(tagger, str | Path) else tagger
+    loaded = loading.loaded(tagger, device)
     for line in unheard(loaded):
         progress.say(line)
     name = dataset or loaded.facts.dataset

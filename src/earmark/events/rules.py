@@ -45,6 +45,8 @@ class EventRules:
             raise ScoresError(f"low is a share of a threshold, and {lone[0]!r} has none")
         if odd := sorted(set(self.thresholds) ^ set(self.medians)):
             raise ScoresError(f"each tag needs a threshold and a median length; {odd[0]!r} has one of them only")
+        for name in ("thresholds", "medians", "lows"):  # the caller may change his own
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
     @staticmethod
     @checked

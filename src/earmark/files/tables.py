@@ -15,6 +15,8 @@ SEPARATED = re.compile(r'"?sep=([,;|\t])"?([,;|\t]*)(?=\r|\n|\Z)', re.IGNORECASE
 # how tables say that a cell has no value: pandas' list, in lower case
 MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "#na", "null", "none"})
 
+WRITTEN = ("nan", "-nan", "<na>")  # of these the ones that programs write where they are told to write nothing
+
 # with what is no number or has no end, as programs write it: whoever asked says what is wrong with that
 DECIMAL = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|nan|inf(inity)?)", re.ASCII | re.IGNORECASE)
 

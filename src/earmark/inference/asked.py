@@ -81,25 +81,26 @@ class Answers(Protocol):
     @overload
     def tag(
         self, sound: Sound, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None,
+        gain: float = 0.0, batch: int | None = None, workers: int = 2,
     ) -> Tags: ...  # fmt: skip
 
     @overload
     def tag(
         self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None,
-        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
+        gain: float = 0.0, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Tags]: ...  # fmt: skip
 
     @overload
     def tag(
         self, sound: Sounds, top: int | None = 3, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None,
-        errors: Keep, batch: int | None = None, workers: int = 2,
+        gain: float = 0.0, errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Tags | Failure]: ...  # fmt: skip
 
     def tag(self, sound: Any, top: int | None = 3, **options: Any) -> Any:
         """The `top` tags of a recording of any length (None: all), the most likely first; none of a silent one.
 
         `reserved` tags are never among them, and where a clip has one tag and a reserved one is the most likely, none is told.
-        floor: dBFS, below which windows hold nothing; default: the tagger's own.
+        floor: dBFS, below which windows hold nothing; default: the tagger's own. gain: dB by which the sound is made louder first.
 
         sound: a path, the bytes of a file, a file object, an array with its sample_rate (Hz), or a list of these. salvage: use
         what can be read of a damaged one. errors: "keep" puts the `Failure` of what cannot be read into the list; else it
@@ -119,18 +120,21 @@ class Answers(Protocol):
     def events(
         self, sound: Sound, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
         salvage: bool = False, floor: float | None = None,
+        gain: float = 0.0, batch: int | None = None, workers: int = 2,
     ) -> Events: ...  # fmt: skip
 
     @overload
     def events(
         self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
-        salvage: bool = False, floor: float | None = None, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
+        salvage: bool = False, floor: float | None = None, gain: float = 0.0,
+        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Events]: ...  # fmt: skip
 
     @overload
     def events(
         self, sound: Sounds, rules: EventRules | float | None = None, *, sample_rate: float | None = None,
-        salvage: bool = False, floor: float | None = None, errors: Keep, batch: int | None = None, workers: int = 2,
+        salvage: bool = False, floor: float | None = None, gain: float = 0.0,
+        errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Events | Failure]: ...  # fmt: skip
 
     def events(self, sound: Any, rules: EventRules | float | None = None, **options: Any) -> Any:
@@ -166,18 +170,19 @@ class Answers(Protocol):
     @overload
     def score(
         self, sound: Sound, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None, windows: bool = False,
+        gain: float = 0.0, batch: int | None = None, workers: int = 2,
     ) -> Scored: ...  # fmt: skip
 
     @overload
     def score(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None, windows: bool = False,
-        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
+        gain: float = 0.0, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Scored]: ...  # fmt: skip
 
     @overload
     def score(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False, floor: float | None = None, windows: bool = False,
-        errors: Keep, batch: int | None = None, workers: int = 2,
+        gain: float = 0.0, errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Scored | Failure]: ...  # fmt: skip
 
     def score(self, sound: Any, *, windows: bool = False, **options: Any) -> Any:
@@ -194,6 +199,11 @@ class Answers(Protocol):
                 raise EarmarkError(
                     f"samples have the shape {sound.shape}: give (windows, samples), or a recording with its sample_rate="
                 )
+            if idle := [name for name in options if name != "sample_rate"] + ["windows"] * windows:
+                raise EarmarkError(
+                    f"score: {idle[0]} is of recordings, and an array without sample_rate= is taken for windows, which are scored as "
+                    f"they are: give a recording with its sample_rate=, or leave {idle[0]} out"
+                )
             if sound.ndim == 2:  # other shapes are told with their samples
                 self.windows.check_whole(sound.shape[1], self.sample_rate)
             return self.score_windows(sound)
@@ -208,18 +218,19 @@ class Answers(Protocol):
     @overload
     def embed(
         self, sound: Sound, *, sample_rate: float | None = None, salvage: bool = False,
+        gain: float = 0.0, batch: int | None = None, workers: int = 2,
     ) -> Embeddings: ...  # fmt: skip
 
     @overload
     def embed(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False,
-        errors: Raise = "raise", batch: int | None = None, workers: int = 2,
+        gain: float = 0.0, errors: Raise = "raise", batch: int | None = None, workers: int = 2,
     ) -> list[Embeddings]: ...  # fmt: skip
 
     @overload
     def embed(
         self, sound: Sounds, *, sample_rate: float | None = None, salvage: bool = False,
-        errors: Keep, batch: int | None = None, workers: int = 2,
+        gain: float = 0.0, errors: Keep, batch: int | None = None, workers: int = 2,
     ) -> list[Embeddings | Failure]: ...  # fmt: skip
 
     def embed(self, sound: Any, **options: Any) -> Any:

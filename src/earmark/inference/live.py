@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from earmark import audio
 from earmark.audio.decoders import mixed
 from earmark.errors import AudioError, EarmarkError
+from earmark.errors.kinds import check_call
 from earmark.inference.recordings import Recording, Report
 
 Wave = NDArray[np.float32]
@@ -128,6 +129,7 @@ class Raw(Recording):
     feed: Feed = field(default_factory=Feed, compare=False)
 
     def __post_init__(self) -> None:
+        check_call(type(self), (), {name: value for name, value in vars(self).items() if name != "feed"})
         audio.check_rate(self.rate)
         if self.encoding not in ENCODINGS:
             raise EarmarkError(f"{self.encoding} is no encoding of samples: take one of {', '.join(ENCODINGS)}")

@@ -145,7 +145,8 @@ class Scored(Plain):
     @property
     def about(self) -> About:
         """Of which recording it is."""
-        return About(str(self.recording.path), self.duration, self.notes, self.silent)
+        one, path = self.recording, str(self.recording.path)
+        return About(path, self.duration, self.notes, self.silent, one.start, one.id if one.id != path else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Its scores by tag, and those of its windows where they were kept."""
@@ -155,7 +156,7 @@ class Scored(Plain):
 
     def columns(self) -> dict[str, Any]:
         """A row a tag."""
-        return {"path": [self.about.path] * len(self.values), "label": list(self._names()), "score": self.values}
+        return {**self.about.repeated(len(self.values)), "label": list(self._names()), "score": self.values}
 
     def _names(self) -> tuple[str, ...]:
         return self.vocabulary or tuple(map(str, range(len(self.values))))

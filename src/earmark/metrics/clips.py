@@ -147,6 +147,8 @@ def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
         raise ScoresError("some values are masked: only a truth may be, where it is not known. Give a score for each")
     values, truth = np.asarray(values), cells_of(truth)
     if values.dtype not in (np.float32, np.float64):
+        if values.dtype.kind not in "biufO":
+            raise ScoresError(f"values are {values.dtype}: give scores as real numbers")
         values = values.astype(np.float64)
     if values.ndim != 2 or values.shape != truth.shape:
         raise ScoresError(f"values have the shape {values.shape} and truth {truth.shape}; both must be (rows, tags)")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
-from earmark.errors import TaggerError
+from earmark.errors import EarmarkError, TaggerError
 from earmark.errors.kinds import checked
 from earmark.models import boxed, devices, graphs, knownfiles, needs
 from earmark.models import file as taggerfile
@@ -82,6 +82,21 @@ def load(
     with _fitting(path):
         taken = replace(choose(head, path, device, engine, precision), cores=cores)
         return _loaded(head, weights, taken, path)
+
+
+def loaded(
+    tagger: str | Path | Any, device: str = "cpu", *, engine: str = "auto", precision: str = "auto"
+) -> AnyTagger:
+    """A tagger that may be loaded already, and then stays as it is. Raises EarmarkError for what is no tagger; else as `load`."""
+    if isinstance(tagger, str | Path):
+        return load(tagger, device, engine=engine, precision=precision)
+    if not all(hasattr(tagger, name) for name in ("members", "score_windows", "identity")):
+        raise EarmarkError(
+            f"a {type(tagger).__name__} is no tagger: give a tagger's file, the name of a shipped one, or what earmark.load gives; scores "
+            "are judged from their files, .parquet or .csv"
+        )
+    given: AnyTagger = tagger
+    return given
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def make(recipe: Recipe, tags: int, held: size.Shapes | None = None) -> tuple[An
     needs = [(net.shortest, samples, "samples")] if hears != "maps" else []
     if hears != "waves":
         shortest = net.shortest if hears == "maps" else net.shortest_frames
-        needs.append((shortest, max(0, features.frames(samples)), "frames"))
+        needs.append((shortest, features.frames(samples), "frames"))
     for need, got, what in needs:
         if got < need:
             told = (

@@ -18,16 +18,26 @@ LONGEST_DOUBT = 100  # characters of one in what a result prints
 class About:
     """Of which recording something is told. path: the file's, or a name for what is in memory. duration: seconds.
 
-    notes: what was done to its sound. silent: there is nothing to be heard in it.
+    notes: what was done to its sound. silent: there is nothing to be heard in it. start: of a part, the seconds of the file at which it
+    begins; times are of the file. id: its name, where it has another than the path.
+
+        >>> print(About("night.wav", 3.0, start=60.0, id="owl 1"))
+        owl 1 (night.wav from 60 s, 3.0 s)
     """
 
     path: str
     duration: float
     notes: tuple[str, ...] = ()
     silent: bool = False
+    start: float | None = None
+    id: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path} ({self.duration:.1f} s{', silent' if self.silent else ''})"
+        part = "" if self.start is None else f" from {self.start:g} s"
+        silent = ", silent" if self.silent else ""
+        if self.id:
+            return f"{self.id} ({self.path}{part}, {self.duration:.1f} s{silent})"
+        return f"{self.path}{part} ({self.duration:.1f} s{silent})"
 
     @property
     def doubts(self) -> list[str]:
@@ -48,7 +58,16 @@ class About:
         return f"; {first}" + (f" (1 of {len(doubts)} about.notes)" if len(doubts) > 1 else "")
 
     def to_dict(self) -> dict[str, Any]:
-        return {"path": self.path, "duration": round(self.duration, 6)}
+        return {**self.which(), "duration": round(self.duration, 6)}
+
+    def which(self) -> dict[str, Any]:
+        """What tells it from others: its path, and of a part its start and id."""
+        told = {"path": self.path} | ({} if self.start is None else {"start": self.start})
+        return told | ({"id": self.id} if self.id else {})
+
+    def repeated(self, rows: int) -> dict[str, list[Any]]:
+        """The same as columns of a table."""
+        return {name: [value] * rows for name, value in self.which().items()}
 
 
 class Tags(list[Tag], Plain):
@@ -77,7 +96,7 @@ class Tags(list[Tag], Plain):
     def columns(self) -> dict[str, list[Any]]:
         """A row a tag."""
         return {
-            "path": [self.about.path] * len(self),
+            **self.about.repeated(len(self)),
             "label": [tag.label for tag in self],
             "score": [tag.score for tag in self],
         }
@@ -109,7 +128,7 @@ class Events(list[Event], Plain):
     def columns(self) -> dict[str, list[Any]]:
         """A row an event."""
         return {
-            "path": [self.about.path] * len(self),
+            **self.about.repeated(len(self)),
             "onset": [event.onset for event in self],
             "offset": [event.offset for event in self],
             "label": [event.tag for event in self],

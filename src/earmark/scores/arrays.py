@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
+from earmark.errors.kinds import is_masked
 from earmark.files.texts import check_ids, is_text
 
 UNNAMED = re.compile(r"Unnamed: \d+")  # pandas' own name for a column without one, which it writes out again
@@ -27,7 +28,7 @@ def singles(what: str, values: NDArray[Any], shape: int) -> NDArray[np.float32]:
 
     What is not finite stays so: whoever asks knows which row it is in.
     """
-    _check_shape(what, values, shape)
+    values = _plain_array(what, values, shape)
     if values.dtype == np.float32:
         return values
     if values.dtype.kind not in "iufb":
@@ -43,7 +44,7 @@ def singles(what: str, values: NDArray[Any], shape: int) -> NDArray[np.float32]:
 
 def seconds(what: str, values: NDArray[Any]) -> NDArray[np.float64]:
     """(rows,) float64; nan where it is not known. Raises ScoresError."""
-    _check_shape(what, values, 1)
+    values = _plain_array(what, values, 1)
     if values.dtype == np.float64:
         return values
     if values.dtype.kind not in "iuf":
@@ -53,7 +54,7 @@ def seconds(what: str, values: NDArray[Any]) -> NDArray[np.float64]:
 
 def names(values: NDArray[Any]) -> NDArray[np.str_]:
     """(rows,) text, of which none is empty: the ids of rows. Raises ScoresError."""
-    _check_shape("ids", values, 1)
+    values = _plain_array("ids", values, 1)
     if not len(values):
         return np.zeros(0, str)
     if values.dtype.kind == "O" and all(isinstance(each, str) for each in values):
@@ -126,10 +127,16 @@ def _keyed(facts: Mapping[Any, Any], place: str) -> Mapping[str, Any]:
     return facts
 
 
-def _check_shape(what: str, values: NDArray[Any], sides: int) -> None:
+def _plain_array(what: str, values: NDArray[Any], sides: int) -> NDArray[Any]:
+    """The same of NumPy's own class. Raises ScoresError for another shape, and for a mask, which would be forgotten."""
+    if is_masked(values):
+        raise ScoresError(
+            f"{what} is a masked array, whose mask no file keeps: leave those rows out, or fill them, as in {what}.filled(0)"
+        )
     if values.ndim != sides:
         need = "(rows,)" if sides == 1 else "two sides, (rows, numbers)"
         raise ScoresError(f"{what} has the shape {values.shape}; it must be {need}")
+    return np.asarray(values)
 
 
 def read(metadata: Mapping[bytes, bytes] | None, key: str) -> Any:

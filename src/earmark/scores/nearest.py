@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
 from earmark.scores.embeddings import Embeddings
 
-TINY = 1e-30  # of a vector of zeros, which is like nothing
+MARGIN = 1e-5  # by which a cosine in float32 may be off
+SMALL, LARGE = 1e-25, 1e30  # squares of lengths, which float32 has with all of its digits
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def nearest(
 ) -> list[Match]:
     """The `top` windows most like the examples (n, width), the most similar first; of equal ones those that come first.
 
-    each: at most so many of one recording. Raises ScoresError where the embeddings have another width.
+    each: at most so many of one recording. Raises ScoresError where the embeddings have another width, and for an example that holds
+    what is no finite number, or zeros alone, which point nowhere.
 
     >>> some = Embeddings(np.eye(2, dtype=np.float32), np.array(["a", "b"]), np.zeros(2), np.ones(2))
     >>> [(match.id, match.similarity) for match in nearest([some], np.array([[0.0, 5.0]], np.float32), 1)]
@@ -43,7 +46,7 @@ def nearest(
     """
     if top < 1 or (each is not None and each < 1):
         raise ScoresError(f"top is {top}, of each recording {each}: give 1 or more")
-    wanted = _directions(np.atleast_2d(examples))
+    wanted = _directions(_checked(examples))
     kept: list[tuple[float, int, Match]] = []  # (similarity, −place, …), so that the larger is the better
     place = 0
     for block in blocks:
@@ -54,37 +57,49 @@ def nearest(
             )
         if not len(block):
             continue
-        # divided last: vectors are gone over once, and nothing of their size is made
-        similarity = (block.vectors @ wanted.T).max(1) / np.maximum(_lengths(block.vectors), TINY)
+        rows = _candidates(_similarity(block.vectors, wanted), block.ids, top, each)
+        cosines = _cosines(block.vectors[rows], wanted)
         kept += [
-            (float(similarity[row]), -(place + row), _match(block, row, float(similarity[row])))
-            for row in _candidates(similarity, block.ids, top, each)
+            (float(cosine), -(place + row), _match(block, row, float(cosine)))
+            for cosine, row in _first(cosines, rows, block.ids, top, each)
         ]
         kept = _best(kept, top, each)
         place += len(block)
     return [match for _, _, match in kept]
 
 
-def _candidates(similarity: NDArray[np.float32], ids: NDArray[np.str_], top: int, each: int | None) -> list[int]:
-    """Rows of a block that may be among the best."""
+def _candidates(similarity: NDArray[np.float32], ids: NDArray[np.str_], top: int, each: int | None) -> NDArray[np.intp]:
+    """Rows of a block that may be among the best, by cosines that are right to MARGIN, in order."""
+    if top >= len(similarity):
+        return np.arange(len(similarity))
     if each is None:
-        many = min(top, len(similarity))
-        return (
-            sorted(np.argpartition(-similarity, many - 1)[:many].tolist())
-            if many < len(similarity)
-            else list(range(many))
-        )
-    order = np.argsort(-similarity, kind="stable")
+        least = np.partition(similarity, len(similarity) - top)[len(similarity) - top]
+    else:
+        order = np.argsort(-similarity, kind="stable")
+        rows = [row for _, row in _first(similarity[order], order, ids, top, each)]
+        if len(rows) < top:
+            return np.arange(len(similarity))
+        least = similarity[rows].min()
+    return np.flatnonzero(similarity >= least - MARGIN)
+
+
+def _first(
+    values: NDArray[Any], rows: NDArray[np.intp], ids: NDArray[np.str_], top: int, each: int | None
+) -> list[tuple[float, int]]:
+    """The `top` of the rows with the highest values, of equal ones those that come first, at most `each` of one recording."""
+    order = np.lexsort((rows, -values))
+    if each is None:
+        return [(float(values[n]), int(rows[n])) for n in order[:top]]
     taken: dict[str, int] = {}
-    rows = []
-    for row in order.tolist():
-        name = str(ids[row])
+    found: list[tuple[float, int]] = []
+    for n in order.tolist():
+        name = str(ids[rows[n]])
         if taken.get(name, 0) < each:
             taken[name] = taken.get(name, 0) + 1
-            rows.append(row)
-            if len(rows) == top:
+            found.append((float(values[n]), int(rows[n])))
+            if len(found) == top:
                 break
-    return rows
+    return found
 
 
 def _best(kept: list[tuple[float, int, Match]], top: int, each: int | None) -> list[tuple[float, int, Match]]:
@@ -100,13 +115,40 @@ def _best(kept: list[tuple[float, int, Match]], top: int, each: int | None) -> l
     return found
 
 
-def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    vectors = np.asarray(vectors, np.float32)
-    return np.asarray(vectors / np.maximum(_lengths(vectors), TINY)[:, None], np.float32)
+def _checked(examples: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows = np.atleast_2d(np.asarray(examples, np.float32))
+    if not len(rows):
+        raise ScoresError("no example is given: there is nothing to be like")
+    for number, row in enumerate(rows):
+        if not np.isfinite(row).all() or not row.any():
+            what = "zeros alone, which point nowhere" if np.isfinite(row).all() else "what is no finite number"
+            raise ScoresError(f"example {number + 1} of {len(rows)} holds {what}: nothing is like it")
+    return rows
 
 
-def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), np.float32)
+def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of length 1 each, whatever numbers they are of; of zeros zeros."""
+    largest = np.abs(vectors).max(1, keepdims=True, initial=0).astype(np.float64)
+    scaled = vectors / np.where(largest > 0, largest, 1)
+    lengths = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return np.asarray(scaled / np.where(lengths > 0, lengths, 1)[:, None])
+
+
+def _cosines(vectors: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(rows,): the largest of each, the same for equal vectors wherever they stand: products of matrices differ in the last bit there."""
+    directions = _directions(vectors)
+    return np.asarray(np.clip(np.max([np.einsum("ij,j->i", directions, each) for each in wanted], axis=0), -1, 1))
+
+
+def _similarity(vectors: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The same to MARGIN, fast."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # divided last: vectors are gone over once, and nothing of their size is made
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        similarity = (vectors @ wanted.T.astype(np.float32)).max(1) / np.sqrt(np.maximum(squares, SMALL))
+    odd = np.flatnonzero(~((squares > SMALL) & (squares < LARGE)))
+    similarity[odd] = _cosines(vectors[odd], wanted) if len(odd) else 0
+    return np.asarray(similarity, np.float32)
 
 
 def _match(block: Embeddings, row: int, similarity: float) -> Match:

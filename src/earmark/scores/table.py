@@ -122,6 +122,11 @@ class Scores(Rows):
             clash = set(rows) & set(self.tags)
             if clash:
                 raise ScoresError(f"a tag is called {clash.pop()!r} like a column of the CSV: save as .parquet")
+            if len(rows) + len(self.tags) > bounds.COLUMNS:
+                raise ScoresError(
+                    f"{path}: would have a column for each of {len(self.tags):,} tags, and a table may have {bounds.COLUMNS:,}: save as "
+                    ".parquet"
+                )
             columns = {tag: pa.array(self.values[:, i]) for i, tag in enumerate(self.tags)}
             table, write = pa.table({**rows, **columns}), csv.write_csv
         elif path.suffix == ".parquet":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from earmark.errors import EarmarkError
 from earmark.errors.kinds import check_call, checked
@@ -27,6 +28,12 @@ class Windows:
 
     def __post_init__(self) -> None:
         check_call(type(self), (), vars(self))
+        for name in ("length", "hop"):
+            if not 0 < (value := getattr(self, name)) < math.inf:
+                raise EarmarkError(f"windows: {name} is {value:g} s: it must be above 0")
+        for name, kind in (("last", Last), ("short", Short), ("combine", Combine), ("weigh", Weigh)):
+            if (value := getattr(self, name)) not in get_args(kind):
+                raise EarmarkError(f"windows: {name} is {value!r}: take one of {', '.join(get_args(kind))}")
 
     @checked
     def samples(self, sample_rate: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from earmark.data.manifest.checks import Wrong, at, check_names, contradictions,
 from earmark.data.manifest.columns import SCHEMA
 from earmark.errors import ManifestError
 from earmark.errors.kinds import checked
+from earmark.registry import fixed
 from earmark.scores import Task
 from earmark.scores.arrays import nameless
 
@@ -48,27 +49,27 @@ class Manifest:
 
     @cached_property
     def ids(self) -> NDArray[np.str_]:
-        return columns_of.strings(self.table["id"])
+        return fixed(columns_of.strings(self.table["id"]))
 
     @cached_property
     def folds(self) -> NDArray[np.str_]:
         """(rows,); "" for clips without a fold."""
-        return columns_of.strings(self.table["fold"])
+        return fixed(columns_of.strings(self.table["fold"]))
 
     @cached_property
     def groups(self) -> NDArray[np.str_]:
         """(rows,); the id of a clip that has no group."""
-        return columns_of.strings(pc.coalesce(self.table["group"], self.table["id"]))
+        return fixed(columns_of.strings(pc.coalesce(self.table["group"], self.table["id"])))
 
     @cached_property
     def start(self) -> NDArray[np.float64]:
         """(rows,) seconds; nan: from the beginning."""
-        return np.asarray(self.table["start"].to_numpy(), np.float64)
+        return fixed(np.asarray(self.table["start"].to_numpy(), np.float64))
 
     @cached_property
     def end(self) -> NDArray[np.float64]:
         """(rows,) seconds; nan: to the end."""
-        return np.asarray(self.table["end"].to_numpy(), np.float64)
+        return fixed(np.asarray(self.table["end"].to_numpy(), np.float64))
 
     def paths(self) -> list[Path]:
         """The absolute path of each clip's recording. That it exists is not checked."""
@@ -132,14 +133,19 @@ class Manifest:
         return not pc.any(pc.greater(pc.list_value_length(self.table["unknown"]), 0)).as_py()
 
     def select(self, which: ArrayLike) -> Manifest:
-        """The rows of a mask (rows,) or of indices, in that order. The vocabulary stays whole."""
+        """The rows of a mask (rows,) or of indices, in that order. The vocabulary stays whole. Raises ManifestError for rows that are not
+        there.
+        """
         which = np.asarray(which)
         if which.dtype == bool:
             if which.shape != (len(self),):
                 raise ManifestError(f"a mask of the shape {which.shape} does not fit {len(self)} clips")
             table = columns_of.kept(self.table, which)
         else:
-            table = self.table.take(pa.array(which.astype(np.int64)))
+            places = which.astype(np.int64)
+            if len(wrong := places[(places < 0) | (places >= len(self))]):
+                raise ManifestError(f"there is no row {wrong[0]} among {len(self)} clips: rows count from 0")
+            table = self.table.take(pa.array(places))
         return replace(self, table=table)
 
     @checked
@@ -208,7 +214,7 @@ def build(
     wrong: list[Wrong] = []
     try:
         for column in ("id", "path", "fold", "group", "source"):
-            table[column] = columns_of.text(given[column], trim=column != "path")
+            table[column] = columns_of.text(given[column], trim=column != "path", nan=column not in ("fold", "group"))
         for column in ("start", "end"):
             table[column], bad = columns_of.seconds(given[column])
             wrong.append((f"{column!r} is not a number of seconds", bad, _cell(given[column], bad)))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from earmark.files.bounds import check_texts
-from earmark.files.tables import MISSING
+from earmark.files.tables import MISSING, WRITTEN
 
 EVENT = pa.struct([("tag", pa.string()), ("onset", pa.float64()), ("offset", pa.float64())])
 SCHEMA = pa.schema(
@@ -60,11 +60,14 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def text(values: pa.Array, trim: bool) -> pa.Array:
-    """→ strings; blank ones are null."""
+def text(values: pa.Array, trim: bool, nan: bool = True) -> pa.Array:
+    """→ strings; blank ones are null. nan: whether one that says nan is text, which else is null, as pandas and NumPy write it."""
     values = values.cast(pa.string())
     if trim:
         values = pc.utf8_trim_whitespace(values)
+    if not nan:
+        none = pc.fill_null(pc.is_in(pc.utf8_lower(values), value_set=pa.array(WRITTEN)), False)
+        values = pc.if_else(none, pa.scalar(None, pa.string()), values)
     return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
 
 
@@ -109,7 +112,7 @@ def events(values: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     bad = np.zeros(len(values), bool)
     if not _is_text(values.type):
         return values.cast(SCHEMA.field("events").type), bad
-    texts = text(values, trim=True)
+    texts = text(values, trim=True, nan=False)
     parts = [pa.array([], SCHEMA.field("events").type)]
     for first in range(0, len(texts), BLOCK):
         block = texts.slice(first, BLOCK).to_pylist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
 from earmark.errors import RecipeError
 from earmark.errors.kinds import checked
-from earmark.errors.refusals import all_of
+from earmark.errors.refusals import Refused, all_of
 from earmark.recipe import bounds
 from earmark.recipe.hearing import Known, Normalise
 from earmark.registry import NUMPY_FEATURES
@@ -47,7 +47,7 @@ class NumpyFeature:
     """What a recipe has before its net: waves (n, samples) float32 → what the net hears, float32.
 
     feature: of the recipe, resized if it says so. normalise: how loud each window is made before it. Calls keep nothing, so
-    that threads may share one. Raises ValueError for waves that are no windows, or shorter than `shortest`.
+    that threads may share one. Raises EarmarkError for waves that are no windows, hold what is no number, or are shorter than `shortest`.
     """
 
     def __init__(self, feature: Feature, normalise: Normalise = "none"):
@@ -75,7 +75,9 @@ class NumpyFeature:
         return self.feature(self.normalised(waves))
 
     def inputs(self, waves: Singles, hears: Input) -> tuple[Singles, ...]:
-        """What a net is given, in order: the waves, the maps, or both, of the same loudness."""
+        """What a net is given, in order: the waves, the maps, or both, of the same loudness. Raises EarmarkError."""
+        if hears not in get_args(Input):
+            raise Refused(f"hears is {hears!r}: a net hears {', '.join(get_args(Input))}")
         heard = self.normalised(waves)
         if hears == "waves":
             return (heard,)
@@ -85,9 +87,12 @@ class NumpyFeature:
 
 def _windows(waves: Singles) -> Singles:
     if told := audio.masked(waves):
-        raise ValueError(f"{told}. {audio.FILLED}")
+        raise Refused(f"{told}. {audio.FILLED}")
     if waves.ndim != 2 or waves.dtype != np.float32:
-        raise ValueError(f"waves are {waves.dtype} of the shape {waves.shape}: give float32 (windows, samples)")
+        raise Refused(f"waves are {waves.dtype} of the shape {waves.shape}: give float32 (windows, samples)")
+    if not np.isfinite(waves.min(initial=0) + waves.max(initial=0)):
+        row, place = np.argwhere(~np.isfinite(waves))[0]
+        raise Refused(f"waves hold {waves[row, place]} in window {row + 1}, sample {place + 1}: give finite numbers")
     return waves
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.constants import check_known
-from earmark.errors.refusals import refuse, stop
+from earmark.errors.refusals import Refused, refuse, stop
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -123,11 +123,9 @@ class Framing:
 
     def frames(self, samples: int) -> int:
         """How many frames `samples` samples give."""
-        return (
-            (samples - self.lost) // self.hop_samples + 1
-            if self.centre
-            else (samples - self.span) // self.hop_samples + 1
-        )
+        if samples < self.shortest:
+            return 0
+        return (samples - (self.lost if self.centre else self.span)) // self.hop_samples + 1
 
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""
@@ -144,7 +142,7 @@ class Framing:
     def check_samples(self, samples: int) -> None:
         """Refuse a wave of so many samples, where that is not one frame."""
         if samples < self.shortest:
-            raise ValueError(
+            raise Refused(
                 f"{samples} samples are fewer than one frame of {self.span}: pad the wave, or take a shorter window"
             )
 

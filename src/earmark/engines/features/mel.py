@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.constants import check_known
-from earmark.errors.refusals import refuse, stop
+from earmark.errors.refusals import Refused, refuse, stop
 
 MelScale = Literal["slaney", "htk"]
 Triangles = Literal["hz", "mel"]
@@ -91,7 +91,7 @@ def mel_filters(
         filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
     empty = np.flatnonzero(filters.max(1) == 0)
     if len(empty):  # told alone: after other mistakes it may be of their making
-        raise ValueError(
+        raise Refused(
             f"{len(empty)} of {bands} mel bands are narrower than an FFT bin ({sample_rate / fft:.1f} Hz), "
             f"the first at {edges[empty[0] + 1]:.0f} Hz: take fewer bands, a longer FFT or a higher `low`"
         )

@@ -90,7 +90,7 @@ class MultiRes:
         self.hop_samples, self.shortest = round(hop * sample_rate), 1
 
     def frames(self, samples: int) -> int:
-        return samples // self.hop_samples + 1
+        return samples // self.hop_samples + 1 if samples > 0 else 0
 
     def samples(self, frames: int) -> int:
         """The fewest samples that give `frames` frames."""

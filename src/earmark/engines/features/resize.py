@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.framing import Floats, Singles
-from earmark.errors.refusals import refuse
+from earmark.errors.refusals import Refused, refuse
 
 
 class Sized(Protocol):
@@ -54,7 +54,7 @@ class Size:
     def check(self, channels: int) -> None:
         """Refuse maps of so many channels."""
         if channels not in (1, self.channels):
-            raise ValueError(
+            raise Refused(
                 f"maps of {channels} channels cannot become {self.channels}: one can be repeated, several stay as they are"
             )
 

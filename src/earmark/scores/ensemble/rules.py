@@ -34,6 +34,7 @@ Over = Literal["clips", "tags"]
 TINY = 1e-12  # the smallest score whose logarithm is taken
 ROUNDING = 1e-3  # how far scores within 0 … 1 may lie beyond, as other tools round them
 Floats = NDArray[np.float64]
+HUGE = 1e290  # of which some sum to more than a number may be
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,9 @@ def shares(weights: Sequence[float] | None, count: int) -> Floats:
             f"{len(numbers)} weights for {count} members: give one a member, such as {':'.join('1' * count)}"
         )
     wrong = [weight for weight in numbers if not math.isfinite(weight) or weight < 0]
-    if wrong or sum(numbers) <= 0:
+    if wrong or max(numbers) <= 0:
         what = f"a weight is {wrong[0]:g}" if wrong else "all weights are 0"
         raise ScoresError(f"{what}: weights are 0 or more, and one at least is more")
+    if max(numbers) > HUGE:
+        numbers = [weight / max(numbers) for weight in numbers]
     return np.array(numbers) / math.fsum(numbers)

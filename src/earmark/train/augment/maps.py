@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.errors.refusals import refuse
+from earmark.errors.refusals import Refused, refuse
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import check_between, check_share
 from earmark.train.augment.batches import Mixture, Mixup
@@ -67,7 +67,7 @@ class Erase:
         elif fill not in ("noise", "mean"):
             refuse(f"fill is {fill!r}: it is noise, mean or a number")
         if narrow > 1 / low or wide < low:  # told alone: with other mistakes it may be of their making
-            raise ValueError(
+            raise Refused(
                 f"areas from {low:g} with aspects from {narrow:g} to {wide:g}: no such rectangle fits on a map, whose sides it would "
                 f"leave: of that area aspects go from {low:g} to {1 / low:g}"
             )
