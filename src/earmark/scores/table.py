@@ -34,7 +34,8 @@ class Scores(Rows):
 
     facts: where the scores come from (tagger, split, windows); plain JSON values. Other numbers become such: values are
     rounded to float32, seconds become float64, NumPy's numbers in facts plain ones. Raises ScoresError for what a file could
-    not keep: an id that is empty or no text, infinite values, facts that JSON cannot tell.
+    not keep: an id that is empty or no text, infinite values, masks, facts that JSON cannot tell. Arrays that are of the right kind
+    already are kept, not copied: who fills one anew gives a copy of it.
 
         >>> scores = Scores(np.ones((1, 2), np.float32), np.array(["a"]), np.zeros(1), np.ones(1), ("dog", "rain"))
         >>> len(scores), scores.tags
