@@ -30,10 +30,32 @@ from earmark.errors import EarmarkError
         ("20210423190000", "2021-04-23T19:00:00"),
         ("20240229_000000", "2024-02-29T00:00:00"),
         ("20210423_190000-0200", "2021-04-23T19:00:00"),  # a counter, as no T opens ISO 8601
+        ("20210423_190000-02", "2021-04-23T19:00:00"),
+        ("20210423T190000Zone1", "2021-04-23T19:00:00"),  # no Z of UTC, but a word
+        ("20210423T190000+10000", "2021-04-23T19:00:00"),  # no offset
     ],
 )
 def test_names_of_recorders(stem, when):
     assert named(stem).isoformat() == when
+
+
+ZONES = {"Z": "+00:00", "+10": "+10:00", "+1000": "+10:00", "+05:45": "+05:45", "-03": "-03:00", "-0330": "-03:30"}
+CLOCKS = ["20210423{}190000", "2021-04-23{}19-00-00", "2021_04_23{}19_00_00", "20210423{}190000.5"]
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize("between", ["T", "_", "$", " ", "-", ""])
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_zone_behind_any_time_is_read(zone, between, clock):
+    """Whatever parts date and time; a hyphen is one of an offset behind ISO's T alone, and of a counter else."""
+    local = datetime(2021, 4, 23, 19, microsecond=500_000 if clock.endswith(".5") else 0)
+    opened = between == "T" or not zone.startswith("-")
+    wanted = local.isoformat() + ZONES[zone] * opened
+    for name in (f"{clock.format(between)}{zone}", f"SITE_{clock.format(between)}{zone}_S"):
+        assert named(name).isoformat() == wanted, name
+    if clock == CLOCKS[0]:
+        moment = by_pattern(f"{clock.format(between)}{zone}", f"%Y%m%d{between}%H%M%S%z")
+        assert moment.isoformat() == local.isoformat() + ZONES[zone]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
     5E90A4D4.WAV                          AudioMoth until 2020: seconds since 1970 in UTC, eight capital hexadecimal digits
     20210423_190000.WAV                   AudioMoth since, Song Meter; also with T, - or $ between, or nothing
     SITE_0+1_20210423$190000_000.wav      Wildlife Acoustics: a prefix, channels, $ for a clock that GPS set; what follows is left
-    2021-04-23T19-00-00Z, 20210423T190000+1000_SITE.wav      ISO 8601 and likenesses of it, with its offset from UTC or without
+    2021-04-23T19-00-00Z, 20210423T190000+1000_SITE.wav      ISO 8601 and likenesses of it, with its offset from UTC or without,
+    20210423T190000-03.wav, 20210423_190000Z.wav             also of hours alone, and Z and + behind any time
 
 Nothing is guessed: a date without a time, years of two digits, eight hexadecimal digits without a letter and two different times
 in one name tell nothing; a pattern says how such names are to be read.
@@ -21,12 +22,12 @@ MOTHS = datetime(2016, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)  # wh
 HEX = re.compile(r"(?=.*[A-F])[0-9A-F]{8}")
 STAMP = re.compile(
     r"(?<!\d)(?P<Y>\d{4})(?P<d1>[-._]?)(?P<m>\d{2})(?P=d1)(?P<d>\d{2})(?P<between>[T_$ -]?)"
-    r"(?P<H>\d{2})(?P<d2>[-._:h]?)(?P<M>\d{2})(?P=d2)(?P<S>\d{2})(?!\d)(?:[.,](?P<f>\d{1,6})(?!\d))?(?P<z>Z|[+-]\d{2}[:-]?\d{2}(?!\d))?"
+    r"(?P<H>\d{2})(?P<d2>[-._:h]?)(?P<M>\d{2})(?P=d2)(?P<S>\d{2})(?!\d)(?:[.,](?P<f>\d{1,6})(?!\d))?(?P<z>Z(?![A-Za-z])|[+-]\d{2}(?:[:-]?\d{2})?(?!\d))?"
 )
 # what a pattern may hold, as of strftime; %s: seconds since 1970, %X: the same in hexadecimal
 DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})", "y": r"(?P<y>\d{2})", "m": r"(?P<m>\d{2})", "d": r"(?P<d>\d{2})", "j": r"(?P<j>\d{3})",
-    "H": r"(?P<H>\d{2})", "M": r"(?P<M>\d{2})", "S": r"(?P<S>\d{2})", "f": r"(?P<f>\d{1,6})", "z": r"(?P<z>Z|[+-]\d{2}:?\d{2})",
+    "H": r"(?P<H>\d{2})", "M": r"(?P<M>\d{2})", "S": r"(?P<S>\d{2})", "f": r"(?P<f>\d{1,6})", "z": r"(?P<z>Z|[+-]\d{2}(?::?\d{2})?)",
     "s": r"(?P<s>\d{9,10})", "X": r"(?P<X>[0-9A-Fa-f]{8})", "%": "%",
 }  # fmt: skip
 
@@ -92,18 +93,17 @@ def _moment(told: dict[str, str | None]) -> datetime | None:
     when += timedelta(microseconds=int((told.get("f") or "0").ljust(6, "0")))
     if not FIRST <= when.year <= LAST:
         return None
-    zone = offset(told.get("z") or "")
-    # a hyphen after 20210423_190000 is most often followed by a counter: only ISO's T opens an offset
-    iso = told.get("between") == "T" or "between" not in told
-    return when.replace(tzinfo=zone) if zone is not None and iso else when
+    # a hyphen after 20210423_190000 is most often followed by a counter: only ISO's T opens an offset by it
+    counter = (told.get("z") or "").startswith("-") and told.get("between", "T") != "T"
+    return when if counter else when.replace(tzinfo=offset(told.get("z") or ""))
 
 
 def offset(told: str) -> timezone | None:
-    """Z, +02:00, -0330 → the offset from UTC, to a quarter of an hour; None: it is none."""
+    """Z, +02:00, -0330, +10 → the offset from UTC, to a quarter of an hour; None: it is none."""
     if told in ("Z", "UTC"):
         return UTC
-    match = re.fullmatch(r"([+-])(\d{2})[:-]?(\d{2})", told)
-    if match is None or int(match[2]) > 14 or int(match[3]) not in (0, 15, 30, 45):
+    match = re.fullmatch(r"([+-])(\d{2})(?:[:-]?(\d{2}))?", told)
+    if match is None or int(match[2]) > 14 or int(match[3] or 0) not in (0, 15, 30, 45):
         return None
-    minutes = 60 * int(match[2]) + int(match[3])
+    minutes = 60 * int(match[2]) + int(match[3] or 0)
     return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
