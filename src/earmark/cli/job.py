@@ -19,13 +19,13 @@ def job(
 ) -> None:
     """Say how far a job is, and each of its shards: what is done, left, could not be read, and whether it is worked on."""
     from earmark.cli.terminal import begun
-    from earmark.cli.terminal.console import print_json, print_table, say, write_errors
+    from earmark.cli.terminal.console import print_json, print_table, say, unnamed, write_errors
     from earmark.files import progressed
 
     found = progressed.of(folder)
     parts = [found, *found.shards]
     failures = {path: reason for part in parts for path, reason in part.failures}  # a shard's may have been taken over
-    write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures.items()])
+    write_errors(errors, [(path, unnamed(path, reason)) for path, reason in failures.items()])
     if as_json:
         return print_json(found.to_dict())
     print_table(

@@ -14,7 +14,7 @@ from typing import Any
 
 from earmark.audio.walk import Named, below
 from earmark.data.manifest.files import load_table
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, escaped
 from earmark.files import write_bytes
 from earmark.files.names import Names
 from earmark.files.stores import is_stored, place
@@ -61,7 +61,7 @@ def _table(file: Path) -> Any:
         except OSError as error:
             raise ManifestError(f"{file}: cannot be read ({error.strerror})") from error
         except ManifestError as error:
-            raise ManifestError(str(error).replace(str(copy), str(file))) from error
+            raise ManifestError(str(error).replace(escaped(str(copy)), str(file))) from error
 
 
 def of_table(file: Path, report: Callable[[str], None] = lambda line: None) -> list[Path]:

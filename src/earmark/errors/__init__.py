@@ -18,6 +18,7 @@ from pathlib import Path
 
 LONGEST = 5000  # characters of a word in a message; a path may have 4096
 WORD = re.compile(rf"\S{{{LONGEST},}}")
+NO_TEXT = re.compile("[\ud800-\udfff]")  # halves of pairs, as which Python holds the bytes of a name that is not UTF-8
 
 
 def shortened(text: str) -> str:
@@ -36,17 +37,33 @@ def _ends(text: str, kept: int = 45) -> str:
     return f"{text[:kept]}… ({len(text):,} characters) …{text[-20:]}"
 
 
+def escaped(text: str) -> str:
+    r"""The text, in which what no UTF-8 can tell is written out: it can be printed and stored anywhere.
+
+    >>> print(escaped("M\udcfccke.wav"))
+    M\xfccke.wav
+    """
+    return NO_TEXT.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
 class EarmarkError(Exception):
-    """Base of every error that earmark raises on purpose. Its message tells long names by their ends."""
+    """Base of every error that earmark raises on purpose. Its message tells long names by their ends, and is text that can be printed:
+    a name that is not UTF-8 stands there escaped.
+    """
 
     def __str__(self) -> str:
-        return shortened(super().__str__())
+        return shortened(escaped(super().__str__()))
 
 
 class AudioError(EarmarkError):
     """A recording that cannot be read, or not in whole.
 
-    path: the file. problem: what is wrong with it. remedy: what the user can do; may be empty.
+    path: the file, as the system calls it. problem: what is wrong with it. remedy: what the user can do; may be empty.
     readable: seconds that could be read before the problem, where that is known.
     """
 

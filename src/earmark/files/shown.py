@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, TextIO
 
-from earmark.errors import shortened
+from earmark.errors import escaped, shortened
 
-# C0 and C1 controls; marks that turn or isolate the direction of text; separators of lines; halves of pairs
-_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-_NO_TEXT = re.compile("[\ud800-\udfff]")
+# C0 and C1 controls; marks that turn or isolate the direction of text; separators of lines
+_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 _NEW_LINE = re.compile(r"\n(?! )")
 
@@ -24,7 +23,7 @@ def shown(name: object) -> str:
     >>> print(shown("dog\x1b[2J\nbark\u202e"))
     dog\x1b[2J\nbark\u202e
     """
-    return _ACTING.sub(_escape, str(name))
+    return _ACTING.sub(_escape, escaped(str(name)))
 
 
 def written(name: object) -> str:
@@ -33,7 +32,7 @@ def written(name: object) -> str:
     >>> print(written("M\udcfccke.wav"))
     M\xfccke.wav
     """
-    return _NO_TEXT.sub(_escape, str(name))
+    return escaped(str(name))
 
 
 def message(text: str) -> str:
@@ -49,8 +48,6 @@ def message(text: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
     named = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is no Unicode
-        return f"\\x{code - 0xDC00:02x}"
     return named or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 

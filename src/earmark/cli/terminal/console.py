@@ -188,11 +188,16 @@ def output(path: Path | None) -> Iterator[TextIO]:
         yield file
 
 
+def unnamed(path: str, reason: str) -> str:
+    """What could not be done with a recording, without its name before it, which messages tell as text and jobs of before as it is."""
+    return reason.removeprefix(f"{path}: ").removeprefix(f"{written(path)}: ")
+
+
 def say_failures(
     failures: Sequence[tuple[str, str]], found: Sequence[Path], paths: Sequence[Path], errors: Path | None
 ) -> bool:
     """What could not be read, (path, reason), into the table of errors or else on stderr; whether there is any."""
-    write_errors(errors, [(path, reason.removeprefix(f"{path}: ")) for path, reason in failures])
+    write_errors(errors, [(path, unnamed(path, reason)) for path, reason in failures])
     if not found:
         say(f"no recordings in {', '.join(map(str, paths))}: files with other endings are tried when given by name")
     if failures:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from earmark.cli.terminal.console import print_json, print_table, say, write_errors
+from earmark.cli.terminal.console import print_json, print_table, say, unnamed, write_errors
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def told_of_unread(file: Path | None) -> Iterator[None]:
 
 
 def _tell(failures: Sequence[AudioError], file: Path | None) -> None:
-    write_errors(file, [(error.path, str(error).removeprefix(f"{error.path}: ")) for error in failures])
+    write_errors(file, [(error.path, unnamed(error.path, str(error))) for error in failures])
     for error in failures[:SHOWN] if file is None else ():
         say(str(error))
 
