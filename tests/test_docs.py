@@ -144,6 +144,7 @@ def shell(text: str, capsys) -> None:
         assert (wanted in said) if wanted else said == "", (line, said)
 
 
+DEVELOPING = {"dev", "docs", "bench"}  # extras of those who work on it
 LONG = ("engines.md",)  # an export and a run of every engine: a third of all pages' time
 
 
@@ -317,3 +318,26 @@ def test_modules_that_pages_run_are_ones_that_run():
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
     named = {word for page in pages for word in re.findall(r"-m (earmark[\w.]*)", page.read_text(encoding="utf-8"))}
     assert named == {"earmark"} and importlib.util.find_spec("earmark.__main__")
+
+
+def test_what_no_index_has_is_installed_from_a_checkout():
+    """A name alone would bring a stranger's package. Where earmark is installed its extras are added by name: prose says that."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+    lines = [line for page in pages for _, text in blocks(page) for line in text.splitlines() if "pip install" in line]
+    assert (
+        len(lines) > 4
+        and [line for line in lines if re.search(r"install\b.*\s'?earmark\b", line.partition(" &&")[0])] == []
+    )
+    prose = (DOCS / "cluster.md").read_text(encoding="utf-8")
+    assert "'earmark[" not in prose  # of machines on which it is not
+
+
+def test_every_extra_is_told():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    table = (DOCS / "engines.md").read_text(encoding="utf-8").partition("| extra |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.M))
+    assert set(told) == set(extras) - DEVELOPING
+    calls = {"av": "pyav", "sounddevice": "sounddevice", "ray": "ray"}
+    for extra, brings in told.items():
+        names = [re.split(r"[\[>=]", name)[0].lower() for name in extras[extra]]
+        assert [word.strip().lower() for word in brings.split(",")] == [calls.get(name, name) for name in names], extra

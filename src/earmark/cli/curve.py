@@ -17,7 +17,7 @@ PLACE = 25  # in `earmark --help`
 def curve(
     data: Annotated[Path, typer.Argument(help="The clips: a data set's folder, a manifest or a table.")],
     base: Annotated[str, typer.Option("--from", help="A tagger whose embeddings are learnt from.")],
-    out: Annotated[Path, typer.Option(help="A folder for table, picture and JSON."), CURVE],
+    out: Annotated[Path, typer.Option(help="A folder for table, picture and JSON."), CURVE, o.DRAWN],
     dataset: h.Layout = None,
     task: h.OfTask = None,
     head: h.Kind = None,

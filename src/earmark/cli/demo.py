@@ -28,9 +28,12 @@ def demo(
     from earmark.cli.terminal.console import say
     from earmark.data import datasets
     from earmark.errors import EarmarkError
+    from earmark.errors.words import lacking
 
     if find_spec("torch") is None:  # before sounds are made for a training that cannot be
         raise EarmarkError("the demo trains a tagger, which needs torch: `pip install 'earmark[train]'`")
+    if find_spec("matplotlib") is None:
+        raise EarmarkError(f"the demo draws what it hears, which needs {lacking('matplotlib')}")
     if out.exists() and not out.is_dir():
         raise EarmarkError(f"{out}: is a file. Take another --out, or remove it")
     if out.exists() and any(out.iterdir()):

@@ -20,11 +20,14 @@ def embed(
         typer.Argument(help="Recordings, folders that are walked for some, tables with a column path."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A file for the embeddings: .parquet."), Writes(embeddings)
+        Path | None,
+        typer.Option("--out", "-o", help="A file for the embeddings: .parquet."),
+        Writes(embeddings),
+        o.TABLES,
     ] = None,
     tagger: o.Tagger = "esc10",
     as_json: o.AsJson = False,
-    job: o.Job = None,
+    job: Annotated[o.Job, o.TABLES] = None,
     shard: o.Shard = None,
     retry: o.Retry = False,
     on: o.On = None,

@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli.terminal import options as o
 from earmark.cli.terminal.explaining import add_recordings, missing
+from earmark.cli.terminal.needing import Packages
 from earmark.cli.terminal.written import EXPLAINED
 
 PLACE = 110  # in `earmark --help`
@@ -16,7 +17,12 @@ PLACE = 110  # in `earmark --help`
 
 def explain(
     tagger: o.TaggerFile,
-    out: Annotated[Path, typer.Option(help="A folder for pictures, explain.json and index.html."), EXPLAINED],
+    out: Annotated[
+        Path,
+        typer.Option(help="A folder for pictures, explain.json and index.html."),
+        EXPLAINED,
+        Packages("torch", *o.DRAWN.names),
+    ],
     paths: Annotated[
         list[Path] | None,
         typer.Argument(help="Recordings, or folders, to see it at work on, and to hold its filters against."),

@@ -54,10 +54,8 @@ def message(error: BaseException) -> str | None:
     """What an error says to the user; None for a mistake in the program."""
     if isinstance(error, EarmarkError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
-        return f"this needs {error.name}, which is not installed: `pip install 'earmark[{extra}]'` brings it"
-    if isinstance(error, ModuleNotFoundError) and error.name in TAKEN_OUT:
-        return f"this needs {error.name}, which is not installed: `pip install {error.name}` brings it"
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in (*EXTRAS, *TAKEN_OUT):
+        return f"this needs {lacking(error.name or '')}"
     if isinstance(error, OSError) and error.errno is not None:
         return system_failure(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in NO_MEMORY)):
@@ -65,6 +63,13 @@ def message(error: BaseException) -> str | None:
     if isinstance(error, RecursionError):
         return "something in a file is nested too deeply to be read. Name the files one by one to find it"
     return None
+
+
+def lacking(package: str) -> str:
+    """Of one that earmark can do without and that is not here: that it is not, and what brings it."""
+    extra = EXTRAS.get(package.partition(".")[0])
+    brings = f"'earmark[{extra}]'" if extra else package
+    return f"{package}, which is not installed: `pip install {brings}` brings it"
 
 
 def reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,11 @@ class Run:
             self.say(f"{name or 'this run'} has ended, after epoch {state.epochs}")
         else:
             self._teach(module, name)
-        if processes.rank() == 0 and not drawn_before:
+        if (
+            processes.rank() == 0 and find_spec("matplotlib") is None
+        ):  # of which a training, once it is done, is not lost
+            self.say(f"{CURVES} is not drawn: `pip install 'earmark[pictures]'` brings what draws it")
+        elif processes.rank() == 0 and not drawn_before:
             monitor = f"valid_{plan.train.choose}"
             history = state.history
             drawn = pictures.curves(history, monitor if monitor in history[-1] else None, state.best_epoch or None)

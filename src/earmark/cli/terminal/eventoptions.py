@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.needing import Needs
+from earmark.cli.terminal.needing import Needs, Packages
+from earmark.cli.terminal.options import DRAWN, TABLES
 from earmark.cli.terminal.ours import counted
 from earmark.cli.terminal.written import OwnFolder, Writes, WritesEither, WritesFolder
 
@@ -32,6 +33,7 @@ Pictures = Annotated[
     Path | None,
     typer.Option(help="A folder for a PNG a recording: spectrogram, scores, events found."),
     WritesFolder(),
+    DRAWN,
 ]
 Reference = Annotated[
     Path | None,
@@ -67,9 +69,11 @@ Summary = Annotated[
     list[Path] | None,
     typer.Option(help="Counts by site, day, hour and tag: a .csv, a .json or a picture .png; may be given again."),
     Writes(counted),
+    Packages(*DRAWN.names, ending=".png"),
 ]
 Store = Annotated[
     Path | None,
     typer.Option(help="A folder of Parquet tables of all events, by site and month, for DuckDB and the like."),
     OwnFolder(stored=True),
+    TABLES,
 ]

@@ -4,17 +4,22 @@ One that counts for nothing without another carries a mark, `Annotated[float, ty
 that does so beside another, `Idle("--no-events", because="no events are judged then")`. An argument that may be files of scores carries
 `MayBeScores()`: then nothing is heard, and options of hearing count for nothing. Where a verb begins, the marks of the options that were
 given are looked at, also of those that were given their default.
+
+One that takes a package which an install may be without carries `Packages("matplotlib")`, so that this is told before anything is heard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from earmark.cli.terminal.values import given
 from earmark.errors import EarmarkError
+from earmark.errors.words import lacking
 
 # parameters of verbs that say how clips are heard, which clips a tagger may be judged on, and what is made of that
 HEARING = frozenset({
@@ -54,6 +59,25 @@ class Idle:
         return bool(values[name.removeprefix("no-").replace("-", "_")]) is wanted
 
 
+@dataclass(frozen=True, init=False)
+class Packages:
+    """names: of packages that the marked option takes; ending: of its files, where those of others take none."""
+
+    names: tuple[str, ...]
+    ending: str
+
+    def __init__(self, *names: str, ending: str = ""):
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "ending", ending)
+
+    def lacking(self, value: Any) -> str | None:
+        """The first that is not installed of those that this value of the option takes."""
+        values = value if isinstance(value, list) else [value]
+        if not any(str(each).lower().endswith(self.ending) for each in values if each is not None):
+            return None
+        return next((name for name in self.names if find_spec(name) is None), None)
+
+
 def idle(verb: Callable[..., Any]) -> dict[str, Idle]:
     """Of a verb's options that count for nothing beside another, by the names of their parameters."""
     return {name: mark for name, mark in _marks(verb) if isinstance(mark, Idle)}
@@ -64,13 +88,21 @@ def needs(verb: Callable[..., Any]) -> dict[str, Needs]:
     return {name: mark for name, mark in _marks(verb) if isinstance(mark, Needs)}
 
 
+def packages(verb: Callable[..., Any]) -> dict[str, Packages]:
+    """Of a verb's options that take packages which an install may be without, by the names of their parameters."""
+    return {name: mark for name, mark in _marks(verb) if isinstance(mark, Packages)}
+
+
 def may_be_scores(verb: Callable[..., Any]) -> str | None:
     """The name of the argument that takes files of scores; None: it has none."""
     return next((name for name, mark in _marks(verb) if isinstance(mark, MayBeScores)), None)
 
 
 def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """Raises EarmarkError for an option of the command that runs which counts for nothing in it. values: of its parameters."""
+    """Raises EarmarkError for an option of the command that runs which counts for nothing in it, or takes a package that is not installed.
+
+    values: of its parameters.
+    """
     options = dict(given)
     for name, mark in needs(verb).items():
         if name in options and not set(mark.others) & set(options.values()):
@@ -91,6 +123,13 @@ def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
         if _are_scores(files):
             only = f"{files[0]} holds scores" if len(files) == 1 else "all of these are files of scores"
             refuse(heard, f"what taggers hear, and {only}, taken as they are", "give a tagger")
+
+    for name, takes in packages(verb).items():
+        if name in options and (package := takes.lacking(values.get(name))) is not None:
+            asked = signature(verb).parameters[name].default is not Parameter.empty
+            raise EarmarkError(
+                f"{options[name]} needs {lacking(package)}" + (f". Or leave {options[name]} out" if asked else "")
+            )
 
 
 def refuse(idle: Collection[str], of: str, instead: str) -> None:

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.needing import Idle, Needs
+from earmark.cli.terminal.needing import Idle, Needs, Packages
 from earmark.cli.terminal.ours import errors, submission
 from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
 
+TABLES = Packages("pyarrow")  # which reads and writes them
+DRAWN = Packages("matplotlib", "pyarrow")  # what draws takes the tables of scores along
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 Channel = Annotated[int | None, typer.Option(min=1, help="Hear this channel, from 1; default: all, mixed.")]
@@ -42,9 +44,11 @@ Job = Annotated[
     typer.Option(help="A folder for the results; after a kill the same command goes on where it was."),
     OwnFolder(stored=True),
 ]
-Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
+Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C."), Packages("sounddevice")]
 InMerged = Annotated[
-    Path | None, typer.Option(help="A table of tag and merged, or a shipped one's name: tell of the merged tags.")
+    Path | None,
+    typer.Option(help="A table of tag and merged, or a shipped one's name: tell of the merged tags."),
+    TABLES,
 ]
 JudgedAs = Annotated[
     Literal["one", "many"] | None,

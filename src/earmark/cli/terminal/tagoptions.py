@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.options import DRAWN, TABLES
 from earmark.cli.terminal.ours import scores_of_windows, tags
 from earmark.cli.terminal.written import Writes, WritesFolder
 
@@ -27,8 +28,11 @@ Out = Annotated[
     Path | None, typer.Option(help="A file for the results, such as tags.csv; default: stdout."), Writes(tags)
 ]
 Windows = Annotated[
-    Path | None, typer.Option(help="Also write each window's scores: .parquet or .csv."), Writes(scores_of_windows)
+    Path | None,
+    typer.Option(help="Also write each window's scores: .parquet or .csv."),
+    Writes(scores_of_windows),
+    TABLES,
 ]
 Pictures = Annotated[
-    Path | None, typer.Option(help="A folder for a picture of each recording over time."), WritesFolder()
+    Path | None, typer.Option(help="A folder for a picture of each recording over time."), WritesFolder(), DRAWN
 ]
