@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from earmark.engines.sessions import on_onnxruntime
 from earmark.errors import TaggerError
 from earmark.files import remembered
 from earmark.inference import Live, score
+from earmark.models import file as taggerfile
+from earmark.models import loading
 from earmark.models.ensemble import Ensemble
 from earmark.models.loading import load
 
@@ -195,6 +198,42 @@ def test_what_is_not_there_is_told(file, monkeypatch):
     with pytest.raises(TaggerError, match=r"engine 'onnxruntime': is not installed\. `pip install onnxruntime`"):
         load(file, engine="onnxruntime")
     assert load(file).members[0].__class__.__name__ == "Tagger"  # auto goes on with torch
+
+
+@pytest.mark.parametrize("torch", [True, False], ids=["torch", "no torch"])
+@pytest.mark.parametrize("there", [("onnxruntime", "openvino"), ("onnxruntime",), ("openvino",), ()], ids=" ".join)
+def test_auto_takes_the_first_that_is_here_and_can(there, torch, file, monkeypatch):
+    """Whatever is installed: it runs, or says what does; an engine that is asked for never sends to auto where that cannot either."""
+    here = {*there, *(["torch"] if torch else [])}
+
+    def found(name):
+        return find_spec(name) if name in here or name not in (*sessions.ENGINES, "torch") else None
+
+    for module in (sessions, loading):
+        monkeypatch.setattr(module, "find_spec", found)
+    if set(there) - {each for each in there if find_spec(each)}:
+        pytest.skip("not installed")
+    head, _ = taggerfile.read(file)
+    runs = "onnxruntime" in here
+    if runs or torch:
+        taken = loading.choose(head, file, "cpu", "auto", "auto").engine
+        assert taken == ("onnxruntime" if runs else "torch")
+        assert load(file).members[0].__class__.__name__ == ("GraphTagger" if runs else "Tagger")
+    else:
+        with pytest.raises(TaggerError, match=r"needs torch, which is not installed: .*, or `pip install onnxruntime`"):
+            load(file)
+    for engine in sessions.ENGINES:
+        if engine in here and runs:
+            assert loading.choose(head, file, "cpu", engine, "auto").engine == engine
+            continue
+        lacks = sessions.PACKAGES[sessions.REFERENCE if engine in here else engine]
+        with pytest.raises(TaggerError, match="is not installed") as told:
+            load(file, engine=engine)
+        assert f"`pip install {lacks}`" in str(told.value)
+        assert ("--engine auto" in str(told.value)) == (runs or torch)
+        if engine not in here:
+            with pytest.raises(TaggerError, match="is not installed"):
+                sessions.open_session(engine, b"", "float32", 1)
 
 
 def test_bf16_only_where_the_processor_has_it(file, monkeypatch):

@@ -20,7 +20,7 @@ from earmark.errors import TaggerError
 from earmark.registry import did_you_mean
 
 Precision = Literal["float32", "bf16", "float16", "int8"]  # float16 is PyTorch's alone, on a GPU
-# the first that is installed is taken: measured in results/bench.md
+# the first that is here is taken: measured in results/bench.md
 ENGINES = ("onnxruntime", "openvino")
 # what others are held against: it is in the core, and refuses a graph that makes no sense with an error
 REFERENCE = "onnxruntime"
@@ -50,8 +50,8 @@ class Engine(Protocol):
 
 
 def installed() -> list[str]:
-    """The engines that can be imported here, the preferred one first."""
-    return [name for name in ENGINES if find_spec(name) is not None]
+    """The engines that can run a graph here, the preferred one first; none without the one that the others are held against."""
+    return [name for name in ENGINES if find_spec(name) is not None] if find_spec(REFERENCE) is not None else []
 
 
 @cache
@@ -72,9 +72,7 @@ def check_engine(engine: str, precision: str) -> None:
             f"engine {engine!r}: is not known{did_you_mean(engine, ENGINES)} Take auto, torch, {', '.join(ENGINES)}"
         )
     if engine not in installed():
-        raise TaggerError(
-            f"engine {engine!r}: is not installed. `pip install {PACKAGES[engine]}`, or take --engine auto"
-        )
+        raise TaggerError(_not_here(engine))
     if precision not in PRECISIONS:
         raise TaggerError(f"precision {precision!r}: is not known. Take auto, {', '.join(PRECISIONS)}")
     if precision not in ABLE[engine]:
@@ -88,8 +86,21 @@ def check_engine(engine: str, precision: str) -> None:
         )
 
 
+def _not_here(engine: str) -> str:
+    """Why an engine cannot run, and the way out."""
+    other = ", or take --engine auto" if installed() or find_spec("torch") is not None else ""
+    if find_spec(engine) is None:
+        return f"engine {engine!r}: is not installed. `pip install {PACKAGES[engine]}`{other}"
+    return (
+        f"engine {engine!r}: what it answers is held against {REFERENCE}, which is not installed. "
+        f"`pip install {PACKAGES[REFERENCE]}`{other}"
+    )
+
+
 def open_session(engine: str, model: bytes, precision: Precision, threads: int, *, exact: bool = False) -> Session:
-    """A session of this engine. threads: that one call may use. Raises TaggerError where the engine cannot take the graph."""
+    """A session of this engine. threads: that one call may use. Raises TaggerError where it is not there, or cannot take the graph."""
+    if find_spec(engine) is None:
+        raise TaggerError(_not_here(engine))
     module: Any = importlib.import_module(f"earmark.engines.sessions.on_{engine}")
     try:
         session: Session = module.open(model, precision, threads, exact)
