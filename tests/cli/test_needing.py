@@ -21,6 +21,7 @@ WORDS = {
     "head": "logistic",
     "clips_as": "wav",
     "merge_by": "highest",
+    "form": "csv",
 }  # of a choice; the others take any
 SAID = re.compile(r"^With (--[a-z-]+)")  # in the help of one that needs another
 
@@ -65,7 +66,8 @@ BESIDE = [
 
 def test_what_switches_leave_idle():
     assert [each.id for each in BESIDE] == [
-        "compare --leaks", "evaluate --leaks", "evaluate --pictures", "evaluate --collars", "evaluate --hit"
+        "compare --leaks", "evaluate --leaks", "evaluate --pictures", "evaluate --collars", "evaluate --hit", "events --format",
+        "search --format", "tag --format",
     ]  # fmt: skip
 
 
@@ -76,13 +78,34 @@ def test_it_is_refused_beside_what_leaves_it_idle(name, words, command, paramete
     told = [*words, *given(name, command, place, tmp_path)]
     for switch in {"--no-events", "--events"} & set(told):
         told.remove(switch)
-    option = [parameter.opts[0], *([] if parameter.is_flag else [parameter.default])]
+    option = [parameter.opts[0], *([] if parameter.is_flag else [parameter.default or WORDS[parameter.name]])]
     done = earmark(*told, *option, mark.beside)
     assert done.returncode == 2, done
     assert f"{parameter.opts[0]} counts for nothing with {mark.beside}: {mark.because}. Leave one" in done.stderr
     assert list(tmp_path.iterdir()) == []
     for others in ((*option,), (mark.beside,), *((("--no-pictures", mark.beside),) if parameter.is_flag else ())):
         assert "counts for nothing with" not in earmark(*told, *others).stderr
+
+
+def test_a_form_beside_json_is_refused_wherever_there_are_both():
+    """But for JSON, which says the same."""
+    both = {
+        " ".join(words): idle(command.callback).get("form")
+        for name in cli.names()
+        for words, command in commands(name)
+        if {"--json", "--format"} <= {each for parameter in command.params for each in parameter.opts}
+    }
+    assert set(both) == {"events", "search", "tag"} and {(mark.beside, mark.same) for mark in both.values()} == {
+        ("--json", "json")
+    }
+
+
+def test_json_twice_is_json(place):
+    once, twice = (
+        earmark("tag", place / "sound.wav", "--tagger", place / "t.safetensors", "--json", *more)
+        for more in ((), ("--format", "json"))
+    )
+    assert once.returncode == twice.returncode == 0 and once.stdout == twice.stdout
 
 
 @pytest.mark.parametrize("option", [("--layers", "1"), ("--filters", "64"), ("--steps", "400"), ("--seed", "0")])

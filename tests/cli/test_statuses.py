@@ -47,6 +47,32 @@ def test_0_all_done_and_an_empty_folder_is_said(place, tmp_path):
     assert done.stderr.startswith(f"no recordings in {tmp_path}")
 
 
+NONE = ": files with other endings are tried when given by name"
+EMPTY = [
+    (("tag",), 0), (("events",), 0), (("embed", "-o", "e.parquet"), 0),
+    (("explain", "t.safetensors", "--out", "x", "--filters", "1", "--steps", "1"), 0),
+    (("alarms", "t.safetensors"), 2), (("alarms", "t.safetensors", "sound.wav"), 2), (("bench", "engines", "t.safetensors"), 2),
+    (("bench", "t.safetensors"), 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "status"), EMPTY, ids=lambda told: " ".join(told) if isinstance(told, tuple) else "")
+def test_a_folder_without_recordings_is_said_by_every_verb(words, status, place, tmp_path, monkeypatch):
+    """Where figures are asked for nothing is heard before it is refused."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none").mkdir()
+    placed = [place / word if (place / word).is_file() else word for word in words]
+    tagger = ["--tagger", place / "t.safetensors"] if words[0] in ("tag", "events", "embed") else []
+    done = earmark(*placed, "none", *tagger)
+    assert (
+        done.returncode == status
+        and f"no recordings in {'it, and so no alarms an hour' if words[0] == 'alarms' else 'none'}{NONE}"
+        in done.stderr
+    ), done
+    if status == 2:
+        assert done.stdout == "" and len(done.stderr.splitlines()) == 1
+
+
 def test_0_where_the_reader_of_a_pipe_has_seen_enough(many):
     with subprocess.Popen(tag_all(many), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tagging_:
         assert tagging_.stdout is not None and tagging_.stderr is not None

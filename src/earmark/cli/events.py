@@ -6,7 +6,7 @@ import typer
 
 from earmark.cli.terminal import eventoptions as e
 from earmark.cli.terminal import options as o
-from earmark.cli.terminal.eventresults import Format, FormatName
+from earmark.cli.terminal.eventresults import Format
 
 PLACE = 80  # in `earmark --help`
 
@@ -14,7 +14,7 @@ PLACE = 80  # in `earmark --help`
 def events(
     paths: o.Recordings = None,
     tagger: o.Tagger = "esc10",
-    form: FormatName = None,
+    form: e.Form = None,
     as_json: e.AsJson = False,
     out: e.Out = None,
     job: o.Job = None,

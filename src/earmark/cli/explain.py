@@ -42,7 +42,7 @@ def explain(
     from earmark import audio
     from earmark.cli.terminal import needing
     from earmark.cli.terminal.bar import leave_with_reasons
-    from earmark.cli.terminal.console import print_json, progress, say, say_notes
+    from earmark.cli.terminal.console import none_in, print_json, progress, say, say_notes
     from earmark.inference import process
     from earmark.models import loading
     from earmark.report.explain import Explanation, select
@@ -57,6 +57,8 @@ def explain(
         needing.refuse({"layers", "filters", "steps", "seed"}, net, way)
     asked = select(found.layers, layers)
     recordings = audio.find(paths or [], say)
+    if paths and not recordings:
+        say(none_in(paths))
     with progress() as bar:
         found.add_responses()
         notes, failures = add_recordings(found, recordings, bar, start, salvage)  # first: filters are held against them

@@ -27,6 +27,7 @@ def search(
     form: Annotated[
         Literal["table", "csv", "json"] | None,
         typer.Option("--format", help="Of the results; default: as --out ends, or table."),
+        o.FORM,
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for the results; default: stdout."), Writes(matches)] = None,

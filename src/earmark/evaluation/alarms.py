@@ -53,6 +53,12 @@ def false_alarms(
 
     Raises EarmarkError where no recording of a kind can be read, or one is of two kinds, AudioError where the settings are strict.
     """
+    for of, paths in kinds.items():
+        if not paths:
+            raise EarmarkError(
+                f"{of}: there are no recordings in it, and so no alarms an hour: files with other endings are tried when given by name. "
+                "Give recordings without the tagger's sounds"
+            )
     _check_apart(kinds)
     settings = settings or Settings()
     told, by = _rules(tagger, rules)

@@ -188,6 +188,11 @@ def output(path: Path | None) -> Iterator[TextIO]:
         yield file
 
 
+def none_in(paths: Sequence[Path]) -> str:
+    """That there are no recordings in what was given."""
+    return f"no recordings in {', '.join(map(str, paths))}: files with other endings are tried when given by name"
+
+
 def unnamed(path: str, reason: str) -> str:
     """What could not be done with a recording, without its name before it, which messages tell as text and jobs of before as it is."""
     return reason.removeprefix(f"{path}: ").removeprefix(f"{written(path)}: ")
@@ -199,7 +204,7 @@ def say_failures(
     """What could not be read, (path, reason), into the table of errors or else on stderr; whether there is any."""
     write_errors(errors, [(path, unnamed(path, reason)) for path, reason in failures])
     if not found:
-        say(f"no recordings in {', '.join(map(str, paths))}: files with other endings are tried when given by name")
+        say(none_in(paths))
     if failures:
         if errors is None:
             for _, reason in failures[:SHOWN]:

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from earmark.cli.terminal.eventresults import FormatName
 from earmark.cli.terminal.needing import Needs, Packages
-from earmark.cli.terminal.options import DRAWN, TABLES
+from earmark.cli.terminal.options import DRAWN, FORM, TABLES
 from earmark.cli.terminal.ours import counted
 from earmark.cli.terminal.written import OwnFolder, Writes, WritesEither, WritesFolder
 
 OF_CLIPS = Needs("--clips", of="files of sound of events")
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Form = Annotated[FormatName, FORM]
 Threshold = Annotated[float | None, typer.Option(help="For all tags; default: the tagger's own, or 0.5.")]
 Median = Annotated[float | None, typer.Option(help="Seconds of the median filter; default: the tagger's own.")]
 Gap = Annotated[float | None, typer.Option(help="Join events less than this many seconds apart.")]

@@ -47,16 +47,20 @@ class Needs:
 
 @dataclass(frozen=True)
 class Idle:
-    """beside: a switch, as it is called where the marked option counts for nothing; because: why that is so, in words."""
+    """beside: a switch, as it is called where the marked option counts for nothing; because: why that is so, in words; same: the value of
+    the marked option that says what the switch says.
+    """
 
     beside: str
     because: str
+    same: str | None = None
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the switch is so, among the values of the verb's parameters."""
         name = self.beside.removeprefix("--")
         wanted = not name.startswith("no-")
-        return bool(values[name.removeprefix("no-").replace("-", "_")]) is wanted
+        name = name.removeprefix("no-").replace("-", "_")
+        return bool(values[name if name in values else f"as_{name}"]) is wanted
 
 
 @dataclass(frozen=True, init=False)
@@ -110,7 +114,7 @@ def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
                 f"{options[name]} is for {mark.of}: name that with {' or '.join(mark.others)}, or leave {options[name]} out"
             )
     for name, beside in idle(verb).items():
-        if name in options and values.get(name) is not False and beside.holds(values):
+        if name in options and values.get(name) not in (False, beside.same) and beside.holds(values):
             raise EarmarkError(
                 f"{options[name]} counts for nothing with {beside.beside}: {beside.because}. Leave one of them out"
             )

@@ -13,6 +13,7 @@ from earmark.cli.terminal.written import REPORT, OwnFolder, Writes
 
 TABLES = Packages("pyarrow")  # which reads and writes them
 DRAWN = Packages("matplotlib", "pyarrow")  # what draws takes the tables of scores along
+FORM = Idle("--json", because="results are JSON then", same="json")  # of --format, where there are both
 Tagger = Annotated[str, typer.Option(help="A tagger file, or the name of a shipped one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on stdout.")]
 Channel = Annotated[int | None, typer.Option(min=1, help="Hear this channel, from 1; default: all, mixed.")]

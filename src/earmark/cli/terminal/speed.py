@@ -25,7 +25,7 @@ def of_files(
 
     Raises EarmarkError where there are none, TaggerError for an ensemble.
     """
-    from earmark.cli.terminal.console import say
+    from earmark.cli.terminal.console import none_in, say
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
     from earmark.evaluation import filespeed as measure
@@ -43,7 +43,7 @@ def of_files(
     listener = loaded.members[0]
     found = recordings(paths)
     if not found:
-        raise EarmarkError(f"no recordings in {', '.join(map(str, paths))}")
+        raise EarmarkError(none_in(paths))
     speed, reasons = measure.files(listener, found, batch, workers)
     return speed, listener, reasons, len(found)
 
@@ -167,11 +167,15 @@ def megabytes(speed: Speed) -> str:
 
 def tell_engines(tagger: str, paths: Sequence[Path], rounds: int, batch: int | None, as_json: bool) -> None:
     """A line a way to run a tagger that is here, or JSON, on stdout; why others are not on stderr."""
-    from earmark.cli.terminal.console import print_json, say
+    from earmark.cli.terminal.console import none_in, print_json, say
     from earmark.cli.terminal.found import recordings
+    from earmark.errors import EarmarkError
     from earmark.evaluation.engines import measure
 
-    ways, left_out = measure(tagger, recordings(paths) if paths else [], rounds, batch, say)
+    found = recordings(paths) if paths else []
+    if paths and not found:  # noise in the place of what was given would be taken for it
+        raise EarmarkError(none_in(paths))
+    ways, left_out = measure(tagger, found, rounds, batch, say)
     if as_json:
         print_json([way.as_dict() for way in ways])
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal.options import DRAWN, TABLES
+from earmark.cli.terminal.options import DRAWN, FORM, TABLES
 from earmark.cli.terminal.ours import scores_of_windows, tags
 from earmark.cli.terminal.written import Writes, WritesFolder
 
@@ -23,6 +23,7 @@ Form = Annotated[
         "--format",
         help="Of the results; default: as --out ends, or table. submission: fname,label, as DCASE 2018 task 2 wants them.",
     ),
+    FORM,
 ]
 Out = Annotated[
     Path | None, typer.Option(help="A file for the results, such as tags.csv; default: stdout."), Writes(tags)
