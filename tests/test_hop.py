@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from tests.program import earmark
 
 from earmark.data import manifest as manifests
 from earmark.errors import RecipeError
+from earmark.events import EventRules
 from earmark.models import loading
 from earmark.models.ensemble import Ensemble
+from earmark.models.facts import EventTuning, TagTuning
 from earmark.models.tagger import build
 from earmark.recipe import parse
 from earmark.scores import Scores
@@ -76,6 +79,36 @@ def test_an_evaluation_with_another_step(place, tmp_path):
     a, b = (Scores.load(tmp_path / name / "scores.parquet") for name in "ab")
     assert np.array_equal(a.values, b.values)
     assert "seconds between windows, in place of the tagger's own: 1.16" in (tmp_path / "a" / "report.md").read_text()
+
+
+def test_rules_that_were_chosen_in_its_own_windows_are_left_out_and_told(place, tmp_path):
+    """They judge nothing that is heard in others, as they would not where the tagger is saved so."""
+    ruled = loading.load(place / "t.safetensors", engine="torch")
+    rules, limits = EventTuning(EventRules.alike(["a", "b", "c"], 1e-9)), TagTuning(dict.fromkeys("abc", 1e-9))
+    ruled.facts = replace(ruled.facts, events=rules, tags=limits)
+    ruled.save(tmp_path / "ruled.safetensors")
+    rows = [(f"{number}.wav", place / f"{number}.wav", tag) for number, tag in enumerate("abc")]
+    events = [[{"tag": tag, "onset": 0.5, "offset": 1.0}] for *_, tag in rows]
+    columns = {
+        "id": [row[0] for row in rows],
+        "path": [str(row[1]) for row in rows],
+        "tags": [[row[2]] for row in rows],
+    }
+    manifests.write(manifests.build({**columns, "fold": ["1"] * 3, "events": events}, tmp_path), tmp_path / "clips.csv")
+    words = "evaluate", "--data", tmp_path / "clips.csv", "--task", "many", "--resamples", 5
+    reports = []
+    for number, (tagger, *hop) in enumerate(
+        ((tmp_path / "ruled.safetensors", "--hop", "1.0"), (tmp_path / "ruled.safetensors",))
+    ):
+        done = earmark(*words, tagger, *hop, "--out", tmp_path / str(number))
+        assert done.returncode == 0, done
+        reports.append((tmp_path / str(number) / "report.md").read_text())
+    events, tags = (
+        f"{what} were chosen in other windows than these, and are left out"
+        for what in ("Its rules for events", "Thresholds")
+    )
+    assert events in reports[0] and f"{tags}: the tags of clips are judged with 0.5" in reports[0]
+    assert events not in reports[1] and tags not in reports[1]
 
 
 def test_the_file_stays_as_it_is(place):

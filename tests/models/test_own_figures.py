@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
+from tests.program import earmark
 
 from earmark.data.clipset import ClipSet
 from earmark.events.rules import EventRules
+from earmark.inference import asked
 from earmark.models import loading, testfacts
 from earmark.models.ensemble import Ensemble
 from earmark.models.facts import FIGURES, READERS, Base, ChosenOn, Epoch, EventTuning, Facts, Soup, TagTuning
@@ -150,3 +153,79 @@ def test_the_shipped_ones_keep_theirs(name, engine, tmp_path):
     before = read_head(loading.shipped()[name])["facts"]
     assert told(loading.load(name, engine=engine), tmp_path / "again.safetensors") == before
     assert "test" in before
+
+
+MOVED = {way: told for way, told in WAYS.items() if "hop" in way or "windows" in way}
+SOUND = np.random.default_rng(0).uniform(-0.3, 0.3, 5 * 44_100).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def ruled(tmp_path_factory):
+    """Taggers whose rules and thresholds tell of far more than 0.5 does."""
+    folder = tmp_path_factory.mktemp("ruled")
+    one = loading.load("esc10-small", engine="torch")
+    rules = EventTuning(EventRules.alike(one.vocabulary, 1e-12))
+    told = {"events": rules, "tags": TagTuning(dict.fromkeys(one.vocabulary, 0.001))}
+    one.facts = replace(one.facts, **told)
+    one.save(folder / "one.safetensors")
+    both = Ensemble([one, loading.load("esc10-small", engine="torch")])
+    both.facts = replace(both.facts, **told)
+    both.save(folder / "both.safetensors")
+    return folder
+
+
+def events(tagger):
+    return [(event.tag, event.onset, event.offset) for event in tagger.events(SOUND, sample_rate=44_100)]
+
+
+@pytest.mark.parametrize("way", MOVED)
+def test_a_tagger_in_other_windows_answers_as_its_file_will(way, ruled, tmp_path, caplog):
+    name, engine, change = MOVED[way]
+    loaded = loading.load(ruled / f"{name}.safetensors", engine=engine)
+    own = events(loaded)
+    live = change(loaded)
+    live.save(tmp_path / "moved.safetensors")
+    saved = loading.load(tmp_path / "moved.safetensors", engine="torch")  # whose graphs were of the old windows
+    assert live.identity() == saved.identity() != loaded.identity()
+    assert live.facts.rules is saved.facts.rules is None
+    assert live.facts.thresholds(live.vocabulary) is saved.facts.thresholds(saved.vocabulary) is None
+    assert live.facts.lacking == ("rules for events", "thresholds") and saved.facts.lacking == ()
+    caplog.clear()
+    asked._say_lacked.cache_clear()  # by identity, which another engine's test may have told
+    if "trained" not in way:
+        assert events(live) == events(saved) != own
+        assert f"the tagger {live.identity()} hears in other windows" in caplog.text
+        assert events(live.every(0.5)) == events(saved.every(0.5))
+        caplog.clear()
+        assert events(live) == events(saved) and not caplog.text  # it is told once
+    assert loaded.facts.rules is not None and events(loaded) == own
+
+
+@pytest.mark.parametrize(("name", "engine"), [("one", "torch"), ("one", "onnxruntime"), ("both", "onnxruntime")])
+def test_rules_come_back_with_their_windows(name, engine, ruled, caplog):
+    loaded = loading.load(ruled / f"{name}.safetensors", engine=engine)
+    hop = loaded.members[0].heard.as_dict()["windows"]["hop"]
+    for back in (loaded.every(hop), loaded.every(0.96).every(hop), loaded.every(0.96).every(0.5).every(hop)):
+        assert back.facts.rules == loaded.facts.rules is not None and back.facts.lacking == ()
+        assert events(back) == events(loaded)
+    assert not caplog.text
+
+
+def test_rules_of_other_windows_are_those_of_these(ruled, tmp_path):
+    """What is chosen for a tagger in other windows holds there."""
+    moved = loading.load(ruled / "one.safetensors").every(0.96)
+    rules = EventRules.alike(moved.vocabulary, 0.25)
+    moved.facts = moved.facts.own(moved.identity()).retuned(events=EventTuning(rules))
+    assert moved.facts.rules == rules and moved.facts.lacking == ("thresholds",)
+    moved.save(tmp_path / "moved.safetensors")
+    assert loading.load(tmp_path / "moved.safetensors").facts.rules == rules
+    assert moved.every(0.5).facts.rules is None and moved.every(0.5).every(0.96).facts.rules == rules
+
+
+def test_heard_beside_a_hop_is_refused(ruled, tmp_path):
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, SOUND, 44_100)
+    words = ["tag", sound, "--tagger", ruled / "one.safetensors", "--heard"]
+    assert earmark(*words).returncode == 0
+    done = earmark(*words, "--hop", "0.5")
+    assert done.returncode == 2 and "--heard: this tagger's thresholds were chosen in its own windows" in done.stderr

@@ -29,7 +29,7 @@ from earmark.evaluation.vocabulary import MergeBy, Vocabulary
 from earmark.metrics import Collars, Floats, Interval
 from earmark.metrics.clips import checked_number
 from earmark.models import loading
-from earmark.models.facts import Tested
+from earmark.models.facts import FIGURES, Tested
 from earmark.progress import QUIET, Progress
 from earmark.scores import SUFFIXES, Scores, Task, submission
 from earmark.scores.ensemble.rows import rows_of
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 Drawn = Literal["groups", "clips"]
 
 UNLIKE = "The taggers do not store the same thresholds of tags, so the tags of clips are judged with 0.5 alone."
+UNFIT = f"Thresholds {tracks.NOT_THESE}: the tags of clips are judged with 0.5 alone."
 JUDGED_AS = "judged as a tagger of task"  # in the protocol
 UNGROUPED = (
     "Intervals were drawn over clips, each a group of its own, though some share a source: they hold for other clips made "
@@ -156,7 +157,8 @@ def evaluate(
     judged = task or parts[0].tagger.task
     stored = heldout.stored_thresholds(parts, scores)
     unlike = stored is None and judged == "many" and any(part.tagger.facts.tags for part in parts)
-    notes = [UNLIKE] if unlike else []
+    lacking = judged == "many" and any(FIGURES["tags"] in part.tagger.facts.lacking for part in parts)
+    notes = [UNLIKE] * unlike + [UNFIT] * lacking
     reserved = {tag for part in parts for tag in part.tagger.reserved}
     if vocabulary is not None:
         own = scores.tags

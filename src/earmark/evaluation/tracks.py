@@ -16,11 +16,14 @@ from earmark.evaluation.heldout import HeldOut
 from earmark.evaluation.scoring import Settings, TimedScores, score_over_time
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.events import EventRules, track
+from earmark.inference.asked import LACKED
 from earmark.inference.detection import without
 from earmark.progress import QUIET, Progress
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
+
+NOT_THESE = "were chosen in other windows than these, and are left out"
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,9 @@ def _stored_rules(
 ) -> tuple[EventRules | None, list[str]]:
     """The tagger's rules in the tags that are judged, None where none are left; sentences for the report on what does not hold of them."""
     stored = tagger.facts.events
+    if LACKED in tagger.facts.lacking:
+        progress.say(f"its {LACKED} {NOT_THESE}")
+        return None, [f"Its {LACKED} {NOT_THESE}."]
     if stored is None or stored.rules is None:
         return None, []
     rules, told, lost = stored.rules, list[str](), tuple[str, ...]()

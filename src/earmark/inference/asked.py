@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from earmark.events import EventRules
 
 log = logging.getLogger("earmark")
+LACKED = "rules for events"  # as facts call them
 Raise = Literal["raise"]
 Keep = Literal["keep"]
 Answer = TypeVar("Answer")
@@ -264,8 +266,20 @@ def rules_of(tagger: Answers) -> EventRules:
     """Those stored with a tagger for its events, or 0.5 for all of its tags."""
     from earmark.events import EventRules
 
+    if LACKED in getattr(tagger.facts, "lacking", ()):
+        _say_lacked(tagger.identity())
     rules: EventRules = tagger.facts.rules or EventRules.alike(tagger.vocabulary)
     return rules
+
+
+@cache
+def _say_lacked(identity: str) -> None:
+    """Once for each tagger."""
+    log.warning(
+        "the tagger %s hears in other windows than those in which its rules for events were chosen: events are told by 0.5 for all "
+        "tags. Give a threshold, or save it and calibrate it in these windows",
+        identity,
+    )
 
 
 def _options(

@@ -96,6 +96,11 @@ class Choice:
         if not heard:
             return Choice(listener.vocabulary, TOP if top is None else top, None, listener.reserved, listener.task)
         if (limits := listener.facts.thresholds(listener.vocabulary)) is None:
+            if listener.facts.lacking:
+                raise EarmarkError(
+                    "--heard: this tagger's thresholds were chosen in its own windows, and hold for no others: leave --hop out, or leave "
+                    "--heard out for the surest tags"
+                )
             raise EarmarkError(
                 "--heard: this tagger knows no thresholds of its tags. Choose them on validation clips with "
                 "`earmark calibrate`, or leave --heard out for the surest tags"

@@ -71,7 +71,9 @@ class AnyTagger(Answers, Protocol):
         ...
 
     def every(self, hop: float | str) -> AnyTagger:
-        """The same in windows `hop` seconds apart; itself stays as it is. Raises RecipeError."""
+        """The same in windows `hop` seconds apart; itself stays as it is. Rules for events and thresholds were chosen in its own
+        windows, and do not go along: see `earmark.models.facts.Facts.moved`. Raises RecipeError.
+        """
         ...
 
     def described_windows(self) -> dict[str, Any]:

@@ -100,7 +100,9 @@ class Ensemble(tagging.Answers):
 
     def every(self, hop: float | str) -> Ensemble:
         """The same members, all in windows `hop` seconds apart. See `earmark.models.tagger.Tagger.every`."""
-        return self.of([member.every(hop) for member in self.members], self.facts.measured(self.identity))
+        other = self.of([member.every(hop) for member in self.members], self.facts)
+        other.facts = self.facts.moved(self.identity, other.identity)
+        return other
 
     def of(self, members: Sequence[AnyTagger], facts: Facts) -> Ensemble:
         """Other members, in the same order, that are combined as these are. facts: its own."""

@@ -20,7 +20,8 @@
     └── alarms      Alarms, …   events that it told of recordings without its sounds
 
 Figures and what was chosen by some are of one tagger, with its weights and its windows. `Facts.of` remembers which, and where
-another one is written, trained on from there or in other windows, they are left out: see `Facts.own`.
+another one is written, trained on from there or in other windows, they are left out: see `Facts.own`. Rules and thresholds, on which
+answers depend, are so at once where the windows are others, so that a tagger answers as its file will: see `Facts.moved`.
 
 In the file they are the JSON of today and of earlier versions: an absent part is an absent key, and keys that are not
 known here are kept as they are.
@@ -29,7 +30,7 @@ known here are kept as they are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -225,7 +226,8 @@ class Facts:
     """See the module's docstring. more: keys of the file that are not known here, as they are.
 
     of: the identity of the tagger that its figures are of; None: of the one that has these facts. No file holds it: what a file
-    tells is of the tagger in it.
+    tells is of the tagger in it. aside: these of the tagger in the windows that its rules and thresholds were chosen in, where they are
+    left out here.
     """
 
     data: DataSet | None = None
@@ -247,6 +249,7 @@ class Facts:
     reserved: tuple[str, ...] | None = None
     more: Plain = field(default_factory=dict)
     of: str | None = field(default=None, compare=False)
+    aside: Facts | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def read(plain: object, place: str = "the tagger") -> Facts:
@@ -317,6 +320,35 @@ class Facts:
         """
         return self if self.of is not None or not (self.figures() or self.head) else replace(self, of=identity())
 
+    def moved(self, identity: Callable[[], str], other: Callable[[], str]) -> Facts:
+        """Those of the same tagger in other windows: without rules and thresholds, which come back in the windows that they are of.
+
+        identity: of the tagger that has these facts; other: of the one in other windows. Both are asked for as by `measured`.
+        """
+        told = self.measured(identity)
+        chosen = [each for each in told._before() if each.events or each.tags]
+        if not chosen:
+            return told
+        new = other()
+        if (known := next((each for each in chosen if each.of == new), None)) is not None:
+            return known
+        return replace(told, events=None, tags=None, aside=told) if told.events or told.tags else told
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What answers do not go by here, since it was chosen in other windows: rules for events, thresholds."""
+        before = [each for each in self._before() if each is not self]
+        rules = self.rules is None and any(each.rules for each in before)
+        limits = not (self.tags and self.tags.thresholds) and any(each.tags and each.tags.thresholds for each in before)
+        return tuple(FIGURES[name] for name, lacks in (("events", rules), ("tags", limits)) if lacks)
+
+    def _before(self) -> Iterator[Facts]:
+        """Itself, and those of the windows that it was in before."""
+        told: Facts | None = self
+        while told is not None:
+            yield told
+            told = told.aside
+
     def own(self, identity: str) -> Facts:
         """What of it holds for the tagger with this identity; of another the figures go, and what it learnt from stays."""
         if self.of is None or self.of == identity:
@@ -329,7 +361,9 @@ class Facts:
     def written(self, identity: str) -> dict[str, Any]:
         """As the file of the tagger with this identity tells them. What is left out goes to the log."""
         own = self.own(identity)
-        if gone := [FIGURES[name] for name in self.figures() if name not in own.figures()]:
+        others = [] if self.of == identity else self._before()
+        had = {name for each in others for name in each.figures()}
+        if gone := [told for name, told in FIGURES.items() if name in had and name not in own.figures()]:
             log.warning(
                 "left out of the file: %s. They are of the tagger %s, and this one, %s, has other weights or windows. Calibrate and "
                 "evaluate it anew",

@@ -203,8 +203,9 @@ class GraphTagger(ByRecipe, Answers):
         recipe = parse_hearing(told | {"windows": {**told["windows"], "hop": hop}}, self.heard.name)
         if recipe.windows.hop > recipe.windows.length:
             raise RecipeError(self.recipe.name, [recipe.windows.too_far_apart()])
-        facts = self.facts.measured(self.identity)
-        return GraphTagger(recipe, self.vocabulary, facts, self.running, torched=self.torched, more=self.more)
+        other = GraphTagger(recipe, self.vocabulary, self.facts, self.running, torched=self.torched, more=self.more)
+        other.facts = self.facts.moved(self.identity, other.identity)
+        return other
 
     @property
     def frame_edges(self) -> Floats:

@@ -136,8 +136,8 @@ class Tagger(nn.Module, ByRecipe, Answers):
         return self._with(self.recipe, "float32")
 
     def _with(self, recipe: Recipe, precision: str) -> Tagger:
-        facts = self.facts.measured(self.identity)
-        other = Tagger(self.features, self.net, self.vocabulary, recipe, facts).train(self.training)
+        other = Tagger(self.features, self.net, self.vocabulary, recipe).train(self.training)
+        other.facts = self.facts.moved(self.identity, other.identity)
         other.precision, other.needs = precision, self.needs
         return other
 
