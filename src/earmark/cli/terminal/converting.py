@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from earmark.audio import Clocks
     from earmark.scores import Event
 
-BEYOND = 0.05  # s that an event may reach past the end: tables give times in hundredths
-
 
 def clocks_of(clock: bool, names: str | None, zone: str | None, form: Format) -> Clocks | None:
     """None where no times are asked for. Raises EarmarkError for a format that has no place for them."""
@@ -40,7 +38,7 @@ def convert(
     """Write them, to stdout where no folder is named; (recording, reason) of those that cannot be written. Raises EarmarkError."""
     from earmark.cli.terminal import detecting
     from earmark.errors import EarmarkError
-    from earmark.evaluation.reviews.found import events_of, recordings_of
+    from earmark.evaluation.reviews.found import check_ends, events_of, recordings_of
     from earmark.events.cells import More
     from earmark.events.formats import each, tells_more
 
@@ -52,8 +50,8 @@ def convert(
     if recordings:
         from earmark import audio
 
-        where = recordings_of(found, audio.find(recordings, say))
-        _check_ends(events, found, where)
+        where = recordings_of(found, audio.find(recordings, say), say)
+        check_ends(events, found, where, say)
     paths = {name: where.get(name, Path(name)) for name in found}
     claim(out, list(paths.values()), form)
     apart = any(event.channel is not None for heard in found.values() for event in heard)
@@ -74,35 +72,6 @@ def convert(
     if out is not None:
         say(f"{out}: {sum(map(len, found.values())):,} events of {len(found):,} recordings as {form}")
     return failures
-
-
-def _check_ends(events: Path, found: dict[str, list[Event]], where: dict[str, Path]) -> None:
-    """Say which events reach past the end of their recording, as windows that were filled up do. Raises EarmarkError for those that
-    begin there: their times are of another recording, or of another unit.
-    """
-    from earmark import audio
-    from earmark.errors import AudioError, EarmarkError
-
-    late: list[str] = []
-    over: list[str] = []
-    for name, heard in found.items():
-        try:
-            length = audio.info(where[name]).duration
-        except AudioError:  # as a card tells it that is damaged: what was heard stays what it was
-            continue
-        if length is None:
-            continue
-        for event in heard:
-            told = f"{event.tag!r}, {event.onset:g} to {event.offset:g} s, in {shown(name)} of {length:.2f} s"
-            late += [told] * (event.onset >= length)
-            over += [told] * (event.onset < length and event.offset > length + BEYOND)
-    if late:
-        raise EarmarkError(
-            f"{events}: {len(late)} events begin after the end of their recording, such as {late[0]}. Times are seconds from the start "
-            "of the recording: correct them, or name the recordings that they are of"
-        )
-    if over:
-        say(f"{events}: {len(over)} events end after their recording, such as {over[0]}: they are written as they are")
 
 
 def _highest(found: dict[str, list[Event]], where: dict[str, Path], form: Format) -> dict[str, float]:

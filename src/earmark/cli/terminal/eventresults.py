@@ -185,7 +185,7 @@ def job(folder: Path, told: dict[str, Any], form: Format, highest: float, extras
         each = form is not TABLE and eventfile.each(form)
         name = path.name if each else str(path)
         more = extras.more({path: name})
-        more = of_file(more, name, path if apart.name(path) != name else None) if each else more
+        more = of_file(more, name, name, path if apart.name(path) != name else None) if each else more
         return piece(path, events, form, hears(heard.recording, form, highest), more)
 
     frame, ending, name = framed(form, extras.more({}))
@@ -261,10 +261,11 @@ def write(
             told = eventfile.text(heard, form, max(highest.values(), default=None), more)
             print(written.formulas.look(told, eventfile.ending(form)), end="")
         for name, events in heard.items() if eventfile.each(form) else ():
+            path = (paths or {}).get(name, Path(name))
             try:
-                print(eventfile.text({Path(name).name: events}, form.value, highest[name], of_file(more, name)), end="")
+                pathed = of_file(more, name, path.name)
+                print(eventfile.text({path.name: events}, form.value, highest[name], pathed), end="")
             except UnfitName as error:
-                path = (paths or {}).get(name, Path(name))
                 failures.append((str(path), str(unfit(path, error))))
         return failures
     alone = is_file(out, form)
@@ -281,8 +282,8 @@ def write(
         path = (paths or {}).get(name, Path(name))
         file = out if alone else out / free_name(apart.name(path), taken, eventfile.ending(form))
         try:
-            pathed = of_file(more, name, path if apart.name(path) != path.name else None)
-            texts.append((path, file, eventfile.text({Path(name).name: each}, form, highest[name], pathed)))
+            pathed = of_file(more, name, path.name, path if apart.name(path) != path.name else None)
+            texts.append((path, file, eventfile.text({path.name: each}, form, highest[name], pathed)))
         except UnfitName as error:
             failures.append((str(path), str(unfit(path, error))))
     (out.parent if alone else out).mkdir(parents=True, exist_ok=True)
@@ -296,11 +297,10 @@ def write(
     return failures
 
 
-def of_file(more: More, name: str, path: Path | None = None) -> More:
-    """For the file of one recording, which is named without its folder there. path: where it is, if the file is to tell that,
-    as it is of a recording whose name others have too.
+def of_file(more: More, name: str, own: str, path: Path | None = None) -> More:
+    """For the file of one recording, which is called `own` there: as its file is, without its folder, whatever a table calls it. path:
+    where it is, if the file is to tell that, as it is of a recording whose name others have too.
     """
-    own = Path(name).name
     where = None if path is None else {own: written(path.absolute())}
     clocks = None if more.clocks is None else {own: more.clocks.get(name)}
     return replace(more, clocks=clocks, paths=where)

@@ -29,7 +29,7 @@ def retrain(
 
     answers = read(table)
     heard = dict.fromkeys(each.picked.recording for each in answers if each.answer is not None)
-    where = recordings_of(heard, audio.find(places, say))
+    where = recordings_of(heard, audio.find(places, say), say)
     clips = open_data(data, dataset or ("table" if data.is_file() else None), say=say)
     file, changed = retraining.retrain(tagger, clips, answers, where, out, how=how, device=device, progress=Bar())
     if as_json:

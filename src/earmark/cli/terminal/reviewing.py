@@ -89,7 +89,7 @@ def choose(
     before = [each for file in answered for each in answers.read(file)]
     picked, known = answers.carried(picked, before, found)
     new = [each for each in picked if answers.key_of(each) not in known]
-    clips = None if cut is None else _clips(new, cut)
+    clips = None if cut is None else _clips(events, new, cut)
     with output(out) as file:
         file.write(_json(picked) if as_json and out is None else answers.table(picked, clips, known))
     kinds = Counter(each.chosen for each in picked[:chosen])
@@ -121,7 +121,7 @@ def _candidates(
     from earmark import audio
     from earmark.cli.terminal.bar import Bar
     from earmark.errors import ScoresError
-    from earmark.evaluation.reviews.found import recordings_of
+    from earmark.evaluation.reviews.found import check_ends, recordings_of
     from earmark.inference import Failure, Recording
     from earmark.inference.asked import rules_of
     from earmark.inference.candidates import hear
@@ -144,8 +144,9 @@ def _candidates(
     rules = (
         rules if near.threshold is None else replace(rules, thresholds=dict.fromkeys(rules.thresholds, near.threshold))
     )
-    where = recordings_of(found, audio.find(near.recordings, say))
-    names = {path: name for name, path in where.items()}
+    where = recordings_of(found, audio.find(near.recordings, say), say)
+    check_ends(events, found, where, say, "their clips end with it")
+    names = {path: name for name, path in reversed(where.items())}  # of one by two paths, the first
     low: dict[str, list[Event]] = {}
     with task(Bar(), "listening for what was nearly told", len(names)) as step, closing(
         hear(tagger, map(Recording, names), rules)
@@ -198,18 +199,19 @@ def summarise(files: Sequence[Path], as_json: bool) -> None:
         say(f"{left} of {left + told[-1].reviewed} have no answer")
 
 
-def _clips(picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, Event], str]:
+def _clips(table: Path, picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, Event], str]:
     """Write a file for each; its place as the table tells it."""
     from earmark import audio
-    from earmark.evaluation.reviews.found import recordings_of
+    from earmark.evaluation.reviews.found import check_ends, recordings_of
     from earmark.events import clips
 
     folder, settings, places = cut
-    where = recordings_of(dict.fromkeys(each.recording for each in picked), audio.find(places, say))
-    names = clips.names_of(where.values())
     by_recording: dict[str, list[Event]] = defaultdict(list)
     for each in picked:
         by_recording[each.recording].append(each.event)
+    where = recordings_of(by_recording, audio.find(places, say), say)
+    check_ends(table, by_recording, where, say, "their clips end with it")
+    names = clips.names_of(where.values())
     made: dict[tuple[str, Event], str] = {}
     for recording, events in by_recording.items():
         files, _ = clips.write(where[recording], events, folder, settings, name=names[where[recording]])

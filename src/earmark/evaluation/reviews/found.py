@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
-from earmark.errors import ScoresError
+from earmark import audio
+from earmark.errors import AudioError, ScoresError
 from earmark.events import formats
-from earmark.files import journal
+from earmark.files import free_name, journal
 from earmark.files.apart import joined
 from earmark.files.journal import NAME, RESULTS
+from earmark.files.shown import shown
+from earmark.files.whole import LONGEST, PART
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
+
+BEYOND = 0.05  # s that an event may reach past the end: tables give times in hundredths
 
 
 def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> dict[str, list[Event]]:
@@ -45,8 +53,17 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
         for recording, events in formats.read(file, report=report).items():
             # the file's name tells more than a table in it where several folders have a recording of one name
             called = formats.recording_of(file)
-            found[called if called.endswith(f"_{recording}") else recording] += events
+            found[called if _with_folders(file, called, recording) else recording] += events
     return dict(found)
+
+
+def _with_folders(file: Path, called: str, recording: str) -> bool:
+    """Whether a file of one recording is called by its folders, too, however much of the name there was room for."""
+    ending = file.name[len(called) :]
+    before = (called[:at] for at, sign in enumerate(called) if sign == "_")
+    return called.endswith(f"_{recording}") or any(
+        free_name(f"{folders}_{recording}", set(), ending) == file.name for folders in before
+    )
 
 
 def tagger_of(path: str | Path) -> str | None:
@@ -62,44 +79,186 @@ def tagger_of(path: str | Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def recordings_of(names: Iterable[str], found: Sequence[Path]) -> dict[str, Path]:
-    """The recording that each name means: by its whole path, its file's name, or that without the ending, also with its folders' names
-    before it, as files of one recording each are called. Raises ScoresError for those that none has, or several have.
+def recordings_of(
+    names: Iterable[str], found: Sequence[Path], report: Callable[[str], None] | None = None
+) -> dict[str, Path]:
+    """The recording that each name means, as `fitting` finds it. report: takes what is to be said. Raises ScoresError for names that none
+    has, or several have.
     """
-    known: list[dict[str, list[Path]]] = []
-    for called in (str, lambda path: path.name, lambda path: path.stem):
-        by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in found:
-            by_name[called(path)].append(path)
-        known.append(by_name)
-    told: dict[str, Path] = {}
-    missing = []
-    for name in names:
-        # a path of another folder still ends with the file's name
-        fits = next((f for by_name in known for key in (name, Path(name).name) if (f := by_name.get(key))), [])
-        fits = fits or _with_folders(name, known[1])
-        if len(fits) > 1:
-            raise ScoresError(
-                f"{name!r} is the name of {len(fits)} recordings, such as {fits[0]} and {fits[1]}: give the folder of one, or "
-                "find events with whole paths, as --job tells them"
-            )
-        if fits:
-            told[name] = fits[0]
-        else:
-            missing.append(name)
+    told, missing = fitting(names, found, report)
     if missing:
+        name, why = next(iter(missing.items()))
         raise ScoresError(
-            f"{len(missing)} recordings are not among the {len(found)} that are there, such as {missing[0]!r}: give the folder that "
-            "events were found in with --recordings"
+            f"{len(missing)} recordings are not among the {len(found)} that are there, such as {name!r}{why and f' ({why})'}: give the "
+            "folder that events were found in with --recordings"
         )
     return told
 
 
-def _with_folders(name: str, by_name: Mapping[str, Sequence[Path]]) -> list[Path]:
-    """Those that are called so with some of their last folders before their files' names, as `earmark.files.apart` has it."""
-    fits = []
-    for at in (at for at, sign in enumerate(name) if sign == "_"):
-        for path in by_name.get(name[at + 1 :], ()):
-            if any(joined(path, folders) == name for folders in range(1, len(path.absolute().parts))):
-                fits.append(path)
-    return fits
+@dataclass(frozen=True)
+class _Fit:
+    """A recording that a name may mean. folders: how many of its last ones the name tells, too. sure: nothing else can be meant. whole:
+    whether the name tells that of its file in full. elsewhere: whether it tells folders that are not those of the recording.
+    """
+
+    path: Path
+    folders: int = 0
+    sure: bool = False
+    whole: bool = True
+    elsewhere: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, int, bool]:
+        """Of two names of one recording that with the higher one is its own."""
+        return self.sure, self.folders, self.whole
+
+
+def fitting(
+    names: Iterable[str], found: Sequence[Path], report: Callable[[str], None] | None = None
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """(the recording that each name means, why not of the others: "" where none is called so).
+
+    By its whole path, its file's name, or that without the ending, also with its folders' names before it, and cut where it is too long,
+    as files of one recording each are called. Of several that are called alike it is the one with most of the folders that the name tells.
+    A name whose own file is there is no other file's, and two names are not of one file. report: takes it where a recording is taken from
+    another folder than its name tells. Raises ScoresError where several are meant alike.
+    """
+    called = _Called(found)
+    fits: dict[str, _Fit] = {}
+    missing: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        each = called.fits(name)
+        best = [fit for fit in each if fit.folders == max(other.folders for other in each)]
+        if len(best) > 1:
+            raise ScoresError(
+                f"{name!r} is the name of {len(best)} recordings, such as {best[0].path} and {best[1].path}: give the folder of one, or "
+                "find events with whole paths, as --job tells them"
+            )
+        if not best:
+            missing[name] = ""
+        elif best[0].elsewhere and _is_another(name, best[0].path):
+            missing[name] = f"it is there, and {best[0].path} is another file"
+        else:
+            fits[name] = best[0]
+    by_path: dict[Path, list[str]] = defaultdict(list)
+    for name, fit in fits.items():
+        by_path[fit.path].append(name)
+    for path, alike in by_path.items():
+        top = max(fits[name].rank for name in alike)
+        own = [name for name in alike if fits[name].rank == top]
+        for name in alike:
+            if not (top[0] and name in own) and len(alike) > 1 and own != [name]:
+                other = own[0] if name != own[0] else own[1]
+                missing[name] = f"{path}, the only one that is called so, is {other!r}, too"
+    told = {name: fit for name, fit in fits.items() if name not in missing}
+    moved = [(name, fit.path) for name, fit in told.items() if fit.elsewhere]
+    if moved and report is not None:
+        name, path = moved[0]
+        report(
+            f"{len(moved)} recordings are taken from another folder than the one that is told with their events, such as {path} for "
+            f"{name!r}: if these are not the same, name the folder of the events with --recordings"
+        )
+    return {name: fit.path for name, fit in told.items()}, missing
+
+
+class _Called:
+    """Recordings by how they may be called."""
+
+    def __init__(self, found: Sequence[Path]):
+        self._found = found
+        self._paths: dict[str, list[Path]] = defaultdict(list)
+        self._names: dict[str, list[Path]] = defaultdict(list)
+        self._stems: dict[str, list[Path]] = defaultdict(list)
+        for path in found:
+            for own in dict.fromkeys((str(path), os.path.abspath(path))):
+                self._paths[own].append(path)
+            self._names[path.name].append(path)
+            self._stems[path.stem].append(path)
+
+    def fits(self, name: str) -> list[_Fit]:
+        """All that a name may mean, of the way of being called that tells most."""
+        apart = os.path.basename(name) != name
+        if sure := self._paths.get(name) or (self._paths.get(os.path.abspath(name)) if apart else None):
+            return [_Fit(path, sure=True) for path in sure]
+        file = Path(name).name  # a path of another folder still ends with the file's name
+        for by_name in (self._names, self._stems):
+            if alike := by_name.get(name) or by_name.get(file):
+                return [self._by_folders(name, path, by_name is self._names) for path in alike]
+        return self._with_folders(name) or self._cut(name)
+
+    def _by_folders(self, name: str, path: Path, whole: bool) -> _Fit:
+        wanted = Path(os.path.normpath(name)).parent.parts
+        above = path.absolute().parent.parts
+        pairs = zip(reversed(wanted), reversed(above), strict=False)
+        alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return _Fit(path, alike, False, whole, alike < len(wanted))
+
+    def _with_folders(self, name: str) -> list[_Fit]:
+        """Those that are called so with some of their last folders before their files' names, as `earmark.files.apart` has it."""
+        fits = []
+        for at in (at for at, sign in enumerate(name) if sign == "_"):
+            for path in self._names.get(name[at + 1 :], ()):
+                fits += [_Fit(path, folders) for folders in _above(path) if joined(path, folders) == name][:1]
+        return fits
+
+    def _cut(self, name: str) -> list[_Fit]:
+        """Those whose names, with folders before them or not, were cut to this one for what the files of a format end with."""
+        endings = [formats.ending(form) for form in EVENT_FORMATS.names() if formats.each(form)]
+        full = len(os.fsencode(name))
+        # in whole letters, so that up to three bytes of a last one are missing
+        if not any(0 <= LONGEST - len(os.fsencode(ending + PART)) - full <= 3 for ending in endings):
+            return []
+        fits = []
+        for path in self._found:
+            for folders in range(len(path.absolute().parts)):
+                whole = joined(path, folders)
+                if any(free_name(whole, set(), ending) == name + ending for ending in endings):
+                    fits.append(_Fit(path, whole=False))
+                    break
+        return fits
+
+
+def _above(path: Path) -> range:
+    return range(1, len(path.absolute().parts))
+
+
+def _is_another(name: str, path: Path) -> bool:
+    """Whether a name is that of a file which is there, and not this one by another way."""
+    try:
+        return os.path.isfile(name) and not os.path.samefile(name, path)
+    except (OSError, ValueError):
+        return False
+
+
+def check_ends(
+    events: Path,
+    found: Mapping[str, Sequence[Event]],
+    where: Mapping[str, Path],
+    report: Callable[[str], None],
+    over: str = "they are written as they are",
+) -> None:
+    """Say which events reach past the end of their recording, as windows that were filled up do. Raises ScoresError for those that
+    begin there: their times are of another recording, or of another unit.
+
+    events: the file that they are from. where: the recording of each name, of all that `found` has. over: what becomes of the former.
+    """
+    late: list[str] = []
+    past: list[str] = []
+    for name, heard in found.items():
+        try:
+            length = audio.info(where[name]).duration
+        except AudioError:  # as a card tells it that is damaged: what was heard stays what it was
+            continue
+        if length is None:
+            continue
+        for event in heard:
+            told = f"{event.tag!r}, {event.onset:g} to {event.offset:g} s, in {shown(name)} of {length:.2f} s"
+            late += [told] * (event.onset >= length)
+            past += [told] * (event.onset < length and event.offset > length + BEYOND)
+    if late:
+        raise ScoresError(
+            f"{events}: {len(late)} events begin after the end of their recording, such as {late[0]}. Times are seconds from the start "
+            "of the recording: correct them, or name the recordings that they are of"
+        )
+    if past:
+        report(f"{events}: {len(past)} events end after their recording, such as {past[0]}: {over}")
