@@ -47,6 +47,12 @@ class Asked:
         return without(self.merge.scores(scores), self.merge.reserved(scores.tags, self.tagger.reserved))
 
     @property
+    def tags(self) -> Sequence[str]:
+        """That events may be of."""
+        own = self.tagger.vocabulary
+        return own if self.merge is None else self.merge.names(own)
+
+    @property
     def highest(self) -> float:
         """Hz, that the tagger hears."""
         return self.tagger.sample_rate / 2
@@ -59,8 +65,7 @@ def events_of(
     if asked.form is not TABLE:
         from earmark.events.formats import check_tags
 
-        own = asked.tagger.vocabulary
-        check_tags(asked.form.value, own if asked.merge is None else asked.merge.names(own))
+        check_tags(asked.form.value, asked.tags)
     if coming is None:
         return events_of_files(paths, found, asked, work, **told)
     events_live(coming, asked)
@@ -89,10 +94,11 @@ def events_of_files(
         eventresults.names_of(among) if job is None or asked.artist is not None else {}
     )  # a job names all by their paths
     kept = None if job is None else job / KEPT
-    extras = Extras(asked.wanted, found, kept, asked.salvage, among=among)
+    extras = Extras(asked.wanted, found, kept, asked.salvage, among=among, tags=asked.tags)
     with ExitStack() as stack:
         into = _results(asked, names, job, stack, extras)
-        notes = _gathered(asked, into, into.todo(found, work.retry), names, strict, extras, work)
+        extras.again(todo := into.todo(found, work.retry))
+        notes = _gathered(asked, into, todo, names, strict, extras, work)
         failures = into.finish(found)
     facts = {"tagger": asked.tagger.identity(), **asked.rules.as_dict()}
     say_notes([*notes, *extras.finish(facts)])

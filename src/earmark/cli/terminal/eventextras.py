@@ -58,7 +58,7 @@ class Wanted:
 @dataclass
 class Extras:
     """For the recordings `found`. kept: a file of what was heard, where a job has one. among: all recordings of the job, where
-    these are a part of them.
+    these are a part of them. tags: all that events may be of.
     """
 
     wanted: Wanted
@@ -73,16 +73,23 @@ class Extras:
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     missing: list[Path] = field(default_factory=list)  # pictures that could not be drawn
+    tags: Sequence[str] = ()
+    folders: dict[str, str] = field(default_factory=dict)  # of clips, by tag
+    before: dict[str, list[Path]] = field(
+        default_factory=dict
+    )  # clips of recordings that are heard again, by their names
+    told: list[str] = field(default_factory=list)  # of clips, `path: what`
 
     def __post_init__(self) -> None:
         from earmark.audio import Clocks
-        from earmark.events.clips import names_of
+        from earmark.events.clips import folders_of, names_of
         from earmark.files.journal import shards
 
         if self.wanted.clocks is not None or self.wanted.counted:
             clocks = self.wanted.clocks or Clocks()
             self.clocks = {path: clocks.began(path) for path in self.found}
-        self.names = names_of(self.among or self.found) if self.wanted.clips is not None else {}
+        if self.wanted.clips is not None:
+            self.names, self.folders = names_of(self.among or self.found), folders_of(self.tags)
         if self.kept is not None and self.wanted.counted:
             parts = [shard / KEPT for shard in shards(self.kept.parent)]
             self.heard = dict(row for kept in (*parts, self.kept) for row in _read(kept))
@@ -96,6 +103,14 @@ class Extras:
             return More(channels=channels)
         return More({name: self.clocks.get(path) for path, name in names.items()}, channels)
 
+    def again(self, todo: Sequence[Path]) -> None:
+        """Look for clips of recordings that are to be heard: those of a job that heard them before they were replaced. Raises OSError."""
+        from earmark.events.clips import written
+
+        folder = self.wanted.clips
+        if folder is not None and folder.is_dir() and any(folder.iterdir()):
+            self.before = written(folder, {self.names[path] for path in todo}, self.folders.values())
+
     def take(self, heard: Scored, events: list[Event]) -> None:
         """Write the clips of a recording, and keep what counts are made of. Raises AudioError, OSError."""
         from earmark.events import clips
@@ -104,9 +119,12 @@ class Extras:
         self.seconds += heard.duration
         self.counts.update(event.tag for event in events)
         if self.wanted.clips is not None:
+            for clip in self.before.pop(self.names[path], ()):  # of what was heard then
+                clip.unlink(missing_ok=True)
             _, left = clips.write(
-                path, events, self.wanted.clips, self.wanted.settings, name=self.names[path], salvage=self.salvage
-            )
+                path, events, self.wanted.clips, self.wanted.settings, name=self.names[path], salvage=self.salvage,
+                folders=self.folders, report=lambda what: self.told.append(f"{path}: {what}"),
+            )  # fmt: skip
             self.left_out += left
         if self.wanted.counted:
             told = {
@@ -126,6 +144,11 @@ class Extras:
         if self.left_out:
             most = self.wanted.settings.most if self.wanted.settings else 0
             say(f"{self.left_out} events have no clip: of a tag in a recording the {most} with the highest scores do")
+        if self.before:
+            say(
+                f"{len(self.before)} recordings were to be heard again, and were not: the clips of what was heard in them before stay, "
+                f"{sum(map(len, self.before.values()))} files such as {next(iter(self.before.values()))[0]}"
+            )
         if self.wanted.summary:
             self.missing += _summarise(self.wanted.summary, self._listened())
         if (folder := self.wanted.store) is not None:
@@ -136,8 +159,8 @@ class Extras:
         return self.notes()
 
     def notes(self) -> list[str]:
-        """On when recordings began."""
-        told = [f"{path}: {note}" for path, began in self.clocks.items() if began for note in began.notes]
+        """On clips, and on when recordings began."""
+        told = self.told + [f"{path}: {note}" for path, began in self.clocks.items() if began for note in began.notes]
         unknown = [path for path, began in self.clocks.items() if began is None]
         told += [
             f"{path}: does not tell when it began: say it with --start, or how names tell it with --names"

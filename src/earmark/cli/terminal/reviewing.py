@@ -211,10 +211,14 @@ def _clips(table: Path, picked: Sequence[Picked], cut: Cut) -> dict[tuple[str, E
         by_recording[each.recording].append(each.event)
     where = recordings_of(by_recording, audio.find(places, say), say)
     check_ends(table, by_recording, where, say, "their clips end with it")
-    names = clips.names_of(where.values())
+    names = clips.names_of(dict.fromkeys(where.values()))
+    tags = clips.folders_of(sorted({each.event.tag for each in picked}))
     made: dict[tuple[str, Event], str] = {}
     for recording, events in by_recording.items():
-        files, _ = clips.write(where[recording], events, folder, settings, name=names[where[recording]])
+        files, _ = clips.write(
+            where[recording], events, folder, settings, name=names[where[recording]], folders=tags,
+            report=lambda what, path=where[recording]: say(f"{path}: {what}"),  # type: ignore[misc]
+        )  # fmt: skip
         made |= {(recording, event): str(file) for event, file in files.items()}
     return made
 
