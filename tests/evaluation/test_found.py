@@ -15,6 +15,7 @@ from tests.program import earmark
 from earmark.errors import ScoresError
 from earmark.evaluation.reviews.found import events_of, fitting, recordings_of
 from earmark.events import formats
+from earmark.events.cells import More
 from earmark.files import free_name
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
@@ -164,6 +165,24 @@ def test_begin_file_is_the_file_that_was_found(two):
         assert (row["Begin File"], row["Begin Path"]) == (NIGHT, str(two / "rec" / name / NIGHT))
     one = earmark("convert", f"labels/B_{NIGHT}.txt", "--format", "raven", "--recordings", "rec")
     assert one.returncode == 0 and f"\t{NIGHT}\tdog\t" in one.stdout
+
+
+@pytest.mark.parametrize("form", [form for form in EVENT_FORMATS.names() if formats.tells_more(form)])
+def test_events_of_channels_are_reviewed_and_converted(form, two):
+    """What two channels hear at once are two events, with clips of their own channel, and can be answered."""
+    soundfile.write(two / "rec" / "s.wav", np.tile([0.25, -0.25], (10 * RATE, 1)), RATE)
+    heard = {"s.wav": [Event(n, n + 0.5, "dog", 0.9, channel) for n in range(2) for channel in (1, 2)]}
+    formats.write(heard, two / f"s.wav{formats.ending(form)}", form, 4000.0, More(channels=True))
+    words = ("-n", "20", "-o", "rv.csv", "--clips", "clips", "--recordings", "rec/s.wav")
+    assert earmark("review", f"s.wav{formats.ending(form)}", *words).returncode == 0
+    rows = list(csv.DictReader((two / "rv.csv").read_text().splitlines()))
+    assert sorted(row["channel"] for row in rows) == ["1", "1", "2", "2"]
+    for row in rows:
+        assert soundfile.read(row["clip"])[0].mean() == pytest.approx({"1": 0.25, "2": -0.25}[row["channel"]], abs=1e-3)
+    (two / "rv.csv").write_text((two / "rv.csv").read_text().replace(",,,,,", ",right,,,,"))
+    assert earmark("review", "--summary", "rv.csv").returncode == 0
+    told = earmark("convert", f"s.wav{formats.ending(form)}", "--format", "csv", "--out", "told.csv")
+    assert told.returncode == 0 and formats.read(two / "told.csv") == heard
 
 
 @pytest.mark.parametrize("command", ["review", "convert"])

@@ -17,7 +17,8 @@ from tests.program import earmark
 
 import earmark as package
 from earmark.errors import ScoresError
-from earmark.events.formats import each, ending, frame, read, text, write
+from earmark.events.cells import More
+from earmark.events.formats import each, ending, frame, read, tells_more, text, write, wrote
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 
@@ -97,6 +98,16 @@ def test_text_and_times_of_any_kind_are_kept_or_refused(tmp_path_factory, name, 
         for each in (again.values(), events.values())
     ]
     assert ends[0] == pytest.approx(ends[1], rel=0, abs=1.01e-6)
+
+
+@pytest.mark.parametrize("heard", [[1, 1], [2, 2], [1, 2], [2, None], [None, 1], [None, None]])
+@pytest.mark.parametrize("form", [form for form in EVENT_FORMATS.names() if tells_more(form)])
+def test_channels_are_read_back(form, heard, tmp_path):
+    """Those of the first alone, too, and beside what was heard in the mix."""
+    found = [Event(1.0, 2.0, "dog", 0.5, channel) for channel in heard]
+    path = tmp_path / f"dog.ogg{ending(form)}"
+    write({"dog.ogg": found}, path, form, HIGHEST, More(channels=True))
+    assert read(path)["dog.ogg"] == found and wrote(path, form)
 
 
 def refusal(events: dict[str, list[Event]], path: Path, name: str) -> str | None:

@@ -173,6 +173,36 @@ def test_a_table_that_raven_wrote(tmp_path):
     assert read(file) == {"marsh": [Event(0.5, 1.5, "bittern"), Event(2, 3, "rail")]}
 
 
+def stereo(tmp_path: Path, *rows: str) -> tuple[list[int | None], list[str]]:
+    """The channels of the events in a table of rows (selection, view, channel, onset, offset), and what is said."""
+    file = tmp_path / "marsh.Table.1.selections.txt"
+    lines = "".join(row.replace(" ", "\t").replace("_", " ") + "\tbittern\n" for row in rows)
+    file.write_text("Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tSpecies\n" + lines)
+    said: list[str] = []
+    return [event.channel for event in read(file, report=said.append)["marsh"]], said
+
+
+@pytest.mark.parametrize(
+    ("rows", "channels"),
+    [
+        (["1 Spectrogram_1 1 1 2", "2 Spectrogram_1 1 3 4"], [None, None]),  # a recording of one channel, or a mix
+        (["1 Spectrogram_1 1 1 2", "2 Spectrogram_1 2 1 2"], [1, 2]),
+        (["1 Spectrogram_1 2 1 2", "2 Spectrogram_1 2 3 4"], [2, 2]),
+        (["1 Waveform_1 2 1 2", "1 Spectrogram_1 2 1 2", "2 Spectrogram_1 1 3 4"], [2, 1]),
+        (["1 Spectrogram_1 1 1 2", "1 Spectrogram_1 2 1 2"], [None]),  # one selection, over both
+        (["1 Waveform_1 1 1 2", "1 Waveform_1 2 1 2", "2 Waveform_1 2 3 4", "3 Waveform_1 1 5 6"], [None, 2, 1]),
+        ([" Spectrogram_1 1 1 2", " Spectrogram_1 2 1 2"], [1, 2]),
+    ],
+)
+def test_channels_of_a_table_that_raven_wrote(rows, channels, tmp_path):
+    assert stereo(tmp_path, *rows) == (channels, [])
+
+
+def test_what_is_no_channel_is_told(tmp_path):
+    channels, (told,) = stereo(tmp_path, "1 Spectrogram_1 left 1 2", "2 Spectrogram_1 2 3 4")
+    assert channels == [None, 2] and "Channel is 'left' on line 2, which is no number from 1 on" in told
+
+
 def test_other_tables_and_their_missing_scores(tmp_path):
     file = tmp_path / "e.csv"
     file.write_text('event_label,filename,offset,onset\n"dog, small",a.wav,2,1\n,b.wav,,\n')

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from earmark.errors import ScoresError
-from earmark.events.cells import NO_MORE, ByRecording, Found, More, lines_of, name_in_a_line, number, one_line, seconds
+from earmark.events.cells import (
+    NO_MORE,
+    ByRecording,
+    Found,
+    More,
+    channel_of,
+    lines_of,
+    name_in_a_line,
+    number,
+    one_line,
+    seconds,
+)  # fmt: skip
 from earmark.events.formats import event_format
 from earmark.files.tables import missing, named_twice
 from earmark.scores import Event
@@ -16,6 +29,8 @@ COLUMNS = (
     "Begin File", "Tag", "Score",
 )  # fmt: skip
 PATHED = (*COLUMNS[:8], "Begin Path", *COLUMNS[8:])  # where it is known
+# of recordings that were heard by their channels: Channel is 1 for a mix, too, as Raven draws no selection without one
+HEARD = "Heard Channel"
 OWN = "Tag"  # as the tables call it that are written here
 LABELS = (OWN, "Annotation", "Species", "Label", "Common Name")  # how Raven's users call the column of the tag
 SCORES = ("Score", "Confidence")
@@ -36,12 +51,13 @@ PLACE = ("Begin Path", "End File", "End Path", "File Offset (s)", "Delta Time (s
 @event_format(ending=".Table.1.selections.txt", each=True, opens="Selection\t", more=True)
 class Raven:
     """A selection table of Raven Pro, one file a recording: tabs, the seven columns that every table has, the file, where
-    that is if it is known, Tag, Score.
+    that is if it is known, Tag, Score, and Heard Channel where recordings were heard by their channels.
 
     Low and High Freq are 0 and the highest frequency that the tagger hears and the recording holds, as events have no band.
     Tables over a sequence of files are read too: times count from the start of the sequence there, `File Offset (s)` from
     the start of `Begin File`, whose event it is; without it the file is the last name of `Begin Path`. BirdNET's tables, whose
-    score is `Confidence`, are such tables.
+    score is `Confidence`, are such tables. Without Heard Channel it is Channel that tells it, where a table has others than the first;
+    a selection with a row for each of several is of none of them.
     """
 
     @staticmethod
@@ -51,8 +67,8 @@ class Raven:
             raise ScoresError(
                 f"a table for Raven needs the highest frequency of its selections, above 0 Hz, not {highest}"
             )
-        clock = CLOCK if more.clocks is not None else ()
-        lines = ["\t".join((*(COLUMNS if more.paths is None else PATHED), *clock))]
+        also = ((HEARD,) if more.channels else ()) + (CLOCK if more.clocks is not None else ())
+        lines = ["\t".join((*(COLUMNS if more.paths is None else PATHED), *also))]
         place = [] if more.paths is None else [_place(more.paths.get(name, ""))]
         for count, event in enumerate(found, 1):
             cells = [
@@ -65,6 +81,7 @@ class Raven:
                 f"{highest:g}",
             ]
             cells += [name_in_a_line(name), *place, one_line(event.tag), number(event.score)]
+            cells += ["" if event.channel is None else str(event.channel)] * more.channels
             cells += [part for time in more.times(name, event) for part in _clock(time)]
             lines.append("\t".join(cells))
         return "\n".join(lines) + "\n"
@@ -72,7 +89,12 @@ class Raven:
     @staticmethod
     def wrote(text: str) -> bool:
         """By its columns, as its frequencies cannot be known; Raven's users have others."""
-        headers = [(*columns, *clock) for columns in (COLUMNS, PATHED) for clock in ((), CLOCK)]
+        headers = [
+            (*columns, *heard, *clock)
+            for columns in (COLUMNS, PATHED)
+            for heard in ((), (HEARD,))
+            for clock in ((), CLOCK)
+        ]
         return tuple(text.partition("\n")[0].split("\t")) in headers
 
     @staticmethod
@@ -87,24 +109,17 @@ class Raven:
             )
         found = Found()
         score = next((name for name in SCORES if name in header), "Score")
-        if twice := named_twice(header, (*READ, label, score)):
+        if twice := named_twice(header, (*READ, HEARD, "Channel", label, score)):
             raise ScoresError(twice)
-        found.unused(header, {*COLUMNS[:8], *PLACE, *CLOCK, label, score})
-        seen: set[tuple[str | None, ...]] = set()
+        found.unused(header, {*COLUMNS[:8], *PLACE, *CLOCK, HEARD, label, score})
         over = []
-        for count, line in lines[1:]:
-            row = dict(zip(header, line.split("\t"), strict=False))
-            # a table that shows a selection in the waveform and in the spectrogram has two rows for it
-            selection = tuple(row.get(name) for name in ("Selection", "Begin File", "Begin Time (s)", "End Time (s)"))
-            if selection[0] and selection in seen:
-                continue
-            seen.add(selection)
+        for count, row, channel in _channels(_selections(lines, header), found):
             name = row.get("Begin File") or re.split(r"[/\\]", row.get("Begin Path", ""))[-1] or recording
             if label != OWN and row.get(label) in NOTHING:
                 found.setdefault(name, [])
                 continue
             onset, offset = _within_file(row, f"line {count}")
-            found.add(name, onset, offset, row.get(label, ""), row.get(score), f"line {count}")
+            found.add(name, onset, offset, row.get(label, ""), row.get(score), f"line {count}", channel)
             if row.get("End File", name) not in ("", name):
                 over.append(f"line {count}")
         if over:
@@ -118,6 +133,47 @@ class Raven:
         if not found:
             found[recording] = []
         return found
+
+
+class _Selection(NamedTuple):
+    """The line of its first row, the cells of that by their columns, and what Channel is in each of its rows."""
+
+    line: int
+    row: dict[str, str]
+    channels: list[str]
+
+
+def _selections(lines: Sequence[tuple[int, str]], header: Sequence[str]) -> list[_Selection]:
+    """Each once: a table that shows one in the waveform and in the spectrogram, or in several channels, has several rows for it."""
+    found: dict[tuple[str | int | None, ...], _Selection] = {}
+    for count, line in lines[1:]:
+        row = dict(zip(header, line.split("\t"), strict=False))
+        key = tuple(row.get(name) for name in ("Selection", "Begin File", "Begin Time (s)", "End Time (s)", HEARD))
+        each = found.setdefault(key if key[0] else (count,), _Selection(count, row, []))
+        each.channels.append(row.get("Channel", ""))
+    return list(found.values())
+
+
+def _channels(selections: Sequence[_Selection], found: Found) -> list[tuple[int, dict[str, str], str | int | None]]:
+    """(line, row, the channel that its event was heard in; None: their mix)."""
+    wrong: dict[str, int] = {}
+    told: list[set[int | None]] = []
+    for line, row, cells in selections:
+        told.append(set())
+        for cell in () if HEARD in row else cells:
+            try:
+                told[-1].add(channel_of(cell))
+            except ValueError:
+                wrong.setdefault(cell, line)
+    if wrong:
+        cell, line = next(iter(wrong.items()))
+        found.notes.append(f"Channel is {cell!r} on line {line}, which is no number from 1 on: it tells no channel")
+    # else all are in the first, which is what a mix and a recording of one channel have, too
+    apart = any(len(channels) == 1 and not channels <= {1, None} for channels in told)
+    return [
+        (line, row, row[HEARD] if HEARD in row else next(iter(channels)) if apart and len(channels) == 1 else None)
+        for (line, row, _), channels in zip(selections, told, strict=True)
+    ]
 
 
 def _place(path: str) -> str:
