@@ -74,7 +74,7 @@ def events(
     found = eventextras.one(start, detecting.find(paths or [], coming, told, out, pictures, job))
     merged = detecting.vocabulary(merge, merge_by)
     rules = detecting.rules_of(loaded, (threshold, median, gap, shortest, low), device, merged)
-    artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest)
+    artist = drawing.Artist.of(pictures, reference, loaded.sample_rate, strongest, found)
     asked = detecting.Asked(loaded, rules, told, out, artist, batch, workers, salvage, gain, floor, extras, merged)
     if detecting.events_of(coming, paths or [], found, asked, kept, errors=errors, strict=strict):
         raise typer.Exit(1)

@@ -17,19 +17,25 @@ TABLES = (".csv", ".tsv", ".parquet")  # endings of files that are tables, and n
 
 @dataclass(frozen=True)
 class Artist:
-    """folder: of the pictures. reference: events by name of the recording, or None where nothing is known of any.
+    """folder: of the pictures. reference: known events by recording, or None where nothing is known of any.
     strongest: how many tags are drawn, the strongest; None: all that are found or known. missing: names of recordings without theirs."""
 
     folder: Path
-    reference: dict[str, list[Event]] | None
+    reference: dict[Path, list[Event]] | None
     sample_rate: int
     strongest: int | None = None
     taken: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
 
     @staticmethod
-    def of(folder: Path | None, table: Path | None, sample_rate: int, strongest: int | None = None) -> Artist | None:
-        """None where no pictures are asked for. Raises EarmarkError for a table without pictures."""
+    def of(
+        folder: Path | None,
+        table: Path | None,
+        sample_rate: int,
+        strongest: int | None = None,
+        found: Sequence[Path] = (),
+    ) -> Artist | None:
+        """None where no pictures are asked for. found: what is to be heard. Raises EarmarkError for a table without pictures."""
         from earmark.errors import EarmarkError
 
         if folder is None:
@@ -40,7 +46,7 @@ class Artist:
             if strongest is not None:
                 raise EarmarkError(f"--strongest {strongest}: is of pictures: give a folder with --pictures")
             return None
-        reference = known_events(table) if table is not None else None
+        reference = _by_recording(table, known_events(table), found) if table is not None else None
         folder.mkdir(parents=True, exist_ok=True)
         return Artist(folder, reference, sample_rate, strongest)
 
@@ -54,11 +60,16 @@ class Artist:
         from earmark.report.pictures import events as eventpicture
 
         path = Path(heard.recording.path)
-        known = None
-        if self.reference is not None:
-            known = next((self.reference[key] for key in (name, path.name, path.stem) if key in self.reference), None)
-            if known is None:
-                say(f"{name}: the table of known events does not name it")
+        known = None if self.reference is None else self.reference.get(path)
+        if known is None and self.reference is not None:
+            say(f"{name}: the table of known events does not name it")
+        late = [event for event in known or () if event.onset >= heard.duration]
+        if known is not None and late:
+            say(
+                f"{name}: {len(late)} known events begin after its end, at {heard.duration:.2f} s, such as {late[0].tag!r} from "
+                f"{late[0].onset:g} s: they are not drawn. Times are seconds from the start of the recording"
+            )
+            known = [event for event in known if event not in late]
         file = free_name(file, self.taken, ".png")
         start = heard.recording.start or 0.0
         scene = eventpicture.Scene(
@@ -100,6 +111,29 @@ def known_events(file: Path) -> dict[str, list[Event]]:
             return formats.read(file, report=say)
         except ScoresError as other:
             raise ManifestError(f"{error}. Nor is it another file of events: {other}") from error
+
+
+def _by_recording(table: Path, known: dict[str, list[Event]], found: Sequence[Path]) -> dict[Path, list[Event]]:
+    """Known events by recording; it is said what is of none of them. Raises ManifestError where a name is of several."""
+    from earmark.cli.terminal.console import say
+    from earmark.errors import ManifestError, ScoresError
+    from earmark.evaluation.reviews.found import fitting
+
+    way = "give the folder of each in the table"
+    try:
+        where, missing = fitting(known, found, lambda told: say(f"{table}: {told}"), one=way, other=way)
+    except ScoresError as error:
+        raise ManifestError(f"--reference {table}: {error}") from error
+    if missing and found:
+        name, why = next(iter(missing.items()))
+        say(
+            f"{table}: {len(missing)} of its {len(known)} recordings are not among the {len(found)} that are heard, such as "
+            f"{name!r}{why and f' ({why})'}: their known events are drawn nowhere"
+        )
+    drawn: dict[Path, list[Event]] = {}
+    for name, path in where.items():
+        drawn[path] = [*drawn.get(path, []), *known[name]]
+    return drawn
 
 
 def _of_table(table: Path) -> dict[str, list[Event]]:

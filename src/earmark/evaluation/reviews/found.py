@@ -114,14 +114,20 @@ class _Fit:
 
 
 def fitting(
-    names: Iterable[str], found: Sequence[Path], report: Callable[[str], None] | None = None
+    names: Iterable[str],
+    found: Sequence[Path],
+    report: Callable[[str], None] | None = None,
+    *,
+    one: str = "give the folder of one, or find events with whole paths, as --job tells them",
+    other: str = "name the folder of the events with --recordings",
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """(the recording that each name means, why not of the others: "" where none is called so).
 
     By its whole path, its file's name, or that without the ending, also with its folders' names before it, and cut where it is too long,
     as files of one recording each are called. Of several that are called alike it is the one with most of the folders that the name tells.
     A name whose own file is there is no other file's, and two names are not of one file. report: takes it where a recording is taken from
-    another folder than its name tells. Raises ScoresError where several are meant alike.
+    another folder than its name tells. one, other: what to do where several are called so, and where this is not the right one. Raises
+    ScoresError where several are meant alike.
     """
     called = _Called(found)
     fits: dict[str, _Fit] = {}
@@ -129,13 +135,14 @@ def fitting(
     for name in dict.fromkeys(names):
         each = called.fits(name)
         best = [fit for fit in each if fit.folders == max(other.folders for other in each)]
-        if len(best) > 1:
+        if len(best) > 1 and (best[0].folders or not best[0].elsewhere):
             raise ScoresError(
-                f"{name!r} is the name of {len(best)} recordings, such as {best[0].path} and {best[1].path}: give the folder of one, or "
-                "find events with whole paths, as --job tells them"
+                f"{name!r} is the name of {len(best)} recordings, such as {best[0].path} and {best[1].path}: {one}"
             )
         if not best:
             missing[name] = ""
+        elif len(best) > 1:
+            missing[name] = f"{len(best)} of other folders are called so, such as {best[0].path}"
         elif best[0].elsewhere and _is_another(name, best[0].path):
             missing[name] = f"it is there, and {best[0].path} is another file"
         else:
@@ -148,15 +155,15 @@ def fitting(
         own = [name for name in alike if fits[name].rank == top]
         for name in alike:
             if not (top[0] and name in own) and len(alike) > 1 and own != [name]:
-                other = own[0] if name != own[0] else own[1]
-                missing[name] = f"{path}, the only one that is called so, is {other!r}, too"
+                its = own[0] if name != own[0] else own[1]
+                missing[name] = f"{path}, the only one that is called so, is {its!r}, too"
     told = {name: fit for name, fit in fits.items() if name not in missing}
     moved = [(name, fit.path) for name, fit in told.items() if fit.elsewhere]
     if moved and report is not None:
         name, path = moved[0]
         report(
             f"{len(moved)} recordings are taken from another folder than the one that is told with their events, such as {path} for "
-            f"{name!r}: if these are not the same, name the folder of the events with --recordings"
+            f"{name!r}: if these are not the same, {other}"
         )
     return {name: fit.path for name, fit in told.items()}, missing
 
