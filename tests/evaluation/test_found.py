@@ -17,6 +17,7 @@ from earmark.evaluation.reviews.found import events_of, fitting, recordings_of
 from earmark.events import formats
 from earmark.events.cells import More
 from earmark.files import free_name
+from earmark.files.journal import RESULTS, Journal
 from earmark.registry import EVENT_FORMATS
 from earmark.scores import Event
 
@@ -165,6 +166,44 @@ def test_begin_file_is_the_file_that_was_found(two):
         assert (row["Begin File"], row["Begin Path"]) == (NIGHT, str(two / "rec" / name / NIGHT))
     one = earmark("convert", f"labels/B_{NIGHT}.txt", "--format", "raven", "--recordings", "rec")
     assert one.returncode == 0 and f"\t{NIGHT}\tdog\t" in one.stdout
+
+
+NOTES = {
+    "notes.txt": b"Card 3 was wet.\nSee the log.\n",
+    "._a.wav.txt": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X\xff",
+    "README.txt": b"site north\n1\t2\n",
+    "sites.txt": b"site\tfolder\tdays\nnorth\tA\t12\n",
+}
+
+
+@pytest.mark.parametrize("job", [False, True])
+@pytest.mark.parametrize("note", NOTES)
+def test_a_note_among_label_tracks_is_passed_over_and_told(note, job, two):
+    folder = two / "labels" / (RESULTS if job else "")
+    if job:
+        Journal(two / "labels", {}).close()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"A_{NIGHT}.txt").write_text("1\t2\tdog (0.5)\n")
+    (folder / note).write_bytes(NOTES[note])
+    for words in (("convert", "labels", "--format", "csv"), ("review", "labels", "-n", "4")):
+        done = earmark(*words)
+        assert done.returncode == 0 and f"A_{NIGHT}" in done.stdout
+        assert re.search(
+            rf"1 files in \S+ are passed over, as they are none of events: .*{re.escape(note)}: line 1 is no label",
+            done.stderr,
+        )
+    (folder / f"A_{NIGHT}.txt").unlink()
+    done = earmark("convert", "labels", "--format", "csv")
+    assert done.returncode == 2 and "none of its 1 files tells of events: " in done.stderr and note in done.stderr
+
+
+def test_a_label_track_that_is_damaged_is_no_note(two):
+    """What is lost of it would be lost in silence."""
+    (two / "labels").mkdir()
+    (two / "labels" / "a.wav.txt").write_text("1\t2\tdog\n")
+    (two / "labels" / "b.wav.txt").write_text("1\t2\tdog\n3 4 dog\n")
+    done = earmark("convert", "labels", "--format", "csv")
+    assert done.returncode == 2 and "b.wav.txt: line 2 is no label" in done.stderr
 
 
 @pytest.mark.parametrize("form", [form for form in EVENT_FORMATS.names() if formats.tells_more(form)])

@@ -136,6 +136,10 @@ def number(value: float) -> str:
     return short if float(short) == value else repr(float(value))
 
 
+class NoEvents(ScoresError):
+    """A text that is no file of events at all, as notes beside them are."""
+
+
 class UnfitName(ScoresError):
     """A recording's name that a format cannot hold: others can be written."""
 

@@ -203,6 +203,13 @@ def test_what_is_no_channel_is_told(tmp_path):
     assert channels == [None, 2] and "Channel is 'left' on line 2, which is no number from 1 on" in told
 
 
+@pytest.mark.parametrize("path", ["null", "7", "[]", "{}", "true", '""'])
+def test_json_of_a_recording_without_a_name(path, tmp_path):
+    (tmp_path / "e.json").write_text(f'[{{"path": "a.wav", "events": []}}, {{"path": {path}, "events": []}}]')
+    with pytest.raises(ScoresError, match=r"e.json: recording 2 has the path .*: give the name of its file as text"):
+        read(tmp_path / "e.json")
+
+
 def test_other_tables_and_their_missing_scores(tmp_path):
     file = tmp_path / "e.csv"
     file.write_text('event_label,filename,offset,onset\n"dog, small",a.wav,2,1\n,b.wav,,\n')

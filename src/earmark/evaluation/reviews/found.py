@@ -12,6 +12,7 @@ from pathlib import Path
 from earmark import audio
 from earmark.errors import AudioError, ScoresError
 from earmark.events import formats
+from earmark.events.cells import NoEvents
 from earmark.files import free_name, journal
 from earmark.files.apart import joined
 from earmark.files.journal import NAME, RESULTS
@@ -49,11 +50,21 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
             f"{path}: holds no events that can be read back: run earmark events with --format csv, tsv, json, audacity or raven"
         )
     found: dict[str, list[Event]] = defaultdict(list)
+    others: list[NoEvents] = []
     for file in files:
-        for recording, events in formats.read(file, report=report).items():
+        try:
+            told = formats.read(file, report=report)
+        except NoEvents as error:  # a note beside them, which another program or a person left there
+            others.append(error)
+            continue
+        for recording, events in told.items():
             # the file's name tells more than a table in it where several folders have a recording of one name
             called = formats.recording_of(file)
             found[called if _with_folders(file, called, recording) else recording] += events
+    if len(others) == len(files):
+        raise ScoresError(f"{path}: none of its {len(files)} files tells of events: {others[0]}") from others[0]
+    if others and report is not None:
+        report(f"{len(others)} files in {path} are passed over, as they are none of events: {others[0]}")
     return dict(found)
 
 

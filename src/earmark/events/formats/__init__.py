@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeVar
 from earmark import plugins
 from earmark.errors import ScoresError
 from earmark.errors.kinds import checked
-from earmark.events.cells import NO_MORE, ByRecording, Found, More, check, check_label
+from earmark.events.cells import NO_MORE, ByRecording, Found, More, NoEvents, check, check_label
 from earmark.files import write_text
 from earmark.files.bounds import EVENTS
 from earmark.files.pieces import LINES, Frame
@@ -203,7 +203,8 @@ def read(
         found = _events(form, told, recording_of(path))
     except ScoresError as error:
         hint = f": {wrong}" if wrong is not None else ""
-        raise ScoresError(f"{path}: {error}{hint}") from error
+        kind = NoEvents if isinstance(error, NoEvents) else ScoresError
+        raise kind(f"{path}: {error}{hint}") from error
     if isinstance(found, Found):
         _say(path, _with_points(found, points), report)
     return dict(found)

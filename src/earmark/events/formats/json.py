@@ -37,8 +37,10 @@ class Json:
             raise ScoresError(f"is not JSON ({error})") from error
         found = Found()
         try:
-            for record in records:
-                name = str(record["path"])
+            for number, record in enumerate(records, 1):
+                name = record["path"]
+                if not isinstance(name, str) or not name:
+                    raise ScoresError(f"recording {number} has the path {name!r}: give the name of its file as text")
                 found.setdefault(name, [])
                 for count, e in enumerate(record["events"], 1):
                     found.add(
