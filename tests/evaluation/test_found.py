@@ -109,6 +109,7 @@ def table(file: Path, events: dict[str, list[Event]]) -> None:
 
 COMMANDS = {
     "review": ("review", "{}", "-n", "20", "-o", "rv.csv", "--clips", "clips"),
+    "nearly told": ("review", "{}", "-n", "20", "-o", "rv.csv", "--tagger", "esc10"),
     "convert": ("convert", "{}", "--format", "raven", "--out", "tables"),
     "clocks": ("convert", "{}", "--format", "csv", "--out", "told.csv", "--clock"),
 }
@@ -123,6 +124,17 @@ def test_no_recording_stands_for_another(command, events, two):
     assert f"1 recordings are not among the 1 that are there, such as 'rec/B/{NIGHT}'" in done.stderr
     assert not [each for each in ("rv.csv", "clips", "tables", "told.csv") if (two / each).exists()]
     assert earmark(*words, "--recordings", "rec").returncode == 0
+
+
+def test_no_recording_is_learnt_from_in_place_of_another(two):
+    columns = "recording,onset,offset,tag,score,answer\n"
+    (two / "rv.csv").write_text(columns + f"rec/A/{NIGHT},1,2,dog,0.5,right\nrec/B/{NIGHT},1,2,dog,0.5,wrong\n")
+    words = ("--reviews", "rv.csv", "--recordings", "rec/A", "--data", "rec", "--out", "again")
+    done = earmark("retrain", "esc10", *words)
+    assert (
+        done.returncode == 2
+        and f"1 recordings are not among the 1 that are there, such as 'rec/B/{NIGHT}'" in done.stderr
+    )
 
 
 def test_clips_are_of_the_recording_that_is_named(two):
