@@ -336,3 +336,125 @@ def test_killed_before_anything_was_written(tmp_path, monkeypatch):
             Journal(tmp_path / "job", TOLD)
     with Journal(tmp_path / "job", TOLD) as job:
         assert job.entries == {}
+
+
+# ------------------------------------------------------------------------------------------ what is to be said of the audio
+
+
+@pytest.fixture(scope="module")
+def odd(place, tmp_path_factory) -> Path:
+    """Recordings of which something is to be said: two channels, silence in all and in part; before them one of which nothing is."""
+    folder = tmp_path_factory.mktemp("odd")
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 2 * RATE)
+    soundfile.write(folder / "a.wav", noise, RATE)
+    soundfile.write(folder / "b.wav", np.stack([noise, noise], 1), RATE)
+    soundfile.write(folder / "c.wav", np.zeros(2 * RATE), RATE)
+    soundfile.write(folder / "d.wav", np.concatenate([noise, np.zeros(2 * RATE)]), RATE)
+    return folder
+
+
+NOTED = [
+    ("b.wav: ", "2 channels mixed"), ("c.wav: ", "is silent"), ("d.wav: ", "has digital silence in part of it"),
+]  # fmt: skip
+KINDS = [
+    ["tag", "--format", "csv"],
+    ["events", "--format", "csv", "--threshold", "0.3"],
+    ["events", "--format", "raven", "--threshold", "0.3"],
+    ["embed"],
+]
+
+
+def noted(said: str, of: list[tuple[str, str]]) -> None:
+    lines = said.splitlines()
+    for path, what in of:
+        assert [line for line in lines if path in line and what in line], (path, what, said)
+
+
+@pytest.mark.parametrize("words", KINDS, ids=lambda words: "-".join(words[::2]))
+def test_what_was_to_be_said_of_the_audio_is_told_after_a_kill_and_again(place, odd, tmp_path, capsys, words):
+    of = NOTED if words[0] != "embed" else NOTED[:1]  # which hears silence as what it is
+    command = [
+        *words,
+        odd,
+        "--tagger",
+        place / "t.safetensors",
+        "--batch",
+        "1",
+        "--workers",
+        "1",
+        "--job",
+        tmp_path / "job",
+    ]
+    killed = KILLED.replace("count == 4", "count == 5")
+    done = subprocess.run([sys.executable, "-c", killed, *map(str, command)], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL and b".wav: " not in done.stderr
+    assert earmark(*command) == 0
+    said = capsys.readouterr().err
+    assert "3 of 4 recordings are done already" in said
+    noted(said, of)
+    assert earmark(*command) == 0
+    said = capsys.readouterr().err
+    assert "4 of 4 recordings are done already" in said
+    noted(said, of)
+
+
+@pytest.mark.parametrize("words", KINDS, ids=lambda words: "-".join(words[::2]))
+def test_what_shards_had_to_say_of_the_audio_is_told_where_they_are_joined(place, odd, tmp_path, capsys, words):
+    command = [*words, odd, "--tagger", place / "t.safetensors", "--job", tmp_path / "job"]
+    for number in (1, 2):
+        assert earmark(*command, "--shard", f"{number}/2") == 0
+    capsys.readouterr()
+    assert earmark(*command) == 0
+    noted(capsys.readouterr().err, NOTED if words[0] != "embed" else NOTED[:1])
+
+
+def test_a_run_that_is_stopped_tells_what_it_has_to_say_of_what_it_printed(place, odd, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for path in odd.iterdir():
+        (tmp_path / "in" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "in" / "e.wav").write_bytes(b"no audio")
+    with pytest.raises(EarmarkError, match=r"e\.wav: is no recording"):
+        earmark("tag", tmp_path / "in", "--tagger", place / "t.safetensors", "--strict")
+    noted(capsys.readouterr().err, NOTED)
+
+
+def test_a_job_of_before_that_kept_no_notes_goes_on_and_says_so(place, odd, tmp_path, capsys):
+    command = ["tag", odd, "--tagger", place / "t.safetensors", "--job", tmp_path / "job"]
+    assert earmark(*command) == 0
+    assert "did not keep" not in capsys.readouterr().err
+    path = tmp_path / "job" / journal.NAME
+    first, *lines = map(json.loads, path.read_text().splitlines())
+    before = [{key: value for key, value in line.items() if key != "notes"} for line in lines[:3]]
+    path.write_text("".join(json.dumps(line) + "\n" for line in [first, *before, *lines[3:]]))
+    assert earmark(*command) == 0
+    said = capsys.readouterr().err
+    assert "3 recordings were done by an earmark that did not keep in the job what is to be said of their audio" in said
+    noted(said, NOTED[2:])
+    assert "is silent" not in said
+
+
+def test_events_without_a_clip_are_told_after_a_kill(place, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 2 * RATE)
+    for name in ("a.wav", "b.wav"):  # two events of each tag that is heard
+        soundfile.write(tmp_path / "in" / name, np.concatenate([noise, np.zeros(2 * RATE), noise]), RATE)
+    command = [
+        "events",
+        tmp_path / "in",
+        "--tagger",
+        place / "t.safetensors",
+        "--threshold",
+        "0.3",
+        "--batch",
+        "1",
+        "--workers",
+        "1",
+    ]
+    command += ["--clips", tmp_path / "clips", "--clips-each", "1", "--format", "csv", "--job", tmp_path / "job"]
+    killed = KILLED.replace("count == 4", "count == 3")
+    done = subprocess.run([sys.executable, "-c", killed, *map(str, command)], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert earmark(*command) == 0
+    noted(
+        capsys.readouterr().err, [("a.wav and 1 more: ", "not all events have a clip: of a tag the 1 with the highest")]
+    )

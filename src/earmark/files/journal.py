@@ -1,7 +1,8 @@
 """A job over many recordings that survives being killed: what is done, in a file that is only ever added to.
 
     FOLDER/journal.jsonl   one object a line. The first says what the job is: {"job": 1, "earmark": version, "told": {…}};
-                           others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error
+                           others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error;
+                           beside a result notes, what is to be said of its audio, which lines of before do not tell
     FOLDER/results/        a file for each recording, which appears whole or not at all
     FOLDER/listed.json     how many recordings it is about; of a shard also the words of the command that joins it
     FOLDER/pieces/         of recordings that a cluster works on; see `earmark.inference.cluster.kept`
@@ -19,9 +20,10 @@ import json
 import os
 import re
 import shutil
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,12 +45,13 @@ PIECES = "pieces"  # of recordings that are heard in pieces by several processes
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What became of a recording: a file in results/, or the reason why there is none."""
+    """What became of a recording: a file in results/, or the reason why there is none. notes: on its audio; None: not known."""
 
     size: int | None
     mtime: int | None
     result: str | None
     error: str | None
+    notes: tuple[str, ...] | None = None
 
 
 class Journal:
@@ -124,18 +127,21 @@ class Journal:
             return False
         return not retry if entry.result is None else os.path.isfile(self.folder / RESULTS / entry.result)
 
-    def done(self, path: Path, text: str, ending: str) -> None:
-        """Keep a recording's result, then write it down."""
-        with self.writing(path, ending) as place:
+    def done(self, path: Path, text: str, ending: str, notes: Sequence[str] | None = None) -> None:
+        """Keep a recording's result, then write it down. notes: on its audio, "path: what"; None: they are told elsewhere."""
+        with self.writing(path, ending, notes) as place:
             write_text(place, text, newline="")
 
     @contextlib.contextmanager
-    def writing(self, path: Path, ending: str) -> Iterator[Path]:
-        """Where a recording's result goes, whole, in the block; what became of it is written down once the block ends."""
+    def writing(self, path: Path, ending: str, notes: Sequence[str] | None = None) -> Iterator[Path]:
+        """Where a recording's result goes, whole, in the block; what became of it is written down once the block ends. notes: as of
+        `done`.
+        """
         known = self.entries.get(str(path))
         name = known.result if known and known.result else free_name(self._apart.name(path), self._taken, ending)
         yield self.folder / RESULTS / name
-        self._note(path, name, None)
+        told = None if notes is None else tuple(sys.intern(note.removeprefix(f"{path}: ")) for note in notes)
+        self._note(path, name, None, told)
 
     def failed(self, path: Path, reason: str) -> None:
         self._note(path, None, reason)
@@ -173,10 +179,22 @@ class Journal:
         entries = ((str(path), self.entries.get(str(path))) for path in paths)
         return [(path, entry.error) for path, entry in entries if entry is not None and entry.error is not None]
 
-    def _note(self, path: Path, result: str | None, error: str | None) -> None:
+    def notes(self, paths: Iterable[Path]) -> Iterator[str]:
+        """What is to be said of the audio of these that have a result, "path: what", in their order."""
+        for path in paths:
+            entry = self.entries.get(str(path))
+            yield from (f"{path}: {note}" for note in (entry.notes or () if entry is not None else ()))
+
+    def unnoted(self, paths: Iterable[Path]) -> int:
+        """How many of these have a result of which the journal does not know whether anything is to be said of the audio."""
+        entries = (self.entries.get(str(path)) for path in paths)
+        return sum(entry is not None and entry.result is not None and entry.notes is None for entry in entries)
+
+    def _note(self, path: Path, result: str | None, error: str | None, notes: tuple[str, ...] | None = None) -> None:
         size, mtime = self._seen.get(str(path)) or _state(path)
-        self._append(_line(str(path), size, mtime, result, error))
-        self._remember(str(path), Line(size, mtime, result, error))
+        line = Line(size, mtime, result, error, notes)
+        self._append(_line(str(path), line))
+        self._remember(str(path), line)
 
     def _remember(self, path: str, entry: Line) -> None:
         self.entries[path] = entry
@@ -200,8 +218,9 @@ class Journal:
                 called, ending = _parted(entry.result, stem)
                 name = known_name or free_name(called, self._taken, ending)
                 _link(theirs, self.folder / RESULTS / name)
-            lines.append(_line(path, entry.size, entry.mtime, name, entry.error))
-            self._remember(path, Line(entry.size, entry.mtime, name, entry.error))
+            taken = replace(entry, result=name)
+            lines.append(_line(path, taken))
+            self._remember(path, taken)
         self._append(*lines)
         return len(lines)
 
@@ -290,7 +309,9 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _entry(row: dict[str, Any], number: int, path: Path) -> tuple[str, Line]:
     try:
-        return row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error"))
+        # of a million recordings most have the same to be said of them: one string for all
+        notes = None if (told := row.get("notes")) is None else tuple(map(sys.intern, told))
+        return row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error"), notes)
     except (LookupError, TypeError) as error:
         raise _unread(path, number, error) from error
 
@@ -302,9 +323,11 @@ def _unread(path: Path, number: int, error: Exception) -> EarmarkError:
     )
 
 
-def _line(path: str, size: int | None, mtime: int | None, result: str | None, error: str | None) -> dict[str, Any]:
-    line = {"path": path, "size": size, "mtime": mtime}
-    return line | ({"result": result} if result is not None else {"error": error})
+def _line(path: str, line: Line) -> dict[str, Any]:
+    told: dict[str, Any] = {"path": path, "size": line.size, "mtime": line.mtime}
+    if line.result is None:
+        return told | {"error": line.error}
+    return told | {"result": line.result} | ({} if line.notes is None else {"notes": list(line.notes)})
 
 
 def _better(one: Line, other: Line, now: tuple[int | None, int | None]) -> bool:

@@ -71,6 +71,9 @@ class Printed:
     def fail(self, failure: Failure) -> None:
         self.failures.append((failure.error.path, str(failure.error)))
 
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        return now
+
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         self.writer.close()
         return self.failures

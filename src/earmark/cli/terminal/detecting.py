@@ -100,6 +100,7 @@ def events_of_files(
         extras.again(todo := into.todo(found, work.retry))
         notes = _gathered(asked, into, todo, names, strict, extras, work)
         failures = into.finish(found)
+        notes = into.notes(found, notes)
     facts = {"tagger": asked.tagger.identity(), **asked.rules.as_dict()}
     say_notes([*notes, *extras.finish(facts)])
     stored = asked.tagger.facts.events

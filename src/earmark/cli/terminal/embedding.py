@@ -83,6 +83,9 @@ class File:
         self.writer.drop()
         self.turns.next()
 
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        return now
+
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         return self.failures
 
@@ -101,7 +104,7 @@ class Files:
         from earmark.scores.embeddings import Writer
 
         with (
-            journal.writing(heard.recording.path, ".parquet") as place,
+            journal.writing(heard.recording.path, ".parquet", heard.notes) as place,
             Writer(place, self.facts, self.width) as writer,
         ):
             for block in self.waiting.blocks():
@@ -153,6 +156,9 @@ class Job:
     def _next(self) -> None:
         self.waiting.clear()
         self.turns.next()
+
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        return self.job.notes(found, now)
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         return self.job.finish(found)
@@ -229,4 +235,5 @@ def _embed(
         )  # fmt: skip
         with closing(results):  # whatever happens: threads that decode wait for it
             notes = jobs.gather(((heard, None) for heard in results), into, meter, strict)
-    return notes, into.finish(found)
+    failures = into.finish(found)
+    return into.notes(found, notes), failures

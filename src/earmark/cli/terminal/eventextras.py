@@ -68,17 +68,13 @@ class Extras:
     clocks: dict[Path, Began | None] = field(default_factory=dict)
     heard: dict[str, dict[str, Any] | tuple[Path, int]] = field(default_factory=dict)  # or in which file, and where
     names: dict[Path, str] = field(default_factory=dict)
-    left_out: int = 0
     among: Sequence[Path] | None = None
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     missing: list[Path] = field(default_factory=list)  # pictures that could not be drawn
     tags: Sequence[str] = ()
     folders: dict[str, str] = field(default_factory=dict)  # of clips, by tag
-    before: dict[str, list[Path]] = field(
-        default_factory=dict
-    )  # clips of recordings that are heard again, by their names
-    told: list[str] = field(default_factory=list)  # of clips, `path: what`
+    before: dict[str, list[Path]] = field(default_factory=dict)  # clips of what is heard again, by names
 
     def __post_init__(self) -> None:
         from earmark.audio import Clocks
@@ -111,10 +107,11 @@ class Extras:
         if folder is not None and folder.is_dir() and any(folder.iterdir()):
             self.before = written(folder, {self.names[path] for path in todo}, self.folders.values())
 
-    def take(self, heard: Scored, events: list[Event]) -> None:
-        """Write the clips of a recording, and keep what counts are made of. Raises AudioError, OSError."""
+    def take(self, heard: Scored, events: list[Event]) -> list[str]:
+        """Write the clips of a recording, and keep what counts are made of; what is to be noted on it. Raises AudioError, OSError."""
         from earmark.events import clips
 
+        notes: list[str] = []
         path = heard.recording.path
         self.seconds += heard.duration
         self.counts.update(event.tag for event in events)
@@ -123,27 +120,29 @@ class Extras:
                 clip.unlink(missing_ok=True)
             _, left = clips.write(
                 path, events, self.wanted.clips, self.wanted.settings, name=self.names[path], salvage=self.salvage,
-                folders=self.folders, report=lambda what: self.told.append(f"{path}: {what}"),
+                folders=self.folders, report=lambda what: notes.append(f"{path}: {what}"),
             )  # fmt: skip
-            self.left_out += left
+            if left and self.wanted.settings is not None:
+                most = self.wanted.settings.most
+                notes.append(
+                    f"{path}: not all events have a clip: of a tag the {most} with the highest scores do (--clips-each)"
+                )
         if self.wanted.counted:
             told = {
                 "path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events], "of": _state(path),
             }  # fmt: skip
             if self.kept is None:
                 self.heard[str(path)] = told
-                return
+                return notes
             with self.kept.open("ab") as file:
                 self.heard[str(path)] = self.kept, file.tell()
                 file.write(json.dumps(told, ensure_ascii=True, allow_nan=False).encode() + b"\n")
+        return notes
 
     def finish(self, facts: Mapping[str, Any]) -> list[str]:
         """Write the counts and the store; what is to be said of times and clips, as notes `path: what`. facts: what found them."""
         from earmark.cli.terminal.console import say
 
-        if self.left_out:
-            most = self.wanted.settings.most if self.wanted.settings else 0
-            say(f"{self.left_out} events have no clip: of a tag in a recording the {most} with the highest scores do")
         if self.before:
             say(
                 f"{len(self.before)} recordings were to be heard again, and were not: the clips of what was heard in them before stay, "
@@ -159,8 +158,8 @@ class Extras:
         return self.notes()
 
     def notes(self) -> list[str]:
-        """On clips, and on when recordings began."""
-        told = self.told + [f"{path}: {note}" for path, began in self.clocks.items() if began for note in began.notes]
+        """On when recordings began."""
+        told = [f"{path}: {note}" for path, began in self.clocks.items() if began for note in began.notes]
         unknown = [path for path, began in self.clocks.items() if began is None]
         told += [
             f"{path}: does not tell when it began: say it with --start, or how names tell it with --names"

@@ -99,6 +99,9 @@ class Table:
             print(f"{shown(self.names[path])}  cannot be read further", flush=True)
         self.begun.discard(path)
 
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        return now
+
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         return self.failures
 
@@ -124,6 +127,9 @@ class Collected:
 
     def fail(self, failure: Failure) -> None:
         self.failures.append((failure.error.path, str(failure.error)))
+
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        return now
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         paths = {name: path for path, name in self.names.items()}

@@ -38,6 +38,10 @@ class Results(Protocol):
 
     def fail(self, failure: Failure) -> None: ...
 
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        """What is to be said of the audio of all. now: of those that were heard this time."""
+        ...
+
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         """Write what is written at the end; (path, reason) of what could not be read."""
         ...
@@ -49,15 +53,35 @@ def gather(
     meter: Meter,
     strict: bool,
     also: Callable[[Scored, Any], None] | None = None,
-    first: Callable[[Scored, Any], None] | None = None,
+    first: Callable[[Scored, Any], Sequence[str]] | None = None,
 ) -> list[str]:
     """Take in results as they come; the notes on their audio. strict: raise the first failure. first: what must be done before a
-    recording counts as done.
+    recording counts as done, and what else is to be noted on it then.
     """
+    from earmark.cli.terminal.console import say_notes
+
+    notes: list[str] = []
+    try:
+        _take_in(results, into, meter, strict, also, first, notes)
+    except BaseException:  # Ctrl-C too: what was printed so far would stand without them
+        say_notes(notes)
+        raise
+    return notes
+
+
+def _take_in(
+    results: Iterable[tuple[Scored | Failure, Any]],
+    into: Results,
+    meter: Meter,
+    strict: bool,
+    also: Callable[[Scored, Any], None] | None,
+    first: Callable[[Scored, Any], Sequence[str]] | None,
+    notes: list[str],
+) -> None:
+    """The same; notes: they are added here as they come."""
     from earmark.events.cells import UnfitName
     from earmark.inference import Failure
 
-    notes: list[str] = []
     for heard, events in results:
         meter.done(heard.recording.path)
         if isinstance(heard, Failure):
@@ -67,8 +91,9 @@ def gather(
             continue
         notes += heard.notes
         try:
-            if first is not None:
-                first(heard, events)
+            if first is not None and (more := first(heard, events)):
+                heard = replace(heard, notes=(*heard.notes, *more))
+                notes += more
             into.add(heard, events)
         except AudioError as error:
             into.fail(Failure(heard.recording, error))
@@ -82,7 +107,6 @@ def gather(
             into.fail(Failure(heard.recording, unwritten(heard.recording.path, error)))
         if also is not None:
             also(heard, events)
-    return notes
 
 
 def unwritten(recording: Path, error: OSError) -> AudioError:
@@ -120,7 +144,7 @@ class Texts:
     name: str | None
 
     def keep(self, journal: Journal, heard: Scored, found: Any) -> None:
-        journal.done(heard.recording.path, self.frame.around(self.piece(heard, found)), self.ending)
+        journal.done(heard.recording.path, self.frame.around(self.piece(heard, found)), self.ending, heard.notes)
 
     def join(self, journal: Journal, found: Sequence[Path]) -> Path | None:
         from earmark.cli.terminal import written
@@ -181,6 +205,17 @@ class Job:
 
     def fail(self, failure: Failure) -> None:
         self.journal.failed(failure.recording.path, str(failure.error))
+
+    def notes(self, found: Sequence[Path], now: list[str]) -> list[str]:
+        """Of this time and before, by shards too."""
+        from earmark.cli.terminal.console import say
+
+        if unknown := self.journal.unnoted(found):
+            say(
+                f"{unknown} recordings were done by an earmark that did not keep in the job what is to be said of their audio, such as "
+                "silence or a file that is cut off: it was said then"
+            )
+        return list(dict.fromkeys([*self.journal.notes(found), *now]))
 
     def finish(self, found: Sequence[Path]) -> list[tuple[str, str]]:
         """All results in one file; failures of this time and before."""

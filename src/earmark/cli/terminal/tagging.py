@@ -149,6 +149,7 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
                     by_file((asked.named(heard) for heard in results), sounds), into, meter, strict, also
                 )
         failures = into.finish(found)
+        notes = into.notes(found, notes)
     say_notes(notes)
     if asked.windows is not None and windows:
         scores.concat(windows).save(asked.windows)
