@@ -212,6 +212,86 @@ def test_how_far_a_job_is(begun, tmp_path):
     assert json.loads(earmark("job", folder, "--json").stdout)["shards"][0]["done"] == 2
 
 
+def _swapped(paths):
+    return [path.with_name(f"new-{path.name}") for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("change", "listed", "done", "left", "failed", "others"),
+    [
+        (lambda paths: paths, 4, 2, 0, 2, 0),
+        (_swapped, 4, 0, 4, 0, 4),
+        (lambda paths: paths[1:], 3, 1, 0, 2, 1),
+        (lambda paths: paths[:3], 3, 2, 0, 1, 1),
+        (lambda paths: [*_swapped(paths), *paths], 8, 2, 4, 2, 0),
+        (lambda paths: (paths[0].write_bytes(b"sound of now"), paths)[1], 4, 1, 1, 2, 1),
+        (lambda paths: (paths[2].write_bytes(b"sound of now"), paths)[1], 4, 2, 1, 1, 1),
+    ],
+    ids=["same", "swapped", "one done gone", "one failed gone", "more", "one done changed", "one failed changed"],
+)
+@pytest.mark.parametrize("heard", [0, 1])
+def test_how_far_a_job_is_with_what_is_asked_for_now(tmp_path, change, listed, done, left, failed, others, heard):
+    """Whatever its journal has of recordings that were asked for before; and once it goes on, of them or a failure."""
+    folder, paths = tmp_path / "job", [tmp_path / name for name in ("a.wav", "b.wav", "c.wav", "d.wav")]
+    for path in paths:
+        path.write_bytes(b"sound")
+    with Journal(folder, TOLD) as job:
+        job.todo(paths)
+        for path in paths[:2]:
+            job.done(path, "A", ".txt")
+        for path in paths[2:]:
+            job.failed(path, "is empty")
+    now = change(paths)
+    for path in now:
+        path.touch() if not path.exists() else None
+    with Journal(folder, TOLD) as job:
+        todo = job.todo(now)
+        if heard and todo:
+            job.failed(todo[0], "is cut off")
+            known, left, failed = str(todo[0]) in map(str, paths), left - 1, failed + 1
+            others -= known  # as it is now
+            if todo[1:]:
+                job.done(todo[1], "B", ".txt")
+                left, done = left - 1, done + 1
+        told = progressed.of(folder)
+        assert (told.listed, told.done, told.left, len(told.failures), told.others) == (
+            listed,
+            done,
+            left,
+            failed,
+            others,
+        )
+        asked = set(map(str, now))
+        assert all(path in asked for path, _ in told.failures) and told.to_dict().get("others", 0) == others
+    printed = earmark("job", folder)
+    assert printed.stdout.splitlines()[1].split("\t")[:5] == ["job", *map(str, (listed, done, left, failed))]
+    assert (f"keeps what was heard of {others} others before" in printed.stderr) == bool(others)
+    with Journal(folder, TOLD) as job:
+        job.todo(now, retry=True)
+        told = progressed.of(folder)
+        assert told.left == left + failed and not told.failures
+
+
+def test_what_is_left_of_a_job_is_not_known_where_its_journal_does_not_tell(tmp_path):
+    """Of before, with more lines than recordings; and of one from which a line was taken out."""
+    folder, paths = tmp_path / "job", [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    with Journal(folder, TOLD) as job:
+        job.todo(paths)
+        for path in paths:
+            job.done(path, "A", ".txt")
+    listed = folder / journal.LISTED
+    listed.write_text('{"recordings": 3}')
+    assert (progressed.of(folder).done, progressed.of(folder).left) == (3, 0)
+    listed.write_text('{"recordings": 2}')
+    assert (progressed.of(folder).done, progressed.of(folder).left) == (3, None)
+    with Journal(folder, TOLD) as job:
+        job.todo(_swapped(paths))
+    path = folder / journal.NAME
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[2:], lines[1].replace("a.wav", "a name that is longer.wav")]))
+    assert progressed.of(folder).left is None
+
+
 def test_shards_that_nobody_has_joined_are_told_and_the_command_that_joins_them(recordings, tmp_path):
     words = ["tag", recordings, "--tagger", "digits", "--job", tmp_path / "job", "--format", "csv"]
     joining = f"earmark {shlex.join(map(str, words))}"
@@ -251,9 +331,9 @@ def test_a_shard_that_was_stopped_and_one_that_goes_on_after_it_was_joined(begun
         shard.todo([*paths, tmp_path / "d.wav", tmp_path / "e.wav"])
         shard.done(tmp_path / "d.wav", "new", ".txt")
         told = earmark("job", folder)
-        assert "1/2: 1 of 5 left, and is worked on" in told.stderr
+        assert "1/2: 2 of 5 left, and is worked on" in told.stderr  # one whose result was lost among them
     told = earmark("job", folder)
-    assert "1/2: 1 of 5 left, and was stopped; its command goes on where it was" in told.stderr
+    assert "1/2: 2 of 5 left, and was stopped; its command goes on where it was" in told.stderr
     # of a job of before, whose shards kept no command
     assert f"earmark tag … --job {folder}, the command of the shards without --shard" in told.stderr
 

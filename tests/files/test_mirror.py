@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from tests.program import earmark
 
-from earmark.files import mirror, putting, stores
+from earmark.cli.terminal.jobs import Job
+from earmark.files import mirror, progressed, putting, stores
 from earmark.files.stores import Stored, place
 
 WORDS = ("--tagger", "digits", "--format", "csv", "--batch", "1")
@@ -336,3 +337,31 @@ def test_the_page_does_what_it_says(bucket, there, clips, tmp_path, monkeypatch)
         assert done.returncode == ("clips.csv" in line.replace("clips.parquet", "clips.csv")), (words, done.stderr)
     names = held(bucket).keys()
     assert {"results/tags.csv", "results/events/events.csv", "results/store/store.json", "tagged/tags.csv"} <= names
+
+
+def test_how_far_a_job_in_a_store_is_with_what_is_asked_for_now(bucket, tmp_path, monkeypatch):
+    """The parts of before are of recordings that are not asked for any more; what is done since is, on whatever machine."""
+    uri, told = place(f"{bucket}/job"), {"command": "tag"}
+    first, now = ([tmp_path / f"{name}{number}.wav" for number in range(3)] for name in ("before", "now"))
+    for path in (*first, *now):
+        path.write_bytes(b"sound")
+
+    def work(asked: list[Path], count: int) -> progressed.Progress:
+        stores.LISTED.clear()
+        with Job(mirror.mirrored(uri), told, None) as job:
+            for path in job.todo(asked, False)[:count]:
+                job.journal.done(path, path.name, ".txt", [f"{path}: is silent"])
+        stores.LISTED.clear()
+        return progressed.of(uri)
+
+    for asked, count, expected in (
+        (first, 3, (3, 3, 0, 0)),
+        (now, 1, (3, 1, 2, 3)),
+        (now, 0, (3, 1, 2, 3)),
+        (now, 1, (3, 2, 1, 3)),
+    ):
+        told_of = work(asked, count)
+        assert (told_of.listed, told_of.done, told_of.left, told_of.others) == expected
+        on_another_machine(monkeypatch, tmp_path)
+    with Job(mirror.mirrored(uri), told, None) as job:
+        assert job.notes([*first, *now], []) == [f"{path}: is silent" for path in (*first, *now[:2])]

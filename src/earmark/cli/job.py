@@ -37,6 +37,10 @@ def job(
         ],
     )  # fmt: skip
     for part in parts:
+        if part.others:
+            say(
+                f"{part.name}: keeps what was heard of {part.others} others before: they are not asked for now, or have changed"
+            )
         if part.pieces:
             say(f"{part.name}: a cluster has heard {part.pieces} pieces of recordings that are not done yet")
         if part.tally.pieces:

@@ -4,7 +4,8 @@
                            others a recording each: path, size (bytes), mtime (ns), and result (a file in results/) or error;
                            beside a result notes, what is to be said of its audio, which lines of before do not tell
     FOLDER/results/        a file for each recording, which appears whole or not at all
-    FOLDER/listed.json     how many recordings it is about; of a shard also the words of the command that joins it
+    FOLDER/listed.json     how many recordings it is about, how many of these were left and which had failed when the journal had
+                           `bytes`; of a shard also the words of the command that joins it
     FOLDER/pieces/         of recordings that a cluster works on; see `earmark.inference.cluster.kept`
     FOLDER/shards/3-of-50  a job like this one over a part of the recordings, worked on by itself, on another machine perhaps
 
@@ -67,6 +68,7 @@ class Journal:
         self.entries: dict[str, Line] = {}
         self._taken: set[str] = set()
         self._apart = Apart(())  # names of results, once it is known of which recordings
+        self._listed: dict[str, Any] = {}
         self._seen: dict[str, tuple[int | None, int | None]] = {}
         path = folder / NAME
         if folder.exists() and not folder.is_dir():
@@ -111,16 +113,26 @@ class Journal:
         joins: of a shard, the {"words": …, "folder": …} of the command that joins it and its like.
         """
         left = array("Q")
+        failed: list[str] = []
         self._apart = Apart(among(paths))
-        listed = {"recordings": len(paths)} | ({} if joins is None else {"joins": joins})
-        write_text(self.folder / LISTED, json.dumps(listed) + "\n")
         for number, path in enumerate(paths):
-            now = _state(path)
-            if not self._is_done(self.entries.get(str(path)), now, retry):
+            now, entry = _state(path), self.entries.get(str(path))
+            if self._is_done(entry, now, retry):
+                failed += [str(path)] if entry is not None and entry.result is None else []
+            else:
                 left.append(number)
                 if not hasattr(path, "known"):  # it tells so by itself, as its store did
                     self._seen[str(path)] = now
+        self._listed = {"recordings": len(paths)} | ({} if joins is None else {"joins": joins})
+        self._list(left=len(left), failed=failed, bytes=os.fstat(self._file.fileno()).st_size)
         return [paths[number] for number in left] if isinstance(paths, list) else Some(paths, left)
+
+    def settle(self, paths: Iterable[Path]) -> None:
+        """Nothing of what `todo` gave for these is left."""
+        self._list(left=0, failed=[path for path, _ in self.failures(paths)])
+
+    def _list(self, **told: Any) -> None:
+        write_text(self.folder / LISTED, json.dumps(self._listed | told) + "\n")
 
     def _is_done(self, entry: Line | None, now: tuple[int | None, int | None], retry: bool) -> bool:
         if entry is None or (entry.size, entry.mtime) != now:
@@ -291,9 +303,23 @@ def lines_of(path: Path, told: Mapping[str, Any] | None = None) -> dict[str, Lin
     return found
 
 
-def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The whole lines from 1. Raises EarmarkError for one that is none; the first of which tells the job."""
-    for number, line in enumerate(iter(file.readline, b""), 1):
+def since(folder: Path, at: int) -> dict[str, Line] | None:
+    """The same of the lines that came after the journal had `at` bytes; None where no line ends there, as of a file that was edited."""
+    path = folder / NAME
+    found: dict[str, Line] = {}
+    with path.open("rb") as file:
+        file.seek(max(0, at - 1))
+        if file.read(1) != b"\n":
+            return None
+        for number, line in _lines(file, path, 2):
+            name, entry = _entry(line, number, path)
+            found[name] = entry
+    return found
+
+
+def _lines(file: BinaryIO, path: Path, first: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The whole lines, the next of which counts as `first`. Raises EarmarkError for one that is none; the first of which tells the job."""
+    for number, line in enumerate(iter(file.readline, b""), first):
         if not line.endswith(b"\n"):
             return
         try:

@@ -1,6 +1,7 @@
 """A job whose folder is in an object store: worked on in a folder of this machine, and put into the store piece by piece.
 
-    URI/job.json               what the job is, how far it is, who is at work on it and when that was told; a minute old at most
+    URI/job.json               what the job is, how many recordings were left after the first `seen` parts, who is at work on it and when
+                               that was told; a minute old at most
     URI/parts/3-AB12CD34.jsonl what became of some recordings, as a journal of its own: see `earmark.files.journal`
     URI/parts/3-AB12CD34.tar   their results, as results/NAME, and what else the job keeps of them; it is there before the .jsonl is
     URI/results/…              at the end, of forms that have a file a recording; the others have one file of all in URI/
@@ -78,6 +79,8 @@ class Mirror:
         self._push(until=self._before)
         self._state |= {"journal": _end(self.folder / NAME), "kept": _end(self.folder / KEPT)}
         self._state["seen"] = sorted({*self._state["seen"], *self._new})
+        self._seen = len(self._state["seen"])
+        (self.folder / LISTED).unlink(missing_ok=True)  # of a run before, after which other parts came
         self._write_state()
         shutil.rmtree(self.folder / FETCHED, ignore_errors=True)
         self._tell(at_work=True)
@@ -163,9 +166,9 @@ class Mirror:
 
     def _tell(self, at_work: bool) -> None:
         told: dict[str, Any] = {"job": FORMAT, "owner": self._state["owner"], "machine": socket.gethostname()}
-        told |= {"at": time.time(), "at_work": at_work, "folder": str(self.folder)}
         with contextlib.suppress(OSError, ValueError):
-            told |= json.loads((self.folder / LISTED).read_text())
+            told |= json.loads((self.folder / LISTED).read_text()) | {"seen": self._seen}
+        told |= {"at": time.time(), "at_work": at_work, "folder": str(self.folder)}
         told |= {"begun": json.loads(_bytes(self.folder / NAME, 0, _head(self.folder / NAME)) or b"null")}
         putting.put_bytes(json.dumps(told, indent=1).encode() + b"\n", self._at(HEAD))
 
@@ -281,6 +284,15 @@ def parts_of(uri: Stored) -> list[str]:
     except FileNotFoundError:
         return []
     return [f"{uri}/{PARTS}/{name.removesuffix('.jsonl')}" for name in names if name.endswith(".jsonl")]
+
+
+def number(part: str) -> int:
+    """Which of a job's parts it is, counted from 1, by what `parts_of` calls it.
+
+    >>> number("s3://bucket/job/parts/000012-ab12cd34")
+    12
+    """
+    return int(part.rpartition("/")[2].partition("-")[0])
 
 
 def shards(uri: Stored) -> list[Stored]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from earmark.errors import EarmarkError
 from earmark.files import journal, mirror, tally
@@ -22,7 +22,9 @@ from earmark.files.tally import Tally
 
 @dataclass(frozen=True)
 class Progress:
-    """name: of the folder. listed: recordings that it is about; None: not known. failures: (path, reason).
+    """name: of the folder. listed: recordings that it is about; None: not known. done, left, failures: of these, the last as
+    (path, reason); of a job of before, which does not tell which it is about, of all that its journal has. others: that the journal
+    tells of besides, or tells as they are no more.
 
     at_work: whether a process has it now, as far as the disk tells. changed: when its journal last grew. shards: the same of
     its parts, and whether they have done what nobody has joined yet. As long as nothing was, what is told of the job is the sum of
@@ -34,6 +36,7 @@ class Progress:
     begun: dict[str, Any]
     listed: int | None
     done: int
+    left: int | None
     failures: tuple[tuple[str, str], ...]
     at_work: bool
     changed: datetime
@@ -42,6 +45,7 @@ class Progress:
     tally: Tally = field(default_factory=Tally)
     unjoined: bool = False
     joins: Mapping[str, Any] | None = None
+    others: int = 0
 
     @property
     def shard(self) -> Shard | None:
@@ -55,10 +59,6 @@ class Progress:
         most = max((shard.of for shard in begun), default=0)
         return [part for number in range(1, most + 1) if (part := Shard(number, most)) not in begun]
 
-    @property
-    def left(self) -> int | None:
-        return None if self.listed is None else max(0, self.listed - self.done - len(self.failures))
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         told: dict[str, Any] = {"name": self.name, "recordings": self.listed, "done": self.done, "left": self.left}
@@ -68,6 +68,7 @@ class Progress:
             "failed": [{"path": written(path), "reason": written(reason)} for path, reason in self.failures],
             "at_work": self.at_work,
         }
+        told |= {"others": self.others} if self.others else {}
         told |= {"unjoined": True} if self.unjoined else {}
         told |= {"changed": self.changed.isoformat(timespec="seconds"), "begun": self.begun}
         return told | {"shards": [shard.to_dict() for shard in self.shards]}
@@ -99,36 +100,38 @@ def _sum(name: str, shards: tuple[Progress, ...]) -> Progress:
         shards[0].begun,
         sum(shard.listed or 0 for shard in shards),
         sum(shard.done for shard in shards),
+        sum(shard.left or 0 for shard in shards),
         tuple(failure for shard in shards for failure in shard.failures),
         False,
         max(shard.changed for shard in shards),
         shards,
         unjoined=True,
+        others=sum(shard.others for shard in shards),
     )
-    known = not told.missing and all(shard.listed is not None for shard in shards)
-    return told if known else replace(told, listed=None)
+    if told.missing or any(shard.listed is None for shard in shards):
+        return replace(told, listed=None, left=None)
+    return told if all(shard.left is not None for shard in shards) else replace(told, left=None)
 
 
 def _one(folder: Path) -> Progress:
     begun = journal.head(folder)
+    told: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):  # one of before, or not yet written
+        told = dict(json.loads((folder / journal.LISTED).read_text(encoding="utf-8")))
+    since = journal.since(folder, told["bytes"]) if "bytes" in told else {}
     entries = journal.read(folder)
-    failures = tuple((path, line.error) for path, line in entries.items() if line.error is not None)
-    listed = joins = None
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # one of before, or not yet written
-        told = json.loads((folder / journal.LISTED).read_text(encoding="utf-8"))
-        listed, joins = int(told["recordings"]), told.get("joins")
+    counts, others = _counts(told, entries, since)
     changed = datetime.fromtimestamp((folder / journal.NAME).stat().st_mtime, UTC)
     return Progress(
         folder.name,
         begun,
-        listed,
-        len(entries) - len(failures),
-        failures,
+        *counts,
         _at_work(folder),
         changed,
         pieces=_pieces(folder),
         tally=tally.of(folder),
-        joins=joins,
+        joins=told.get("joins"),
+        others=others,
     )
 
 
@@ -151,14 +154,46 @@ def _one_of_store(uri: Stored) -> Progress:
     if told is None:
         raise EarmarkError(f"{uri}: holds no job ({mirror.HEAD}: does not exist). Give the folder of --job")
     entries: dict[str, journal.Line] = {}
+    since: dict[str, journal.Line] = {}
     for part in mirror.parts_of(uri):
-        entries |= journal.lines_of(Stored(f"{part}.jsonl"))
-    failures = tuple((path, line.error) for path, line in entries.items() if line.error is not None)
+        lines = journal.lines_of(Stored(f"{part}.jsonl"))
+        entries |= lines
+        since |= lines if mirror.number(part) > told.get("seen", 0) else {}
     changed = datetime.fromtimestamp(told["at"], UTC)
-    done = len(entries) - len(failures)
+    counts, others = _counts(told, entries, since if "bytes" in told else {})
     return Progress(
-        uri.name, told["begun"], told.get("recordings"), done, failures, mirror.alive(told), changed, joins=told.get("joins"),
-    )  # fmt: skip
+        uri.name, told["begun"], *counts, mirror.alive(told), changed, joins=told.get("joins"), others=others
+    )
+
+
+class Counts(NamedTuple):
+    """Of `Progress`."""
+
+    listed: int | None
+    done: int
+    left: int | None
+    failures: tuple[tuple[str, str], ...]
+
+
+def _counts(
+    told: Mapping[str, Any], entries: Mapping[str, journal.Line], since: Mapping[str, journal.Line] | None
+) -> tuple[Counts, int]:
+    """And how many others the journal tells of. told: of what it is about, with how many were left then. since: of the lines that came
+    after that; None where they are not known.
+    """
+    listed = None if told.get("recordings") is None else int(told["recordings"])
+    if listed is None or "left" not in told or since is None:
+        failures = tuple((path, line.error) for path, line in entries.items() if line.error is not None)
+        # with more lines than recordings some are of others, and nobody knows how many are left; nor where a line was taken out
+        known = listed is not None and listed >= len(entries) and since is not None
+        left = listed - len(entries) if listed is not None and known else None
+        return Counts(listed, len(entries) - len(failures), left, failures), 0
+    failed = dict.fromkeys([*told["failed"], *(path for path, line in since.items() if line.error is not None)])
+    lines = ((path, entries[path].error) for path in failed if path in entries)
+    failures = tuple((path, error) for path, error in lines if error is not None)
+    left = max(0, told["left"] - len(since))
+    done = max(0, listed - left - len(failures))
+    return Counts(listed, done, left, failures), max(0, len(entries) - done - len(failures))
 
 
 def _pieces(folder: Path) -> int:

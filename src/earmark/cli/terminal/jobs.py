@@ -221,6 +221,7 @@ class Job:
         """All results in one file; failures of this time and before."""
         from earmark.cli.terminal.console import say
 
+        self.journal.settle(found)
         told = tally.settle(self.journal.folder)
         if (self.journal.folder / PIECES).is_dir() and told.pieces:
             say(str(told))
