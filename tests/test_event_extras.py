@@ -318,6 +318,40 @@ def test_a_job_goes_on_with_clips_and_counts(card, tmp_path):
     assert other.returncode == 2 and "this job was begun otherwise" in other.stderr
 
 
+def test_what_was_recorded_and_not_heard_is_told_and_kept(card, tmp_path):
+    """`recorded_minutes` and `duration_s` hold it: a dead microphone is no quiet night. A job that goes on knows it as one in one go."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "in").mkdir()
+    for name, wave in (("a.wav", np.zeros(36 * RATE)), ("b.wav", np.random.default_rng(0).normal(0, 0.2, 6 * RATE))):
+        soundfile.write(tmp_path / "in" / name, wave, RATE)
+    made = [
+        "--job",
+        tmp_path / "job",
+        "--format",
+        "csv",
+        "--store",
+        tmp_path / "store",
+        "--summary",
+        tmp_path / "c.csv",
+    ]
+    for which in (tmp_path / "in" / "a.wav", tmp_path / "in", tmp_path / "in"):
+        told = run(which, *made)
+        assert told.returncode == 0
+        assert "0.01 h of what was recorded hold nothing that can be heard, such as silence" in told.stderr
+    rows = pq.read_table(next((tmp_path / "store" / "recordings").rglob("*.parquet"))).to_pylist()
+    assert [(Path(row["recording"]).name, row["duration_s"], row["unheard_s"]) for row in rows] == [
+        ("a.wav", 36, 36),
+        ("b.wav", 6, 0),
+    ]
+    kept = tmp_path / "job" / "heard.jsonl"
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    kept.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "unheard"}) + "\n" for line in lines))
+    told = run(tmp_path / "in", *made)  # of a job of before
+    assert told.returncode == 0 and "hold nothing" not in told.stderr
+    rows = pq.read_table(next((tmp_path / "store" / "recordings").rglob("*.parquet"))).to_pylist()
+    assert [row["unheard_s"] for row in rows] == [None, None]
+
+
 def test_each_channel_is_heard(card, tmp_path):
     one = run(card / "south", "--format", "json")
     both = earmark("events", card / "south", "--threshold", "0.3", "--each-channel", "--format", "json")

@@ -76,6 +76,36 @@ def test_nothing_is_heard_where_nothing_is(what, short, last):
     assert len(result.notes) == 1 and ("is silent" in result.notes[0] or "counts as silent" in result.notes[0])
 
 
+IN_PART = {
+    "all": noise(5.3),
+    "less than a window": noise(0.3),
+    "first": np.concatenate([noise(2.1), np.zeros(3 * RATE)]),
+    "last": np.concatenate([np.zeros(3 * RATE + 77), noise(2.3)]),
+    "faint in between": np.concatenate([noise(2.1), noise(4, 1e-4), noise(2.3)]),
+    "twice": np.concatenate([noise(1.1), np.zeros(3 * RATE), noise(0.1), noise(4, 1e-4), noise(0.7)]),
+}
+
+
+@pytest.mark.parametrize("hop", [0.25, 0.5, 1.0, 1.5], ids=lambda hop: f"every {hop:g} s")
+@pytest.mark.parametrize("short", ["pad", "repeat", "centre", "slide"])
+@pytest.mark.parametrize("last", ["align", "pad", "drop"])
+@pytest.mark.parametrize("what", [*NOTHING, *IN_PART])
+def test_seconds_in_which_nothing_is_heard(what, last, short, hop):
+    """Those that lie in windows without a score, and in none with one; counted here sample by sample."""
+    wave = {**NOTHING, **IN_PART}[what]
+    result = heard(wave, Sure(Windows(1.0, hop, last=last, short=short)), floor=-50.0)
+    if result.silent:
+        assert result.unheard == result.duration == len(wave) / RATE
+        return
+    covered, sounding = np.zeros((2, len(wave)), bool)
+    for start, end, values in zip(result.windows.start, result.windows.end, result.windows.values, strict=True):
+        here = slice(max(0, round(start * RATE)), max(0, round(end * RATE)))
+        covered[here] = True
+        sounding[here] |= values.any()
+    assert result.unheard * RATE == pytest.approx((covered & ~sounding).sum(), abs=1e-6)
+    assert (result.unheard > 0) == (what not in ("all", "less than a window"))
+
+
 @pytest.mark.parametrize(("native", "rate"), [(44_100, RATE), (48_000, 16_000), (8_000, 44_100), (11_025, RATE)])
 @pytest.mark.parametrize("level", [12 / 32_768, -0.3])
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.3])

@@ -45,8 +45,9 @@ def test_they_are_the_events_that_the_tagger_tells(place):
     wind_, night = found.alarms
     assert wind_.tags == {tag: events.count(tag) for tag in set(events)} and wind_.events == len(events)
     assert (wind_.recordings, wind_.hours) == (2, 0.01) and wind_.rate.value == pytest.approx(len(events) / 0.01)
-    assert (night.events, night.hours) == (0, 0.01)
-    assert found.together.hours == 0.02 and found.together.events == len(events)
+    assert (night.events, night.hours, night.unheard, night.rate) == (0, 0.0, 0.01, None)
+    together = found.together
+    assert (together.hours, together.unheard, together.events) == (0.01, 0.01, len(events))
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 243])
@@ -91,8 +92,8 @@ def test_by_command(place, tmp_path):
     rows = [line.split("\t") for line in earmark(*asked).stdout.splitlines()]
     assert [row[:3] for row in rows[1:]] == [
         ["wind", "2", "0.01"],
-        ["night.wav", "1", "0.01"],
-        ["all together", "3", "0.02"],
+        ["night.wav", "1", "0"],
+        ["all together", "3", "0.01"],
     ]
     assert loading.load(tmp_path / "t.safetensors").facts.alarms is None
     earmark(*asked, "--of", "wind and nights", "--record")
@@ -114,3 +115,86 @@ def test_slips_are_told(place, more, said):
     told = [place / word if word.startswith("wind") else word for word in more]
     result = earmark("alarms", place / "t.safetensors", place / "wind", *told)
     assert result.returncode == 2 and said in result.stderr
+
+
+def noise(seconds: float, scale: float = 0.2) -> np.ndarray:
+    return np.random.default_rng(1).normal(0, scale, round(seconds * RATE))
+
+
+QUIET = 3e-4  # -70 dBFS, below any floor
+WAVES = {  # and the seconds of them in which something is heard: windows of 0.5 s, each 0.25 s
+    "dead": (np.zeros(40 * RATE), 0.0),
+    "quiet": (noise(40, QUIET), 0.0),
+    "half": (np.concatenate([noise(6), np.zeros(36 * RATE)]), 6.25),
+    "later": (np.concatenate([noise(36, QUIET), noise(6)]), 6.25),
+    "in between": (np.concatenate([noise(3), np.zeros(36 * RATE), noise(3)]), 6.5),
+    "all": (noise(40), 40.0),
+}
+
+
+@pytest.mark.parametrize("of", WAVES)
+def test_hours_are_those_in_which_something_is_heard(place, tmp_path, of):
+    wave, seconds = WAVES[of]
+    soundfile.write(tmp_path / f"{of}.wav", wave, RATE, "FLOAT")
+    tagger = loading.load(place / "t.safetensors")
+    [told] = false_alarms(tagger, {of: [tmp_path / f"{of}.wav"]}, 0.3).alarms
+    whole = len(wave) / RATE / 3600
+    assert told.hours == pytest.approx(seconds / 3600, abs=0.3 / 3600)
+    assert told.hours + told.unheard == pytest.approx(whole, abs=2e-6)
+    assert (told.unheard > 0) == (of != "all")
+    assert (told.rate is None) == (not seconds)
+    if told.rate is not None:
+        assert told.rate.value == pytest.approx(told.events / told.hours)
+
+
+def test_a_dead_microphone_is_told_and_not_written_as_a_figure(place, tmp_path):
+    for of in ("dead", "half"):
+        soundfile.write(tmp_path / f"{of}.wav", WAVES[of][0], RATE, "FLOAT")
+    file = tmp_path / "t.safetensors"
+    loading.load(place / "t.safetensors").save(file)
+    said = earmark("alarms", file, tmp_path / "dead.wav", tmp_path / "half.wav")
+    rows = {row[0]: row[1:] for row in (line.split("\t") for line in said.stdout.splitlines())}
+    assert rows["dead.wav"][1:6] == ["0", "0.011", "0", "none", ""] and rows["half.wav"][2] == "0.0099"
+    assert "0.021 h hold nothing that can be heard, and count in no rate" in said.stderr
+    dead, half, together = json.loads(
+        earmark("alarms", file, tmp_path / "dead.wav", tmp_path / "half.wav", "--json").stdout
+    )
+    assert (dead["hours"], dead["an hour"]) == (0, None) and dead["unheard"] == pytest.approx(40 / 3600, abs=1e-6)
+    assert half["an hour"]["value"] >= 0 and together["hours"] == half["hours"]
+    before = file.read_bytes()
+    refused = earmark("alarms", file, tmp_path / "dead.wav", tmp_path / "half.wav", "--record")
+    assert refused.returncode == 2 and file.read_bytes() == before and "half.wav\t1" in refused.stdout
+    assert (
+        "dead.wav (1 recordings, 0.011 h): in none of it there is anything to be heard, as with a dead microphone"
+        in refused.stderr
+    )
+    assert (
+        earmark("alarms", file, tmp_path / "dead.wav", tmp_path / "half.wav", "--of", "gate", "--record").returncode
+        == 0
+    )
+    [kept] = loading.load(file).facts.alarms
+    assert kept.unheard == pytest.approx(76 / 3600, abs=1e-4)
+    assert "in 0.0017 h, 0.021 h more unheard" in earmark("show", file).stdout
+    of_before = {name: value for name, value in kept.as_dict().items() if name != "unheard"}
+    assert Alarms.read(of_before).unheard == 0
+
+
+def test_events_of_a_recording_that_fails_further_on_count_nowhere(place, tmp_path, monkeypatch):
+    """Its seconds count nowhere either; what was told of it before the fault would make the rate too high."""
+    from earmark.inference import recordings as recordings_
+
+    whole = recordings_.Recording.blocks
+
+    def cut(self, sample_rate, window, salvage, report):
+        for number, block in enumerate(whole(self, sample_rate, window, salvage, report)):
+            if self.path.name == "cut.wav" and number:
+                raise AudioError(self.path, "is cut off")
+            yield block
+
+    soundfile.write(tmp_path / "cut.wav", noise(60), RATE, "FLOAT")
+    soundfile.write(tmp_path / "b.wav", noise(6), RATE, "FLOAT")
+    tagger = loading.load(place / "t.safetensors")
+    [alone] = false_alarms(tagger, {"wind": [tmp_path / "b.wav"]}, 0.3).alarms
+    monkeypatch.setattr(recordings_.Recording, "blocks", cut)
+    found = false_alarms(tagger, {"wind": [tmp_path / "b.wav", tmp_path / "cut.wav"]}, 0.3, Settings(batch=1))
+    assert len(found.unread) == 1 and found.alarms == (alone,)

@@ -50,6 +50,7 @@ def alarms(
     loaded = loading.load(tagger, device, engine=engine, precision=precision)
     settings = Settings(batch, workers, salvage, strict)
     found = false_alarms(loaded, kinds, threshold, settings, Bar())
+    alarming.tell(found, as_json, errors)
     if record:
         stored(tagger, loaded, found.alarms)
-    alarming.tell(found, as_json, errors)
+    alarming.leave(found)

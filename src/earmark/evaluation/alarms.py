@@ -1,13 +1,14 @@
 """`false_alarms`: how many events an hour a tagger tells of recordings in which none of its sounds is heard.
 
 Whoever gives the recordings says so, and each event is taken for a false alarm. The interval is that of a Poisson count, of alarms
-that come by chance, one by one: of few recordings in which one thing rings again and again it is too narrow.
+that come by chance, one by one: of few recordings in which one thing rings again and again it is too narrow. Hours
+count as far as something was heard in them: a dead microphone gives no alarm, and tells nothing of how many a live one would give.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,6 @@ from earmark.inference.detection import listen
 from earmark.models import loading
 from earmark.models.testfacts import OWN_RULES, Alarms
 from earmark.progress import QUIET, Progress, task
-from earmark.scores import Event
 
 if TYPE_CHECKING:
     from earmark.models.anytagger import AnyTagger
@@ -68,34 +68,30 @@ def false_alarms(
     with task(progress, "listening", sum(map(len, kinds.values()))) as step:
         for of, paths in kinds.items():
             counts: Counter[str] = Counter()
-            seconds, read, lost = 0.0, 0, []
-
-            def count(_: Recording, events: Iterable[Event], counts: Counter[str] = counts) -> None:
-                counts.update(event.tag for event in events)
-
+            seconds, unheard, read, lost = 0.0, 0.0, 0, []
             recordings = [Recording(path) for path in paths]
-            with closing(
-                listen(tagger, tagger.framewise(), recordings, told, keep=False, on_events=count, **options)
-            ) as results:
-                for heard, _ in results:
+            with closing(listen(tagger, tagger.framewise(), recordings, told, **options)) as results:
+                for heard, events in results:
                     step()
                     if isinstance(heard, Failure):
                         if settings.strict:
                             raise heard.error
                         lost.append(Unread(heard.error.path, heard.error.problem))
                         continue
-                    seconds, read = seconds + heard.duration, read + 1
+                    counts.update(
+                        event.tag for event in events
+                    )  # once it is read to its end: what fails counts nowhere
+                    seconds, unheard, read = seconds + heard.duration, unheard + heard.unheard, read + 1
                     notes += heard.notes
-            if not seconds:
+            if not read:
                 why = f", the first: {lost[0].path}: {lost[0].reason}" if lost else ""
                 raise EarmarkError(
                     f"{of}: none of the {len(paths)} recordings could be heard{why}. Give recordings without the tagger's sounds"
                 )
             unread += lost
+            hours, silent = round((seconds - unheard) / 3600, 6), round(unheard / 3600, 6)
             alarms.append(
-                Alarms(
-                    of, read, round(seconds / 3600, 6), dict(sorted(counts.items(), key=lambda c: (-c[1], c[0]))), by
-                )
+                Alarms(of, read, hours, dict(sorted(counts.items(), key=lambda c: (-c[1], c[0]))), by, silent)
             )
     return Heard(tuple(alarms), tuple(unread), tuple(notes))
 
@@ -123,16 +119,22 @@ def together(alarms: Sequence[Alarms]) -> Alarms:
     for each in alarms:
         counts.update(each.tags)
     tags = dict(sorted(counts.items(), key=lambda c: (-c[1], c[0])))
-    hours = round(sum(each.hours for each in alarms), 6)
-    return Alarms("all together", sum(each.recordings for each in alarms), hours, tags)
+    hours, unheard = (round(sum(getattr(each, name) for each in alarms), 6) for name in ("hours", "unheard"))
+    return Alarms("all together", sum(each.recordings for each in alarms), hours, tags, unheard=unheard)
 
 
 def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> None:
     """Write them into the tagger's file, or into that of a shipped one; what it told of the same recordings before is replaced.
 
-    Raises EarmarkError for a tagger that is not as the file has it.
+    Raises EarmarkError for a tagger that is not as the file has it, and where nothing was heard of some.
     """
     recording.check_as_it_is(file, tagger)
+    if nothing := [each for each in alarms if each.rate is None]:
+        told = "; ".join(f"{each.of} ({each.recordings} recordings, {each.unheard:.2g} h)" for each in nothing)
+        raise EarmarkError(
+            f"{told}: in none of it there is anything to be heard, as with a dead microphone, so that no alarm could come, and no rate is "
+            "written. Check these recordings, or leave them out"
+        )
     new = {each.of for each in alarms}
     facts = tagger.facts.own(tagger.identity())
     kept = tuple(each for each in facts.alarms or () if each.of not in new)

@@ -23,13 +23,16 @@ Cell = tuple[str, str | None, int | None]  # site, date in ISO 8601, hour of the
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard in a recording. duration: seconds. began: None where it is not known. site: where it was recorded."""
+    """What was heard in a recording. duration: seconds. began: None where it is not known. site: where it was recorded. unheard: seconds of
+    it that hold nothing that can be heard; None: not known.
+    """
 
     recording: str
     duration: float
     events: Sequence[Event]
     began: Began | None = None
     site: str = ""
+    unheard: float | None = None
 
 
 @dataclass(frozen=True)

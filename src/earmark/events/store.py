@@ -68,6 +68,12 @@ RECORDINGS = (
     Column("events", "int32", False, "That were found in it."),
     Column("start_time", "timestamp[ms]", True, "When it began, by the clock on the wall; null where nobody knows."),
     Column("utc_offset", "int16", True, "Minutes that the clock is ahead of UTC; null where its zone is not known."),
+    Column(
+        "unheard_s",
+        "double",
+        True,
+        "Seconds of it that hold nothing that can be heard, such as silence; null where nobody knows.",
+    ),
 )
 COLUMNS: Mapping[str, tuple[Column, ...]] = {"events": EVENTS, "recordings": RECORDINGS}
 
@@ -114,7 +120,7 @@ def _add(heard: Heard, events: _Part, recordings: _Part) -> None:
     found, count = heard.events, len(heard.events)
     recording, site = _text(heard.recording), _text(heard.site)
     began, offset = (None, None) if heard.began is None else _wall(heard.began, 0.0)
-    recordings.add(1, [recording], [site], [heard.duration], [count], [began], [offset])
+    recordings.add(1, [recording], [site], [heard.duration], [count], [began], [offset], [heard.unheard])
     if count:
         times, offsets = _walls(heard.began, [e.onset for e in found])
         events.add(

@@ -69,6 +69,9 @@ def take_in(
     pending.silences += counted.silences
     pending.faint += counted.faint
     pending.sounding += int(counted.sounding.sum())
+    length, _ = scorers[0].windows.samples(scorers[0].sample_rate)
+    pending.covered.push(counted.starts, length)
+    pending.heard.push(counted.starts[counted.sounding], length)
     for pool, value, weight in zip(pending.pools, counted.values, counted.weights, strict=True):
         pool.add(value[counted.sounding], weight[counted.sounding])
     if options.keep_windows or options.on_part:
@@ -98,6 +101,7 @@ def result(pending: Pending, scorers: Sequence[Scorer], options: Options) -> lis
     duration = pending.samples / scorers[0].sample_rate
     silent = not pending.sounding
     notes = (*pending.notes, *_told_of_level(pending, silent, scorers, options))
+    unheard = (pending.covered.within(pending.samples) - pending.heard.within(pending.samples)) / scorers[0].sample_rate
     results = []
     for number, (scorer, pool) in enumerate(zip(scorers, pending.pools, strict=True)):
         windows = None
@@ -106,9 +110,9 @@ def result(pending: Pending, scorers: Sequence[Scorer], options: Options) -> lis
             ids, start, end = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "start", "end"))
             windows = Scores(np.concatenate([p.values for p in parts]), ids, start, end, parts[0].tags)
         values = np.zeros(len(scorer.vocabulary), np.float32) if silent else pool.result()
-        results.append(
-            Scored(pending.recording, duration, values, notes, windows, pending.level.peak, silent, scorer.vocabulary)
-        )
+        peak, told = pending.level.peak, scorer.vocabulary
+        nothing = duration if silent else unheard
+        results.append(Scored(pending.recording, duration, values, notes, windows, peak, silent, told, nothing))
     return results
 
 
@@ -120,7 +124,8 @@ def combined(team: Several, results: list[Scored]) -> Scored:
     windows = _combined_rows(team, [each.windows for each in results if each.windows is not None])
     silent = all(each.silent for each in results)
     values = np.zeros_like(values) if silent else values
-    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent, team.vocabulary)
+    unheard = first.duration if silent else first.unheard
+    return Scored(first.recording, first.duration, values, notes, windows, first.peak, silent, team.vocabulary, unheard)
 
 
 def _combined_rows(team: Several, rows: list[Scores]) -> Scores | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earmark.errors import AudioError
 from earmark.inference.options import Options
@@ -43,6 +44,32 @@ class Message:
 
 
 @dataclass
+class Cover:
+    """How many samples of a recording windows cover, which come in its order, overlapping or not. end: of the last of them.
+
+    >>> cover = Cover()
+    >>> cover.push(np.array([0, 2, 4]), 4)
+    >>> cover.push(np.array([10]), 4)
+    >>> cover.within(20), cover.within(11)
+    (12, 9)
+    """
+
+    samples: int = 0
+    end: int = 0
+
+    def push(self, starts: NDArray[np.int64], length: int) -> None:
+        """Windows of `length` samples, by their first ones."""
+        if len(starts):
+            ends = starts + length
+            new = ends - np.maximum(starts, np.concatenate([[self.end], ends[:-1]]))
+            self.samples, self.end = self.samples + int(new.sum()), int(ends[-1])
+
+    def within(self, samples: int) -> int:
+        """Of these, those of a recording of so many: the last window may be filled up."""
+        return self.samples - max(0, self.end - samples)
+
+
+@dataclass
 class Pending:
     """A recording in work. Its decoder fills `messages`; the scores of each scorer go to its pool."""
 
@@ -58,6 +85,8 @@ class Pending:
     samples: int | None = None  # known once it is read to its end
     short_silent: bool = False  # shorter than a window, and nothing in it
     sounding: int = 0  # windows that hold something
+    covered: Cover = field(default_factory=Cover)  # by all windows
+    heard: Cover = field(default_factory=Cover)  # by those that hold something
     silences: int = 0  # windows with digital silence
     faint: int = 0  # windows below the floor
     ended: bool = False

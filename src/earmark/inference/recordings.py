@@ -121,7 +121,8 @@ class Scored(Plain):
 
     windows: the scores window by window, where they were asked for. peak: dBFS, the level of its loudest sample, as
     `earmark.inference.silence.Level` measures it. silent: it holds nothing that can be heard; all its scores are 0, and it has
-    no tags. vocabulary: the tags' names, where these are told.
+    no tags. vocabulary: the tags' names, where these are told. unheard: seconds that lie in no window but such as hold nothing that can
+    be heard: digital silence, or less than the floor.
 
         >>> heard = Scored(Recording(Path("a.wav")), 4.0, np.array([0.25, 0.75], np.float32))
         >>> heard.tags(("dog", "rain"), top=1)
@@ -136,6 +137,7 @@ class Scored(Plain):
     peak: float | None = None
     silent: bool = False
     vocabulary: tuple[str, ...] = ()
+    unheard: float = 0.0
 
     def __repr__(self) -> str:
         surest = few(f"{tag.label} {tag.score:.2f}" for tag in self.tags(self._names(), 3))

@@ -36,7 +36,9 @@ class Tested:
 class Alarms:
     """Events that were told of recordings in which none of its sounds is heard: each is a false alarm.
 
-    of: which recordings, in words. recordings, hours: how many, how long. tags: events of each tag that was told. by: the rules, in words.
+    of: which recordings, in words. recordings: how many. hours: of these that were heard; unheard: further ones, which hold nothing that
+    can be heard (silence, or below the tagger's floor), and in which no alarm could come. tags: events of each tag that was told. by: the
+    rules, in words.
     """
 
     of: str
@@ -44,6 +46,7 @@ class Alarms:
     hours: float
     tags: Mapping[str, int] = field(default_factory=dict)
     by: str | None = None
+    unheard: float = 0.0
 
     def of_own_rules(self) -> bool:
         """Whether the tagger's own rules told them, and not some that stay what they are; files of before do not tell."""
@@ -54,29 +57,39 @@ class Alarms:
         return sum(self.tags.values())
 
     @property
-    def rate(self) -> Interval:
-        """Events an hour, with the interval of a Poisson count."""
+    def rate(self) -> Interval | None:
+        """Events an hour, with the interval of a Poisson count; None where nothing was heard."""
         from earmark.metrics.shares import poisson
 
-        return poisson(self.events, self.hours)
+        return poisson(self.events, self.hours) if self.hours > 0 else None
 
     @staticmethod
     def read(plain: Plain) -> Alarms:
         tags = {str(tag): int(count) for tag, count in dict(plain.get("tags", {})).items()}
         by = None if plain.get("by") is None else str(plain["by"])
-        return Alarms(str(plain["of"]), int(plain["recordings"]), float(plain["hours"]), tags, by)
+        hours, unheard = float(plain["hours"]), float(plain.get("unheard", 0.0))
+        return Alarms(str(plain["of"]), int(plain["recordings"]), hours, tags, by, unheard)
 
     def as_dict(self) -> dict[str, Any]:
         """With the rate, for whoever reads the file."""
-        rate = {name: round(value, 3) for name, value in self.rate.as_dict().items()}
-        told = {"of": self.of, "recordings": self.recordings, "hours": self.hours, "events": self.events}
-        return known({**told, "an hour": rate, "tags": dict(self.tags), "by": self.by})
+        rate = None if self.rate is None else {name: round(value, 3) for name, value in self.rate.as_dict().items()}
+        told = {
+            "of": self.of,
+            "recordings": self.recordings,
+            "hours": self.hours,
+            "unheard": self.unheard,
+            "events": self.events,
+        }
+        return {**told, "an hour": rate} | known({"tags": dict(self.tags), "by": self.by})
 
     def words(self) -> str:
         """For people."""
         rate = self.rate
+        more = f", {self.unheard:.2g} h more unheard" if self.unheard else ""
+        if rate is None:
+            return f"no rate of {self.of}: nothing of it was heard{more}"
         told = f"{number(rate.value)} ({number(rate.low)} to {number(rate.high)}) an hour"
-        return f"{told} of {self.of}: {self.events:,} in {self.hours:.2g} h"
+        return f"{told} of {self.of}: {self.events:,} in {self.hours:.2g} h{more}"
 
 
 def number(value: float) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.cli.terminal.console import print_json, print_table, say_notes
+from earmark.cli.terminal.console import print_json, print_table, say, say_notes
 
 if TYPE_CHECKING:
     from earmark.evaluation.alarms import Heard
     from earmark.models.facts import Alarms
 
-COLUMNS = ("recordings", "files", "hours", "events", "an hour", "low", "high", "tags")
+COLUMNS = ("recordings", "files", "hours", "unheard", "events", "an hour", "low", "high", "tags")
 SHOWN = 3  # tags of a row
 
 
@@ -48,8 +48,8 @@ def kinds(paths: Sequence[Path], of: str | None) -> dict[str, list[Path]]:
 
 
 def tell(found: Heard, as_json: bool, errors: Path | None) -> None:
-    """Print it. Leaves with status 1 where something could not be read."""
-    from earmark.cli.terminal.bar import leave_with, write_unread
+    """Print it, and write what could not be read."""
+    from earmark.cli.terminal.bar import write_unread
 
     say_notes(found.notes)
     told = [*found.alarms, *([found.together] if len(found.alarms) > 1 else [])]
@@ -57,7 +57,18 @@ def tell(found: Heard, as_json: bool, errors: Path | None) -> None:
         print_json([each.as_dict() for each in told])
     else:
         print_table(COLUMNS, [_row(each) for each in told])
+    if unheard := found.together.unheard:
+        say(
+            f"{unheard:.2g} h hold nothing that can be heard, and count in no rate: silence, or sound below the tagger's floor (--floor of "
+            "earmark events)"
+        )
     write_unread(errors, found.unread)
+
+
+def leave(found: Heard) -> None:
+    """Leaves with status 1 where something could not be read."""
+    from earmark.cli.terminal.bar import leave_with
+
     leave_with(found.unread, found.together.recordings + len(found.unread))
 
 
@@ -66,6 +77,6 @@ def _row(alarms: Alarms) -> tuple[object, ...]:
 
     rate = alarms.rate
     most = [f"{tag} {count}" for tag, count in list(alarms.tags.items())[:SHOWN]]
-    figures = map(number, (rate.value, rate.low, rate.high))
+    figures = ("none", "", "") if rate is None else map(number, (rate.value, rate.low, rate.high))
     tags = ", ".join(most) + (", …" if len(alarms.tags) > SHOWN else "")
-    return (alarms.of, alarms.recordings, f"{alarms.hours:.2g}", alarms.events, *figures, tags)
+    return (alarms.of, alarms.recordings, f"{alarms.hours:.2g}", f"{alarms.unheard:.2g}", alarms.events, *figures, tags)

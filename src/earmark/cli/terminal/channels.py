@@ -114,7 +114,7 @@ def _of_files(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
 
 
 def _one(parts: Sequence[Scored | Failure]) -> Scored | Failure:
-    """The first channel, with the notes on all; silent where all are. Or the first failure."""
+    """The first channel, with the notes on all; silent where all are, unheard what may be so in all. Or the first failure."""
     from earmark.inference import Failure
 
     heard: list[Scored] = []
@@ -123,4 +123,5 @@ def _one(parts: Sequence[Scored | Failure]) -> Scored | Failure:
             return each
         heard.append(each)
     notes = tuple(dict.fromkeys(note for each in heard for note in each.notes))
-    return heard[0] if len(heard) == 1 else replace(heard[0], notes=notes, silent=all(each.silent for each in heard))
+    silent, unheard = all(each.silent for each in heard), min(each.unheard for each in heard)
+    return heard[0] if len(heard) == 1 else replace(heard[0], notes=notes, silent=silent, unheard=unheard)

@@ -70,6 +70,7 @@ class Extras:
     names: dict[Path, str] = field(default_factory=dict)
     among: Sequence[Path] | None = None
     seconds: float = 0.0
+    unheard: float = 0.0  # s, of what is counted
     counts: Counter[str] = field(default_factory=Counter)
     missing: list[Path] = field(default_factory=list)  # pictures that could not be drawn
     tags: Sequence[str] = ()
@@ -130,6 +131,7 @@ class Extras:
         if self.wanted.counted:
             told = {
                 "path": str(path), "duration": heard.duration, "events": [event.to_dict() for event in events], "of": _state(path),
+                "unheard": round(heard.unheard, 6),
             }  # fmt: skip
             if self.kept is None:
                 self.heard[str(path)] = told
@@ -155,6 +157,11 @@ class Extras:
 
             rows = store.write(self._listened(), folder, facts)
             say(f"store: {folder}, {rows['events']:,} events of {rows['recordings']:,} recordings")
+        if self.unheard:
+            say(
+                f"{self.unheard / 3600:.2g} h of what was recorded hold nothing that can be heard, such as silence: they count as recorded "
+                "like others, in recorded_minutes and duration_s; of each recording unheard_s of --store tells them"
+            )
         return self.notes()
 
     def notes(self) -> list[str]:
@@ -190,12 +197,14 @@ class Extras:
         from earmark.scores import Event
 
         site = sites(self.found)
+        self.unheard = 0.0
         for path in self.found:
             if (told := self._told(path)) is not None:
                 events = [
                     Event(e["onset"], e["offset"], e["label"], e["score"], e.get("channel")) for e in told["events"]
                 ]
-                yield Heard(str(path), told["duration"], events, self.clocks[path], site[path])
+                self.unheard += told.get("unheard") or 0.0
+                yield Heard(str(path), told["duration"], events, self.clocks[path], site[path], told.get("unheard"))
 
     def _told(self, path: Path) -> dict[str, Any] | None:
         found = self.heard.get(str(path))
