@@ -114,7 +114,7 @@ class Extras:
 
         notes: list[str] = []
         path = heard.recording.path
-        self.seconds += heard.duration
+        self.seconds += heard.duration - heard.unheard
         self.counts.update(event.tag for event in events)
         if self.wanted.clips is not None:
             for clip in self.before.pop(self.names[path], ()):  # of what was heard then
