@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +13,15 @@ from scipy.stats import chi2
 from tests import small
 from tests.program import earmark
 
+from earmark.cli.alarms import alarms as alarms_verb
+from earmark.cli.events import events as events_verb
 from earmark.errors import AudioError, EarmarkError
-from earmark.evaluation.alarms import false_alarms, record
+from earmark.evaluation.alarms import Hearing, false_alarms, record
 from earmark.evaluation.scoring import Settings
+from earmark.evaluation.vocabulary import Vocabulary
 from earmark.events import EventRules
 from earmark.models import loading
-from earmark.models.facts import Alarms, Facts
+from earmark.models.facts import Alarms, EventTuning, Facts
 
 RATE = 8000
 
@@ -198,3 +203,113 @@ def test_events_of_a_recording_that_fails_further_on_count_nowhere(place, tmp_pa
     monkeypatch.setattr(recordings_.Recording, "blocks", cut)
     found = false_alarms(tagger, {"wind": [tmp_path / "b.wav", tmp_path / "cut.wav"]}, 0.3, Settings(batch=1))
     assert len(found.unread) == 1 and found.alarms == (alone,)
+
+
+@pytest.fixture(scope="module")
+def nights(place, tmp_path_factory):
+    """A tagger with rules of its own, a table that merges its tags, and recordings of two channels, loud, soft and silent by turns."""
+    folder = tmp_path_factory.mktemp("nights")
+    tagger = loading.load(place / "t.safetensors")
+    tags = tagger.vocabulary
+    rules = EventRules.alike(tags, 0.572)
+    tagger.facts = replace(tagger.facts, events=EventTuning(rules))
+    tagger.save(folder / "t.safetensors")
+    rows = [f"{tag},{'first' if number < 2 else 'others'}" for number, tag in enumerate(tags)]
+    (folder / "merge.csv").write_text("\n".join(["tag,merged", *rows]) + "\n")
+    chance = np.random.default_rng(3)
+    (folder / "in").mkdir()
+    for name in ("a", "b"):
+        level = np.repeat(chance.choice([0.0, 3e-4, 0.05, 0.5], (24, 2)), RATE, axis=0)
+        tone = np.sin(
+            2
+            * np.pi
+            * np.repeat(chance.uniform(100, 3000, (24, 2)), RATE, axis=0)
+            * np.arange(24 * RATE)[:, None]
+            / RATE
+        )
+        soundfile.write(
+            folder / "in" / f"{name}.wav", level * (chance.normal(0, 0.2, level.shape) + 0.5 * tone), RATE, "FLOAT"
+        )
+    return folder
+
+
+ASKED = [
+    [], ["--gain", "30"], ["--floor", "-90"], ["--channel", "2"], ["--each-channel"], ["--threshold", "0.53"], ["--median", "2"],
+    ["--gap", "3"], ["--low", "0.9"], ["--shortest", "1"], ["--merge", "merge.csv"],
+    ["--merge", "merge.csv", "--merge-by", "sum", "--threshold", "0.6", "--median", "0"],
+    ["--gain", "30", "--floor", "-90", "--each-channel", "--threshold", "0.53", "--gap", "1"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda words: " ".join(words) or "as it is")
+def test_what_is_counted_is_what_events_tells_with_the_same_options(nights, asked):
+    words = [nights / word if word.endswith(".csv") else word for word in asked]
+    told = json.loads(
+        earmark("events", nights / "in", "--tagger", nights / "t.safetensors", "--format", "json", *words).stdout
+    )
+    labels = [event["label"] for each in told for event in each["events"]]
+    counted = earmark("alarms", nights / "t.safetensors", nights / "in", "--json", *words)
+    assert counted.returncode == 0, counted.stderr
+    [alarms] = json.loads(counted.stdout)
+    assert labels and alarms["tags"] == {label: labels.count(label) for label in set(labels)}
+    assert alarms["hours"] + alarms["unheard"] == pytest.approx(48 / 3600, abs=2e-6)
+    rules = {
+        word[2:]: asked[n + 1]
+        for n, word in enumerate(asked)
+        if word[2:] in ("threshold", "median", "gap", "low", "shortest")
+    }
+    assert all(f"{name} {value}" in alarms["by"] for name, value in rules.items())
+    assert "its own rules" in alarms["by"] and (alarms["by"] == "its own rules") == (not rules)
+    heard = {"gain": 30.0} if "--gain" in asked else {}
+    heard |= {"floor": -90.0} if "--floor" in asked else {}
+    heard |= {"channel": 2} if "--channel" in asked else {"channels": "each"} if "--each-channel" in asked else {}
+    heard |= {"merge": "merge.csv", "merge by": "sum" if "sum" in asked else "highest"} if "--merge" in asked else {}
+    assert alarms.get("heard", {}) == heard and ("heard with" in counted.stderr) == bool(heard)
+    assert f"counted by {alarms['by']}" in counted.stderr
+
+
+def test_the_options_change_what_is_told(nights):
+    """Or the test above would not see one that is passed over."""
+    told = {}
+    for asked in ASKED:
+        words = [nights / word if word.endswith(".csv") else word for word in asked]
+        told[" ".join(asked)] = earmark(
+            "alarms", nights / "t.safetensors", nights / "in", "--json", *words
+        ).stdout.split('"by"')[0]
+    assert len(set(told.values())) == len(ASKED), told
+
+
+@pytest.mark.parametrize("asked", [*ASKED[1:12]], ids=" ".join)
+def test_figures_of_another_way_of_hearing_are_not_written(nights, tmp_path, asked):
+    file = tmp_path / "t.safetensors"
+    file.write_bytes((nights / "t.safetensors").read_bytes())
+    words = [nights / word if word.endswith(".csv") else word for word in asked]
+    refused = earmark("alarms", file, nights / "in", "--record", *words)
+    assert refused.returncode == 2 and f"--record and {asked[0] if len(asked) < 3 else '--threshold'}" in refused.stderr
+    assert "would not be those of the tagger as it is. Leave one out" in refused.stderr
+    assert file.read_bytes() == (nights / "t.safetensors").read_bytes()
+
+
+def test_figures_of_another_way_of_hearing_are_not_written_from_python(nights, tmp_path):
+    file = tmp_path / "t.safetensors"
+    file.write_bytes((nights / "t.safetensors").read_bytes())
+    tagger = loading.load(file)
+    found = false_alarms(tagger, {"in": sorted((nights / "in").iterdir())}, hearing=Hearing(gain=6.0))
+    with pytest.raises(
+        EarmarkError, match="in: was heard with gain 6 dB, and the figures would not be those of the tagger"
+    ):
+        record(file, tagger, found.alarms)
+    merged = Hearing(merge=Vocabulary.load(nights / "merge.csv"))
+    [of] = false_alarms(tagger, {"in": sorted((nights / "in").iterdir())}, 0.3, hearing=merged).alarms
+    assert of.by == "threshold 0.3 for all tags" and set(of.tags) <= {"first", "others"}
+
+
+def test_alarms_have_what_events_have_for_hearing_and_rules():
+    """Each option that decides which events there are; the others say where they go, what is made beside them, or how fast."""
+    aside = {
+        "paths", "tagger", "form", "as_json", "out", "job", "shard", "retry", "on", "address", "cluster", "clock", "start", "names", "zone",
+        "clips", "clips_as", "margin", "clips_each", "summary", "store", "pictures", "reference", "strongest", "live", "rate", "channels",
+        "encoding",
+    }  # fmt: skip
+    events, alarms = (set(inspect.signature(verb).parameters) for verb in (events_verb, alarms_verb))
+    assert events - aside <= alarms and aside <= events

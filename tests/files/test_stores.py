@@ -14,12 +14,12 @@ import pytest
 from tests.program import earmark
 
 from earmark import audio
-from earmark.cli.terminal.channels import Channels
 from earmark.data import listed
 from earmark.errors import AudioError, EarmarkError, ManifestError
 from earmark.files import stores
 from earmark.files.journal import Journal
 from earmark.files.stores import Stored, place
+from earmark.inference.channels import Channels
 
 RATE = 8_000
 

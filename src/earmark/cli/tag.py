@@ -50,9 +50,9 @@ def tag(
 ) -> None:
     """Say what is heard in each recording, however long it is; of sound that is heard while it comes, in each window."""
     from earmark.cli.terminal import tagging
-    from earmark.cli.terminal.channels import Channels
     from earmark.cli.terminal.jobs import Kept
     from earmark.cli.terminal.live import source
+    from earmark.inference.channels import Channels
 
     told = tagging.form_of("json" if as_json else form, out)
     tagging.check_places(out, windows, errors)

@@ -38,7 +38,7 @@ class Alarms:
 
     of: which recordings, in words. recordings: how many. hours: of these that were heard; unheard: further ones, which hold nothing that
     can be heard (silence, or below the tagger's floor), and in which no alarm could come. tags: events of each tag that was told. by: the
-    rules, in words.
+    rules, in words. heard: how they were heard where not as the tagger does by itself, such as {"gain": 30.0}; never so in a tagger's file.
     """
 
     of: str
@@ -47,6 +47,7 @@ class Alarms:
     tags: Mapping[str, int] = field(default_factory=dict)
     by: str | None = None
     unheard: float = 0.0
+    heard: Mapping[str, Any] = field(default_factory=dict)
 
     def of_own_rules(self) -> bool:
         """Whether the tagger's own rules told them, and not some that stay what they are; files of before do not tell."""
@@ -68,7 +69,9 @@ class Alarms:
         tags = {str(tag): int(count) for tag, count in dict(plain.get("tags", {})).items()}
         by = None if plain.get("by") is None else str(plain["by"])
         hours, unheard = float(plain["hours"]), float(plain.get("unheard", 0.0))
-        return Alarms(str(plain["of"]), int(plain["recordings"]), hours, tags, by, unheard)
+        return Alarms(
+            str(plain["of"]), int(plain["recordings"]), hours, tags, by, unheard, dict(plain.get("heard", {}))
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """With the rate, for whoever reads the file."""
@@ -80,7 +83,25 @@ class Alarms:
             "unheard": self.unheard,
             "events": self.events,
         }
-        return {**told, "an hour": rate} | known({"tags": dict(self.tags), "by": self.by})
+        return {**told, "an hour": rate} | known(
+            {"tags": dict(self.tags), "by": self.by, "heard": dict(self.heard) or None}
+        )
+
+    def heard_words(self) -> str:
+        """How they were heard, for people.
+
+        >>> Alarms("wind", 1, 1.0, heard={"gain": 30.0, "channels": "each"}).heard_words()
+        'gain 30 dB, each channel by itself'
+        """
+        words = {
+            "gain": "gain {:g} dB",
+            "floor": "floor {:g} dBFS",
+            "channel": "channel {}",
+            "channels": "{} channel by itself",
+            "merge": "merged by {}",
+            "merge by": "by the {}",
+        }
+        return ", ".join(words.get(name, f"{name} {{}}").format(value) for name, value in self.heard.items())
 
     def words(self) -> str:
         """For people."""

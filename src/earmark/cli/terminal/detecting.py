@@ -130,9 +130,10 @@ def _gathered(
     asked: Asked, into: Results, todo: Sequence[Path], names: dict[Path, str], strict: bool, extras: Extras, work: Kept
 ) -> list[str]:
     """Take in the events of recordings, with a bar; what is to be said of their audio."""
-    from earmark.cli.terminal import channels, eventresults, jobs
+    from earmark.cli.terminal import eventresults, jobs
     from earmark.cli.terminal.console import Meter
     from earmark.files.apart import Apart
+    from earmark.inference import channels
     from earmark.inference.detection import listen
 
     scorer = asked.tagger.framewise()
@@ -242,7 +243,7 @@ def _stored(tagger: AnyTagger, merge: Vocabulary | None, *, thresholds: bool, me
 
     from earmark.errors import EarmarkError
     from earmark.evaluation import wording
-    from earmark.events import DEFAULT
+    from earmark.events import DEFAULT, EventRules
 
     rules, tags = tagger.facts.rules, tagger.vocabulary
     if rules is None or merge is None:

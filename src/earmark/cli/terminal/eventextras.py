@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal.channels import MIX, Channels
 from earmark.files import notation
 from earmark.files.journal import KEPT
 from earmark.files.stores import place
 from earmark.files.tables import Rows
+from earmark.inference.channels import MIX, Channels
 
 if TYPE_CHECKING:
     from earmark.audio import Began, Clocks

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal import forms
-from earmark.cli.terminal.channels import MIX, Channels
+from earmark.inference.channels import MIX, Channels
 
 if TYPE_CHECKING:
     from earmark.cli.terminal.jobs import Kept, Results
@@ -109,12 +109,12 @@ def tag_files(paths: Sequence[Path], asked: Asked, kept: Kept, *, errors: Path |
     """Tag recordings, or those in folders; whether some could not be read, or a picture not be drawn."""
     from earmark import scores
     from earmark.cli.terminal import jobs, ours, written
-    from earmark.cli.terminal.channels import by_file
     from earmark.cli.terminal.console import Meter, say_failures, say_notes
     from earmark.cli.terminal.found import recordings
     from earmark.files.apart import Apart
     from earmark.files.names import among
     from earmark.inference import process
+    from earmark.inference.channels import by_file
     from earmark.inference.outputs import check_form
 
     process.take()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
-    from earmark.inference import Failure, Recording, Scored
+    from earmark.inference.recordings import Failure, Recording, Scored
     from earmark.scores import Event
 
 
@@ -41,7 +41,7 @@ class Channels:
             return Sounds(todo, self.one)
         from earmark import audio
         from earmark.errors import AudioError
-        from earmark.inference import Recording
+        from earmark.inference.recordings import Recording
 
         made: list[Recording] = []
         for path in todo:
@@ -72,7 +72,7 @@ class Sounds(Sequence["Recording"]):
     def __getitem__(self, which: slice) -> Sequence[Recording]: ...
 
     def __getitem__(self, which: int | slice) -> Recording | Sequence[Recording]:
-        from earmark.inference import Recording
+        from earmark.inference.recordings import Recording
 
         if isinstance(which, slice):
             return Sounds(self.paths[which], self.channel)
@@ -83,7 +83,7 @@ def together(
     results: Iterable[tuple[Scored | Failure, list[Event]]], recordings: Sequence[Recording]
 ) -> Iterator[tuple[Scored | Failure, list[Event]]]:
     """The events of each file's channels as one result, by onset with the channel; the first failure, if any."""
-    from earmark.inference import Failure
+    from earmark.inference.recordings import Failure
 
     coming = iter(results)
     for channels in _of_files(recordings):
@@ -99,7 +99,7 @@ def by_file(
     results: Iterable[Scored | Failure], recordings: Sequence[Recording]
 ) -> Iterator[tuple[Scored | Failure, list[Scored]]]:
     """The channels of each file: the first, with what is to be said of all, and all of them; or the first failure."""
-    from earmark.inference import Failure
+    from earmark.inference.recordings import Failure
 
     coming = iter(results)
     for channels in _of_files(recordings):
@@ -115,7 +115,7 @@ def _of_files(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
 
 def _one(parts: Sequence[Scored | Failure]) -> Scored | Failure:
     """The first channel, with the notes on all; silent where all are, unheard what may be so in all. Or the first failure."""
-    from earmark.inference import Failure
+    from earmark.inference.recordings import Failure
 
     heard: list[Scored] = []
     for each in parts:
