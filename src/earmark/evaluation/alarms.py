@@ -174,7 +174,7 @@ def together(alarms: Sequence[Alarms]) -> Alarms:
     counts: Counter[str] = Counter()
     for each in alarms:
         counts.update(each.tags)
-    hours, unheard = (round(sum(getattr(each, name) for each in alarms), 6) for name in ("hours", "unheard"))
+    hours, unheard = (round(sum(getattr(each, name) or 0.0 for each in alarms), 6) for name in ("hours", "unheard"))
     alike = alarms[0] if len({(each.by, str(each.heard)) for each in alarms}) == 1 else Alarms("", 0, 0.0)
     return Alarms(
         "all together", sum(each.recordings for each in alarms), hours, _sorted(counts), alike.by, unheard, alike.heard
@@ -193,7 +193,7 @@ def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> Non
             "without, or write nothing"
         )
     if nothing := [each for each in alarms if each.rate is None]:
-        told = "; ".join(f"{each.of} ({each.recordings} recordings, {each.unheard:.2g} h)" for each in nothing)
+        told = "; ".join(f"{each.of} ({each.recordings} recordings, {each.unheard or 0:.2g} h)" for each in nothing)
         raise EarmarkError(
             f"{told}: in none of it there is anything to be heard, as with a dead microphone, so that no alarm could come, and no rate is "
             "written. Check these recordings, or leave them out"

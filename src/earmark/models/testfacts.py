@@ -37,7 +37,8 @@ class Alarms:
     """Events that were told of recordings in which none of its sounds is heard: each is a false alarm.
 
     of: which recordings, in words. recordings: how many. hours: of these that were heard; unheard: further ones, which hold nothing that
-    can be heard (silence, or below the tagger's floor), and in which no alarm could come. tags: events of each tag that was told. by: the
+    can be heard (silence, or below the tagger's floor), and in which no alarm could come; None in files of before, whose
+    hours hold these. tags: events of each tag that was told. by: the
     rules, in words. heard: how they were heard where not as the tagger does by itself, such as {"gain": 30.0}; never so in a tagger's file.
     """
 
@@ -46,7 +47,7 @@ class Alarms:
     hours: float
     tags: Mapping[str, int] = field(default_factory=dict)
     by: str | None = None
-    unheard: float = 0.0
+    unheard: float | None = None
     heard: Mapping[str, Any] = field(default_factory=dict)
 
     def of_own_rules(self) -> bool:
@@ -68,7 +69,7 @@ class Alarms:
     def read(plain: Plain) -> Alarms:
         tags = {str(tag): int(count) for tag, count in dict(plain.get("tags", {})).items()}
         by = None if plain.get("by") is None else str(plain["by"])
-        hours, unheard = float(plain["hours"]), float(plain.get("unheard", 0.0))
+        hours, unheard = float(plain["hours"]), None if plain.get("unheard") is None else float(plain["unheard"])
         return Alarms(
             str(plain["of"]), int(plain["recordings"]), hours, tags, by, unheard, dict(plain.get("heard", {}))
         )
@@ -76,16 +77,9 @@ class Alarms:
     def as_dict(self) -> dict[str, Any]:
         """With the rate, for whoever reads the file."""
         rate = None if self.rate is None else {name: round(value, 3) for name, value in self.rate.as_dict().items()}
-        told = {
-            "of": self.of,
-            "recordings": self.recordings,
-            "hours": self.hours,
-            "unheard": self.unheard,
-            "events": self.events,
-        }
-        return {**told, "an hour": rate} | known(
-            {"tags": dict(self.tags), "by": self.by, "heard": dict(self.heard) or None}
-        )
+        told = {"of": self.of, "recordings": self.recordings, "hours": self.hours}
+        told |= known({"unheard": self.unheard}) | {"events": self.events, "an hour": rate}
+        return told | known({"tags": dict(self.tags), "by": self.by, "heard": dict(self.heard) or None})
 
     def heard_words(self) -> str:
         """How they were heard, for people.

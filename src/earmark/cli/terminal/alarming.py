@@ -110,4 +110,12 @@ def _row(alarms: Alarms) -> tuple[object, ...]:
     most = [f"{tag} {count}" for tag, count in list(alarms.tags.items())[:SHOWN]]
     figures = ("none", "", "") if rate is None else map(number, (rate.value, rate.low, rate.high))
     tags = ", ".join(most) + (", …" if len(alarms.tags) > SHOWN else "")
-    return (alarms.of, alarms.recordings, f"{alarms.hours:.2g}", f"{alarms.unheard:.2g}", alarms.events, *figures, tags)
+    return (
+        alarms.of,
+        alarms.recordings,
+        f"{alarms.hours:.2g}",
+        f"{alarms.unheard or 0:.2g}",
+        alarms.events,
+        *figures,
+        tags,
+    )
