@@ -94,13 +94,7 @@ def place(small) -> Path:  # noqa: F811
     return small
 
 
-HEARING = [
-    ("tag", "matplotlib"),
-    ("tag", "pyarrow"),
-    ("events", "matplotlib"),
-    ("events", "pyarrow"),
-    ("embed", "pyarrow"),
-]
+HEARING = [("tag", "matplotlib"), ("tag", "pyarrow"), ("events", "matplotlib"), ("events", "pyarrow")]
 
 
 @pytest.mark.parametrize(("name", "package"), HEARING)
@@ -127,6 +121,16 @@ def test_one_file_of_several_is_enough_to_tell_it(place, tmp_path):
     words = ["events", "sound.wav", "--summary", str(tmp_path / "s.csv"), "--summary", str(tmp_path / "s.png")]
     ((_, status, _, said, opened),) = ran("matplotlib", [words], place)
     assert (status, opened) == (2, []) and "--summary needs matplotlib" in said and not list(tmp_path.iterdir())
+
+
+def test_embeddings_are_tables(place, tmp_path):
+    asked = [
+        ["embed", "sound.wav", option, str(tmp_path / name)]
+        for option, name in (("--out", "e.parquet"), ("--job", "j"))
+    ]
+    for words, status, out, said, opened in ran("pyarrow", asked, place):
+        assert (status, out, opened) == (2, "", []) and said == f"earmark: this needs {lacking('pyarrow')}\n", words
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "pyarrow"])

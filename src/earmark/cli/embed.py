@@ -20,14 +20,11 @@ def embed(
         typer.Argument(help="Recordings, folders that are walked for some, tables with a column path."),
     ],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="A file for the embeddings: .parquet."),
-        Writes(embeddings),
-        o.TABLES,
+        Path | None, typer.Option("--out", "-o", help="A file for the embeddings: .parquet."), Writes(embeddings)
     ] = None,
     tagger: o.Tagger = "esc10",
     as_json: o.AsJson = False,
-    job: Annotated[o.Job, o.TABLES] = None,
+    job: o.Job = None,
     shard: o.Shard = None,
     retry: o.Retry = False,
     on: o.On = None,
@@ -48,9 +45,10 @@ def embed(
 
     A table of id, start, end and vector, of all recordings, however long. Of one that cannot be read to its end nothing is in it.
     """
-    from earmark.cli.terminal import embedding, tagging
+    from earmark.cli.terminal import embedding, needing, tagging
     from earmark.cli.terminal.jobs import Kept
 
+    needing.require(*o.TABLES.names)
     kept = Kept.of(job, shard, retry, on, address, cluster)
     embedding.check_places(out, kept, errors)
     loaded, kept = kept.loaded(tagger, device, engine, precision, hop)

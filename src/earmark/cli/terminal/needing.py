@@ -136,6 +136,13 @@ def check(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
             )
 
 
+def require(*names: str) -> None:
+    """Raises EarmarkError where a package is not installed that a verb takes whatever its options are."""
+    for name in names:
+        if find_spec(name) is None:
+            raise EarmarkError(f"this needs {lacking(name)}")
+
+
 def refuse(idle: Collection[str], of: str, instead: str) -> None:
     """Raises EarmarkError for those of these parameters whose options were given. of: what they are for; instead: the other way out."""
     if named := [option for name, option in given.items() if name in idle]:
