@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from tests.program import earmark
@@ -192,3 +194,95 @@ def test_what_is_refused_leaves_no_folder(tmp_path):
     done = earmark("convert", tmp_path / "e.json", "--format", "audacity", "--out", tmp_path / "out")
     assert done.returncode == 2 and "holds a tab" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory) -> Path:
+    """Recordings of two sites, of which two tell when they began and one is silent; and what is counted when they are heard."""
+    folder = tmp_path_factory.mktemp("heard")
+    chance = np.random.default_rng(0)
+    for name in ("north/20210423_235957.wav", "south/SITE_20210424_060000.wav", "south/b.wav"):
+        (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        wave = chance.normal(0, 0.2, (8 * 8000, 2)) * (name != "south/b.wav")
+        soundfile.write(folder / "in" / name, wave, 8000)
+    told = earmark(
+        *EVENTS, folder / "in", "--format", "csv", "--summary", folder / "counts.csv", "--store", folder / "store"
+    )
+    assert told.returncode == 0, told.stderr
+    return folder
+
+
+EVENTS = ("events", "--tagger", "digits", "--threshold", "0.3")
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(file.read_text().splitlines()))
+
+
+def tables(store: Path, table: str) -> list[dict[str, object]]:
+    return [row for file in sorted((store / table).rglob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.mark.parametrize("form", EVENT_FORMATS.names())
+def test_what_a_job_heard_is_counted_without_hearing_it_again(heard, tmp_path, form):
+    """As if it had been asked for from the beginning, from every format; recordings without an event too."""
+    assert earmark(*EVENTS, heard / "in", "--format", form, "--job", tmp_path / "job").returncode == 0
+    told = earmark("convert", tmp_path / "job", "--summary", tmp_path / "c.csv", "--store", tmp_path / "store")
+    assert told.returncode == 0 and not told.stdout, told.stderr
+    ours, theirs = rows(tmp_path / "c.csv"), rows(heard / "counts.csv")
+    assert len(ours) == len(theirs) > 4
+    for one, other in zip(ours, theirs, strict=True):
+        for column in ("minutes", "recorded_minutes"):
+            assert float(one.pop(column)) == pytest.approx(float(other.pop(column)), abs=0.002)
+        assert one == other
+    ours, theirs = tables(tmp_path / "store", "recordings"), tables(heard / "store", "recordings")
+    assert [row.pop("unheard_s") for row in ours] == [None] * 3 and sorted(row.pop("unheard_s") for row in theirs) == [
+        0,
+        0,
+        8,
+    ]
+    assert ours == theirs
+    of_events = [
+        [(row["recording"], row["tag"], round(row["onset_s"], 2)) for row in tables(at / "store", "events")]
+        for at in (tmp_path, heard)
+    ]
+    assert of_events[0] == of_events[1] and of_events[0]
+    facts = [json.loads((at / "store" / "store.json").read_text())["facts"] for at in (tmp_path, heard)]
+    assert facts[0] == facts[1]
+    assert "b.wav: does not tell when it began, so that it has no date and hour" in told.stderr
+    assert "counted 3 recordings, as long as their files tell" in told.stderr and "is not known here" in told.stderr
+
+
+def test_a_file_of_events_is_counted_with_its_recordings(heard, tmp_path):
+    table = tmp_path / "events.csv"
+    written = earmark(*EVENTS, heard / "in", "--format", "csv", "--out", table)
+    assert written.returncode == 0
+    refused = earmark("convert", table, "--summary", tmp_path / "c.csv", cwd=tmp_path)
+    assert refused.returncode == 2 and "3 of its 3 recordings are not found" in refused.stderr
+    assert "say with --recordings where they are" in refused.stderr and not (tmp_path / "c.csv").exists()
+    soundfile.write(tmp_path / "more.wav", np.zeros(8000), 8000)
+    there = ["--recordings", heard / "in", "--recordings", tmp_path / "more.wav"]
+    told = earmark(
+        "convert", table, *there, "--summary", tmp_path / "c.csv", "--format", "json", "--out", tmp_path / "json"
+    )
+    assert told.returncode == 0, told.stderr
+    assert rows(tmp_path / "c.csv") == rows(heard / "counts.csv") and (tmp_path / "json" / "events.json").is_file()
+    assert "tells nothing of 1 of the 4 recordings, not that they were heard: they are left out" in told.stderr
+
+
+def test_what_cannot_be_counted_is_refused(heard, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / "in" / name, np.random.default_rng(0).normal(0, 0.2, (8000, 2)), 8000)
+    words = (*EVENTS, tmp_path / "in", "--job", tmp_path / "job")
+    assert earmark(*words, "--format", "csv").returncode == 0
+    (tmp_path / "in" / "a.wav").unlink()
+    gone = earmark("convert", tmp_path / "job", "--summary", tmp_path / "c.csv")
+    assert gone.returncode == 2 and "which 1 of its 2 recordings do not tell, such as" in gone.stderr
+    assert not (tmp_path / "c.csv").exists()
+    apart = (*EVENTS, heard / "in", "--each-channel", "--job", tmp_path / "apart", "--format", "raven")
+    assert earmark(*apart).returncode == 0
+    told = earmark("convert", tmp_path / "apart", "--summary", tmp_path / "c.csv")
+    assert told.returncode == 2 and "a sound would count once for each of them" in told.stderr
+    named = earmark("convert", tmp_path / "job", "--summary", tmp_path / "c.txt")
+    assert named.returncode == 2 and "name it .csv or .json for a table, .png for a picture" in named.stderr

@@ -20,16 +20,23 @@ def convert(
     form: FormatName = None,
     out: e.Out = None,
     recordings: Annotated[
-        list[Path] | None, typer.Option("--recordings", help="Where the recordings are, for Raven and clocks.")
+        list[Path] | None, typer.Option("--recordings", help="Where the recordings are, for Raven, clocks and counts.")
     ] = None,
     clock: e.Clock = False,
     names: e.Names = None,
     zone: e.Zone = None,
+    summary: e.Summary = None,
+    store: e.Store = None,
 ) -> None:
-    """Write events that were found in another format, with times of the clock if asked, without hearing anything again."""
+    """Write events that were found in another format, with times of the clock if asked, without hearing anything again.
+
+    Or count them: with --summary or --store alone nothing else is written."""
     from earmark.cli.terminal import converting
 
+    counted = bool(summary) or store is not None
     told = Format.of(form, out, "csv")
     clocks = converting.clocks_of(clock, names, zone, told)
-    if converting.convert(events, told, out, recordings or [], clocks):
+    missing = converting.count(events, summary or [], store, recordings or [], clocks) if counted else []
+    alone = counted and form is None and out is None
+    if (not alone and converting.convert(events, told, out, recordings or [], clocks)) or missing:
         raise typer.Exit(1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earmark.cli.terminal.console import say
 from earmark.cli.terminal.eventresults import TABLE, Format, claim, lines, write
@@ -72,6 +72,127 @@ def convert(
     if out is not None:
         say(f"{out}: {sum(map(len, found.values())):,} events of {len(found):,} recordings as {form}")
     return failures
+
+
+def count(
+    events: Path, summary: Sequence[Path], store: Path | None, recordings: Sequence[Path], clocks: Clocks | None
+) -> list[Path]:
+    """Write counts of them and tables, as `earmark events` does with --summary and --store; the pictures that could not be drawn.
+
+    Raises EarmarkError where nothing tells which recordings were heard, or how long they are.
+    """
+    from earmark.audio import Clocks
+    from earmark.cli.terminal.console import say_notes
+    from earmark.cli.terminal.eventextras import check_summary, summarise
+    from earmark.evaluation.reviews.found import check_ends, events_of
+    from earmark.events import store as stores
+    from earmark.events.counts import Heard, sites
+
+    check_summary(summary)
+    if store is not None:
+        stores.check(store)
+    found = events_of(events, say)
+    _check_channels(events, found)
+    where = _where(events, found, recordings)
+    lengths = _lengths(events, where)
+    check_ends(events, found, where, say, "they count as they are")
+    site = sites(where.values())
+    began = {name: (clocks or Clocks()).began(path) for name, path in where.items()}
+    heard = [
+        Heard(str(where[name]), lengths[name], told, began[name], site[where[name]]) for name, told in found.items()
+    ]
+    missing = summarise(summary, heard)
+    if store is not None:
+        rows = stores.write(heard, store, _facts(events))
+        say(f"store: {store}, {rows['events']:,} events of {rows['recordings']:,} recordings")
+    say_notes([f"{where[name]}: {note}" for name, each in began.items() if each for note in each.notes])
+    unknown = "does not tell when it began, so that it has no date and hour: say how names tell it with --names"
+    say_notes([f"{where[name]}: {unknown}" for name, each in began.items() if each is None])
+    say(
+        f"{events}: counted {len(found):,} recordings, as long as their files tell. How much of it holds nothing that can be heard, or "
+        "could not be read, is not known here: earmark events tells it with --summary or --store from the beginning"
+    )
+    return missing
+
+
+def _check_channels(events: Path, found: Mapping[str, list[Event]]) -> None:
+    """Raises EarmarkError where a sound would count once for each channel that it was heard in."""
+    from earmark.errors import EarmarkError
+
+    each = _told(events).get("channels") == "each"
+    if each and any(found.values()) and all(event.channel is None for heard in found.values() for event in heard):
+        raise EarmarkError(
+            f"{events}: each channel was heard by itself, and this format does not tell it when it is read: a sound would count once for "
+            "each of them. Count from a job with --format csv, tsv or json, or give earmark events the --summary or --store"
+        )
+
+
+def _where(events: Path, found: Mapping[str, list[Event]], recordings: Sequence[Path]) -> dict[str, Path]:
+    """The recording of each name: among those that are named, else those of the job, else by its path. Raises EarmarkError."""
+    from earmark import audio
+    from earmark.errors import EarmarkError
+    from earmark.evaluation.reviews.found import recordings_of
+    from earmark.files import journal
+    from earmark.files.stores import place
+
+    if recordings:
+        there = audio.find(recordings, say)
+        where = recordings_of(found, there, say)
+        if left := len(set(there) - set(where.values())):
+            say(
+                f"{events}: tells nothing of {left} of the {len(there)} recordings, not that they were heard: they are left out"
+            )
+        return where
+    if (events / journal.NAME).is_file():
+        return recordings_of(
+            found, [place(path) for path, line in journal.read(events).items() if line.result is not None]
+        )
+    gone = [name for name in found if not Path(name).is_file()]
+    if gone:
+        raise EarmarkError(
+            f"{events}: counts tell how long was recorded, and {len(gone)} of its {len(found)} recordings are not found, such as "
+            f"{gone[0]!r}: say with --recordings where they are"
+        )
+    return {name: Path(name) for name in found}
+
+
+def _lengths(events: Path, where: Mapping[str, Path]) -> dict[str, float]:
+    """Seconds of each recording, by its file. Raises EarmarkError where one does not tell."""
+    from earmark import audio
+    from earmark.errors import AudioError, EarmarkError
+
+    lengths: dict[str, float] = {}
+    unknown: list[str] = []
+    for name, path in where.items():
+        try:
+            seconds, why = audio.info(path).duration, "does not tell how long it is"
+        except AudioError as error:
+            seconds, why = None, error.problem
+        if seconds is None:
+            unknown.append(f"{path} ({why})")
+        else:
+            lengths[name] = seconds
+    if unknown:
+        raise EarmarkError(
+            f"{events}: counts tell how long was recorded, which {len(unknown)} of its {len(where)} recordings do not tell, such as "
+            f"{unknown[0]}. Say with --recordings where they are, or hear them again with earmark events --summary"
+        )
+    return lengths
+
+
+def _facts(events: Path) -> dict[str, Any]:
+    """What is known of what found them: a job tells its tagger and rules."""
+    from earmark.events import EventRules
+
+    told = _told(events)
+    return {name: told[name] for name in ("tagger", *EventRules.alike(()).as_dict(), "lows") if name in told}
+
+
+def _told(events: Path) -> dict[str, Any]:
+    """What a job was begun with; nothing where they are of none."""
+    from earmark.files import journal
+
+    return dict(journal.head(events)["told"]) if (events / journal.NAME).is_file() else {}
 
 
 def _highest(found: dict[str, list[Event]], where: dict[str, Path], form: Format) -> dict[str, float]:

@@ -151,7 +151,7 @@ class Extras:
                 f"{sum(map(len, self.before.values()))} files such as {next(iter(self.before.values()))[0]}"
             )
         if self.wanted.summary:
-            self.missing += _summarise(self.wanted.summary, self._listened())
+            self.missing += summarise(self.wanted.summary, self._listened())
         if (folder := self.wanted.store) is not None:
             from earmark.events import store
 
@@ -246,15 +246,22 @@ def wanted(
         raise EarmarkError(
             f"--format {form.value} has no place for times of the clock or channels: choose one of {others}, or leave these out"
         )
-    for file in summary or ():
-        if file.suffix not in (".csv", ".json", ".png"):
-            raise EarmarkError(f"--summary {file}: name it .csv or .json for a table, .png for a picture")
+    check_summary(summary or ())
     clips, *settings = cut
     made = Settings(*settings)
     clocks = Clocks(*how)
     asked = Wanted(clocks if told else None, clips, made, tuple(summary or ()), channels, store)
     check(asked, job, pictures, coming)
     return asked
+
+
+def check_summary(files: Sequence[Path]) -> None:
+    """Raises EarmarkError for names that do not say what is to be written."""
+    from earmark.errors import EarmarkError
+
+    for file in files:
+        if file.suffix not in (".csv", ".json", ".png"):
+            raise EarmarkError(f"--summary {file}: name it .csv or .json for a table, .png for a picture")
 
 
 def check(wanted: Wanted, job: Path | None, pictures: Path | None, coming: Recording | None) -> None:
@@ -332,7 +339,7 @@ def _read(kept: Path) -> Iterator[tuple[str, tuple[Path, int]]]:
                 at += len(line)
 
 
-def _summarise(files: Sequence[Path], heard: Iterable[Heard]) -> list[Path]:
+def summarise(files: Sequence[Path], heard: Iterable[Heard]) -> list[Path]:
     """Write counts in each of the files, by their endings; the pictures that could not be drawn."""
     from earmark.cli.terminal.console import output
     from earmark.cli.terminal.drawing import drawn
