@@ -41,6 +41,7 @@ OUT = {
 }  # where a name's ending matters; else a folder
 ALSO = {
     ("calibrate", "data"),
+    ("convert", "recordings"),
     ("review", "recordings"),
 }  # options that one of several must be given of, or that another needs
 TAGGERS = ("base", "name", "tagger", "teachers")  # arguments and options that name one

@@ -33,10 +33,11 @@ def convert(
     Or count them: with --summary or --store alone nothing else is written."""
     from earmark.cli.terminal import converting
 
-    counted = bool(summary) or store is not None
     told = Format.of(form, out, "csv")
     clocks = converting.clocks_of(clock, names, zone, told)
-    missing = converting.count(events, summary or [], store, recordings or [], clocks) if counted else []
-    alone = counted and form is None and out is None
-    if (not alone and converting.convert(events, told, out, recordings or [], clocks)) or missing:
+    asked, places = bool(summary) or store is not None, recordings or []
+    heard = converting.heard(events, summary or [], store, places, clocks) if asked else []
+    alone = asked and form is None and out is None
+    failures = [] if alone else converting.convert(events, told, out, places, clocks)
+    if (asked and converting.write_counts(events, heard, summary or [], store)) or failures:
         raise typer.Exit(1)

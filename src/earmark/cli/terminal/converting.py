@@ -12,6 +12,7 @@ from earmark.files.shown import shown
 
 if TYPE_CHECKING:
     from earmark.audio import Clocks
+    from earmark.events.counts import Heard
     from earmark.scores import Event
 
 
@@ -74,16 +75,15 @@ def convert(
     return failures
 
 
-def count(
+def heard(
     events: Path, summary: Sequence[Path], store: Path | None, recordings: Sequence[Path], clocks: Clocks | None
-) -> list[Path]:
-    """Write counts of them and tables, as `earmark events` does with --summary and --store; the pictures that could not be drawn.
+) -> list[Heard]:
+    """What is to be counted, as `earmark events` does with --summary and --store.
 
-    Raises EarmarkError where nothing tells which recordings were heard, or how long they are.
+    Raises EarmarkError where nothing tells which recordings were heard, or how long they are, and where nothing could be written.
     """
     from earmark.audio import Clocks
-    from earmark.cli.terminal.console import say_notes
-    from earmark.cli.terminal.eventextras import check_summary, summarise
+    from earmark.cli.terminal.eventextras import check_summary
     from earmark.evaluation.reviews.found import check_ends, events_of
     from earmark.events import store as stores
     from earmark.events.counts import Heard, sites
@@ -98,18 +98,26 @@ def count(
     check_ends(events, found, where, say, "they count as they are")
     site = sites(where.values())
     began = {name: (clocks or Clocks()).began(path) for name, path in where.items()}
-    heard = [
-        Heard(str(where[name]), lengths[name], told, began[name], site[where[name]]) for name, told in found.items()
+    return [
+        Heard(str(where[name]), lengths[name], each, began[name], site[where[name]]) for name, each in found.items()
     ]
+
+
+def write_counts(events: Path, heard: Sequence[Heard], summary: Sequence[Path], store: Path | None) -> list[Path]:
+    """Of what was heard; the pictures that could not be drawn."""
+    from earmark.cli.terminal.console import say_notes
+    from earmark.cli.terminal.eventextras import summarise
+    from earmark.events import store as stores
+
     missing = summarise(summary, heard)
     if store is not None:
         rows = stores.write(heard, store, _facts(events))
         say(f"store: {store}, {rows['events']:,} events of {rows['recordings']:,} recordings")
-    say_notes([f"{where[name]}: {note}" for name, each in began.items() if each for note in each.notes])
+    say_notes([f"{each.recording}: {note}" for each in heard if each.began for note in each.began.notes])
     unknown = "does not tell when it began, so that it has no date and hour: say how names tell it with --names"
-    say_notes([f"{where[name]}: {unknown}" for name, each in began.items() if each is None])
+    say_notes([f"{each.recording}: {unknown}" for each in heard if each.began is None])
     say(
-        f"{events}: counted {len(found):,} recordings, as long as their files tell. How much of it holds nothing that can be heard, or "
+        f"{events}: counted {len(heard):,} recordings, as long as their files tell. How much of it holds nothing that can be heard, or "
         "could not be read, is not known here: earmark events tells it with --summary or --store from the beginning"
     )
     return missing
