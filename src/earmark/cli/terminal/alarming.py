@@ -90,8 +90,7 @@ def tell(found: Heard, as_json: bool, errors: Path | None) -> None:
     say(f"counted by {how.by}" + (f"; heard with {how.heard_words()}" if how.heard else ""))
     if unheard := found.together.unheard:
         say(
-            f"{unheard:.2g} h hold nothing that can be heard, and count in no rate: silence, or sound below the tagger's floor (--floor of "
-            "earmark events)"
+            f"{unheard:.2g} h hold nothing that can be heard, and count in no rate: silence, or sound below the floor (--floor)"
         )
     write_unread(errors, found.unread)
 
