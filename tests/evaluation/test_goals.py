@@ -236,6 +236,27 @@ def test_the_command(recordings, tmp_path):
     assert json.loads(short.stdout)["goal"]["goal"] == {"precision": None, "false_alarms": 2.0}
 
 
+def test_hours_in_which_nothing_can_be_heard_count_in_no_rate(recordings, tmp_path):
+    """A dead microphone has no false alarms, and would let as many more be told as it was left to run."""
+    soundfile.write(recordings / "dead.wav", np.zeros(80 * 16_000), 16_000)
+    both = (recordings / "clips.csv").read_text() + "dead,dead.wav,,9,[]\n"
+    (recordings / "both.csv").write_text(both)
+    (recordings / "dead.csv").write_text("id,path,tags,fold,events\ndead,dead.wav,,9,[]\n")
+    words = ("--fold", "9", "--dataset", "table", "--false-alarms", "100/hour", "--json", "--out")
+    alone, told = (
+        earmark("calibrate", "esc10", "--data", recordings / f"{name}.csv", *words, tmp_path / f"{name}.safetensors")
+        for name in ("clips", "both")
+    )
+    assert (alone.returncode, told.returncode) == (0, 0), (alone.stderr, told.stderr)
+    assert "0.022 h of the recordings hold nothing that can be heard, and count in no rate" in told.stderr
+    one, other = (loading.load(tmp_path / f"{name}.safetensors").facts.events for name in ("clips", "both"))
+    assert other.rates == one.rates == {"rain": 180.0} and other.goal == one.goal
+    assert other.rules.thresholds == one.rules.thresholds
+    dead = earmark("calibrate", "esc10", "--data", recordings / "dead.csv", *words, tmp_path / "dead.safetensors")
+    assert dead.returncode == 2 and "nothing can be heard in these 0.022 h of recordings" in dead.stderr, dead
+    assert not (tmp_path / "dead.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -94,13 +94,20 @@ def reach(
             f"the events of none of the {len(clips)} clips are known: a goal needs recordings with tables of their events, or with "
             "none; or --reviews of what was found"
         )
-    timed = score_over_time(loaded, known, Settings(batch, workers, salvage, strict), progress)
+    timed = score_over_time(loaded, known, Settings(batch, workers, salvage, strict, hear_silence=False), progress)
     if not timed.clips:
         raise none_read(len(known), timed.unread)
     read = known.select(np.isin(known.ids, list(timed.clips)))
     reference = matching.events_of(read)
-    durations = {clip: timed.clips[clip].duration for clip in reference}
+    durations = {clip: timed.clips[clip].heard for clip in reference}
     scores = {clip: timed.clips[clip].scores for clip in reference}
+    if unheard := sum(timed.clips[clip].unheard for clip in reference) / 3600:
+        if not sum(durations.values()):
+            raise ScoresError(
+                f"nothing can be heard in these {unheard:.2g} h of recordings, as of a dead microphone: no rate and no precision is chosen "
+                "on them. Give recordings in which something sounds, if only wind"
+            )
+        progress.say(f"{unheard:.2g} h of the recordings hold nothing that can be heard, and count in no rate")
     fine = (loaded.windows.length if timed.of == "windows" else 0.5) if tolerance is None else tolerance
     rules, reached = choose(scores, reference, durations, goal, tolerance=fine, gap=gap, low=low, shortest=shortest)
     hours = sum(durations.values()) / 3600

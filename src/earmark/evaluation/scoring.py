@@ -24,21 +24,28 @@ Moments = Literal["frames", "windows"]  # whose scores those over time are
 
 @dataclass(frozen=True)
 class Settings:
-    """How recordings are scored, without a difference to the scores.
+    """How recordings are scored, without a difference to the scores of what sounds.
 
     batch: windows at once. workers: threads that decode. salvage: use what can be read of damaged recordings. strict:
-    raise the AudioError of the first that cannot be read.
+    raise the AudioError of the first that cannot be read. hear_silence: figures are of all that a tagger answers, in digital silence too,
+    as the papers' are; False: as `earmark.events` hears, which tells nothing of it.
     """
 
     batch: int | None = None
     workers: int = 2
     salvage: bool = False
     strict: bool = False
+    hear_silence: bool = True
 
     @property
     def options(self) -> dict[str, Any]:
-        """Of `earmark.inference.score`. Figures are of all that a tagger answers, in digital silence too, as the papers' are."""
-        return {"batch": self.batch, "workers": self.workers, "salvage": self.salvage, "hear_silence": True}
+        """Of `earmark.inference.score`."""
+        return {
+            "batch": self.batch,
+            "workers": self.workers,
+            "salvage": self.salvage,
+            "hear_silence": self.hear_silence,
+        }
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,16 @@ class ClipScores:
 
 @dataclass(frozen=True)
 class TimedClip:
-    """A clip's scores over time, and how many seconds long it is."""
+    """A clip's scores over time, how many seconds long it is, and how many of these hold nothing that can be heard."""
 
     scores: Scores
     duration: float
+    unheard: float = 0.0
+
+    @property
+    def heard(self) -> float:
+        """Seconds, of which rates an hour are."""
+        return self.duration - self.unheard
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ def score_over_time(
             if isinstance(result, Failure):
                 unread.append(_unread(result.error, settings))
                 continue
-            timed[result.recording.name] = TimedClip(moments, result.duration)
+            timed[result.recording.name] = TimedClip(moments, result.duration, result.unheard)
             notes += result.notes
     return TimedScores(of, timed, tuple(unread), tuple(notes))
 
