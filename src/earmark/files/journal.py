@@ -24,35 +24,24 @@ import shutil
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from earmark.errors import EarmarkError
 from earmark.files.apart import Apart
+from earmark.files.journallines import FORMAT, Line, check_told, entry_of, lines_of, row_of, rows
 from earmark.files.lock import lock
 from earmark.files.names import Some, among
 from earmark.files.stores import place
 from earmark.files.whole import clear_up, free_name, whole, write_text
 
-FORMAT = 1
 NAME = "journal.jsonl"
 RESULTS = "results"
 LISTED = "listed.json"
 SHARDS = "shards"
 KEPT = "heard.jsonl"  # of events: what their counts are made of when a job goes on
 PIECES = "pieces"  # of recordings that are heard in pieces by several processes, until they are joined
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What became of a recording: a file in results/, or the reason why there is none. notes: on its audio; None: not known."""
-
-    size: int | None
-    mtime: int | None
-    result: str | None
-    error: str | None
-    notes: tuple[str, ...] | None = None
 
 
 class Journal:
@@ -87,7 +76,7 @@ class Journal:
                 for shard in begun:  # all of them before anything is written, or cleared up in them
                     file = held.enter_context((shard / NAME).open("rb"))
                     lock(file.fileno(), shard, "shard of the job")
-                    _check(head(shard), dict(told), names.get(shard, shard))
+                    check_told(head(shard), dict(told), names.get(shard, shard))
                 clear_up(folder)
                 self._read(dict(told), path)
                 self.taken_over = sum(self._take_over(shard, dict(told)) for shard in begun)
@@ -205,7 +194,7 @@ class Journal:
     def _note(self, path: Path, result: str | None, error: str | None, notes: tuple[str, ...] | None = None) -> None:
         size, mtime = self._seen.get(str(path)) or _state(path)
         line = Line(size, mtime, result, error, notes)
-        self._append(_line(str(path), line))
+        self._append(row_of(str(path), line))
         self._remember(str(path), line)
 
     def _remember(self, path: str, entry: Line) -> None:
@@ -231,7 +220,7 @@ class Journal:
                 name = known_name or free_name(called, self._taken, ending)
                 _link(theirs, self.folder / RESULTS / name)
             taken = replace(entry, result=name)
-            lines.append(_line(path, taken))
+            lines.append(row_of(path, taken))
             self._remember(path, taken)
         self._append(*lines)
         return len(lines)
@@ -250,12 +239,12 @@ class Journal:
         """What is written down; a new journal gets its first line. A last line without its end is taken away."""
         self._file.seek(0)
         end = 0
-        for number, line in _lines(self._file, path):
+        for number, line in rows(self._file, path):
             end = self._file.tell()
             if number == 1:
-                _check(line, told, self.folder)
+                check_told(line, told, self.folder)
             else:
-                self._remember(*_entry(line, number, path))
+                self._remember(*entry_of(line, number, path))
         self._file.truncate(end)
         if not end:
             from importlib.metadata import version  # which takes longer to import than a short job to begin
@@ -275,7 +264,7 @@ def head(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     try:
         with path.open("rb") as file:
-            for _, line in _lines(file, path):
+            for _, line in rows(file, path):
                 return line
     except OSError as error:
         raise EarmarkError(f"{folder}: holds no job ({NAME}: {error.strerror}). Give the folder of --job") from error
@@ -290,19 +279,6 @@ def read(folder: Path, told: Mapping[str, Any] | None = None) -> dict[str, Line]
     return lines_of(folder / NAME, told)
 
 
-def lines_of(path: Path, told: Mapping[str, Any] | None = None) -> dict[str, Line]:
-    """The same of the file of a journal, or of a part of one."""
-    found: dict[str, Line] = {}
-    with path.open("rb") as file:
-        for number, line in _lines(file, path):
-            if number == 1:
-                _check(line, dict(told) if told is not None else line["told"], path.parent)
-            else:
-                name, entry = _entry(line, number, path)
-                found[name] = entry
-    return found
-
-
 def since(folder: Path, at: int) -> dict[str, Line] | None:
     """The same of the lines that came after the journal had `at` bytes; None where no line ends there, as of a file that was edited."""
     path = folder / NAME
@@ -311,49 +287,10 @@ def since(folder: Path, at: int) -> dict[str, Line] | None:
         file.seek(max(0, at - 1))
         if file.read(1) != b"\n":
             return None
-        for number, line in _lines(file, path, 2):
-            name, entry = _entry(line, number, path)
+        for number, line in rows(file, path, 2):
+            name, entry = entry_of(line, number, path)
             found[name] = entry
     return found
-
-
-def _lines(file: BinaryIO, path: Path, first: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The whole lines, the next of which counts as `first`. Raises EarmarkError for one that is none; the first of which tells the job."""
-    for number, line in enumerate(iter(file.readline, b""), first):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict) or (number == 1 and not isinstance(row["told"], dict)):
-                raise TypeError(f"{type(row).__name__}, not what a job was begun with")
-            if number == 1:
-                row["job"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise _unread(path, number, error) from error
-        yield number, row
-
-
-def _entry(row: dict[str, Any], number: int, path: Path) -> tuple[str, Line]:
-    try:
-        # of a million recordings most have the same to be said of them: one string for all
-        notes = None if (told := row.get("notes")) is None else tuple(map(sys.intern, told))
-        return row["path"], Line(row["size"], row["mtime"], row.get("result"), row.get("error"), notes)
-    except (LookupError, TypeError) as error:
-        raise _unread(path, number, error) from error
-
-
-def _unread(path: Path, number: int, error: Exception) -> EarmarkError:
-    return EarmarkError(
-        f"{path}: line {number} is no line of a job's journal ({type(error).__name__}: {error}). Take the line "
-        "out, so that its recording is done again, or begin anew in another folder"
-    )
-
-
-def _line(path: str, line: Line) -> dict[str, Any]:
-    told: dict[str, Any] = {"path": path, "size": line.size, "mtime": line.mtime}
-    if line.result is None:
-        return told | {"error": line.error}
-    return told | {"result": line.result} | ({} if line.notes is None else {"notes": list(line.notes)})
 
 
 def _better(one: Line, other: Line, now: tuple[int | None, int | None]) -> bool:
@@ -381,26 +318,6 @@ def _link(theirs: Path, place: Path) -> None:
             os.link(theirs, part)
         except OSError:  # a disk without links, or another one
             shutil.copyfile(theirs, part)
-
-
-def _check(head: dict[str, Any], told: dict[str, Any], folder: Path) -> None:
-    """Raises EarmarkError where the job was begun with something else."""
-    if head["job"] != FORMAT:
-        raise EarmarkError(
-            f"{folder}: a job of a newer earmark (format {head['job']}, this one knows {FORMAT}). Upgrade"
-        )
-    before = head["told"]
-    if changed := [name for name in dict.fromkeys([*before, *told]) if before.get(name) != told.get(name)]:
-        shown = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(told.get(name))}" for name in changed)
-        raise EarmarkError(
-            f"{folder}: this job was begun otherwise ({shown}). Results would be mixed: go on with what it was begun with, "
-            "or give another folder"
-        )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _state(path: Path) -> tuple[int | None, int | None]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from earmark.errors import EarmarkError
 from earmark.files import journal, mirror, tally
+from earmark.files.journallines import Line, lines_of
 from earmark.files.lock import lock
 from earmark.files.shards import Shard
 from earmark.files.shown import written
@@ -89,7 +90,7 @@ def of(folder: Path) -> Progress:
     return replace(job, shards=shards, unjoined=news)
 
 
-def _is_news(line: journal.Line, known: journal.Line | None) -> bool:
+def _is_news(line: Line, known: Line | None) -> bool:
     return known is None or (line.error is None and known.error is not None)
 
 
@@ -153,10 +154,10 @@ def _one_of_store(uri: Stored) -> Progress:
     told = mirror.told_of(uri)
     if told is None:
         raise EarmarkError(f"{uri}: holds no job ({mirror.HEAD}: does not exist). Give the folder of --job")
-    entries: dict[str, journal.Line] = {}
-    since: dict[str, journal.Line] = {}
+    entries: dict[str, Line] = {}
+    since: dict[str, Line] = {}
     for part in mirror.parts_of(uri):
-        lines = journal.lines_of(Stored(f"{part}.jsonl"))
+        lines = lines_of(Stored(f"{part}.jsonl"))
         entries |= lines
         since |= lines if mirror.number(part) > told.get("seen", 0) else {}
     changed = datetime.fromtimestamp(told["at"], UTC)
@@ -176,7 +177,7 @@ class Counts(NamedTuple):
 
 
 def _counts(
-    told: Mapping[str, Any], entries: Mapping[str, journal.Line], since: Mapping[str, journal.Line] | None
+    told: Mapping[str, Any], entries: Mapping[str, Line], since: Mapping[str, Line] | None
 ) -> tuple[Counts, int]:
     """And how many others the journal tells of. told: of what it is about, with how many were left then. since: of the lines that came
     after that; None where they are not known.
