@@ -120,6 +120,37 @@ def test_chunks(tmp_path):
         assert Clocks().began(file) is None
 
 
+DATES = ["2021-04-23", "20210423", "2021-W16-5", "1021-04-23T19:00:00", "19:00:00", ""]
+
+
+@pytest.mark.parametrize("told", DATES)
+def test_a_date_alone_is_no_midnight(told, tmp_path):
+    """Neither where it is said, nor in a chunk; nor is a year of no recording one."""
+    with pytest.raises(EarmarkError, match="is no date and time"):
+        Clocks(told, None, None).began(tmp_path / "a.wav")
+    file = tmp_path / "a.wav"
+    soundfile.write(file, np.zeros(8), 8000)
+    guano = f"GUANO|Version: 1.0\nTimestamp: {told}\n".encode()
+    guano += bytes(len(guano) % 2)
+    file.write_bytes(file.read_bytes() + b"guan" + struct.pack("<I", len(guano)) + guano)
+    assert Clocks(None, None, None).began(file) is None
+
+
+@pytest.mark.parametrize(
+    ("stem", "pattern", "when"),
+    [
+        ("1619204400", "%s", "2021-04-23T19:00:00+00:00"), ("REC1619204400x", "REC%s", "2021-04-23T19:00:00+00:00"),
+        ("20211130000", "%s", None), ("12345678901234", "%s", None), ("_16192044001", "_%s", None), ("1", "%s", None),
+        ("608319B0", "%X", "2021-04-23T19:02:08+00:00"), ("REC608319B0", "REC%X", "2021-04-23T19:02:08+00:00"),
+        ("20210423T190000", "%X", None), ("608319B0A", "%X", None), ("A608319B0", "%X", None),
+    ],
+)  # fmt: skip
+def test_numbers_of_seconds_are_whole_ones_of_recordings(stem, pattern, when):
+    """Ten digits out of eleven were read, and years in which nothing was recorded."""
+    moment = by_pattern(stem, pattern)
+    assert (moment and moment.isoformat()) == when
+
+
 def test_soundfile_writes_no_time(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros(100), 8000)
     assert Clocks().began(tmp_path / "a.flac") is None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.audio.timedchunks import chunked
-from earmark.audio.timednames import by_pattern, compiled, named, offset
+from earmark.audio.timednames import FIRST, LAST, by_pattern, compiled, iso, named, offset
 from earmark.errors import EarmarkError
 
 NEAR = timedelta(seconds=2)  # two sources that differ by no more agree: names have whole seconds
@@ -90,12 +90,12 @@ class Clocks:
     def _start(self) -> datetime | None:
         if self.start is None:
             return None
-        try:
-            return datetime.fromisoformat(self.start)
-        except ValueError as error:
+        if (when := iso(self.start)) is None:
             raise EarmarkError(
-                f"--start {self.start}: is no date and time: give it as 2021-04-23T19:00:00, with +02:00 behind where it is known"
-            ) from error
+                f"--start {self.start}: is no date and time: give it as 2021-04-23T19:00:00, with +02:00 behind where it is known; years "
+                f"go from {FIRST} to {LAST}"
+            )
+        return when
 
 
 def zone_of(told: str | None) -> tzinfo | None:

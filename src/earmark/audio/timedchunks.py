@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from earmark.audio import containers
-from earmark.audio.timednames import FIRST, LAST
+from earmark.audio.timednames import FIRST, LAST, iso
 
 LONGEST = 1 << 20  # bytes of a chunk that are read
 MOTH = re.compile(
@@ -51,10 +51,7 @@ def _guano(content: bytes) -> datetime | None:
     for line in content.decode("utf-8", "replace").splitlines():
         key, colon, value = line.partition(":")
         if colon and key.strip() == "Timestamp":
-            try:
-                return datetime.fromisoformat(value.strip("\0 \t"))
-            except ValueError:
-                return None
+            return iso(value.strip("\0 \t"))
     return None
 
 

@@ -13,7 +13,7 @@ in one name tell nothing; a pattern says how such names are to be read.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 from earmark.errors import EarmarkError
 
@@ -30,6 +30,7 @@ DIRECTIVES = {
     "H": r"(?P<H>\d{2})", "M": r"(?P<M>\d{2})", "S": r"(?P<S>\d{2})", "f": r"(?P<f>\d{1,6})", "z": r"(?P<z>Z|[+-]\d{2}(?::?\d{2})?)",
     "s": r"(?P<s>\d{9,10})", "X": r"(?P<X>[0-9A-Fa-f]{8})", "%": "%",
 }  # fmt: skip
+SIGNS = {"s": r"\d", "X": "[0-9A-Fa-f]"}  # what they are of
 
 
 def named(stem: str) -> datetime | None:
@@ -70,13 +71,20 @@ def compiled(pattern: str) -> re.Pattern[str]:
             f"the pattern {pattern!r} tells no moment: give year, month, day, hour and minute as in %Y%m%d_%H%M%S, or seconds "
             "since 1970, %s or %X"
         )
+    if (
+        first := re.match("%([sX])", pattern)
+    ) is not None:  # not out of a longer number; behind other words it may be anything
+        made = f"(?<!{SIGNS[first[1]]})" + made
+    if (last := re.search("%([sX])$", pattern)) is not None:
+        made += f"(?!{SIGNS[last[1]]})"
     return re.compile(made)
 
 
 def _moment(told: dict[str, str | None]) -> datetime | None:
     """The parts of a time → the time; None where it is none, such as of a 31st of June."""
     if (since := told.get("s") or (told.get("X") and str(int(told["X"] or "", 16)))) is not None:
-        return datetime.fromtimestamp(int(since), UTC)
+        moment = datetime.fromtimestamp(int(since), UTC)
+        return moment if FIRST <= moment.year <= LAST else None
     # a date from a time by a sign that stands within them too is no date: 2021_04_23_19_00_00 is one all the same
     year = int(told["Y"] or 0) if told.get("Y") else 2000 + int(told.get("y") or 0)
     try:
@@ -96,6 +104,19 @@ def _moment(told: dict[str, str | None]) -> datetime | None:
     # a hyphen after 20210423_190000 is most often followed by a counter: only ISO's T opens an offset by it
     counter = (told.get("z") or "").startswith("-") and told.get("between", "T") != "T"
     return when if counter else when.replace(tzinfo=offset(told.get("z") or ""))
+
+
+def iso(told: str) -> datetime | None:
+    """A moment in ISO 8601; None for what is none, for a date alone, which is no midnight, and for a year of no recording."""
+    try:
+        when = datetime.fromisoformat(told)
+    except ValueError:
+        return None
+    try:
+        date.fromisoformat(told)
+    except ValueError:
+        return when if FIRST <= when.year <= LAST else None
+    return None
 
 
 def offset(told: str) -> timezone | None:
