@@ -75,6 +75,16 @@ class Hearing:
 AS_IT_HEARS = Hearing()
 
 
+def check_some(kinds: Mapping[str, Sequence[Path]]) -> None:
+    """Raises EarmarkError for a kind without recordings."""
+    for of, paths in kinds.items():
+        if not paths:
+            raise EarmarkError(
+                f"{of}: there are no recordings in it, and so no alarms an hour: files with other endings are tried when given by name. "
+                "Give recordings without the tagger's sounds"
+            )
+
+
 def false_alarms(
     tagger: AnyTagger,
     kinds: Mapping[str, Sequence[Path]],
@@ -89,12 +99,7 @@ def false_alarms(
 
     Raises EarmarkError where no recording of a kind can be read, or one is of two kinds, AudioError where the settings are strict.
     """
-    for of, paths in kinds.items():
-        if not paths:
-            raise EarmarkError(
-                f"{of}: there are no recordings in it, and so no alarms an hour: files with other endings are tried when given by name. "
-                "Give recordings without the tagger's sounds"
-            )
+    check_some(kinds)
     _check_apart(kinds)
     settings = settings or Settings()
     told, words = _rules(tagger, rules, hearing)

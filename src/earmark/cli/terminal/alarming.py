@@ -60,19 +60,22 @@ def rules(
 
 
 def kinds(paths: Sequence[Path], of: str | None) -> dict[str, list[Path]]:
-    """What each of the paths stands for, by its name; or all, by theirs. Raises EarmarkError where two are called alike."""
+    """What each of the paths stands for, by its name; or all, by theirs. Raises EarmarkError where two are called alike or one has none."""
     from earmark.cli.terminal.found import recordings
     from earmark.errors import EarmarkError
+    from earmark.evaluation.alarms import check_some
     from earmark.files.places import led_to
 
     if of is not None:
-        return {of: list(recordings(paths))}
-    told: dict[str, list[Path]] = {}
+        check_some(told := {of: list(recordings(paths))})
+        return told
+    told = {}
     for path in paths:
         name = led_to(path).name if path.is_dir() else path.name
         if name in told:
             raise EarmarkError(f"{path}: another is called {name!r} too. Run it for each, with a name for it: --of")
         told[name] = list(recordings([path]))
+    check_some(told)
     return told
 
 

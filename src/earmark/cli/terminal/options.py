@@ -45,7 +45,7 @@ Job = Annotated[
     typer.Option(help="A folder for the results; after a kill the same command goes on where it was."),
     OwnFolder(stored=True),
 ]
-Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C."), Packages("sounddevice")]
+Live = Annotated[bool, typer.Option("--live", help="Listen to a microphone until Ctrl-C.")]
 InMerged = Annotated[
     Path | None,
     typer.Option(help="A table of tag and merged, or a shipped one's name: tell of the merged tags."),
