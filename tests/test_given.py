@@ -202,8 +202,9 @@ def spoilt():
 
 def test_a_whole_number_may_be_told_as_2_0():
     """NumPy and Python ask for one that is."""
-    one, other = (splits.assign_folds(clips(), k, seed=0.0) for k in (2, 2.0))
-    assert one.folds.tolist() == other.folds.tolist() and one.facts == other.facts
+    one, *others = (splits.assign_folds(clips(), k, seed=0.0) for k in (2, 2.0, np.float32(2), np.float64(2)))
+    for other in others:
+        assert one.folds.tolist() == other.folds.tolist() and one.facts == other.facts
 
 
 def test_very_large_weights_are_in_proportion():

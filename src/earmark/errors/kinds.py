@@ -65,10 +65,10 @@ def _whole(function: Callable[..., Any], args: Sequence[Any], values: dict[str, 
     """What a function is given in order, whole numbers that are told as 2.0 as such, which Python and NumPy ask for; so in values."""
     order, kinds = _kinds(function)
     for name, value in values.items():
-        if isinstance(value, float) and _wants_whole(kinds, name):
+        if _is_real(value) and _wants_whole(kinds, name):
             values[name] = int(value)
     named = itertools.zip_longest(order[: len(args)], args)
-    return [int(each) if isinstance(each, float) and _wants_whole(kinds, name) else each for name, each in named]
+    return [int(each) if _is_real(each) and _wants_whole(kinds, name) else each for name, each in named]
 
 
 def _wants_whole(kinds: Mapping[str, tuple[Any, set[type]]], name: str) -> bool:
@@ -76,10 +76,14 @@ def _wants_whole(kinds: Mapping[str, tuple[Any, set[type]]], name: str) -> bool:
     return kind is int or (float not in get_args(kind) and int in get_args(kind))
 
 
+def _is_real(value: Any) -> bool:
+    """Whether it is a number of a kind that has parts of whole ones, NumPy's too."""
+    return isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
+
+
 def _varied(value: Any) -> bool:
     """Whether one of its type may be of a kind, and another not: 2.0 is a whole number, and 2.5 is none, NumPy's too."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
-    return real or isinstance(value, list | tuple | Mapping | os.PathLike)
+    return _is_real(value) or isinstance(value, list | tuple | Mapping | os.PathLike)
 
 
 @functools.cache
@@ -186,11 +190,6 @@ def _some(values: Sequence[Any]) -> Iterable[Any]:
     """One of each type is enough, but of floats, some of which are whole numbers, and of what holds others."""
     of_types = set(map(type, values))
     return values if of_types & {float, list, tuple, dict} else {type(each): each for each in values}.values()
-
-
-def is_masked(value: Any) -> bool:
-    """Whether it is one of NumPy's masked arrays, whose mask most of what is made of them forgets."""
-    return any(each.__name__ == "MaskedArray" for each in type(value).__mro__)
 
 
 WORDS: dict[Any, str] = {

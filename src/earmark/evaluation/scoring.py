@@ -67,7 +67,9 @@ class ClipScores:
 
 @dataclass(frozen=True)
 class TimedClip:
-    """A clip's scores over time, how many seconds long it is, and how many of these hold nothing that can be heard."""
+    """A clip's scores over time, how many seconds long it is, and how many of these hold nothing that can be heard; 0 where silence was
+    scored as well (`Settings.hear_silence`).
+    """
 
     scores: Scores
     duration: float

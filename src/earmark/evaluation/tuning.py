@@ -178,7 +178,7 @@ def _events(
         chosen_on=ChosenOn(name, ClipSet.of(read)),
         metric=f"event-based F1, mean over tags, hits by {judged[0]}" + _in(vocabulary),
         collars={**asdict(collars), "hit": judged[0]},
-        rates=rates(reference, {clip: timed.clips[clip].heard for clip in reference}),
+        rates=rates(reference, {clip: timed.clips[clip].duration for clip in reference}),
     )
     if vocabulary is not None and chosen.rules is not None:
         own = vocabulary.of(tagger.vocabulary)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.errors.kinds import checked, is_masked
+from earmark.errors.kinds import checked
 from earmark.metrics.events import Counts, Events, Paired, Timed, timed
 from earmark.metrics.ranking import Bools, Floats
 
@@ -41,7 +41,7 @@ class FrameScores:
     edges: Floats
 
     def __post_init__(self) -> None:
-        if is_masked(self.values) or is_masked(self.edges):
+        if any(isinstance(each, np.ma.MaskedArray) for each in (self.values, self.edges)):
             raise ScoresError(
                 "values and edges have no masks: give a score for each frame, and leave out tags that are not known"
             )

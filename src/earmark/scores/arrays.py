@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import ScoresError
-from earmark.errors.kinds import is_masked
 from earmark.files.texts import check_ids, is_text
 
 UNNAMED = re.compile(r"Unnamed: \d+")  # pandas' own name for a column without one, which it writes out again
@@ -129,7 +128,7 @@ def _keyed(facts: Mapping[Any, Any], place: str) -> Mapping[str, Any]:
 
 def _plain_array(what: str, values: NDArray[Any], sides: int) -> NDArray[Any]:
     """The same of NumPy's own class. Raises ScoresError for another shape, and for a mask, which would be forgotten."""
-    if is_masked(values):
+    if isinstance(values, np.ma.MaskedArray):
         raise ScoresError(
             f"{what} is a masked array, whose mask no file keeps: leave those rows out, or fill them, as in {what}.filled(0)"
         )
