@@ -435,3 +435,9 @@ def test_a_file_in_whole_numbers_is_held_to_what_rounding_explains(adopt, tmp_pa
     levels = np.clip(np.round(net.embedding(waves) / 0.02), -128, 127) * 0.02
     told = 1 / (1 + np.exp(-(levels @ net.second)))
     np.testing.assert_allclose(tagger.score_windows(waves), told, rtol=0, atol=0.02)
+
+
+def test_without_what_runs_it_that_is_told(adopt, monkeypatch):
+    monkeypatch.setattr(sessions, "find_spec", lambda name: None)
+    with pytest.raises(TaggerError, match=r"^engine 'onnxruntime': is not installed\. `pip install onnxruntime`$"):
+        adopt(made())

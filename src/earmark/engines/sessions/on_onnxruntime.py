@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from earmark.engines.sessions import Precision
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 QUIET = 3  # errors only: a warning a node helps nobody
 
@@ -45,6 +48,8 @@ class OnnxRuntime:
 
 def open(model: bytes, precision: Precision, threads: int, exact: bool) -> OnnxRuntime:
     """precision: float32 or int8, which the graph itself is."""
+    import onnxruntime
+
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -64,8 +64,10 @@ class Told:
 
 
 def adopt(asked: Asked, told: Told) -> GraphTagger:
-    """The tagger. Raises TaggerError for a file that is none or does not do what was told, ManifestError for its labels."""
+    """The tagger. Raises TaggerError for a file that is none or does not do what was told, and where ONNX Runtime, which
+    is to show it, is not installed; ManifestError for its labels."""
     check_words(asked)
+    sessions.check_engine(sessions.REFERENCE, "float32")
     size = asked.file.stat().st_size
     if size > LARGEST:
         raise TaggerError(f"{asked.file}: has {size:,} bytes, more than the {LARGEST:,} that are taken in")
