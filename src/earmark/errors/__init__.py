@@ -34,7 +34,7 @@ def shortened(text: str) -> str:
 
 
 def _ends(text: str, kept: int = 45) -> str:
-    return f"{text[:kept]}… ({len(text):,} characters) …{text[-20:]}"
+    return f"{text[:kept]}… ({counted(len(text), 'character')}) …{text[-20:]}"
 
 
 def escaped(text: str) -> str:
@@ -49,6 +49,27 @@ def escaped(text: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """The count with its noun, as told of one thing or of several. many: where it is more than `one` with an s, such as with a verb.
+
+    >>> counted(1, "recording"), counted(2431, "recording"), counted(0, "batch")
+    ('1 recording', '2,431 recordings', '0 batches')
+    >>> counted(1, "row is", "rows are"), counted(2, "row is", "rows are")
+    ('1 row is', '2 rows are')
+    """
+    several = one + ("es" if one.endswith(("s", "x", "ch", "sh")) else "s")
+    return f"{count:,} {agreed(count, one, several if many is None else many)}"
+
+
+def agreed(count: int, one: str, many: str) -> str:
+    """The words alone that agree with a count.
+
+    >>> f"1 of {counted(5, 'recording')} {agreed(1, 'is', 'are')} not there"
+    '1 of 5 recordings is not there'
+    """
+    return one if count == 1 else many
 
 
 class EarmarkError(Exception):
@@ -89,8 +110,9 @@ class RecipeError(EarmarkError):
     def __init__(self, name: str, mistakes: list[str]):
         self.name = name
         self.mistakes = mistakes
-        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
-        super().__init__(f"recipe {name}: {count}\n" + "\n".join(f"  {line}" for line in mistakes))
+        super().__init__(
+            f"recipe {name}: {counted(len(mistakes), 'mistake')}\n" + "\n".join(f"  {line}" for line in mistakes)
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.name, self.mistakes))
