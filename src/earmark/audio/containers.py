@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from earmark.errors import agreed, counted
+
 MOST_CHUNKS = 1_000  # no sane file has more, and a damaged one could have millions
 LEFT_OVER = 4_096  # bytes; no more than this behind the sound is padding, or read ahead
 # Containers that state the size of their sound in bytes:
@@ -67,20 +69,34 @@ def fault_of(file: BinaryIO, readable: float | None) -> Fault | None:
         return Fault(*seen, readable) if seen else None
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         whole, size = struct.unpack("<I", head[4:8])[0] + 8, size_of(file)
-        return None if whole <= size else Fault(f"is cut off: its header states {whole} bytes, {size} are there", CUT)
+        return (
+            None
+            if whole <= size
+            else Fault(
+                f"is cut off: its header states {counted(whole, 'byte')}, {size:,} {agreed(size, 'is', 'are')} there",
+                CUT,
+            )
+        )
     sound = sound_bytes(file)
     if sound is None:
         return None
     begin, stated = sound
     there = size_of(file) - begin
     if stated == 0 and there > LEFT_OVER:
-        return Fault(f"was never finished: its header states no sound, and {there} bytes follow", CUT, 0.0)
+        return Fault(
+            f"was never finished: its header states no sound, and {counted(there, 'byte follows', 'bytes follow')}",
+            CUT,
+            0.0,
+        )
     if there >= stated:
         return _behind(file, begin + stated, readable)
     if there <= 0:
-        return Fault(f"holds no sound: its header states {stated} bytes of it, none is there", AGAIN, 0.0)
+        return Fault(f"holds no sound: its header states {counted(stated, 'byte')} of it, none is there", AGAIN, 0.0)
     if not readable:
-        return Fault(f"is cut off: its header states {stated} bytes of sound, {there} are there", CUT)
+        return Fault(
+            f"is cut off: its header states {counted(stated, 'byte')} of sound, {there:,} {agreed(there, 'is', 'are')} there",
+            CUT,
+        )
     whole = readable * stated / there
     problem = f"is cut off: its header states {whole:.2f} s of sound, {readable:.2f} s are there"
     return Fault(problem, CUT, readable)
@@ -104,7 +120,7 @@ def _behind(file: BinaryIO, end: int, readable: float | None) -> Fault | None:
         if next_chunk.startswith(TAGS) or all(32 <= byte < 127 for byte in next_chunk[:4]):
             return None
     stated = "the sound" if readable is None else f"the {readable:.2f} s"
-    return Fault(f"goes on behind {stated} that its header states, with {left} bytes", MORE, readable)
+    return Fault(f"goes on behind {stated} that its header states, with {counted(left, 'byte')}", MORE, readable)
 
 
 def sound_bytes(file: BinaryIO) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from earmark.audio.containers import LEFT_OVER, SALVAGE, Fault, chunk_at, peek, size_of, sound_place
+from earmark.errors import counted
 
 INTEGERS, FLOATS, ALAW, ULAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE  # codes of `fmt ` chunks
 LITTLE = (b"RIFF", b"RF64", b"BW64", b"riff")
@@ -105,8 +106,8 @@ def _of_format(file: BinaryIO, head: bytes, empty: Layout) -> Layout | Fault | N
     known = (kind, width) in SUBTYPES and align % channels == 0 and 0 < bits <= held <= 8 * width
     if not known or (kind != INTEGERS and 8 * width != held):
         problem = (
-            f"contradicts itself: its header states {channels} {'channels' if channels > 1 else 'channel'} of {held} bits, but "
-            f"{align} bytes for a sample of all of them"
+            f"contradicts itself: its header states {counted(channels, 'channel')} of {counted(held, 'bit')}, but "
+            f"{counted(align, 'byte')} for a sample of all of them"
         )
         return Fault(
             problem,
@@ -136,7 +137,7 @@ def _justified(file: BinaryIO, found: Layout) -> Layout | Fault:
         return found
     else:
         what = "all of these are in use"
-    problem = f"states samples of {found.bits} bits in {found.width} bytes, but {what}"
+    problem = f"states samples of {counted(found.bits, 'bit')} in {counted(found.width, 'byte')}, but {what}"
     return Fault(problem, f"Import it as raw sound and save it again; to read it as its definition says, {SALVAGE}")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from earmark.audio.layout import View
-from earmark.errors import AudioError
+from earmark.errors import AudioError, counted
 from earmark.files import ranges
 from earmark.files.stores import is_stored
 
@@ -143,7 +143,7 @@ def _check(member: Member, status: os.stat_result) -> None:
 def _check_end(member: Member, size: int) -> None:
     if member.offset + member.size > size:
         raise ValueError(
-            f"should end at the byte {member.offset + member.size} of {member.file}, which has {size} bytes: that file "
+            f"should end at the byte {member.offset + member.size} of {member.file}, which has {counted(size, 'byte')}: that file "
             "is cut off, or another one"
         )
 

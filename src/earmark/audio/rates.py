@@ -10,7 +10,7 @@ import soxr
 from numpy.typing import NDArray
 
 from earmark.audio.decoders import Wave, joined
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
 
 LOWEST, HIGHEST = 1_000, 384_000  # Hz
@@ -31,7 +31,8 @@ def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
         raise EarmarkError(f"a wave is (samples,) float32, this one is {wave.shape} {wave.dtype}")
     if not (usable := np.isfinite(wave)).all():  # one would spoil all samples near it
         raise EarmarkError(
-            f"{int((~usable).sum()):,} of {wave.size:,} samples are no numbers (NaN, or infinite), the first is "
+            f"{int((~usable).sum()):,} of {counted(wave.size, 'sample')} "
+            f"{agreed(int((~usable).sum()), 'is no number', 'are no numbers')} (NaN, or infinite), the first is "
             f"[{int(usable.argmin())}]: mend them, or put 0 in their place"
         )
     return joined(rate_changed(iter([wave]), from_rate, to_rate))
@@ -45,7 +46,10 @@ def masked(wave: NDArray[Any]) -> str:
     if not isinstance(wave, np.ma.MaskedArray) or not (hidden := np.ma.getmaskarray(wave)).any():
         return ""
     first = ", ".join(map(str, np.unravel_index(int(hidden.argmax()), hidden.shape)))
-    return f"{int(hidden.sum()):,} of {wave.size:,} samples are masked, the first is [{first}]"
+    return (
+        f"{int(hidden.sum()):,} of {counted(wave.size, 'sample')} {agreed(int(hidden.sum()), 'is', 'are')} masked, the first "
+        f"is [{first}]"
+    )
 
 
 def check_rate(sample_rate: int) -> None:

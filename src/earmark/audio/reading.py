@@ -40,7 +40,7 @@ from earmark.audio import members
 from earmark.audio.containers import AGAIN, SALVAGE
 from earmark.audio.decoders import Damaged, Info, Mixer, Report, Source, Wave, decoder, joined
 from earmark.audio.rates import HIGHEST, LOWEST, check_rate, length_at, rate_changed
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.files.stores import Ranged, is_stored, opened, place
 
@@ -238,7 +238,10 @@ def _stream(
     native = source.info.sample_rate
     yield rate_changed(_checked(source, begin, end, salvage, say, odd), native, rate)
     if odd.bad:
-        say(f"{odd.bad} samples are no usable numbers, the first at {odd.first_bad / native:.3f} s; 0 is used for them")
+        say(
+            f"{counted(odd.bad, 'sample is no usable number', 'samples are no usable numbers')}, the first at "
+            f"{odd.first_bad / native:.3f} s; 0 is used for {agreed(odd.bad, 'it', 'them')}"
+        )
     if (cancelled := source.mix.cancelled()) is not None:
         say(cancelled)
     if odd.peak > 1 and source.floats:
@@ -287,7 +290,8 @@ def _unusable(block: Wave) -> NDArray[np.bool_]:
 def _no_numbers(path: Path, count: int, second: float) -> AudioError:
     return AudioError(
         path,
-        f"{count} samples are no usable numbers (NaN, infinite or beyond {LARGEST:g}), the first at {second:.3f} s",
+        f"{counted(count, 'sample is no usable number', 'samples are no usable numbers')} (NaN, infinite or beyond "
+        f"{LARGEST:g}), the first at {second:.3f} s",
         f"Write it again with the program that made it; to take them as 0, {SALVAGE}",
         second,
     )
@@ -334,7 +338,7 @@ def _choose(source: Source, channel: int) -> None:
     """Raises AudioError where there is no such channel."""
     there = source.info.channels
     if not 1 <= channel <= there:
-        told = f"{there} channels" if there > 1 else "one channel"
+        told = counted(there, "channel") if there > 1 else "one channel"
         raise AudioError(source.info.path, f"has {told}, and no channel {channel}", f"Choose one from 1 to {there}")
     source.mix = Mixer(channel)
 
@@ -379,7 +383,7 @@ def _opened(
             if channel is not None:
                 _choose(source, channel)
             elif source.info.channels > 1:
-                say(f"{source.info.channels} channels mixed to one (mean)")
+                say(f"{counted(source.info.channels, 'channel')} mixed to one (mean)")
             yield source
         finally:
             source.close()

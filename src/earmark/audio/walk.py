@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.files.names import Names
 from earmark.files.stores import Stored, opened, place
@@ -72,14 +72,18 @@ class Walk:
         rest = others - sum(count for _, count in first)
         told = []
         if others:
-            endings = [f"{count} {ending}" for ending, count in first] + [f"{rest} others"] * bool(rest)
-            told.append(f"{_files(others)} with no ending of sound ({', '.join(endings)})")
+            endings = [f"{count} {ending}" for ending, count in first] + [counted(rest, "other")] * bool(rest)
+            told.append(f"{counted(others, 'file')} with no ending of sound ({', '.join(endings)})")
         if sound := self._sound(nameless):
-            begins = f"{len(sound)} of them begin{'s' * (len(sound) == 1)} as sound does, such as {sound[0]}"
+            begins = f"{len(sound):,} of them {agreed(len(sound), 'begins', 'begin')} as sound does, such as {sound[0]}"
             told.append(f"{begins}: give it its ending, or name it by itself")
         told += [f"{self.hidden} hidden"] if self.hidden else []
         told += [f"{self.again} linked again"] if self.again else []
-        told += [f"{self.special} that are no files (pipes, devices)"] if self.special else []
+        told += (
+            [f"{counted(self.special, 'that is no file', 'that are no files')} (pipes, devices)"]
+            if self.special
+            else []
+        )
         return f"passed over: {'; '.join(told)}" if told else None
 
     def _sound(self, names: Sequence[str]) -> list[str]:
@@ -144,11 +148,15 @@ class Named:
         """A line for each of both."""
         lines = []
         if self.again:
-            rest = f", and so are {len(self.again) - 1} others" if len(self.again) > 1 else ""
+            rest = (
+                f", and so {agreed(len(self.again) - 1, 'is', 'are')} {counted(len(self.again) - 1, 'other')}"
+                if len(self.again) > 1
+                else ""
+            )
             lines.append(f"{self.first}: is named more than once{rest}; each is heard once")
         if (self.links or self.taken > 1) and (same := _same(recordings)):
             (path, other), *more = same.items()
-            rest = f", and {len(more)} others are again" if more else ""
+            rest = f", and {counted(len(more), 'other is', 'others are')} again" if more else ""
             lines.append(f"{path}: is {other} by another name{rest}; each name has its results")
         return lines
 
@@ -301,7 +309,3 @@ def _begins_as_sound(path: Path) -> bool:
     except OSError:
         return False
     return any(head[at:].startswith(sign) for at, sign in BEGINNINGS)
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'s' * (count != 1)}"

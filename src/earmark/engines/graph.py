@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 
 LARGEST = 16_000_000  # bytes of a graph without its weights; those of the house have up to 200,000
 MOST_NODES = 20_000
@@ -96,7 +96,7 @@ def check(model: bytes, where: str, remedy: str = AGAIN) -> list[str]:
     """Looks at a graph from a file; its operators, in order. where, remedy: begin and end the message. Raises TaggerError."""
     if len(model) > LARGEST:
         raise TaggerError(
-            f"{where}: its graph has {len(model):,} bytes without weights, more than {LARGEST:,}: damaged"
+            f"{where}: its graph has {counted(len(model), 'byte')} without weights, more than {LARGEST:,}: damaged"
         )
     found: list[str] = []
     try:

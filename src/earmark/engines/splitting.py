@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from earmark.engines import graph as onnx
 from earmark.engines.graph import BYTES, FIXED32, TYPES, VARINT, again, field, fields
+from earmark.errors import counted
 
 SMALLEST = 1024  # bytes of a weight that is worth an entry of its own
 GRAPH, OPERATORS, TENSOR, OUTPUT = 7, 8, 5, 12  # fields: two of a model, two of a graph
@@ -72,7 +73,7 @@ def _tensor(message: memoryview) -> tuple[str, NDArray[Any]] | None:
         return None
     wanted = int(np.prod(sides, dtype=object)) * KINDS[kind].itemsize
     if wanted != len(raw):
-        raise ValueError(f"its weight {name!r} has {len(raw):,} bytes, and its sides {sides} want {wanted:,}")
+        raise ValueError(f"its weight {name!r} has {counted(len(raw), 'byte')}, and its sides {sides} want {wanted:,}")
     return name, np.frombuffer(raw, KINDS[kind]).reshape(sides)
 
 

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 
 HEADER = 10_000_000  # bytes of JSON in a tagger, or of a run folder's files
 TENSORS = 20_000  # of a tagger
@@ -37,7 +37,7 @@ and 200 times the file are refused, as damaged or made to fill the memory
     """
     if expanded > max(EXPANDED, RATIO * size):
         raise TooMuch(
-            f"{name}: {what} would take {expanded // 1_000_000:,} MB, and the file has {size:,} bytes: more than "
+            f"{name}: {what} would take {expanded // 1_000_000:,} MB, and the file has {counted(size, 'byte')}: more than "
             f"{EXPANDED // 1_000_000} MB and {RATIO} times the file are refused, as damaged or made to fill the memory"
         )
 
@@ -45,7 +45,9 @@ and 200 times the file are refused, as damaged or made to fill the memory
 def check_columns(name: str | Path, columns: int) -> None:
     """Raises TooMuch for a table of more columns than any has."""
     if columns > COLUMNS:
-        raise TooMuch(f"{name}: has {columns:,} columns, and a table may have {COLUMNS:,}: is it turned on its side?")
+        raise TooMuch(
+            f"{name}: has {counted(columns, 'column')}, and a table may have {COLUMNS:,}: is it turned on its side?"
+        )
 
 
 def check_texts(name: str | Path, size: int, texts: Any) -> None:
@@ -54,7 +56,10 @@ def check_texts(name: str | Path, size: int, texts: Any) -> None:
 
     longest = pc.max(pc.utf8_length(texts)).as_py() or 0
     check_expanded(
-        name, size, 4 * longest * len(texts), f"{len(texts):,} names, the longest of {longest:,} characters,"
+        name,
+        size,
+        4 * longest * len(texts),
+        f"{counted(len(texts), 'name')}, the longest of {counted(longest, 'character')},",
     )
 
 
@@ -73,7 +78,7 @@ def read_json(path: Path, longest: int = HEADER) -> Any:
     with path.open("rb") as file:
         data = file.read(longest + 1)
     if len(data) > longest:
-        raise TooMuch(f"{path}: is longer than {longest:,} bytes, more than a file of its kind has")
+        raise TooMuch(f"{path}: is longer than {counted(longest, 'byte')}, more than a file of its kind has")
     try:
         return json.loads(data)
     except RecursionError as error:

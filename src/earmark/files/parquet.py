@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import counted
 from earmark.files.bounds import check_columns, check_expanded
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _held(path: Path, size: int) -> tuple[list[str], pa.Schema]:
         groups = [told.row_group(number) for number in range(told.num_row_groups)]
         parts = [group.column(column) for group in groups for column in range(group.num_columns)]
         values = sum(part.num_values for part in parts)
-        check_expanded(path, size, values * VALUE, f"its {values:,} values")
+        check_expanded(path, size, values * VALUE, f"its {counted(values, 'value')}")
         pages = sum(max(part.total_uncompressed_size, 0) for part in parts)
         check_expanded(path, size, pages, "its pages")
         # texts that have a page of their own are written once, and numbered in the rows

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from earmark.errors import counted
 from earmark.files.whole import shortened
 
 PLAIN = re.compile(r"\w([\w .,+=()-]*[\w)])?")
@@ -28,7 +29,7 @@ def strange(name: str) -> str:
     if DEVICES.fullmatch(name.partition(".")[0].strip()):
         return "Windows keeps such names for devices"
     if (length := len(os.fsencode(name))) > LONGEST:
-        return f"it has {length:,} bytes, and {LONGEST} are the most: take a shorter one"
+        return f"it has {counted(length, 'byte')}, and {LONGEST} are the most: take a shorter one"
     return ""
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from earmark.errors import counted
 from earmark.files import stores
 from earmark.files.stores import Stored
 
@@ -48,7 +49,7 @@ def _put(file: Path, to: Stored) -> None:
         stores.LISTED.pop(str(to), None)
         arrived = system.get_file_info(inside).size
     if arrived != sent:
-        raise OSError(errno.ECONNABORTED, f"{arrived} of {sent} bytes arrived in its store", str(to))
+        raise OSError(errno.ECONNABORTED, f"{arrived} of {counted(sent, 'byte')} arrived in its store", str(to))
 
 
 def _read(file: BinaryIO, stream: object) -> bytes:

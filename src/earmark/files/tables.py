@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from earmark.errors import counted
+
 # as Excel is told it in the first line; where another program saved that again, with its own quotes and its own separators behind it
 SEPARATED = re.compile(r'"?sep=([,;|\t])"?([,;|\t]*)(?=\r|\n|\Z)', re.IGNORECASE)
 
@@ -103,8 +105,8 @@ def named_twice(header: Sequence[str], names: Iterable[str]) -> str | None:
         places = [f"number {place}" for place, told in enumerate(header, 1) if told == name]
         if len(places) > 1:
             return (
-                f"has {len(places)} columns {name!r}, {' and '.join(places)}: which one counts, nothing tells. Take one out, or call it "
-                "otherwise"
+                f"has {counted(len(places), 'column')} {name!r}, {' and '.join(places)}: which one counts, nothing tells. "
+                "Take one out, or call it otherwise"
             )
     return None
 

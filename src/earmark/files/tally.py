@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from earmark.errors import counted
 from earmark.files.journal import PIECES
 from earmark.files.whole import write_text
 
@@ -33,7 +34,10 @@ class Tally:
         return Tally(self.pieces + other.pieces, self.again + other.again, self.processes + other.processes)
 
     def __str__(self) -> str:
-        return f"{self.pieces} pieces were scored by {self.processes} process{'es' * (self.processes != 1)}, {self.again} begun again"
+        return (
+            f"{counted(self.pieces, 'piece was', 'pieces were')} scored by {counted(self.processes, 'process')}, "
+            f"{self.again:,} begun again"
+        )
 
 
 def begun(folder: Path, process: str, pieces: Iterable[tuple[str, int]]) -> None:

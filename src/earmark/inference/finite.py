@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 
 Values = NDArray[np.float32]
 
@@ -33,9 +33,10 @@ def finite(values: Values, waves: NDArray[Any], what: str) -> Values:
         return values
     count, first = int((~fine).sum()), int(np.argmin(fine))
     raise NoNumbers(
-        f"the tagger's {what} of {count:,} of {len(values):,} windows are no finite numbers, first of window {first}, counted from 0. "
-        f"The largest sample is {float(np.abs(waves).max()):.3g}, and full scale is 1: bring the samples to -1 to 1, or leave out what "
-        "is far beyond; if windows of usual loudness fail alike, the tagger's weights are damaged",
+        f"the tagger's {what} of {count:,} of {counted(len(values), 'window')} are no finite numbers, first of window "
+        f"{first}, counted from 0. The largest sample is {float(np.abs(waves).max()):.3g}, and full scale is 1: bring the "
+        "samples to -1 to 1, or leave out what is far beyond; if windows of usual loudness fail alike, the tagger's weights "
+        "are damaged",
         values,
     )
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.audio.decoders import mixed
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, agreed, counted
 from earmark.errors.kinds import check_call
 from earmark.inference.recordings import Recording, Report
 
@@ -134,7 +134,7 @@ class Raw(Recording):
         if self.encoding not in ENCODINGS:
             raise EarmarkError(f"{self.encoding} is no encoding of samples: take one of {', '.join(ENCODINGS)}")
         if not 1 <= self.channels <= 1024:
-            raise EarmarkError(f"{self.channels} channels: give how many there are, from 1 to 1024")
+            raise EarmarkError(f"{counted(self.channels, 'channel')}: give how many there are, from 1 to 1024")
 
     def stop(self) -> None:
         self.feed.stop()
@@ -146,7 +146,7 @@ class Raw(Recording):
         threading.Thread(target=self._fetch, name="samples", daemon=True).start()
         say: Report = lambda what: report(f"{self.path}: {what}")  # noqa: E731
         if self.channels > 1:
-            say(f"{self.channels} channels mixed to one (mean)")
+            say(f"{counted(self.channels, 'channel')} mixed to one (mean)")
         yield from _at_rate(_usable(self._frames(say), self, self.rate, salvage, say), self, self.rate, sample_rate)
 
     def _fetch(self) -> None:
@@ -176,7 +176,8 @@ class Raw(Recording):
                 yield mixed(decode(data[:whole], self.encoding).reshape(-1, self.channels))
         if rest:
             say(
-                f"ends with {len(rest)} of the {size} bytes of a frame, which are left out; --channels or --encoding may be wrong"
+                f"ends with {len(rest):,} of the {counted(size, 'byte')} of a frame, which {agreed(len(rest), 'is', 'are')} "
+                "left out; --channels or --encoding may be wrong"
             )
 
 
@@ -225,7 +226,9 @@ def _usable(waves: Iterator[Wave], whose: Recording, rate: int, salvage: bool, s
     if not at:
         raise AudioError(whose.path, "no sound has come", "Check the program or the device that makes it", 0.0)
     if bad:
-        say(f"{bad} samples are no usable numbers; 0 is used for them")
+        say(
+            f"{counted(bad, 'sample is no usable number', 'samples are no usable numbers')}; 0 is used for {agreed(bad, 'it', 'them')}"
+        )
     if peak > 1:
         say(audio.beyond(peak))
 

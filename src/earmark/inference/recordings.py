@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
-from earmark.errors import AudioError
+from earmark.errors import AudioError, counted
 from earmark.errors.kinds import check_call
 from earmark.files.shown import written
 from earmark.files.texts import check_name
@@ -141,7 +141,7 @@ class Scored(Plain):
 
     def __repr__(self) -> str:
         surest = few(f"{tag.label} {tag.score:.2f}" for tag in self.tags(self._names(), 3))
-        told = f"{surest + ' of ' if surest else ''}{len(self.values)} tags{self.about.doubted()}"
+        told = f"{surest + ' of ' if surest else ''}{counted(len(self.values), 'tag')}{self.about.doubted()}"
         return f"<Scored {self.about}: {told}>"
 
     @property

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.audio.decoders import mixed
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, agreed, counted
 from earmark.inference.recordings import BLOCK_SECONDS, Recording, Report, Wave
 
 LARGEST_INTEGER = {"int8": "128", "int16": "32768", "int32": "2147483648", "int64": "what full scale is in them"}
@@ -87,7 +87,8 @@ class Samples(Recording):
         if not len(whole):
             raise AudioError(
                 self.path,
-                f"is too short: {len(wave)} samples at {self.rate} Hz do not last for one at {sample_rate} Hz",
+                f"is too short: {counted(len(wave), 'sample')} at {self.rate} Hz {agreed(len(wave), 'does', 'do')} not last "
+                f"for one at {sample_rate} Hz",
                 "Give a longer one, or correct sample_rate",
             )
         size = round(max(BLOCK_SECONDS, 2 * window) * sample_rate)
@@ -97,12 +98,12 @@ class Samples(Recording):
         with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is told below
             frames = np.atleast_2d(self.wave).T.astype(np.float32)  # (samples, channels)
         if frames.shape[1] > 1:
-            report(f"{self.path}: {frames.shape[1]} channels mixed to one (mean)")
+            report(f"{self.path}: {counted(frames.shape[1], 'channel')} mixed to one (mean)")
         wave = np.ascontiguousarray(mixed(frames))
         bad = ~(np.abs(wave) < audio.LARGEST)
         if bad.any():
             first = int(np.argmax(bad)) / self.rate
-            told = f"{int(bad.sum())} samples are no usable numbers"
+            told = f"{counted(int(bad.sum()), 'sample is no usable number', 'samples are no usable numbers')}"
             if not salvage:
                 raise AudioError(
                     self.path,
@@ -181,7 +182,7 @@ def _are_samples(given: Sounds) -> str:
     flat = given[0] if given and isinstance(given[0], list | tuple) else given
     if not flat or isinstance(flat[0], bool) or not isinstance(flat[0], int | float | np.number):
         return ""
-    what = f"{len(given)} lists of numbers" if flat is not given else f"{len(given):,} number{'s' * (len(given) > 1)}"
+    what = f"{counted(len(given), 'list')} of numbers" if flat is not given else counted(len(given), "number")
     return (
         f"what is to be heard is a {kind} of {what}, and a list is of several sounds. Samples go into one array: "
         "numpy.array(x, numpy.float32), with sample_rate= beside it"
@@ -240,7 +241,7 @@ def _samples(wave: NDArray[Any], rate: int | None, name: str) -> Samples:
     if wave.ndim not in (1, 2):
         raise AudioError(name, shape, f"Give {SHAPES}; several recordings go into a list")
     if wave.ndim == 2 and wave.shape[0] > wave.shape[1]:
-        problem = f"{shape}, which would be {wave.shape[0]:,} channels of {wave.shape[1]} samples"
+        problem = f"{shape}, which would be {counted(wave.shape[0], 'channel')} of {counted(wave.shape[1], 'sample')}"
         raise AudioError(name, problem, f"Give {SHAPES}: transpose it with .T, as what soundfile reads needs it")
     return Samples(Path(name), wave=wave, rate=rate)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.errors.kinds import check_call, checked
 
 Last = Literal["align", "pad", "drop"]
@@ -53,8 +53,8 @@ class Windows:
         own, _ = self.samples(sample_rate)
         if samples != own:
             raise EarmarkError(
-                f"windows of {samples:,} samples: this tagger hears windows of {own:,}, {own / sample_rate:g} s at {sample_rate:,} Hz. "
-                "Give a recording with its sample_rate=, which is cut into those"
+                f"windows of {counted(samples, 'sample')}: this tagger hears windows of {own:,}, {own / sample_rate:g} s at "
+                f"{sample_rate:,} Hz. Give a recording with its sample_rate=, which is cut into those"
             )
 
     @checked

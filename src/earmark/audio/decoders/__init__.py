@@ -16,7 +16,7 @@ from earmark.audio.decoders.ffmpeg import FFmpeg, library
 from earmark.audio.decoders.sndfile import Libsndfile
 from earmark.audio.decoders.source import Damaged, Info, Mixer, Report, Source, Wave, joined, mixed, reason
 from earmark.audio.layout import Layout, View, layout
-from earmark.errors import AudioError
+from earmark.errors import AudioError, counted
 
 __all__ = ["Damaged", "Info", "Mixer", "Report", "Source", "Wave", "decoder", "joined", "mixed"]
 
@@ -91,4 +91,6 @@ def _by_layout(path: Path, file: BinaryIO, say: Report, plain: Layout) -> Source
 def _justify(opened: Libsndfile, plain: Layout, say: Report) -> None:
     if plain.shift:
         opened.justify(plain.shift)
-        say(f"its samples have {plain.bits} bits in the lower part of {plain.width} bytes; they are read so")
+        say(
+            f"its samples have {counted(plain.bits, 'bit')} in the lower part of {counted(plain.width, 'byte')}; they are read so"
+        )

@@ -13,7 +13,7 @@ from earmark.audio import mpeg
 from earmark.audio.containers import AGAIN, CONVERT, CUT, fault_of, looks_like, peek
 from earmark.audio.decoders import source
 from earmark.audio.decoders.source import MEDIA, Damaged, Info, Mixer, Report, Wave, joined, reason
-from earmark.errors import AudioError
+from earmark.errors import AudioError, counted
 
 SHORT_BY = 0.1  # seconds; containers round durations and codecs delay, so that less is no sign of a cut
 # What a stream without a container begins with; FFmpeg passes over what comes before
@@ -99,7 +99,7 @@ class FFmpeg:
             what = "pictures and no sound" if streams.video else "no sound"
             raise AudioError(self._path, f"holds {what}", "Leave it out, or name the file that has the sound")
         if len(streams.audio) > 1:
-            self._say(f"{len(streams.audio)} sound tracks; the first is used")
+            self._say(f"{counted(len(streams.audio), 'sound track')}; the first is used")
         if streams.audio[0].codec_context is None:
             raise AudioError(
                 self._path, "is in a codec that FFmpeg does not know", "Convert it with the program that made it"

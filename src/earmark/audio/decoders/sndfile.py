@@ -25,6 +25,7 @@ from earmark.audio.containers import (
 from earmark.audio.decoders import source
 from earmark.audio.decoders.source import MEDIA, Damaged, Info, Mixer, Report, Wave, reason
 from earmark.audio.layout import Layout, View
+from earmark.errors import counted
 from earmark.files.stores import Ranged
 
 BLOCK_VALUES = 2**22  # values (frames × channels) in a block at most: 16 MiB
@@ -106,7 +107,7 @@ class Libsndfile:
             return None
         seconds = self._frames / self.info.sample_rate
         return Fault(
-            f"is larger than its format can be: {seconds:.2f} s of it can be read, {left} bytes follow",
+            f"is larger than its format can be: {seconds:.2f} s of it can be read, {counted(left, 'byte follows', 'bytes follow')}",
             CONVERT,
             seconds,
         )
@@ -180,10 +181,14 @@ class Libsndfile:
             return
         left = mpeg.left_over(self._file)
         if left > LEFT_OVER and stated is None:
-            problem = f"does not state its length; libsndfile stops at {seconds}, {left} bytes before the end"
+            problem = (
+                f"does not state its length; libsndfile stops at {seconds}, {counted(left, 'byte')} before the end"
+            )
             raise Damaged(at, problem, f"{MEDIA}; so does such an MP3")
         if left > LEFT_OVER:
-            raise Damaged(at, f"goes on behind the {seconds} that it states, with {left} bytes of sound", CONVERT)
+            raise Damaged(
+                at, f"goes on behind the {seconds} that it states, with {counted(left, 'byte')} of sound", CONVERT
+            )
 
 
 def _stated_frames(file: BinaryIO, sound: soundfile.SoundFile, container: str, codec: str) -> int:

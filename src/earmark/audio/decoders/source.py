@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.audio.containers import Fault
+from earmark.errors import counted
 
 Wave = NDArray[np.float32]  # (samples,)
 Report = Callable[[str], None]
@@ -111,7 +112,7 @@ class Mixer:
             else f"it is {10 * math.log10(self.before / self.after):.0f} dB weaker than they are"
         )
         return (
-            f"its {self.channels} channels cancel in their mix: {lost}. One may be wired the other way round: choose one with "
+            f"its {counted(self.channels, 'channel')} cancel in their mix: {lost}. One may be wired the other way round: choose one with "
             "--channel (channel=)"
         )
 

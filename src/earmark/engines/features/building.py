@@ -12,7 +12,7 @@ from earmark import audio
 from earmark.engines.features.framing import Floats, Singles
 from earmark.engines.features.loudness import normalised
 from earmark.engines.features.resize import Feature, Resized
-from earmark.errors import RecipeError
+from earmark.errors import RecipeError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.errors.refusals import Refused, all_of
 from earmark.recipe import bounds
@@ -134,8 +134,8 @@ def _window_mistakes(feature: Feature, recipe: Recipe | Known) -> list[str]:
     samples, _ = recipe.windows.build().samples(recipe.sample_rate)
     if samples < feature.shortest:
         return [
-            f"windows.length: {length:g} s are {samples} samples; {recipe.features.name} needs at least "
-            f"{feature.shortest}: make it longer"
+            f"windows.length: {length:g} s {agreed(samples, 'is', 'are')} {counted(samples, 'sample')}; "
+            f"{recipe.features.name} needs at least {feature.shortest}: make it longer"
         ]
     made = [feature, feature.feature] if isinstance(feature, Resized) else [feature]
     return [told for each in made for told in bounds.maps(length, each.channels, each.bands, each.frames(samples))]

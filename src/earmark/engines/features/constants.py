@@ -6,6 +6,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 
 
@@ -20,5 +21,5 @@ def each(told: float | Sequence[float], count: int, name: str, parts: str) -> li
     """`count` constants. told: one for all or a list of one for each. name, parts: for the message."""
     values = [float(value) for value in told] if isinstance(told, Sequence) else [float(told)] * count
     if len(values) != count:
-        refuse(f"{name} has {len(values)} constants for {count} {parts}: give one for all or one for each")
+        refuse(f"{name} has {counted(len(values), 'constant')} for {count} {parts}: give one for all or one for each")
     return values

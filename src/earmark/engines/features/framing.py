@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.constants import check_known
+from earmark.errors import counted
 from earmark.errors.refusals import Refused, refuse, stop
 
 Floats = NDArray[np.float64]
@@ -38,7 +39,7 @@ KEPT = threading.local()
 def check_fft(fft: int) -> None:
     """Refuse a transform of more samples than any feature needs, before anything of its size is made."""
     if fft > LONGEST_FFT:
-        stop(f"an FFT of {fft:,} samples is longer than {LONGEST_FFT:,}: take a shorter window or fft")
+        stop(f"an FFT of {counted(fft, 'sample')} is longer than {LONGEST_FFT:,}: take a shorter window or fft")
 
 
 class Framing:
@@ -82,11 +83,11 @@ class Framing:
         check_fft(fft)
         if not 1 <= window_samples <= fft:  # of one that is far too long nothing may be made
             fit = stop if window_samples > LONGEST_FFT else refuse
-            fit(f"a window of {window_samples} samples does not fit an FFT of {fft}")
+            fit(f"a window of {counted(window_samples, 'sample')} does not fit an FFT of {fft}")
         if hop_samples < 1:
-            refuse(f"a hop of {hop_samples} samples: it must be at least one")
+            refuse(f"a hop of {counted(hop_samples, 'sample')}: it must be at least one")
         if hop_samples > LONGEST_FFT:
-            refuse(f"a hop of {hop_samples:,} samples is longer than {LONGEST_FFT:,}: take a shorter one")
+            refuse(f"a hop of {counted(hop_samples, 'sample')} is longer than {LONGEST_FFT:,}: take a shorter one")
         self.window_samples, self.hop_samples, self.fft = window_samples, hop_samples, fft
         self.kind, self.centre, self.edges = kind, centre, edges
         self.preemphasis, self.lost = preemphasis, int(preemphasis > 0)  # samples that a wave loses at its start
@@ -143,7 +144,8 @@ class Framing:
         """Refuse a wave of so many samples, where that is not one frame."""
         if samples < self.shortest:
             raise Refused(
-                f"{samples} samples are fewer than one frame of {self.span}: pad the wave, or take a shorter window"
+                f"{counted(samples, 'sample is', 'samples are')} fewer than one frame of {self.span}: pad the wave, or take a "
+                "shorter window"
             )
 
     def _window(self) -> Floats:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.constants import check_known
+from earmark.errors import agreed, counted
 from earmark.errors.refusals import Refused, refuse, stop
 
 MelScale = Literal["slaney", "htk"]
@@ -78,7 +79,10 @@ def mel_filters(
     if not 0 <= low < high <= sample_rate / 2:
         refuse(f"mel bands from {low:g} to {high:g} Hz do not fit below half the sample rate, {sample_rate / 2:g} Hz")
     if bands * (fft // 2 + 1) > LARGEST:
-        stop(f"{bands:,} mel bands of {fft // 2 + 1:,} bins are more than {LARGEST:,} weights: take fewer bands")
+        stop(
+            f"{counted(bands, 'mel band')} of {counted(fft // 2 + 1, 'bin')} {agreed(bands, 'is', 'are')} more than "
+            f"{LARGEST:,} weights: take fewer bands"
+        )
     bins = np.linspace(0.0, sample_rate / 2, fft // 2 + 1)
     lowest, highest = hz_to_mel(np.array([low, high]), scale)
     even = np.linspace(lowest, highest, bands + 2)
@@ -92,8 +96,9 @@ def mel_filters(
     empty = np.flatnonzero(filters.max(1) == 0)
     if len(empty):  # told alone: after other mistakes it may be of their making
         raise Refused(
-            f"{len(empty)} of {bands} mel bands are narrower than an FFT bin ({sample_rate / fft:.1f} Hz), "
-            f"the first at {edges[empty[0] + 1]:.0f} Hz: take fewer bands, a longer FFT or a higher `low`"
+            f"{len(empty):,} of {counted(bands, 'mel band')} {agreed(len(empty), 'is', 'are')} narrower than an FFT bin "
+            f"({sample_rate / fft:.1f} Hz), the first at {edges[empty[0] + 1]:.0f} Hz: take fewer bands, a longer FFT or a "
+            "higher `low`"
         )
     return filters.astype(np.float32)
 

@@ -16,6 +16,7 @@ from earmark.engines.features.framing import Edges, Floats, Framed, Singles, Win
 from earmark.engines.features.levels import check_level
 from earmark.engines.features.logmel import LogMel
 from earmark.engines.features.mel import MelScale
+from earmark.errors import counted
 from earmark.errors.refusals import stop
 from earmark.registry import NUMPY_FEATURES
 
@@ -59,7 +60,9 @@ class Mfcc(Framed):
         edges: Edges = "zeros",
     ):
         if not 1 <= coefficients <= mel_bands:
-            stop(f"{coefficients} coefficients of {mel_bands} mel bands: there are from 1 to {mel_bands}")
+            stop(
+                f"{counted(coefficients, 'coefficient')} of {counted(mel_bands, 'mel band')}: there are from 1 to {mel_bands}"
+            )
         if mel_bands > MOST_BANDS:
             stop(f"mel_bands is {mel_bands:,}: there are {MOST_BANDS:,} at most")
         means = each(mean, coefficients, "mean", "coefficients")

@@ -17,6 +17,7 @@ from earmark.engines.features.framing import Floats, Singles, Window
 from earmark.engines.features.levels import Log
 from earmark.engines.features.logmel import LogMel
 from earmark.engines.features.mel import LARGEST, MelScale
+from earmark.errors import counted
 from earmark.errors.refusals import refuse, stop
 from earmark.registry import NUMPY_FEATURES
 
@@ -57,11 +58,12 @@ class MultiRes:
         if not windows:
             refuse("windows is empty: give the length of at least one, in seconds")
         if len(windows) > MOST:
-            stop(f"windows has {len(windows):,} lengths: there are {MOST} at most")
+            stop(f"windows has {counted(len(windows), 'length')}: there are {MOST} at most")
         bins = sum(round(window * sample_rate) // 2 + 1 for window in windows)
         if bands * bins > LARGEST:
             stop(
-                f"{bands:,} bands of {bins:,} bins in all are more than {LARGEST:,} weights: take fewer or shorter windows"
+                f"{counted(bands, 'band')} of {counted(bins, 'bin')} in all are more than {LARGEST:,} weights: take fewer or "
+                "shorter windows"
             )
         means = each(mean, len(windows), "mean", "windows")
         deviations = each(deviation, len(windows), "deviation", "windows")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.features.framing import Floats, Singles
+from earmark.errors import counted
 from earmark.errors.refusals import Refused, refuse
 
 
@@ -55,7 +56,7 @@ class Size:
         """Refuse maps of so many channels."""
         if channels not in (1, self.channels):
             raise Refused(
-                f"maps of {channels} channels cannot become {self.channels}: one can be repeated, several stay as they are"
+                f"maps of {counted(channels, 'channel')} cannot become {self.channels}: one can be repeated, several stay as they are"
             )
 
     def frames_of(self, feature: Sized, samples: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import EarmarkError, TaggerError, counted
 from earmark.inference.cluster import ways
 from earmark.inference.cluster.cutting import Cut, cut_for
 from earmark.inference.cluster.joining import join
@@ -122,7 +122,7 @@ class Pace:
         self.told, spent, past = now, now - self.begun, sum(self.sizes[:done])
         left = f", about {_span(spent * (sum(self.sizes) - past) / past)} left" if past else ""
         self.report(
-            f"{done} of {len(self.sizes)} recordings; {_span(self.seconds)} of sound in {_span(spent)}, "
+            f"{done:,} of {counted(len(self.sizes), 'recording')}; {_span(self.seconds)} of sound in {_span(spent)}, "
             f"{self.seconds / spent:.0f} times as fast as it sounds{left}"
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed
 from earmark.inference.cluster import asking, stages
 from earmark.inference.cluster.connected import connected, told
 from earmark.inference.cluster.machines import Machines
@@ -55,8 +55,8 @@ def plan_for(ray: Any, machines: Machines) -> Plan:
     room = sum(int(each // machines.cores) for each in cores)
     if not room:
         raise EarmarkError(
-            f"--on ray: no machine of the cluster has {machines.cores} cores for a net ({', '.join(f'{n:g}' for n in cores)}). Give Ray "
-            "more (ray start --num-cpus), or nets less (--cluster cores=1)"
+            f"--on ray: no machine of the cluster has {machines.cores:g} {agreed(machines.cores, 'core', 'cores')} for a net "
+            f"({', '.join(f'{n:g}' for n in cores)}). Give Ray more (ray start --num-cpus), or nets less (--cluster cores=1)"
         )
     if gpus and machines.nets is None:
         decoders = max(1, room) if machines.decoders is None else machines.decoders

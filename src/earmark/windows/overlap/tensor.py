@@ -28,6 +28,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from earmark.errors import agreed, counted
+
 PAYS = 0.9  # sharing goes on while it is less than this of the work of windows one by one
 
 OF_ALL = (
@@ -62,7 +64,10 @@ def overlapping(waves: Tensor, length: int, hop: int, count: int, trace: Trace |
     """
     need = (count - 1) * hop + length
     if waves.shape[-1] < need:
-        raise ValueError(f"{count} windows of {length} samples every {hop} need {need} samples, not {waves.shape[-1]}")
+        raise ValueError(
+            f"{counted(count, 'window')} of {counted(length, 'sample')} every {hop} {agreed(count, 'needs', 'need')} "
+            f"{counted(need, 'sample')}, not {waves.shape[-1]}"
+        )
     return Overlap(waves[..., :need], 1, len(waves), count, hop, length, None, None, trace or Trace())
 
 
@@ -198,7 +203,7 @@ class Overlap:
         patches = (head_end if before else 0) + (self.length - tail_start + filler if behind else 0)
         work = times * len(self.shared) * self.shared.shape[-1] + len(self) * patches
         if work > PAYS * len(self) * self.length:
-            phases = f"a stride of {stride} where windows are {self.step} apart makes {times * self.phases} phases"
+            phases = f"a stride of {stride} where windows are {self.step} apart makes {counted(times * self.phases, 'phase')}"
             return function(self.windows(f"{what}: {phases if times > 1 else 'the edges are most of a window'}"))
         aligned = self if times == 1 else self._in_phases(times)
         head = tail = None
