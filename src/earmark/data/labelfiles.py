@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.data.manifest import few
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, agreed, counted
 from earmark.files.bounds import EVENTS
 from earmark.files.tables import decimal, missing, named_twice, separated, separator_of
 from earmark.files.texts import MARKS, problem
@@ -101,7 +101,10 @@ def read(
             continue
         _gather(labels, found, told, name, own, places, points, least)
     if strangers:
-        labels.notes.append(f"{len(strangers)} files hold no labels and belong to no recording: {few(strangers)}")
+        labels.notes.append(
+            f"{counted(len(strangers), 'file holds', 'files hold')} no labels and "
+            f"{agreed(len(strangers), 'belongs', 'belong')} to no recording: {few(strangers)}"
+        )
     labels.events = {name: sorted(events, key=lambda e: (e[1], e[2], e[0])) for name, events in sorted(found.items())}
     return labels
 
@@ -117,7 +120,10 @@ def _gather(
     for recording, event, _ in told.points:
         pointed[recording].append(event)
     if told.points and points is None:
-        labels.notes.append(f"{name}: {len(told.points)} labels without a length are left out; points= gives them one")
+        labels.notes.append(
+            f"{name}: {counted(len(told.points), 'label')} without a length {agreed(len(told.points), 'is', 'are')} left out; "
+            f"points= gives {agreed(len(told.points), 'it', 'them')} one"
+        )
     low = 0
     for recording, events in told.items():
         place = own if not recording else places.named(recording, name)
@@ -130,7 +136,9 @@ def _gather(
         if points is not None:
             known |= {(e.tag.strip(), e.onset, e.onset + points) for e in pointed[recording]}
     if low:
-        labels.notes.append(f"{name}: {low} events with scores below {least:g} are left out")
+        labels.notes.append(
+            f"{name}: {counted(low, 'event with a score', 'events with scores')} below {least:g} {agreed(low, 'is', 'are')} left out"
+        )
 
 
 class _Places:

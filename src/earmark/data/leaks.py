@@ -18,7 +18,7 @@ from earmark.data import sounds
 from earmark.data.manifest import Manifest, few, natural
 from earmark.data.splits import Parts
 from earmark.data.together import SOURCE, codes, limits, recordings
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 
 EMPTY = hashlib.sha256().hexdigest()  # of a file without a byte, which is no sound
 
@@ -89,7 +89,10 @@ def _tell_sounds(a: str, b: str, one: Manifest, other: Manifest, bear: bool, say
         one, other = one.select(~told), other.select(~told)
     if not len(one):
         return
-    sentence = f"{len(one)} sounds lie in both {a} and {b}, byte for byte, such as {str(one.ids[0])!r} and {str(other.ids[0])!r}"
+    sentence = (
+        f"{counted(len(one), 'sound lies', 'sounds lie')} in both {a} and {b}, byte for byte, such as {str(one.ids[0])!r} and "
+        f"{str(other.ids[0])!r}"
+    )
     if not bear:
         raise ManifestError(
             f"{sentence}: figures would be too good. Take one of each out, choose folds that keep them together, or bear it with "
@@ -122,20 +125,16 @@ def copies(what: str, clips: Manifest, digest: Mapping[Path, str]) -> list[str]:
     if other:
         named = [f"{str(few_clips.ids[row])!r} ({', '.join(tags[row]) or 'no tag'})" for row in other[0]]
         lines.append(
-            f"{_counted(len(other), what)} other tags than the same sound has elsewhere among them, such as {named[1]} and {named[0]}: one "
-            "of both is wrong, or each lacks a tag"
+            f"{counted(len(other), f'{what} clip has', f'{what} clips have')} other tags than the same sound has elsewhere "
+            f"among them, such as {named[1]} and {named[0]}: one of both is wrong, or each lacks a tag"
         )
     if same:
         first_of, again_of = (str(few_clips.ids[row]) for row in same[0])
         lines.append(
-            f"{_counted(len(same), what)} the same sound as another of them, byte for byte, such as {again_of!r} and {first_of!r}: it "
-            "counts twice"
+            f"{counted(len(same), f'{what} clip has', f'{what} clips have')} the same sound as another of them, byte for "
+            f"byte, such as {again_of!r} and {first_of!r}: it counts twice"
         )
     return lines
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what} clip{' has' if count == 1 else 's have'}"
 
 
 def _sounding(clips: Manifest, digest: Mapping[Path, str]) -> Iterator[str]:
@@ -151,7 +150,7 @@ def _leak(kind: str, manifest: Manifest, rows: NDArray[np.int64], what: str) -> 
     folds = tuple(sorted(set(manifest.folds[rows].tolist()), key=natural))
     ids = tuple(manifest.ids[rows].tolist())
     named = [f"fold {name}" if name else "no fold" for name in folds]
-    sentence = f"{what} in {', '.join(named[:-1])} and {named[-1]}: {len(ids)} clips, {few(ids)}"
+    sentence = f"{what} in {', '.join(named[:-1])} and {named[-1]}: {counted(len(ids), 'clip')}, {few(ids)}"
     return Leak(kind, folds, ids, sentence)
 
 
@@ -213,7 +212,8 @@ def _audio_leaks(manifest: Manifest) -> list[Leak]:
             absent.append(name)
     if absent:
         raise ManifestError(
-            f"{len(absent)} of {len(names)} recordings are not there under {manifest.root}: {few(absent)}"
+            f"{len(absent):,} of {counted(len(names), 'recording')} {agreed(len(absent), 'is', 'are')} not there under "
+            f"{manifest.root}: {few(absent)}"
         )
     found = []
     for alike in _across_folds(sizes[path], fold):

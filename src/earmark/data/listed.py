@@ -14,7 +14,7 @@ from typing import Any
 
 from earmark.audio.walk import Named, below
 from earmark.data.manifest.files import load_table
-from earmark.errors import ManifestError, escaped
+from earmark.errors import ManifestError, agreed, counted, escaped
 from earmark.files import write_bytes
 from earmark.files.names import Names
 from earmark.files.stores import is_stored, place
@@ -86,13 +86,17 @@ def _paths(file: Path, report: Callable[[str], None]) -> Iterator[Path]:
     if missing := column.null_count:
         row = pc.index(pc.is_null(column), True).as_py() + 1
         raise ManifestError(
-            f"{file}: {missing} rows have no {COLUMN}, the first is row {row}. Fill them in, or take them out"
+            f"{file}: {counted(missing, 'row has', 'rows have')} no {COLUMN}, the first is row {row}. Fill "
+            f"{agreed(missing, 'it in, or take it', 'them in, or take them')} out"
         )
     names = pc.unique(column)
     parts = [name for name in ("start", "end") if name in table.column_names and table[name].null_count < len(table)]
     if len(names) < len(table) or parts:
-        which = "its rows are of parts of them" if parts else f"it has {len(table)} rows"
-        report(f"{file}: {len(names)} recordings are heard, each once and whole; {which}")
+        which = "its rows are of parts of them" if parts else f"it has {counted(len(table), 'row')}"
+        report(
+            f"{file}: {counted(len(names), 'recording is', 'recordings are')} heard, {agreed(len(names), '', 'each ')}once and "
+            f"whole; {which}"
+        )
     for first in range(0, len(names), AT_ONCE):
         for name in names.slice(first, AT_ONCE).to_pylist():
             yield place(name) if "://" in name or name.startswith("/") else file.parent / name

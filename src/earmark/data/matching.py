@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.manifest import Manifest
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.registry import did_you_mean
 from earmark.scores import Scores, Task
 
@@ -47,7 +47,7 @@ def unknown_of(known: NDArray[np.bool_] | None, task: Task) -> list[str]:
     """Of how many pairs of a clip and a tag, (rows, tags), nobody knows, and what figures make of them; None: all are known."""
     if known is None or known.all():
         return []
-    of = f"{known.size - int(known.sum())} of {known.size} pairs of a clip and a tag"
+    of = f"{known.size - int(known.sum()):,} of {counted(known.size, 'pair')} of a clip and a tag"
     what = "no figure counts them" if task == "many" else "where a clip has one tag, the others are taken as absent"
     return [f"Of {of} it is not known whether the clip has the tag: {what}."]
 
@@ -59,7 +59,9 @@ def check_any(source: str, scores: Scores, clips: Manifest, where: str) -> None:
     count = len(np.unique(scores.ids))
     like = f". Its ids are like {str(scores.ids[0])!r}" if count else ""
     like += f", those of {where} like {str(clips.ids[0])!r}" if like and len(clips) else ""
-    raise ScoresError(f"{source}: none of its {count} clips is in {where}: give the clips that they are of{like}")
+    raise ScoresError(
+        f"{source}: none of its {counted(count, 'clip')} is in {where}: give the clips that they are of{like}"
+    )
 
 
 def match(scores: Scores, manifest: Manifest) -> Matched:
@@ -78,20 +80,20 @@ def match(scores: Scores, manifest: Manifest) -> Matched:
         twice = np.flatnonzero(rows > 1)
         if len(twice):
             raise ScoresError(
-                f"{_clips(len(twice), 'has', 'have')} several rows in the {name}, first: {unique[twice[0]]} "
-                f"({rows[twice[0]]} rows). A report needs one row a clip: combine the windows of a recording first"
+                f"{counted(len(twice), 'clip has', 'clips have')} several rows in the {name}, first: {unique[twice[0]]} "
+                f"({counted(rows[twice[0]], 'row')}). A report needs one row a clip: combine the windows of a recording first"
             )
     missing = np.setdiff1d(manifest.ids, scores.ids)
     if len(missing):
         raise ScoresError(
-            f"{_clips(len(missing), 'of the manifest has', 'of the manifest have')} no scores, first: {missing[0]} "
+            f"{counted(len(missing), 'clip of the manifest has', 'clips of the manifest have')} no scores, first: {missing[0]} "
             f"({len(manifest)} in the manifest, {len(scores)} scored). "
-            "Tag them too, or report on the part of the manifest that was scored"
+            f"Tag {agreed(len(missing), 'it', 'them')} too, or report on the part of the manifest that was scored"
         )
     notes = _check_tags(scores, manifest)
     others = len(scores) - len(manifest)
     if others:
-        notes.append(f"{_count(others, 'scored clip')} outside the manifest: not in this report.")
+        notes.append(f"{counted(others, 'scored clip')} outside the manifest: not in this report.")
     order = np.argsort(manifest.ids)
     place = np.argsort(scores.ids)
     ids = manifest.ids[order]
@@ -114,8 +116,8 @@ def _check_tags(scores: Scores, manifest: Manifest) -> list[str]:
     used = [manifest.vocabulary[i] for i, count in zip(unknown, clips, strict=True) if count]
     if used:
         raise ScoresError(
-            f"the tagger does not know {_count(len(used), 'tag')} of the manifest: {_names(used)} ({int(clips.sum())} "
-            f"times){did_you_mean(used[0], scores.tags)} It knows {_names(scores.tags)}. "
+            f"the tagger does not know {counted(len(used), 'tag')} of the manifest: {_names(used)} "
+            f"({counted(int(clips.sum()), 'time')}){did_you_mean(used[0], scores.tags)} It knows {_names(scores.tags)}. "
             "Take these clips out of the manifest, or use a tagger that was trained with these tags"
         )
     return [f"The tagger does not know {_names([manifest.vocabulary[i] for i in unknown])}; no clip here has them."]
@@ -133,18 +135,11 @@ def events_of(manifest: Manifest) -> dict[str, list[tuple[str, float, float]]]:
     unknown = [clip for clip, events in rows.items() if events is None]
     if unknown:
         raise ScoresError(
-            f"the events of {len(unknown)} of {len(rows)} clips are not known, first: {unknown[0]}. "
-            "Take these clips out, or give them an empty list of events where nothing is heard"
+            f"the events of {len(unknown):,} of {counted(len(rows), 'clip')} are not known, first: {unknown[0]}. Take "
+            f"{agreed(len(unknown), 'this clip out, or give it', 'these clips out, or give them')} an empty list of events "
+            "where nothing is heard"
         )
     return {clip: [(e["tag"], e["onset"], e["offset"]) for e in events] for clip, events in rows.items()}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _clips(number: int, has: str, have: str) -> str:
-    return f"{_count(number, 'clip')} {has if number == 1 else have}"
 
 
 def _names(names: Sequence[str], shown: int = 12) -> str:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from earmark import audio
 from earmark.data.manifest import Manifest, few
-from earmark.errors import AudioError, ManifestError
+from earmark.errors import AudioError, ManifestError, agreed, counted
 from earmark.files.stores import is_stored
 
 LOOKED = 200  # recordings whose headers are read: a fraction of a second
@@ -29,7 +29,8 @@ def doubts(clips: Manifest, maker: str) -> list[str]:
     told += _too_short(clips)
     if not pc.any(pc.greater(pc.list_value_length(clips.table["tags"]), 0)).as_py():
         told.append(
-            f"none of the {len(clips)} clips has a tag, so that nothing can be learnt from them or judged by them"
+            f"none of the {counted(len(clips), 'clip')} has a tag, so that nothing can be learnt from "
+            f"{agreed(len(clips), 'it or judged by it', 'them or judged by them')}"
         )
     return told
 
@@ -49,7 +50,7 @@ def _absent(clips: Manifest, maker: str) -> list[str]:
             lacking.append(path)
     if not lacking:
         return []
-    said = f"{len(lacking)} of {len(paths)} recordings are not there: {few(lacking)}"
+    said = f"{len(lacking):,} of {counted(len(paths), 'recording')} {agreed(len(lacking), 'is', 'are')} not there: {few(lacking)}"
     if len(lacking) == len(paths):
         raise ManifestError(
             f"{maker}: {said}. Looked from {clips.root}: paths are relative to the root that the data set gives, or absolute"
@@ -82,7 +83,8 @@ def _too_short(clips: Manifest) -> list[str]:
     row, length = found[0]
     of = "" if len(looked) == len(timed) else f" {len(looked)} looked at of"
     return [
-        f"{len(found)} of the{of} {len(timed)} clips with times reach past the end of their recording, such as "
+        f"{len(found):,} of the{of} {counted(len(timed), 'clip')} with times "
+        f"{agreed(len(found), 'reaches past the end of its', 'reach past the end of their')} recording, such as "
         f"{str(clips.ids[row])!r}, to {reach[row]:g} s of {length:.2f} s: times are seconds from the start of the recording"
     ]
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from earmark.data.manifest import SCHEMA, Manifest, build, few
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 
 SHARE = 0.5  # of an event that makes it one of the clip's; of `length` that makes the end a clip
 PART = 0.25  # of `length` that an event's part lasts to be one of the clip's, however long the event is
@@ -40,8 +40,8 @@ def cut(whole: Manifest, length: float, durations: Sequence[float]) -> Manifest:
     wrong = [name for name, seconds in zip(whole.ids.tolist(), durations, strict=True) if not 0 < seconds < math.inf]
     if wrong:
         raise ManifestError(
-            f"cut: {len(wrong)} of {len(whole)} recordings do not last a number of seconds above 0: {few(wrong)}. "
-            "Correct their durations"
+            f"cut: {len(wrong):,} of {counted(len(whole), 'recording')} {agreed(len(wrong), 'does', 'do')} not last a number "
+            f"of seconds above 0: {few(wrong)}. Correct their durations"
         )
     for row, seconds in zip(whole.table.to_pylist(), durations, strict=True):
         spans, rest = clips(seconds, length)
@@ -100,8 +100,9 @@ def _check(whole: Manifest) -> None:
     unknown = whole.ids[whole.table["events"].is_null().to_numpy()].tolist()
     if unknown:
         raise ManifestError(
-            f"cut: of {len(unknown)} of {len(whole)} recordings it is not known when what is heard, so that nobody can say "
-            f"what is in a clip of theirs: {few(unknown)}. Take them out, or do not cut"
+            f"cut: of {len(unknown):,} of {counted(len(whole), 'recording')} it is not known when what is heard, so that nobody can say "
+            f"what is in a clip of {agreed(len(unknown), 'it', 'them')}: {few(unknown)}. Take "
+            f"{agreed(len(unknown), 'it', 'them')} out, or do not cut"
         )
     parts = whole.table["start"].null_count + whole.table["end"].null_count
     if parts < 2 * len(whole):

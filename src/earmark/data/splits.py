@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from earmark.data.clipset import ClipSet, facts
 from earmark.data.manifest import SCHEMA, Manifest, natural, tag_codes
 from earmark.data.together import shared, together
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.errors.kinds import checked
 
 __all__ = ["ClipSet", "Parts", "assign_folds", "deal", "divide", "facts", "split", "without_fold"]
@@ -41,7 +41,7 @@ def split(manifest: Manifest, fraction: float, seed: int) -> tuple[Manifest, Man
     if not (dealt == 1).any() or (dealt == 1).all():
         groups = len(np.unique(together(manifest)))
         raise ManifestError(
-            f"cannot hold out {fraction:g} of {len(manifest)} clips (groups: {groups}): one side would be empty, "
+            f"cannot hold out {fraction:g} of {counted(len(manifest), 'clip')} (groups: {groups}): one side would be empty, "
             "since a group is never divided. Take another fraction, or smaller groups"
         )
     how = {"fraction": fraction, "seed": seed}
@@ -68,7 +68,8 @@ def assign_folds(manifest: Manifest, k: int, seed: int) -> Manifest:
     filled = len(np.unique(dealt))
     if filled < k:
         raise ManifestError(
-            f"{k} folds are too many: with whole groups, {len(manifest)} clips fill only {filled}. Take fewer folds"
+            f"{counted(k, 'fold is', 'folds are')} too many: with whole groups, {counted(len(manifest), 'clip fills', 'clips fill')} only "
+            f"{filled}. Take fewer folds"
         )
     names = pa.chunked_array([pa.array((dealt + 1).astype(str))])
     table = manifest.table.set_column(SCHEMA.get_field_index("fold"), SCHEMA.field("fold"), names)
@@ -116,10 +117,12 @@ def without_fold(manifest: Manifest, *, learnt: bool = True) -> str | None:
     count = manifest.table["fold"].null_count
     if count in (0, len(manifest)):
         return None
-    does = "learns from them and none judges them" if learnt else "leaves them out"
+    it = agreed(count, "it", "them")
+    does = f"learns from {it} and none judges {it}" if learnt else f"leaves {it} out"
     return (
-        f"{count} of {len(manifest)} clips have no fold: where folds take turns (--fold all), each turn {does}. "
-        "So that each clip is judged, deal all anew: `earmark index … --folds 5`, or --set data.folds=5 --set data.deal=all"
+        f"{count:,} of {counted(len(manifest), 'clip')} {agreed(count, 'has', 'have')} no fold: where folds take turns "
+        f"(--fold all), each turn {does}. So that each clip is judged, deal all anew: `earmark index … --folds 5`, or --set "
+        "data.folds=5 --set data.deal=all"
     )
 
 

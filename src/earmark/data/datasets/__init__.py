@@ -19,7 +19,7 @@ import pyarrow as pa
 from earmark.data import packs, recorded
 from earmark.data.manifest import Manifest, read
 from earmark.data.named import check_options, named
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.files.shown import shown
 from earmark.files.stores import is_stored, place
@@ -272,8 +272,8 @@ def present(
     if len(rows) < len(names) and (missing == "refuse" or not rows):
         absent = [name for name, place in zip(names, found, strict=True) if not place]
         raise ManifestError(
-            f"{where}: {len(absent)} of {len(names)} recordings are not there: {', '.join(absent[:SHOWN])}"
-            f"{' …' if len(absent) > SHOWN else ''}. {hint}"
+            f"{where}: {len(absent):,} of {counted(len(names), 'recording')} {agreed(len(absent), 'is', 'are')} not there: "
+            f"{', '.join(absent[:SHOWN])}{' …' if len(absent) > SHOWN else ''}. {hint}"
         )
     return rows
 
@@ -324,7 +324,8 @@ def strong(
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
         raise ManifestError(
-            f"{file}: {len(wrong)} rows lack a name, a tag, an onset or an offset from 0 to {LONGEST:.0e} in seconds: {shown}"
+            f"{file}: {counted(len(wrong), 'row lacks', 'rows lack')} a name, a tag, an onset or an offset from 0 to "
+            f"{LONGEST:.0e} in seconds: {shown}"
         )
     return Strong(
         {name: None if name in unclear else known for name, known in events.items()},
@@ -338,7 +339,9 @@ def complete(file: Path, cells: Sequence[Sequence[Any]], *names: str) -> None:
     wrong = [row for row, row_cells in enumerate(zip(*cells, strict=True), 1) if None in row_cells]
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN])) + (" …" if len(wrong) > SHOWN else "")
-        raise ManifestError(f"{file}: {len(wrong)} rows lack one of {', '.join(names)}: {shown}. {IN_WHOLE}")
+        raise ManifestError(
+            f"{file}: {counted(len(wrong), 'row lacks', 'rows lack')} one of {', '.join(names)}: {shown}. {IN_WHOLE}"
+        )
 
 
 def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:
@@ -358,7 +361,9 @@ def headless(file: Path, names: Sequence[str], separator: str = ",") -> Any:
     except FileNotFoundError as error:
         raise ManifestError(f"{file}: no such file") from error
     except pa.ArrowInvalid as error:
-        raise ManifestError(f"{file}: cannot be read as {len(names)} columns ({', '.join(names)}): {error}") from error
+        raise ManifestError(
+            f"{file}: cannot be read as {counted(len(names), 'column')} ({', '.join(names)}): {error}"
+        ) from error
 
 
 def columns(table: Any, file: Path, *names: str) -> list[list[Any]]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from earmark.data.datasets import AUDIO, SHOWN, VANISHED, below, choose, columns, dataset, first, present, refuse
 from earmark.data.manifest import Manifest, build, load_table
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.files import check_text
 from earmark.scores import LONGEST
 
@@ -164,8 +164,8 @@ def segments(file: Path) -> pa.Table:
     if len(wrong):
         shown = ", ".join(str(line + 1) for line in wrong[:SHOWN]) + (" …" if len(wrong) > SHOWN else "")
         raise ManifestError(
-            f'{file}: {len(wrong)} lines are not of the form: YTID, 30.000, 40.000, "/m/09x0r,/m/04rlf". '
-            f"Lines {shown}, the first of them {lines[int(wrong[0])].as_py()[:80]!r}"
+            f'{file}: {counted(len(wrong), "line is", "lines are")} not of the form: YTID, 30.000, 40.000, "/m/09x0r,/m/04rlf". '
+            f"{agreed(len(wrong), 'Line', 'Lines')} {shown}, the first of them {lines[int(wrong[0])].as_py()[:80]!r}"
         )
     parts = parts.filter(pc.invert(other))
     if not len(parts):
@@ -204,7 +204,7 @@ def tags_of(mids: pa.ChunkedArray, names: dict[str, str], root: Path) -> pa.List
     if codes.null_count:
         unknown = pc.unique(flat.filter(codes.is_null())).to_pylist()
         raise ManifestError(
-            f"{root}: {len(unknown)} mids are not in {CLASSES}: {', '.join(unknown[:SHOWN])}"
+            f"{root}: {counted(len(unknown), 'mid is', 'mids are')} not in {CLASSES}: {', '.join(unknown[:SHOWN])}"
             f"{' …' if len(unknown) > SHOWN else ''}. The tables and the list of classes belong to different releases"
         )
     offsets = np.concatenate([[0], np.cumsum(pc.list_value_length(lists).to_numpy())]).astype(np.int32)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from earmark.data.datasets import AUDIO, SHOWN, choose, dataset, refuse
 from earmark.data.manifest import Manifest, build
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 
 # what the parts of a split are called, with or without a number: train, test2, fold_1, split-3
 SPLIT = re.compile(
@@ -39,7 +39,10 @@ def folder(root: Path, group: str | None = None, splits: Literal["doubt", "folds
     top = [file for file in audio if "/" not in file]
     if top:
         refuse(
-            root, LAYOUT, f"{len(top)} recordings lie outside of any tag's folder, such as {top[0]}. Move them into one"
+            root,
+            LAYOUT,
+            f"{counted(len(top), 'recording lies', 'recordings lie')} outside of any tag's folder, such as {top[0]}. Move "
+            f"{agreed(len(top), 'it', 'them')} into one",
         )
     if not audio:
         refuse(root, LAYOUT, "no recordings in folders of it")
@@ -108,6 +111,6 @@ def _groups(files: list[str], pattern: str | None) -> list[str | None]:
     unmatched = [file for file, match in zip(files, matches, strict=True) if match is None]
     if unmatched:
         raise ManifestError(
-            f"group {pattern!r} matches nothing in {len(unmatched)} of {len(files)} names, such as {unmatched[0]}"
+            f"group {pattern!r} matches nothing in {len(unmatched):,} of {counted(len(files), 'name')}, such as {unmatched[0]}"
         )
     return [match[1] if match else None for match in matches]

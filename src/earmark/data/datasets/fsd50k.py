@@ -8,7 +8,7 @@ from typing import Any
 
 from earmark.data.datasets import AUDIO, NO_CLIPS, SHOWN, columns, dataset, expect, headless, recordings
 from earmark.data.manifest import Manifest, build, load_table
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, counted
 from earmark.files import read_text
 
 LAYOUT = {
@@ -87,7 +87,7 @@ def clips(file: Path, mids: dict[str, str]) -> tuple[list[str], list[list[str]],
     if unknown:
         shown = ", ".join(map(repr, unknown[:SHOWN])) + (" …" if len(unknown) > SHOWN else "")
         raise ManifestError(
-            f"{file}: {len(unknown)} labels are not among the {len(mids)} of vocabulary.csv: {shown}. "
+            f"{file}: {counted(len(unknown), 'label is', 'labels are')} not among the {len(mids)} of vocabulary.csv: {shown}. "
             "Perhaps one of the two is an excerpt"
         )
     for name, clip_tags, cell in zip(names, tags, codes, strict=True):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from earmark.data.datasets import AUDIO, dataset, expect, refuse
 from earmark.data.manifest import Manifest, build
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 
 LAYOUT = {
     "recordings/0_george_0.wav": AUDIO,
@@ -37,7 +37,7 @@ def fsdd(root: Path, split: Literal["official", "speaker"] = "official") -> Mani
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd or not names:
         what = (
-            f"{len(odd)} files in recordings are not called digit_speaker_take, such as {odd[0]}"
+            f"{counted(len(odd), 'file')} in recordings {agreed(len(odd), 'is', 'are')} not called digit_speaker_take, such as {odd[0]}"
             if odd
             else "no recordings"
         )

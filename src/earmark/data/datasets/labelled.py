@@ -11,7 +11,7 @@ from earmark.data.datasets import AUDIO, SHOWN, choose, dataset, refuse
 from earmark.data.excerpts import excerpts, left
 from earmark.data.labelfiles import Event, Labels
 from earmark.data.manifest import Manifest, build, few
-from earmark.errors import AudioError, ManifestError
+from earmark.errors import AudioError, ManifestError, agreed, counted
 
 LAYOUT = {
     "night.wav": AUDIO,
@@ -70,15 +70,18 @@ def labelled(
         refuse(
             root,
             LAYOUT,
-            f"{len(recordings)} recordings, and no file of labels (.txt, .tsv, .csv) that is called after one",
+            f"{counted(len(recordings), 'recording')}, and no file of labels (.txt, .tsv, .csv) that is called after one",
         )
     notes = _lost(root, labels, missing)
     rows, facts, told = _clips(root, labels.events, complete, margin, shortest, background, piece, others)
     without = sorted(set(recordings) - set(labels.events))
     if without:
-        notes.append(f"{len(without)} of {len(recordings)} recordings have no labels and are left out: {few(without)}")
+        notes.append(
+            f"{len(without):,} of {counted(len(recordings), 'recording')} {agreed(len(without), 'has', 'have')} no labels and "
+            f"{agreed(len(without), 'is', 'are')} left out: {few(without)}"
+        )
     if not rows["id"]:
-        refuse(root, LAYOUT, f"no events in {len(labels.files)} files of labels")
+        refuse(root, LAYOUT, f"no events in {counted(len(labels.files), 'file')} of labels")
     facts = {"files of labels": len(labels.files), "labelled in full": complete, **facts}
     facts |= {"recordings without labels": len(without)} if without else {}
     manifest = build(rows, root, facts=facts, name=str(root))
@@ -95,10 +98,14 @@ def _lost(root: Path, labels: Labels, missing: str) -> list[str]:
     if not labels.lost:
         return []
     shown = [name if file in name else f"{name} (in {file})" for name, file in labels.lost.items()]
-    told = f"{len(shown)} recordings that are labelled are not there: {', '.join(shown[:SHOWN])}{' …' * (len(shown) > SHOWN)}"
+    told = (
+        f"{counted(len(shown), 'recording that is labelled is', 'recordings that are labelled are')} not there: "
+        f"{', '.join(shown[:SHOWN])}{' …' * (len(shown) > SHOWN)}"
+    )
     if missing == "refuse":
         raise ManifestError(
-            f"{root}: {told}. Put them beside their labels, or leave them out: "
+            f"{root}: {told}. Put "
+            f"{agreed(len(shown), 'it beside its labels, or leave it', 'them beside their labels, or leave them')} out: "
             f"earmark index labelled {root} -o clips.csv --set missing=skip"
         )
     return [told]
@@ -153,12 +160,15 @@ def _within(root: Path, path: str, events: list[Event], notes: list[str]) -> tup
     if late:
         name, begin, _ = late[0]
         raise ManifestError(
-            f"{root / path}: lasts {duration:g} s, and {len(late)} of its {len(events)} labels begin after that, the first "
-            f"{name!r} at {begin:g} s: are they of another recording, or counted from the start of a sequence of files?"
+            f"{root / path}: lasts {duration:g} s, and {len(late):,} of its {counted(len(events), 'label')} "
+            f"{agreed(len(late), 'begins', 'begin')} after that, the first "
+            f"{name!r} at {begin:g} s: {agreed(len(late), 'is it', 'are they')} of another recording, or counted from the "
+            "start of a sequence of files?"
         )
     over = [event for event in events if event[2] > duration + PAST]
     if over:
         notes.append(
-            f"{path}: {len(over)} labels reach past its end at {duration:g} s and are cut there, the first {over[0][0]!r}"
+            f"{path}: {counted(len(over), 'label reaches', 'labels reach')} past its end at {duration:g} s and "
+            f"{agreed(len(over), 'is', 'are')} cut there, the first {over[0][0]!r}"
         )
     return duration, [(name, begin, min(end, duration)) for name, begin, end in events]

@@ -8,7 +8,7 @@ from typing import Any
 
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, expect, located, present
 from earmark.data.manifest import Manifest, build, load_table
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.files import read_text
 
 LAYOUT = {
@@ -45,7 +45,9 @@ def openmic2018(root: Path) -> Manifest:
     parts = {fold: keys(root / name) for fold, name in PARTITIONS.items()}
     both = sorted(set.intersection(*map(set, parts.values())))
     if both:
-        raise ManifestError(f"{root}: {len(both)} clips are in both partitions, such as {both[0]}")
+        raise ManifestError(
+            f"{root}: {counted(len(both), 'clip is', 'clips are')} in both partitions, such as {both[0]}"
+        )
     folds = {key: fold for fold, part in parts.items() for key in part}
     names = [f"{key[:3]}/{key}.ogg" for key in answers]
     paths = located(root, "audio", names)
@@ -107,8 +109,9 @@ def relevance(file: Path, tags: tuple[str, ...]) -> dict[str, dict[str, float]]:
         answers.setdefault(key, {})[tag] = value
     if wrong:
         raise ManifestError(
-            f"{file}: {len(wrong)} rows lack a clip, an instrument of class-map.json or a relevance from 0 to 1, or say "
-            f"the same again: {', '.join(map(str, wrong[:SHOWN]))}{' …' if len(wrong) > SHOWN else ''}"
+            f"{file}: {counted(len(wrong), 'row lacks', 'rows lack')} a clip, an instrument of class-map.json or a relevance "
+            f"from 0 to 1, or {agreed(len(wrong), 'says', 'say')} the same again: "
+            f"{', '.join(map(str, wrong[:SHOWN]))}{' …' if len(wrong) > SHOWN else ''}"
         )
     return answers
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from earmark.data.datasets import AUDIO, SHOWN, choose, dataset, refuse
 from earmark.data.manifest import Manifest, build
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, counted
 from earmark.files import read_text
 
 LAYOUT = {
@@ -109,7 +109,9 @@ def folds_of(names: list[str], listed: dict[str, set[str]]) -> list[str]:
     """The fold of each recording. listed: fold → names without endings; what is in none is "train"."""
     both = sorted(set.intersection(*listed.values()))
     if both:
-        raise ManifestError(f"{len(both)} recordings are in both {' and '.join(LISTS.values())}, such as {both[0]}")
+        raise ManifestError(
+            f"{counted(len(both), 'recording is', 'recordings are')} in both {' and '.join(LISTS.values())}, such as {both[0]}"
+        )
     parts = {name: part for part, stems in listed.items() for name in stems}
     return [parts.get(_stem(name), "train") for name in names]
 

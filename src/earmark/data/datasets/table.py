@@ -9,7 +9,7 @@ from typing import Any
 
 from earmark.data.datasets import AUDIO, SHOWN, columns, dataset, refuse
 from earmark.data.manifest import LATER, SCHEMA, Manifest, build, columns_left_out, load_table, read
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.files.tables import missing
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST
@@ -112,7 +112,14 @@ def table(
     facts |= {"columns left out": left_out} if left_out else {}
     unknown = sum(events is None for events in clips["events"]) if strong else 0
     facts |= {"recordings with an event without a length": unknown} if unknown else {}
-    lengthless = (f"{unknown} recordings have an event without a length: only their tags are taken",) if unknown else ()
+    lengthless = (
+        (
+            f"{counted(unknown, 'recording has', 'recordings have')} an event without a length: only "
+            f"{agreed(unknown, 'its', 'their')} tags are taken",
+        )
+        if unknown
+        else ()
+    )
     notes = (*columns_left_out(left_out), *lengthless)
     return replace(build(clips, folder, facts=facts, name=str(place)), notes=notes)
 
@@ -206,7 +213,7 @@ def _weak(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any]]
         # the count of each at once: a search for the first would count all paths anew for each
         twice, count = next((path, count) for path, count in Counter(paths).items() if count > 1)
         raise ManifestError(
-            f"{place}: {twice} has {count} rows. If each is an event, name onset= and offset=; if each is "
+            f"{place}: {twice} has {counted(count, 'row')}. If each is an event, name onset= and offset=; if each is "
             "a clip of the recording, name start= and end="
         )
     clips: dict[str, Any] = {"id": ids, "path": paths, "tags": labels}
@@ -243,7 +250,8 @@ def _strong(paths: list[str], labels: list[list[str]], cells: dict[str, list[Any
     if wrong:
         shown = ", ".join(map(str, wrong[:SHOWN]))
         raise ManifestError(
-            f"{place}: {len(wrong)} rows lack a tag, an onset or an offset in seconds: {shown} (times go from 0 to {LONGEST:.0e})"
+            f"{place}: {counted(len(wrong), 'row lacks', 'rows lack')} a tag, an onset or an offset in seconds: {shown} (times "
+            f"go from 0 to {LONGEST:.0e})"
         )
     clips: dict[str, Any] = {"id": list(events), "path": list(events)}
     # an event of no length says that a tag is heard, but not when: not all events of its recording are known
@@ -277,10 +285,10 @@ def _audio_folder(here: Path, audio: str | None, paths: list[str]) -> tuple[Path
     if absent:
         looked = [best] if len(absent) < len(paths) else places
         raise ManifestError(
-            f"{here}: {len(absent)} of {len(paths)} recordings are not there: {', '.join(absent[:SHOWN])}"
-            f"{' …' if len(absent) > SHOWN else ''}. Looked from {', '.join(repr(p or '.') for p in looked)}"
-            f"{', where the others are' if len(absent) < len(paths) else ''}. "
-            "Name their folder with audio=, and their ending, if the table leaves it out, with suffix="
+            f"{here}: {len(absent):,} of {counted(len(paths), 'recording')} {agreed(len(absent), 'is', 'are')} not there: "
+            f"{', '.join(absent[:SHOWN])}{' …' if len(absent) > SHOWN else ''}. Looked from "
+            f"{', '.join(repr(p or '.') for p in looked)}{', where the others are' if len(absent) < len(paths) else ''}. Name "
+            "their folder with audio=, and their ending, if the table leaves it out, with suffix="
         )
     return here / best, best or "."
 

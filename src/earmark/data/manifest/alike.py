@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from earmark.errors import counted
 from earmark.files.tables import MISSING
 
 SHOWN = 3  # groups of spellings that a sentence names
@@ -27,7 +28,7 @@ def doubts(vocabulary: Sequence[str]) -> list[str]:
     lines = []
     if groups := spelt_alike(vocabulary):
         shown = "; ".join(" and ".join(map(_shown, group)) for group in groups[:SHOWN])
-        more = f" and {len(groups) - SHOWN} more groups" if len(groups) > SHOWN else ""
+        more = f" and {counted(len(groups) - SHOWN, 'more group')}" if len(groups) > SHOWN else ""
         lines.append(
             "warning: tags that differ in case, blanks, hyphens or the form of letters only are tags of their own: "
             f"{shown}{more}. If they are one, spell them alike"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from earmark.data.manifest.columns import JOINT, SCHEMA, tag_codes
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.scores import LONGEST
 
 REQUIRED = ("id", "path", "tags")
@@ -22,8 +22,7 @@ TOLERANCE = 1e-6  # seconds that an event may reach out of its clip: rounding in
 
 
 def refuse(name: str, mistakes: list[str]) -> NoReturn:
-    count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
-    raise ManifestError(f"{name}: {count}\n" + "\n".join(f"  {line}" for line in mistakes))
+    raise ManifestError(f"{name}: {counted(len(mistakes), 'mistake')}\n" + "\n".join(f"  {line}" for line in mistakes))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -41,7 +40,7 @@ def at(mask: NDArray[np.bool_], ids: pa.Array) -> str:
     rows = np.flatnonzero(mask)
     shown = ", ".join(f"{row + 1} (id {ids[int(row)].as_py()})" for row in rows[:SHOWN])
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
+    return f"{agreed(len(rows), 'row', 'rows')} {shown}{more}"
 
 
 def check_names(columns: Mapping[str, Any], name: str, others_allowed: bool = False) -> None:

@@ -19,7 +19,7 @@ from earmark.data.manifest import columns as columns_of
 from earmark.data.manifest.alike import doubts
 from earmark.data.manifest.checks import Wrong, at, check_names, contradictions, few, refuse
 from earmark.data.manifest.columns import SCHEMA
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.registry import fixed
 from earmark.scores import Task
@@ -86,8 +86,10 @@ class Manifest:
         if (codes < 0).any() and not ignore_others:
             others = sorted(set(self.vocabulary) - set(names))
             raise ManifestError(
-                f"{len(np.unique(rows[codes < 0]))} clips have tags that are not among the {len(names)} asked for: "
-                f"{few(others)}. Take these clips out, or say that other tags are to be ignored"
+                f"{counted(len(np.unique(rows[codes < 0])), 'clip has', 'clips have')} tags that are not among the "
+                f"{len(names):,} asked for: {few(others)}. Take "
+                f"{agreed(len(np.unique(rows[codes < 0])), 'this clip', 'these clips')} out, or say that other tags are to be "
+                "ignored"
             )
         result = np.zeros((len(self), len(names)), bool)
         result[rows[codes >= 0], codes[codes >= 0]] = True
@@ -139,12 +141,12 @@ class Manifest:
         which = np.asarray(which)
         if which.dtype == bool:
             if which.shape != (len(self),):
-                raise ManifestError(f"a mask of the shape {which.shape} does not fit {len(self)} clips")
+                raise ManifestError(f"a mask of the shape {which.shape} does not fit {counted(len(self), 'clip')}")
             table = columns_of.kept(self.table, which)
         else:
             places = which.astype(np.int64)
             if len(wrong := places[(places < 0) | (places >= len(self))]):
-                raise ManifestError(f"there is no row {wrong[0]} among {len(self)} clips: rows count from 0")
+                raise ManifestError(f"there is no row {wrong[0]} among {counted(len(self), 'clip')}: rows count from 0")
             table = self.table.take(pa.array(places))
         return replace(self, table=table)
 
@@ -209,7 +211,7 @@ def build(
             raise ManifestError(f"{name}: column {column!r} cannot be read ({error})") from error
     for column, values in given.items():
         if len(values) != rows:
-            raise ManifestError(f"{name}: column {column!r} has {len(values)} rows, 'id' has {rows}")
+            raise ManifestError(f"{name}: column {column!r} has {counted(len(values), 'row')}, 'id' has {rows}")
     table: dict[str, pa.Array] = {}
     wrong: list[Wrong] = []
     try:

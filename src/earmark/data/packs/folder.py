@@ -22,7 +22,7 @@ from earmark.data.clipset import ClipSet
 from earmark.data.manifest import SCHEMA, Manifest, build
 from earmark.data.manifest.files import FORMAT as MANIFEST
 from earmark.data.manifest.files import VERSION as OF_MANIFEST
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, agreed, counted
 from earmark.files import parquet
 from earmark.files.bounds import read_json
 from earmark.files.putting import fetch
@@ -75,7 +75,8 @@ class Pack:
         left = f", {self.unread} that could not be read left out" if self.unread else ""
         count = sum(shard.clips for shard in self.shards)
         return (
-            f"{count} clips in {len(self.shards)} shards, {size / 1e6:,.1f} MB{left}; packed with {how or 'no options'}"
+            f"{counted(count, 'clip')} in {counted(len(self.shards), 'shard')}, {size / 1e6:,.1f} MB{left}; packed with "
+            f"{how or 'no options'}"
         )
 
 
@@ -137,7 +138,8 @@ def read(folder: str | Path) -> Manifest:
     pack = describe(folder)
     if not pack.whole:
         raise ManifestError(
-            f"{folder}: is a pack that is not finished ({len(pack.shards)} shards are told): go on with the same `earmark pack`"
+            f"{folder}: is a pack that is not finished ({counted(len(pack.shards), 'shard is', 'shards are')} told): go on "
+            "with the same `earmark pack`"
         )
     _check_shards(pack)
     file = folder / INDEX
@@ -240,11 +242,12 @@ def _check_shards(pack: Pack) -> None:
             size = file.stat().st_size
         except OSError as error:
             raise ManifestError(
-                f"{file}: cannot be read ({error.strerror}), and {shard.clips} clips lie in it. Fetch it again, or pack again"
+                f"{file}: cannot be read ({error.strerror}), and {counted(shard.clips, 'clip lies', 'clips lie')} in it. Fetch "
+                "it again, or pack again"
             ) from error
         if size != shard.size:
             raise ManifestError(
-                f"{file}: has {size} bytes, and {PACK} tells {shard.size}: it is cut off or another one. Fetch it again"
+                f"{file}: has {counted(size, 'byte')}, and {PACK} tells {shard.size}: it is cut off or another one. Fetch it again"
             )
 
 
@@ -263,6 +266,7 @@ def _check_places(pack: Pack, table: pa.Table, file: Path) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise ManifestError(
-            f"{file}: {int(wrong.sum())} clips are not within the pack's shards, or their frames, rate or digest are missing; the "
+            f"{file}: {counted(int(wrong.sum()), 'clip is', 'clips are')} not within the pack's shards, or "
+            f"{agreed(int(wrong.sum()), 'its', 'their')} frames, rate or digest are missing; the "
             f"first is row {row + 1}, {table['path'][row].as_py()!r}. The index is damaged or another pack's: pack again"
         )

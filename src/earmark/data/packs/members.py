@@ -19,7 +19,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.audio import Wave, members
-from earmark.errors import AudioError
+from earmark.errors import AudioError, agreed, counted
 from earmark.files import sound
 
 STEPS = {"PCM_16": 1 << 15, "PCM_24": 1 << 23}  # of full scale
@@ -104,7 +104,10 @@ def _sixteen(wave: Wave, rate: int) -> tuple[bytes, str]:
     if not over:
         return _flac(wave, rate, "PCM_16"), ""
     share = f"{over / len(wave):.1%} of all, the largest at {size.max():.3g} times full scale"
-    return _flac(wave, rate, "PCM_16"), f"{over} samples exceed full scale and are clipped: {share}"
+    return (
+        _flac(wave, rate, "PCM_16"),
+        f"{counted(over, 'sample exceeds', 'samples exceed')} full scale and {agreed(over, 'is', 'are')} clipped: {share}",
+    )
 
 
 def _fits(wave: Wave, steps: int) -> bool:
@@ -127,7 +130,7 @@ def _bytes(path: Path) -> bytes:
             return members.fetch(member)
         size = path.stat().st_size
         if size > LONGEST:
-            problem = f"has {size:,} bytes; a clip of a pack has {LONGEST:,} at most"
+            problem = f"has {counted(size, 'byte')}; a clip of a pack has {LONGEST:,} at most"
             raise AudioError(path, problem, "Cut it into clips: give start and end")
         return path.read_bytes()
     except OSError as error:

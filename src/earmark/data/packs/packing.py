@@ -49,7 +49,7 @@ from earmark.data.packs.folder import (
 )
 from earmark.data.packs.members import Clip, Stored, stored
 from earmark.data.packs.origins import Origins, part_of
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 from earmark.files import clear_up, whole, write_text
 from earmark.files.lock import locked
 from earmark.files.putting import remove
@@ -130,7 +130,9 @@ def pack(
 
 def _check(shard_size: int, rate: int | None, bear: float) -> None:
     if shard_size < 1_000_000:
-        raise EarmarkError(f"a shard of {shard_size} bytes is too small to be read in order: take 1 MB at least")
+        raise EarmarkError(
+            f"a shard of {counted(shard_size, 'byte')} is too small to be read in order: take 1 MB at least"
+        )
     if rate is not None:
         from earmark.audio import check_rate
 
@@ -267,7 +269,7 @@ class _Work:
             facts["reason"] = error.problem
             if self.failed > self.most:
                 raise EarmarkError(
-                    f"{self.failed} clips of {len(self.manifest)} cannot be read, more than are borne ({self.most}), the last: "
+                    f"{counted(self.failed, 'clip')} of {len(self.manifest)} cannot be read, more than are borne ({self.most}), the last: "
                     f"{error}. Mend them, or bear more (--bear 0.1 for a tenth); what is packed is kept"
                 ) from error
         else:
@@ -312,7 +314,7 @@ class _Work:
         notes = _notes(self.manifest, table)
         if broken.all():
             raise EarmarkError(
-                f"none of the {len(rows)} clips can be read, the first: {failures[0][1]}: {failures[0][2]}"
+                f"none of the {counted(len(rows), 'clip')} can be read, the first: {failures[0][1]}: {failures[0][2]}"
             )
         index = _write_index(self.folder / INDEX, self.manifest.select(rows[~broken]), table.filter(pa.array(~broken)))
         beside.write(self.folder, ERRORS, failures)

@@ -12,7 +12,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.soundscapes.folder import MixedScene, check_levels, claim, groups_apart, make_all, save_tables
 from earmark.data.soundscapes.plan import Mix, ScenePlan, TooFew, draw, pool
 from earmark.data.soundscapes.sound import Sound, backgrounds, locate_all, single
-from earmark.errors import AudioError, ManifestError
+from earmark.errors import AudioError, ManifestError, agreed, counted
 from earmark.files.places import led_to
 from earmark.progress import QUIET, Progress, task
 
@@ -35,13 +35,14 @@ class Made:
         """What one might not expect of the folder, in sentences."""
         told = []
         if fewer := sum(len(scene.plan.events) < scene.plan.wanted for scene in self.scenes):
-            told.append(f"{fewer} scenes have fewer events than were drawn, since no more fit")
+            told.append(f"{counted(fewer, 'scene has', 'scenes have')} fewer events than were drawn, since no more fit")
         names = {f"{scene.plan.name}.flac" for scene in self.scenes}
         audio = self.folder / "audio"
         there = [path for fold in self.folds for path in (audio / fold).glob("scene_*.flac") if path.name not in names]
         if there:
             told.append(
-                f"{len(there)} scenes of earlier runs lie in {audio} and are not in the tables: --scenes is smaller"
+                f"{counted(len(there), 'scene')} of earlier runs {agreed(len(there), 'lies', 'lie')} in {audio} and "
+                f"{agreed(len(there), 'is', 'are')} not in the tables: --scenes is smaller"
             )
         return told
 
@@ -85,11 +86,13 @@ def make_scenes(
     except TooFew as error:
         if not unread:
             raise
-        raise TooFew(f"{error}; {len(unread)} clips cannot be used, the first: {unread[0]}", unread) from error
+        raise TooFew(
+            f"{error}; {counted(len(unread), 'clip')} cannot be used, the first: {unread[0]}", unread
+        ) from error
     claim(folder, mix, held)
     made: list[MixedScene] = []
     spoilt: list[AudioError] = []
-    with task(progress, f"{len(plans)} scenes", len(plans)) as step:
+    with task(progress, counted(len(plans), "scene"), len(plans)) as step:
         for outcome in make_all(folder, plans, paths, mix.folder, workers):
             step()
             if isinstance(outcome, MixedScene):
@@ -122,14 +125,16 @@ def _locate(
     """(sounds of each fold, recordings by clip, what could not be read, what was done to the audio)."""
     listed, why = single(clips)
     for reason, count in sorted(why.items()):
-        progress.say(f"{count} clips with {reason} are left out: scenes are mixed from clips with one event")
+        progress.say(
+            f"{counted(count, 'clip')} with {reason} {agreed(count, 'is', 'are')} left out: scenes are mixed from clips with one event"
+        )
     listed = [clip for clip in listed if clip.fold in chosen]
     sounds: dict[str, list[Sound]] = {fold: [] for fold in chosen}
     paths: dict[str, Path] = {}
     failures: list[AudioError] = []
     notes: list[str] = []
     located = closing(locate_all(listed, mix.sample_rate, mix.trim, workers))
-    with task(progress, f"{len(listed)} clips", len(listed)) as step, located as outcomes:
+    with task(progress, counted(len(listed), "clip"), len(listed)) as step, located as outcomes:
         for clip, (outcome, said) in zip(listed, outcomes, strict=True):
             step()
             notes += said

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earmark.audio import check_rate
 from earmark.data.soundscapes.sound import Sound, frame_length
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 from earmark.registry import did_you_mean
 
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls with frequency to this power: 3 dB an octave each
@@ -160,8 +160,9 @@ def pool(fold: str, sounds: Sequence[Sound], mix: Mix, backgrounds: Sequence[Sou
     most = mix.events[1]
     if len(sounds) < most:
         raise TooFew(
-            f"{_whose(fold)} {len(sounds)} clips with one event that can be read, and up to {most} events a scene need "
-            f"{most}, since a clip is heard once a scene. Give fewer with --events, or a manifest with more"
+            f"{_whose(fold)} {counted(len(sounds), 'clip')} with one event that can be read, and up to "
+            f"{counted(most, 'event')} a scene need {most}, since a clip is heard once a scene. Give fewer with --events, or "
+            "a manifest with more"
         )
     by_tag: dict[str, list[Sound]] = {}
     for sound in sorted(sounds, key=lambda each: (each.tag, each.id)):
@@ -189,7 +190,7 @@ def draw(pool: SoundPool, mix: Mix, scene: int) -> ScenePlan:
         placed = max(placed, _arrange(pool, mix, wanted, chance), key=len)
     if len(placed) < fewest:
         raise EarmarkError(
-            f"scene {scene} of {pool.fold or 'all clips'}: no {fewest} events fit in {mix.length:g} s with at most "
+            f"scene {scene} of {pool.fold or 'all clips'}: no {counted(fewest, 'event')} fit in {mix.length:g} s with at most "
             f"{mix.overlap} at once and one of a tag; after {ATTEMPTS} attempts there were {len(placed)}. Give longer "
             "scenes with --length, fewer events with --events, more at once with --overlap, or clips of more tags"
         )

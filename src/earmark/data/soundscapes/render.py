@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.data.soundscapes.plan import COLOURS, NOISE, PlacedEvent, ScenePlan, generator
-from earmark.errors import AudioError
+from earmark.errors import AudioError, counted
 
 Wave = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def _levelled(wave: Wave, level: float, path: Path, at: float) -> Wave:
     """The wave with an RMS of `level` dB of full scale."""
     rms = float(np.sqrt(np.mean(wave**2)))
     if not rms:
-        problem = f"is silent for {len(wave)} samples from {at:.2f} s on: it cannot be brought to a level"
+        problem = f"is silent for {counted(len(wave), 'sample')} from {at:.2f} s on: it cannot be brought to a level"
         raise AudioError(path, problem, "Take it out of the manifest or of the folder of backgrounds")
     return np.asarray(wave * (10 ** (level / 20) / rms))
 

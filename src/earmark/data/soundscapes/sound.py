@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.data.manifest import Manifest
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 
 FRAME = 0.01  # s over which power is measured
 BACKGROUND = "background/"  # before the names of background recordings among the sources
@@ -164,8 +164,8 @@ def backgrounds(
         whose = f" to fold {empty[0]!r}" if empty[0] else ""
         reasons = f"; {len(failures)} cannot be used, the first: {failures[0]}" if failures else ""
         raise EarmarkError(
-            f"{folder}: no background recording falls{whose}: {len(found)} recordings were dealt in turn to {len(folds)} "
-            f"folds, so that none is heard in two{reasons}. Put more recordings there, or take --background brown"
+            f"{folder}: no background recording falls{whose}: {counted(len(found), 'recording was', 'recordings were')} dealt in turn to "
+            f"{counted(len(folds), 'fold')}, so that none is heard in two{reasons}. Put more recordings there, or take --background brown"
         )
     return dealt, failures
 

@@ -26,7 +26,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.soundscapes.plan import Mix, ScenePlan, draw, pool
 from earmark.data.soundscapes.render import FLOOR, PEAK, parts
 from earmark.data.soundscapes.sound import Sound, backgrounds, locate_all, single
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 
 WITHIN = 3  # what a seed is for, beside those of plans
 TRIES = 20  # stretches drawn where one is digital silence
@@ -69,7 +69,7 @@ def mixed_within(
             f"no recordings in {', '.join(map(str, recordings))}: give files, or folders in which some lie"
         )
     if copies < 1:
-        raise EarmarkError(f"{copies} copies of each clip: give 1 or more")
+        raise EarmarkError(f"{counted(copies, 'copy', 'copies')} of each clip: give 1 or more")
     listed, _ = single(clips)
     folder = found[0].absolute().parent
     dealt, unread = backgrounds(
