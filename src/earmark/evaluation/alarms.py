@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.evaluation import recording
 from earmark.evaluation.scoring import Settings, Unread
 from earmark.events import DEFAULT, EventRules
@@ -147,7 +147,7 @@ def _heard(
     if not read:
         why = f", the first: {lost[0].path}: {lost[0].reason}" if lost else ""
         raise EarmarkError(
-            f"{of}: none of the {len(paths)} recordings could be heard{why}. Give recordings without the tagger's sounds"
+            f"{of}: none of the {counted(len(paths), 'recording')} could be heard{why}. Give recordings without the tagger's sounds"
         )
     told = Alarms(of, read, round((seconds - unheard) / 3600, 6), _sorted(counts), unheard=round(unheard / 3600, 6))
     return Heard((told,), tuple(lost), tuple(notes))
@@ -198,7 +198,9 @@ def record(file: str | Path, tagger: AnyTagger, alarms: Sequence[Alarms]) -> Non
             "without, or write nothing"
         )
     if nothing := [each for each in alarms if each.rate is None]:
-        told = "; ".join(f"{each.of} ({each.recordings} recordings, {each.unheard or 0:.2g} h)" for each in nothing)
+        told = "; ".join(
+            f"{each.of} ({counted(each.recordings, 'recording')}, {each.unheard or 0:.2g} h)" for each in nothing
+        )
         raise EarmarkError(
             f"{told}: in none of it there is anything to be heard, as with a dead microphone, so that no alarm could come, and no rate is "
             "written. Check these recordings, or leave them out"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from earmark.data.clipset import ClipSet, sorted_digest
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, agreed, counted
 from earmark.scores import Scores
 
 WHAT = ("weights", "temperature")
@@ -34,7 +34,7 @@ class Choice:
         """For people."""
         folds = f" of fold {', '.join(self.clips.folds)}" if self.clips.folds else ""
         how = ", for each fold by the others" if self.across else ""
-        return f"by {self.by} on {self.clips.clips} clips{folds}{how}"
+        return f"by {self.by} on {counted(self.clips.clips, 'clip')}{folds}{how}"
 
 
 def fact(by: str, across: bool, clips: ClipSet) -> dict[str, Any]:
@@ -111,12 +111,18 @@ def check(source: str, scores: Scores, judged: Iterable[str], seen: bool) -> lis
             continue
         count, sure = _chose(each.clips, rows, ids)
         if count:
-            which = f"all {len(ids)}" if count == len(ids) else f"{count} of the {len(ids)}"
-            on.setdefault(f"on {which} clips that are judged{'' if sure else ', at least'}", []).append(each.what)
+            which = (
+                f"all {counted(len(ids), 'clip')}"
+                if count == len(ids)
+                else f"{count:,} of the {counted(len(ids), 'clip')}"
+            )
+            on.setdefault(
+                f"on {which} that {agreed(len(ids), 'is', 'are')} judged{'' if sure else ', at least'}", []
+            ).append(each.what)
         elif not sure:
             notes.append(
-                f"{source}: its {each.what} {_verb([each.what])} chosen on {each.clips.clips} clips. Whether clips that are judged "
-                "were among them cannot be known from the file: if so, figures are too good."
+                f"{source}: its {each.what} {_verb([each.what])} chosen on {counted(each.clips.clips, 'clip')}. Whether clips "
+                "that are judged were among them cannot be known from the file: if so, figures are too good."
             )
     if not on:
         return notes

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from earmark import metrics
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, match
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.evaluation import wording
 from earmark.evaluation.events import EventFigures
 from earmark.evaluation.figures import Bootstrap, Decided, Decisions, Figures, Miss, TagDecided, TagFigures, plain
@@ -123,8 +123,8 @@ def foreign(
     if not wins.sum() or wins.sum() < MANY * clips:
         return []
     sentence = (
-        f"Of {wording.count(clips, 'clip')} {int(wins.sum())} have their highest score for a tag that no clip here has: "
-        f"{wording.names([scores.tags[i] for i in which], 3)}."
+        f"Of {counted(clips, 'clip')} {int(wins.sum()):,} {agreed(int(wins.sum()), 'has its', 'have their')} highest score "
+        f"for a tag that no clip here has: {wording.names([scores.tags[i] for i in which], 3)}."
     )
     if not table:
         return [sentence]
@@ -177,9 +177,10 @@ def _check_task(matched: Matched, task: Task) -> None:
     if task == "one" and (count != 1).any():
         first = int(np.flatnonzero(count != 1)[0])
         raise ScoresError(
-            f"{wording.clips(int((count != 1).sum()), 'has', 'have')} not exactly one tag, first: {matched.ids[first]} "
-            f"({count[first]} tags). The tagger gives one tag a clip: "
-            "leave these clips out, or use a tagger of task many, or judge as one with --task many"
+            f"{counted(int((count != 1).sum()), 'clip has', 'clips have')} not exactly one tag, first: {matched.ids[first]} "
+            f"({counted(count[first], 'tag')}). The tagger gives one tag a clip: "
+            f"leave {agreed(int((count != 1).sum()), 'this clip', 'these clips')} out, or use a tagger of task many, or judge "
+            "as one with --task many"
         )
 
 
@@ -239,10 +240,10 @@ def _notes_on_reserved(
             sure = nameable | matched.known[:, which].all(1)
             heard, nameable = heard[sure], nameable[sure]
             if not sure.all():
-                left = f" Whether {wording.clips(int((~sure).sum()), 'has', 'have')} one is not known."
+                left = f" Whether {counted(int((~sure).sum()), 'clip has', 'clips have')} one is not known."
     names = wording.names([tag for tag, each in zip(tags, which.tolist(), strict=True) if not each])
     return [
-        f"Learnt and never told, and judged here as any other tag: {names}. Of {wording.count(int((~nameable).sum()), 'clip')} without a "
+        f"Learnt and never told, and judged here as any other tag: {names}. Of {counted(int((~nameable).sum()), 'clip')} without a "
         f"tag that is told {int((heard & ~nameable).sum())} would be told one {how}, of {int(nameable.sum())} with one "
         f"{int((~heard & nameable).sum())} none.{left}"
     ]
@@ -289,7 +290,9 @@ def notes_on_figures(figures: Mapping[str, Interval], groups: int) -> list[str]:
     if "accuracy" in figures and figures["accuracy"].value == 1:
         # n independent groups are all without an error in one case of twenty where a share of 1 - 0.05^(1/n) has one
         share = wording.percent(1 - 0.05 ** (1 / groups))
-        notes.append(f"{groups} groups without an error may come from a tagger that errs in up to {share} of them.")
+        notes.append(
+            f"{counted(groups, 'group')} without an error may come from a tagger that errs in up to {share} of them."
+        )
     return notes
 
 
@@ -300,5 +303,5 @@ def notes_on_groups(groups: int, resamples: int, none: str = "No intervals") -> 
     if groups < 2:
         return [f"{none}: all clips are of one group, and clips of one group are not independent."]
     if groups < FEW_GROUPS:
-        return [f"Only {groups} groups: the intervals are rough, and rather too narrow."]
+        return [f"Only {counted(groups, 'group')}: the intervals are rough, and rather too narrow."]
     return []

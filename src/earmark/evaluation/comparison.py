@@ -15,7 +15,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, check_any, match
 from earmark.data.together import grouped
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, doubts, heldout, wording
 from earmark.evaluation.clips import foreign
@@ -187,7 +187,8 @@ def compare(
             *(note for system in scored.values() for note in system.notes),
         ),
         protocol={
-            name: f"{comparison.clips} clips{_of(len(system.scores), len(matched[name].ids))}, from {_words(source)}{system.more}"
+            name: f"{counted(len(matched[name].ids), 'clip')}{_of(len(system.scores), len(matched[name].ids))}, from "
+            f"{_words(source)}{system.more}"
             for (name, system), source in zip(scored.items(), named.values(), strict=True)
         },
     )
@@ -237,7 +238,11 @@ def _lacking(scored: Mapping[str, _Scored]) -> list[str]:
     """A sentence on clips of the data that no file of scores has, where all systems are such files."""
     by_all = frozenset.intersection(*(system.lacking for system in scored.values()))
     of = next(iter(scored.values())).of
-    return [f"{len(by_all)} of the {of} have no scores in any of the files: left out."] if by_all else []
+    return (
+        [f"{len(by_all):,} of the {of} {agreed(len(by_all), 'has', 'have')} no scores in any of the files: left out."]
+        if by_all
+        else []
+    )
 
 
 def _is_file(source: Source) -> bool:
@@ -249,7 +254,7 @@ def _words(source: Source) -> str:
 
 
 def _of(scored: int, compared: int) -> str:
-    return f" of the {scored} that it scores" if scored > compared else ""
+    return f" of the {scored:,} that it scores" if scored > compared else ""
 
 
 def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
@@ -261,17 +266,17 @@ def _scores(source: Source, request: Request, progress: Progress) -> _Scored:
         where = "the manifest" if isinstance(request.data, Manifest) else str(request.data)
         where = f"fold {', '.join(request.folds)} of {where}" if request.folds else where
         check_any(str(source), scores, clips, where)
-        of, everything = f"{len(clips)} clips of {where}", frozenset(clips.ids.tolist())
+        of, everything = f"{counted(len(clips), 'clip')} of {where}", frozenset(clips.ids.tolist())
         clips = clips.select(np.isin(clips.ids, scores.ids))
         notes = choices.check(str(source), scores, clips.ids.tolist(), request.seen)
         told = [f"{what} {how}" for what, how in choices.told(scores, str(source)).items()]
         if lacking := everything - frozenset(clips.ids.tolist()):
-            told.append(f"{len(lacking)} of the {of} have no scores in it")
+            told.append(f"{len(lacking):,} of the {of} {agreed(len(lacking), 'has', 'have')} no scores in it")
         return _Scored(scores, clips, tuple(notes), "".join(f"; {each}" for each in told), lacking, of, scores.task)
     parts = heldout.score_all(source, request, progress)
     scores, clips = heldout.pooled(parts)
     look(source, parts, clips, request.seen)
-    lost = [f"{_words(source)}: {len(part.unread)} clips could not be read" for part in parts if part.unread]
+    lost = [f"{_words(source)}: {counted(len(part.unread), 'clip')} could not be read" for part in parts if part.unread]
     warnings = [f"{_words(source)}: {note}" for part in parts for note in part.warnings]
     facts = [member.facts for part in parts for member in part.tagger.members]
     computed = frozenset(each.precision.words() for each in facts if each.precision is not None)
@@ -319,7 +324,7 @@ def _match(scored: Mapping[str, _Scored], common: bool) -> tuple[dict[str, Match
             apart = sorted(set(system.scores.tags) ^ set(tags))
             raise EarmarkError(f"{first} and {name} have different tags, such as {apart[0]!r}: they cannot be compared")
         if len(ids[name]) > len(shared):
-            lack = f"{name} has {len(ids[name]) - len(shared)} clips that another system lacks"
+            lack = f"{name} has {counted(len(ids[name]) - len(shared), 'clip')} that another system lacks"
             if not common:
                 raise EarmarkError(f"{lack}: say --common to compare on the {len(shared)} that all have")
             notes.append(f"{lack}: left out.")
@@ -341,8 +346,8 @@ def _task(scored: Mapping[str, _Scored], clips: Matched, asked: Task | None) -> 
     by_clips: Task = "many" if len(several) else "one"
     if asked == "one" and len(several):
         raise EarmarkError(
-            f"--task one: {wording.clips(len(several), 'has', 'have')} not exactly one tag, first: {clips.ids[several[0]]}. Leave "
-            "these clips out, or compare as --task many"
+            f"--task one: {counted(len(several), 'clip has', 'clips have')} not exactly one tag, first: {clips.ids[several[0]]}. Leave "
+            f"{agreed(len(several), 'this clip', 'these clips')} out, or compare as --task many"
         )
     told = next(iter(own)) if len(own) == 1 else None
     judged: Task = asked or (by_clips if told is None or (told == "one" and len(several)) else told)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.matching import Matched
+from earmark.errors import counted
 from earmark.evaluation import wording
 from earmark.evaluation.clips import BEYOND, SUMS, notes_on_figures, notes_on_groups, notes_on_tags
 from earmark.metrics import Difference, Interval
@@ -70,7 +71,7 @@ def at_odds(pairs: Sequence[Difference]) -> list[str]:
         of = "p after Holm's correction for several pairs" if several else "p"
         more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
         notes.append(
-            f"Of {wording.count(len(told), 'difference')} the interval {'excludes' if excludes else 'includes'} 0 and {of} is "
+            f"Of {counted(len(told), 'difference')} the interval {'excludes' if excludes else 'includes'} 0 and {of} is "
             f"{'not ' if excludes else ''}below {LEVEL:g}: {'; '.join(told[:SHOWN])}{more}. They answer different questions, the interval "
             "how far a difference moves with other groups, p how often swapped systems differ as much; with few groups the interval is "
             "too narrow and p can hardly be small. p decides whether two are told apart."

@@ -16,7 +16,7 @@ from earmark.data.leaks import leaks
 from earmark.data.manifest import Manifest
 from earmark.data.matching import unknown_of
 from earmark.data.splits import ClipSet
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices
 from earmark.evaluation.members import names_of, summary
@@ -47,8 +47,14 @@ class Left:
 
     def words(self) -> list[str]:
         """Sentences for people, one of rows and one of tags, where there are some."""
-        rows = f"{self.rows} of the {self.of} rows of {self.name} have no scores of all members and are left out"
-        tags = f"tags of {self.name} that not all members know are left out: {few(self.tags, SHOWN)}"
+        rows = (
+            f"{self.rows:,} of the {counted(self.of, 'row')} of {self.name} {agreed(self.rows, 'has', 'have')} no scores of "
+            f"all members and {agreed(self.rows, 'is', 'are')} left out"
+        )
+        tags = (
+            f"{agreed(len(self.tags), 'a tag', 'tags')} of {self.name} that not all members know "
+            f"{agreed(len(self.tags), 'is', 'are')} left out: {few(self.tags, SHOWN)}"
+        )
         return [*([rows] if self.rows else []), *([tags] if self.tags else [])]
 
 
@@ -80,7 +86,7 @@ class Combination:
         if self.scores is None:
             return ""
         shares = [] if self.cross is not None else self.scores.facts["ensemble"]["weights"]
-        return f"{len(self.scores)} rows, {len(self.scores.tags)} tags; {summary(self.rule, shares, self.names)}"
+        return f"{counted(len(self.scores), 'row')}, {counted(len(self.scores.tags), 'tag')}; {summary(self.rule, shares, self.names)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -236,7 +242,7 @@ def _tempered(
         else:
             facts["temperature"] = warmth.fit(scores.values, truth)
             values = warmth.tempered(scores.values, facts["temperature"])
-            chosen, on = facts["temperature"], f"these very {len(clips)} clips"
+            chosen, on = facts["temperature"], f"these very {counted(len(clips), 'clip')}"
             told = f"temperature {chosen:.3f}"
             edge = warmth.at_edge(chosen)
             progress.say(_edge(told, on) if edge else f"{told}, chosen on {on}: report the ensemble on others with it")
@@ -272,13 +278,16 @@ def _clips(scores: Scores, data: str | Path | Manifest, dataset: str | None, say
     ids, count = np.unique(scores.ids, return_counts=True)
     if (count > 1).any():
         raise ScoresError(
-            f"{ids[count.argmax()]} has {count.max()} rows: the clips' tags say nothing of single windows. Give scores of clips"
+            f"{ids[count.argmax()]} has {counted(count.max(), 'row')}: the clips' tags say nothing of single windows. Give scores of clips"
         )
     place = {id_: row for row, id_ in enumerate(clips.ids.tolist())}
     missing = [id_ for id_ in scores.ids.tolist() if id_ not in place]
     if missing:
         where = "the manifest" if isinstance(data, Manifest) else data
-        raise ScoresError(f"{len(missing)} of {len(scores)} scored clips are not in {where}, such as {missing[0]}")
+        raise ScoresError(
+            f"{len(missing):,} of {counted(len(scores), 'scored clip')} {agreed(len(missing), 'is', 'are')} not in {where}, "
+            f"such as {missing[0]}"
+        )
     return clips.select([place[id_] for id_ in scores.ids.tolist()])
 
 
@@ -308,7 +317,11 @@ def _tied(clips: Manifest) -> list[str]:
     found = leaks(clips, hashes=False)
     if not found:
         return []
-    several = f"{len(found)} groups or recordings lie in several folds, such as: " if len(found) > 1 else ""
+    several = (
+        f"{counted(len(found), 'group or recording lies', 'groups or recordings lie')} in several folds, such as: "
+        if len(found) > 1
+        else ""
+    )
     return [
         f"--cross: {several}{found[0].sentence}. Clips that belong together had a part in what was chosen for each other: figures are "
         "better than on groups never heard."

@@ -15,9 +15,9 @@ from earmark.data.manifest import Manifest
 from earmark.data.matching import check_any
 from earmark.data.splits import ClipSet
 from earmark.data.together import grouped
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.errors.kinds import checked
-from earmark.evaluation import choices, heldout, recording, tracks, wording
+from earmark.evaluation import choices, heldout, recording, tracks
 from earmark.evaluation.clips import foreign, measure
 from earmark.evaluation.events import COLLARS
 from earmark.evaluation.figures import Figures, plain
@@ -215,11 +215,16 @@ def _of_scores(
     notes = [choices.NOBODY_KNOWS, *choices.check(str(path), scores, scores.ids[known].tolist(), seen)]
     chosen = choices.told(scores, str(path))
     if left := int((~known).sum()):
-        notes.append(f"{left} of the {len(scores)} rows of {path} are of clips that {there} does not have: left out.")
+        notes.append(
+            f"{left:,} of the {counted(len(scores), 'row')} of {path} {agreed(left, 'is', 'are')} of clips that {there} does "
+            "not have: left out."
+        )
         scores = rows_of(scores, known)
     judged = clips.select(np.isin(clips.ids, scores.ids))
     if left := len(clips) - len(judged):
-        notes.append(f"{left} of the {len(clips)} clips of {there} have no scores in {path}: left out.")
+        notes.append(
+            f"{left:,} of the {counted(len(clips), 'clip')} of {there} {agreed(left, 'has', 'have')} no scores in {path}: left out."
+        )
     facts = {"scores": str(path), "data": dataset or where, "folds": judged.fold_names()} | chosen
     of_task, said, more = _judged_as(str(path), scores, judged, task)
     facts, notes = facts | more, notes + said
@@ -278,8 +283,9 @@ def _merged(vocabulary: Vocabulary, clips: Manifest, task: Task) -> Manifest:
     bare = (np.array(had, int) > 0) & (np.array(has, int) == 0)
     if task == "one" and bare.any():
         raise EarmarkError(
-            f"{vocabulary.name} leaves out the tag of {wording.clips(int(bare.sum()), 'that is', 'that are')} judged by it alone, first: "
-            f"{clips.ids[bare][0]}. Give that tag a merged one, take these clips out, or say --task many"
+            f"{vocabulary.name} leaves out the tag of {counted(int(bare.sum()), 'clip that is', 'clips that are')} judged by "
+            f"it alone, first: {clips.ids[bare][0]}. Give that tag a merged one, take "
+            f"{agreed(int(bare.sum()), 'this clip', 'these clips')} out, or say --task many"
         )
     return merged
 
@@ -317,7 +323,9 @@ def record(evaluation: Evaluation, file: str | Path) -> None:
     if not evaluation.taggers:
         raise EarmarkError(f"{file}: holds scores, and figures are written into a tagger's file: leave --record out")
     if len(evaluation.taggers) > 1:
-        raise EarmarkError(f"{file}: figures of {len(evaluation.taggers)} taggers are no figures of one: evaluate one")
+        raise EarmarkError(
+            f"{file}: figures of {counted(len(evaluation.taggers), 'tagger is', 'taggers are')} no figures of one: evaluate one"
+        )
     (tagger,) = evaluation.taggers
     recording.check_as_it_is(file, tagger)
     judged = evaluation.figures

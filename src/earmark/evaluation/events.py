@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from earmark import metrics
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.events import EventRules, Track, hear
 from earmark.metrics import Interval
 from earmark.metrics.events import Counts, Events, Timed
@@ -253,7 +253,9 @@ def _checked(
     known = {clip: shifted(events, clips[clip].start) for clip, events in reference.items()}
     named = metrics.events.checked_tags(known, None)
     if unknown := [tag for tag in named if tag not in tags]:
-        raise ScoresError(f"the clips have events of {unknown[0]!r}, which is none of the tagger's {len(tags)} tags")
+        raise ScoresError(
+            f"the clips have events of {unknown[0]!r}, which is none of the tagger's {counted(len(tags), 'tag')}"
+        )
     return tags, named, known
 
 

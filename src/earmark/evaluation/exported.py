@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earmark.data.manifest import Manifest
+from earmark.errors import counted
 from earmark.evaluation import wording
 from earmark.evaluation.comparison import compare
 from earmark.evaluation.figures import plain
@@ -67,7 +68,7 @@ class Judged:
         between = "no interval of one group of clips" if low == "–" else f"95 % interval {low} to {high}"
         return (
             f"{self.way}: {wording.title(self.metric)} {wording.number(self.value.value)} and "
-            f"{wording.number(self.torch.value)} in torch on {wording.clips(self.clips, '', '').strip()}, a difference of "
+            f"{wording.number(self.torch.value)} in torch on {counted(self.clips, 'clip')}, a difference of "
             f"{_signed(self.difference.value)} ({between}); {self.flips} of them have another first tag, scores differ by "
             f"{self.max_abs_difference:.1e} at most"
         )

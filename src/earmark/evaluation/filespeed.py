@@ -15,7 +15,7 @@ from typing import Any
 
 from earmark import audio
 from earmark import inference as tagging
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.inference.scorer import together
 from earmark.models.anytagger import Member
 from earmark.models.graphtagger import GraphTagger
@@ -57,7 +57,9 @@ def files(tagger: Member, paths: Iterable[Path], batch: int | None = None, worke
     failures = [str(result.error) for result in results if isinstance(result, tagging.Failure)]
     seconds = sum(result.duration for result in results if isinstance(result, tagging.Scored))
     if not seconds:
-        raise EarmarkError(f"none of the {len(results)} recordings could be read, the first: {(*failures, '')[0]}")
+        raise EarmarkError(
+            f"none of the {counted(len(results), 'recording')} could be read, the first: {(*failures, '')[0]}"
+        )
     rest = wall - features[0] - net[0]
     speed = Speed(
         seconds,

@@ -15,7 +15,7 @@ import numpy as np
 from earmark.data import matching
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, agreed, counted
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.reviews.answers import Review
 from earmark.evaluation.reviews.answers import read as read_answers
@@ -91,8 +91,8 @@ def reach(
     known = with_events(clips)
     if not len(known):
         raise ScoresError(
-            f"the events of none of the {len(clips)} clips are known: a goal needs recordings with tables of their events, or with "
-            "none; or --reviews of what was found"
+            f"the events of none of the {counted(len(clips), 'clip')} are known: a goal needs recordings with tables of their "
+            "events, or with none; or --reviews of what was found"
         )
     timed = score_over_time(loaded, known, Settings(batch, workers, salvage, strict, hear_silence=False), progress)
     if not timed.clips:
@@ -180,7 +180,7 @@ def reach_by_reviews(
     facts = replace(
         stored,
         rules=replace(before, thresholds=thresholds),
-        metric=f"{goal}, by {sum(curve.reviews for curve in curves.values())} reviews of what was found",
+        metric=f"{goal}, by {counted(sum(curve.reviews for curve in curves.values()), 'review')} of what was found",
         goal={"goal": vars(goal), "tags": told},
         chosen_on=None,
         figures=None,
@@ -188,7 +188,7 @@ def reach_by_reviews(
     )
     few = {tag: len(each) for tag, each in sorted(by_tag.items()) if tag not in curves}
     notes = [
-        f"{tag}: {count} reviews, fewer than {LEAST}: its threshold stays {before.thresholds[tag]:g}"
+        f"{tag}: {counted(count, 'review')}, fewer than {LEAST}: its threshold stays {before.thresholds[tag]:g}"
         for tag, count in few.items()
     ]
     return Reaching(loaded, goal, facts, (), curves, met, notes=(*notes, *_unsigned(answered)))
@@ -199,7 +199,8 @@ def _check_own(answered: Sequence[Review], tagger: AnyTagger) -> None:
     others = [review for review in answered if review.picked.tagger not in (None, tagger.identity())]
     if others:
         raise ScoresError(
-            f"{len(others)} of {len(answered)} reviews, the first in line {others[0].line}, are of events that the tagger "
+            f"{len(others):,} of {counted(len(answered), 'review')}, the first in line {others[0].line}, "
+            f"{agreed(len(others), 'is of an event', 'are of events')} that the tagger "
             f"{others[0].picked.tagger} found, and this is {tagger.identity()}, or hears at another --hop: by the scores of another its "
             "thresholds cannot be chosen. Give the tagger that found them, or review what this one finds; earmark retrain learns from "
             "reviews of any"
@@ -212,7 +213,8 @@ def _unsigned(answered: Sequence[Review]) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} of {len(answered)} reviews do not tell which tagger found their events: their scores are taken for this one's. "
+        f"{count:,} of {counted(len(answered), 'review')} {agreed(count, 'does', 'do')} not tell which tagger found "
+        f"{agreed(count, 'its event: its score is', 'their events: their scores are')} taken for this one's. "
         "Tables that are made of a job's folder tell it"
     ]
 

@@ -16,7 +16,7 @@ from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest, natural
 from earmark.data.named import NAME, OPTIONS, TABLE
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError, UnknownName
+from earmark.errors import EarmarkError, UnknownName, agreed, counted
 from earmark.evaluation import leakage
 from earmark.evaluation.scoring import Settings, Unread, score_clips
 from earmark.files.parts import plain
@@ -190,8 +190,8 @@ def score_all(tagger: Source, request: Request, progress: Progress = QUIET) -> l
     """The same of each tagger of a run over folds: each has its own clips, and all have the same tags."""
     if runs := seeded(tagger):
         raise EarmarkError(
-            f"{tagger}: holds runs of {len(runs)} seeds, all tested on the same clips: judge one, such as {runs[0]}, or each with "
-            "`earmark.evaluation.seeds.evaluate`"
+            f"{tagger}: holds runs of {counted(len(runs), 'seed')}, all tested on the same clips: judge one, such as "
+            f"{runs[0]}, or each with `earmark.evaluation.seeds.evaluate`"
         )
     request = replace(request, validated=takes_turns_in_validation(tagger) and not request.folds)
     parts = [score_held_out(member, request, progress) for member in members(tagger)]
@@ -330,8 +330,9 @@ def _refuse_untold(tagger: AnyTagger, clips: Manifest, dataset: str, parts: Mapp
     # whose names look like those of the data set are hardly of another
     named = dataset == "table" or (dataset in DATASETS.names() and "ids" in DATASETS[dataset].facts)
     raise EarmarkError(
-        f"the tagger{began} learnt from {f'{count} clips' if count else 'clips'} of {dataset}, and its file does not tell which: "
-        f"these {len(clips)} have no folds, so they may be among them, and figures would be too good. Give "
+        f"the tagger{began} learnt from {counted(count, 'clip') if count else 'clips'} of {dataset}, and its file does not tell which: "
+        f"{agreed(len(clips), 'this one has no fold, so it', f'these {len(clips):,} have no folds, so they')} may be among "
+        "them, and figures would be too good. Give "
         + (f"them with their folds, of which {tested} was left out" if tested else "other clips")
         + ("" if named else ", name their data set if it is another (--dataset table for a table of your own)")
         + ", or say --seen"

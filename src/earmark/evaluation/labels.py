@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from earmark.data.datasets import open_data
 from earmark.data.manifest import Manifest
 from earmark.data.matching import Matched, check_any, match
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.evaluation import choices, heldout
 from earmark.evaluation.heldout import Request, Source
@@ -116,7 +116,7 @@ def audit(
         parts = heldout.score_all(source, request, progress)
         scores, clips = heldout.pooled(parts)
         borne = [f"{part.tagger.identity()}: {line}" for part in parts for line in part.warnings]
-        borne += [f"{len(part.unread)} clips could not be read: left out." for part in parts if part.unread]
+        borne += [f"{counted(len(part.unread), 'clip')} could not be read: left out." for part in parts if part.unread]
     for line in borne:
         progress.say(line)
     matched = match(scores, clips)
@@ -148,9 +148,14 @@ def _from_file(
     check_any(str(path), scores, clips, where)
     scored = clips.select(np.isin(clips.ids, scores.ids))
     if left := int((~np.isin(scores.ids, clips.ids)).sum()):
-        progress.say(f"{left} of the {len(scores)} rows of {path} are of clips that {where} does not have: left out")
+        progress.say(
+            f"{left:,} of the {counted(len(scores), 'row')} of {path} {agreed(left, 'is', 'are')} of clips that {where} does "
+            "not have: left out"
+        )
     if left := len(clips) - len(scored):
-        progress.say(f"{left} of the {len(clips)} clips of {where} have no scores in {path}: left out")
+        progress.say(
+            f"{left:,} of the {counted(len(clips), 'clip')} of {where} {agreed(left, 'has', 'have')} no scores in {path}: left out"
+        )
     return scores, scored
 
 
@@ -217,7 +222,8 @@ def _one(scores: Floats, given: NDArray[np.bool_], known: NDArray[np.bool_]) -> 
     several = np.flatnonzero(given.sum(1) != 1)
     if len(several):
         raise ScoresError(
-            f"{len(several)} clips do not have one tag each, the first in row {several[0] + 1}: rank them as task 'many'"
+            f"{counted(len(several), 'clip does', 'clips do')} not have one tag each, the first in row {several[0] + 1}: rank "
+            "them as task 'many'"
         )
     own_tag = given.argmax(1)
     rows = np.arange(len(scores))

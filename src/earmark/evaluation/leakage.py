@@ -23,7 +23,7 @@ from earmark.data.leaks import Leak
 from earmark.data.leaks import leaks as leaks_of
 from earmark.data.manifest import SCHEMA, Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, agreed, counted
 from earmark.models.facts import ChosenOn, Facts
 from earmark.registry import DATASETS
 
@@ -103,7 +103,7 @@ def _known(learnt: Mapping[str, ClipSet], test: Manifest) -> NDArray[np.bool_]:
 
 
 def _example(test: Manifest, known: NDArray[np.bool_]) -> str:
-    return f"{int(known.sum())} of the {len(test)} clips, such as {str(test.ids[known][0])!r}"
+    return f"{int(known.sum()):,} of the {counted(len(test), 'clip')}, such as {str(test.ids[known][0])!r}"
 
 
 def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool = False) -> tuple[Manifest, list[str]]:
@@ -120,7 +120,7 @@ def unmet(parts: Mapping[str, ClipSet], test: Manifest, bear: bool, leave: bool 
     met = _example(test, known)
     if known.all():
         raise EarmarkError(
-            f"the tagger was trained, or its epoch or its rules chosen, on all {len(ids)} clips, such as "
+            f"the tagger was trained, or its epoch or its rules chosen, on all {counted(len(ids), 'clip')}, such as "
             f"{ids[0]!r}: figures would be too good. Report other clips, or say --seen"
         )
     if (sure := all(part.told for part in learnt.values())) or leave:
@@ -161,7 +161,7 @@ def unheard(
     known &= ~np.isin(ids, sorted(told))
     if not known.any():
         return test, []
-    which = f"the very sound of {int(known.sum())} of the {len(ids)} clips, such as {str(test.ids[known][0])!r}"
+    which = f"the very sound of {int(known.sum()):,} of the {counted(len(ids), 'clip')}, such as {str(test.ids[known][0])!r}"
     learner = "the tagger, or one that it began with or was taught by,"
     every = all(part.clips <= sampled.KEPT for part in parts.values())
     more = "" if every else ", and on more of them, as far as a sample tells"
@@ -180,7 +180,10 @@ def apart(leaks: Sequence[Leak], test: Manifest) -> tuple[Manifest, list[str]]:
     tied = np.isin(test.ids, sorted({id_ for leak in leaks for id_ in leak.ids}))
     if not tied.any():
         return test, []
-    sentence = f"{int(tied.sum())} of the {len(test)} clips are tied to those that the tagger learnt from, the first: {leaks[0].sentence}"
+    sentence = (
+        f"{int(tied.sum()):,} of the {counted(len(test), 'clip')} {agreed(int(tied.sum()), 'is', 'are')} tied to those that "
+        f"the tagger learnt from, the first: {leaks[0].sentence}"
+    )
     if tied.all():
         raise ManifestError(f"{sentence}: none is left. Give clips that it did not learn from")
     return test.select(~tied), [f"{sentence}: left out."]
@@ -231,8 +234,8 @@ def leaks(parts: Mapping[str, ClipSet], whole: Manifest, test: Manifest) -> list
     Where more clips were learnt from than the named folds have, those without a fold were among them.
     """
     named = np.isin(whole.folds, sorted(learnt_folds(parts)))
-    counted = sum(clips.clips for name, clips in parts.items() if name != "test" and name not in RULES.values())
-    if counted > named.sum():
+    learning = sum(clips.clips for name, clips in parts.items() if name != "test" and name not in RULES.values())
+    if learning > named.sum():
         named |= whole.folds == ""
     learnt = whole.select(named & ~np.isin(whole.ids, test.ids))
     if not len(learnt) or not len(test):
@@ -251,7 +254,10 @@ def refuse(leaks: list[Leak], asked_for: bool) -> list[str]:
     kinds = ", ".join(
         f"{sum(leak.kind == kind for leak in leaks)} by {kind}" for kind in dict.fromkeys(k.kind for k in leaks)
     )
-    sentence = f"{clips} clips tie the test clips to those that the tagger learnt from ({kinds}), the first: {leaks[0].sentence}"
+    sentence = (
+        f"{counted(clips, 'clip ties', 'clips tie')} the test clips to those that the tagger learnt from ({kinds}), the first: "
+        f"{leaks[0].sentence}"
+    )
     if not asked_for:
         raise ManifestError(
             f"{sentence}: figures would be too good. Choose other folds, or bear it with --leaks report"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.data.manifest import natural
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.files.places import led_to
 from earmark.models import loading
 from earmark.scores import SUFFIXES
@@ -90,4 +90,4 @@ def summary(rule: str, weights: Sequence[float], names: Sequence[str], what: str
     shares = [f" {weight:.3g}" for weight in weights] or [""] * len(names)
     shown = ", ".join(name + share for name, share in list(zip(names, shares, strict=True))[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"{rule} mean of {what + ' of ' if what else ''}{len(names)} members ({shown}{more})"
+    return f"{rule} mean of {what + ' of ' if what else ''}{counted(len(names), 'member')} ({shown}{more})"

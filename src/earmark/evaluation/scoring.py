@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from earmark.data.manifest import Manifest
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 from earmark.inference import Failure, Recording, Scored, score
 from earmark.models.frames import Framewise
 from earmark.progress import QUIET, Progress, task
@@ -150,7 +150,7 @@ def score_over_time(
 
 def none_read(clips: int, unread: list[Unread] | tuple[Unread, ...]) -> EarmarkError:
     first = unread[0]
-    return EarmarkError(f"none of the {clips} clips could be read, the first: {first.path}: {first.reason}")
+    return EarmarkError(f"none of the {counted(clips, 'clip')} could be read, the first: {first.path}: {first.reason}")
 
 
 def _unread(error: AudioError, settings: Settings) -> Unread:

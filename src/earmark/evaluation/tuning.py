@@ -15,7 +15,7 @@ from earmark.data import matching
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
 from earmark.data.together import grouped
-from earmark.errors import EarmarkError, ScoresError
+from earmark.errors import EarmarkError, ScoresError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.scoring import (
@@ -237,7 +237,10 @@ def _with_events(clips: Manifest, task: str, progress: Progress) -> Manifest | N
     known = with_events(clips)
     if len(known) and pc.sum(pc.list_value_length(known.table["events"])).as_py():
         if len(known) < len(clips):
-            progress.say(f"{len(known)} of {len(clips)} clips have known events: rules for events are chosen on these")
+            progress.say(
+                f"{len(known):,} of {counted(len(clips), 'clip')} {agreed(len(known), 'has', 'have')} known events: rules for "
+                "events are chosen on these"
+            )
         return known
     if task == "many":
         progress.say(
@@ -246,8 +249,8 @@ def _with_events(clips: Manifest, task: str, progress: Progress) -> Manifest | N
         )
         return None
     raise ScoresError(
-        f"the events of {len(clips) - len(known)} of {len(clips)} clips are not known, and none has one. The tagger gives "
-        "one tag a clip, the surest, which needs no thresholds: so there is nothing to choose"
+        f"the events of {len(clips) - len(known):,} of {counted(len(clips), 'clip')} are not known, and none has one. The "
+        "tagger gives one tag a clip, the surest, which needs no thresholds: so there is nothing to choose"
     )
 
 

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from earmark.data import manifest as manifests
 from earmark.data.datasets import columns
 from earmark.data.manifest import Manifest
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, agreed, counted
 from earmark.evaluation import ontology, wording
 from earmark.evaluation.scoring import TimedScores
 from earmark.events import DEFAULT, EventRules
@@ -110,7 +110,7 @@ class Vocabulary:
         own = {tag: self.mapping[tag] for tag in tags if tag in self.mapping}
         if not own:
             raise EarmarkError(
-                f"{self.name}: none of its {len(self.mapping)} tags, such as {next(iter(self.mapping), '')!r}, is one of the "
+                f"{self.name}: none of its {counted(len(self.mapping), 'tag')}, such as {next(iter(self.mapping), '')!r}, is one of the "
                 f"tagger's {len(tags)}, such as {tags[0]!r}: this table is for other taggers"
             )
         return own
@@ -205,7 +205,7 @@ class Vocabulary:
                 f"By the highest score they can be chosen: earmark calibrate --merge {self.name}",
             )
         others = "" if len(lost) == len(self.names(tags)) else ", and the others with their own"
-        judged = f"{'it is' if len(lost) == 1 else 'they are'} judged with 0.5{others}"
+        judged = f"{agreed(len(lost), 'it is', 'they are')} judged with 0.5{others}"
         return [f"The tagger's {what} of {wording.names(lost)} {why}: {judged}. {way}."]
 
     def spread(self, values: Mapping[str, Value], tags: Sequence[str], other: Value) -> dict[str, Value]:
@@ -225,11 +225,12 @@ class Vocabulary:
         left = [tag for tag in tags if tag in merging and merging[tag] is None]
         names, _ = merged_tags(tags, merging)
         sentences = [
-            f"Judged in merged tags ({self.name}, {self.rule}): the tagger's {len(tags) - len(left)} tags are {len(names)} "
+            f"Judged in merged tags ({self.name}, {self.rule}): the tagger's "
+            f"{counted(len(tags) - len(left), 'tag is', 'tags are')} {len(names):,} "
             f"here: {wording.names(names)}."
         ]
         if left:
-            sentences.append(f"{wording.count(len(left), 'tag')} of the tagger left out: {wording.names(left)}.")
+            sentences.append(f"{counted(len(left), 'tag')} of the tagger left out: {wording.names(left)}.")
         dropped = sorted({tag for tag in clips.vocabulary if tag in self.mapping and self.mapping[tag] is None})
         lost = [
             sum(tag in dropped for row in clips.table["tags"].to_pylist() for tag in row or ()),
@@ -237,8 +238,8 @@ class Vocabulary:
         ]
         if any(lost):
             sentences.append(
-                f"The table leaves out {wording.names(dropped)}: {wording.count(lost[0], 'tag')} and "
-                f"{wording.count(lost[1], 'event')} of the clips are not judged."
+                f"The table leaves out {wording.names(dropped)}: {counted(lost[0], 'tag')} and "
+                f"{counted(lost[1], 'event')} of the clips {agreed(sum(lost), 'is', 'are')} not judged."
             )
         return sentences
 

@@ -1,4 +1,4 @@
-"""How figures are worded: names of metrics, numbers, counts with their nouns, lists that are cut where they are long."""
+"""How figures are worded: names of metrics, numbers, lists that are cut where they are long."""
 
 from __future__ import annotations
 
@@ -28,14 +28,6 @@ def position(metric: str) -> tuple[int, str]:
 
 def percent(share: float, digits: int = 0) -> str:
     return f"{share:.{digits}%}".replace("%", " %")
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def clips(number: int, has: str, have: str) -> str:
-    return f"{count(number, 'clip')} {has if number == 1 else have}"
 
 
 def names(names: Sequence[str], shown: int = 12) -> str:

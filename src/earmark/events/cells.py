@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.files.tables import Rows, decimal, missing, named_twice, separated, separator_of
 from earmark.registry import did_you_mean
 from earmark.scores import LONGEST, Event
@@ -247,7 +247,7 @@ def events_of_table(text: str, separator: str) -> Found:
                 continue
             if any(row[len(header) :]):
                 raise ScoresError(
-                    f"row {count} has {len(row)} cells, the header {len(header)}: put a cell that holds the separator in quotes"
+                    f"row {count} has {counted(len(row), 'cell')}, the header {len(header)}: put a cell that holds the separator in quotes"
                 )
             # a row with a name alone may end there
             cells = {name: row[at] if at < len(row) else "" for name, at in places.items()}

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from earmark import audio
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.files import sound
 from earmark.files.apart import Apart
 from earmark.files.parts import DEVICES
@@ -48,7 +48,7 @@ class Settings:
         if not 0 <= self.margin <= LONGEST / 2:
             raise EarmarkError(f"a margin of {self.margin} s: give from 0 to {LONGEST / 2:g} s")
         if self.most < 1:
-            raise EarmarkError(f"{self.most} clips of a tag in a recording: give 1 or more")
+            raise EarmarkError(f"{counted(self.most, 'clip')} of a tag in a recording: give 1 or more")
 
 
 @dataclass(eq=False)
@@ -95,14 +95,15 @@ def write(
             peaks += _cut(recording, mine, settings, channel, salvage)
     if loud := [peak for peak in peaks if peak > 1]:
         report(
-            f"{len(loud)} clips would reach beyond full scale, and are quieter as a whole than what was heard, by up to "
-            f"{20 * math.log10(max(loud)):.1f} dB"
+            f"{counted(len(loud), 'clip')} would reach beyond full scale, and {agreed(len(loud), 'is', 'are')} quieter as a "
+            f"whole than what was heard, by up to {20 * math.log10(max(loud)):.1f} dB"
         )
     there = {event: file for event, file in files.items() if file.exists()}
     if none := next((event for event in kept if event not in there), None):
         report(
-            f"{len(kept) - len(there)} events have no clip, as they begin after the end of what can be read, such as {none.tag!r} from "
-            f"{none.onset:g} s"
+            f"{counted(len(kept) - len(there), 'event has', 'events have')} no clip, as "
+            f"{agreed(len(kept) - len(there), 'it begins', 'they begin')} after the end of what can be read, such as "
+            f"{none.tag!r} from {none.onset:g} s"
         )
     return there, len(events) - len(kept)
 

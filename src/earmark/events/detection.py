@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
 from earmark.events.edges import SAME, Cells, cells_of, hop_of, mended
 from earmark.events.rules import EventRules
@@ -81,7 +81,7 @@ def cells_of_one(scores: Scores, also: Floats | None = None) -> Cells:
     several = np.unique(scores.ids)
     if len(several) > 1:
         raise ScoresError(
-            f"the scores are of {len(several)} recordings: take them one by one, or ask `find` for events"
+            f"the scores are of {counted(len(several), 'recording')}: take them one by one, or ask `find` for events"
         )
     start, end = np.asarray(scores.start, np.float64), np.asarray(scores.end, np.float64)
     # written so that nan, which stands for an end that is not known, is wrong

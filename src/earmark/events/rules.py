@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import check_call, checked
 from earmark.registry import did_you_mean
 
@@ -147,7 +147,7 @@ class EventRules:
         missing = [tag for tag in tags if tag not in self.thresholds]
         if missing:
             raise ScoresError(
-                f"the rules for events have no threshold for {len(missing)} of {len(tags)} tags, first: {missing[0]!r}"
+                f"the rules for events have no threshold for {len(missing)} of {counted(len(tags), 'tag')}, first: {missing[0]!r}"
                 f"{did_you_mean(missing[0], self.thresholds)} Known: {', '.join(self.thresholds) or 'none'}"
             )
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.metrics.ranking import Bools, Floats, Ranking, Weights
 from earmark.registry import fixed
 
@@ -38,7 +38,7 @@ class Clips:
         self.threshold = checked_threshold(threshold)
         if self.threshold.shape not in ((), self.values.shape[1:], self.values.shape):
             raise ScoresError(
-                f"{self.threshold.size} thresholds for {self.values.shape[1]} tags: give one, or one a tag"
+                f"{counted(self.threshold.size, 'threshold')} for {counted(self.values.shape[1], 'tag')}: give one, or one a tag"
             )
 
     @cached_property
@@ -153,7 +153,9 @@ def checked(values: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], Bools]:
     if values.ndim != 2 or values.shape != truth.shape:
         raise ScoresError(f"values have the shape {values.shape} and truth {truth.shape}; both must be (rows, tags)")
     if not values.size:
-        raise ScoresError(f"nothing to measure: {values.shape[0]} clips and {values.shape[1]} tags")
+        raise ScoresError(
+            f"nothing to measure: {counted(values.shape[0], 'clip')} and {counted(values.shape[1], 'tag')}"
+        )
     if truth.dtype != np.bool_:
         raise ScoresError(f"truth must be bool, not {truth.dtype}: compare it with a threshold first")
     if not np.isfinite(values).all():
@@ -180,8 +182,8 @@ def single(truth: Bools) -> NDArray[np.int64]:
     if (count != 1).any():
         row = int(np.flatnonzero(count != 1)[0])
         raise ScoresError(
-            f"row {row} has {count[row]} tags, but in task 'one' every clip has exactly 1 "
-            f"({int((count != 1).sum())} rows differ). Clips with several tags or none need task 'many'"
+            f"row {row} has {counted(count[row], 'tag')}, but in task 'one' every clip has exactly 1 "
+            f"({counted(int((count != 1).sum()), 'row differs', 'rows differ')}). Clips with several tags or none need task 'many'"
         )
     return np.asarray(truth.argmax(1))
 

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
 from earmark.metrics import intervals
 from earmark.metrics.clips import Clips, Draw, checked_number, single
@@ -140,7 +140,9 @@ def _systems(
         raise ScoresError(f"a comparison needs at least 2 systems, not {len(arrays)}")
     levels = [0.5] * len(arrays) if thresholds is None else list(thresholds)
     if len(levels) != len(arrays):
-        raise ScoresError(f"{len(levels)} thresholds for {len(arrays)} systems: give one a system")
+        raise ScoresError(
+            f"{counted(len(levels), 'threshold')} for {counted(len(arrays), 'system')}: give one a system"
+        )
     systems = [Clips(array, truth, level, alone=task == "one") for array, level in zip(arrays, levels, strict=True)]
     if task == "one":
         single(systems[0].truth)

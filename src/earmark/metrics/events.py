@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.errors.kinds import check_call, checked
 from earmark.metrics.clips import checked_number, over_tags
 from earmark.metrics.decisions import f1_of
@@ -291,11 +291,13 @@ def check_clips(reference: Mapping[str, object], others: Mapping[str, object], w
     missing, unknown = [c for c in reference if c not in others], [c for c in others if c not in reference]
     if missing:
         raise ScoresError(
-            f"{len(missing)} of {len(reference)} clips have no {what}, first: {missing[0]!r}. "
-            "A clip in which nothing was found has an empty list"
+            f"{len(missing):,} of {counted(len(reference), 'clip')} {agreed(len(missing), 'has', 'have')} no {what}, first: "
+            f"{missing[0]!r}. A clip in which nothing was found has an empty list"
         )
     if unknown:
-        raise ScoresError(f"{len(unknown)} clips with {what} are not in the reference, first: {unknown[0]!r}")
+        raise ScoresError(
+            f"{counted(len(unknown), 'clip')} with {what} {agreed(len(unknown), 'is', 'are')} not in the reference, first: {unknown[0]!r}"
+        )
 
 
 def table(events: Events, ids: Sequence[str], tags: Sequence[str], what: str) -> dict[tuple[int, int], Floats]:
@@ -322,7 +324,9 @@ def checked_durations(durations: Mapping[str, float], ids: Sequence[str]) -> Flo
     """(clips,) seconds."""
     missing = [clip for clip in ids if clip not in durations]
     if missing:
-        raise ScoresError(f"{len(missing)} of {len(ids)} clips have no duration, first: {missing[0]!r}")
+        raise ScoresError(
+            f"{len(missing):,} of {counted(len(ids), 'clip')} {agreed(len(missing), 'has', 'have')} no duration, first: {missing[0]!r}"
+        )
     for clip in ids:
         if not 0 < durations[clip] < math.inf:
             raise ScoresError(f"the duration of clip {clip!r} is {durations[clip]}; it must be above 0 s")
@@ -335,5 +339,7 @@ def group_names(groups: Mapping[str, str] | None, ids: Sequence[str]) -> NDArray
         return np.array(ids, str)
     missing = [clip for clip in ids if clip not in groups]
     if missing:
-        raise ScoresError(f"{len(missing)} of {len(ids)} clips have no group, first: {missing[0]!r}")
+        raise ScoresError(
+            f"{len(missing):,} of {counted(len(ids), 'clip')} {agreed(len(missing), 'has', 'have')} no group, first: {missing[0]!r}"
+        )
     return np.asarray(checked_groups([groups[clip] for clip in ids]), str)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.metrics.clips import Clips, Draw, checked_number, single
 from earmark.metrics.naming import warn_of_former
@@ -105,7 +105,7 @@ def checked_groups(groups: ArrayLike, clips: int | None = None) -> NDArray[Any]:
     # in a list of text NumPy would take nan for the name "nan"
     names = np.asarray(groups, object if isinstance(groups, list | tuple) else None)
     if names.shape != (clips,) if clips is not None else names.ndim != 1:
-        need = "(rows,)" if clips is None else f"{clips} clips need ({clips},)"
+        need = "(rows,)" if clips is None else f"{counted(clips, 'clip needs', 'clips need')} ({clips},)"
         raise ScoresError(f"groups have the shape {names.shape}; {need}")
     if names.dtype == object:  # as pandas has text; of several kinds all are text, as in any array
         none = [row for row, name in enumerate(names.tolist()) if name is None or name != name]
@@ -114,8 +114,9 @@ def checked_groups(groups: ArrayLike, clips: int | None = None) -> NDArray[Any]:
         none = np.flatnonzero(names != names).tolist()
     if none:
         raise ScoresError(
-            f"{len(none)} of {len(names)} clips have no group, the first in row {none[0]} ({names[none[0]]}): clips of one group "
-            "are drawn together. Give each a name, such as its own id where it stands alone"
+            f"{len(none):,} of {counted(len(names), 'clip')} {agreed(len(none), 'has', 'have')} no group, the first in row "
+            f"{none[0]} ({names[none[0]]}): clips of one group are drawn together. Give each a name, such as its own id where "
+            "it stands alone"
         )
     if names.dtype.kind not in "USiufb":
         raise ScoresError(f"groups are {names.dtype}: name each clip's group by text or by a number")
@@ -210,7 +211,7 @@ def left_out(names: Iterable[str], known: Bools | None) -> list[str]:
     count = 0 if known is None else int((~known.all(1)).sum())
     if known is None or not count:
         return []
-    of = f"{count} of {len(known)} clips, of which some tag is unknown, are left out of it"
+    of = f"{count:,} of {counted(len(known), 'clip')}, of which some tag is unknown, {agreed(count, 'is', 'are')} left out of it"
     way = "a metric says with masked=True that it takes a masked truth"
     return [f"{name}: {of}; {way}." for name in names if not takes_unknown(name)]
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.metrics.clips import cells_of, known_of
 from earmark.metrics.ranking import Bools
 from earmark.registry import did_you_mean
@@ -71,12 +71,12 @@ def merged_tags(tags: Sequence[str], mapping: Mapping[str, str | None]) -> tuple
     unknown = [tag for tag in mapping if tag not in tags]
     if unknown:
         raise ScoresError(
-            f"the mapping names {unknown[0]!r}, which is not among the {len(tags)} tags"
+            f"the mapping names {unknown[0]!r}, which is not among the {counted(len(tags), 'tag')}"
             f"{did_you_mean(unknown[0], tags)} Leave out what the scores do not have"
         )
     new = [mapping.get(tag, tag) for tag in tags]
     names = tuple(dict.fromkeys(name for name in new if name is not None))
     if not names:
-        raise ScoresError(f"the mapping leaves out all {len(tags)} tags: nothing is left")
+        raise ScoresError(f"the mapping leaves out all {counted(len(tags), 'tag')}: nothing is left")
     places = {name: place for place, name in enumerate(names)}
     return names, [None if name is None else places[name] for name in new]

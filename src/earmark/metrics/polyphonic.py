@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import check_call, checked
 from earmark.metrics.clips import checked_number
 from earmark.metrics.events import Events, check_clips, checked_durations, checked_tags, group_names, table
@@ -207,7 +207,9 @@ def prepare(
     none, cttc = np.zeros((0, 2)), math.nan if criteria.cttc is None else criteria.cttc
     for row, clip in enumerate(ids):
         if np.shape(scores[clip].values)[1] != len(tags):
-            raise ScoresError(f"clip {clip!r} has scores of {np.shape(scores[clip].values)[1]} tags, not {len(tags)}")
+            raise ScoresError(
+                f"clip {clip!r} has scores of {counted(np.shape(scores[clip].values)[1], 'tag')}, not {len(tags)}"
+            )
         here = {column: cells[row, column] for column in range(len(tags)) if (row, column) in cells}
         for column, found in enumerate(runs(scores[clip])):
             others = {other: events for other, events in here.items() if other != column}

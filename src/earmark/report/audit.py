@@ -7,6 +7,7 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
+from earmark.errors import counted
 from earmark.errors.kinds import checked
 from earmark.evaluation.labels import Label
 from earmark.report import page, wording
@@ -42,7 +43,7 @@ def page_of_audit(
         ("labels", "Labels", f'<p class="aside">{escape(" ".join(about))}</p><ol class="clips">{"".join(items)}</ol>'),
         ("table", "All in one table", _table(labels[:shown])),
     ]
-    lead = f"{wording.count(len(labels), 'label')} to listen to, the most doubtful first."
+    lead = f"{counted(len(labels), 'label')} to listen to, the most doubtful first."
     return page.page("Label audit", title, lead, sections)
 
 

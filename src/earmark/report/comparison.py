@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
 from earmark.evaluation.comparison import Comparison, System
 from earmark.evaluation.doubts import LEVEL
@@ -104,12 +104,8 @@ def _of(system: System, names: Sequence[str]) -> list[Interval]:
 
 
 def _head(comparison: Comparison) -> str:
-    systems = wording.count(len(comparison.systems), "system")
-    return (
-        f"{systems}."
-        if comparison.clips is None
-        else f"{systems} on the same {wording.count(comparison.clips, 'clip')}."
-    )
+    systems = counted(len(comparison.systems), "system")
+    return f"{systems}." if comparison.clips is None else f"{systems} on the same {counted(comparison.clips, 'clip')}."
 
 
 def _protocol(comparison: Comparison) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
 
+from earmark.errors import counted
 from earmark.errors.kinds import checked
 from earmark.evaluation.evaluation import Evaluation
 from earmark.evaluation.figures import Figures, Miss, TagFigures
@@ -17,9 +18,9 @@ from earmark.report import decisions, events, text, wording
 def summary(figures: Figures | Evaluation) -> str:
     """The figures, or those of an evaluation, with their intervals, for a terminal."""
     figures = figures.figures if isinstance(figures, Evaluation) else figures
-    groups = wording.count(figures.interval.groups, "group")
+    groups = counted(figures.interval.groups, "group")
     how = f"95 % intervals by bootstrap over {groups}" if wording.with_intervals(figures) else "without intervals"
-    lines = [f"{wording.count(figures.clips, 'clip')}, {how}"]
+    lines = [f"{counted(figures.clips, 'clip')}, {how}"]
     width = max([10, *(len(wording.title(name)) for name in figures.metrics)])
     for name, figure in figures.metrics.items():
         limits = wording.between(figure.low, figure.high)

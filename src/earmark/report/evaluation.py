@@ -12,6 +12,7 @@ import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.data.matching import match
+from earmark.errors import counted
 from earmark.evaluation.figures import Figures, TagFigures
 from earmark.metrics.calibration import Calibration
 from earmark.report import curves, decisions, events, page, provenance, svg, wording
@@ -115,9 +116,9 @@ def _curves(scores: Scores, manifest: Manifest, task: Task) -> tuple[str, list[d
     most = curves.STEPS if len(known) <= WHOLE else FINE
     paths = [svg.path(curves.steps(curve, most)) for curve in all_of_them]
     chance = positives[known] / clips[known]
-    lines = [_line(f"Mean over {wording.count(len(known), 'tag')}", svg.path(curves.mean(all_of_them)), chance.mean())]
+    lines = [_line(f"Mean over {counted(len(known), 'tag')}", svg.path(curves.mean(all_of_them)), chance.mean())]
     for i, d, level in zip(known, paths, chance.tolist(), strict=True):
-        label = f"{scores.tags[i]}, {int(positives[i])} of {wording.count(int(clips[i]), 'clip')}"
+        label = f"{scores.tags[i]}, {int(positives[i]):,} of {counted(int(clips[i]), 'clip')}"
         lines.append(_line(label, d, level))
     labels = [lines[0]["told"], *(scores.tags[i] for i in known)]
     options = "".join(f'<option value="{i}">{escape(label)}</option>' for i, label in enumerate(labels))
@@ -166,7 +167,7 @@ def _confusion(figures: Figures) -> str:
     counts = figures.confusion
     tags = [row.tag for row in figures.tags]
     wrong = int(counts.sum() - counts.trace())
-    about = f"{wording.clips(wrong, 'was', 'were')} answered wrongly, {int(counts.trace())} rightly. "
+    about = f"{counted(wrong, 'clip was', 'clips were')} answered wrongly, {int(counts.trace()):,} rightly. "
     if len(tags) > WHOLE:
         return f'<p class="aside">{about}The most frequent confusions:</p>' + _frequent(counts, tags)
     about += "Rows are the truth, columns what was answered; stronger cells hold a larger share of their row. "

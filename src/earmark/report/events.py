@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from earmark.errors import counted
 from earmark.evaluation.events import EventFigures, Example, RulesFigures, Settings
 from earmark.metrics import Criteria, Interval
 from earmark.report import page, text, wording
@@ -22,8 +23,8 @@ def sentences(section: EventFigures) -> list[str]:
     settings = section.settings
     collars = wording.row([f"{1000 * collar:g} ms" for collar in settings.collars])
     lines = [
-        f"Scores of {section.scores}, which change every {section.step:.3g} s; {wording.count(section.clips, 'clip')} "
-        f"with {wording.count(section.events, 'event')}.",
+        f"Scores of {section.scores}, which change every {section.step:.3g} s; {counted(section.clips, 'clip')} "
+        f"with {counted(section.events, 'event')}.",
         f"Event F1: hits by {settings.hit}: onset and offset within the collar ({collars}){_more(settings)}. "
         f"Segment F1: segments of {settings.segment:g} s. Both are means over tags.",
     ]
@@ -33,7 +34,7 @@ def sentences(section: EventFigures) -> list[str]:
         lines.append("The tagger stores no rules for events: choose some with earmark calibrate, on other clips.")
     if section.outside:
         lines.append(
-            f"{wording.count(section.outside, 'known event')} beyond the ends of the clips: not judged. Times count from the "
+            f"{counted(section.outside, 'known event')} beyond the ends of the clips: not judged. Times count from the "
             "start of the recording, in seconds; a recording that was cut off has lost what came later."
         )
     if section.without:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import counted
 from earmark.report.files import folder_for, write_page
 from earmark.report.pictures import BLUE, GREY, INK, ORANGE, PALE, bare, blank, save
 from earmark.report.wording import between, number
@@ -32,7 +33,7 @@ def text(curves: Sequence[Mapping[str, Any]]) -> str:
     lines = ["# Learning curve", ""]
     for each in curves:
         lines += [
-            f"{each['source']}: {each['metric']} on {each['tested clips']:,} clips, {each['folds']} folds in turn.",
+            f"{each['source']}: {each['metric']} on {counted(each['tested clips'], 'clip')}, {counted(each['folds'], 'fold')} in turn.",
             "",
         ]
         lines += [
@@ -52,7 +53,7 @@ def text(curves: Sequence[Mapping[str, Any]]) -> str:
         lines += [*(f"- {note}" for note in notes), ""]
     lines += [
         "Each size is drawn anew from the training clips of each fold; what is chosen is chosen on inner folds of these draws. "
-        f"Intervals: percentile bootstrap, {curves[0]['resamples']} resamples of groups of tested clips and of draws."
+        f"Intervals: percentile bootstrap, {counted(curves[0]['resamples'], 'resample')} of groups of tested clips and of draws."
         if curves[0]["resamples"] else "Intervals: none was asked for.",
         "", f"![Learning curve]({STEM}.png)", "",
     ]  # fmt: skip
@@ -61,7 +62,7 @@ def text(curves: Sequence[Mapping[str, Any]]) -> str:
 
 def _of_scratch(curve: Mapping[str, Any]) -> str:
     return (
-        f"{curve['epochs']} epochs, of which the last counts. Each hears as many clips as there are of all, so that few are "
+        f"{counted(curve['epochs'], 'epoch')}, of which the last counts. Each hears as many clips as there are of all, so that few are "
         "learnt from in as many steps."
     )
 

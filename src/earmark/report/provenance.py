@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from earmark.errors import agreed, counted
 from earmark.report import wording
 
 NOT_GIVEN = "Not given. Nobody can tell from this report what chose the epoch and the thresholds."
@@ -40,7 +41,7 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     missing = facts.get("unreadable")
     if isinstance(missing, int):
         said.append(
-            f"{wording.clips(missing, 'was', 'were')} left out, because they could not be read."
+            f"{counted(missing, 'clip was', 'clips were')} left out, because {agreed(missing, 'it', 'they')} could not be read."
             if missing
             else "All clips could be read."
         )
@@ -70,7 +71,7 @@ def _judged(facts: Mapping[str, Any]) -> str:
     tagger = facts.get("tagger")
     many = isinstance(tagger, list) and len(tagger) > 1
     identity = ", ".join(map(str, tagger)) if isinstance(tagger, list) else tagger
-    who = f"The tagger{'s' if many else ''} {identity}" if tagger else "A tagger that is not named"
+    who = f"The {'taggers' if many else 'tagger'} {identity}" if tagger else "A tagger that is not named"
     where = f" on the data set {facts['data']}" if "data" in facts else ""
     folds = f", {_folds(facts['folds'])}" if facts.get("folds") else ""
     return f"{who} {'were' if many else 'was'} judged{where}{folds}" + (", each on its own fold." if many else ".")
@@ -87,7 +88,7 @@ def _learnt(facts: Mapping[str, Any]) -> list[str]:
             phrases.append(f"{verb} on none")
             continue
         where = f" ({_folds(row['folds'])})" if row.get("folds") else ""
-        phrases.append(f"{verb} on {wording.count(row['clips'], 'clip')}{where}")
+        phrases.append(f"{verb} on {counted(row['clips'], 'clip')}{where}")
     return [f"By its file it was {wording.row(phrases)}."]
 
 
@@ -112,19 +113,21 @@ def _rules(facts: Mapping[str, Any]) -> list[str]:
         if key in facts and _known(key, row):
             where = f" ({_folds(row['folds'])})" if row.get("folds") else ""
             what = key.removesuffix(" chosen on").capitalize()
-            sentences.append(f"{what} were chosen on {wording.count(row['clips'], 'clip')}{where} of {row['data']}.")
+            sentences.append(f"{what} were chosen on {counted(row['clips'], 'clip')}{where} of {row['data']}.")
     return sentences
 
 
 def _looked(facts: Mapping[str, Any]) -> list[str]:
     looks, taggers = facts.get("looks"), facts.get("taggers")
-    if not _known("looks", looks):
+    if not isinstance(looks, int):
         return []
     if looks == 1:
         return ["It is the first time that these test clips were looked at in this run folder."]
-    judged = f", at {wording.count(taggers, 'different tagger')} in all" if isinstance(taggers, int) else ""
+    judged = f", at {counted(taggers, 'different tagger')} in all" if isinstance(taggers, int) else ""
     warning = " Whoever looks often and changes something in between has chosen on the test clips."
-    return [f"These test clips were looked at {looks} times in this run folder, this time included{judged}.{warning}"]
+    return [
+        f"These test clips were looked at {counted(looks, 'time')} in this run folder, this time included{judged}.{warning}"
+    ]
 
 
 def _known(key: str, value: Any) -> bool:
@@ -140,7 +143,7 @@ def _known(key: str, value: Any) -> bool:
 
 def _folds(folds: Any) -> str:
     names = [str(fold) for fold in folds] if isinstance(folds, list | tuple) else [str(folds)]
-    return f"fold{'' if len(names) == 1 else 's'} {wording.row(names)}"
+    return f"{agreed(len(names), 'fold', 'folds')} {wording.row(names)}"
 
 
 def _epoch(chosen: Any) -> str:

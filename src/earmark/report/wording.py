@@ -7,12 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.errors import counted
 from earmark.evaluation.figures import Bootstrap, Figures
-from earmark.evaluation.wording import TITLES, clips, count, names, number, percent, position, row, title
+from earmark.evaluation.wording import TITLES, names, number, percent, position, row, title
 from earmark.metrics import Interval
 
 __all__ = [
-    "TITLES", "between", "clips", "column", "count", "decisions", "head", "headline", "intervals", "known", "names", "number",
+    "TITLES", "between", "column", "decisions", "head", "headline", "intervals", "known", "names", "number",
     "percent", "position", "row", "title", "with_limits",
 ]  # fmt: skip
 
@@ -47,13 +48,13 @@ def with_intervals(figures: Figures) -> bool:
 
 def head(figures: Figures) -> str:
     """What a report is on, in one line."""
-    counts = f"{count(figures.clips, 'clip')}, {count(len(figures.tags), 'tag')}, "
+    counts = f"{counted(figures.clips, 'clip')}, {counted(len(figures.tags), 'tag')}, "
     return counts + ("one tag a clip." if figures.task == "one" else "any number of tags a clip.")
 
 
 def intervals(interval: Bootstrap) -> str:
     """Where the intervals come from, and what they hold for."""
-    resamples = f"{interval.resamples} resamples of {count(interval.groups, 'group')}"
+    resamples = f"{counted(interval.resamples, 'resample')} of {counted(interval.groups, 'group')}"
     centred = " and ".join(title(name) for name in interval.centred)
     sentence = f"Intervals: {interval.kind}, {resamples}" + (f", for {centred} centred on the value" if centred else "")
     return sentence + ". They hold for this tagger, not for another training run."
@@ -68,4 +69,4 @@ def decisions(threshold: float | NDArray[np.float64] | None) -> str:
 def headline(figures: Figures, metric: str) -> str:
     figure = figures.metrics[metric]
     limits = "" if known(figure.low) is None else f" ({number(figure.low)} to {number(figure.high)})"
-    return f"{title(metric)} {number(figure.value)}{limits}, {count(figures.clips, 'clip')}"
+    return f"{title(metric)} {number(figure.value)}{limits}, {counted(figures.clips, 'clip')}"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, whole
 from earmark.scores import arrays
@@ -77,8 +77,10 @@ class Embeddings(Rows):
 
     def __repr__(self) -> str:
         count = len(set(self.ids.tolist()))
-        told = f"{count} recording{'' if count == 1 else 's'}"
-        return f"<Embeddings: {len(self)} windows × {self.width} float32, {told}, {span(self.start, self.end)}>"
+        told = counted(count, "recording")
+        return (
+            f"<Embeddings: {counted(len(self), 'window')} × {self.width} float32, {told}, {span(self.start, self.end)}>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         rows = zip(self.ids.tolist(), self.start.tolist(), self.end.tolist(), self.vectors.tolist(), strict=True)
@@ -206,7 +208,7 @@ def _vectors(path: Path, column: Any, width: int | None) -> NDArray[np.float32]:
     wanted = int(first if width is None else width)
     if (other := lengths != wanted).any():
         row = int(other.argmax())
-        there = "no vector" if lengths[row] < 0 else f"a vector of {lengths[row]} numbers"
+        there = "no vector" if lengths[row] < 0 else f"a vector of {counted(lengths[row], 'number')}"
         raise ScoresError(
             f"{path}: row {row + 1} has {there}, and embeddings of {wanted} are told: all of a file have one length. Embed the "
             "recordings again, or write all of each vector"
@@ -335,4 +337,6 @@ class Writer:
 def _check_width(width: int, part: Embeddings) -> None:
     """Raises ScoresError for vectors of another length than before; 0: there were none."""
     if width and part.width != width:
-        raise ScoresError(f"embeddings of {part.width} numbers follow such of {width}: one file holds one width")
+        raise ScoresError(
+            f"embeddings of {counted(part.width, 'number follows', 'numbers follow')} such of {width}: one file holds one width"
+        )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
 from earmark.scores.embeddings import Embeddings
 
@@ -52,7 +52,7 @@ def nearest(
     for block in blocks:
         if len(block) and block.width != wanted.shape[1]:
             raise ScoresError(
-                f"the store has embeddings of {block.width} numbers, the example one of {wanted.shape[1]}: they come from "
+                f"the store has embeddings of {counted(block.width, 'number')}, the example one of {wanted.shape[1]}: they come from "
                 "different taggers. Take the tagger that made the store"
             )
         if not len(block):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import check_call, checked
 from earmark.files import bounds, check_text, whole
 from earmark.scores import arrays
@@ -57,7 +57,7 @@ class Scores(Rows):
         rows = len(self.values) if self.values.ndim else 0
         if self.values.ndim != 2 or self.values.shape[1] != len(self.tags):
             raise ScoresError(
-                f"values have the shape {self.values.shape}; {len(self.tags)} tags need (rows, {len(self.tags)})"
+                f"values have the shape {self.values.shape}; {counted(len(self.tags), 'tag needs', 'tags need')} (rows, {len(self.tags)})"
             )
         for name in ("ids", "start", "end"):
             if getattr(self, name).shape[:1] != (rows,):
@@ -87,7 +87,7 @@ class Scores(Rows):
         return len(self.values)
 
     def __repr__(self) -> str:
-        rows = f"{len(self)} row{'' if len(self) == 1 else 's'} × {len(self.tags)} tags ({few(self.tags)})"
+        rows = f"{counted(len(self), 'row')} × {counted(len(self.tags), 'tag')} ({few(self.tags)})"
         return f"<Scores: {rows}, {span(self.start, self.end)}>"
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,8 +125,8 @@ class Scores(Rows):
                 raise ScoresError(f"a tag is called {clash.pop()!r} like a column of the CSV: save as .parquet")
             if len(rows) + len(self.tags) > bounds.COLUMNS:
                 raise ScoresError(
-                    f"{path}: would have a column for each of {len(self.tags):,} tags, and a table may have {bounds.COLUMNS:,}: save as "
-                    ".parquet"
+                    f"{path}: would have a column for each of {counted(len(self.tags), 'tag')}, and a table may have "
+                    f"{bounds.COLUMNS:,}: save as .parquet"
                 )
             columns = {tag: pa.array(self.values[:, i]) for i, tag in enumerate(self.tags)}
             table, write = pa.table({**rows, **columns}), csv.write_csv
@@ -164,7 +164,7 @@ class Scores(Rows):
 
 
 def _rows(array: NDArray[Any]) -> str:
-    return f"{len(array)} rows" if array.ndim else "none"
+    return counted(len(array), "row") if array.ndim else "none"
 
 
 def _load_csv(path: Path) -> Scores:

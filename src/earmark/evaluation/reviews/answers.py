@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.evaluation.reviews.choosing import BELOW, HIGHEST, NEAR, RANDOM, Picked
 from earmark.events.cells import channel_of, number
 from earmark.files.tables import Rows, named_twice, separated, separator_of
@@ -192,7 +192,7 @@ def read(path: str | Path) -> list[Review]:
     except csv.Error as error:
         raise ScoresError(f"{path}: is no table that can be read ({error}, line {rows.line_num})") from error
     if errors:
-        more = f"; and {len(errors) - SHOWN} lines more" if len(errors) > SHOWN else ""
+        more = f"; and {counted(len(errors) - SHOWN, 'line')} more" if len(errors) > SHOWN else ""
         raise ScoresError(f"{path}: {'; '.join(errors[:SHOWN])}{more}. Correct them and read it again")
     _check_twice(path, found)
     return found

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.scores import Event
 
 HIGHEST, NEAR, RANDOM, BELOW = "highest", "near the threshold", "random", "below the threshold"
@@ -53,12 +53,12 @@ def pick(
     Raises ScoresError where there is nothing to choose from.
     """
     if count < 4:
-        raise ScoresError(f"{count} events to listen to: give 4 or more, of which one is drawn at random")
+        raise ScoresError(f"{counted(count, 'event')} to listen to: give 4 or more, of which one is drawn at random")
     found, low = _by_tag(events, tags), _by_tag(candidates or {}, tags)
     if tags is not None and (missing := [tag for tag in tags if tag not in found]):
         raise ScoresError(f"no event is of {', '.join(map(repr, missing))}: those found are of {_named(events)}")
     if not (found or low):
-        raise ScoresError(f"there is no event in {len(events)} recordings: nothing to listen to")
+        raise ScoresError(f"there is no event in {counted(len(events), 'recording')}: nothing to listen to")
     rest = {tag: sorted(found.get(tag, [])) for tag in sorted({*found, *low})}
     limits = {tag: _threshold(thresholds, tag, rest[tag] or low[tag]) for tag in rest}
     picked: list[Picked] = []

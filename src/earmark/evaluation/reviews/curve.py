@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.evaluation.reviews.answers import Review
 from earmark.metrics.intervals import Interval
 from earmark.metrics.shares import Z
@@ -64,7 +64,8 @@ def fit(reviews: Sequence[Review]) -> Curve:
     answered = [review for review in reviews if review.answer is not None]
     if len(answered) < LEAST:
         raise ScoresError(
-            f"{len(answered)} reviews are too few to tell how score and being right go together: {LEAST} are needed"
+            f"{counted(len(answered), 'review is', 'reviews are')} too few to tell how score and being right go together: "
+            f"{LEAST} are needed"
         )
     scores = [review.picked.event.score for review in answered]
     return fitted(scores, [review.right for review in answered])

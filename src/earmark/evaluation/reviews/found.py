@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from earmark import audio
-from earmark.errors import AudioError, ScoresError
+from earmark.errors import AudioError, ScoresError, agreed, counted
 from earmark.events import formats
 from earmark.events.cells import NoEvents
 from earmark.files import free_name, journal
@@ -62,9 +62,14 @@ def events_of(path: str | Path, report: Callable[[str], None] | None = None) -> 
             called = formats.recording_of(file)
             found[called if _with_folders(file, called, recording) else recording] += events
     if len(others) == len(files):
-        raise ScoresError(f"{path}: none of its {len(files)} files tells of events: {others[0]}") from others[0]
+        raise ScoresError(
+            f"{path}: none of its {counted(len(files), 'file')} tells of events: {others[0]}"
+        ) from others[0]
     if others and report is not None:
-        report(f"{len(others)} files in {path} are passed over, as they are none of events: {others[0]}")
+        report(
+            f"{counted(len(others), 'file')} in {path} "
+            f"{agreed(len(others), 'is passed over, as it is', 'are passed over, as they are')} none of events: {others[0]}"
+        )
     return dict(found)
 
 
@@ -100,7 +105,8 @@ def recordings_of(
     if missing:
         name, why = next(iter(missing.items()))
         raise ScoresError(
-            f"{len(missing)} recordings are not among the {len(found)} that are there, such as {name!r}{why and f' ({why})'}: give the "
+            f"{counted(len(missing), 'recording is', 'recordings are')} not among the {len(found):,} that "
+            f"{agreed(len(found), 'is', 'are')} there, such as {name!r}{why and f' ({why})'}: give the "
             "folder that events were found in with --recordings"
         )
     return told
@@ -148,7 +154,7 @@ def fitting(
         best = [fit for fit in each if fit.folders == max(other.folders for other in each)]
         if len(best) > 1 and (best[0].folders or not best[0].elsewhere):
             raise ScoresError(
-                f"{name!r} is the name of {len(best)} recordings, such as {best[0].path} and {best[1].path}: {one}"
+                f"{name!r} is the name of {counted(len(best), 'recording')}, such as {best[0].path} and {best[1].path}: {one}"
             )
         if not best:
             missing[name] = ""
@@ -173,8 +179,9 @@ def fitting(
     if moved and report is not None:
         name, path = moved[0]
         report(
-            f"{len(moved)} recordings are taken from another folder than the one that is told with their events, such as {path} for "
-            f"{name!r}: if these are not the same, {other}"
+            f"{counted(len(moved), 'recording is', 'recordings are')} taken from another folder than the one that is told with "
+            f"{agreed(len(moved), 'its', 'their')} events, such as {path} for {name!r}: if "
+            f"{agreed(len(moved), 'this is', 'these are')} not the same, {other}"
         )
     return {name: fit.path for name, fit in told.items()}, missing
 
@@ -275,8 +282,13 @@ def check_ends(
             past += [told] * (event.onset < length and event.offset > length + BEYOND)
     if late:
         raise ScoresError(
-            f"{events}: {len(late)} events begin after the end of their recording, such as {late[0]}. Times are seconds from the start "
-            "of the recording: correct them, or name the recordings that they are of"
+            f"{events}: {counted(len(late), 'event begins', 'events begin')} after the end of "
+            f"{agreed(len(late), 'its', 'their')} recording, such as {late[0]}. Times are seconds from the start "
+            f"of the recording: correct {agreed(len(late), 'it', 'them')}, or name the "
+            f"{agreed(len(late), 'recording that it is', 'recordings that they are')} of"
         )
     if past:
-        report(f"{events}: {len(past)} events end after their recording, such as {past[0]}: {over}")
+        report(
+            f"{events}: {counted(len(past), 'event ends', 'events end')} after {agreed(len(past), 'its', 'their')} recording, "
+            f"such as {past[0]}: {over}"
+        )

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.evaluation.reviews.answers import MOVED, OTHER, RIGHT, WRONG, Key, Review, key_of
 from earmark.evaluation.reviews.choosing import BELOW, RANDOM
 from earmark.metrics.intervals import Interval
@@ -88,21 +88,24 @@ def _check_one_choice(tag: str, reviews: Sequence[Review]) -> None:
     for review in reviews:
         if review.picked.of_tag != first.picked.of_tag:
             raise ScoresError(
-                f"line {first.line} tells that there were {first.picked.of_tag} events of {tag!r} (of_tag), line {review.line} that "
-                f"there were {review.picked.of_tag}: this is not one choice. {joined}"
+                f"line {first.line} tells that there {agreed(first.picked.of_tag, 'was', 'were')} "
+                f"{counted(first.picked.of_tag, 'event')} of {tag!r} (of_tag), line {review.line} that "
+                f"there {agreed(review.picked.of_tag, 'was', 'were')} {review.picked.of_tag:,}: this is not one choice. {joined}"
             )
     events, answered = first.picked.of_tag, sum(review.answer is not None for review in reviews)
     if not events:
         return
     if answered > events:
         raise ScoresError(
-            f"{answered} events of {tag!r} are answered, and there were {events} (of_tag): this is not one choice. {joined}"
+            f"{counted(answered, 'event')} of {tag!r} {agreed(answered, 'is', 'are')} answered, and there "
+            f"{agreed(events, 'was', 'were')} {events:,} (of_tag): this is not one choice. {joined}"
         )
     drawn = [review.picked.probability for review in reviews if review.picked.chosen == RANDOM]
     if drawn and len(drawn) > max(drawn) * events * (1 + CLOSE):
         raise ScoresError(
-            f"{len(drawn)} events of {tag!r} are there as drawn at random, and with a probability of {max(drawn):g} no more than "
-            f"{max(drawn) * events:.0f} of {events} are: this is not one choice. {joined}"
+            f"{counted(len(drawn), 'event')} of {tag!r} {agreed(len(drawn), 'is', 'are')} there as drawn at random, and with "
+            f"a probability of {max(drawn):g} no more than {max(drawn) * events:.0f} of {events} are: this is not one choice. "
+            f"{joined}"
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.evaluation.thresholds.chosen import Chosen, plain, rounded
 from earmark.metrics import Floats, evaluate, per_tag
 from earmark.metrics.clips import cells_of, known_of
@@ -47,9 +47,13 @@ def choose(
     values, truth = np.asarray(values, np.float64), np.asarray(cells_of(truth), np.bool_)
     truth = truth if known is None else truth & known
     if values.ndim != 2 or values.shape != truth.shape or values.shape[1] != len(tags):
-        raise ScoresError(f"values {values.shape}, truth {truth.shape} and {len(tags)} tags do not fit together")
+        raise ScoresError(
+            f"values {values.shape}, truth {truth.shape} and {counted(len(tags), 'tag does', 'tags do')} not fit together"
+        )
     if not truth.any():
-        raise ScoresError(f"none of the {len(values)} clips has a tag, so there is nothing to choose thresholds by")
+        raise ScoresError(
+            f"none of the {counted(len(values), 'clip')} has a tag, so there is nothing to choose thresholds by"
+        )
     rows = [slice(None) if known is None else known[:, i] for i in range(len(tags))]
     best = np.array([best_threshold(values[rows[i], i], truth[rows[i], i]) for i in range(len(tags))])
     figures, by_tag = {}, []

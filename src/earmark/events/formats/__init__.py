@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from earmark import plugins
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.errors.kinds import checked
 from earmark.events.cells import NO_MORE, ByRecording, Found, More, NoEvents, check, check_label
 from earmark.files import write_text
@@ -219,12 +219,12 @@ def _with_points(found: Found, length: float | None) -> list[str]:
             raise ScoresError(f"points last {length} s; give a length above 0")
         for name, event, _ in found.points:
             insort(found[name], replace(event, offset=event.onset + length), key=lambda e: e.onset)
-        return [*found.notes, f"{len(found.points)} points are taken to last {length:g} s each"]
+        return [*found.notes, f"{counted(len(found.points), 'point is', 'points are')} taken to last {length:g} s each"]
     _, first, where = found.points[0]
     count = len(found.points)
     return [
         *found.notes,
-        f"{count} point{'s' * (count > 1)} without a length {'are' if count > 1 else 'is'} left out, the first on {where}: "
+        f"{counted(count, 'point')} without a length {agreed(count, 'is', 'are')} left out, the first on {where}: "
         f"{first.tag!r} at {first.onset:g} s",
     ]
 

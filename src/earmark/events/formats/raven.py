@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, agreed, counted
 from earmark.events.cells import (
     NO_MORE,
     ByRecording,
@@ -124,11 +124,12 @@ class Raven:
                 over.append(f"line {count}")
         if over:
             found.notes.append(
-                f"{len(over)} selections end in a later file than they begin in ({over[0]} …): told to go on"
+                f"{counted(len(over), 'selection ends', 'selections end')} in a later file than "
+                f"{agreed(len(over), 'it begins', 'they begin')} in ({over[0]} …): told to go on"
             )
         if len(found) > 1 and "File Offset (s)" not in header:
             found.notes.append(
-                f"{len(found)} recordings and no column File Offset (s): Begin Time (s) is taken to count from the start of each"
+                f"{counted(len(found), 'recording')} and no column File Offset (s): Begin Time (s) is taken to count from the start of each"
             )
         if not found:
             found[recording] = []

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import EarmarkError, TaggerError, agreed, counted
 from earmark.files import write_text
 from earmark.files.stores import place
 from earmark.files.texts import check_name
@@ -95,7 +95,10 @@ class Explanation:
                 recordings=self._waves,
             )
             centres[f"{layer.number}  {layer.name}"] = maximised.centres
-            title = f"layer {layer.number}, {layer.name}: what excites {_of(len(maximised.chosen), layer.filters)} filters most"
+            title = (
+                f"layer {layer.number}, {layer.name}: what excites {_of(len(maximised.chosen), layer.filters)} "
+                f"{agreed(layer.filters, 'filter', 'filters')} most"
+            )
             figure = drawing.spectra(maximised.power, hz, maximised.centres, title)
             row = _layer(maximised, rate)
             row["picture"] = self._save(figure, f"filters-{layer.number:02}-{layer.name}")
@@ -111,7 +114,8 @@ class Explanation:
             first = self.layers[0]
             hz, gains, centres = filters.responses(self.tagger, first)
             title = (
-                f"layer 1, {first.name}: frequency response of its {first.filters} kernels of {first.kernel} samples"
+                f"layer 1, {first.name}: frequency response of its {counted(first.filters, 'kernel')} of "
+                f"{counted(first.kernel, 'sample')}"
             )
             picture = self._save(drawing.responses(gains**2, hz, centres, title), "responses")
             self.facts["responses"] = {"name": first.name, **_centres(centres, rate), "picture": picture}
@@ -119,7 +123,8 @@ class Explanation:
             name, conv = _first_on_maps(net)
             weights = conv.weight.detach().cpu().numpy()[:KERNELS, 0]
             title = (
-                f"{name}: {_of(len(weights), conv.out_channels)} kernels on the map (each by its own scale, 0 is white)"
+                f"{name}: {_of(len(weights), conv.out_channels)} {agreed(conv.out_channels, 'kernel', 'kernels')} on the map "
+                "(each by its own scale, 0 is white)"
             )
             picture = self._save(drawing.kernels(weights, title), "kernels")
             self.facts["kernels"] = {"name": name, "shape": list(conv.weight.shape), "picture": picture}
@@ -222,7 +227,7 @@ def select(layers: Sequence[Layer], choice: Sequence[str] | None) -> list[Layer]
 
 
 def _of(shown: int, all_of_them: int) -> str:
-    return f"its {shown}" if shown == all_of_them else f"{shown} of {all_of_them}"
+    return f"its {shown:,}" if shown == all_of_them else f"{shown:,} of {all_of_them:,}"
 
 
 def _centres(centres: filters.Floats, rate: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.errors import counted
 from earmark.report.explain.filters import mel_curve
 from earmark.report.pictures import BLUE, GREY, INK, LINES, ORANGE, PALE, bare, blank
 
@@ -113,8 +114,8 @@ def kernels(weights: NDArray[np.float32], title: str) -> Figure:
         axes.imshow(weight, origin="lower", cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
     bands, frames = weights.shape[1:]
     figure.suptitle(title, color=INK, fontsize=11, parse_math=False)
-    figure.supxlabel(f"{frames} frames", color=GREY, fontsize=9)
-    figure.supylabel(f"{bands} bands, low ones below", color=GREY, fontsize=9)
+    figure.supxlabel(counted(frames, "frame"), color=GREY, fontsize=9)
+    figure.supylabel(f"{counted(bands, 'band')}, low ones below", color=GREY, fontsize=9)
     return figure
 
 

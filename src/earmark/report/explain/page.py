@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from earmark.errors import counted
 from earmark.inference.outputs import SILENT
 from earmark.report import page
 from earmark.report.explain.filters import LEVEL, NOISES
@@ -76,7 +77,7 @@ def _filters(facts: Mapping[str, Any], folder: Path) -> str:
         "from linear",
     ]
     html = _aside(
-        f"For each filter the input, of root-mean-square {LEVEL:g}, that excites it most: {facts['steps']} steps of gradient "
+        f"For each filter the input, of root-mean-square {LEVEL:g}, that excites it most: {counted(facts['steps'], 'step')} of gradient "
         f"ascent from noise, the one of {NOISES} that excites it most. Columns are the spectra of these inputs, "
         "sorted by the frequency at which they are largest. It need not be a sound that occurs anywhere: where the recordings "
         "that the net learnt from had nothing, as above half of their own sample rate, what it answers to is left to chance."

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.events.counts import Count
 from earmark.report.pictures import style
 
@@ -83,7 +83,7 @@ def draw(counts: Sequence[Count], path: str | Path) -> list[str]:
     left.set_xlabel("hour of day", color=style.INK)
     ticks = _ticks(dates)
     right.set_xticks(ticks, [str(dates[n].first) for n in ticks], rotation=30, ha="right")
-    right.set_xlabel("date" if step == 1 else f"date, {step} days a column", color=style.INK)
+    right.set_xlabel("date" if step == 1 else f"date, {counted(step, 'day')} a column", color=style.INK)
     _draw_breaks(right, dates)
     hours = sum(_recorded(timed).values()) / 60
     recorded = f"{hours:.1f} recorded hours" if hours >= 1 else f"{60 * hours:.1f} recorded minutes"
@@ -169,7 +169,7 @@ def _draw_breaks(axes: Any, dates: Sequence[Column]) -> None:
         for edge in (n - 0.5, end - 0.5):
             axes.axvline(edge, color=style.GREY, linestyle=(0, (2, 2)), linewidth=0.9, zorder=3)
         if len(starts) <= NAMED:
-            middle, told = (n + end - 1) / 2, f"{dates[n].before:,} days"
+            middle, told = (n + end - 1) / 2, counted(dates[n].before, "day")
             where = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "center", "va": "center"}
             axes.text(middle, 0.5, told, fontsize=7, color=style.INK, zorder=4, **where)
 
@@ -180,12 +180,12 @@ def _told(broken: Sequence[Run], step: int) -> list[str]:
     if breaks:
         one, other = max(breaks, key=lambda pair: pair[1].before)
         told.append(
-            f"for {other.before:,} days nothing was recorded, from {one.last} to {other.first}"
-            + (f", and {len(breaks) - 1} time{'s' * (len(breaks) > 2)} more for over {GAP}" if len(breaks) > 1 else "")
+            f"for {counted(other.before, 'day')} nothing was recorded, from {one.last} to {other.first}"
+            + (f", and {counted(len(breaks) - 1, 'time')} more for over {GAP}" if len(breaks) > 1 else "")
             + ": the axis of dates is broken there. Where a clock was reset, tell when these recordings began with --names or --start"
         )
     if step > 1:
-        told.append(f"of {sum(run.days for run in broken):,} days {step} share a column: a table has each")
+        told.append(f"of {counted(sum(run.days for run in broken), 'day')} {step} share a column: a table has each")
     return told
 
 

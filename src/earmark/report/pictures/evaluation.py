@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from earmark.evaluation.figures import TagFigures
+from earmark.errors import agreed, counted
 from earmark.report.pictures.style import BLUE, GREY, INK, ORANGE, PALE, bare, blank, short
 
 BARS = 80  # tags that one picture can hold
@@ -88,7 +89,11 @@ def bars(tags: Sequence[TagFigures], clips: int, mean: float, title: str) -> Fig
     axes.grid(axis="x", color=PALE)
     axes.set_axisbelow(True)
     bare(axes)
-    between = f"\n{left_out} tags between the best and the worst {BARS // 2} are not drawn" if left_out else ""
+    between = (
+        f"\n{counted(left_out, 'tag')} between the best and the worst {BARS // 2} {agreed(left_out, 'is', 'are')} not drawn"
+        if left_out
+        else ""
+    )
     axes.set_title(title + between, color=INK, fontsize=11, loc="left")
     if rows:
         figure.legend(loc="outside lower right", ncols=2, frameon=False, fontsize=8, labelcolor=INK)

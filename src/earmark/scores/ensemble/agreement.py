@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.rows import align, labels_of
 from earmark.scores.ensemble.rules import Name, Over, Rule, check_scales, mean, shares
@@ -127,7 +127,9 @@ def agreement(
     true = None if truth is None else checked_truth(truth, same[0], task)
     if true is not None and task == "one" and (true.sum(1) != 1).any():
         row = int(np.flatnonzero(true.sum(1) != 1)[0])
-        raise ScoresError(f"the clip {same[0].ids[row]} has {int(true[row].sum())} tags: task one needs exactly 1")
+        raise ScoresError(
+            f"the clip {same[0].ids[row]} has {counted(int(true[row].sum()), 'tag')}: task one needs exactly 1"
+        )
     answers = [_answers(member.values, task, threshold) for member in same]
     right = [_right(answer, true) for answer in answers] if true is not None and task == "one" else None
     pairs = []

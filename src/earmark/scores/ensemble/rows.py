@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.scores import Scores
 
 Only = Literal["same", "common"]
@@ -51,7 +51,7 @@ def align(members: Sequence[Scores], only: Only = "same", names: Sequence[str] |
         places.append(matches)
     common = np.all([place >= 0 for place in places], axis=0)
     if not common.any():
-        raise ScoresError(f"no clip has scores of all {len(members)} members: {', '.join(labels)}")
+        raise ScoresError(f"no clip has scores of all {counted(len(members), 'member')}: {', '.join(labels)}")
     ids, start, end = (getattr(members[0], name)[common] for name in ("ids", "start", "end"))
     aligned = []
     for member, place in zip(members, places, strict=True):
@@ -65,7 +65,7 @@ def labels_of(members: Sequence[Scores], names: Sequence[str] | None) -> list[st
     """What messages call the members. Raises ScoresError for more or fewer names than members."""
     labels = list(names) if names is not None else [f"member {i + 1}" for i in range(len(members))]
     if len(labels) != len(members):
-        raise ScoresError(f"{len(labels)} names for {len(members)} members")
+        raise ScoresError(f"{counted(len(labels), 'name')} for {counted(len(members), 'member')}")
     return labels
 
 
@@ -90,12 +90,12 @@ def _tags(members: Sequence[Scores], only: Only, names: list[str]) -> tuple[str,
         extra = [*set(member.tags) - set(first)]
         lacking, having, missing = (name, names[0], lacks) if lacks else (names[0], name, extra)
         raise ScoresError(
-            f"{lacking} has no scores of {len(missing)} tags that {having} has, such as {sorted(missing)[0]!r}: the members "
+            f"{lacking} has no scores of {counted(len(missing), 'tag')} that {having} has, such as {sorted(missing)[0]!r}: the members "
             'were trained on different tags. Take only the tags and clips that all have with only="common" (--only common)'
         )
     common = tuple(tag for tag in first if all(tag in member.tags for member in members))
     if not common:
-        raise ScoresError(f"no tag is known to all {len(members)} members: {', '.join(names)}")
+        raise ScoresError(f"no tag is known to all {counted(len(members), 'member')}: {', '.join(names)}")
     return common
 
 
@@ -152,6 +152,6 @@ def _demand_same(first: Scores, other: Scores, matches: NDArray[np.int64], first
     else:
         why = 'Score them too, or take only the clips that all have with only="common" (--only common)'
     raise ScoresError(
-        f"{lacking} has no scores of {len(missing)} of the {len(here)} rows of {having}, such as {here.ids[row]} from "
+        f"{lacking} has no scores of {len(missing)} of the {counted(len(here), 'row')} of {having}, such as {here.ids[row]} from "
         f"{here.start[row]:g} to {here.end[row]:g} s. {why}"
     )

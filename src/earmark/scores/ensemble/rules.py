@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
 from earmark.scores.tags import Task
 
@@ -150,7 +150,7 @@ def shares(weights: Sequence[float] | None, count: int) -> Floats:
     numbers = [float(weight) for weight in weights]
     if len(numbers) != count:
         raise ScoresError(
-            f"{len(numbers)} weights for {count} members: give one a member, such as {':'.join('1' * count)}"
+            f"{counted(len(numbers), 'weight')} for {counted(count, 'member')}: give one a member, such as {':'.join('1' * count)}"
         )
     wrong = [weight for weight in numbers if not math.isfinite(weight) or weight < 0]
     if wrong or max(numbers) <= 0:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.errors import ScoresError
+from earmark.errors import ScoresError, counted
 from earmark.errors.kinds import checked
 from earmark.scores import Scores, Task
 from earmark.scores.ensemble.rows import align, labels_of
@@ -150,8 +150,8 @@ def search_across(
     true, fold_names = checked_truth(truth, same[0], task), np.asarray(folds, str)
     if fold_names.shape != (len(same[0]),) or len(np.unique(fold_names)) < 2:
         raise ScoresError(
-            f"{len(np.unique(fold_names))} folds for {len(same[0])} clips: weights that are chosen on other folds need a fold for "
-            "each clip, two at least"
+            f"{counted(len(np.unique(fold_names)), 'fold')} for {counted(len(same[0]), 'clip')}: weights that are chosen on "
+            "other folds need a fold for each clip, two at least"
         )
     check_scales(full_rule, [member.values for member in same], labels_of(same, names))
     values = np.zeros(same[0].values.shape, np.float32)
