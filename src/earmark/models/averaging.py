@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.errors import ScoresError, TaggerError
+from earmark.errors import ScoresError, TaggerError, counted
 from earmark.models.anytagger import AnyTagger
 from earmark.models.ensemble import joined
 from earmark.models.facts import Soup
@@ -44,7 +44,7 @@ def average(members: Sequence[AnyTagger], weights: Sequence[float] | None = None
     try:
         counts = shares(weights, len(taggers)).tolist()
     except ScoresError as error:
-        raise TaggerError(f"a mean of the weights of {len(taggers)} taggers: {error}") from error
+        raise TaggerError(f"a mean of the weights of {counted(len(taggers), 'tagger')}: {error}") from error
     states = [tagger.state_dict() for tagger in taggers]
     mixed = copy.deepcopy(taggers[0])
     mixed.load_state_dict({name: _mean([state[name] for state in states], counts) for name in states[0]})
@@ -64,7 +64,9 @@ def renew(tagger: Tagger, batches: Iterable[NDArray[np.float32]]) -> None:
         with measured_anew(tagger), torch.no_grad():
             for waves in batches:
                 if len(waves) < 2:
-                    raise TaggerError(f"a batch of {len(waves)} windows: batch normalisation needs two at least")
+                    raise TaggerError(
+                        f"a batch of {counted(len(waves), 'window')}: batch normalisation needs two at least"
+                    )
                 tagger(torch.from_numpy(np.require(waves, np.float32, ["C", "W"])).to(tagger.device))
                 seen += len(waves)
             if not seen:

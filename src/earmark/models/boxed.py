@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines.sessions import Session
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models.predicted import Predicted, probabilities
 from earmark.scores import Task
 
@@ -143,7 +143,7 @@ def flat(output: Floats, count: int) -> Floats:
     fitting = sides[:1] == (count,) or count == 1
     if not fitting or sum(side != 1 for side in kept) > 1:
         raise TaggerError(
-            f"an output of its graph has the shape {sides} for {count} window{'s' * (count != 1)}, and one row of numbers for each "
+            f"an output of its graph has the shape {sides} for {counted(count, 'window')}, and one row of numbers for each "
             "is wanted"
         )
     return output.reshape(count, -1)

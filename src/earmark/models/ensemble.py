@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from earmark import inference as tagging
 from earmark.data import sampled
 from earmark.data.clipset import ClipSet, natural
-from earmark.errors import ScoresError, TaggerError, kinds
+from earmark.errors import ScoresError, TaggerError, agreed, counted, kinds
 from earmark.models import file as taggerfile
 from earmark.models.anytagger import AnyTagger, Member
 from earmark.models.facts import PARTS, Facts, Split
@@ -68,7 +68,7 @@ class Ensemble(tagging.Answers):
                     f"a temperature is for means of scores of one tag a clip, not of task {self.task}, {rule}"
                 )
         except ScoresError as error:
-            raise TaggerError(f"an ensemble of {len(self.members)} taggers: {error}") from error
+            raise TaggerError(f"an ensemble of {counted(len(self.members), 'tagger')}: {error}") from error
         self._columns = [[member.vocabulary.index(tag) for tag in self.vocabulary] for member in self.members]
         self.facts = joined([member.facts for member in self.members]) if facts is None else facts
 
@@ -143,12 +143,12 @@ class Ensemble(tagging.Answers):
     @property
     def alone(self) -> NoReturn:
         raise TaggerError(
-            f"an ensemble of {len(self.members)} taggers has no net of its own: take the file of one of them"
+            f"an ensemble of {counted(len(self.members), 'tagger')} has no net of its own: take the file of one of them"
         )
 
     def trainable(self) -> NoReturn:
         raise TaggerError(
-            f"an ensemble of {len(self.members)} taggers has no net of its own to train: train its members one by one, such as "
+            f"an ensemble of {counted(len(self.members), 'tagger')} has no net of its own to train: train its members one by one, such as "
             "tagger.members[0].trainable(), and put them together again"
         )
 
@@ -165,8 +165,8 @@ class Ensemble(tagging.Answers):
 
     def embedder(self) -> NoReturn:
         raise TaggerError(
-            f"an ensemble of {len(self.members)} taggers has no embedding: each net has numbers of its own, and joined the largest "
-            "would drown the others. Take one of them, tagger.members[0], or the file of one"
+            f"an ensemble of {counted(len(self.members), 'tagger')} has no embedding: each net has numbers of its own, and "
+            "joined the largest would drown the others. Take one of them, tagger.members[0], or the file of one"
         )
 
     def identity(self) -> str:
@@ -259,7 +259,7 @@ def _together(sets: Sequence[ClipSet], *, test: bool) -> ClipSet:
 def _told(data: tuple[Any, ...]) -> str:
     dataset, options, folds, deal, seed = data
     more = [f"{key}={value}" for key, value in options.items()]
-    more += [f"{folds} folds dealt to {deal} clips with seed {seed}"] if folds else []
+    more += [f"{counted(folds, 'fold')} dealt to {counted(deal, 'clip')} with seed {seed}"] if folds else []
     return ", ".join([str(dataset), *more])
 
 
@@ -280,6 +280,6 @@ def _check(members: Sequence[AnyTagger]) -> None:
         missing = sorted(set(first.vocabulary) ^ set(member.vocabulary))
         if missing:
             raise TaggerError(
-                f"members 1 and {number} know different tags: {len(missing)} are known to one of them only, such as "
-                f"{missing[0]!r}. Take members that were trained with the same tags"
+                f"members 1 and {number} know different tags: {len(missing):,} {agreed(len(missing), 'is', 'are')} known to "
+                f"one of them only, such as {missing[0]!r}. Take members that were trained with the same tags"
             )

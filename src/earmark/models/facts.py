@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.data.clipset import ClipSet
-from earmark.errors import EarmarkError, ScoresError, TaggerError
+from earmark.errors import EarmarkError, ScoresError, TaggerError, agreed, counted
 from earmark.events.rules import EventRules
 from earmark.files.notation import finite
 from earmark.models.computedfacts import Computed
@@ -215,9 +215,9 @@ class Base:
             return f"{self.source}{parts}, whose file does not tell which clips it learnt from"
         sets = [clips for clips in (self.train, self.validation) if clips is not None and clips.clips]
         folds = sorted({fold for clips in sets for fold in clips.folds})
-        counted = " ".join(filter(None, [self.train.counted, str(sum(clips.clips for clips in sets))]))
-        return f"{self.source}{parts}, which learnt from {counted} clips of {self.data}" + (
-            f", fold{'s' * (len(folds) > 1)} {', '.join(folds)}" if folds else ""
+        clips = " ".join(filter(None, [self.train.counted, counted(sum(clips.clips for clips in sets), "clip")]))
+        return f"{self.source}{parts}, which learnt from {clips} of {self.data}" + (
+            f", {agreed(len(folds), 'fold', 'folds')} {', '.join(folds)}" if folds else ""
         )
 
 
@@ -285,7 +285,7 @@ class Facts:
             return None
         if missing := [tag for tag in tags if tag not in known]:
             raise ScoresError(
-                f"the tagger's thresholds lack {len(missing)} of its {len(tags)} tags, first: {missing[0]!r}"
+                f"the tagger's thresholds lack {len(missing)} of its {counted(len(tags), 'tag')}, first: {missing[0]!r}"
                 f"{did_you_mean(missing[0], known)} Choose them anew with earmark calibrate"
             )
         return np.array([known[tag] for tag in tags], float)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import EarmarkError, TaggerError, counted
 from earmark.files import missing_place, write_bytes
 from earmark.files.bounds import HEADER, TENSORS
 from earmark.scores.arrays import nameless
@@ -82,7 +82,7 @@ def read_head(path: str | Path) -> dict[str, Any]:
     except UNFIT as error:
         raise TaggerError(f"{path}: is not an earmark tagger, or its header is damaged") from error
     if count > TENSORS:
-        raise TaggerError(f"{path}: names {count:,} tensors, and a tagger has {TENSORS:,} at most: damaged")
+        raise TaggerError(f"{path}: names {counted(count, 'tensor')}, and a tagger has {TENSORS:,} at most: damaged")
     try:
         head = json.loads(told)
         if head["format"] not in (FORMAT, ENSEMBLE) or not isinstance(head["version"], int):
@@ -97,7 +97,7 @@ def read_head(path: str | Path) -> dict[str, Any]:
         )
     if end != size:
         raise TaggerError(
-            f"{path}: is cut or has been added to: it should be {end:,} bytes long and is {size:,}. Fetch it again"
+            f"{path}: is cut or has been added to: it should be {counted(end, 'byte')} long and is {size:,}. Fetch it again"
         )
     return dict(head)
 
@@ -142,12 +142,12 @@ def _read_header(path: Path) -> tuple[bytes, int]:
         raise TaggerError(f"{path}: is not a tagger file (it does not open like one)")
     if length > HEADER and length <= size - 8:
         raise TaggerError(
-            f"{path}: its header has {length:,} bytes, more than the {HEADER:,} that a tagger's may have: damaged, or made to "
+            f"{path}: its header has {counted(length, 'byte')}, more than the {HEADER:,} that a tagger's may have: damaged, or made to "
             "fill the memory"
         )
     if len(text) < length:
         raise TaggerError(
-            f"{path}: is cut or not a tagger file: its header should take {length:,} bytes, the file has {size:,}"
+            f"{path}: is cut or not a tagger file: its header should take {counted(length, 'byte')}, the file has {size:,}"
         )
     return text, size
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from earmark.engines import features, sessions, splitting
 from earmark.engines.sessions import Precision, Session
-from earmark.errors import RecipeError, TaggerError
+from earmark.errors import RecipeError, TaggerError, counted
 from earmark.errors.kinds import checked
 from earmark.inference import Answers, process
 from earmark.inference.finite import finite
@@ -401,6 +401,6 @@ def _no_graph(running: Running, length: int, rate: int) -> str:
             "TAGGER --precision int8 --calibrate CLIPS -o FILE.safetensors`, or take float32"
         )
     return (
-        f"the file has no graph for windows of {length / rate:g} s ({length:,} samples): export it again with `earmark export`, "
+        f"the file has no graph for windows of {length / rate:g} s ({counted(length, 'sample')}): export it again with `earmark export`, "
         "or take --engine torch"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models.prediction import Prediction
 
 
@@ -30,6 +30,6 @@ class Headed(nn.Module):
         embedding = self.body(*inputs).embedding
         if embedding.shape[-1] != self.width:
             raise TaggerError(
-                f"head.width is {self.width}, and the net's embedding has {embedding.shape[-1]} numbers: altered or damaged"
+                f"head.width is {self.width}, and the net's embedding has {counted(embedding.shape[-1], 'number')}: altered or damaged"
             )
         return Prediction(self.head(embedding)[:, None], embedding)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from earmark.errors import counted
+
 Plain = Mapping[str, Any]
 
 
@@ -51,7 +53,7 @@ class Head:
         """For people: which layers, and what chose them."""
         strength = self.setting.get("strength")
         kind = str(self.setting.get("kind")) + (f" of strength {strength:g}" if strength is not None else "")
-        return f"{kind} on embeddings of {self.windows:,} windows, chosen by {self.by}"
+        return f"{kind} on embeddings of {counted(self.windows, 'window')}, chosen by {self.by}"
 
     def without_figures(self) -> Head:
         """Of a net that was trained on from there: how its last layers began."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.engines import features, sessions
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models import export
 from earmark.models.graphs import Graph
 from earmark.models.graphtagger import threads
@@ -57,9 +57,9 @@ class Lengths:
     def text(self) -> str:
         """A line."""
         if self.why:
-            return f"takes windows of {self.own:,} samples alone: {self.why}"
+            return f"takes windows of {counted(self.own, 'sample')} alone: {self.why}"
         return (
-            f"takes windows of any length from {self.shortest:,} samples: compared at {', '.join(f'{n:,}' for n in self.tried)}, "
+            f"takes windows of any length from {counted(self.shortest, 'sample')}: compared at {', '.join(f'{n:,}' for n in self.tried)}, "
             f"scores differ by {self.max_abs_difference:.1e} at most"
         )
 
@@ -94,7 +94,7 @@ def body(tagger: Tagger) -> tuple[Graph, Lengths]:
     if tagger.recipe.resize is not None:
         frames = tagger.recipe.resize.frames
         return export.body(tagger), Lengths(
-            length, length, why=f"the net hears maps that are made {frames} frames long"
+            length, length, why=f"the net hears maps that are made {counted(frames, 'frame')} long"
         )
     try:
         graph = export.body(tagger, lengths=True)
@@ -115,7 +115,9 @@ def compare(tagger: Tagger, run: Run, most: float = MOST) -> Lengths:
         waves = np.asarray(chance.normal(size=(WINDOWS, samples)) * swell, np.float32)
         difference = float(np.abs(run(waves) - tagger.score_windows(waves)).max())
         if not difference <= most:  # NaN too
-            raise TaggerError(f"of windows of {samples:,} samples scores differ from PyTorch's by {difference:.2g}")
+            raise TaggerError(
+                f"of windows of {counted(samples, 'sample')} scores differ from PyTorch's by {difference:.2g}"
+            )
         far = max(far, difference)
     return Lengths(own, least, tried, far)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from earmark.engines import sessions
 from earmark.engines.sessions import Precision
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import EarmarkError, TaggerError, counted
 from earmark.errors.kinds import checked
 from earmark.models import boxed, devices, graphs, knownfiles, needs
 from earmark.models import file as taggerfile
@@ -233,7 +233,7 @@ def _apart(head: Mapping[str, Any], weights: Weights) -> list[tuple[Mapping[str,
         prefix = f"member.{number}."
         found.append((told, {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}))
     if (left := len(weights) - sum(len(own) for _, own in found)) > 0:
-        raise KeyError(f"{left} weights belong to no member")
+        raise KeyError(f"{counted(left, 'weight belongs', 'weights belong')} to no member")
     return found
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.engines import features, sessions
-from earmark.errors import AudioError, TaggerError
+from earmark.errors import AudioError, TaggerError, counted
 from earmark.inference import silence
 from earmark.models.graphs import VERDICT, Graph
 from earmark.models.graphtagger import GraphTagger, Running, threads
@@ -144,7 +144,7 @@ class Heard:
     unread: dict[Path, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        return f"{self.recordings} recording{'s' if self.recordings != 1 else ''}"
+        return counted(self.recordings, "recording")
 
 
 def waves_of(
@@ -239,7 +239,7 @@ def noted(
     told = []
     for graph in held:
         own = [
-            f"{proof.engine}: {proof.max_abs_difference:.1e} at most, {proof.flips} flips of {proof.windows} windows"
+            f"{proof.engine}: {proof.max_abs_difference:.1e} at most, {counted(proof.flips, 'flip')} of {counted(proof.windows, 'window')}"
             for proof in proofs
             if proof.precision == graph.precision
         ]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
+from earmark.errors import counted
 from earmark.windows.overlap.shapes import OnShapes
 
 PARAMETERS = 250_000_000  # 1 GB in float32; the largest of the papers' nets has 44,653,534
@@ -53,7 +54,7 @@ def check_held(net: nn.Module, held: Shapes) -> None:
         return
     wrong = next(name for name in (*told, *own) if told.get(name) != own.get(name))
     raise ValueError(
-        f"size mismatch: the net of the recipe has {total(told):,} numbers, and the weights are {total(own):,}; first {wrong}, "
+        f"size mismatch: the net of the recipe has {counted(total(told), 'number')}, and the weights are {total(own):,}; first {wrong}, "
         f"{_sides(told.get(wrong))} by the recipe and {_sides(own.get(wrong))} in the file"
     )
 

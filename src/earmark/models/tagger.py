@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.errors import EarmarkError, RecipeError, TaggerError
+from earmark.errors import EarmarkError, RecipeError, TaggerError, counted
 from earmark.errors.kinds import checked
 from earmark.inference import Answers, waiting
 from earmark.inference.finite import finite
@@ -202,7 +202,7 @@ class Tagger(nn.Module, ByRecipe, Answers):
             self._look("one by one", waves, self._hear)
             return self._hear(waves)
         except ValueError as error:  # of the feature or the net, to which windows may be too short
-            raise EarmarkError(f"windows of {waves.shape[1]:,} samples: {error}") from error
+            raise EarmarkError(f"windows of {counted(waves.shape[1], 'sample')}: {error}") from error
 
     @property
     def ahead(self) -> bool:

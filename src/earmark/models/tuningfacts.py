@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from earmark.data.clipset import ClipSet
+from earmark.errors import counted
 from earmark.events.rules import EventRules
 from earmark.models.plainfacts import Plain, known, names
 
@@ -28,7 +29,7 @@ class ChosenOn:
     def words(self) -> str:
         """For people."""
         folds = f" of fold {', '.join(self.clips.folds)}" if self.clips.folds else ""
-        return f"{self.clips.clips} clips{folds}" + (f" of {self.data}" if self.data else "")
+        return f"{counted(self.clips.clips, 'clip')}{folds}" + (f" of {self.data}" if self.data else "")
 
 
 @dataclass(frozen=True)

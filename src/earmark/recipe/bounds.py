@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from earmark.errors import counted
+
 RECIPE_BYTES = 100_000  # of a file; the longest that is shipped has 2,300
 NODES = 20_000  # keys, values and entries of lists, aliases written out
 DEPTH = 32  # lists and mappings within each other
@@ -57,12 +59,12 @@ def _short(key: object) -> str:
 
 def _too_large(path: str, value: object) -> str:
     if isinstance(value, str) and len(value) > CHARACTERS:
-        return f"a text of {len(value):,} characters, longer than {CHARACTERS:,}"
+        return f"a text of {counted(len(value), 'character')}, longer than {CHARACTERS:,}"
     if isinstance(value, int) and abs(value) > WHOLE and path != "seed":
-        told = f"{value:,}" if abs(value) < 10**30 else f"a number of {value.bit_length():,} bits"
+        told = f"{value:,}" if abs(value) < 10**30 else f"a number of {counted(value.bit_length(), 'bit')}"
         return f"{told} is beyond the largest number that a recipe may hold, {WHOLE:,}"
     if path == "seed" and isinstance(value, int) and value.bit_length() > 64:  # its own message prints the number
-        return f"a number of {value.bit_length():,} bits: a seed has 63 at most"
+        return f"a number of {counted(value.bit_length(), 'bit')}: a seed has 63 at most"
     return ""
 
 
@@ -96,5 +98,5 @@ def maps(length: float, channels: int, bands: int, frames: int) -> list[str]:
     """
     if (values := channels * bands * frames) <= MAP:
         return []
-    told = f"{channels} × {bands} bands × {frames} frames are {values:,} values"
+    told = f"{channels} × {counted(bands, 'band')} × {counted(frames, 'frame')} are {counted(values, 'value')}"
     return [f"windows.length: {told} a window, more than {MAP:,}: make it shorter"]

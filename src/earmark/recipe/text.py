@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from earmark.errors import counted
 from earmark.files.texts import problem
 from earmark.recipe.bounds import CHARACTERS, DEPTH, NODES, RECIPE_BYTES
 from earmark.recipe.schema import FOLDS
@@ -117,7 +118,9 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, i
     """(nodes, depth) with aliases written out. known: of the nodes that were met, nothing of those that are being measured."""
     if isinstance(node, yaml.ScalarNode):
         if len(node.value) > (DIGITS if node.tag == INTEGER else CHARACTERS):
-            raise TooMuch(f"holds a text or number of {len(node.value):,} characters (line {node.start_mark.line + 1})")
+            raise TooMuch(
+                f"holds a text or number of {counted(len(node.value), 'character')} (line {node.start_mark.line + 1})"
+            )
         return 1, 0
     if id(node) in known:
         return known[id(node)]

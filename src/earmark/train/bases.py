@@ -17,7 +17,7 @@ from earmark.data import sounds
 from earmark.data.manifest import Manifest
 from earmark.data.named import data_set
 from earmark.data.splits import ClipSet, Parts
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, counted
 from earmark.evaluation.leakage import official
 from earmark.models import loading
 from earmark.models.facts import Base, Facts
@@ -114,7 +114,7 @@ def _refuse_or_say(
 ) -> None:
     """met: (clips,) which of the part the base learnt from."""
     first, count = str(part.ids[met.argmax()]), int(met.sum())
-    sentence = f"{base.source} learnt from {count} of the {len(part)} {name} clips, such as {first!r}: {use} too good"
+    sentence = f"{base.source} learnt from {count:,} of the {counted(len(part), f'{name} clip')}, such as {first!r}: {use} too good"
     other = (
         f"test on other folds than {', '.join(_folds(base))}" if _folds(base) and base.same else "test on other clips"
     )

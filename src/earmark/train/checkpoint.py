@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.train import processes
 from earmark.train.state import State
 
@@ -86,7 +86,8 @@ def check_processes(state: State, where: str) -> None:
     """Raises EarmarkError where an epoch was begun with another number of processes, which share out a batch otherwise."""
     if state.place and state.processes != processes.world():
         raise EarmarkError(
-            f"{where}: was stopped within epoch {state.epochs + 1}, after {state.place} batches, with {state.processes} "
-            f"process{'es' if state.processes > 1 else ''}, and an epoch is gone on with as it was begun: give --processes "
-            f"{state.processes} (there are {processes.world()} now). Between epochs the number may change"
+            f"{where}: was stopped within epoch {state.epochs + 1}, after {counted(state.place, 'batch')}, with "
+            f"{counted(state.processes, 'process')}, and an epoch is gone on with as it was begun: give --processes "
+            f"{state.processes} (there {agreed(processes.world(), 'is', 'are')} {processes.world()} now). Between epochs the "
+            "number may change"
         )

@@ -10,7 +10,7 @@ from typing import Any
 from earmark.data import splits
 from earmark.data.manifest import Manifest
 from earmark.data.splits import ClipSet
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.evaluation.heldout import clips_of
 from earmark.evaluation.members import names_of, summary
 from earmark.models import averaging, boxed, loading
@@ -38,7 +38,7 @@ class Joined:
     @property
     def summary(self) -> str:
         what = "weights" if self.averaged else ""
-        return f"{len(self.tagger.vocabulary)} tags; {summary(self.rule, self.weights, self.names, what)}"
+        return f"{counted(len(self.tagger.vocabulary), 'tag')}; {summary(self.rule, self.weights, self.names, what)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -123,4 +123,4 @@ def _renew(averaged: Tagger, data: str | Path | Manifest, dataset: str | None, p
         progress.say(f"left out: {parts.train.ids[row]}: {error}")
     # a window alone has no variance to measure
     averaging.renew(averaged, (cut for cut, _ in validation_batches(waves, averaged.windows, BATCH) if len(cut) > 1))
-    progress.say(f"running statistics measured anew on {len(waves.readable)} clips")
+    progress.say(f"running statistics measured anew on {counted(len(waves.readable), 'clip')}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, counted
 from earmark.train.targets import Dense, Targets
 
 ORDER = 1  # part of the seed: see `earmark.train.loader`
@@ -111,7 +111,8 @@ def _balanced(readable: Rows, targets: Targets, count: int, generator: np.random
     present: Sequence[int] = sorted(having)
     if not present:
         raise ManifestError(
-            f"train.balance: classes draws by tags, and nothing is known of those of the {len(readable)} training clips: take none"
+            "train.balance: classes draws by tags, and nothing is known of those of the "
+            f"{counted(len(readable), 'training clip')}: take none"
         )
     tags = np.concatenate([generator.permutation(np.array(present)) for _ in range(-(-count // len(present)))])[:count]
     rows = np.zeros(count, np.int64)

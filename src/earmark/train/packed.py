@@ -25,7 +25,7 @@ from earmark.audio import members
 from earmark.audio.members import Member
 from earmark.data import packs
 from earmark.data.manifest import Manifest
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 from earmark.files.ranges import ReadAhead
 from earmark.files.stores import is_stored
 from earmark.inference.silence import SILENT
@@ -218,8 +218,9 @@ class PackedWaves:
             most = max(FEW, int(MOST * len(self.manifest)))
             if len(self._broken) > most:
                 raise EarmarkError(
-                    f"{self.manifest.root}: {len(self._broken)} clips turned out to be unreadable, more than are borne ({most} of "
-                    f"{len(self.manifest)}), the last: {error}. Look at the pack with `earmark check`, and pack it again"
+                    f"{self.manifest.root}: {counted(len(self._broken), 'clip')} turned out to be unreadable, more than are "
+                    f"borne ({most} of {len(self.manifest)}), the last: {error}. Look at the pack with `earmark check`, and "
+                    "pack it again"
                 )
         name = str(self.manifest.table["id"][row].as_py())
         kept = packs.remember(self.manifest.root, name, path, error.problem)

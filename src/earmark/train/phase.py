@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark.errors import EarmarkError, RecipeError
+from earmark.errors import EarmarkError, RecipeError, counted
 from earmark.models import tagger as taggers
 from earmark.models.facts import Epoch
 from earmark.models.layers.statistics import measured_anew, norms_of
@@ -291,9 +291,9 @@ class PhaseModule(nn.Module):
         if not math.isfinite(told):
             # any epoch would better one that is no number, and none after it
             raise EarmarkError(
-                f"valid_{self.plan.choose} is {told} after epoch {row['epoch']}, so that it chooses no epoch: too little is known of the "
-                f"{len(self.validation_waves.readable)} validation clips. Take another train.choose, other validation clips, or none "
-                "(data.validation=[] and train.keep=last)"
+                f"valid_{self.plan.choose} is {told} after epoch {row['epoch']}, so that it chooses no epoch: too little is "
+                f"known of the {counted(len(self.validation_waves.readable), 'validation clip')}. Take another train.choose, "
+                "other validation clips, or none (data.validation=[] and train.keep=last)"
             )
         figure = told * (-1 if self.plan.choose.endswith("loss") else 1)
         if self.state.best is not None and figure <= self.state.best:
@@ -326,8 +326,8 @@ class PhaseModule(nn.Module):
         broken = int((~np.isfinite(scores)).any(1).sum())
         if broken:
             raise EarmarkError(
-                f"the scores of {broken} of {len(scores)} validation clips are no numbers after epoch {self.epoch}: "
-                f"{self._milder()}"
+                f"the scores of {broken:,} of {counted(len(scores), 'validation clip')} are no numbers after epoch "
+                f"{self.epoch}: {self._milder()}"
             )
         row = figures(scores, self.truth[readable], self.recipe.task)
         return row if segment_loss is None else row | {"valid_segment_loss": segment_loss}

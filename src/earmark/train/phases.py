@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from earmark import recipe as recipes
+from earmark.errors import counted
 from earmark.files import whole
 from earmark.models import loading
 from earmark.models import tagger as taggers
@@ -84,7 +85,7 @@ class Run:
             if self.recipe.epochs is not None:
                 left = self.recipe.epochs - len(history)
                 if left < 1:
-                    self.say(f"{name}: not trained: the {self.recipe.epochs} epochs of all phases are spent")
+                    self.say(f"{name}: not trained: the {counted(self.recipe.epochs, 'epoch')} of all phases are spent")
                     continue
                 shorter = plan.train.model_copy(update={"epochs": min(left, plan.train.epochs)})
                 plan = plan.model_copy(update={"train": shorter})
@@ -112,7 +113,7 @@ class Run:
             optimiser_state, state = load_state(folder / STATE, tagger)
             check_processes(state, str(folder))
             where = (
-                f"within epoch {state.epochs + 1}, after {state.place} batches,"
+                f"within epoch {state.epochs + 1}, after {counted(state.place, 'batch')},"
                 if state.place
                 else f"after epoch {state.epochs}"
             )

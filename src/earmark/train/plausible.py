@@ -12,7 +12,7 @@ from torch import nn
 from earmark import recipe as recipes
 from earmark.data.manifest import Manifest, tag_codes
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, agreed, counted
 from earmark.models.layers.statistics import norms_of
 from earmark.recipe import Recipe
 from earmark.registry import NETS, did_you_mean
@@ -35,11 +35,12 @@ def check_vocabulary(
             f"the manifest has {len(vocabulary)} tag: with one tag a clip there is nothing to tell apart"
         )
     if unheard := [tag for tag in _without(parts.train.tag_counts(vocabulary), vocabulary) if tag not in besides]:
-        say(f"{len(unheard)} tags have no training clip and cannot be learnt: {_few(unheard)}")
+        say(f"{counted(len(unheard), 'tag has', 'tags have')} no training clip and cannot be learnt: {_few(unheard)}")
     if _nothing_known(parts.train, vocabulary, recipe) and not besides and recipe.distil is None:
         raise ManifestError(
-            f"of none of the {len(parts.train)} training clips is it known whether it has any of the {len(vocabulary)} tags: nothing "
-            "can be learnt. Say of some clips which tags they lack, by taking these out of `unknown`"
+            f"of none of the {counted(len(parts.train), 'training clip')} is it known whether it has any of the "
+            f"{counted(len(vocabulary), 'tag')}: nothing can be learnt. Say of some clips which tags they lack, by taking "
+            "these out of `unknown`"
         )
     say_unknown(parts.train, vocabulary, recipe, say)
     say_untagged(parts.train, vocabulary, recipe, say)
@@ -48,8 +49,8 @@ def check_vocabulary(
             wrong = np.flatnonzero(pc.list_value_length(part.table["tags"]).to_numpy() != 1)
             if len(wrong):
                 raise ManifestError(
-                    f"{len(wrong)} clips do not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
-                    "with task: one they cannot be used. Take task: many, or mend the manifest"
+                    f"{counted(len(wrong), 'clip does', 'clips do')} not have exactly one tag, such as {str(part.ids[wrong[0]])!r}: "
+                    f"with task: one {agreed(len(wrong), 'it', 'they')} cannot be used. Take task: many, or mend the manifest"
                 )
 
 
@@ -62,20 +63,25 @@ def say_unknown(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, sa
     if (codes < 0).any():
         names = set(pc.unique(pc.list_flatten(train.table["unknown"])).to_pylist()) - set(vocabulary)
         say(
-            f"{len(names)} tags are unknown of training clips, and no clip has them, so that they are not learnt: {_few(sorted(names))}"
+            f"{counted(len(names), 'tag is', 'tags are')} unknown of training clips, and no clip has "
+            f"{agreed(len(names), 'it, so that it is', 'them, so that they are')} not learnt: {_few(sorted(names))}"
         )
     if not unknown.any():
         return
-    told = f"{unknown.sum()} of {len(train) * len(vocabulary)} pairs of a training clip and a tag are not known"
+    told = (
+        f"{unknown.sum():,} of {counted(len(train) * len(vocabulary), 'pair')} of a training clip and a tag "
+        f"{agreed(unknown.sum(), 'is', 'are')} not known"
+    )
     if recipe.task == "one":
-        say(f"{told}: with one tag a clip (task: one) they are taken as absent")
+        say(f"{told}: with one tag a clip (task: one) {agreed(unknown.sum(), 'it is', 'they are')} taken as absent")
         return
-    say(f"{told}: the loss leaves them out")
+    say(f"{told}: the loss leaves {agreed(unknown.sum(), 'it', 'them')} out")
     # no tag of a clip is both there and unknown
     lacking = len(train) - train.tag_counts(vocabulary) - unknown
     if always := [tag for tag, count in zip(vocabulary, lacking.tolist(), strict=True) if not count]:
         say(
-            f"{len(always)} tags have no training clip that is known to lack them, so that they are learnt to be everywhere: {_few(always)}"
+            f"{counted(len(always), 'tag has', 'tags have')} no training clip that is known to lack "
+            f"{agreed(len(always), 'it, so that it is', 'them, so that they are')} learnt to be everywhere: {_few(always)}"
         )
 
 
@@ -88,13 +94,20 @@ def say_untagged(train: Manifest, vocabulary: tuple[str, ...], recipe: Recipe, s
     none, nothing = targets_of(train, vocabulary, recipe.task).without_tags(np.arange(len(train)))
     if len(none):
         say(
-            f"{len(none)} of {len(train)} training clips have none of the {len(vocabulary)} tags, such as {str(train.ids[none[0]])!r}: "
-            "they are drawn as often as the clips of a tag, taking turns with the tags (train.balance: classes)"
+            f"{len(none):,} of {counted(len(train), 'training clip')} {agreed(len(none), 'has', 'have')} none of the "
+            f"{counted(len(vocabulary), 'tag')}, such as {str(train.ids[none[0]])!r}: "
+            f"{agreed(len(none), 'it is', 'they are')} drawn as often as the clips of a tag, taking turns with the tags "
+            "(train.balance: classes)"
         )
     if len(nothing):
-        taught = ". So that the teachers' answers for them are learnt, take none" if recipe.distil else ""
+        taught = (
+            f". So that the teachers' answers for {agreed(len(nothing), 'it', 'them')} are learnt, take none"
+            if recipe.distil
+            else ""
+        )
         say(
-            f"{len(nothing)} of {len(train)} training clips, of whose tags nothing is known, are never drawn, such as "
+            f"{len(nothing):,} of {counted(len(train), 'training clip')}, of whose tags nothing is known, "
+            f"{agreed(len(nothing), 'is', 'are')} never drawn, such as "
             f"{str(train.ids[nothing[0]])!r} (train.balance: classes){taught}"
         )
 
@@ -130,7 +143,10 @@ def check_heard(train: WaveSource, validation: WaveSource, vocabulary: tuple[str
     )
     if lost:
         names = [tag for tag in vocabulary if tag in lost]
-        say(f"{len(names)} tags cannot be learnt, as none of their training clips can be read: {_few(names)}")
+        say(
+            f"{counted(len(names), 'tag')} cannot be learnt, as none of {agreed(len(names), 'its', 'their')} training clips "
+            f"can be read: {_few(names)}"
+        )
     if not len(validation.readable):
         return
     unseen = _without(validation.manifest.select(validation.readable).tag_counts(vocabulary), vocabulary)
@@ -138,8 +154,9 @@ def check_heard(train: WaveSource, validation: WaveSource, vocabulary: tuple[str
         say("no validation clip has a tag: valid_map has no value (nan)")
     elif unseen:
         say(
-            f"{len(unseen)} of {len(vocabulary)} tags have no validation clip that can be read, so that the epoch is chosen "
-            f"without them and valid_map is the mean over the others: {_few(unseen)}"
+            f"{len(unseen):,} of {counted(len(vocabulary), 'tag')} {agreed(len(unseen), 'has', 'have')} no validation clip "
+            f"that can be read, so that the epoch is chosen without {agreed(len(unseen), 'it', 'them')} and valid_map is the "
+            f"mean over the others: {_few(unseen)}"
         )
 
 
@@ -174,23 +191,26 @@ def check_plans(recipe: Recipe, validation: Manifest, vocabulary: tuple[str, ...
     smallest = min(plan.batch for plan in plans)
     if smallest < processes.world():
         raise EarmarkError(
-            f"train.batch: {smallest} clips are too few for {processes.world()} processes: take a larger batch or fewer"
+            f"train.batch: {counted(smallest, 'clip is', 'clips are')} too few for {counted(processes.world(), 'process')}: "
+            "take a larger batch or fewer"
         )
     buffered = [plan for plan in plans if plan.buffer is not None]
     if buffered and not is_packed(validation):
         raise EarmarkError(
-            f"train.buffer: {buffered[0].buffer} clips are mixed where a pack's shards are read in order, and these clips are "
-            "files: leave it out, or pack them (`earmark pack`)"
+            f"train.buffer: {counted(buffered[0].buffer or 0, 'clip is', 'clips are')} mixed where a pack's shards are read "
+            "in order, and these clips are files: leave it out, or pack them (`earmark pack`)"
         )
     if odd := [plan.batch for plan in buffered if plan.batch % processes.world()]:
         raise EarmarkError(
-            f"train.batch: {odd[0]} clips cannot be shared out evenly between {processes.world()} processes, so that each would "
+            f"train.batch: {counted(odd[0], 'clip')} cannot be shared out evenly between "
+            f"{counted(processes.world(), 'process')}, so that each would "
             "read all shards: take a multiple, or leave train.buffer out"
         )
     count = len(validation)
     if count and _nothing_known(validation, vocabulary, recipe):
         raise ManifestError(
-            f"of none of the {count} validation clips is it known whether it has any of the {len(vocabulary)} tags, so that they have no "
+            f"of none of the {counted(count, 'validation clip')} is it known whether it has any of the "
+            f"{counted(len(vocabulary), 'tag')}, so that they have no "
             "loss and choose no epoch: take other validation clips, or none (data.validation=[] and train.keep=last)"
         )
     mapped = any(plan.choose == "map" for plan in plans)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.inference.process import cores
 
 Value = TypeVar("Value")
@@ -46,7 +46,8 @@ def join(device: str) -> None:
         local_rank, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
         if local_rank >= there:
             raise EarmarkError(
-                f"{world()} processes on cuda take one GPU each, and this machine shows {there}: take fewer"
+                f"{counted(world(), 'process on cuda takes one GPU', 'processes on cuda take one GPU each')}, and this "
+                f"machine shows {there}: take fewer"
             )
         torch.cuda.set_device(local_rank)  # NCCL sends from the current device, which is the first one's in all of them
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from earmark.errors import EarmarkError, RecipeError
+from earmark.errors import EarmarkError, RecipeError, counted
 from earmark.files import notation, write_text
 from earmark.models.computedfacts import Computed
 from earmark.models.facts import Facts
@@ -72,8 +72,8 @@ def seeded(recipe: Recipe, seeds: Sequence[int], say: Callable[[str], None]) -> 
         raise RecipeError(
             recipe.name,
             [
-                f"data.folds: {data.folds} folds are dealt by the seed, so that each seed would be tested on other clips. Deal "
-                "them once, with `earmark index … --folds`, and say data.folds=null"
+                f"data.folds: {counted(data.folds, 'fold is', 'folds are')} dealt by the seed, so that each seed would be "
+                "tested on other clips. Deal them once, with `earmark index … --folds`, and say data.folds=null"
             ],
         )
     if isinstance(data.validation, float):

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from earmark import recipe as recipes
-from earmark.errors import EarmarkError, RecipeError, TaggerError
+from earmark.errors import EarmarkError, RecipeError, TaggerError, counted
 from earmark.evaluation.vocabulary import Vocabulary
 from earmark.models import loading
 from earmark.models.anytagger import AnyTagger
@@ -106,8 +106,8 @@ class Teachers:
             own = list(self._names(tagger))
             if missing := [tag for tag in vocabulary if tag not in own]:
                 raise TaggerError(
-                    f"teacher {name}: does not know {len(missing)} of the student's {len(vocabulary)} tags, such as {missing[0]!r}"
-                    f"{did_you_mean(missing[0], own)} Say with --merge which of its tags they are"
+                    f"teacher {name}: does not know {len(missing)} of the student's {counted(len(vocabulary), 'tag')}, such "
+                    f"as {missing[0]!r}{did_you_mean(missing[0], own)} Say with --merge which of its tags they are"
                 )
             found.append([own.index(tag) for tag in vocabulary])
         return found

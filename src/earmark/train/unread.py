@@ -14,7 +14,7 @@ from pathlib import Path
 from earmark import audio
 from earmark.data import packs
 from earmark.data.manifest import Manifest
-from earmark.errors import AudioError, EarmarkError, ManifestError
+from earmark.errors import AudioError, EarmarkError, ManifestError, agreed, counted
 from earmark.files import whole_text
 from earmark.files.bounds import read_json
 from earmark.files.tables import Rows
@@ -80,7 +80,7 @@ def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
     rows = []
     for name, part in waves.items():
         if part.notes:
-            say(f"{len(part.notes)} notes on the {name} clips' audio, the first: {part.notes[0]}")
+            say(f"{counted(len(part.notes), 'note')} on the {name} clips' audio, the first: {part.notes[0]}")
         for row, error in part.failures:
             rows.append((error.path, error.problem, name, str(part.manifest.ids[row])))
         if part.failures and not len(part.readable):
@@ -99,7 +99,9 @@ def report_audio(waves: dict[str, WaveSource], folder: Path, say: Say) -> None:
             writer.writerow(LISTED)
             writer.writerows(rows)
     if rows:
-        say(f"{len(rows)} clips could not be read and are left out: {folder / ERRORS}")
+        say(
+            f"{counted(len(rows), 'clip')} could not be read and {agreed(len(rows), 'is', 'are')} left out: {folder / ERRORS}"
+        )
 
 
 def _say_silent(name: str, part: WaveSource, say: Say) -> None:
@@ -107,14 +109,17 @@ def _say_silent(name: str, part: WaveSource, say: Say) -> None:
     if not len(silent):
         return
     if name == "train" and len(silent) == len(part.readable):
-        raise ManifestError(f"all {len(silent)} training clips are silent: nothing can be learnt. Check the recordings")
+        raise ManifestError(
+            f"all {counted(len(silent), 'training clip is', 'training clips are')} silent: nothing can be learnt. Check the recordings"
+        )
     what = (
-        "training clips are silent and teach nothing"
+        counted(len(silent), "training clip is silent and teaches", "training clips are silent and teach")
         if name == "train"
-        else f"{name} clips are silent and judge nothing"
+        else counted(len(silent), f"{name} clip is silent and judges", f"{name} clips are silent and judge")
     )
     example = str(part.manifest.ids[silent[0]])
-    say(f"{len(silent)} {what}, such as {example!r}: check them, and take them out unless they stand for silence")
+    it, stands = agreed(len(silent), "it", "them"), agreed(len(silent), "it stands", "they stand")
+    say(f"{what} nothing, such as {example!r}: check {it}, and take {it} out unless {stands} for silence")
 
 
 def _settle(folder: Path, unread: Mapping[str, Mapping[str, AudioError]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from earmark.engines.features import LogMel
+from earmark.errors import counted
 from earmark.models.adopted import renamed
 from earmark.models.adopted.found import Found, Weights
 
@@ -40,7 +41,9 @@ def recognise(state: Weights, place: str) -> Found:
     width = state[TIMES].shape[1] if state[TIMES].ndim == 4 else 0
     name = NETS_BY_WIDTH.get(width)
     if name is None:
-        raise renamed.other(place, f"its patches have {width} numbers, and CED's {', '.join(map(str, NETS_BY_WIDTH))}")
+        raise renamed.other(
+            place, f"its patches have {counted(width, 'number')}, and CED's {', '.join(map(str, NETS_BY_WIDTH))}"
+        )
     if TAGS not in state:
         raise renamed.other(place, f"it has no {TAGS}: a net without tags can be adopted as a box alone")
     tags = len(state[TAGS])

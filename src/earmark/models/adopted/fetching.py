@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, counted
 from earmark.files import write_bytes
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -119,11 +119,13 @@ def _taken(address: str, home: Home, clock: Callable[[], float]) -> bytes:
         while block := answer.read1(BLOCK):
             data += block
             if len(data) > home.bytes:
-                raise EarmarkError(f"is longer than the {home.bytes:,} bytes of {home.name}")
+                raise EarmarkError(f"is longer than the {counted(home.bytes, 'byte')} of {home.name}")
             if clock() > end:
-                raise EarmarkError(f"sent {len(data):,} of {home.bytes:,} bytes within {WHOLE:g} s, and is given up")
+                raise EarmarkError(
+                    f"sent {len(data):,} of {counted(home.bytes, 'byte')} within {WHOLE:g} s, and is given up"
+                )
     if len(data) < home.bytes:
-        raise EarmarkError(f"sent {len(data):,} of {home.bytes:,} bytes")
+        raise EarmarkError(f"sent {len(data):,} of {counted(home.bytes, 'byte')}")
     if (got := hashlib.sha256(data).hexdigest()) != home.sha256:
         raise EarmarkError(f"is another file: its sha256 is {got}, and {home.sha256} is {home.name}")
     return bytes(data)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 
 LONGEST_TEXT = 4096  # bytes of a name
 LARGEST_COUNT = 20_000  # of tables in a vector
@@ -59,7 +59,7 @@ class Table:
         offset = self.file.number("H", vtable + slot)
         if offset and offset + size > own:
             raise self.file.refuse(
-                f"a table of {own} bytes at byte {self.at:,} has a value of {size} at its byte {offset}"
+                f"a table of {counted(own, 'byte')} at byte {self.at:,} has a value of {size} at its byte {offset}"
             )
         return self.at + offset if offset else None
 
@@ -75,9 +75,13 @@ class Table:
         """A vector as a view of the file, nothing copied: empty where it is absent. kind: of NumPy, such as "<f4"."""
         dtype, (at, count) = np.dtype(kind), self._vector(index)
         if most is not None and count > most:
-            raise self.file.refuse(f"a list at byte {at:,} has {count:,} entries, and {most:,} are the most")
+            raise self.file.refuse(
+                f"a list at byte {at:,} has {counted(count, 'entry', 'entries')}, and {most:,} are the most"
+            )
         if at + count * dtype.itemsize > len(self.file.data):
-            raise self.file.refuse(f"a list at byte {at:,} of {count:,} entries reaches beyond its end")
+            raise self.file.refuse(
+                f"a list at byte {at:,} of {counted(count, 'entry', 'entries')} reaches beyond its end"
+            )
         return np.frombuffer(self.file.data, dtype, count, at) if count else np.empty(0, dtype)
 
     def tables(self, index: int) -> Iterator[Table]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from earmark.data import manifest as manifests
 from earmark.data.datasets import columns
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, counted
 
 NAMES = ("display_name", "tag", "name", "label")  # the column that holds them: the first of these that is there
 
@@ -18,7 +18,9 @@ def load(file: Path, count: int) -> tuple[str, ...]:
     (names,) = columns(table, file, column)
     names = [str(name or "").strip() for name in names]
     if len(names) != count:
-        raise ManifestError(f"{file}: names {len(names):,} tags, and the net has {count:,}: it is of another net")
+        raise ManifestError(
+            f"{file}: names {counted(len(names), 'tag')}, and the net has {count:,}: it is of another net"
+        )
     if "index" in table.column_names:
         for row, told in enumerate(table["index"].to_pylist()):
             if str(told).strip() != str(row):

@@ -6,6 +6,7 @@ number of bands and of the sample rate a file says nothing: the front end is tha
 
 from __future__ import annotations
 
+from earmark.errors import counted
 from earmark.models.adopted import renamed
 from earmark.models.adopted.found import Found, Weights
 from earmark.models.nets import mn
@@ -51,7 +52,9 @@ def _arguments(state: Weights, place: str) -> dict[str, object]:
             {name.removeprefix(start).split(".")[0] for name in state if name.startswith(start)}, key=_number
         )
         if not layers:
-            raise renamed.other(place, f"it has no {start}0.0.weight, and {len(mn.WIDTHS)} blocks are wanted")
+            raise renamed.other(
+                place, f"it has no {start}0.0.weight, and {counted(len(mn.WIDTHS), 'block is', 'blocks are')} wanted"
+            )
         inner.append(_width(state, place, f"{start}0.0.weight"))
         widths.append(_width(state, place, f"{start}{layers[-1]}.0.weight"))
     return {

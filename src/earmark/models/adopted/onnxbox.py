@@ -20,7 +20,7 @@ from earmark import recipe as recipes
 from earmark.engines import features, graph, sessions, splitting
 from earmark.engines.sessions.on_onnxruntime import End, OnnxRuntime
 from earmark.engines.sessions.on_onnxruntime import open as open_runtime
-from earmark.errors import EarmarkError, TaggerError
+from earmark.errors import EarmarkError, TaggerError, counted
 from earmark.models import boxed
 from earmark.models.adopted import labels as names
 from earmark.models.adopted.asked import Asked, check_words, digest
@@ -70,7 +70,7 @@ def adopt(asked: Asked, told: Told) -> GraphTagger:
     sessions.check_engine(sessions.REFERENCE, "float32")
     size = asked.file.stat().st_size
     if size > LARGEST:
-        raise TaggerError(f"{asked.file}: has {size:,} bytes, more than the {LARGEST:,} that are taken in")
+        raise TaggerError(f"{asked.file}: has {counted(size, 'byte')}, more than the {LARGEST:,} that are taken in")
     data = asked.file.read_bytes()
     place = str(asked.file)
     try:
@@ -87,7 +87,7 @@ def adopt(asked: Asked, told: Told) -> GraphTagger:
     recipe = recipes.parse_hearing(
         hearing.as_dict()
         | {"task": task, "net": {"name": boxed.NET, **box.as_dict()}, "name": asked.file.stem,
-           "summary": f"{asked.file.name}, adopted: a graph of {len(operators):,} operators"},
+           "summary": f"{asked.file.name}, adopted: a graph of {counted(len(operators), 'operator')}"},
         place,
     )  # fmt: skip
     kinds = sorted({value.dtype.name for value in weights.values()}) or ["no weights"]
@@ -170,7 +170,9 @@ class _Looking:
         """(how it is asked, how many scores it gives, whether one tag a clip or many)."""
         inputs, outputs = self.session.ends()
         if len(inputs) != 1:
-            raise self.other(f"it has {len(inputs)} inputs, {_ends(inputs)}, and one of waves or maps is wanted")
+            raise self.other(
+                f"it has {counted(len(inputs), 'input')}, {_ends(inputs)}, and one of waves or maps is wanted"
+            )
         if inputs[0].kind != "tensor(float)":
             raise self.other(f"its input {inputs[0].name} is {inputs[0].kind}, and float32 is wanted: tensor(float)")
         windows = self._windows()
@@ -228,7 +230,7 @@ class _Looking:
             except Exception as error:  # the engine has errors of its own
                 words = " ".join(str(error).split())[:300]
                 raise self.other(
-                    f"it cannot be run with {len(waves)} windows of noise, tones and clicks: {words}"
+                    f"it cannot be run with {counted(len(waves), 'window')} of noise, tones and clicks: {words}"
                 ) from error
         told = np.concatenate(found)
         return np.where(np.isfinite(told), told, np.nan)
@@ -244,9 +246,9 @@ class _Looking:
         if windows.ndim == 4 and windows.shape[1] > 1:
             fitting = [each for each in fitting if "channels" in each]
         here = f"its input {end.name} is {_sides(end.sides)}, and windows of {self.recipe.windows.length:g} s are " + (
-            f"{windows.shape[1]:,} samples"
+            f"{counted(windows.shape[1], 'sample')}"
             if windows.ndim == 2
-            else f"{windows.shape[2]} bands by {windows.shape[3]} frames"
+            else f"{counted(windows.shape[2], 'band')} by {counted(windows.shape[3], 'frame')}"
         )
         if self.told.layout:
             if self.told.layout not in layouts:
@@ -255,7 +257,9 @@ class _Looking:
         if not fitting:
             raise self.other(f"{here}: look at --window, --sample-rate and --input")
         if end.sides and "windows" in fitting[0] and isinstance(end.sides[0], int) and end.sides[0] != 1:
-            raise self.other(f"{here}: it takes {end.sides[0]} windows at a time: export it for one, or for any number")
+            raise self.other(
+                f"{here}: it takes {counted(end.sides[0], 'window')} at a time: export it for one, or for any number"
+            )
         if len(fitting) > 1:
             told = " or ".join(f"'{each}'" for each in fitting)
             raise self.other(f"{here}: which axis is which, nobody can see: say --layout {told}")
@@ -307,8 +311,8 @@ class _Looking:
         lowest, highest = np.nanmin(every, 0), np.nanmax(every, 0)
         if np.all(highest - lowest <= SAME * np.abs(every[0])):
             raise self.other(
-                f"its scores are the same of {len(every)} sounds, noise, tones, clicks and silence, so that they tell nothing of what is "
-                "heard: export it with the layers that hear"
+                f"its scores are the same of {counted(len(every), 'sound')}, noise, tones, clicks and silence, so that they "
+                "tell nothing of what is heard: export it with the layers that hear"
             )
         span = f"on noise its scores go from {scores.min():.3g} to {scores.max():.3g}"
         if self.told.values is None:
@@ -321,9 +325,9 @@ class _Looking:
             )
         if self.told.values == "logits" and lowest.min() >= -1e-6 and highest.max() <= 1 + 1e-6:
             raise self.other(
-                f"--logits: of {len(every)} sounds, silence, noise, tones and clicks up to {LOUDNESS[-1]:,.0f} times full scale, all its "
-                f"scores lie from {lowest.min():.3g} to {highest.max():.3g}, so between 0 and 1: these are probabilities: take "
-                "--probabilities"
+                f"--logits: of {counted(len(every), 'sound')}, silence, noise, tones and clicks up to {LOUDNESS[-1]:,.0f} "
+                f"times full scale, all its scores lie from {lowest.min():.3g} to {highest.max():.3g}, so between 0 and 1: "
+                "these are probabilities: take --probabilities"
             )
         return self.told.values
 

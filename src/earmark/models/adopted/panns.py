@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from earmark.engines.features import LogMel
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models.adopted import renamed
 from earmark.models.adopted.found import Found, Weights
 
@@ -57,7 +57,7 @@ class _Reading:
                 self._put(f"{theirs}.{kind}", f"{ours}.{kind}")
         if self.left:
             raise self._other(
-                f"it has {len(self.left)} tensors that are none of {name}'s, first {next(iter(self.left))}"
+                f"it has {counted(len(self.left), 'tensor that is', 'tensors that are')} none of {name}'s, first {next(iter(self.left))}"
             )
         tags = len(self.weights["head.bias"])
         return Found(
@@ -82,7 +82,7 @@ class _Reading:
         depth = 2 if "conv_block1.conv2.weight" in self.left else 1
         name = CNNS.get((blocks, depth))
         if name is None:
-            raise self._other(f"it has {blocks} blocks of {depth} convolution{'s' * (depth > 1)}")
+            raise self._other(f"it has {counted(blocks, 'block')} of {counted(depth, 'convolution')}")
         for block in range(blocks):
             for number in range(depth):
                 theirs, ours = f"conv_block{block + 1}", f"trunk.{block}"
@@ -105,7 +105,8 @@ class _Reading:
             value = self._put(f"{theirs}.{kind}", f"{ours}.{kind}")
             if width is not None and value != (width,):
                 raise self._other(
-                    f"its {theirs}.{kind} has {value[0] if value else 'no'} numbers, and there are {width} bands"
+                    f"its {theirs}.{kind} has {counted(value[0], 'number') if value else 'no numbers'}, and there are "
+                    f"{counted(width, 'band')}"
                 )
 
     def _put(self, theirs: str, ours: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models.adopted.found import Weights
 from earmark.registry import NETS
 
@@ -48,7 +48,10 @@ def weights(
             raise other(place, f"its {name} is {_sides(value.shape)}, and {net}'s is {_sides(tensor.shape)}")
         told[ours] = np.ascontiguousarray(value, np.float32)
     if left:
-        raise other(place, f"it has {len(left)} tensors that are none of {net}'s, first {next(iter(left))}")
+        raise other(
+            place,
+            f"it has {counted(len(left), 'tensor that is', 'tensors that are')} none of {net}'s, first {next(iter(left))}",
+        )
     return told
 
 

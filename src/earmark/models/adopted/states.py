@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 
 ENDINGS = (".pth", ".pt", ".safetensors")
 LARGEST = 1 << 30  # bytes of a file, and of what lies packed in it
@@ -30,7 +30,7 @@ def load(file: Path) -> State:
     """The tensors by name. Raises TaggerError for what is none, too large, or would need code of its own."""
     size = file.stat().st_size
     if size > LARGEST:
-        raise TaggerError(f"{file}: has {size:,} bytes, more than the {LARGEST:,} that are taken in")
+        raise TaggerError(f"{file}: has {counted(size, 'byte')}, more than the {LARGEST:,} that are taken in")
     try:
         told = _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
     except TaggerError:
@@ -44,7 +44,7 @@ def load(file: Path) -> State:
         raise TaggerError(f"{file}: cannot be read: {_short(error)}. Fetch it again") from error
     state = {name.removeprefix(PREFIX): value for name, value in told.items()}
     if not state or len(state) > TENSORS:
-        raise TaggerError(f"{file}: holds {len(state):,} tensors, and from 1 to {TENSORS:,} are taken in")
+        raise TaggerError(f"{file}: holds {counted(len(state), 'tensor')}, and from 1 to {TENSORS:,} are taken in")
     return state
 
 
@@ -59,7 +59,9 @@ def _pickled(file: Path) -> State:
         with zipfile.ZipFile(file) as held:
             size = sum(each.file_size for each in held.infolist())
         if size > LARGEST:
-            raise TaggerError(f"{file}: unpacks to {size:,} bytes, more than the {LARGEST:,} that are taken in")
+            raise TaggerError(
+                f"{file}: unpacks to {counted(size, 'byte')}, more than the {LARGEST:,} that are taken in"
+            )
     with torch.serialization.safe_globals(_arrays()):
         told: Any = torch.load(file, map_location="cpu", weights_only=True)
     for name in HOLDERS:

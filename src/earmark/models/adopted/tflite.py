@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models.adopted.flatbuffer import Bytes, Table
 
 LARGEST = 64 << 20  # bytes of a file
@@ -123,7 +123,9 @@ def check_size(path: Path) -> None:
     except OSError as error:
         raise TaggerError(f"{path}: cannot be read ({error.strerror})") from error
     if size > LARGEST:
-        raise TaggerError(f"{path}: has {size:,} bytes, more than the {LARGEST:,} that a TensorFlow Lite file may have")
+        raise TaggerError(
+            f"{path}: has {counted(size, 'byte')}, more than the {LARGEST:,} that a TensorFlow Lite file may have"
+        )
 
 
 def read(data: bytes, place: str) -> Model:
@@ -138,7 +140,7 @@ def read(data: bytes, place: str) -> Model:
         raise TaggerError(f"{place}: is of version {version} of TensorFlow Lite's schema, and this reads version 3")
     codes, graphs, buffers = ([*root.tables(index)] for index in (1, 2, 4))
     if len(graphs) != 1:
-        raise TaggerError(f"{place}: has {len(graphs)} subgraphs, and a net to adopt has one")
+        raise TaggerError(f"{place}: has {counted(len(graphs), 'subgraph')}, and a net to adopt has one")
     graph = graphs[0]
     tensors = tuple(_tensor(each, buffers) for each in graph.tables(0))
     names = [_name(code) for code in codes]
@@ -179,7 +181,9 @@ def _tensor(table: Table, buffers: list[Table]) -> Tensor:
         raise table.file.refuse(f"tensor {name[:80]!r} is in buffer {buffer:,}, and there are {len(buffers):,}")
     raw = buffers[buffer].numbers(0, "u1")
     if raw.size and raw.size != math.prod(shape) * np.dtype(kind).itemsize:
-        raise table.file.refuse(f"tensor {name[:80]!r} of shape {shape} and type {kind} has {raw.size:,} bytes of data")
+        raise table.file.refuse(
+            f"tensor {name[:80]!r} of shape {shape} and type {kind} has {counted(raw.size, 'byte')} of data"
+        )
     return Tensor(name, shape, kind, raw.view(kind), *_quantisation(table, name, shape))
 
 
@@ -196,7 +200,8 @@ def _quantisation(
     alike = scales.size in (0, 1) or (0 <= axis < len(shape) and scales.size == shape[axis])
     if not alike or zeros.size != scales.size:
         raise table.file.refuse(
-            f"tensor {name[:80]!r} of shape {shape} has {scales.size:,} scales and {zeros.size:,} zero points along axis {axis}"
+            f"tensor {name[:80]!r} of shape {shape} has {counted(scales.size, 'scale')} and "
+            f"{counted(zeros.size, 'zero point')} along axis {axis}"
         )
     if not (np.isfinite(scales) & (scales > 0)).all() or (np.abs(zeros) > 1 << 16).any():
         raise table.file.refuse(f"tensor {name[:80]!r} has scales or zero points that are none")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import TaggerError
+from earmark.errors import TaggerError, counted
 from earmark.models.adopted.found import Found, Weights
 from earmark.models.adopted.tflite import Model, Operator, Tensor
 
@@ -92,8 +92,8 @@ class _Reading:
             computed = [place for place in each.inputs if place >= 0 and not self.model.tensors[place].constant]
             if computed != [known] or len(each.outputs) != 1:
                 raise self._other(
-                    f"operator {number}, {each.name}, takes {len(computed)} computed tensors and makes {len(each.outputs)}, and in "
-                    "YAMNet each takes what the one before it made"
+                    f"operator {number}, {each.name}, takes {counted(len(computed), 'computed tensor')} and makes "
+                    f"{len(each.outputs)}, and in YAMNet each takes what the one before it made"
                 )
             known = each.outputs[0]
         if (known,) != self.model.outputs:
@@ -101,7 +101,9 @@ class _Reading:
 
     def _input(self, operator: Operator, number: int) -> Tensor:
         if number >= len(operator.inputs) or operator.inputs[number] < 0:
-            raise self._other(f"{operator.name} has {len(operator.inputs)} inputs, and weights and biases are missing")
+            raise self._other(
+                f"{operator.name} has {counted(len(operator.inputs), 'input')}, and weights and biases are missing"
+            )
         return self.model.tensors[operator.inputs[number]]
 
     def _convolution(self, operator: Operator, name: str, wide: int, kernel: int, stride: int) -> int:
@@ -117,7 +119,7 @@ class _Reading:
         self._check_convolution(operator, weights, (1, 3, 3, width), (1, 2))
         if operator.options["multiplier"] not in (0, 1):
             raise self._other(
-                f"a depthwise convolution makes {operator.options['multiplier']} channels of each, not one"
+                f"a depthwise convolution makes {counted(operator.options['multiplier'], 'channel')} of each, not one"
             )
         self._put(f"{name}.conv", operator, (3, 0, 2, 1), width)
 
@@ -137,7 +139,7 @@ class _Reading:
     def _put(self, name: str, operator: Operator, order: tuple[int, ...], width: int) -> None:
         biases = self._input(operator, 2)
         if biases.shape != (width,):
-            raise self._other(f"a {operator.name} has biases of {_shape(biases)}, and {width} channels")
+            raise self._other(f"a {operator.name} has biases of {_shape(biases)}, and {counted(width, 'channel')}")
         self.weights[f"{name}.weight"] = self._values(self._input(operator, 1)).transpose(order)
         self.weights[f"{name}.bias"] = self._values(biases)
 
@@ -155,7 +157,7 @@ class _Reading:
             or operator.options != {"activation": 0, "format": 0}
         ):
             raise self._other(
-                f"its dense layer has weights of {_shape(weights)} and biases of {_shape(biases)}, and {tags} tags by {width} "
+                f"its dense layer has weights of {_shape(weights)} and biases of {_shape(biases)}, and {counted(tags, 'tag')} by {width} "
                 "numbers come here"
             )
         self.weights["head.weight"], self.weights["head.bias"] = self._values(weights), self._values(biases)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 
 # Keras' defaults, with which papers 002 and 004 were trained: momentum 0.99 there is 0.01 here. Statistics that move so
@@ -82,7 +83,9 @@ class Residual1d(nn.Module):
     def __init__(self, channels_in: int, channels: int, momentum: float = NORM_MOMENTUM):
         super().__init__()
         if channels % channels_in:
-            raise ValueError(f"{channels_in} channels cannot be repeated to make {channels}: take a multiple")
+            raise ValueError(
+                f"{counted(channels_in, 'channel')} cannot be repeated to make {channels}: take a multiple"
+            )
         self.repeats = channels // channels_in
         self.conv1 = nn.Conv1d(channels_in, channels, 3, padding=1)
         self.norm1 = norm1d(channels, momentum)
@@ -108,7 +111,7 @@ class Excitation(nn.Module):
         hidden = round(channels * ratio)
         if hidden < 1:
             raise ValueError(
-                f"se_ratio {ratio:g} leaves none of {channels} channels: take at least 1/{channels}, or more widths"
+                f"se_ratio {ratio:g} leaves none of {counted(channels, 'channel')}: take at least 1/{channels}, or more widths"
             )
         self.hidden = nn.Linear(channels, hidden)
         self.out = nn.Linear(hidden, channels)

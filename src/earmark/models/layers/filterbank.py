@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from earmark.engines.features.levels import check_floor
 from earmark.engines.features.mel import LARGEST, MelScale, hz_to_mel, mel_to_hz
+from earmark.errors import agreed, counted
 from earmark.errors.refusals import refuse
 from earmark.models.fullprecision import full_precision
 
@@ -36,7 +37,8 @@ def gabor_filters(
         )
     if bands * kernel > LARGEST:
         raise ValueError(
-            f"{bands:,} pairs of filters of {kernel:,} samples are more than {LARGEST:,} weights: take a shorter window or fewer"
+            f"{counted(bands, 'pair')} of filters of {counted(kernel, 'sample')} {agreed(bands, 'is', 'are')} more than "
+            f"{LARGEST:,} weights: take a shorter window or fewer"
         )
     lowest, highest = hz_to_mel(np.array([low, high]), scale)
     edges = mel_to_hz(np.linspace(lowest, highest, bands + 2), scale)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import check_momentum
 
@@ -94,7 +95,7 @@ def bottleneck2d(channels_in: int, width: int, stride: int, momentum: float = NO
 def check_positive(what: str, values: Sequence[int], length: int | None = None) -> None:
     """Refuse a list that is empty or of another length, or has a number below 1."""
     if length is not None and len(values) != length:
-        refuse(f"{what} {list(values)} has {len(values)} numbers: it needs {length}")
+        refuse(f"{what} {list(values)} has {counted(len(values), 'number')}: it needs {length}")
     if not values or min(values) < 1:
         refuse(f"{what} {list(values)} should be a list of whole numbers from 1, and not empty")
 

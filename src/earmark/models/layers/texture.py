@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.fullprecision import full_precision
 from earmark.models.layers.blocks import (
@@ -108,7 +109,7 @@ def check_texture(
     if groups == 1:
         refuse("groups is 1: there must be two at least, whose correlation is told")
     if groups > bands:
-        refuse(f"groups is {groups}: there are no more than {bands} bands")
+        refuse(f"groups is {groups}: there are no more than {counted(bands, 'band')}")
     _check_edges(edges)
 
 

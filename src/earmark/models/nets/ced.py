@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import NORM_MOMENTUM, check_counts, check_dropout, check_length, check_momentum
 from earmark.models.nets import net
@@ -84,7 +85,9 @@ class Ced(nn.Module):
         if width % heads:
             refuse(f"width is {width}, which {heads} heads cannot share: make it a multiple of heads")
         if bands < PATCH:
-            refuse(f"{bands} bands are too few: this net needs at least {PATCH}, best a multiple of them")
+            refuse(
+                f"{counted(bands, 'band is', 'bands are')} too few: this net needs at least {PATCH}, best a multiple of them"
+            )
         self.bands = nn.BatchNorm2d(bands, momentum=momentum)
         self.patches = nn.Conv2d(channels, width, PATCH, PATCH)
         self.times = nn.Parameter(torch.empty(1, width, 1, FRAMES // PATCH))
@@ -104,7 +107,8 @@ class Ced(nn.Module):
         check_length(maps.shape[-1], self.shortest, "frames")
         if maps.shape[-1] > FRAMES:
             raise ValueError(
-                f"{maps.shape[-1]:,} frames are too many: this net knows times up to {FRAMES:,}. Take a shorter window"
+                f"{counted(maps.shape[-1], 'frame is', 'frames are')} too many: this net knows times up to {FRAMES:,}. Take a "
+                "shorter window"
             )
         x = self.patches(self.bands(maps.transpose(1, 2)).transpose(1, 2))  # (batch, width, heights, times)
         x = x + self.times[..., : x.shape[-1]] + self.heights

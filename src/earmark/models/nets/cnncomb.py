@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
@@ -140,7 +141,9 @@ class SpecBranch(nn.Module):
             # an even kernel, padded by half of itself on both sides, adds a band
             before, left = width, (left + (kernel + 1) % 2) // band_pool
             if left < 1:
-                refuse(f"{bands} bands are pooled to nothing by {list(band_pools)}: take more bands or smaller pools")
+                refuse(
+                    f"{counted(bands, 'band is', 'bands are')} pooled to nothing by {list(band_pools)}: take more bands or smaller pools"
+                )
         self.stages = nn.Sequential(*stages)
         self.width = before * left
         self.shortest = shortest_input(kernels, frame_pools)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
@@ -157,7 +158,8 @@ class ConvNet2d(nn.Module):
         self.shortest = shortest_side()
         if bands < self.shortest:
             refuse(
-                f"{bands} bands are too few: this net needs at least {self.shortest}. Take more, or resize the feature"
+                f"{counted(bands, 'band is', 'bands are')} too few: this net needs at least {self.shortest}. Take more, or "
+                "resize the feature"
             )
         self.stem = nn.Sequential(
             Conv(channels, 32, (3, 3), momentum, stride=2, same=False),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_EPSILON,
@@ -124,9 +125,11 @@ class MN(nn.Module):
         check_dropout(head_dropout=head_dropout)
         check_momentum(momentum)
         if len(widths) != len(WIDTHS):
-            refuse(f"widths has {len(widths)} numbers: this net has {len(WIDTHS)} blocks, give one for each")
+            refuse(
+                f"widths has {counted(len(widths), 'number')}: this net has {counted(len(WIDTHS), 'block')}, give one for each"
+            )
         if bands < SHORTEST:
-            refuse(f"{bands} bands are too few: this net needs at least {SHORTEST}")
+            refuse(f"{counted(bands, 'band is', 'bands are')} too few: this net needs at least {SHORTEST}")
         sides = [stem_width, *widths]
         self.trunk = nn.ModuleList([Layer(channels, stem_width, 3, momentum, 2, hard=True)])
         for number, inner in enumerate(inner_widths):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import check_counts, check_dropout, check_length, check_lists, check_momentum
 from earmark.models.nets import net
@@ -92,7 +93,7 @@ class Panns(nn.Module):
     ):
         super().__init__()
         if bands < shortest:
-            refuse(f"{bands} bands are too few: this net needs at least {shortest}")
+            refuse(f"{counted(bands, 'band is', 'bands are')} too few: this net needs at least {shortest}")
         self.bands = Bands(bands, momentum=momentum)
         self.trunk = nn.ModuleList(trunk)
         self.hidden, self.head = nn.Linear(width, hidden), nn.Linear(hidden, tags)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.attention import AttActivation, Attended, Attention
 from earmark.models.layers.blocks import check_counts, check_length
@@ -28,7 +29,7 @@ from earmark.windows.overlap import framed
 
 def _check_bands(bands: int) -> None:
     if bands < 1:
-        refuse(f"{bands} bands: a map needs at least one")
+        refuse(f"{counted(bands, 'band')}: a map needs at least one")
 
 
 def filled(maps: Tensor, segment: int, pad: float | None) -> Tensor:
@@ -46,7 +47,9 @@ class SegmentResNet(nn.Module):
     def __init__(self, trunk: Trunk2d, tags: int, segment: int, pad: float | None):
         super().__init__()
         if segment < trunk.step:
-            refuse(f"segment is {segment} frames, less than one step of the trunk: it must be at least {trunk.step}")
+            refuse(
+                f"segment is {counted(segment, 'frame')}, less than one step of the trunk: it must be at least {trunk.step}"
+            )
         self.trunk, self.segment, self.pad = trunk, segment, pad
         self.head = nn.Linear(trunk.width, tags)
         self.shortest = trunk.step

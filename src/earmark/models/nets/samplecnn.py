@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.models.layers.blocks import (
     NORM_MOMENTUM,
@@ -165,7 +166,9 @@ class Rese2Multi(nn.Module):
         check_momentum(momentum)
         widths = widths_of(sizes, widths)
         if len(sizes) < LEVELS:
-            refuse(f"{len(sizes)} sizes are too few: the last {LEVELS} blocks are concatenated, so give more")
+            refuse(
+                f"{counted(len(sizes), 'size is', 'sizes are')} too few: the last {LEVELS} blocks are concatenated, so give more"
+            )
         if not isinstance(se_ratio, int | float) or not 0 < se_ratio < math.inf:
             refuse(f"se_ratio is {se_ratio!r}: give a number above 0, such as 16 or 0.125")
         self.stem = stem_of(widths[0], stem_size, momentum)

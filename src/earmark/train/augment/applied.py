@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, agreed, counted
 from earmark.registry import AUGMENTATIONS, STAGES, Entry, fixed
 from earmark.train.augment.pool import ClipPool, Sum
 
@@ -116,7 +116,8 @@ class Applied:
             return
         if wrong := int((~values.isfinite()).sum()):
             raise self._wrong(
-                f"its apply gives {what} of which {wrong:,} of {values.numel():,} values are no finite numbers"
+                f"its apply gives {what} of which {wrong:,} of {counted(values.numel(), 'value')} "
+                f"{agreed(wrong, 'is no finite number', 'are no finite numbers')}"
             )
         self._check_targets(targets.cpu().numpy(), bool(before.isnan().any()))
         if not self.entry.own:
@@ -155,12 +156,12 @@ class Applied:
             )
         if length is not None and len(got) != length:
             raise self._wrong(
-                f"its apply gives {len(got):,} samples, and the window has {length:,}: what changes the length of a clip is "
+                f"its apply gives {counted(len(got), 'sample')}, and the window has {length:,}: what changes the length of a clip is "
                 "registered with resizes=True, and stands before the crop"
             )
         if not len(got) and len(given[0]):
             raise self._wrong(
-                f"its apply leaves nothing of a wave of {len(given[0]):,} samples, which would be heard as silence"
+                f"its apply leaves nothing of a wave of {counted(len(given[0]), 'sample')}, which would be heard as silence"
             )
         with np.errstate(over="ignore", invalid="ignore"):  # of what is told here
             wave: Wave = got.astype(np.float32, copy=False)
@@ -168,7 +169,8 @@ class Applied:
         if not math.isfinite(total) and not (finite := np.isfinite(wave)).all():
             count = int((~finite).sum())
             raise self._wrong(
-                f"its apply gives a wave of which {count:,} of {len(wave):,} samples are no finite numbers"
+                f"its apply gives a wave of which {count:,} of {counted(len(wave), 'sample')} "
+                f"{agreed(count, 'is no finite number', 'are no finite numbers')}"
             )
         if not self.entry.own:
             self._check_size("a wave", _largest(wave), max(_largest(each) for each in given))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.errors import counted
 from earmark.errors.refusals import refuse
 from earmark.registry import AUGMENTATIONS
 from earmark.train.augment import Wave, check_alpha, check_between, check_share
@@ -22,10 +23,12 @@ Target = NDArray[np.float32]
 def add(plan: Sum, waves: Sequence[Wave], targets: Sequence[Target]) -> tuple[Wave, Target]:
     """Put a plan to work. waves: (samples,) of one length, targets: (tags,), both in the order of the plan's rows."""
     if not len(waves) == len(targets) == len(plan.rows):
-        raise ValueError(f"a sum of {len(plan.rows)} clips was given {len(waves)} waves and {len(targets)} targets")
+        raise ValueError(
+            f"a sum of {counted(len(plan.rows), 'clip')} was given {counted(len(waves), 'wave')} and {counted(len(targets), 'target')}"
+        )
     lengths = sorted({len(wave) for wave in waves})
     if len(lengths) > 1:
-        raise ValueError(f"waves of {lengths[0]} to {lengths[-1]} samples cannot be summed: crop them first")
+        raise ValueError(f"waves of {lengths[0]} to {counted(lengths[-1], 'sample')} cannot be summed: crop them first")
     if len(waves) == 1:
         return waves[0], targets[0]
     wave, target = plan.weights[0] * waves[0], plan.labels[0] * targets[0]

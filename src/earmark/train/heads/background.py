@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.data.manifest import Manifest
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 from earmark.inference import Recording
 from earmark.progress import QUIET, Progress
 from earmark.train.heads.store import Store, digests, keyed
@@ -79,7 +79,7 @@ def draw(
     heard, failures, _ = store.of(keyed(wanted, digest), progress)
     if failures:
         progress.say(
-            f"{len(failures)} of {len(wanted)} windows of background could not be read, the first: {failures[0].error}"
+            f"{len(failures):,} of {counted(len(wanted), 'window')} of background could not be read, the first: {failures[0].error}"
         )
     known = [each for each in heard if each is not None]
     if not known and apart:
@@ -100,7 +100,7 @@ def draw(
         "seed": asked.seed,
     }
     progress.say(
-        f"background: {len(vectors):,} windows of {used:,} recordings, each counting {asked.weight:g} of a clip's window"
+        f"background: {counted(len(vectors), 'window')} of {counted(used, 'recording')}, each counting {asked.weight:g} of a clip's window"
     )
     return Background(vectors, np.concatenate([each.levels for each in known]), facts)
 

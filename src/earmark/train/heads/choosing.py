@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earmark.data import splits
 from earmark.data.manifest import Manifest
 from earmark.data.together import together
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, counted
 from earmark.models.predicted import probabilities
 from earmark.scores import Task
 from earmark.train.heads.fitting import Hidden, Layer, Regression, logits_of, prototypes
@@ -106,7 +106,7 @@ def choose(
         return Choice(first, "a rule: on inner folds no clip has a tag that the other folds teach", (), 0)
     return Choice(
         best.setting,
-        f"the least loss on {len(np.unique(folds))} inner folds of the training clips",
+        f"the least loss on {counted(len(np.unique(folds)), 'inner fold')} of the training clips",
         tuple(tried),
         len(np.unique(folds)),
     )

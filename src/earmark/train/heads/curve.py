@@ -18,7 +18,7 @@ from earmark import metrics
 from earmark.data import leaks
 from earmark.data.manifest import Manifest
 from earmark.data.together import grouped
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, agreed, counted
 from earmark.evaluation.figures import plain
 from earmark.evaluation.scoring import recordings
 from earmark.metrics.intervals import centred, interval
@@ -179,10 +179,13 @@ def fewer(
     for size in sizes:
         if size is None or (least >= size).all():
             continue
-        of = f"{int((least < size).sum())} of the {len(vocabulary)} tags have fewer training clips ({least.min()} the fewest, "
+        of = (
+            f"{int((least < size).sum()):,} of the {counted(len(vocabulary), 'tag')} "
+            f"{agreed(int((least < size).sum()), 'has', 'have')} fewer training clips ({least.min()} the fewest, "
+        )
         of += f"{vocabulary[int(least.argmin())]!r}), of which all are taken"
         same = ": these are the same clips as those of all" if (most <= size).all() else ""
-        notes.append(f"{size} clips a tag: {of}{same}.")
+        notes.append(f"{counted(size, 'clip')} a tag: {of}{same}.")
     return tuple(notes)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earmark.data.manifest import Manifest
-from earmark.errors import ManifestError
+from earmark.errors import ManifestError, counted
 from earmark.events import DEFAULT, EventRules
 from earmark.models.facts import EventTuning
 from earmark.models.headfacts import Head
@@ -94,7 +94,8 @@ def learn(
     known = lesson.of_clips(clips, targets)
     if not len(known.clip):
         raise ManifestError(
-            f"all {len(clips)} training clips are silent, or nothing is known of their tags: nothing can be learnt. Check the recordings"
+            f"all {counted(len(clips), 'training clip is', 'training clips are')} silent, or nothing is known of their tags: "
+            "nothing can be learnt. Check the recordings"
         )
     windows = len(known.clip)
     if background is not None:
@@ -129,7 +130,9 @@ class Ground:
             told, self.manifest, recordings, self.base, seed, store.workers, progress, store.salvage, self.kept
         )
         if mixed.unread:
-            progress.say(f"{len(mixed.unread)} clips or stretches could not be mixed, the first: {mixed.unread[0]}")
+            progress.say(
+                f"{counted(len(mixed.unread), 'clip or stretch', 'clips or stretches')} could not be mixed, the first: {mixed.unread[0]}"
+            )
         return mixed
 
 
@@ -170,8 +173,8 @@ def local(ground: Ground, mixed: within.Mixed, more: within.More | None = None) 
     folds = choosing.inner_folds(ground.manifest, asked.seed)
     if folds is None:
         raise ManifestError(
-            f"--recordings: {len(ground.clips)} clips of one group cannot be held out, so that no threshold can be chosen. Give clips of "
-            "several groups, or --copies 0"
+            f"--recordings: {counted(len(ground.clips), 'clip')} of one group cannot be held out, so that no threshold can be "
+            "chosen. Give clips of several groups, or --copies 0"
         )
     regression = Regression(vectors, targets, both, "many")
     hop, recall = ground.base.windows.hop, asked.within.recall

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from earmark.data.manifest import Manifest
 from earmark.data.manifest.alike import spelt_alike
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, agreed, counted
 from earmark.evaluation.reviews.answers import OTHER, WRONG, Review
 from earmark.evaluation.reviews.choosing import RANDOM
 from earmark.events import DEFAULT
@@ -242,12 +242,12 @@ class _Teacher:
             if known.sum() >= ENOUGH and right >= RIGHT:
                 start = DEFAULT if np.isnan(thresholds[place]) else float(thresholds[place])
                 thresholds[place] = best_threshold(scores[known, place], truth[known, place], stands[known], start)
-                by[tag] = f"{known.sum()} reviews, {right} right"
+                by[tag] = f"{counted(known.sum(), 'review')}, {right} right"
             elif (wrong := known & (truth[:, place] == 0)).sum() >= RIGHT:
                 limit = above_wrong(scores[wrong, place], ground.asked.within.recall)
                 if not thresholds[place] >= limit:
                     thresholds[place] = limit
-                    by[tag] = f"{wrong.sum()} reviews that were wrong"
+                    by[tag] = counted(wrong.sum(), "review that was wrong", "reviews that were wrong")
         return learnt, thresholds, by
 
     def _changed(
@@ -310,8 +310,8 @@ def _answered(reviews: Sequence[Review], base: AnyTagger) -> list[Review]:
     answered = [review for review in reviews if review.answer is not None]
     if not answered:
         raise EarmarkError(
-            f"none of the {len(reviews)} reviews has an answer: there is nothing to learn from. Fill in the column answer with right, "
-            "wrong, other or moved"
+            f"none of the {counted(len(reviews), 'review')} has an answer: there is nothing to learn from. Fill in the column "
+            "answer with right, wrong, other or moved"
         )
     for review in answered:
         if (tag := review.picked.event.tag) not in base.vocabulary:
@@ -334,8 +334,8 @@ def _vocabulary(clips: Manifest, reviews: Sequence[Review], base: AnyTagger, pro
         near = [each for each in sorted({*clips.vocabulary, *named}) if each != tag and spelt_alike([tag, each])]
         hint = f"; did you mean {near[0]!r}? Then correct right_tag" if near else ""
         progress.say(
-            f"{tag!r} is a tag of {'1 review' if count == 1 else f'{count} reviews'} alone, no clip has it: it is learnt from "
-            f"{'this' if count == 1 else 'these'}, and may be missed{hint}"
+            f"{tag!r} is a tag of {counted(count, 'review')} alone, no clip has it: it is learnt from "
+            f"{agreed(count, 'this', 'these')}, and may be missed{hint}"
         )
     return tuple(sorted({*clips.vocabulary, *named}))
 

@@ -24,7 +24,7 @@ from earmark import recipe as recipes
 from earmark.data.manifest import Manifest
 from earmark.data.named import TABLE, data_set
 from earmark.data.splits import Parts
-from earmark.errors import EarmarkError, RecipeError
+from earmark.errors import EarmarkError, RecipeError, agreed, counted
 from earmark.evaluation.scoring import recordings
 from earmark.files import whole_text
 from earmark.files.tables import Rows
@@ -235,7 +235,7 @@ def _heard(parts: Parts, store: Store, folder: Path, how: How, progress: Progres
     if failures and (how.strict or not any(heard)):
         raise failures[0].error
     if notes:
-        progress.say(f"{len(notes)} notes on the clips' audio, the first: {notes[0]}")
+        progress.say(f"{counted(len(notes), 'note')} on the clips' audio, the first: {notes[0]}")
     _write_errors(folder, failures, progress)
     read = np.array([each is not None for each in heard])
     clips = [each for each in heard if each is not None]
@@ -251,7 +251,10 @@ def say_silent(ids: Iterable[str], clips: Iterable[Heard | None], say: Callable[
         if each is not None and not lesson.loud(each.levels).any()
     ]
     if silent:
-        say(f"{len(silent)} training clips are silent and teach nothing, such as {silent[0]!r}")
+        say(
+            f"{counted(len(silent), 'training clip is', 'training clips are')} silent and "
+            f"{agreed(len(silent), 'teaches', 'teach')} nothing, such as {silent[0]!r}"
+        )
 
 
 def _write_errors(folder: Path, failures: Sequence[Failure], progress: Progress) -> None:
@@ -262,7 +265,9 @@ def _write_errors(folder: Path, failures: Sequence[Failure], progress: Progress)
         writer = Rows(file)
         writer.writerow(["path", "reason"])
         writer.writerows((each.error.path, each.error.problem) for each in failures)
-    progress.say(f"{len(failures)} clips could not be read and are left out: {folder / 'errors.csv'}")
+    progress.say(
+        f"{counted(len(failures), 'clip')} could not be read and {agreed(len(failures), 'is', 'are')} left out: {folder / 'errors.csv'}"
+    )
 
 
 def _counted(split: Split, unread: int) -> Split:

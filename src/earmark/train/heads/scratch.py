@@ -24,7 +24,7 @@ import pyarrow as pa
 from earmark import recipe as recipes
 from earmark.data import sounds
 from earmark.data.manifest import SCHEMA, Manifest
-from earmark.errors import EarmarkError, RecipeError
+from earmark.errors import EarmarkError, RecipeError, agreed, counted
 from earmark.evaluation.scoring import Settings, score_clips
 from earmark.files import whole
 from earmark.models import loading
@@ -122,7 +122,9 @@ def _scores(
     tagger = loading.load(made, how.device)
     scored = score_clips(tagger, test, Settings(workers=how.workers, strict=True)).scores
     if scored.ids.tolist() != test.ids.tolist():
-        raise EarmarkError(f"{run}: {len(scored.ids)} of {len(test)} tested clips were scored")
+        raise EarmarkError(
+            f"{run}: {len(scored.ids):,} of {counted(len(test), 'tested clip')} {agreed(len(scored.ids), 'was', 'were')} scored"
+        )
     with whole(kept) as part, part.open("wb") as file:
         np.save(file, np.asarray(scored.values, np.float32), allow_pickle=False)
     shutil.rmtree(run)

@@ -16,7 +16,7 @@ from earmark.audio import walk_folder
 from earmark.data import datasets, labelfiles
 from earmark.data.manifest import Manifest, write
 from earmark.data.splits import assign_folds
-from earmark.errors import EarmarkError, ManifestError
+from earmark.errors import EarmarkError, ManifestError, counted
 from earmark.files import write_text
 from earmark.progress import QUIET, Progress
 from earmark.scores.reserved import RESERVED
@@ -89,7 +89,7 @@ def holds_labels(folder: Path) -> bool:
         return True
     if any("/" not in name for name in walked.recordings):
         raise ManifestError(
-            f"{folder}: {len(walked.recordings)} recordings, of which nobody says what is heard in them. {_EXPECTED}"
+            f"{folder}: {counted(len(walked.recordings), 'recording')}, of which nobody says what is heard in them. {_EXPECTED}"
         )
     return False
 
@@ -118,7 +118,9 @@ def _options(complete: bool, shortest: float = 0.0) -> dict[str, Any]:
 def _labelled(folder: Path, complete: bool) -> tuple[Manifest, list[str]]:
     clips = datasets.index("labelled", folder, **_options(complete))
     count = len(pc.unique(clips.table["group"]))
-    said = [f"groups: each of the {count} recordings is one, so that no clip of it is on the other side of a split"]
+    said = [
+        f"groups: each of the {counted(count, 'recording')} is one, so that no clip of it is on the other side of a split"
+    ]
     if not complete:
         said.append(
             "what lies between the labels is taken to be unknown and teaches nothing; if all that is heard is labelled, say --complete: "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from earmark.data import sounds
 from earmark.data.manifest import Manifest
+from earmark.errors import counted
 
 SHOWN = 3  # sounds that a sentence names
 
@@ -57,7 +58,11 @@ def told(clips: Manifest, *, labels: bool) -> list[str]:
 
 
 def _count(found: list[tuple[list[Path], list[str]]]) -> str:
-    return "one sound lies in several files" if len(found) == 1 else f"{len(found)} sounds lie in several files each"
+    return (
+        "one sound lies in several files"
+        if len(found) == 1
+        else f"{counted(len(found), 'sound lies', 'sounds lie')} in several files each"
+    )
 
 
 def _shown(found: list[tuple[list[Path], list[str]]], folder: Path) -> str:

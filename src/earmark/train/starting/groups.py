@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from earmark.errors import counted
+
 # in the order in which they are tried: what in words, and a pattern whose first brackets match the group in a file's name
 PATTERNS = (
     ("one recorder and day", r"^(.*?(?:19|20)\d{6})[T_ -]?\d{4,6}"),
@@ -47,6 +49,6 @@ def guess(paths: Sequence[str], tags: Sequence[str]) -> Guess | None:
         else:
             if min(map(len, by_tag.values())) > 1 and len(members) < len(paths):
                 name, count = max(members.items(), key=lambda item: item[1])
-                told = f"groups: {len(members)} by the names, each of {words}, such as {name!r} of {count} clips. "
+                told = f"groups: {len(members)} by the names, each of {words}, such as {name!r} of {counted(count, 'clip')}. "
                 return Guess(pattern, f"{told}If that is wrong, say how: --set 'group=…'")
     return None

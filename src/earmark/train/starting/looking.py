@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.data.manifest import Manifest
-from earmark.errors import AudioError, EarmarkError
+from earmark.errors import AudioError, EarmarkError, counted
 from earmark.inference.silence import NOTHING
 from earmark.progress import QUIET, Progress
 
@@ -62,7 +62,9 @@ def look(clips: Manifest, progress: Progress = QUIET) -> Look:
         rates[rate] += 1
         told.append(measure(wave, rate))
     if not told:
-        raise EarmarkError(f"none of the {len(rows)} clips that were to be heard can be read")
+        raise EarmarkError(
+            f"none of the {counted(len(rows), 'clip that was', 'clips that were')} to be heard can be read"
+        )
     columns = [np.array(column) for column in zip(*told, strict=True)]
     return Look(len(clips), len(told), _tags(clips), rates.most_common(1)[0][0], *columns)
 

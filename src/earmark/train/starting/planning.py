@@ -11,6 +11,7 @@ import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.data.together import together
+from earmark.errors import agreed, counted
 from earmark.scores import Task
 from earmark.train.starting.looking import LOUD, Look
 
@@ -108,11 +109,16 @@ def _body(plan: Plan, look: Look) -> str:
     why_held = (
         f"fold {plan.folds} is reported, fold {plan.folds - 1} chooses the epoch; groups are whole in their fold"
         if plan.folds
-        else f"the rarest tag has {plan.fewest} groups: too few to hold some back, so all clips train"
+        else f"the rarest tag has {counted(plan.fewest, 'group')}: too few to hold some back, so all clips train"
     )
-    silence = f"{look.silent_clips} of {look.heard} clips are digitally silent for a tenth or more"
+    silence = (
+        f"{look.silent_clips:,} of {counted(look.heard, 'clip')} {agreed(look.silent_clips, 'is', 'are')} digitally silent for "
+        "a tenth or more"
+    )
+    of = "the events" if plan.labels else agreed(look.clips, "it", "them")
+    heard = f"Of {of} {look.heard:,} {agreed(look.heard, 'was', 'were')} heard"
     return f"""# Tags: {tags}.
-# {look.clips} clips. Of {"the events" if plan.labels else "them"} {look.heard} were heard; middle values (lowest to highest tenth):
+# {counted(look.clips, "clip")}. {heard}; middle values (lowest to highest tenth):
 # {middle(look.seconds)} s long, of which {middle(look.loud, 2)} s from the first to the last part within {LOUD:g} dB of the loudest;
 # peaks {peaks} dBFS; 95 % of the energy below {middle(look.highest, 0)} Hz; most files have {look.rate:,} Hz.
 # {silence}.
